@@ -1,0 +1,1 @@
+"""HTTP: the Cloudflare v4 wire, and nothing else."""

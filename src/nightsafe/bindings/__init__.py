@@ -1,0 +1,1 @@
+"""What a binding is: its kinds, their rules, and what of them may be shown."""

@@ -1,0 +1,83 @@
+"""The one error that crosses a package. No HTTP here: `api/errors.py` holds the table to the wire."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+class Code(StrEnum):
+    """What went wrong, in our own words. A retired member's name is never used again."""
+
+    # The request as such
+    BODY_UNREADABLE = "body_unreadable"
+    BODY_TOO_LARGE = "body_too_large"
+    CONTENT_TYPE = "content_type"
+    INVALID = "invalid"
+    NO_ROUTE = "no_route"
+    BAD_IDENTIFIER = "bad_identifier"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    TIMEOUT = "timeout"
+
+    # Who asks
+    NO_CREDENTIALS = "no_credentials"
+    MALFORMED_AUTHORIZATION = "malformed_authorization"
+    MALFORMED_KEY = "malformed_key"
+    MALFORMED_EMAIL = "malformed_email"
+    UNKNOWN_KEY = "unknown_key"
+    NOT_PERMITTED = "not_permitted"
+
+    # Scripts and their bindings
+    SCRIPT_NOT_FOUND = "script_not_found"
+    SCRIPT_NAME = "script_name"
+    SCRIPT_TOO_LARGE = "script_too_large"
+    SCRIPT_UNPARSABLE = "script_unparsable"
+    BINDING_UNNAMED = "binding_unnamed"
+    BINDING_NAME_TOO_LONG = "binding_name_too_long"
+    BINDING_NAME_TAKEN = "binding_name_taken"
+    BINDING_NOT_FOUND = "binding_not_found"
+    BINDING_TOO_LARGE = "binding_too_large"
+    TOO_MANY_BINDINGS = "too_many_bindings"
+    TOO_MANY_OPERATIONS = "too_many_operations"
+    INHERIT = "inherit"
+
+    # The safe itself
+    STORE = "store"
+    CANNOT_OPEN = "cannot_open"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        code: which of the known things.
+        detail: the item it concerns, or a sentence that says what to do. Never a secret's value.
+        pointer: a JSON Pointer (RFC 6901) to the field at fault, where there is one.
+    """
+
+    code: Code
+    detail: str
+    pointer: str | None = None
+
+
+class NightsafeError(Exception):
+    """A refusal with one or more problems; the first decides the answer's status."""
+
+    def __init__(self, code: Code, detail: str = "", pointer: str | None = None) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.problems: tuple[Problem, ...] = (Problem(code, detail, pointer),)
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> Self:
+        """One error for several problems, in their order; there must be at least one."""
+        every = tuple(problems)
+        error = cls(every[0].code, every[0].detail, every[0].pointer)
+        error.problems = every
+        return error
+
+    @property
+    def code(self) -> Code:
+        """The first problem's code."""
+        return self.problems[0].code

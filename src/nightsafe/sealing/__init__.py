@@ -1,0 +1,1 @@
+"""The sealed-value format: seal, open, key rings, signed records."""

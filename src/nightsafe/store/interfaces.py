@@ -1,0 +1,112 @@
+"""What an engine offers. `tests/engines/` holds every promise made here, for each engine."""
+
+from typing import Protocol
+
+from nightsafe.store.model import (
+    Account,
+    AuditEntry,
+    Binding,
+    Change,
+    Deployment,
+    Membership,
+    Module,
+    Outcome,
+    Script,
+    ScriptRef,
+    Token,
+    User,
+    Version,
+)
+
+
+class Store(Protocol):
+    """A durable store of scripts, their bindings and their versions, and of who may touch them.
+
+    Every read sees every change that `commit` has answered, by this process or another. A read of what is
+    not there gives None or an empty list. A failure of the engine itself (disk full, file damaged,
+    connection lost) is NightsafeError with Code.STORE and leaves the store usable as soon as the cause is gone.
+    """
+
+    async def commit(self, change: Change) -> Outcome:
+        """Apply a change whole, durably, or not at all; answer only when it survives a crash.
+
+        Raises:
+            NightsafeError: and nothing is changed, with the code
+                SCRIPT_NOT_FOUND, when the script is absent and the change brings no upload;
+                BINDING_NAME_TAKEN (detail: the name), when `set` without an upload names a binding
+                that is of a kind other than the secret ones;
+                BINDING_NOT_FOUND (detail: the name), for a name in `drop` that is no secret, if `require_drop`;
+                TOO_MANY_BINDINGS (detail: how many there would be), past `max_variables`;
+                INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
+                if `strict_inherit`; and always for a secret inherited under another name;
+                STORE, when the engine failed.
+        """
+        ...
+
+    async def shown(self, ref: ScriptRef, name: str) -> bytes | None:
+        """`Binding.shown` of one secret: one primary-key look-up, the hottest read there is."""
+        ...
+
+    async def secrets(self, ref: ScriptRef) -> list[bytes] | None:
+        """`Binding.shown` of every secret of a script, by name; None when the script is absent."""
+        ...
+
+    async def bindings(self, ref: ScriptRef, version: int | None = None) -> list[Binding]:
+        """Every binding of a script, by name, as of a version number (default: the newest)."""
+        ...
+
+    async def script(self, ref: ScriptRef) -> Script | None:
+        """One script."""
+        ...
+
+    async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
+        """Every script of an account and dispatch namespace, by name."""
+        ...
+
+    async def modules(self, ref: ScriptRef, version: int | None = None) -> list[Module]:
+        """The files that a version runs, in the order they were uploaded (default: the newest)."""
+        ...
+
+    async def versions(self, ref: ScriptRef) -> list[Version]:
+        """Every version of a script, newest first."""
+        ...
+
+    async def deployments(self, ref: ScriptRef) -> list[Deployment]:
+        """Every deployment of a script, newest first."""
+        ...
+
+    async def token(self, digest: bytes) -> Token | None:
+        """The token with this SHA-256."""
+        ...
+
+    async def user(self, user_id: str) -> User | None:
+        """One user by id."""
+        ...
+
+    async def user_by_email(self, email: str) -> User | None:
+        """One user by e-mail, compared without regard to case."""
+        ...
+
+    async def memberships(self, user_id: str) -> list[Membership]:
+        """The accounts a user belongs to, by account id."""
+        ...
+
+    async def accounts(self) -> list[Account]:
+        """Every account, oldest first."""
+        ...
+
+    async def audit_entries(self, account_id: str, after: int = 0, limit: int = 100) -> list[tuple[int, AuditEntry]]:
+        """Log entries of an account with their sequence numbers, from the one past `after`."""
+        ...
+
+    def generation(self) -> object:
+        """A value that differs, by ==, once anything was committed by any process: for caches of reads."""
+        ...
+
+    async def check(self) -> None:
+        """Read something and prove that writing is possible; raises NightsafeError STORE when not."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the changes that wait, then let go of every file. Later calls raise NightsafeError STORE."""
+        ...

@@ -1,0 +1,1 @@
+"""The use cases: scripts, their versions and their secret bindings."""
