@@ -1,0 +1,62 @@
+"""The interfaces of this package: one method each."""
+
+from typing import Protocol
+
+from nightsafe.sealing.context import Context
+from nightsafe.secret_value import SecretValue
+
+
+class Sealer(Protocol):
+    """Closes a value for one place."""
+
+    def seal(self, context: Context, value: SecretValue) -> bytes:
+        """Seal a value so that it opens in this context only.
+
+        Args:
+            context: the place it belongs to.
+            value: at most 1 MiB; it may be empty. It is not wiped.
+
+        Raises:
+            NightsafeError: INVALID, when the value is too long or the context is not text; and nothing else.
+        """
+        ...  # pragma: no cover
+
+
+class Opener(Protocol):
+    """Opens what a `Sealer` closed."""
+
+    def open(self, context: Context, record: bytes) -> SecretValue:
+        """Open a record in the place it was found.
+
+        Args:
+            context: the place it was found in, never one taken from the record.
+            record: any bytes at all.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
+        """
+        ...  # pragma: no cover
+
+
+class Signer(Protocol):
+    """Vouches for a sealed value."""
+
+    def sign(self, context: Context, sealed: bytes) -> bytes:
+        """Make the stored record: the sealed value, signed for this context.
+
+        Raises:
+            NightsafeError: INVALID, when the context is not text; and nothing else.
+        """
+        ...  # pragma: no cover
+
+
+class Verifier(Protocol):
+    """Tells a record that was vouched for from any other."""
+
+    def verify(self, context: Context, record: bytes) -> bytes:
+        """Give the sealed value out of a record signed by a trusted key for this context.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
+        """
+        ...  # pragma: no cover

@@ -1,0 +1,45 @@
+"""Opening: what the delivery side does. Nothing that seals imports this module."""
+
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.interfaces import Verifier
+from nightsafe.sealing.padding import unpad
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.public_ring import HPKE
+from nightsafe.sealing.record import SealedValue, cannot_open
+from nightsafe.secret_value import SecretValue
+
+
+class RecordOpener:
+    """An `Opener` of stored records: signature first, then the seal.
+
+    Args:
+        verifier: tells which records were vouched for.
+        ring: the private ring.
+    """
+
+    __slots__ = ("_ring", "_verifier")
+
+    def __init__(self, verifier: Verifier, ring: PrivateRing) -> None:
+        self._verifier: Final = verifier
+        self._ring: Final = ring
+
+    def open(self, context: Context, record: bytes) -> SecretValue:
+        """Open a record in the place it was found.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, whatever the reason.
+        """
+        sealed = SealedValue.parse(self._verifier.verify(context, record))
+        key = self._ring.get(sealed.key_id)
+        if key is None or key.public.suite is not sealed.suite:
+            raise cannot_open()
+        try:
+            info = context.info(sealed.value_id, key.id)
+            return SecretValue(unpad(HPKE[sealed.suite].decrypt(sealed.body, key.loaded, info)))
+        except (InvalidTag, ValueError, NightsafeError):
+            raise cannot_open() from None

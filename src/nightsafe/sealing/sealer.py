@@ -1,0 +1,91 @@
+"""Sealing: what a client does, and what the API node does. Neither can open anything."""
+
+import secrets
+from typing import Final
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.interfaces import Signer
+from nightsafe.sealing.padding import pad
+from nightsafe.sealing.public_ring import HPKE, PublicRing
+from nightsafe.sealing.record import VALUE_ID_SIZE, SealedValue
+from nightsafe.sealing.ring_file import State
+from nightsafe.secret_value import SecretValue
+
+
+class RingSealer:
+    """A `Sealer` to a ring's primary key. It gives bare sealed values: clients use it.
+
+    Args:
+        ring: the public ring.
+    """
+
+    __slots__ = ("_ring",)
+
+    def __init__(self, ring: PublicRing) -> None:
+        self._ring: Final = ring
+
+    def seal(self, context: Context, value: SecretValue) -> bytes:
+        """Seal a value so that it opens in this context only.
+
+        Raises:
+            NightsafeError: INVALID, when the value is too long or the context is not text.
+        """
+        key = self._ring.primary
+        value_id = secrets.token_bytes(VALUE_ID_SIZE)
+        info = context.info(value_id, key.id)
+        padded = pad(value.reveal())
+        body = HPKE[key.suite].encrypt(padded, key.loaded, info)
+        padded[:] = bytes(len(padded))
+        return SealedValue(key.suite, key.id, value_id, body).pack()
+
+
+class SigningSealer:
+    """A `Sealer` that gives stored records: the API node uses it.
+
+    Args:
+        ring: the public ring.
+        signer: vouches for what is stored.
+    """
+
+    __slots__ = ("_ring", "_sealer", "_signer")
+
+    def __init__(self, ring: PublicRing, signer: Signer) -> None:
+        self._ring: Final = ring
+        self._sealer: Final = RingSealer(ring)
+        self._signer: Final = signer
+
+    def seal(self, context: Context, value: SecretValue) -> bytes:
+        """Seal a value so that it opens in this context only, and sign it.
+
+        Raises:
+            NightsafeError: INVALID, when the value is too long or the context is not text.
+        """
+        return self._signer.sign(context, self._sealer.seal(context, value))
+
+    def countersign(self, context: Context, sealed: bytes) -> bytes:
+        """Make a stored record of what a client sealed. Whether it opens cannot be told here.
+
+        Args:
+            context: the place the client asked for.
+            sealed: any bytes at all.
+
+        Raises:
+            NightsafeError: INVALID, when it is no sealed value, or not under a key that takes new values.
+        """
+        self._refuse_unusable(sealed)
+        return self._signer.sign(context, sealed)
+
+    def _refuse_unusable(self, sealed: bytes) -> None:
+        """Refuse what the delivery side would certainly not open, or not for long."""
+        try:
+            parsed = SealedValue.parse(sealed)
+        except NightsafeError:
+            raise NightsafeError(Code.INVALID, "not a sealed value of a known version and suite") from None
+        key = self._ring.get(parsed.key_id)
+        if key is None or key.suite is not parsed.suite:
+            raise NightsafeError(Code.INVALID, f"sealed to a key that is not in the ring: {parsed.key_id}")
+        if key.state is State.RETIRED:
+            raise NightsafeError(
+                Code.INVALID, f"sealed to a retired key: {key.id}; seal it to {self._ring.primary.id}"
+            )
