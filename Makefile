@@ -1,0 +1,74 @@
+# `make` lists the tasks. Needs Python 3.11 or newer and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+BENCH := $(VENV)/.bench
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lint types floors docstrings bench lock clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUN) ## set everything up and run the main job through the official SDK
+	@$(BIN)/python examples/get_secret_binding/run.py
+
+test: $(DEV) ## run every test
+	@$(BIN)/python -m pytest
+
+check: lint types floors docstrings test ## all that CI runs
+
+format: $(DEV) ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: $(DEV) ## style, and formatting without changing it
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(DEV) ## mypy, strict
+	@$(BIN)/mypy
+
+floors: $(DEV) ## a module imports only from floors below its own
+	@$(BIN)/lint-imports --no-cache
+
+docstrings: $(DEV) ## every name has one
+	@$(BIN)/interrogate --quiet src tests benchmarks
+
+bench: $(DEV) $(BENCH) ## measure against peers, as ratios in one run
+	@$(BIN)/python benchmarks/run.py
+
+lock: $(DEV) ## resolve the dependencies anew
+	@$(BIN)/python -m pip install --quiet uv
+	@for part in run:example dev:dev bench:bench; do \
+	  $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
+	    --extra $${part#*:} $$(test $${part%%:*} = run || echo --constraint requirements/run.txt) \
+	    --output-file requirements/$${part%%:*}.txt || exit 1; \
+	done
+
+clean: ## remove what the other tasks made, but no safe
+	@rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Nightsafe needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN): requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo 'Setting up $(VENV) (once)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+$(DEV): requirements/dev.txt | $(RUN)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(BENCH): requirements/bench.txt | $(DEV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@

@@ -1,0 +1,91 @@
+"""The ASGI application: the hottest read on a short way of its own, everything else through the router."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nightsafe.api import health, scripts, secrets
+from nightsafe.api.envelope import FIXED_HEADERS, fragment
+from nightsafe.api.path import decode_segment
+from nightsafe.api.routing import router
+from nightsafe.errors import NightsafeError
+from nightsafe.identity.policy import Action
+from nightsafe.identity.service import Authenticator
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import ScriptRef
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.scripts import Scripts
+from nightsafe.workers.seal import Safe
+from nightsafe.workers.secrets import Secrets
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_PREFIX = b"/client/v4/accounts/"
+_SEGMENTS = 10
+
+
+class App:
+    """Nightsafe's API over a store and a safe.
+
+    Args:
+        store: where everything is kept.
+        safe: what seals values; it cannot open them.
+        limits: what requests must keep to.
+    """
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._authenticator = Authenticator(store)
+        every = [
+            *secrets.resources(Secrets(store, safe, limits)),
+            *scripts.resources(Scripts(store, safe, limits)),
+        ]
+        self._router = router(every, self._authenticator, limits)
+        self._health = health.Health(store)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        """Answer one ASGI request."""
+        if scope["type"] != "http":
+            return
+        raw_path: bytes = scope["raw_path"]
+        if scope["method"] == "GET" and raw_path.startswith(_PREFIX):
+            shown = await self._known_secret(scope["headers"], raw_path)
+            if shown is not None:
+                await _send_found(send, shown)
+                return
+        elif raw_path in health.PATHS:
+            await self._health(scope, receive, send)
+            return
+        scope["path"] = raw_path.decode("ascii", "replace")
+        await self._router(scope, receive, send)
+
+    async def _known_secret(self, headers: list[tuple[bytes, bytes]], raw_path: bytes) -> bytes | None:
+        """What may be shown of the secret a GET asks for, when all is plain: one remembered Bearer token that may
+        read it, and a secret that is there. None sends the request the long way, which answers the same or refuses.
+        """
+        parts = raw_path.split(b"/")
+        if len(parts) != _SEGMENTS or parts[8] != b"secrets" or parts[5] != b"workers" or parts[6] != b"scripts":
+            return None
+        token = None
+        for name, value in headers:
+            if name == b"authorization":
+                if token is not None or value[:7] != b"Bearer ":
+                    return None
+                token = value[7:]
+        principal = self._authenticator.remembered(token) if token else None
+        if principal is None:
+            return None
+        account = parts[4].decode("ascii", "replace")
+        if Action.READ_SECRETS not in principal.grants.get(account, ()):
+            return None
+        try:
+            script, name_ = (decode_segment(part.decode("ascii", "replace"), raw_path) for part in (parts[7], parts[9]))
+        except NightsafeError:
+            return None
+        return await self._store.shown(ScriptRef(account, script), name_)
+
+
+async def _send_found(send: Send, shown: bytes) -> None:
+    body = fragment(shown)
+    headers = [*FIXED_HEADERS, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,52 @@
+"""Who sends a request: its credential headers, read as Cloudflare's clients send them.
+
+A Bearer token wins over anything beside it; then a Global API key with its e-mail. A lone half of that pair
+counts as nothing sent.
+"""
+
+import re
+from collections.abc import Iterable
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.service import Authenticator, Principal
+
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+_KEY = re.compile(rb"[A-Za-z0-9\-._]{16,128}")
+_EMAIL = re.compile(rb"[^@\s]{1,64}@[^@\s]{1,255}")
+
+
+async def authenticate(headers: Iterable[tuple[bytes, bytes]], authenticator: Authenticator) -> Principal:
+    """The principal behind a request's headers.
+
+    Args:
+        headers: names in lower case, with values.
+        authenticator: where credentials are looked up.
+
+    Raises:
+        NightsafeError: NO_CREDENTIALS, MALFORMED_AUTHORIZATION, MALFORMED_KEY, MALFORMED_EMAIL, UNKNOWN_KEY
+            or NOT_PERMITTED.
+    """
+    sent: dict[bytes, list[bytes]] = {b"authorization": [], b"x-auth-email": [], b"x-auth-key": []}
+    for name, value in headers:
+        if name in sent:
+            sent[name].append(value)
+    if sent[b"authorization"]:
+        return await authenticator.by_token(_bearer(sent[b"authorization"]))
+    if sent[b"x-auth-email"] and sent[b"x-auth-key"]:
+        return await authenticator.by_key(*_key_pair(sent[b"x-auth-email"], sent[b"x-auth-key"]))
+    raise NightsafeError(Code.NO_CREDENTIALS)
+
+
+def _bearer(values: list[bytes]) -> bytes:
+    match = _BEARER.fullmatch(values[0]) if len(values) == 1 else None
+    if match is None:
+        raise NightsafeError(Code.MALFORMED_AUTHORIZATION)
+    return match[1]
+
+
+def _key_pair(emails: list[bytes], keys: list[bytes]) -> tuple[str, bytes]:
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise NightsafeError(Code.MALFORMED_KEY)
+    if len(emails) != 1 or not _EMAIL.fullmatch(emails[0]):
+        raise NightsafeError(Code.MALFORMED_EMAIL)
+    return emails[0].decode("utf-8", "replace"), keys[0]

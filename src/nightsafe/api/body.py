@@ -1,0 +1,158 @@
+"""Reading a request's body: bounded in bytes and time, and parsed without guessing."""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+from nightsafe.errors import Code, NightsafeError
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+MAX_DEPTH = 32
+_JSON_TYPES = frozenset({b"", b"application/json"})
+_PATCH_TYPES = _JSON_TYPES | {b"application/merge-patch+json"}
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_MAX_INTEGER = 2**64
+
+
+class ClientGone(Exception):  # noqa: N818 - it is an event, not an error
+    """The client closed the connection before its body was whole: there is nobody to answer."""
+
+
+async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) -> AsyncIterator[bytes]:
+    """The body, part by part.
+
+    Args:
+        receive: the ASGI callable.
+        limit: the most bytes it may have in all.
+        seconds: for which it may stand still.
+        too_large: the code to refuse more with.
+
+    Raises:
+        NightsafeError: `too_large`, or TIMEOUT.
+        ClientGone: when the client hangs up.
+    """
+    size, more = 0, True
+    while more:
+        try:
+            message = await asyncio.wait_for(receive(), seconds)
+        except TimeoutError:
+            raise NightsafeError(Code.TIMEOUT, f"nothing came for {seconds:g} seconds") from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise NightsafeError(too_large, str(limit))
+        more = message.get("more_body", False)
+        yield part
+
+
+async def read(receive: Receive, limit: int, seconds: float) -> bytes:
+    """The whole body; as `chunks` with BODY_TOO_LARGE."""
+    return b"".join([part async for part in chunks(receive, limit, seconds, Code.BODY_TOO_LARGE)])
+
+
+def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:
+    """Refuse a Content-Type that is not JSON; none at all passes as JSON.
+
+    Raises:
+        NightsafeError: CONTENT_TYPE.
+    """
+    bare = content_type.partition(b";")[0].strip().lower()
+    if bare not in (_PATCH_TYPES if merge_patch else _JSON_TYPES):
+        wanted = "application/json or application/merge-patch+json" if merge_patch else "application/json"
+        raise NightsafeError(Code.CONTENT_TYPE, f"send {wanted}")
+
+
+def parse_json(body: bytes) -> Any:
+    """A JSON value from UTF-8 text, strictly.
+
+    Refused beside what is no JSON: members named twice, lone surrogates, NaN and infinities,
+    integers past 64 bits, more than 32 levels.
+
+    Raises:
+        NightsafeError: BODY_UNREADABLE, with the reason and its place but nothing of the content.
+    """
+    try:
+        text = body.decode()
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_float=_finite,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError as error:
+        raise _unreadable(f"not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise _unreadable(f"not JSON at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise _unreadable(f"nested deeper than {MAX_DEPTH} levels") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _check_depth(value)
+    if _SURROGATE.search(text):
+        _check_surrogates(value)
+    return value
+
+
+def _unreadable(reason: str) -> NightsafeError:
+    return NightsafeError(Code.BODY_UNREADABLE, reason)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _unreadable("an object names the same member twice")
+    return members
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _unreadable("a number is too large")
+    return number
+
+
+def _integer(digits: str) -> int:
+    number = int(digits) if len(digits) < len(str(_MAX_INTEGER)) + 2 else _MAX_INTEGER
+    if not -_MAX_INTEGER // 2 <= number < _MAX_INTEGER:
+        raise _unreadable("an integer is past 64 bits")
+    return number
+
+
+def _refuse_constant(_: str) -> None:
+    raise _unreadable("NaN and Infinity are no JSON")
+
+
+def _children(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for parent in level for child in _children(parent) if isinstance(child, (dict, list))]
+        if not level:
+            return
+    raise _unreadable(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _check_surrogates(value: Any) -> None:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str) and not item.isascii():
+            try:
+                item.encode()
+            except UnicodeEncodeError:
+                raise _unreadable("a string holds half of a surrogate pair") from None
+        waiting.extend(_children(item))

@@ -1,0 +1,70 @@
+"""One authenticated request, as a resource's handler sees it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from nightsafe.api.body import Receive, check_json_type, parse_json, read
+from nightsafe.api.envelope import Reply
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.model import ScriptRef
+from nightsafe.workers.caller import Caller
+from nightsafe.workers.limits import Limits
+
+_SOURCES = ((b"wrangler/", "wrangler"), (b"terraform", "terraform"))
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """A request whose route, account and caller are settled.
+
+    Attributes:
+        caller: who asks.
+        account_id: the account of the path.
+        names: the path's other names, decoded.
+        query: the query string, as it came.
+        headers: by lower-case name; of several of one name, the last.
+        receive: the ASGI callable that gives the body.
+        limits: what the body must keep to.
+    """
+
+    caller: Caller
+    account_id: str
+    names: dict[str, str]
+    query: bytes
+    headers: dict[bytes, bytes]
+    receive: Receive
+    limits: Limits
+
+    @property
+    def script(self) -> ScriptRef:
+        """The script of the path."""
+        return ScriptRef(self.account_id, self.names["script_name"], self.names.get("namespace", ""))
+
+    async def json(self, *, merge_patch: bool = False) -> Any:
+        """The body's JSON value.
+
+        Raises:
+            NightsafeError: CONTENT_TYPE, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
+        """
+        self.refuse_encoding()
+        check_json_type(self.headers.get(b"content-type", b""), merge_patch=merge_patch)
+        return parse_json(await read(self.receive, self.limits.max_body_bytes, self.limits.body_seconds))
+
+    def refuse_encoding(self) -> None:
+        """Refuse a compressed body.
+
+        Raises:
+            NightsafeError: CONTENT_TYPE.
+        """
+        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise NightsafeError(Code.CONTENT_TYPE, "send the body without a Content-Encoding")
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+def source_of(user_agent: bytes) -> str:
+    """Which kind of client made a version, in the wire's words."""
+    agent = user_agent.lower()
+    return next((source for mark, source in _SOURCES if mark in agent), "api")

@@ -1,0 +1,113 @@
+"""The one table from our codes to Cloudflare's: HTTP status, numeric code, message, where to read on.
+
+Source of statuses, codes and messages: public traffic and the specification of the Cloudflare v4 API. What is
+not in the table is a 500 with no detail.
+"""
+
+from msgspec import Struct
+
+from nightsafe.errors import Code, Problem
+
+_DOCS = "https://developers.cloudflare.com"
+_API = f"{_DOCS}/api/resources/workers/subresources/scripts/subresources/secrets/"
+_SECRETS = f"{_DOCS}/workers/configuration/secrets/"
+_SCRIPTS = f"{_DOCS}/workers/configuration/multipart-upload-metadata/"
+_BINDINGS = f"{_DOCS}/workers/runtime-apis/bindings/"
+_LIMITS = f"{_DOCS}/workers/platform/limits/"
+_AUTH = f"{_DOCS}/fundamentals/api/get-started/create-token/"
+
+
+class Row(Struct, frozen=True):
+    """How one of our codes goes out.
+
+    Attributes:
+        status: HTTP status.
+        code: Cloudflare's numeric code.
+        message: with `{detail}` where the problem's own words go.
+        documentation_url: where to read on.
+        chain: code and message that Cloudflare nests below a general one.
+    """
+
+    status: int
+    code: int
+    message: str
+    documentation_url: str
+    chain: tuple[int, str] | None = None
+
+
+INTERNAL = Row(500, 10002, "workers.api.error.internal_server: the safe's log names the cause.", _API)
+
+TABLE: dict[Code, Row] = {
+    Code.BODY_UNREADABLE: Row(400, 10026, "Could not parse the request body: {detail}.", _API),
+    Code.BODY_TOO_LARGE: Row(413, 10026, "The request body is too large: the limit is {detail} bytes.", _LIMITS),
+    Code.CONTENT_TYPE: Row(400, 10001, "Unsupported or unexpected Content-Type: {detail}.", _API),
+    Code.INVALID: Row(400, 10021, "{detail}.", _API),
+    Code.NO_ROUTE: Row(400, 7000, "No route for that URI", _API),
+    Code.BAD_IDENTIFIER: Row(
+        404, 7003, "Could not route to {detail}, perhaps your object identifier is invalid?", _API
+    ),
+    Code.METHOD_NOT_ALLOWED: Row(405, 10405, "Method not allowed for this authentication scheme", _API),
+    Code.TIMEOUT: Row(408, 10026, "The request body did not arrive in time: {detail}.", _API),
+    Code.NO_CREDENTIALS: Row(400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers", _AUTH),
+    Code.MALFORMED_AUTHORIZATION: Row(
+        400, 6003, "Invalid request headers", _AUTH, (6111, "Invalid format for Authorization header")
+    ),
+    Code.MALFORMED_KEY: Row(
+        400, 6003, "Invalid request headers", _AUTH, (6103, "Invalid format for X-Auth-Key header")
+    ),
+    Code.MALFORMED_EMAIL: Row(
+        400, 6003, "Invalid request headers", _AUTH, (6102, "Invalid format for X-Auth-Email header")
+    ),
+    Code.UNKNOWN_KEY: Row(400, 9103, "Unknown X-Auth-Key or X-Auth-Email", _AUTH),
+    Code.NOT_PERMITTED: Row(403, 10000, "Authentication error", _AUTH),
+    Code.SCRIPT_NOT_FOUND: Row(404, 10007, "This Worker does not exist on your account.", _SCRIPTS),
+    Code.SCRIPT_NAME: Row(
+        400,
+        10016,
+        "Invalid Worker name: use up to {detail} lower-case letters, digits, - and _, and do not begin with -.",
+        _SCRIPTS,
+    ),
+    Code.SCRIPT_TOO_LARGE: Row(
+        413, 10027, "workers.api.error.script_too_large: the limit is {detail} bytes for all parts.", _LIMITS
+    ),
+    Code.SCRIPT_UNPARSABLE: Row(400, 10006, "Could not parse the script upload: {detail}.", _SCRIPTS),
+    Code.BINDING_UNNAMED: Row(400, 10052, "Binding at index {detail} must have a name", _BINDINGS),
+    Code.BINDING_NAME_TOO_LONG: Row(
+        400, 10100, "workers.api.error.binding_name_too_large: the limit is {detail} bytes.", _BINDINGS
+    ),
+    Code.BINDING_NAME_TAKEN: Row(
+        400, 10053, "Binding name '{detail}' already in use. Please use a different name and try again.", _SECRETS
+    ),
+    Code.BINDING_NOT_FOUND: Row(
+        404, 10056, "Binding '{detail}' not found. Please use a different name and try again.", _SECRETS
+    ),
+    Code.BINDING_TOO_LARGE: Row(
+        400, 10054, "Text binding '{detail}' is too large. Text bindings must not exceed 5.1 kB.", _LIMITS
+    ),
+    Code.TOO_MANY_BINDINGS: Row(400, 10055, "{detail}", _LIMITS),
+    Code.TOO_MANY_OPERATIONS: Row(
+        400, 100160, "The request has {detail} operations; at most 100 are allowed. Send them in parts.", _LIMITS
+    ),
+    Code.INHERIT: Row(400, 10057, "inherit binding {detail}", _BINDINGS),
+    Code.UNAVAILABLE: Row(503, 10002, "workers.api.error.internal_server: {detail}.", _API),
+}
+
+
+def row_for(code: Code) -> Row:
+    """The table's row, or that of an internal error."""
+    return TABLE.get(code, INTERNAL)
+
+
+def as_json(problem: Problem) -> dict[str, object]:
+    """One member of the envelope's `errors`."""
+    row = row_for(problem.code)
+    error: dict[str, object] = {
+        "code": row.code,
+        "message": row.message.replace("{detail}", problem.detail),
+        "documentation_url": row.documentation_url,
+    }
+    if problem.pointer is not None:
+        error["source"] = {"pointer": problem.pointer}
+    if row.chain is not None:
+        error["error_chain"] = [{"code": row.chain[0], "message": row.chain[1]}]
+    return error

@@ -1,0 +1,33 @@
+"""`GET /livez`: the process answers. `GET /readyz`: it can also read and write."""
+
+from typing import Any
+
+from nightsafe.api.envelope import Reply, failure, success
+from nightsafe.api.routing import Scope, answer
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.interfaces import Store
+
+LIVE = b"/livez"
+READY = b"/readyz"
+PATHS = frozenset({LIVE, READY})
+
+
+class Health:
+    """The two probes. They need no credentials and tell nothing else."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Answer one probe."""
+        await answer(scope, receive, send, self._reply)
+
+    async def _reply(self, scope: Scope, _: Any) -> Reply:
+        if scope["method"] not in {"GET", "HEAD"}:
+            return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", b"GET, HEAD")])
+        if scope["raw_path"] == READY:
+            try:
+                await self._store.check()
+            except NightsafeError as error:
+                raise NightsafeError(Code.UNAVAILABLE, "the store cannot be read and written") from error
+        return success({"status": "ok"})

@@ -1,0 +1,114 @@
+"""A multipart body, held in memory: its parts may carry secrets, which must touch no file."""
+
+from collections.abc import AsyncIterator
+
+import python_multipart.multipart as form
+from msgspec import Struct
+from python_multipart.exceptions import FormParserError
+
+from nightsafe.errors import Code, NightsafeError
+
+MAX_PARTS = 1001
+
+
+class FormPart(Struct, frozen=True):
+    """One part as it came.
+
+    Attributes:
+        name: of the form's field.
+        filename: or None, when it has none.
+        content_type: or "" when it says none.
+        body: its bytes.
+    """
+
+    name: str
+    filename: str | None
+    content_type: str
+    body: bytes
+
+
+class _Collector:
+    """Gathers parts from the parser's callbacks."""
+
+    def __init__(self) -> None:
+        self.parts: list[FormPart] = []
+        self.ended = False
+        self._headers: dict[bytes, bytes] = {}
+        self._field = self._value = b""
+        self._body = bytearray()
+
+    def on_part_begin(self) -> None:
+        """Start a part."""
+        if len(self.parts) >= MAX_PARTS:
+            raise _unreadable(f"the form has more than {MAX_PARTS} parts")
+        self._headers, self._body = {}, bytearray()
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        """Extend the name of a header."""
+        self._field += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        """Extend the value of a header."""
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        """Keep a header."""
+        self._headers[self._field.lower()] = self._value
+        self._field = self._value = b""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Extend the body."""
+        self._body += data[start:end]
+
+    def on_part_end(self) -> None:
+        """Finish a part."""
+        kind, options = form.parse_options_header(self._headers.get(b"content-disposition"))
+        if kind != b"form-data" or b"name" not in options:
+            raise _unreadable("a part of the form has no name in its Content-Disposition")
+        filename = options.get(b"filename")
+        self.parts.append(
+            FormPart(
+                _text(options[b"name"]),
+                None if filename is None else _text(filename),
+                self._headers.get(b"content-type", b"").decode("latin-1"),
+                bytes(self._body),
+            )
+        )
+
+    def on_end(self) -> None:
+        """Note that the closing boundary came."""
+        self.ended = True
+
+
+async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[FormPart]:
+    """The parts of a `multipart/form-data` body, in their order.
+
+    Raises:
+        NightsafeError: SCRIPT_UNPARSABLE, saying what is wrong with the form; and what reading the body raises.
+    """
+    kind, options = form.parse_options_header(content_type)
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise _unreadable("multipart/form-data with a boundary is needed")
+    collector = _Collector()
+    callbacks = {name: getattr(collector, name) for name in dir(collector) if name.startswith("on_")}
+    try:
+        parser = form.MultipartParser(options[b"boundary"], callbacks)  # type: ignore[arg-type] # a dict of callables
+        async for chunk in body:
+            parser.write(chunk)
+        parser.finalize()
+    except FormParserError:
+        raise _unreadable("the form's boundaries are not as its Content-Type says") from None
+    if not collector.ended:
+        raise _unreadable("the form ends before its closing boundary")
+    return collector.parts
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise _unreadable("a name in the form is not UTF-8") from None
+
+
+def _unreadable(reason: str) -> NightsafeError:
+    return NightsafeError(Code.SCRIPT_UNPARSABLE, reason)

@@ -1,0 +1,39 @@
+"""Names in a request's path: split as they came, decoded once."""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from nightsafe.errors import Code, NightsafeError
+
+_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+_MAX_SHOWN = 200
+
+
+def bad_identifier(raw_path: bytes) -> NightsafeError:
+    """The refusal of a path with a name in it that cannot be one."""
+    return NightsafeError(Code.BAD_IDENTIFIER, raw_path[:_MAX_SHOWN].decode("ascii", "replace"))
+
+
+def decode_segment(segment: str, raw_path: bytes) -> str:
+    """A path segment percent-decoded once; `+` stays, and so does a `%` that begins no escape.
+
+    Raises:
+        NightsafeError: BAD_IDENTIFIER, when it does not decode to UTF-8.
+    """
+    if "%" not in segment:
+        return segment
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise bad_identifier(raw_path) from None
+
+
+def account_id(segment: str, raw_path: bytes) -> str:
+    """An account's id: 32 lower-case hex digits.
+
+    Raises:
+        NightsafeError: BAD_IDENTIFIER.
+    """
+    if _ACCOUNT_ID.fullmatch(segment) is None:
+        raise bad_identifier(raw_path)
+    return segment

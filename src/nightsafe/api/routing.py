@@ -1,0 +1,142 @@
+"""From a path to the handler of a resource, and every refusal on that way.
+
+Starlette's router is given the raw path, so that an encoded slash stays inside its segment; nothing is merged,
+stripped or redirected.
+"""
+
+import secrets
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from msgspec import Struct
+from starlette.routing import Route, Router
+
+from nightsafe.api.authentication import authenticate
+from nightsafe.api.body import ClientGone
+from nightsafe.api.call import Call, Handler, source_of
+from nightsafe.api.envelope import Reply, failure
+from nightsafe.api.path import account_id, bad_identifier, decode_segment
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.identity.policy import Action
+from nightsafe.identity.service import Authenticator, may
+from nightsafe.workers.caller import Caller
+from nightsafe.workers.limits import Limits
+
+_log = structlog.get_logger()
+_REFUSED_CALLERS = frozenset({Code.NOT_PERMITTED, Code.UNKNOWN_KEY, Code.MALFORMED_AUTHORIZATION, Code.MALFORMED_KEY})
+
+Scope = dict[str, Any]
+
+
+class Resource(Struct, frozen=True):
+    """One method on one path: what the caller must be allowed to do, and who answers."""
+
+    method: str
+    path: str
+    action: Action
+    handler: Handler
+
+
+class Gate:
+    """Lets a request through to its handler: method, names, credentials, permission, in this order."""
+
+    def __init__(self, resources: Iterable[Resource], authenticator: Authenticator, limits: Limits) -> None:
+        self._by_method = {resource.method: resource for resource in resources}
+        self._authenticator = authenticator
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Answer one request, whatever happens."""
+        await answer(scope, receive, send, self._reply)
+
+    async def _reply(self, scope: Scope, receive: Any) -> Reply:
+        resource = self._by_method.get(scope["method"])
+        if resource is None:
+            allowed = ", ".join(sorted(self._by_method)).encode()
+            return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", allowed)])
+        raw_path = scope["raw_path"]
+        names = {name: decode_segment(segment, raw_path) for name, segment in scope["path_params"].items()}
+        account = account_id(scope["path_params"]["account_id"], raw_path)
+        principal = await authenticate(scope["headers"], self._authenticator)
+        if not may(principal, resource.action, account):
+            raise NightsafeError(Code.NOT_PERMITTED, f"{resource.action} is not granted to {principal.id}")
+        headers = dict(scope["headers"])
+        caller = Caller(principal, source_of(headers.get(b"user-agent", b"")), _address(scope))
+        return await resource.handler(
+            Call(
+                caller=caller,
+                account_id=account,
+                names=names,
+                query=scope["query_string"],
+                headers=headers,
+                receive=receive,
+                limits=self._limits,
+            )
+        )
+
+
+async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None:
+    """Send what `make_reply` gives, or the refusal it raises; an unforeseen failure is a 500 without detail."""
+    try:
+        reply = await make_reply(scope, receive)
+    except ClientGone:
+        return
+    except NightsafeError as error:
+        _log_refusal(scope, error)
+        reply = failure(error)
+    except Exception as error:  # noqa: BLE001 - the edge: nothing may get past it
+        reply = _unforeseen(scope, error)
+    await send_reply(send, reply)
+
+
+async def send_reply(send: Any, reply: Reply) -> None:
+    """The two ASGI messages of a reply."""
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def router(resources: Iterable[Resource], authenticator: Authenticator, limits: Limits) -> Router:
+    """A router over raw paths; what matches nothing is answered in the envelope too."""
+    by_path: dict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        by_path[resource.path].append(resource)
+    routes = [Route(path, Gate(group, authenticator, limits)) for path, group in by_path.items()]
+    return Router(routes, redirect_slashes=False, default=_no_route)
+
+
+async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
+    """404 below an account, where a name must be at fault; else 400."""
+
+    async def refuse(scope: Scope, _: Any) -> Reply:
+        no_route = NightsafeError(Code.NO_ROUTE)
+        if not scope["raw_path"].startswith(b"/client/v4/accounts/"):
+            raise no_route
+        raise NightsafeError.of((*bad_identifier(scope["raw_path"]).problems, *no_route.problems))
+
+    await answer(scope, receive, send, refuse)
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _log_refusal(scope: Scope, error: NightsafeError) -> None:
+    """Write down who was refused and why, and every failure of the safe itself."""
+    problem: Problem = error.problems[0]
+    if problem.code in _REFUSED_CALLERS:
+        _log.warning("refused", reason=problem.code, why=problem.detail, address=_address(scope))
+    elif problem.code in {Code.STORE, Code.CANNOT_OPEN, Code.UNAVAILABLE}:
+        _log.error("failed", reason=problem.code, why=problem.detail)
+
+
+def _unforeseen(scope: Scope, error: Exception) -> Reply:
+    """A 500; the log gets the kind of error and the lines it came through, but no words that may hold a value."""
+    ray = secrets.token_hex(8)
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    _log.error("unforeseen", ray=ray, error=type(error).__name__, method=scope["method"], lines=lines)
+    return failure(NightsafeError(Code.STORE), [(b"cf-ray", ray.encode())])

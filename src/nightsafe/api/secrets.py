@@ -1,0 +1,59 @@
+"""`…/workers/scripts/{script_name}/secrets`, `/secrets/{secret_name}` and `/secrets-bulk`."""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.api.call import Call
+from nightsafe.api.envelope import Reply, array, success, success_raw
+from nightsafe.api.routing import Resource
+from nightsafe.bindings.parse import parse_secret
+from nightsafe.identity.policy import Action
+from nightsafe.workers.secrets import Secrets, parse_patch
+
+SCRIPT = "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"
+
+
+def resources(secrets: Secrets) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def list_secrets(call: Call) -> Reply:
+        return success_raw(array(await secrets.list(call.script)))
+
+    async def put_secret(call: Call) -> Reply:
+        secret = parse_secret(await call.json())
+        return success_raw(await secrets.put(call.caller, call.script, secret))
+
+    async def get_secret(call: Call) -> Reply:
+        return success_raw(await secrets.get(call.script, call.names["secret_name"]))
+
+    async def delete_secret(call: Call) -> Reply:
+        await secrets.delete(call.caller, call.script, call.names["secret_name"])
+        return success(None)
+
+    async def patch_secrets(call: Call) -> Reply:
+        patch = parse_patch(await call.json(merge_patch=True), call.limits)
+        return success_raw(_by_name(await secrets.patch(call.caller, call.script, patch)))
+
+    return [
+        Resource("GET", f"{SCRIPT}/secrets", Action.READ_SECRETS, list_secrets),
+        Resource("PUT", f"{SCRIPT}/secrets", Action.WRITE_SECRETS, put_secret),
+        Resource("GET", f"{SCRIPT}/secrets/{{secret_name}}", Action.READ_SECRETS, get_secret),
+        Resource("DELETE", f"{SCRIPT}/secrets/{{secret_name}}", Action.WRITE_SECRETS, delete_secret),
+        Resource("PATCH", f"{SCRIPT}/secrets-bulk", Action.WRITE_SECRETS, patch_secrets),
+    ]
+
+
+class _Named(Struct):
+    """The one member of a shown secret that is needed to file it."""
+
+    name: str
+
+
+_names = msgspec.json.Decoder(_Named)
+
+
+def _by_name(shown: Iterable[bytes]) -> bytes:
+    """A JSON object of shown secrets under their names."""
+    return b"{" + b",".join(msgspec.json.encode(_names.decode(one).name) + b":" + one for one in shown) + b"}"

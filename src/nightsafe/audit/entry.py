@@ -1,0 +1,56 @@
+"""One line of the audit log: who did what to which resource, and never a value.
+
+The leaf is hashed as RFC 6962, section 2.1 has it, so that the log can be grown into a Merkle tree.
+"""
+
+import hashlib
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.store.model import AuditEntry
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is written down.
+
+    Attributes:
+        at: when, in microseconds since 1970 UTC.
+        action: for example `secrets.put`.
+        actor: id of the token or user.
+        actor_kind: `token`, `key` or `operator` (somebody at the machine itself).
+        email: the user behind it.
+        address: where the request came from.
+        account_id: the account.
+        namespace: the dispatch namespace, or "".
+        script: the script's name, or "".
+        set: names of bindings that were set.
+        dropped: names of bindings that were to be removed.
+        version_id: UUID of the version it made, or "".
+    """
+
+    at: int
+    action: str
+    actor: str
+    actor_kind: str
+    account_id: str
+    email: str = ""
+    address: str = ""
+    namespace: str = ""
+    script: str = ""
+    set: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    version_id: str = ""
+
+
+def entry_for(deed: Deed) -> AuditEntry:
+    """The log entry of a deed, as canonical JSON with its leaf hash."""
+    entry = _encoder.encode(deed)
+    return AuditEntry(deed.account_id, entry, leaf_hash(entry))
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """SHA-256 over 0x00 and the entry."""
+    return hashlib.sha256(b"\0" + entry).digest()

@@ -1,0 +1,173 @@
+"""From a JSON value to a binding, or to a refusal that names the field and the way out.
+
+Limits: 5 KB for a value and 2,712 bytes for a name, as the Workers platform has them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64
+from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.secret_value import SecretValue
+
+MAX_NAME_BYTES = 2712
+MAX_VALUE_BYTES = 5120
+MAX_ALGORITHM_BYTES = 1024
+MAX_USAGES = 16
+
+KEY_FORMATS = ("raw", "pkcs8", "spki", "jwk")
+USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
+
+PLAIN_KINDS = frozenset(
+    """
+    agent_memory ai ai_search ai_search_namespace analytics_engine artifacts assets browser d1 data_blob
+    dispatch_namespace durable_object_namespace flagship hyperdrive images inherit json kv_namespace logfwdr media
+    messaging mtls_certificate part pipelines plain_text queue r2_bucket ratelimit secrets_store_secret
+    send_email service stream tail_consumer text_blob unsafe_hello_world vectorize version_metadata
+    vpc_network vpc_service wasm_module web_search websearch worker_loader workflow
+    """.split()
+) - {"inherit"}
+"""Kinds that hold no secret. They are kept as they come; what they name is not looked up."""
+
+
+def parse_secret(raw: object, at: str = "", *, name: str | None = None, index: int = 0) -> Secret:
+    """A `secret_text` or `secret_key` from a request body.
+
+    Args:
+        raw: the JSON value.
+        at: JSON Pointer to it in the body.
+        name: the name it must bear, where the place it stands in already says so.
+        index: its place in a list, for the message about a missing name.
+
+    Raises:
+        NightsafeError: INVALID, BINDING_UNNAMED, BINDING_NAME_TOO_LONG or BINDING_TOO_LARGE, with a pointer.
+    """
+    fields = need_object(raw, at, "a secret")
+    own_name = _name_in(fields, at, name, index)
+    kind = fields.get("type")
+    reader = _SECRET_READERS.get(kind) if isinstance(kind, str) else None
+    if reader is None:
+        raise NightsafeError(
+            Code.INVALID, "'type' must be \"secret_text\" or \"secret_key\"", pointer_to(at, "type")
+        )
+    return reader(fields, own_name, at)
+
+
+def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
+    """Any binding of a script upload's metadata.
+
+    Args:
+        raw: the JSON value.
+        at: JSON Pointer to it.
+        index: its place in the list.
+
+    Raises:
+        NightsafeError: as `parse_secret`.
+    """
+    fields = need_object(raw, at, "a binding")
+    kind = need_string(fields, "type", at)
+    if kind in _SECRET_READERS:
+        return parse_secret(fields, at, index=index)
+    name = _name_in(fields, at, None, index)
+    if kind == "inherit":
+        return InheritedBinding(name, optional_string(fields, "old_name", at) or name)
+    if kind not in PLAIN_KINDS:
+        raise NightsafeError(Code.INVALID, "'type' is no kind of binding that is known here", pointer_to(at, "type"))
+    return _plain(fields, name, kind, at)
+
+
+def _plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBinding:
+    """A binding without a secret; the two kinds of variable have a value of their own to check."""
+    if kind == "plain_text":
+        _check_size(len(need_string(fields, "text", at).encode()), name, pointer_to(at, "text"))
+    elif kind == "json":
+        if "json" not in fields:
+            raise NightsafeError(Code.INVALID, "'json' is missing: give any JSON value", pointer_to(at, "json"))
+        _check_size(len(msgspec.json.encode(fields["json"])), name, pointer_to(at, "json"))
+    return PlainBinding(name, kind, fields)
+
+
+def _name_in(fields: dict[str, Any], at: str, given: str | None, index: int) -> str:
+    """The binding's name, from the object or from the place it stands in."""
+    name = fields.get("name", given)
+    here = pointer_to(at, "name")
+    if name is None or name == "":
+        raise NightsafeError(Code.BINDING_UNNAMED, str(index), here)
+    if not isinstance(name, str):
+        raise NightsafeError(Code.INVALID, "'name' must be a string", here)
+    if given is not None and name != given:
+        raise NightsafeError(Code.INVALID, "'name' must be the same as the member it stands under", here)
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), here)
+    return name
+
+
+def _check_size(size: int, name: str, at: str) -> None:
+    if size > MAX_VALUE_BYTES:
+        raise NightsafeError(Code.BINDING_TOO_LARGE, name, at)
+
+
+def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
+    plaintext = need_string(fields, "text", at).encode()
+    _check_size(len(plaintext), name, pointer_to(at, "text"))
+    return SecretText(name, SecretValue(plaintext))
+
+
+def _secret_key(fields: dict[str, Any], name: str, at: str) -> SecretKey:
+    key_format = need_string(fields, "format", at)
+    if key_format not in KEY_FORMATS:
+        raise NightsafeError(Code.INVALID, f"'format' must be one of {', '.join(KEY_FORMATS)}", pointer_to(at, "format"))
+    usages = _usages(fields, at)
+    algorithm = _algorithm(fields, at)
+    try:
+        value = _key_value(fields, key_format, algorithm, usages, name, at)
+    except KeyRefusedError as refused:
+        where = pointer_to(at, *refused.field.split("/"))
+        raise NightsafeError(Code.INVALID, f"{refused.error}: {refused.message}", where) from None
+    return SecretKey(name, algorithm, key_format, usages, value)
+
+
+def _usages(fields: dict[str, Any], at: str) -> tuple[str, ...]:
+    """The usages, each once, in their order: the wire calls them a set."""
+    usages = need_array(fields, "usages", at)
+    if len(usages) > MAX_USAGES or not all(isinstance(usage, str) and usage in USAGES for usage in usages):
+        raise NightsafeError(Code.INVALID, f"'usages' may hold only {', '.join(USAGES)}", pointer_to(at, "usages"))
+    return tuple(dict.fromkeys(usages))
+
+
+def _algorithm(fields: dict[str, Any], at: str) -> Any:
+    """The algorithm as it came: it will be shown, so it must be small."""
+    here = pointer_to(at, "algorithm")
+    if "algorithm" not in fields:
+        raise NightsafeError(Code.INVALID, "'algorithm' is missing: give an object with a 'name'", here)
+    if len(msgspec.json.encode(fields["algorithm"])) > MAX_ALGORITHM_BYTES:
+        raise NightsafeError(Code.INVALID, f"'algorithm' is over {MAX_ALGORITHM_BYTES} bytes of JSON", here)
+    return fields["algorithm"]
+
+
+def _key_value(  # noqa: PLR0913 - the parts of one binding
+    fields: dict[str, Any], key_format: str, algorithm: object, usages: tuple[str, ...], name: str, at: str
+) -> SecretValue:
+    """The key's bytes, once the runtime's own checks have passed."""
+    member = "key_jwk" if key_format == "jwk" else "key_base64"
+    here = pointer_to(at, member)
+    if member not in fields:
+        raise NightsafeError(Code.INVALID, f"'{member}' is missing: format {key_format} needs it", here)
+    if member == "key_jwk":
+        material: Any = fields[member]
+        plaintext = msgspec.json.encode(material)
+    else:
+        material = plaintext = decode_base64(need_string(fields, member, at))
+    _check_size(len(plaintext), name, here)
+    check_key(key_format, algorithm, usages, material)
+    return SecretValue(plaintext)
+
+
+_SECRET_READERS: dict[str, Callable[[dict[str, Any], str, str], Secret]] = {
+    SecretText.kind: _secret_text,
+    SecretKey.kind: _secret_key,
+}

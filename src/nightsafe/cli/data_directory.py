@@ -1,0 +1,98 @@
+"""The data directory: one database and the key files, each with the mode it needs."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.workers.seal import Safe
+
+T = TypeVar("T")
+
+
+class DataDirectory:
+    """Where a safe lives.
+
+    Args:
+        path: the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "nightsafe.db"
+        self.public_ring = path / "keys" / "public-ring.json"
+        self.private_ring = path / "keys" / "private-ring.json"
+        self.signing_key = path / "keys" / "signing-key.json"
+        self.verify_keys = path / "keys" / "verify-keys.json"
+
+    async def create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+        """Make the directory with new keys and a database that `fill` writes the first rows to; all or nothing.
+
+        Raises:
+            NightsafeError: INVALID, when there is something at the path already.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise NightsafeError(
+                Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
+            )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
+        try:
+            result = await DataDirectory(building)._fill(fill)
+            building.rename(self.path)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        _sync(self.path.parent)
+        return result
+
+    async def _fill(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+        # Only here is the private ring in the memory of a process that also has the rest.
+        from nightsafe.sealing.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
+        from nightsafe.sealing.verifying import VerifyKeys  # noqa: PLC0415 - the same
+
+        self.public_ring.parent.mkdir(mode=0o700)
+        ring, signing_key = PrivateRing.generate(), SigningKey.generate()
+        ring.save(self.private_ring)
+        ring.public().save(self.public_ring)
+        signing_key.save(self.signing_key)
+        VerifyKeys([signing_key.verify_key]).save(self.verify_keys)
+        store = SqliteStore.open(self.database, create=True)
+        try:
+            return await fill(store)
+        finally:
+            await store.close()
+
+    def open_store(self) -> SqliteStore:
+        """The store, on the running loop.
+
+        Raises:
+            NightsafeError: INVALID, when there is no safe here; STORE, when the database cannot be used.
+        """
+        if not self.database.exists():
+            raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; make one with: nightsafe init")
+        return SqliteStore.open(self.database)
+
+    def safe(self) -> Safe:
+        """What seals, with the public ring and the signing key only.
+
+        Raises:
+            NightsafeError: INVALID, when a key file is missing, damaged or open to others.
+        """
+        return Safe(SigningSealer(PublicRing.load(self.public_ring), SigningKey.load(self.signing_key)))
+
+
+def _sync(directory: Path) -> None:
+    """Make a rename in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,27 @@
+"""How much is allowed. The defaults are those of the Workers platform."""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Limits that an operator may set.
+
+    Attributes:
+        max_variables: secrets, text and JSON variables in one script.
+        max_operations: secrets set or dropped in one patch.
+        max_body_bytes: of a JSON request body.
+        max_upload_bytes: of a script upload, all parts together.
+        max_annotation_bytes: of the tags and annotations of a version, as JSON.
+        max_bindings: bindings of any kind in one upload.
+        max_modules: files in one upload.
+        body_seconds: for which a request body may stand still.
+    """
+
+    max_variables: int = 128
+    max_operations: int = 100
+    max_body_bytes: int = 4 * 1024 * 1024
+    max_upload_bytes: int = 64 * 1024 * 1024
+    max_annotation_bytes: int = 8 * 1024
+    max_bindings: int = 1000
+    max_modules: int = 1000
+    body_seconds: float = 30.0

@@ -1,0 +1,144 @@
+"""The secret bindings of a script: list, get, put, delete, patch.
+
+Every write makes one version and deploys it, whatever number of secrets it sets.
+Source: `workers/scripts/{script_name}/secrets` and `/secrets-bulk` in the Cloudflare v4 API's specification.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.bindings.fields import need_object, pointer_to
+from nightsafe.bindings.model import Secret
+from nightsafe.bindings.parse import parse_secret
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import ScriptEdit, ScriptRef
+from nightsafe.workers.caller import Caller, change, stamp
+from nightsafe.workers.commit import commit
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.seal import Safe
+
+
+class Patch(Struct, frozen=True):
+    """A merge patch of a script's secrets: what to set, what to drop, tags for the version it makes."""
+
+    set: tuple[Secret, ...]
+    drop: tuple[str, ...]
+    annotations: bytes
+
+
+class Secrets:
+    """The use cases. Values pass through to the safe and are wiped there."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+
+    async def list(self, ref: ScriptRef) -> Sequence[bytes]:
+        """What may be shown of every secret, by name.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        secrets = await self._store.secrets(ref)
+        if secrets is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return secrets
+
+    async def get(self, ref: ScriptRef, name: str) -> bytes:
+        """What may be shown of one secret.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, or BINDING_NOT_FOUND when the script has no such secret.
+        """
+        shown = await self._store.shown(ref, name)
+        if shown is not None:
+            return shown
+        if await self._store.script(ref) is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        raise NightsafeError(Code.BINDING_NOT_FOUND, name)
+
+    async def put(self, caller: Caller, ref: ScriptRef, secret: Secret) -> bytes:
+        """Create or replace one secret; gives what may be shown of it.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
+        """
+        sealed = self._safe.seal(ref, secret)
+        edit = ScriptEdit(
+            ref=ref, stamp=stamp(caller, "secret"), set=(sealed,), max_variables=self._limits.max_variables
+        )
+        await commit(self._store, change(caller, "secrets.put", edit))
+        return sealed.shown
+
+    async def delete(self, caller: Caller, ref: ScriptRef, name: str) -> None:
+        """Remove one secret.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NOT_FOUND.
+        """
+        edit = ScriptEdit(ref=ref, stamp=stamp(caller, "secret"), drop=(name,))
+        await commit(self._store, change(caller, "secrets.delete", edit))
+
+    async def patch(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Sequence[bytes]:
+        """Set and drop secrets in one version, all or nothing; gives what may be shown of those there are then.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
+        """
+        if not patch.set and not patch.drop:
+            return await self.list(ref)
+        sealed = await self._safe.seal_all(ref, patch.set)
+        edit = ScriptEdit(
+            ref=ref,
+            stamp=stamp(caller, "secret", patch.annotations),
+            set=sealed,
+            drop=patch.drop,
+            require_drop=False,
+            max_variables=self._limits.max_variables,
+        )
+        outcome = await commit(self._store, change(caller, "secrets.patch", edit))
+        return outcome.secrets
+
+
+def parse_patch(raw: object, limits: Limits) -> Patch:
+    """A merge patch from a request body (RFC 7396: an object sets, null drops, absent keeps).
+
+    Raises:
+        NightsafeError: TOO_MANY_OPERATIONS, or one problem for each secret that is refused.
+    """
+    body = need_object(raw, "", "the body")
+    entries = _optional_object(body, "secrets")
+    if len(entries) > limits.max_operations:
+        raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(entries)), "/secrets")
+    secrets: list[Secret] = []
+    problems: list[Problem] = []
+    for name, entry in entries.items():
+        try:
+            secrets += [] if entry is None else [parse_secret(entry, pointer_to("/secrets", name), name=name)]
+        except NightsafeError as error:
+            problems += error.problems
+    if problems:
+        raise NightsafeError.of(problems)
+    dropped = tuple(name for name, entry in entries.items() if entry is None)
+    return Patch(tuple(secrets), dropped, _annotations(_optional_object(body, "version_tags"), limits))
+
+
+def _optional_object(body: dict[str, object], member: str) -> dict[str, object]:
+    """A member that may be absent, and else is an object."""
+    return need_object(body[member], f"/{member}", f"'{member}'") if member in body else {}
+
+
+def _annotations(tags: dict[str, object], limits: Limits) -> bytes:
+    """Version tags as the new version keeps them."""
+    if not tags:
+        return b"{}"
+    encoded = msgspec.json.encode({"version_tags": tags})
+    if len(encoded) > limits.max_annotation_bytes:
+        raise NightsafeError(
+            Code.INVALID, f"'version_tags' is over {limits.max_annotation_bytes} bytes of JSON", "/version_tags"
+        )
+    return encoded
