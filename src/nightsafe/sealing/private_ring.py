@@ -132,8 +132,13 @@ class PrivateRing:
             if ours is None or ours.public.public != theirs.public:
                 raise problem("public ring", f"the private ring has no key {theirs.id}")
 
-    def rotated(self, suite: Suite = Suite.X25519) -> Self:
-        """This ring with a new primary; the primary of before is active."""
+    def rotated(self, suite: Suite | None = None) -> Self:
+        """This ring with a new primary; the primary of before is active.
+
+        Args:
+            suite: the new key's suite; None keeps that of the primary, so that a hybrid ring stays hybrid.
+        """
+        suite = suite or self.public().primary.suite
         older = [key.in_state(State.ACTIVE) if key.state is State.PRIMARY else key for key in self.keys]
         return type(self)([PrivateKey.generate(suite), *older])
 

@@ -1,0 +1,47 @@
+"""Made-up keys and places for the sealing tests."""
+
+import pytest
+
+from nightsafe.sealing import Context, Suite
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
+
+
+@pytest.fixture(scope="session")
+def context() -> Context:
+    """A place."""
+    return Context(
+        account_id="0123456789abcdef0123456789abcdef",
+        namespace="production",
+        script="billing",
+        name="API_KEY",
+        kind="secret_key",
+        public=b'{"algorithm":{"hash":"SHA-256","name":"HMAC"},"format":"raw","usages":["sign"]}',
+    )
+
+
+@pytest.fixture(scope="session", params=Suite)
+def ring(request: pytest.FixtureRequest) -> PrivateRing:
+    """A private ring, of each suite in turn."""
+    return PrivateRing.generate(Suite(request.param))
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> SigningKey:
+    """The API node's key."""
+    return SigningKey.generate()
+
+
+@pytest.fixture(scope="session")
+def sealer(ring: PrivateRing, signing_key: SigningKey) -> SigningSealer:
+    """The API node's sealer."""
+    return SigningSealer(ring.public(), signing_key)
+
+
+@pytest.fixture(scope="session")
+def opener(ring: PrivateRing, signing_key: SigningKey) -> RecordOpener:
+    """The delivery side's opener."""
+    return RecordOpener(VerifyKeys([signing_key.verify_key]), ring)

@@ -1,0 +1,82 @@
+"""Layouts and encodings: one form each, and no input that breaks the parser."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.sealing import Context, Suite, key_id_of
+from nightsafe.sealing.encoding import encode
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.record import RECORD_MAGIC, SEALED_MAGIC, Record, SealedValue
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.secret_value import SecretValue
+
+heads = st.sampled_from(
+    [b"", SEALED_MAGIC, RECORD_MAGIC + b"\x01", RECORD_MAGIC + b"\x01" + bytes(72) + SEALED_MAGIC]
+)
+numbers = st.sampled_from([b"", b"\x01", b"\x02", b"\x03"])
+almost = st.builds(lambda *parts: b"".join(parts), heads, numbers, st.binary(max_size=1500))
+FLAT = Problem(Code.CANNOT_OPEN, "cannot open")
+ids = st.binary(min_size=8, max_size=8).map(bytes.hex)
+
+
+@given(almost)
+@pytest.mark.parametrize("parse", [SealedValue.parse, Record.parse])
+def test_any_bytes_parse_to_themselves_or_are_refused(
+    parse: Callable[[bytes], SealedValue | Record], data: bytes
+) -> None:
+    """What parses packs to the same bytes; what does not is refused with the one flat error."""
+    again, refusals = data, []
+    try:
+        again = parse(data).pack()
+    except NightsafeError as error:
+        refusals = [*error.problems]
+    assert data == again
+    assert refusals in ([], [FLAT])
+
+
+@given(almost)
+def test_key_id_of_any_bytes(data: bytes) -> None:
+    """It gives 16 hex digits or the one flat error."""
+    key_id, refusals = "0" * 16, []
+    try:
+        key_id = key_id_of(data)
+    except NightsafeError as error:
+        refusals = [*error.problems]
+    assert len(key_id) == 16
+    assert refusals in ([], [FLAT])
+
+
+@given(st.sampled_from(Suite), ids, st.binary(min_size=16, max_size=16), st.integers(64, 2000))
+def test_sealed_value_round_trips(suite: Suite, key_id: str, value_id: bytes, padded: int) -> None:
+    """What packs parses to the same parts."""
+    sealed = SealedValue(suite, key_id, value_id, bytes(suite.enc_size + padded + 16))
+    assert sealed == SealedValue.parse(sealed.pack())
+
+
+def test_key_id_of_names_the_primary(context: Context, ring: PrivateRing, sealer: SigningSealer) -> None:
+    """A record tells its key without being opened."""
+    assert ring.public().primary.id == key_id_of(sealer.seal(context, SecretValue(b"x")))
+
+
+fields = st.lists(st.binary(max_size=6), min_size=2, max_size=4)
+
+
+@given(fields, fields)
+def test_encoding_is_injective(ours: list[bytes], theirs: list[bytes]) -> None:
+    """Two lists of fields have one encoding only if they are one list, however the bytes are split."""
+    assert (ours == theirs) == (encode(*ours) == encode(*theirs))
+
+
+@given(st.text(max_size=6), st.text(max_size=6))
+def test_a_byte_cannot_move_from_field_to_field(left: str, right: str) -> None:
+    """Script and name run together are not another script and name."""
+
+    def info(script: str, name: str) -> bytes:
+        place = Context(account_id="a", namespace="", script=script, name=name, kind="k")
+        return place.info(bytes(16), "00" * 8)
+
+    assert info(left + "x", right) != info(left, "x" + right)

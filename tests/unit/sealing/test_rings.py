@@ -1,0 +1,217 @@
+"""Key rings and signing keys: their states, their files, and what is refused in them."""
+
+import base64
+import json
+import secrets
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing import Suite
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.ring_file import State
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
+
+FORMS: dict[str, type["KeyFile"]] = {
+    "public": PublicRing,
+    "private": PrivateRing,
+    "signing": SigningKey,
+    "verify": VerifyKeys,
+}
+each_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+class KeyFile(Protocol):
+    """What the four kinds of key file have in common."""
+
+    @classmethod
+    def decode(cls, data: bytes, source: str = ...) -> "KeyFile":
+        """From bytes."""
+        ...
+
+    @classmethod
+    def load(cls, path: Path) -> "KeyFile":
+        """From a file."""
+        ...
+
+    def encode(self) -> bytes:
+        """To bytes."""
+        ...
+
+    def save(self, path: Path, *, replace: bool = False) -> None:
+        """To a file."""
+        ...
+
+
+def sample(form: type[KeyFile]) -> KeyFile:
+    """One of each kind, new."""
+    if form is PrivateRing:
+        return PrivateRing.generate().rotated(Suite.HYBRID)
+    if form is PublicRing:
+        return PrivateRing.generate().rotated(Suite.HYBRID).public()
+    key = SigningKey.generate()
+    return key if form is SigningKey else VerifyKeys([key.verify_key, SigningKey.generate().verify_key])
+
+
+def refusal(form: type[KeyFile], data: bytes | dict[str, Any]) -> str:
+    """The text with which bytes (or JSON) are refused; it names the source."""
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    with pytest.raises(NightsafeError) as caught:
+        form.decode(raw, "the file")
+    assert Code.INVALID is caught.value.code
+    assert caught.value.problems[0].detail.startswith("the file: ")
+    return caught.value.problems[0].detail
+
+
+@each_form
+def test_files_round_trip(tmp_path: Path, form: type[KeyFile]) -> None:
+    """What is saved loads to the same, with a mode that loads."""
+    before, path = sample(form), tmp_path / "file"
+    before.save(path)
+    assert before.encode() == form.load(path).encode()
+    secret = form in {PrivateRing, SigningKey}
+    assert (0o600 if secret else 0o644) == path.stat().st_mode & 0o777
+    with pytest.raises(NightsafeError):
+        before.save(path)
+    before.save(path, replace=True)
+
+
+@each_form
+@given(data=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_refused(form: type[KeyFile], data: bytes) -> None:
+    """No input raises anything but the refusal."""
+    refusal(form, data)
+
+
+@each_form
+@given(data=st.data())
+def test_a_damaged_file_is_refused_without_showing_a_key(form: type[KeyFile], data: st.DataObject) -> None:
+    """One value anywhere in a good file replaced: refused, and what was in it never shows."""
+    good = json.loads(sample(form).encode())
+    place = data.draw(st.sampled_from([good, *good.get("keys", [])]))
+    field = data.draw(st.sampled_from(sorted(place)))
+    old, place[field] = place[field], data.draw(json_values)
+    detail = refusal(form, good) if place[field] != old else ""
+    assert not (isinstance(old, str) and len(old) > 20 and old in detail)
+
+
+@pytest.mark.parametrize("field", ["format", "keys", "id", "suite", "state", "private", "surplus"])
+def test_a_misplaced_key_is_not_shown(field: str) -> None:
+    """Someone who pastes a key into the wrong field does not find it in the log."""
+    good = json.loads(sample(PrivateRing).encode())
+    key = base64.b64encode(secrets.token_bytes(33)).decode()
+    place = good if field in good else good["keys"][0]
+    place[field] = key
+    assert key not in refusal(PrivateRing, good)
+    assert key not in refusal(PrivateRing, {**good, key: key})
+
+
+def edited(ring: PrivateRing, *edits: dict[str, str]) -> dict[str, Any]:
+    """A private ring's JSON with some of its keys' fields changed."""
+    form: dict[str, Any] = json.loads(ring.encode())
+    for entry, edit in zip(form["keys"], edits, strict=False):
+        entry.update(edit)
+    return form
+
+
+def test_what_is_wrong_is_named() -> None:
+    """Each problem has words of its own, and a field or an id where there is one."""
+    ring = sample(PrivateRing)
+    assert isinstance(ring, PrivateRing)
+    first, second = ring.keys[0].id, ring.keys[1].id
+    form = json.loads(ring.encode())
+    assert "is not JSON" in refusal(PrivateRing, b"{")
+    assert "has no key" in refusal(PrivateRing, {**form, "keys": []})
+    assert "2 primary" in refusal(PrivateRing, edited(ring, {}, {"state": "primary"}))
+    assert "0 primary" in refusal(PrivateRing, edited(ring, {"state": "retired"}))
+    assert f"{first} more than once" in refusal(PrivateRing, {**form, "keys": [form["keys"][0]] * 2})
+    assert f"not its own, which is {first}" in refusal(PrivateRing, edited(ring, {"id": second}))
+    assert "$.keys[0].suite" in refusal(PrivateRing, edited(ring, {"suite": "rot13"}))
+    assert "not a usable" in refusal(PrivateRing, edited(ring, {"private": "AAAA"}))
+    assert "$.format" in refusal(PrivateRing, {**form, "format": "nightsafe-private-ring/2"})
+    assert "$.format" in refusal(PublicRing, form)
+
+
+def test_a_public_key_that_cannot_be_sealed_to_is_refused() -> None:
+    """A point of small order, a lattice key that is out of range, and keys of wrong length."""
+    form = json.loads(PrivateRing.generate().public().encode())
+    for suite, public in [
+        (Suite.X25519, bytes(32)),
+        (Suite.X25519, bytes(31)),
+        (Suite.HYBRID, b"\xff" * 1216),
+        (Suite.HYBRID, bytes(1216)),
+        (Suite.HYBRID, bytes(1184)),
+    ]:
+        form["keys"][0].update(suite=suite, public=base64.b64encode(public).decode())
+        assert f"not a usable {suite} key" in refusal(PublicRing, form)
+
+
+@pytest.mark.parametrize("form", [SigningKey, VerifyKeys])
+def test_signing_keys_are_checked(form: type[KeyFile]) -> None:
+    """A key of wrong length, and one under another's id, are refused."""
+    good = json.loads(sample(form).encode())
+    place = good["keys"][0] if "keys" in good else good
+    field = "public" if "keys" in good else "private"
+    old, place[field] = place[field], "AAAA"
+    assert "not a usable Ed25519 key" in refusal(form, good)
+    place.update({field: old, "id": "00" * 8})
+    assert "not its own" in refusal(form, good)
+
+
+def test_rotation(ring: PrivateRing) -> None:
+    """The new primary is of the old one's suite; the old one is active, then retired, then gone."""
+    old = ring.public().primary
+    rotated = ring.rotated()
+    assert old.suite is rotated.public().primary.suite
+    assert old.id != rotated.public().primary.id
+    found = rotated.get(old.id)
+    assert found is not None
+    assert State.ACTIVE is found.state
+    retired = rotated.retired(old.id)
+    found = retired.get(old.id)
+    assert found is not None
+    assert State.RETIRED is found.state
+    assert retired.without(old.id).get(old.id) is None
+
+
+def test_a_key_in_use_is_not_given_up(ring: PrivateRing) -> None:
+    """The primary can be neither retired nor dropped, an active key not dropped, an unknown one neither."""
+    rotated = ring.rotated()
+    primary, active = rotated.public().primary.id, ring.public().primary.id
+    for attempt, key_id, words in [
+        (rotated.retired, primary, "rotate first"),
+        (rotated.without, primary, "rotate first"),
+        (rotated.without, active, "not retired"),
+        (rotated.retired, "00" * 8, "has no key"),
+    ]:
+        with pytest.raises(NightsafeError, match=words) as caught:
+            attempt(key_id)
+        assert Code.INVALID is caught.value.code
+
+
+def test_rings_correspond(ring: PrivateRing) -> None:
+    """A private ring covers its own public ring and older ones, not one with a key it lacks."""
+    rotated = ring.rotated()
+    rotated.check_covers(rotated.public())
+    rotated.check_covers(ring.public())
+    with pytest.raises(NightsafeError, match=rotated.public().primary.id):
+        ring.check_covers(rotated.public())
+
+
+def test_nothing_private_shows(ring: PrivateRing, signing_key: SigningKey) -> None:
+    """No repr holds private bytes."""
+    private = ring.keys[0].private.reveal()
+    shown = f"{ring!r} {ring.keys!r} {signing_key!r}"
+    assert repr(private)[2:-1] not in shown
+    assert private.hex() not in shown
