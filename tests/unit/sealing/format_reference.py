@@ -81,6 +81,11 @@ def signer_id(public: bytes) -> bytes:
     return hashlib.sha256(encode("nightsafe signer id v1", public)).digest()[:8]
 
 
+def signer_public(secret: bytes) -> bytes:
+    """A signing key's public half."""
+    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+
+
 def info(place: Place, value_id: bytes, key: bytes) -> bytes:
     """HPKE's info."""
     return encode("nightsafe sealed value v1", *place.fields(), value_id, key)

@@ -1,0 +1,229 @@
+"""Make the vectors of the sealed-value format, with the second implementation.
+
+Run `python -m tests.unit.sealing.make_vectors`. Keys are hashes of words: made up, and the same each time. Only ML-KEM's
+encapsulation is random, so a hybrid vector that exists is kept as it is.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.unit.sealing import format_reference as reference
+from tests.unit.sealing import hpke_reference as hpke
+from tests.unit.sealing.format_reference import Place, Recipe, pad, sign
+
+FOLDER = Path(__file__).parents[2] / "vectors" / "sealed-values"
+SUITE_NAMES = {1: "x25519", 2: "mlkem768-x25519"}
+RING = [("primary", 1, "primary"), ("older", 1, "active"), ("oldest", 1, "retired"), ("hybrid", 2, "active")]
+SIGNERS = ["node", "second node"]
+
+
+def made_up(words: str) -> bytes:
+    """32 bytes that stand for a key."""
+    return hashlib.sha256(b"nightsafe made-up key: " + words.encode()).digest()
+
+
+PLACE = Place(
+    "0123456789abcdef0123456789abcdef",
+    "production",
+    "billing",
+    "SIGNING_KEY",
+    "secret_key",
+    b'{"algorithm":{"hash":"SHA-256","name":"HMAC"},"format":"raw","usages":["sign"]}',
+)
+ELSEWHERE = {
+    "account_id": replace(PLACE, account_id="fedcba9876543210fedcba9876543210"),
+    "namespace": replace(PLACE, namespace=""),
+    "script": replace(PLACE, script="billing2"),
+    "name": replace(PLACE, name="SIGNING_KEY2"),
+    "kind": replace(PLACE, kind="secret_text"),
+    "public": replace(PLACE, public=PLACE.public.replace(b'"sign"', b'"sign","verify"')),
+    "field-border": replace(PLACE, script="billingS", name="IGNING_KEY"),
+}
+BASE = Recipe(
+    PLACE, 1, made_up("primary"), made_up("node"), made_up("value")[:16], made_up("ephemeral"), pad(b"s3cr3t")
+)
+HYBRID = replace(BASE, suite=2, private=made_up("hybrid"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One vector.
+
+    Attributes:
+        name: its file's name.
+        record: what is stored.
+        place: where it is found.
+        value: what it opens to; None when it must not open.
+        reason: why it does not open.
+    """
+
+    name: str
+    record: bytes
+    place: Place = PLACE
+    value: bytes | None = None
+    reason: str = ""
+
+
+def flipped(data: bytes, position: int, bits: int = 1) -> bytes:
+    """The same with some bits of one byte changed."""
+    changed = bytearray(data)
+    changed[position] ^= bits
+    return bytes(changed)
+
+
+def good() -> Iterator[Case]:
+    """What opens."""
+    for size in (0, 1, 63, 64, 1023, 1024, 5000):
+        value = (b"0123456789abcdef" * 320)[:size]
+        yield Case(f"good-{size:04}-bytes", BASE.holding(value).record(), value=value)
+    yield Case("good-looks-like-padding", BASE.holding(b"\x80\x00\x00").record(), value=b"\x80\x00\x00")
+    plain = Place("a", "", "naïve-☂", "N", "secret_text", b"")
+    yield Case("good-text-in-utf-8", replace(BASE, place=plain).record(), place=plain, value=b"s3cr3t")
+    for name in ("older", "oldest"):
+        yield Case(f"good-{name}-key", replace(BASE, private=made_up(name)).record(), value=b"s3cr3t")
+    yield Case("good-second-signer", replace(BASE, signer=made_up("second node")).record(), value=b"s3cr3t")
+
+
+def moved() -> Iterator[Case]:
+    """Records found elsewhere than where they belong: as they are, and vouched for in the wrong place."""
+    for field, place in ELSEWHERE.items():
+        yield Case(f"moved-{field}", BASE.record(), place, reason=f"signed for another {field}")
+        resigned = sign(place, BASE.sealed(), BASE.signer)
+        yield Case(f"moved-signed-{field}", resigned, place, reason=f"sealed for another {field}")
+
+
+def cut() -> Iterator[Case]:
+    """Records of wrong length."""
+    record, sealed = BASE.record(), BASE.sealed()
+    for name, size in [
+        ("empty", 0),
+        ("version", 4),
+        ("signature", 76),
+        ("no-sealed-value", 77),
+        ("tag", len(record) - 1),
+    ]:
+        yield Case(f"cut-{name}", record[:size], reason="truncated")
+    for name, size in [("header", 28), ("body", 29), ("block", len(sealed) - 64), ("tag", len(sealed) - 1)]:
+        yield Case(f"cut-signed-{name}", sign(PLACE, sealed[:size], BASE.signer), reason="sealed value truncated")
+    yield Case("longer", record + b"\x00", reason="a byte too many")
+    yield Case("longer-signed", sign(PLACE, sealed + b"\x00", BASE.signer), reason="a byte too many")
+
+
+def foreign() -> Iterator[Case]:
+    """Versions, suites, keys and signers that are not known."""
+    record, sealed = BASE.record(), BASE.sealed()
+    yield Case("unsigned", sealed, reason="a bare sealed value")
+    yield Case("record-magic", flipped(record, 0), reason="unknown record magic")
+    yield Case("record-version", flipped(record, 3, 3), reason="unknown record version")
+    yield Case("record-algorithm", flipped(record, 4, 3), reason="unknown signature algorithm")
+    yield Case("signer-unknown", replace(BASE, signer=made_up("stranger")).record(), reason="unknown signer")
+    second = reference.signer_id(reference.signer_public(made_up("second node")))
+    yield Case("signer-swapped", record[:5] + second + record[13:], reason="signed by another trusted key")
+    for name, position, bits in [("magic", 0, 1), ("version", 3, 3), ("suite", 4, 2), ("other-suite", 4, 3)]:
+        altered = sign(PLACE, flipped(sealed, position, bits), BASE.signer)
+        yield Case(f"sealed-{name}", altered, reason=f"unknown or wrong {name} of the sealed value")
+    yield Case("key-unknown", replace(BASE, private=made_up("not in the ring")).record(), reason="unknown key id")
+    older = reference.key_id(1, hpke.public_of(hpke.X25519_KEM, made_up("older")))
+    swapped = sealed[:5] + older + sealed[13:]
+    yield Case("key-swapped", sign(PLACE, swapped, BASE.signer), reason="sealed to another key of the ring")
+
+
+def altered() -> Iterator[Case]:
+    """One bit changed."""
+    record, sealed = BASE.record(), BASE.sealed()
+    for name, position in [("first", 13), ("middle", 45), ("last", 76)]:
+        yield Case(f"bad-signature-{name}", flipped(record, position), reason="bad signature")
+    yield Case("altered-sealed", flipped(record, len(record) - 1), reason="signature is of other bytes")
+    for name, position in [("value-id", 13), ("enc", 29), ("ciphertext", 61), ("tag", len(sealed) - 1)]:
+        again = sign(PLACE, flipped(sealed, position), BASE.signer)
+        yield Case(f"altered-signed-{name}", again, reason=f"{name} altered, then signed")
+    low = sealed[:29] + bytes(32) + sealed[61:]
+    yield Case("enc-small-order", sign(PLACE, low, BASE.signer), reason="enc is a point of small order")
+
+
+def padded_wrongly() -> Iterator[Case]:
+    """Sealed and signed as they should be, but not padded as the format says."""
+    for name, padded in {
+        "zeros": bytes(64),
+        "no-mark": b"s3cr3t".ljust(64, b"\x00"),
+        "other-mark": b"s3cr3t\x81".ljust(64, b"\x00"),
+        "after-mark": b"s3cr3t\x80".ljust(63, b"\x00") + b"\x01",
+        "step-too-many": b"s3cr3t\x80".ljust(128, b"\x00"),
+        "no-step": b"s3cr3t\x80".ljust(65, b"\x00"),
+        "not-padme": b"x" * 2048 + b"\x80".ljust(64, b"\x00"),
+    }.items():
+        yield Case(f"padding-{name}", replace(BASE, padded=padded).record(), reason="bad padding")
+
+
+def hybrid() -> Iterator[Case]:
+    """The other suite; these records are new each time."""
+    yield Case("hybrid-good", HYBRID.record(), value=b"s3cr3t")
+    yield Case("hybrid-good-empty", HYBRID.holding(b"").record(), value=b"")
+    place = ELSEWHERE["name"]
+    yield Case("hybrid-moved", sign(place, HYBRID.sealed(), BASE.signer), place, reason="sealed for another name")
+    for name, position in [("lattice", 29), ("curve", 29 + 1088), ("ciphertext", 29 + 1120)]:
+        again = sign(PLACE, flipped(HYBRID.sealed(), position), BASE.signer)
+        yield Case(f"hybrid-altered-{name}", again, reason=f"{name} half altered, then signed")
+
+
+def deterministic() -> Iterator[Case]:
+    """Every vector that comes out the same each time."""
+    for group in (good, moved, cut, foreign, altered, padded_wrongly):
+        yield from group()
+
+
+def base64_of(data: bytes) -> str:
+    """Base64 as the format's files have it."""
+    return base64.b64encode(data).decode()
+
+
+def private_ring() -> dict[str, Any]:
+    """The ring file all vectors share."""
+    keys = []
+    for words, suite, state in RING:
+        own_id = reference.key_id(suite, hpke.public_of(reference.KEMS[suite], made_up(words))).hex()
+        keys.append({"id": own_id, "suite": SUITE_NAMES[suite], "state": state, "private": base64_of(made_up(words))})
+    return {"format": "nightsafe-private-ring/1", "keys": keys}
+
+
+def verify_keys() -> dict[str, Any]:
+    """The file of trusted signers all vectors share."""
+    publics = [reference.signer_public(made_up(words)) for words in SIGNERS]
+    keys = [{"id": reference.signer_id(public).hex(), "public": base64_of(public)} for public in publics]
+    return {"format": "nightsafe-verify-keys/1", "keys": keys}
+
+
+def text_of(case: Case) -> str:
+    """A vector's file."""
+    context = {**vars(case.place), "public": case.place.public.decode()}
+    outcome: dict[str, Any] = {"expect": "cannot_open", "reason": case.reason}
+    if case.value is not None:
+        digest = hashlib.sha256(case.value).hexdigest()
+        outcome = {"expect": "success", "plaintext_length": len(case.value), "plaintext_sha256": digest}
+    form = {
+        **outcome,
+        "context": context,
+        "record": base64_of(case.record),
+        "private_ring": private_ring(),
+        "verify_keys": verify_keys(),
+    }
+    return json.dumps(form, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write all vectors; hybrid ones only where there is none yet."""
+    for case in deterministic():
+        (FOLDER / f"{case.name}.json").write_text(text_of(case))
+    for case in hybrid():
+        path = FOLDER / f"{case.name}.json"
+        if not path.exists():
+            path.write_text(text_of(case))
+
+
+if __name__ == "__main__":
+    main()
