@@ -1,7 +1,7 @@
 """Make the vectors of the sealed-value format, with the second implementation.
 
-Run `python -m tests.unit.sealing.make_vectors`. Keys are hashes of words: made up, and the same each time. Only ML-KEM's
-encapsulation is random, so a hybrid vector that exists is kept as it is.
+Run `python -m tests.unit.sealing.make_vectors`. Keys are hashes of words: made up, and the same each time.
+Only ML-KEM's encapsulation is random, so a hybrid vector that exists is kept as it is.
 """
 
 import base64

@@ -1,6 +1,7 @@
 """Layouts and encodings: one form each, and no input that breaks the parser."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.sealing import Context, Suite, key_id_of
 from nightsafe.sealing.encoding import encode
+from nightsafe.sealing.padding import MAX_PADDED
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.record import RECORD_MAGIC, SEALED_MAGIC, Record, SealedValue
 from nightsafe.sealing.sealer import SigningSealer
@@ -55,6 +57,24 @@ def test_sealed_value_round_trips(suite: Suite, key_id: str, value_id: bytes, pa
     """What packs parses to the same parts."""
     sealed = SealedValue(suite, key_id, value_id, bytes(suite.enc_size + padded + 16))
     assert sealed == SealedValue.parse(sealed.pack())
+
+
+@pytest.mark.parametrize("suite", Suite)
+@pytest.mark.parametrize(("padded", "fits"), [(63, False), (64, True), (MAX_PADDED, True), (MAX_PADDED + 1, False)])
+def test_a_sealed_value_has_bounds(suite: Suite, padded: int, *, fits: bool) -> None:
+    """It holds at least one padding step and at most the longest value."""
+    data = SealedValue(suite, "00" * 8, bytes(16), bytes(suite.enc_size + padded + 16)).pack()
+    with nullcontext() if fits else pytest.raises(NightsafeError, match="cannot open"):
+        SealedValue.parse(data)
+
+
+@pytest.mark.parametrize("size", [0, 4, 5, 12, 76, 77])
+def test_a_record_holds_something(size: int) -> None:
+    """A record that ends with or before its signature is none."""
+    whole = Record("00" * 8, bytes(64), b"x").pack()
+    assert len(whole) == 78
+    with pytest.raises(NightsafeError, match="cannot open"):
+        Record.parse(whole[:size])
 
 
 def test_key_id_of_names_the_primary(context: Context, ring: PrivateRing, sealer: SigningSealer) -> None:

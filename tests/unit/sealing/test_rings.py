@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -144,8 +145,9 @@ def test_what_is_wrong_is_named() -> None:
 
 
 def test_a_public_key_that_cannot_be_sealed_to_is_refused() -> None:
-    """A point of small order, a lattice key that is out of range, and keys of wrong length."""
+    """Another key's id, a point of small order, a lattice key out of range, and keys of wrong length."""
     form = json.loads(PrivateRing.generate().public().encode())
+    assert "not its own" in refusal(PublicRing, {**form, "keys": [{**form["keys"][0], "id": "00" * 8}]})
     for suite, public in [
         (Suite.X25519, bytes(32)),
         (Suite.X25519, bytes(31)),
@@ -207,6 +209,13 @@ def test_rings_correspond(ring: PrivateRing) -> None:
     rotated.check_covers(ring.public())
     with pytest.raises(NightsafeError, match=rotated.public().primary.id):
         ring.check_covers(rotated.public())
+
+
+def test_one_id_for_two_keys_is_no_correspondence(ring: PrivateRing) -> None:
+    """The keys themselves are compared: should two share an id, they still differ."""
+    twin = replace(ring.public().primary, public=b"another key of the same id")
+    with pytest.raises(NightsafeError, match=twin.id):
+        ring.check_covers(PublicRing([twin]))
 
 
 def test_nothing_private_shows(ring: PrivateRing, signing_key: SigningKey) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context, Suite
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.padding import MAX_VALUE
+from nightsafe.sealing.padding import MAX_VALUE, pad
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import HPKE
 from nightsafe.sealing.record import Record, SealedValue
@@ -50,6 +50,19 @@ def test_largest_value(sealer: SigningSealer, opener: RecordOpener, context: Con
     with pytest.raises(NightsafeError) as caught:
         sealer.seal(context, SecretValue(value + b"x"))
     assert Code.INVALID is caught.value.code
+
+
+def test_the_padded_copy_is_wiped(sealer: SigningSealer, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After sealing, the buffer the value was padded in holds zeros."""
+    buffers: list[bytearray] = []
+
+    def kept(value: bytes) -> bytearray:
+        buffers.append(pad(value))
+        return buffers[0]
+
+    monkeypatch.setattr("nightsafe.sealing.sealer.pad", kept)
+    sealer.seal(context, SecretValue(b"x"))
+    assert buffers == [bytearray(64)]
 
 
 def test_lengths_do_not_show(sealer: SigningSealer, context: Context) -> None:
