@@ -1,6 +1,6 @@
 """The ASGI application: the hottest read on a short way of its own, everything else through the router."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nightsafe.api import health, scripts, secrets
@@ -17,7 +17,7 @@ from nightsafe.workers.scripts import Scripts
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.secrets import Secrets
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PREFIX = b"/client/v4/accounts/"
 _SEGMENTS = 10
@@ -59,8 +59,10 @@ class App:
         await self._router(scope, receive, send)
 
     async def _known_secret(self, headers: list[tuple[bytes, bytes]], raw_path: bytes) -> bytes | None:
-        """What may be shown of the secret a GET asks for, when all is plain: one remembered Bearer token that may
-        read it, and a secret that is there. None sends the request the long way, which answers the same or refuses.
+        """What may be shown of the secret that a GET asks for, when all is plain.
+
+        Plain is one remembered Bearer token that may read it, and a secret that is there. None sends the request
+        the long way, which answers the same or refuses.
         """
         parts = raw_path.split(b"/")
         if len(parts) != _SEGMENTS or parts[8] != b"secrets" or parts[5] != b"workers" or parts[6] != b"scripts":
@@ -78,7 +80,9 @@ class App:
         if Action.READ_SECRETS not in principal.grants.get(account, ()):
             return None
         try:
-            script, name_ = (decode_segment(part.decode("ascii", "replace"), raw_path) for part in (parts[7], parts[9]))
+            script, name_ = (
+                decode_segment(part.decode("ascii", "replace"), raw_path) for part in (parts[7], parts[9])
+            )
         except NightsafeError:
             return None
         return await self._store.shown(ScriptRef(account, script), name_)

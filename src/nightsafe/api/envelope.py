@@ -56,6 +56,4 @@ def failure(error: NightsafeError, headers: Iterable[tuple[bytes, bytes]] = ()) 
         "errors": [as_json(problem) for problem in error.problems],
         "messages": [],
     }
-    return Reply(
-        row_for(error.code).status, msgspec.json.encode(envelope) + b"\n", [*FIXED_HEADERS, *headers]
-    )
+    return Reply(row_for(error.code).status, msgspec.json.encode(envelope) + b"\n", [*FIXED_HEADERS, *headers])

@@ -7,7 +7,7 @@ stripped or redirected.
 import secrets
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import structlog
@@ -28,7 +28,7 @@ from nightsafe.workers.limits import Limits
 _log = structlog.get_logger()
 _REFUSED_CALLERS = frozenset({Code.NOT_PERMITTED, Code.UNKNOWN_KEY, Code.MALFORMED_AUTHORIZATION, Code.MALFORMED_KEY})
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 
 
 class Resource(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """`…/workers/scripts`, `/{script_name}` and `/{script_name}/settings`."""
 
-import datetime
+import datetime as dt
 import secrets as random
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +48,7 @@ def resources(scripts: Scripts) -> list[Resource]:
         return success({"id": await scripts.delete(call.caller, call.script)})
 
     async def settings(call: Call) -> Reply:
-        script, kept, bindings = await scripts.settings(call.script)
+        kept, bindings = await scripts.settings(call.script)
         return success(_DEFAULT_SETTINGS | kept | {"bindings": [msgspec.Raw(one.shown) for one in bindings]})
 
     return [
@@ -108,7 +108,7 @@ def _shown(script: Script) -> dict[str, Any]:
         "etag": script.etag,
         "handlers": [],
         "has_assets": False,
-        "has_modules": not script.main_module == _CLASSIC_NAME,
+        "has_modules": script.main_module != _CLASSIC_NAME,
         "created_on": _time(script.created_on),
         "modified_on": _time(script.modified_on),
         "compatibility_date": settings.get("compatibility_date", ""),
@@ -125,7 +125,7 @@ def _shown(script: Script) -> dict[str, Any]:
 def _time(microseconds: int) -> str:
     """RFC 3339 with microseconds."""
     seconds, rest = divmod(microseconds, _MICROSECONDS)
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).replace(microsecond=rest)
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(microsecond=rest)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -23,14 +23,49 @@ KEY_FORMATS = ("raw", "pkcs8", "spki", "jwk")
 USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
 
 PLAIN_KINDS = frozenset(
-    """
-    agent_memory ai ai_search ai_search_namespace analytics_engine artifacts assets browser d1 data_blob
-    dispatch_namespace durable_object_namespace flagship hyperdrive images inherit json kv_namespace logfwdr media
-    messaging mtls_certificate part pipelines plain_text queue r2_bucket ratelimit secrets_store_secret
-    send_email service stream tail_consumer text_blob unsafe_hello_world vectorize version_metadata
-    vpc_network vpc_service wasm_module web_search websearch worker_loader workflow
-    """.split()
-) - {"inherit"}
+    {
+        "agent_memory",
+        "ai",
+        "ai_search",
+        "ai_search_namespace",
+        "analytics_engine",
+        "artifacts",
+        "assets",
+        "browser",
+        "d1",
+        "data_blob",
+        "dispatch_namespace",
+        "durable_object_namespace",
+        "flagship",
+        "hyperdrive",
+        "images",
+        "json",
+        "k2",
+        "kv_namespace",
+        "logfwdr",
+        "media",
+        "messaging",
+        "mtls_certificate",
+        "pipelines",
+        "plain_text",
+        "queue",
+        "r2_bucket",
+        "ratelimit",
+        "secrets_store_secret",
+        "send_email",
+        "service",
+        "text_blob",
+        "unsafe_hello_world",
+        "vectorize",
+        "version_metadata",
+        "vpc_network",
+        "vpc_service",
+        "wasm_module",
+        "worker",
+        "worker_loader",
+        "workflow",
+    }
+)
 """Kinds that hold no secret. They are kept as they come; what they name is not looked up."""
 
 
@@ -51,9 +86,7 @@ def parse_secret(raw: object, at: str = "", *, name: str | None = None, index: i
     kind = fields.get("type")
     reader = _SECRET_READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
-        raise NightsafeError(
-            Code.INVALID, "'type' must be \"secret_text\" or \"secret_key\"", pointer_to(at, "type")
-        )
+        raise NightsafeError(Code.INVALID, '\'type\' must be "secret_text" or "secret_key"', pointer_to(at, "type"))
     return reader(fields, own_name, at)
 
 
@@ -120,7 +153,9 @@ def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
 def _secret_key(fields: dict[str, Any], name: str, at: str) -> SecretKey:
     key_format = need_string(fields, "format", at)
     if key_format not in KEY_FORMATS:
-        raise NightsafeError(Code.INVALID, f"'format' must be one of {', '.join(KEY_FORMATS)}", pointer_to(at, "format"))
+        raise NightsafeError(
+            Code.INVALID, f"'format' must be one of {', '.join(KEY_FORMATS)}", pointer_to(at, "format")
+        )
     usages = _usages(fields, at)
     algorithm = _algorithm(fields, at)
     try:
@@ -149,7 +184,7 @@ def _algorithm(fields: dict[str, Any], at: str) -> Any:
     return fields["algorithm"]
 
 
-def _key_value(  # noqa: PLR0913 - the parts of one binding
+def _key_value(  # noqa: PLR0913, PLR0917 - the parts of one binding
     fields: dict[str, Any], key_format: str, algorithm: object, usages: tuple[str, ...], name: str, at: str
 ) -> SecretValue:
     """The key's bytes, once the runtime's own checks have passed."""

@@ -38,14 +38,14 @@ class DataDirectory:
         Raises:
             NightsafeError: INVALID, when there is something at the path already.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self._is_taken():
             raise NightsafeError(
                 Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs here
         building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
         try:
-            result = await DataDirectory(building)._fill(fill)
+            result = await _fill(DataDirectory(building), fill)
             building.rename(self.path)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
@@ -53,22 +53,9 @@ class DataDirectory:
         _sync(self.path.parent)
         return result
 
-    async def _fill(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
-        # Only here is the private ring in the memory of a process that also has the rest.
-        from nightsafe.sealing.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
-        from nightsafe.sealing.verifying import VerifyKeys  # noqa: PLC0415 - the same
-
-        self.public_ring.parent.mkdir(mode=0o700)
-        ring, signing_key = PrivateRing.generate(), SigningKey.generate()
-        ring.save(self.private_ring)
-        ring.public().save(self.public_ring)
-        signing_key.save(self.signing_key)
-        VerifyKeys([signing_key.verify_key]).save(self.verify_keys)
-        store = SqliteStore.open(self.database, create=True)
-        try:
-            return await fill(store)
-        finally:
-            await store.close()
+    def _is_taken(self) -> bool:
+        """Whether anything but an empty directory is at the path."""
+        return self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
 
     def open_store(self) -> SqliteStore:
         """The store, on the running loop.
@@ -87,6 +74,29 @@ class DataDirectory:
             NightsafeError: INVALID, when a key file is missing, damaged or open to others.
         """
         return Safe(SigningSealer(PublicRing.load(self.public_ring), SigningKey.load(self.signing_key)))
+
+
+async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    _make_keys(directory)
+    store = SqliteStore.open(directory.database, create=True)
+    try:
+        return await fill(store)
+    finally:
+        await store.close()
+
+
+def _make_keys(directory: DataDirectory) -> None:
+    """New key rings, in a directory that only its owner may enter."""
+    # Only here is the private ring in the memory of a process that also has the rest.
+    from nightsafe.sealing.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
+    from nightsafe.sealing.verifying import VerifyKeys  # noqa: PLC0415 - the same
+
+    directory.public_ring.parent.mkdir(mode=0o700)
+    ring, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring.save(directory.private_ring)
+    ring.public().save(directory.public_ring)
+    signing_key.save(directory.signing_key)
+    VerifyKeys([signing_key.verify_key]).save(directory.verify_keys)
 
 
 def _sync(directory: Path) -> None:

@@ -34,7 +34,9 @@ def _check_email(_: click.Context, __: click.Parameter, value: str) -> str:
 
 @click.command("init")
 @data_option
-@click.option("--account-id", metavar="HEX32", callback=_check_account_id, help="The account's id.  [default: random]")
+@click.option(
+    "--account-id", metavar="HEX32", callback=_check_account_id, help="The account's id.  [default: random]"
+)
 @click.option(
     "--email", default="owner@nightsafe.local", show_default=True, callback=_check_email, help="The owner's e-mail."
 )

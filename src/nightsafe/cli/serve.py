@@ -100,7 +100,7 @@ async def _listen(app: object, host: str, port: int) -> int:
     told.cancel()
     if not stopping.is_set():
         return 1
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call] # the library leaves it without annotations
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, _STOP_SECONDS)
     return 0

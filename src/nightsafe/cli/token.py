@@ -30,7 +30,9 @@ def create(data: Path, account_id: str | None, name: str, expires_in: int | None
     click.echo(json.dumps({"account_id": account, "api_token": token}) if as_json else token)
 
 
-async def _create(directory: DataDirectory, account_id: str | None, name: str, seconds: int | None) -> tuple[str, str]:
+async def _create(
+    directory: DataDirectory, account_id: str | None, name: str, seconds: int | None
+) -> tuple[str, str]:
     store = directory.open_store()
     try:
         account, owner = await _account_and_owner(store, account_id)

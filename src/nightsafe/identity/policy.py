@@ -98,6 +98,4 @@ def combine(policies: Iterable[Policy]) -> Grants:
         side = allowed if policy.effect == "allow" else denied
         for account_id in policy.accounts():
             side.setdefault(account_id, set()).update(policy.actions())
-    return {
-        account_id: frozenset(actions - denied.get(account_id, set())) for account_id, actions in allowed.items()
-    }
+    return {account_id: frozenset(actions - denied.get(account_id, set())) for account_id, actions in allowed.items()}

@@ -50,8 +50,10 @@ def may(principal: Principal, action: Action, account_id: str) -> bool:
 
 
 class Authenticator:
-    """Turns credentials into principals. What it remembers lives no longer than the store's generation,
-    so that a revoked credential is refused by the next request.
+    """Turns credentials into principals.
+
+    What it remembers lives no longer than the store's generation, so that a revoked credential is refused by
+    the next request.
     """
 
     def __init__(self, store: Store) -> None:

@@ -66,7 +66,9 @@ async def create_token(store: Store, account_id: str, user_id: str, name: str, s
     return token
 
 
-def _token(token: str, user_id: str, name: str, policies: bytes, at: int, expires_on: int | None) -> Token:  # noqa: PLR0913
+def _token(  # noqa: PLR0913, PLR0917 - a row has many columns
+    token: str, user_id: str, name: str, policies: bytes, at: int, expires_on: int | None
+) -> Token:
     return Token(
         id=uuid.uuid4().hex,
         digest=digest(token),

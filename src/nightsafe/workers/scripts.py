@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -79,11 +80,11 @@ class Scripts:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
-    async def list(self, account_id: str, namespace: str = "") -> list[Script]:
+    async def list(self, account_id: str, namespace: str = "") -> Sequence[Script]:
         """Every script of an account, by name."""
         return await self._store.scripts(account_id, namespace)
 
-    async def content(self, ref: ScriptRef) -> tuple[Script, list[Module]]:
+    async def content(self, ref: ScriptRef) -> tuple[Script, Sequence[Module]]:
         """A script with the files of its newest version.
 
         Raises:
@@ -92,15 +93,15 @@ class Scripts:
         script = await self.get(ref)
         return script, await self._store.modules(ref)
 
-    async def settings(self, ref: ScriptRef) -> tuple[Script, dict[str, Any], list[Binding]]:
-        """A script, its settings of both levels, and its bindings.
+    async def settings(self, ref: ScriptRef) -> tuple[dict[str, Any], Sequence[Binding]]:
+        """The settings of a script, of both levels, and its bindings.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
         script = await self.get(ref)
         settings = {**msgspec.json.decode(script.settings), **msgspec.json.decode(script.script_settings)}
-        return script, settings, await self._store.bindings(ref)
+        return settings, await self._store.bindings(ref)
 
 
 def _upload(parsed: ParsedUpload, *, strict_inherit: bool) -> Upload:

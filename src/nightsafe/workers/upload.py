@@ -121,9 +121,7 @@ def _named_twice(bindings: Sequence[AnyBinding]) -> list[Problem]:
 
 
 def _keep(fields: dict[str, Any]) -> frozenset[str]:
-    """Kinds whose bindings stay. Without `keep_bindings` those are the secret ones: no upload deletes secrets
-    unawares. With it, exactly the listed ones.
-    """
+    """Kinds whose bindings stay: the listed ones, or without a list the secret ones, which no upload may lose."""
     if fields.get("keep_bindings") is None:
         return SECRET_KINDS
     kinds = need_array(fields, "keep_bindings", "")
