@@ -1,0 +1,85 @@
+"""Opening connections, all alike, and telling what an SQLite error means."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from nightsafe.errors import Code, NightsafeError
+
+FACTORY = sqlite3.Connection
+"""The connection class; fault tests put their own here."""
+
+_CACHED_STATEMENTS = 256
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA wal_autocheckpoint = 0",
+    f"PRAGMA journal_size_limit = {64 << 20}",
+    f"PRAGMA mmap_size = {1 << 40}",
+    "PRAGMA cache_size = -32768",
+)
+
+_OF_ONE_CHANGE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
+def connect(path: Path, timeout: float) -> sqlite3.Connection:
+    """A connection in autocommit mode to a database that exists.
+
+    Args:
+        path: the database file.
+        timeout: seconds to wait for another process's lock.
+
+    Raises:
+        sqlite3.Error: when it cannot be opened.
+    """
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_CACHED_STATEMENTS,
+        factory=FACTORY,
+    )
+    try:
+        for pragma in _PRAGMAS:
+            db.execute(pragma).fetchall()
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def create_file(path: Path) -> None:
+    """Create an empty database file of mode 0600, its folder of mode 0700, if they are not there.
+
+    An existing file is not opened: closing a descriptor of it would drop the locks SQLite holds on it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def is_engine_failure(error: BaseException) -> bool:
+    """Whether an error is the engine's and not the fault of one change's own content."""
+    return isinstance(error, sqlite3.Error | MemoryError) and not isinstance(error, _OF_ONE_CHANGE)
+
+
+def store_error(error: BaseException) -> NightsafeError:
+    """What a caller is told about an engine's failure. SQLite's messages hold no row content."""
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return NightsafeError(Code.STORE, f"the database failed: {error} ({name})")
+
+
+def closed_error() -> NightsafeError:
+    """What a call after `close` gets."""
+    return NightsafeError(Code.STORE, "the store is closed")

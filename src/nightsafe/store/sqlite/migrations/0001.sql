@@ -1,0 +1,155 @@
+-- Every key of what belongs to a tenant is led by account_id, so that the same tables can be
+-- partitioned by it. Rowid tables with a UNIQUE key: rows of 1 KB would overflow an index page.
+-- `source`, `created_on` and the like are as in store/model.py; times are microseconds.
+
+CREATE TABLE accounts (
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  created_on INTEGER NOT NULL
+);
+
+CREATE TABLE users (
+  id TEXT NOT NULL UNIQUE,
+  email TEXT NOT NULL,
+  key_digest BLOB NOT NULL,
+  created_on INTEGER NOT NULL,
+  email_folded TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE memberships (
+  account_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  policies BLOB NOT NULL,
+  created_on INTEGER NOT NULL,
+  UNIQUE (account_id, user_id)
+);
+
+CREATE INDEX memberships_of_user ON memberships (user_id, account_id);
+
+CREATE TABLE tokens (
+  id TEXT NOT NULL UNIQUE,
+  digest BLOB NOT NULL UNIQUE,
+  user_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  status TEXT NOT NULL,
+  policies BLOB NOT NULL,
+  issued_on INTEGER NOT NULL,
+  modified_on INTEGER NOT NULL,
+  not_before INTEGER,
+  expires_on INTEGER
+);
+
+-- `variables` counts the script's bindings of the kinds that the limit is about.
+CREATE TABLE scripts (
+  account_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  id TEXT NOT NULL,
+  created_on INTEGER NOT NULL,
+  modified_on INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  upload_version INTEGER NOT NULL,
+  variables INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  script_settings BLOB NOT NULL,
+  UNIQUE (account_id, namespace, name)
+);
+
+-- A version made by a change is deployed at 100 % by the same change, so its deployment is a column here.
+CREATE TABLE versions (
+  account_id TEXT NOT NULL,
+  script_id TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  deployment_id BLOB NOT NULL,
+  created_on INTEGER NOT NULL,
+  upload_version INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  triggered_by TEXT NOT NULL,
+  author_id TEXT NOT NULL,
+  author_email TEXT NOT NULL,
+  annotations BLOB NOT NULL,
+  UNIQUE (account_id, script_id, number)
+);
+
+CREATE TABLE uploads (
+  account_id TEXT NOT NULL,
+  script_id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  main_module TEXT NOT NULL,
+  etag TEXT NOT NULL,
+  settings BLOB NOT NULL,
+  UNIQUE (account_id, script_id, version)
+);
+
+CREATE TABLE modules (
+  account_id TEXT NOT NULL,
+  script_id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  content_type TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  UNIQUE (account_id, script_id, version, position)
+);
+
+CREATE INDEX modules_of_content ON modules (account_id, digest);
+
+CREATE TABLE contents (
+  account_id TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  body BLOB NOT NULL,
+  UNIQUE (account_id, digest)
+);
+
+-- The live bindings. `since` is the version that brought the row. `shown` stands before `sealed`, so that
+-- a read of it never follows a long value's overflow pages.
+CREATE TABLE bindings (
+  account_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  script TEXT NOT NULL,
+  name TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  shown BLOB NOT NULL,
+  key_id TEXT,
+  sealed BLOB,
+  UNIQUE (account_id, namespace, script, name)
+);
+
+-- A binding that was in the versions from_version <= n < to_version.
+CREATE TABLE binding_history (
+  account_id TEXT NOT NULL,
+  script_id TEXT NOT NULL,
+  to_version INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  from_version INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  shown BLOB NOT NULL,
+  key_id TEXT,
+  sealed BLOB,
+  UNIQUE (account_id, script_id, to_version, name)
+);
+
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  account_id TEXT NOT NULL,
+  entry BLOB NOT NULL,
+  leaf BLOB NOT NULL
+);
+
+CREATE INDEX audit_of_account ON audit (account_id, seq);
+
+CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+-- One row that a health check writes.
+CREATE TABLE probe (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  count INTEGER NOT NULL
+);
+
+INSERT INTO probe VALUES (1, 0);

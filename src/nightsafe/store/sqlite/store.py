@@ -1,0 +1,140 @@
+"""The embedded engine: the store's life, and its one way in."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.model import Change, Outcome
+from nightsafe.store.sqlite.connection import closed_error, connect, create_file, store_error
+from nightsafe.store.sqlite.reader import Reader
+from nightsafe.store.sqlite.reads import Reads
+from nightsafe.store.sqlite.schema import migrate
+from nightsafe.store.sqlite.wal import LogKeeper, WalIndex
+from nightsafe.store.sqlite.writer import Answer, Waiting, Writer
+
+BUSY_TIMEOUT = 10.0
+"""Seconds that a write waits for another process's, before it fails."""
+
+_READ_TIMEOUT = 1.0
+_LOG_LIMIT = 4000
+
+
+class SqliteStore(Reads):
+    """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
+
+    def __init__(self, path: Path, anchor: sqlite3.Connection, busy_timeout: float) -> None:
+        """See `open`; `anchor` is a connection that keeps the wal-index in being while others come and go."""
+        self._loop = asyncio.get_running_loop()
+        self._anchor = anchor
+        self._index = WalIndex.of(path)
+        super().__init__(Reader(partial(connect, path, _READ_TIMEOUT), self._index, self._loop))
+        self._closing: asyncio.Task[None] | None = None
+        self._written, self._copied = asyncio.Event(), asyncio.Event()
+        self._log = LogKeeper(
+            partial(connect, path, 0), self._index, self._release, partial(self._post, self._copied.set), _LOG_LIMIT
+        )
+        self._writer = Writer(
+            partial(connect, path, busy_timeout),
+            self._settle,
+            self._log.after_commit,
+            partial(self._post, self._written.set),
+        )
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Self:
+        """Open a store, bringing an older schema up to date.
+
+        Args:
+            path: the database file.
+            create: make it when it is not there: mode 0600, its folder 0700.
+            busy_timeout: seconds that a write waits for another process's, before it fails.
+
+        Raises:
+            NightsafeError: STORE, when there is no such store, it is damaged, or newer than this program.
+        """
+        try:
+            if create:
+                create_file(path)
+            elif not path.is_file():
+                raise NightsafeError(Code.STORE, f"there is no store at {path}: create it first")
+            anchor = connect(path, busy_timeout)
+        except (OSError, sqlite3.Error) as error:
+            raise store_error(error) from error
+        try:
+            migrate(anchor)
+            return cls(path, anchor, busy_timeout)
+        except (OSError, sqlite3.Error) as error:
+            anchor.close()
+            raise store_error(error) from error
+        except BaseException:
+            anchor.close()
+            raise
+
+    async def commit(self, change: Change) -> Outcome:
+        """See `Store.commit`. A caller that is cancelled while it waits may find the change applied."""
+        return await self._submit(change)
+
+    async def check(self) -> None:
+        """See `Store.check`. The proof is a row written, which counts as a commit in `generation`."""
+        self._reader.one("SELECT count FROM probe")
+        await self._submit(None)
+
+    async def close(self) -> None:
+        """See `Store.close`; to close twice does no harm."""
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._shut())
+        await asyncio.shield(self._closing)
+
+    async def _submit(self, change: Change | None) -> Outcome:
+        """Queue a change, or a probe, and wait for its answer."""
+        if self._closing is not None:
+            raise closed_error()
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._writer.submit((change, future))
+        return await future
+
+    async def _shut(self) -> None:
+        """Drain the queue, copy the log, close the connections, and the wal-index last."""
+        self._writer.end()
+        await self._written.wait()
+        self._writer.join()
+        self._reader.close()
+        self._log.end()
+        await self._copied.wait()
+        self._log.join()
+        self._anchor.close()
+        self._index.close()
+
+    def _post(self, call: Callable[[], object]) -> None:
+        """From another thread: call this on the loop. A loop that was closed has nobody left to tell."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call)
+
+    def _settle(self, batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+        """From the writer's thread: answer a whole batch in one call on the loop."""
+        self._post(partial(self._answer, batch, answers))
+
+    def _answer(self, batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+        """Let go of the read transaction, which the commit outdated, and answer everyone who still waits."""
+        self._reader.release()
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _release(self, then: Callable[[], None]) -> None:
+        """From the writer's thread: let go of the read transaction, then call back."""
+
+        def let_go() -> None:
+            self._reader.release()
+            then()
+
+        self._post(let_go)

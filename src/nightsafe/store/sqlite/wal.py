@@ -1,0 +1,152 @@
+"""The write-ahead log seen from outside: what it says of commits, and keeping it short.
+
+The wal-index (the -shm file) starts with a header that every commit of every process rewrites:
+https://www.sqlite.org/walformat.html#the_wal_index_header. Comparing its bytes costs a tenth of a
+microsecond, where SQL would cost a system call or two.
+"""
+
+import mmap
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import ClassVar, Final
+
+HEADER: Final = 48
+"""Length of the first copy of the header, which is written last: its change tells of a whole commit."""
+
+_FRAMES = slice(16, 20)
+_RESTART_WAIT = 0.25
+
+
+class WalIndex:
+    """The wal-index of an open database, mapped for reading.
+
+    POSIX drops a process's locks on a file when it closes any descriptor of it, SQLite's own included. So
+    one mapping is shared by all stores of a database in this process, and closed with the last of them;
+    each store closes its connections first.
+    """
+
+    _open: ClassVar[dict[tuple[int, int], "WalIndex"]] = {}
+    _guard: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, key: tuple[int, int], descriptor: int) -> None:
+        self._key = key
+        self.users = 0
+        self._descriptor = descriptor
+        self.view = mmap.mmap(descriptor, HEADER * 2, access=mmap.ACCESS_READ)
+
+    @classmethod
+    def of(cls, database: Path) -> "WalIndex":
+        """The mapping for a database to which a connection is open; `close` it once for each call."""
+        path = Path(f"{database.resolve()}-shm")
+        with cls._guard:
+            status = path.stat()
+            key = (status.st_dev, status.st_ino)
+            index = cls._open.get(key) or cls(key, os.open(path, os.O_RDONLY))
+            cls._open[key] = index
+            index.users += 1
+            return index
+
+    def header(self) -> bytes:
+        """The header: differs from an earlier one after a commit by any process."""
+        return self.view[:HEADER]
+
+    def frames(self) -> int:
+        """How many pages the log holds."""
+        return int.from_bytes(self.view[_FRAMES], sys.byteorder)
+
+    def close(self) -> None:
+        """Let go of the mapping; the last to do so closes it."""
+        with self._guard:
+            self.users -= 1
+            if self.users == 0:
+                del self._open[self._key]
+                self.view.close()
+                os.close(self._descriptor)
+
+
+class LogKeeper:
+    """Keeps the log short without holding writes up: copies the bulk in a thread of its own.
+
+    SQLite starts the log over at the first commit after everything was copied into the database while no
+    reader stands in the log. A thread beside a busy writer never sees that moment. So the thread copies
+    what there is, and then the writer, between two batches, copies the few pages that came since and asks
+    the reader to let go.
+
+    Args:
+        connect: opens the thread's connection.
+        index: the log's index.
+        release: asks the reader to let go of its transaction, then calls back.
+        ended: called by the thread at its end.
+        limit: pages in the log from which on it is cut.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        index: WalIndex,
+        release: Callable[[Callable[[], None]], None],
+        ended: Callable[[], None],
+        limit: int,
+    ) -> None:
+        self._connect = connect
+        self._index = index
+        self._release = release
+        self._ended = ended
+        self._limit = limit
+        self._wanted: SimpleQueue[bool] = SimpleQueue()
+        self._busy = False
+        self._copied = False
+        self._thread = threading.Thread(target=self._run, name="nightsafe-checkpoint", daemon=True)
+        self._thread.start()
+
+    def after_commit(self, writer: sqlite3.Connection) -> None:
+        """Called by the writer between two batches."""
+        if self._busy or self._index.frames() < self._limit:
+            return
+        if self._copied:
+            self._copied = False
+            self._finish(writer)
+        else:
+            self._busy = True
+            self._wanted.put(True)
+
+    def end(self) -> None:
+        """Let the thread copy the whole log, empty it if no other process uses it, call `ended` and end."""
+        self._wanted.put(False)
+
+    def join(self) -> None:
+        """Wait for the thread's end."""
+        self._thread.join()
+
+    def _finish(self, writer: sqlite3.Connection) -> None:
+        """Copy the rest, and wait a moment for the reader to let go: the next commit starts the log over."""
+        with suppress(sqlite3.Error):
+            _, pages, copied = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if pages == copied:
+                free = threading.Event()
+                self._release(free.set)
+                free.wait(_RESTART_WAIT)
+
+    def _run(self) -> None:
+        """The thread: one bulk copy each time it is wanted. A failed one is tried again at the next."""
+        while self._wanted.get():
+            self._checkpoint("PASSIVE")
+            self._copied = True
+            self._busy = False
+        self._checkpoint("TRUNCATE")
+        self._ended()
+
+    def _checkpoint(self, mode: str) -> None:
+        """One checkpoint in a connection of its own, opened for it: they are seconds apart."""
+        with suppress(sqlite3.Error):
+            db = self._connect()
+            try:
+                db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            finally:
+                db.close()
