@@ -1,6 +1,6 @@
 """The envelope every answer comes in: `result`, `success`, `errors`, `messages`. Status and `success` agree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
@@ -8,13 +8,13 @@ from msgspec import Struct
 from nightsafe.api.errors import as_json, row_for
 from nightsafe.errors import NightsafeError
 
-Headers = list[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
-FIXED_HEADERS: Headers = [
+FIXED_HEADERS: Headers = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
-]
+)
 
 _HEAD = b'{"result":'
 _TAIL = b',"success":true,"errors":[],"messages":[]}\n'
@@ -25,7 +25,7 @@ class Reply(Struct, frozen=True):
 
     status: int
     body: bytes
-    headers: Sequence[tuple[bytes, bytes]] = FIXED_HEADERS
+    headers: Headers = FIXED_HEADERS
 
 
 def fragment(result: bytes) -> bytes:
@@ -56,4 +56,4 @@ def failure(error: NightsafeError, headers: Iterable[tuple[bytes, bytes]] = ()) 
         "errors": [as_json(problem) for problem in error.problems],
         "messages": [],
     }
-    return Reply(row_for(error.code).status, msgspec.json.encode(envelope) + b"\n", [*FIXED_HEADERS, *headers])
+    return Reply(row_for(error.code).status, msgspec.json.encode(envelope) + b"\n", (*FIXED_HEADERS, *headers))

@@ -133,10 +133,10 @@ def _content(script: Script, modules: Sequence[Module]) -> Reply:
     """One file as itself, several as a form; `cf-entrypoint` names the one that starts."""
     entry = (b"cf-entrypoint", script.main_module.encode("latin-1", "replace"))
     if len(modules) == 1:
-        return Reply(200, modules[0].body, [(b"content-type", b"application/javascript"), entry])
+        return Reply(200, modules[0].body, ((b"content-type", b"application/javascript"), entry))
     boundary = random.token_hex(16).encode()
     body = b"".join(_form_part(boundary, module) for module in modules) + b"--" + boundary + b"--\r\n"
-    return Reply(200, body, [(b"content-type", b"multipart/form-data; boundary=" + boundary), entry])
+    return Reply(200, body, ((b"content-type", b"multipart/form-data; boundary=" + boundary), entry))
 
 
 def _form_part(boundary: bytes, module: Module) -> bytes:

@@ -6,6 +6,7 @@ Source: `bindings` of the script upload in the Cloudflare v4 API's specification
 from typing import Any, ClassVar
 
 import msgspec
+import rfc8785
 from msgspec import Struct
 
 from nightsafe.secret_value import SecretValue
@@ -15,8 +16,6 @@ SECRET_KINDS = frozenset({"secret_text", "secret_key"})
 
 VARIABLE_KINDS = SECRET_KINDS | {"plain_text", "json"}
 """The kinds that count against the limit of variables in a script."""
-
-_sorted_json = msgspec.json.Encoder(order="deterministic")
 
 
 class SecretText(Struct, frozen=True):
@@ -60,8 +59,8 @@ class SecretKey(Struct, frozen=True):
         return msgspec.json.encode({"name": self.name, "type": self.kind, **self._metadata()})
 
     def public(self) -> bytes:
-        """The public metadata that the seal is bound to, as canonical JSON."""
-        return _sorted_json.encode(self._metadata())
+        """The public metadata that the seal is bound to, as canonical JSON (RFC 8785)."""
+        return rfc8785.dumps(self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         return {"format": self.format, "algorithm": self.algorithm, "usages": self.usages}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import rfc8785
 
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
 from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64
@@ -179,7 +180,11 @@ def _algorithm(fields: dict[str, Any], at: str) -> Any:
     here = pointer_to(at, "algorithm")
     if "algorithm" not in fields:
         raise NightsafeError(Code.INVALID, "'algorithm' is missing: give an object with a 'name'", here)
-    if len(msgspec.json.encode(fields["algorithm"])) > MAX_ALGORITHM_BYTES:
+    try:
+        size = len(rfc8785.dumps(fields["algorithm"]))
+    except rfc8785.CanonicalizationError:
+        raise NightsafeError(Code.INVALID, "'algorithm' holds an integer past 2^53", here) from None
+    if size > MAX_ALGORITHM_BYTES:
         raise NightsafeError(Code.INVALID, f"'algorithm' is over {MAX_ALGORITHM_BYTES} bytes of JSON", here)
     return fields["algorithm"]
 

@@ -91,6 +91,10 @@ class Store(Protocol):
         """The accounts a user belongs to, by account id."""
         ...
 
+    async def members(self, account_id: str) -> list[Membership]:
+        """Who belongs to an account, longest first."""
+        ...
+
     async def accounts(self) -> list[Account]:
         """Every account, oldest first."""
         ...
