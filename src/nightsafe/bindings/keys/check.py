@@ -66,10 +66,10 @@ def _read_material(format: str, material: object) -> bytes | JsonWebKey | None: 
         return read_jwk(material)
     if format not in _BYTE_FORMATS:
         return None
-    if not isinstance(material, bytes):
+    if not isinstance(material, bytes | bytearray):
         message = 'Import data provided for "raw", "pkcs8", or "spki" import formats must be a buffer source.'
         raise type_error(message, "key_base64")
-    return material
+    return bytes(material)
 
 
 def _normalised_name(asked: ImportAlgorithm, *, bare: bool) -> str:

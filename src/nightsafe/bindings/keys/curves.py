@@ -14,7 +14,8 @@ _COMPRESSED: Final = 0x02
 
 NOT_ON_CURVE: Final = "Point is not on curve."
 INVALID_ENCODING: Final = "Invalid point encoding."
-INVALID_COMPRESSED: Final = "Invalid compressed point."
+# The runtime finds two errors here and words each as the first.
+INVALID_COMPRESSED: Final = "Invalid compressed point. Invalid compressed point."
 
 
 class PointError(Exception):
@@ -103,9 +104,11 @@ class Curve:
 
     def _decode_compressed(self, form: int, coordinate: bytes) -> Point:
         """One coordinate and a bit of the other: a point where y² is a square (Euler's criterion)."""
-        x = int.from_bytes(coordinate, "big")
-        if form & ~1 != _COMPRESSED or len(coordinate) != self.size or x >= self.p:
+        if form & ~1 != _COMPRESSED or len(coordinate) != self.size:
             raise PointError(INVALID_ENCODING)
+        x = int.from_bytes(coordinate, "big")
+        if x >= self.p:
+            raise PointError
         if pow(self._y_squared(x), (self.p - 1) // 2, self.p) != 1:
             raise PointError(INVALID_COMPRESSED)
         return Point(x, form & 1)

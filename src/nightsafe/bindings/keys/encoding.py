@@ -6,7 +6,6 @@ from typing import Final
 from nightsafe.bindings.keys.errors import KeyRefusedError
 
 _WHITESPACE: Final = str.maketrans("", "", "\t\n\f\r ")
-_URL_TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 def decode_base64(text: str) -> bytes:
@@ -31,11 +30,13 @@ def decode_base64(text: str) -> bytes:
 
 def decode_member(text: str) -> bytes | None:
     """Decode a member of a JSON Web Key, in either alphabet; None where it is not base64."""
-    return _forgiving_decode(text.translate(_URL_TO_STANDARD))
+    return _forgiving_decode(text.replace("-", "+").replace("_", "/"))
 
 
 def _forgiving_decode(text: str) -> bytes | None:
     """Decode, or None."""
+    if not text.isascii():
+        return None
     digits = text.translate(_WHITESPACE)
     if len(digits) % 4 == 0:
         digits = digits.removesuffix("=").removesuffix("=")

@@ -9,12 +9,13 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from nightsafe.bindings.keys.errors import type_error
+from nightsafe.bindings.keys.errors import SHOWN_CHARACTERS, type_error
 
 _WHITESPACE: Final = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
-_DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+# Possessive, so that a long text that is no number costs no more than one that is.
+_DECIMAL: Final = re.compile(r"[+-]?(?:\d++\.?\d*+|\.\d++)(?:e[+-]?\d++)?", re.ASCII | re.IGNORECASE)
 _PREFIXED: Final = {"0x": 16, "0o": 8, "0b": 2}
 _INFINITIES: Final = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
 _INT32_MIN: Final = -(2**31)
@@ -53,14 +54,15 @@ def to_int32(value: object, field: str) -> int:
 def _leaves(value: list[object] | tuple[object, ...]) -> list[object]:
     """The elements of nested arrays in order, an empty array standing as null: joining these is joining those.
 
-    Iterative, because nesting is the caller's choice and Python's stack is not.
+    Iterative, because nesting is the caller's choice and Python's stack is not; and no more than a message shows,
+    because nothing with a comma in it is a name or base64.
     """
     leaves: list[object] = []
     waiting: list[object] = [value]
-    while waiting:
+    while waiting and len(leaves) <= SHOWN_CHARACTERS + 1:
         item = waiting.pop()
         if isinstance(item, list | tuple) and item:
-            waiting.extend(reversed(item))
+            waiting.extend(reversed(item[: SHOWN_CHARACTERS + 2]))
         else:
             leaves.append(None if isinstance(item, list | tuple) else item)
     return leaves

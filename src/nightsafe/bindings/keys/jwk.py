@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from nightsafe.bindings.keys.encoding import decode_member
-from nightsafe.bindings.keys.errors import KeyRefusedError, data_error, shown, support_error, type_error
+from nightsafe.bindings.keys.errors import data_error, shown, support_error, type_error
 from nightsafe.bindings.keys.javascript import to_string
 
 # In the order the runtime reads them, which decides what it says first where several are wrong.
@@ -14,6 +14,9 @@ _TEXT_BEFORE_OPERATIONS: Final = ("use",)
 _TEXT_AFTER_OPERATIONS: Final = ("alg", "crv", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi")
 _TEXT_AFTER_PRIMES: Final = ("k",)
 _TEXT_OF_PRIMES: Final = ("r", "d", "t")
+
+# The runtime sets no bound. A key has at most eight operations, and one prime more is one too many.
+_MAX_ELEMENTS: Final = 256
 
 _NULL_KEY: Final = (
     "Cannot initialize N7workerd3api12SubtleCrypto10JsonWebKeyE with required members "
@@ -101,8 +104,9 @@ def check_symmetric_use(jwk: JsonWebKey, usages: Sequence[str]) -> None:
     if duplicate is not None:
         message = f'Symmetric "jwk" key contains duplicate value "{shown(duplicate)}", in "key_op".'
         raise data_error(message, "key_jwk/key_ops")
+    operations = frozenset(jwk.key_ops)
     for usage in usages:
-        if usage not in jwk.key_ops:
+        if usage not in operations:
             raise data_error(f'"jwk" key missing usage "{shown(usage)}", in "key_ops".', "key_jwk/key_ops")
 
 
@@ -187,9 +191,7 @@ def _read_operations(value: dict[object, object]) -> tuple[str, ...] | None:
     """The "key_ops", where there are any."""
     if "key_ops" not in value:
         return None
-    operations = value["key_ops"]
-    if not isinstance(operations, list | tuple):
-        raise _no_array_error("key_ops")
+    operations = _read_array(value, "key_ops")
     return tuple(to_string(operation, "key_jwk/key_ops") for operation in operations)
 
 
@@ -197,10 +199,7 @@ def _read_other_primes(value: dict[object, object]) -> bool:
     """Whether there is an "oth", once it was read."""
     if "oth" not in value:
         return False
-    primes = value["oth"]
-    if not isinstance(primes, list | tuple):
-        raise _no_array_error("oth")
-    for index, prime in enumerate(primes):
+    for index, prime in enumerate(_read_array(value, "oth")):
         if isinstance(prime, dict):
             for member in _TEXT_OF_PRIMES:
                 to_string(prime.get(member), "key_jwk/oth")
@@ -222,10 +221,18 @@ def refuse_multi_prime(jwk: JsonWebKey) -> None:
         raise support_error("Multi-prime private keys not supported.", "key_jwk/oth")
 
 
-def _no_array_error(member: str) -> KeyRefusedError:
-    """A member is no array."""
-    message = f"Incorrect type for the '{member}' field on 'JsonWebKey': the provided value is not of type 'Array'."
-    return type_error(message, f"key_jwk/{member}")
+def _read_array(value: dict[object, object], member: str) -> Sequence[object]:
+    """A member that must be an array, of a size somebody might mean."""
+    array = value[member]
+    if not isinstance(array, list | tuple):
+        message = (
+            f"Incorrect type for the '{member}' field on 'JsonWebKey': the provided value is not of type 'Array'."
+        )
+        raise type_error(message, f"key_jwk/{member}")
+    if len(array) > _MAX_ELEMENTS:
+        message = f'The "{member}" of a JSON Web Key may have at most {_MAX_ELEMENTS} elements.'
+        raise data_error(message, f"key_jwk/{member}")
+    return array
 
 
 def _in_byte_order(texts: Sequence[str]) -> list[str]:

@@ -70,7 +70,8 @@ def check_rsa_raw(request: ImportRequest) -> None:
 
     imported = read_key(request, SIGN, read_jwk)
     if not imported.private:
-        raise data_error('RSA-RAW only supports private keys but requested "public".', "format")
+        field = "key_jwk/d" if request.format == "jwk" else "format"
+        raise data_error('RSA-RAW only supports private keys but requested "public".', field)
     _finish(request, imported)
 
 
