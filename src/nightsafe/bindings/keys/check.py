@@ -40,7 +40,7 @@ def check_key(format: str, algorithm: object, usages: Sequence[str], material: o
     """Answer whether the Workers runtime would import a key as a `secret_key` binding, and could use it.
 
     The rules, their order and the words are those of workerd's `crypto.subtle.importKey` with
-    `extractable: false` and the compatibility flag `strict_crypto_checks`, default since 2022.
+    `extractable: false` and `strict_crypto_checks`, in force from the compatibility date 2023-08-01 on.
 
     Args:
         format: "raw", "pkcs8", "spki" or "jwk".
