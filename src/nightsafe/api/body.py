@@ -39,7 +39,8 @@ async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) 
     size, more = 0, True
     while more:
         try:
-            message = await asyncio.wait_for(receive(), seconds)
+            async with asyncio.timeout(seconds):
+                message = await receive()
         except TimeoutError:
             raise NightsafeError(Code.TIMEOUT, f"nothing came for {seconds:g} seconds") from None
         if message["type"] == "http.disconnect":
@@ -80,13 +81,7 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         text = body.decode()
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_float=_finite,
-            parse_int=_integer,
-            parse_constant=_refuse_constant,
-        )
+        value = _decoder.decode(text)
     except UnicodeDecodeError as error:
         raise _unreadable(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -127,6 +122,11 @@ def _integer(digits: str) -> int:
 
 def _refuse_constant(_: str) -> None:
     raise _unreadable("NaN and Infinity are no JSON")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_int=_integer, parse_constant=_refuse_constant
+)
 
 
 def _children(value: Any) -> Iterator[Any]:
