@@ -79,6 +79,9 @@ _USER_BY_EMAIL = "SELECT id, email, key_digest, created_on FROM users WHERE emai
 _MEMBERSHIPS = """
 SELECT account_id, user_id, policies, created_on FROM memberships WHERE user_id = ? ORDER BY account_id
 """
+_MEMBERS = """
+SELECT account_id, user_id, policies, created_on FROM memberships WHERE account_id = ? ORDER BY created_on, user_id
+"""
 _ACCOUNTS = "SELECT id, name, created_on FROM accounts ORDER BY created_on, id"
 _AUDIT = """
 SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -158,6 +161,10 @@ class Reads:
     async def memberships(self, user_id: str) -> list[Membership]:
         """See `Store.memberships`."""
         return [Membership(*row) for row in self._reader.all(_MEMBERSHIPS, (user_id,))]
+
+    async def members(self, account_id: str) -> list[Membership]:
+        """See `Store.members`."""
+        return [Membership(*row) for row in self._reader.all(_MEMBERS, (account_id,))]
 
     async def accounts(self) -> list[Account]:
         """See `Store.accounts`."""

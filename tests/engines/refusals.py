@@ -1,0 +1,27 @@
+"""Asserting that a change is refused, and how."""
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import Change, ScriptRef
+
+
+async def refusal(store: Store, change: Change) -> list[tuple[Code, str]]:
+    """The problems that a commit is refused with; none when it is not."""
+    try:
+        await store.commit(change)
+    except NightsafeError as error:
+        return [(problem.code, problem.detail) for problem in error.problems]
+    return []
+
+
+async def state(store: Store, ref: ScriptRef) -> object:
+    """Everything that a refused change must leave as it was."""
+    return (
+        await store.script(ref),
+        await store.bindings(ref),
+        await store.versions(ref),
+        await store.deployments(ref),
+        await store.modules(ref),
+        await store.audit_entries(ref.account_id, limit=1_000_000),
+        await store.accounts(),
+    )

@@ -1,0 +1,220 @@
+"""Many commits at once, callers that go away, and the store's own life."""
+
+import asyncio
+
+import pytest
+from tests.engines.changes import (
+    ACCOUNT,
+    REF,
+    change,
+    dropping,
+    entry,
+    plain,
+    removing,
+    secret,
+    setting,
+    upload,
+)
+from tests.engines.engine import Engine
+from tests.engines.refusals import refusal, state
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import Binding, Outcome, ScriptRef
+
+
+async def test_a_thousand_at_once_are_a_thousand_versions(store: Store) -> None:
+    """Concurrent commits to one script all succeed, each a version of its own, none lost."""
+    await store.commit(upload())
+    names = [f"S{number:04}" for number in range(1000)]
+
+    outcomes = await asyncio.gather(*(store.commit(setting(secret(name), most=2000)) for name in names))
+
+    assert list(range(2, 1002)) == sorted(outcome.version for outcome in outcomes)
+    assert names == [binding.name for binding in await store.bindings(REF)]
+    assert list(range(1001, 0, -1)) == [version.number for version in await store.versions(REF)]
+    for outcome in (outcomes[0], outcomes[499], outcomes[999]):
+        assert outcome.secrets == tuple(binding.shown for binding in await store.bindings(REF, outcome.version))
+
+
+async def test_a_thousand_writes_of_one_secret(store: Store) -> None:
+    """Concurrent commits of one name: each version holds the value of its own commit."""
+    await store.commit(upload())
+    new = [secret("S") for _ in range(1000)]
+
+    outcomes = await asyncio.gather(*(store.commit(setting(binding)) for binding in new))
+
+    written = {outcome.version: binding for outcome, binding in zip(outcomes, new, strict=True)}
+    for version in (2, 3, 500, 1000, 1001):
+        assert [written[version]] == await store.bindings(REF, version)
+
+
+async def test_a_refusal_touches_no_neighbour(store: Store) -> None:
+    """Of a hundred commits waiting together, those refused reach their own callers, the others succeed."""
+    await store.commit(upload(plain("PLAIN")))
+    changes = []
+    for number in range(25):
+        changes += [
+            setting(secret(f"A{number}")),
+            setting(secret(f"B{number}"), secret("PLAIN")),
+            dropping("ABSENT"),
+            upload(ref=ScriptRef(ACCOUNT, f"worker-{number}")),
+            setting(secret("S"), ref=ScriptRef(ACCOUNT, "absent")),
+        ]
+
+    answers = await asyncio.gather(*(store.commit(new) for new in changes), return_exceptions=True)
+
+    codes = [answer.code if isinstance(answer, NightsafeError) else None for answer in answers]
+    expected = [None, Code.BINDING_NAME_TAKEN, Code.BINDING_NOT_FOUND, None, Code.SCRIPT_NOT_FOUND]
+    assert expected * 25 == codes
+    assert sorted([*(f"A{number}" for number in range(25)), "PLAIN"]) == [b.name for b in await store.bindings(REF)]
+    assert len(await store.scripts(ACCOUNT)) == 26
+    assert len(await store.audit_entries(ACCOUNT)) == 51
+
+
+async def test_an_unstorable_change_touches_no_neighbour(store: Store) -> None:
+    """Text that no database can hold fails its own commit, with nothing written, and no other."""
+    await store.commit(upload())
+
+    answers = await asyncio.gather(
+        store.commit(setting(secret("A"))),
+        store.commit(setting(secret("B"), Binding("\ud800", "secret_text", b"{}", b"x"))),
+        store.commit(setting(secret("D"))),
+        return_exceptions=True,
+    )
+
+    assert [Outcome, UnicodeEncodeError, Outcome] == [type(answer) for answer in answers]
+    assert [binding.name for binding in await store.bindings(REF)] == ["A", "D"]
+
+
+async def test_commits_of_one_caller_are_in_order(store: Store) -> None:
+    """Changes handed in one after another without waiting are applied in that order."""
+    tasks = [
+        asyncio.ensure_future(store.commit(new)) for new in (upload(), setting(secret("S")), removing(), upload())
+    ]
+
+    assert [outcome.version for outcome in await asyncio.gather(*tasks)] == [1, 2, 0, 1]
+
+
+async def test_a_cancelled_caller_breaks_nothing(store: Store) -> None:
+    """When callers go away, their changes may be applied, whole, and all others are."""
+    await store.commit(upload())
+    tasks = [asyncio.ensure_future(store.commit(setting(secret(f"S{number:02}")))) for number in range(50)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+
+    names = {binding.name for binding in await store.bindings(REF)}
+
+    assert {f"S{number:02}" for number in range(1, 50, 2)} <= names
+    assert [asyncio.CancelledError] * 25 == [type(answer) for answer in answers[::2]]
+    assert len(names) + 1 == len(await store.versions(REF)) == len(await store.audit_entries(ACCOUNT))
+
+
+async def test_a_read_sees_every_answered_commit(store: Store) -> None:
+    """Between writers and readers at once, whoever was answered reads what it wrote."""
+    await store.commit(upload())
+
+    async def write_and_read(number: int) -> None:
+        """One caller."""
+        for turn in range(10):
+            new = secret(f"S{number}", "secret_key" if turn % 2 else "secret_text")
+            await store.commit(setting(new))
+            assert new.shown == await store.shown(REF, new.name)
+
+    await asyncio.gather(*(write_and_read(number) for number in range(20)))
+
+
+async def test_bindings_as_of_each_version(store: Store) -> None:
+    """Every version tells the bindings that it had, and a number that is none has none."""
+    one, two, three = secret("A"), secret("A"), secret("B", "secret_key")
+    for new in (upload(plain("P")), setting(one), setting(two, three), dropping("A"), upload(keep=("secret_key",))):
+        await store.commit(new)
+
+    history = [await store.bindings(REF, number) for number in range(7)]
+
+    expected = [[], [plain("P")], [one, plain("P")], [two, three, plain("P")], [three, plain("P")], [three], []]
+    assert expected == history
+
+
+async def test_generation_tells_of_commits(store: Store) -> None:
+    """It stays while nothing is committed, reads and refusals included, and differs after each commit."""
+    await store.commit(upload())
+    first = store.generation()
+    await state(store, REF)
+    await refusal(store, dropping("X"))
+    unchanged = store.generation()
+    seen = [first]
+    for _ in range(3):
+        await store.commit(setting(secret("S")))
+        seen.append(store.generation())
+
+    assert first == unchanged
+    assert len({repr(generation) for generation in seen}) == 4
+
+
+async def test_check_says_nothing_when_all_is_well(store: Store) -> None:
+    """A healthy store passes, and stays as it was."""
+    await store.commit(upload())
+    before = await state(store, REF)
+
+    await store.check()
+
+    assert before == await state(store, REF)
+
+
+async def test_everything_is_there_after_opening_again(engine: Engine) -> None:
+    """Closing and opening changes nothing, and the numbers go on from where they were."""
+    store = await engine.open()
+    await store.commit(upload(secret("S"), plain("P")))
+    await store.commit(setting(secret("S")))
+    before = await state(store, REF)
+    await store.close()
+
+    store = await engine.open()
+    try:
+        assert before == await state(store, REF)
+        assert (await store.commit(setting(secret("T")))).version == 3
+    finally:
+        await store.close()
+
+
+async def test_close_finishes_what_waits(engine: Engine) -> None:
+    """Changes handed in before `close` are answered and there afterwards."""
+    store = await engine.open()
+    tasks = [
+        asyncio.ensure_future(store.commit(new)) for new in (upload(), *(setting(secret(f"S{n}")) for n in range(50)))
+    ]
+    await asyncio.sleep(0)
+    await store.close()
+    outcomes = await asyncio.gather(*tasks)
+
+    store = await engine.open()
+    try:
+        assert list(range(1, 52)) == [outcome.version for outcome in outcomes]
+        assert len(await store.bindings(REF)) == 50
+    finally:
+        await store.close()
+
+
+async def test_a_closed_store_refuses(engine: Engine) -> None:
+    """After `close` every call is refused with STORE; closing once more is none."""
+    store = await engine.open()
+    await store.commit(upload())
+    await store.close()
+    await store.close()
+
+    for call in (
+        lambda: store.commit(change(audit=entry())),
+        lambda: store.shown(REF, "S"),
+        lambda: store.secrets(REF),
+        lambda: store.scripts(ACCOUNT),
+        store.check,
+    ):
+        with pytest.raises(NightsafeError) as caught:
+            await call()
+        assert caught.value.code == Code.STORE
+    with pytest.raises(NightsafeError) as caught:
+        store.generation()
+    assert caught.value.code == Code.STORE

@@ -1,0 +1,117 @@
+"""Accounts, users, memberships, tokens, and the audit log."""
+
+import pytest
+from msgspec.structs import replace
+from tests.engines.changes import ACCOUNT, OTHER_ACCOUNT, REF, change, dropping, entry, secret, setting, upload
+from tests.engines.refusals import refusal
+
+from nightsafe.errors import Code
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import Account, Membership, Token, User
+
+USER = User("c" * 32, "Someone@Example.com", b"k" * 32, 5)
+TOKEN = Token(
+    id="d" * 32,
+    digest=b"t" * 32,
+    user_id=USER.id,
+    name="deploys",
+    status="active",
+    policies=b"[]",
+    issued_on=1,
+    modified_on=2,
+    not_before=None,
+    expires_on=9,
+)
+
+
+async def test_what_was_put_is_read(store: Store) -> None:
+    """One change puts an account, a user, a membership and a token; each is read back as it was put."""
+    account, membership = Account(ACCOUNT, "Home", 7), Membership(ACCOUNT, USER.id, b"[1]", 8)
+
+    outcome = await store.commit(change(None, account, USER, membership, TOKEN))
+
+    assert (outcome.version, outcome.script_id, outcome.secrets) == (0, "", ())
+    assert [account] == await store.accounts()
+    assert await store.user(USER.id) == USER
+    assert [membership] == await store.memberships(USER.id)
+    assert [membership] == await store.members(ACCOUNT)
+    assert await store.token(TOKEN.digest) == TOKEN
+
+
+async def test_what_was_put_again_is_replaced(store: Store) -> None:
+    """The same id again replaces every field; a token's old digest is known no longer."""
+    user, token = replace(USER, email="other@example.com"), replace(TOKEN, digest=b"u" * 32, status="disabled")
+    await store.commit(change(None, Account(ACCOUNT, "Old", 1), USER, Membership(ACCOUNT, USER.id, b"[]", 1), TOKEN))
+
+    await store.commit(change(None, Account(ACCOUNT, "New", 2), user, Membership(ACCOUNT, USER.id, b"[2]", 3), token))
+
+    assert [Account(ACCOUNT, "New", 2)] == await store.accounts()
+    assert user == await store.user(USER.id)
+    assert [Membership(ACCOUNT, USER.id, b"[2]", 3)] == await store.memberships(USER.id)
+    assert (None, token) == (await store.token(TOKEN.digest), await store.token(token.digest))
+    assert (None, user) == (await store.user_by_email(USER.email), await store.user_by_email("OTHER@example.com"))
+
+
+async def test_what_is_not_there_is_none(store: Store) -> None:
+    """Reads of absent identities give None or an empty list."""
+    assert [await store.user("x"), await store.user_by_email("x"), await store.token(b"x")] == [None] * 3
+    assert [await store.accounts(), await store.memberships("x"), await store.members("x")] == [[]] * 3
+    assert await store.audit_entries(ACCOUNT) == []
+
+
+@pytest.mark.parametrize("email", ["someone@example.com", "SOMEONE@EXAMPLE.COM", "Someone@Example.com"])
+async def test_email_is_compared_without_case(store: Store, email: str) -> None:
+    """Any spelling of the e-mail finds the user, and shows it as it was put."""
+    await store.commit(change(None, USER))
+
+    assert await store.user_by_email(email) == USER
+
+
+async def test_an_email_and_a_digest_belong_to_one(store: Store) -> None:
+    """A second user of an e-mail, or a second token of a digest, is refused; the change leaves nothing."""
+    await store.commit(change(None, USER, TOKEN))
+    account = Account(ACCOUNT, "Home", 7)
+
+    for rival in (replace(USER, id="e" * 32, email="SOMEONE@example.com"), replace(TOKEN, id="f" * 32)):
+        problems = await refusal(store, change(None, account, rival))
+        assert [code for code, _ in problems] == [Code.INVALID]
+
+    assert await store.accounts() == []
+    assert len(await store.audit_entries(ACCOUNT)) == 1
+
+
+async def test_lists_have_their_order(store: Store) -> None:
+    """Accounts oldest first; memberships by account; members longest first."""
+    accounts = [Account(OTHER_ACCOUNT, "B", 1), Account(ACCOUNT, "A", 2)]
+    members = [Membership(ACCOUNT, "y", b"[]", 1), Membership(ACCOUNT, "x", b"[]", 2)]
+    await store.commit(
+        change(None, *reversed(accounts), *reversed(members), Membership(OTHER_ACCOUNT, "x", b"[]", 0))
+    )
+
+    assert accounts == await store.accounts()
+    assert [membership.account_id for membership in await store.memberships("x")] == [ACCOUNT, OTHER_ACCOUNT]
+    assert members == await store.members(ACCOUNT)
+
+
+async def test_each_change_leaves_its_audit_entry(store: Store) -> None:
+    """Entries are read in the order of the commits, from past a number, so many at most, by account."""
+    texts = [f"entry {number}" for number in range(5)]
+    for text in texts:
+        await store.commit(change(audit=entry(text)))
+        await store.commit(change(audit=entry("elsewhere", OTHER_ACCOUNT)))
+
+    rows = await store.audit_entries(ACCOUNT)
+
+    assert [entry(text) for text in texts] == [found for _, found in rows]
+    assert sorted({number for number, _ in rows}) == [number for number, _ in rows]
+    assert rows[2:4] == await store.audit_entries(ACCOUNT, after=rows[1][0], limit=2)
+    assert len(await store.audit_entries(OTHER_ACCOUNT)) == 5
+
+
+async def test_a_refused_change_leaves_no_audit_entry(store: Store) -> None:
+    """The entry is written with what it tells of, or not at all."""
+    await store.commit(upload())
+    await refusal(store, dropping("X"))
+    await store.commit(setting(secret("S")))
+
+    assert len(await store.audit_entries(REF.account_id)) == 2
