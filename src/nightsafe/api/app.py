@@ -48,14 +48,17 @@ class App:
             return
         raw_path: bytes = scope["raw_path"]
         if scope["method"] == "GET" and raw_path.startswith(_PREFIX):
-            shown = await self._known_secret(scope["headers"], raw_path)
+            try:
+                shown = await self._known_secret(scope["headers"], raw_path)
+            except NightsafeError:
+                shown = None
             if shown is not None:
                 await _send_found(send, shown)
                 return
         elif raw_path in health.PATHS:
             await self._health(scope, receive, send)
             return
-        scope["path"] = raw_path.decode("ascii", "replace")
+        scope["path"] = raw_path.decode("latin-1")
         await self._router(scope, receive, send)
 
     async def _known_secret(self, headers: list[tuple[bytes, bytes]], raw_path: bytes) -> bytes | None:
@@ -76,16 +79,11 @@ class App:
         principal = self._authenticator.remembered(token) if token else None
         if principal is None:
             return None
-        account = parts[4].decode("ascii", "replace")
+        account = parts[4].decode("latin-1")
         if Action.READ_SECRETS not in principal.grants.get(account, ()):
             return None
-        try:
-            script, name_ = (
-                decode_segment(part.decode("ascii", "replace"), raw_path) for part in (parts[7], parts[9])
-            )
-        except NightsafeError:
-            return None
-        return await self._store.shown(ScriptRef(account, script), name_)
+        script, secret = (decode_segment(part.decode("latin-1"), raw_path) for part in (parts[7], parts[9]))
+        return await self._store.shown(ScriptRef(account, script), secret)
 
 
 async def _send_found(send: Send, shown: bytes) -> None:

@@ -17,13 +17,17 @@ def bad_identifier(raw_path: bytes) -> NightsafeError:
 def decode_segment(segment: str, raw_path: bytes) -> str:
     """A path segment percent-decoded once; `+` stays, and so does a `%` that begins no escape.
 
+    Args:
+        segment: its bytes, one character each.
+        raw_path: the whole path, for the refusal.
+
     Raises:
         NightsafeError: BAD_IDENTIFIER, when it does not decode to UTF-8.
     """
-    if "%" not in segment:
+    if "%" not in segment and segment.isascii():
         return segment
     try:
-        return unquote_to_bytes(segment).decode()
+        return unquote_to_bytes(segment.encode("latin-1")).decode()
     except UnicodeDecodeError:
         raise bad_identifier(raw_path) from None
 
