@@ -21,7 +21,8 @@ BUSY_TIMEOUT = 10.0
 """Seconds that a write waits for another process's, before it fails."""
 
 _READ_TIMEOUT = 1.0
-_LOG_LIMIT = 4000
+LOG_LIMIT = 4000
+"""Pages in the log from which on it is copied into the database and started over."""
 
 
 class SqliteStore(Reads):
@@ -36,7 +37,7 @@ class SqliteStore(Reads):
         self._closing: asyncio.Task[None] | None = None
         self._written, self._copied = asyncio.Event(), asyncio.Event()
         self._log = LogKeeper(
-            partial(connect, path, 0), self._index, self._release, partial(self._post, self._copied.set), _LOG_LIMIT
+            partial(connect, path, 0), self._index, self._release, partial(self._post, self._copied.set), LOG_LIMIT
         )
         self._writer = Writer(
             partial(connect, path, busy_timeout),

@@ -20,7 +20,8 @@ HEADER: Final = 48
 """Length of the first copy of the header, which is written last: its change tells of a whole commit."""
 
 _FRAMES = slice(16, 20)
-_RESTART_WAIT = 0.25
+_RELEASE_WAIT = 0.25
+_TOO_LONG = 8
 
 
 class WalIndex:
@@ -83,7 +84,7 @@ class LogKeeper:
         index: the log's index.
         release: asks the reader to let go of its transaction, then calls back.
         ended: called by the thread at its end.
-        limit: pages in the log from which on it is cut.
+        limit: pages in the log from which on it is cut; at eight times as many the writer waits for the thread.
     """
 
     def __init__(
@@ -100,20 +101,26 @@ class LogKeeper:
         self._ended = ended
         self._limit = limit
         self._wanted: SimpleQueue[bool] = SimpleQueue()
-        self._busy = False
+        self._idle = threading.Event()
+        self._idle.set()
         self._copied = False
         self._thread = threading.Thread(target=self._run, name="nightsafe-checkpoint", daemon=True)
         self._thread.start()
 
     def after_commit(self, writer: sqlite3.Connection) -> None:
         """Called by the writer between two batches."""
-        if self._busy or self._index.frames() < self._limit:
+        frames = self._index.frames()
+        if frames < self._limit:
             return
+        if not self._idle.is_set():
+            if frames < self._limit * _TOO_LONG:
+                return
+            self._idle.wait()
         if self._copied:
             self._copied = False
             self._finish(writer)
         else:
-            self._busy = True
+            self._idle.clear()
             self._wanted.put(True)
 
     def end(self) -> None:
@@ -125,20 +132,28 @@ class LogKeeper:
         self._thread.join()
 
     def _finish(self, writer: sqlite3.Connection) -> None:
-        """Copy the rest, and wait a moment for the reader to let go: the next commit starts the log over."""
+        """Copy the rest: the next commit starts the log over.
+
+        The reader lets go twice: what it reads may not be copied over, and where it stands the log goes on.
+        """
         with suppress(sqlite3.Error):
+            self._ask_release()
             _, pages, copied = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if pages == copied:
-                free = threading.Event()
-                self._release(free.set)
-                free.wait(_RESTART_WAIT)
+                self._ask_release()
+
+    def _ask_release(self) -> None:
+        """Wait a moment for the reader to let go; a loop that does not turn is not waited for long."""
+        free = threading.Event()
+        self._release(free.set)
+        free.wait(_RELEASE_WAIT)
 
     def _run(self) -> None:
         """The thread: one bulk copy each time it is wanted. A failed one is tried again at the next."""
         while self._wanted.get():
             self._checkpoint("PASSIVE")
             self._copied = True
-            self._busy = False
+            self._idle.set()
         self._checkpoint("TRUNCATE")
         self._ended()
 
