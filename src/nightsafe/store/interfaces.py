@@ -30,6 +30,10 @@ class Store(Protocol):
     async def commit(self, change: Change) -> Outcome:
         """Apply a change whole, durably, or not at all; answer only when it survives a crash.
 
+        An edit that alters nothing (nothing set, nothing there to drop, no upload, no removal) writes nothing,
+        not even the audit entry, unless the change puts identities. When the caller is cancelled while it
+        waits, the change may be applied all the same.
+
         Raises:
             NightsafeError: and nothing is changed, with the code
                 SCRIPT_NOT_FOUND, when the script is absent and the change brings no upload;
@@ -39,6 +43,7 @@ class Store(Protocol):
                 TOO_MANY_BINDINGS (detail: how many there would be), past `max_variables`;
                 INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
                 if `strict_inherit`; and always for a secret inherited under another name;
+                INVALID, for a user whose e-mail, or a token whose digest, another one has;
                 STORE, when the engine failed.
         """
         ...

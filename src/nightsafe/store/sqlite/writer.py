@@ -139,6 +139,6 @@ def _answer(error: Exception) -> Exception:
     """What a caller gets for an error."""
     if is_engine_failure(error):
         return store_error(error)
-    if isinstance(error, sqlite3.IntegrityError):
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE":
         return NightsafeError(Code.INVALID, "another user has this e-mail, or another token this digest")
     return error
