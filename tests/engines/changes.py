@@ -66,17 +66,17 @@ def change(edit: ScriptEdit | None = None, *put: Identity, audit: AuditEntry | N
 
 def setting(*bindings: Binding, ref: ScriptRef = REF, most: int = 128) -> Change:
     """A change that sets bindings."""
-    return change(ScriptEdit(ref=ref, stamp=stamp(), set=bindings, max_variables=most))
+    return change(ScriptEdit(list_secrets=True, ref=ref, stamp=stamp(), set=bindings, max_variables=most))
 
 
 def dropping(*names: str, ref: ScriptRef = REF, require: bool = True) -> Change:
     """A change that drops secrets."""
-    return change(ScriptEdit(ref=ref, stamp=stamp(), drop=names, require_drop=require))
+    return change(ScriptEdit(list_secrets=True, ref=ref, stamp=stamp(), drop=names, require_drop=require))
 
 
 def removing(ref: ScriptRef = REF) -> Change:
     """A change that deletes a script."""
-    return change(ScriptEdit(ref=ref, remove=True))
+    return change(ScriptEdit(list_secrets=True, ref=ref, remove=True))
 
 
 def module(body: bytes, position: int = 0) -> Module:
@@ -108,5 +108,13 @@ def upload(  # noqa: PLR0913  # an upload has that many sides
         strict_inherit=strict,
     )
     return change(
-        ScriptEdit(ref=ref, stamp=stamp("upload"), set=bindings, drop=drop, upload=code, max_variables=most)
+        ScriptEdit(
+            list_secrets=True,
+            ref=ref,
+            stamp=stamp("upload"),
+            set=bindings,
+            drop=drop,
+            upload=code,
+            max_variables=most,
+        )
     )

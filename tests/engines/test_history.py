@@ -138,6 +138,7 @@ class Histories(RuleBasedStateMachine):
         """Set and drop secrets."""
         wanted = change(
             ScriptEdit(
+                list_secrets=True,
                 ref=ref,
                 stamp=stamp(),
                 set=tuple(new),

@@ -121,7 +121,9 @@ async def test_a_name_both_dropped_and_set_is_set(store: Store) -> None:
     await store.commit(setting(secret("A")))
     new = secret("A", "secret_key")
 
-    outcome = await store.commit(change(ScriptEdit(ref=REF, stamp=stamp(), set=(new,), drop=("A",))))
+    outcome = await store.commit(
+        change(ScriptEdit(list_secrets=True, ref=REF, stamp=stamp(), set=(new,), drop=("A",)))
+    )
 
     assert (3, (new.shown,)) == (outcome.version, outcome.secrets)
 
@@ -161,7 +163,7 @@ async def test_the_limit_holds_only_what_raises_the_number(store: Store) -> None
     await store.commit(setting(secret("A"), secret("B"), secret("C")))
 
     assert await refusal(store, setting(secret("A", "secret_key"), most=1)) == []
-    swap = ScriptEdit(ref=REF, stamp=stamp(), set=(secret("D"),), drop=("B",), max_variables=1)
+    swap = ScriptEdit(list_secrets=True, ref=REF, stamp=stamp(), set=(secret("D"),), drop=("B",), max_variables=1)
     assert await refusal(store, change(swap)) == []
     assert await refusal(store, dropping("C")) == []
 

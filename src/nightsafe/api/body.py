@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 from nightsafe.errors import Code, NightsafeError
@@ -17,10 +17,55 @@ _JSON_TYPES = frozenset({b"", b"application/json"})
 _PATCH_TYPES = _JSON_TYPES | {b"application/merge-patch+json"}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _MAX_INTEGER = 2**64
+_DISCARD_BYTES = 64 * 1024 * 1024
+_DISCARD_SECONDS = 5.0
 
 
 class ClientGone(Exception):  # noqa: N818 - it is an event, not an error
     """The client closed the connection before its body was whole: there is nobody to answer."""
+
+
+class Incoming:
+    """The ASGI callable that gives a body, and lets go of what nobody wanted of it.
+
+    A server that answers with the body still on its way has to hang up, and clients may lose the answer by that.
+    """
+
+    __slots__ = ("_headers", "_receive", "_touched", "_whole")
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._receive = receive
+        self._touched = self._whole = False
+
+    async def __call__(self) -> Message:
+        """The next part."""
+        self._touched = True
+        message = await self._receive()
+        self._whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+    async def discard(self) -> bool:
+        """Read on to the body's end; False when it is not worth it and the connection must end."""
+        if self._whole or not (self._touched or self._is_sent()):
+            return True
+        if not self._touched and any(name == b"expect" for name, _ in self._headers):
+            return False
+        try:
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                size = 0
+                while not self._whole and size <= _DISCARD_BYTES:
+                    size += len((await self()).get("body", b""))
+        except TimeoutError:
+            return False
+        return self._whole
+
+    def _is_sent(self) -> bool:
+        """Whether the request has a body at all."""
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in self._headers
+        )
 
 
 async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) -> AsyncIterator[bytes]:

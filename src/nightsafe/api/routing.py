@@ -15,7 +15,7 @@ from msgspec import Struct
 from starlette.routing import Route, Router
 
 from nightsafe.api.authentication import authenticate
-from nightsafe.api.body import ClientGone
+from nightsafe.api.body import ClientGone, Incoming
 from nightsafe.api.call import Call, Handler, source_of
 from nightsafe.api.envelope import Reply, failure
 from nightsafe.api.path import account_id, bad_identifier, decode_segment
@@ -27,6 +27,7 @@ from nightsafe.workers.limits import Limits
 
 _log = structlog.get_logger()
 _REFUSED_CALLERS = frozenset({Code.NOT_PERMITTED, Code.UNKNOWN_KEY, Code.MALFORMED_AUTHORIZATION, Code.MALFORMED_KEY})
+_TIMED_OUT = 408
 
 Scope = MutableMapping[str, Any]
 
@@ -80,8 +81,9 @@ class Gate:
 
 async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None:
     """Send what `make_reply` gives, or the refusal it raises; an unforeseen failure is a 500 without detail."""
+    incoming = Incoming(scope, receive)
     try:
-        reply = await make_reply(scope, receive)
+        reply = await make_reply(scope, incoming)
     except ClientGone:
         return
     except NightsafeError as error:
@@ -89,6 +91,8 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
         reply = failure(error)
     except Exception as error:  # noqa: BLE001 - the edge: nothing may get past it
         reply = _unforeseen(scope, error)
+    if reply.status == _TIMED_OUT or not await incoming.discard():
+        reply = Reply(reply.status, reply.body, (*reply.headers, (b"connection", b"close")))
     await send_reply(send, reply)
 
 

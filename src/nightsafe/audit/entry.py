@@ -28,7 +28,7 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
         script: the script's name, or "".
         set: names of bindings that were set.
         dropped: names of bindings that were to be removed.
-        version_id: UUID of the version it made, or "".
+        version_id: the 32 hex digits of the UUID of the version it made, or "".
     """
 
     at: int

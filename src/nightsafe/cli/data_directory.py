@@ -42,11 +42,11 @@ class DataDirectory:
             raise NightsafeError(
                 Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs here
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
         try:
             result = await _fill(DataDirectory(building), fill)
-            building.rename(self.path)
+            building.rename(self.path)  # noqa: ASYNC240 - nothing else runs on this loop
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise

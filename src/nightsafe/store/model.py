@@ -109,6 +109,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
         upload: new code; None leaves the code as it is and needs the script to exist.
         remove: delete the script with all that belongs to it.
         max_variables: the most secrets and text and JSON variables that the script may then have.
+        list_secrets: whether the outcome is to tell every secret there is then.
     """
 
     ref: ScriptRef
@@ -119,6 +120,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
     upload: Upload | None = None
     remove: bool = False
     max_variables: int = 128
+    list_secrets: bool = False
 
 
 class Account(Struct, frozen=True):
@@ -208,7 +210,7 @@ class Outcome(Struct, frozen=True):
     Attributes:
         version: number of the version it made, 0 when it made none.
         script_id: the script's tag, "" when no script was concerned.
-        secrets: `shown` of every secret the script has after it, by name; empty after `remove`.
+        secrets: `shown` of every secret the script has after it, by name, if the edit asks for them.
     """
 
     version: int = 0

@@ -98,6 +98,7 @@ class Secrets:
             set=sealed,
             drop=patch.drop,
             require_drop=False,
+            list_secrets=True,
             max_variables=self._limits.max_variables,
         )
         outcome = await commit(self._store, change(caller, "secrets.patch", edit))

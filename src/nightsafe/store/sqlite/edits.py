@@ -122,7 +122,8 @@ def _edit(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome, bool]
     altered = bool(edit.upload or plan.put or plan.retire)
     if altered:
         script = _write(db, edit, script, plan, at)
-    return Outcome(script.version if altered else 0, script.id, _secrets(db, key)), altered
+    secrets = _secrets(db, key) if edit.list_secrets else ()
+    return Outcome(script.version if altered else 0, script.id, secrets), altered
 
 
 def _key(ref: ScriptRef) -> tuple[str, str, str]:

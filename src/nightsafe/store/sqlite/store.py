@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.reads import Reads
 from nightsafe.store.sqlite.schema import migrate
 from nightsafe.store.sqlite.wal import LogKeeper, WalIndex
-from nightsafe.store.sqlite.writer import Answer, Waiting, Writer
+from nightsafe.store.sqlite.writer import Writer
 
 BUSY_TIMEOUT = 10.0
 """Seconds that a write waits for another process's, before it fails."""
@@ -35,16 +35,12 @@ class SqliteStore(Reads):
         self._index = WalIndex.of(path)
         super().__init__(Reader(partial(connect, path, _READ_TIMEOUT), self._index, self._loop))
         self._closing: asyncio.Task[None] | None = None
-        self._written, self._copied = asyncio.Event(), asyncio.Event()
+        self._copied = asyncio.Event()
+        release = self._reader.release
         self._log = LogKeeper(
-            partial(connect, path, 0), self._index, self._release, partial(self._post, self._copied.set), LOG_LIMIT
+            partial(connect, path, 0), self._index, release, partial(self._post, self._copied.set), LOG_LIMIT
         )
-        self._writer = Writer(
-            partial(connect, path, busy_timeout),
-            self._settle,
-            self._log.after_commit,
-            partial(self._post, self._written.set),
-        )
+        self._writer = Writer(partial(connect, path, 0), busy_timeout, release, self._log.between)
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Self:
@@ -95,15 +91,11 @@ class SqliteStore(Reads):
         """Queue a change, or a probe, and wait for its answer."""
         if self._closing is not None:
             raise closed_error()
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._writer.submit((change, future))
-        return await future
+        return await self._writer.submit(change)
 
     async def _shut(self) -> None:
         """Drain the queue, copy the log, close the connections, and the wal-index last."""
-        self._writer.end()
-        await self._written.wait()
-        self._writer.join()
+        await self._writer.end()
         self._reader.close()
         self._log.end()
         await self._copied.wait()
@@ -115,27 +107,3 @@ class SqliteStore(Reads):
         """From another thread: call this on the loop. A loop that was closed has nobody left to tell."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call)
-
-    def _settle(self, batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-        """From the writer's thread: answer a whole batch in one call on the loop."""
-        self._post(partial(self._answer, batch, answers))
-
-    def _answer(self, batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-        """Let go of the read transaction, which the commit outdated, and answer everyone who still waits."""
-        self._reader.release()
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, BaseException):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-    def _release(self, then: Callable[[], None]) -> None:
-        """From the writer's thread: let go of the read transaction, then call back."""
-
-        def let_go() -> None:
-            self._reader.release()
-            then()
-
-        self._post(let_go)

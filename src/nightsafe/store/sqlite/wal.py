@@ -16,11 +16,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import ClassVar, Final
 
+from nightsafe.store.sqlite.writer import InThread
+
 HEADER: Final = 48
 """Length of the first copy of the header, which is written last: its change tells of a whole commit."""
 
 _FRAMES = slice(16, 20)
-_RELEASE_WAIT = 0.25
 _TOO_LONG = 8
 
 
@@ -76,13 +77,13 @@ class LogKeeper:
 
     SQLite starts the log over at the first commit after everything was copied into the database while no
     reader stands in the log. A thread beside a busy writer never sees that moment. So the thread copies
-    what there is, and then the writer, between two batches, copies the few pages that came since and asks
-    the reader to let go.
+    what there is, and then the writer, between two transactions, copies the few pages that came since
+    and makes the reader let go.
 
     Args:
         connect: opens the thread's connection.
         index: the log's index.
-        release: asks the reader to let go of its transaction, then calls back.
+        release: makes the reader let go of its transaction.
         ended: called by the thread at its end.
         limit: pages in the log from which on it is cut; at eight times as many the writer waits for the thread.
     """
@@ -91,7 +92,7 @@ class LogKeeper:
         self,
         connect: Callable[[], sqlite3.Connection],
         index: WalIndex,
-        release: Callable[[Callable[[], None]], None],
+        release: Callable[[], None],
         ended: Callable[[], None],
         limit: int,
     ) -> None:
@@ -107,18 +108,20 @@ class LogKeeper:
         self._thread = threading.Thread(target=self._run, name="nightsafe-checkpoint", daemon=True)
         self._thread.start()
 
-    def after_commit(self, writer: sqlite3.Connection) -> None:
-        """Called by the writer between two batches."""
+    async def between(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
+        """Awaited by the writer between two transactions."""
         frames = self._index.frames()
         if frames < self._limit:
             return
         if not self._idle.is_set():
             if frames < self._limit * _TOO_LONG:
                 return
-            self._idle.wait()
+            await in_thread(self._idle.wait)
         if self._copied:
             self._copied = False
-            self._finish(writer)
+            self._release()  # what it reads may not be copied over
+            await in_thread(_copy_rest, writer)
+            self._release()  # where it stands the log goes on
         else:
             self._idle.clear()
             self._wanted.put(True)
@@ -130,23 +133,6 @@ class LogKeeper:
     def join(self) -> None:
         """Wait for the thread's end."""
         self._thread.join()
-
-    def _finish(self, writer: sqlite3.Connection) -> None:
-        """Copy the rest: the next commit starts the log over.
-
-        The reader lets go twice: what it reads may not be copied over, and where it stands the log goes on.
-        """
-        with suppress(sqlite3.Error):
-            self._ask_release()
-            _, pages, copied = writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages == copied:
-                self._ask_release()
-
-    def _ask_release(self) -> None:
-        """Wait a moment for the reader to let go; a loop that does not turn is not waited for long."""
-        free = threading.Event()
-        self._release(free.set)
-        free.wait(_RELEASE_WAIT)
 
     def _run(self) -> None:
         """The thread: one bulk copy each time it is wanted. A failed one is tried again at the next."""
@@ -165,3 +151,9 @@ class LogKeeper:
                 db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
             finally:
                 db.close()
+
+
+def _copy_rest(writer: sqlite3.Connection) -> None:
+    """Copy what came since the bulk: once no reader stands in the log, the next commit starts it over."""
+    with suppress(sqlite3.Error):
+        writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
