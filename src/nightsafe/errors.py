@@ -40,6 +40,8 @@ class Code(StrEnum):
     TOO_MANY_BINDINGS = "too_many_bindings"
     TOO_MANY_OPERATIONS = "too_many_operations"
     INHERIT = "inherit"
+    INHERIT_RENAMED = "inherit_renamed"
+    INHERIT_VERSION = "inherit_version"
 
     # The safe itself
     STORE = "store"

@@ -90,11 +90,11 @@ def uploaded(
     live: Live, new: list[Binding], keep: list[str], inherits: list[Inherit], *, strict: bool
 ) -> tuple[Live, Problems]:
     """An upload's bindings."""
-    bad = [
-        (Code.INHERIT, one.name)
+    bad = [(Code.INHERIT, one.name) for one in inherits if strict and one.old_name not in live]
+    bad += [
+        (Code.INHERIT_RENAMED, one.name)
         for one in inherits
-        if (strict and one.old_name not in live)
-        or (one.old_name in live and one.name != one.old_name and live[one.old_name].sealed is not None)
+        if one.old_name in live and one.name != one.old_name and live[one.old_name].sealed is not None
     ]
     if bad:
         return live, bad

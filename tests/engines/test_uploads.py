@@ -169,7 +169,7 @@ async def test_a_secret_is_never_inherited_under_another_name(store: Store, *, s
 
     problems = await refusal(store, upload(inherits=(Inherit("T", "S"),), strict=strict))
 
-    assert problems == [(Code.INHERIT, "T")]
+    assert problems == [(Code.INHERIT_RENAMED, "T")]
 
 
 async def test_set_wins_over_inherit(store: Store) -> None:

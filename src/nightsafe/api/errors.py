@@ -88,7 +88,24 @@ TABLE: dict[Code, Row] = {
     Code.TOO_MANY_OPERATIONS: Row(
         400, 100160, "The request has {detail} operations; at most 100 are allowed. Send them in parts.", _LIMITS
     ),
-    Code.INHERIT: Row(400, 10057, "inherit binding {detail}", _BINDINGS),
+    Code.INHERIT: Row(
+        400,
+        10057,
+        "inherit binding '{detail}' is invalid: previous version does not have binding named '{detail}'",
+        _BINDINGS,
+    ),
+    Code.INHERIT_RENAMED: Row(
+        400,
+        10057,
+        "inherit binding '{detail}' is invalid: a secret is sealed to its name; put it anew under this one",
+        _BINDINGS,
+    ),
+    Code.INHERIT_VERSION: Row(
+        400,
+        10057,
+        "inherit binding '{detail}' is invalid: only the literal 'latest' is supported as its 'version_id'",
+        _BINDINGS,
+    ),
     Code.UNAVAILABLE: Row(503, 10002, "workers.api.error.internal_server: {detail}.", _API),
 }
 

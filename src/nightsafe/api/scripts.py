@@ -4,13 +4,13 @@ import datetime as dt
 import secrets as random
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
 from nightsafe.api.body import chunks, parse_json
 from nightsafe.api.call import Call
-from nightsafe.api.envelope import Reply, success
+from nightsafe.api.envelope import FIXED_HEADERS, Reply, success
 from nightsafe.api.multipart import FormPart, parse_form
 from nightsafe.api.routing import Resource
 from nightsafe.api.secrets import SCRIPT
@@ -23,6 +23,7 @@ from nightsafe.workers.upload import Part, parse_upload
 _CLASSIC_TYPES = frozenset({b"application/javascript", b"text/javascript"})
 _CLASSIC_NAME = "worker.js"
 _MODULE_TYPE = "application/javascript+module"
+_HEADER_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _MICROSECONDS = 1_000_000
 
 
@@ -108,7 +109,7 @@ def _shown(script: Script) -> dict[str, Any]:
         "etag": script.etag,
         "handlers": [],
         "has_assets": False,
-        "has_modules": script.main_module != _CLASSIC_NAME,
+        "has_modules": "body_part" not in settings,
         "created_on": _time(script.created_on),
         "modified_on": _time(script.modified_on),
         "compatibility_date": settings.get("compatibility_date", ""),
@@ -131,17 +132,18 @@ def _time(microseconds: int) -> str:
 
 def _content(script: Script, modules: Sequence[Module]) -> Reply:
     """One file as itself, several as a form; `cf-entrypoint` names the one that starts."""
-    entry = (b"cf-entrypoint", script.main_module.encode("latin-1", "replace"))
     if len(modules) == 1:
-        return Reply(200, modules[0].body, ((b"content-type", b"application/javascript"), entry))
-    boundary = random.token_hex(16).encode()
-    body = b"".join(_form_part(boundary, module) for module in modules) + b"--" + boundary + b"--\r\n"
-    return Reply(200, body, ((b"content-type", b"multipart/form-data; boundary=" + boundary), entry))
+        content_type, body = b"application/javascript", modules[0].body
+    else:
+        boundary = random.token_hex(16).encode()
+        content_type = b"multipart/form-data; boundary=" + boundary
+        body = b"".join(_form_part(boundary, module) for module in modules) + b"--" + boundary + b"--\r\n"
+    entry = quote(script.main_module, safe=_HEADER_SAFE).encode()
+    return Reply(200, body, ((b"content-type", content_type), (b"cf-entrypoint", entry), *FIXED_HEADERS[1:]))
 
 
 def _form_part(boundary: bytes, module: Module) -> bytes:
     """One file in a form; its name is escaped as browsers do."""
     name = module.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
     head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
-    content_type = (module.content_type or _MODULE_TYPE).encode("latin-1", "replace")
-    return head % (boundary, name, name, content_type) + module.body + b"\r\n"
+    return head % (boundary, name, name, (module.content_type or _MODULE_TYPE).encode()) + module.body + b"\r\n"

@@ -108,6 +108,8 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
         return parse_secret(fields, at, index=index)
     name = _name_in(fields, at, None, index)
     if kind == "inherit":
+        if fields.get("version_id", "latest") != "latest":
+            raise NightsafeError(Code.INHERIT_VERSION, name, pointer_to(at, "version_id"))
         return InheritedBinding(name, optional_string(fields, "old_name", at) or name)
     if kind not in PLAIN_KINDS:
         raise NightsafeError(Code.INVALID, "'type' is no kind of binding that is known here", pointer_to(at, "type"))

@@ -42,7 +42,8 @@ class Store(Protocol):
                 BINDING_NOT_FOUND (detail: the name), for a name in `drop` that is no secret, if `require_drop`;
                 TOO_MANY_BINDINGS (detail: how many there would be), past `max_variables`;
                 INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
-                if `strict_inherit`; and always for a secret inherited under another name;
+                if `strict_inherit`;
+                INHERIT_RENAMED (likewise), for secrets inherited under another name;
                 INVALID, for a user whose e-mail, or a token whose digest, another one has;
                 STORE, when the engine failed.
         """

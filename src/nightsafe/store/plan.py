@@ -124,15 +124,11 @@ def _uploaded(
 def _inherited(upload: Upload, held: Mapping[str, Held]) -> tuple[set[str], dict[str, Binding]]:
     """Names that stay as they are, and bindings that come under a new name."""
     wanted = {inherit.name: inherit.old_name for inherit in upload.inherits}
-    _refuse(
-        Code.INHERIT,
-        (
-            name
-            for name, old in wanted.items()
-            if (upload.strict_inherit and old not in held) or (name != old and old in held and held[old].secret)
-        ),
-    )
     found = {name: old for name, old in wanted.items() if old in held}
+    absent = [Problem(Code.INHERIT, name) for name in wanted if upload.strict_inherit and name not in found]
+    moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in found.items() if to != old and held[old].secret]
+    if absent or moved:
+        raise NightsafeError.of(absent + moved)
     renamed = {name: _renamed(name, held[old]) for name, old in found.items() if name != old}
     return {name for name, old in found.items() if name == old}, renamed
 

@@ -101,6 +101,7 @@ class Scripts:
         """
         script = await self.get(ref)
         settings = {**msgspec.json.decode(script.settings), **msgspec.json.decode(script.script_settings)}
+        settings.pop("body_part", None)
         return settings, await self._store.bindings(ref)
 
 

@@ -22,7 +22,7 @@ from nightsafe.workers.limits import Limits
 SCRIPT_LEVEL = ("logpush", "observability", "tags", "tail_consumers")
 """Settings that belong to the script and not to a version."""
 
-_APART = frozenset({"main_module", "body_part", "bindings", "keep_bindings", "annotations", *SCRIPT_LEVEL})
+_APART = frozenset({"main_module", "bindings", "keep_bindings", "annotations", *SCRIPT_LEVEL})
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MAX_SETTINGS_BYTES = 64 * 1024
 
