@@ -1,0 +1,212 @@
+"""HTTP/1.1 over a socket: what is sent is exactly what a test wrote."""
+
+import json
+import socket
+from collections.abc import Iterable
+from http.client import HTTPResponse
+from types import TracebackType
+from typing import Any, Self
+
+from msgspec import Struct
+from tests.server import ACCOUNT, Server
+
+SCRIPTS = f"/client/v4/accounts/{ACCOUNT}/workers/scripts"
+JSON = ("Content-Type", "application/json")
+MERGE_PATCH = ("Content-Type", "application/merge-patch+json")
+_SECONDS = 30
+_BOUNDARY = "a-boundary-that-no-part-contains"
+
+Headers = Iterable[tuple[str, str]]
+
+
+class Answer(Struct, frozen=True):
+    """A response as it came."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, by lower-case name."""
+        return dict(self.headers).get(name)
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """The body, which is an envelope that agrees with the status."""
+        assert self.header("content-type") == "application/json"
+        assert self.body
+        envelope: dict[str, Any] = json.loads(self.body)
+        assert {"result", "success", "errors", "messages"} == set(envelope)
+        assert (self.status == 200) == envelope["success"]
+        assert envelope["success"] == (not envelope["errors"])
+        assert envelope["messages"] == []
+        for error in envelope["errors"]:
+            assert type(error["code"]) is int
+            assert error["message"]
+            assert error["documentation_url"].startswith("https://developers.cloudflare.com/")
+        if not envelope["success"]:
+            assert self.status >= 400
+            assert envelope["result"] is None
+        return envelope
+
+    @property
+    def result(self) -> Any:
+        """The result of a success."""
+        assert self.status == 200, self.body
+        return self.envelope["result"]
+
+    @property
+    def refusal(self) -> tuple[int, list[int]]:
+        """Status and codes of a refusal."""
+        return self.status, [error["code"] for error in self.envelope["errors"]]
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages of a refusal."""
+        return [error["message"] for error in self.envelope["errors"]]
+
+    @property
+    def pointers(self) -> list[str | None]:
+        """Where a refusal points to, error by error."""
+        return [error.get("source", {}).get("pointer") for error in self.envelope["errors"]]
+
+
+class Wire:
+    """One client that keeps its connection. Every request bears `credentials` unless it names others.
+
+    Attributes:
+        heard: every answer it got.
+        connections: how many it has made.
+    """
+
+    def __init__(self, port: int, credentials: Headers = ()) -> None:
+        self._port = port
+        self._credentials = tuple(credentials)
+        self._socket: socket.socket | None = None
+        self.heard: list[Answer] = []
+        self.connections = 0
+
+    @classmethod
+    def to(cls, server: Server) -> Self:
+        """With the token of the server's owner."""
+        return cls(server.port, [("Authorization", f"Bearer {server.safe.api_token}")])
+
+    def __enter__(self) -> Self:
+        """Connect at the first request."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up."""
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection; the next request makes another."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def ask(
+        self,
+        method: str,
+        path: str | bytes,
+        body: bytes = b"",
+        headers: Headers = (),
+        credentials: Headers | None = None,
+    ) -> Answer:
+        """Send a request and read its answer.
+
+        Args:
+            method: as it goes out.
+            path: the request target as it goes out.
+            body: sent with its Content-Length when there is one, or when the method is one that has bodies.
+            headers: beside Host, Content-Length and the credentials.
+            credentials: in place of the client's own.
+        """
+        own = self._credentials if credentials is None else tuple(credentials)
+        self.begin(method, path, len(body), [*headers, *own])
+        self.push(body)
+        return self.answer(method)
+
+    def chunked(self, method: str, path: str, chunks: bytes) -> Answer:
+        """Send a request whose JSON body is in chunks, and read its answer."""
+        self.begin(method, path, 0, [JSON, ("Transfer-Encoding", "chunked"), *self._credentials])
+        self.push(chunks)
+        return self.answer(method)
+
+    def begin(self, method: str, path: str | bytes, length: int, headers: Headers = ()) -> None:
+        """Send a request's head."""
+        lines = [("Host", f"127.0.0.1:{self._port}"), *headers]
+        if ("Transfer-Encoding", "chunked") not in lines and (length or method in {"PUT", "POST", "PATCH"}):
+            lines.append(("Content-Length", str(length)))
+        target = path if isinstance(path, bytes) else path.encode("latin-1")
+        head = method.encode() + b" " + target + b" HTTP/1.1\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in lines).encode("latin-1") + b"\r\n"
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), _SECONDS)
+            self.connections += 1
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(head)
+
+    def push(self, part: bytes) -> None:
+        """Send a part of the body. The server may answer, and hang up, before it has read all of it."""
+        assert self._socket is not None
+        try:
+            self._socket.sendall(part)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def answer(self, method: str) -> Answer:
+        """Read the answer to the request that was sent."""
+        assert self._socket is not None
+        response = HTTPResponse(self._socket, method=method)
+        with response:
+            response.begin()
+            headers = tuple((name.lower(), value) for name, value in response.getheaders())
+            answer = Answer(response.status, headers, response.read())
+            last = response.will_close
+        if last:
+            self.hang_up()
+        self.heard.append(answer)
+        return answer
+
+    def send(self, method: str, path: str | bytes, value: object, *headers: tuple[str, str]) -> Answer:
+        """Ask with a JSON body; as `application/json` unless `headers` say otherwise."""
+        return self.ask(method, path, json.dumps(value).encode(), headers or [JSON])
+
+    def upload(self, script: str, *bindings: object, **metadata: object) -> Answer:
+        """Upload a small script."""
+        described = {"main_module": "worker.js", "bindings": bindings, **metadata}
+        content_type, body = form({"metadata": json.dumps(described).encode()})
+        return self.ask("PUT", f"{SCRIPTS}/{script}", body, [("Content-Type", content_type)])
+
+    def put(self, script: str, name: str, text: str = "a value", **more: object) -> Answer:
+        """Put a secret_text."""
+        secret = {"name": name, "text": text, "type": "secret_text", **more}
+        return self.send("PUT", f"{SCRIPTS}/{script}/secrets", secret)
+
+    def patch(self, script: str, secrets: object, *headers: tuple[str, str], **more: object) -> Answer:
+        """Patch secrets in bulk."""
+        return self.send("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", {"secrets": secrets, **more}, *headers)
+
+    def names(self, script: str) -> list[str]:
+        """The names of a script's secrets."""
+        return [secret["name"] for secret in self.ask("GET", f"{SCRIPTS}/{script}/secrets").result]
+
+
+def form(fields: dict[str, bytes], module: bytes = b"export default {};") -> tuple[str, bytes]:
+    """A multipart form of fields and one module `worker.js`: its Content-Type and its bytes."""
+    parts = [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
+        for name, value in fields.items()
+    ]
+    head = 'Content-Disposition: form-data; name="worker.js"; filename="worker.js"\r\n'
+    kind = "Content-Type: application/javascript+module\r\n\r\n"
+    parts.append(f"--{_BOUNDARY}\r\n{head}{kind}".encode() + module + b"\r\n")
+    return f"multipart/form-data; boundary={_BOUNDARY}", b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()
+
+
+def text(value: str) -> dict[str, str]:
+    """A secret_text as bulk requests have it."""
+    return {"type": "secret_text", "text": value}

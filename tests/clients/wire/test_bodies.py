@@ -1,0 +1,167 @@
+"""Bodies: how large, of which type, how encoded, and what becomes of one that nobody wants."""
+
+import pytest
+from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Wire, form
+
+MIB = 1024 * 1024
+SECRET = b'{"name":"mine","text":"a value","type":"secret_text"}'
+
+
+@pytest.mark.parametrize("size", [100, 64 * 1024, MIB, 5 * MIB])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/secrets/", 404),
+        ("POST", "/secrets", 405),
+        ("PUT", "/secrets", 400),
+        ("PUT", "", 400),
+        ("PATCH", "/secrets-bulk", 400),
+    ],
+)
+def test_a_refusal_reaches_whoever_still_sends(wire: Wire, method: str, path: str, status: int, size: int) -> None:
+    """Head and body sent one after the other, the refusal arrives each time and the connection stays usable."""
+    for _ in range(10):
+        answer = wire.ask(method, f"{SCRIPTS}/any{path}", bytes(size), [JSON], credentials=())
+        assert status == answer.status
+        assert not answer.envelope["success"]
+    assert wire.connections == 1
+
+
+def test_a_body_up_to_the_limit_is_read(wire: Wire, script: str) -> None:
+    """4 MiB of JSON pass; one byte more is 413, on a connection that stays usable."""
+    padded = SECRET.ljust(4 * MIB)
+
+    assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", padded, [JSON]).status == 200
+    for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
+        answer = wire.ask(method, f"{SCRIPTS}/{script}/{path}", padded + b" ", [JSON])
+        assert answer.refusal == (413, [10026])
+        assert "4194304" in answer.messages[0]
+    assert wire.connections == 1
+
+
+def test_an_upload_up_to_the_limit_is_read(wire: Wire, absent_script: str) -> None:
+    """64 MiB in all its parts pass; one byte more is 413 with 10027, and no script is made."""
+    target = f"{SCRIPTS}/{absent_script}"
+    metadata = {"metadata": b'{"main_module":"worker.js"}'}
+    content_type, empty = form(metadata, b"")
+    module = b"/" * (64 * MIB - len(empty))
+    headers = [("Content-Type", content_type)]
+
+    too_large = wire.ask("PUT", target, form(metadata, module + b"/")[1], headers)
+    assert (413, [10027]) == too_large.refusal
+    assert wire.ask("GET", f"{target}/secrets").refusal == (404, [10007])
+    assert wire.ask("PUT", target, form(metadata, module)[1], headers).status == 200
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+        "json",
+    ],
+)
+def test_a_body_that_says_it_is_no_json(wire: Wire, script: str, content_type: str) -> None:
+    """It is 400 with 10001, and nothing is written."""
+    for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
+        answer = wire.ask(method, f"{SCRIPTS}/{script}/{path}", SECRET, [("Content-Type", content_type)])
+        assert answer.refusal == (400, [10001])
+    assert [] == wire.names(script)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/json; charset=utf-8", "Application/JSON;x=y", " application/json "],
+)
+def test_ways_to_say_json(wire: Wire, script: str, content_type: str) -> None:
+    """Parameters, case and spaces make no difference."""
+    answer = wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET, [("Content-Type", content_type)])
+
+    assert answer.status == 200
+
+
+def test_a_body_without_a_type_is_json(wire: Wire, script: str) -> None:
+    """No Content-Type at all passes as JSON."""
+    assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET).status == 200
+
+
+def test_a_merge_patch_is_for_patches(wire: Wire, script: str) -> None:
+    """`application/merge-patch+json` is a type of PATCH only."""
+    assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET, [MERGE_PATCH]).refusal == (400, [10001])
+    assert wire.ask("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", b"{}", [MERGE_PATCH]).status == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "GZIP", "gzip, identity"])
+def test_a_compressed_body_is_refused(wire: Wire, script: str, encoding: str) -> None:
+    """It is 400 with 10001 and not taken for JSON."""
+    headers = [JSON, ("Content-Encoding", encoding)]
+
+    assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", SECRET, headers).refusal == (400, [10001])
+
+
+def test_a_body_in_chunks(wire: Wire, script: str) -> None:
+    """`Transfer-Encoding: chunked` is read like any other, and bounded like any other."""
+    target = f"{SCRIPTS}/{script}/secrets"
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n"
+
+    assert wire.chunked("PUT", target, chunked % (len(SECRET), SECRET)).status == 200
+    too_large = SECRET.ljust(4 * MIB + 1)
+    assert wire.chunked("PUT", target, chunked % (len(too_large), too_large)).refusal == (413, [10026])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{'name':'a'}",
+        b'{"name":"a",}',
+        b'{"name":"a","name":"b","text":"x","type":"secret_text"}',
+        b'\xef\xbb\xbf{"name":"a","text":"x","type":"secret_text"}',
+        b'{"name":"\xff","text":"x","type":"secret_text"}',
+        b'{"name":"\\ud800","text":"x","type":"secret_text"}',
+        b'{"name":"a","text":"x","type":"secret_text","more":NaN}',
+        b'{"name":"a","text":"x","type":"secret_text","more":1e999}',
+        b'{"name":"a","text":"x","type":"secret_text","more":18446744073709551616}',
+        b"[" * 33 + b"]" * 33,
+        b"[" * 100_000,
+        b'{"a":' * 500_000,
+        b'{"name":"a","text":"x","type":"secret_text"} x',
+        SECRET.decode().encode("utf-16"),
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_a_body_that_is_no_json(wire: Wire, script: str, body: bytes) -> None:
+    """It is 400 with 10026, and nothing is written."""
+    for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
+        assert wire.ask(method, f"{SCRIPTS}/{script}/{path}", body, [JSON]).refusal == (400, [10026])
+    assert [] == wire.names(script)
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"1", b"true", b"[{}]"])
+def test_a_body_that_is_no_object(wire: Wire, script: str, body: bytes) -> None:
+    """It is 400 with 10021."""
+    for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
+        assert wire.ask(method, f"{SCRIPTS}/{script}/{path}", body, [JSON]).refusal == (400, [10021])
+
+
+def test_thirty_two_levels_are_read(wire: Wire, script: str) -> None:
+    """That deep is not too deep."""
+    deep = b'{"name":"a","type":"secret_text","text":"x","more":' + b"[" * 31 + b"]" * 31 + b"}"
+
+    assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", deep, [JSON]).status == 200
+
+
+def test_a_client_that_waits_for_leave(wire: Wire, script: str) -> None:
+    """`Expect: 100-continue` gets its 100 when the body is wanted, and its refusal at once when it is not."""
+    target = f"{SCRIPTS}/{script}/secrets"
+    expect = [JSON, ("Expect", "100-continue")]
+    wire.begin("PUT", target, len(SECRET), expect)
+    refused = wire.answer("PUT")
+
+    assert (400, [9106]) == refused.refusal
+    assert refused.header("connection") == "close"
+    assert wire.ask("PUT", target, SECRET, expect).status == 200

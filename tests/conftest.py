@@ -1,0 +1,44 @@
+"""What several suites share: a running server, and no sockets in the unit tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_socket import disable_socket, enable_socket
+from tests.server import Safe, Server, make_safe
+
+_UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Unit tests reach no network; event loops need their Unix sockets."""
+    if not request.path.is_relative_to(_UNIT):
+        yield
+        return
+    disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that many tests share. At its end it stops with code 0 and has met nothing unforeseen."""
+    with Server(make_safe(tmp_path_factory.mktemp("server"))) as running:
+        yield running
+    log = running.stderr.read_text()
+    assert "unforeseen" not in log, log
+    assert "Traceback" not in log, log
+
+
+@pytest.fixture
+def safe(tmp_path: Path) -> Safe:
+    """A new safe that nothing serves yet."""
+    return make_safe(tmp_path)
+
+
+@pytest.fixture
+def own_server(safe: Safe) -> Iterator[Server]:
+    """A server that only this test uses."""
+    with Server(safe) as running:
+        yield running

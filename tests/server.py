@@ -1,0 +1,179 @@
+"""A real server process with a safe of its own, started and stopped from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct
+
+ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
+NIGHTSAFE = (sys.executable, "-m", "nightsafe")
+
+_START_SECONDS = 20
+_STOP_SECONDS = 20
+_COMMAND_SECONDS = 60
+
+
+class Safe(Struct, frozen=True, kw_only=True):
+    """A data directory and the credentials that were printed when it was made."""
+
+    path: Path
+    account_id: str
+    api_token: str
+    email: str
+    api_key: str
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.path / "nightsafe.db"
+
+    @property
+    def private_ring(self) -> Path:
+        """The file that opens every value."""
+        return self.path / "keys" / "private-ring.json"
+
+
+def clean_environ(**extra: str) -> dict[str, str]:
+    """This process's environment without what sets up the server or its clients, and with `extra`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NIGHTSAFE_", "CLOUDFLARE_"))}
+    return kept | extra
+
+
+def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """One `nightsafe` command to its end."""
+    return subprocess.run(
+        [*NIGHTSAFE, *arguments],
+        cwd=cwd,
+        env=clean_environ(**(environ or {})),
+        capture_output=True,
+        text=True,
+        timeout=_COMMAND_SECONDS,
+        check=False,
+    )
+
+
+def make_safe(folder: Path, account_id: str = ACCOUNT) -> Safe:
+    """A new safe in a folder, made by `nightsafe init`."""
+    path = folder / "safe"
+    done = run("init", "--data", str(path), "--account-id", account_id, "--json", cwd=folder)
+    assert (0, "") == (done.returncode, done.stderr)
+    return Safe(path=path, **json.loads(done.stdout))
+
+
+class Server:
+    """`nightsafe serve` on a free loopback port; in a `with` it runs, and must end with code 0.
+
+    Args:
+        safe: what it serves.
+        options: further arguments of `serve`.
+        environ: further environment variables.
+        python: further arguments of the interpreter.
+    """
+
+    def __init__(
+        self,
+        safe: Safe,
+        *options: str,
+        environ: Mapping[str, str] | None = None,
+        python: Sequence[str] = (),
+    ) -> None:
+        self.safe = safe
+        self.stdout = safe.path.parent / "stdout.log"
+        self.stderr = safe.path.parent / "stderr.log"
+        self.port = 0
+        self.base_url = ""
+        self._command = (sys.executable, *python, *NIGHTSAFE[1:], "serve", "--data", str(safe.path), *options)
+        self._environ = clean_environ(**(environ or {}))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pump: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it, whatever state it is in."""
+        if self._process is None:
+            return
+        code = self.stop()
+        if kind is None:
+            assert code == 0, self.stderr.read_text()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process and wait until it says where it listens. Its output goes to the two files' ends."""
+        said = threading.Event()
+        with self.stderr.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                (*self._command, "--port", "0"),
+                cwd=self.safe.path.parent,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+        self._pump = threading.Thread(target=self._copy_stdout, args=(self._process, said), daemon=True)
+        self._pump.start()
+        if not said.wait(_START_SECONDS) or not self.base_url:
+            self.kill()
+            raise AssertionError(f"the server did not start: {self.stderr.read_text()}")
+
+    def _copy_stdout(self, process: subprocess.Popen[bytes], said: threading.Event) -> None:
+        """Keep what the process prints; the first line says where it listens."""
+        assert process.stdout is not None
+        with process.stdout, self.stdout.open("ab") as kept:
+            for line in process.stdout:
+                kept.write(line)
+                kept.flush()
+                if not said.is_set():
+                    self.base_url = line.decode().split()[-1]
+                    self.port = int(self.base_url.rsplit(":", 1)[1].split("/")[0])
+                    said.set()
+        said.set()
+
+    def terminate(self) -> None:
+        """Ask it to end, without waiting."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ask it to end; gives the exit code."""
+        self.terminate()
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it at once, by SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self.wait()
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        process, pump = self._process, self._pump
+        assert process is not None
+        assert pump is not None
+        try:
+            code = process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        pump.join(_STOP_SECONDS)
+        self._process, self.base_url, self.port = None, "", 0
+        return code
