@@ -1,0 +1,83 @@
+"""Credentials that the command line does not make: written to the store by this process, beside the server's."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from tests.server import Safe
+
+from nightsafe.audit.entry import Deed, entry_for
+from nightsafe.identity.credentials import digest, new_token
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, ALL_ACCESS
+from nightsafe.store.model import Change, Identity, Token
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.workers.caller import now
+from nightsafe.workers.provision import Credentials, create_account
+
+T = TypeVar("T")
+
+WRITE = "e086da7e2179491d91ee5f35b3ca210a"
+READ = "1a71c399035b4950a1bd1466bbe4f420"
+TAIL = "05880cd1bdc24d8bae0be2136972816b"
+
+
+def policy(*groups: str, account_id: str, effect: str = "allow", scope: str = "*") -> dict[str, object]:
+    """One policy as it is stored."""
+    return {
+        "effect": effect,
+        "permission_groups": [{"id": group} for group in groups],
+        "resources": {ACCOUNT_RESOURCE + account_id: scope},
+    }
+
+
+def in_store(safe: Safe, job: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    """Do something with the store from this process."""
+
+    async def work() -> T:
+        store = SqliteStore.open(safe.database)
+        try:
+            return await job(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(work())
+
+
+def write(safe: Safe, *rows: Identity) -> None:
+    """Create or replace accounts, users, memberships or tokens."""
+
+    async def job(store: SqliteStore) -> None:
+        deed = Deed(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
+        await store.commit(Change(at=deed.at, audit=entry_for(deed), put=rows))
+
+    in_store(safe, job)
+
+
+def make_token(safe: Safe, *policies: dict[str, object], **changed: object) -> tuple[str, Token]:
+    """A token with these policies, and its row; `changed` are columns that differ from those of a plain one."""
+    secret, at = new_token(), now()
+    row = Token(
+        id=uuid.uuid4().hex,
+        digest=digest(secret),
+        user_id=uuid.uuid4().hex,
+        name="of a test",
+        status="active",
+        policies=msgspec.json.encode(policies or [policy(ALL_ACCESS, account_id=safe.account_id)]),
+        issued_on=at,
+        modified_on=at,
+    )
+    row = msgspec.structs.replace(row, **changed)
+    write(safe, row)
+    return secret, row
+
+
+def make_account(safe: Safe) -> Credentials:
+    """Another account in the same safe, with another owner."""
+    account_id = uuid.uuid4().hex
+
+    async def job(store: SqliteStore) -> Credentials:
+        return await create_account(store, account_id, "Another", f"{account_id}@nightsafe.local")
+
+    return in_store(safe, job)

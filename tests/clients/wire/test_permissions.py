@@ -1,0 +1,165 @@
+"""What a credential may do, and how soon it may do so no longer."""
+
+import json
+import uuid
+
+import msgspec
+import pytest
+from tests.clients.tokens import READ, TAIL, WRITE, in_store, make_account, make_token, policy, write
+from tests.clients.wire.talk import JSON, SCRIPTS, Wire
+from tests.server import ACCOUNT, Server
+
+from nightsafe.identity.credentials import digest, new_key
+from nightsafe.identity.policy import ALL_ACCESS
+
+SECRET = json.dumps({"name": "planted", "text": "a value", "type": "secret_text"}).encode()
+PATCH = b'{"secrets":{"mine":null}}'
+READ_SCRIPTS = (("GET", "", b""), ("GET", "/{script}", b""), ("GET", "/{script}/settings", b""))
+READ_SECRETS = (("GET", "/{script}/secrets", b""), ("GET", "/{script}/secrets/mine", b""))
+WRITES = (
+    ("PUT", "/{script}/secrets", SECRET),
+    ("PATCH", "/{script}/secrets-bulk", PATCH),
+    ("DELETE", "/{script}/secrets/mine", b""),
+    ("PUT", "/{script}", b""),
+    ("DELETE", "/{script}", b""),
+)
+Calls = tuple[tuple[str, str, bytes], ...]
+
+
+def bearer(token: str) -> list[tuple[str, str]]:
+    """The header of a token."""
+    return [("Authorization", f"Bearer {token}")]
+
+
+def statuses(wire: Wire, script: str, token: str, calls: Calls) -> set[int]:
+    """How a token fares with some calls; a refusal is 403 with 10000."""
+    answers = [
+        wire.ask(method, SCRIPTS + path.format(script=script), body, [JSON] if body else [], bearer(token))
+        for method, path, body in calls
+    ]
+    assert {"Authentication error"} >= {message for one in answers if one.status == 403 for message in one.messages}
+    assert {10000} >= {code for one in answers if one.status == 403 for code in one.refusal[1]}
+    return {answer.status for answer in answers}
+
+
+@pytest.mark.parametrize(
+    ("groups", "allowed"),
+    [
+        ((READ,), READ_SCRIPTS + READ_SECRETS),
+        ((TAIL,), READ_SECRETS),
+        ((READ, TAIL), READ_SCRIPTS + READ_SECRETS),
+        (("f" * 32,), ()),
+        ((), ()),
+    ],
+)
+def test_a_narrow_token(wire: Wire, script: str, server: Server, groups: tuple[str, ...], allowed: Calls) -> None:
+    """It does what its groups say and is refused the rest, which leaves everything as it was."""
+    wire.put(script, "mine")
+    token, _ = make_token(server.safe, policy(*groups, account_id=ACCOUNT))
+    refused = tuple(call for call in READ_SCRIPTS + READ_SECRETS + WRITES if call not in allowed)
+
+    assert statuses(wire, script, token, allowed) == ({200} if allowed else set())
+    assert statuses(wire, script, token, refused) == {403}
+    assert wire.names(script) == ["mine"]
+
+
+@pytest.mark.parametrize("group", [WRITE, ALL_ACCESS])
+def test_a_wide_token(wire: Wire, script: str, server: Server, group: str) -> None:
+    """Workers Scripts Write is enough for everything."""
+    wire.put(script, "mine")
+    token, _ = make_token(server.safe, policy(group, account_id=ACCOUNT))
+
+    assert statuses(wire, script, token, READ_SCRIPTS + READ_SECRETS + WRITES[:2]) == {200}
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        [],
+        [policy(ALL_ACCESS, account_id=ACCOUNT), policy(WRITE, account_id=ACCOUNT, effect="deny")],
+        [policy(WRITE, account_id=ACCOUNT, effect="deny"), policy(ALL_ACCESS, account_id=ACCOUNT)],
+        [policy(ALL_ACCESS, account_id=uuid.UUID(int=1).hex)],
+        [policy(ALL_ACCESS, account_id="*")],
+        [policy(ALL_ACCESS, account_id=ACCOUNT, scope="none")],
+        [policy(ALL_ACCESS, account_id=ACCOUNT[:-1])],
+    ],
+)
+def test_policies_that_come_to_nothing(
+    wire: Wire, script: str, server: Server, policies: list[dict[str, object]]
+) -> None:
+    """The default is deny, deny wins in whatever order, and only the account itself is the account."""
+    wire.put(script, "mine")
+    token, _ = make_token(server.safe, policies=msgspec.json.encode(policies))
+
+    assert statuses(wire, script, token, READ_SCRIPTS + READ_SECRETS + WRITES) == {403}
+    assert wire.names(script) == ["mine"]
+
+
+def test_another_account_is_as_good_as_none(wire: Wire, script: str, server: Server) -> None:
+    """With a good token of account A, a script in B, an absent one in B and an account that is none look the same."""
+    other = make_account(server.safe)
+    there = f"/client/v4/accounts/{other.account_id}/workers/scripts"
+    with Wire(server.port, bearer(other.api_token)) as owner:
+        assert owner.ask("GET", there).result == []
+        assert owner.ask("GET", f"{SCRIPTS}/{script}/secrets").refusal == (403, [10000])
+
+    nowhere = f"/client/v4/accounts/{uuid.uuid4().hex}/workers/scripts"
+    paths = [f"{account}{rest}" for account in (there, nowhere) for rest in ("", "/s", "/s/secrets", "/s/secrets/x")]
+    answers = [wire.ask("GET", path) for path in paths]
+
+    assert {answer.refusal[0] for answer in answers} == {403}
+    assert len({answer.body for answer in answers}) == 1
+    assert len({tuple(name for name, _ in answer.headers) for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"expires_on": 1}, {"not_before": 2**60}, {"status": "disabled"}, {"status": "ACTIVE"}, {"expires_on": 0}],
+)
+def test_a_token_out_of_its_time(wire: Wire, script: str, server: Server, changed: dict[str, object]) -> None:
+    """Expired, not yet valid or disabled, it is answered like one that nobody knows."""
+    wire.put(script, "mine")
+    token, _ = make_token(server.safe, **changed)
+    target = f"{SCRIPTS}/{script}/secrets/mine"
+
+    refused = wire.ask("GET", target, credentials=bearer(token))
+
+    assert refused.refusal == (403, [10000])
+    assert refused.body == wire.ask("GET", target, credentials=bearer("unknown")).body
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"status": "disabled"}, {"expires_on": 1}, {"policies": b"[]"}, {"digest": bytes(32)}, {"not_before": 2**60}],
+)
+def test_a_revoked_token_is_refused_by_the_next_request(
+    wire: Wire, script: str, server: Server, change: dict[str, object]
+) -> None:
+    """Whatever another process takes from it, and however often the token was used just before."""
+    wire.put(script, "mine")
+    token, row = make_token(server.safe)
+    target = f"{SCRIPTS}/{script}/secrets/mine"
+    assert {wire.ask("GET", target, credentials=bearer(token)).status for _ in range(5)} == {200}
+
+    write(server.safe, msgspec.structs.replace(row, **change))
+
+    assert wire.ask("GET", target, credentials=bearer(token)).refusal == (403, [10000])
+    assert wire.ask("DELETE", target, credentials=bearer(token)).refusal == (403, [10000])
+    write(server.safe, row)
+    assert wire.ask("GET", target, credentials=bearer(token)).status == 200
+
+
+def test_a_changed_key_is_refused_by_the_next_request(wire: Wire, server: Server) -> None:
+    """A Global API key that another process replaced is unknown at once, and the new one is known."""
+    other = make_account(server.safe)
+    target = f"/client/v4/accounts/{other.account_id}/workers/scripts"
+    email = ("X-Auth-Email", other.email)
+    assert wire.ask("GET", target, credentials=[email, ("X-Auth-Key", other.api_key)]).status == 200
+
+    user = in_store(server.safe, lambda store: store.user_by_email(other.email))
+    assert user is not None
+    key = new_key()
+    write(server.safe, msgspec.structs.replace(user, key_digest=digest(key)))
+
+    assert wire.ask("GET", target, credentials=[email, ("X-Auth-Key", other.api_key)]).refusal == (400, [9103])
+    assert wire.ask("GET", target, credentials=[email, ("X-Auth-Key", key)]).status == 200
