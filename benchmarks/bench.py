@@ -1,0 +1,76 @@
+"""The whole run, part after part."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from benchmarks import machine
+from benchmarks.http_bench import bursts, reads_and_writes
+from benchmarks.load import WRK
+from benchmarks.report import Line, Report
+from benchmarks.seed import working_copy
+from benchmarks.servers import NotMeasuredError
+from benchmarks.settings import CACHE, ROOT, SERVER_CORE, Settings
+from benchmarks.startup import startup
+
+from nightsafe.cli.data_directory import DataDirectory
+
+_MICRO_SECONDS = 300
+
+
+def main() -> None:
+    """Measure, print, keep; the exit code says whether every budget holds."""
+    settings = Settings.parse()
+    report = Report(settings, machine.describe())
+    if len(machine.cores()) < 2:
+        sys.exit("two cores are needed: one for the server, one for the loader")
+    if WRK is None:
+        print("wrk is not installed: the loader in Python takes its place, and takes more of its core")
+    report.machine["loader"] = "wrk" if WRK else "python"
+    with _place() as place, (CACHE / "servers.log").open("wb") as log:
+        directory, token = working_copy(settings.secrets, place / "safe")
+        for part in (
+            partial(startup, report, directory, log),
+            partial(reads_and_writes, report, directory, token, place, log),
+            partial(bursts, report, directory, token, log),
+            partial(_micro, report, directory, token, log),
+        ):
+            _guarded(report, part)
+    print(f"\nraw figures: {report.save().relative_to(ROOT)}")
+    sys.exit(report.exit_code())
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[Path]:
+    """A directory for this run, on the disk that all is measured on."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as name:
+        yield Path(name)
+
+
+def _guarded(report: Report, part: Callable[[], None]) -> None:
+    """A part that cannot be measured says so, and leaves the others alone."""
+    try:
+        part()
+    except (NotMeasuredError, OSError, subprocess.SubprocessError) as error:
+        report.add(Line("the rest of this part", "", [], note=str(error)))
+
+
+def _micro(report: Report, directory: DataDirectory, token: str, _: IO[bytes]) -> None:
+    report.title("Single steps, without HTTP")
+    repeats = "3" if report.settings.quick else "7"
+    command = [sys.executable, "-m", "benchmarks.micro", str(directory.path), token, str(report.settings.scripts)]
+    with machine.on_core(SERVER_CORE):
+        done = subprocess.run(
+            [*command, repeats], capture_output=True, text=True, check=False, cwd=ROOT, timeout=_MICRO_SECONDS
+        )
+    if done.returncode:
+        raise NotMeasuredError(done.stderr.strip().splitlines()[-1])
+    for name, values in json.loads(done.stdout).items():
+        report.add(Line(name, "/s" if "second" in name else "us", values))

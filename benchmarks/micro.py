@@ -1,0 +1,125 @@
+"""Single steps without HTTP, for the record: CPU of the thread that takes them.
+
+Run as `python -m benchmarks.micro DATA TOKEN SCRIPTS REPEATS`; prints a list of figures in microseconds for each
+name, and of commits a second.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from benchmarks.settings import ACCOUNT_ID, PER_SCRIPT, VALUE
+from benchmarks.traffic import NAMES, SCRIPT, SECRET
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from nightsafe.bindings.keys import check_key
+from nightsafe.bindings.model import SecretText
+from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.identity.service import Authenticator, Principal
+from nightsafe.secret_value import SecretValue
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import Binding, Change, ScriptEdit, ScriptRef
+from nightsafe.workers.caller import Caller, change, stamp
+from nightsafe.workers.seal import Safe
+
+_WRITERS = 64
+_EACH = 50
+
+
+def cost(step: Callable[[], object], count: int, repeats: int) -> list[float]:
+    """CPU microseconds of one step, for each repeat of `count` of them."""
+    taken = []
+    for _ in range(repeats):
+        began = time.thread_time_ns()
+        for _ in range(count):
+            step()
+        taken.append((time.thread_time_ns() - began) / count / 1000)
+    return taken
+
+
+def finish(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise RuntimeError("it waited")
+
+
+async def measure(directory: DataDirectory, token: str, scripts: int, repeats: int) -> dict[str, list[float]]:
+    """Every step."""
+    store, safe, draw = directory.open_store(), directory.safe(), random.Random(scripts)  # noqa: S311 - no secret is drawn
+    try:
+        authenticator = Authenticator(store)
+        principal = await authenticator.by_token(token.encode())
+        ref, secret = _script(draw, scripts), NAMES[SECRET] % 0
+        key = _rsa_key()
+        return {
+            "store.shown, random key": cost(lambda: finish(_shown(store, draw, scripts)), 2000, repeats),
+            "authenticator.remembered": cost(lambda: authenticator.remembered(token.encode()), 2000, repeats),
+            "seal and sign": cost(lambda: _seal(safe, ref, secret), 200, repeats),
+            "check an RSA-2048 key": cost(lambda: _check(key), 20, repeats),
+            "commits a second at 64": await _commits(store, safe, principal, scripts, repeats),
+        }
+    finally:
+        await store.close()
+
+
+def _script(draw: random.Random, scripts: int) -> ScriptRef:
+    return ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % draw.randrange(scripts))
+
+
+def _shown(store: Store, draw: random.Random, scripts: int) -> Coroutine[Any, Any, object]:
+    return store.shown(_script(draw, scripts), NAMES[SECRET] % draw.randrange(PER_SCRIPT))
+
+
+def _seal(safe: Safe, ref: ScriptRef, name: str) -> Binding:
+    return safe.seal(ref, SecretText(name, SecretValue(VALUE.encode())))
+
+
+def _rsa_key() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _check(key: bytes) -> None:
+    check_key("pkcs8", {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}, ("sign",), key)
+
+
+async def _commits(store: Store, safe: Safe, principal: Principal, scripts: int, repeats: int) -> list[float]:
+    """Changes a second that 64 callers get through the store, sealing left out."""
+    caller, draw = Caller(principal), random.Random(scripts)  # noqa: S311 - no secret is drawn
+    bindings = [_seal(safe, ScriptRef(ACCOUNT_ID, ""), NAMES[SECRET] % index) for index in range(PER_SCRIPT)]
+
+    def one() -> Change:
+        edit = ScriptEdit(ref=_script(draw, scripts), stamp=stamp(caller, "secret"), set=(draw.choice(bindings),))
+        return change(caller, "secrets.put", edit)
+
+    async def writer() -> None:
+        for _ in range(_EACH):
+            await store.commit(one())
+
+    rates = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        await asyncio.gather(*(writer() for _ in range(_WRITERS)))
+        rates.append(_WRITERS * _EACH / (time.perf_counter() - began))
+    return rates
+
+
+def main() -> None:
+    """Measure, and print JSON."""
+    data, token, scripts, repeats = sys.argv[1:]
+    print(json.dumps(uvloop.run(measure(DataDirectory(Path(data)), token, int(scripts), int(repeats)))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Interleaved rounds, and the ratios between neighbours in them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmarks.load import Sample, measure
+from benchmarks.report import Line, Report
+from benchmarks.servers import NotMeasuredError, Running
+from benchmarks.settings import Settings
+from benchmarks.traffic import Requests
+
+Target = tuple[Running, Requests]
+Rounds = dict[str, list[Sample]]
+
+
+def interleave(targets: Mapping[str, Target], settings: Settings) -> tuple[Rounds, dict[str, str]]:
+    """A B C, A B C ...: a round not counted, then `settings.rounds` of each.
+
+    Gives the samples, and why a target dropped out; one that fails has no samples and does not stop the others.
+    """
+    samples: Rounds = {name: [] for name in targets}
+    gone: dict[str, str] = {}
+    for number in range(settings.rounds + 1):
+        for name, (server, requests) in targets.items():
+            if name in gone:
+                continue
+            try:
+                sample = measure(server, requests, settings.connections, settings.seconds, number + 1)
+            except NotMeasuredError as error:
+                gone[name] = str(error)
+                samples[name] = []
+                continue
+            samples[name] += [sample] if number else []
+    return samples, gone
+
+
+def ratios(above: Sequence[Sample], below: Sequence[Sample], of: Callable[[Sample], float]) -> list[float]:
+    """The ratio in each round, so that what disturbs both cancels out."""
+    return [of(one) / of(other) for one, other in zip(above, below, strict=False) if of(other)]
+
+
+def record(report: Report, key: str, samples: Rounds) -> None:
+    """Keep the rounds, and print the plain figures of each server."""
+    report.raw[key] = {name: [sample._asdict() for sample in taken] for name, taken in samples.items()}
+    for name, taken in samples.items():
+        if taken:
+            report.add(Line(f"  {name}: requests", "/s", [sample.rate for sample in taken]))
+            report.add(Line(f"  {name}: CPU per request", "us", [sample.cpu for sample in taken]))
+            report.add(Line(f"  {name}: latency p99", "ms", [sample.load.p99 * 1000 for sample in taken]))
+
+
+def rate(sample: Sample) -> float:
+    """Requests per second."""
+    return sample.rate
+
+
+def cpu(sample: Sample) -> float:
+    """CPU per request."""
+    return sample.cpu

@@ -1,0 +1,120 @@
+"""The database that everything is measured on: built through the store, and kept for the next run.
+
+Its records are real but few: sealing a million would take minutes, and no read opens one. So each row gets the
+bytes of one out of a small pool.
+"""
+
+import asyncio
+import hashlib
+import random
+import shutil
+import tempfile
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks.settings import ACCOUNT_ID, CACHE, PER_SCRIPT, VALUE
+from benchmarks.traffic import NAMES, SCRIPT, SECRET
+
+from nightsafe.audit.entry import Deed, entry_for
+from nightsafe.bindings.model import SecretText
+from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.secret_value import SecretValue
+from nightsafe.store.model import Binding, Change, Module, ScriptEdit, ScriptRef, Stamp, Upload
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite.schema import migrations
+from nightsafe.workers.caller import now
+from nightsafe.workers.provision import Credentials, create_account
+from nightsafe.workers.seal import Safe
+
+_BATCH = 512
+_POOL = 64
+_FORMAT = 1
+_SOURCE = b"export default {}"
+_MODULE = Module("worker.js", "application/javascript+module", hashlib.sha256(_SOURCE).digest(), _SOURCE)
+
+
+def seeded(secrets: int) -> Path:
+    """A directory with a data directory `safe` of so many secrets and a file `token`; made when it is not cached."""
+    schema = hashlib.sha256("".join(migrations()).encode()).hexdigest()[:12]
+    place = CACHE / f"seed-{_FORMAT}-{schema}-{secrets}"
+    if not place.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        print(f"building a database of {secrets:,} secrets, once ...", flush=True)
+        building = Path(tempfile.mkdtemp(prefix=".seed-", dir=CACHE))
+        try:
+            asyncio.run(_build(building, secrets // PER_SCRIPT))
+            building.rename(place)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+    return place
+
+
+def working_copy(secrets: int, place: Path) -> tuple[DataDirectory, str]:
+    """A copy to measure on, which writes may alter, and the token that goes with it."""
+    source = seeded(secrets)
+    shutil.copytree(source / "safe", place)
+    return DataDirectory(place), (source / "token").read_text()
+
+
+async def _build(place: Path, scripts: int) -> None:
+    directory = DataDirectory(place / "safe")
+    credentials = await directory.create(_account)
+    (place / "token").write_text(credentials.api_token)
+    store = directory.open_store()
+    try:
+        await _fill(store.commit, _pool(directory.safe()), scripts)
+    finally:
+        await store.close()
+
+
+async def _account(store: SqliteStore) -> Credentials:
+    return await create_account(store, ACCOUNT_ID, "Benchmark", "owner@nightsafe.local")
+
+
+def _pool(safe: Safe) -> list[Binding]:
+    ref = ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % 0)
+    return [safe.seal(ref, SecretText(NAMES[SECRET] % 0, SecretValue(VALUE.encode()))) for _ in range(_POOL)]
+
+
+async def _fill(commit: Callable[[Change], Awaitable[object]], pool: list[Binding], scripts: int) -> None:
+    """One upload for each script, with its secrets; hundreds in a transaction."""
+    draw = random.Random(scripts)  # noqa: S311 - no secret is drawn
+    for first in range(0, scripts, _BATCH):
+        numbers = range(first, min(first + _BATCH, scripts))
+        await asyncio.gather(*(commit(_upload(number, pool, draw)) for number in numbers))
+
+
+def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
+    at, ref = now(), ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % number)
+    upload = Upload(
+        script_id=uuid.uuid4().hex,
+        main_module=_MODULE.name,
+        modules=(_MODULE,),
+        settings=b"{}",
+        script_settings=b"{}",
+        keep=frozenset(),
+    )
+    edit = ScriptEdit(ref=ref, stamp=_stamp(), set=tuple(_bindings(pool, draw)), upload=upload)
+    deed = Deed(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
+    return Change(at=at, audit=entry_for(deed), edit=edit)
+
+
+def _bindings(pool: list[Binding], draw: random.Random) -> list[Binding]:
+    chosen = draw.choices(pool, k=PER_SCRIPT)
+    return [
+        Binding(name, "secret_text", b'{"name":"%b","type":"secret_text"}' % name.encode(), one.sealed, one.key_id)
+        for name, one in ((NAMES[SECRET] % index, one) for index, one in enumerate(chosen))
+    ]
+
+
+def _stamp() -> Stamp:
+    return Stamp(
+        version_id=uuid.uuid4().bytes,
+        deployment_id=uuid.uuid4().bytes,
+        source="api",
+        triggered_by="upload",
+        author_id="0" * 32,
+        author_email="owner@nightsafe.local",
+    )
