@@ -1,0 +1,35 @@
+"""The official client, blocking and asynchronous, set up by arguments and nothing from the environment."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from cloudflare import AsyncCloudflare, Cloudflare
+from tests.server import Server
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials of the machine's."""
+    for name in list(os.environ):
+        if name.startswith("CLOUDFLARE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Cloudflare]:
+    """The blocking client."""
+    with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as made:
+        yield made
+
+
+@pytest.fixture(params=["sync", "async"])
+async def either(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[Any]:
+    """Each client in turn; results go through `settled`."""
+    if request.param == "sync":
+        with Cloudflare(api_token=server.safe.api_token, base_url=server.base_url) as made:
+            yield made
+        return
+    async with AsyncCloudflare(api_token=server.safe.api_token, base_url=server.base_url) as made_async:
+        yield made_async

@@ -1,0 +1,65 @@
+"""`with_raw_response` and `with_streaming_response`."""
+
+import json
+from typing import Any
+
+from tests.clients.python_sdk.settling import settled
+from tests.server import ACCOUNT
+
+TEXT = {"name": "mine", "text": "a value", "type": "secret_text"}
+FOUND = b'{"result":{"name":"mine","type":"secret_text"},"success":true,"errors":[],"messages":[]}\n'
+
+
+async def test_raw_responses(either: Any, script: str) -> None:
+    """Each call gives status, headers and body as they came, and parses into what the plain call gives."""
+    raw = either.workers.scripts.secrets.with_raw_response
+    at = {"script_name": script, "account_id": ACCOUNT}
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (raw.update, {**at, **TEXT}),
+        (raw.get, {**at, "secret_name": "mine"}),
+        (raw.list, at),
+        (raw.bulk_update, {**at, "secrets": {"other": {**TEXT, "name": "other"}}}),
+        (raw.delete, {**at, "secret_name": "mine"}),
+    ]
+    bodies = []
+    for call, arguments in calls:
+        response = await settled(call(**arguments))
+        assert (response.status_code, response.retries_taken) == (200, 0)
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["cache-control"] == "no-store"
+        bodies.append(await settled(response.text()))
+        await settled(response.parse())
+
+    one, other = ({"name": name, "type": "secret_text"} for name in ("mine", "other"))
+    results = [json.loads(body)["result"] for body in bodies]
+    assert results == [one, one, [one], {"mine": one, "other": other}, None]
+
+
+async def test_streaming_responses(either: Any, script: str) -> None:
+    """The body can be read as it comes, whole or in parts."""
+    secrets = either.workers.scripts.secrets
+    await settled(secrets.update(script, account_id=ACCOUNT, **TEXT))
+    stream = secrets.with_streaming_response.get("mine", account_id=ACCOUNT, script_name=script)
+    if hasattr(stream, "__aenter__"):
+        async with stream as response:
+            parts = [part async for part in response.iter_bytes(7)]
+    else:
+        with stream as response:
+            parts = list(response.iter_bytes(7))
+
+    assert response.status_code == 200
+    assert b"".join(parts) == FOUND
+
+
+async def test_parsing_a_stream(either: Any, script: str) -> None:
+    """It gives the model of the plain call."""
+    secrets = either.workers.scripts.secrets
+    stream = secrets.with_streaming_response.update(script, account_id=ACCOUNT, **TEXT)
+    if hasattr(stream, "__aenter__"):
+        async with stream as response:
+            model = await response.parse()
+    else:
+        with stream as response:
+            model = response.parse()
+
+    assert (model.name, model.type) == ("mine", "secret_text")
