@@ -63,6 +63,7 @@ def _guarded(report: Report, part: Callable[[], None]) -> None:
 
 
 def _micro(report: Report, directory: DataDirectory, token: str, _: IO[bytes]) -> None:
+    """The single steps, in a process of their own on the server's core."""
     report.title("Single steps, without HTTP")
     repeats = "3" if report.settings.quick else "7"
     command = [sys.executable, "-m", "benchmarks.micro", str(directory.path), token, str(report.settings.scripts)]

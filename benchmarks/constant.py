@@ -22,6 +22,7 @@ def constant(headers: list[tuple[bytes, bytes]], body: bytes) -> App:
     """The app."""
 
     async def app(scope: dict[str, Any], _: Any, send: Send) -> None:
+        """Answer."""
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})

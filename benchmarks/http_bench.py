@@ -69,6 +69,7 @@ def bursts(report: Report, directory: DataDirectory, token: str, log: IO[bytes])
 
 
 def _reads(report: Report, targets: dict[str, Target], missing: dict[str, str]) -> None:
+    """Rounds of reads, and what they come to."""
     settings = report.settings
     report.title(
         f"GET of one secret: {settings.secrets:,} secrets in {settings.scripts:,} scripts, random keys, "
@@ -90,6 +91,7 @@ def _reads(report: Report, targets: dict[str, Target], missing: dict[str, str]) 
 
 
 def _writes(report: Report, targets: dict[str, Target], missing: dict[str, str]) -> None:
+    """Rounds of writes, and what they come to."""
     settings = report.settings
     report.title(f"PUT of one secret_text, durable: random keys, {settings.connections} writers")
     samples, gone = interleave(targets, settings)

@@ -75,6 +75,7 @@ def by_python(requests: Requests, connections: int, seconds: float, seed: int, c
 
 
 def _by_wrk(requests: Requests, connections: int, seconds: float, seed: int) -> Load:
+    """A round by wrk; it takes whole seconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_lua(requests, seed))
         script.flush()
@@ -85,6 +86,7 @@ def _by_wrk(requests: Requests, connections: int, seconds: float, seed: int) -> 
 
 
 def _run(command: list[str], text: str) -> str:
+    """Run a loader on its core; gives what it prints."""
     with on_core(LOADER_CORE):
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, check=False, timeout=_GRACE_SECONDS * 10, cwd=ROOT
@@ -118,6 +120,7 @@ def _joined(template: str) -> str:
 
 
 def _pieces(template: str) -> Iterator[str]:
+    """The literals and variables of a template, in their order."""
     for placeholder, variable in ((SCRIPT, "script"), (SECRET, "secret")):
         before, found, after = template.partition(placeholder)
         if found:

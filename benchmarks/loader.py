@@ -81,6 +81,7 @@ class Client(asyncio.Protocol):
                 self._answer.set_result(False)
 
     def _let_go(self) -> None:
+        """Close the connection; the next request opens another."""
         if self._transport is not None:
             self._transport.close()
             self._transport = None
@@ -126,6 +127,7 @@ async def _load(requests: Requests, connections: int, source: Iterator[bytes]) -
 
 
 def _summary(results: list[tuple[int, float]], seconds: float) -> dict[str, float]:
+    """What `load.Load` is made of."""
     times = sorted(taken for _, taken in results) or [0.0]
     return {
         "answered": len(results),

@@ -103,6 +103,7 @@ def describe() -> dict[str, object]:
 
 
 def _kilobytes(field: str) -> int:
+    """Bytes, from a field such as `123 kB`."""
     return int(field.split(maxsplit=1)[0]) * 1024
 
 

@@ -74,23 +74,28 @@ async def measure(directory: DataDirectory, token: str, scripts: int, repeats: i
 
 
 def _script(draw: random.Random, scripts: int) -> ScriptRef:
+    """A script, drawn at random."""
     return ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % draw.randrange(scripts))
 
 
 def _shown(store: Store, draw: random.Random, scripts: int) -> Coroutine[Any, Any, object]:
+    """The hottest read, of a secret drawn at random."""
     return store.shown(_script(draw, scripts), NAMES[SECRET] % draw.randrange(PER_SCRIPT))
 
 
 def _seal(safe: Safe, ref: ScriptRef, name: str) -> Binding:
+    """One value sealed and signed."""
     return safe.seal(ref, SecretText(name, SecretValue(VALUE.encode())))
 
 
 def _rsa_key() -> bytes:
+    """A fresh RSA-2048 key as PKCS #8."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _check(key: bytes) -> None:
+    """What is checked of a key before it is sealed."""
     check_key("pkcs8", {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}, ("sign",), key)
 
 
@@ -100,10 +105,12 @@ async def _commits(store: Store, safe: Safe, principal: Principal, scripts: int,
     bindings = [_seal(safe, ScriptRef(ACCOUNT_ID, ""), NAMES[SECRET] % index) for index in range(PER_SCRIPT)]
 
     def one() -> Change:
+        """One change, of one secret."""
         edit = ScriptEdit(ref=_script(draw, scripts), stamp=stamp(caller, "secret"), set=(draw.choice(bindings),))
         return change(caller, "secrets.put", edit)
 
     async def writer() -> None:
+        """One of the callers."""
         for _ in range(_EACH):
             await store.commit(one())
 

@@ -102,16 +102,19 @@ def _prepare(port: int) -> Tokens:
 
 
 def _token(port: int, root: str, asked: dict[str, Any]) -> str:
+    """A service token."""
     created = _call(port, "POST", "/v1/auth/token/create", root, asked)
     token: str = created["auth"]["client_token"]
     return token
 
 
 def _is_active(port: int) -> bool:
+    """Whether the server is unsealed and leads its cluster of one."""
     return _status(port, "GET", "/v1/sys/health", "")[0] == 200
 
 
 def _call(port: int, method: str, path: str, token: str, body: dict[str, Any]) -> Any:
+    """A call that must succeed; gives its JSON."""
     status, content = _status(port, method, path, token, body)
     if status not in {200, 204}:
         raise NotMeasuredError(f"OpenBao answered {status} to {method} {path}")
@@ -119,6 +122,7 @@ def _call(port: int, method: str, path: str, token: str, body: dict[str, Any]) -
 
 
 def _status(port: int, method: str, path: str, token: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    """A call; gives its status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"X-Vault-Token": token, "Content-Type": "application/json"}
     connection.request(method, path, json.dumps(body) if body is not None else None, headers)

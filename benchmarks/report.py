@@ -100,4 +100,5 @@ class Report:
 
 
 def _short(figure: float) -> str:
+    """Three digits, or a whole number."""
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"

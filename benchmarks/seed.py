@@ -59,6 +59,7 @@ def working_copy(secrets: int, place: Path) -> tuple[DataDirectory, str]:
 
 
 async def _build(place: Path, scripts: int) -> None:
+    """The safe, its token, and all scripts."""
     directory = DataDirectory(place / "safe")
     credentials = await directory.create(_account)
     (place / "token").write_text(credentials.api_token)
@@ -70,10 +71,12 @@ async def _build(place: Path, scripts: int) -> None:
 
 
 async def _account(store: SqliteStore) -> Credentials:
+    """The account that the scripts are in."""
     return await create_account(store, ACCOUNT_ID, "Benchmark", "owner@nightsafe.local")
 
 
 def _pool(safe: Safe) -> list[Binding]:
+    """The records that all rows share."""
     ref = ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % 0)
     return [safe.seal(ref, SecretText(NAMES[SECRET] % 0, SecretValue(VALUE.encode()))) for _ in range(_POOL)]
 
@@ -87,6 +90,7 @@ async def _fill(commit: Callable[[Change], Awaitable[object]], pool: list[Bindin
 
 
 def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
+    """The change that makes the n-th script."""
     at, ref = now(), ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % number)
     upload = Upload(
         script_id=uuid.uuid4().hex,
@@ -102,6 +106,7 @@ def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
 
 
 def _bindings(pool: list[Binding], draw: random.Random) -> list[Binding]:
+    """The secrets of one script."""
     chosen = draw.choices(pool, k=PER_SCRIPT)
     return [
         Binding(name, "secret_text", b'{"name":"%b","type":"secret_text"}' % name.encode(), one.sealed, one.key_id)
@@ -110,6 +115,7 @@ def _bindings(pool: list[Binding], draw: random.Random) -> list[Binding]:
 
 
 def _stamp() -> Stamp:
+    """A version and its deployment."""
     return Stamp(
         version_id=uuid.uuid4().bytes,
         deployment_id=uuid.uuid4().bytes,

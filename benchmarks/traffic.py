@@ -95,6 +95,7 @@ def moto_create(port: int, scripts: int) -> Requests:
 
 
 def _moto_headers(action: str) -> dict[str, str]:
+    """What an AWS client sends; the signature is not looked at."""
     scope = "20260101/us-east-1/secretsmanager/aws4_request"
     return {
         "X-Amz-Target": f"secretsmanager.{action}",
