@@ -68,9 +68,9 @@ async def _serve(directory: DataDirectory, host: str, port: int, limits: Limits)
     """Serve until told to stop; gives the exit code."""
     from nightsafe.api.app import App  # noqa: PLC0415 - help needs no server
 
-    safe, store = directory.safe(), directory.open_store()
+    store = directory.open_store()
     try:
-        return await _listen(App(store, safe, limits), host, _free_port(host, port))
+        return await _listen(App(store, directory.safe(), limits), host, _free_port(host, port))
     finally:
         await store.close()
 
