@@ -67,7 +67,7 @@ def _default_map(config: Path | None) -> dict[str, Any]:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise click.ClickException(f"{path} is not TOML") from None
-    return dict.fromkeys(COMMANDS, settings)
+    return dict.fromkeys(COMMANDS, settings) | {"token": {"create": settings}}
 
 
 def main() -> None:
