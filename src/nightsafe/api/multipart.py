@@ -1,5 +1,6 @@
 """A multipart body, held in memory: its parts may carry secrets, which must touch no file."""
 
+import re
 from collections.abc import AsyncIterator
 
 import python_multipart.multipart as form
@@ -9,6 +10,7 @@ from python_multipart.exceptions import FormParserError
 from nightsafe.errors import Code, NightsafeError
 
 MAX_PARTS = 1001
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class FormPart(Struct, frozen=True):
@@ -52,7 +54,9 @@ class _Collector:
         self._value += data[start:end]
 
     def on_header_end(self) -> None:
-        """Keep a header."""
+        """Keep a header. A line feed alone would end it for whoever reads the stored part back."""
+        if _CONTROL.search(self._value):
+            raise _unreadable("a header of a part holds a control character")
         self._headers[self._field.lower()] = self._value
         self._field = self._value = b""
 
