@@ -36,12 +36,19 @@ class DataDirectory:
         """Make the directory with new keys and a database that `fill` writes the first rows to; all or nothing.
 
         Raises:
-            NightsafeError: INVALID, when there is something at the path already.
+            NightsafeError: INVALID, when there is something at the path already or nothing can be made there.
         """
         if self._is_taken():
             raise NightsafeError(
                 Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
             )
+        try:
+            return await self._create(fill)
+        except OSError as error:
+            raise NightsafeError(Code.INVALID, f"{self.path} cannot be made: {error.strerror}") from None
+
+    async def _create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+        """Fill a directory beside the path, then rename it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
         try:
