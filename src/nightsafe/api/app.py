@@ -87,6 +87,7 @@ class App:
 
 
 async def _send_found(send: Send, shown: bytes) -> None:
+    """The 200 of the hot path."""
     body = fragment(shown)
     headers = [*FIXED_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

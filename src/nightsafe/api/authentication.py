@@ -38,6 +38,7 @@ async def authenticate(headers: Iterable[tuple[bytes, bytes]], authenticator: Au
 
 
 def _bearer(values: list[bytes]) -> bytes:
+    """The token of the only Authorization header."""
     match = _BEARER.fullmatch(values[0]) if len(values) == 1 else None
     if match is None:
         raise NightsafeError(Code.MALFORMED_AUTHORIZATION)
@@ -45,6 +46,7 @@ def _bearer(values: list[bytes]) -> bytes:
 
 
 def _key_pair(emails: list[bytes], keys: list[bytes]) -> tuple[str, bytes]:
+    """The e-mail and the Global API key."""
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise NightsafeError(Code.MALFORMED_KEY)
     if len(emails) != 1 or not _EMAIL.fullmatch(emails[0]):

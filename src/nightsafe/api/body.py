@@ -141,10 +141,12 @@ def parse_json(body: bytes) -> Any:
 
 
 def _unreadable(reason: str) -> NightsafeError:
+    """The refusal of a body, with the reason."""
     return NightsafeError(Code.BODY_UNREADABLE, reason)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Members as an object; a name that comes twice is refused."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise _unreadable("an object names the same member twice")
@@ -152,6 +154,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(digits: str) -> float:
+    """A number with a fraction or exponent that a double can hold."""
     number = float(digits)
     if not math.isfinite(number):
         raise _unreadable("a number is too large")
@@ -159,6 +162,7 @@ def _finite(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
+    """An integer of at most 64 bits."""
     number = int(digits) if len(digits) < len(str(_MAX_INTEGER)) + 2 else _MAX_INTEGER
     if not -_MAX_INTEGER // 2 <= number < _MAX_INTEGER:
         raise _unreadable("an integer is past 64 bits")
@@ -166,6 +170,7 @@ def _integer(digits: str) -> int:
 
 
 def _refuse_constant(_: str) -> None:
+    """Refuse what Python would read beside JSON."""
     raise _unreadable("NaN and Infinity are no JSON")
 
 
@@ -175,6 +180,7 @@ _decoder = json.JSONDecoder(
 
 
 def _children(value: Any) -> Iterator[Any]:
+    """Members, or names and members, of a value."""
     if isinstance(value, dict):
         yield from value
         yield from value.values()
@@ -183,6 +189,7 @@ def _children(value: Any) -> Iterator[Any]:
 
 
 def _check_depth(value: Any) -> None:
+    """Refuse what is nested too deeply."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for parent in level for child in _children(parent) if isinstance(child, (dict, list))]
@@ -192,6 +199,7 @@ def _check_depth(value: Any) -> None:
 
 
 def _check_surrogates(value: Any) -> None:
+    """Refuse strings that UTF-8 cannot carry."""
     waiting = [value]
     while waiting:
         item = waiting.pop()

@@ -26,6 +26,7 @@ class Health:
         await answer(scope, receive, send, self._reply)
 
     async def _reply(self, scope: Scope, _: Any) -> Reply:
+        """What a probe is told."""
         if scope["method"] not in {"GET", "HEAD"}:
             return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", b"GET, HEAD")])
         if scope["raw_path"] == READY:

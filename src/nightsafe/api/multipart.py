@@ -108,6 +108,7 @@ async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[Fo
 
 
 def _text(value: bytes) -> str:
+    """A name in the form."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -115,4 +116,5 @@ def _text(value: bytes) -> str:
 
 
 def _unreadable(reason: str) -> NightsafeError:
+    """The refusal of a form, with the reason."""
     return NightsafeError(Code.SCRIPT_UNPARSABLE, reason)

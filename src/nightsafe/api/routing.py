@@ -54,6 +54,7 @@ class Gate:
         await answer(scope, receive, send, self._reply)
 
     async def _reply(self, scope: Scope, receive: Any) -> Reply:
+        """The handler's answer, once every check has passed."""
         resource = self._by_method.get(scope["method"])
         if resource is None:
             allowed = ", ".join(sorted(self._by_method)).encode()
@@ -116,6 +117,7 @@ async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
     """404 below an account, where a name must be at fault; else 400."""
 
     async def refuse(scope: Scope, _: Any) -> Reply:
+        """No such path."""
         no_route = NightsafeError(Code.NO_ROUTE)
         if not scope["raw_path"].startswith(b"/client/v4/accounts/"):
             raise no_route
@@ -125,6 +127,7 @@ async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
 
 
 def _address(scope: Scope) -> str:
+    """Where the request came from."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 

@@ -31,9 +31,11 @@ def resources(scripts: Scripts) -> list[Resource]:
     """The routes of this page with their handlers."""
 
     async def list_scripts(call: Call) -> Reply:
+        """GET …/scripts."""
         return success([_shown(script) for script in await scripts.list(call.account_id)])
 
     async def upload(call: Call) -> Reply:
+        """PUT …/scripts/{script_name}."""
         metadata, parts = await _read_upload(call)
         parsed = parse_upload(metadata, parts, call.limits)
         strict = "strict" in parse_qs(call.query.decode("latin-1")).get("bindings_inherit", ())
@@ -42,13 +44,16 @@ def resources(scripts: Scripts) -> list[Resource]:
         return success(_shown(script) | made)
 
     async def content(call: Call) -> Reply:
+        """GET …/scripts/{script_name}."""
         script, modules = await scripts.content(call.script)
         return _content(script, modules)
 
     async def delete(call: Call) -> Reply:
+        """DELETE …/scripts/{script_name}."""
         return success({"id": await scripts.delete(call.caller, call.script)})
 
     async def settings(call: Call) -> Reply:
+        """GET …/scripts/{script_name}/settings."""
         kept, bindings = await scripts.settings(call.script)
         return success(_DEFAULT_SETTINGS | kept | {"bindings": [msgspec.Raw(one.shown) for one in bindings]})
 

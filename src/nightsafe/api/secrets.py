@@ -19,20 +19,25 @@ def resources(secrets: Secrets) -> list[Resource]:
     """The routes of this page with their handlers."""
 
     async def list_secrets(call: Call) -> Reply:
+        """GET …/secrets."""
         return success_raw(array(await secrets.list(call.script)))
 
     async def put_secret(call: Call) -> Reply:
+        """PUT …/secrets."""
         secret = parse_secret(await call.json())
         return success_raw(await secrets.put(call.caller, call.script, secret))
 
     async def get_secret(call: Call) -> Reply:
+        """GET …/secrets/{secret_name}."""
         return success_raw(await secrets.get(call.script, call.names["secret_name"]))
 
     async def delete_secret(call: Call) -> Reply:
+        """DELETE …/secrets/{secret_name}."""
         await secrets.delete(call.caller, call.script, call.names["secret_name"])
         return success(None)
 
     async def patch_secrets(call: Call) -> Reply:
+        """PATCH …/secrets-bulk."""
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
         return success_raw(_by_name(await secrets.patch(call.caller, call.script, patch)))
 

@@ -63,6 +63,7 @@ def optional_string(raw: dict[str, Any], member: str, at: str) -> str | None:
 
 
 def _as_string(value: object, member: str, at: str) -> str:
+    """A member's value, which must be a string."""
     if isinstance(value, str):
         return value
     raise NightsafeError(Code.INVALID, f"'{member}' must be a string, not {type_name(value)}", pointer_to(at, member))

@@ -63,6 +63,7 @@ class SecretKey(Struct, frozen=True):
         return rfc8785.dumps(self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
+        """What describes the key without being it."""
         return {"format": self.format, "algorithm": self.algorithm, "usages": self.usages}
 
 

@@ -143,17 +143,20 @@ def _name_in(fields: dict[str, Any], at: str, given: str | None, index: int) -> 
 
 
 def _check_size(size: int, name: str, at: str) -> None:
+    """Refuse a value that is too large."""
     if size > MAX_VALUE_BYTES:
         raise NightsafeError(Code.BINDING_TOO_LARGE, name, at)
 
 
 def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
+    """A secret string."""
     plaintext = need_string(fields, "text", at).encode()
     _check_size(len(plaintext), name, pointer_to(at, "text"))
     return SecretText(name, SecretValue(plaintext))
 
 
 def _secret_key(fields: dict[str, Any], name: str, at: str) -> SecretKey:
+    """A secret key, once the runtime would import it."""
     key_format = need_string(fields, "format", at)
     if key_format not in KEY_FORMATS:
         raise NightsafeError(

@@ -84,6 +84,7 @@ class DataDirectory:
 
 
 async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    """Make the keys, then the database with its first rows."""
     _make_keys(directory)
     store = SqliteStore.open(directory.database, create=True)
     try:

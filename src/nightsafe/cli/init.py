@@ -19,6 +19,7 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 
 
 def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """The given id, or a new one."""
     if value is None:
         return uuid.uuid4().hex
     if not _ACCOUNT_ID.fullmatch(value):
@@ -27,6 +28,7 @@ def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) 
 
 
 def _check_email(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The given address, if it can be one."""
     if not _EMAIL.fullmatch(value):
         raise click.BadParameter("give an address with an @")
     return value
@@ -49,6 +51,7 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
     directory = DataDirectory(data)
 
     async def fill(store: SqliteStore) -> Credentials:
+        """The first rows."""
         return await create_account(store, account_id, "Nightsafe", email)
 
     credentials = asyncio.run(directory.create(fill))

@@ -76,6 +76,7 @@ async def _serve(directory: DataDirectory, host: str, port: int, limits: Limits)
 
 
 async def _listen(app: object, host: str, port: int) -> int:
+    """Serve on a port until told to stop; gives the exit code."""
     from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415 - help needs no server
     from granian.server.embed import Server  # noqa: PLC0415 - the same
 
@@ -146,4 +147,5 @@ async def _until_ready(host: str, port: int, serving: "asyncio.Future[None]") ->
 
 
 def _authority(host: str, port: int) -> str:
+    """Host and port as a URL has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

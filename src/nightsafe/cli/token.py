@@ -33,6 +33,7 @@ def create(data: Path, account_id: str | None, name: str, expires_in: int | None
 async def _create(
     directory: DataDirectory, account_id: str | None, name: str, seconds: int | None
 ) -> tuple[str, str]:
+    """Make a token in the store; gives the account with it."""
     store = directory.open_store()
     try:
         account, owner = await _account_and_owner(store, account_id)

@@ -40,11 +40,13 @@ def has_valid_checksum(credential: str) -> bool:
 
 
 def _new(prefix: str) -> str:
+    """A prefix, random characters, a checksum."""
     body = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
     return body + _checksum(body)
 
 
 def _checksum(body: str) -> str:
+    """CRC-32 in base 62, six digits."""
     number, digits = zlib.crc32(body.encode()), ""
     for _ in range(_CHECKSUM_LENGTH):
         number, digit = divmod(number, len(_ALPHABET))

@@ -101,6 +101,7 @@ class Authenticator:
         return Principal(kind="key", id=user.id, user_id=user.id, email=user.email, grants=grants)
 
     async def _principal_of(self, token: Token) -> Principal:
+        """The principal of a stored token, if now lies in its time."""
         user = await self._store.user(token.user_id)
         principal = Principal(
             kind="token",
@@ -116,6 +117,7 @@ class Authenticator:
         return principal
 
     def _forget_if_changed(self) -> None:
+        """Forget everything once anything was committed."""
         generation = self._store.generation()
         if generation != self._generation:
             self._tokens.clear()

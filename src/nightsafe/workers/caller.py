@@ -55,6 +55,7 @@ def change(caller: Caller, action: str, edit: ScriptEdit) -> Change:
 
 
 def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterable[str]) -> AuditEntry:
+    """The log entry of an edit."""
     ref: ScriptRef = edit.ref
     deed = Deed(
         at=at,

@@ -69,6 +69,7 @@ async def create_token(store: Store, account_id: str, user_id: str, name: str, s
 def _token(  # noqa: PLR0913, PLR0917 - a row has many columns
     token: str, user_id: str, name: str, policies: bytes, at: int, expires_on: int | None
 ) -> Token:
+    """The row of a new token."""
     return Token(
         id=uuid.uuid4().hex,
         digest=digest(token),
@@ -83,5 +84,6 @@ def _token(  # noqa: PLR0913, PLR0917 - a row has many columns
 
 
 async def _write(store: Store, action: str, account_id: str, at: int, rows: tuple[Identity, ...]) -> None:
+    """Commit rows with their log entry."""
     deed = Deed(at=at, action=action, actor="", actor_kind="operator", account_id=account_id)
     await store.commit(Change(at=at, audit=entry_for(deed), put=rows))

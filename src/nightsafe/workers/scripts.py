@@ -106,6 +106,7 @@ class Scripts:
 
 
 def _upload(parsed: ParsedUpload, *, strict_inherit: bool) -> Upload:
+    """A parsed upload as the store takes it."""
     return Upload(
         script_id=uuid.uuid4().hex,
         main_module=parsed.main_module,

@@ -76,6 +76,7 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> Par
 
 
 def _main_module(fields: dict[str, Any], parts: Sequence[Part], limits: Limits) -> str:
+    """The part that the Worker starts with; every part must have a name of its own."""
     member = "main_module" if "main_module" in fields else "body_part"
     main = optional_string(fields, member, "")
     if main is None:
@@ -111,6 +112,7 @@ def _bindings(fields: dict[str, Any], limits: Limits) -> list[AnyBinding]:
 
 
 def _named_twice(bindings: Sequence[AnyBinding]) -> list[Problem]:
+    """A problem for each name that comes again."""
     seen: set[str] = set()
     problems = []
     for one in bindings:
@@ -143,6 +145,7 @@ def _settings(fields: dict[str, Any]) -> bytes:
 
 
 def _annotations(fields: dict[str, Any], limits: Limits) -> bytes:
+    """The annotations of the version, as JSON."""
     raw = fields.get("annotations")
     annotations = {} if raw is None else need_object(raw, "/annotations", "'annotations'")
     encoded = msgspec.json.encode(annotations)
@@ -154,6 +157,7 @@ def _annotations(fields: dict[str, Any], limits: Limits) -> bytes:
 
 
 def _sized(settings: dict[str, Any], at: str) -> bytes:
+    """Settings as JSON, if they are not too large."""
     encoded = msgspec.json.encode(settings)
     if len(encoded) > _MAX_SETTINGS_BYTES:
         raise NightsafeError(Code.INVALID, f"the settings are over {_MAX_SETTINGS_BYTES} bytes of JSON", at)
