@@ -21,6 +21,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PREFIX = b"/client/v4/accounts/"
 _SEGMENTS = 10
+_ANNOUNCE_BODY = (b"content-length", b"transfer-encoding")
 
 
 class App:
@@ -64,8 +65,8 @@ class App:
     async def _known_secret(self, headers: list[tuple[bytes, bytes]], raw_path: bytes) -> bytes | None:
         """What may be shown of the secret that a GET asks for, when all is plain.
 
-        Plain is one remembered Bearer token that may read it, and a secret that is there. None sends the request
-        the long way, which answers the same or refuses.
+        Plain is one remembered Bearer token that may read it, no body, and a secret that is there. None sends the
+        request the long way, which answers the same, lets go of the body, or refuses.
         """
         parts = raw_path.split(b"/")
         if len(parts) != _SEGMENTS or parts[8] != b"secrets" or parts[5] != b"workers" or parts[6] != b"scripts":
@@ -76,6 +77,8 @@ class App:
                 if token is not None or value[:7] != b"Bearer ":
                     return None
                 token = value[7:]
+            elif name in _ANNOUNCE_BODY:
+                return None
         principal = self._authenticator.remembered(token) if token else None
         if principal is None:
             return None
