@@ -118,9 +118,10 @@ def any_json() -> st.SearchStrategy[Any]:
 
 
 WORDS = (
-    "name", "type", "text", "json", "secret_text", "secret_key", "plain_text", "inherit", "format", "algorithm",
+    "name", "type", "text", "json", "secret_text", "secret_key", "inherit", "format", "algorithm",
     "usages", "key_base64", "key_jwk", "raw", "jwk", "pkcs8", "HMAC", "hash", "SHA-256", "sign", "kty", "oct", "k",
     "secrets", "version_tags", "main_module", "body_part", "worker.js", "bindings", "keep_bindings", "old_name",
     "version_id", "latest", "compatibility_date", "2026-01-01", "compatibility_flags", "annotations", "tags",
     "logpush", "observability", "tail_consumers", "placement", "", "A", "a/b",
 )  # fmt: skip
+"""Without `plain_text`: under that type a planted value would rightly be shown."""

@@ -1,0 +1,74 @@
+"""Credentials of every kind for an API: what each may do is in its name."""
+
+import itertools
+
+from tests.unit.api.driver import ACCOUNT, OTHER_ACCOUNT, Api
+
+from nightsafe.audit.entry import Deed, entry_for
+from nightsafe.identity.credentials import digest, new_token
+from nightsafe.identity.policy import ALL_ACCESS, grants_of, policies_for
+from nightsafe.store.model import Change, Identity, Token
+
+READ = "1a71c399035b4950a1bd1466bbe4f420"
+TAIL = "05880cd1bdc24d8bae0be2136972816b"
+WRITE = "e086da7e2179491d91ee5f35b3ca210a"
+
+ALLOW_AND_DENY = (
+    policies_for(ACCOUNT, ALL_ACCESS)[:-1] + b"," + policies_for(ACCOUNT, READ)[1:].replace(b'"allow"', b'"deny"')
+)
+assert grants_of(ALLOW_AND_DENY)[ACCOUNT]
+
+_ids = itertools.count()
+
+
+def keep(api: Api, *rows: Identity) -> None:
+    """Write rows of identities."""
+    deed = Deed(at=0, action="tokens.create", actor="", actor_kind="operator", account_id=ACCOUNT)
+    api.run(api.store.commit(Change(at=0, audit=entry_for(deed), put=rows)))
+
+
+def row(  # noqa: PLR0913 - a row has many columns
+    secret: str,
+    policies: bytes,
+    *,
+    status: str = "active",
+    not_before: int | None = None,
+    expires_on: int | None = None,
+    user_id: str = "0" * 32,
+) -> Token:
+    """A token as the store keeps it."""
+    return Token(
+        id=f"{next(_ids):032x}",
+        digest=digest(secret),
+        user_id=user_id,
+        name="a token",
+        status=status,
+        policies=policies,
+        issued_on=0,
+        modified_on=0,
+        not_before=not_before,
+        expires_on=expires_on,
+    )
+
+
+def give(api: Api) -> dict[str, bytes]:
+    """A token of each kind, kept in the store."""
+    everything, far = policies_for(ACCOUNT, ALL_ACCESS), 2**52
+    rows = {
+        "all": ({"policies": everything}),
+        "read": {"policies": policies_for(ACCOUNT, READ)},
+        "tail": {"policies": policies_for(ACCOUNT, TAIL)},
+        "write": {"policies": policies_for(ACCOUNT, WRITE)},
+        "no group": {"policies": policies_for(ACCOUNT)},
+        "unknown group": {"policies": policies_for(ACCOUNT, "0" * 32)},
+        "other account": {"policies": policies_for(OTHER_ACCOUNT, ALL_ACCESS)},
+        "reading denied": {"policies": ALLOW_AND_DENY},
+        "nothing": {"policies": b"[]"},
+        "disabled": {"policies": everything, "status": "disabled"},
+        "expired": {"policies": everything, "expires_on": 1},
+        "not yet": {"policies": everything, "not_before": far},
+        "for long": {"policies": everything, "not_before": 1, "expires_on": far},
+    }
+    secrets = {kind: new_token() for kind in rows}
+    keep(api, *(row(secrets[kind], **columns) for kind, columns in rows.items()))  # type: ignore[arg-type]
+    return {kind: secret.encode() for kind, secret in secrets.items()} | {"unknown": new_token().encode()}
