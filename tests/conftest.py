@@ -1,8 +1,10 @@
 """What several suites share: a running server, and no sockets in the unit tests."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from pytest_socket import disable_socket, enable_socket
 from tests.server import Safe, Server, make_safe
@@ -31,10 +33,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert "Traceback" not in log, log
 
 
+@pytest.fixture(scope="session")
+def new_safe(tmp_path_factory: pytest.TempPathFactory) -> Safe:
+    """A safe as it is after `nightsafe init`; nobody alters it."""
+    return make_safe(tmp_path_factory.mktemp("new"))
+
+
 @pytest.fixture
-def safe(tmp_path: Path) -> Safe:
-    """A new safe that nothing serves yet."""
-    return make_safe(tmp_path)
+def safe(new_safe: Safe, tmp_path: Path) -> Safe:
+    """A new safe of the test's own that nothing serves yet."""
+    path = tmp_path / new_safe.path.name
+    shutil.copytree(new_safe.path, path)
+    return msgspec.structs.replace(new_safe, path=path)
 
 
 @pytest.fixture

@@ -1,0 +1,189 @@
+"""`nightsafe init` and `nightsafe token create`, as an operator runs them."""
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.server import ACCOUNT, Safe, Server, make_safe, run
+
+TOKEN = re.compile(r"nst_[0-9A-Za-z]{38}")
+KEY = re.compile(r"nsk_[0-9A-Za-z]{38}")
+
+
+def state(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file below a folder, with its mode."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def scripts_status(server: Server, token: str, account_id: str = ACCOUNT) -> int:
+    """How a token fares with a read."""
+    with Wire(server.port, [("Authorization", f"Bearer {token}")]) as wire:
+        return wire.ask("GET", SCRIPTS.replace(ACCOUNT, account_id)).status
+
+
+def test_text(tmp_path: Path) -> None:
+    """Without --json every credential stands on a line of its own, and where the private ring is."""
+    done = run("init", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(TOKEN.findall(done.stdout)) == 1
+    assert len(KEY.findall(done.stdout)) == 1
+    assert re.search(r"account id +[0-9a-f]{32}\n", done.stdout)
+    assert re.search(r"e-mail +owner@nightsafe\.local\n", done.stdout)
+    assert ".nightsafe/keys/private-ring.json" in done.stdout
+
+
+def test_json(tmp_path: Path) -> None:
+    """--json prints one object; account and e-mail are those that were asked for."""
+    done = run("init", "--json", "--account-id", "0" * 32, "--email", "Me@example.com", cwd=tmp_path)
+
+    printed = json.loads(done.stdout)
+    assert sorted(printed) == ["account_id", "api_key", "api_token", "email"]
+    assert (printed["account_id"], printed["email"]) == ("0" * 32, "Me@example.com")
+    assert TOKEN.fullmatch(printed["api_token"])
+    assert KEY.fullmatch(printed["api_key"])
+
+
+def test_modes(safe: Safe) -> None:
+    """Nobody but the owner gets at anything that matters."""
+    modes = {str(path.relative_to(safe.path)): path.stat().st_mode & 0o777 for path in safe.path.rglob("*")}
+
+    assert safe.path.stat().st_mode & 0o777 == 0o700
+    assert modes["keys"] == 0o700
+    assert {modes[f"keys/{name}.json"] for name in ("private-ring", "signing-key")} == {0o600}
+    assert modes["nightsafe.db"] == 0o600
+
+
+def test_two_safes_share_nothing(tmp_path: Path) -> None:
+    """Keys and credentials are new each time, the account's id too unless it is given."""
+    made = []
+    for name in ("one", "two"):
+        printed = json.loads(run("init", "--json", "--data", name, cwd=tmp_path).stdout)
+        keys = [(tmp_path / name / "keys" / f"{file}.json").read_text() for file in ("private-ring", "signing-key")]
+        made.append({printed["account_id"], printed["api_token"], printed["api_key"], *keys})
+
+    assert [len(one) for one in made] == [5, 5]
+    assert not made[0] & made[1]
+
+
+def test_a_safe_is_never_overwritten(safe: Safe) -> None:
+    """A second init says so, exits with 1, prints no credential, and changes no byte."""
+    before = state(safe.path.parent)
+
+    done = run("init", "--data", str(safe.path), "--json", cwd=safe.path.parent)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == f"nightsafe: {safe.path} is there already and will not be overwritten; name another with --data\n"
+    )
+    assert before == state(safe.path.parent)
+
+
+@pytest.mark.parametrize("content", ["file", "folder"])
+def test_nor_is_anything_else(tmp_path: Path, content: str) -> None:
+    """A file, and a folder with something in it, are left as they are."""
+    place = tmp_path / "safe"
+    if content == "folder":
+        place.mkdir()
+        place = place / "kept.txt"
+    place.write_text("kept")
+
+    done = run("init", "--data", "safe", cwd=tmp_path)
+
+    assert done.returncode in {1, 2}
+    assert "Traceback" not in done.stderr
+    assert state(tmp_path) == {str(place.relative_to(tmp_path)): (place.stat().st_mode, b"kept")}
+
+
+def test_an_empty_folder_will_do(tmp_path: Path) -> None:
+    """It becomes the safe."""
+    (tmp_path / "safe").mkdir()
+
+    assert run("init", "--data", "safe", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "safe" / "nightsafe.db").exists()
+
+
+def test_a_place_where_nothing_can_be_made(tmp_path: Path) -> None:
+    """It is one line on stderr and exit code 1."""
+    (tmp_path / "file").write_text("")
+
+    done = run("init", "--data", "file/safe", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"nightsafe: file/safe cannot be made: .+\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--account-id", "12345"),
+        ("--account-id", ACCOUNT.upper()),
+        ("--account-id", f"{ACCOUNT}\n"),
+        ("--account-id", ""),
+        ("--email", "nobody"),
+        ("--email", "a b@c"),
+    ],
+)
+def test_bad_options(tmp_path: Path, option: str, value: str) -> None:
+    """They are named on stderr, exit code 2, and nothing is made."""
+    done = run("init", option, value, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert option in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tokens_of_the_command_line(own_server: Server) -> None:
+    """Made while the server runs, a token works at once; --json says for which account."""
+    data = str(own_server.safe.path)
+    plain = run("token", "create", "--data", data, cwd=own_server.safe.path.parent)
+    as_json = run("token", "create", "--data", data, "--json", "--expires-in", "600", cwd=own_server.safe.path.parent)
+
+    assert TOKEN.fullmatch(plain.stdout.strip())
+    printed = json.loads(as_json.stdout)
+    assert printed["account_id"] == ACCOUNT
+    assert [scripts_status(own_server, token) for token in (plain.stdout.strip(), printed["api_token"])] == [200, 200]
+
+
+def test_tokens_are_not_kept(safe: Safe) -> None:
+    """Their expiry and name are in the database, they themselves are not."""
+    options = ("--name", "of-the-night", "--expires-in", "3600", "--account-id", ACCOUNT)
+    token = run("token", "create", "--data", str(safe.path), *options, cwd=safe.path.parent).stdout.strip()
+
+    with closing(sqlite3.connect(safe.database)) as db:
+        [(issued, expires)] = db.execute("SELECT issued_on, expires_on FROM tokens WHERE name = 'of-the-night'")
+    assert expires - issued == 3600 * 1_000_000
+    assert not [name for name, (_, content) in state(safe.path).items() if token.encode() in content]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--account-id", "f" * 32), 1, "no such account"),
+        (("--expires-in", "0"), 2, "--expires-in"),
+        (("--data", "nowhere"), 1, "there is no safe in nowhere; make one with: nightsafe init"),
+    ],
+)
+def test_tokens_that_are_not_made(safe: Safe, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """The reason is on stderr, and no token on stdout."""
+    done = run("token", "create", "--data", str(safe.path), *arguments, cwd=safe.path.parent)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_another_account_id(tmp_path: Path) -> None:
+    """The safe serves the account it was made for and no other."""
+    with Server(make_safe(tmp_path, "0" * 32)) as server:
+        token = server.safe.api_token
+        assert [scripts_status(server, token, account) for account in ("0" * 32, ACCOUNT)] == [200, 403]

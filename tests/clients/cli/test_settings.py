@@ -1,0 +1,93 @@
+"""A setting is taken from its flag, else from its NIGHTSAFE_* variable, else from the file."""
+
+import json
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.server import Safe, run
+
+ENVIRON = "NIGHTSAFE_PORT"
+
+
+def settled_port(safe: Safe, *arguments: str, **environ: str) -> int:
+    """Which port `serve` wants: all of those offered are taken, so that it names the one and ends."""
+    done = run(*arguments, cwd=safe.path.parent, environ=environ)
+    assert done.returncode == 1
+    return int(done.stderr.removeprefix("nightsafe: cannot listen on 127.0.0.1:").split(":")[0])
+
+
+def test_precedence(safe: Safe) -> None:
+    """Of flag, variable and file the first that is there wins; the same for the file's own place."""
+    folder, data = safe.path.parent, ("--data", str(safe.path))
+    with ExitStack() as stack:
+        ports = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(4)]
+        flag, variable, named, default = map(str, ports)
+        (folder / "nightsafe.toml").write_text(f"port = {default}\n")
+        (folder / "other.toml").write_text(f"port = {named}\n")
+        config = ("--config", "other.toml")
+
+        settled = [
+            settled_port(safe, *config, "serve", *data, "--port", flag, **{ENVIRON: variable}),
+            settled_port(safe, *config, "serve", *data, **{ENVIRON: variable}),
+            settled_port(safe, *config, "serve", *data),
+            settled_port(safe, "serve", *data, NIGHTSAFE_CONFIG="other.toml"),
+            settled_port(safe, "serve", *data),
+        ]
+
+    assert [*ports[:3], ports[2], ports[3]] == settled
+
+
+@pytest.mark.parametrize("command", [("init",), ("serve",), ("token", "create")])
+def test_the_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Every command finds it by flag, variable and file alike; each error names the one that was meant."""
+    (tmp_path / "nightsafe.toml").write_text('data = "by-file"\n')
+    if command == ("init",):
+        for name in ("by-flag", "by-variable", "by-file"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "taken").touch()
+
+    errors = [
+        run(*command, "--data", "by-flag", cwd=tmp_path, environ={"NIGHTSAFE_DATA": "by-variable"}),
+        run(*command, cwd=tmp_path, environ={"NIGHTSAFE_DATA": "by-variable"}),
+        run(*command, cwd=tmp_path),
+    ]
+
+    assert [done.returncode for done in errors] == [1, 1, 1]
+    for name, done in zip(("by-flag", "by-variable", "by-file"), errors, strict=True):
+        assert f" {name} " in done.stderr.replace(";", " ")
+
+
+def test_a_token_is_made_in_the_safe_of_the_file(safe: Safe) -> None:
+    """And not in one that lies in the default place."""
+    folder = safe.path.parent
+    run("init", cwd=folder)
+    (folder / "nightsafe.toml").write_text('data = "safe"\n')
+
+    done = run("token", "create", "--json", cwd=folder)
+
+    assert json.loads(done.stdout)["account_id"] == safe.account_id
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (None, 1, "other.toml cannot be read"),
+        (b"port = ", 1, "other.toml is not TOML"),
+        (b"\xff", 1, "other.toml is not TOML"),
+        (b'port = "x"', 2, "--port"),
+        (b"port = 65536", 2, "--port"),
+        (b'log_format = "xml"', 2, "--log-format"),
+    ],
+)
+def test_a_file_that_does_not_do(safe: Safe, content: bytes | None, code: int, words: str) -> None:
+    """The file or the setting is named, and nothing is served."""
+    if content is not None:
+        (safe.path.parent / "other.toml").write_bytes(content)
+
+    done = run("--config", "other.toml", "serve", "--data", str(safe.path), cwd=safe.path.parent)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
