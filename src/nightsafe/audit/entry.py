@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nightsafe.store.model import AuditEntry
 
-_encoder = msgspec.json.Encoder(order="deterministic")
+_encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,7 +46,7 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def entry_for(deed: Deed) -> AuditEntry:
-    """The log entry of a deed, as canonical JSON with its leaf hash."""
+    """The log entry of a deed, as canonical JSON (RFC 8785) with its leaf hash."""
     entry = _encoder.encode(deed)
     return AuditEntry(deed.account_id, entry, leaf_hash(entry))
 
