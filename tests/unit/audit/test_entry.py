@@ -1,0 +1,72 @@
+"""Log entries: canonical, hashed as leaves, and without a value."""
+
+import hashlib
+import json
+
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightsafe.audit.entry import Deed, entry_for, leaf_hash
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+DEEDS = st.builds(
+    Deed,
+    at=st.integers(0, 2**53 - 1),
+    action=TEXT,
+    actor=TEXT,
+    actor_kind=st.sampled_from(["token", "key", "operator"]),
+    account_id=TEXT,
+    email=TEXT,
+    address=TEXT,
+    namespace=TEXT,
+    script=TEXT,
+    set=st.lists(TEXT, max_size=3).map(tuple),
+    dropped=st.lists(TEXT, max_size=3).map(tuple),
+    version_id=TEXT,
+)
+
+
+@given(st.binary())
+def test_a_leaf_is_hashed_apart_from_nodes(entry: bytes) -> None:
+    """SHA-256 over a zero byte and the entry (RFC 6962, section 2.1)."""
+    assert hashlib.sha256(b"\x00" + entry).digest() == leaf_hash(entry)
+
+
+@given(DEEDS)
+def test_an_entry_is_canonical(deed: Deed) -> None:
+    """One deed has one text, that of RFC 8785, with absent members left out; and its leaf is of that text."""
+    made = entry_for(deed)
+    fields = {name: getattr(deed, name) for name in deed.__struct_fields__}
+    kept = {
+        name: value
+        for name, value in fields.items()
+        if value not in ("", ()) or name in {"at", "action", "actor", "actor_kind", "account_id"}
+    }
+
+    assert rfc8785.dumps(json.loads(json.dumps(kept))) == made.entry
+    assert (deed.account_id, leaf_hash(made.entry), made) == (made.account_id, made.leaf, entry_for(deed))
+
+
+@given(DEEDS, DEEDS)
+def test_different_deeds_have_different_leaves(one: Deed, other: Deed) -> None:
+    """Two entries are the same only if the deeds are."""
+    assert (one == other) is (entry_for(one).leaf == entry_for(other).leaf)
+
+
+def test_a_known_entry() -> None:
+    """The text and the leaf that logs of this version hold."""
+    made = entry_for(Deed(at=1, action="secrets.put", actor="t", actor_kind="token", account_id="a", set=("é",)))
+
+    assert made.entry == (
+        '{"account_id":"a","action":"secrets.put","actor":"t","actor_kind":"token","at":1,"set":["é"]}'.encode()
+    )
+    assert made.leaf.hex() == hashlib.sha256(b"\0" + made.entry).hexdigest()
+
+
+def test_there_is_no_place_for_a_value() -> None:
+    """A deed has names, times and places; whoever adds a field has to think of this."""
+    assert {
+        "at", "action", "actor", "actor_kind", "account_id", "email", "address", "namespace", "script", "set",
+        "dropped", "version_id",
+    } == set(Deed.__struct_fields__)  # fmt: skip

@@ -1,0 +1,221 @@
+"""Credentials become principals: what is remembered, for how long, and how secrets are compared."""
+
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity import service
+from nightsafe.identity.credentials import digest
+from nightsafe.identity.policy import ALL_ACCESS, Action, policies_for
+from nightsafe.identity.service import Authenticator, Principal, may
+from nightsafe.store.model import Membership, Token, User
+
+ACCOUNT, OTHER = "a" * 32, "b" * 32
+OWNER = User("u" * 32, "owner@example.com", digest("a-global-key-of-theirs"), 0)
+
+
+def token(name: bytes = b"token", **columns: Any) -> Token:
+    """A token as the store keeps it."""
+    row: dict[str, Any] = {
+        "id": "t" * 32,
+        "digest": digest(name),
+        "user_id": OWNER.id,
+        "name": "a token",
+        "status": "active",
+        "policies": policies_for(ACCOUNT, ALL_ACCESS),
+        "issued_on": 0,
+        "modified_on": 0,
+    }
+    return Token(**(row | columns))
+
+
+class Books:
+    """What an authenticator needs of a store, counting the look-ups."""
+
+    def __init__(self, *tokens: Token) -> None:
+        self.tokens = {one.digest: one for one in tokens}
+        self.number = 0
+        self.lookups = 0
+        self.on_lookup: Callable[[], None] = lambda: None
+
+    def generation(self) -> object:
+        """One more after each commit."""
+        return self.number
+
+    async def token(self, token_digest: bytes) -> Token | None:
+        """Look a token up."""
+        self.lookups += 1
+        self.on_lookup()
+        return self.tokens.get(token_digest)
+
+    async def user(self, user_id: str) -> User | None:
+        """The one user."""
+        return OWNER if user_id == OWNER.id else None
+
+    async def user_by_email(self, email: str) -> User | None:
+        """The one user."""
+        return OWNER if email.casefold() == OWNER.email else None
+
+    async def memberships(self, user_id: str) -> list[Membership]:
+        """Two accounts, in one of which nothing may be done."""
+        every = ((ACCOUNT, policies_for(ACCOUNT, ALL_ACCESS)), (OTHER, b"[]"))
+        return [Membership(account, user_id, policies, 0) for account, policies in every]
+
+
+def authenticator(books: Books) -> Authenticator:
+    """An authenticator over the books."""
+    return Authenticator(books)  # type: ignore[arg-type]  # it has what is used
+
+
+async def refusal(books: Books, name: bytes = b"token") -> Code:
+    """Why a token is refused."""
+    with pytest.raises(NightsafeError) as refused:
+        await authenticator(books).by_token(name)
+    return refused.value.code
+
+
+async def test_a_token_is_looked_up_once() -> None:
+    """Until a commit it is remembered, and the principal is the same."""
+    books = Books(token())
+    asked = authenticator(books)
+    assert asked.remembered(b"token") is None
+
+    first = await asked.by_token(b"token")
+
+    assert ("token", "t" * 32, OWNER.id, OWNER.email) == (first.kind, first.id, first.user_id, first.email)
+    assert first is await asked.by_token(b"token")
+    assert first is asked.remembered(b"token")
+    assert books.lookups == 1
+
+
+async def test_a_commit_drops_what_is_remembered() -> None:
+    """A token that is revoked is refused by the next request."""
+    books = Books(token())
+    asked = authenticator(books)
+    await asked.by_token(b"token")
+    books.tokens.clear()
+    books.number += 1
+
+    assert asked.remembered(b"token") is None
+    with pytest.raises(NightsafeError):
+        await asked.by_token(b"token")
+
+
+async def test_a_commit_during_the_look_up_is_not_missed() -> None:
+    """What was read before a commit is not remembered after it."""
+    books = Books(token())
+    asked = authenticator(books)
+
+    def commit() -> None:
+        """Another request's."""
+        books.number += 1
+
+    books.on_lookup = commit
+    await asked.by_token(b"token")
+
+    assert asked.remembered(b"token") is None
+
+
+async def test_a_refusal_is_not_remembered() -> None:
+    """An unknown token takes no room, and is known as soon as it is there."""
+    books = Books()
+    asked = authenticator(books)
+    with pytest.raises(NightsafeError):
+        await asked.by_token(b"token")
+    books.tokens[digest(b"token")] = token()
+
+    assert (await asked.by_token(b"token")).id == "t" * 32
+
+
+async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound tokens are looked up each time, and still pass."""
+    monkeypatch.setattr(service, "_MAX_CACHED", 2)
+    names = [b"1", b"2", b"3"]
+    asked = authenticator(Books(*(token(name) for name in names)))
+    for name in names:
+        await asked.by_token(name)
+
+    assert [True, True, False] == [asked.remembered(name) is not None for name in names]
+    assert (await asked.by_token(b"3")).user_id == OWNER.id
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"status": "disabled"},
+        {"status": "expired"},
+        {"expires_on": 1},
+        {"not_before": 2**60},
+        {"digest": digest(b"x")},
+    ],
+)
+async def test_a_token_that_may_not_be_used_is_refused(columns: dict[str, Any]) -> None:
+    """Disabled, expired, not yet valid, or another one's row: as if it were unknown."""
+    books = Books()
+    books.tokens[digest(b"token")] = token(**columns)
+
+    assert Code.NOT_PERMITTED == await refusal(books) == await refusal(Books())
+
+
+async def test_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is checked with each use, and ends at the microsecond it says."""
+    asked = authenticator(Books(token(not_before=5, expires_on=10)))
+    for now, usable in ((4, False), (5, True), (9, True), (10, False), (9, True)):
+        monkeypatch.setattr(time, "time_ns", lambda now=now: now * 1000)
+        if usable:
+            assert await asked.by_token(b"token") is asked.remembered(b"token")
+        else:
+            assert asked.remembered(b"token") is None
+            with pytest.raises(NightsafeError):
+                await asked.by_token(b"token")
+
+
+async def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every comparison is `hmac.compare_digest` of two digests, also when there is no such user."""
+    seen: list[tuple[int, int]] = []
+    real = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        """Note what is compared."""
+        seen.append((len(one), len(other)))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    asked = authenticator(Books(token()))
+    await asked.by_token(b"token")
+    await asked.by_key(OWNER.email, b"a-global-key-of-theirs")
+    for email in (OWNER.email, "nobody@example.com"):
+        with pytest.raises(NightsafeError) as refused:
+            await asked.by_key(email, b"another-key")
+        assert refused.value.code == Code.UNKNOWN_KEY
+
+    assert [(32, 32)] * 4 == seen
+
+
+async def test_an_all_zero_digest_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in for a user who is not there is no way in."""
+    monkeypatch.setattr(service, "digest", lambda _: bytes(32))
+
+    with pytest.raises(NightsafeError):
+        await authenticator(Books()).by_key("nobody@example.com", b"whatever")
+
+
+async def test_a_key_may_what_its_user_may() -> None:
+    """The grants of every membership come together; nothing else is granted."""
+    principal = await authenticator(Books()).by_key("OWNER@example.com", b"a-global-key-of-theirs")
+
+    assert ("key", OWNER.id) == (principal.kind, principal.id)
+    assert all(may(principal, action, ACCOUNT) for action in Action)
+    assert not any(may(principal, action, OTHER) for action in Action)
+
+
+def test_a_principal_without_bounds_is_always_current() -> None:
+    """Neither a beginning nor an end means for ever."""
+    principal = Principal(kind="token", id="t", user_id="u", email="", grants={})
+
+    assert principal.is_current()
+    assert not may(principal, Action.READ_SECRETS, ACCOUNT)
