@@ -255,6 +255,12 @@ class Api:
         """Send a JSON value."""
         return self.send(method, target, json.dumps(value).encode(), [JSON])
 
+    def json_anyhow(self, method: str, target: str, value: object) -> Answer:
+        """Send a JSON value; the answer may be a 500."""
+        answer = self.try_send(method, target, json.dumps(value).encode(), [JSON])
+        assert answer is not None
+        return answer
+
     def put(self, script: str, secret: object) -> Answer:
         """PUT one secret."""
         return self.json("PUT", secrets_of(script), secret)
