@@ -83,24 +83,36 @@ async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) 
     """
     size, more = 0, True
     while more:
-        try:
-            async with asyncio.timeout(seconds):
-                message = await receive()
-        except TimeoutError:
-            raise NightsafeError(Code.TIMEOUT, f"nothing came for {seconds:g} seconds") from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part: bytes = message.get("body", b"")
+        part, more = await _part(receive, seconds)
         size += len(part)
         if size > limit:
             raise NightsafeError(too_large, str(limit))
-        more = message.get("more_body", False)
         yield part
 
 
 async def read(receive: Receive, limit: int, seconds: float) -> bytes:
-    """The whole body; as `chunks` with BODY_TOO_LARGE."""
-    return b"".join([part async for part in chunks(receive, limit, seconds, Code.BODY_TOO_LARGE)])
+    """The whole body; as `chunks` with BODY_TOO_LARGE, and without its cost for each part."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        part, more = await _part(receive, seconds)
+        size += len(part)
+        if size > limit:
+            raise NightsafeError(Code.BODY_TOO_LARGE, str(limit))
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
+    """The next part of the body, and whether more follow."""
+    try:
+        async with asyncio.timeout(seconds):
+            message = await receive()
+    except TimeoutError:
+        raise NightsafeError(Code.TIMEOUT, f"nothing came for {seconds:g} seconds") from None
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:

@@ -1,5 +1,6 @@
 """The place a value belongs to, and the bytes that bind it there."""
 
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -37,7 +38,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             NightsafeError: INVALID, when a field is not text that UTF-8 can carry.
         """
-        return encode(INFO_TAG, *self._fields(), value_id, bytes.fromhex(key_id))
+        return encode(INFO_TAG) + _place(self) + encode(value_id, bytes.fromhex(key_id))
 
     def signed_message(self, sealed: bytes, signer_id: str) -> bytes:
         """What the API node signs for a sealed value in this place.
@@ -45,12 +46,18 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             NightsafeError: INVALID, when a field is not text that UTF-8 can carry.
         """
-        return encode(SIGNATURE_TAG, *self._fields(), sha256(sealed).digest(), bytes.fromhex(signer_id))
+        return encode(SIGNATURE_TAG) + _place(self) + encode(sha256(sealed).digest(), bytes.fromhex(signer_id))
 
-    def _fields(self) -> tuple[bytes, ...]:
-        """The six fields as bytes, in the order of the format."""
-        texts = (self.account_id, self.namespace, self.script, self.name, self.kind)
-        try:
-            return (*(text.encode() for text in texts), self.public)
-        except UnicodeEncodeError:
-            raise NightsafeError(Code.INVALID, "a name holds a character that UTF-8 cannot carry") from None
+
+@lru_cache(maxsize=2)
+def _place(context: Context) -> bytes:
+    """The six fields as the format has them, kept because a value is sealed and then signed for the same place.
+
+    Raises:
+        NightsafeError: INVALID, when a field is not text that UTF-8 can carry.
+    """
+    texts = (context.account_id, context.namespace, context.script, context.name, context.kind)
+    try:
+        return encode(*(text.encode() for text in texts), context.public)
+    except UnicodeEncodeError:
+        raise NightsafeError(Code.INVALID, "a name holds a character that UTF-8 cannot carry") from None

@@ -5,14 +5,14 @@ from hashlib import sha256
 ID_SIZE = 8
 
 
-def encode(tag: bytes, *fields: bytes) -> bytes:
-    """The tag and each field, each after its length as four bytes, big-endian.
+def encode(*items: bytes) -> bytes:
+    """Each item after its length as four bytes, big-endian.
 
     Args:
-        tag: ASCII words that say what this is for; they fix how many fields follow.
-        fields: any bytes, each under 4 GiB.
+        items: any bytes, each under 4 GiB. What is signed, sealed to or hashed begins with a tag: ASCII words that
+            say what it is for and fix how many items follow.
     """
-    return b"".join([len(item).to_bytes(4, "big") + item for item in (tag, *fields)])
+    return b"".join([len(item).to_bytes(4, "big") + item for item in items])
 
 
 def short_id(tag: bytes, *fields: bytes) -> str:
