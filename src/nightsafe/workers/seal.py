@@ -39,7 +39,11 @@ class Safe:
     async def seal_all(self, ref: ScriptRef, secrets: Sequence[Secret]) -> tuple[Binding, ...]:
         """Seal several, letting other requests run in between: each holds the interpreter for 0.2 ms."""
         sealed = []
-        for secret in secrets:
-            sealed.append(self.seal(ref, secret))
-            await asyncio.sleep(0)
+        try:
+            for secret in secrets:
+                sealed.append(self.seal(ref, secret))
+                await asyncio.sleep(0)
+        finally:
+            for secret in secrets:
+                secret.value.wipe()
         return tuple(sealed)
