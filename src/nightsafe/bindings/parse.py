@@ -168,7 +168,8 @@ def _secret_key(fields: dict[str, Any], name: str, at: str) -> SecretKey:
         value = _key_value(fields, key_format, algorithm, usages, name, at)
     except KeyRefusedError as refused:
         where = pointer_to(at, *refused.field.split("/"))
-        raise NightsafeError(Code.INVALID, f"{refused.error}: {refused.message}", where) from None
+        sentence = refused.message.removesuffix(".")
+        raise NightsafeError(Code.INVALID, f"{refused.error}: {sentence}", where) from None
     return SecretKey(name, algorithm, key_format, usages, value)
 
 

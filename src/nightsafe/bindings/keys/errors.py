@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SHOWN_CHARACTERS: Final = 64
+SHOWN_CHARACTERS: Final = 20
 
 
 class KeyRefusedError(Exception):
@@ -22,14 +22,14 @@ class KeyRefusedError(Exception):
 
 
 def shown(text: str) -> str:
-    """Make a caller's text fit for a message: at most 64 characters, and encodable as UTF-8.
+    """Make a caller's text fit for a message: a name of the field's as it is, anything longer not at all.
 
-    The runtime shows one replacement character for each byte of a lone surrogate; so does this.
+    The longest name there is has 17 characters, and the shortest key worth the word 22 in base64: a key that was put
+    into the wrong member does not come back. The runtime shows one replacement character for each byte of a lone
+    surrogate; so does this.
     """
     well_formed = text[: SHOWN_CHARACTERS + 1].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if len(well_formed) <= SHOWN_CHARACTERS:
-        return well_formed
-    return well_formed[:SHOWN_CHARACTERS] + "…"
+    return well_formed if len(well_formed) <= SHOWN_CHARACTERS else "…"
 
 
 def data_error(message: str, field: str) -> KeyRefusedError:
