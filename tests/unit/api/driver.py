@@ -60,7 +60,7 @@ class Answer(Struct, frozen=True):
         for error in envelope["errors"]:
             assert {"code", "message", "documentation_url"} <= set(error)
             assert type(error["code"]) is int
-            assert error["message"]
+            assert error["message"].rstrip(".") in {error["message"], error["message"][:-1]}
         return envelope
 
     @property
