@@ -113,6 +113,7 @@ def test_both_ways_fail_alike(api: Api, bearers: Bearers, monkeypatch: pytest.Mo
     """When the store fails, the short way leaves the answer to the long one."""
 
     async def fail(ref: ScriptRef, name: str) -> bytes:
+        """Fail."""
         raise NightsafeError(Code.STORE, f"no {name} in {ref}")
 
     headers = [(b"authorization", b"Bearer " + bearers["all"])]
