@@ -194,8 +194,9 @@ class Api:
         """Run something on the store's loop."""
         return self._runner.run(work)
 
-    def restart(self) -> None:
+    def restart(self, limits: Limits) -> None:
         """Close the store and open it again, under a new application."""
+        self.limits = limits
         self.run(self.store.close())
         self.store = self.run(self._open())
         self.app = App(self.store, sealing_safe(), self.limits)

@@ -210,10 +210,11 @@ class Machine(RuleBasedStateMachine):
             boundary = (answer.header(b"content-type") or b"").rpartition(b"=")[2].decode()
             assert form(*(File(name, body) for name, body in model.modules), boundary=boundary) == answer.body
 
-    @rule()
-    def restart(self) -> None:
-        """Nothing is lost when the store is closed and opened again."""
-        self.api.restart()
+    @rule(most=st.sampled_from([1, MAX_VARIABLES, MAX_VARIABLES]))
+    def restart(self, most: int) -> None:
+        """Nothing is lost when the store is closed and opened again, be it with a tighter limit."""
+        self.api.restart(Limits(max_variables=most, max_operations=MAX_OPERATIONS))
+        self.model.max_variables = most
 
     def _read_one_by_one(self, script: str, safe: str) -> None:
         """GET each secret, by the short way and by the long."""
