@@ -36,6 +36,7 @@ def in_store(safe: Safe, job: Callable[[SqliteStore], Awaitable[T]]) -> T:
     """Do something with the store from this process."""
 
     async def work() -> T:
+        """Open the store, write, close it."""
         store = SqliteStore.open(safe.database)
         try:
             return await job(store)
@@ -49,6 +50,7 @@ def write(safe: Safe, *rows: Identity) -> None:
     """Create or replace accounts, users, memberships or tokens."""
 
     async def job(store: SqliteStore) -> None:
+        """What is written."""
         deed = Deed(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
         await store.commit(Change(at=deed.at, audit=entry_for(deed), put=rows))
 
@@ -78,6 +80,7 @@ def make_account(safe: Safe) -> Credentials:
     account_id = uuid.uuid4().hex
 
     async def job(store: SqliteStore) -> Credentials:
+        """What is written."""
         return await create_account(store, account_id, "Another", f"{account_id}@nightsafe.local")
 
     return in_store(safe, job)

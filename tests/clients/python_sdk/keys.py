@@ -10,10 +10,12 @@ _ECDSA = {"name": "ECDSA", "namedCurve": "P-256"}
 
 
 def _standard(data: bytes) -> str:
+    """Base64 as `key_base64` has it."""
     return base64.b64encode(data).decode()
 
 
 def _url_safe(number: int) -> str:
+    """Base64url without padding, as a JWK has it."""
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
 
 

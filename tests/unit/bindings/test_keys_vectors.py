@@ -14,7 +14,7 @@ VECTORS: Final = Path(__file__).parents[2] / "vectors" / "secret-keys"
 USELESS_PREFIX: Final = "useless: "
 USELESS: Final = frozenset({"data: pkcs8: Ed25519 key for X25519"})
 
-# The runtime repeats a text of any length; a message of ours shows 64 characters of it.
+# The runtime repeats a text of any length; a message of ours shows nothing longer than a name.
 CUT_PREFIX: Final = "cut: "
 
 # The runtime blames the `atob` that a binding never mentions; we say which alphabet to use.
