@@ -197,7 +197,8 @@ class Histories(RuleBasedStateMachine):
         outcome = self.runner.run(self.store.commit(wanted))
         self.scripts[ref] = model
         model.add(live, code)
-        assert Outcome(len(model.bindings), model.id, secrets(live)) == outcome
+        now = self.runner.run(self.store.script(ref))
+        assert Outcome(len(model.bindings), model.id, secrets(live), now) == outcome
 
     @rule(ref=REFS)
     def remove(self, ref: ScriptRef) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -19,10 +20,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _MAX_INTEGER = 2**64
 _DISCARD_BYTES = 64 * 1024 * 1024
 _DISCARD_SECONDS = 5.0
-
-
-class ClientGone(Exception):  # noqa: N818 - it is an event, not an error
-    """The client closed the connection before its body was whole: there is nobody to answer."""
+_LEAST_RATE = 16 * 1024
 
 
 class Incoming:
@@ -31,24 +29,25 @@ class Incoming:
     A server that answers with the body still on its way has to hang up, and clients may lose the answer by that.
     """
 
-    __slots__ = ("_headers", "_receive", "_touched", "_whole")
+    __slots__ = ("_cut", "_headers", "_receive", "_touched", "_whole")
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
-        self._touched = self._whole = False
+        self._touched = self._whole = self._cut = False
 
     async def __call__(self) -> Message:
         """The next part."""
         self._touched = True
         message = await self._receive()
-        self._whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        self._cut = message["type"] == "http.disconnect"
+        self._whole = self._cut or not message.get("more_body", False)
         return message
 
     async def discard(self) -> bool:
         """Read on to the body's end; False when it is not worth it and the connection must end."""
         if self._whole or not (self._touched or self._is_sent()):
-            return True
+            return not self._cut
         if not self._touched and any(name == b"expect" for name, _ in self._headers):
             return False
         try:
@@ -58,7 +57,7 @@ class Incoming:
                     size += len((await self()).get("body", b""))
         except TimeoutError:
             return False
-        return self._whole
+        return self._whole and not self._cut
 
     def _is_sent(self) -> bool:
         """Whether the request has a body at all."""
@@ -78,29 +77,36 @@ async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) 
         too_large: the code to refuse more with.
 
     Raises:
-        NightsafeError: `too_large`, or TIMEOUT.
-        ClientGone: when the client hangs up.
+        NightsafeError: `too_large`, TIMEOUT, or BODY_UNREADABLE when it ends early.
     """
-    size, more = 0, True
+    started, size, more = time.monotonic(), 0, True
     while more:
         part, more = await _part(receive, seconds)
         size += len(part)
         if size > limit:
             raise NightsafeError(too_large, str(limit))
+        _check_pace(started, size, seconds)
         yield part
 
 
 async def read(receive: Receive, limit: int, seconds: float) -> bytes:
     """The whole body; as `chunks` with BODY_TOO_LARGE, and without its cost for each part."""
     parts: list[bytes] = []
-    size, more = 0, True
+    started, size, more = time.monotonic(), 0, True
     while more:
         part, more = await _part(receive, seconds)
         size += len(part)
         if size > limit:
             raise NightsafeError(Code.BODY_TOO_LARGE, str(limit))
+        _check_pace(started, size, seconds)
         parts.append(part)
     return b"".join(parts)
+
+
+def _check_pace(started: float, size: int, seconds: float) -> None:
+    """Refuse a body that dribbles: after twice `seconds` it must have come at 16 KiB a second at least."""
+    if time.monotonic() - started > 2 * seconds + size / _LEAST_RATE:
+        raise NightsafeError(Code.TIMEOUT, f"it came slower than {_LEAST_RATE} bytes a second")
 
 
 async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
@@ -111,7 +117,7 @@ async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
     except TimeoutError:
         raise NightsafeError(Code.TIMEOUT, f"nothing came for {seconds:g} seconds") from None
     if message["type"] == "http.disconnect":
-        raise ClientGone
+        raise NightsafeError(Code.BODY_UNREADABLE, "it ended before it was whole")
     return message.get("body", b""), message.get("more_body", False)
 
 

@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from nightsafe.errors import Code, Problem
 
+_MAX_DETAIL = 3000
+"""Characters of a refusal's own words: the longest binding name fits, a longer one from a path is cut."""
+
 _DOCS = "https://developers.cloudflare.com"
 _API = f"{_DOCS}/api/resources/workers/subresources/scripts/subresources/secrets/"
 _SECRETS = f"{_DOCS}/workers/configuration/secrets/"
@@ -120,7 +123,7 @@ def as_json(problem: Problem) -> dict[str, object]:
     row = row_for(problem.code)
     error: dict[str, object] = {
         "code": row.code,
-        "message": row.message.replace("{detail}", problem.detail),
+        "message": row.message.replace("{detail}", problem.detail[:_MAX_DETAIL]),
         "documentation_url": row.documentation_url,
     }
     if problem.pointer is not None:

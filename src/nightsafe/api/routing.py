@@ -15,7 +15,7 @@ from msgspec import Struct
 from starlette.routing import Route, Router
 
 from nightsafe.api.authentication import authenticate
-from nightsafe.api.body import ClientGone, Incoming
+from nightsafe.api.body import Incoming
 from nightsafe.api.call import Call, Handler, source_of
 from nightsafe.api.envelope import Reply, failure
 from nightsafe.api.path import account_id, bad_identifier, decode_segment
@@ -85,8 +85,6 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
     incoming = Incoming(scope, receive)
     try:
         reply = await make_reply(scope, incoming)
-    except ClientGone:
-        return
     except NightsafeError as error:
         _log_refusal(scope, error)
         reply = failure(error)

@@ -23,6 +23,21 @@ from nightsafe.workers.upload import Part, parse_upload
 _CLASSIC_TYPES = frozenset({b"application/javascript", b"text/javascript"})
 _CLASSIC_NAME = "worker.js"
 _MODULE_TYPE = "application/javascript+module"
+_MODULE_TYPES = frozenset(
+    {
+        _MODULE_TYPE,
+        "text/javascript+module",
+        "application/javascript",
+        "text/javascript",
+        "text/x-python",
+        "text/x-python-requirement",
+        "application/wasm",
+        "application/json",
+        "text/plain",
+        "application/octet-stream",
+        "application/source-map",
+    }
+)
 _HEADER_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _MICROSECONDS = 1_000_000
 
@@ -89,14 +104,16 @@ async def _read_upload(call: Call) -> tuple[Any, Sequence[Part]]:
         return {"body_part": _CLASSIC_NAME}, [Part(_CLASSIC_NAME, bare.decode(), source)]
     if bare != b"multipart/form-data":
         raise NightsafeError(Code.CONTENT_TYPE, "send multipart/form-data with a part 'metadata'")
-    return _sort(await parse_form(content_type, body))
+    return _sort(await parse_form(content_type, body), limits.max_metadata_bytes)
 
 
-def _sort(form: Sequence[FormPart]) -> tuple[Any, list[Part]]:
+def _sort(form: Sequence[FormPart], most: int) -> tuple[Any, list[Part]]:
     """The metadata apart from the files. A file is known by its file name or, lacking one, its part's name."""
     metadata = [part for part in form if part.name == "metadata"]
     if len(metadata) != 1:
         raise NightsafeError(Code.SCRIPT_UNPARSABLE, "the form must have one part 'metadata' with JSON")
+    if len(metadata[0].body) > most:
+        raise NightsafeError(Code.SCRIPT_UNPARSABLE, f"the part 'metadata' is over {most} bytes")
     files = [
         Part(part.filename or part.name, part.content_type, part.body) for part in form if part.name != "metadata"
     ]
@@ -138,7 +155,7 @@ def _time(microseconds: int) -> str:
 def _content(script: Script, modules: Sequence[Module]) -> Reply:
     """One file as itself, several as a form; `cf-entrypoint` names the one that starts."""
     if len(modules) == 1:
-        content_type, body = b"application/javascript", modules[0].body
+        content_type, body = _type_of(modules[0]).removesuffix("+module").encode(), modules[0].body
     else:
         boundary = random.token_hex(16).encode()
         content_type = b"multipart/form-data; boundary=" + boundary
@@ -151,4 +168,10 @@ def _form_part(boundary: bytes, module: Module) -> bytes:
     """One file in a form; its name is escaped as browsers do."""
     name = module.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
     head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
-    return head % (boundary, name, name, (module.content_type or _MODULE_TYPE).encode()) + module.body + b"\r\n"
+    return head % (boundary, name, name, _type_of(module).encode()) + module.body + b"\r\n"
+
+
+def _type_of(module: Module) -> str:
+    """A file's type as it may stand in a header: a known one, else that of any bytes."""
+    bare = module.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
+    return bare if bare in _MODULE_TYPES else "application/octet-stream"

@@ -14,9 +14,6 @@ from nightsafe.secret_value import SecretValue
 SECRET_KINDS = frozenset({"secret_text", "secret_key"})
 """The kinds whose value goes in and does not come out."""
 
-VARIABLE_KINDS = SECRET_KINDS | {"plain_text", "json"}
-"""The kinds that count against the limit of variables in a script."""
-
 
 class SecretText(Struct, frozen=True):
     """A secret string."""

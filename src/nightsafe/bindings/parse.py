@@ -11,6 +11,7 @@ import rfc8785
 
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
 from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64
+from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.secret_value import SecretValue
@@ -18,56 +19,11 @@ from nightsafe.secret_value import SecretValue
 MAX_NAME_BYTES = 2712
 MAX_VALUE_BYTES = 5120
 MAX_ALGORITHM_BYTES = 1024
+MAX_PLAIN_BYTES = 16 * 1024
 MAX_USAGES = 16
 
 KEY_FORMATS = ("raw", "pkcs8", "spki", "jwk")
 USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
-
-PLAIN_KINDS = frozenset(
-    {
-        "agent_memory",
-        "ai",
-        "ai_search",
-        "ai_search_namespace",
-        "analytics_engine",
-        "artifacts",
-        "assets",
-        "browser",
-        "d1",
-        "data_blob",
-        "dispatch_namespace",
-        "durable_object_namespace",
-        "flagship",
-        "hyperdrive",
-        "images",
-        "json",
-        "k2",
-        "kv_namespace",
-        "logfwdr",
-        "media",
-        "messaging",
-        "mtls_certificate",
-        "pipelines",
-        "plain_text",
-        "queue",
-        "r2_bucket",
-        "ratelimit",
-        "secrets_store_secret",
-        "send_email",
-        "service",
-        "text_blob",
-        "unsafe_hello_world",
-        "vectorize",
-        "version_metadata",
-        "vpc_network",
-        "vpc_service",
-        "wasm_module",
-        "worker",
-        "worker_loader",
-        "workflow",
-    }
-)
-"""Kinds that hold no secret. They are kept as they come; what they name is not looked up."""
 
 
 def parse_secret(raw: object, at: str = "", *, name: str | None = None, index: int = 0) -> Secret:
@@ -117,14 +73,17 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
 
 
 def _plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBinding:
-    """A binding without a secret; the two kinds of variable have a value of their own to check."""
+    """A binding without a secret: only the members of its kind, and not too much of them."""
+    kept = {"name": name, "type": kind} | {one: fields[one] for one in fields if one in PLAIN_KINDS[kind]}
     if kind == "plain_text":
         _check_size(len(need_string(fields, "text", at).encode()), name, pointer_to(at, "text"))
     elif kind == "json":
         if "json" not in fields:
             raise NightsafeError(Code.INVALID, "'json' is missing: give any JSON value", pointer_to(at, "json"))
         _check_size(len(msgspec.json.encode(fields["json"])), name, pointer_to(at, "json"))
-    return PlainBinding(name, kind, fields)
+    elif len(msgspec.json.encode(kept)) > MAX_PLAIN_BYTES:
+        raise NightsafeError(Code.INVALID, f"the binding is over {MAX_PLAIN_BYTES} bytes of JSON", at)
+    return PlainBinding(name, kind, kept)
 
 
 def _name_in(fields: dict[str, Any], at: str, given: str | None, index: int) -> str:
@@ -186,12 +145,12 @@ def _algorithm(fields: dict[str, Any], at: str) -> Any:
     here = pointer_to(at, "algorithm")
     if "algorithm" not in fields:
         raise NightsafeError(Code.INVALID, "'algorithm' is missing: give an object with a 'name'", here)
+    if len(msgspec.json.encode(fields["algorithm"])) > MAX_ALGORITHM_BYTES:
+        raise NightsafeError(Code.INVALID, f"'algorithm' is over {MAX_ALGORITHM_BYTES} bytes of JSON", here)
     try:
-        size = len(rfc8785.dumps(fields["algorithm"]))
+        rfc8785.dumps(fields["algorithm"])
     except rfc8785.CanonicalizationError:
         raise NightsafeError(Code.INVALID, "'algorithm' holds an integer past 2^53", here) from None
-    if size > MAX_ALGORITHM_BYTES:
-        raise NightsafeError(Code.INVALID, f"'algorithm' is over {MAX_ALGORITHM_BYTES} bytes of JSON", here)
     return fields["algorithm"]
 
 

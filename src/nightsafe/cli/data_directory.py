@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.seal import Safe
 
@@ -48,21 +50,28 @@ class DataDirectory:
             raise NightsafeError(Code.INVALID, f"{self.path} cannot be made: {error.strerror}") from None
 
     async def _create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
-        """Fill a directory beside the path, then rename it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
+        """Fill a directory beside the path, or in it if it is there and empty (it may be a mount), then move it."""
+        there = self.path.is_dir()
+        parent = self.path if there else self.path.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".nightsafe-", dir=parent))
         try:
             result = await _fill(DataDirectory(building), fill)
-            building.rename(self.path)  # noqa: ASYNC240 - nothing else runs on this loop
+            if there:
+                _move_entries(building, self.path)
+            else:
+                building.rename(self.path)  # noqa: ASYNC240 - the same
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
-        _sync(self.path.parent)
+        _sync(parent)
         return result
 
     def _is_taken(self) -> bool:
         """Whether anything but an empty directory is at the path."""
-        return self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+        if not self.path.is_dir():
+            return self.path.exists() or self.path.is_symlink()
+        return any(entry.name != "lost+found" for entry in self.path.iterdir())
 
     def open_store(self) -> SqliteStore:
         """The store, on the running loop.
@@ -72,15 +81,27 @@ class DataDirectory:
         """
         if not self.database.exists():
             raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; make one with: nightsafe init")
+        if stat.S_IMODE(self.database.stat().st_mode) & 0o077:
+            raise NightsafeError(
+                Code.INVALID, f"{self.database} can be opened by others; run: chmod 600 {self.database}"
+            )
         return SqliteStore.open(self.database)
 
     def safe(self) -> Safe:
         """What seals, with the public ring and the signing key only.
 
         Raises:
-            NightsafeError: INVALID, when a key file is missing, damaged or open to others.
+            NightsafeError: INVALID, when a key file is missing, damaged, open to others, or of another safe.
         """
-        return Safe(SigningSealer(PublicRing.load(self.public_ring), SigningKey.load(self.signing_key)))
+        signing_key = SigningKey.load(self.signing_key)
+        if self.verify_keys.exists():
+            trusted = {key.id for key in VerifyKeys.load(self.verify_keys).keys}
+            if signing_key.id not in trusted:
+                raise NightsafeError(
+                    Code.INVALID,
+                    f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
+                )
+        return Safe(SigningSealer(PublicRing.load(self.public_ring), signing_key))
 
 
 async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
@@ -97,7 +118,6 @@ def _make_keys(directory: DataDirectory) -> None:
     """New key rings, in a directory that only its owner may enter."""
     # Only here is the private ring in the memory of a process that also has the rest.
     from nightsafe.sealing.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
-    from nightsafe.sealing.verifying import VerifyKeys  # noqa: PLC0415 - the same
 
     directory.public_ring.parent.mkdir(mode=0o700)
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
@@ -105,6 +125,14 @@ def _make_keys(directory: DataDirectory) -> None:
     ring.public().save(directory.public_ring)
     signing_key.save(directory.signing_key)
     VerifyKeys([signing_key.verify_key]).save(directory.verify_keys)
+
+
+def _move_entries(source: Path, target: Path) -> None:
+    """Move everything into a directory that is there, the database last: it is what makes a safe."""
+    for entry in sorted(source.iterdir(), key=lambda entry: entry.is_file()):
+        entry.rename(target / entry.name)
+    source.rmdir()
+    target.chmod(0o700)
 
 
 def _sync(directory: Path) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import signal
+import sys
 import uuid
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import click
 import msgspec
 
 from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.options import data_option, json_option
+from nightsafe.cli.options import data_option, is_text, json_option
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.provision import Credentials, create_account
 
@@ -29,7 +32,7 @@ def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) 
 
 def _check_email(_: click.Context, __: click.Parameter, value: str) -> str:
     """The given address, if it can be one."""
-    if not _EMAIL.fullmatch(value):
+    if not _EMAIL.fullmatch(value) or not is_text(value):
         raise click.BadParameter("give an address with an @")
     return value
 
@@ -48,6 +51,8 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
     Every credential is printed once and kept nowhere.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)  # what was begun is removed again
     directory = DataDirectory(data)
 
     async def fill(store: SqliteStore) -> Credentials:
@@ -55,10 +60,28 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
         return await create_account(store, account_id, "Nightsafe", email)
 
     credentials = asyncio.run(directory.create(fill))
+    try:
+        _print(directory, credentials, as_json=as_json)
+        sys.stdout.flush()
+    except OSError as error:
+        raise NightsafeError(
+            Code.INVALID,
+            f"the safe in {data} is made, but its credentials could not be shown ({error.strerror}); "
+            "make a token with: nightsafe token create",
+        ) from None
+
+
+def _leave(number: int, _: object) -> None:
+    """End by a signal as by an exception, so that `finally` is heeded."""
+    sys.exit(128 + number)
+
+
+def _print(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> None:
+    """Show the credentials, this once."""
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(credentials)))
         return
-    click.echo(f"A new safe is in {data}. Its credentials are shown this once:\n")
+    click.echo(f"A new safe is in {directory.path}. Its credentials are shown this once:\n")
     for label, value in (
         ("account id", credentials.account_id),
         ("API token", credentials.api_token),

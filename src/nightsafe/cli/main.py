@@ -67,7 +67,17 @@ def _default_map(config: Path | None) -> dict[str, Any]:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         raise click.ClickException(f"{path} is not TOML") from None
+    unknown = sorted(settings.keys() - _setting_names())
+    if unknown:
+        raise click.ClickException(f"{path} has no such setting: {', '.join(unknown)}")
     return dict.fromkeys(COMMANDS, settings) | {"token": {"create": settings}}
+
+
+def _setting_names() -> set[str]:
+    """Every option that any command takes."""
+    commands = [importlib.import_module(f"nightsafe.cli.{name}").command for name in COMMANDS]
+    leaves = [leaf for one in commands for leaf in (one.commands.values() if isinstance(one, click.Group) else [one])]
+    return {parameter.name for leaf in leaves for parameter in leaf.params if parameter.name}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.options import data_option, json_option
+from nightsafe.cli.options import check_text, data_option, json_option, seconds_type
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.provision import create_token
@@ -21,8 +21,8 @@ def command() -> None:
 @command.command("create")
 @data_option
 @click.option("--account-id", metavar="HEX32", help="The account.  [default: the oldest]")
-@click.option("--name", default="token", show_default=True, help="What to call it.")
-@click.option("--expires-in", type=click.IntRange(min=1), metavar="SECONDS", help="How long it is valid.")
+@click.option("--name", default="token", show_default=True, callback=check_text, help="What to call it.")
+@click.option("--expires-in", type=seconds_type, metavar="SECONDS", help="How long it is valid.")
 @json_option
 def create(data: Path, account_id: str | None, name: str, expires_in: int | None, *, as_json: bool) -> None:
     """Make a token for all that can be done in an account; it is printed once."""

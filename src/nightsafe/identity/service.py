@@ -97,7 +97,9 @@ class Authenticator:
             raise NightsafeError(Code.UNKNOWN_KEY)
         grants: Grants = {}
         for membership in await self._store.memberships(user.id):
-            grants.update(grants_of(membership.policies))
+            own = grants_of(membership.policies).get(membership.account_id)
+            if own is not None:
+                grants[membership.account_id] = own
         return Principal(kind="key", id=user.id, user_id=user.id, email=user.email, grants=grants)
 
     async def _principal_of(self, token: Token) -> Principal:

@@ -204,20 +204,6 @@ class Change(Struct, frozen=True, kw_only=True):
     put: tuple[Identity, ...] = ()
 
 
-class Outcome(Struct, frozen=True):
-    """What a change came to.
-
-    Attributes:
-        version: number of the version it made, 0 when it made none.
-        script_id: the script's tag, "" when no script was concerned.
-        secrets: `shown` of every secret the script has after it, by name, if the edit asks for them.
-    """
-
-    version: int = 0
-    script_id: str = ""
-    secrets: tuple[bytes, ...] = ()
-
-
 class Script(Struct, frozen=True, kw_only=True):
     """A script as lists show it."""
 
@@ -232,6 +218,22 @@ class Script(Struct, frozen=True, kw_only=True):
     settings: bytes
     script_settings: bytes
     source: str
+
+
+class Outcome(Struct, frozen=True):
+    """What a change came to.
+
+    Attributes:
+        version: number of the version it made, 0 when it made none.
+        script_id: the script's tag, "" when no script was concerned.
+        script: the script as it is after an upload, else None.
+        secrets: `shown` of every secret the script has after it, by name, if the edit asks for them.
+    """
+
+    version: int = 0
+    script_id: str = ""
+    secrets: tuple[bytes, ...] = ()
+    script: Script | None = None
 
 
 class Version(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         max_operations: secrets set or dropped in one patch.
         max_body_bytes: of a JSON request body.
         max_upload_bytes: of a script upload, all parts together.
+        max_metadata_bytes: of the JSON part of a script upload.
         max_annotation_bytes: of the tags and annotations of a version, as JSON.
         max_bindings: bindings of any kind in one upload.
         max_modules: files in one upload.
@@ -19,8 +20,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     max_variables: int = 128
     max_operations: int = 100
-    max_body_bytes: int = 4 * 1024 * 1024
+    max_body_bytes: int = 2 * 1024 * 1024
     max_upload_bytes: int = 64 * 1024 * 1024
+    max_metadata_bytes: int = 1024 * 1024
     max_annotation_bytes: int = 8 * 1024
     max_bindings: int = 1000
     max_modules: int = 1000

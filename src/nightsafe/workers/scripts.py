@@ -57,8 +57,10 @@ class Scripts:
             upload=_upload(parsed, strict_inherit=strict_inherit),
             max_variables=self._limits.max_variables,
         )
-        await commit(self._store, change(caller, "scripts.upload", edit))
-        return await self.get(ref), str(uuid.UUID(bytes=made.version_id))
+        outcome = await commit(self._store, change(caller, "scripts.upload", edit))
+        if outcome.script is None:
+            raise NightsafeError(Code.STORE, "the store did not tell of the upload")
+        return outcome.script, str(uuid.UUID(bytes=made.version_id))
 
     async def delete(self, caller: Caller, ref: ScriptRef) -> str:
         """Delete a script with all that belongs to it; gives the tag it had.

@@ -4,26 +4,41 @@ Source: the multipart upload of `workers/scripts/{script_name}` in the Cloudflar
 what its clients send: a part `metadata`, and modules known by their file name or, lacking one, their part's name.
 """
 
+import datetime as dt
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_array, need_object, optional_string, pointer_to
+from nightsafe.bindings.fields import need_array, need_object, optional_string, pointer_to, type_name
+from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import SECRET_KINDS, AnyBinding, InheritedBinding, PlainBinding, SecretKey, SecretText
-from nightsafe.bindings.parse import PLAIN_KINDS, parse_binding
+from nightsafe.bindings.parse import parse_binding
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.model import Inherit, Module
 from nightsafe.workers.limits import Limits
 
-SCRIPT_LEVEL = ("logpush", "observability", "tags", "tail_consumers")
-"""Settings that belong to the script and not to a version."""
+VERSION_LEVEL: dict[str, type] = {
+    "assets": dict,
+    "cache_options": dict,
+    "compatibility_date": str,
+    "compatibility_flags": list,
+    "containers": list,
+    "exports": dict,
+    "keep_assets": bool,
+    "limits": dict,
+    "migrations": dict,
+    "package_dependencies": list,
+    "placement": dict,
+    "usage_model": str,
+}
+"""Settings of a version, with their types. Nothing else is kept: it would be shown again."""
 
-_APART = frozenset({"main_module", "bindings", "keep_bindings", "annotations", *SCRIPT_LEVEL})
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+SCRIPT_LEVEL: dict[str, type] = {"logpush": bool, "observability": dict, "tags": list, "tail_consumers": list}
+"""Settings that belong to the script and not to a version, with their types."""
+
 _MAX_SETTINGS_BYTES = 64 * 1024
 
 
@@ -70,14 +85,14 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> Par
         inherits=tuple(Inherit(one.name, one.old_name) for one in bindings if isinstance(one, InheritedBinding)),
         keep=_keep(fields),
         settings=_settings(fields),
-        script_settings=_sized({name: fields[name] for name in SCRIPT_LEVEL if name in fields}, "/"),
+        script_settings=_sized(_known(fields, SCRIPT_LEVEL), ""),
         annotations=_annotations(fields, limits),
     )
 
 
 def _main_module(fields: dict[str, Any], parts: Sequence[Part], limits: Limits) -> str:
     """The part that the Worker starts with; every part must have a name of its own."""
-    member = "main_module" if "main_module" in fields else "body_part"
+    member = "main_module" if fields.get("main_module") is not None else "body_part"
     main = optional_string(fields, member, "")
     if main is None:
         raise NightsafeError(
@@ -127,21 +142,40 @@ def _keep(fields: dict[str, Any]) -> frozenset[str]:
     if fields.get("keep_bindings") is None:
         return SECRET_KINDS
     kinds = need_array(fields, "keep_bindings", "")
-    if not all(isinstance(kind, str) and kind in SECRET_KINDS | PLAIN_KINDS for kind in kinds):
+    if not all(isinstance(kind, str) and (kind in SECRET_KINDS or kind in PLAIN_KINDS) for kind in kinds):
         raise NightsafeError(Code.INVALID, "'keep_bindings' may hold only kinds of binding", "/keep_bindings")
     return frozenset(kinds)
 
 
 def _settings(fields: dict[str, Any]) -> bytes:
-    """The versioned settings, as they came but for what has a place of its own."""
-    date = optional_string(fields, "compatibility_date", "")
-    if date and not _DATE.fullmatch(date):
-        raise NightsafeError(Code.INVALID, "'compatibility_date' must be YYYY-MM-DD", "/compatibility_date")
-    if fields.get("compatibility_flags") is not None:
-        flags = need_array(fields, "compatibility_flags", "")
-        if not all(isinstance(flag, str) for flag in flags):
-            raise NightsafeError(Code.INVALID, "'compatibility_flags' may hold only strings", "/compatibility_flags")
-    return _sized({name: value for name, value in fields.items() if name not in _APART}, "/")
+    """The versioned settings; that a script is a classic one is known by its `body_part`."""
+    kept = _known(fields, VERSION_LEVEL)
+    if kept.get("compatibility_date") and not _is_date(kept["compatibility_date"]):
+        raise NightsafeError(Code.INVALID, "'compatibility_date' must be a date as YYYY-MM-DD", "/compatibility_date")
+    if not all(isinstance(flag, str) for flag in kept.get("compatibility_flags", ())):
+        raise NightsafeError(Code.INVALID, "'compatibility_flags' may hold only strings", "/compatibility_flags")
+    if fields.get("main_module") is None:
+        kept["body_part"] = fields["body_part"]
+    return _sized(kept, "")
+
+
+def _known(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
+    """The settings of a table that are there and not null, each of the type it must have."""
+    kept = {name: fields[name] for name in settings if fields.get(name) is not None}
+    for name, value in kept.items():
+        if not isinstance(value, settings[name]):
+            raise NightsafeError(
+                Code.INVALID, f"'{name}' must be {type_name(settings[name]())}, not {type_name(value)}", f"/{name}"
+            )
+    return kept
+
+
+def _is_date(text: str) -> bool:
+    """Whether a text is a date as YYYY-MM-DD."""
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _annotations(fields: dict[str, Any], limits: Limits) -> bytes:

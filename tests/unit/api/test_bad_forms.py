@@ -156,8 +156,11 @@ def test_metadata_is_json(api: Api, body: bytes) -> None:
         ({"body_part": "other.js"}, "/body_part"),
         ({"main_module": "worker.js", "compatibility_date": "1 May"}, "/compatibility_date"),
         ({"main_module": "worker.js", "annotations": {"a": "x" * 9000}}, "/annotations"),
-        ({"main_module": "worker.js", "usage_model": "x" * 70_000}, "/"),
-        ({"main_module": "worker.js", "tags": ["x" * 70_000]}, "/"),
+        ({"main_module": "worker.js", "usage_model": "x" * 70_000}, ""),
+        ({"main_module": "worker.js", "tags": ["x" * 70_000]}, ""),
+        ({"main_module": "worker.js", "tags": 5}, "/tags"),
+        ({"main_module": "worker.js", "placement": 3}, "/placement"),
+        ({"main_module": "worker.js", "compatibility_date": "9999-99-99"}, "/compatibility_date"),
     ],
 )
 def test_metadata_names_what_is_there(api: Api, value: object, pointer: str) -> None:
@@ -222,10 +225,11 @@ def test_an_upload_past_the_limit_is_refused(tmp_path: Path, parts: list[bytes],
         assert 413 != api.send("PUT", target, [opening, b"x" * (2000 - len(opening))], headers).status
 
 
-def test_a_client_that_is_gone_gets_no_answer(api: Api) -> None:
-    """An upload that the client leaves unfinished makes no script."""
+def test_an_upload_that_ends_early_is_refused(api: Api) -> None:
+    """An upload that the client leaves unfinished makes no script, and whoever still listens is told."""
     for parts in ([], [WHOLE[:100]], [WHOLE]):
-        assert api.try_send("PUT", script_at("gone"), parts, [form_type()], cut=True) is None
+        answer = api.send("PUT", script_at("gone"), parts, [form_type()], cut=True)
+        assert ((400, [10026]), b"close") == (answer.refusal, answer.header(b"connection"))
     assert api.send("GET", script_at("gone")).status == 404
 
 

@@ -214,12 +214,13 @@ def test_a_body_past_the_limit_is_refused(
 
 
 @BOTH
-def test_a_client_that_is_gone_gets_no_answer(api: Api, method: str, target: str) -> None:
-    """A body that is cut off by the client's leaving is left unanswered, and nothing of it is kept."""
+def test_a_body_that_ends_early_is_refused(api: Api, method: str, target: str) -> None:
+    """Nothing of a body that is cut off is kept, and whoever still listens is told."""
     body = json.dumps(TEXT | {"name": "gone", "secrets": {"gone": TEXT | {"name": "gone"}}}).encode()
 
-    assert api.try_send(method, target, [body[:20]], [JSON], cut=True) is None
-    assert api.try_send(method, target, [body], [JSON], cut=True) is None
+    for sent in (body[:20], body):
+        answer = api.send(method, target, [sent], [JSON], cut=True)
+        assert ((400, [10026]), b"close") == (answer.refusal, answer.header(b"connection"))
     assert api.send("GET", f"{secrets_of('worker')}/gone").status == 404
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightsafe.api.body import MAX_DEPTH, ClientGone, Incoming, chunks, parse_json, read
+from nightsafe.api.body import MAX_DEPTH, Incoming, chunks, parse_json, read
 from nightsafe.errors import Code, NightsafeError
 
 JSON = st.recursive(
@@ -137,10 +137,12 @@ async def test_a_part_without_a_body_counts_nothing() -> None:
     assert await read(receive, 0, 1) == b""
 
 
-async def test_a_client_that_leaves_ends_the_reading() -> None:
-    """There is nobody to refuse."""
-    with pytest.raises(ClientGone):
+async def test_a_body_that_ends_early_is_refused() -> None:
+    """The client may still be listening: it is told."""
+    with pytest.raises(NightsafeError) as refused:
         await read(Line(b"x", ends=False), 10, 1)
+
+    assert refused.value.code is Code.BODY_UNREADABLE
 
 
 async def test_standing_still_is_bounded() -> None:
@@ -167,7 +169,7 @@ SENT = [(b"content-length", b"3")]
         (SENT, [b"xxx"], True, True),
         (SENT, [b"x", b"xx"], True, True),
         ([(b"transfer-encoding", b"chunked")], [b"x"] * 9, True, True),
-        (SENT, [b"x"], False, True),
+        (SENT, [b"x"], False, False),
         ([*SENT, (b"expect", b"100-continue")], [b"xxx"], True, False),
         (SENT, [bytes(2**22)] * 30, True, False),
     ],
@@ -178,7 +180,7 @@ async def test_a_body_nobody_wanted_is_let_go(
     ends: bool,  # noqa: FBT001
     kept: bool,  # noqa: FBT001
 ) -> None:
-    """It is read to its end, unless the client waits to be asked for it, or it is past all bounds."""
+    """It is read to its end, unless it has none, the client waits to be asked for it, or it is past all bounds."""
     line = Line(*parts, ends=ends)
 
     assert kept is await Incoming({"headers": headers}, line).discard()

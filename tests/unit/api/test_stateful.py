@@ -160,7 +160,7 @@ class Machine(RuleBasedStateMachine):
         of_kind: dict[str, dict[str, Any]] = {
             "plain_text": {"text": f"shown {old}"},
             "json": {"json": {"shown": [old, None, 0.5]}},
-            "kv_namespace": {"namespace_id": "0" * 32, "unknown": old},
+            "kv_namespace": {"namespace_id": f"{old:032}"},
             "inherit": {},
             "rename": {"old_name": self.names[old], "version_id": "latest"},
         }

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import InheritedBinding, PlainBinding, SecretKey, SecretText
-from nightsafe.bindings.parse import PLAIN_KINDS, parse_binding, parse_secret
+from nightsafe.bindings.parse import parse_binding, parse_secret
 from nightsafe.errors import Code, NightsafeError
 
 HMAC = {"name": "HMAC", "hash": "SHA-256"}
@@ -157,13 +158,21 @@ def test_a_binding_without_a_name_is_counted(index: int) -> None:
     assert (Code.BINDING_UNNAMED, str(index)) == (refusal.value.code, refusal.value.problems[0].detail)
 
 
-@pytest.mark.parametrize("kind", sorted(PLAIN_KINDS - {"plain_text", "json"}))
-def test_a_plain_binding_is_kept_as_it_came(kind: str) -> None:
-    """Bindings that hold no secret are shown whole, with members that nobody knows."""
-    fields = {"name": "B", "type": kind, "x": [1, None]}
-    binding = parse_binding(fields, "", 0)
+@pytest.mark.parametrize("kind", sorted(PLAIN_KINDS.keys() - {"plain_text", "json"}))
+def test_a_plain_binding_keeps_the_members_of_its_kind(kind: str) -> None:
+    """Bindings that hold no secret are shown as they came, but for members nobody knows: a secret may be in them."""
+    fields = {"name": "B", "type": kind} | {member: [1, None] for member in PLAIN_KINDS[kind]}
+    binding = parse_binding(fields | {"x": "misplaced", "text": "misplaced"}, "", 0)
 
     assert PlainBinding("B", kind, fields) == binding
+
+
+def test_a_plain_binding_is_bounded() -> None:
+    """What is kept of a binding is shown again with every read of the settings."""
+    with pytest.raises(NightsafeError) as refusal:
+        parse_binding({"name": "B", "type": "kv_namespace", "namespace_id": "x" * 20_000}, "/bindings/0", 0)
+
+    assert (Code.INVALID, "/bindings/0") == (refusal.value.code, refusal.value.problems[0].pointer)
 
 
 @pytest.mark.parametrize(

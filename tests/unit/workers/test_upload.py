@@ -12,7 +12,7 @@ from nightsafe.bindings.model import PlainBinding
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Inherit, Module
 from nightsafe.workers.limits import Limits
-from nightsafe.workers.upload import SCRIPT_LEVEL, ParsedUpload, Part, parse_upload
+from nightsafe.workers.upload import SCRIPT_LEVEL, VERSION_LEVEL, ParsedUpload, Part, parse_upload
 
 MAIN = Part("main.js", "application/javascript+module", b"export default {}")
 OTHER = Part("other.wasm", "application/wasm", b"\0asm")
@@ -74,20 +74,36 @@ def test_secrets_are_kept_unless_a_list_says_otherwise(keep: dict[str, Any], kin
     assert kinds == parsed(**keep).keep
 
 
-JSON = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"]))
+VALUES: dict[type, list[Any]] = {
+    bool: [True, False],
+    str: ["standard"],
+    list: [[], ["nodejs_compat"]],
+    dict: [{}, {"mode": "smart"}],
+}
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), JSON, max_size=4), JSON)
-def test_settings_are_kept_apart(more: dict[str, Any], level: Any) -> None:
-    """What belongs to the script, what belongs to the version and what has a place of its own do not mix."""
-    own = {"bindings": [], "keep_bindings": [], "annotations": {"a": 1}}
-    upload = parsed(**more | own | {"compatibility_date": "2026-01-01"} | dict.fromkeys(SCRIPT_LEVEL, level))
-    apart = {"main_module", *own, *SCRIPT_LEVEL}
+@given(st.data(), st.dictionaries(NAMES, st.just("misplaced"), max_size=4))
+def test_settings_are_kept_apart_and_nothing_else_is(data: st.DataObject, unknown: dict[str, Any]) -> None:
+    """What belongs to the script and what belongs to the version do not mix; a member nobody knows is dropped."""
+    version, script = (
+        {name: data.draw(st.sampled_from(VALUES[kind])) for name, kind in level.items() if not name.endswith("date")}
+        for level in (VERSION_LEVEL, SCRIPT_LEVEL)
+    )
+    upload = parsed(**{**unknown, **version, **script, "annotations": {"a": 1}, "compatibility_date": "2026-01-01"})
 
-    assert dict.fromkeys(SCRIPT_LEVEL, level) == json.loads(upload.script_settings)
-    kept = {name: value for name, value in more.items() if name not in apart} | {"compatibility_date": "2026-01-01"}
-    assert kept == json.loads(upload.settings)
+    assert script == json.loads(upload.script_settings)
+    assert version | {"compatibility_date": "2026-01-01"} == json.loads(upload.settings)
     assert json.loads(upload.annotations) == {"a": 1}
+
+
+@pytest.mark.parametrize("name", sorted({**VERSION_LEVEL, **SCRIPT_LEVEL}))
+def test_a_setting_has_its_type(name: str) -> None:
+    """A setting of another type is refused with a pointer to it: it would be shown to clients that rely on it."""
+    with pytest.raises(NightsafeError) as refusal:
+        parse_upload({"main_module": "main.js", name: 1}, (MAIN,), LIMITS)
+
+    assert (Code.INVALID, f"/{name}") == (refusal.value.code, refusal.value.problems[0].pointer)
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,16 @@ def is_engine_failure(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error | MemoryError) and not isinstance(error, _OF_ONE_CHANGE)
 
 
-def store_error(error: BaseException) -> NightsafeError:
-    """What a caller is told about an engine's failure. SQLite's messages hold no row content."""
+def store_error(error: BaseException, path: Path | None = None) -> NightsafeError:
+    """What a caller is told about an engine's failure. SQLite's messages hold no row content.
+
+    Args:
+        error: what was raised.
+        path: the file, when it could not be opened.
+    """
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return NightsafeError(Code.STORE, f"the database failed: {error} ({name})")
+    where = "" if path is None else f" at {path}: is it whole, and may this user write there?"
+    return NightsafeError(Code.STORE, f"the database failed: {error} ({name}){where}")
 
 
 def closed_error() -> NightsafeError:

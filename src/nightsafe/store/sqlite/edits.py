@@ -7,6 +7,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome, ScriptEdit, ScriptRef, Stamp, Upload
 from nightsafe.store.plan import Held, Plan, etag, plan_edit
 from nightsafe.store.sqlite.identities import put_identity
+from nightsafe.store.sqlite.reads import SCRIPT, script_of
 
 _SCRIPT = """
 SELECT id, version, upload_version, variables FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?
@@ -123,7 +124,8 @@ def _edit(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome, bool]
     if altered:
         script = _write(db, edit, script, plan, at)
     secrets = _secrets(db, key) if edit.list_secrets else ()
-    return Outcome(script.version if altered else 0, script.id, secrets), altered
+    uploaded = script_of(key[0], db.execute(SCRIPT, key).fetchone()) if edit.upload else None
+    return Outcome(script.version if altered else 0, script.id, secrets, uploaded), altered
 
 
 def _key(ref: ScriptRef) -> tuple[str, str, str]:

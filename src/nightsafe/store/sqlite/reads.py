@@ -52,7 +52,7 @@ FROM scripts s JOIN uploads u
   ON u.account_id = s.account_id AND u.script_id = s.id AND u.version = s.upload_version
 WHERE s.account_id = ? AND s.namespace = ?
 """
-_SCRIPT = _SCRIPTS + "AND s.name = ?"
+SCRIPT = _SCRIPTS + "AND s.name = ?"
 _SCRIPTS_BY_NAME = _SCRIPTS + "ORDER BY s.name"
 _MODULES = """
 SELECT m.name, m.content_type, m.digest, c.body
@@ -119,13 +119,13 @@ class Reads:
 
     async def script(self, ref: ScriptRef) -> Script | None:
         """See `Store.script`."""
-        row = self._reader.one(_SCRIPT, (ref.account_id, ref.namespace, ref.name))
-        return None if row is None else _script(ref.account_id, row)
+        row = self._reader.one(SCRIPT, (ref.account_id, ref.namespace, ref.name))
+        return None if row is None else script_of(ref.account_id, row)
 
     async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
         """See `Store.scripts`."""
         rows = self._reader.all(_SCRIPTS_BY_NAME, (account_id, namespace))
-        return [_script(account_id, row) for row in rows]
+        return [script_of(account_id, row) for row in rows]
 
     async def modules(self, ref: ScriptRef, version: int | None = None) -> list[Module]:
         """See `Store.modules`."""
@@ -195,8 +195,8 @@ def _build(kind: type[_Row], row: Iterable[Any]) -> _Row:
     return kind(**dict(zip(kind.__struct_fields__, row, strict=True)))
 
 
-def _script(account_id: str, row: tuple[Any, ...]) -> Script:
-    """A row of _SCRIPTS."""
+def script_of(account_id: str, row: tuple[Any, ...]) -> Script:
+    """A row of SCRIPT."""
     name, namespace, *rest = row
     return _build(Script, (ScriptRef(account_id, name, namespace), *rest))
 

@@ -61,13 +61,13 @@ class SqliteStore(Reads):
                 raise NightsafeError(Code.STORE, f"there is no store at {path}: create it first")
             anchor = connect(path, busy_timeout)
         except (OSError, sqlite3.Error) as error:
-            raise store_error(error) from error
+            raise store_error(error, path) from error
         try:
             migrate(anchor)
             return cls(path, anchor, busy_timeout)
         except (OSError, sqlite3.Error) as error:
             anchor.close()
-            raise store_error(error) from error
+            raise store_error(error, path) from error
         except BaseException:
             anchor.close()
             raise

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import ClassVar, Final
 
-from nightsafe.store.sqlite.writer import InThread
+from nightsafe.store.sqlite.in_thread import InThread
 
 HEADER: Final = 48
 """Length of the first copy of the header, which is written last: its change tells of a whole commit."""

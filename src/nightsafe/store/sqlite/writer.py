@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome
 from nightsafe.store.sqlite.connection import is_engine_failure, store_error
 from nightsafe.store.sqlite.edits import apply
+from nightsafe.store.sqlite.in_thread import InThread
 
 MOST: Final = 512
 """The most changes in one transaction."""
@@ -29,15 +30,6 @@ T = TypeVar("T")
 Answer = Outcome | BaseException
 Waiting = tuple[Change | None, "Future[Outcome]"]
 """A change and who waits for it; no change is a probe, which proves that writing is possible."""
-
-
-class InThread(Protocol):
-    """A way into the writer's thread."""
-
-    def __call__(self, call: Callable[..., T], *arguments: Any) -> Awaitable[T]:
-        """Await what `call` gives there."""
-        ...  # pragma: no cover
-
 
 _PROBE = "UPDATE probe SET count = count + 1"
 
@@ -57,7 +49,7 @@ class Writer:
         connect: Callable[[], sqlite3.Connection],
         patience: float,
         committed: Callable[[], None],
-        between: Callable[[sqlite3.Connection, "InThread"], Awaitable[None]],
+        between: Callable[[sqlite3.Connection, InThread], Awaitable[None]],
     ) -> None:
         self._connect = connect
         self._patience = patience

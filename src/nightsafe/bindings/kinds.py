@@ -1,0 +1,50 @@
+"""The kinds of binding that hold no secret, and the members each has beside `name` and `type`.
+
+Source: `bindings` of the script upload in the Cloudflare v4 API's specification, and what wrangler sends. A member
+that is not listed is not kept: it would be shown again, and might be a secret that was put in the wrong place.
+"""
+
+PLAIN_KINDS: dict[str, frozenset[str]] = {
+    kind: frozenset(members.split())
+    for kind, members in {
+        "ai": "staging",
+        "ai_search": "instance_name namespace",
+        "ai_search_namespace": "namespace",
+        "analytics_engine": "dataset",
+        "artifacts": "namespace",
+        "assets": "",
+        "browser": "",
+        "d1": "id database_id internalEnv",
+        "data_blob": "part",
+        "dispatch_namespace": "namespace outbound",
+        "durable_object_namespace": "class_name script_name environment namespace_id dispatch_namespace",
+        "flagship": "app_id",
+        "hyperdrive": "id",
+        "images": "",
+        "json": "json",
+        "k2": "stream",
+        "kv_namespace": "namespace_id",
+        "logfwdr": "destination",
+        "media": "",
+        "messaging": "namespace",
+        "mtls_certificate": "certificate_id",
+        "pipelines": "pipeline",
+        "plain_text": "text",
+        "queue": "queue_name delivery_delay",
+        "r2_bucket": "bucket_name jurisdiction",
+        "ratelimit": "namespace_id simple",
+        "secrets_store_secret": "store_id secret_name",
+        "send_email": "destination_address allowed_destination_addresses allowed_sender_addresses",
+        "service": "service environment entrypoint cross_account_grant",
+        "text_blob": "part",
+        "unsafe_hello_world": "enable_timer",
+        "vectorize": "index_name",
+        "version_metadata": "",
+        "vpc_network": "identity network_id tunnel_id",
+        "vpc_service": "service_id",
+        "wasm_module": "part",
+        "worker_loader": "",
+        "workflow": "workflow_name class_name script_name",
+    }.items()
+}
+"""By kind. What a binding names (a namespace, a bucket) is not looked up."""

@@ -1,0 +1,121 @@
+"""The listening socket, and the server on it.
+
+The server's own way of listening shares a port by SO_REUSEPORT with whoever asks: two safes on one port would each
+get some of the requests. So the socket is made here, for this process alone, and handed over.
+"""
+
+import asyncio
+import resource
+import socket
+from typing import Any
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from nightsafe.errors import Code, NightsafeError
+
+_BACKLOG = 1024
+_MOST_FILES = 65_536
+_SPARE_FILES = 128
+_HEADER_MILLISECONDS = 10_000
+_START_SECONDS = 10.0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one.
+
+    Raises:
+        NightsafeError: INVALID, when the name does not resolve, or the address is taken or not of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or "127.0.0.1", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise _cannot(host, port, error) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _cannot(host, port, error) from None
+    return listener
+
+
+def authority(listener: socket.socket) -> str:
+    """Address and port as a URL has them."""
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class ListeningServer(Server):
+    """The embedded server on a socket that is there already.
+
+    Args:
+        app: the ASGI application.
+        listener: the socket; it stays the caller's.
+    """
+
+    def __init__(self, app: Any, listener: socket.socket) -> None:
+        super().__init__(
+            app,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
+            websockets=False,
+            backlog=_BACKLOG,
+            backpressure=_allow_many_connections(),
+            log_enabled=False,
+        )
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        """Take the socket that is there."""
+        # The library's stubs leave the holder's arguments out; the version is pinned by the lock.
+        # It closes what it is given.
+        self._shd = SocketHolder(self._listener.dup().detach(), False, _BACKLOG)  # type: ignore[assignment, call-arg]
+
+
+async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") -> None:
+    """Wait until the server answers.
+
+    Raises:
+        NightsafeError: UNAVAILABLE, when it does not start.
+    """
+    answering = asyncio.ensure_future(_answer(listener))
+    done, _ = await asyncio.wait({answering, serving}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    answering.cancel()
+    if answering not in done or answering.exception() is not None:
+        if serving.done():
+            serving.exception()
+        raise NightsafeError(Code.UNAVAILABLE, f"the server did not start on {authority(listener)}")
+
+
+async def _answer(listener: socket.socket) -> None:
+    """One request, until its answer begins."""
+    host, port = listener.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for by --host
+    reader, writer = await asyncio.open_connection(reachable, port)
+    try:
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: nightsafe\r\nConnection: close\r\n\r\n")
+        await reader.readline()
+    finally:
+        writer.close()
+
+
+def _allow_many_connections() -> int:
+    """Raise the limit of open files as far as it goes; gives how many connections that leaves."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(most - _SPARE_FILES, 1)
+
+
+def _cannot(host: str, port: int, error: OSError | UnicodeError) -> NightsafeError:
+    """The refusal of an address."""
+    reason = getattr(error, "strerror", None) or "no such name"
+    return NightsafeError(Code.INVALID, f"cannot listen on {host}:{port}: {reason}; name another --host or --port")
