@@ -38,7 +38,9 @@ def test_a_port_that_is_taken(safe: Safe) -> None:
         port = other.getsockname()[1]
         line = refused(safe, "--port", str(port))
 
-    assert line == f"nightsafe: cannot listen on 127.0.0.1:{port}: Address already in use; name another --port"
+    assert (
+        line == f"nightsafe: cannot listen on 127.0.0.1:{port}: Address already in use; name another --host or --port"
+    )
 
 
 def test_a_port_that_another_server_has(own_server: Server) -> None:

@@ -1,7 +1,11 @@
 """Bodies: how large, of which type, how encoded, and what becomes of one that nobody wants."""
 
+import json
+import socket
+
 import pytest
 from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Wire, form
+from tests.server import Server
 
 MIB = 1024 * 1024
 SECRET = b'{"name":"mine","text":"a value","type":"secret_text"}'
@@ -28,14 +32,14 @@ def test_a_refusal_reaches_whoever_still_sends(wire: Wire, method: str, path: st
 
 
 def test_a_body_up_to_the_limit_is_read(wire: Wire, script: str) -> None:
-    """4 MiB of JSON pass; one byte more is 413, on a connection that stays usable."""
-    padded = SECRET.ljust(4 * MIB)
+    """2 MiB of JSON pass; one byte more is 413, on a connection that stays usable."""
+    padded = SECRET.ljust(2 * MIB)
 
     assert wire.ask("PUT", f"{SCRIPTS}/{script}/secrets", padded, [JSON]).status == 200
     for method, path in (("PUT", "secrets"), ("PATCH", "secrets-bulk")):
         answer = wire.ask(method, f"{SCRIPTS}/{script}/{path}", padded + b" ", [JSON])
         assert answer.refusal == (413, [10026])
-        assert "4194304" in answer.messages[0]
+        assert "2097152" in answer.messages[0]
     assert wire.connections == 1
 
 
@@ -128,7 +132,7 @@ def test_a_body_in_chunks(wire: Wire, script: str) -> None:
         b'{"name":"a","text":"x","type":"secret_text","more":18446744073709551616}',
         b"[" * 33 + b"]" * 33,
         b"[" * 100_000,
-        b'{"a":' * 500_000,
+        b'{"a":' * 400_000,
         b'{"name":"a","text":"x","type":"secret_text"} x',
         SECRET.decode().encode("utf-16"),
     ],
@@ -165,3 +169,26 @@ def test_a_client_that_waits_for_leave(wire: Wire, script: str) -> None:
     assert (400, [9106]) == refused.refusal
     assert refused.header("connection") == "close"
     assert wire.ask("PUT", target, SECRET, expect).status == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"name":"a","te'])
+def test_a_body_that_ends_early_is_told(server: Server, script: str, sent: bytes) -> None:
+    """A client that stops sending but still listens gets a refusal in the envelope, and the connection ends."""
+    head = f"PUT {SCRIPTS}/{script}/secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.safe.api_token}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), 20) as line:
+        line.sendall(head.encode() + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n" + sent)
+        line.shutdown(socket.SHUT_WR)
+        with line.makefile("rb") as answer:
+            read = answer.read()
+
+    assert read.startswith(b"HTTP/1.1 400")
+    assert b'"code":10026' in read
+
+
+def test_metadata_is_bounded(wire: Wire) -> None:
+    """The JSON of an upload may have 1 MiB; more of it is refused before it is parsed."""
+    metadata = json.dumps({"main_module": "a.js"}).encode().ljust(MIB + 1)
+    body = b'--b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n' + metadata + b"\r\n--b--\r\n"
+    answer = wire.ask("PUT", f"{SCRIPTS}/bounded", body, [("Content-Type", "multipart/form-data; boundary=b")])
+
+    assert answer.refusal == (400, [10006])
