@@ -1,4 +1,5 @@
-# `make` lists the tasks. Needs Python 3.11 or newer and make; everything else goes into .venv.
+# `make` lists the tasks. Needs Python 3.11 or newer and make; everything else goes into .venv. The tests also
+# need Node 20 or newer with npm: they drive wrangler and the TypeScript SDK.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,9 +7,10 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
+NODE := tests/clients/node/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types floors docstrings bench lock clean
+.PHONY: help run test node check format lint types floors docstrings bench lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +18,10 @@ help: ## list the tasks
 run: $(RUN) ## set everything up and run the main job through the official SDK
 	@$(BIN)/python examples/get_secret_binding/run.py
 
-test: $(DEV) ## run every test
+test: $(DEV) $(NODE) ## run every test
 	@$(BIN)/python -m pytest
+
+node: $(NODE) ## install the official Node clients that the tests drive
 
 check: lint types floors docstrings test ## all that CI runs
 
@@ -51,7 +55,7 @@ lock: $(DEV) ## resolve the dependencies anew
 	done
 
 clean: ## remove what the other tasks made, but no safe
-	@rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) tests/clients/node/node_modules .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -71,4 +75,10 @@ $(DEV): requirements/dev.txt | $(RUN)
 
 $(BENCH): requirements/bench.txt | $(DEV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(NODE): tests/clients/node/package-lock.json
+	@command -v npm >/dev/null || { echo 'The tests need Node 20 or newer with npm.' >&2; exit 1; }
+	@echo 'Installing the official Node clients (once)'
+	@cd tests/clients/node && npm ci --loglevel=error
 	@touch $@

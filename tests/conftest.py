@@ -25,8 +25,11 @@ def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that many tests share. At its end it stops with code 0 and has met nothing unforeseen."""
-    with Server(make_safe(tmp_path_factory.mktemp("server"))) as running:
+    """A server that many tests share, and fail to authenticate to as often as they like.
+
+    At its end it stops with code 0 and has met nothing unforeseen.
+    """
+    with Server(make_safe(tmp_path_factory.mktemp("server")), "--auth-failures", "0") as running:
         yield running
     log = running.stderr.read_text()
     assert "unforeseen" not in log, log

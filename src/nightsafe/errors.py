@@ -1,5 +1,6 @@
 """The one error that crosses a package. No HTTP here: `api/errors.py` holds the table to the wire."""
 
+# ruff: noqa: S105 - the names of codes are no secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +26,21 @@ class Code(StrEnum):
     MALFORMED_KEY = "malformed_key"
     MALFORMED_EMAIL = "malformed_email"
     UNKNOWN_KEY = "unknown_key"
+    UNKNOWN_SERVICE_KEY = "unknown_service_key"
+    UNKNOWN_TOKEN = "unknown_token"
+    INVALID_API_TOKEN = "invalid_api_token"
+    AUTHENTICATION_FAILED = "authentication_failed"
+    ADDRESS_REFUSED = "address_refused"
     NOT_PERMITTED = "not_permitted"
+    NOT_AUTHORIZED = "not_authorized"
+
+    # How often
+    TOO_MANY_REQUESTS = "too_many_requests"
+    TOO_MANY_FAILURES = "too_many_failures"
+
+    # Tokens as such
+    TOKEN_NOT_FOUND = "token_not_found"
+    TOKEN_EXCEEDS = "token_exceeds"
 
     # Scripts and their bindings
     SCRIPT_NOT_FOUND = "script_not_found"

@@ -10,7 +10,8 @@ from tests.server import Safe
 
 from nightsafe.audit.entry import Deed, entry_for
 from nightsafe.identity.credentials import digest, new_token
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, ALL_ACCESS
+from nightsafe.identity.permissions import ALL_ACCESS
+from nightsafe.identity.policy import ACCOUNT_RESOURCE
 from nightsafe.store.model import Change, Identity, Token
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.caller import now

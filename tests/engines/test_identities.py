@@ -9,7 +9,7 @@ from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Account, Membership, Token, User
 
-USER = User("c" * 32, "Someone@Example.com", b"k" * 32, 5)
+USER = User("c" * 32, "Someone@Example.com", b"k" * 32, 5, b"s" * 32)
 TOKEN = Token(
     id="d" * 32,
     digest=b"t" * 32,
@@ -35,6 +35,8 @@ async def test_what_was_put_is_read(store: Store) -> None:
     assert await store.user(USER.id) == USER
     assert [membership] == await store.memberships(USER.id)
     assert [membership] == await store.members(ACCOUNT)
+    assert await store.account(ACCOUNT) == account
+    assert await store.user_by_service_key(b"s" * 32) == USER
     assert await store.token(TOKEN.digest) == TOKEN
 
 
@@ -55,8 +57,68 @@ async def test_what_was_put_again_is_replaced(store: Store) -> None:
 async def test_what_is_not_there_is_none(store: Store) -> None:
     """Reads of absent identities give None or an empty list."""
     assert [await store.user("x"), await store.user_by_email("x"), await store.token(b"x")] == [None] * 3
+    assert [await store.user_by_service_key(b"x"), await store.account("x")] == [None] * 2
     assert [await store.accounts(), await store.memberships("x"), await store.members("x")] == [[]] * 3
+    assert [await store.tokens_of_user("x"), await store.tokens_of_account("x")] == [[]] * 2
+    assert await store.tokens_of_account("") == []
     assert await store.audit_entries(ACCOUNT) == []
+
+
+async def test_a_token_belongs_to_a_user_or_an_account(store: Store) -> None:
+    """Each list has its own, oldest first; what an account owns is nobody else's."""
+    second = replace(TOKEN, id="1" * 32, digest=b"2" * 32, issued_on=2)
+    owned = [
+        replace(TOKEN, id=f"{n:032x}", digest=bytes([n]) * 32, account_id=ACCOUNT, condition=b'{"a":1}', issued_on=n)
+        for n in (5, 6)
+    ]
+    foreign = replace(TOKEN, id="7" * 32, digest=b"7" * 32, account_id=OTHER_ACCOUNT)
+    await store.commit(change(None, second, TOKEN, *reversed(owned), foreign))
+
+    assert [TOKEN, second] == await store.tokens_of_user(USER.id)
+    assert owned == await store.tokens_of_account(ACCOUNT)
+    assert [foreign] == await store.tokens_of_account(OTHER_ACCOUNT)
+    assert [] == await store.tokens_of_account("")
+    assert owned[0] == await store.token(owned[0].digest)
+
+
+async def test_a_token_is_dropped(store: Store) -> None:
+    """It is known no longer, others are; one that is not there is passed over, and the log has its entry."""
+    other = replace(TOKEN, id="1" * 32, digest=b"2" * 32)
+    await store.commit(change(None, TOKEN, other))
+    before = store.generation()
+
+    await store.commit(replace(change(None), drop_tokens=(TOKEN.id, "absent")))
+
+    assert before != store.generation()
+    assert (None, other) == (await store.token(TOKEN.digest), await store.token(other.digest))
+    assert len(await store.audit_entries(ACCOUNT)) == 2
+
+
+@pytest.mark.parametrize("meanwhile", [{"digest": b"u" * 32}, {"modified_on": 3}, None])
+async def test_a_token_must_be_as_it_was_read(store: Store, meanwhile: dict[str, object] | None) -> None:
+    """A change on the strength of a token that was rolled, altered or deleted meanwhile does nothing at all."""
+    await store.commit(change(None, TOKEN))
+    await store.commit(replace(change(None, replace(TOKEN, name="first")), unchanged=(TOKEN,)))
+    at_last = replace(TOKEN, **meanwhile) if meanwhile else None
+    await store.commit(change(None, at_last) if at_last else replace(change(None), drop_tokens=(TOKEN.id,)))
+
+    [(code, _)] = await refusal(store, replace(change(None, replace(TOKEN, name="second")), unchanged=(TOKEN,)))
+
+    assert code == Code.UNAVAILABLE
+    assert [at_last] * bool(at_last) == await store.tokens_of_user(USER.id)
+    assert len(await store.audit_entries(ACCOUNT)) == 3
+
+
+async def test_a_service_key_belongs_to_one(store: Store) -> None:
+    """A second user of a service key is refused; users without one are many."""
+    await store.commit(change(None, USER))
+    [(code, _)] = await refusal(store, change(None, replace(USER, id="e" * 32, email="other@example.com")))
+    for number in range(3):
+        user = User(str(number) * 32, f"{number}@example.com", b"k" * 32, 5)
+        await store.commit(change(None, user))
+        assert user == await store.user(user.id)
+
+    assert code == Code.INVALID
 
 
 @pytest.mark.parametrize("email", ["someone@example.com", "SOMEONE@EXAMPLE.COM", "Someone@Example.com"])

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from nightsafe.api import health, scripts, secrets
+from nightsafe.api import health, scripts, secrets, tokens, users
 from nightsafe.api.envelope import FIXED_HEADERS, fragment
 from nightsafe.api.path import decode_segment
-from nightsafe.api.routing import router
+from nightsafe.api.routing import address_of, router
 from nightsafe.errors import NightsafeError
-from nightsafe.identity.policy import Action
+from nightsafe.identity.permissions import Action
+from nightsafe.identity.policy import Resource
 from nightsafe.identity.service import Authenticator
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import ScriptRef
@@ -16,6 +17,8 @@ from nightsafe.workers.limits import Limits
 from nightsafe.workers.scripts import Scripts
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.secrets import Secrets
+from nightsafe.workers.tokens import Tokens
+from nightsafe.workers.users import Users
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -39,6 +42,8 @@ class App:
         every = [
             *secrets.resources(Secrets(store, safe, limits)),
             *scripts.resources(Scripts(store, safe, limits)),
+            *tokens.resources(Tokens(store)),
+            *users.resources(Users(store)),
         ]
         self._router = router(every, self._authenticator, limits)
         self._health = health.Health(store)
@@ -50,7 +55,7 @@ class App:
         raw_path: bytes = scope["raw_path"]
         if scope["method"] == "GET" and raw_path.startswith(_PREFIX):
             try:
-                shown = await self._known_secret(scope["headers"], raw_path)
+                shown = await self._known_secret(scope, raw_path)
             except NightsafeError:
                 shown = None
             if shown is not None:
@@ -62,17 +67,17 @@ class App:
         scope["path"] = raw_path.decode("latin-1")
         await self._router(scope, receive, send)
 
-    async def _known_secret(self, headers: list[tuple[bytes, bytes]], raw_path: bytes) -> bytes | None:
+    async def _known_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
         """What may be shown of the secret that a GET asks for, when all is plain.
 
-        Plain is one remembered Bearer token that may read it, no body, and a secret that is there. None sends the
-        request the long way, which answers the same, lets go of the body, or refuses.
+        Plain is one remembered Bearer token that may read it from where it comes, no body, and a secret that is
+        there. None sends the request the long way, which answers the same, lets go of the body, or refuses.
         """
         parts = raw_path.split(b"/")
         if len(parts) != _SEGMENTS or parts[8] != b"secrets" or parts[5] != b"workers" or parts[6] != b"scripts":
             return None
         token = None
-        for name, value in headers:
+        for name, value in scope["headers"]:
             if name == b"authorization":
                 if token is not None or value[:7] != b"Bearer ":
                     return None
@@ -80,12 +85,12 @@ class App:
             elif name in _ANNOUNCE_BODY:
                 return None
         principal = self._authenticator.remembered(token) if token else None
-        if principal is None:
+        if principal is None or not principal.may_come_from(address_of(scope)):
             return None
         account = parts[4].decode("latin-1")
-        if Action.READ_SECRETS not in principal.grants.get(account, ()):
-            return None
         script, secret = (decode_segment(part.decode("latin-1"), raw_path) for part in (parts[7], parts[9]))
+        if not principal.grants.allow(Action.READ_SECRETS, Resource(account, script)):
+            return None
         return await self._store.shown(ScriptRef(account, script), secret)
 
 

@@ -1,7 +1,7 @@
 """Who sends a request: its credential headers, read as Cloudflare's clients send them.
 
-A Bearer token wins over anything beside it; then a Global API key with its e-mail. A lone half of that pair
-counts as nothing sent.
+A Bearer token wins over anything beside it; then a Global API key with its e-mail; then a user service key. A lone
+half of the pair counts as nothing sent.
 """
 
 import re
@@ -15,18 +15,34 @@ _KEY = re.compile(rb"[A-Za-z0-9\-._]{16,128}")
 _EMAIL = re.compile(rb"[^@\s]{1,64}@[^@\s]{1,255}")
 
 
-async def authenticate(headers: Iterable[tuple[bytes, bytes]], authenticator: Authenticator) -> Principal:
+async def authenticate(
+    headers: Iterable[tuple[bytes, bytes]], address: str, authenticator: Authenticator
+) -> Principal:
     """The principal behind a request's headers.
 
     Args:
         headers: names in lower case, with values.
+        address: where the request came from.
         authenticator: where credentials are looked up.
 
     Raises:
-        NightsafeError: NO_CREDENTIALS, MALFORMED_AUTHORIZATION, MALFORMED_KEY, MALFORMED_EMAIL, UNKNOWN_KEY
-            or NOT_PERMITTED.
+        NightsafeError: NO_CREDENTIALS, MALFORMED_AUTHORIZATION, MALFORMED_KEY, MALFORMED_EMAIL, UNKNOWN_KEY,
+            UNKNOWN_SERVICE_KEY, UNKNOWN_TOKEN or ADDRESS_REFUSED.
     """
-    sent: dict[bytes, list[bytes]] = {b"authorization": [], b"x-auth-email": [], b"x-auth-key": []}
+    principal = await _principal(headers, authenticator)
+    if not principal.may_come_from(address):
+        raise NightsafeError(Code.ADDRESS_REFUSED, address)
+    return principal
+
+
+async def _principal(headers: Iterable[tuple[bytes, bytes]], authenticator: Authenticator) -> Principal:
+    """The principal of the credential that counts."""
+    sent: dict[bytes, list[bytes]] = {
+        b"authorization": [],
+        b"x-auth-email": [],
+        b"x-auth-key": [],
+        b"x-auth-user-service-key": [],
+    }
     for name, value in headers:
         if name in sent:
             sent[name].append(value)
@@ -34,6 +50,8 @@ async def authenticate(headers: Iterable[tuple[bytes, bytes]], authenticator: Au
         return await authenticator.by_token(_bearer(sent[b"authorization"]))
     if sent[b"x-auth-email"] and sent[b"x-auth-key"]:
         return await authenticator.by_key(*_key_pair(sent[b"x-auth-email"], sent[b"x-auth-key"]))
+    if sent[b"x-auth-user-service-key"]:
+        return await authenticator.by_service_key(_service_key(sent[b"x-auth-user-service-key"]))
     raise NightsafeError(Code.NO_CREDENTIALS)
 
 
@@ -52,3 +70,10 @@ def _key_pair(emails: list[bytes], keys: list[bytes]) -> tuple[str, bytes]:
     if len(emails) != 1 or not _EMAIL.fullmatch(emails[0]):
         raise NightsafeError(Code.MALFORMED_EMAIL)
     return emails[0].decode("utf-8", "replace"), keys[0]
+
+
+def _service_key(values: list[bytes]) -> bytes:
+    """The only service key."""
+    if len(values) != 1:
+        raise NightsafeError(Code.UNKNOWN_SERVICE_KEY, "sent more than once")
+    return values[0]

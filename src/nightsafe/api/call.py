@@ -20,7 +20,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
     Attributes:
         caller: who asks.
-        account_id: the account of the path.
+        account_id: the account of the path, or "" when it names none.
         names: the path's other names, decoded.
         query: the query string, as it came.
         headers: by lower-case name; of several of one name, the last.

@@ -17,6 +17,7 @@ _SECRETS = f"{_DOCS}/workers/configuration/secrets/"
 _SCRIPTS = f"{_DOCS}/workers/configuration/multipart-upload-metadata/"
 _BINDINGS = f"{_DOCS}/workers/runtime-apis/bindings/"
 _LIMITS = f"{_DOCS}/workers/platform/limits/"
+_TOKENS = f"{_DOCS}/fundamentals/api/how-to/create-via-api/"
 _AUTH = f"{_DOCS}/fundamentals/api/get-started/create-token/"
 
 
@@ -62,7 +63,22 @@ TABLE: dict[Code, Row] = {
         400, 6003, "Invalid request headers", _AUTH, (6102, "Invalid format for X-Auth-Email header")
     ),
     Code.UNKNOWN_KEY: Row(400, 9103, "Unknown X-Auth-Key or X-Auth-Email", _AUTH),
+    Code.UNKNOWN_SERVICE_KEY: Row(400, 9103, "Unknown X-Auth-User-Service-Key", _AUTH),
+    Code.UNKNOWN_TOKEN: Row(403, 9109, "Invalid access token", _AUTH),
+    Code.INVALID_API_TOKEN: Row(401, 1000, "Invalid API Token", _AUTH),
+    Code.AUTHENTICATION_FAILED: Row(400, 9106, "Authentication failed (status: 400)", _AUTH),
+    Code.ADDRESS_REFUSED: Row(403, 9109, "Cannot use the access token from location: {detail}", _AUTH),
     Code.NOT_PERMITTED: Row(403, 10000, "Authentication error", _AUTH),
+    Code.NOT_AUTHORIZED: Row(403, 9109, "Unauthorized to access requested resource", _AUTH),
+    Code.TOKEN_NOT_FOUND: Row(404, 1003, "Token not found", _AUTH),
+    Code.TOO_MANY_REQUESTS: Row(
+        429,
+        971,
+        "Please wait and consider throttling your request speed",
+        f"{_DOCS}/fundamentals/api/reference/limits/",
+    ),
+    Code.TOO_MANY_FAILURES: Row(429, 10502, "Too many authentication failures", _AUTH),
+    Code.TOKEN_EXCEEDS: Row(403, 9109, "Unauthorized to access requested resource: {detail}", _TOKENS),
     Code.SCRIPT_NOT_FOUND: Row(404, 10007, "This Worker does not exist on your account.", _SCRIPTS),
     Code.SCRIPT_NAME: Row(
         400,

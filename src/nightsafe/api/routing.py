@@ -18,27 +18,70 @@ from nightsafe.api.authentication import authenticate
 from nightsafe.api.body import Incoming
 from nightsafe.api.call import Call, Handler, source_of
 from nightsafe.api.envelope import Reply, failure
+from nightsafe.api.limiter import note_failure
 from nightsafe.api.path import account_id, bad_identifier, decode_segment
 from nightsafe.errors import Code, NightsafeError, Problem
-from nightsafe.identity.policy import Action
-from nightsafe.identity.service import Authenticator, may
+from nightsafe.identity import policy
+from nightsafe.identity.permissions import Action
+from nightsafe.identity.service import Authenticator, Principal
 from nightsafe.workers.caller import Caller
 from nightsafe.workers.limits import Limits
 
 _log = structlog.get_logger()
-_REFUSED_CALLERS = frozenset({Code.NOT_PERMITTED, Code.UNKNOWN_KEY, Code.MALFORMED_AUTHORIZATION, Code.MALFORMED_KEY})
+_REFUSED_CALLERS = frozenset(
+    {
+        Code.NO_CREDENTIALS,
+        Code.MALFORMED_AUTHORIZATION,
+        Code.MALFORMED_KEY,
+        Code.MALFORMED_EMAIL,
+        Code.UNKNOWN_KEY,
+        Code.UNKNOWN_SERVICE_KEY,
+        Code.UNKNOWN_TOKEN,
+        Code.INVALID_API_TOKEN,
+        Code.AUTHENTICATION_FAILED,
+        Code.ADDRESS_REFUSED,
+        Code.NOT_PERMITTED,
+        Code.NOT_AUTHORIZED,
+    }
+)
 _TIMED_OUT = 408
 
 Scope = MutableMapping[str, Any]
 
 
 class Resource(Struct, frozen=True):
-    """One method on one path: what the caller must be allowed to do, and who answers."""
+    """One method on one path: what the caller must be allowed to do, and who answers.
+
+    With `{account_id}` in its path it belongs to an account, which must be there and visible to the caller; with
+    `{script_name}` besides, to one of its scripts, so that a policy's script globs count. Any other path belongs to
+    the caller's own user. With None for the action the handler decides, by `call.caller.principal`:
+
+        Resource("GET", "/client/v4/user/tokens", Action.READ_TOKENS, list_tokens)
+        Resource("GET", "/client/v4/accounts/{account_id}/tokens", Action.READ_TOKENS, list_account_tokens)
+        Resource("GET", "/client/v4/accounts", None, list_accounts)  # principal.grants.sees(account.id)
+        Resource("GET", "/client/v4/user/tokens/verify", None, verify, unknown=Code.INVALID_API_TOKEN)
+
+    A handler's own refusals are `NightsafeError(Code.NOT_AUTHORIZED, "why, for the log")` and the like.
+
+    Attributes:
+        method: in capitals.
+        path: as Starlette writes it.
+        action: what the caller must be allowed to do, or None for whoever has good credentials.
+        handler: who answers.
+        unknown: what an unknown, disabled or expired token is told; by default NOT_PERMITTED below an account and
+            UNKNOWN_TOKEN elsewhere.
+    """
 
     method: str
     path: str
-    action: Action
+    action: Action | None
     handler: Handler
+    unknown: Code | None = None
+
+    @property
+    def is_of_account(self) -> bool:
+        """Whether it belongs to an account, and not to a user."""
+        return "{account_id}" in self.path
 
 
 class Gate:
@@ -61,12 +104,17 @@ class Gate:
             return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", allowed)])
         raw_path = scope["raw_path"]
         names = {name: decode_segment(segment, raw_path) for name, segment in scope["path_params"].items()}
-        account = account_id(scope["path_params"]["account_id"], raw_path)
-        principal = await authenticate(scope["headers"], self._authenticator)
-        if not may(principal, resource.action, account):
-            raise NightsafeError(Code.NOT_PERMITTED, f"{resource.action} is not granted to {principal.id}")
+        account = account_id(scope["path_params"]["account_id"], raw_path) if resource.is_of_account else ""
+        principal = await self._principal(scope, resource)
+        allowed_by = await self._allowed_by(principal, resource, account, names.get("script_name", ""))
         headers = dict(scope["headers"])
-        caller = Caller(principal, source_of(headers.get(b"user-agent", b"")), _address(scope))
+        caller = Caller(
+            principal,
+            source_of(headers.get(b"user-agent", b"")),
+            address_of(scope),
+            permission=resource.action or "",
+            policy=allowed_by,
+        )
         return await resource.handler(
             Call(
                 caller=caller,
@@ -78,6 +126,36 @@ class Gate:
                 limits=self._limits,
             )
         )
+
+    async def _principal(self, scope: Scope, resource: Resource) -> Principal:
+        """Who asks; one who is not known is told so in this resource's words."""
+        try:
+            return await authenticate(scope["headers"], address_of(scope), self._authenticator)
+        except NightsafeError as error:
+            note_failure(scope, error)
+            if error.code != Code.UNKNOWN_TOKEN:
+                raise
+            unknown = resource.unknown or (Code.NOT_PERMITTED if resource.is_of_account else Code.UNKNOWN_TOKEN)
+            raise NightsafeError(unknown, error.problems[0].detail) from None
+
+    async def _allowed_by(self, principal: Principal, resource: Resource, account: str, script: str) -> str:
+        """Id of the policy that lets the caller in, or "" where the handler decides.
+
+        Raises:
+            NightsafeError: NOT_PERMITTED, also for an account that is not there; NOT_AUTHORIZED outside of accounts.
+        """
+        refusal = Code.NOT_PERMITTED if resource.is_of_account else Code.NOT_AUTHORIZED
+        target = policy.Resource(account, script) if resource.is_of_account else principal.user()
+        allowed_by: str | None = ""
+        if resource.action is not None:
+            allowed_by = principal.grants.allowed_by(resource.action, target)
+        if allowed_by is None or (account and not principal.grants.sees(account)):
+            where = f"in account {account}" if account else "for its user"
+            what = resource.action or "anything"
+            raise NightsafeError(refusal, f"{what} {where} is not granted to {principal.kind} {principal.id}")
+        if account and not await self._authenticator.has_account(account):
+            raise NightsafeError(refusal, f"there is no account {account}")
+        return allowed_by
 
 
 async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None:
@@ -124,7 +202,7 @@ async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
     await answer(scope, receive, send, refuse)
 
 
-def _address(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
     """Where the request came from."""
     client = scope.get("client")
     return str(client[0]) if client else ""
@@ -134,7 +212,9 @@ def _log_refusal(scope: Scope, error: NightsafeError) -> None:
     """Write down who was refused and why, and every failure of the safe itself."""
     problem: Problem = error.problems[0]
     if problem.code in _REFUSED_CALLERS:
-        _log.warning("refused", reason=problem.code, why=problem.detail, address=_address(scope))
+        _log.warning(
+            "refused", reason=problem.code, why=problem.detail, address=address_of(scope), method=scope["method"]
+        )
     elif problem.code in {Code.STORE, Code.CANNOT_OPEN, Code.UNAVAILABLE}:
         _log.error("failed", reason=problem.code, why=problem.detail)
 

@@ -15,7 +15,8 @@ from nightsafe.api.multipart import FormPart, parse_form
 from nightsafe.api.routing import Resource
 from nightsafe.api.secrets import SCRIPT
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.identity.policy import Action
+from nightsafe.identity import policy
+from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Module, Script
 from nightsafe.workers.scripts import Scripts
 from nightsafe.workers.upload import Part, parse_upload
@@ -46,8 +47,15 @@ def resources(scripts: Scripts) -> list[Resource]:
     """The routes of this page with their handlers."""
 
     async def list_scripts(call: Call) -> Reply:
-        """GET …/scripts."""
-        return success([_shown(script) for script in await scripts.list(call.account_id)])
+        """GET …/scripts: those that no policy keeps from the caller."""
+        every, grants = await scripts.list(call.account_id), call.caller.principal.grants
+        return success(
+            [
+                _shown(script)
+                for script in every
+                if grants.allow(Action.READ_SCRIPTS, policy.Resource(call.account_id, script.ref.name))
+            ]
+        )
 
     async def upload(call: Call) -> Reply:
         """PUT …/scripts/{script_name}."""

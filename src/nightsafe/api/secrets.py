@@ -9,7 +9,7 @@ from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, array, success, success_raw
 from nightsafe.api.routing import Resource
 from nightsafe.bindings.parse import parse_secret
-from nightsafe.identity.policy import Action
+from nightsafe.identity.permissions import Action
 from nightsafe.workers.secrets import Secrets, parse_patch
 
 SCRIPT = "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"

@@ -20,9 +20,12 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
         at: when, in microseconds since 1970 UTC.
         action: for example `secrets.put`.
         actor: id of the token or user.
-        actor_kind: `token`, `key` or `operator` (somebody at the machine itself).
+        actor_kind: `token`, `account_token`, `key`, `service_key` or `operator` (somebody at the machine itself).
         email: the user behind it.
         address: where the request came from.
+        permission: what was asked for and allowed, for example `secrets.write`.
+        policy: id of the policy that allowed it, or `#` and its place among those of the credential.
+        resource: id of the token or user that it is done to, or "".
         account_id: the account.
         namespace: the dispatch namespace, or "".
         script: the script's name, or "".
@@ -38,6 +41,9 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     account_id: str
     email: str = ""
     address: str = ""
+    permission: str = ""
+    policy: str = ""
+    resource: str = ""
     namespace: str = ""
     script: str = ""
     set: tuple[str, ...] = ()

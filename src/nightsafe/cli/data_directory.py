@@ -1,12 +1,13 @@
 """The data directory: one database and the key files, each with the mode it needs."""
 
+import asyncio
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.public_ring import PublicRing
@@ -86,6 +87,23 @@ class DataDirectory:
                 Code.INVALID, f"{self.database} can be opened by others; run: chmod 600 {self.database}"
             )
         return SqliteStore.open(self.database)
+
+    def run(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+        """Do something with the store, on a loop of its own, and give what it gives.
+
+        Raises:
+            NightsafeError: as `open_store`, or what the work raises.
+        """
+
+        async def done() -> T:
+            """With the store closed behind it."""
+            store = self.open_store()
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(done())
 
     def safe(self) -> Safe:
         """What seals, with the public ring and the signing key only.

@@ -5,6 +5,7 @@ get some of the requests. So the socket is made here, for this process alone, an
 """
 
 import asyncio
+import ipaddress
 import resource
 import socket
 from typing import Any
@@ -14,6 +15,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from nightsafe.cli.tls import Tls
 from nightsafe.errors import Code, NightsafeError
 
 _BACKLOG = 1024
@@ -21,6 +23,30 @@ _MOST_FILES = 65_536
 _SPARE_FILES = 128
 _HEADER_MILLISECONDS = 10_000
 _START_SECONDS = 10.0
+
+
+def refuse_plain(host: str) -> None:
+    """Refuse an address that other machines reach: credentials and secrets would cross the network in the clear.
+
+    Raises:
+        NightsafeError: INVALID, with both ways out.
+    """
+    if not _is_loopback(host):
+        raise NightsafeError(
+            Code.INVALID,
+            f"{host} can be reached from other machines, and without TLS every secret can be read on the way; "
+            "give --tls-cert and --tls-key, or --plain-http if something in front does TLS",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -58,9 +84,11 @@ class ListeningServer(Server):
     Args:
         app: the ASGI application.
         listener: the socket; it stays the caller's.
+        tls: what to show who it is with; None speaks plain HTTP.
     """
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
+    def __init__(self, app: Any, listener: socket.socket, tls: Tls | None = None) -> None:
+        client_ca = tls.client_ca if tls else None
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
@@ -70,6 +98,10 @@ class ListeningServer(Server):
             backlog=_BACKLOG,
             backpressure=_allow_many_connections(),
             log_enabled=False,
+            ssl_cert=tls.certificate if tls else None,
+            ssl_key=tls.key if tls else None,
+            ssl_ca=client_ca,
+            ssl_client_verify=client_ca is not None,
         )
         self._listener = listener
 
@@ -96,13 +128,13 @@ async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") 
 
 
 async def _answer(listener: socket.socket) -> None:
-    """One request, until its answer begins."""
+    """One request, until anything comes back: an answer, or where TLS is spoken a refusal of plain text."""
     host, port = listener.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for by --host
     reader, writer = await asyncio.open_connection(reachable, port)
     try:
         writer.write(b"GET /livez HTTP/1.1\r\nHost: nightsafe\r\nConnection: close\r\n\r\n")
-        await reader.readline()
+        await reader.read(1)
     finally:
         writer.close()
 

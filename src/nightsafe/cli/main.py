@@ -13,7 +13,14 @@ from nightsafe.errors import NightsafeError
 COMMANDS = {
     "init": "Make a new safe.",
     "serve": "Serve the API of a safe.",
-    "token": "Make API tokens.",
+    "token": "Make, list, roll and revoke API tokens.",
+    "account": "Make and list accounts.",
+    "user": "Make users.",
+}
+_SUBCOMMANDS = {
+    "token": ("create", "list", "roll", "revoke"),
+    "account": ("create", "list"),
+    "user": ("create",),
 }
 
 
@@ -70,7 +77,9 @@ def _default_map(config: Path | None) -> dict[str, Any]:
     unknown = sorted(settings.keys() - _setting_names())
     if unknown:
         raise click.ClickException(f"{path} has no such setting: {', '.join(unknown)}")
-    return dict.fromkeys(COMMANDS, settings) | {"token": {"create": settings}}
+    return dict.fromkeys(COMMANDS, settings) | {
+        group: dict.fromkeys(commands, settings) for group, commands in _SUBCOMMANDS.items()
+    }
 
 
 def _setting_names() -> set[str]:

@@ -1,9 +1,57 @@
 """Options that several commands share."""
 
+import re
+import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+_LABELS = {
+    "user_id": "user id",
+    "account_id": "account id",
+    "api_token": "API token",
+    "email": "e-mail",
+    "api_key": "Global API key",
+    "service_key": "service key",
+}
+
+
+def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """The given id, or a new one."""
+    if value is None:
+        return uuid.uuid4().hex
+    if not _ACCOUNT_ID.fullmatch(value):
+        raise click.BadParameter("give 32 lower-case hex digits")
+    return value
+
+
+def _check_email(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The given address, if it can be one."""
+    if not _EMAIL.fullmatch(value) or not is_text(value):
+        raise click.BadParameter("give an address with an @")
+    return value
+
+
+def email_option(default: str | None, help_text: str) -> Callable[[Any], Any]:
+    """The option of an e-mail, which must be given where it has no default."""
+    rest = {"required": True} if default is None else {"default": default, "show_default": True}
+    return click.option("--email", callback=_check_email, help=help_text, **rest)
+
+
+def show_credentials(**credentials: str) -> None:
+    """Print what there is, each on a line of its own."""
+    for name, value in credentials.items():
+        if value:
+            click.echo(f"  {_LABELS[name]:15} {value}")
+
+
+account_id_option = click.option(
+    "--account-id", metavar="HEX32", callback=_check_account_id, help="The account's id.  [default: random]"
+)
 _CENTURY = 100 * 366 * 24 * 60 * 60
 
 

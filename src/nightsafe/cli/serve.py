@@ -12,8 +12,10 @@ import click
 
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import data_option
+from nightsafe.cli.tls import Tls, tls_of
 from nightsafe.workers.limits import Limits
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _STOP_SECONDS = 60
 
 
@@ -28,6 +30,38 @@ _STOP_SECONDS = 60
     show_envvar=True,
     show_default=True,
     help="0 takes a free one.",
+)
+@click.option(
+    "--tls-cert",
+    type=_FILE,
+    default=None,
+    envvar="NIGHTSAFE_TLS_CERT",
+    show_envvar=True,
+    help="PEM file of the server's certificate and those that lead to its issuer: speaks HTTPS.",
+)
+@click.option(
+    "--tls-key",
+    type=_FILE,
+    default=None,
+    envvar="NIGHTSAFE_TLS_KEY",
+    show_envvar=True,
+    help="PEM file of its private key.",
+)
+@click.option(
+    "--tls-client-ca",
+    type=_FILE,
+    default=None,
+    envvar="NIGHTSAFE_TLS_CLIENT_CA",
+    show_envvar=True,
+    help="PEM file of issuers: every client must show a certificate of one of them.",
+)
+@click.option(
+    "--plain-http",
+    is_flag=True,
+    default=False,
+    envvar="NIGHTSAFE_PLAIN_HTTP",
+    show_envvar=True,
+    help="Allow an address that other machines reach without TLS.",
 )
 @click.option(
     "--max-variables",
@@ -47,7 +81,48 @@ _STOP_SECONDS = 60
     show_default=True,
     help="How the log is written to stderr.",
 )
-def command(data: Path, host: str, port: int, max_variables: int, log_format: str) -> None:
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(min=0),
+    default=0,
+    envvar="NIGHTSAFE_RATE_LIMIT",
+    show_envvar=True,
+    show_default=True,
+    help="Requests of one credential in a window; 0 for any number. Cloudflare has 1200.",
+)
+@click.option(
+    "--rate-window",
+    type=click.IntRange(min=1),
+    default=300,
+    envvar="NIGHTSAFE_RATE_WINDOW",
+    show_envvar=True,
+    show_default=True,
+    help="Seconds of that window, and of the refusal after it.",
+)
+@click.option(
+    "--auth-failures",
+    type=click.IntRange(min=0),
+    default=1000,
+    envvar="NIGHTSAFE_AUTH_FAILURES",
+    show_envvar=True,
+    show_default=True,
+    help="Failed authentications of one address in a minute; 0 for any number.",
+)
+def command(  # noqa: PLR0913 - a server has many settings
+    *,
+    data: Path,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    max_variables: int,
+    log_format: str,
+    rate_limit: int,
+    rate_window: int,
+    auth_failures: int,
+    plain_http: bool,
+) -> None:
     """Serve the API of a safe.
 
     Prints one line when it is ready. SIGTERM finishes the requests in flight, then exits with 0.
@@ -59,35 +134,44 @@ def command(data: Path, host: str, port: int, max_variables: int, log_format: st
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
     configure(log_format)
-    sys.exit(uvloop.run(_serve(DataDirectory(data), host, port, Limits(max_variables=max_variables))))
+    tls = tls_of(tls_cert, tls_key, tls_client_ca)
+    if tls is None and not plain_http:
+        from nightsafe.cli.listener import refuse_plain  # noqa: PLC0415 - help needs no server
+
+        refuse_plain(host)
+    limits = Limits(
+        max_variables=max_variables, rate_limit=rate_limit, rate_seconds=rate_window, auth_failures=auth_failures
+    )
+    sys.exit(uvloop.run(_serve(DataDirectory(data), host, port, tls, limits)))
 
 
-async def _serve(directory: DataDirectory, host: str, port: int, limits: Limits) -> int:
+async def _serve(directory: DataDirectory, host: str, port: int, tls: Tls | None, limits: Limits) -> int:
     """Serve until told to stop; gives the exit code."""
     from nightsafe.api.app import App  # noqa: PLC0415 - help needs no server
+    from nightsafe.api.throttle import throttled  # noqa: PLC0415 - the same
     from nightsafe.cli.listener import listen  # noqa: PLC0415 - the same
 
     store = directory.open_store()
     try:
-        app = App(store, directory.safe(), limits)
+        app = throttled(App(store, directory.safe(), limits), limits)
         with listen(host, port) as listener:
-            return await _run(app, listener)
+            return await _run(app, listener, tls)
     finally:
         await store.close()
 
 
-async def _run(app: object, listener: socket.socket) -> int:
+async def _run(app: object, listener: socket.socket, tls: Tls | None) -> int:
     """Serve on a socket until told to stop; gives the exit code."""
     from nightsafe.cli.listener import ListeningServer, authority, until_ready  # noqa: PLC0415 - help needs no server
 
-    server = ListeningServer(app, listener)
+    server = ListeningServer(app, listener, tls)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     serving = asyncio.ensure_future(server.serve())
     told = asyncio.ensure_future(stopping.wait())
     await until_ready(listener, serving)
-    click.echo(f"listening on http://{authority(listener)}/client/v4")
+    click.echo(f"listening on {'https' if tls else 'http'}://{authority(listener)}/client/v4")
     await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
     if not stopping.is_set():

@@ -1,51 +1,170 @@
-"""`nightsafe token`: API tokens, made by the operator at the machine."""
+"""`nightsafe token`: API tokens, made, listed, rolled and revoked by the operator at the machine."""
 
-import asyncio
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import click
+import msgspec
 
+from nightsafe.api.times import format_time
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import check_text, data_option, json_option, seconds_type
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.cli.scopes import Scopes, check_ranges, condition_of, policies_of
+from nightsafe.cli.table import table
+from nightsafe.cli.validity import check_time, end_of
+from nightsafe.identity.conditions import Condition
+from nightsafe.store.model import Token
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.provision import create_token
+from nightsafe.workers.caller import now
+from nightsafe.workers.operator import account_of, every_token, member_of, revoke_token, roll_token, tokens_of
+from nightsafe.workers.provision import Issued, issue_token
+from nightsafe.workers.tokens import status_of
+
+_TIME = "RFC3339"
 
 
 @click.group("token")
 def command() -> None:
-    """Make API tokens."""
+    """Make, list, roll and revoke API tokens.
+
+    What is done takes effect at once, also on a server that runs.
+    """
 
 
 @command.command("create")
 @data_option
 @click.option("--account-id", metavar="HEX32", help="The account.  [default: the oldest]")
 @click.option("--name", default="token", show_default=True, callback=check_text, help="What to call it.")
+@click.option(
+    "--permission",
+    "permissions",
+    metavar="NAME",
+    multiple=True,
+    help="A permission group's name or id.  [default: all]",
+)
+@click.option("--script", "scripts", metavar="GLOB", multiple=True, help="Only these scripts.  [default: all]")
+@click.option(
+    "--deny-permission", metavar="NAME", multiple=True, help="What it may not do.  [default: all, with --deny-script]"
+)
+@click.option(
+    "--deny-script", metavar="GLOB", multiple=True, help="Where it may not.  [default: all, with --deny-permission]"
+)
+@click.option("--ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Only from these addresses.")
+@click.option("--not-ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Not from these addresses.")
+@click.option("--not-before", metavar=_TIME, callback=check_time, help="When it becomes valid.  [default: now]")
 @click.option("--expires-in", type=seconds_type, metavar="SECONDS", help="How long it is valid.")
+@click.option("--expires-on", metavar=_TIME, callback=check_time, help="When it ends.  [default: never]")
+@click.option(
+    "--owner", type=click.Choice(["user", "account"]), default="user", show_default=True, help="Whose token it is."
+)
+@click.option("--email", help="The user who owns it, or makes it.  [default: the account's first]")
 @json_option
-def create(data: Path, account_id: str | None, name: str, expires_in: int | None, *, as_json: bool) -> None:
-    """Make a token for all that can be done in an account; it is printed once."""
-    account, token = asyncio.run(_create(DataDirectory(data), account_id, name, expires_in))
-    click.echo(json.dumps({"account_id": account, "api_token": token}) if as_json else token)
+def create(  # noqa: PLR0913 - a token has many sides
+    *,
+    data: Path,
+    account_id: str | None,
+    name: str,
+    permissions: tuple[str, ...],
+    scripts: tuple[str, ...],
+    deny_permission: tuple[str, ...],
+    deny_script: tuple[str, ...],
+    ip: tuple[str, ...],
+    not_ip: tuple[str, ...],
+    not_before: int | None,
+    expires_in: int | None,
+    expires_on: int | None,
+    owner: Literal["user", "account"],
+    email: str | None,
+    as_json: bool,
+) -> None:
+    """Make a token; it is printed once.
+
+    Without --permission it is for all that can be done in an account. What is denied is denied, whatever is allowed.
+    """
+    scopes = Scopes(
+        permissions=permissions, scripts=scripts, denied_permissions=deny_permission, denied_scripts=deny_script
+    )
+    end = end_of(expires_in, expires_on, not_before)
+
+    async def work(store: SqliteStore) -> tuple[str, Issued]:
+        """Make it in the store; gives the account with it."""
+        account = await account_of(store, account_id)
+        user = await member_of(store, account, email)
+        issued = await issue_token(
+            store,
+            account.id,
+            user.id,
+            name,
+            policies=policies_of(scopes, account.id, user.id if owner == "user" else ""),
+            condition=condition_of(ip, not_ip),
+            not_before=not_before,
+            expires_on=end,
+            owner=owner,
+        )
+        return account.id, issued
+
+    account, issued = DataDirectory(data).run(work)
+    shown = {"account_id": account, "id": issued.id, "api_token": issued.token}
+    click.echo(json.dumps(shown) if as_json else issued.token)
 
 
-async def _create(
-    directory: DataDirectory, account_id: str | None, name: str, seconds: int | None
-) -> tuple[str, str]:
-    """Make a token in the store; gives the account with it."""
-    store = directory.open_store()
-    try:
-        account, owner = await _account_and_owner(store, account_id)
-        return account, await create_token(store, account, owner, name, seconds)
-    finally:
-        await store.close()
+@command.command("list")
+@data_option
+@click.option("--account-id", metavar="HEX32", help="Of this account and its members.  [default: every account]")
+@json_option
+def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
+    """List tokens, oldest first; never the tokens themselves, which are kept nowhere."""
+
+    async def work(store: SqliteStore) -> list[dict[str, Any]]:
+        """Every one as it is shown."""
+        if account_id is None:
+            return [await _shown(store, token) for token in await every_token(store)]
+        return [await _shown(store, token) for token in await tokens_of(store, await account_of(store, account_id))]
+
+    tokens = DataDirectory(data).run(work)
+    if as_json:
+        click.echo(json.dumps({"tokens": tokens}))
+        return
+    columns = ("id", "status", "owner", "expires_on", "name")
+    click.echo(table(columns, [[str(token[column] or "-") for column in columns] for token in tokens]))
 
 
-async def _account_and_owner(store: SqliteStore, account_id: str | None) -> tuple[str, str]:
-    """The account, given or oldest, and the user who has been in it longest."""
-    accounts = [account.id for account in await store.accounts() if account_id in {None, account.id}]
-    members = await store.members(accounts[0]) if accounts else []
-    if not members:
-        raise NightsafeError(Code.INVALID, "there is no such account; the safe's own is chosen without --account-id")
-    return accounts[0], members[0].user_id
+@command.command("roll")
+@data_option
+@click.argument("token_id", metavar="ID")
+@json_option
+def roll(data: Path, token_id: str, *, as_json: bool) -> None:
+    """Give a token a new value, printed once; the old one is refused from now on."""
+    value = DataDirectory(data).run(lambda store: roll_token(store, token_id))
+    click.echo(json.dumps({"id": token_id, "api_token": value}) if as_json else value)
+
+
+@command.command("revoke")
+@data_option
+@click.argument("token_id", metavar="ID")
+@json_option
+def revoke(data: Path, token_id: str, *, as_json: bool) -> None:
+    """Delete a token; it is refused from now on."""
+    DataDirectory(data).run(lambda store: revoke_token(store, token_id))
+    click.echo(json.dumps({"id": token_id}) if as_json else f"{token_id} is revoked")
+
+
+async def _shown(store: SqliteStore, token: Token) -> dict[str, Any]:
+    """A token as it is listed."""
+    user = await store.user(token.user_id)
+    email = user.email if user else ""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "status": status_of(token, now()),
+        "owner": f"account {token.account_id}" if token.account_id else f"user {email}",
+        "account_id": token.account_id or None,
+        "email": email or None,
+        "policies": json.loads(token.policies),
+        "condition": msgspec.to_builtins(msgspec.json.decode(token.condition, type=Condition)),
+        "issued_on": format_time(token.issued_on),
+        "modified_on": format_time(token.modified_on),
+        "not_before": None if token.not_before is None else format_time(token.not_before),
+        "expires_on": None if token.expires_on is None else format_time(token.expires_on),
+    }

@@ -1,6 +1,6 @@
-"""API tokens and Global API keys: how they are made, told apart and compared.
+"""API tokens, Global API keys and user service keys: how they are made, told apart and compared.
 
-Both are a prefix, 190 random bits in base 62 and a CRC-32 of what goes before, so that a leak scanner finds
+Each is a prefix, 190 random bits in base 62 and a CRC-32 of what goes before, so that a leak scanner finds
 them without asking anybody. Only their SHA-256 is kept.
 """
 
@@ -11,6 +11,10 @@ import zlib
 
 TOKEN_PREFIX = "nst_"  # noqa: S105 - a prefix is no secret
 KEY_PREFIX = "nsk_"
+SERVICE_KEY_PREFIX = "v1.0-nss_"
+"""Cloudflare's own begin with v1.0- too."""
+
+_PREFIXES = (TOKEN_PREFIX, KEY_PREFIX, SERVICE_KEY_PREFIX)
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_LENGTH = 32
@@ -27,6 +31,11 @@ def new_key() -> str:
     return _new(KEY_PREFIX)
 
 
+def new_service_key() -> str:
+    """A new user service key, to be shown once."""
+    return _new(SERVICE_KEY_PREFIX)
+
+
 def digest(credential: str | bytes) -> bytes:
     """The SHA-256 under which a credential is kept and looked up."""
     return hashlib.sha256(credential.encode() if isinstance(credential, str) else credential).digest()
@@ -35,8 +44,8 @@ def digest(credential: str | bytes) -> bytes:
 def has_valid_checksum(credential: str) -> bool:
     """Whether a string is a token or key of ours, as far as can be told offline."""
     body, checksum = credential[:-_CHECKSUM_LENGTH], credential[-_CHECKSUM_LENGTH:]
-    length = len(TOKEN_PREFIX) + _RANDOM_LENGTH
-    return body.startswith((TOKEN_PREFIX, KEY_PREFIX)) and len(body) == length and _checksum(body) == checksum
+    length = next((len(prefix) + _RANDOM_LENGTH for prefix in _PREFIXES if body.startswith(prefix)), 0)
+    return len(body) == length > 0 and _checksum(body) == checksum
 
 
 def _new(prefix: str) -> str:

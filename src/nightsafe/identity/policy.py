@@ -1,51 +1,36 @@
-"""Policies: which actions a credential may do on which account. Deny wins; the default is deny.
+"""Policies: which actions a credential may do on which resource. Deny wins; the default is deny.
 
-The shape is the Cloudflare v4 API's: an effect, permission groups by id, resources by name.
+The shape is the Cloudflare v4 API's: an effect, permission groups by id, resources by name. A resource is an account,
+a user or, as our own extension in the same shape, scripts of an account by name or glob:
+
+    {"com.cloudflare.api.account.<id>": "*"}        {"com.cloudflare.api.account.*": "*"} for every account
+    {"com.cloudflare.api.user.<id>": "*"}
+    {"com.cloudflare.api.account.<id>": {"com.nightsafe.script.billing-*": "*"}}
 """
 
-from collections.abc import Iterable
-from enum import StrEnum
+import re
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import PERMISSION_GROUPS
+
 ACCOUNT_RESOURCE = "com.cloudflare.api.account."
+USER_RESOURCE = "com.cloudflare.api.user."
+SCRIPT_RESOURCE = "com.nightsafe.script."
 
+EVERY = "*"
+"""In place of an account's id: all of them."""
 
-class Action(StrEnum):
-    """Something that is done to an account's scripts."""
+Scope = str | dict[str, str]
+"""How far a resource reaches: "*" for all of it, or scripts by glob, each with "*"."""
 
-    READ_SCRIPTS = "scripts.read"
-    WRITE_SCRIPTS = "scripts.write"
-    READ_SECRETS = "secrets.read"
-    WRITE_SECRETS = "secrets.write"
-
-
-class PermissionGroup(Struct, frozen=True):
-    """A named set of actions that a policy allows or denies as one."""
-
-    id: str
-    name: str
-    actions: frozenset[Action]
-
-
-PERMISSION_GROUPS = {
-    group.id: group
-    for group in (
-        PermissionGroup("e086da7e2179491d91ee5f35b3ca210a", "Workers Scripts Write", frozenset(Action)),
-        PermissionGroup(
-            "1a71c399035b4950a1bd1466bbe4f420",
-            "Workers Scripts Read",
-            frozenset({Action.READ_SCRIPTS, Action.READ_SECRETS}),
-        ),
-        PermissionGroup("05880cd1bdc24d8bae0be2136972816b", "Workers Tail Read", frozenset({Action.READ_SECRETS})),
-        PermissionGroup("6e696768747361666520616c6c20616c", "Nightsafe All Access", frozenset(Action)),
-    )
-}
-"""By id. The first three ids are those that Cloudflare publishes."""
-
-ALL_ACCESS = "6e696768747361666520616c6c20616c"
+_ACCOUNT_NAME = re.compile(re.escape(ACCOUNT_RESOURCE) + r"([0-9a-f]{32}|\*)")
+_USER_NAME = re.compile(re.escape(USER_RESOURCE) + r"[0-9a-f]{32}")
+_SCRIPT_PATTERN = re.compile(r"[a-z0-9_*?\[\]!-]{1,255}")
 
 
 class GroupRef(Struct, frozen=True):
@@ -54,48 +39,91 @@ class GroupRef(Struct, frozen=True):
     id: str
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, kw_only=True):
     """One statement: these groups' actions are allowed, or denied, on these resources."""
 
+    id: str = ""
     effect: Literal["allow", "deny"]
     permission_groups: tuple[GroupRef, ...]
-    resources: dict[str, str]
-
-    def actions(self) -> frozenset[Action]:
-        """Every action of its groups; a group that is not known gives none."""
-        known = (PERMISSION_GROUPS.get(group.id) for group in self.permission_groups)
-        return frozenset(action for group in known if group for action in group.actions)
-
-    def accounts(self) -> set[str]:
-        """Ids of the accounts that it speaks of."""
-        return {
-            name.removeprefix(ACCOUNT_RESOURCE)
-            for name, scope in self.resources.items()
-            if name.startswith(ACCOUNT_RESOURCE) and scope == "*"
-        }
+    resources: dict[str, Scope]
 
 
-Grants = dict[str, frozenset[Action]]
-"""What is allowed, by account id."""
+class Resource(Struct, frozen=True):
+    """What an action is done to: a user; an account as a whole; or one script of an account."""
+
+    account_id: str = ""
+    script: str = ""
+    user_id: str = ""
+
+
+def allowing(resource: str, *groups: str, scripts: Sequence[str] = ()) -> Policy:
+    """A policy that allows groups, by id, on a resource, or on those of its scripts that globs name."""
+    scope: Scope = {SCRIPT_RESOURCE + glob: "*" for glob in scripts} if scripts else "*"
+    return Policy(
+        effect="allow", permission_groups=tuple(GroupRef(group) for group in groups), resources={resource: scope}
+    )
 
 
 def policies_for(account_id: str, *groups: str) -> bytes:
     """The JSON of one policy that allows the groups on one account."""
-    refs = tuple(GroupRef(group) for group in groups)
-    return msgspec.json.encode([Policy("allow", refs, {ACCOUNT_RESOURCE + account_id: "*"})])
+    return encode_policies([allowing(ACCOUNT_RESOURCE + account_id, *groups)])
 
 
-def grants_of(policies: bytes) -> Grants:
-    """What a credential's stored policies come to."""
-    return combine(msgspec.json.decode(policies, type=tuple[Policy, ...]))
+def encode_policies(policies: Iterable[Policy]) -> bytes:
+    """Policies as they are stored."""
+    return msgspec.json.encode(tuple(policies))
 
 
-def combine(policies: Iterable[Policy]) -> Grants:
-    """All that is allowed and nowhere denied, by account."""
-    allowed: dict[str, set[Action]] = {}
-    denied: dict[str, set[Action]] = {}
-    for policy in policies:
-        side = allowed if policy.effect == "allow" else denied
-        for account_id in policy.accounts():
-            side.setdefault(account_id, set()).update(policy.actions())
-    return {account_id: frozenset(actions - denied.get(account_id, set())) for account_id, actions in allowed.items()}
+def parse_policies(encoded: bytes) -> tuple[Policy, ...]:
+    """Stored policies; one that was stored without an id is named by its place."""
+    every = msgspec.json.decode(encoded, type=tuple[Policy, ...])
+    return tuple(
+        policy if policy.id else msgspec.structs.replace(policy, id=f"#{place}") for place, policy in enumerate(every)
+    )
+
+
+def confine(policy: Policy, account_id: str) -> Policy:
+    """What a policy says of one account; nothing of other accounts, nothing of users."""
+    scripts: dict[str, str] = {}
+    resources: dict[str, Scope] = {}
+    for name in (ACCOUNT_RESOURCE + account_id, ACCOUNT_RESOURCE + EVERY):
+        scope = policy.resources.get(name, {})
+        if isinstance(scope, dict):
+            scripts |= scope
+        elif scope == "*":
+            resources[ACCOUNT_RESOURCE + account_id] = scope
+    if scripts:
+        resources.setdefault(ACCOUNT_RESOURCE + account_id, scripts)
+    return msgspec.structs.replace(policy, resources=resources)
+
+
+def check_policies(policies: Iterable[Policy]) -> None:
+    """Refuse policies that name what is not known: they would silently say nothing.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer into `policies`.
+    """
+    for index, policy in enumerate(policies):
+        at = f"/policies/{index}"
+        if not policy.permission_groups or not policy.resources:
+            raise NightsafeError(Code.INVALID, "a policy needs permission groups and resources", at)
+        for place, group in enumerate(policy.permission_groups):
+            if group.id not in PERMISSION_GROUPS:
+                raise NightsafeError(Code.INVALID, "no such permission group", f"{at}/permission_groups/{place}/id")
+        for name, scope in policy.resources.items():
+            if not _is_resource(name, scope):
+                raise NightsafeError(
+                    Code.INVALID,
+                    f'a resource must be {ACCOUNT_RESOURCE}ID or {USER_RESOURCE}ID with "*", or an account with '
+                    f'{{"{SCRIPT_RESOURCE}GLOB": "*"}}',
+                    f"{at}/resources",
+                )
+
+
+def _is_resource(name: str, scope: Scope) -> bool:
+    """Whether a policy may name this."""
+    if isinstance(scope, dict):
+        patterns = [key.removeprefix(SCRIPT_RESOURCE) for key in scope if key.startswith(SCRIPT_RESOURCE)]
+        known = len(patterns) == len(scope) > 0 and all(_SCRIPT_PATTERN.fullmatch(pattern) for pattern in patterns)
+        return known and set(scope.values()) == {"*"} and _ACCOUNT_NAME.fullmatch(name) is not None
+    return scope == "*" and bool(_ACCOUNT_NAME.fullmatch(name) or _USER_NAME.fullmatch(name))

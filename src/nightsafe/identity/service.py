@@ -3,13 +3,17 @@
 import hmac
 import time
 
+import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.conditions import Networks, networks_of
 from nightsafe.identity.credentials import digest
-from nightsafe.identity.policy import Action, Grants, grants_of
+from nightsafe.identity.grants import Grants
+from nightsafe.identity.permissions import ALL_ACCESS, Action
+from nightsafe.identity.policy import USER_RESOURCE, Policy, Resource, allowing, confine, parse_policies
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Token
+from nightsafe.store.model import Token, User
 
 _MAX_CACHED = 10_000
 
@@ -18,11 +22,13 @@ class Principal(Struct, frozen=True, kw_only=True):
     """An authenticated caller.
 
     Attributes:
-        kind: `token` or `key`.
-        id: the token's id, or the user's for a Global API key.
+        kind: `token`, `account_token`, `key` or `service_key`.
+        id: the token's id, or the user's for a key.
         user_id: the user who is behind it.
         email: that user's e-mail.
         grants: what it may do.
+        account_id: the account that owns an account token, or "".
+        networks: from where it may be used, or None for anywhere.
         not_before: from when on, in microseconds, or 0.
         expires_on: until when, in microseconds, or None.
     """
@@ -32,6 +38,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     user_id: str
     email: str
     grants: Grants
+    account_id: str = ""
+    networks: Networks | None = None
     not_before: int = 0
     expires_on: int | None = None
 
@@ -42,18 +50,26 @@ class Principal(Struct, frozen=True, kw_only=True):
         now = time.time_ns() // 1000
         return self.not_before <= now and (self.expires_on is None or now < self.expires_on)
 
+    def may_come_from(self, address: str) -> bool:
+        """Whether it may be used from this address."""
+        return self.networks is None or self.networks.admit(address)
 
-def may(principal: Principal, action: Action, account_id: str) -> bool:
-    """Whether a principal may do something in an account."""
-    grants = principal.grants.get(account_id)
-    return grants is not None and action in grants
+    def user(self) -> Resource:
+        """Its own user, as what something is done to. An account's token acts for no user."""
+        return Resource(user_id=self.user_id if self.kind != "account_token" else "-")
+
+
+def may(principal: Principal, action: Action, resource: Resource) -> bool:
+    """The one question: whether a principal may do something to a resource."""
+    return principal.grants.allow(action, resource)
 
 
 class Authenticator:
     """Turns credentials into principals.
 
     What it remembers lives no longer than the store's generation, so that a revoked credential is refused by
-    the next request.
+    the next request. A credential is looked up and compared by its SHA-256, never by itself: how long that takes
+    tells nothing of how much of a guess is right.
     """
 
     def __init__(self, store: Store) -> None:
@@ -68,18 +84,19 @@ class Authenticator:
         return principal if principal is not None and principal.is_current() else None
 
     async def by_token(self, token: bytes) -> Principal:
-        """The principal of an API token.
+        """The principal of an API token, of a user or of an account.
 
         Raises:
-            NightsafeError: NOT_PERMITTED, when there is no such token or it may not be used now.
+            NightsafeError: UNKNOWN_TOKEN, when there is no such token or it may not be used now; the detail, for
+                the log, says which.
         """
         principal = self.remembered(token)
         if principal is not None:
             return principal
         token_digest, generation = digest(token), self._generation
         found = await self._store.token(token_digest)
-        if found is None or found.status != "active" or not hmac.compare_digest(found.digest, token_digest):
-            raise NightsafeError(Code.NOT_PERMITTED, "unknown or disabled token")
+        if found is None or not hmac.compare_digest(found.digest, token_digest):
+            raise NightsafeError(Code.UNKNOWN_TOKEN, "no such token")
         principal = await self._principal_of(found)
         if generation == self._store.generation() and len(self._tokens) < _MAX_CACHED:
             self._tokens[token_digest] = principal
@@ -94,29 +111,57 @@ class Authenticator:
         user = await self._store.user_by_email(email)
         known = user.key_digest if user is not None else bytes(32)
         if not hmac.compare_digest(known, digest(key)) or user is None:
-            raise NightsafeError(Code.UNKNOWN_KEY)
-        grants: Grants = {}
-        for membership in await self._store.memberships(user.id):
-            own = grants_of(membership.policies).get(membership.account_id)
-            if own is not None:
-                grants[membership.account_id] = own
-        return Principal(kind="key", id=user.id, user_id=user.id, email=user.email, grants=grants)
+            raise NightsafeError(Code.UNKNOWN_KEY, "no such user" if user is None else f"not the key of {user.id}")
+        return await self._principal_of_user("key", user)
+
+    async def by_service_key(self, key: bytes) -> Principal:
+        """The principal of a user's service key.
+
+        Raises:
+            NightsafeError: UNKNOWN_SERVICE_KEY.
+        """
+        key_digest = digest(key)
+        user = await self._store.user_by_service_key(key_digest)
+        known = (user.service_key_digest if user is not None else None) or bytes(32)
+        if not hmac.compare_digest(known, key_digest) or user is None:
+            raise NightsafeError(Code.UNKNOWN_SERVICE_KEY, "no such service key")
+        return await self._principal_of_user("service_key", user)
+
+    async def has_account(self, account_id: str) -> bool:
+        """Whether there is such an account."""
+        return await self._store.account(account_id) is not None
 
     async def _principal_of(self, token: Token) -> Principal:
-        """The principal of a stored token, if now lies in its time."""
+        """The principal of a stored token, if it is active and now lies in its time."""
+        if token.status != "active":
+            raise NightsafeError(Code.UNKNOWN_TOKEN, f"token {token.id} is {token.status}")
         user = await self._store.user(token.user_id)
+        policies = parse_policies(token.policies)
+        if token.account_id:
+            policies = tuple(confine(policy, token.account_id) for policy in policies)
         principal = Principal(
-            kind="token",
+            kind="account_token" if token.account_id else "token",
             id=token.id,
             user_id=token.user_id,
             email=user.email if user else "",
-            grants=grants_of(token.policies),
+            grants=Grants(policies),
+            account_id=token.account_id,
+            networks=networks_of(token.condition),
             not_before=token.not_before or 0,
             expires_on=token.expires_on,
         )
         if not principal.is_current():
-            raise NightsafeError(Code.NOT_PERMITTED, "token is not yet valid, or expired")
+            raise NightsafeError(Code.UNKNOWN_TOKEN, f"token {token.id} is not yet valid, or expired")
         return principal
+
+    async def _principal_of_user(self, kind: str, user: User) -> Principal:
+        """A user in person: all about themselves, and in each account what their membership says."""
+        policies = [msgspec.structs.replace(allowing(USER_RESOURCE + user.id, ALL_ACCESS), id="self")]
+        for membership in await self._store.memberships(user.id):
+            policies += (
+                _of_membership(policy, membership.account_id) for policy in parse_policies(membership.policies)
+            )
+        return Principal(kind=kind, id=user.id, user_id=user.id, email=user.email, grants=Grants(policies))
 
     def _forget_if_changed(self) -> None:
         """Forget everything once anything was committed."""
@@ -124,3 +169,8 @@ class Authenticator:
         if generation != self._generation:
             self._tokens.clear()
             self._generation = generation
+
+
+def _of_membership(policy: Policy, account_id: str) -> Policy:
+    """A membership's policy: it speaks of its account alone, and says in the log where it comes from."""
+    return msgspec.structs.replace(confine(policy, account_id), id=f"membership {account_id} {policy.id}")

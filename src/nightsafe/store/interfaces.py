@@ -44,6 +44,7 @@ class Store(Protocol):
                 INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
                 if `strict_inherit`;
                 INHERIT_RENAMED (likewise), for secrets inherited under another name;
+                UNAVAILABLE, when one of `unchanged` has been changed or deleted meanwhile;
                 INVALID, for a user whose e-mail, or a token whose digest, another one has;
                 STORE, when the engine failed.
         """
@@ -85,6 +86,14 @@ class Store(Protocol):
         """The token with this SHA-256."""
         ...
 
+    async def tokens_of_user(self, user_id: str) -> list[Token]:
+        """Every token that a user owns, oldest first."""
+        ...
+
+    async def tokens_of_account(self, account_id: str) -> list[Token]:
+        """Every token that an account owns, oldest first."""
+        ...
+
     async def user(self, user_id: str) -> User | None:
         """One user by id."""
         ...
@@ -93,12 +102,20 @@ class Store(Protocol):
         """One user by e-mail, compared without regard to case."""
         ...
 
+    async def user_by_service_key(self, digest: bytes) -> User | None:
+        """The user with this SHA-256 of a service key."""
+        ...
+
     async def memberships(self, user_id: str) -> list[Membership]:
         """The accounts a user belongs to, by account id."""
         ...
 
     async def members(self, account_id: str) -> list[Membership]:
         """Who belongs to an account, longest first."""
+        ...
+
+    async def account(self, account_id: str) -> Account | None:
+        """One account by id."""
         ...
 
     async def accounts(self) -> list[Account]:

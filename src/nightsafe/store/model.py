@@ -132,12 +132,21 @@ class Account(Struct, frozen=True):
 
 
 class User(Struct, frozen=True):
-    """A person; `key_digest` is the SHA-256 of the Global API key."""
+    """A person.
+
+    Attributes:
+        id: 32 hex digits.
+        email: unique, whatever its case.
+        key_digest: SHA-256 of the Global API key.
+        created_on: when it was made.
+        service_key_digest: SHA-256 of the user service key, or None without one.
+    """
 
     id: str
     email: str
     key_digest: bytes
     created_on: int
+    service_key_digest: bytes | None = None
 
 
 class Membership(Struct, frozen=True):
@@ -155,7 +164,7 @@ class Token(Struct, frozen=True, kw_only=True):
     Attributes:
         id: 32 hex digits.
         digest: SHA-256 of the token as it is sent.
-        user_id: whose it is.
+        user_id: whose it is, or who made it for an account.
         name: what its owner calls it.
         status: `active` or `disabled`.
         policies: JSON list of policies.
@@ -163,6 +172,8 @@ class Token(Struct, frozen=True, kw_only=True):
         modified_on: when it was last changed.
         not_before: from when it may be used, or None.
         expires_on: until when it may be used, or None.
+        account_id: the account that owns it, or "" when a user does.
+        condition: JSON object of what a request must be like: `request_ip` with `in` and `not_in`.
     """
 
     id: str
@@ -175,6 +186,8 @@ class Token(Struct, frozen=True, kw_only=True):
     modified_on: int
     not_before: int | None = None
     expires_on: int | None = None
+    account_id: str = ""
+    condition: bytes = b"{}"
 
 
 Identity = Account | User | Membership | Token
@@ -196,12 +209,16 @@ class Change(Struct, frozen=True, kw_only=True):
         audit: the log entry written with it.
         edit: what happens to a script.
         put: accounts, users, memberships and tokens to create or replace by their id.
+        drop_tokens: ids of tokens to delete; one that is not there is passed over.
+        unchanged: tokens that must still be as they were read, or nothing is done.
     """
 
     at: int
     audit: AuditEntry
     edit: ScriptEdit | None = None
     put: tuple[Identity, ...] = ()
+    drop_tokens: tuple[str, ...] = ()
+    unchanged: tuple[Token, ...] = ()
 
 
 class Script(Struct, frozen=True, kw_only=True):

@@ -3,20 +3,31 @@
 import os
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Struct
 
 from nightsafe.audit.entry import Deed, entry_for
 from nightsafe.identity.service import Principal
-from nightsafe.store.model import AuditEntry, Change, ScriptEdit, ScriptRef, Stamp
+from nightsafe.store.model import AuditEntry, Change, Identity, ScriptEdit, ScriptRef, Stamp
 
 
 class Caller(Struct, frozen=True):
-    """Who asks, through which kind of client, from which address."""
+    """Who asks, through which kind of client, from which address, and what lets them.
+
+    Attributes:
+        principal: who asks.
+        source: the kind of client.
+        address: where the request came from.
+        permission: the action that was asked for, or "".
+        policy: id of the policy that allowed it, or "".
+    """
 
     principal: Principal
     source: str = "api"
     address: str = ""
+    permission: str = ""
+    policy: str = ""
 
 
 def now() -> int:
@@ -58,12 +69,9 @@ def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterab
     """The log entry of an edit."""
     ref: ScriptRef = edit.ref
     deed = Deed(
+        **_asker(caller),
         at=at,
         action=action,
-        actor=caller.principal.id,
-        actor_kind=caller.principal.kind,
-        email=caller.principal.email,
-        address=caller.address,
         account_id=ref.account_id,
         namespace=ref.namespace,
         script=ref.name,
@@ -72,3 +80,39 @@ def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterab
         version_id=edit.stamp.version_id.hex() if edit.stamp else "",
     )
     return entry_for(deed)
+
+
+def identity_change(  # noqa: PLR0913 - a change has many sides
+    caller: Caller,
+    action: str,
+    account_id: str,
+    resource: str,
+    *,
+    put: tuple[Identity, ...] = (),
+    drop_tokens: tuple[str, ...] = (),
+) -> Change:
+    """Identities to put or drop, with their audit entry, ready to be committed.
+
+    Args:
+        caller: who asks.
+        action: for example `tokens.roll`.
+        account_id: the account concerned, or "" when only a user is.
+        resource: id of the token or user that it is done to.
+        put: rows to create or replace.
+        drop_tokens: ids of tokens to delete.
+    """
+    at = now()
+    deed = Deed(**_asker(caller), at=at, action=action, account_id=account_id, resource=resource)
+    return Change(at=at, audit=entry_for(deed), put=put, drop_tokens=drop_tokens)
+
+
+def _asker(caller: Caller) -> dict[str, Any]:
+    """The part of a log entry that says who asked, and what let them."""
+    return {
+        "actor": caller.principal.id,
+        "actor_kind": caller.principal.kind,
+        "email": caller.principal.email,
+        "address": caller.address,
+        "permission": caller.permission,
+        "policy": caller.policy,
+    }

@@ -16,6 +16,10 @@ class Limits(Struct, frozen=True, kw_only=True):
         max_bindings: bindings of any kind in one upload.
         max_modules: files in one upload.
         body_seconds: for which a request body may stand still.
+        rate_limit: requests of one credential in a window of `rate_seconds`, 0 for any number. Who asks more is
+            refused for another window.
+        rate_seconds: length of that window.
+        auth_failures: failed authentications of one source address in a minute, 0 for any number.
     """
 
     max_variables: int = 128
@@ -27,3 +31,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_bindings: int = 1000
     max_modules: int = 1000
     body_seconds: float = 30.0
+    rate_limit: int = 0
+    rate_seconds: float = 300.0
+    auth_failures: int = 1000

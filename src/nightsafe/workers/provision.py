@@ -1,21 +1,34 @@
-"""What an operator at the machine does: accounts with their owner, and API tokens."""
+"""What an operator at the machine does: accounts with their owner, users, and API tokens."""
 
 import uuid
+from collections.abc import Iterable
+from typing import Literal
 
 from msgspec import Struct
 
 from nightsafe.audit.entry import Deed, entry_for
-from nightsafe.identity.credentials import digest, new_key, new_token
-from nightsafe.identity.policy import ALL_ACCESS, policies_for
+from nightsafe.identity.conditions import Condition, encode_condition
+from nightsafe.identity.credentials import digest, new_key, new_service_key, new_token
+from nightsafe.identity.permissions import ALL_ACCESS
+from nightsafe.identity.policy import (
+    ACCOUNT_RESOURCE,
+    USER_RESOURCE,
+    Policy,
+    allowing,
+    check_policies,
+    encode_policies,
+    policies_for,
+)
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Account, Change, Identity, Membership, Token, User
 from nightsafe.workers.caller import now
 
 _SECOND = 1_000_000
+_ANYWHERE = Condition()
 
 
 class Credentials(Struct, frozen=True):
-    """What is shown once and kept nowhere."""
+    """What is shown once and kept nowhere; `api_key` is empty for a user who was there before."""
 
     account_id: str
     api_token: str
@@ -27,47 +40,161 @@ class Credentials(Struct, frozen=True):
         return f"Credentials(account_id={self.account_id!r}, hidden)"
 
 
+class UserCredentials(Struct, frozen=True):
+    """What is shown once and kept nowhere; `service_key` is empty when none was asked for."""
+
+    user_id: str
+    email: str
+    api_key: str
+    service_key: str
+
+    def __repr__(self) -> str:
+        """No credential in it."""
+        return f"UserCredentials(user_id={self.user_id!r}, hidden)"
+
+
+class Issued(Struct, frozen=True):
+    """A new token; its value is shown once and kept nowhere."""
+
+    id: str
+    token: str
+
+    def __repr__(self) -> str:
+        """No credential in it."""
+        return f"Issued(id={self.id!r}, hidden)"
+
+
 async def create_account(store: Store, account_id: str, name: str, email: str) -> Credentials:
-    """An account, its owner with a Global API key, and a token for all that can be done in it.
+    """An account, its owner with a Global API key, and a token for all that can be done in it and by the owner.
+
+    A user with this e-mail becomes the owner, and keeps the key; lacking one, a user is made.
 
     Raises:
         NightsafeError: STORE.
     """
-    at, key, token = now(), new_key(), new_token()
-    policies = policies_for(account_id, ALL_ACCESS)
-    user = User(uuid.uuid4().hex, email, digest(key), at)
+    at, key, token = now(), "", new_token()
+    user = await store.user_by_email(email)
+    rows: tuple[Identity, ...] = ()
+    if user is None:
+        key = new_key()
+        user = User(uuid.uuid4().hex, email, digest(key), at)
+        rows = (user,)
+    policies = encode_policies(all_access(account_id, user.id))
     rows = (
         Account(account_id, name, at),
-        user,
-        Membership(account_id, user.id, policies, at),
-        _token(token, user.id, "owner", policies, at, None),
+        *rows,
+        Membership(account_id, user.id, policies_for(account_id, ALL_ACCESS), at),
+        _token(token, user.id, "owner", policies, at),
     )
-    await _write(store, "accounts.create", account_id, at, rows)
-    return Credentials(account_id, token, email, key)
+    await _write(store, "accounts.create", account_id, account_id, at, rows)
+    return Credentials(account_id, token, user.email, key)
 
 
-async def create_token(store: Store, account_id: str, user_id: str, name: str, seconds: int | None) -> str:
-    """A token for all that can be done in an account.
+async def create_user(store: Store, email: str, *, with_service_key: bool = False) -> UserCredentials:
+    """A user with a Global API key, who belongs to no account yet.
+
+    Raises:
+        NightsafeError: INVALID, when there is a user with this e-mail; STORE.
+    """
+    at, key, service_key = now(), new_key(), new_service_key() if with_service_key else ""
+    user = User(uuid.uuid4().hex, email, digest(key), at, digest(service_key) if service_key else None)
+    await _write(store, "users.create", "", user.id, at, (user,))
+    return UserCredentials(user.id, email, key, service_key)
+
+
+async def create_token(  # noqa: PLR0913 - a token has many sides
+    store: Store,
+    account_id: str,
+    user_id: str,
+    name: str,
+    seconds: int | None = None,
+    *,
+    policies: Iterable[Policy] | None = None,
+    condition: Condition = _ANYWHERE,
+    not_before: int | None = None,
+    expires_on: int | None = None,
+    owner: Literal["user", "account"] = "user",
+) -> str:
+    """The value of a new token; see `issue_token`. `seconds` is how long it is valid, in place of `expires_on`."""
+    if seconds is not None:
+        expires_on = now() + seconds * _SECOND
+    issued = await issue_token(
+        store,
+        account_id,
+        user_id,
+        name,
+        policies=policies,
+        condition=condition,
+        not_before=not_before,
+        expires_on=expires_on,
+        owner=owner,
+    )
+    return issued.token
+
+
+async def issue_token(  # noqa: PLR0913 - a token has many sides
+    store: Store,
+    account_id: str,
+    user_id: str,
+    name: str,
+    *,
+    policies: Iterable[Policy] | None = None,
+    condition: Condition = _ANYWHERE,
+    not_before: int | None = None,
+    expires_on: int | None = None,
+    owner: Literal["user", "account"] = "user",
+) -> Issued:
+    """A new token.
 
     Args:
         store: where it goes.
-        account_id: the account.
-        user_id: on whose behalf it acts.
+        account_id: the account that owns it, or in whose log it stands.
+        user_id: the user who owns it, or who makes it for the account.
         name: what to call it.
-        seconds: how long it is valid, or None for ever.
+        policies: what it may do; by default all that can be done in the account.
+        condition: from where it may be used.
+        not_before: from when on, in microseconds, or None.
+        expires_on: until when, in microseconds, or None for ever.
+        owner: whether it is the user's or the account's.
 
     Raises:
-        NightsafeError: STORE.
+        NightsafeError: INVALID, for policies that name what is not known; STORE.
     """
     at, token = now(), new_token()
-    expires_on = None if seconds is None else at + seconds * _SECOND
-    row = _token(token, user_id, name, policies_for(account_id, ALL_ACCESS), at, expires_on)
-    await _write(store, "tokens.create", account_id, at, (row,))
-    return token
+    every = [allowing(ACCOUNT_RESOURCE + account_id, ALL_ACCESS)] if policies is None else list(policies)
+    check_policies(every)
+    row = _token(
+        token,
+        user_id,
+        name,
+        encode_policies(every),
+        at,
+        condition=encode_condition(condition),
+        not_before=not_before,
+        expires_on=expires_on,
+        account_id=account_id if owner == "account" else "",
+    )
+    await _write(store, "tokens.create", account_id, row.id, at, (row,))
+    return Issued(row.id, token)
 
 
-def _token(  # noqa: PLR0913, PLR0917 - a row has many columns
-    token: str, user_id: str, name: str, policies: bytes, at: int, expires_on: int | None
+def all_access(account_id: str, user_id: str) -> list[Policy]:
+    """Policies for all that can be done in an account, and by its owner about themselves."""
+    every = [ACCOUNT_RESOURCE + account_id, USER_RESOURCE + user_id]
+    return [allowing(resource, ALL_ACCESS) for resource in every]
+
+
+def _token(  # noqa: PLR0913 - a row has many columns
+    token: str,
+    user_id: str,
+    name: str,
+    policies: bytes,
+    at: int,
+    *,
+    condition: bytes = b"{}",
+    not_before: int | None = None,
+    expires_on: int | None = None,
+    account_id: str = "",
 ) -> Token:
     """The row of a new token."""
     return Token(
@@ -79,11 +206,16 @@ def _token(  # noqa: PLR0913, PLR0917 - a row has many columns
         policies=policies,
         issued_on=at,
         modified_on=at,
+        not_before=not_before,
         expires_on=expires_on,
+        account_id=account_id,
+        condition=condition,
     )
 
 
-async def _write(store: Store, action: str, account_id: str, at: int, rows: tuple[Identity, ...]) -> None:
+async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many sides
+    store: Store, action: str, account_id: str, resource: str, at: int, rows: tuple[Identity, ...]
+) -> None:
     """Commit rows with their log entry."""
-    deed = Deed(at=at, action=action, actor="", actor_kind="operator", account_id=account_id)
+    deed = Deed(at=at, action=action, actor="", actor_kind="operator", account_id=account_id, resource=resource)
     await store.commit(Change(at=at, audit=entry_for(deed), put=rows))

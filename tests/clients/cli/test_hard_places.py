@@ -110,7 +110,9 @@ def test_a_signing_key_of_another_safe(tmp_path: Path) -> None:
 def test_serving_by_name(tmp_path: Path) -> None:
     """A host name is resolved; one that means nothing is refused in one line."""
     safe = a_safe(tmp_path, "safe")
-    done = run("serve", "--data", str(safe.path), "--host", "no such host", "--port", "0", cwd=tmp_path)
+    done = run(
+        "serve", "--data", str(safe.path), "--host", "no such host", "--plain-http", "--port", "0", cwd=tmp_path
+    )
 
     assert done.returncode == 1
     assert ["nightsafe: cannot listen on no such host:0"] == [line[:42] for line in done.stderr.splitlines()]
@@ -123,7 +125,7 @@ def test_a_log_that_nobody_reads_hinders_nobody(tmp_path: Path) -> None:
     safe = a_safe(tmp_path, "safe")
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "nightsafe", "serve", "--data", str(safe.path), "--port", "0"],
+        [sys.executable, "-m", "nightsafe", "serve", "--data", str(safe.path), "--port", "0", "--auth-failures", "0"],
         stdout=subprocess.PIPE,
         stderr=writer,
     )

@@ -52,7 +52,9 @@ def test_a_port_that_another_server_has(own_server: Server) -> None:
 
 def test_an_address_of_another_machine(safe: Safe) -> None:
     """It cannot be listened on."""
-    assert refused(safe, "--host", "192.0.2.1").startswith("nightsafe: cannot listen on 192.0.2.1:0: ")
+    line = refused(safe, "--host", "192.0.2.1", "--plain-http")
+
+    assert line.startswith("nightsafe: cannot listen on 192.0.2.1:0: ")
 
 
 def test_no_safe(safe: Safe) -> None:
@@ -123,10 +125,16 @@ def test_log_formats(safe: Safe, log_format: str, start: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("init", "serve", "token", "--config")),
+        ((), ("init", "serve", "token", "account", "user", "--config")),
         (("init",), ("--data", "--account-id", "--email", "--json")),
         (("serve",), ("--data", "--host", "--port", "--max-variables", "--log-format", "NIGHTSAFE_PORT")),
-        (("token",), ("create",)),
+        (("serve",), ("--tls-cert", "--tls-key", "--tls-client-ca", "--plain-http")),
+        (("serve",), ("--rate-limit", "--rate-window", "--auth-failures")),
+        (("token",), ("create", "list", "roll", "revoke")),
+        (("account",), ("create", "list")),
+        (("user",), ("create",)),
+        (("user", "create"), ("--data", "--email", "--account-id", "--permission", "--service-key", "--json")),
+        (("account", "create"), ("--data", "--account-id", "--name", "--email", "--json")),
         (("token", "create"), ("--data", "--account-id", "--name", "--expires-in", "--json")),
     ],
 )
@@ -148,3 +156,29 @@ def test_mistakes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "--help" in done.stderr
+
+
+def test_failed_authentications(safe: Safe) -> None:
+    """--auth-failures is how many an address may have in a minute, loopback included; the probes still answer."""
+    target = f"/client/v4/accounts/{safe.account_id}/workers/scripts"
+    bad = [("Authorization", "Bearer nobody")]
+    with Server(safe, "--auth-failures", "3") as server, Wire.to(server) as wire:
+        failed = [wire.ask("GET", target, credentials=bad).status for _ in range(3)]
+        after = [wire.ask("GET", target, credentials=bad), wire.ask("GET", target)]
+        probe = wire.ask("GET", "/readyz")
+
+    assert failed == [403, 403, 403]
+    assert [answer.refusal for answer in after] == [(429, [10502])] * 2
+    assert [1 <= int(answer.header("retry-after") or 0) <= 60 for answer in after] == [True, True]
+    assert probe.status == 200
+    assert server.stderr.read_text().count('"throttled"') == 1
+
+
+def test_failed_authentications_without_a_limit(safe: Safe) -> None:
+    """0 takes any number."""
+    target = f"/client/v4/accounts/{safe.account_id}/workers/scripts"
+    with Server(safe, "--auth-failures", "0") as server, Wire.to(server) as wire:
+        failed = {wire.ask("GET", target, credentials=[("Authorization", "Bearer no")]).status for _ in range(120)}
+        good = wire.ask("GET", target).status
+
+    assert (failed, good) == ({403}, 200)

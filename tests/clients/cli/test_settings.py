@@ -39,7 +39,9 @@ def test_precedence(safe: Safe) -> None:
     assert [*ports[:3], ports[2], ports[3]] == settled
 
 
-@pytest.mark.parametrize("command", [("init",), ("serve",), ("token", "create")])
+@pytest.mark.parametrize(
+    "command", [("init",), ("serve",), ("token", "create"), ("token", "list"), ("account", "list")]
+)
 def test_the_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Every command finds it by flag, variable and file alike; each error names the one that was meant."""
     (tmp_path / "nightsafe.toml").write_text('data = "by-file"\n')

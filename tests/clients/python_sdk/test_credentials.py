@@ -2,14 +2,18 @@
 
 import pytest
 from cloudflare import BadRequestError, Cloudflare, PermissionDeniedError
+from msgspec.structs import replace
+from tests.clients.tokens import in_store, write
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Server
+
+from nightsafe.identity.credentials import digest, new_service_key
 
 TOKEN = "CLOUDFLARE_API_TOKEN"
 KEY = "CLOUDFLARE_API_KEY"
 EMAIL = "CLOUDFLARE_EMAIL"
 BASE_URL = "CLOUDFLARE_BASE_URL"
-CREDENTIAL_HEADERS = ("authorization", "x-auth-key", "x-auth-email")
+CREDENTIAL_HEADERS = ("authorization", "x-auth-key", "x-auth-email", "x-auth-user-service-key")
 
 
 @pytest.fixture(autouse=True)
@@ -73,11 +77,16 @@ def test_a_token_and_an_email_put_right_by_a_header(server: Server, script: str)
 
 
 def test_a_service_key_alone(server: Server, script: str) -> None:
-    """It is no credential of this API: 400 with 9106."""
-    assert server.base_url
+    """It goes out by itself and is enough; one that nobody has is 400 with 9103."""
+    owner, key = in_store(server.safe, lambda store: store.user_by_email(server.safe.email)), new_service_key()
+    assert owner is not None
+    write(server.safe, replace(owner, service_key_digest=digest(key)))
+
+    with Cloudflare(user_service_key=key) as client:
+        assert sent_by(client, script) == ["x-auth-user-service-key"]
     with Cloudflare(user_service_key="v1.0-service-key") as client, pytest.raises(BadRequestError) as raised:
         client.workers.scripts.secrets.list(script, account_id=ACCOUNT)
-    assert [error.code for error in raised.value.errors] == [9106]
+    assert [error.code for error in raised.value.errors] == [9103]
 
 
 def test_no_credentials(script: str) -> None:

@@ -36,7 +36,7 @@ class Answer(Struct, frozen=True):
         assert self.header("content-type") == "application/json"
         assert self.body
         envelope: dict[str, Any] = json.loads(self.body)
-        assert {"result", "success", "errors", "messages"} == set(envelope)
+        assert {"result", "success", "errors", "messages"} == set(envelope) - {"result_info"}
         assert (self.status == 200) == envelope["success"]
         assert envelope["success"] == (not envelope["errors"])
         assert envelope["messages"] == []

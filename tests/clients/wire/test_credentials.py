@@ -14,13 +14,14 @@ BAD_BEARER = (400, 6003, "Invalid request headers", [(6111, "Invalid format for 
 BAD_KEY = (400, 6003, "Invalid request headers", [(6103, "Invalid format for X-Auth-Key header")])
 BAD_EMAIL = (400, 6003, "Invalid request headers", [(6102, "Invalid format for X-Auth-Email header")])
 UNKNOWN_PAIR = (400, 9103, "Unknown X-Auth-Key or X-Auth-Email", None)
+UNKNOWN_SERVICE_KEY = (400, 9103, "Unknown X-Auth-User-Service-Key", None)
 REFUSED = (403, 10000, "Authentication error", None)
 
 TABLE: list[tuple[tuple[tuple[str, str], ...], object]] = [
     ((), MISSING),
     (((EMAIL, "{email}"),), MISSING),
     (((KEY, "{key}"),), MISSING),
-    ((("X-Auth-User-Service-Key", "v1.0-service-key"),), MISSING),
+    ((("X-Auth-User-Service-Key", "v1.0-service-key"),), UNKNOWN_SERVICE_KEY),
     ((("Cookie", "token={token}"),), MISSING),
     (((AUTHORIZATION, ""),), BAD_BEARER),
     (((AUTHORIZATION, "Bearer"),), BAD_BEARER),
@@ -60,6 +61,9 @@ TABLE: list[tuple[tuple[tuple[str, str], ...], object]] = [
     (((AUTHORIZATION, "Bearer {token}"), (KEY, "{unknown}"), (EMAIL, "nobody")), None),
     (((KEY, "{key}"), (EMAIL, "{email}")), None),
     (((KEY, "{key}"), (EMAIL, "OWNER@Nightsafe.local")), None),
+    ((("X-Auth-User-Service-Key", "v1.0-service-key"), (EMAIL, "{email}")), UNKNOWN_SERVICE_KEY),
+    ((("X-Auth-User-Service-Key", "v1.0-service-key"), (KEY, "{key}"), (EMAIL, "{email}")), None),
+    ((("X-Auth-User-Service-Key", "v1.0-service-key"), (AUTHORIZATION, "Bearer {token}")), None),
 ]
 
 

@@ -51,7 +51,7 @@ def test_a_path_that_leads_nowhere_tells_nothing(wire: Wire, path: str, script: 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "", "/client/v4", "/client/v4/", "/client/v4/user", "//client/v4/accounts", "/livez/", "/LIVEZ", "*"],
+    ["/", "", "/client/v4", "/client/v4/", "/client/v4/users", "//client/v4/accounts", "/livez/", "/LIVEZ", "*"],
 )
 def test_outside_of_accounts(wire: Wire, path: str) -> None:
     """What is below no account is 400 with 7000."""

@@ -10,7 +10,7 @@ from tests.clients.wire.talk import JSON, SCRIPTS, Wire
 from tests.server import ACCOUNT, Server
 
 from nightsafe.identity.credentials import digest, new_key
-from nightsafe.identity.policy import ALL_ACCESS
+from nightsafe.identity.permissions import ALL_ACCESS
 
 SECRET = json.dumps({"name": "planted", "text": "a value", "type": "secret_text"}).encode()
 PATCH = b'{"secrets":{"mine":null}}'
@@ -79,7 +79,8 @@ def test_a_wide_token(wire: Wire, script: str, server: Server, group: str) -> No
         [policy(ALL_ACCESS, account_id=ACCOUNT), policy(WRITE, account_id=ACCOUNT, effect="deny")],
         [policy(WRITE, account_id=ACCOUNT, effect="deny"), policy(ALL_ACCESS, account_id=ACCOUNT)],
         [policy(ALL_ACCESS, account_id=uuid.UUID(int=1).hex)],
-        [policy(ALL_ACCESS, account_id="*")],
+        [policy(ALL_ACCESS, account_id="*"), policy(WRITE, account_id="*", effect="deny")],
+        [policy(ALL_ACCESS, account_id=ACCOUNT), policy(WRITE, account_id="*", effect="deny")],
         [policy(ALL_ACCESS, account_id=ACCOUNT, scope="none")],
         [policy(ALL_ACCESS, account_id=ACCOUNT[:-1])],
     ],

@@ -30,6 +30,7 @@ CALLS: dict[str, tuple[str, str, bytes, Headers]] = {
     "delete script": ("DELETE", script_at("absent"), b"", []),
 }
 READS = {"scripts.read", "content", "settings", "secrets.read", "one secret"}
+OF_SCRIPT = {call for call, (_, target, _, _) in CALLS.items() if target.startswith(SCRIPTS + "/worker")}
 MAY = {
     "all": set(CALLS),
     "write": set(CALLS),
@@ -37,7 +38,13 @@ MAY = {
     "read": READS,
     "tail": {"secrets.read", "one secret"},
     "reading denied": set(CALLS) - READS,
+    "globs": OF_SCRIPT | {"delete script"},
+    "glob denied": set(CALLS) - OF_SCRIPT,
+    "every account": set(CALLS),
+    "account's": set(CALLS),
+    "from here": set(CALLS),
 }
+ELSEWHERE = {"from elsewhere", "not from here"}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,24 @@ def test_each_token_may_what_its_policies_say(api: Api, bearers: dict[str, bytes
         for answer in answers:
             assert (call in MAY.get(kind, ())) is (answer.status != 403), (kind, answer.body)
             if answer.status == 403:
-                assert [10000] == answer.codes
+                assert [9109 if kind in ELSEWHERE else 10000] == answer.codes
+
+
+def test_a_list_leaves_out_what_is_denied(api: Api, bearers: dict[str, bytes]) -> None:
+    """A script that a policy keeps from the caller is not in the list either."""
+    api.upload("other")
+    listed = {
+        kind: [
+            script["id"]
+            for script in api.send(
+                "GET", SCRIPTS, b"", [(b"authorization", b"Bearer " + bearers[kind])], anonymous=True
+            ).result
+        ]
+        for kind in ("all", "glob denied")
+    }
+
+    assert {"worker", "other"} <= set(listed["all"])
+    assert set(listed["all"]) - {"worker"} == set(listed["glob denied"])
 
 
 def sent(api: Api, *headers: tuple[bytes, bytes]) -> object:

@@ -14,7 +14,8 @@ from nightsafe.store.model import ScriptRef
 KINDS = st.sampled_from(
     [
         "all", "read", "tail", "write", "no group", "unknown group", "other account", "reading denied", "nothing",
-        "disabled", "expired", "not yet", "for long", "unknown",
+        "disabled", "expired", "not yet", "for long", "unknown", "globs", "other globs", "glob denied",
+        "every account", "account's", "other account's", "from here", "from elsewhere", "not from here",
     ]
 )  # fmt: skip
 SCHEMES = st.sampled_from([b"Bearer ", b"bearer ", b"Bearer  ", b"Bearer", b"Basic ", b"", b"Bearer \t", b" Bearer "])
@@ -113,7 +114,7 @@ def test_both_ways_fail_alike(api: Api, bearers: Bearers, monkeypatch: pytest.Mo
     """When the store fails, the short way leaves the answer to the long one."""
 
     async def fail(ref: ScriptRef, name: str) -> bytes:
-        """Fail."""
+        """Fail as a store does."""
         raise NightsafeError(Code.STORE, f"no {name} in {ref}")
 
     headers = [(b"authorization", b"Bearer " + bearers["all"])]

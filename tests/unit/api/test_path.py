@@ -94,7 +94,7 @@ def own(api: Api) -> Api:
     [
         ("/", (400, [7000])),
         ("/client/v4", (400, [7000])),
-        ("/client/v4/user", (400, [7000])),
+        ("/client/v4/users", (400, [7000])),
         ("/client/v4/accounts/", (404, [7003, 7000])),
         (f"/client/v4/accounts/{ACCOUNT}/workers/scripts/", (404, [7003, 7000])),
         (f"/client/v4/accounts/{ACCOUNT}/workers/scripts/w/secrets/", (404, [7003, 7000])),

@@ -6,7 +6,9 @@ from tests.unit.api.driver import ACCOUNT, OTHER_ACCOUNT, Api
 
 from nightsafe.audit.entry import Deed, entry_for
 from nightsafe.identity.credentials import digest, new_token
-from nightsafe.identity.policy import ALL_ACCESS, grants_of, policies_for
+from nightsafe.identity.grants import Grants
+from nightsafe.identity.permissions import ALL_ACCESS
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, EVERY, allowing, encode_policies, parse_policies, policies_for
 from nightsafe.store.model import Change, Identity, Token
 
 READ = "1a71c399035b4950a1bd1466bbe4f420"
@@ -16,9 +18,14 @@ WRITE = "e086da7e2179491d91ee5f35b3ca210a"
 ALLOW_AND_DENY = (
     policies_for(ACCOUNT, ALL_ACCESS)[:-1] + b"," + policies_for(ACCOUNT, READ)[1:].replace(b'"allow"', b'"deny"')
 )
-assert grants_of(ALLOW_AND_DENY)[ACCOUNT]
+assert Grants(parse_policies(ALLOW_AND_DENY)).sees(ACCOUNT)
 
 _ids = itertools.count()
+
+
+def policies_on(*globs: str) -> bytes:
+    """One policy that allows everything on scripts by glob."""
+    return encode_policies([allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=globs)])
 
 
 def keep(api: Api, *rows: Identity) -> None:
@@ -35,10 +42,13 @@ def row(  # noqa: PLR0913 - a row has many columns
     not_before: int | None = None,
     expires_on: int | None = None,
     user_id: str = "0" * 32,
+    account_id: str = "",
+    condition: bytes = b"{}",
+    token_id: str | None = None,
 ) -> Token:
     """A token as the store keeps it."""
     return Token(
-        id=f"{next(_ids):032x}",
+        id=token_id or f"{next(_ids):032x}",
         digest=digest(secret),
         user_id=user_id,
         name="a token",
@@ -48,6 +58,8 @@ def row(  # noqa: PLR0913 - a row has many columns
         modified_on=0,
         not_before=not_before,
         expires_on=expires_on,
+        account_id=account_id,
+        condition=condition,
     )
 
 
@@ -68,6 +80,15 @@ def give(api: Api) -> dict[str, bytes]:
         "expired": {"policies": everything, "expires_on": 1},
         "not yet": {"policies": everything, "not_before": far},
         "for long": {"policies": everything, "not_before": 1, "expires_on": far},
+        "globs": {"policies": policies_on("work*", "abs*")},
+        "other globs": {"policies": policies_on("billing-*")},
+        "glob denied": {"policies": everything[:-1] + b"," + policies_on("work*")[1:].replace(b'"allow"', b'"deny"')},
+        "every account": {"policies": policies_for(EVERY, ALL_ACCESS)},
+        "account's": {"policies": policies_for(EVERY, ALL_ACCESS), "account_id": ACCOUNT},
+        "other account's": {"policies": everything, "account_id": OTHER_ACCOUNT},
+        "from here": {"policies": everything, "condition": b'{"request_ip":{"in":["192.0.2.0/24"]}}'},
+        "from elsewhere": {"policies": everything, "condition": b'{"request_ip":{"in":["198.51.100.0/24"]}}'},
+        "not from here": {"policies": everything, "condition": b'{"request_ip":{"not_in":["192.0.2.7/32"]}}'},
     }
     secrets = {kind: new_token() for kind in rows}
     keep(api, *(row(secrets[kind], **columns) for kind, columns in rows.items()))  # type: ignore[arg-type]

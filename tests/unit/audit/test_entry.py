@@ -68,5 +68,5 @@ def test_there_is_no_place_for_a_value() -> None:
     """A deed has names, times and places; whoever adds a field has to think of this."""
     assert {
         "at", "action", "actor", "actor_kind", "account_id", "email", "address", "namespace", "script", "set",
-        "dropped", "version_id",
+        "dropped", "version_id", "permission", "policy", "resource",
     } == set(Deed.__struct_fields__)  # fmt: skip

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightsafe.identity import credentials
-from nightsafe.identity.credentials import digest, has_valid_checksum, new_key, new_token
+from nightsafe.identity.credentials import digest, has_valid_checksum, new_key, new_service_key, new_token
 
-MAKERS = pytest.mark.parametrize(("make", "prefix"), [(new_token, "nst_"), (new_key, "nsk_")])
+MAKERS = pytest.mark.parametrize(
+    ("make", "prefix"), [(new_token, "nst_"), (new_key, "nsk_"), (new_service_key, "v1.0-nss_")]
+)
 ALPHABET = string.ascii_letters + string.digits
 
 

@@ -1,89 +1,254 @@
 """Policies: the default is deny, and a denial wins over every permission."""
 
+import fnmatch
+import json
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.grants import Grants
+from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
-    ALL_ACCESS,
-    PERMISSION_GROUPS,
-    Action,
+    EVERY,
+    SCRIPT_RESOURCE,
+    USER_RESOURCE,
     GroupRef,
     Policy,
-    combine,
-    grants_of,
+    Resource,
+    Scope,
+    allowing,
+    check_policies,
+    confine,
+    encode_policies,
+    parse_policies,
     policies_for,
 )
-from nightsafe.identity.service import Principal, may
 
 ACCOUNTS = ["a" * 32, "b" * 32, "c" * 32]
-GROUPS = [*PERMISSION_GROUPS, "0" * 32]
-NAMES = [ACCOUNT_RESOURCE + account for account in ACCOUNTS] + [
-    "*",
-    ACCOUNT_RESOURCE + "*",
-    "com.other." + ACCOUNTS[0],
+USERS = ["1" * 32, "2" * 32]
+SCRIPTS = ["", "billing", "billing-eu", "billing-us", "web", "b"]
+GLOBS = ["*", "billing*", "billing-*", "billing-??", "web", "[bw]*", "[!b]*", "b", "nothing", "[", "b?*g"]
+RESOURCES = [
+    *(Resource(account, script) for account in ACCOUNTS for script in SCRIPTS),
+    *(Resource(user_id=user) for user in USERS),
 ]
-
+GROUPS = st.sampled_from([*PERMISSION_GROUPS, "0" * 32])
+NAMES = st.sampled_from(
+    [
+        *(ACCOUNT_RESOURCE + account for account in (*ACCOUNTS, EVERY)),
+        *(USER_RESOURCE + user for user in (*USERS, EVERY)),
+        "*",
+        "com.other." + ACCOUNTS[0],
+    ]
+)
+SCOPES: st.SearchStrategy[Scope] = st.sampled_from(["*", "*", "*", "", "x"]) | st.dictionaries(
+    st.sampled_from(GLOBS).map(SCRIPT_RESOURCE.__add__), st.sampled_from(["*", "*", "x"]), max_size=3
+)
 POLICIES = st.builds(
     Policy,
-    st.sampled_from(["allow", "deny"]),
-    st.lists(st.sampled_from(GROUPS).map(GroupRef), max_size=3).map(tuple),
-    st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["*", "", "x"]), max_size=3),
+    effect=st.sampled_from(["allow", "deny"]),
+    permission_groups=st.lists(GROUPS.map(GroupRef), max_size=3).map(tuple),
+    resources=st.dictionaries(NAMES, SCOPES, max_size=3),
 )
 
 
-def says(policy: Policy, effect: str, action: Action, account: str) -> bool:
-    """Whether a policy speaks of an action in an account, to this effect."""
+def says(policy: Policy, effect: str, action: Action, resource: Resource) -> bool:
+    """Whether a policy speaks of an action on a resource, to this effect: written out anew, without any memory."""
     groups = [PERMISSION_GROUPS[group.id] for group in policy.permission_groups if group.id in PERMISSION_GROUPS]
-    named = policy.resources.get(ACCOUNT_RESOURCE + account) == "*"
-    return policy.effect == effect and named and any(action in group.actions for group in groups)
+    if policy.effect != effect or not any(action in group.actions for group in groups):
+        return False
+    if resource.user_id:
+        return policy.resources.get(USER_RESOURCE + resource.user_id) == "*"
+    for account in (resource.account_id, EVERY):
+        scope = policy.resources.get(ACCOUNT_RESOURCE + account)
+        if scope == "*":
+            return True
+        if isinstance(scope, dict) and resource.script:
+            globs = [name.removeprefix(SCRIPT_RESOURCE) for name, value in scope.items() if value == "*"]
+            if any(fnmatch.fnmatchcase(resource.script, glob) for glob in globs):
+                return True
+    return False
+
+
+def allowed(policies: list[Policy]) -> set[tuple[Action, Resource]]:
+    """All that may be done, of everything there is."""
+    grants = Grants(policies)
+    return {(action, resource) for action in Action for resource in RESOURCES if grants.allow(action, resource)}
 
 
 @given(st.lists(POLICIES, max_size=6))
 def test_deny_wins_and_is_the_default(policies: list[Policy]) -> None:
-    """What may be done is exactly what some policy allows and none denies."""
-    grants = combine(policies)
-    principal = Principal(kind="token", id="t", user_id="u", email="", grants=grants)
-
-    for account in ACCOUNTS:
+    """What may be done is exactly what some policy allows and none denies; asked again, the answer is the same."""
+    grants = Grants(policies)
+    for resource in RESOURCES * 2:
         for action in Action:
-            allowed = any(says(one, "allow", action, account) for one in policies)
-            denied = any(says(one, "deny", action, account) for one in policies)
-            assert (allowed and not denied) is may(principal, action, account)
+            permitted = any(says(one, "allow", action, resource) for one in policies)
+            denied = any(says(one, "deny", action, resource) for one in policies)
+            assert (permitted and not denied) is grants.allow(action, resource)
 
 
 @given(st.lists(POLICIES, max_size=5).flatmap(lambda some: st.tuples(st.just(some), st.permutations(some))))
 def test_the_order_of_policies_does_not_matter(orders: tuple[list[Policy], list[Policy]]) -> None:
     """Any order comes to the same."""
-    first, second = ({account: actions for account, actions in combine(some).items() if actions} for some in orders)
+    first, second = orders
 
-    assert first == second
+    assert allowed(first) == allowed(second)
 
 
 @given(st.lists(POLICIES, max_size=5), POLICIES)
 def test_a_denial_takes_only_away(policies: list[Policy], more: Policy) -> None:
     """With one more denial nothing can be done that could not be done before; with a permission, nothing less."""
-    before, after = combine(policies), combine([*policies, more])
+    before, after = allowed(policies), allowed([*policies, more])
 
-    for account in ACCOUNTS:
-        had, has = before.get(account, frozenset()), after.get(account, frozenset())
-        assert has <= had if more.effect == "deny" else had <= has
+    assert after <= before if more.effect == "deny" else before <= after
+
+
+@given(st.lists(POLICIES, max_size=6))
+def test_the_policy_that_allows_is_named(policies: list[Policy]) -> None:
+    """It is one of those that allow this very thing."""
+    named = list(parse_policies(encode_policies(policies)))
+    grants = Grants(named)
+    for resource in RESOURCES:
+        for action in Action:
+            policy_id = grants.allowed_by(action, resource)
+            if policy_id is not None:
+                [policy] = [one for one in named if one.id == policy_id]
+                assert says(policy, "allow", action, resource)
+
+
+@given(st.lists(POLICIES, max_size=6))
+def test_accounts_are_seen_by_what_is_allowed_there(policies: list[Policy]) -> None:
+    """Whoever may do anything in an account, or with a script of it, sees it; without a permission nobody does."""
+    grants, may = Grants(policies), {resource.account_id for _, resource in allowed(policies)} - {""}
+    permitting = [one for one in policies if one.effect == "allow"]
+    named = {account for account in ACCOUNTS for one in permitting if confine(one, account).resources}
+
+    seen = {account for account in ACCOUNTS if grants.sees(account)}
+
+    assert may <= seen <= named
+    assert {account for account in ACCOUNTS if account in grants.accounts()} <= seen
+
+
+@given(POLICIES, st.sampled_from(ACCOUNTS))
+def test_a_confined_policy_says_the_same_of_its_account(policy: Policy, account: str) -> None:
+    """And nothing of any other, nor of users."""
+    confined = confine(policy, account)
+    for effect in ("allow", "deny"):
+        for resource in RESOURCES:
+            for action in Action:
+                expected = resource.account_id == account and says(policy, effect, action, resource)
+                assert expected is says(confined, effect, action, resource)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Past the bound answers are worked out each time, and are the same; without globs scripts take no room."""
+    globbed = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS, scripts=["x*"])])
+    plain = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS)])
+    for _ in range(2):
+        for number in range(3000):
+            for name in (f"x{number}", f"y{number}"):
+                resource = Resource(ACCOUNTS[0], name)
+                assert globbed.allow(Action.READ_SECRETS, resource) is name.startswith("x")
+                assert plain.allow(Action.READ_SECRETS, resource)
+
+    assert len(globbed._remembered) == 1024
+    assert len(plain._remembered) == 1
 
 
 def test_groups_do_what_their_names_say() -> None:
     """Reading groups write nothing; ids and names are those that Cloudflare publishes."""
     by_name = {group.name: group for group in PERMISSION_GROUPS.values()}
+    secrets = {Action.READ_SECRETS, Action.WRITE_SECRETS}
 
     assert {Action.READ_SCRIPTS, Action.READ_SECRETS} == by_name["Workers Scripts Read"].actions
     assert {Action.READ_SECRETS} == by_name["Workers Tail Read"].actions
-    assert set(Action) == by_name["Workers Scripts Write"].actions == PERMISSION_GROUPS[ALL_ACCESS].actions
+    assert secrets | {Action.READ_SCRIPTS, Action.WRITE_SCRIPTS} == by_name["Workers Scripts Write"].actions
+    assert secrets == by_name["Nightsafe Secrets Write"].actions
+    assert {Action.DELIVER} == by_name["Nightsafe Delivery"].actions
+    assert set(Action) - {Action.DELIVER} == PERMISSION_GROUPS[ALL_ACCESS].actions
     assert by_name["Workers Scripts Write"].id == "e086da7e2179491d91ee5f35b3ca210a"
     assert by_name["Workers Scripts Read"].id == "1a71c399035b4950a1bd1466bbe4f420"
+    assert by_name["Account Settings Read"].id == "c1fde68c7bcc44588cbb6ddbc16d6480"
     assert all(group.id == identifier for identifier, group in PERMISSION_GROUPS.items())
+    for name, group in by_name.items():
+        assert not name.endswith("Read") or all(action.endswith(".read") for action in group.actions)
 
 
 def test_stored_policies_come_back() -> None:
     """What is written for an account is read as grants on that account alone."""
-    assert {ACCOUNTS[0]: frozenset(Action)} == grants_of(policies_for(ACCOUNTS[0], ALL_ACCESS))
-    assert {ACCOUNTS[0]: frozenset()} == grants_of(policies_for(ACCOUNTS[0], "unknown"))
-    assert {} == grants_of(b"[]")
+    [policy] = parse_policies(policies_for(ACCOUNTS[0], ALL_ACCESS))
+
+    assert ({ACCOUNT_RESOURCE + ACCOUNTS[0]: "*"}, "#0") == (policy.resources, policy.id)
+    assert {ACCOUNTS[0]} == Grants([policy]).accounts()
+    assert set() == Grants(parse_policies(policies_for(ACCOUNTS[0], "unknown"))).accounts()
+    assert () == parse_policies(b"[]")
+
+
+@given(st.lists(POLICIES, max_size=4))
+def test_policies_are_kept_whole(policies: list[Policy]) -> None:
+    """Written and read again they are the same, but for the place that names one without an id."""
+    read = parse_policies(encode_policies(policies))
+
+    assert [(one.effect, one.permission_groups, one.resources) for one in policies] == [
+        (one.effect, one.permission_groups, one.resources) for one in read
+    ]
+    assert [f"#{place}" for place in range(len(policies))] == [one.id for one in read]
+
+
+ONE = ACCOUNT_RESOURCE + ACCOUNTS[0]
+GOOD: list[dict[str, Scope]] = [
+    {ONE: "*"},
+    {ACCOUNT_RESOURCE + EVERY: "*"},
+    {USER_RESOURCE + USERS[0]: "*"},
+    {ONE: {SCRIPT_RESOURCE + "billing-*": "*", SCRIPT_RESOURCE + "web": "*"}},
+    {ACCOUNT_RESOURCE + EVERY: {SCRIPT_RESOURCE + "[a-c]?": "*"}},
+]
+BAD: list[dict[str, Scope]] = [
+    {},
+    {ONE: ""},
+    {ONE: "x"},
+    {ONE: {}},
+    {ONE + "0": "*"},
+    {ONE[:-1]: "*"},
+    {ONE.upper(): "*"},
+    {"*": "*"},
+    {"com.cloudflare.api.account.zone.*": "*"},
+    {USER_RESOURCE + EVERY: "*"},
+    {USER_RESOURCE + USERS[0]: {SCRIPT_RESOURCE + "a": "*"}},
+    {ONE: {SCRIPT_RESOURCE: "*"}},
+    {ONE: {SCRIPT_RESOURCE + "a": "x"}},
+    {ONE: {SCRIPT_RESOURCE + "Billing": "*"}},
+    {ONE: {SCRIPT_RESOURCE + "a/b": "*"}},
+    {ONE: {SCRIPT_RESOURCE + "a": "*", "b": "*"}},
+    {ONE: "*", ONE + "0": "*"},
+]
+
+
+@pytest.mark.parametrize("resources", GOOD, ids=json.dumps)
+def test_good_policies_pass(resources: dict[str, Scope]) -> None:
+    """Whatever says something is taken."""
+    check_policies([Policy(effect="allow", permission_groups=(GroupRef(ALL_ACCESS),), resources=resources)])
+
+
+@pytest.mark.parametrize("resources", BAD, ids=json.dumps)
+def test_resources_that_are_none_are_refused(resources: dict[str, Scope]) -> None:
+    """Neither side would have an effect, so that a denial would let pass what it should not."""
+    good = allowing(ONE, ALL_ACCESS)
+    bad = Policy(effect="deny", permission_groups=(GroupRef(ALL_ACCESS),), resources=resources)
+    with pytest.raises(NightsafeError) as refused:
+        check_policies([good, bad])
+
+    [problem] = refused.value.problems
+    assert (Code.INVALID, "/policies/1" + "/resources" * bool(resources)) == (problem.code, problem.pointer)
+
+
+@pytest.mark.parametrize(("groups", "pointer"), [((), ""), ((ALL_ACCESS, "0" * 32), "/permission_groups/1/id")])
+def test_groups_that_are_none_are_refused(groups: tuple[str, ...], pointer: str) -> None:
+    """The pointer names the first at fault."""
+    with pytest.raises(NightsafeError) as refused:
+        check_policies([allowing(ONE, *groups)])
+
+    assert (Code.INVALID, "/policies/0" + pointer) == (refused.value.code, refused.value.problems[0].pointer)

@@ -10,12 +10,24 @@ import pytest
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import service
 from nightsafe.identity.credentials import digest
-from nightsafe.identity.policy import ALL_ACCESS, Action, policies_for
+from nightsafe.identity.grants import Grants
+from nightsafe.identity.permissions import ALL_ACCESS, Action
+from nightsafe.identity.policy import (
+    ACCOUNT_RESOURCE,
+    EVERY,
+    USER_RESOURCE,
+    GroupRef,
+    Policy,
+    Resource,
+    allowing,
+    encode_policies,
+    policies_for,
+)
 from nightsafe.identity.service import Authenticator, Principal, may
 from nightsafe.store.model import Membership, Token, User
 
 ACCOUNT, OTHER = "a" * 32, "b" * 32
-OWNER = User("u" * 32, "owner@example.com", digest("a-global-key-of-theirs"), 0)
+OWNER = User("u" * 32, "owner@example.com", digest("a-global-key-of-theirs"), 0, digest("a-service-key-of-theirs"))
 
 
 def token(name: bytes = b"token", **columns: Any) -> Token:
@@ -59,6 +71,10 @@ class Books:
     async def user_by_email(self, email: str) -> User | None:
         """The one user."""
         return OWNER if email.casefold() == OWNER.email else None
+
+    async def user_by_service_key(self, key_digest: bytes) -> User | None:
+        """The one user, whatever the key: the comparison has to tell."""
+        return OWNER if key_digest != bytes(32) else None
 
     async def memberships(self, user_id: str) -> list[Membership]:
         """Two accounts, in one of which nothing may be done."""
@@ -158,7 +174,7 @@ async def test_a_token_that_may_not_be_used_is_refused(columns: dict[str, Any]) 
     books = Books()
     books.tokens[digest(b"token")] = token(**columns)
 
-    assert Code.NOT_PERMITTED == await refusal(books) == await refusal(Books())
+    assert Code.UNKNOWN_TOKEN == await refusal(books) == await refusal(Books())
 
 
 async def test_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,12 +204,16 @@ async def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyP
     asked = authenticator(Books(token()))
     await asked.by_token(b"token")
     await asked.by_key(OWNER.email, b"a-global-key-of-theirs")
+    await asked.by_service_key(b"a-service-key-of-theirs")
     for email in (OWNER.email, "nobody@example.com"):
         with pytest.raises(NightsafeError) as refused:
             await asked.by_key(email, b"another-key")
         assert refused.value.code == Code.UNKNOWN_KEY
+    with pytest.raises(NightsafeError) as refused:
+        await asked.by_service_key(b"another-key")
 
-    assert [(32, 32)] * 4 == seen
+    assert refused.value.code == Code.UNKNOWN_SERVICE_KEY
+    assert [(32, 32)] * 6 == seen
 
 
 async def test_an_all_zero_digest_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,20 +222,124 @@ async def test_an_all_zero_digest_opens_nothing(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(NightsafeError):
         await authenticator(Books()).by_key("nobody@example.com", b"whatever")
+    with pytest.raises(NightsafeError):
+        await authenticator(Books()).by_service_key(b"whatever")
 
 
-async def test_a_key_may_what_its_user_may() -> None:
-    """The grants of every membership come together; nothing else is granted."""
-    principal = await authenticator(Books()).by_key("OWNER@example.com", b"a-global-key-of-theirs")
+@pytest.mark.parametrize("guess", [b"", b"t", b"toke", b"token\0", b"tokem", b"xoken"])
+async def test_only_digests_are_compared(monkeypatch: pytest.MonkeyPatch, guess: bytes) -> None:
+    """How much of a guess is right makes no difference: what is looked up and compared is its SHA-256 alone."""
+    looked_up: list[object] = []
+    books = Books(token())
+    real = books.token
 
-    assert ("key", OWNER.id) == (principal.kind, principal.id)
-    assert all(may(principal, action, ACCOUNT) for action in Action)
-    assert not any(may(principal, action, OTHER) for action in Action)
+    async def look_up(token_digest: bytes) -> Token | None:
+        """Note what is looked up; another one's row is found, so that the comparison has to tell."""
+        looked_up.append(token_digest)
+        return await real(digest(b"token"))
+
+    monkeypatch.setattr(books, "token", look_up)
+    with pytest.raises(NightsafeError) as refused:
+        await authenticator(books).by_token(guess)
+
+    assert Code.UNKNOWN_TOKEN == refused.value.code
+    assert [digest(guess)] == looked_up
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"status": "disabled"}, f"token {'t' * 32} is disabled"),
+        ({"expires_on": 1}, f"token {'t' * 32} is not yet valid, or expired"),
+        ({"digest": digest(b"x")}, "no such token"),
+    ],
+)
+async def test_the_log_is_told_why(columns: dict[str, Any], why: str) -> None:
+    """The detail, which no answer shows, says which of the reasons it is."""
+    books = Books()
+    books.tokens[digest(b"token")] = token(**columns)
+    with pytest.raises(NightsafeError) as refused:
+        await authenticator(books).by_token(b"token")
+
+    assert [why] == [problem.detail for problem in refused.value.problems]
+
+
+async def test_an_accounts_token_stays_in_its_account() -> None:
+    """Whatever its policies name beside: other accounts, every account, users."""
+    policies = encode_policies(
+        allowing(name, ALL_ACCESS)
+        for name in (ACCOUNT_RESOURCE + EVERY, ACCOUNT_RESOURCE + OTHER, USER_RESOURCE + OWNER.id)
+    )
+    principal = await authenticator(Books(token(policies=policies, account_id=ACCOUNT))).by_token(b"token")
+
+    assert ("account_token", ACCOUNT) == (principal.kind, principal.account_id)
+    assert {ACCOUNT} == principal.grants.accounts()
+    assert may(principal, Action.WRITE_SECRETS, Resource(ACCOUNT, "any"))
+    assert not may(principal, Action.WRITE_SECRETS, Resource(OTHER, "any"))
+    assert not may(principal, Action.READ_USER, principal.user())
+    assert not may(principal, Action.READ_USER, Resource(user_id=OWNER.id))
+
+
+async def test_a_membership_speaks_of_its_account_alone() -> None:
+    """A key has in an account what the membership there says, and is refused what one there denies."""
+    books = Books()
+
+    async def memberships(user_id: str) -> list[Membership]:
+        """One that names every account, and one that denies."""
+        every = encode_policies([allowing(ACCOUNT_RESOURCE + EVERY, ALL_ACCESS)])
+        denial = encode_policies(
+            [
+                Policy(
+                    effect="deny",
+                    permission_groups=(GroupRef(ALL_ACCESS),),
+                    resources={ACCOUNT_RESOURCE + EVERY: "*"},
+                )
+            ]
+        )
+        return [Membership(ACCOUNT, user_id, every, 0), Membership(OTHER, user_id, denial, 0)]
+
+    books.memberships = memberships  # type: ignore[method-assign]
+    principal = await authenticator(books).by_service_key(b"a-service-key-of-theirs")
+
+    assert {ACCOUNT} == principal.grants.accounts()
+    allowed_by = principal.grants.allowed_by(Action.READ_SECRETS, Resource(ACCOUNT, "x"))
+    assert allowed_by == f"membership {ACCOUNT} #0"
+    assert not may(principal, Action.READ_SECRETS, Resource(OTHER))
+    assert not may(principal, Action.READ_SECRETS, Resource("c" * 32))
+
+
+async def test_a_token_comes_from_where_it_may() -> None:
+    """Its networks are those of the stored condition; without one it comes from anywhere."""
+    bound = b'{"request_ip":{"in":["192.0.2.0/24"],"not_in":["192.0.2.7/32"]}}'
+    principal = await authenticator(Books(token(condition=bound))).by_token(b"token")
+    free = await authenticator(Books(token())).by_token(b"token")
+
+    assert [True, False, False] == [principal.may_come_from(f"192.0.2.{last}") for last in (1, 7)] + [
+        principal.may_come_from("198.51.100.1")
+    ]
+    assert free.may_come_from("")
+
+
+@pytest.mark.parametrize("kind", ["key", "service_key"])
+async def test_a_key_may_what_its_user_may(kind: str) -> None:
+    """The grants of every membership come together, and all about the user; nothing else is granted."""
+    asked = authenticator(Books())
+    if kind == "key":
+        principal = await asked.by_key("OWNER@example.com", b"a-global-key-of-theirs")
+    else:
+        principal = await asked.by_service_key(b"a-service-key-of-theirs")
+
+    assert (kind, OWNER.id) == (principal.kind, principal.id)
+    everything = set(Action) - {Action.DELIVER}
+    for resource in (Resource(ACCOUNT), Resource(ACCOUNT, "any"), Resource(user_id=OWNER.id)):
+        assert everything == {action for action in Action if may(principal, action, resource)}
+    for resource in (Resource(OTHER), Resource(user_id="v" * 32), Resource()):
+        assert not any(may(principal, action, resource) for action in Action)
 
 
 def test_a_principal_without_bounds_is_always_current() -> None:
     """Neither a beginning nor an end means for ever."""
-    principal = Principal(kind="token", id="t", user_id="u", email="", grants={})
+    principal = Principal(kind="token", id="t", user_id="u", email="", grants=Grants([]))
 
     assert principal.is_current()
-    assert not may(principal, Action.READ_SECRETS, ACCOUNT)
+    assert not may(principal, Action.READ_SECRETS, Resource(ACCOUNT))

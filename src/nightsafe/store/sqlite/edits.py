@@ -6,7 +6,7 @@ from typing import NamedTuple
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome, ScriptEdit, ScriptRef, Stamp, Upload
 from nightsafe.store.plan import Held, Plan, etag, plan_edit
-from nightsafe.store.sqlite.identities import put_identity
+from nightsafe.store.sqlite.identities import drop_token, is_unchanged, put_identity
 from nightsafe.store.sqlite.reads import SCRIPT, script_of
 
 _SCRIPT = """
@@ -97,13 +97,17 @@ def apply(db: sqlite3.Cursor, change: Change) -> Outcome:
         NightsafeError: a precondition does not hold; nothing was written.
         sqlite3.Error: the caller rolls back.
     """
+    if not all(is_unchanged(db, token) for token in change.unchanged):
+        raise NightsafeError(Code.UNAVAILABLE, "the token was changed meanwhile: send the request again")
     outcome, altered = Outcome(), True
     if change.edit is not None:
         outcome, altered = _edit(db, change.edit, change.at)
-    if not altered and not change.put:
+    if not altered and not change.put and not change.drop_tokens:
         return outcome
     for identity in change.put:
         put_identity(db, identity)
+    for token_id in change.drop_tokens:
+        drop_token(db, token_id)
     entry = change.audit
     db.execute(_AUDIT, (entry.account_id, entry.entry, entry.leaf))
     return outcome

@@ -70,18 +70,25 @@ _DEPLOYMENTS = """
 SELECT deployment_id, created_on, source, author_email, annotations, id
 FROM versions WHERE account_id = ? AND script_id = ? ORDER BY number DESC
 """
-_BY_DIGEST = """
-SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on
-FROM tokens WHERE digest = ?
+_ISSUED = """
+SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on,
+  account_id, condition
+FROM tokens WHERE
 """
-_USER = "SELECT id, email, key_digest, created_on FROM users WHERE id = ?"
-_USER_BY_EMAIL = "SELECT id, email, key_digest, created_on FROM users WHERE email_folded = ?"
+_BY_DIGEST = f"{_ISSUED} digest = ?"
+_OF_USER = f"{_ISSUED} account_id = '' AND user_id = ? ORDER BY issued_on, id"
+_OF_ACCOUNT = f"{_ISSUED} account_id = ? AND account_id <> '' ORDER BY issued_on, id"
+_USER = "SELECT id, email, key_digest, created_on, service_key_digest FROM users WHERE"
+_USER_BY_ID = f"{_USER} id = ?"
+_USER_BY_EMAIL = f"{_USER} email_folded = ?"
+_USER_BY_SERVICE_KEY = f"{_USER} service_key_digest = ?"
 _MEMBERSHIPS = """
 SELECT account_id, user_id, policies, created_on FROM memberships WHERE user_id = ? ORDER BY account_id
 """
 _MEMBERS = """
 SELECT account_id, user_id, policies, created_on FROM memberships WHERE account_id = ? ORDER BY created_on, user_id
 """
+_ACCOUNT = "SELECT id, name, created_on FROM accounts WHERE id = ?"
 _ACCOUNTS = "SELECT id, name, created_on FROM accounts ORDER BY created_on, id"
 _AUDIT = """
 SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -148,14 +155,27 @@ class Reads:
         row = self._reader.one(_BY_DIGEST, (digest,))
         return None if row is None else _build(Token, row)
 
+    async def tokens_of_user(self, user_id: str) -> list[Token]:
+        """See `Store.tokens_of_user`."""
+        return [_build(Token, row) for row in self._reader.all(_OF_USER, (user_id,))]
+
+    async def tokens_of_account(self, account_id: str) -> list[Token]:
+        """See `Store.tokens_of_account`."""
+        return [_build(Token, row) for row in self._reader.all(_OF_ACCOUNT, (account_id,))]
+
     async def user(self, user_id: str) -> User | None:
         """See `Store.user`."""
-        row = self._reader.one(_USER, (user_id,))
+        row = self._reader.one(_USER_BY_ID, (user_id,))
         return None if row is None else User(*row)
 
     async def user_by_email(self, email: str) -> User | None:
         """See `Store.user_by_email`."""
         row = self._reader.one(_USER_BY_EMAIL, (email.casefold(),))
+        return None if row is None else User(*row)
+
+    async def user_by_service_key(self, digest: bytes) -> User | None:
+        """See `Store.user_by_service_key`."""
+        row = self._reader.one(_USER_BY_SERVICE_KEY, (digest,))
         return None if row is None else User(*row)
 
     async def memberships(self, user_id: str) -> list[Membership]:
@@ -165,6 +185,11 @@ class Reads:
     async def members(self, account_id: str) -> list[Membership]:
         """See `Store.members`."""
         return [Membership(*row) for row in self._reader.all(_MEMBERS, (account_id,))]
+
+    async def account(self, account_id: str) -> Account | None:
+        """See `Store.account`."""
+        row = self._reader.one(_ACCOUNT, (account_id,))
+        return None if row is None else Account(*row)
 
     async def accounts(self) -> list[Account]:
         """See `Store.accounts`."""

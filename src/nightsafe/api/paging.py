@@ -1,0 +1,86 @@
+"""Paged lists: `page` and `per_page` in, `result_info` out. A page past the end is empty."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.api.envelope import Reply
+from nightsafe.errors import Code, NightsafeError
+
+T = TypeVar("T")
+
+_MAX_DIGITS = 9
+_MAX_FIELDS = 100
+
+
+class Page(Struct, frozen=True):
+    """Which part of a list is asked for.
+
+    Attributes:
+        number: from 1.
+        size: how many items a page has.
+    """
+
+    number: int = 1
+    size: int = 20
+
+    def of(self, items: Sequence[T]) -> Sequence[T]:
+        """The items of this page."""
+        start = (self.number - 1) * self.size
+        return items[start : start + self.size]
+
+
+def fields_of(query: bytes) -> dict[str, str]:
+    """A query string's fields, decoded; of several of one name, the last.
+
+    Raises:
+        NightsafeError: INVALID, when there are too many.
+    """
+    try:
+        fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise NightsafeError(Code.INVALID, f"at most {_MAX_FIELDS} query parameters are read") from None
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
+    """The page that a query asks for; a size beyond `max_size` is cut to it.
+
+    Raises:
+        NightsafeError: INVALID, for a page or size that is no whole number from 1.
+    """
+    default = Page()
+    number, size = _whole(fields, "page", default.number), _whole(fields, "per_page", default.size)
+    return Page(number, min(size, max_size))
+
+
+def paged(items: Sequence[object], page: Page, total: int) -> Reply:
+    """200 with the items of one page, and where it stands among `total`."""
+    result = {
+        "result": items,
+        "success": True,
+        "errors": [],
+        "messages": [],
+        "result_info": {
+            "page": page.number,
+            "per_page": page.size,
+            "count": len(items),
+            "total_count": total,
+            "total_pages": -(-total // page.size),
+        },
+    }
+    return Reply(200, msgspec.json.encode(result) + b"\n")
+
+
+def _whole(fields: dict[str, str], name: str, default: int) -> int:
+    """A whole number from 1, also as clients write it that have no other numbers: `2.0`."""
+    text = fields.get(name)
+    if text is None:
+        return default
+    digits = text.removesuffix(".0")
+    if digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS and int(digits) > 0:
+        return int(digits)
+    raise NightsafeError(Code.INVALID, f"'{name}' must be a whole number from 1")

@@ -1,0 +1,69 @@
+"""`nightsafe account`: accounts of a safe, made and listed by the operator at the machine."""
+
+import json
+from pathlib import Path
+
+import click
+import msgspec
+
+from nightsafe.api.times import format_time
+from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.options import account_id_option, data_option, email_option, json_option, show_credentials
+from nightsafe.cli.table import table
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.model import Account
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.workers.provision import Credentials, create_account
+
+
+@click.group("account")
+def command() -> None:
+    """Make and list accounts.
+
+    What is done takes effect at once, also on a server that runs.
+    """
+
+
+@command.command("create")
+@data_option
+@account_id_option
+@click.option("--name", default="Nightsafe", show_default=True, help="What to call it.")
+@email_option(None, "The owner's e-mail: of a user who is there, or a new one.")
+@json_option
+def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool) -> None:
+    """Make an account with its owner and a token for all that can be done in it.
+
+    Every credential is printed once and kept nowhere. A user who is there already keeps the Global API key.
+    """
+
+    async def work(store: SqliteStore) -> Credentials:
+        """Make it, unless it is there."""
+        if await store.account(account_id) is not None:
+            raise NightsafeError(Code.INVALID, f"account {account_id} is there already; leave out --account-id")
+        return await create_account(store, account_id, name, email)
+
+    made = DataDirectory(data).run(work)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(made)))
+        return
+    click.echo("A new account. Its credentials are shown this once:\n")
+    show_credentials(account_id=made.account_id, api_token=made.api_token, email=made.email, api_key=made.api_key)
+
+
+@command.command("list")
+@data_option
+@json_option
+def list_(data: Path, *, as_json: bool) -> None:
+    """List accounts, oldest first."""
+
+    async def work(store: SqliteStore) -> list[Account]:
+        """Every one."""
+        return await store.accounts()
+
+    accounts = DataDirectory(data).run(work)
+    if as_json:
+        shown = [{"id": one.id, "name": one.name, "created_on": format_time(one.created_on)} for one in accounts]
+        click.echo(json.dumps({"accounts": shown}))
+        return
+    rows = [[one.id, format_time(one.created_on), one.name] for one in accounts]
+    click.echo(table(("id", "created_on", "name"), rows))

@@ -1,0 +1,76 @@
+"""The files of TLS, looked at before the server starts: its own errors would name none of them."""
+
+import ssl
+from pathlib import Path
+
+from msgspec import Struct
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing import files
+
+
+class Tls(Struct, frozen=True):
+    """What a server shows who it is with.
+
+    Attributes:
+        certificate: PEM file of the server's certificate, then those that lead to its issuer.
+        key: PEM file of its private key.
+        client_ca: PEM file of who issues the certificates that clients must show; None asks for none.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+def tls_of(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+    """The files that were named, sound and fitting; None when none were.
+
+    Raises:
+        NightsafeError: INVALID, with the file and what is wrong with it.
+    """
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        given, lacking = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
+        given = given if certificate or key else "--tls-client-ca"
+        lacking = lacking if certificate or key else "--tls-cert and --tls-key"
+        raise _invalid(f"{given} needs {lacking} beside it")
+    _check_pair(certificate, key)
+    if client_ca is not None:
+        _check_authority(client_ca)
+    return Tls(certificate, key, client_ca)
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    """Refuse a certificate and a key that cannot be used together."""
+    _check_certificates(certificate, files.read(certificate, private=False))
+    secret = files.read(key, private=True)
+    if b"PRIVATE KEY-----" not in secret:
+        raise _invalid(f"{key}: holds no private key in PEM form")
+    if b"ENCRYPTED" in secret:
+        raise _invalid(f"{key}: is encrypted; decrypt it with: openssl pkey -in {key} -out NEW.pem")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        if "MISMATCH" in (error.reason or ""):
+            raise _invalid(f"{key}: is not the key of the certificate in {certificate}") from None
+        raise _invalid(f"{key}: cannot be used with {certificate}") from None
+
+
+def _check_authority(path: Path) -> None:
+    """Refuse a file without certificates."""
+    _check_certificates(path, files.read(path, private=False))
+
+
+def _check_certificates(path: Path, content: bytes) -> None:
+    """Refuse what is no list of certificates in PEM form."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=content.decode("ascii"))
+    except (ssl.SSLError, UnicodeDecodeError, ValueError):
+        raise _invalid(f"{path}: holds no certificate in PEM form") from None
+
+
+def _invalid(what: str) -> NightsafeError:
+    """A refusal to start."""
+    return NightsafeError(Code.INVALID, what)

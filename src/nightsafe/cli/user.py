@@ -1,0 +1,76 @@
+"""`nightsafe user`: users of a safe, made by the operator at the machine."""
+
+import json
+from pathlib import Path
+
+import click
+import msgspec
+
+from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.options import data_option, email_option, json_option, show_credentials
+from nightsafe.cli.scopes import groups_of
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import ALL_ACCESS
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.workers.operator import account_of, let_in
+from nightsafe.workers.provision import UserCredentials, create_user
+
+
+@click.group("user")
+def command() -> None:
+    """Make users.
+
+    What is done takes effect at once, also on a server that runs.
+    """
+
+
+@command.command("create")
+@data_option
+@email_option(None, "The user's e-mail.")
+@click.option(
+    "--account-id",
+    "account_ids",
+    metavar="HEX32",
+    multiple=True,
+    help="An account to be a member of.  [default: none]",
+)
+@click.option(
+    "--permission",
+    "permissions",
+    metavar="NAME",
+    multiple=True,
+    help="What the user's keys may do there: a permission group's name or id.  [default: all]",
+)
+@click.option("--service-key", is_flag=True, help="Make a user service key too.")
+@json_option
+def create(  # noqa: PLR0913 - a user has many sides
+    *,
+    data: Path,
+    email: str,
+    account_ids: tuple[str, ...],
+    permissions: tuple[str, ...],
+    service_key: bool,
+    as_json: bool,
+) -> None:
+    """Make a user with a Global API key.
+
+    Every credential is printed once and kept nowhere.
+    """
+    groups = [group.id for group in groups_of(permissions)] or [ALL_ACCESS]
+
+    async def work(store: SqliteStore) -> UserCredentials:
+        """Make one, unless the e-mail is taken."""
+        if await store.user_by_email(email) is not None:
+            raise NightsafeError(Code.INVALID, f"there is a user with the e-mail {email}; give another --email")
+        accounts = [await account_of(store, account_id) for account_id in account_ids]
+        made = await create_user(store, email, with_service_key=service_key)
+        for account in accounts:
+            await let_in(store, made.user_id, account.id, groups)
+        return made
+
+    made = DataDirectory(data).run(work)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(made)))
+        return
+    click.echo("A new user. The credentials are shown this once:\n")
+    show_credentials(user_id=made.user_id, email=made.email, api_key=made.api_key, service_key=made.service_key)

@@ -1,0 +1,88 @@
+"""What can be done, and the named groups of it that policies give.
+
+Ids of the groups that Cloudflare has are those it publishes; ours are words in hex.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Action(StrEnum):
+    """Something that is done to a resource."""
+
+    READ_SCRIPTS = "scripts.read"
+    WRITE_SCRIPTS = "scripts.write"
+    READ_SECRETS = "secrets.read"
+    WRITE_SECRETS = "secrets.write"
+    DELIVER = "secrets.deliver"
+    READ_ACCOUNT = "account.read"
+    READ_TOKENS = "tokens.read"
+    WRITE_TOKENS = "tokens.write"
+    READ_USER = "user.read"
+    READ_MEMBERSHIPS = "memberships.read"
+
+
+class PermissionGroup(Struct, frozen=True):
+    """A named set of actions that a policy allows or denies as one.
+
+    Attributes:
+        id: 32 hex digits.
+        name: as lists show it.
+        actions: what it gives.
+        scopes: kinds of resource it makes sense for.
+    """
+
+    id: str
+    name: str
+    actions: frozenset[Action]
+    scopes: tuple[str, ...]
+
+
+_ACCOUNT = ("com.cloudflare.api.account",)
+_USER = ("com.cloudflare.api.user",)
+_SCRIPT_ACTIONS = frozenset({Action.READ_SCRIPTS, Action.WRITE_SCRIPTS, Action.READ_SECRETS, Action.WRITE_SECRETS})
+_TOKEN_ACTIONS = frozenset({Action.READ_TOKENS, Action.WRITE_TOKENS})
+
+ALL_ACCESS = "6e696768747361666520616c6c20616c"
+
+PERMISSION_GROUPS = {
+    group.id: group
+    for group in (
+        PermissionGroup("e086da7e2179491d91ee5f35b3ca210a", "Workers Scripts Write", _SCRIPT_ACTIONS, _ACCOUNT),
+        PermissionGroup(
+            "1a71c399035b4950a1bd1466bbe4f420",
+            "Workers Scripts Read",
+            frozenset({Action.READ_SCRIPTS, Action.READ_SECRETS}),
+            _ACCOUNT,
+        ),
+        PermissionGroup(
+            "05880cd1bdc24d8bae0be2136972816b", "Workers Tail Read", frozenset({Action.READ_SECRETS}), _ACCOUNT
+        ),
+        PermissionGroup(
+            "c1fde68c7bcc44588cbb6ddbc16d6480", "Account Settings Read", frozenset({Action.READ_ACCOUNT}), _ACCOUNT
+        ),
+        PermissionGroup(
+            "0cc3a61731504c89b99ec1be78b77aa0", "API Tokens Read", frozenset({Action.READ_TOKENS}), _USER
+        ),
+        PermissionGroup("686d18d5ac6c441c867cbf6771e58a0a", "API Tokens Write", _TOKEN_ACTIONS, _USER),
+        PermissionGroup("5bc3f8b21c554832afc660159ab75fa4", "Account API Tokens Write", _TOKEN_ACTIONS, _ACCOUNT),
+        PermissionGroup(
+            "8acbe5bb0d54464ab867149d7f7cf8ac", "User Details Read", frozenset({Action.READ_USER}), _USER
+        ),
+        PermissionGroup(
+            "3518d0f75557482e952c6762d3e64903", "Memberships Read", frozenset({Action.READ_MEMBERSHIPS}), _USER
+        ),
+        PermissionGroup(
+            "6e6967687473616665207365637265c1",
+            "Nightsafe Secrets Write",
+            frozenset({Action.READ_SECRETS, Action.WRITE_SECRETS}),
+            _ACCOUNT,
+        ),
+        PermissionGroup(
+            "6e6967687473616665206465c16976e1", "Nightsafe Delivery", frozenset({Action.DELIVER}), _ACCOUNT
+        ),
+        PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - {Action.DELIVER}, _ACCOUNT + _USER),
+    )
+}
+"""By id."""

@@ -1,0 +1,123 @@
+"""The official Node clients, installed from the lock beside this file by `make node`."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from tests.server import Server, clean_environ
+
+FOLDER = Path(__file__).parent
+WRANGLER = FOLDER / "node_modules" / "wrangler" / "bin" / "wrangler.js"
+
+_STOP_SECONDS = 10
+_WRANGLER_SECONDS = 60
+_NOWHERE = "http://127.0.0.1:9/"
+
+
+def need_node() -> str:
+    """The path of Node; without it, or without what the lock names, the test fails: it is never skipped."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.fail("these tests drive the official Node clients: install Node 20 or newer with npm", pytrace=False)
+    if not WRANGLER.exists():
+        pytest.fail("the official Node clients are not installed: run `make node`", pytrace=False)
+    return node
+
+
+class Refused(Exception):  # noqa: N818 - it is what the SDK threw
+    """An error that the TypeScript SDK threw: its class, status and Cloudflare's codes."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(str(error))
+        self.name: str = error["name"]
+        self.status: int | None = error["status"]
+        self.codes = [one["code"] for one in error["errors"]]
+
+
+class TypeScript:
+    """The TypeScript SDK in a Node process of its own, called line by line."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Start Node."""
+        self._process = subprocess.Popen(
+            [need_node(), str(FOLDER / "sdk.mjs")],
+            cwd=FOLDER,
+            env=clean_environ(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it: it ends when nothing more comes in."""
+        assert self._process is not None
+        self._process.communicate(timeout=_STOP_SECONDS)
+        assert self._process.returncode == 0
+
+    def call(self, path: str, *args: object, **options: object) -> Any:
+        """Call a method of a client that is made for this call; by default with the owner's key.
+
+        Args:
+            path: of the method, for example `user.tokens.list`.
+            args: of the method.
+            options: of the client.
+
+        Raises:
+            Refused: what the SDK threw.
+        """
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        safe = self._server.safe
+        credentials = options or {"apiEmail": safe.email, "apiKey": safe.api_key}
+        line = {"options": {"baseURL": self._server.base_url, **credentials}, "path": path, "args": args}
+        self._process.stdin.write(json.dumps(line) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if "error" in answer:
+            raise Refused(answer["error"])
+        return answer["result"]
+
+
+def wrangler(server: Server, home: Path, *arguments: str, **credentials: str) -> subprocess.CompletedProcess[str]:
+    """One wrangler command, as in CI, that knows no other host than the server's.
+
+    Args:
+        server: whom it asks.
+        home: a folder of its own for what it remembers.
+        arguments: of the command.
+        credentials: environment variables.
+    """
+    environ = clean_environ(
+        CLOUDFLARE_API_BASE_URL=server.base_url,
+        HOME=str(home),
+        XDG_CONFIG_HOME=str(home),
+        TMPDIR=str(home),
+        CI="1",
+        NO_COLOR="1",
+        WRANGLER_SEND_METRICS="false",
+        npm_registry=_NOWHERE,
+        **credentials,
+    )
+    return subprocess.run(
+        [need_node(), str(WRANGLER), *arguments],
+        cwd=home,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_WRANGLER_SECONDS,
+        check=False,
+    )

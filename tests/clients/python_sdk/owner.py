@@ -1,0 +1,28 @@
+"""The owner of the shared server's account, by Global API key: who makes the tokens of a test."""
+
+from typing import Any
+
+from cloudflare import AsyncCloudflare, Cloudflare
+from tests.server import ACCOUNT, Server
+
+READ = "1a71c399035b4950a1bd1466bbe4f420"
+
+
+def owner_of(server: Server) -> Cloudflare:
+    """A client of the owner's."""
+    return Cloudflare(api_key=server.safe.api_key, api_email=server.safe.email, base_url=server.base_url)
+
+
+def async_owner_of(server: Server) -> AsyncCloudflare:
+    """The asynchronous one."""
+    return AsyncCloudflare(api_key=server.safe.api_key, api_email=server.safe.email, base_url=server.base_url)
+
+
+def policy(*groups: str, account_id: str = ACCOUNT, scripts: str = "") -> Any:
+    """A policy that allows groups in an account, or on those of its scripts that a glob names."""
+    scope = {f"com.nightsafe.script.{scripts}": "*"} if scripts else "*"
+    return {
+        "effect": "allow",
+        "permission_groups": [{"id": group} for group in groups],
+        "resources": {f"com.cloudflare.api.account.{account_id}": scope},
+    }

@@ -1,0 +1,71 @@
+"""Whoever gives something has it: held against the decisions themselves."""
+
+import fnmatch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nightsafe.identity.delegation import glob_contains, globs_apart, holds
+from nightsafe.identity.grants import Grants
+from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, Action
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, SCRIPT_RESOURCE, USER_RESOURCE, GroupRef, Policy, Resource
+
+GLOBS = st.text("ab*?[]!-", min_size=1, max_size=5) | st.sampled_from(
+    ["a*", "ab*", "*", "a", "ab", "?", "a?", "[ab]"]
+)
+NAMES = st.text("ab-", min_size=1, max_size=5)
+IDS = st.sampled_from(["1" * 32, "1" * 32, "*"])
+SCOPES = st.just("*") | st.dictionaries(GLOBS.map(SCRIPT_RESOURCE.__add__), st.just("*"), min_size=1, max_size=2)
+RESOURCES = st.dictionaries(IDS.map(ACCOUNT_RESOURCE.__add__), SCOPES, min_size=1, max_size=2)
+USERS = st.dictionaries(IDS.map(USER_RESOURCE.__add__), st.just("*"), max_size=1)
+GROUPS = st.sampled_from([ALL_ACCESS, ALL_ACCESS, *PERMISSION_GROUPS]).map(lambda group: (GroupRef(group),))
+POLICIES = st.lists(
+    st.builds(
+        Policy,
+        effect=st.sampled_from(["allow", "allow", "deny"]),
+        permission_groups=GROUPS,
+        resources=st.builds(lambda accounts, users: accounts | users, RESOURCES, USERS),
+    ),
+    min_size=1,
+    max_size=3,
+)
+ASKED = st.builds(Resource, st.sampled_from(["1" * 32, "2" * 32]), st.just("") | NAMES) | st.builds(
+    lambda user_id: Resource(user_id=user_id), st.sampled_from(["1" * 32, "2" * 32])
+)
+
+
+@given(POLICIES, POLICIES, st.sampled_from([Action.READ_SECRETS, Action.READ_TOKENS]), ASKED)
+@settings(max_examples=600, deadline=None)
+def test_what_is_given_is_had(mine: list[Policy], theirs: list[Policy], action: Action, asked: Resource) -> None:
+    """Whatever the given policies allow, on any resource, is allowed to the giver."""
+    giver, given_ = Grants(mine), Grants(theirs)
+    if holds(giver.rules, given_.rules) and given_.allow(action, asked):
+        assert giver.allow(action, asked)
+
+
+@given(POLICIES)
+def test_everybody_may_give_what_they_have(mine: list[Policy]) -> None:
+    """All of it, word for word."""
+    assert holds(Grants(mine).rules, Grants(mine).rules)
+
+
+@given(GLOBS, GLOBS, NAMES)
+@settings(max_examples=600, deadline=None)
+def test_globs(outer: str, inner: str, name: str) -> None:
+    """What is said of two globs is true of every name."""
+    in_outer, in_inner = fnmatch.fnmatchcase(name, outer), fnmatch.fnmatchcase(name, inner)
+    if glob_contains(outer, inner) and in_inner:
+        assert in_outer
+    if globs_apart(outer, inner):
+        assert not (in_outer and in_inner)
+
+
+def test_what_is_plain_is_known() -> None:
+    """The cases that people write are not refused."""
+    assert glob_contains("billing-*", "billing-eu-*")
+    assert glob_contains("billing-*", "billing-eu")
+    assert glob_contains("*", "a?[bc]")
+    assert not glob_contains("billing-eu-*", "billing-*")
+    assert not glob_contains("*", "")
+    assert globs_apart("billing-*", "shop-*")
+    assert globs_apart("billing-*", "shop")
