@@ -23,7 +23,6 @@ from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Account, Change, Identity, Membership, Token, User
 from nightsafe.workers.caller import now
 
-_SECOND = 1_000_000
 _ANYWHERE = Condition()
 
 
@@ -100,36 +99,6 @@ async def create_user(store: Store, email: str, *, with_service_key: bool = Fals
     user = User(uuid.uuid4().hex, email, digest(key), at, digest(service_key) if service_key else None)
     await _write(store, "users.create", "", user.id, at, (user,))
     return UserCredentials(user.id, email, key, service_key)
-
-
-async def create_token(  # noqa: PLR0913 - a token has many sides
-    store: Store,
-    account_id: str,
-    user_id: str,
-    name: str,
-    seconds: int | None = None,
-    *,
-    policies: Iterable[Policy] | None = None,
-    condition: Condition = _ANYWHERE,
-    not_before: int | None = None,
-    expires_on: int | None = None,
-    owner: Literal["user", "account"] = "user",
-) -> str:
-    """The value of a new token; see `issue_token`. `seconds` is how long it is valid, in place of `expires_on`."""
-    if seconds is not None:
-        expires_on = now() + seconds * _SECOND
-    issued = await issue_token(
-        store,
-        account_id,
-        user_id,
-        name,
-        policies=policies,
-        condition=condition,
-        not_before=not_before,
-        expires_on=expires_on,
-        owner=owner,
-    )
-    return issued.token
 
 
 async def issue_token(  # noqa: PLR0913 - a token has many sides

@@ -19,7 +19,7 @@ from nightsafe.identity.credentials import digest, new_key, new_service_key, new
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.identity.policy import encode_policies, parse_policies, policies_for
 from nightsafe.store.model import Token, User
-from nightsafe.workers.provision import create_token
+from nightsafe.workers.provision import issue_token
 
 ROOT = Path(__file__).parents[3]
 NOT_PERMITTED = (403, [10000])
@@ -186,7 +186,7 @@ def test_a_refusal_is_logged_with_its_reason(
 def test_a_token_made_at_the_machine_is_good_at_once(own_api: Api, secret: str) -> None:
     """Without waiting, and with what its policies say."""
     everything = parse_policies(policies_on("work*"))
-    made = own_api.run(create_token(own_api.store, ACCOUNT, "0" * 32, "a token", policies=everything))
+    made = own_api.run(issue_token(own_api.store, ACCOUNT, "0" * 32, "a token", policies=everything)).token
 
     assert secret != made
     assert ask(own_api, made).status == 200

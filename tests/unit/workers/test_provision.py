@@ -13,7 +13,7 @@ from nightsafe.identity.permissions import ALL_ACCESS, Action
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, Resource, allowing
 from nightsafe.identity.service import Authenticator, Principal, may
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.provision import create_account, create_token, create_user, issue_token
+from nightsafe.workers.provision import create_account, create_user, issue_token
 
 ACCOUNT, OTHER = "a" * 32, "b" * 32
 EVERYTHING = set(Action) - {Action.DELIVER}
@@ -93,9 +93,9 @@ async def test_a_token_has_what_it_is_given(store: SqliteStore) -> None:
     assert EVERYTHING == allowed(principal, Resource(ACCOUNT, "billing-eu"))
     assert set() == allowed(principal, Resource(ACCOUNT)) == allowed(principal, Resource(ACCOUNT, "web"))
 
-    plain = await Authenticator(store).by_token((await create_token(store, ACCOUNT, "c" * 32, "wide", 60)).encode())
-    assert ("token", 0, None) == (plain.kind, plain.not_before, plain.networks)
-    assert plain.expires_on is not None
+    wide = await issue_token(store, ACCOUNT, "c" * 32, "wide")
+    plain = await Authenticator(store).by_token(wide.token.encode())
+    assert ("token", 0, None, None) == (plain.kind, plain.not_before, plain.expires_on, plain.networks)
     assert EVERYTHING == allowed(plain, Resource(ACCOUNT))
 
 
@@ -103,7 +103,7 @@ async def test_policies_of_nothing_are_refused(store: SqliteStore) -> None:
     """A typing error makes no token that silently does nothing."""
     for policy in (allowing(ACCOUNT_RESOURCE + ACCOUNT, "0" * 32), allowing("account", ALL_ACCESS)):
         with pytest.raises(NightsafeError) as refused:
-            await create_token(store, ACCOUNT, "c" * 32, "x", policies=[policy])
+            await issue_token(store, ACCOUNT, "c" * 32, "x", policies=[policy])
         assert Code.INVALID == refused.value.code
     assert [] == await store.tokens_of_user("c" * 32)
 
