@@ -20,7 +20,7 @@ from nightsafe.audit.entry import Deed, entry_for
 from nightsafe.bindings.model import SecretText
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.secret_value import SecretValue
-from nightsafe.store.model import Binding, Change, Module, ScriptEdit, ScriptRef, Stamp, Upload
+from nightsafe.store.model import Binding, Change, Module, Rebind, ScriptEdit, ScriptRef, Settings, Stamp, Upload
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.schema import migrations
 from nightsafe.workers.caller import now
@@ -92,15 +92,9 @@ async def _fill(commit: Callable[[Change], Awaitable[object]], pool: list[Bindin
 def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
     """The change that makes the n-th script."""
     at, ref = now(), ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % number)
-    upload = Upload(
-        script_id=uuid.uuid4().hex,
-        main_module=_MODULE.name,
-        modules=(_MODULE,),
-        settings=b"{}",
-        script_settings=b"{}",
-        keep=frozenset(),
-    )
-    edit = ScriptEdit(ref=ref, stamp=_stamp(), set=tuple(_bindings(pool, draw)), upload=upload)
+    upload = Upload(script_id=uuid.uuid4().hex, main_module=_MODULE.name, modules=(_MODULE,))
+    bindings = tuple(_bindings(pool, draw))
+    edit = ScriptEdit(ref=ref, stamp=_stamp(), set=bindings, upload=upload, rebind=Rebind(), settings=Settings(b"{}"))
     deed = Deed(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
     return Change(at=at, audit=entry_for(deed), edit=edit)
 

@@ -17,6 +17,7 @@ class Code(StrEnum):
     INVALID = "invalid"
     NO_ROUTE = "no_route"
     BAD_IDENTIFIER = "bad_identifier"
+    MALFORMED_PARAMETER = "malformed_parameter"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     TIMEOUT = "timeout"
 
@@ -57,6 +58,37 @@ class Code(StrEnum):
     INHERIT = "inherit"
     INHERIT_RENAMED = "inherit_renamed"
     INHERIT_VERSION = "inherit_version"
+
+    # Versions and deployments
+    SECRET_NOT_LIVE = "secret_not_live"
+    SETTINGS_NOT_LIVE = "settings_not_live"
+    VERSION_NOT_FOUND = "version_not_found"
+    DEPLOYMENT_NOT_FOUND = "deployment_not_found"
+    DEPLOYMENT_INVALID = "deployment_invalid"
+    SECRETS_CHANGED = "secrets_changed"
+    SERVICE_NOT_FOUND = "service_not_found"
+    MIGRATION_TAG = "migration_tag"
+
+    # What holds values beside scripts
+    NAMESPACE_NOT_FOUND = "namespace_not_found"
+    NAMESPACE_NOT_EMPTY = "namespace_not_empty"
+    DISPATCHED_NOT_FOUND = "dispatched_not_found"
+    PROJECT_NOT_FOUND = "project_not_found"
+    PROJECT_TAKEN = "project_taken"
+    STORE_NOT_FOUND = "store_not_found"
+    STORE_SECRET_NOT_FOUND = "store_secret_not_found"
+    STORE_SECRET_TAKEN = "store_secret_taken"
+    STORE_NOT_GRANTED = "store_not_granted"
+    HOLDER_TAKEN = "holder_taken"
+    HOLDER_NOT_FOUND = "holder_not_found"
+    HOLDER_NOT_EMPTY = "holder_not_empty"
+    ENTRY_TAKEN = "entry_taken"
+    ENTRY_NOT_FOUND = "entry_not_found"
+    TOO_MANY_HOLDERS = "too_many_holders"
+    TOO_MANY_ENTRIES = "too_many_entries"
+
+    # What Nightsafe does not do
+    UNSUPPORTED = "unsupported"
 
     # The safe itself
     STORE = "store"

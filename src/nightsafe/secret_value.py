@@ -24,6 +24,11 @@ class SecretValue:
         self._buffer[:] = bytes(len(self._buffer))
         self._buffer.clear()
 
+    def __del__(self) -> None:
+        """Wipe what a refused request leaves behind, wherever it was refused."""
+        if hasattr(self, "_buffer"):
+            self.wipe()
+
     def __len__(self) -> int:
         """Length in bytes."""
         return len(self._buffer)

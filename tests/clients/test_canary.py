@@ -1,68 +1,16 @@
 """Values and credentials go in by every way there is, and come out by none."""
 
-import base64
 import json
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote_from_bytes
 
-from tests.clients.python_sdk.keys import fresh_keys
+from tests.clients.canaries import CHUNK, Canaries, files, forms, found
+from tests.clients.planting import SHOWING, STORES, kept_beside_scripts, plant_beside_scripts
 from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Headers, Wire, form
 from tests.server import Server
 
 AT = f"{SCRIPTS}/script"
 MIB = 1024 * 1024
-
-
-class Canaries:
-    """Makes unique values and remembers their bytes."""
-
-    def __init__(self) -> None:
-        self.planted: list[bytes] = []
-
-    def text(self) -> str:
-        """A new one."""
-        made = f"canary/{secrets.token_urlsafe(18)}+{secrets.token_hex(6)}"
-        self.planted.append(made.encode())
-        return made
-
-    def key(self, key_format: str) -> dict[str, object]:
-        """A new key of a format, in all the forms it comes in."""
-        key = fresh_keys()[key_format]
-        if key_format == "jwk":
-            self.planted += [key["key_jwk"]["d"].encode(), base64.urlsafe_b64decode(key["key_jwk"]["d"] + "=")]
-        else:
-            self.planted.append(base64.b64decode(key["key_base64"]))
-        return key
-
-
-def forms(value: bytes) -> Iterator[bytes]:
-    """The bytes of a value, and the ways in which programs write bytes down."""
-    yield value
-    yield value[::-1]
-    yield value.hex().encode()
-    yield value.hex().upper().encode()
-    yield quote_from_bytes(value, safe="").encode()
-    yield "".join(f"\\u{byte:04x}" for byte in value).encode()
-    yield repr(value)[2:-1].encode()
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for lead in range(3):
-            yield encode(bytes(lead) + value)[4 if lead else 0 : -4]
-    if value.isascii():
-        for width in ("utf-16-le", "utf-16-be", "utf-32-le"):
-            yield value.decode().encode(width)
-
-
-def found(canaries: list[bytes], places: dict[str, bytes]) -> list[tuple[str, bytes]]:
-    """Each place where a canary is, in whatever form."""
-    wanted = [form for canary in canaries for form in set(forms(canary))]
-    return [(place, form) for place, content in places.items() for form in wanted if form in content]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def plant_texts(wire: Wire, canaries: Canaries) -> None:
@@ -201,10 +149,12 @@ def test_no_value_and_no_credential_gets_out(own_server: Server) -> None:
         plant_keys(wire, canaries)
         plant_in_bulk(wire, canaries)
         plant_in_uploads(wire, canaries)
+        plant_beside_scripts(wire, canaries)
         plant_credentials(own_server, wire, canaries)
-        for path in (SCRIPTS, AT, f"{AT}/settings", f"{AT}/secrets", f"{AT}/secrets/kept", "/readyz"):
-            assert wire.ask("GET", path).status == 200
+        for path in (SCRIPTS, AT, f"{AT}/settings", f"{AT}/secrets", f"{AT}/secrets/kept", "/readyz", *SHOWING):
+            assert wire.ask("GET", path).status == 200, path
         answers = {f"answer {n}": repr(one.headers).encode() + one.body for n, one in enumerate(wire.heard)}
+        [store] = wire.ask("GET", STORES).result
     process = Path(f"/proc/{own_server.pid}")
     places = answers | files(folder) | {name: (process / name).read_bytes() for name in ("cmdline", "environ")}
     own_server.stop()
@@ -214,7 +164,10 @@ def test_no_value_and_no_credential_gets_out(own_server: Server) -> None:
     assert {"nightsafe.db", "nightsafe.db-wal", "nightsafe.db-shm", "stderr.log", "stdout.log"} <= {
         Path(place).name for place in places
     }
-    assert len(canaries.planted) > 250
+    assert len(canaries.planted) > 500
+    for kept in kept_beside_scripts(own_server.safe, store["id"]):
+        assert kept
+        assert {value.encode() for value in kept.values()} <= set(canaries.planted)
     assert found(canaries.planted, places) == []
 
 
@@ -229,4 +182,4 @@ def test_the_search_is_not_blind(own_server: Server) -> None:
 
     assert {"answer", "nightsafe.db-wal"} <= seen
     for number, one in enumerate(forms(b"canary-in-the-open")):
-        assert found([b"canary-in-the-open"], {"place": b"before" + one + b"after"}), number
+        assert found([b"canary-in-the-open"], {"place": bytes(CHUNK - 3) + one + b"after"}), number

@@ -27,6 +27,6 @@ def test_a_thousand_parallel_puts(server: Server, wire: Wire, script: str) -> No
     assert [status for statuses, _ in done for status in statuses] == [200] * PUTS
     assert {connections for _, connections in done} == {1}
     assert wire.names(script) == [f"N{number:02}" for number in range(100)]
-    versions = in_store(server.safe, lambda store: store.versions(ScriptRef(ACCOUNT, script)))
+    versions = in_store(server.safe, lambda store: store.versions(ScriptRef(ACCOUNT, script), limit=PUTS + 2))
     assert [version.number for version in versions] == list(range(PUTS + 1, 0, -1))
     assert len({version.id for version in versions}) == PUTS + 1

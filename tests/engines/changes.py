@@ -4,7 +4,9 @@ import hashlib
 import itertools
 import json
 import os
+from typing import Any
 
+from nightsafe.store.holding import Holder, HolderEdit, Kind
 from nightsafe.store.model import (
     AuditEntry,
     Binding,
@@ -12,8 +14,11 @@ from nightsafe.store.model import (
     Identity,
     Inherit,
     Module,
+    NewDeployment,
+    Rebind,
     ScriptEdit,
     ScriptRef,
+    Settings,
     Stamp,
     Upload,
 )
@@ -41,11 +46,11 @@ def plain(name: str, kind: str = "plain_text", text: str = "x") -> Binding:
     return Binding(name, kind, shown(name, kind, text=text))
 
 
-def stamp(triggered_by: str = "secret", source: str = "api") -> Stamp:
+def stamp(triggered_by: str = "secret", source: str = "api", *, deployed: bool = True) -> Stamp:
     """A version to be made."""
     return Stamp(
         version_id=os.urandom(16),
-        deployment_id=os.urandom(16),
+        deployment_id=os.urandom(16) if deployed else b"",
         source=source,
         triggered_by=triggered_by,
         author_id="c" * 32,
@@ -84,6 +89,16 @@ def module(body: bytes, position: int = 0) -> Module:
     return Module(f"m{position}.js", "application/javascript+module", hashlib.sha256(body).digest(), body)
 
 
+def code(*bodies: bytes, create: bool = True) -> Upload:
+    """Code of that many files."""
+    return Upload(
+        script_id=os.urandom(16).hex(),
+        main_module="m0.js",
+        modules=tuple(module(body, position) for position, body in enumerate(bodies)),
+        create=create,
+    )
+
+
 def upload(  # noqa: PLR0913  # an upload has that many sides
     *bindings: Binding,
     ref: ScriptRef = REF,
@@ -95,26 +110,58 @@ def upload(  # noqa: PLR0913  # an upload has that many sides
     most: int = 128,
     settings: bytes = b"{}",
     script_settings: bytes = b"{}",
+    deployed: bool = True,
+    made_by: Stamp | None = None,
 ) -> Change:
-    """A change that brings code."""
-    code = Upload(
-        script_id=os.urandom(16).hex(),
-        main_module="m0.js",
-        modules=tuple(module(body, position) for position, body in enumerate(bodies)),
-        settings=settings,
-        script_settings=script_settings,
-        keep=frozenset(keep),
-        inherits=inherits,
-        strict_inherit=strict,
-    )
+    """A change that brings code, and all there is to a script."""
     return change(
         ScriptEdit(
             list_secrets=True,
             ref=ref,
-            stamp=stamp("upload"),
+            stamp=made_by or stamp("upload", deployed=deployed),
             set=bindings,
             drop=drop,
-            upload=code,
+            upload=code(*bodies),
+            rebind=Rebind(keep=frozenset(keep), inherits=inherits, strict=strict),
+            settings=Settings(settings),
+            script_settings=Settings(script_settings),
             max_variables=most,
         )
     )
+
+
+def editing(ref: ScriptRef = REF, **parts: Any) -> Change:
+    """A change that is a `ScriptEdit` of these parts."""
+    return change(ScriptEdit(ref=ref, **parts))
+
+
+def deploying(
+    *versions: tuple[bytes, float], ref: ScriptRef = REF, force: bool = False, annotations: bytes = b"{}"
+) -> Change:
+    """A change that deploys versions that are there."""
+    new = NewDeployment(
+        id=os.urandom(16),
+        versions=versions,
+        source="wrangler",
+        author_id="d" * 32,
+        author_email="other@example.com",
+        annotations=annotations,
+        force=force,
+    )
+    return change(ScriptEdit(ref=ref, deploy=new))
+
+
+def namespace(name: str, account_id: str = ACCOUNT) -> Change:
+    """A change that makes a dispatch namespace."""
+    at, kind = next(_clock), Kind.DISPATCH_NAMESPACE
+    made = Holder(
+        account_id=account_id,
+        kind=kind,
+        name=name,
+        id=os.urandom(16).hex(),
+        body=b"{}",
+        created_on=at,
+        modified_on=at,
+    )
+    hold = HolderEdit(account_id=account_id, kind=kind, name=name, create=made)
+    return Change(at=at, audit=entry(account_id=account_id), hold=hold)

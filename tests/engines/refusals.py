@@ -19,8 +19,9 @@ async def state(store: Store, ref: ScriptRef) -> object:
     return (
         await store.script(ref),
         await store.bindings(ref),
-        await store.versions(ref),
-        await store.deployments(ref),
+        await store.versions(ref, limit=1_000_000),
+        await store.deployments(ref, limit=1_000_000),
+        await store.count_deployments(ref),
         await store.modules(ref),
         await store.audit_entries(ref.account_id, limit=1_000_000),
         await store.accounts(),

@@ -3,12 +3,14 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from tests.engines.changes import (
     ACCOUNT,
     REF,
     change,
     dropping,
     entry,
+    namespace,
     plain,
     removing,
     secret,
@@ -19,8 +21,9 @@ from tests.engines.engine import Engine
 from tests.engines.refusals import refusal, state
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.holding import HolderEdit, Kind
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Outcome, ScriptRef
+from nightsafe.store.model import Binding, Outcome, ScriptEdit, ScriptRef
 
 
 async def test_a_thousand_at_once_are_a_thousand_versions(store: Store) -> None:
@@ -32,7 +35,7 @@ async def test_a_thousand_at_once_are_a_thousand_versions(store: Store) -> None:
 
     assert list(range(2, 1002)) == sorted(outcome.version for outcome in outcomes)
     assert names == [binding.name for binding in await store.bindings(REF)]
-    assert list(range(1001, 0, -1)) == [version.number for version in await store.versions(REF)]
+    assert list(range(1001, 0, -1)) == [version.number for version in await store.versions(REF, limit=10_000)]
     for outcome in (outcomes[0], outcomes[499], outcomes[999]):
         assert outcome.secrets == tuple(binding.shown for binding in await store.bindings(REF, outcome.version))
 
@@ -109,7 +112,7 @@ async def test_a_cancelled_caller_breaks_nothing(store: Store) -> None:
 
     assert {f"S{number:02}" for number in range(1, 50, 2)} <= names
     assert [asyncio.CancelledError] * 25 == [type(answer) for answer in answers[::2]]
-    assert len(names) + 1 == len(await store.versions(REF)) == len(await store.audit_entries(ACCOUNT))
+    assert len(names) + 1 == len(await store.versions(REF, limit=10_000)) == len(await store.audit_entries(ACCOUNT))
 
 
 async def test_a_read_sees_every_answered_commit(store: Store) -> None:
@@ -136,6 +139,39 @@ async def test_bindings_as_of_each_version(store: Store) -> None:
 
     expected = [[], [plain("P")], [one, plain("P")], [two, three, plain("P")], [three, plain("P")], [three], []]
     assert expected == history
+
+
+async def test_one_change_may_alter_a_script_and_a_holder(store: Store) -> None:
+    """It is written with its audit entry when either is altered, and not at all when neither is."""
+    await store.commit(namespace("ns"))
+    await store.commit(upload())
+    kind = Kind.DISPATCH_NAMESPACE
+    edits = (ScriptEdit(ref=REF, standing=b'{"a":1}'), ScriptEdit(ref=REF, standing=b"{}"))
+    holds = [HolderEdit(account_id=ACCOUNT, kind=kind, name="ns", body=body) for body in (b'{"b":1}', b"{}")]
+    counts = []
+    for edit, hold in ((0, 1), (1, 0), (1, 1)):
+        outcome = await store.commit(replace(change(edits[edit]), hold=holds[hold]))
+        counts.append(len(await store.audit_entries(ACCOUNT)))
+        assert (await store.script(REF), await store.holder(ACCOUNT, kind, "ns")) == (outcome.script, outcome.holder)
+
+    script, holder = await store.script(REF), await store.holder(ACCOUNT, kind, "ns")
+
+    assert script is not None
+    assert holder is not None
+    assert [3, 4, 4] == counts
+    assert (script.standing, holder.body) == (b'{"a":1}', b'{"b":1}')
+
+
+async def test_a_refused_holder_undoes_the_script(store: Store) -> None:
+    """When one of the two is refused, neither is altered."""
+    await store.commit(upload())
+    before = await state(store, REF)
+    hold = HolderEdit(account_id=ACCOUNT, kind=Kind.DISPATCH_NAMESPACE, name="absent", body=b"{}")
+
+    problems = await refusal(store, replace(setting(secret("S")), hold=hold))
+
+    assert [(Code.HOLDER_NOT_FOUND, "absent")] == problems
+    assert before == await state(store, REF)
 
 
 async def test_generation_tells_of_commits(store: Store) -> None:

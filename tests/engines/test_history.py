@@ -5,107 +5,67 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from tests.engines.changes import ACCOUNT, OTHER_ACCOUNT, change, plain, removing, secret, stamp, upload
+from msgspec.structs import replace
+from tests.engines.changes import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    code,
+    deploying,
+    editing,
+    namespace,
+    removing,
+    stamp,
+)
 from tests.engines.engine import ENGINES, Engine
 from tests.engines.refusals import refusal
+from tests.engines.script_model import (
+    Live,
+    Problems,
+    ScriptModel,
+    Shares,
+    VersionModel,
+    edited,
+    made,
+    ordered,
+    rebound,
+    secrets,
+    settled,
+    too_many,
+)
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Inherit, Outcome, ScriptEdit, ScriptRef
+from nightsafe.store.model import Binding, Change, Inherit, Outcome, Rebind, ScriptRef, Settings, Stamp
 
-COUNTED = {"secret_text", "secret_key", "plain_text", "json"}
 NAMES = st.sampled_from(["A", "B", "C", "é"])
 KINDS = st.sampled_from(["secret_text", "secret_key", "plain_text", "json", "kv_namespace"])
 REFS = st.sampled_from(
     [ScriptRef(ACCOUNT, "w"), ScriptRef(ACCOUNT, "v"), ScriptRef(ACCOUNT, "w", "ns"), ScriptRef(OTHER_ACCOUNT, "w")]
 )
 LIMITS = st.sampled_from([2, 3, 128])
-
-
-def made(name: str, kind: str) -> Binding:
-    """A binding of a kind: sealed if it is a secret."""
-    return secret(name, kind) if kind.startswith("secret") else plain(name, kind)
-
-
 BINDINGS = st.lists(st.builds(made, NAMES, KINDS), max_size=4)
 SECRETS = st.lists(st.builds(made, NAMES, st.sampled_from(["secret_text", "secret_key"])), max_size=3)
 INHERITS = st.lists(st.builds(Inherit, NAMES, NAMES), max_size=3, unique_by=lambda inherit: inherit.name)
-
-Live = dict[str, Binding]
-Problems = list[tuple[Code, str]]
-
-
-class Model:
-    """A script as a dictionary would keep it: the bindings and the code of each version."""
-
-    def __init__(self, script_id: str) -> None:
-        self.id = script_id
-        self.bindings: list[Live] = []
-        self.code: list[tuple[bytes, ...]] = []
-
-    @property
-    def live(self) -> Live:
-        """The newest bindings."""
-        return self.bindings[-1] if self.bindings else {}
-
-    def add(self, live: Live, code: tuple[bytes, ...] | None = None) -> None:
-        """One more version."""
-        self.bindings.append(live)
-        self.code.append(self.code[-1] if code is None else code)
+OBJECTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, 1, {"x": None}]), max_size=3)
+STAMPS = st.builds(lambda *, deployed: stamp("made", deployed=deployed), deployed=st.booleans())
+ADDED = st.none() | st.tuples(OBJECTS, st.booleans())
+"""A change of settings: their members, and whether they are merged."""
+PICKS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0.01, 50.0, 99.99])), min_size=1, max_size=2)
 
 
-def ordered(live: Live) -> list[Binding]:
-    """Bindings by name."""
-    return [live[name] for name in sorted(live, key=str.encode)]
+def wire(added: tuple[dict[str, Any], bool] | None) -> Settings | None:
+    """A change of settings as the store takes it."""
+    return None if added is None else Settings(json.dumps(added[0]).encode(), added[1])
 
 
-def secrets(live: Live) -> tuple[bytes, ...]:
-    """`shown` of the secrets, by name."""
-    return tuple(binding.shown for binding in ordered(live) if binding.sealed is not None)
-
-
-def too_many(before: Live, after: Live, most: int) -> Problems:
-    """What the limit says of a change."""
-    old, new = (sum(binding.kind in COUNTED for binding in live.values()) for live in (before, after))
-    return [(Code.TOO_MANY_BINDINGS, str(new))] if old < new > most else []
-
-
-def edited(live: Live, new: list[Binding], drop: list[str], *, require: bool) -> tuple[Live, Problems]:
-    """An edit of secrets."""
-    drops = [name for name in dict.fromkeys(drop) if name not in live or live[name].sealed is None]
-    taken = [name for name in {b.name: b for b in new} if name in live and live[name].sealed is None]
-    if require and drops:
-        return live, [(Code.BINDING_NOT_FOUND, name) for name in drops]
-    if taken:
-        return live, [(Code.BINDING_NAME_TAKEN, name) for name in taken]
-    rest = {name: had for name, had in live.items() if name not in drop or name in drops}
-    return {**rest, **{binding.name: binding for binding in new}}, []
-
-
-def uploaded(
-    live: Live, new: list[Binding], keep: list[str], inherits: list[Inherit], *, strict: bool
-) -> tuple[Live, Problems]:
-    """An upload's bindings."""
-    bad = [(Code.INHERIT, one.name) for one in inherits if strict and one.old_name not in live]
-    bad += [
-        (Code.INHERIT_RENAMED, one.name)
-        for one in inherits
-        if one.old_name in live and one.name != one.old_name and live[one.old_name].sealed is not None
-    ]
-    if bad:
-        return live, bad
-    result = {name: had for name, had in live.items() if had.kind in keep}
-    for one in inherits:
-        if one.old_name in live:
-            had = live[one.old_name]
-            text = json.dumps({**json.loads(had.shown), "name": one.name}, separators=(",", ":"), ensure_ascii=False)
-            same = one.name == one.old_name
-            result[one.name] = had if same else Binding(one.name, had.kind, text.encode())
-    return {**result, **{binding.name: binding for binding in new}}, []
+def after(old: dict[str, Any], added: tuple[dict[str, Any], bool] | None) -> dict[str, Any]:
+    """Settings after such a change."""
+    return old if added is None else settled(old, added[0], merge=added[1])
 
 
 class Histories(RuleBasedStateMachine):
@@ -115,11 +75,12 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        """An empty store."""
+        """A store with nothing but a dispatch namespace."""
         self.runner = asyncio.Runner()
         self.engine = type(self).make()
         self.store: Store = self.runner.run(self.engine.open())
-        self.scripts: dict[ScriptRef, Model] = {}
+        self.runner.run(self.store.commit(namespace("ns")))
+        self.scripts: dict[ScriptRef, ScriptModel] = {}
 
     def teardown(self) -> None:
         """Close the store."""
@@ -133,34 +94,53 @@ class Histories(RuleBasedStateMachine):
         self.runner.run(self.store.close())
         self.store = self.runner.run(self.engine.open())
 
-    @rule(ref=REFS, new=SECRETS, drop=st.lists(NAMES, max_size=2), require=st.booleans(), most=LIMITS)
-    def edit(self, ref: ScriptRef, new: list[Binding], drop: list[str], require: bool, most: int) -> None:  # noqa: FBT001
+    @rule(
+        ref=REFS,
+        new=SECRETS,
+        drop=st.lists(NAMES, max_size=2),
+        require=st.booleans(),
+        most=LIMITS,
+        live=st.booleans(),
+        made_by=STAMPS,
+    )
+    def edit(  # noqa: PLR0913, PLR0917  # a rule's arguments
+        self,
+        ref: ScriptRef,
+        new: list[Binding],
+        drop: list[str],
+        require: bool,  # noqa: FBT001
+        most: int,
+        live: bool,  # noqa: FBT001
+        made_by: Stamp,
+    ) -> None:
         """Set and drop secrets."""
-        wanted = change(
-            ScriptEdit(
-                list_secrets=True,
-                ref=ref,
-                stamp=stamp(),
-                set=tuple(new),
-                drop=tuple(drop),
-                require_drop=require,
-                max_variables=most,
-            )
+        must_be_live = Code.SECRET_NOT_LIVE if live else None
+        wanted = editing(
+            ref,
+            list_secrets=True,
+            stamp=made_by,
+            set=tuple(new),
+            drop=tuple(drop),
+            require_drop=require,
+            max_variables=most,
+            must_be_live=must_be_live,
         )
         model = self.scripts.get(ref)
         if model is None:
-            assert [(Code.SCRIPT_NOT_FOUND, ref.name)] == self.runner.run(refusal(self.store, wanted))
+            self._refused(wanted, [(Code.SCRIPT_NOT_FOUND, ref.name)])
             return
-        live, problems = edited(model.live, new, drop, require=require)
-        problems = problems or too_many(model.live, live, most)
+        now, problems = edited(model.live, new, drop, require=require)
+        problems = problems or too_many(model.live, now, most)
+        if live and model.alone != len(model.versions):
+            problems = [(Code.SECRET_NOT_LIVE, ref.name)]
         if problems:
-            assert problems == self.runner.run(refusal(self.store, wanted))
+            self._refused(wanted, problems)
             return
         outcome = self.runner.run(self.store.commit(wanted))
-        altered = bool(new) or live != model.live
+        altered = bool(new) or now != model.live
         if altered:
-            model.add(live)
-        assert Outcome(len(model.bindings) if altered else 0, model.id, secrets(live)) == outcome
+            self._add(model, made_by, now)
+        assert Outcome(len(model.versions) if altered else 0, model.id, secrets(now)) == outcome
 
     @rule(
         ref=REFS,
@@ -169,9 +149,11 @@ class Histories(RuleBasedStateMachine):
         inherits=INHERITS,
         strict=st.booleans(),
         most=LIMITS,
-        body=st.sampled_from([b"one", b"two"]),
+        body=st.sampled_from([None, b"one", b"two"]),
+        added=ADDED,
+        made_by=STAMPS,
     )
-    def upload(  # noqa: PLR0913, PLR0917  # a rule's arguments
+    def put_together(  # noqa: PLR0913, PLR0917  # a rule's arguments
         self,
         ref: ScriptRef,
         new: list[Binding],
@@ -179,33 +161,100 @@ class Histories(RuleBasedStateMachine):
         inherits: list[Inherit],
         strict: bool,  # noqa: FBT001
         most: int,
-        body: bytes,
+        body: bytes | None,
+        added: tuple[dict[str, Any], bool] | None,
+        made_by: Stamp,
     ) -> None:
-        """Upload code."""
-        code = (body, b"shared")
-        wanted = upload(
-            *new, ref=ref, bodies=code, keep=tuple(keep), inherits=tuple(inherits), strict=strict, most=most
+        """Bindings as a whole, with or without new code and settings."""
+        files = () if body is None else (body, b"shared")
+        upload = code(*files) if files else None
+        wanted = editing(
+            ref,
+            list_secrets=True,
+            stamp=made_by,
+            set=tuple(new),
+            upload=upload,
+            rebind=Rebind(keep=frozenset(keep), inherits=tuple(inherits), strict=strict),
+            settings=wire(added),
+            max_variables=most,
         )
-        assert wanted.edit is not None
-        assert wanted.edit.upload is not None
-        model = self.scripts.get(ref, Model(wanted.edit.upload.script_id))
-        live, problems = uploaded(model.live, new, keep, inherits, strict=strict)
-        problems = problems or too_many(model.live, live, most)
-        if problems:
-            assert problems == self.runner.run(refusal(self.store, wanted))
+        known = self.scripts.get(ref)
+        if known is None and upload is None:
+            self._refused(wanted, [(Code.SCRIPT_NOT_FOUND, ref.name)])
             return
-        outcome = self.runner.run(self.store.commit(wanted))
+        model = known or ScriptModel(upload.script_id if upload else "")
+        now, problems = rebound(model.live, new, keep, inherits, strict=strict)
+        problems = problems or too_many(model.live, now, most)
+        if problems:
+            self._refused(wanted, problems)
+            return
+        kept = after(model.settings, added)
+        sealed = any(binding.sealed is not None for binding in new)
+        altered = bool(files) or sealed or now != model.live or kept != model.settings
+        if altered:
+            self._add(model, made_by, now, files, kept)
         self.scripts[ref] = model
-        model.add(live, code)
-        now = self.runner.run(self.store.script(ref))
-        assert Outcome(len(model.bindings), model.id, secrets(live), now) == outcome
+        outcome = self._committed(ref, wanted)
+        assert (len(model.versions) if altered else 0, secrets(now)) == (outcome.version, outcome.secrets)
+
+    @rule(ref=REFS, added=ADDED, script=ADDED, standing=st.none() | OBJECTS, always=st.booleans(), made_by=STAMPS)
+    def settle(  # noqa: PLR0913, PLR0917  # a rule's arguments
+        self,
+        ref: ScriptRef,
+        added: tuple[dict[str, Any], bool] | None,
+        script: tuple[dict[str, Any], bool] | None,
+        standing: dict[str, Any] | None,
+        always: bool,  # noqa: FBT001
+        made_by: Stamp,
+    ) -> None:
+        """Settings of every level."""
+        wanted = editing(
+            ref,
+            stamp=made_by,
+            settings=wire(added),
+            script_settings=wire(script),
+            standing=None if standing is None else json.dumps(standing).encode(),
+            always=always,
+        )
+        model = self.scripts.get(ref)
+        if model is None:
+            self._refused(wanted, [(Code.SCRIPT_NOT_FOUND, ref.name)])
+            return
+        kept = after(model.settings, added)
+        altered = always or kept != model.settings
+        if altered:
+            self._add(model, made_by, model.live, (), kept)
+        model.script_settings = after(model.script_settings, script)
+        model.standing = after(model.standing, None if standing is None else (standing, True))
+        if always or (added, script, standing) != (None, None, None):
+            assert (len(model.versions) if altered else 0) == self._committed(ref, wanted).version
+        else:
+            assert Outcome(0, model.id) == self.runner.run(self.store.commit(wanted))
+
+    @rule(ref=REFS, picks=PICKS, force=st.booleans())
+    def deploy(self, ref: ScriptRef, picks: list[tuple[int, float]], force: bool) -> None:  # noqa: FBT001
+        """Deploy one or two of the versions there are."""
+        model = self.scripts.get(ref)
+        if model is None:
+            self._refused(deploying((b"x" * 16, 100.0), ref=ref), [(Code.SCRIPT_NOT_FOUND, ref.name)])
+            return
+        numbers = {index % len(model.versions) + 1: share for index, share in picks}
+        shares: Shares = tuple(numbers.items())
+        versions = ((model.versions[number - 1].id, share) for number, share in shares)
+        wanted = deploying(*versions, ref=ref, force=force)
+        problems = model.deploy(shares, force=force)
+        if problems:
+            self._refused(wanted, problems)
+            return
+        outcome = self._committed(ref, wanted)
+        assert [outcome.deployment] == self.runner.run(self.store.deployments(ref, limit=1))
 
     @rule(ref=REFS)
     def remove(self, ref: ScriptRef) -> None:
         """Remove a script."""
         model = self.scripts.pop(ref, None)
         if model is None:
-            assert [(Code.SCRIPT_NOT_FOUND, ref.name)] == self.runner.run(refusal(self.store, removing(ref)))
+            self._refused(removing(ref), [(Code.SCRIPT_NOT_FOUND, ref.name)])
         else:
             assert Outcome(0, model.id) == self.runner.run(self.store.commit(removing(ref)))
 
@@ -215,21 +264,73 @@ class Histories(RuleBasedStateMachine):
         if hasattr(self, "store"):
             self.runner.run(self._compare())
 
+    @staticmethod
+    def _add(
+        model: ScriptModel,
+        made_by: Stamp,
+        live: Live,
+        files: tuple[bytes, ...] = (),
+        kept: dict[str, Any] | None = None,
+    ) -> None:
+        """One more version in the model, with what it says nothing of as before."""
+        version = VersionModel(
+            made_by.version_id,
+            live,
+            files or model.versions[-1].code,
+            model.settings if kept is None else kept,
+        )
+        model.add(version, made_by.triggered_by, deployed=bool(made_by.deployment_id))
+
+    def _refused(self, wanted: Change, problems: Problems) -> None:
+        """The store refuses the change as the model does."""
+        assert problems == self.runner.run(refusal(self.store, wanted))
+
+    def _committed(self, ref: ScriptRef, wanted: Change) -> Outcome:
+        """Commit; the outcome tells the script and its newest version as reads do."""
+        outcome = self.runner.run(self.store.commit(wanted))
+        script, newest = self.runner.run(self.store.script(ref)), self.runner.run(self.store.version(ref))
+        assert self.scripts[ref].id == outcome.script_id
+        assert replace(outcome, script=script, newest=newest) == outcome
+        assert script is not None
+        return outcome
+
     async def _compare(self) -> None:
-        """The same, on the store's loop."""
-        for account_id, namespace in {(ref.account_id, ref.namespace) for ref in self.scripts}:
-            names = sorted(r.name for r in self.scripts if (r.account_id, r.namespace) == (account_id, namespace))
-            assert names == [script.ref.name for script in await self.store.scripts(account_id, namespace)]
+        """Lists, then one script after the other."""
+        for account_id, where in {(ref.account_id, ref.namespace) for ref in self.scripts}:
+            names = sorted(r.name for r in self.scripts if (r.account_id, r.namespace) == (account_id, where))
+            assert names == [script.ref.name for script in await self.store.scripts(account_id, where)]
+            assert len(names) == await self.store.count_scripts(account_id, where)
         for ref, model in self.scripts.items():
-            assert ordered(model.live) == await self.store.bindings(ref)
-            assert list(secrets(model.live)) == await self.store.secrets(ref)
-            for name in ("A", "é"):
-                had = model.live.get(name)
-                expected = had.shown if had is not None and had.sealed is not None else None
-                assert expected == await self.store.shown(ref, name)
-            for number, (live, code) in enumerate(zip(model.bindings, model.code, strict=True), 1):
-                assert ordered(live) == await self.store.bindings(ref, number)
-                assert list(code) == [module.body for module in await self.store.modules(ref, number)]
+            await self._compare_script(ref, model)
+            await self._compare_versions(ref, model)
+
+    async def _compare_script(self, ref: ScriptRef, model: ScriptModel) -> None:
+        """What reads tell of the script."""
+        script = await self.store.script(ref)
+        assert script is not None
+        assert (model.id, len(model.versions), model.alone) == (script.id, script.version, script.live_version)
+        texts = (script.settings, script.script_settings, script.standing)
+        assert [model.settings, model.script_settings, model.standing] == [json.loads(text) for text in texts]
+        assert ordered(model.live) == await self.store.bindings(ref)
+        assert list(secrets(model.live)) == await self.store.secrets(ref)
+        for name in ("A", "é"):
+            had = model.live.get(name)
+            expected = had.shown if had is not None and had.sealed is not None else None
+            assert expected == await self.store.shown(ref, name)
+
+    async def _compare_versions(self, ref: ScriptRef, model: ScriptModel) -> None:
+        """What reads tell of its versions and deployments."""
+        for number, had in enumerate(model.versions, 1):
+            version = await self.store.version(ref, had.id)
+            assert version is not None
+            assert (number, had.settings) == (version.number, json.loads(version.settings))
+            assert ordered(had.bindings) == await self.store.bindings(ref, number)
+            assert list(had.code) == [module.body for module in await self.store.modules(ref, number)]
+        deployments = await self.store.deployments(ref)
+        numbers = {version.id: number for number, version in enumerate(model.versions, 1)}
+        found = [(d.triggered_by, tuple((numbers[one], share) for one, share in d.versions)) for d in deployments]
+        assert model.deployments[::-1] == found
+        assert len(model.deployments) == await self.store.count_deployments(ref)
 
 
 def test_random_histories(engine_name: str, tmp_path: Path) -> None:
@@ -246,6 +347,6 @@ def test_random_histories(engine_name: str, tmp_path: Path) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

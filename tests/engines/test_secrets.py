@@ -1,7 +1,19 @@
 """Setting and dropping secrets of a script that is there."""
 
 import pytest
-from tests.engines.changes import ACCOUNT, REF, change, dropping, plain, secret, setting, stamp, upload
+from tests.engines.changes import (
+    ACCOUNT,
+    REF,
+    change,
+    deploying,
+    dropping,
+    editing,
+    plain,
+    secret,
+    setting,
+    stamp,
+    upload,
+)
 from tests.engines.refusals import refusal, state
 
 from nightsafe.errors import Code
@@ -178,3 +190,57 @@ async def test_the_limit_is_one_that_many_changes_cannot_pass(store: Store) -> N
     count = sum(binding.kind != "kv_namespace" for binding in await store.bindings(REF))
     assert [(Code.TOO_MANY_BINDINGS, str(count + 1))] == await refusal(store, setting(secret("N"), most=count))
     assert await refusal(store, setting(secret("N"), most=count + 1)) == []
+
+
+async def test_what_must_be_live_is_refused_over_undeployed_code(store: Store) -> None:
+    """Unless the newest version is the only deployed one, it is refused with its code, and nothing is done."""
+    await store.commit(upload(deployed=False))
+    before = await state(store, REF)
+    edits = [
+        editing(stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE),
+        editing(stamp=stamp(), drop=("S",), must_be_live=Code.SETTINGS_NOT_LIVE),
+    ]
+
+    problems = [await refusal(store, edit) for edit in edits]
+
+    assert [[(Code.SECRET_NOT_LIVE, "worker")], [(Code.SETTINGS_NOT_LIVE, "worker")]] == problems
+    assert before == await state(store, REF)
+
+
+async def test_what_must_be_live_is_refused_amid_split_traffic(store: Store) -> None:
+    """The newest version must be served alone; as soon as it is, the change is taken."""
+    await store.commit(upload())
+    newest, older = await store.versions(REF)
+    edit = editing(stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE)
+
+    await store.commit(deploying((newest.id, 50.0), (older.id, 50.0)))
+    assert [(Code.SECRET_NOT_LIVE, "worker")] == await refusal(store, edit)
+    await store.commit(deploying((older.id, 100.0)))
+    assert [(Code.SECRET_NOT_LIVE, "worker")] == await refusal(store, edit)
+    await store.commit(deploying((newest.id, 100.0)))
+    assert (await store.commit(edit)).version == 3
+
+
+async def test_a_script_never_deployed_is_not_live(store: Store) -> None:
+    """A first version that is not deployed is served by nobody, so what must be live is refused."""
+    ref = ScriptRef(ACCOUNT, "draft")
+    await store.commit(upload(ref=ref, deployed=False))
+    edit = editing(ref, stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE)
+
+    assert [(Code.SECRET_NOT_LIVE, "draft")] == await refusal(store, edit)
+
+
+async def test_a_change_for_any_state_goes_over_undeployed_code(store: Store) -> None:
+    """Without `must_be_live` a secret is set over the newest version, deployed or not as its stamp says."""
+    await store.commit(upload(bodies=(b"new",), keep=("plain_text",), deployed=False))
+    await store.commit(editing(stamp=stamp(deployed=False), set=(secret("S"),)))
+    script = await store.script(REF)
+    assert script is not None
+    assert (script.version, script.live_version) == (3, 1)
+
+    await store.commit(setting(secret("T")))
+
+    script = await store.script(REF)
+    assert script is not None
+    assert (script.version, script.live_version) == (4, 4)
+    assert ["PLAIN", "S", "T"] == [binding.name for binding in await store.bindings(REF)]

@@ -2,25 +2,29 @@
 
 import json
 
+import msgspec
 import pytest
 from tests.engines.changes import (
     ACCOUNT,
     OTHER_ACCOUNT,
     REF,
-    dropping,
+    code,
+    editing,
     module,
+    namespace,
     plain,
     removing,
     secret,
     setting,
     shown,
+    stamp,
     upload,
 )
 from tests.engines.refusals import refusal, state
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Inherit, ScriptRef
+from nightsafe.store.model import Binding, Inherit, Rebind, ScriptRef
 
 BOTH = ("secret_text", "secret_key")
 
@@ -37,9 +41,23 @@ async def test_an_upload_creates_a_script(store: Store) -> None:
     assert (1, new.edit.upload.script_id) == (outcome.version, outcome.script_id)
     assert script is not None
     assert (REF, outcome.script_id, new.at, new.at) == (script.ref, script.id, script.created_on, script.modified_on)
-    assert (script.version, script.upload_version, script.main_module, script.source) == (1, 1, "m0.js", "api")
+    assert (script.version, script.live_version, script.main_module, script.source) == (1, 1, "m0.js", "api")
     assert (script.settings, script.script_settings) == (b'{"a":1}', b'{"b":2}')
     assert list(new.edit.upload.modules) == await store.modules(REF)
+
+
+async def test_the_source_is_that_of_the_code(store: Store) -> None:
+    """Whoever puts a secret does not become who deploys the script; whoever uploads code does."""
+    sources = []
+    for source, new in (("wrangler", upload()), ("api", setting(secret("S"))), ("terraform", upload())):
+        assert new.edit is not None
+        edit = msgspec.structs.replace(new.edit, stamp=stamp(source=source))
+        await store.commit(msgspec.structs.replace(new, edit=edit))
+        script = await store.script(REF)
+        assert script is not None
+        sources.append(script.source)
+
+    assert ["wrangler", "wrangler", "terraform"] == sources
 
 
 async def test_a_later_upload_keeps_id_and_birth(store: Store) -> None:
@@ -57,7 +75,7 @@ async def test_a_later_upload_keeps_id_and_birth(store: Store) -> None:
     assert (created.script_id, first.at, second.at) == (script.id, script.created_on, script.modified_on)
     assert (
         script.version,
-        script.upload_version,
+        script.live_version,
         script.settings,
         script.script_settings,
     ) == (3, 3, b'{"n":3}', b'{"t":3}')
@@ -151,7 +169,7 @@ async def test_an_absent_binding_is_not_inherited(store: Store) -> None:
 
 
 async def test_strict_inheritance_refuses_what_is_absent(store: Store) -> None:
-    """With `strict_inherit` each absent binding is a problem, and the upload is refused."""
+    """With `strict` each absent binding is a problem, and the upload is refused."""
     await store.commit(upload(plain("THERE")))
     before = await state(store, REF)
     wanted = (Inherit("A", "A"), Inherit("THERE", "THERE"), Inherit("B", "X"))
@@ -207,6 +225,7 @@ async def test_scripts_are_listed_by_name(store: Store) -> None:
     """A list tells the scripts of one account and namespace only, in the order of their names."""
     here = [ScriptRef(ACCOUNT, name) for name in ("b", "a", "C")]
     elsewhere = [ScriptRef(ACCOUNT, "d", "ns"), ScriptRef(OTHER_ACCOUNT, "e")]
+    await store.commit(namespace("ns"))
     for ref in (*here, *elsewhere):
         await store.commit(upload(ref=ref))
 
@@ -260,25 +279,91 @@ async def test_code_of_another_account_is_its_own(store: Store) -> None:
     assert [module(b"export default {}")] == await store.modules(other)
 
 
-async def test_versions_and_deployments_are_newest_first(store: Store) -> None:
-    """Each change made one version and one deployment of it at 100 %, as its stamp says."""
-    changes = [upload(), setting(secret("S")), dropping("S")]
-    for new in changes:
-        await store.commit(new)
+async def test_an_upload_tells_the_script_and_its_version(store: Store) -> None:
+    """The outcome of an upload holds the script and the newest version as reads then give them."""
+    for new in (upload(secret("S")), upload(bodies=(b"two",), deployed=False)):
+        outcome = await store.commit(new)
 
-    versions, deployments = await store.versions(REF), await store.deployments(REF)
+        assert outcome.script is not None
+        assert (await store.script(REF), await store.version(REF)) == (outcome.script, outcome.newest)
+        assert outcome.deployment is None
 
-    stamps = [(new.at, new.edit.stamp) for new in reversed(changes) if new.edit and new.edit.stamp]
-    assert [(version.number, version.upload_version, version.triggered_by) for version in versions] == [
-        (3, 1, "secret"),
-        (2, 1, "secret"),
-        (1, 1, "upload"),
-    ]
-    assert [(made.version_id, at, made.author_email, made.author_id, made.source) for at, made in stamps] == [
-        (v.id, v.created_on, v.author_email, v.author_id, v.source) for v in versions
-    ]
-    assert [(made.deployment_id, at, ((made.version_id, 100.0),)) for at, made in stamps] == [
-        (deployment.id, deployment.created_on, deployment.versions) for deployment in deployments
-    ]
-    assert [version.annotations for version in versions] == [b"{}"] * 3
-    assert [deployment.annotations for deployment in deployments] == [b"{}"] * 3
+
+async def test_an_upload_may_need_the_script(store: Store) -> None:
+    """Without `create` an upload to an absent script is refused, and one to a script that is there is not."""
+    absent = editing(stamp=stamp(), upload=code(b"one", create=False))
+
+    assert [(Code.SCRIPT_NOT_FOUND, REF.name)] == await refusal(store, absent)
+    assert await store.script(REF) is None
+    await store.commit(upload())
+    assert (await store.commit(absent)).version == 2
+
+
+async def test_an_upload_without_rebind_leaves_the_bindings(store: Store) -> None:
+    """Bindings that it neither sets nor drops stay, and a name of another kind is refused."""
+    kept, text = secret("KEPT"), plain("TEXT")
+    await store.commit(upload(kept, text, secret("GONE")))
+    new = secret("NEW")
+
+    taken = editing(stamp=stamp(), upload=code(b"two"), set=(secret("TEXT"),))
+    assert [(Code.BINDING_NAME_TAKEN, "TEXT")] == await refusal(store, taken)
+    await store.commit(editing(stamp=stamp(), upload=code(b"two"), set=(new,), drop=("GONE",)))
+
+    assert [kept, new, text] == await store.bindings(REF)
+
+
+async def test_a_rebinding_needs_no_code(store: Store) -> None:
+    """Bindings as a whole are replaced in a version that runs the code of the one before."""
+    kept, old = secret("KEPT"), plain("OLD")
+    await store.commit(upload(kept, old, secret("K", "secret_key"), bodies=(b"one",)))
+    rebind = Rebind(keep=frozenset({"secret_text"}), inherits=(Inherit("NEW", "OLD"),))
+
+    outcome = await store.commit(editing(stamp=stamp(), set=(plain("KEPT2"),), rebind=rebind))
+
+    assert outcome.version == 2
+    assert ["KEPT", "KEPT2", "NEW"] == [binding.name for binding in await store.bindings(REF)]
+    assert [b"one"] == [part.body for part in await store.modules(REF)]
+    assert (await store.script(REF), await store.version(REF)) == (outcome.script, outcome.newest)
+
+
+async def test_a_rebinding_that_alters_nothing_writes_nothing(store: Store) -> None:
+    """With every binding kept or equal there is no version, and the outcome tells the script as it is."""
+    await store.commit(upload(secret("S"), plain("P")))
+    before = await state(store, REF)
+
+    outcome = await store.commit(
+        editing(stamp=stamp(), set=(plain("P"),), rebind=Rebind(keep=frozenset({"secret_text"})))
+    )
+
+    assert outcome.version == 0
+    assert (await store.script(REF), await store.version(REF)) == (outcome.script, outcome.newest)
+    assert before == await state(store, REF)
+
+
+async def test_an_upload_needs_its_dispatch_namespace(store: Store) -> None:
+    """A script is created in a dispatch namespace that is there, in the same account, and in no other."""
+    ref = ScriptRef(ACCOUNT, "worker", "ns")
+    await store.commit(namespace("ns", OTHER_ACCOUNT))
+    await store.commit(namespace("other"))
+
+    assert [(Code.NAMESPACE_NOT_FOUND, "ns")] == await refusal(store, upload(ref=ref))
+    assert await store.script(ref) is None
+    await store.commit(namespace("ns"))
+    assert (await store.commit(upload(ref=ref))).version == 1
+    assert (await store.commit(upload(ref=ref))).version == 2
+    absent = editing(ref=ScriptRef(ACCOUNT, "worker", "absent"), stamp=stamp(), upload=code(b"1", create=False))
+    assert [(Code.SCRIPT_NOT_FOUND, "worker")] == await refusal(store, absent)
+
+
+async def test_scripts_of_a_namespace_are_counted(store: Store) -> None:
+    """The count is of one account and dispatch namespace, and follows creation and removal."""
+    refs = [ScriptRef(ACCOUNT, name, "ns") for name in ("a", "b")]
+    await store.commit(namespace("ns"))
+    for ref in (*refs, REF):
+        await store.commit(upload(ref=ref))
+
+    counts = [await store.count_scripts(*where) for where in ((ACCOUNT, "ns"), (ACCOUNT, "x"), (OTHER_ACCOUNT, "ns"))]
+    await store.commit(removing(refs[0]))
+
+    assert [2, 0, 0] == counts
+    assert await store.count_scripts(ACCOUNT, "ns") == 1

@@ -3,24 +3,42 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.engines.changes import ACCOUNT, REF, change, dropping, plain, removing, secret, setting, upload
+from tests.engines.changes import (
+    ACCOUNT,
+    REF,
+    change,
+    code,
+    deploying,
+    dropping,
+    editing,
+    namespace,
+    plain,
+    removing,
+    secret,
+    setting,
+    stamp,
+    upload,
+)
 from tests.engines.refusals import state
-from tests.faults.broken import Breaker, BrokenConnection, Moment
+from tests.faults.broken import Breaker, Moment
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.model import Account, Change, Inherit, Outcome, ScriptRef
-from nightsafe.store.sqlite import SqliteStore, connection
+from nightsafe.store.model import Account, Change, Inherit, NewDeployment, Outcome, ScriptRef, Settings
+from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
 
-NEW, BESIDE = ScriptRef(ACCOUNT, "new"), ScriptRef(ACCOUNT, "beside")
+NEW, BESIDE = ScriptRef(ACCOUNT, "new", "ns"), ScriptRef(ACCOUNT, "beside")
 MOMENTS: list[Moment] = ["before", "after", "from"]
+FIRST, DRAFT = stamp("upload"), stamp("upload", deployed=False)
 BASE = [
-    upload(plain("P"), secret("A"), secret("B"), secret("K", "secret_key"), bodies=(b"one",)),
+    namespace("ns"),
+    upload(plain("P"), secret("A"), secret("B"), secret("K", "secret_key"), bodies=(b"one",), made_by=FIRST),
+    editing(stamp=DRAFT, settings=Settings(b'{"a":1}')),
     upload(ref=BESIDE),
 ]
 CHANGES = {
@@ -28,18 +46,23 @@ CHANGES = {
     "upload": upload(plain("Q"), keep=("secret_key",), inherits=(Inherit("P2", "P"),), bodies=(b"two",)),
     "set": setting(secret("A"), secret("NEW")),
     "drop": dropping("A", "B"),
+    "settings": editing(
+        stamp=stamp(),
+        settings=Settings(b'{"b":2}', merge=True),
+        script_settings=Settings(b'{"d":4}'),
+        standing=b'{"c":3}',
+    ),
+    "deploy": deploying((FIRST.version_id, 40.0), (DRAFT.version_id, 60.0)),
+    "version and deployment": editing(
+        stamp=stamp(),
+        upload=code(b"three"),
+        deploy=NewDeployment(
+            id=b"d" * 16, versions=((DRAFT.version_id, 100.0),), source="api", author_id="u", author_email="e"
+        ),
+    ),
     "remove": removing(),
     "put": change(None, Account("e" * 32, "Home", 1)),
 }
-
-
-@pytest.fixture
-def breaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaker]:
-    """The breaker of every connection that a store opens."""
-    monkeypatch.setattr(connection, "FACTORY", BrokenConnection)
-    monkeypatch.setattr(BrokenConnection, "breaker", Breaker())
-    yield BrokenConnection.breaker
-    BrokenConnection.breaker.heal()
 
 
 async def filled(path: Path, changes: Sequence[Change] = BASE) -> SqliteStore:
@@ -64,8 +87,8 @@ async def whole(store: SqliteStore) -> object:
     """Everything that any of the changes could alter."""
     return (
         [await state(store, ref) for ref in (REF, NEW, BESIDE)],
-        [await store.bindings(REF, number) for number in (1, 2)],
-        [await store.modules(REF, number) for number in (1, 2)],
+        [await store.bindings(REF, number) for number in (1, 2, 3)],
+        [await store.modules(REF, number) for number in (1, 2, 3)],
     )
 
 

@@ -95,6 +95,23 @@ def test_wiping_overwrites_the_buffer(plaintext: bytes) -> None:
     assert b"" == value.reveal()
 
 
+def test_a_value_that_is_let_go_is_wiped() -> None:
+    """Whoever refuses a request need not remember the values that came with it."""
+    buffer = bytearray(PLANTED)
+    value = SecretValue(b"")
+    value._buffer = buffer
+
+    del value
+
+    assert bytearray() == buffer
+
+
+def test_what_is_no_value_leaves_nothing_to_wipe() -> None:
+    """A refused construction ends in its own error alone."""
+    with pytest.raises(TypeError):
+        SecretValue("text")  # type: ignore[arg-type]
+
+
 def test_it_keeps_a_copy_of_its_own() -> None:
     """What becomes of the bytes it was made from does not matter to it."""
     source = bytearray(PLANTED)

@@ -3,7 +3,26 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from nightsafe.api import health, scripts, secrets, tokens, users
+from nightsafe.api import (
+    content,
+    deployments,
+    dispatch,
+    elsewhere,
+    health,
+    pages,
+    references,
+    schedules,
+    scripts,
+    secrets,
+    secrets_store,
+    services,
+    settings,
+    subdomain,
+    tokens,
+    users,
+    versions,
+    workers_beta,
+)
 from nightsafe.api.envelope import FIXED_HEADERS, fragment
 from nightsafe.api.path import decode_segment
 from nightsafe.api.routing import address_of, router
@@ -14,14 +33,26 @@ from nightsafe.identity.service import Authenticator
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import ScriptRef
 from nightsafe.workers.limits import Limits
-from nightsafe.workers.scripts import Scripts
 from nightsafe.workers.seal import Safe
-from nightsafe.workers.secrets import Secrets
-from nightsafe.workers.tokens import Tokens
-from nightsafe.workers.users import Users
+from nightsafe.workers.use_cases import UseCases
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_PAGES = (
+    settings.resources,
+    content.resources,
+    versions.resources,
+    deployments.resources,
+    workers_beta.resources,
+    services.resources,
+    subdomain.resources,
+    schedules.resources,
+    references.resources,
+    dispatch.resources,
+    pages.resources,
+    secrets_store.resources,
+    elsewhere.resources,
+)
 _PREFIX = b"/client/v4/accounts/"
 _SEGMENTS = 10
 _ANNOUNCE_BODY = (b"content-length", b"transfer-encoding")
@@ -39,11 +70,13 @@ class App:
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
+        use = UseCases(store, safe, limits)
         every = [
-            *secrets.resources(Secrets(store, safe, limits)),
-            *scripts.resources(Scripts(store, safe, limits)),
-            *tokens.resources(Tokens(store)),
-            *users.resources(Users(store)),
+            *secrets.resources(use.secrets),
+            *scripts.resources(use),
+            *tokens.resources(use.tokens),
+            *users.resources(use.users),
+            *(resource for page in _PAGES for resource in page(use)),
         ]
         self._router = router(every, self._authenticator, limits)
         self._health = health.Health(store)

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 from msgspec import Struct
 
 from nightsafe.api.body import Receive, check_json_type, parse_json, read
 from nightsafe.api.envelope import Reply
+from nightsafe.api.path import script_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import ScriptRef
 from nightsafe.workers.caller import Caller
@@ -39,7 +41,11 @@ class Call(Struct, frozen=True, kw_only=True):
     @property
     def script(self) -> ScriptRef:
         """The script of the path."""
-        return ScriptRef(self.account_id, self.names["script_name"], self.names.get("namespace", ""))
+        return script_of(self.account_id, self.names)
+
+    def asks(self, parameter: str, value: str) -> bool:
+        """Whether the query gives a parameter this value."""
+        return value in parse_qs(self.query.decode("latin-1")).get(parameter, ())
 
     async def json(self, *, merge_patch: bool = False) -> Any:
         """The body's JSON value.

@@ -17,6 +17,10 @@ _SECRETS = f"{_DOCS}/workers/configuration/secrets/"
 _SCRIPTS = f"{_DOCS}/workers/configuration/multipart-upload-metadata/"
 _BINDINGS = f"{_DOCS}/workers/runtime-apis/bindings/"
 _LIMITS = f"{_DOCS}/workers/platform/limits/"
+_VERSIONS = f"{_DOCS}/workers/configuration/versions-and-deployments/"
+_DISPATCH = f"{_DOCS}/cloudflare-for-platforms/workers-for-platforms/"
+_PAGES = f"{_DOCS}/pages/functions/bindings/"
+_STORES = f"{_DOCS}/secrets-store/"
 _TOKENS = f"{_DOCS}/fundamentals/api/how-to/create-via-api/"
 _AUTH = f"{_DOCS}/fundamentals/api/get-started/create-token/"
 
@@ -50,6 +54,7 @@ TABLE: dict[Code, Row] = {
     Code.BAD_IDENTIFIER: Row(
         404, 7003, "Could not route to {detail}, perhaps your object identifier is invalid?", _API
     ),
+    Code.MALFORMED_PARAMETER: Row(400, 10004, "The parameter '{detail}' is malformed", _API),
     Code.METHOD_NOT_ALLOWED: Row(405, 10405, "Method not allowed for this authentication scheme", _API),
     Code.TIMEOUT: Row(408, 10026, "The request body did not arrive in time: {detail}.", _API),
     Code.NO_CREDENTIALS: Row(400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers", _AUTH),
@@ -125,6 +130,74 @@ TABLE: dict[Code, Row] = {
         "inherit binding '{detail}' is invalid: only the literal 'latest' is supported as its 'version_id'",
         _BINDINGS,
     ),
+    Code.SECRET_NOT_LIVE: Row(
+        400,
+        10215,
+        "Secret edit failed. You attempted to modify a secret, but the latest version of your Worker isn't currently "
+        "deployed. Please ensure that the latest version of your Worker is fully deployed (wrangler versions deploy) "
+        "before modifying secrets, or make a version with the secret and deploy that (wrangler versions secret put).",
+        _SECRETS,
+    ),
+    Code.SETTINGS_NOT_LIVE: Row(
+        400,
+        10214,
+        "Script edit failed. You attempted to deploy the latest version with modified settings, but the latest "
+        "version isn't currently deployed. Either upload a new version to edit the version settings, or use the "
+        'script-level settings API (/workers/scripts/{script_name}/script-settings) to modify the "logpush" and '
+        '"tail_consumers" settings.',
+        _VERSIONS,
+    ),
+    Code.VERSION_NOT_FOUND: Row(404, 100146, "This Worker has no version {detail}.", _VERSIONS),
+    Code.DEPLOYMENT_NOT_FOUND: Row(404, 10336, "This Worker has no deployment {detail}.", _VERSIONS),
+    Code.DEPLOYMENT_INVALID: Row(400, 10210, "Invalid deployment: {detail}.", _VERSIONS),
+    Code.SECRETS_CHANGED: Row(
+        400,
+        10220,
+        "A secret has changed since this version was active. If you are sure this is ok, add a ?force=true query "
+        "parameter to allow the rollback. The following secrets have changed: {detail}",
+        _VERSIONS,
+    ),
+    Code.SERVICE_NOT_FOUND: Row(
+        404, 10090, "workers.api.error.service_not_found: there is no Worker {detail}", _SCRIPTS
+    ),
+    Code.MIGRATION_TAG: Row(400, 10079, "Migration tag precondition failed: {detail}.", _SCRIPTS),
+    Code.NAMESPACE_NOT_FOUND: Row(
+        404, 100119, "The dispatch namespace '{detail}' does not exist on your account.", _DISPATCH
+    ),
+    Code.NAMESPACE_NOT_EMPTY: Row(
+        400, 100123, "The dispatch namespace still holds scripts: {detail}. Delete those first.", _DISPATCH
+    ),
+    Code.DISPATCHED_NOT_FOUND: Row(
+        404,
+        10092,
+        "workers.api.error.environment_not_found: there is no Worker {detail} in this dispatch namespace.",
+        _DISPATCH,
+    ),
+    Code.PROJECT_NOT_FOUND: Row(
+        404,
+        8000007,
+        "Project not found. The specified project name does not match any of your existing projects.",
+        _PAGES,
+    ),
+    Code.PROJECT_TAKEN: Row(
+        400, 8000002, "A project with this name already exists. Choose a different project name.", _PAGES
+    ),
+    Code.STORE_NOT_FOUND: Row(404, 1001, "store_not_found", _STORES),
+    Code.HOLDER_NOT_EMPTY: Row(
+        400, 1003, "store_not_empty: it holds {detail} secrets. Delete those first, or ask with ?force=true.", _STORES
+    ),
+    Code.STORE_SECRET_NOT_FOUND: Row(404, 1001, "secret_not_found", _STORES),
+    Code.STORE_SECRET_TAKEN: Row(400, 1003, "secret_name_already_exists: {detail}", _STORES),
+    Code.STORE_NOT_GRANTED: Row(
+        403,
+        10000,
+        "Authentication error: binding '{detail}' needs the permission Secrets Store Read on the account",
+        _STORES,
+    ),
+    Code.HOLDER_TAKEN: Row(400, 1003, "The name '{detail}' is already in use. Choose another one.", _API),
+    Code.TOO_MANY_HOLDERS: Row(400, 1003, "maximum_stores_exceeded: the limit is {detail}.", _LIMITS),
+    Code.TOO_MANY_ENTRIES: Row(400, 1003, "maximum_secrets_exceeded: the limit is {detail}.", _LIMITS),
+    Code.UNSUPPORTED: Row(400, 10015, "Nightsafe does not {detail}.", _API),
     Code.UNAVAILABLE: Row(503, 10002, "workers.api.error.internal_server: {detail}.", _API),
 }
 

@@ -59,20 +59,25 @@ def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
 
 def paged(items: Sequence[object], page: Page, total: int) -> Reply:
     """200 with the items of one page, and where it stands among `total`."""
-    result = {
-        "result": items,
+    return paged_as(items, page, len(items), total)
+
+
+def paged_as(result: object, page: Page, count: int, total: int) -> Reply:
+    """200 with a result that holds `count` items of one page, and where that stands among `total`."""
+    envelope = {
+        "result": result,
         "success": True,
         "errors": [],
         "messages": [],
         "result_info": {
             "page": page.number,
             "per_page": page.size,
-            "count": len(items),
+            "count": count,
             "total_count": total,
             "total_pages": -(-total // page.size),
         },
     }
-    return Reply(200, msgspec.json.encode(result) + b"\n")
+    return Reply(200, msgspec.json.encode(envelope) + b"\n")
 
 
 def _whole(fields: dict[str, str], name: str, default: int) -> int:

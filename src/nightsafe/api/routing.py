@@ -14,12 +14,13 @@ import structlog
 from msgspec import Struct
 from starlette.routing import Route, Router
 
+from nightsafe.api.absent import refusal_of
 from nightsafe.api.authentication import authenticate
 from nightsafe.api.body import Incoming
 from nightsafe.api.call import Call, Handler, source_of
 from nightsafe.api.envelope import Reply, failure
 from nightsafe.api.limiter import note_failure
-from nightsafe.api.path import account_id, bad_identifier, decode_segment
+from nightsafe.api.path import account_id, bad_identifier, decode_segment, policy_name, script_of
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -42,6 +43,7 @@ _REFUSED_CALLERS = frozenset(
         Code.ADDRESS_REFUSED,
         Code.NOT_PERMITTED,
         Code.NOT_AUTHORIZED,
+        Code.STORE_NOT_GRANTED,
     }
 )
 _TIMED_OUT = 408
@@ -106,7 +108,7 @@ class Gate:
         names = {name: decode_segment(segment, raw_path) for name, segment in scope["path_params"].items()}
         account = account_id(scope["path_params"]["account_id"], raw_path) if resource.is_of_account else ""
         principal = await self._principal(scope, resource)
-        allowed_by = await self._allowed_by(principal, resource, account, names.get("script_name", ""))
+        allowed_by = await self._allowed_by(principal, resource, account, policy_name(script_of(account, names)))
         headers = dict(scope["headers"])
         caller = Caller(
             principal,
@@ -190,10 +192,13 @@ def router(resources: Iterable[Resource], authenticator: Authenticator, limits: 
 
 
 async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
-    """404 below an account, where a name must be at fault; else 400."""
+    """What is no part of a safe by its name; else 404 below an account, where a name must be at fault; else 400."""
 
     async def refuse(scope: Scope, _: Any) -> Reply:
         """No such path."""
+        absent = refusal_of(scope["raw_path"])
+        if absent is not None:
+            raise absent
         no_route = NightsafeError(Code.NO_ROUTE)
         if not scope["raw_path"].startswith(b"/client/v4/accounts/"):
             raise no_route

@@ -7,16 +7,15 @@ from msgspec import Struct
 
 from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, array, success, success_raw
+from nightsafe.api.path import SCRIPT
 from nightsafe.api.routing import Resource
 from nightsafe.bindings.parse import parse_secret
 from nightsafe.identity.permissions import Action
 from nightsafe.workers.secrets import Secrets, parse_patch
 
-SCRIPT = "/client/v4/accounts/{account_id}/workers/scripts/{script_name}"
 
-
-def resources(secrets: Secrets) -> list[Resource]:
-    """The routes of this page with their handlers."""
+def resources(secrets: Secrets, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script."""
 
     async def list_secrets(call: Call) -> Reply:
         """GET …/secrets."""
@@ -42,11 +41,11 @@ def resources(secrets: Secrets) -> list[Resource]:
         return success_raw(_by_name(await secrets.patch(call.caller, call.script, patch)))
 
     return [
-        Resource("GET", f"{SCRIPT}/secrets", Action.READ_SECRETS, list_secrets),
-        Resource("PUT", f"{SCRIPT}/secrets", Action.WRITE_SECRETS, put_secret),
-        Resource("GET", f"{SCRIPT}/secrets/{{secret_name}}", Action.READ_SECRETS, get_secret),
-        Resource("DELETE", f"{SCRIPT}/secrets/{{secret_name}}", Action.WRITE_SECRETS, delete_secret),
-        Resource("PATCH", f"{SCRIPT}/secrets-bulk", Action.WRITE_SECRETS, patch_secrets),
+        Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),
+        Resource("PUT", f"{at}/secrets", Action.WRITE_SECRETS, put_secret),
+        Resource("GET", f"{at}/secrets/{{secret_name}}", Action.READ_SECRETS, get_secret),
+        Resource("DELETE", f"{at}/secrets/{{secret_name}}", Action.WRITE_SECRETS, delete_secret),
+        Resource("PATCH", f"{at}/secrets-bulk", Action.WRITE_SECRETS, patch_secrets),
     ]
 
 

@@ -25,13 +25,14 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
         address: where the request came from.
         permission: what was asked for and allowed, for example `secrets.write`.
         policy: id of the policy that allowed it, or `#` and its place among those of the credential.
-        resource: id of the token or user that it is done to, or "".
+        resource: id of the token, user or deployment that it is done to, or name of the holder, or "".
+        holder: kind of what holds the values (`pages_project`, `secrets_store` ...), or "".
         account_id: the account.
         namespace: the dispatch namespace, or "".
         script: the script's name, or "".
-        set: names of bindings that were set.
-        dropped: names of bindings that were to be removed.
-        version_id: the 32 hex digits of the UUID of the version it made, or "".
+        set: names of bindings or of a holder's entries that were set; those of an entry after its slot and a `/`.
+        dropped: likewise, of those that were to be removed.
+        version_id: the 32 hex digits of the UUID of the version it made, of those it deployed by commas, or "".
     """
 
     at: int
@@ -44,6 +45,7 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     permission: str = ""
     policy: str = ""
     resource: str = ""
+    holder: str = ""
     namespace: str = ""
     script: str = ""
     set: tuple[str, ...] = ()

@@ -112,14 +112,15 @@ class DataDirectory:
             NightsafeError: INVALID, when a key file is missing, damaged, open to others, or of another safe.
         """
         signing_key = SigningKey.load(self.signing_key)
+        trusted = VerifyKeys([signing_key.verify_key])
         if self.verify_keys.exists():
-            trusted = {key.id for key in VerifyKeys.load(self.verify_keys).keys}
-            if signing_key.id not in trusted:
-                raise NightsafeError(
-                    Code.INVALID,
-                    f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
-                )
-        return Safe(SigningSealer(PublicRing.load(self.public_ring), signing_key))
+            trusted = VerifyKeys.load(self.verify_keys)
+        if signing_key.id not in {key.id for key in trusted.keys}:
+            raise NightsafeError(
+                Code.INVALID,
+                f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
+            )
+        return Safe(SigningSealer(PublicRing.load(self.public_ring), signing_key), trusted)
 
 
 async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:

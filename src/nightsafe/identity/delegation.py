@@ -1,18 +1,14 @@
 """Whether one set of grants holds everything that another gives: nobody may hand on more than it has.
 
-The answer is exact about accounts, users and actions. About globs it errs on the side of refusing: a glob is known
-to lie within another when they are equal, when the outer one is a prefix and `*`, or when the inner one is a name.
+The answer is exact about accounts, users and actions. About globs it errs on the side of refusing, as `globs` says.
 """
 
-import fnmatch
-import re
 from collections.abc import Iterable
 
+from nightsafe.identity import globs
 from nightsafe.identity.grants import Rule
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import EVERY
-
-_SPECIAL = re.compile(r"[*?\[]")
 
 
 def holds(giver: Iterable[Rule], given: Iterable[Rule]) -> bool:
@@ -45,7 +41,7 @@ def _contains(outer: Rule, inner: Rule) -> bool:
         return outer.user_id == inner.user_id
     if outer.account_id not in {inner.account_id, EVERY}:
         return False
-    return not outer.scripts or glob_contains(outer.scripts, inner.scripts)
+    return not outer.scripts or globs.contains(outer.scripts, inner.scripts)
 
 
 def _apart(one: Rule, other: Rule) -> bool:
@@ -54,27 +50,4 @@ def _apart(one: Rule, other: Rule) -> bool:
         return one.user_id != other.user_id
     if one.account_id != other.account_id and EVERY not in {one.account_id, other.account_id}:
         return True
-    return bool(one.scripts and other.scripts) and globs_apart(one.scripts, other.scripts)
-
-
-def glob_contains(outer: str, inner: str) -> bool:
-    """Whether every name that matches `inner` is known to match `outer`; an empty `inner` is more than any glob."""
-    if not inner or outer == inner:
-        return bool(inner)
-    if _prefix(inner) == inner:
-        return fnmatch.fnmatchcase(inner, outer)
-    return _prefix(outer) + "*" == outer and _prefix(inner).startswith(_prefix(outer))
-
-
-def globs_apart(one: str, other: str) -> bool:
-    """Whether it is known that no name matches both."""
-    first, second = _prefix(one), _prefix(other)
-    if first == one or second == other:
-        name, glob = (one, other) if first == one else (other, one)
-        return not fnmatch.fnmatchcase(name, glob)
-    return not first.startswith(second) and not second.startswith(first)
-
-
-def _prefix(glob: str) -> str:
-    """A glob up to its first special character: all of it when it is a plain name."""
-    return _SPECIAL.split(glob, maxsplit=1)[0]
+    return bool(one.scripts and other.scripts) and globs.apart(one.scripts, other.scripts)

@@ -1,12 +1,10 @@
 """What policies come to: the answer to whether, and by which policy, something is allowed."""
 
-import fnmatch
-import functools
-import re
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from nightsafe.identity import globs
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
@@ -37,7 +35,7 @@ class Rule(Struct, frozen=True):
             return self.user_id == resource.user_id
         if self.account_id not in {resource.account_id, EVERY}:
             return False
-        return not self.scripts or bool(resource.script and _pattern(self.scripts).match(resource.script))
+        return not self.scripts or bool(resource.script and globs.matches(self.scripts, resource.script))
 
 
 class Grants:
@@ -106,9 +104,3 @@ def _globs(scope: Scope) -> list[str]:
         named = [name.removeprefix(SCRIPT_RESOURCE) for name, value in scope.items() if value == "*"]
         return [glob for glob in named if glob]
     return [""] if scope == "*" else []
-
-
-@functools.lru_cache(maxsize=1024)
-def _pattern(glob: str) -> re.Pattern[str]:
-    """A glob as a regular expression, at the end of which a name ends."""
-    return re.compile(fnmatch.translate(glob))

@@ -16,6 +16,10 @@ class Action(StrEnum):
     READ_SECRETS = "secrets.read"
     WRITE_SECRETS = "secrets.write"
     DELIVER = "secrets.deliver"
+    READ_PAGES = "pages.read"
+    WRITE_PAGES = "pages.write"
+    READ_STORES = "stores.read"
+    WRITE_STORES = "stores.write"
     READ_ACCOUNT = "account.read"
     READ_TOKENS = "tokens.read"
     WRITE_TOKENS = "tokens.write"
@@ -58,6 +62,22 @@ PERMISSION_GROUPS = {
         ),
         PermissionGroup(
             "05880cd1bdc24d8bae0be2136972816b", "Workers Tail Read", frozenset({Action.READ_SECRETS}), _ACCOUNT
+        ),
+        PermissionGroup("e247aedd66bd41cc9193af0213416666", "Pages Read", frozenset({Action.READ_PAGES}), _ACCOUNT),
+        PermissionGroup(
+            "8d28297797f24fb8a0c332fe0866ec89",
+            "Pages Write",
+            frozenset({Action.READ_PAGES, Action.WRITE_PAGES}),
+            _ACCOUNT,
+        ),
+        PermissionGroup(
+            "6e696768747361666573746f72657265", "Secrets Store Read", frozenset({Action.READ_STORES}), _ACCOUNT
+        ),
+        PermissionGroup(
+            "6e696768747361666573746f72657772",
+            "Secrets Store Write",
+            frozenset({Action.READ_STORES, Action.WRITE_STORES}),
+            _ACCOUNT,
         ),
         PermissionGroup(
             "c1fde68c7bcc44588cbb6ddbc16d6480", "Account Settings Read", frozenset({Action.READ_ACCOUNT}), _ACCOUNT

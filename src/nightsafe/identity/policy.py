@@ -30,7 +30,7 @@ Scope = str | dict[str, str]
 
 _ACCOUNT_NAME = re.compile(re.escape(ACCOUNT_RESOURCE) + r"([0-9a-f]{32}|\*)")
 _USER_NAME = re.compile(re.escape(USER_RESOURCE) + r"[0-9a-f]{32}")
-_SCRIPT_PATTERN = re.compile(r"[a-z0-9_*?\[\]!-]{1,255}")
+_SCRIPT_PATTERN = re.compile(r"([A-Za-z0-9_*?\[\]!-]{1,64}/)?[a-z0-9_*?\[\]!-]{1,255}")
 
 
 class GroupRef(Struct, frozen=True):

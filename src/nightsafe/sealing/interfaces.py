@@ -60,3 +60,19 @@ class Verifier(Protocol):
             NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
         """
         ...  # pragma: no cover
+
+
+class Countersigner(Protocol):
+    """Vouches for a sealed value that came from elsewhere."""
+
+    def countersign(self, context: Context, sealed: bytes) -> bytes:
+        """Make a stored record of a sealed value. Whether it opens cannot be told here.
+
+        Args:
+            context: the place the record is for.
+            sealed: any bytes at all.
+
+        Raises:
+            NightsafeError: INVALID, when it is no sealed value, or not under a key that takes new values.
+        """
+        ...  # pragma: no cover

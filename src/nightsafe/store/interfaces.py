@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
+from nightsafe.store.holding import Entry, Holder, Kind
 from nightsafe.store.model import (
+    ALWAYS,
     Account,
     AuditEntry,
     Binding,
@@ -11,6 +13,7 @@ from nightsafe.store.model import (
     Membership,
     Module,
     Outcome,
+    Period,
     Script,
     ScriptRef,
     Token,
@@ -36,15 +39,28 @@ class Store(Protocol):
 
         Raises:
             NightsafeError: and nothing is changed, with the code
-                SCRIPT_NOT_FOUND, when the script is absent and the change brings no upload;
-                BINDING_NAME_TAKEN (detail: the name), when `set` without an upload names a binding
+                SCRIPT_NOT_FOUND, when the script is absent and the edit brings no upload that may create it;
+                NAMESPACE_NOT_FOUND, when an upload would create a script in a dispatch namespace that is not there;
+                the code `must_be_live`, as the edit asks;
+                BINDING_NAME_TAKEN (detail: the name), when `set` without a rebind names a binding
                 that is of a kind other than the secret ones;
                 BINDING_NOT_FOUND (detail: the name), for a name in `drop` that is no secret, if `require_drop`;
                 TOO_MANY_BINDINGS (detail: how many there would be), past `max_variables`;
                 INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
-                if `strict_inherit`;
+                if `strict`;
                 INHERIT_RENAMED (likewise), for secrets inherited under another name;
-                UNAVAILABLE, when one of `unchanged` has been changed or deleted meanwhile;
+                VERSION_NOT_FOUND (detail: the UUID), for a version in `deploy` that the script does not have;
+                SECRETS_CHANGED (detail: their names by comma and space), when `deploy` without `force` goes back to
+                older versions only, and their newest has other secrets than the newest served now: others
+                by value, or more, or fewer;
+                HOLDER_NOT_FOUND or HOLDER_TAKEN (detail: its name), when the holder is not there, or is already;
+                ENTRY_TAKEN or ENTRY_NOT_FOUND (detail: the name; one problem for each), as `over` and
+                `require_drop` ask;
+                TOO_MANY_HOLDERS or TOO_MANY_ENTRIES (detail: the limit);
+                NAMESPACE_NOT_EMPTY (detail: how many scripts), for the removal of one that holds scripts;
+                HOLDER_NOT_EMPTY (detail: how many entries), for the removal of one that has some, if `only_empty`;
+                UNAVAILABLE, when one of `unchanged` has been changed or deleted meanwhile, or settings or a body that
+                others were worked out from (`Settings.over`, `body_was`);
                 INVALID, for a user whose e-mail, or a token whose digest, another one has;
                 STORE, when the engine failed.
         """
@@ -66,6 +82,10 @@ class Store(Protocol):
         """One script."""
         ...
 
+    async def script_by_id(self, account_id: str, script_id: str) -> Script | None:
+        """One script outside of every dispatch namespace, by its tag."""
+        ...
+
     async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
         """Every script of an account and dispatch namespace, by name."""
         ...
@@ -74,12 +94,46 @@ class Store(Protocol):
         """The files that a version runs, in the order they were uploaded (default: the newest)."""
         ...
 
-    async def versions(self, ref: ScriptRef) -> list[Version]:
-        """Every version of a script, newest first."""
+    async def version(self, ref: ScriptRef, version_id: bytes | None = None) -> Version | None:
+        """One version of a script by its UUID (default: the newest)."""
         ...
 
-    async def deployments(self, ref: ScriptRef) -> list[Deployment]:
-        """Every deployment of a script, newest first."""
+    async def versions(self, ref: ScriptRef, *, offset: int = 0, limit: int = 100) -> list[Version]:
+        """Versions of a script, newest first. `Script.version` tells how many there are."""
+        ...
+
+    async def versions_between(self, ref: ScriptRef, first: bytes, last: bytes) -> list[Version]:
+        """Versions of a script whose UUID lies between two, both included, newest first."""
+        ...
+
+    async def deployment(self, ref: ScriptRef, deployment_id: bytes) -> Deployment | None:
+        """One deployment of a script by its UUID."""
+        ...
+
+    async def deployments(
+        self, ref: ScriptRef, *, offset: int = 0, limit: int = 100, period: Period = ALWAYS
+    ) -> list[Deployment]:
+        """Deployments of a script made in a period, newest first; the first of all is what is served now."""
+        ...
+
+    async def count_deployments(self, ref: ScriptRef, period: Period = ALWAYS) -> int:
+        """How many deployments a script has had in a period."""
+        ...
+
+    async def holder(self, account_id: str, kind: Kind, name: str) -> Holder | None:
+        """One holder by name; of kind SCRIPT, a script outside of every dispatch namespace."""
+        ...
+
+    async def holders(self, account_id: str, kind: Kind) -> list[Holder]:
+        """Every holder of a kind, by name; of kind SCRIPT, none."""
+        ...
+
+    async def entries(self, account_id: str, holder_id: str) -> list[Entry]:
+        """Every entry of a holder, by slot and name."""
+        ...
+
+    async def count_scripts(self, account_id: str, namespace: str) -> int:
+        """How many scripts a dispatch namespace holds."""
         ...
 
     async def token(self, digest: bytes) -> Token | None:

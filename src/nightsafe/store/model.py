@@ -6,6 +6,9 @@ entries are the 16 bytes of a UUID; those of accounts, users, tokens and scripts
 
 from msgspec import Struct
 
+from nightsafe.errors import Code
+from nightsafe.store.holding import Entry, Holder, HolderEdit
+
 
 class ScriptRef(Struct, frozen=True):
     """Where a script is: its account, its dispatch namespace ("" for none) and its name."""
@@ -50,38 +53,55 @@ class Module(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """New code and versioned settings of a script, which the change creates when it is absent.
+    """New code of a script.
 
     Attributes:
         script_id: the tag a script gets if this upload creates it.
         main_module: name of the module that the runtime starts, or of the body part of a classic script.
         modules: every file, in the order it came.
-        settings: JSON object of the versioned settings (compatibility date, flags, limits ...).
-        script_settings: JSON object of the settings that belong to the script and not to a version
-            (tags, logpush, observability, tail consumers).
-        keep: kinds of which the bindings of the version before stay, unless this upload names them.
-        inherits: bindings to take over by name, whatever their kind.
-        strict_inherit: refuse the change when one of `inherits` cannot be found, instead of dropping it.
+        create: whether a script that is absent is created; otherwise it must be there.
     """
 
     script_id: str
     main_module: str
     modules: tuple[Module, ...]
-    settings: bytes
-    script_settings: bytes
-    keep: frozenset[str]
+    create: bool = True
+
+
+class Rebind(Struct, frozen=True, kw_only=True):
+    """The bindings as a whole: those that neither the edit sets nor this keeps or inherits are taken away.
+
+    Attributes:
+        keep: kinds of which the bindings of the version before stay, unless the edit sets one of that name.
+        inherits: bindings to take over by name, whatever their kind.
+        strict: refuse the edit when one of `inherits` cannot be found, instead of dropping it.
+    """
+
+    keep: frozenset[str] = frozenset()
     inherits: tuple[Inherit, ...] = ()
-    strict_inherit: bool = False
+    strict: bool = False
+
+
+class Settings(Struct, frozen=True):
+    """A JSON object of settings: instead of those there are or, with `merge`, member by member over them.
+
+    In a merge a member that is null is removed; the others replace what was there, whole. With `over`, what there is
+    must still be that, byte for byte: whoever works out the new from the old undoes nothing of another's.
+    """
+
+    body: bytes
+    merge: bool = False
+    over: bytes | None = None
 
 
 class Stamp(Struct, frozen=True, kw_only=True):
-    """The version that a change makes and the deployment of it at 100 %.
+    """The version that an edit makes, and the deployment of it at 100 %.
 
     Attributes:
         version_id: the new version's UUID, 16 bytes.
-        deployment_id: the new deployment's UUID, 16 bytes.
+        deployment_id: the UUID of its deployment, 16 bytes, or b"" for a version that is not deployed.
         source: who made it, a word of the wire: `api`, `wrangler`, `terraform`, `unknown` ...
-        triggered_by: `upload` or `secret`.
+        triggered_by: `upload`, `secret`, `version_upload` ...
         author_id: the user's id.
         author_email: the user's e-mail.
         annotations: JSON object of further annotations and version tags, b"{}" for none.
@@ -96,17 +116,46 @@ class Stamp(Struct, frozen=True, kw_only=True):
     annotations: bytes = b"{}"
 
 
+class NewDeployment(Struct, frozen=True, kw_only=True):
+    """Versions that are to be served from now on, in place of those that are.
+
+    Attributes:
+        id: its UUID, 16 bytes.
+        versions: UUIDs of versions with their percentages, which the caller has checked to sum to 100.
+        force: also when secrets have changed since these versions were served.
+        source, author_id, author_email, annotations: as in `Stamp`.
+    """
+
+    id: bytes
+    versions: tuple[tuple[bytes, float], ...]
+    source: str
+    author_id: str
+    author_email: str
+    annotations: bytes = b"{}"
+    force: bool = False
+
+
 class ScriptEdit(Struct, frozen=True, kw_only=True):
     """What a change does to one script, all of it or nothing.
 
     Attributes:
         ref: which script.
-        stamp: the version and deployment it makes; None only with `remove`.
+        stamp: the version it makes; None when it can make none.
         set: bindings to create or replace.
         drop: names of secrets to remove.
         require_drop: refuse the change when a name of `drop` is no secret of the script;
             otherwise such names are passed over.
         upload: new code; None leaves the code as it is and needs the script to exist.
+        rebind: what becomes of the bindings that are neither set nor dropped; None leaves them.
+        settings: versioned settings (compatibility date, flags, limits ...); None leaves them.
+        script_settings: settings that belong to the script and not to a version (tags, logpush, observability,
+            tail consumers); None leaves them.
+        standing: JSON object of what no upload touches (subdomain, schedules, migration tag), merged as
+            `Settings.merge` says; None leaves it.
+        must_be_live: the code to refuse the change with unless the newest version is the only deployed one;
+            None for any state.
+        always: make a version even if nothing is altered.
+        deploy: a deployment to make, of versions that are there.
         remove: delete the script with all that belongs to it.
         max_variables: the most secrets and text and JSON variables that the script may then have.
         list_secrets: whether the outcome is to tell every secret there is then.
@@ -118,6 +167,13 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
     drop: tuple[str, ...] = ()
     require_drop: bool = True
     upload: Upload | None = None
+    rebind: Rebind | None = None
+    settings: Settings | None = None
+    script_settings: Settings | None = None
+    standing: bytes | None = None
+    must_be_live: Code | None = None
+    always: bool = False
+    deploy: NewDeployment | None = None
     remove: bool = False
     max_variables: int = 128
     list_secrets: bool = False
@@ -208,6 +264,7 @@ class Change(Struct, frozen=True, kw_only=True):
         at: when, in microseconds.
         audit: the log entry written with it.
         edit: what happens to a script.
+        hold: what happens to a holder and its entries.
         put: accounts, users, memberships and tokens to create or replace by their id.
         drop_tokens: ids of tokens to delete; one that is not there is passed over.
         unchanged: tokens that must still be as they were read, or nothing is done.
@@ -216,25 +273,88 @@ class Change(Struct, frozen=True, kw_only=True):
     at: int
     audit: AuditEntry
     edit: ScriptEdit | None = None
+    hold: HolderEdit | None = None
     put: tuple[Identity, ...] = ()
     drop_tokens: tuple[str, ...] = ()
     unchanged: tuple[Token, ...] = ()
 
 
 class Script(Struct, frozen=True, kw_only=True):
-    """A script as lists show it."""
+    """A script as lists show it.
+
+    Attributes:
+        ref: where it is.
+        id: its tag, 32 hex digits, which it keeps for life.
+        created_on: when it was made.
+        modified_on: when a change last altered it.
+        version: number of its newest version; they count from 1 without a gap.
+        live_version: number of the version that is served alone, 0 when several are.
+        etag, main_module, settings: of the newest version.
+        script_settings, standing: as in `ScriptEdit`.
+        source: as in `Stamp`, of the newest upload: a secret put by other means does not change who deploys it.
+    """
 
     ref: ScriptRef
     id: str
     created_on: int
     modified_on: int
     version: int
-    upload_version: int
+    live_version: int
     etag: str
     main_module: str
     settings: bytes
     script_settings: bytes
+    standing: bytes
     source: str
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """One version of a script, with the settings and the code it runs; `etag` tells the code."""
+
+    number: int
+    id: bytes
+    created_on: int
+    source: str
+    triggered_by: str
+    author_id: str
+    author_email: str
+    annotations: bytes
+    main_module: str
+    etag: str
+    settings: bytes
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """What is served: versions with their percentages.
+
+    Attributes:
+        id: its UUID, 16 bytes.
+        created_on: when it was made.
+        source, author_id, author_email, annotations: as in `Stamp`.
+        triggered_by: as in `Stamp` for a version deployed when it was made; else `rollback` when every version
+            in it is older than the newest served before, or `deployment`.
+        versions: UUIDs of versions with their percentages.
+    """
+
+    id: bytes
+    created_on: int
+    source: str
+    triggered_by: str
+    author_id: str
+    author_email: str
+    annotations: bytes
+    versions: tuple[tuple[bytes, float], ...]
+
+
+class Period(Struct, frozen=True):
+    """From when to when, both included, in microseconds."""
+
+    since: int = 0
+    until: int = 2**63 - 1
+
+
+ALWAYS = Period()
+"""The period without bounds."""
 
 
 class Outcome(Struct, frozen=True):
@@ -243,36 +363,20 @@ class Outcome(Struct, frozen=True):
     Attributes:
         version: number of the version it made, 0 when it made none.
         script_id: the script's tag, "" when no script was concerned.
-        script: the script as it is after an upload, else None.
         secrets: `shown` of every secret the script has after it, by name, if the edit asks for them.
+        script: the script as it is after an edit that can alter more than secrets (with an upload, settings of
+            any level, `standing`, `rebind`, `always` or `deploy`), else None.
+        newest: the newest version after such an edit, else None.
+        deployment: the deployment that `deploy` made, else None.
+        holder: the holder after an edit of it that does not remove it, else None.
+        entries: every entry of that holder, by slot and name.
     """
 
     version: int = 0
     script_id: str = ""
     secrets: tuple[bytes, ...] = ()
     script: Script | None = None
-
-
-class Version(Struct, frozen=True, kw_only=True):
-    """One version of a script; `upload_version` is the number of the version whose code it runs."""
-
-    number: int
-    id: bytes
-    created_on: int
-    upload_version: int
-    source: str
-    triggered_by: str
-    author_id: str
-    author_email: str
-    annotations: bytes
-
-
-class Deployment(Struct, frozen=True, kw_only=True):
-    """What is served: versions with their percentages, newest deployment first in a list."""
-
-    id: bytes
-    created_on: int
-    source: str
-    author_email: str
-    annotations: bytes
-    versions: tuple[tuple[bytes, float], ...]
+    newest: Version | None = None
+    deployment: Deployment | None = None
+    holder: Holder | None = None
+    entries: tuple[Entry, ...] = ()

@@ -1,4 +1,4 @@
-"""What an edit comes to, worked out without a database: both engines carry out the same plan."""
+"""What an edit comes to for a script's bindings, worked out without a database: each engine carries out that plan."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from nightsafe.errors import Code, NightsafeError, Problem
-from nightsafe.store.model import Binding, ScriptEdit, Upload
+from nightsafe.store.model import Binding, Rebind, ScriptEdit, Upload
 
 VARIABLE_KINDS = frozenset({"secret_text", "secret_key", "plain_text", "json"})
 """The kinds that count towards the limit on variables."""
@@ -50,19 +50,19 @@ def plan_edit(edit: ScriptEdit, held: Mapping[str, Held], variables: int) -> Pla
 
     Args:
         edit: what is asked for.
-        held: the script's bindings by name: all for an upload, otherwise at least those the edit names.
+        held: the script's bindings by name: all for a rebinding, otherwise at least those the edit names.
         variables: how many variables the script has now.
 
     Raises:
-        NightsafeError: as `Store.commit` promises, except SCRIPT_NOT_FOUND and STORE.
+        NightsafeError: as `Store.commit` promises of bindings.
     """
     put = {binding.name: binding for binding in edit.set}
     gone = _dropped(edit, held)
-    if edit.upload is None:
+    if edit.rebind is None:
         _refuse_taken(put, held)
     else:
         rest = {name: had for name, had in held.items() if name not in gone}
-        put, gone = _uploaded(edit.upload, put, rest, gone)
+        put, gone = _rebound(edit.rebind, put, rest, gone)
     plan = _rows(put, held, gone, variables)
     if variables < plan.variables > edit.max_variables:
         raise NightsafeError(Code.TOO_MANY_BINDINGS, str(plan.variables))
@@ -80,6 +80,13 @@ def etag(upload: Upload) -> str:
     return digest.hexdigest()
 
 
+def refuse(code: Code, names: Iterable[str]) -> None:
+    """Raise when there is at least one name; a problem each, in their order."""
+    problems = [Problem(code, name) for name in dict.fromkeys(names)]
+    if problems:
+        raise NightsafeError.of(problems)
+
+
 def _rows(put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str], variables: int) -> Plan:
     """Sort names into those replaced and those removed, and count the variables."""
     replaced = [name for name in put if name in held]
@@ -94,38 +101,31 @@ def _dropped(edit: ScriptEdit, held: Mapping[str, Held]) -> set[str]:
     """The secrets among the names to drop; refuses when another name is there and may not be."""
     present = {name for name in edit.drop if name in held and held[name].secret}
     if edit.require_drop:
-        _refuse(Code.BINDING_NOT_FOUND, (name for name in edit.drop if name not in present))
+        refuse(Code.BINDING_NOT_FOUND, (name for name in edit.drop if name not in present))
     return present
 
 
 def _refuse_taken(names: Iterable[str], held: Mapping[str, Held]) -> None:
     """Refuse names that a binding other than a secret has."""
-    _refuse(Code.BINDING_NAME_TAKEN, (name for name in names if name in held and not held[name].secret))
+    refuse(Code.BINDING_NAME_TAKEN, (name for name in names if name in held and not held[name].secret))
 
 
-def _refuse(code: Code, names: Iterable[str]) -> None:
-    """Raise when there is at least one name; a problem each, in their order."""
-    problems = [Problem(code, name) for name in dict.fromkeys(names)]
-    if problems:
-        raise NightsafeError.of(problems)
-
-
-def _uploaded(
-    upload: Upload, put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str]
+def _rebound(
+    rebind: Rebind, put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str]
 ) -> tuple[dict[str, Binding], set[str]]:
-    """The bindings that an upload writes, and the names of those that it takes away."""
-    same, renamed = _inherited(upload, held)
+    """The bindings that a rebinding writes, and the names of those that it takes away."""
+    same, renamed = _inherited(rebind, held)
     fresh = {**renamed, **put}
     written = {name: new for name, new in fresh.items() if not _unchanged(new, held.get(name))}
-    lost = {name for name, had in held.items() if had.kind not in upload.keep and name not in same}
+    lost = {name for name, had in held.items() if had.kind not in rebind.keep and name not in same}
     return written, gone | (lost - fresh.keys())
 
 
-def _inherited(upload: Upload, held: Mapping[str, Held]) -> tuple[set[str], dict[str, Binding]]:
+def _inherited(rebind: Rebind, held: Mapping[str, Held]) -> tuple[set[str], dict[str, Binding]]:
     """Names that stay as they are, and bindings that come under a new name."""
-    wanted = {inherit.name: inherit.old_name for inherit in upload.inherits}
+    wanted = {inherit.name: inherit.old_name for inherit in rebind.inherits}
     found = {name: old for name, old in wanted.items() if old in held}
-    absent = [Problem(Code.INHERIT, name) for name in wanted if upload.strict_inherit and name not in found]
+    absent = [Problem(Code.INHERIT, name) for name in wanted if rebind.strict and name not in found]
     moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in found.items() if to != old and held[old].secret]
     if absent or moved:
         raise NightsafeError.of(absent + moved)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nightsafe.audit.entry import Deed, entry_for
 from nightsafe.identity.service import Principal
+from nightsafe.store.holding import HolderEdit, Kind
 from nightsafe.store.model import AuditEntry, Change, Identity, ScriptEdit, ScriptRef, Stamp
 
 
@@ -77,9 +78,17 @@ def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterab
         script=ref.name,
         set=tuple(names),
         dropped=edit.drop,
-        version_id=edit.stamp.version_id.hex() if edit.stamp else "",
+        resource=edit.deploy.id.hex() if edit.deploy else "",
+        version_id=_versions(edit),
     )
     return entry_for(deed)
+
+
+def _versions(edit: ScriptEdit) -> str:
+    """The version that an edit makes, or else those that it deploys."""
+    if edit.stamp is not None:
+        return edit.stamp.version_id.hex()
+    return ",".join(version_id.hex() for version_id, _ in edit.deploy.versions) if edit.deploy else ""
 
 
 def identity_change(  # noqa: PLR0913 - a change has many sides
@@ -104,6 +113,35 @@ def identity_change(  # noqa: PLR0913 - a change has many sides
     at = now()
     deed = Deed(**_asker(caller), at=at, action=action, account_id=account_id, resource=resource)
     return Change(at=at, audit=entry_for(deed), put=put, drop_tokens=drop_tokens)
+
+
+def holder_change(caller: Caller, action: str, hold: HolderEdit, at: int, edit: ScriptEdit | None = None) -> Change:
+    """An edit of what holds values with its audit entry, ready to be committed.
+
+    Args:
+        caller: who asks.
+        action: for example `stores.secrets.create`.
+        hold: the edit.
+        at: when, in microseconds; the entries it puts say the same.
+        edit: what happens in the same change to the script that the holder is.
+    """
+    deed = Deed(
+        **_asker(caller),
+        at=at,
+        action=action,
+        account_id=hold.account_id,
+        holder=hold.kind,
+        resource=hold.name,
+        script=hold.name if hold.kind is Kind.SCRIPT else "",
+        set=tuple(_entry_name(entry.slot, entry.name) for entry in hold.put),
+        dropped=tuple(_entry_name(*place) for place in hold.drop),
+    )
+    return Change(at=at, audit=entry_for(deed), edit=edit, hold=hold)
+
+
+def _entry_name(slot: str, name: str) -> str:
+    """An entry as the log names it: `production/NAME`, or `NAME` where there are no slots."""
+    return f"{slot}/{name}" if slot else name
 
 
 def _asker(caller: Caller) -> dict[str, Any]:

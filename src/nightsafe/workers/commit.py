@@ -1,8 +1,32 @@
 """Handing a change to the store, with refusals put in the caller's words."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Change, Outcome
+
+T = TypeVar("T")
+
+_TRIES = 1000
+
+
+async def until_undisturbed(attempt: Callable[[], Awaitable[T]]) -> T:
+    """The result of an attempt which is made anew whenever others changed what it had looked at before it committed.
+
+    Each time one of them got through, so none waits for ever.
+
+    Raises:
+        NightsafeError: as the attempt does.
+    """
+    for _ in range(_TRIES):
+        try:
+            return await attempt()
+        except NightsafeError as error:
+            if error.code is not Code.UNAVAILABLE:
+                raise
+    return await attempt()
 
 
 async def commit(store: Store, change: Change) -> Outcome:

@@ -15,6 +15,9 @@ class Limits(Struct, frozen=True, kw_only=True):
         max_annotation_bytes: of the tags and annotations of a version, as JSON.
         max_bindings: bindings of any kind in one upload.
         max_modules: files in one upload.
+        max_stores: stores of the Secrets Store in one account, 0 for any number.
+        max_store_secrets: secrets in all stores of one account together, 0 for any number.
+        max_store_value_bytes: of a secret of a store.
         body_seconds: for which a request body may stand still.
         rate_limit: requests of one credential in a window of `rate_seconds`, 0 for any number. Who asks more is
             refused for another window.
@@ -30,6 +33,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_annotation_bytes: int = 8 * 1024
     max_bindings: int = 1000
     max_modules: int = 1000
+    max_stores: int = 1
+    max_store_secrets: int = 100
+    max_store_value_bytes: int = 64 * 1024
     body_seconds: float = 30.0
     rate_limit: int = 0
     rate_seconds: float = 300.0

@@ -1,20 +1,22 @@
-"""The script around the secrets: upload, list, content, settings, delete."""
+"""The script around the secrets: upload, list, search, content, settings, delete."""
 
 import re
 import uuid
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Module, Script, ScriptEdit, ScriptRef, Upload
+from nightsafe.store.model import Module, Script, ScriptEdit, ScriptRef, Settings, Stamp, Version
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
 from nightsafe.workers.limits import Limits
+from nightsafe.workers.modules import BODY_PART, Source
 from nightsafe.workers.seal import Safe
-from nightsafe.workers.upload import ParsedUpload
+from nightsafe.workers.store_access import check_store_access
+from nightsafe.workers.upload import Migration, ParsedUpload
+from nightsafe.workers.upload_edit import code, upload_edit
 
 MAX_NAME_LENGTH = 255
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]*")
@@ -29,38 +31,72 @@ class Scripts:
         self._limits = limits
 
     async def upload(
-        self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict_inherit: bool
+        self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool
     ) -> tuple[Script, str]:
         """Create the script or give it new code, in one version that is deployed at once.
+
+        The versioned settings become those of the upload. Of the script's own (tags, logpush, observability, tail
+        consumers) only those change that the upload names: code alone puts nobody's observability out.
 
         Args:
             caller: who asks.
             ref: which script.
             parsed: the upload.
-            strict_inherit: refuse, rather than drop, an inherited binding that is not there.
+            strict: refuse, rather than drop, an inherited binding that is not there.
 
         Returns:
             The script as it is then, and the new version's UUID.
 
         Raises:
-            NightsafeError: SCRIPT_NAME, INHERIT, TOO_MANY_BINDINGS.
+            NightsafeError: SCRIPT_NAME, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, MIGRATION_TAG,
+                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED.
         """
         if len(ref.name) > MAX_NAME_LENGTH or not _NAME.fullmatch(ref.name):
             raise NightsafeError(Code.SCRIPT_NAME, str(MAX_NAME_LENGTH))
+        check_store_access(caller, ref.account_id, parsed.plain)
         sealed = await self._safe.seal_all(ref, parsed.secrets)
-        plain = tuple(Binding(one.name, one.kind, one.shown()) for one in parsed.plain)
+        if parsed.migration is not None:
+            await self._check_migration(ref, parsed.migration)
         made = stamp(caller, "upload", parsed.annotations)
+        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict)
+        return await self._uploaded(caller, "scripts.upload", edit, made)
+
+    async def put_content(self, caller: Caller, ref: ScriptRef, source: Source) -> tuple[Script, str]:
+        """Give a script new code and nothing else, in one version that is deployed at once.
+
+        Returns:
+            As `upload`.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        made = stamp(caller, "upload")
+        mark = {BODY_PART: source.main_module if source.classic else None}
         edit = ScriptEdit(
             ref=ref,
             stamp=made,
-            set=sealed + plain,
-            upload=_upload(parsed, strict_inherit=strict_inherit),
+            upload=code(source, create=False),
+            settings=Settings(msgspec.json.encode(mark), merge=True),
             max_variables=self._limits.max_variables,
         )
-        outcome = await commit(self._store, change(caller, "scripts.upload", edit))
+        return await self._uploaded(caller, "scripts.content", edit, made)
+
+    async def _uploaded(self, caller: Caller, action: str, edit: ScriptEdit, made: Stamp) -> tuple[Script, str]:
+        """Commit an upload; gives the script after it, and the UUID of the version it made."""
+        outcome = await commit(self._store, change(caller, action, edit))
         if outcome.script is None:
             raise NightsafeError(Code.STORE, "the store did not tell of the upload")
         return outcome.script, str(uuid.UUID(bytes=made.version_id))
+
+    async def _check_migration(self, ref: ScriptRef, migration: Migration) -> None:
+        """Refuse an upload that was made for another state of the script's Durable Objects."""
+        if migration.old_tag is None:
+            return
+        script = await self._store.script(ref)
+        held = None if script is None else msgspec.json.decode(script.standing).get("migration_tag")
+        if migration.old_tag != (held or ""):
+            at = f"is at '{held}'" if held else "has no migration tag"
+            raise NightsafeError(Code.MIGRATION_TAG, f"the upload expects '{migration.old_tag}', but the Worker {at}")
 
     async def delete(self, caller: Caller, ref: ScriptRef) -> str:
         """Delete a script with all that belongs to it; gives the tag it had.
@@ -86,36 +122,14 @@ class Scripts:
         """Every script of an account, by name."""
         return await self._store.scripts(account_id, namespace)
 
-    async def content(self, ref: ScriptRef) -> tuple[Script, Sequence[Module]]:
-        """A script with the files of its newest version.
+    async def content(self, ref: ScriptRef, version_id: bytes | None = None) -> tuple[Version, Sequence[Module]]:
+        """A version of a script, by default its newest, with its files.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
+            NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND.
         """
-        script = await self.get(ref)
-        return script, await self._store.modules(ref)
-
-    async def settings(self, ref: ScriptRef) -> tuple[dict[str, Any], Sequence[Binding]]:
-        """The settings of a script, of both levels, and its bindings.
-
-        Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
-        """
-        script = await self.get(ref)
-        settings = {**msgspec.json.decode(script.settings), **msgspec.json.decode(script.script_settings)}
-        settings.pop("body_part", None)
-        return settings, await self._store.bindings(ref)
-
-
-def _upload(parsed: ParsedUpload, *, strict_inherit: bool) -> Upload:
-    """A parsed upload as the store takes it."""
-    return Upload(
-        script_id=uuid.uuid4().hex,
-        main_module=parsed.main_module,
-        modules=parsed.modules,
-        settings=parsed.settings,
-        script_settings=parsed.script_settings,
-        keep=parsed.keep,
-        inherits=parsed.inherits,
-        strict_inherit=strict_inherit,
-    )
+        version = await self._store.version(ref, version_id)
+        if version is None:
+            await self.get(ref)
+            raise NightsafeError(Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=version_id)) if version_id else "")
+        return version, await self._store.modules(ref, version.number)

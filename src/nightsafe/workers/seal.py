@@ -1,13 +1,41 @@
-"""From a secret to the binding that is stored of it. Values are sealed here and wiped."""
+"""From a secret to the binding or entry that is stored of it. Values are sealed here and wiped.
+
+What holds values beside scripts' versions has a namespace of its own in the sealing context, with a colon in it,
+which no dispatch namespace can be called; its name stands in the place of the script's.
+"""
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 from nightsafe.bindings.model import Secret
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import Sealer
-from nightsafe.sealing.record import key_id_of
+from nightsafe.sealing.interfaces import Countersigner, Sealer, Verifier
+from nightsafe.sealing.record import Record, key_id_of
+from nightsafe.secret_value import SecretValue
+from nightsafe.store.holding import Kind
 from nightsafe.store.model import Binding, ScriptRef
+
+STORED_KIND = "secret_text"
+"""What a secret of a Secrets Store is to a Worker."""
+
+_SPACES = {Kind.PAGES_PROJECT: "pages", Kind.SECRETS_STORE: "store", Kind.SCRIPT: "preview"}
+
+
+class VouchingSealer(Sealer, Countersigner, Protocol):
+    """What seals and signs, and signs anew what was sealed before."""
+
+
+def place_of(kind: Kind, account_id: str, holder: str, slot: str = "") -> ScriptRef:
+    """Where the values of a holder belong, as `Safe.seal` takes it.
+
+    Args:
+        kind: of the holder.
+        account_id: whose it is.
+        holder: its name.
+        slot: the part of it.
+    """
+    return ScriptRef(account_id, holder, f"{_SPACES[kind]}:{slot}")
 
 
 class Safe:
@@ -15,10 +43,12 @@ class Safe:
 
     Args:
         sealer: seals to the public ring and signs.
+        verifier: tells what it has signed.
     """
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: VouchingSealer, verifier: Verifier) -> None:
         self._sealer = sealer
+        self._verifier = verifier
 
     def seal(self, ref: ScriptRef, secret: Secret) -> Binding:
         """Seal one secret for one script, and wipe its value."""
@@ -47,3 +77,38 @@ class Safe:
             for secret in secrets:
                 secret.value.wipe()
         return tuple(sealed)
+
+    def seal_stored(self, store: ScriptRef, name: str, sealed_name: str, value: SecretValue) -> bytes:
+        """Seal a value of a Secrets Store, and wipe it; gives the record.
+
+        It is sealed to the id under which it came and signed for its name: so it can get a second name from a
+        process that cannot open it, and still has no other name than those that were signed.
+
+        Args:
+            store: the store's place.
+            name: of the secret.
+            sealed_name: the id of the secret with which this value, or the one it replaces, first came.
+            value: wiped, whatever happens.
+        """
+        try:
+            record = self._sealer.seal(_stored(store, sealed_name), value)
+        finally:
+            value.wipe()
+        return self._sealer.countersign(_stored(store, name), Record.parse(record).sealed)
+
+    def rename_stored(self, store: ScriptRef, name: str, new_name: str, record: bytes) -> bytes:
+        """The record of the same value under another name of the same store.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, when the record was not signed for the name it is found under: nothing that
+                somebody put into the database is vouched for; INVALID, when its key takes no new values.
+        """
+        sealed = self._verifier.verify(_stored(store, name), record)
+        return self._sealer.countersign(_stored(store, new_name), sealed)
+
+
+def _stored(store: ScriptRef, name: str) -> Context:
+    """The context of a secret of a Secrets Store."""
+    return Context(
+        account_id=store.account_id, namespace=store.namespace, script=store.name, name=name, kind=STORED_KIND
+    )

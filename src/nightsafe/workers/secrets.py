@@ -1,6 +1,7 @@
 """The secret bindings of a script: list, get, put, delete, patch.
 
-Every write makes one version and deploys it, whatever number of secrets it sets.
+Every write makes one version and deploys it, whatever number of secrets it sets. It is refused unless the newest
+version is the only one served: otherwise it would put into service what nobody asked to be served.
 Source: `workers/scripts/{script_name}/secrets` and `/secrets-bulk` in the Cloudflare v4 API's specification.
 """
 
@@ -65,11 +66,15 @@ class Secrets:
         """Create or replace one secret; gives what may be shown of it.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
+            NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
         """
         sealed = self._safe.seal(ref, secret)
         edit = ScriptEdit(
-            ref=ref, stamp=stamp(caller, "secret"), set=(sealed,), max_variables=self._limits.max_variables
+            ref=ref,
+            stamp=stamp(caller, "secret"),
+            set=(sealed,),
+            must_be_live=Code.SECRET_NOT_LIVE,
+            max_variables=self._limits.max_variables,
         )
         await commit(self._store, change(caller, "secrets.put", edit))
         return sealed.shown
@@ -78,16 +83,16 @@ class Secrets:
         """Remove one secret.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NOT_FOUND.
+            NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NOT_FOUND.
         """
-        edit = ScriptEdit(ref=ref, stamp=stamp(caller, "secret"), drop=(name,))
+        edit = ScriptEdit(ref=ref, stamp=stamp(caller, "secret"), drop=(name,), must_be_live=Code.SECRET_NOT_LIVE)
         await commit(self._store, change(caller, "secrets.delete", edit))
 
     async def patch(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Sequence[bytes]:
         """Set and drop secrets in one version, all or nothing; gives what may be shown of those there are then.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
+            NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
         """
         if not patch.set and not patch.drop:
             return await self.list(ref)
@@ -98,6 +103,7 @@ class Secrets:
             set=sealed,
             drop=patch.drop,
             require_drop=False,
+            must_be_live=Code.SECRET_NOT_LIVE,
             list_secrets=True,
             max_variables=self._limits.max_variables,
         )
@@ -112,20 +118,33 @@ def parse_patch(raw: object, limits: Limits) -> Patch:
         NightsafeError: TOO_MANY_OPERATIONS, or one problem for each secret that is refused.
     """
     body = need_object(raw, "", "the body")
-    entries = _optional_object(body, "secrets")
+    secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
+    return Patch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits))
+
+
+def parse_secrets(entries: dict[str, object], at: str, limits: Limits) -> tuple[tuple[Secret, ...], tuple[str, ...]]:
+    """The secrets that an object sets, and the names of those that it drops, by null.
+
+    Args:
+        entries: a secret, or null, by its name.
+        at: JSON Pointer to the object.
+        limits: what it must keep to.
+
+    Raises:
+        NightsafeError: TOO_MANY_OPERATIONS, or one problem for each secret that is refused.
+    """
     if len(entries) > limits.max_operations:
-        raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(entries)), "/secrets")
+        raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(entries)), at)
     secrets: list[Secret] = []
     problems: list[Problem] = []
     for name, entry in entries.items():
         try:
-            secrets += [] if entry is None else [parse_secret(entry, pointer_to("/secrets", name), name=name)]
+            secrets += [] if entry is None else [parse_secret(entry, pointer_to(at, name), name=name)]
         except NightsafeError as error:
             problems += error.problems
     if problems:
         raise NightsafeError.of(problems)
-    dropped = tuple(name for name, entry in entries.items() if entry is None)
-    return Patch(tuple(secrets), dropped, _annotations(_optional_object(body, "version_tags"), limits))
+    return tuple(secrets), tuple(name for name, entry in entries.items() if entry is None)
 
 
 def _optional_object(body: dict[str, object], member: str) -> dict[str, object]:

@@ -1,67 +1,63 @@
 """A script upload, from its parts to what is stored of it.
 
-Source: the multipart upload of `workers/scripts/{script_name}` in the Cloudflare v4 API's specification, and
-what its clients send: a part `metadata`, and modules known by their file name or, lacking one, their part's name.
+Source: the multipart upload of `workers/scripts/{script_name}` in the Cloudflare v4 API's specification.
 """
 
-import datetime as dt
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_array, need_object, optional_string, pointer_to, type_name
+from nightsafe.bindings.fields import need_array, need_object, optional_string, pointer_to
 from nightsafe.bindings.kinds import PLAIN_KINDS
-from nightsafe.bindings.model import SECRET_KINDS, AnyBinding, InheritedBinding, PlainBinding, SecretKey, SecretText
+from nightsafe.bindings.model import SECRET_KINDS, AnyBinding, InheritedBinding, PlainBinding, Secret
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.errors import Code, NightsafeError, Problem
-from nightsafe.store.model import Inherit, Module
+from nightsafe.store.model import Inherit
+from nightsafe.workers.annotations import parse_annotations
 from nightsafe.workers.limits import Limits
+from nightsafe.workers.modules import BODY_PART, Part, Source, parse_source
+from nightsafe.workers.setting_fields import encoded, script_settings, version_settings
 
-VERSION_LEVEL: dict[str, type] = {
-    "assets": dict,
-    "cache_options": dict,
-    "compatibility_date": str,
-    "compatibility_flags": list,
-    "containers": list,
-    "exports": dict,
-    "keep_assets": bool,
-    "limits": dict,
-    "migrations": dict,
-    "package_dependencies": list,
-    "placement": dict,
-    "usage_model": str,
-}
-"""Settings of a version, with their types. Nothing else is kept: it would be shown again."""
-
-SCRIPT_LEVEL: dict[str, type] = {"logpush": bool, "observability": dict, "tags": list, "tail_consumers": list}
-"""Settings that belong to the script and not to a version, with their types."""
-
-_MAX_SETTINGS_BYTES = 64 * 1024
+_MAX_MIGRATION_TAG = 1024
 
 
-class Part(Struct, frozen=True):
-    """One file of the upload; `name` is what the metadata calls it."""
+class Migration(Struct, frozen=True):
+    """The Durable Object migrations of an upload, of which only the tags matter here.
 
-    name: str
-    content_type: str
-    body: bytes
+    Attributes:
+        old_tag: the tag that the Worker must be at, or None for any.
+        new_tag: the tag that it is at afterwards, or None to leave it.
+    """
+
+    old_tag: str | None = None
+    new_tag: str | None = None
 
 
 class ParsedUpload(Struct, frozen=True, kw_only=True):
-    """An upload that has passed every check which needs no look at the store."""
+    """An upload that has passed every check which needs no look at the store.
 
-    main_module: str
-    modules: tuple[Module, ...]
-    secrets: tuple[SecretText | SecretKey, ...]
+    Attributes:
+        source: the code.
+        secrets: bindings to be sealed.
+        plain: bindings that hold no secret.
+        inherits: bindings to take over from the version before.
+        keep: kinds of which the bindings of the version before stay.
+        settings: JSON object of the versioned settings, all of them.
+        script_settings: JSON object of those of the script that the upload names.
+        annotations: JSON object.
+        migration: its Durable Object migrations, or None without any.
+    """
+
+    source: Source
+    secrets: tuple[Secret, ...]
     plain: tuple[PlainBinding, ...]
     inherits: tuple[Inherit, ...]
     keep: frozenset[str]
     settings: bytes
     script_settings: bytes
     annotations: bytes
+    migration: Migration | None = None
 
 
 def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> ParsedUpload:
@@ -76,36 +72,22 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> Par
         NightsafeError: INVALID or a code of a binding, with a pointer into the metadata; one problem a binding.
     """
     fields = need_object(metadata, "", "'metadata'")
+    settings = version_settings(fields)
     bindings = _bindings(fields, limits)
+    plain = tuple(one for one in bindings if isinstance(one, PlainBinding))
+    source = parse_source(fields, parts, _parts_of(plain), limits)
+    _check_parts(plain, source)
     return ParsedUpload(
-        main_module=_main_module(fields, parts, limits),
-        modules=tuple(Module(p.name, p.content_type, hashlib.sha256(p.body).digest(), p.body) for p in parts),
-        secrets=tuple(one for one in bindings if isinstance(one, (SecretText, SecretKey))),
-        plain=tuple(one for one in bindings if isinstance(one, PlainBinding)),
+        source=source,
+        secrets=tuple(one for one in bindings if not isinstance(one, (PlainBinding, InheritedBinding))),
+        plain=plain,
         inherits=tuple(Inherit(one.name, one.old_name) for one in bindings if isinstance(one, InheritedBinding)),
         keep=_keep(fields),
-        settings=_settings(fields),
-        script_settings=_sized(_known(fields, SCRIPT_LEVEL), ""),
-        annotations=_annotations(fields, limits),
+        settings=encoded(settings | ({BODY_PART: source.main_module} if source.classic else {})),
+        script_settings=encoded(script_settings(fields)),
+        annotations=parse_annotations(fields.get("annotations"), limits),
+        migration=_migration(fields),
     )
-
-
-def _main_module(fields: dict[str, Any], parts: Sequence[Part], limits: Limits) -> str:
-    """The part that the Worker starts with; every part must have a name of its own."""
-    member = "main_module" if fields.get("main_module") is not None else "body_part"
-    main = optional_string(fields, member, "")
-    if main is None:
-        raise NightsafeError(
-            Code.INVALID, "'main_module' is missing: name the module that the Worker starts with", "/main_module"
-        )
-    names = [part.name for part in parts]
-    if main not in names:
-        raise NightsafeError(Code.INVALID, f"'{member}' names no part of the upload", f"/{member}")
-    if len(names) != len(set(names)):
-        raise NightsafeError(Code.INVALID, "two parts of the upload have the same file name", "")
-    if len(names) > limits.max_modules:
-        raise NightsafeError(Code.INVALID, f"the upload has more than {limits.max_modules} modules", "")
-    return main
 
 
 def _bindings(fields: dict[str, Any], limits: Limits) -> list[AnyBinding]:
@@ -137,6 +119,20 @@ def _named_twice(bindings: Sequence[AnyBinding]) -> list[Problem]:
     return problems
 
 
+def _parts_of(plain: Sequence[PlainBinding]) -> set[str]:
+    """The names of parts that bindings are made of, as those of kind `wasm_module`, `text_blob`, `data_blob` are."""
+    return {one.fields["part"] for one in plain if isinstance(one.fields.get("part"), str)}
+
+
+def _check_parts(plain: Sequence[PlainBinding], source: Source) -> None:
+    """Refuse bindings made of parts that have not come."""
+    names = {module.name for module in source.modules}
+    absent = [one for one in plain if "part" in PLAIN_KINDS[one.kind] and one.fields.get("part") not in names]
+    if absent:
+        sentence = "the binding's 'part' names no part of the upload"
+        raise NightsafeError.of(Problem(Code.INVALID, f"'{one.name}': {sentence}", "/bindings") for one in absent)
+
+
 def _keep(fields: dict[str, Any]) -> frozenset[str]:
     """Kinds whose bindings stay: the listed ones, or without a list the secret ones, which no upload may lose."""
     if fields.get("keep_bindings") is None:
@@ -147,52 +143,15 @@ def _keep(fields: dict[str, Any]) -> frozenset[str]:
     return frozenset(kinds)
 
 
-def _settings(fields: dict[str, Any]) -> bytes:
-    """The versioned settings; that a script is a classic one is known by its `body_part`."""
-    kept = _known(fields, VERSION_LEVEL)
-    if kept.get("compatibility_date") and not _is_date(kept["compatibility_date"]):
-        raise NightsafeError(Code.INVALID, "'compatibility_date' must be a date as YYYY-MM-DD", "/compatibility_date")
-    if not all(isinstance(flag, str) for flag in kept.get("compatibility_flags", ())):
-        raise NightsafeError(Code.INVALID, "'compatibility_flags' may hold only strings", "/compatibility_flags")
-    if fields.get("main_module") is None:
-        kept["body_part"] = fields["body_part"]
-    return _sized(kept, "")
-
-
-def _known(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
-    """The settings of a table that are there and not null, each of the type it must have."""
-    kept = {name: fields[name] for name in settings if fields.get(name) is not None}
-    for name, value in kept.items():
-        if not isinstance(value, settings[name]):
+def _migration(fields: dict[str, Any]) -> Migration | None:
+    """The tags of the Durable Object migrations: what they do to classes is the runtime's business."""
+    if fields.get("migrations") is None:
+        return None
+    raw = need_object(fields["migrations"], "/migrations", "'migrations'")
+    tags = {name: optional_string(raw, name, "/migrations") for name in ("old_tag", "new_tag")}
+    for name, tag in tags.items():
+        if tag is not None and len(tag) > _MAX_MIGRATION_TAG:
             raise NightsafeError(
-                Code.INVALID, f"'{name}' must be {type_name(settings[name]())}, not {type_name(value)}", f"/{name}"
+                Code.INVALID, f"'{name}' is over {_MAX_MIGRATION_TAG} characters", f"/migrations/{name}"
             )
-    return kept
-
-
-def _is_date(text: str) -> bool:
-    """Whether a text is a date as YYYY-MM-DD."""
-    try:
-        return dt.date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _annotations(fields: dict[str, Any], limits: Limits) -> bytes:
-    """The annotations of the version, as JSON."""
-    raw = fields.get("annotations")
-    annotations = {} if raw is None else need_object(raw, "/annotations", "'annotations'")
-    encoded = msgspec.json.encode(annotations)
-    if len(encoded) > limits.max_annotation_bytes:
-        raise NightsafeError(
-            Code.INVALID, f"'annotations' is over {limits.max_annotation_bytes} bytes of JSON", "/annotations"
-        )
-    return encoded
-
-
-def _sized(settings: dict[str, Any], at: str) -> bytes:
-    """Settings as JSON, if they are not too large."""
-    encoded = msgspec.json.encode(settings)
-    if len(encoded) > _MAX_SETTINGS_BYTES:
-        raise NightsafeError(Code.INVALID, f"the settings are over {_MAX_SETTINGS_BYTES} bytes of JSON", at)
-    return encoded
+    return Migration(tags["old_tag"], tags["new_tag"])

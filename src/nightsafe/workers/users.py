@@ -48,13 +48,14 @@ class Users:
         """The accounts that a principal's user belongs to, by account id.
 
         Raises:
-            NightsafeError: AUTHENTICATION_FAILED, for the token of an account; NOT_AUTHORIZED, when it may not ask.
+            NightsafeError: AUTHENTICATION_FAILED, for the token of an account; NOT_PERMITTED, when it may not ask.
+                On these two clients go by the accounts instead.
         """
         if principal.kind == "account_token":
             raise NightsafeError(Code.AUTHENTICATION_FAILED, f"token {principal.id} is an account's")
         if not may(principal, Action.READ_MEMBERSHIPS, principal.user()):
             raise NightsafeError(
-                Code.NOT_AUTHORIZED, f"memberships are not granted to {principal.kind} {principal.id}"
+                Code.NOT_PERMITTED, f"memberships are not granted to {principal.kind} {principal.id}"
             )
         memberships = await self._store.memberships(principal.user_id)
         found = [(one, await self._store.account(one.account_id)) for one in memberships]

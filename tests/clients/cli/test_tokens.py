@@ -215,7 +215,7 @@ def test_text(safe: Safe) -> None:
     [
         (("create", "--permission", "Everything"), "there is no permission 'Everything'; there are: Workers Scripts"),
         (("create", "--deny-permission", "Everything"), "there is no permission 'Everything'"),
-        (("create", "--script", "Billing/*"), "'Billing/*' can be no script; use lower-case letters"),
+        (("create", "--script", "Billing-*"), "'Billing-*' can be no script; use lower-case letters"),
         (("create", "--deny-script", ""), "'' can be no script"),
         (("create", "--owner", "account", "--permission", "User Details Read"), "use --owner user"),
         (("create", "--account-id", "f" * 32), f"no such account {'f' * 32}; see: nightsafe account list"),

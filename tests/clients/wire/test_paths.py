@@ -81,7 +81,7 @@ def test_an_account_id_that_is_none(wire: Wire, script: str, method: str, accoun
     [
         ("", "GET"),
         ("/{script}", "DELETE, GET, PUT"),
-        ("/{script}/settings", "GET"),
+        ("/{script}/settings", "GET, PATCH"),
         ("/{script}/secrets", "GET, PUT"),
         ("/{script}/secrets/mine", "DELETE, GET"),
         ("/{script}/secrets-bulk", "PATCH"),

@@ -14,6 +14,7 @@ from nightsafe.api.app import App
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
 from nightsafe.store.model import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.limits import Limits
@@ -32,9 +33,21 @@ T = TypeVar("T")
 
 
 @functools.cache
+def keys() -> tuple[PrivateRing, SigningKey]:
+    """What opens and what signs: made once."""
+    return PrivateRing.generate(), SigningKey.generate()
+
+
+@functools.cache
 def sealing_safe() -> Safe:
     """What seals: made once, for it keeps nothing of what it is given."""
-    return Safe(SigningSealer(PrivateRing.generate().public(), SigningKey.generate()))
+    ring, key = keys()
+    return Safe(SigningSealer(ring.public(), key), verifier())
+
+
+def verifier() -> VerifyKeys:
+    """What tells the records that the safe has signed."""
+    return VerifyKeys([keys()[1].verify_key])
 
 
 class Answer(Struct, frozen=True):

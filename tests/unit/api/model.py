@@ -26,6 +26,7 @@ class ScriptModel:
         self.tag = ""
         self.created_on = ""
         self.metadata: dict[str, Any] = {}
+        self.of_script: dict[str, Any] = {}
         self.modules: list[tuple[str, bytes]] = []
         self.bindings: Bindings = {}
         self.triggers: list[str] = []
@@ -127,6 +128,7 @@ class Model:
             return Expected(400, [10055])
         self.scripts[script] = model
         model.metadata, model.modules = metadata, modules
+        model.of_script |= {name: metadata[name] for name in ("tags", "logpush") if name in metadata}
         self._write(model, left, "upload")
         return None
 
@@ -152,9 +154,10 @@ class Model:
                 "compatibility_date": metadata.get("compatibility_date", ""),
                 "compatibility_flags": metadata.get("compatibility_flags", []),
                 "usage_model": "standard",
-                "tags": metadata.get("tags", []),
+                "tags": model.of_script.get("tags", []),
                 "tail_consumers": [],
-                "logpush": metadata.get("logpush", False),
+                "logpush": model.of_script.get("logpush", False),
+                "annotations": {"workers/triggered_by": model.triggers[-1]},
                 "bindings": [one for _, one in sorted(model.bindings.items())],
             },
         )
@@ -166,7 +169,7 @@ class Model:
         return {
             "id": name,
             "tag": model.tag,
-            "tags": metadata.get("tags"),
+            "tags": model.of_script.get("tags"),
             "handlers": [],
             "has_assets": False,
             "has_modules": "body_part" not in metadata,
@@ -175,11 +178,11 @@ class Model:
             "compatibility_flags": metadata.get("compatibility_flags", []),
             "usage_model": "standard",
             "last_deployed_from": "api",
-            "logpush": metadata.get("logpush", False),
+            "logpush": model.of_script.get("logpush", False),
             "observability": None,
             "tail_consumers": None,
             "placement": metadata.get("placement", {}),
-        }
+        } | ({"placement_mode": metadata["placement"]["mode"]} if "placement" in metadata else {})
 
     def _too_many(self, before: Bindings, after: Bindings) -> bool:
         """Whether there are more variables than may be, and more than there were."""

@@ -1,5 +1,6 @@
 """Who may do what: every credential, with every permission group, on every kind of resource, by every route."""
 
+import fnmatch
 import re
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ from msgspec import Struct
 from tests.unit.api.driver import ACCOUNT, JSON, OTHER_ACCOUNT, Answer, Api, Headers
 from tests.unit.api.tokens import keep, row
 
+from nightsafe.api.path import policy_name, script_of
 from nightsafe.api.routing import Gate, Resource
 from nightsafe.identity.credentials import digest, new_key, new_service_key, new_token
 from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, Action, PermissionGroup
@@ -49,6 +51,8 @@ NOT_PERMITTED = (403, [10000])
 NOT_AUTHORIZED = (403, [9109])
 INVALID_API_TOKEN = (401, [1000])
 V4 = "/client/v4"
+ELSEWHERE = "f" * 32
+"""What a path names beside an account and a script."""
 
 DECIDED_BY_HANDLER: dict[str, dict[str, Outcome]] = {
     f"{V4}/accounts": dict.fromkeys(KINDS, OK),
@@ -56,6 +60,18 @@ DECIDED_BY_HANDLER: dict[str, dict[str, Outcome]] = {
     f"{V4}/accounts/{{account_id}}/tokens/verify": dict.fromkeys(KINDS, INVALID_API_TOKEN) | {"account_token": OK},
 }
 """What those are told who come through to a handler that decides itself, by the credential's kind."""
+
+TOLD_TO_WHOEVER_SEES = {
+    f"{V4}/accounts/{{account_id}}/{rest}"
+    for rest in (
+        "storage/kv/namespaces",
+        "workers/domains",
+        "workers/domains/records",
+        "workers/durable_objects/namespaces",
+        "workers/subdomain",
+    )
+}
+"""Lists of what no account has, which say nothing of it."""
 
 
 def routes(api: Api) -> list[Resource]:
@@ -70,7 +86,7 @@ def ask(api: Api, route: Resource, credentials: Headers, account: str = ACCOUNT)
     """Ask for a route, about a script `worker` and otherwise what is not there, with a body that no handler takes."""
     path = route.path.replace("{account_id}", account).replace("{script_name}", "worker")
     body = b"]" if route.method in {"PUT", "POST", "PATCH"} and "/value" not in path else b""
-    return api.send(route.method, re.sub(r"{[^}]*}", "f" * 32, path), body, [*credentials, JSON], anonymous=True)
+    return api.send(route.method, re.sub(r"{[^}]*}", ELSEWHERE, path), body, [*credentials, JSON], anonymous=True)
 
 
 def told(answer: Answer) -> Outcome:
@@ -81,7 +97,8 @@ def told(answer: Answer) -> Outcome:
 def expected(route: Resource, kind: str, actions: frozenset[Action], span: Span) -> Outcome | None:
     """The outcome, or None for what the handler tells everybody whom it is allowed."""
     if route.path == f"{V4}/memberships":
-        return {"account_token": (400, [9106])}.get(kind, of_user(Action.READ_MEMBERSHIPS, kind, actions, span))
+        refused = of_user(Action.READ_MEMBERSHIPS, kind, actions, span) and NOT_PERMITTED
+        return (400, [9106]) if kind == "account_token" else refused
     if not route.is_of_account:
         return (
             DECIDED_BY_HANDLER[route.path][kind]
@@ -91,9 +108,16 @@ def expected(route: Resource, kind: str, actions: frozenset[Action], span: Span)
     if not span.seen:
         return NOT_PERMITTED
     if route.action is None:
-        return DECIDED_BY_HANDLER[route.path][kind]
-    reached = span.script if "{script_name}" in route.path else span.account
+        return None if route.path in TOLD_TO_WHOEVER_SEES else DECIDED_BY_HANDLER[route.path][kind]
+    reached = reaches(route, span) if "{script_name}" in route.path else span.account
     return None if reached and route.action in actions else NOT_PERMITTED
+
+
+def reaches(route: Resource, span: Span) -> bool:
+    """Whether a span covers the script that a path with one leads to, in a namespace or an environment or in none."""
+    names = dict.fromkeys(re.findall(r"{(\w+)}", route.path), ELSEWHERE) | {"script_name": "worker"}
+    name = policy_name(script_of(ACCOUNT, names))
+    return any(fnmatch.fnmatchcase(name, glob) for glob in span.scripts) if span.scripts else span.script
 
 
 def of_user(action: Action, kind: str, actions: frozenset[Action], span: Span) -> Outcome | None:
@@ -141,7 +165,7 @@ def test_every_route_is_in_the_table(api: Api, permitted: dict[tuple[str, str], 
     undecided = {route.path for route in routes(api) if route.action is None}
 
     assert len(permitted) == len(routes(api))
-    assert undecided == {*DECIDED_BY_HANDLER, f"{V4}/memberships"}
+    assert undecided == {*DECIDED_BY_HANDLER, *TOLD_TO_WHOEVER_SEES, f"{V4}/memberships"}
     assert {path for (_, path), (status, _) in permitted.items() if status in {401, 403}} == {
         f"{V4}/accounts/{{account_id}}/tokens/verify"
     }

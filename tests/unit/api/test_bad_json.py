@@ -20,7 +20,8 @@ BOTH = pytest.mark.parametrize(("method", "target"), [PUT, PATCH], ids=["put", "
 TEXT = {"name": "A", "type": "secret_text", "text": f"{values.PLANT}-text"}
 RAW = values.key("B")
 JWK = values.key("C", "jwk")
-SMALL = Limits(max_body_bytes=1000, max_upload_bytes=1000, body_seconds=0.01)
+SMALL = Limits(max_body_bytes=1000, max_upload_bytes=1000)
+HASTY = Limits(body_seconds=0.01)
 
 UNREADABLE = {
     "empty": b"",
@@ -227,7 +228,7 @@ def test_a_body_that_ends_early_is_refused(api: Api, method: str, target: str) -
 @BOTH
 def test_a_body_that_stands_still_is_given_up(tmp_path: Path, method: str, target: str) -> None:
     """After the time that is allowed the answer is 408, and the connection ends with it."""
-    with Api(tmp_path, SMALL) as api:
+    with Api(tmp_path, HASTY) as api:
         answer = api.send(method, target, [b'{"name":'], [JSON], silent=True)
 
     assert (408, [10026]) == answer.refusal

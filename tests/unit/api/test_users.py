@@ -114,12 +114,12 @@ def test_memberships(api: Api, user_id: str) -> None:
 
 
 def test_memberships_are_refused_so_that_wrangler_asks_elsewhere(api: Api) -> None:
-    """9106 for the token of an account or an unknown one, 9109 for a user's without the permission."""
+    """9106 for the token of an account or an unknown one, 10000 for a user's without the permission."""
     of_account = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))["value"]
     for value in (of_account, "nst_unknown"):
         answer = ask(api, "GET", MEMBERSHIPS, by=value)
         assert ((400, [9106]), ["Authentication failed (status: 400)"]) == (answer.refusal, answer.messages)
-    assert (403, [9109]) == ask(api, "GET", MEMBERSHIPS, by=made(api, USER_TOKENS)["value"]).refusal
+    assert (403, [10000]) == ask(api, "GET", MEMBERSHIPS, by=made(api, USER_TOKENS)["value"]).refusal
 
 
 @pytest.mark.parametrize("path", [USER, ACCOUNTS, MEMBERSHIPS, USER_TOKENS, f"{USER_TOKENS}/verify"])

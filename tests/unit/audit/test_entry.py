@@ -21,6 +21,8 @@ DEEDS = st.builds(
     address=TEXT,
     namespace=TEXT,
     script=TEXT,
+    resource=TEXT,
+    holder=TEXT,
     set=st.lists(TEXT, max_size=3).map(tuple),
     dropped=st.lists(TEXT, max_size=3).map(tuple),
     version_id=TEXT,
@@ -68,5 +70,5 @@ def test_there_is_no_place_for_a_value() -> None:
     """A deed has names, times and places; whoever adds a field has to think of this."""
     assert {
         "at", "action", "actor", "actor_kind", "account_id", "email", "address", "namespace", "script", "set",
-        "dropped", "version_id", "permission", "policy", "resource",
+        "dropped", "version_id", "permission", "policy", "resource", "holder",
     } == set(Deed.__struct_fields__)  # fmt: skip

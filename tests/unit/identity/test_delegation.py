@@ -1,11 +1,9 @@
 """Whoever gives something has it: held against the decisions themselves."""
 
-import fnmatch
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightsafe.identity.delegation import glob_contains, globs_apart, holds
+from nightsafe.identity.delegation import holds
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, SCRIPT_RESOURCE, USER_RESOURCE, GroupRef, Policy, Resource
@@ -47,25 +45,3 @@ def test_what_is_given_is_had(mine: list[Policy], theirs: list[Policy], action: 
 def test_everybody_may_give_what_they_have(mine: list[Policy]) -> None:
     """All of it, word for word."""
     assert holds(Grants(mine).rules, Grants(mine).rules)
-
-
-@given(GLOBS, GLOBS, NAMES)
-@settings(max_examples=600, deadline=None)
-def test_globs(outer: str, inner: str, name: str) -> None:
-    """What is said of two globs is true of every name."""
-    in_outer, in_inner = fnmatch.fnmatchcase(name, outer), fnmatch.fnmatchcase(name, inner)
-    if glob_contains(outer, inner) and in_inner:
-        assert in_outer
-    if globs_apart(outer, inner):
-        assert not (in_outer and in_inner)
-
-
-def test_what_is_plain_is_known() -> None:
-    """The cases that people write are not refused."""
-    assert glob_contains("billing-*", "billing-eu-*")
-    assert glob_contains("billing-*", "billing-eu")
-    assert glob_contains("*", "a?[bc]")
-    assert not glob_contains("billing-eu-*", "billing-*")
-    assert not glob_contains("*", "")
-    assert globs_apart("billing-*", "shop-*")
-    assert globs_apart("billing-*", "shop")

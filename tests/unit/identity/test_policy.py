@@ -205,6 +205,7 @@ GOOD: list[dict[str, Scope]] = [
     {USER_RESOURCE + USERS[0]: "*"},
     {ONE: {SCRIPT_RESOURCE + "billing-*": "*", SCRIPT_RESOURCE + "web": "*"}},
     {ACCOUNT_RESOURCE + EVERY: {SCRIPT_RESOURCE + "[a-c]?": "*"}},
+    {ONE: {SCRIPT_RESOURCE + "Tenants-*/web": "*"}},
 ]
 BAD: list[dict[str, Scope]] = [
     {},
@@ -221,7 +222,10 @@ BAD: list[dict[str, Scope]] = [
     {ONE: {SCRIPT_RESOURCE: "*"}},
     {ONE: {SCRIPT_RESOURCE + "a": "x"}},
     {ONE: {SCRIPT_RESOURCE + "Billing": "*"}},
-    {ONE: {SCRIPT_RESOURCE + "a/b": "*"}},
+    {ONE: {SCRIPT_RESOURCE + "a/b/c": "*"}},
+    {ONE: {SCRIPT_RESOURCE + "/b": "*"}},
+    {ONE: {SCRIPT_RESOURCE + "a/": "*"}},
+    {ONE: {SCRIPT_RESOURCE + "a/B": "*"}},
     {ONE: {SCRIPT_RESOURCE + "a": "*", "b": "*"}},
     {ONE: "*", ONE + "0": "*"},
 ]

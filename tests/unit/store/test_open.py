@@ -12,7 +12,6 @@ import pytest
 from tests.engines.changes import REF, secret, setting, upload
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.model import Account, Membership, Token, User
 from nightsafe.store.sqlite import SqliteStore, connection, schema
 
 
@@ -115,60 +114,6 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
         SqliteStore.open(path)
 
     assert before == read(path)
-
-
-def test_every_prefix_of_the_steps_leads_to_the_same_schema() -> None:
-    """A database that stopped at any earlier version comes to the schema of a new one."""
-    steps = schema.migrations()
-    schemas = []
-    for start in range(len(steps) + 1):
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-            db.executescript("".join(steps[:start]))
-            db.execute(f"PRAGMA user_version = {start}")
-            schema.migrate(db)
-            schemas.append(db.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall())
-            assert (len(steps),) == db.execute("PRAGMA user_version").fetchone()
-
-    assert [schemas[0]] * len(schemas) == schemas
-
-
-async def test_an_older_store_keeps_its_rows(path: Path) -> None:
-    """A token and a user of the first schema are a user's token without condition, and a user without service key."""
-    path.parent.mkdir(mode=0o700)
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.executescript(schema.migrations()[0])
-        db.execute("PRAGMA user_version = 1")
-        db.execute("INSERT INTO accounts VALUES ('a', 'Home', 1)")
-        db.execute("INSERT INTO users VALUES ('u', 'Me@Example.com', x'01', 2, 'me@example.com')")
-        db.execute("INSERT INTO memberships VALUES ('a', 'u', x'5b5d', 3)")
-        db.execute("INSERT INTO tokens VALUES ('t', x'02', 'u', 'old', 'active', x'5b5d', 4, 5, NULL, 6)")
-    token = Token(
-        id="t", digest=b"\2", user_id="u", name="old", status="active", policies=b"[]", issued_on=4, modified_on=5,
-        expires_on=6,
-    )  # fmt: skip
-
-    store = SqliteStore.open(path)
-    try:
-        assert [Account("a", "Home", 1)] == await store.accounts()
-        assert User("u", "Me@Example.com", b"\1", 2) == await store.user_by_email("me@example.com")
-        assert [Membership("a", "u", b"[]", 3)] == await store.memberships("u")
-        assert token == await store.token(b"\2")
-        assert [token] == await store.tokens_of_user("u")
-        assert ("", b"{}", None) == (token.account_id, token.condition, token.not_before)
-    finally:
-        await store.close()
-
-
-def test_a_failed_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a later step fails, the earlier ones of the same run are undone with it."""
-    steps = schema.migrations()
-    monkeypatch.setattr(schema, "migrations", lambda: [*steps, "CREATE TABLE more (a);\nCREATE TABLE more (a);\n"])
-
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        with pytest.raises(sqlite3.OperationalError, match="already exists"):
-            schema.migrate(db)
-        assert db.execute("SELECT name FROM sqlite_schema").fetchall() == []
-        assert db.execute("PRAGMA user_version").fetchone() == (0,)
 
 
 def test_every_tenants_key_is_led_by_the_account() -> None:

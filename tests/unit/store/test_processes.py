@@ -121,7 +121,7 @@ async def test_kill_loses_nothing_that_was_acknowledged(path: Path) -> None:
 async def sound(path: Path, acknowledged: dict[int, str]) -> None:
     """Nothing acknowledged is missing, and no version is without its row, entry, or the value it set."""
     store = SqliteStore.open(path)
-    versions = await store.versions(REF)
+    versions = await store.versions(REF, limit=1_000_000)
     script = await store.script(REF)
     entries = await store.audit_entries(ACCOUNT, limit=1_000_000)
     latest = {binding.name for binding in await store.bindings(REF)}

@@ -5,13 +5,29 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engines.changes import ACCOUNT, OTHER_ACCOUNT, REF, dropping, plain, removing, secret, setting, upload
+from tests.engines.changes import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    REF,
+    code,
+    deploying,
+    dropping,
+    editing,
+    plain,
+    removing,
+    secret,
+    setting,
+    stamp,
+    upload,
+)
 from tests.engines.refusals import refusal
 
-from nightsafe.store.model import Change, ScriptRef
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.errors import Code
+from nightsafe.store.model import Change, ScriptRef, Settings
+from nightsafe.store.sqlite import SqliteStore, reads
 
 NAMES = st.sampled_from(["A", "B", "C"])
 KINDS = st.sampled_from(["plain_text", "json", "kv_namespace"])
@@ -80,15 +96,106 @@ async def test_removal_leaves_no_row(store: SqliteStore, path: Path) -> None:
     for ref in (REF, other, foreign):
         await store.commit(upload(secret("S"), ref=ref, bodies=(b"shared", ref.name.encode())))
         await store.commit(setting(secret("S"), ref=ref))
+        await store.commit(editing(ref, stamp=stamp(), settings=Settings(b'{"a":1}')))
+        await store.commit(deploying(((await store.versions(ref))[0].id, 100.0), ref=ref))
     contents = []
     for ref in (REF, other, foreign):
         await store.commit(removing(ref))
         contents.append(query(path, "SELECT count(*) FROM contents")[0][0])
 
-    tables = ("scripts", "versions", "uploads", "modules", "bindings", "binding_history", "contents")
-    assert [query(path, f"SELECT count(*) FROM {table}")[0][0] for table in tables] == [0] * 7  # noqa: S608
+    tables = ("scripts", "versions", "uploads", "modules", "bindings", "binding_history", "contents", "deployments")
+    assert [query(path, f"SELECT count(*) FROM {table}")[0][0] for table in tables] == [0] * 8  # noqa: S608
     assert contents == [4, 2, 0]
-    assert query(path, "SELECT count(*) FROM audit") == [(9,)]
+    assert query(path, "SELECT count(*) FROM audit") == [(15,)]
+
+
+async def test_contents_are_kept_once(store: SqliteStore, path: Path) -> None:
+    """Settings, secrets and equal code add no content; code that any version runs stays, whatever is newest."""
+    for new in (
+        upload(bodies=(b"one", b"two", b"one")),
+        setting(secret("S")),
+        editing(stamp=stamp(), settings=Settings(b'{"a":1}')),
+        editing(stamp=stamp(deployed=False), upload=code(b"two", b"one")),
+        upload(ref=ScriptRef(ACCOUNT, "other"), bodies=(b"two",)),
+        upload(bodies=(b"three",)),
+    ):
+        await store.commit(new)
+    before = query(path, "SELECT CAST(body AS TEXT) FROM contents ORDER BY rowid")
+
+    await store.commit(removing())
+
+    assert before == [("one",), ("two",), ("three",)]
+    assert query(path, "SELECT CAST(body AS TEXT) FROM contents") == [("two",)]
+
+
+async def test_a_change_of_settings_costs_no_modules(store: SqliteStore, path: Path) -> None:
+    """A version of settings has a row of settings and none of files; one of a secret has neither."""
+    await store.commit(upload(bodies=(b"one", b"two")))
+    await store.commit(editing(stamp=stamp(), settings=Settings(b'{"a":1}')))
+    await store.commit(setting(secret("S")))
+
+    assert query(path, "SELECT version, code_version FROM uploads ORDER BY version") == [(1, 1), (2, 1)]
+    assert query(path, "SELECT number, upload_version FROM versions ORDER BY number") == [(1, 1), (2, 2), (3, 2)]
+    assert query(path, "SELECT count(*) FROM modules") == [(2,)]
+
+
+async def test_only_a_deployment_by_itself_has_a_row(store: SqliteStore, path: Path) -> None:
+    """Versions deployed when they are made cost no row of deployments; others take the next place."""
+    await store.commit(upload())
+    await store.commit(setting(secret("S")))
+    first = (await store.versions(REF))[-1]
+    for share in (100.0, 99.0):
+        await store.commit(deploying((first.id, share), force=True))
+    await store.commit(setting(secret("S")))
+    await store.commit(deploying((first.id, 100.0), force=True))
+
+    assert query(path, "SELECT newest_version, place FROM deployments ORDER BY rowid") == [(2, 3), (2, 4), (3, 6)]
+
+
+async def test_a_secret_write_is_few_statements(store: SqliteStore) -> None:
+    """One read of the script, one of the name, a row each to history, bindings, versions, script and audit log."""
+    await store.commit(upload(secret("S")))
+    statements: list[str] = []
+    db = store._writer._db
+    assert db is not None
+    db.set_trace_callback(statements.append)
+
+    await store.commit(editing(stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE))
+
+    verbs = [" ".join(statement.split()[: 3 if "INTO" in statement else 1]) for statement in statements]
+    assert verbs == [
+        "BEGIN",
+        "SAVEPOINT",
+        "SELECT",
+        "SELECT",
+        "INSERT INTO binding_history",
+        "INSERT INTO bindings",
+        "INSERT INTO versions",
+        "UPDATE",
+        "INSERT INTO audit",
+        "RELEASE",
+        "COMMIT",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "key"),
+    [
+        (reads._SHOWN, "account_id=? AND namespace=? AND script=? AND name=?"),
+        (reads._VERSION_BY_ID, "versions_by_id (id=?)"),
+        (reads._VERSIONS, "account_id=? AND script_id=?"),
+        (reads._DEPLOYMENTS, "account_id=? AND script_id=?"),
+    ],
+)
+async def test_reads_are_by_a_key(store: SqliteStore, path: Path, sql: str, key: str) -> None:
+    """What is read of a script is found by an index, and comes in its order without being sorted."""
+    assert store is not None
+    with closing(sqlite3.connect(path)) as db:
+        plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", ("x",) * sql.count("?")).fetchall()
+
+    steps = [step for *_, step in plan]
+    assert key in next(step for step in steps if "INDEX" in step)
+    assert [step for step in steps if "SCAN" in step or "TEMP" in step] == []
 
 
 async def test_dropped_values_stay_out_of_the_file(store: SqliteStore, path: Path) -> None:

@@ -12,7 +12,9 @@ from nightsafe.bindings.model import PlainBinding
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Inherit, Module
 from nightsafe.workers.limits import Limits
-from nightsafe.workers.upload import SCRIPT_LEVEL, VERSION_LEVEL, ParsedUpload, Part, parse_upload
+from nightsafe.workers.modules import Part
+from nightsafe.workers.setting_fields import SCRIPT_LEVEL, VERSION_LEVEL
+from nightsafe.workers.upload import ParsedUpload, parse_upload
 
 MAIN = Part("main.js", "application/javascript+module", b"export default {}")
 OTHER = Part("other.wasm", "application/wasm", b"\0asm")
@@ -37,9 +39,40 @@ def test_files_become_modules() -> None:
 
     assert (
         Module(OTHER.name, OTHER.content_type, hashlib.sha256(OTHER.body).digest(), OTHER.body)
-    ) == upload.modules[0]
-    assert ["other.wasm", "main.js"] == [module.name for module in upload.modules]
-    assert upload.main_module == "main.js"
+    ) == upload.source.modules[0]
+    assert ["other.wasm", "main.js"] == [module.name for module in upload.source.modules]
+    assert ("main.js", False) == (upload.source.main_module, upload.source.classic)
+
+
+@pytest.mark.parametrize(
+    ("name", "filename", "known"),
+    [
+        ("files", "main.js", "main.js"),
+        ("files[]", "main.js", "main.js"),
+        ("main.js", None, "main.js"),
+        ("main.js", "src/index.js", "main.js"),
+        ("main.js", "", "main.js"),
+        ("src/index.js", "main.js", "main.js"),
+    ],
+)
+def test_the_main_module_is_known_by_either_name(name: str, filename: str | None, known: str) -> None:
+    """By its file name or, where that is another, by its part's; it is kept under the name the metadata gives."""
+    upload = parsed((OTHER, Part(name, MAIN.content_type, MAIN.body, filename)))
+
+    assert known == upload.source.main_module
+    assert ["other.wasm", known] == [module.name for module in upload.source.modules]
+
+
+def test_a_part_of_a_binding_is_known_by_its_parts_name() -> None:
+    """As wrangler sends the files of a classic script; a binding whose part has not come is refused."""
+    code = Part("WASM", "application/wasm", b"\0asm", "./module.wasm")
+    binding = {"name": "WASM", "type": "wasm_module", "part": "WASM"}
+
+    upload = parse_upload({"body_part": "main.js", "bindings": [binding]}, (MAIN, code), LIMITS)
+
+    assert ["main.js", "WASM"] == [module.name for module in upload.source.modules]
+    for bad in (binding | {"part": "module.wasm"}, {"name": "WASM", "type": "text_blob"}, binding | {"part": 1}):
+        assert [(Code.INVALID, "/bindings")] == refused((MAIN, code), bindings=[bad])
 
 
 def test_bindings_are_sorted_by_what_becomes_of_them() -> None:
@@ -77,7 +110,7 @@ def test_secrets_are_kept_unless_a_list_says_otherwise(keep: dict[str, Any], kin
 VALUES: dict[type, list[Any]] = {
     bool: [True, False],
     str: ["standard"],
-    list: [[], ["nodejs_compat"]],
+    list: [[]],
     dict: [{}, {"mode": "smart"}],
 }
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
@@ -90,11 +123,10 @@ def test_settings_are_kept_apart_and_nothing_else_is(data: st.DataObject, unknow
         {name: data.draw(st.sampled_from(VALUES[kind])) for name, kind in level.items() if not name.endswith("date")}
         for level in (VERSION_LEVEL, SCRIPT_LEVEL)
     )
-    upload = parsed(**{**unknown, **version, **script, "annotations": {"a": 1}, "compatibility_date": "2026-01-01"})
+    upload = parsed(**{**unknown, **version, **script, "keep_assets": True, "compatibility_date": "2026-01-01"})
 
     assert script == json.loads(upload.script_settings)
     assert version | {"compatibility_date": "2026-01-01"} == json.loads(upload.settings)
-    assert json.loads(upload.annotations) == {"a": 1}
 
 
 @pytest.mark.parametrize("name", sorted({**VERSION_LEVEL, **SCRIPT_LEVEL}))
@@ -136,7 +168,19 @@ def test_a_setting_has_its_type(name: str) -> None:
         ({"compatibility_flags": "x"}, [(Code.INVALID, "/compatibility_flags")]),
         ({"compatibility_flags": [1]}, [(Code.INVALID, "/compatibility_flags")]),
         ({"annotations": []}, [(Code.INVALID, "/annotations")]),
-        ({"annotations": {"a": "x" * 50}}, [(Code.INVALID, "/annotations")]),
+        ({"annotations": {"workers/message": "x" * 50}}, [(Code.INVALID, "/annotations")]),
+        ({"annotations": {"workers/tag": 1}}, [(Code.INVALID, "/annotations/workers~1tag")]),
+        ({"tags": ["x"] * 11}, [(Code.INVALID, "/tags")]),
+        ({"tags": ["x" * 1025]}, [(Code.INVALID, "/tags")]),
+        ({"tags": ["a,b"]}, [(Code.INVALID, "/tags")]),
+        ({"tags": ["a&b"]}, [(Code.INVALID, "/tags")]),
+        ({"tags": [1]}, [(Code.INVALID, "/tags")]),
+        ({"tail_consumers": ["service"]}, [(Code.INVALID, "/tail_consumers")]),
+        ({"keep_assets": "yes"}, [(Code.INVALID, "/keep_assets")]),
+        ({"assets": {"jwt": "made up"}}, [(Code.UNSUPPORTED, "/assets/jwt")]),
+        ({"migrations": []}, [(Code.INVALID, "/migrations")]),
+        ({"migrations": {"old_tag": 1}}, [(Code.INVALID, "/migrations/old_tag")]),
+        ({"migrations": {"new_tag": "x" * 1025}}, [(Code.INVALID, "/migrations/new_tag")]),
     ],
 )
 def test_what_cannot_be_is_pointed_at(metadata: dict[str, Any], problems: list[Any]) -> None:
@@ -146,7 +190,27 @@ def test_what_cannot_be_is_pointed_at(metadata: dict[str, Any], problems: list[A
 
 def test_a_classic_script_is_named_by_its_part() -> None:
     """`body_part` stands for `main_module`, which wins when both are there."""
-    assert parse_upload({"body_part": "main.js"}, (MAIN,), LIMITS).main_module == "main.js"
-    assert parsed(body_part="absent.js").main_module == "main.js"
+    classic = parse_upload({"body_part": "main.js"}, (MAIN,), LIMITS)
+
+    assert ("main.js", True) == (classic.source.main_module, classic.source.classic)
+    assert {"body_part": "main.js"} == json.loads(classic.settings)
+    assert parsed(body_part="absent.js").source.main_module == "main.js"
     assert [(Code.INVALID, "")] == refused((MAIN, MAIN))
     assert [(Code.INVALID, "")] == refused((*(Part(f"{at}.js", "", b"") for at in range(3)), MAIN))
+
+
+@pytest.mark.parametrize(
+    ("migrations", "tags"),
+    [
+        ({}, (None, None)),
+        ({"new_tag": "v1", "new_classes": ["A"]}, (None, "v1")),
+        ({"old_tag": "v1", "new_tag": "v2", "steps": [{"deleted_classes": ["A"]}]}, ("v1", "v2")),
+    ],
+)
+def test_migrations_come_down_to_their_tags(migrations: dict[str, Any], tags: tuple[str | None, str | None]) -> None:
+    """Of one step or several; what they do to classes is not kept, and without any there is none."""
+    migration = parsed(migrations=migrations).migration
+
+    assert migration is not None
+    assert tags == (migration.old_tag, migration.new_tag)
+    assert parsed().migration is None

@@ -1,26 +1,35 @@
 """The reads of the store's interface, in SQL."""
 
-from collections.abc import Iterable
-from typing import Any, TypeVar
-
-import msgspec
-
 from nightsafe.store.model import (
+    ALWAYS,
     Account,
     AuditEntry,
     Binding,
     Deployment,
     Membership,
     Module,
+    Period,
     Script,
     ScriptRef,
     Token,
     User,
     Version,
 )
+from nightsafe.store.sqlite.holder_reads import HolderReads
 from nightsafe.store.sqlite.reader import Reader
-
-_Row = TypeVar("_Row", bound=msgspec.Struct)
+from nightsafe.store.sqlite.rows import (
+    BINDINGS_AT,
+    SCRIPT,
+    SCRIPTS,
+    VERSION,
+    VERSIONS,
+    at_version,
+    build,
+    deployment_of,
+    key_of,
+    script_of,
+    version_of,
+)
 
 _SHOWN = """
 SELECT shown FROM bindings
@@ -37,39 +46,36 @@ WHERE account_id = ? AND namespace = ? AND script = ? ORDER BY name
 _HEAD = """
 SELECT id, version FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?
 """
-_BINDINGS_AT = """
-SELECT name, kind, shown, sealed, key_id FROM bindings
-WHERE account_id = ? AND namespace = ? AND script = ? AND since <= ?
-UNION ALL
-SELECT name, kind, shown, sealed, key_id FROM binding_history
-WHERE account_id = ? AND script_id = ? AND to_version > ? AND from_version <= ?
-ORDER BY name
-"""
-_SCRIPTS = """
-SELECT s.name, s.namespace, s.id, s.created_on, s.modified_on, s.version, s.upload_version,
-  u.etag, u.main_module, u.settings, s.script_settings, s.source
-FROM scripts s JOIN uploads u
-  ON u.account_id = s.account_id AND u.script_id = s.id AND u.version = s.upload_version
-WHERE s.account_id = ? AND s.namespace = ?
-"""
-SCRIPT = _SCRIPTS + "AND s.name = ?"
-_SCRIPTS_BY_NAME = _SCRIPTS + "ORDER BY s.name"
+_SCRIPT_BY_ID = SCRIPTS + "AND s.id = ?"
+_SCRIPTS_BY_NAME = SCRIPTS + "ORDER BY s.name"
 _MODULES = """
 SELECT m.name, m.content_type, m.digest, c.body
 FROM versions v
-JOIN modules m ON m.account_id = v.account_id AND m.script_id = v.script_id AND m.version = v.upload_version
+JOIN uploads u ON u.account_id = v.account_id AND u.script_id = v.script_id AND u.version = v.upload_version
+JOIN modules m ON m.account_id = u.account_id AND m.script_id = u.script_id AND m.version = u.code_version
 JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
 WHERE v.account_id = ? AND v.script_id = ? AND v.number = ?
 ORDER BY m.position
 """
-_VERSIONS = """
-SELECT number, id, created_on, upload_version, source, triggered_by, author_id, author_email, annotations
-FROM versions WHERE account_id = ? AND script_id = ? ORDER BY number DESC
+_VERSION_BY_ID = VERSIONS + "AND v.id = ?"
+_VERSIONS = VERSIONS + "ORDER BY v.number DESC LIMIT ? OFFSET ?"
+_VERSIONS_BETWEEN = VERSIONS + "AND v.id BETWEEN ? AND ? ORDER BY v.number DESC"
+_OF_VERSIONS = """
+SELECT deployment_id AS id, created_on, source, triggered_by, author_id, author_email, annotations,
+  id AS version_id, NULL AS traffic, number AS newest, 0 AS place
+FROM versions WHERE account_id = ? AND script_id = ? AND deployment_id <> x''
 """
-_DEPLOYMENTS = """
-SELECT deployment_id, created_on, source, author_email, annotations, id
-FROM versions WHERE account_id = ? AND script_id = ? ORDER BY number DESC
+_BY_THEMSELVES = """
+SELECT id, created_on, source, triggered_by, author_id, author_email, annotations,
+  NULL, traffic, newest_version, place
+FROM deployments WHERE account_id = ? AND script_id = ?
 """
+_WITHIN = "AND created_on BETWEEN ? AND ?"
+_DEPLOYMENT = f"{_OF_VERSIONS} AND deployment_id = ? UNION ALL {_BY_THEMSELVES} AND id = ?"
+_DEPLOYMENTS_WITHIN = f"{_OF_VERSIONS} {_WITHIN} UNION ALL {_BY_THEMSELVES} {_WITHIN}"
+_DEPLOYMENTS = f"{_DEPLOYMENTS_WITHIN} ORDER BY newest DESC, place DESC LIMIT ? OFFSET ?"
+_COUNT_WITHIN = f"SELECT count(*) FROM ({_DEPLOYMENTS_WITHIN})"  # noqa: S608  # our own SQL
+_COUNT_DEPLOYMENTS = "SELECT deployment_count FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 _ISSUED = """
 SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on,
   account_id, condition
@@ -95,7 +101,7 @@ SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? 
 """
 
 
-class Reads:
+class Reads(HolderReads):
     """What `Store` promises of reads, on the event loop's thread; microseconds need no thread hop."""
 
     def __init__(self, reader: Reader) -> None:
@@ -108,26 +114,30 @@ class Reads:
 
     async def secrets(self, ref: ScriptRef) -> list[bytes] | None:
         """See `Store.secrets`."""
-        rows = self._reader.all(_SECRETS, (ref.account_id, ref.namespace, ref.name))
+        rows = self._reader.all(_SECRETS, key_of(ref))
         if not rows and self._head(ref) is None:
             return None
         return [shown for (shown,) in rows]
 
     async def bindings(self, ref: ScriptRef, version: int | None = None) -> list[Binding]:
         """See `Store.bindings`."""
-        live = (ref.account_id, ref.namespace, ref.name)
         if version is None:
-            return [Binding(*row) for row in self._reader.all(_BINDINGS, live)]
+            return [Binding(*row) for row in self._reader.all(_BINDINGS, key_of(ref))]
         head = self._head(ref)
         if head is None or not 1 <= version <= head[1]:
             return []
-        gone = (ref.account_id, head[0], version, version)
-        return [Binding(*row) for row in self._reader.all(_BINDINGS_AT, (*live, version, *gone))]
+        rows = self._reader.all(BINDINGS_AT, at_version(ref, head[0], version))
+        return [Binding(*row) for row in rows]
 
     async def script(self, ref: ScriptRef) -> Script | None:
         """See `Store.script`."""
-        row = self._reader.one(SCRIPT, (ref.account_id, ref.namespace, ref.name))
+        row = self._reader.one(SCRIPT, key_of(ref))
         return None if row is None else script_of(ref.account_id, row)
+
+    async def script_by_id(self, account_id: str, script_id: str) -> Script | None:
+        """See `Store.script_by_id`."""
+        row = self._reader.one(_SCRIPT_BY_ID, (account_id, "", script_id))
+        return None if row is None else script_of(account_id, row)
 
     async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
         """See `Store.scripts`."""
@@ -142,26 +152,74 @@ class Reads:
         number = head[1] if version is None else version
         return [Module(*row) for row in self._reader.all(_MODULES, (ref.account_id, head[0], number))]
 
-    async def versions(self, ref: ScriptRef) -> list[Version]:
-        """See `Store.versions`."""
-        return [_build(Version, row) for row in self._of(ref, _VERSIONS)]
+    async def version(self, ref: ScriptRef, version_id: bytes | None = None) -> Version | None:
+        """See `Store.version`."""
+        head = self._head(ref)
+        if head is None:
+            return None
+        script_id, newest = head
+        wanted = (VERSION, newest) if version_id is None else (_VERSION_BY_ID, version_id)
+        row = self._reader.one(wanted[0], (ref.account_id, script_id, wanted[1]))
+        return None if row is None else version_of(row)
 
-    async def deployments(self, ref: ScriptRef) -> list[Deployment]:
+    async def versions(self, ref: ScriptRef, *, offset: int = 0, limit: int = 100) -> list[Version]:
+        """See `Store.versions`."""
+        head = self._head(ref)
+        if head is None:
+            return []
+        rows = self._reader.all(_VERSIONS, (ref.account_id, head[0], limit, offset))
+        return [version_of(row) for row in rows]
+
+    async def versions_between(self, ref: ScriptRef, first: bytes, last: bytes) -> list[Version]:
+        """See `Store.versions_between`."""
+        head = self._head(ref)
+        if head is None:
+            return []
+        return [
+            version_of(row) for row in self._reader.all(_VERSIONS_BETWEEN, (ref.account_id, head[0], first, last))
+        ]
+
+    async def deployment(self, ref: ScriptRef, deployment_id: bytes) -> Deployment | None:
+        """See `Store.deployment`."""
+        head = self._head(ref)
+        if head is None or not deployment_id:
+            return None
+        row = self._reader.one(_DEPLOYMENT, (ref.account_id, head[0], deployment_id) * 2)
+        return None if row is None else deployment_of(row)
+
+    async def deployments(
+        self, ref: ScriptRef, *, offset: int = 0, limit: int = 100, period: Period = ALWAYS
+    ) -> list[Deployment]:
         """See `Store.deployments`."""
-        return [_deployment(row) for row in self._of(ref, _DEPLOYMENTS)]
+        head = self._head(ref)
+        if head is None:
+            return []
+        within = (ref.account_id, head[0], period.since, period.until)
+        rows = self._reader.all(_DEPLOYMENTS, (*within, *within, limit, offset))
+        return [deployment_of(row) for row in rows]
+
+    async def count_deployments(self, ref: ScriptRef, period: Period = ALWAYS) -> int:
+        """See `Store.count_deployments`."""
+        if period == ALWAYS:
+            row = self._reader.one(_COUNT_DEPLOYMENTS, key_of(ref))
+        else:
+            head = self._head(ref)
+            within = (ref.account_id, head[0], period.since, period.until) if head else ()
+            row = self._reader.one(_COUNT_WITHIN, within * 2) if within else None
+        return 0 if row is None else int(row[0])
 
     async def token(self, digest: bytes) -> Token | None:
         """See `Store.token`."""
         row = self._reader.one(_BY_DIGEST, (digest,))
-        return None if row is None else _build(Token, row)
+        return None if row is None else build(Token, row)
 
     async def tokens_of_user(self, user_id: str) -> list[Token]:
         """See `Store.tokens_of_user`."""
-        return [_build(Token, row) for row in self._reader.all(_OF_USER, (user_id,))]
+        return [build(Token, row) for row in self._reader.all(_OF_USER, (user_id,))]
 
     async def tokens_of_account(self, account_id: str) -> list[Token]:
         """See `Store.tokens_of_account`."""
-        return [_build(Token, row) for row in self._reader.all(_OF_ACCOUNT, (account_id,))]
+        return [build(Token, row) for row in self._reader.all(_OF_ACCOUNT, (account_id,))]
 
     async def user(self, user_id: str) -> User | None:
         """See `Store.user`."""
@@ -206,27 +264,5 @@ class Reads:
 
     def _head(self, ref: ScriptRef) -> tuple[str, int] | None:
         """A script's id and newest version number."""
-        row: tuple[str, int] | None = self._reader.one(_HEAD, (ref.account_id, ref.namespace, ref.name))
+        row: tuple[str, int] | None = self._reader.one(_HEAD, key_of(ref))
         return row
-
-    def _of(self, ref: ScriptRef, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a query by account and script id; none when the script is absent."""
-        head = self._head(ref)
-        return [] if head is None else self._reader.all(sql, (ref.account_id, head[0]))
-
-
-def _build(kind: type[_Row], row: Iterable[Any]) -> _Row:
-    """A struct from its fields' values, in their order."""
-    return kind(**dict(zip(kind.__struct_fields__, row, strict=True)))
-
-
-def script_of(account_id: str, row: tuple[Any, ...]) -> Script:
-    """A row of SCRIPT."""
-    name, namespace, *rest = row
-    return _build(Script, (ScriptRef(account_id, name, namespace), *rest))
-
-
-def _deployment(row: tuple[Any, ...]) -> Deployment:
-    """A row of _DEPLOYMENTS: the whole traffic to the version it was made with."""
-    *fields, version_id = row
-    return _build(Deployment, (*fields, ((version_id, 100.0),)))

@@ -1,0 +1,113 @@
+"""`…/{script_name}/content` and `/content/v2`: the files of a script, byte for byte."""
+
+import secrets as random
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from nightsafe.api import shown
+from nightsafe.api.call import Call
+from nightsafe.api.envelope import FIXED_HEADERS, Reply, success
+from nightsafe.api.paging import fields_of
+from nightsafe.api.path import SCRIPT
+from nightsafe.api.routing import Resource
+from nightsafe.api.upload_form import read_upload
+from nightsafe.bindings.fields import need_object
+from nightsafe.identity.permissions import Action
+from nightsafe.store.model import Module, Version
+from nightsafe.workers.modules import BODY_PART, MAIN_MODULE, parse_source
+from nightsafe.workers.use_cases import UseCases
+from nightsafe.workers.versions import parse_version_id
+
+_MODULE_TYPE = "application/javascript+module"
+_MODULE_TYPES = frozenset(
+    {
+        _MODULE_TYPE,
+        "text/javascript+module",
+        "application/javascript",
+        "text/javascript",
+        "text/x-python",
+        "text/x-python-requirement",
+        "application/wasm",
+        "application/json",
+        "text/plain",
+        "application/octet-stream",
+        "application/source-map",
+    }
+)
+_HEADER_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_PART_HEADERS = {b"cf-worker-body-part": BODY_PART, b"cf-worker-main-module-part": MAIN_MODULE}
+
+
+def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script."""
+
+    async def get_content(call: Call) -> Reply:
+        """GET …/content and …/content/v2, of the newest version or the one that `version` names."""
+        wanted = fields_of(call.query).get("version")
+        version_id = None if wanted is None else parse_version_id(wanted, "version")
+        return as_form(*await use.scripts.content(call.script, version_id))
+
+    async def put_content(call: Call) -> Reply:
+        """PUT …/content."""
+        metadata, parts = await read_upload(call, need_metadata=False)
+        source = parse_source(_described(call, metadata), parts, (), call.limits)
+        script, _ = await use.scripts.put_content(call.caller, call.script, source)
+        return success(shown.script(script))
+
+    return [
+        Resource("GET", f"{at}/content", Action.READ_SCRIPTS, get_content),
+        Resource("GET", f"{at}/content/v2", Action.READ_SCRIPTS, get_content),
+        Resource("PUT", f"{at}/content", Action.WRITE_SCRIPTS, put_content),
+    ]
+
+
+def _described(call: Call, metadata: object) -> dict[str, Any]:
+    """The metadata of a content upload, with what headers may say in its place."""
+    fields = need_object(metadata, "", "'metadata'")
+    by_header = {
+        member: call.headers[header].decode("latin-1")
+        for header, member in _PART_HEADERS.items()
+        if call.headers.get(header)
+    }
+    return fields | by_header
+
+
+def as_it_came(version: Version, modules: Sequence[Module]) -> Reply:
+    """One file as itself, several as a form; `cf-entrypoint` names the one that starts."""
+    if len(modules) > 1:
+        return _form(version, modules)
+    return _reply(version, _type_of(modules[0]).removesuffix("+module").encode(), modules[0].body)
+
+
+def as_form(version: Version, modules: Sequence[Module]) -> Reply:
+    """Every file in a form, unless it is the only one of a classic script: clients tell classic scripts by that."""
+    if len(modules) == 1 and not shown.has_modules(version.settings):
+        return as_it_came(version, modules)
+    return _form(version, modules)
+
+
+def _form(version: Version, modules: Sequence[Module]) -> Reply:
+    """Every file in a form."""
+    boundary = random.token_hex(16).encode()
+    body = b"".join(_form_part(boundary, module) for module in modules) + b"--" + boundary + b"--\r\n"
+    return _reply(version, b"multipart/form-data; boundary=" + boundary, body)
+
+
+def _reply(version: Version, content_type: bytes, body: bytes) -> Reply:
+    """200 with content; `cf-entrypoint` names the file that starts."""
+    entry = quote(version.main_module, safe=_HEADER_SAFE).encode()
+    return Reply(200, body, ((b"content-type", content_type), (b"cf-entrypoint", entry), *FIXED_HEADERS[1:]))
+
+
+def _form_part(boundary: bytes, module: Module) -> bytes:
+    """One file in a form; its name is escaped as browsers do."""
+    name = module.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
+    head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
+    return head % (boundary, name, name, _type_of(module).encode()) + module.body + b"\r\n"
+
+
+def _type_of(module: Module) -> str:
+    """A file's type as it may stand in a header: a known one, else that of any bytes."""
+    bare = module.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
+    return bare if bare in _MODULE_TYPES else "application/octet-stream"

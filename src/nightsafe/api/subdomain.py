@@ -1,0 +1,71 @@
+"""`…/{script_name}/subdomain` and the account's `/workers/subdomain`.
+
+Nightsafe serves no workers.dev: it keeps whether a script is to be reached there, for clients ask and tell. The
+account has a name all the same, for without one wrangler does not deploy. It has an underscore, so that nobody can
+ever register it, and no link that wrangler prints leads to somebody else.
+"""
+
+from nightsafe.api.call import Call
+from nightsafe.api.envelope import Reply, success
+from nightsafe.api.path import ACCOUNT, SCRIPT
+from nightsafe.api.refusing import refusing
+from nightsafe.api.routing import Resource
+from nightsafe.bindings.fields import need_object, need_string
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.workers.standing import parse_subdomain
+from nightsafe.workers.use_cases import UseCases
+
+_OF_ACCOUNT = f"{ACCOUNT}/workers/subdomain"
+_SHOWN_DIGITS = 8
+_WORKERS_DEV = "serve workers.dev: the account's subdomain stands for nothing and cannot be changed"
+
+
+def resources(use: UseCases) -> list[Resource]:
+    """The routes of this page with their handlers. The account's name is told to whoever sees the account."""
+
+    async def get_name(call: Call) -> Reply:
+        """GET /workers/subdomain."""
+        return success({"subdomain": _name(call.account_id)})
+
+    async def put_name(call: Call) -> Reply:
+        """PUT /workers/subdomain: the name that it has, and no other."""
+        wanted = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
+        if wanted != _name(call.account_id):
+            raise NightsafeError(Code.UNSUPPORTED, _WORKERS_DEV, "/subdomain")
+        return success({"subdomain": wanted})
+
+    return [
+        Resource("GET", _OF_ACCOUNT, None, get_name),
+        Resource("PUT", _OF_ACCOUNT, Action.WRITE_SCRIPTS, put_name),
+        Resource("DELETE", _OF_ACCOUNT, Action.WRITE_SCRIPTS, refusing(_WORKERS_DEV)),
+        *of_script(use),
+    ]
+
+
+def of_script(use: UseCases, at: str = SCRIPT) -> list[Resource]:
+    """The subdomain of one script, below its path."""
+
+    async def get(call: Call) -> Reply:
+        """GET …/subdomain."""
+        return success(await use.standing.subdomain(call.script))
+
+    async def post(call: Call) -> Reply:
+        """POST …/subdomain."""
+        members = parse_subdomain(await call.json())
+        return success(await use.standing.set_subdomain(call.caller, call.script, members))
+
+    async def delete(call: Call) -> Reply:
+        """DELETE …/subdomain."""
+        return success(await use.standing.reset_subdomain(call.caller, call.script))
+
+    return [
+        Resource("GET", f"{at}/subdomain", Action.READ_SCRIPTS, get),
+        Resource("POST", f"{at}/subdomain", Action.WRITE_SCRIPTS, post),
+        Resource("DELETE", f"{at}/subdomain", Action.WRITE_SCRIPTS, delete),
+    ]
+
+
+def _name(account_id: str) -> str:
+    """The name of an account's subdomain: always the same one."""
+    return f"nightsafe_{account_id[:_SHOWN_DIGITS]}"

@@ -1,0 +1,66 @@
+"""`…/{script_name}/versions` and `/versions/{version_id}`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from nightsafe.api import shown
+from nightsafe.api.call import Call
+from nightsafe.api.envelope import Reply, success
+from nightsafe.api.paging import Page, fields_of, page_of, paged_as
+from nightsafe.api.path import SCRIPT
+from nightsafe.api.routing import Resource
+from nightsafe.api.upload_form import asks_strict, read_upload
+from nightsafe.identity.permissions import Action
+from nightsafe.store.model import ScriptRef, Version
+from nightsafe.workers.upload import parse_upload
+from nightsafe.workers.use_cases import UseCases
+from nightsafe.workers.versions import DEPLOYABLE, parse_version_id
+
+_DEFAULT_SIZE = {"per_page": "10"}
+_MAX_SIZE = 100
+
+
+def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script."""
+
+    async def list_versions(call: Call) -> Reply:
+        """GET …/versions: a page of them or, with `deployable`, the newest on the only page.
+
+        The page after that is empty, for the SDKs ask on until one is.
+        """
+        fields = fields_of(call.query)
+        page, deployable = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), fields.get("deployable") == "true"
+        if deployable:
+            page = Page(page.number, DEPLOYABLE)
+        versions, total = await use.versions.list(call.script, offset=(page.number - 1) * page.size, limit=page.size)
+        if deployable:
+            versions, total = versions if page.number == 1 else [], min(total, DEPLOYABLE)
+        return paged_as({"items": await _whole(call.script, versions)}, page, len(versions), total)
+
+    async def upload(call: Call) -> Reply:
+        """POST …/versions. Nothing is started here, so it takes no time to start."""
+        strict = asks_strict(call)
+        parsed = parse_upload(*await read_upload(call), call.limits)
+        version = await use.versions.upload(call.caller, call.script, parsed, strict=strict)
+        made = shown.version(version, await use.versions.bindings(call.script, version))
+        return success(made | {"startup_time_ms": 0})
+
+    async def get(call: Call) -> Reply:
+        """GET …/versions/{version_id}."""
+        version = await use.versions.get(call.script, parse_version_id(call.names["version_id"]))
+        return success(shown.version(version, await use.versions.bindings(call.script, version)))
+
+    async def _whole(ref: ScriptRef, versions: Sequence[Version]) -> list[dict[str, Any]]:
+        """Versions with their bindings; others get their turn in between, as an old version's take some time."""
+        items = []
+        for version in versions:
+            items.append(shown.version(version, await use.versions.bindings(ref, version)))
+            await asyncio.sleep(0)
+        return items
+
+    return [
+        Resource("GET", f"{at}/versions", Action.READ_SCRIPTS, list_versions),
+        Resource("POST", f"{at}/versions", Action.WRITE_SCRIPTS, upload),
+        Resource("GET", f"{at}/versions/{{version_id}}", Action.READ_SCRIPTS, get),
+    ]

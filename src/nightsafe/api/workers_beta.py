@@ -1,0 +1,254 @@
+"""`/workers/workers/{script_name}` and its `/versions`: one object with the settings of every level.
+
+A worker goes by its name or its id here. By its id it is found only after its path was let through, so whether the
+caller may do this with it is asked once more.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from nightsafe.api import scripts, shown
+from nightsafe.api.call import Call
+from nightsafe.api.envelope import Reply, success
+from nightsafe.api.paging import fields_of, page_of, paged
+from nightsafe.api.path import ACCOUNT
+from nightsafe.api.refusing import refusing
+from nightsafe.api.routing import Resource
+from nightsafe.bindings.fields import need_object, optional_string
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity import policy
+from nightsafe.identity.permissions import Action
+from nightsafe.store.model import Module, Script, Version
+from nightsafe.workers.beta import OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
+from nightsafe.workers.standing import subdomain_of
+from nightsafe.workers.use_cases import UseCases
+from nightsafe.workers.versions import parse_version_id
+
+_WORKERS = f"{ACCOUNT}/workers/workers"
+_WORKER = f"{_WORKERS}/{{script_name}}"
+_VERSIONS = f"{_WORKER}/versions"
+_LATEST = "latest"
+_REFERENCES = ("dispatch_namespace_outbounds", "domains", "durable_objects", "queues", "workers")
+_NOWHERE = {"enabled": False, "previews_enabled": False}
+_DEFAULT_SIZE = {"per_page": "10"}
+_MAX_SIZE = 100
+_TIMES = ("deployed_on", "updated_on", "created_on")
+
+
+def resources(use: UseCases) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def list_workers(call: Call) -> Reply:
+        """GET /workers/workers: those that no policy keeps from the caller."""
+        fields = fields_of(call.query)
+        page, every = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), [one async for one in _every(use, call)]
+        return paged(page.of(_sorted(every, fields)), page, len(every))
+
+    async def get(call: Call) -> Reply:
+        """GET /workers/workers/{script_name}."""
+        return success(_shown(await use.beta.whole(await _find(use, call))))
+
+    async def patch(call: Call) -> Reply:
+        """PATCH /workers/workers/{script_name}: what the body does not name stays."""
+        return await edited(call, need_object(await call.json(merge_patch=True), "", "the body"))
+
+    async def put(call: Call) -> Reply:
+        """PUT /workers/workers/{script_name}: what the body does not name is reset, but for what previews have."""
+        body = need_object(await call.json(), "", "the body")
+        subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
+        return await edited(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
+
+    async def edited(call: Call, body: dict[str, Any]) -> Reply:
+        """The worker after a change."""
+        wanted, script = parse_worker(body, call.limits), await _find(use, call)
+        if optional_string(body, "name", "") not in {None, script.ref.name}:
+            raise NightsafeError(Code.UNSUPPORTED, "rename Workers: their secrets are sealed to their names", "/name")
+        return success(_shown(await use.beta.edit(call.caller, script, wanted)))
+
+    async def delete(call: Call) -> Reply:
+        """DELETE /workers/workers/{script_name}."""
+        await use.scripts.delete(call.caller, (await _find(use, call)).ref)
+        return success(None)
+
+    without_code = refusing("keep Workers without code: upload a script of that name")
+    return [
+        Resource("GET", _WORKERS, Action.READ_SCRIPTS, list_workers),
+        Resource("POST", _WORKERS, Action.WRITE_SCRIPTS, without_code),
+        Resource("GET", _WORKER, Action.READ_SCRIPTS, get),
+        Resource("PATCH", _WORKER, Action.WRITE_SCRIPTS, patch),
+        Resource("PUT", _WORKER, Action.WRITE_SCRIPTS, put),
+        Resource("DELETE", _WORKER, Action.WRITE_SCRIPTS, delete),
+        *_of_versions(use),
+        *_of_previews(),
+    ]
+
+
+def _of_versions(use: UseCases) -> list[Resource]:
+    """The versions of a worker."""
+
+    async def list_versions(call: Call) -> Reply:
+        """GET …/versions."""
+        ref, page = (await _find(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
+        versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
+        items = []
+        for version in versions:
+            items.append(_version(version) | {"bindings": shown.bindings(await use.versions.bindings(ref, version))})
+            await asyncio.sleep(0)
+        return paged(items, page, total)
+
+    async def create(call: Call) -> Reply:
+        """POST …/versions: deployed at once only if the query says so."""
+        parsed, script = parse_version(await call.json(), call.limits), await _find(use, call)
+        if call.asks("deploy", "true"):
+            _, version_id = await use.scripts.upload(call.caller, script.ref, parsed, strict=True)
+            return await _whole(use, script, await use.versions.get(script.ref, parse_version_id(version_id)))
+        return await _whole(use, script, await use.versions.upload(call.caller, script.ref, parsed, strict=True))
+
+    async def get(call: Call) -> Reply:
+        """GET …/versions/{version_id}."""
+        script = await _find(use, call)
+        version = await use.versions.find(script.ref, call.names.get("version_id", _LATEST))
+        return await _whole(use, script, version, modules=call.asks("include", "modules"))
+
+    async def patch_latest(call: Call) -> Reply:
+        """PATCH …/versions/latest: a version with other secrets, not deployed.
+
+        Who may set secrets and not read scripts is told of the version, but not of the variables and settings in it.
+        """
+        wanted, script = parse_version_patch(await call.json(merge_patch=True), call.limits), await _find(use, call)
+        made = await use.versions.patch_secrets(call.caller, script.ref, wanted)
+        return await _whole(use, script, made) if _may(call, script, Action.READ_SCRIPTS) else success(_stamped(made))
+
+    keep = refusing("delete versions: each is kept, to go back to")
+    return [
+        Resource("GET", _VERSIONS, Action.READ_SCRIPTS, list_versions),
+        Resource("POST", _VERSIONS, Action.WRITE_SCRIPTS, create),
+        Resource("PATCH", f"{_VERSIONS}/{_LATEST}", Action.WRITE_SECRETS, patch_latest),
+        Resource("GET", f"{_VERSIONS}/{_LATEST}", Action.READ_SCRIPTS, get),
+        Resource("GET", f"{_VERSIONS}/{{version_id}}", Action.READ_SCRIPTS, get),
+        Resource("DELETE", f"{_VERSIONS}/{_LATEST}", Action.WRITE_SCRIPTS, keep),
+        Resource("DELETE", f"{_VERSIONS}/{{version_id}}", Action.WRITE_SCRIPTS, keep),
+    ]
+
+
+def _of_previews() -> list[Resource]:
+    """Previews as such: there are none, only what they would begin with."""
+    refuse = refusing("make preview deployments, and keeps no secrets of theirs; it has the secrets they begin with")
+    preview = f"{_WORKER}/previews/{{preview}}"
+    routes = {
+        f"{_WORKER}/previews": ("GET", "POST"),
+        preview: ("GET", "PATCH", "DELETE"),
+        f"{preview}/deployments": ("GET", "POST"),
+        f"{preview}/deployments/{{deployment}}": ("GET", "PATCH", "DELETE"),
+    }
+    return [
+        Resource(method, path, Action.READ_SCRIPTS if method == "GET" else Action.WRITE_SCRIPTS, refuse)
+        for path, methods in routes.items()
+        for method in methods
+    ]
+
+
+async def _whole(use: UseCases, script: Script, version: Version, *, modules: bool = False) -> Reply:
+    """A version with its bindings and, if they are asked for, its files."""
+    parts: dict[str, Any] = {"bindings": shown.bindings(await use.versions.bindings(script.ref, version))}
+    if modules:
+        _, files = await use.scripts.content(script.ref, version.id)
+        parts["modules"] = [_file(one) for one in files]
+    return success(_version(version) | parts)
+
+
+async def _every(use: UseCases, call: Call) -> AsyncIterator[dict[str, Any]]:
+    """The workers that no policy keeps from the caller. One that is deleted meanwhile is none of them."""
+    async for script in scripts.visible(use, call):
+        try:
+            whole = await use.beta.whole(script)
+        except NightsafeError as error:
+            if error.code is not Code.SCRIPT_NOT_FOUND:
+                raise
+        else:
+            yield _shown(whole)
+
+
+async def _find(use: UseCases, call: Call) -> Script:
+    """The worker of the path, if the caller may do this with it.
+
+    Raises:
+        NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
+    """
+    script = await use.beta.find(call.account_id, call.names["script_name"])
+    principal = call.caller.principal
+    if not _may(call, script, Action(call.caller.permission)):
+        where = f"in account {call.account_id}"
+        raise NightsafeError(
+            Code.NOT_PERMITTED, f"{call.caller.permission} {where} is not granted to {principal.kind} {principal.id}"
+        )
+    return script
+
+
+def _may(call: Call, script: Script, action: Action) -> bool:
+    """Whether the caller may do something with a worker."""
+    return call.caller.principal.grants.allow(action, policy.Resource(call.account_id, script.ref.name))
+
+
+def _shown(whole: Whole) -> dict[str, Any]:
+    """A worker as its page shows it."""
+    script = whole.script
+    own = msgspec.json.decode(script.script_settings)
+    env = {one.name: msgspec.Raw(one.shown) for one in whole.entries}
+    previews = msgspec.json.decode(whole.previews) | {"env": env}
+    return {
+        "id": script.id,
+        "name": script.ref.name,
+        "created_on": shown.time(script.created_on),
+        "updated_on": shown.time(script.modified_on),
+        "deployed_on": None if whole.deployed_on is None else shown.time(whole.deployed_on),
+        "logpush": own.get("logpush", False),
+        "observability": own.get("observability") or {"enabled": False},
+        "tags": own.get("tags") or [],
+        "tail_consumers": [{"name": one["service"]} for one in own.get("tail_consumers") or () if "service" in one],
+        "subdomain": subdomain_of(script),
+        "references": {name: [] for name in _REFERENCES},
+        **dict.fromkeys(PREVIEWS, previews),
+    }
+
+
+def _sorted(every: list[dict[str, Any]], fields: dict[str, str]) -> list[dict[str, Any]]:
+    """Workers as a query wants them ordered: unless it says otherwise, the last one deployed first."""
+    order, direction = fields.get("order_by", "deployed_on"), fields.get("order")
+    if order not in {*_TIMES, "name"}:
+        raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_TIMES)}, name")
+    if direction not in {None, "asc", "desc"}:
+        raise NightsafeError(Code.INVALID, "'order' must be asc or desc")
+    last_first = order in _TIMES if direction is None else direction == "desc"
+    return sorted(every, key=lambda one: (one[order] or "", one["name"]), reverse=last_first)
+
+
+def _version(version: Version) -> dict[str, Any]:
+    """A version as this page shows it, without its bindings."""
+    return shown.versioned(version.settings) | _stamped(version) | {"urls": [], "main_module": version.main_module}
+
+
+def _stamped(version: Version) -> dict[str, Any]:
+    """Who made a version, and when."""
+    return {
+        "id": shown.identifier(version.id),
+        "number": version.number,
+        "created_on": shown.time(version.created_on),
+        "source": version.source,
+        "author_id": version.author_id,
+        "author_email": version.author_email,
+        **shown.annotated(version.annotations, version.triggered_by),
+    }
+
+
+def _file(one: Module) -> dict[str, str]:
+    """A file of a version."""
+    return {
+        "name": one.name,
+        "content_type": one.content_type,
+        "content_base64": base64.b64encode(one.body).decode(),
+    }

@@ -1,0 +1,223 @@
+"""A script as the newer resource `workers/workers` has it: one object with its settings of every level.
+
+Source: `workers/workers` in the Cloudflare v4 API's specification.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.bindings.fields import need_array, need_object, need_string, pointer_to
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.holding import Entry
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import Binding, Change, Script, ScriptEdit, ScriptRef, Settings
+from nightsafe.workers.annotations import parse_annotations
+from nightsafe.workers.caller import Caller, change, holder_change, now
+from nightsafe.workers.commit import commit, until_undisturbed
+from nightsafe.workers.holders import commit_hold
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.merge_patch import merge_patch
+from nightsafe.workers.modules import Part
+from nightsafe.workers.previews import PreviewPatch, Previews, parse_previews
+from nightsafe.workers.seal import Safe
+from nightsafe.workers.secrets import Patch, parse_secrets
+from nightsafe.workers.setting_fields import encoded, script_settings
+from nightsafe.workers.standing import parse_subdomain
+from nightsafe.workers.upload import ParsedUpload, parse_upload
+
+PREVIEWS = ("previews_base_config", "preview_defaults")
+"""What previews begin with: the name there is now, and the one that it had."""
+
+OWN = ("logpush", "observability", "tags", "tail_consumers")
+"""Settings that are a script's own."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Whole(Struct, frozen=True):
+    """A script with all that is told of it.
+
+    Attributes:
+        script: itself.
+        deployed_on: when what it serves was deployed, in microseconds; None when nothing is.
+        previews: JSON object of the settings that previews begin with.
+        entries: bindings that previews begin with.
+    """
+
+    script: Script
+    deployed_on: int | None
+    previews: bytes
+    entries: Sequence[Entry]
+
+
+class WorkerPatch(Struct, frozen=True):
+    """A merge patch of a script.
+
+    Attributes:
+        own: settings of the script itself to merge, None for those to reset.
+        standing: what no upload touches, to merge.
+        previews: what previews begin with, or None to leave it.
+    """
+
+    own: dict[str, Any]
+    standing: dict[str, bool]
+    previews: PreviewPatch | None
+
+
+class Beta:
+    """The use cases."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._previews = Previews(store, safe, limits)
+
+    async def find(self, account_id: str, key: str) -> Script:
+        """A script by its name or, when none has it, by its id.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        script = await self._store.script(ScriptRef(account_id, key))
+        if script is None and _ID.fullmatch(key):
+            script = await self._store.script_by_id(account_id, key)
+        if script is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return script
+
+    async def whole(self, script: Script) -> Whole:
+        """A script with all that is told of it.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, when it is deleted meanwhile.
+        """
+        newest = await self._store.deployments(script.ref, limit=1)
+        previews, entries = await self._previews.get(script.ref)
+        return Whole(script, newest[0].created_on if newest else None, previews, entries)
+
+    async def edit(self, caller: Caller, script: Script, patch: WorkerPatch) -> Whole:
+        """Change a script in all that is not of a version; gives it as it is then.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, and what `Previews.seal` and `Previews.edit` raise.
+        """
+        put = () if patch.previews is None else await self._previews.seal(caller, script.ref, patch.previews)
+
+        async def attempt() -> None:
+            """Look and commit."""
+            wanted = await self._change(caller, await self._named(script.ref), patch, put)
+            if wanted is not None:
+                await (commit(self._store, wanted) if wanted.hold is None else commit_hold(self._store, wanted))
+
+        await until_undisturbed(attempt)
+        return await self.whole(await self._named(script.ref))
+
+    async def _named(self, ref: ScriptRef) -> Script:
+        """A script by its name."""
+        script = await self._store.script(ref)
+        if script is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return script
+
+    async def _change(
+        self, caller: Caller, script: Script, patch: WorkerPatch, put: Sequence[Binding]
+    ) -> Change | None:
+        """The change that a patch comes to, with what previews get of it sealed; None when it names nothing."""
+        before = msgspec.json.decode(script.script_settings)
+        own = {name: merge_patch(before.get(name), value) for name, value in patch.own.items()}
+        edit = ScriptEdit(
+            ref=script.ref,
+            script_settings=Settings(encoded(own), merge=True, over=script.script_settings) if own else None,
+            standing=msgspec.json.encode(patch.standing) if patch.standing else None,
+        )
+        altered = bool(own or patch.standing)
+        if patch.previews is None:
+            return change(caller, "workers.edit", edit) if altered else None
+        at = now()
+        hold = await self._previews.edit(script.ref, patch.previews, put, at)
+        return holder_change(caller, "workers.edit", hold, at, edit if altered else None)
+
+
+def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
+    """A merge patch of a script from a request body (RFC 7396).
+
+    Raises:
+        NightsafeError: INVALID or a code of a binding, with a pointer.
+    """
+    body = need_object(raw, "", "the body")
+    own = {name: body[name] for name in OWN if name in body}
+    if own.get("tail_consumers") is not None:
+        own["tail_consumers"] = _services(need_array(body, "tail_consumers", ""))
+    script_settings(own)
+    given = [name for name in PREVIEWS if body.get(name) is not None]
+    if len(given) > 1:
+        raise NightsafeError(Code.INVALID, f"'{PREVIEWS[1]}' is the old name of '{PREVIEWS[0]}': give one", "")
+    subdomain = body.get("subdomain")
+    return WorkerPatch(
+        own,
+        {} if subdomain is None else parse_subdomain(subdomain, "/subdomain", partly=True),
+        parse_previews(body[given[0]], f"/{given[0]}", limits) if given else None,
+    )
+
+
+def parse_version_patch(raw: object, limits: Limits) -> Patch:
+    """A merge patch of a version's secrets from a request body.
+
+    Raises:
+        NightsafeError: UNSUPPORTED, for anything else of a version; TOO_MANY_OPERATIONS, or one problem for each
+            secret that is refused.
+    """
+    body = need_object(raw, "", "the body")
+    if any(value is not None for name, value in body.items() if name not in {"env", "annotations"}):
+        raise NightsafeError(Code.UNSUPPORTED, "patch anything of a version but its secrets: upload one")
+    env = body.get("env")
+    secrets, dropped = parse_secrets({} if env is None else need_object(env, "/env", "'env'"), "/env", limits)
+    return Patch(secrets, dropped, parse_annotations(body.get("annotations"), limits))
+
+
+def parse_version(raw: object, limits: Limits) -> ParsedUpload:
+    """An upload in one JSON object: what a form has as metadata, with the files in base64.
+
+    Raises:
+        NightsafeError: as `parse_upload`.
+    """
+    body = need_object(raw, "", "the body")
+    metadata = {name: value for name, value in body.items() if name != "modules"}
+    return parse_upload(metadata, [_part(one, index) for index, one in enumerate(_modules(body))], limits)
+
+
+def _modules(body: dict[str, Any]) -> Sequence[Any]:
+    """The files of an upload: there must be one."""
+    modules = need_array(body, "modules", "")
+    if not modules:
+        raise NightsafeError(
+            Code.INVALID, "'modules' is empty: give the module that the Worker starts with", "/modules"
+        )
+    return modules
+
+
+def _part(raw: object, index: int) -> Part:
+    """One file of an upload."""
+    at = pointer_to("/modules", index)
+    fields = need_object(raw, at, "a module")
+    name, content_type = need_string(fields, "name", at), need_string(fields, "content_type", at)
+    try:
+        content = base64.b64decode(need_string(fields, "content_base64", at), validate=True)
+    except ValueError:
+        raise NightsafeError(
+            Code.INVALID, "'content_base64' is not base64", pointer_to(at, "content_base64")
+        ) from None
+    return Part(name, content_type, content)
+
+
+def _services(consumers: Sequence[Any]) -> list[dict[str, Any]]:
+    """Tail consumers as a script's other pages name them: `service` for what is `name` here."""
+    every = []
+    for index, raw in enumerate(consumers):
+        at = pointer_to("/tail_consumers", index)
+        every.append({"service": need_string(need_object(raw, at, "a consumer"), "name", at)})
+    return every

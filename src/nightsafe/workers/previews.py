@@ -1,0 +1,191 @@
+"""What previews of a script begin with: bindings, sealed ones among them, and settings.
+
+Nightsafe makes no previews. It keeps what clients say of them, so that no secret of theirs has to be kept elsewhere.
+Source: `previews_base_config` (once `preview_defaults`) of `workers/workers/{worker_id}` in the Cloudflare v4 API's
+specification.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from nightsafe.bindings.fields import need_object, optional_string, pointer_to, type_name
+from nightsafe.bindings.model import SECRET_KINDS, PlainBinding, Secret, SecretKey, SecretText
+from nightsafe.bindings.parse import parse_binding
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.store.holding import Entry, HolderEdit, Kind
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import Binding, ScriptRef
+from nightsafe.workers.caller import Caller
+from nightsafe.workers.holders import entry_of
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.merge_patch import merge_patch
+from nightsafe.workers.seal import Safe, place_of
+from nightsafe.workers.setting_fields import encoded
+from nightsafe.workers.store_access import check_store_access
+
+_KIND = Kind.SCRIPT
+_SETTINGS: dict[str, type] = {
+    "cache_options": dict,
+    "limits": dict,
+    "logpush": bool,
+    "observability": dict,
+    "placement": dict,
+    "tail_consumers": list,
+}
+_VALUES = frozenset({"text", "key_base64", "key_jwk"})
+
+
+class PreviewPatch(Struct, frozen=True, kw_only=True):
+    """A merge patch of what previews begin with.
+
+    Attributes:
+        settings: members to merge, None for those to remove.
+        secrets: secret bindings to put.
+        plain: other bindings to put.
+        keep: names of secrets that come without a value: those there are stay.
+        drop: names of bindings to remove.
+    """
+
+    settings: dict[str, Any]
+    secrets: tuple[Secret, ...]
+    plain: tuple[PlainBinding, ...]
+    keep: tuple[str, ...]
+    drop: tuple[str, ...]
+
+
+class Previews:
+    """The use cases. Values pass through to the safe and are wiped there."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+
+    async def get(self, ref: ScriptRef) -> tuple[bytes, Sequence[Entry]]:
+        """The settings, as a JSON object, and the bindings by name.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        holder = await self._store.holder(ref.account_id, _KIND, ref.name)
+        if holder is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return holder.body, await self._store.entries(ref.account_id, holder.id)
+
+    async def seal(self, caller: Caller, ref: ScriptRef, patch: PreviewPatch) -> Sequence[Binding]:
+        """The bindings that a patch puts, with their values sealed and wiped.
+
+        Raises:
+            NightsafeError: STORE_NOT_GRANTED.
+        """
+        check_store_access(caller, ref.account_id, patch.plain)
+        sealed = await self._safe.seal_all(place_of(_KIND, ref.account_id, ref.name), patch.secrets)
+        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in patch.plain)
+
+    async def edit(self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int) -> HolderEdit:
+        """The edit that a patch comes to, over what there is now.
+
+        Args:
+            ref: which script.
+            patch: what to change.
+            put: its bindings, sealed.
+            at: when, in microseconds.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND; INVALID, for a secret that is new and has no value; TOO_MANY_BINDINGS.
+        """
+        body, held = await self.get(ref)
+        self._check(patch, held)
+        before = msgspec.json.decode(body)
+        settings = {name: merge_patch(before.get(name), value) for name, value in patch.settings.items()}
+        return HolderEdit(
+            account_id=ref.account_id,
+            kind=_KIND,
+            name=ref.name,
+            body=encoded(settings) if settings else None,
+            body_was=body,
+            put=tuple(_entry(one, at) for one in put),
+            drop=tuple(("", name) for name in patch.drop),
+        )
+
+    def _check(self, patch: PreviewPatch, held: Sequence[Entry]) -> None:
+        """Refuse to keep what is not there, and to hold too much."""
+        secrets = {entry.name for entry in held if entry.sealed is not None}
+        missing = [
+            Problem(Code.INVALID, f"there is no secret '{name}' to keep: give its value")
+            for name in patch.keep
+            if name not in secrets
+        ]
+        if missing:
+            raise NightsafeError.of(missing)
+        new = {one.name for one in (*patch.secrets, *patch.plain)}
+        after = ({entry.name for entry in held} - set(patch.drop)) | new
+        if new and len(after) > self._limits.max_variables:
+            words = f"Previews would begin with {len(after)} bindings; {self._limits.max_variables} are allowed"
+            raise NightsafeError(Code.TOO_MANY_BINDINGS, words)
+
+
+def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
+    """A patch of what previews begin with, from a request body.
+
+    Raises:
+        NightsafeError: INVALID or a code of a binding, with a pointer; one problem a binding.
+    """
+    fields = need_object(raw, at, "what previews begin with")
+    settings = {name: fields[name] for name in _SETTINGS if name in fields}
+    for name, value in settings.items():
+        if value is not None and not isinstance(value, _SETTINGS[name]):
+            words = f"'{name}' must be {type_name(_SETTINGS[name]())}, not {type_name(value)}"
+            raise NightsafeError(Code.INVALID, words, pointer_to(at, name))
+    env = fields.get("env")
+    return _with_bindings(
+        settings, {} if env is None else need_object(env, f"{at}/env", "'env'"), f"{at}/env", limits
+    )
+
+
+def _with_bindings(settings: dict[str, Any], env: Mapping[str, Any], at: str, limits: Limits) -> PreviewPatch:
+    """The patch with its bindings, or every problem with them."""
+    if len(env) > limits.max_bindings:
+        raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", at)
+    read: list[Secret | PlainBinding | str] = []
+    problems: list[Problem] = []
+    for name, raw in env.items():
+        try:
+            read += [] if raw is None else [_binding(raw, name, pointer_to(at, name))]
+        except NightsafeError as error:
+            problems += error.problems
+    if problems:
+        raise NightsafeError.of(problems)
+    return PreviewPatch(
+        settings=settings,
+        secrets=tuple(one for one in read if isinstance(one, SecretText | SecretKey)),
+        plain=tuple(one for one in read if isinstance(one, PlainBinding)),
+        keep=tuple(one for one in read if isinstance(one, str)),
+        drop=tuple(name for name, raw in env.items() if raw is None),
+    )
+
+
+def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
+    """A binding under its name, or the name of a secret that comes without its value."""
+    fields = need_object(raw, at, "a binding")
+    if fields.get("name", name) != name:
+        raise NightsafeError(
+            Code.INVALID, "'name' must be the same as the member it stands under", pointer_to(at, "name")
+        )
+    if optional_string(fields, "type", at) in SECRET_KINDS and _VALUES.isdisjoint(fields) and name:
+        return name
+    binding = parse_binding(fields | {"name": name}, at, 0)
+    if isinstance(binding, SecretText | SecretKey | PlainBinding):
+        return binding
+    raise NightsafeError(Code.UNSUPPORTED, "inherit bindings of previews from a version", pointer_to(at, "type"))
+
+
+def _entry(binding: Binding, at: int) -> Entry:
+    """A binding as it is kept: what is shown of it stands under its name already."""
+    shown = msgspec.json.decode(binding.shown)
+    del shown["name"]
+    return replace(entry_of(binding, "", at), shown=msgspec.json.encode(shown))

@@ -1,0 +1,142 @@
+"""The bindings of a settings change, which take the place of all there are.
+
+A binding without its value, as reads show it or as nothing but `{type, name}`, stays what it is: wrangler sends back
+every binding so when it sets secrets through the settings. Source: what its releases 3.17 to 4.93 send.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.bindings.fields import need_object, pointer_to
+from nightsafe.bindings.kinds import PLAIN_KINDS
+from nightsafe.bindings.model import SECRET_KINDS, AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey
+from nightsafe.bindings.parse import parse_binding
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.store.model import Binding, Inherit, Rebind
+from nightsafe.workers.limits import Limits
+
+_WHOLE_KINDS = frozenset(
+    {
+        "ai",
+        "assets",
+        "browser",
+        "images",
+        "media",
+        "send_email",
+        "unsafe_hello_world",
+        "version_metadata",
+        "worker_loader",
+    }
+)
+"""Kinds that need no member beside `name` and `type`: one that is not there yet is made."""
+
+_BARE = frozenset({"name", "type"})
+_KEY_MEMBERS = frozenset({"key_base64", "key_jwk"})
+
+
+class Shown(Struct, frozen=True):
+    """A binding that may be one there is, as it is shown: what it is then depends on what is there.
+
+    Attributes:
+        name: the binding's name.
+        fields: the JSON object.
+        at: JSON Pointer to it.
+        index: its place in the list.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    at: str
+    index: int
+
+
+class Bound(Struct, frozen=True):
+    """The bindings that a script is to have: those to make and, by name, those to keep."""
+
+    secrets: tuple[Secret, ...]
+    plain: tuple[PlainBinding, ...]
+    rebind: Rebind
+
+
+Entry = AnyBinding | Shown
+
+
+def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
+    """The bindings of a settings change, one for each name.
+
+    Of two with the same name the later one counts, if the earlier brings no value.
+
+    Args:
+        raw: the JSON values.
+        limits: how many there may be.
+
+    Raises:
+        NightsafeError: INVALID or a code of a binding; one problem for each that is refused.
+    """
+    if len(raw) > limits.max_bindings:
+        raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", "/bindings")
+    entries: dict[str, Entry] = {}
+    problems: list[Problem] = []
+    for index, one in enumerate(raw):
+        at = pointer_to("/bindings", index)
+        try:
+            entry = _entry(one, at, index)
+        except NightsafeError as error:
+            problems += error.problems
+            continue
+        if isinstance(entries.get(entry.name), (InheritedBinding, Shown, type(None))):
+            entries[entry.name] = entry
+        else:
+            problems.append(Problem(Code.BINDING_NAME_TAKEN, entry.name, at))
+    if problems:
+        raise NightsafeError.of(problems)
+    return tuple(entries.values())
+
+
+def needs_look(entries: Iterable[Entry]) -> bool:
+    """Whether it depends on the bindings there are what these come to."""
+    return any(isinstance(entry, Shown) for entry in entries)
+
+
+def bound(entries: Iterable[Entry], there: Iterable[Binding]) -> Bound:
+    """What is to be made, and what is to be kept of the bindings there are.
+
+    Raises:
+        NightsafeError: as `parse_binding`, for one that is not as it is shown and lacks its value.
+    """
+    shown = {one.name: msgspec.json.decode(one.shown) for one in there}
+    settled = [_settled(entry, shown) if isinstance(entry, Shown) else entry for entry in entries]
+    return Bound(
+        secrets=tuple(one for one in settled if not isinstance(one, (PlainBinding, InheritedBinding))),
+        plain=tuple(one for one in settled if isinstance(one, PlainBinding)),
+        rebind=Rebind(
+            inherits=tuple(Inherit(one.name, one.old_name) for one in settled if isinstance(one, InheritedBinding)),
+            strict=True,
+        ),
+    )
+
+
+def _entry(raw: object, at: str, index: int) -> Entry:
+    """One binding of the list."""
+    fields = need_object(raw, at, "a binding")
+    kind = fields.get("type")
+    bare = fields.keys() == _BARE and isinstance(kind, str) and (kind in SECRET_KINDS or kind in PLAIN_KINDS)
+    if not bare and not _lacks_key(fields):
+        return parse_binding(fields, at, index)
+    kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
+    return kept if bare and kind not in _WHOLE_KINDS else Shown(kept.name, fields, at, index)
+
+
+def _lacks_key(fields: Mapping[str, Any]) -> bool:
+    """Whether it is a secret key with what describes it and without itself."""
+    return fields.get("type") == SecretKey.kind and not fields.keys() & _KEY_MEMBERS
+
+
+def _settled(entry: Shown, shown: Mapping[str, dict[str, Any]]) -> AnyBinding:
+    """Kept, if it is there so; else made anew, which is refused for a key."""
+    there = shown.get(entry.name, {})
+    same = there.get("type") == entry.fields["type"] if entry.fields.keys() == _BARE else there == entry.fields
+    return InheritedBinding(entry.name, entry.name) if same else parse_binding(entry.fields, entry.at, entry.index)

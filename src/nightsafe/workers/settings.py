@@ -1,0 +1,200 @@
+"""The settings of a script: those of its versions, with the bindings, and those of the script itself.
+
+A change of versioned settings makes a version of the code there is and deploys it at 100 %. Source:
+`workers/scripts/{script_name}/settings` and `/script-settings` in the Cloudflare v4 API's specification.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from nightsafe.bindings.fields import need_array, need_object
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import Binding, Outcome, Rebind, Script, ScriptEdit, ScriptRef, Version
+from nightsafe.store.model import Settings as StoredSettings
+from nightsafe.workers import setting_fields
+from nightsafe.workers.annotations import parse_annotations
+from nightsafe.workers.caller import Caller, change, stamp
+from nightsafe.workers.commit import commit
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.rebinding import Entry, bound, needs_look, parse_bindings
+from nightsafe.workers.seal import Safe
+from nightsafe.workers.store_access import check_store_access
+
+USAGE_MODELS = ("standard", "bundled", "unbound")
+
+
+class SettingsPatch(Struct, frozen=True, kw_only=True):
+    """A change of settings that has passed every check which needs no look at the store.
+
+    Attributes:
+        bindings: all that the script is to have, or None to leave them.
+        versioned: JSON object to merge over the versioned settings, or None.
+        of_script: JSON object to merge over those of the script, or None.
+        annotations: JSON object, for the version that is made.
+    """
+
+    bindings: tuple[Entry, ...] | None = None
+    versioned: bytes | None = None
+    of_script: bytes | None = None
+    annotations: bytes = b"{}"
+
+
+class AllSettings(Struct, frozen=True):
+    """A script and its newest version with their settings and bindings."""
+
+    script: Script
+    version: Version
+    bindings: Sequence[Binding]
+
+
+class Settings:
+    """The use cases. Values of secrets pass through to the safe and are wiped there."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+
+    async def get(self, ref: ScriptRef) -> AllSettings:
+        """Everything there is to tell.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        script = await self.get_script_level(ref)
+        version = await self._store.version(ref)
+        if version is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return AllSettings(script, version, await self._store.bindings(ref))
+
+    async def patch(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> AllSettings:
+        """Change settings and bindings in one version; gives everything as it is then.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, SETTINGS_NOT_LIVE, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS,
+                STORE_NOT_GRANTED, or a code of a binding.
+        """
+        if patch == SettingsPatch(annotations=patch.annotations):
+            return await self.get(ref)
+        outcome = await commit(self._store, change(caller, "settings.patch", await self._edit(caller, ref, patch)))
+        if outcome.script is None or outcome.newest is None:
+            raise NightsafeError(Code.STORE, "the store did not tell of the settings")
+        return AllSettings(outcome.script, outcome.newest, await self._store.bindings(ref, outcome.newest.number))
+
+    async def get_script_level(self, ref: ScriptRef) -> Script:
+        """The script, with the settings that are its own.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        script = await self._store.script(ref)
+        if script is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return script
+
+    async def patch_script_level(self, caller: Caller, ref: ScriptRef, body: object) -> Script:
+        """Change the settings that are the script's own: no version is made of that.
+
+        Args:
+            caller: who asks.
+            ref: which script.
+            body: JSON object; a member that is null is reset, an absent one stays.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, or INVALID with a pointer into the body.
+        """
+        merge = parse_script_level(body)
+        if merge is None:
+            return await self.get_script_level(ref)
+        edit = ScriptEdit(ref=ref, script_settings=StoredSettings(merge, merge=True))
+        return _script_of(await commit(self._store, change(caller, "script_settings.patch", edit)))
+
+    async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> ScriptEdit:
+        """The change as the store takes it; secrets are sealed by then."""
+        made, rebind = await self._bind(caller, ref, patch.bindings) if patch.bindings is not None else ((), None)
+        trigger = "secret" if any(one.sealed is not None for one in made) else "settings"
+        return ScriptEdit(
+            ref=ref,
+            stamp=stamp(caller, trigger, patch.annotations),
+            set=made,
+            rebind=rebind,
+            settings=_merged(patch.versioned),
+            script_settings=_merged(patch.of_script),
+            must_be_live=Code.SETTINGS_NOT_LIVE,
+            max_variables=self._limits.max_variables,
+        )
+
+    async def _bind(
+        self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...]
+    ) -> tuple[tuple[Binding, ...], Rebind]:
+        """The bindings to make, and what is to become of those there are."""
+        there = await self._store.bindings(ref) if needs_look(entries) else ()
+        wanted = bound(entries, there)
+        check_store_access(caller, ref.account_id, wanted.plain)
+        sealed = await self._safe.seal_all(ref, wanted.secrets)
+        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in wanted.plain), wanted.rebind
+
+
+def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
+    """A change of settings from a request body; a setting that is null is reset, an absent one stays.
+
+    Raises:
+        NightsafeError: INVALID or a code of a binding, with a pointer into the body; one problem a binding.
+    """
+    body = need_object(raw, "", "the settings")
+    if body.get("migrations") is not None:
+        raise NightsafeError(
+            Code.UNSUPPORTED, "apply migrations by settings: upload the script with them", "/migrations"
+        )
+    bindings = body.get("bindings")
+    return SettingsPatch(
+        bindings=None if bindings is None else parse_bindings(need_array(body, "bindings", ""), limits),
+        versioned=_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
+        of_script=_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
+        annotations=parse_annotations(body.get("annotations"), limits),
+    )
+
+
+def parse_script_level(raw: object) -> bytes | None:
+    """What to merge over a script's own settings, from a request body; None for nothing.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer into the body.
+    """
+    return _merge(need_object(raw, "", "the body"), setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
+
+
+def parse_usage_model(raw: object) -> SettingsPatch:
+    """A change of nothing but the usage model.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer into the body.
+    """
+    model = need_object(raw, "", "the body").get("usage_model")
+    if model not in USAGE_MODELS:
+        raise NightsafeError(Code.INVALID, f"'usage_model' must be one of {', '.join(USAGE_MODELS)}", "/usage_model")
+    return SettingsPatch(versioned=setting_fields.encoded({"usage_model": model}))
+
+
+def _merge(
+    body: dict[str, Any], known: dict[str, type], check: Callable[[dict[str, Any]], dict[str, Any]]
+) -> bytes | None:
+    """The settings of one level that a body names, checked, with null for those to reset; None without any."""
+    reset = {name: None for name in known if name in body and body[name] is None}
+    merge = reset | check(body)
+    return setting_fields.encoded(merge) if merge else None
+
+
+def _merged(merge: bytes | None) -> StoredSettings | None:
+    """Settings as the store merges them."""
+    return None if merge is None else StoredSettings(merge, merge=True)
+
+
+def _script_of(outcome: Outcome) -> Script:
+    """The script after an edit of more than its secrets."""
+    if outcome.script is None:
+        raise NightsafeError(Code.STORE, "the store did not tell of the script")
+    return outcome.script

@@ -1,0 +1,55 @@
+"""From a parsed upload to the edit that the store carries out."""
+
+import uuid
+from typing import Any
+
+import msgspec
+
+from nightsafe.store.model import Binding, Rebind, ScriptEdit, ScriptRef, Settings, Stamp, Upload
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.modules import Source
+from nightsafe.workers.upload import ParsedUpload
+
+
+def upload_edit(  # noqa: PLR0913 - an upload has many sides
+    ref: ScriptRef, made: Stamp, parsed: ParsedUpload, sealed: tuple[Binding, ...], limits: Limits, *, strict: bool
+) -> ScriptEdit:
+    """The edit of an upload.
+
+    One that deploys its version may create the script, and carries the settings of the script itself. One that does
+    not leaves those alone: they would be in force at once, under the version that is served.
+
+    Args:
+        ref: which script.
+        made: the version it makes.
+        parsed: the upload.
+        sealed: its secrets, sealed.
+        limits: how many variables the script may have.
+        strict: refuse, rather than drop, an inherited binding that is not there.
+    """
+    deployed = bool(made.deployment_id)
+    plain = tuple(Binding(one.name, one.kind, one.shown()) for one in parsed.plain)
+    return ScriptEdit(
+        ref=ref,
+        stamp=made,
+        set=sealed + plain,
+        upload=code(parsed.source, create=deployed),
+        rebind=Rebind(keep=parsed.keep, inherits=parsed.inherits, strict=strict),
+        settings=Settings(parsed.settings),
+        script_settings=Settings(parsed.script_settings, merge=True) if deployed else None,
+        standing=_standing(parsed),
+        max_variables=limits.max_variables,
+    )
+
+
+def code(source: Source, *, create: bool) -> Upload:
+    """New code as the store takes it; `create` says whether a script that is absent is made."""
+    return Upload(script_id=uuid.uuid4().hex, main_module=source.main_module, modules=source.modules, create=create)
+
+
+def _standing(parsed: ParsedUpload) -> bytes | None:
+    """What the upload leaves with the script for good: the tag its migrations lead to."""
+    if parsed.migration is None or parsed.migration.new_tag is None:
+        return None
+    standing: dict[str, Any] = {"migration_tag": parsed.migration.new_tag}
+    return msgspec.json.encode(standing)

@@ -1,0 +1,43 @@
+"""The use cases, each over the same store, safe and limits."""
+
+from nightsafe.store.interfaces import Store
+from nightsafe.workers.beta import Beta
+from nightsafe.workers.deployments import Deployments
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.namespaces import Namespaces
+from nightsafe.workers.projects import Projects
+from nightsafe.workers.references import References
+from nightsafe.workers.scripts import Scripts
+from nightsafe.workers.seal import Safe
+from nightsafe.workers.secrets import Secrets
+from nightsafe.workers.settings import Settings
+from nightsafe.workers.standing import Standing
+from nightsafe.workers.stores import Stores
+from nightsafe.workers.tokens import Tokens
+from nightsafe.workers.users import Users
+from nightsafe.workers.versions import Versions
+
+
+class UseCases:
+    """What the API's pages call.
+
+    Args:
+        store: where everything is kept.
+        safe: what seals values.
+        limits: what requests must keep to.
+    """
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self.secrets = Secrets(store, safe, limits)
+        self.scripts = Scripts(store, safe, limits)
+        self.versions = Versions(store, safe, limits)
+        self.settings = Settings(store, safe, limits)
+        self.deployments = Deployments(store)
+        self.standing = Standing(store)
+        self.references = References(store)
+        self.namespaces = Namespaces(store)
+        self.projects = Projects(store, safe, limits)
+        self.stores = Stores(store, safe, limits)
+        self.beta = Beta(store, safe, limits)
+        self.tokens = Tokens(store)
+        self.users = Users(store)

@@ -1,0 +1,90 @@
+"""What the delivery side would find: values, opened with the safe's private ring in the places where they belong."""
+
+import json
+from typing import Final
+
+from tests.clients.tokens import in_store
+from tests.server import Safe
+
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.interfaces import Verifier
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.store.holding import Entry, Kind
+from nightsafe.store.model import Binding, ScriptRef
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.workers.seal import place_of
+
+
+def opened(safe: Safe, script: str, namespace: str = "", version: int | None = None) -> dict[str, str]:
+    """The values of a script's secret texts by name, as of a version number (default: the newest)."""
+    ref = ScriptRef(safe.account_id, script, namespace)
+
+    async def read(store: SqliteStore) -> list[Binding]:
+        """The bindings as they are stored."""
+        return await store.bindings(ref, version)
+
+    opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
+    return {
+        binding.name: bytes(opener.open(_named(ref, binding.name), binding.sealed).reveal()).decode()
+        for binding in in_store(safe, read)
+        if binding.kind == "secret_text" and binding.sealed is not None
+    }
+
+
+def opened_held(safe: Safe, kind: Kind, holder: str, slot: str = "") -> dict[str, str]:
+    """The values of a holder's secret texts by name: of a Pages project's environment, or of a script's previews."""
+    place = place_of(kind, safe.account_id, holder, slot)
+    opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
+    return {
+        entry.name: bytes(opener.open(_named(place, entry.name), entry.sealed).reveal()).decode()
+        for entry in _entries(safe, kind, holder)
+        if entry.kind == "secret_text" and entry.sealed is not None and entry.slot == slot
+    }
+
+
+def opened_stored(safe: Safe, store_id: str) -> dict[str, str]:
+    """The values of a Secrets Store's secrets by name: each sealed to the id that its value came with."""
+    place = place_of(Kind.SECRETS_STORE, safe.account_id, store_id)
+    ring, values = PrivateRing.load(safe.private_ring), {}
+    for entry in _entries(safe, Kind.SECRETS_STORE, store_id):
+        assert entry.sealed is not None
+        opener = RecordOpener(_SignedFor(_verifier(safe), _named(place, entry.name)), ring)
+        sealed_name = json.loads(entry.shown)["sealed_name"]
+        values[entry.name] = bytes(opener.open(_named(place, sealed_name), entry.sealed).reveal()).decode()
+    return values
+
+
+class _SignedFor:
+    """A verifier of records that are signed for another place than they are sealed to."""
+
+    def __init__(self, verifier: Verifier, signed: Context) -> None:
+        self._verifier: Final = verifier
+        self._signed: Final = signed
+
+    def verify(self, _: Context, record: bytes) -> bytes:
+        """The sealed value, if it was signed for its own place."""
+        return self._verifier.verify(self._signed, record)
+
+
+def _verifier(safe: Safe) -> VerifyKeys:
+    """What tells the records that the safe has signed."""
+    return VerifyKeys.load(safe.private_ring.parent / "verify-keys.json")
+
+
+def _entries(safe: Safe, kind: Kind, name: str) -> list[Entry]:
+    """Every entry of a holder."""
+
+    async def read(store: SqliteStore) -> list[Entry]:
+        """The entries as they are stored."""
+        holder = await store.holder(safe.account_id, kind, name)
+        assert holder is not None
+        return await store.entries(safe.account_id, holder.id)
+
+    return in_store(safe, read)
+
+
+def _named(ref: ScriptRef, name: str) -> Context:
+    """The context of a secret text."""
+    return Context(account_id=ref.account_id, namespace=ref.namespace, script=ref.name, name=name, kind="secret_text")

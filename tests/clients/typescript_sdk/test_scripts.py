@@ -1,0 +1,137 @@
+"""`client.workers.scripts`: uploads, content, settings, and what is kept beside."""
+
+import pytest
+from tests.clients.node.tools import TypeScript
+from tests.clients.opened import opened
+from tests.clients.typescript_sdk.calls import NO_TYPE, Resource, file, form, here, metadata, secret, shown
+from tests.server import ACCOUNT, Server
+
+
+@pytest.fixture
+def scripts(typescript: TypeScript) -> Resource:
+    """The resource."""
+    return Resource(typescript, "workers.scripts")
+
+
+def test_an_upload(server: Server, scripts: Resource, absent_script: str) -> None:
+    """With the metadata as a file and no Content-Type of its own, it is stored; content comes back as it went in."""
+    variable = {"type": "plain_text", "name": "VAR", "text": "shown"}
+    files = [file("worker.js", "import './more.js';"), file("more.js", "export const x = '☃';")]
+    sent = here(metadata=metadata(secret("S", "one"), variable), files=files)
+
+    made = scripts.call("update", absent_script, sent, NO_TYPE)
+    again = scripts.call("update", absent_script, form(), NO_TYPE)
+
+    assert (absent_script, made["tag"], 0) == (made["id"], again["tag"], again["startup_time_ms"])
+    assert "export default {};" == scripts.call("get", absent_script, here())
+    assert {"S": "one"} == opened(server.safe, absent_script)
+    assert absent_script in [one["id"] for one in scripts.call("list", here())]
+    [found] = scripts.call("search", here(id=made["tag"]))
+    assert absent_script == found["script_name"]
+    strict = form({"type": "inherit", "name": "VAR"}) | {"bindings_inherit": "strict"}
+    assert (400, [10057]) == scripts.refused("update", absent_script, strict, NO_TYPE)
+    scripts.call("delete", absent_script, here(force=True))
+    assert (404, [10007]) == scripts.refused("get", absent_script, here())
+
+
+def test_the_upload_that_the_sdk_breaks(server: Server, scripts: Resource, absent_script: str) -> None:
+    """A form that is called JavaScript is refused, and so is one whose metadata is taken apart; no script is made."""
+    sent = here(
+        metadata={"main_module": "worker.js", "bindings": [secret("S", "a value")]}, files=[file("worker.js", "1;")]
+    )
+
+    assert (400, [10006]) == scripts.refused("update", absent_script, sent)
+    assert (400, [10006]) == scripts.refused("update", absent_script, form())
+    assert (400, [10006]) == scripts.refused("update", absent_script, sent, NO_TYPE)
+    assert (404, [10007]) == scripts.refused("get", absent_script, here())
+    scripts.call("update", absent_script, form(secret("S", "one")), NO_TYPE)
+    assert (400, [10006]) == scripts.refused("update", absent_script, sent)
+    assert {"S": "one"} == opened(server.safe, absent_script)
+
+
+def test_content(server: Server, scripts: Resource, absent_script: str) -> None:
+    """New code alone keeps the secrets, and is read back with the name of the file that starts."""
+    scripts.call("update", absent_script, form(secret("S", "one")), NO_TYPE)
+    described = file("metadata", '{"main_module": "new.js"}', "application/json")
+
+    shown_script = scripts.call(
+        "content.update", absent_script, here(metadata=described, files=[file("new.js", "export default 1;")])
+    )
+    read = scripts.call("content.get", absent_script, here())
+
+    assert absent_script == shown_script["id"]
+    assert "new.js" == read["headers"]["cf-entrypoint"]
+    assert "\r\n\r\nexport default 1;\r\n" in read["text"]
+    assert {"S": "one"} == opened(server.safe, absent_script)
+
+
+def test_settings(server: Server, scripts: Resource, absent_script: str) -> None:
+    """Settings given as a file are taken; as an object the SDK takes them apart, which is refused."""
+    scripts.call("update", absent_script, form(secret("S", "one"), secret("GONE", "x")), NO_TYPE)
+    bindings = '[{"type": "secret_text", "name": "S"}, {"type": "secret_text", "name": "NEW", "text": "two"}]'
+    wanted = file("settings", f'{{"bindings": {bindings}, "logpush": true}}', "application/json")
+
+    edited = scripts.call("scriptAndVersionSettings.edit", absent_script, here(settings=wanted))
+    broken = here(settings={"bindings": [{"type": "secret_text", "name": "S"}]})
+
+    assert ([shown("NEW"), shown("S")], True) == (edited["bindings"], edited["logpush"])
+    assert (400, [10006]) == scripts.refused("scriptAndVersionSettings.edit", absent_script, broken)
+    assert edited == scripts.call("scriptAndVersionSettings.get", absent_script, here())
+    assert {"S": "one", "NEW": "two"} == opened(server.safe, absent_script)
+    own = scripts.call("settings.edit", absent_script, here(tags=["a"], tail_consumers=[{"service": "consumer"}]))
+    assert {"logpush": True, "tags": ["a"], "tail_consumers": [{"service": "consumer"}]} == own
+    assert own == scripts.call("settings.get", absent_script, here())
+    assert 2 == len(scripts.call("versions.list", absent_script, here()))
+
+
+def test_what_is_kept_and_not_acted_on(scripts: Resource, script: str) -> None:
+    """Schedules and the subdomain are given back as they were put; tails cannot be made."""
+    crons = [{"cron": "*/30 * * * *"}]
+    put = scripts.call("schedules.update", script, here(body=crons))
+    assert crons == [{"cron": one["cron"]} for one in put["schedules"]]
+    assert put == scripts.call("schedules.get", script, here())
+
+    off = {"enabled": False, "previews_enabled": False}
+    on = {"enabled": True, "previews_enabled": True}
+    assert off == scripts.call("subdomain.get", script, here())
+    assert on == scripts.call("subdomain.create", script, here(**on))
+    assert on == scripts.call("subdomain.get", script, here())
+    assert off == scripts.call("subdomain.delete", script, here())
+
+    assert [] == scripts.call("tail.get", script, here())
+    assert (400, [10015]) == scripts.refused("tail.create", script, here())
+    assert (400, [10015]) == scripts.refused("tail.delete", "some", here(script_name=script))
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("kv.namespaces.create", [{"title": "x"}]),
+        ("kv.namespaces.get", ["0" * 32, {}]),
+        ("workers.domains.update", [{"hostname": "a.b", "service": "s", "zone_id": "0" * 32}]),
+        ("workers.domains.delete", ["some", {}]),
+        ("workers.subdomains.update", [{"subdomain": "other"}]),
+        ("workers.subdomains.delete", [{}]),
+        ("workers.accountSettings.get", [{}]),
+        ("workers.assets.upload.create", [{"base64": True, "body": {}}]),
+        ("workers.scripts.assets.upload.create", ["script", {"manifest": {}}]),
+        ("queues.list", [{}]),
+    ],
+)
+def test_what_is_not_done(typescript: TypeScript, method: str, arguments: list[object]) -> None:
+    """400 with 10015."""
+    *first, fields = arguments
+    assert isinstance(fields, dict)
+    resource, _, name = method.rpartition(".")
+    assert (400, [10015]) == Resource(typescript, resource).refused(name, *first, here(**fields))
+
+
+@pytest.mark.parametrize("resource", ["kv.namespaces", "durableObjects.namespaces", "workers.domains"])
+def test_empty_lists_end(typescript: TypeScript, resource: str) -> None:
+    """Also where the client asks for pages until one is empty."""
+    assert [] == typescript.call(f"{resource}.list", here())
+
+
+def test_the_name_of_the_account(typescript: TypeScript) -> None:
+    """The account's subdomain is one that leads nowhere."""
+    assert {"subdomain": f"nightsafe_{ACCOUNT[:8]}"} == typescript.call("workers.subdomains.get", here())

@@ -1,0 +1,85 @@
+"""`client.workers.scripts.secrets`: the five calls, with both kinds of secret and odd names."""
+
+import pytest
+from tests.clients.names import NAMES, shortened
+from tests.clients.node.tools import TypeScript
+from tests.clients.opened import opened
+from tests.clients.python_sdk.keys import fresh_keys
+from tests.clients.python_sdk.keys import shown as shown_key
+from tests.clients.typescript_sdk.calls import Resource, here, secret, shown
+from tests.clients.wire.talk import Wire
+from tests.server import Server
+
+
+@pytest.fixture
+def secrets(typescript: TypeScript) -> Resource:
+    """The resource."""
+    return Resource(typescript, "workers.scripts.secrets")
+
+
+def test_a_secret_text_comes_and_goes(server: Server, secrets: Resource, script: str) -> None:
+    """Put, got, listed, deleted; nothing that comes back holds its text."""
+    for url_encoded in (True, False):
+        at = here(script_name=script, url_encoded=url_encoded)
+        assert shown("a/b%2F") == secrets.call("update", script, here(**secret("a/b%2F", "a value")))
+        assert shown("a/b%2F") == secrets.call("get", "a/b%2F", at)
+        assert [shown("a/b%2F")] == secrets.call("list", script, here())
+        assert {"a/b%2F": "a value"} == opened(server.safe, script)
+        assert secrets.call("delete", "a/b%2F", at) is None
+        assert (404, [10056]) == secrets.refused("get", "a/b%2F", at)
+    assert [] == secrets.call("list", script, here())
+
+
+@pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
+def test_a_secret_key(secrets: Resource, script: str, key_format: str) -> None:
+    """Its algorithm, format and usages come back, the key does not."""
+    key = fresh_keys()[key_format]
+    expected = {"name": "K", **shown_key(key)}
+
+    assert expected == secrets.call("update", script, here(name="K", **key))
+    assert expected == secrets.call("get", "K", here(script_name=script))
+    assert [expected] == secrets.call("list", script, here())
+
+
+def test_bulk_update(server: Server, secrets: Resource, script: str) -> None:
+    """Sets and drops in one call, and gives all there are then; one that is wrong leaves everything as it was."""
+    secrets.call("update", script, here(**secret("OLD", "x")))
+    patch = {"A": secret("A", "one"), "B": secret("B", "two"), "OLD": None}
+
+    answer = secrets.call("bulkUpdate", script, here(secrets=patch, version_tags={"release": "1"}))
+    bad = {"A": None, "C": secret("C", "x" * 5121)}
+
+    assert {"A": shown("A"), "B": shown("B")} == answer
+    assert (400, [10054]) == secrets.refused("bulkUpdate", script, here(secrets=bad))
+    assert {"A": "one", "B": "two"} == opened(server.safe, script)
+    assert answer == secrets.call("bulkUpdate", script, here())
+
+
+@pytest.mark.parametrize("name", NAMES, ids=shortened)
+def test_a_name_goes_there_and_back(secrets: Resource, script: str, name: str) -> None:
+    """Put by body, read and deleted by path."""
+    assert shown(name) == secrets.call("update", script, here(**secret(name, "x")))
+    assert shown(name) == secrets.call("get", name, here(script_name=script))
+    assert secrets.call("delete", name, here(script_name=script)) is None
+    assert [] == secrets.call("list", script, here())
+
+
+def test_a_name_of_nothing(wire: Wire, secrets: Resource, script: str) -> None:
+    """The SDK sends it as a path with a slash at its end: no such path, and no missing script."""
+    wire.put(script, "kept")
+    for method in ("get", "delete"):
+        assert (404, [7003, 7000]) == secrets.refused(method, "", here(script_name=script))
+    assert ["kept"] == wire.names(script)
+
+
+def test_a_script_that_is_not_there(secrets: Resource, absent_script: str) -> None:
+    """10007, from each of the five calls."""
+    at = here(script_name=absent_script)
+    for method, *args in (
+        ("update", absent_script, here(**secret("S", "x"))),
+        ("list", absent_script, here()),
+        ("bulkUpdate", absent_script, here(secrets={"S": None})),
+        ("get", "S", at),
+        ("delete", "S", at),
+    ):
+        assert (404, [10007]) == secrets.refused(str(method), *args)

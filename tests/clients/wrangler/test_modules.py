@@ -1,0 +1,45 @@
+"""The files of a Worker: what wrangler bundles arrives byte for byte, and works on."""
+
+from tests.clients.wrangler.project import Project
+
+WASM = bytes.fromhex("0061736d01000000")
+TEXT = "text with ünïcode\r\n"
+DATA = bytes(range(256)) * 40
+SOURCE = """
+import wasm from "./add.wasm";
+import text from "./words.txt";
+import data from "./bytes.bin";
+export default { fetch() { return new Response(text + data.byteLength + wasm); } };
+"""
+CLASSIC = "addEventListener('fetch', (event) => event.respondWith(new Response(GREETING)));\n"
+
+
+def test_every_kind_of_module(project: Project) -> None:
+    """WebAssembly, text and data beside the code, also after `versions secret put` has sent them through wrangler."""
+    project.write("index.js", SOURCE)
+    project.write("add.wasm", WASM)
+    project.write("words.txt", TEXT)
+    project.write("bytes.bin", DATA)
+    project.ok("deploy")
+    uploaded = project.files()
+
+    assert "application/javascript+module" in uploaded
+    assert WASM == uploaded["application/wasm"]
+    assert TEXT.encode() == uploaded["text/plain"]
+    assert DATA == uploaded["application/octet-stream"]
+    project.ok("versions", "secret", "put", "KEY", stdin="hush")
+    assert uploaded == project.files()
+    assert {"KEY": "hush"} == project.values()
+
+
+def test_a_service_worker(project: Project) -> None:
+    """A script of the older form, with a global variable; it stays one."""
+    project.write("index.js", CLASSIC)
+    project.configure(vars={"GREETING": "hello"})
+    project.ok("deploy")
+    uploaded = project.files()
+
+    assert b"addEventListener" in uploaded["application/javascript"]
+    project.ok("versions", "secret", "put", "KEY", stdin="hush")
+    assert uploaded == project.files()
+    assert {"GREETING", "KEY"} == set(project.bindings())

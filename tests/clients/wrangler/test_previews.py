@@ -1,0 +1,53 @@
+"""The secrets that a Worker's previews start from: `preview secret`, or `preview base-config secret` as it is now."""
+
+from tests.clients.node.tools import NEWER, OLDER
+from tests.clients.opened import opened_held
+from tests.clients.wire.talk import SCRIPTS
+from tests.clients.wrangler.project import Project, together
+
+from nightsafe.store.holding import Kind
+
+COMMAND = {OLDER: ("preview", "secret"), NEWER: ("preview", "base-config", "secret")}
+FIELD = {OLDER: "preview_defaults", NEWER: "previews_base_config"}
+
+
+def test_secrets_of_previews(project: Project) -> None:
+    """Put, list, bulk and delete; the Worker's own secrets and versions are not touched."""
+    command = COMMAND[project.version]
+    of_worker = ("--worker-name", project.worker)
+    project.upload()
+    before = project.versions()
+
+    project.ok(*command, "put", "KEY", *of_worker, stdin="hush\n")
+    project.write("secrets.json", '{"A": "hush 1", "B": "hush\\nhush"}')
+    project.ok(*command, "bulk", "secrets.json", *of_worker)
+    [listed, shown] = together(
+        lambda: project.ok(*command, "list", "--json", *of_worker),
+        lambda: project.ok(*command, "list", *of_worker),
+    )
+    project.ok(*command, "delete", "KEY", "--skip-confirmation", *of_worker)
+
+    assert ["A", "B", "KEY"] == sorted(secret["name"] for secret in listed.json)
+    assert [True] * 3 == [name in shown.out for name in ("A", "B", "KEY")]
+    path = f"{SCRIPTS}/{project.worker}".replace("/scripts/", "/workers/")
+    kept = project.wire.ask("GET", path).result[FIELD[project.version]]["env"]
+    assert {"A": {"type": "secret_text"}, "B": {"type": "secret_text"}} == kept
+    expected = {"A": "hush 1", "B": "hush\nhush"}
+    assert expected == opened_held(project.server.safe, Kind.SCRIPT, project.worker)
+    assert before == project.versions()
+    assert [] == project.wire.names(project.worker)
+
+
+def test_previews_themselves(project: Project) -> None:
+    """There are none, and that is what is said."""
+    project.configure(previews={} if project.version == NEWER else None)
+    project.upload()
+
+    named = ("--name", "a-preview")
+    refusals = [
+        lambda: project.refused("preview", *named),
+        lambda: project.refused("preview", "secret", "put", "KEY", *named, stdin="hush"),
+        lambda: project.refused("preview", "secret", "list", *named),
+    ]
+    for said in together(*(refusals if project.version == NEWER else refusals[:1])):
+        assert "Nightsafe does not make preview deployments" in said.err

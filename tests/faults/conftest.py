@@ -1,0 +1,17 @@
+"""The breaker that every test of this folder shares."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.faults.broken import Breaker, BrokenConnection
+
+from nightsafe.store.sqlite import connection
+
+
+@pytest.fixture
+def breaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaker]:
+    """The breaker of every connection that a store opens."""
+    monkeypatch.setattr(connection, "FACTORY", BrokenConnection)
+    monkeypatch.setattr(BrokenConnection, "breaker", Breaker())
+    yield BrokenConnection.breaker
+    BrokenConnection.breaker.heal()
