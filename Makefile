@@ -28,6 +28,7 @@ check: lint types floors docstrings test ## all that CI runs
 format: $(DEV) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/python tools/unasync.py
 
 lint: $(DEV) ## style, and formatting without changing it
 	@$(BIN)/ruff format --check .
@@ -40,7 +41,7 @@ floors: $(DEV) ## a module imports only from floors below its own
 	@$(BIN)/lint-imports --no-cache
 
 docstrings: $(DEV) ## every name has one
-	@$(BIN)/interrogate --quiet src tests benchmarks
+	@$(BIN)/interrogate --quiet src tests benchmarks tools
 
 bench: $(DEV) $(BENCH) ## measure against peers, as ratios in one run
 	@$(BIN)/python benchmarks/run.py

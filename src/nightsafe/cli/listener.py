@@ -78,6 +78,11 @@ def authority(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def reachable(listener: socket.socket) -> str:
+    """The same for who is on this machine, where an address that stands for all of them leads nowhere."""
+    return authority(listener).replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+
+
 class ListeningServer(Server):
     """The embedded server on a socket that is there already.
 

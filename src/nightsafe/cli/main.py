@@ -1,50 +1,27 @@
 """`nightsafe`: the commands, each in a module of its own that is loaded when it is called."""
 
-import importlib
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from nightsafe import __version__
+from nightsafe.cli.lazy import LazyGroup, missing
+from nightsafe.cli.settings_file import default_map
+from nightsafe.cli.tree import TREE
 from nightsafe.errors import NightsafeError
 
-COMMANDS = {
-    "init": "Make a new safe.",
-    "serve": "Serve the API of a safe.",
-    "token": "Make, list, roll and revoke API tokens.",
-    "account": "Make and list accounts.",
-    "user": "Make users.",
-}
-_SUBCOMMANDS = {
-    "token": ("create", "list", "roll", "revoke"),
-    "account": ("create", "list"),
-    "user": ("create",),
-}
+if TYPE_CHECKING:
+    from nightsafe.client import APIError
 
 
-class _LazyGroup(click.Group):
-    """Knows every command's name and help, but loads only the one that is called."""
-
-    def list_commands(self, _: click.Context) -> list[str]:
-        """Every command."""
-        return list(COMMANDS)
-
-    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"nightsafe.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list for `--help`, without loading any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    nodes=TREE,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="nightsafe")
 @click.option(
     "--config",
@@ -56,44 +33,30 @@ class _LazyGroup(click.Group):
 def cli(ctx: click.Context, config: Path | None) -> None:
     """Nightsafe: a write-only safe for the secret bindings of Workers scripts.
 
-    A setting is taken from its flag, else from its NIGHTSAFE_* variable, else from the file.
+    A setting is taken from its flag, else from its variable, else from the file.
     """
-    ctx.default_map = _default_map(config)
-
-
-def _default_map(config: Path | None) -> dict[str, Any]:
-    """The file's settings, offered to every command."""
-    path = config or Path("nightsafe.toml")
-    if config is None and not path.exists():
-        return {}
-    import tomllib  # noqa: PLC0415 - most calls have no file
-
-    try:
-        settings = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise click.ClickException(f"{path} is not TOML") from None
-    unknown = sorted(settings.keys() - _setting_names())
-    if unknown:
-        raise click.ClickException(f"{path} has no such setting: {', '.join(unknown)}")
-    return dict.fromkeys(COMMANDS, settings) | {
-        group: dict.fromkeys(commands, settings) for group, commands in _SUBCOMMANDS.items()
-    }
-
-
-def _setting_names() -> set[str]:
-    """Every option that any command takes."""
-    commands = [importlib.import_module(f"nightsafe.cli.{name}").command for name in COMMANDS]
-    leaves = [leaf for one in commands for leaf in (one.commands.values() if isinstance(one, click.Group) else [one])]
-    return {parameter.name for leaf in leaves for parameter in leaf.params if parameter.name}
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+    ctx.default_map = default_map(config)
 
 
 def main() -> None:
-    """Run the command line; a refusal is one line on stderr and exit code 1."""
+    """Run the command line; a refusal is a line on stderr and an exit code that says of which kind it is."""
     try:
-        cli()
+        cli(prog_name="nightsafe")
     except NightsafeError as error:
         for problem in error.problems:
             click.echo(f"nightsafe: {problem.detail or problem.code}", err=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:  # by a command that loads what it needs when it runs: they serve
+        sys.exit(f"nightsafe: {missing(error, 'server')}")
+    except _refusals() as error:
+        from nightsafe.cli.refusal import told  # noqa: PLC0415 - only where there is a client
+
+        sys.exit(told(error))
+
+
+def _refusals() -> tuple[type["APIError"], ...]:
+    """What a client raises when it is refused; nothing where no client was loaded."""
+    errors = sys.modules.get("nightsafe.client.errors")
+    return () if errors is None else (errors.APIError,)

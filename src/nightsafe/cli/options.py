@@ -24,7 +24,7 @@ def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) 
     """The given id, or a new one."""
     if value is None:
         return uuid.uuid4().hex
-    if not _ACCOUNT_ID.fullmatch(value):
+    if not is_account_id(value):
         raise click.BadParameter("give 32 lower-case hex digits")
     return value
 
@@ -53,6 +53,11 @@ account_id_option = click.option(
     "--account-id", metavar="HEX32", callback=_check_account_id, help="The account's id.  [default: random]"
 )
 _CENTURY = 100 * 366 * 24 * 60 * 60
+
+
+def is_account_id(value: str) -> bool:
+    """Whether it can be an account's id."""
+    return _ACCOUNT_ID.fullmatch(value) is not None
 
 
 def is_text(value: str) -> bool:

@@ -153,16 +153,22 @@ async def _serve(directory: DataDirectory, host: str, port: int, tls: Tls | None
 
     store = directory.open_store()
     try:
-        app = throttled(App(store, directory.safe(), limits), limits)
+        app = throttled(App(store, directory.safe(), limits, directory.offered_ring()), limits)
         with listen(host, port) as listener:
-            return await _run(app, listener, tls)
+            return await _run(app, listener, tls, directory.path)
     finally:
         await store.close()
 
 
-async def _run(app: object, listener: socket.socket, tls: Tls | None) -> int:
+async def _run(app: object, listener: socket.socket, tls: Tls | None, data: Path) -> int:
     """Serve on a socket until told to stop; gives the exit code."""
-    from nightsafe.cli.listener import ListeningServer, authority, until_ready  # noqa: PLC0415 - help needs no server
+    from nightsafe.cli.listener import (  # noqa: PLC0415 - help needs no server
+        ListeningServer,
+        authority,
+        reachable,
+        until_ready,
+    )
+    from nightsafe.cli.local_server import announced  # noqa: PLC0415 - the same
 
     server = ListeningServer(app, listener, tls)
     stopping = asyncio.Event()
@@ -171,8 +177,10 @@ async def _run(app: object, listener: socket.socket, tls: Tls | None) -> int:
     serving = asyncio.ensure_future(server.serve())
     told = asyncio.ensure_future(stopping.wait())
     await until_ready(listener, serving)
-    click.echo(f"listening on {'https' if tls else 'http'}://{authority(listener)}/client/v4")
-    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    scheme = "https" if tls else "http"
+    click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
+    with announced(data, f"{scheme}://{reachable(listener)}/client/v4"):
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
     if not stopping.is_set():
         return 1

@@ -11,9 +11,11 @@ from nightsafe.api.times import format_time
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import check_text, data_option, json_option, seconds_type
 from nightsafe.cli.scopes import Scopes, check_ranges, condition_of, policies_of
+from nightsafe.cli.server_address import KEPT_TOKEN
 from nightsafe.cli.table import table
 from nightsafe.cli.validity import check_time, end_of
 from nightsafe.identity.conditions import Condition
+from nightsafe.sealing import files
 from nightsafe.store.model import Token
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.caller import now
@@ -59,6 +61,7 @@ def command() -> None:
     "--owner", type=click.Choice(["user", "account"]), default="user", show_default=True, help="Whose token it is."
 )
 @click.option("--email", help="The user who owns it, or makes it.  [default: the account's first]")
+@click.option("--keep", is_flag=True, help="Keep it in the data directory, for `nightsafe` here; it is not printed.")
 @json_option
 def create(  # noqa: PLR0913 - a token has many sides
     *,
@@ -76,6 +79,7 @@ def create(  # noqa: PLR0913 - a token has many sides
     expires_on: int | None,
     owner: Literal["user", "account"],
     email: str | None,
+    keep: bool,
     as_json: bool,
 ) -> None:
     """Make a token; it is printed once.
@@ -105,8 +109,9 @@ def create(  # noqa: PLR0913 - a token has many sides
         return account.id, issued
 
     account, issued = DataDirectory(data).run(work)
-    shown = {"account_id": account, "id": issued.id, "api_token": issued.token}
-    click.echo(json.dumps(shown) if as_json else issued.token)
+    if keep:
+        files.write(data / KEPT_TOKEN, issued.token.encode() + b"\n", private=True, replace=True)
+    _show_new(account, issued, data if keep else None, as_json=as_json)
 
 
 @command.command("list")
@@ -148,6 +153,15 @@ def revoke(data: Path, token_id: str, *, as_json: bool) -> None:
     """Delete a token; it is refused from now on."""
     DataDirectory(data).run(lambda store: revoke_token(store, token_id))
     click.echo(json.dumps({"id": token_id}) if as_json else f"{token_id} is revoked")
+
+
+def _show_new(account: str, issued: Issued, kept_in: Path | None, *, as_json: bool) -> None:
+    """Print a new token, this once; of one that is kept only its id."""
+    shown = {"account_id": account, "id": issued.id}
+    if kept_in is not None:
+        click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {kept_in / KEPT_TOKEN}")
+    else:
+        click.echo(json.dumps(shown | {"api_token": issued.token}) if as_json else issued.token)
 
 
 async def _shown(store: SqliteStore, token: Token) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from nightsafe.store.model import (
     Deployment,
     Membership,
     Module,
+    Origin,
     Outcome,
     Period,
     Script,
@@ -76,6 +77,10 @@ class Store(Protocol):
 
     async def bindings(self, ref: ScriptRef, version: int | None = None) -> list[Binding]:
         """Every binding of a script, by name, as of a version number (default: the newest)."""
+        ...
+
+    async def origins(self, ref: ScriptRef) -> list[Origin]:
+        """The version that set each secret of a script to what it is now, by name; whoever kept it since did not."""
         ...
 
     async def script(self, ref: ScriptRef) -> Script | None:

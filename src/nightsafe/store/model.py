@@ -36,6 +36,20 @@ class Binding(Struct, frozen=True):
     key_id: str | None = None
 
 
+class Origin(Struct, frozen=True):
+    """Where a secret of a script came from.
+
+    Attributes:
+        name: the secret's name.
+        version_id: UUID of the version that set it to what it is now, 16 bytes.
+        annotations: of that version, as in `Stamp`.
+    """
+
+    name: str
+    version_id: bytes
+    annotations: bytes
+
+
 class Inherit(Struct, frozen=True):
     """A binding that an upload takes over from the version before: `old_name` there, `name` here."""
 

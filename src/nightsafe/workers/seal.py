@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from nightsafe.bindings.model import Secret
+from nightsafe.bindings.sealed import SealedByClient
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.interfaces import Countersigner, Sealer, Verifier
 from nightsafe.sealing.record import Record, key_id_of
 from nightsafe.secret_value import SecretValue
 from nightsafe.store.holding import Kind
 from nightsafe.store.model import Binding, ScriptRef
+from nightsafe.workers.vouching import vouched
 
 STORED_KIND = "secret_text"
 """What a secret of a Secrets Store is to a Worker."""
@@ -61,7 +63,10 @@ class Safe:
             public=secret.public(),
         )
         try:
-            record = self._sealer.seal(context, secret.value)
+            if isinstance(secret.value, SealedByClient):
+                record = vouched(self._sealer.countersign, context, secret.value)
+            else:
+                record = self._sealer.seal(context, secret.value)
         finally:
             secret.value.wipe()
         return Binding(secret.name, secret.kind, secret.shown(), record, key_id_of(record))

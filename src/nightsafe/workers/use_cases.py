@@ -5,6 +5,7 @@ from nightsafe.workers.beta import Beta
 from nightsafe.workers.deployments import Deployments
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.namespaces import Namespaces
+from nightsafe.workers.origins import Origins
 from nightsafe.workers.projects import Projects
 from nightsafe.workers.references import References
 from nightsafe.workers.scripts import Scripts
@@ -29,6 +30,7 @@ class UseCases:
 
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self.secrets = Secrets(store, safe, limits)
+        self.origins = Origins(store)
         self.scripts = Scripts(store, safe, limits)
         self.versions = Versions(store, safe, limits)
         self.settings = Settings(store, safe, limits)

@@ -12,6 +12,7 @@ from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import InheritedBinding, PlainBinding, SecretKey, SecretText
 from nightsafe.bindings.parse import parse_binding, parse_secret
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.secret_value import SecretValue
 
 HMAC = {"name": "HMAC", "hash": "SHA-256"}
 KEY: dict[str, Any] = {
@@ -86,6 +87,7 @@ def test_a_secret_text_is_its_utf8() -> None:
     secret = parse_secret({"name": " é ", "type": "secret_text", "text": " ☃\n"})
 
     assert isinstance(secret, SecretText)
+    assert isinstance(secret.value, SecretValue)
     assert (" é ", " ☃\n".encode(), b"") == (secret.name, secret.value.reveal(), secret.public())
     assert secret.shown() == '{"name":" é ","type":"secret_text"}'.encode()
 
@@ -96,6 +98,8 @@ def test_a_secret_key_is_its_bytes() -> None:
     jwk = parse_secret({**KEY, "format": "jwk", "key_jwk": {"kty": "oct", "k": "AAECAwQ"}})
 
     assert isinstance(raw, SecretKey)
+    assert isinstance(raw.value, SecretValue)
+    assert isinstance(jwk.value, SecretValue)
     assert raw.value.reveal() == b"planted-value"
     assert jwk.value.reveal() == b'{"kty":"oct","k":"AAECAwQ"}'
     assert raw.public() == b'{"algorithm":{"hash":"SHA-256","name":"HMAC"},"format":"raw","usages":["sign"]}'

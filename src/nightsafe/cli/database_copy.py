@@ -1,0 +1,93 @@
+"""Looking at the database of a safe from a process that does not serve it, and copying it while another serves it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from nightsafe.cli.refusal import CommandError
+from nightsafe.store.sqlite.schema import migrations
+
+_WAIT_SECONDS: Final = 10.0
+_COUNTS: Final = {
+    "accounts": "SELECT count(*) FROM accounts",
+    "scripts": "SELECT count(*) FROM scripts",
+    "secrets": "SELECT count(*) FROM bindings WHERE sealed IS NOT NULL",
+}
+_NEWEST: Final = "SELECT max(created_on) FROM versions"
+_KEY_IDS: Final = {
+    "bindings": "SELECT DISTINCT key_id FROM bindings",
+    "binding_history": "SELECT DISTINCT key_id FROM binding_history",
+    "entries": "SELECT DISTINCT key_id FROM entries",
+}
+
+
+@contextmanager
+def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that changes nothing.
+
+    Raises:
+        CommandError: when the file is no database, or cannot be read.
+    """
+    try:
+        # Not `mode=ro`: a log that a killed server left can be read only by who may tidy up after it.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
+            db.execute("PRAGMA query_only = ON")
+            yield db
+    except sqlite3.Error as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A consistent copy of a database, in one file, while others read and write it.
+
+    All pages are copied in one read transaction: in steps, a busy writer would make it begin again for ever.
+
+    Raises:
+        CommandError: when it cannot be copied.
+    """
+    target.touch(mode=0o600)
+    with looked_at(source) as db, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        db.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+
+
+def complaints(db: sqlite3.Connection, *, thorough: bool) -> list[str]:
+    """What is wrong with a database's structure.
+
+    Args:
+        db: the database.
+        thorough: whether indexes are compared with their tables, which takes longer.
+    """
+    check = "integrity_check" if thorough else "quick_check"
+    found = [str(row[0]) for row in db.execute(f"PRAGMA {check}(10)")]
+    return [] if found == ["ok"] else found
+
+
+def schema_of(db: sqlite3.Connection) -> int:
+    """The version of a database's schema."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def newest_schema() -> int:
+    """The version that this program makes."""
+    return len(migrations())
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """How much there is."""
+    return {what: int(db.execute(statement).fetchone()[0]) for what, statement in _COUNTS.items()}
+
+
+def newest_change(db: sqlite3.Connection) -> int:
+    """When the newest version was made, in microseconds since 1970 UTC; 0 without any."""
+    return int(db.execute(_NEWEST).fetchone()[0] or 0)
+
+
+def key_ids(db: sqlite3.Connection) -> set[str]:
+    """The ids of the keys that values are sealed to."""
+    there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    wanted = [statement for table, statement in _KEY_IDS.items() if table in there]  # an older schema has fewer
+    return {row[0] for statement in wanted for row in db.execute(statement) if row[0]}

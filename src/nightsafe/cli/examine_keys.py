@@ -1,0 +1,67 @@
+"""The key files, and whether they go together."""
+
+from collections.abc import Iterator
+
+from nightsafe.cli.database_copy import key_ids, looked_at
+from nightsafe.cli.examination import Examined, Finding, State
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
+
+
+def key_files(safe: Examined) -> Iterator[Finding]:
+    """That what serving needs is there, whole, and of one safe."""
+    if not safe.is_there:
+        return
+    files = safe.directory
+    try:
+        ring, signing, verify = (
+            PublicRing.load(files.public_ring),
+            SigningKey.load(files.signing_key),
+            VerifyKeys.load(files.verify_keys),
+        )
+    except NightsafeError as error:
+        yield Finding(State.FAILED, "key files", error.problems[0].detail, "mend it, or take the file from a backup")
+        return
+    yield Finding(State.OK, "public ring", f"{len(ring.keys)} keys, primary {ring.primary.id}")
+    if signing.id in {key.id for key in verify.keys}:
+        yield Finding(State.OK, "signing key", signing.id)
+    else:
+        found = f"{signing.id} is not among the verification keys: delivery would refuse every new value"
+        yield Finding(State.FAILED, "signing key", found, f"put both from one backup into {files.signing_key.parent}")
+
+
+def private_ring(safe: Examined) -> Iterator[Finding]:
+    """Whether what opens every value lies here, and fits."""
+    path = safe.directory.private_ring
+    if not safe.is_there:
+        return
+    if not path.exists():
+        yield Finding(State.OK, "private ring", "not on this machine: it belongs where scripts are delivered")
+        return
+    try:
+        PrivateRing.load(path).check_covers(PublicRing.load(safe.directory.public_ring))
+    except NightsafeError as error:
+        yield Finding(State.FAILED, "private ring", error.problems[0].detail, "take it from where it is kept")
+        return
+    advice = "serving does not need it: unless this machine also delivers, move it away and keep a copy"
+    yield Finding(State.WARNING, "private ring", "who has this machine can open every value", advice)
+
+
+def sealed_values(safe: Examined) -> Iterator[Finding]:
+    """That every value is sealed to a key of the ring."""
+    if not safe.is_there:
+        return
+    ring = PublicRing.load(safe.directory.public_ring)
+    with looked_at(safe.directory.database) as db:
+        used = key_ids(db)
+    lost = sorted(used - {key.id for key in ring.keys})
+    if lost:
+        found = f"values are sealed to keys that the ring does not have: {', '.join(lost)}"
+        yield Finding(
+            State.FAILED, "sealed values", found, "the key files are of another safe: take them from a backup"
+        )
+    else:
+        yield Finding(State.OK, "sealed values", f"to {len(used)} of the ring's {len(ring.keys)} keys")

@@ -1,0 +1,126 @@
+"""What is around a safe: disk, clock, certificates, the server itself, and the runtime that is to get the values."""
+
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from nightsafe.cli.database_copy import looked_at, newest_change
+from nightsafe.cli.examination import Examined, Finding, State
+from nightsafe.cli.local_server import address_of
+from nightsafe.cli.tls import tls_of
+
+_LITTLE, _TOO_LITTLE = 1 << 30, 64 << 20
+_DAY: Final = 24 * 60 * 60
+_SOON_DAYS: Final = 30
+_UNSYNCHRONISED: Final = 5
+_TIMEX_BYTES: Final = 512
+_WAIT_SECONDS: Final = 5
+_PLACES: Final = (
+    ".workerd/node_modules/@cloudflare/workerd-linux-64",
+    ".workerd/node_modules/@cloudflare/workerd-linux-arm64",
+)
+
+
+def disk(safe: Examined) -> Iterator[Finding]:
+    """That there is room."""
+    if not safe.is_there:
+        return
+    free = shutil.disk_usage(safe.data).free
+    state = State.FAILED if free < _TOO_LITTLE else State.WARNING if free < _LITTLE else State.OK
+    yield Finding(
+        state, "disk", f"{free >> 20:,} MiB free", "" if state is State.OK else "make room: writes will fail"
+    )
+
+
+def clock(safe: Examined) -> Iterator[Finding]:
+    """That it is not behind what the safe has seen, and is kept right."""
+    newest = 0
+    if safe.is_there:
+        with looked_at(safe.directory.database) as db:
+            newest = newest_change(db) // 1_000_000
+    behind = newest - time.time()
+    advice = "run a time service, such as chrony: tokens and certificates are good for a time only"
+    if behind > 1:
+        yield Finding(State.FAILED, "clock", f"{behind:.0f} s behind the newest version in the safe", advice)
+    elif _is_synchronised() is False:
+        yield Finding(State.WARNING, "clock", "nothing keeps it right, says the kernel", advice)
+    else:
+        yield Finding(State.OK, "clock", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+
+
+def tls(safe: Examined) -> Iterator[Finding]:
+    """That the certificate and its key go together and have not run out."""
+    files = tls_of(*safe.tls)
+    if files is None:
+        yield Finding(State.OK, "TLS", "off, so the server is reached from this machine only, unless told otherwise")
+        return
+    from cryptography import x509  # noqa: PLC0415 - slow to load, and seldom needed
+
+    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    left = (certificate.not_valid_after_utc.timestamp() - time.time()) / _DAY
+    advice = "renew it, and restart the server"
+    if certificate.not_valid_before_utc.timestamp() > time.time():
+        yield Finding(State.FAILED, "TLS", "the certificate is not valid yet", "is the clock right?")
+    elif left < 0:
+        yield Finding(State.FAILED, "TLS", f"the certificate ran out {-left:.0f} days ago", advice)
+    elif left < _SOON_DAYS:
+        yield Finding(State.WARNING, "TLS", f"the certificate runs out in {left:.0f} days", advice)
+    else:
+        yield Finding(State.OK, "TLS", f"the certificate is good for {left:.0f} days")
+
+
+def server(safe: Examined) -> Iterator[Finding]:
+    """Whether a server of it runs, and can be reached."""
+    address = address_of(safe.data)
+    if address is None:
+        yield Finding(State.OK, "server", "none serves this directory now")
+        return
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=_WAIT_SECONDS).close()
+    except OSError as error:
+        yield Finding(
+            State.FAILED, "server", f"{address} cannot be reached: {error}", "look into its log; restart it"
+        )
+    else:
+        yield Finding(State.OK, "server", address)
+
+
+def workerd(_: Examined) -> Iterator[Finding]:
+    """Whether there is a runtime to deliver to."""
+    path = _find_workerd()
+    if path is None:
+        advice = "where scripts are delivered, run `make workerd`, or set WORKERD_BIN to its binary"
+        yield Finding(State.WARNING, "workerd", "not on this machine: nothing here gets the values", advice)
+        return
+    try:
+        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_WAIT_SECONDS, check=True)  # noqa: S603 - the operator's own
+    except (OSError, subprocess.SubprocessError):
+        yield Finding(State.FAILED, "workerd", f"{path} does not run", "install it anew: make workerd")
+    else:
+        yield Finding(State.OK, "workerd", f"{said.stdout.strip()}, {path}")
+
+
+def _find_workerd() -> Path | None:
+    """The binary that is named, or where it is put."""
+    named = os.environ.get("WORKERD_BIN")
+    places = [Path(named)] if named else [Path(place) / "bin" / "workerd" for place in _PLACES]
+    found = next((place for place in places if place.is_file()), None)
+    in_path = shutil.which("workerd")
+    return found or (Path(in_path) if in_path else None)
+
+
+def _is_synchronised() -> bool | None:
+    """Whether the kernel knows of something that keeps the clock right (adjtimex(2)); None when it does not say."""
+    try:
+        said = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))  # zeros: it only asks
+    except (OSError, AttributeError):
+        return None
+    return None if said < 0 else said != _UNSYNCHRONISED

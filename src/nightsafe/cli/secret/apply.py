@@ -1,0 +1,77 @@
+"""`nightsafe secret apply`."""
+
+from pathlib import Path
+
+import click
+
+from nightsafe.cli.options import json_option
+from nightsafe.cli.output import is_asked, say
+from nightsafe.cli.refusal import CommandError
+from nightsafe.cli.remote import Remote, write_options
+from nightsafe.cli.secret.declared import MOST_OPERATIONS, Declared, read_declared
+from nightsafe.cli.secret.fingerprint import own_key
+from nightsafe.cli.secret.plan import make_plan
+from nightsafe.cli.secret.writing import key_file_option, write
+
+
+@click.command("apply")
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option("--prune", is_flag=True, help="Delete secrets that are not in the file.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and send nothing.")
+@click.option("--everything", is_flag=True, help="Put also what is the same already.")
+@click.option("--yes", is_flag=True, help="Do not ask before something is deleted.")
+@key_file_option
+@write_options
+@json_option
+def command(  # noqa: PLR0913 - the options
+    *,
+    remote: Remote,
+    file: str,
+    prune: bool,
+    dry_run: bool,
+    everything: bool,
+    yes: bool,
+    fingerprint_key_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a script's secrets those of a file, in one version, all or nothing. `-` is standard input.
+
+    Only what is new, changed or unknown is put. Without --prune, secrets that are not in the file stay.
+    """
+    key = own_key(fingerprint_key_file)
+    plan = make_plan(remote, read_declared(file), key)
+    changes = plan.changes(prune=prune, everything=everything)
+    if len(changes) > MOST_OPERATIONS:
+        raise CommandError(
+            f"{len(changes)} changes, and one version takes {MOST_OPERATIONS}: it would not be all or nothing. "
+            "Nothing was sent; split the file"
+        )
+    sends = bool(changes) and not dry_run
+    if not as_json:
+        plan.show(as_json=False, prune=prune)
+    if sends:
+        _confirm(plan.script, changes, yes=yes)
+        write(remote, changes, key)
+    if as_json:
+        plan.show(as_json=True, prune=prune, applied=sends)
+    else:
+        say(f"{_summary(changes)} of {plan.script}{'' if sends or not changes else ' would be the change'}")
+
+
+def _confirm(script: str, changes: Declared, *, yes: bool) -> None:
+    """Ask before something is lost.
+
+    Raises:
+        click.Abort: when it is not agreed to.
+    """
+    lost = [name for name, fields in changes.items() if fields is None]
+    if lost and not is_asked(f"Delete {', '.join(lost)} of {script}?", yes=yes):
+        raise click.Abort
+
+
+def _summary(changes: Declared) -> str:
+    """How much it is."""
+    if not changes:
+        return "nothing to change"
+    put = sum(fields is not None for fields in changes.values())
+    return f"{put} put and {len(changes) - put} deleted,"

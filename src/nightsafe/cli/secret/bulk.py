@@ -1,0 +1,40 @@
+"""`nightsafe secret bulk`."""
+
+from pathlib import Path
+
+import click
+
+from nightsafe.cli.options import json_option
+from nightsafe.cli.output import say, show_json
+from nightsafe.cli.refusal import CommandError
+from nightsafe.cli.remote import Remote, write_options
+from nightsafe.cli.secret.declared import MOST_OPERATIONS, read_declared
+from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
+
+
+@click.command("bulk")
+@click.argument("file", type=click.Path(allow_dash=True))
+@fingerprint_options
+@write_options
+@json_option
+def command(
+    *, remote: Remote, file: str, fingerprint_key_file: Path | None, no_fingerprint: bool, as_json: bool
+) -> None:
+    """Put and delete all that a file says, in one version, all or nothing. `-` is standard input.
+
+    The file is a JSON object of names and strings, where null deletes, or `.env`, read as wrangler reads it.
+    """
+    key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    declared = read_declared(file)
+    if len(declared) > MOST_OPERATIONS:
+        raise CommandError(
+            f"{len(declared)} changes, and one version takes {MOST_OPERATIONS}; nothing was sent. Split the file, or "
+            "take it over in several versions with `nightsafe secret import`"
+        )
+    write(remote, declared, key)
+    put = [name for name, fields in declared.items() if fields is not None]
+    deleted = [name for name, fields in declared.items() if fields is None]
+    if as_json:
+        show_json({"script": remote.script, "put": put, "deleted": deleted})
+    else:
+        say(f"{len(put)} put and {len(deleted)} deleted, of {remote.script}")

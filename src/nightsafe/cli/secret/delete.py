@@ -1,0 +1,48 @@
+"""`nightsafe secret delete`."""
+
+import click
+
+from nightsafe.cli.options import json_option
+from nightsafe.cli.output import is_asked, say, show_json
+from nightsafe.cli.refusal import NOT_FOUND, CommandError
+from nightsafe.cli.remote import Remote, checked_name, script_options
+from nightsafe.cli.secret.declared import MOST_OPERATIONS
+
+
+def _check_names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Each name once."""
+    for name in value:
+        checked_name(context, parameter, name)
+    return tuple(dict.fromkeys(value))
+
+
+@click.command("delete")
+@click.argument("secret_names", metavar="NAME...", nargs=-1, required=True, callback=_check_names)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@script_options
+@json_option
+def command(*, remote: Remote, secret_names: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Delete secrets, all or none: a new version of the script, deployed."""
+    script, names = remote.script, ", ".join(secret_names)
+    if not is_asked(f"Delete {names} of {script}?", yes=yes):
+        raise click.Abort
+    if len(secret_names) == 1:
+        remote.client.workers.scripts.secrets.delete(secret_names[0], **remote.place)
+    else:
+        _delete_all(remote, secret_names)
+    if as_json:
+        show_json({"script": script, "deleted": list(secret_names)})
+    else:
+        say(f"{names} of {script} {'is' if len(secret_names) == 1 else 'are'} deleted")
+
+
+def _delete_all(remote: Remote, names: tuple[str, ...]) -> None:
+    """Delete several in one request, which by itself would pass over those that are not there."""
+    if len(names) > MOST_OPERATIONS:
+        raise CommandError(f"one version takes at most {MOST_OPERATIONS} changes; delete in parts")
+    secrets = remote.client.workers.scripts.secrets
+    there = {one.name for one in secrets.list(remote.script, account_id=remote.account_id)}
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise CommandError(f"{remote.script} has no secret {', '.join(absent)}; nothing is deleted", NOT_FOUND)
+    secrets.bulk_update(remote.script, account_id=remote.account_id, secrets=dict.fromkeys(names))

@@ -1,0 +1,96 @@
+"""`.env` and `.dev.vars`, read as wrangler reads them: by the rules of dotenv 16.3.1, and its one regular expression.
+
+Its character classes are written out, for those of JavaScript are not those of Python.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+_SPACES: Final = "\\t\\n\\v\\f\\r \\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
+_ENDS: Final = "\\n\\r\\u2028\\u2029"
+_START: Final = rf"(?:(?<=[{_ENDS}])|\A)"
+_END: Final = rf"(?=[{_ENDS}]|\Z)"
+_LINE: Final = re.compile(
+    rf"""{_START}[{_SPACES}]*(?:export[{_SPACES}]+)?([A-Za-z0-9_.-]+)"""
+    rf"""(?:[{_SPACES}]*=[{_SPACES}]*?|:[{_SPACES}]+?)"""
+    rf"""([{_SPACES}]*'(?:\\'|[^'])*'|[{_SPACES}]*"(?:\\"|[^"])*"|[{_SPACES}]*`(?:\\`|[^`])*`|[^#\r\n]+)?"""
+    rf"""[{_SPACES}]*(?:\#[^{_ENDS}]*)?{_END}"""
+)
+_QUOTED: Final = re.compile(rf"""{_START}(['"`])([\s\S]*)\1{_END}""")
+_STRIPPED: Final = (
+    "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f"
+    "\u3000\ufeff"
+)
+_QUOTES: Final = frozenset("'\"`")
+
+
+class Entry(NamedTuple):
+    """One assignment.
+
+    Attributes:
+        name: what is assigned to.
+        text: the value.
+        line: where it begins, from 1.
+        open_quote: whether the value begins with a quote that nothing closes, which is seldom meant.
+    """
+
+    name: str
+    text: str
+    line: int
+    open_quote: bool
+
+    def __repr__(self) -> str:
+        """Where it stands, and not what."""
+        return f"Entry({self.name!r}, line={self.line})"
+
+
+class DotEnv(NamedTuple):
+    """A whole file.
+
+    Attributes:
+        entries: in their order; of a name that is there twice the last counts.
+        skipped: numbers of lines that are neither an assignment, nor empty, nor a comment.
+    """
+
+    entries: list[Entry]
+    skipped: list[int]
+
+
+def parse_dotenv(content: str) -> DotEnv:
+    """Read a file."""
+    lines = re.sub(r"\r\n?", "\n", content)
+    entries: list[Entry] = []
+    skipped: list[int] = []
+    end = 0
+    for found in _LINE.finditer(lines):
+        skipped += _strays(lines, end, found.start())
+        entries.append(_entry(found, _line_number(lines, found.start(1))))
+        end = found.end()
+    skipped += _strays(lines, end, len(lines))
+    return DotEnv(entries, skipped)
+
+
+def _entry(found: re.Match[str], line: int) -> Entry:
+    """One assignment, its value without its quotes and, in double quotes, with its line breaks."""
+    given = (found[2] or "").strip(_STRIPPED)
+    first = given[:1]
+    bare = _QUOTED.sub(lambda quoted: quoted[2], given)
+    open_quote = first in _QUOTES and bare == given
+    if first == '"':
+        bare = bare.replace("\\n", "\n").replace("\\r", "\r")
+    return Entry(found[1], bare, line, open_quote)
+
+
+def _strays(lines: str, start: int, end: int) -> Iterator[int]:
+    """Numbers of the lines between two assignments that say something."""
+    number = _line_number(lines, start)
+    for offset, line in enumerate(lines[start:end].split("\n")):
+        said = line.strip(_STRIPPED)
+        if said and not said.startswith("#"):
+            yield number + offset
+
+
+def _line_number(lines: str, position: int) -> int:
+    """Which line a position is on, from 1."""
+    return lines.count("\n", 0, position) + 1

@@ -1,0 +1,130 @@
+"""`nightsafe secret import`."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from nightsafe.cli.options import json_option
+from nightsafe.cli.output import say, show_json
+from nightsafe.cli.refusal import CommandError
+from nightsafe.cli.remote import Remote, write_options
+from nightsafe.cli.secret.declared import Declared, check, read_declared, text_fields
+from nightsafe.cli.secret.vault import SCHEMES, Kv
+from nightsafe.cli.secret.writing import fingerprint_options, in_requests, write, writing_key
+
+T = TypeVar("T")
+
+
+@click.command("import")
+@click.argument("source")
+@click.option("--only", metavar="GLOB", multiple=True, help="Only secrets of such names.  [default: all]")
+@click.option("--overwrite", is_flag=True, help="Replace secrets that are there.  [default: they stay]")
+@click.option("--dry-run", is_flag=True, help="Say what would be taken over, and send nothing.")
+@fingerprint_options
+@write_options
+@json_option
+def command(  # noqa: PLR0913 - the options
+    *,
+    remote: Remote,
+    source: str,
+    only: tuple[str, ...],
+    overwrite: bool,
+    dry_run: bool,
+    fingerprint_key_file: Path | None,
+    no_fingerprint: bool,
+    as_json: bool,
+) -> None:
+    """Take secrets over from a file, Vault or OpenBao.
+
+    SOURCE is `.dev.vars`, `.env` or a JSON file, `-` for standard input, `vault:MOUNT/PATH` or `bao:MOUNT/PATH`: the
+    members of one secret or, with a slash at the end, of all that are below, each then named `path_MEMBER` with `_`
+    for `/`. The servers are those of VAULT_ADDR and VAULT_TOKEN, BAO_ADDR and BAO_TOKEN.
+
+    More than a hundred secrets take several versions, in the order of their names.
+    """
+    key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    wanted = {
+        name: fields
+        for name, fields in _read(source, plain_http=remote.plain_http).items()
+        if fields is not None and _fits(name, only)
+    }
+    listed = remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id)
+    there = set() if overwrite else {one.name for one in listed}
+    taken: Declared = {name: wanted[name] for name in sorted(wanted.keys() - there)}
+    if not dry_run:
+        done = 0
+        with _progress(in_requests(taken), "Putting") as parts:
+            for part in parts:
+                _put(remote, part, key, done, len(taken))
+                done += len(part)
+    kept = sorted(wanted.keys() & there)
+    if as_json:
+        show_json({"script": remote.script, "put": list(taken), "kept": kept, "dry_run": dry_run})
+        return
+    for name in kept:
+        say(f"{name} is there and stays; --overwrite replaces it")
+    say(f"{', '.join(taken) or 'nothing'} {'would be' if dry_run else 'is'} taken over to {remote.script}")
+
+
+def _put(remote: Remote, part: Declared, key: Any, done: int, count: int) -> None:
+    """One version; when it fails, it is said how far this has come."""
+    try:
+        write(remote, part, key)
+    except BaseException:
+        if done:
+            say(f"{done} of {count} are taken over, up to the one before {next(iter(part))}")
+        raise
+
+
+def _fits(name: str, only: Sequence[str]) -> bool:
+    """Whether a name is one of those that are wanted."""
+    return not only or any(fnmatchcase(name, glob) for glob in only)
+
+
+def _read(source: str, *, plain_http: bool) -> Declared:
+    """What the source holds."""
+    scheme, colon, path = source.partition(":")
+    if not colon or scheme not in SCHEMES:
+        return read_declared(source)
+    if not path.strip("/"):
+        raise CommandError(f"name a mount and a path, as {scheme}:secret/my-app")
+    kv = Kv(scheme, path, plain_http=plain_http)
+    try:
+        declared = _members(kv, source)
+    finally:
+        kv.close()
+    check(declared, source)
+    return declared
+
+
+def _members(kv: Kv, source: str) -> Declared:
+    """The members of every secret that is meant; what is no string, as JSON."""
+    paths = kv.paths()
+    declared: Declared = {}
+    with _progress(paths, "Reading") as reading:
+        for path in reading:
+            before = f"{path.replace('/', '_')}_" if source.endswith("/") else ""
+            for member, held in kv.read(path).data.items():
+                name = before + member
+                if name in declared:
+                    raise CommandError(
+                        f"{source}: two secrets would both be called {name!r}; take them over one by one"
+                    )
+                declared[name] = text_fields(held if isinstance(held, str) else json.dumps(held, ensure_ascii=False))
+    return declared
+
+
+@contextmanager
+def _progress(steps: Sequence[T], label: str) -> Iterator[Iterable[T]]:
+    """The steps, with a bar while they are done where this is a terminal and there are several."""
+    if len(steps) < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one step is no progress
+        yield steps
+        return
+    with click.progressbar(steps, label=label, file=sys.stderr) as bar:
+        yield bar

@@ -1,0 +1,59 @@
+"""`nightsafe secret put`."""
+
+from pathlib import Path
+
+import click
+
+from nightsafe.cli.options import json_option
+from nightsafe.cli.output import say, show_json
+from nightsafe.cli.remote import Remote, checked_name, write_options
+from nightsafe.cli.secret.declared import check, text_fields
+from nightsafe.cli.secret.reading import read_value
+from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
+
+_NEVER = (
+    "a value is never an argument: others see it in the list of processes, and the shell keeps it in its history. "
+    "Give it on standard input, with --from-file, or at the prompt. If you just typed one, it is known: replace it"
+)
+
+
+@click.command("put")
+@click.argument("secret_name", metavar="NAME", callback=checked_name)
+@click.argument("never", metavar="", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--from-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Take the value from a file.  [default: standard input, or a prompt]",
+)
+@click.option("--exact", is_flag=True, help="Keep line breaks at the value's end.")
+@click.option("--allow-empty", is_flag=True, help="Put an empty value.")
+@fingerprint_options
+@write_options
+@json_option
+def command(  # noqa: PLR0913 - a secret has many sides
+    *,
+    remote: Remote,
+    secret_name: str,
+    never: tuple[str, ...],
+    from_file: Path | None,
+    exact: bool,
+    allow_empty: bool,
+    fingerprint_key_file: Path | None,
+    no_fingerprint: bool,
+    as_json: bool,
+) -> None:
+    """Put one secret: a new version of the script, deployed.
+
+    The value comes from standard input, a file, or a prompt that shows nothing; never from an argument.
+    """
+    if never or "=" in secret_name:
+        raise click.UsageError(_NEVER)
+    key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    script = remote.script
+    fields = text_fields(read_value(secret_name, from_file, exact=exact, allow_empty=allow_empty))
+    check({secret_name: fields}, "the value")
+    write(remote, {secret_name: fields}, key)
+    if as_json:
+        show_json({"script": script, "name": secret_name, "type": "secret_text"})
+    else:
+        say(f"{secret_name} of {script} is put")

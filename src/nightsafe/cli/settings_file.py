@@ -1,0 +1,73 @@
+"""The file of settings: what stands in it is offered to every command that has an option of that name."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from nightsafe.cli.tree import TREE, Branch, Leaf, Node
+
+CLIENT_SETTINGS: Final = frozenset(
+    {"account_id", "data", "fingerprint_key_file", "plain_http", "script", "seal", "token_file", "url"}
+)
+"""What a command that talks to a server takes from the file: where and who, never what to do."""
+
+SERVER_SETTINGS: Final = frozenset(
+    {
+        "account_id", "account_ids", "as_json", "auth_failures", "data", "deny_permission", "deny_script", "email",
+        "expires_in", "expires_on", "host", "ip", "log_format", "max_variables", "name", "not_before", "not_ip",
+        "owner", "permissions", "plain_http", "port", "rate_limit", "rate_window", "scripts", "service_key",
+        "tls_cert", "tls_client_ca", "tls_key", "token_id",
+    }
+)  # fmt: skip
+"""What the operator's commands take; a test holds that it is what they have."""
+
+_OF_CLIENT: Final = "cli"
+
+
+def default_map(config: Path | None) -> dict[str, Any]:
+    """The file's settings, as click offers them to commands.
+
+    Raises:
+        click.ClickException: when the file cannot be read, or has a setting that there is not.
+    """
+    path = config or Path("nightsafe.toml")
+    if config is None and not path.exists():
+        return {}
+    settings = _read(path)
+    unknown = sorted(settings.keys() - CLIENT_SETTINGS - SERVER_SETTINGS)
+    if unknown:
+        raise click.ClickException(f"{path} has no such setting: {', '.join(unknown)}")
+    return _offered(TREE, settings)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's content."""
+    import tomllib  # noqa: PLC0415 - most calls have no file
+
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise click.ClickException(f"{path} is not TOML") from None
+
+
+def _offered(nodes: Mapping[str, Node], settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings below every command's name."""
+    return {
+        name: _offered(node.children, settings) if isinstance(node, Branch) else _of_leaf(node, settings)
+        for name, node in nodes.items()
+    }
+
+
+def _of_leaf(leaf: Leaf, settings: dict[str, Any]) -> dict[str, Any]:
+    """What one command, or each of a group's, is offered."""
+    chosen = _only(settings, CLIENT_SETTINGS if leaf.extra == _OF_CLIENT else SERVER_SETTINGS)
+    return dict.fromkeys(leaf.children, chosen) if leaf.children else chosen
+
+
+def _only(settings: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those of some names."""
+    return {name: settings[name] for name in names if name in settings}

@@ -1,0 +1,49 @@
+"""`nightsafe whoami`."""
+
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from nightsafe.cli.options import json_option
+from nightsafe.cli.output import fields_table, show_json
+from nightsafe.cli.remote import Remote, remote_options
+from nightsafe.client import APIStatusError
+
+
+@click.command("whoami")
+@remote_options
+@json_option
+def command(*, remote: Remote, as_json: bool) -> None:
+    """Show whom the credentials belong to, and which accounts they see."""
+    accounts = [{"id": one.id, "name": one.name} for one in remote.client.accounts.list()]
+    found: dict[str, Any] = {"server": remote.client.base_url, **_user(remote), "token": _token(remote, accounts)}
+    if as_json:
+        show_json(found | {"accounts": accounts})
+        return
+    token = found["token"]
+    shown = f"{token['id']}, {token['status']}, of {token['owner']}" if token else "none: a key"
+    if token and token["expires_on"]:
+        shown += f", until {token['expires_on']}"
+    named = ", ".join(f"{one['id']} ({one['name']})" for one in accounts)
+    fields_table({**found, "token": shown, "accounts": named or "none"})
+
+
+def _user(remote: Remote) -> dict[str, str | None]:
+    """The user, as far as the credentials may see who they belong to."""
+    with suppress(APIStatusError):
+        user = remote.client.user.get()
+        return {"email": user.email, "user_id": user.id}
+    return {"email": None, "user_id": None}
+
+
+def _token(remote: Remote, accounts: list[dict[str, str]]) -> dict[str, Any] | None:
+    """The token, a user's or an account's; None for a key, which is no token."""
+    with suppress(APIStatusError):
+        mine = remote.client.user.tokens.verify()
+        return {"id": mine.id, "status": mine.status, "owner": "user", "expires_on": mine.expires_on}
+    for account in accounts:
+        with suppress(APIStatusError):
+            its = remote.client.request("GET", f"/accounts/{account['id']}/tokens/verify")
+            return {"id": its["id"], "status": its["status"], "owner": "account", "expires_on": its.get("expires_on")}
+    return None

@@ -1,0 +1,117 @@
+"""A page of a list, and the way to the next one."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+import msgspec
+
+from nightsafe.client.call import Call
+from nightsafe.client.envelope import Listed
+from nightsafe.client.model import Items, ResultInfo
+
+if TYPE_CHECKING:
+    from nightsafe.client.aio.sender import AsyncSender
+
+T = TypeVar("T")
+
+
+class AsyncPage(Generic[T]):
+    """A page.
+
+    Args:
+        sender: what sends.
+        call: what it was asked for with.
+        listed: what came back.
+    """
+
+    def __init__(self, sender: "AsyncSender", call: Call[Listed[T]], listed: Listed[T]) -> None:
+        self._sender = sender
+        self._call = call
+        self.items: list[T] = listed.items
+        self.result_info: ResultInfo | None = listed.result_info
+
+    def has_next_page(self) -> bool:
+        """Whether there may be another page after this one."""
+        return False
+
+    async def get_next_page(self) -> Self:
+        """The page after this one.
+
+        Raises:
+            RuntimeError: when there is none.
+        """
+        if not self.has_next_page():
+            raise RuntimeError("No next page expected; please check `.has_next_page()` before calling.")
+        number = self._number() + 1
+        call = msgspec.structs.replace(self._call, query={**self._call.query, "page": number})
+        return await self._sender.page(call, type(self))
+
+    async def iter_pages(self) -> AsyncIterator[Self]:
+        """This page and all after it."""
+        page = self
+        while True:
+            yield page
+            if not page.has_next_page():
+                return
+            following = await page.get_next_page()
+            if not following.items or following.items == page.items:
+                return  # the end, or a server that gives the same page for every number
+            page = following
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Every item of this page and all after it."""
+        async for page in self.iter_pages():
+            for item in page.items:
+                yield item
+
+    def __repr__(self) -> str:
+        """How many items it has."""
+        return f"<{type(self).__name__} of {len(self.items)}>"
+
+    def _number(self) -> int:
+        """This page's number."""
+        number = self._call.query.get("page")
+        return int(number) if isinstance(number, int | float) else 1
+
+
+class AsyncSinglePage(AsyncPage[T]):
+    """A list that comes whole."""
+
+    @property
+    def result(self) -> list[T]:
+        """The items."""
+        return self.items
+
+
+class _AsyncNumberedPage(AsyncPage[T]):
+    """One of several pages, with a number."""
+
+    def has_next_page(self) -> bool:
+        """Whether there may be another page: this one has items, and nothing says that it is the last."""
+        info = self.result_info
+        if not self.items or info is None:
+            return bool(self.items)
+        number = self._number()
+        if info.total_pages is not None:
+            return number < info.total_pages
+        if info.total_count is not None and info.per_page:
+            return number * info.per_page < info.total_count
+        return True
+
+
+class AsyncArrayPage(_AsyncNumberedPage[T]):
+    """One of several pages."""
+
+    @property
+    def result(self) -> list[T]:
+        """The items."""
+        return self.items
+
+
+class AsyncItemsPage(_AsyncNumberedPage[T]):
+    """One of several pages, as the API gives versions and deployments."""
+
+    @property
+    def result(self) -> Items[T]:
+        """The items, in the object that the API wraps them in."""
+        return Items(self.items)

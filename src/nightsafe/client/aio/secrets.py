@@ -1,0 +1,207 @@
+"""`client.workers.scripts.secrets`."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, Literal, Unpack, overload
+
+from nightsafe.client import calls
+from nightsafe.client.aio.listing import AsyncPaginator, listing
+from nightsafe.client.aio.page import AsyncSinglePage
+from nightsafe.client.aio.response import raw
+from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
+from nightsafe.client.call import Place, given
+from nightsafe.client.given import Omit, RequestOptions, omit
+from nightsafe.client.model import KeyFormat, Secret, Usage
+from nightsafe.client.params import SecretParam
+
+
+class AsyncSecrets:
+    """The secret bindings of a script. No call gives a value back.
+
+    Args:
+        sender: what sends.
+    """
+
+    def __init__(self, sender: AsyncSender) -> None:
+        self._sender = sender
+
+    @cached_property
+    def with_raw_response(self) -> "AsyncSecretsWithRawResponse":
+        """The same calls, with the answers as they came."""
+        sender = self._sender
+        return AsyncSecretsWithRawResponse(
+            AsyncSecrets(AsyncRawSender(sender.settings, sender.transport, sender.rings))
+        )
+
+    @overload
+    async def update(
+        self,
+        script_name: str,
+        *,
+        account_id: str,
+        name: str,
+        text: str,
+        type: Literal["secret_text"],
+        **options: Unpack[RequestOptions],
+    ) -> Secret: ...
+
+    @overload
+    async def update(
+        self,
+        script_name: str,
+        *,
+        account_id: str,
+        algorithm: object,
+        format: KeyFormat,
+        name: str,
+        type: Literal["secret_key"],
+        usages: Sequence[Usage],
+        key_base64: str | Omit = omit,
+        key_jwk: object | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> Secret: ...
+
+    async def update(
+        self,
+        script_name: str,
+        *,
+        account_id: str,
+        name: str,
+        type: Literal["secret_text", "secret_key"],
+        text: str | Omit = omit,
+        algorithm: object | Omit = omit,
+        format: KeyFormat | Omit = omit,
+        usages: Sequence[Usage] | Omit = omit,
+        key_base64: str | Omit = omit,
+        key_jwk: object | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> Secret:
+        """Create or replace one secret: a new version of the script, deployed.
+
+        Args:
+            script_name: the script.
+            account_id: 32 hex digits.
+            name: what the script finds it under in `env`.
+            type: `secret_text`, or `secret_key`.
+            text: the value of a `secret_text`, at most 5 KB.
+            algorithm: of a key, as `crypto.subtle.importKey` takes it.
+            format: of a key: `raw`, `pkcs8`, `spki` or `jwk`.
+            usages: what the script may do with a key.
+            key_base64: a key in `raw`, `pkcs8` or `spki`.
+            key_jwk: a key in `jwk`.
+            options: extra headers, query and body, and a timeout for this request.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            NameTakenError: a binding of another kind has the name.
+            APIError: for any other reason.
+        """
+        fields = given(
+            name=name,
+            text=text,
+            type=type,
+            algorithm=algorithm,
+            format=format,
+            usages=usages,
+            key_base64=key_base64,
+            key_jwk=key_jwk,
+        )
+        place = Place(account_id, script_name)
+        return await self._sender.send_sealed(place, partial(calls.put_secret, place, fields, options))
+
+    def list(
+        self, script_name: str, *, account_id: str, **options: Unpack[RequestOptions]
+    ) -> AsyncPaginator[AsyncSinglePage[Secret], Secret]:
+        """Every secret of a script, by name.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            APIError: for any other reason.
+        """
+        return listing(self._sender, calls.list_secrets(Place(account_id, script_name), options), AsyncSinglePage)
+
+    async def get(
+        self,
+        secret_name: str,
+        *,
+        account_id: str,
+        script_name: str,
+        url_encoded: bool | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> Secret:
+        """That a secret exists, and of which kind it is.
+
+        Args:
+            secret_name: any name; it is encoded here, once.
+            account_id: 32 hex digits.
+            script_name: the script.
+            url_encoded: sent along; it changes nothing about the encoding.
+            options: extra headers and query, and a timeout for this request.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            SecretNotFoundError: the script has no such secret.
+            APIError: for any other reason.
+        """
+        place = Place(account_id, script_name)
+        return await self._sender.send(calls.get_secret(place, secret_name, given(url_encoded=url_encoded), options))
+
+    async def delete(
+        self,
+        secret_name: str,
+        *,
+        account_id: str,
+        script_name: str,
+        url_encoded: bool | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        """Remove one secret: a new version of the script, deployed.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            SecretNotFoundError: the script has no such secret.
+            APIError: for any other reason.
+        """
+        place = Place(account_id, script_name)
+        await self._sender.send(calls.delete_secret(place, secret_name, given(url_encoded=url_encoded), options))
+
+    async def bulk_update(
+        self,
+        script_name: str,
+        *,
+        account_id: str,
+        secrets: Mapping[str, SecretParam | None] | Omit = omit,
+        version_tags: Mapping[str, Any] | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> dict[str, Secret]:
+        """Set and remove several secrets in one version, all or nothing.
+
+        Args:
+            script_name: the script.
+            account_id: 32 hex digits.
+            secrets: by name: a secret sets it, None removes it; others stay.
+            version_tags: notes on the version that this makes.
+            options: extra headers, query and body, and a timeout for this request.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            APIError: for any other reason; `errors` then names each secret at fault.
+        """
+        fields = given(secrets=secrets, version_tags=version_tags)
+        place = Place(account_id, script_name)
+        return await self._sender.send_sealed(place, partial(calls.patch_secrets, place, fields, options))
+
+
+class AsyncSecretsWithRawResponse:
+    """`AsyncSecrets` with the answers as they came.
+
+    Args:
+        secrets: one that sends raw.
+    """
+
+    def __init__(self, secrets: AsyncSecrets) -> None:
+        self.update = raw(secrets.update)
+        self.list = raw(secrets.list)
+        self.get = raw(secrets.get)
+        self.delete = raw(secrets.delete)
+        self.bulk_update = raw(secrets.bulk_update)

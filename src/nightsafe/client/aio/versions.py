@@ -1,0 +1,113 @@
+"""`client.workers.scripts.versions`."""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Literal, Unpack
+
+from nightsafe.client import calls
+from nightsafe.client.aio.listing import AsyncPaginator, listing
+from nightsafe.client.aio.page import AsyncItemsPage
+from nightsafe.client.aio.response import raw
+from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
+from nightsafe.client.call import Place, given
+from nightsafe.client.form import File
+from nightsafe.client.given import Omit, RequestOptions, omit
+from nightsafe.client.model import Version
+from nightsafe.client.params import Metadata
+
+
+class AsyncVersions:
+    """The versions of a script.
+
+    Args:
+        sender: what sends.
+    """
+
+    def __init__(self, sender: AsyncSender) -> None:
+        self._sender = sender
+
+    @cached_property
+    def with_raw_response(self) -> "AsyncVersionsWithRawResponse":
+        """The same calls, with the answers as they came."""
+        sender = self._sender
+        return AsyncVersionsWithRawResponse(
+            AsyncVersions(AsyncRawSender(sender.settings, sender.transport, sender.rings))
+        )
+
+    async def create(
+        self,
+        script_name: str,
+        *,
+        account_id: str,
+        metadata: Metadata,
+        bindings_inherit: Literal["strict"] | Omit = omit,
+        files: Sequence[File] | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> Version:
+        """Upload a version without deploying it.
+
+        Args:
+            script_name: the script.
+            account_id: 32 hex digits.
+            metadata: what it starts with (`main_module` or `body_part`, a file's name), its bindings, settings.
+            bindings_inherit: with "strict", a binding that cannot be inherited is an error.
+            files: its modules, each as bytes, path or open file, or as `(name, content, media type)`.
+            options: extra headers, query and metadata, and a timeout for this request.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            BadRequestError: something is wrong with it; `errors` says what.
+            APIError: for any other reason.
+        """
+        place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
+        build = partial(calls.upload_version, place, metadata, bindings_inherit, modules, options)
+        return await self._sender.send_sealed(place, build)
+
+    def list(
+        self,
+        script_name: str,
+        *,
+        account_id: str,
+        deployable: bool | Omit = omit,
+        page: int | Omit = omit,
+        per_page: int | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> AsyncPaginator[AsyncItemsPage[Version], Version]:
+        """The versions of a script, the newest first.
+
+        Args:
+            script_name: the script.
+            account_id: 32 hex digits.
+            deployable: only those that can be deployed.
+            page: which page, from 1.
+            per_page: how many on a page.
+            options: extra headers and query, and a timeout for this request.
+        """
+        query = given(deployable=deployable, page=page, per_page=per_page)
+        call = calls.list_versions(Place(account_id, script_name), query, options)
+        return listing(self._sender, call, AsyncItemsPage)
+
+    async def get(
+        self, version_id: str, *, account_id: str, script_name: str, **options: Unpack[RequestOptions]
+    ) -> Version:
+        """One version with all it consists of.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            NotFoundError: it has no such version.
+            APIError: for any other reason.
+        """
+        return await self._sender.send(calls.get_version(Place(account_id, script_name), version_id, options))
+
+
+class AsyncVersionsWithRawResponse:
+    """`AsyncVersions` with the answers as they came.
+
+    Args:
+        versions: one that sends raw.
+    """
+
+    def __init__(self, versions: AsyncVersions) -> None:
+        self.create = raw(versions.create)
+        self.list = raw(versions.list)
+        self.get = raw(versions.get)

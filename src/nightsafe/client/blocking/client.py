@@ -1,0 +1,209 @@
+# Made from aio/client.py by tools/unasync.py: edit that one.
+"""The client itself."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from nightsafe.client.blocking.resources import Accounts, CurrentUser, Workers, WorkersForPlatforms
+from nightsafe.client.blocking.sender import Sender
+from nightsafe.client.blocking.transport import HttpTransport, Transport
+from nightsafe.client.call import make
+from nightsafe.client.envelope import result_of
+from nightsafe.client.given import Headers, Omit, Query, RequestOptions, omit
+from nightsafe.client.sealed import Rings
+from nightsafe.client.settings import (
+    DEFAULT_MAX_RETRIES,
+    Credentials,
+    Seal,
+    Settings,
+    base_url_from_environment,
+    credentials_from_environment,
+    headers_from_environment,
+    make_settings,
+    today,
+)
+from nightsafe.client.timeouts import DEFAULT_TIMEOUT, TimeoutLike, timeout_of
+
+_AGENT = "Nightsafe"
+
+
+class Nightsafe:
+    """A client of Nightsafe, or of any server that speaks the Cloudflare v4 API.
+
+    Every argument may be left out. Use it in a `with`, or call `close` at its end.
+
+    Args:
+        api_token: an API token; by default `CLOUDFLARE_API_TOKEN`.
+        api_key: a Global API key, which goes with an e-mail; by default `CLOUDFLARE_API_KEY`.
+        api_email: the e-mail; by default `CLOUDFLARE_EMAIL`.
+        user_service_key: by default `CLOUDFLARE_API_USER_SERVICE_KEY`.
+        base_url: the server with `/client/v4`; by default `CLOUDFLARE_BASE_URL`, else Cloudflare's own.
+        api_version: a date; by default today's.
+        timeout: seconds for each part of a request, a `Timeout`, or None to wait for ever; by default 60, and 5 to
+            connect.
+        max_retries: further tries when the server is busy, fails or does not answer.
+        default_headers: sent with every request, over those of `CLOUDFLARE_CUSTOM_HEADERS`.
+        default_query: the same for parameters.
+        http_client: what sends requests; by default a pool of connections.
+        seal: whether the values of secrets are sealed before they are sent: True where the server offers its public
+            ring, False never, "require" always, or nothing is sent.
+
+    Raises:
+        ValueError: when the base URL is none, or a credential cannot be sent in a header.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_token: str | None = None,
+        api_key: str | None = None,
+        api_email: str | None = None,
+        user_service_key: str | None = None,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        timeout: float | TimeoutLike | Omit | None = omit,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Headers | None = None,
+        default_query: Query | None = None,
+        http_client: Transport | None = None,
+        seal: Seal = True,
+    ) -> None:
+        settings = make_settings(
+            credentials=credentials_from_environment(
+                api_token=api_token, api_key=api_key, api_email=api_email, user_service_key=user_service_key
+            ),
+            base_url=base_url_from_environment() if base_url is None else base_url,
+            api_version=today() if api_version is None else api_version,
+            timeout=DEFAULT_TIMEOUT if isinstance(timeout, Omit) else timeout_of(timeout),
+            max_retries=max_retries,
+            custom_headers={**headers_from_environment(), **(default_headers or {})},
+            custom_query=default_query or {},
+            seal=seal,
+            agent=_AGENT,
+        )
+        self._sender = Sender(settings, HttpTransport() if http_client is None else http_client, Rings())
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Scripts, their secrets, versions and deployments."""
+        return Workers(self._sender)
+
+    @cached_property
+    def workers_for_platforms(self) -> WorkersForPlatforms:
+        """Scripts in dispatch namespaces."""
+        return WorkersForPlatforms(self._sender)
+
+    @cached_property
+    def user(self) -> CurrentUser:
+        """The user whom the credentials belong to."""
+        return CurrentUser(self._sender)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The accounts that the credentials can see."""
+        return Accounts(self._sender)
+
+    @property
+    def base_url(self) -> str:
+        """Where every path begins."""
+        return self._settings.base_url
+
+    @property
+    def timeout(self) -> TimeoutLike:
+        """How long each part of a request may take."""
+        return self._settings.timeout
+
+    @property
+    def max_retries(self) -> int:
+        """How many further tries there are."""
+        return self._settings.max_retries
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, object] | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> Any:
+        """Any other call: the `result` of its answer, as JSON.
+
+        Args:
+            method: in capitals.
+            path: below the base URL, encoded already.
+            query: parameters.
+            body: a JSON object; nothing in it is sealed.
+            options: extra headers, query and body, and a timeout for this request.
+        """
+        return self._sender.send(make(method, path, result_of(Any), options, query=query, body=body))
+
+    def copy(
+        self,
+        *,
+        api_token: str | None = None,
+        api_key: str | None = None,
+        api_email: str | None = None,
+        user_service_key: str | None = None,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        timeout: float | TimeoutLike | Omit | None = omit,
+        http_client: Transport | None = None,
+        max_retries: int | Omit = omit,
+        default_headers: Headers | None = None,
+        default_query: Query | None = None,
+        seal: Seal | Omit = omit,
+    ) -> Self:
+        """Another client that differs in what is given, and shares the connections.
+
+        Headers and parameters are added to those there are.
+        """
+        own = self._settings
+        given = Credentials(api_token, api_key, api_email, user_service_key)
+        settings = make_settings(
+            credentials=own.credentials.with_those_of(given),
+            base_url=own.base_url if base_url is None else base_url,
+            api_version=own.api_version if api_version is None else api_version,
+            timeout=own.timeout if isinstance(timeout, Omit) else timeout_of(timeout),
+            max_retries=own.max_retries if isinstance(max_retries, Omit) else max_retries,
+            custom_headers={**own.custom_headers, **(default_headers or {})},
+            custom_query={**own.custom_query, **(default_query or {})},
+            seal=own.seal if isinstance(seal, Omit) else seal,
+            agent=_AGENT,
+        )
+        return self._with(settings, http_client)
+
+    with_options = copy
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._sender.transport.close()
+
+    def __enter__(self) -> Self:
+        """Itself; it is closed at the end of the `with`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Whom it talks to; never with what."""
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    @property
+    def _settings(self) -> Settings:
+        """What it is set up with."""
+        return self._sender.settings
+
+    def _with(self, settings: Settings, http_client: Transport | None) -> Self:
+        """Another client over the same connections, which knows the same rings of the same server."""
+        other = type(self).__new__(type(self))
+        rings = self._sender.rings if settings.base_url == self.base_url else Rings()
+        transport = self._sender.transport if http_client is None else http_client
+        other._sender = Sender(settings, transport, rings)  # noqa: SLF001 - one of its own kind
+        return other

@@ -1,0 +1,129 @@
+# Made from aio/scripts.py by tools/unasync.py: edit that one.
+"""`client.workers.scripts`."""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Literal, Unpack
+
+from nightsafe.client import calls
+from nightsafe.client.blocking.deployments import Deployments
+from nightsafe.client.blocking.listing import listing
+from nightsafe.client.blocking.page import SinglePage
+from nightsafe.client.blocking.response import raw
+from nightsafe.client.blocking.secrets import Secrets
+from nightsafe.client.blocking.sender import RawSender, Sender
+from nightsafe.client.blocking.versions import Versions
+from nightsafe.client.call import Place
+from nightsafe.client.form import File
+from nightsafe.client.given import Omit, RequestOptions, omit
+from nightsafe.client.model import Script
+from nightsafe.client.params import Metadata
+
+
+class Scripts:
+    """The Workers of an account.
+
+    Args:
+        sender: what sends.
+    """
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Their secret bindings."""
+        return Secrets(self._sender)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Their versions."""
+        return Versions(self._sender)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        """Which of their versions are served."""
+        return Deployments(self._sender)
+
+    @cached_property
+    def with_raw_response(self) -> "ScriptsWithRawResponse":
+        """The same calls, with the answers as they came."""
+        sender = self._sender
+        return ScriptsWithRawResponse(Scripts(RawSender(sender.settings, sender.transport, sender.rings)))
+
+    def update(
+        self,
+        script_name: str,
+        *,
+        account_id: str,
+        metadata: Metadata,
+        bindings_inherit: Literal["strict"] | Omit = omit,
+        files: Sequence[File] | Omit = omit,
+        **options: Unpack[RequestOptions],
+    ) -> Script:
+        """Upload a script and deploy it.
+
+        Args:
+            script_name: what it is called.
+            account_id: 32 hex digits.
+            metadata: what it starts with (`main_module` or `body_part`, a file's name), its bindings, settings.
+            bindings_inherit: with "strict", a binding that cannot be inherited is an error.
+            files: its modules, each as bytes, path or open file, or as `(name, content, media type)`.
+            options: extra headers, query and metadata, and a timeout for this request.
+
+        Raises:
+            BadRequestError: something is wrong with it; `errors` says what.
+            APIError: for any other reason.
+        """
+        place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
+        build = partial(calls.upload_script, place, metadata, bindings_inherit, modules, options)
+        return self._sender.send_sealed(place, build)
+
+    def list(
+        self, *, account_id: str, tags: str | Omit = omit, **options: Unpack[RequestOptions]
+    ) -> SinglePage[Script]:
+        """Every script of an account.
+
+        Args:
+            account_id: 32 hex digits.
+            tags: only those with certain tags, as `production:yes,staging:no`.
+            options: extra headers and query, and a timeout for this request.
+        """
+        return listing(self._sender, calls.list_scripts(account_id, tags, options), SinglePage)
+
+    def get(self, script_name: str, *, account_id: str, **options: Unpack[RequestOptions]) -> str:
+        """A script's code: one module as it is, several as a form.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            APIError: for any other reason.
+        """
+        return self._sender.send(calls.get_script(Place(account_id, script_name), options))
+
+    def delete(
+        self, script_name: str, *, account_id: str, force: bool | Omit = omit, **options: Unpack[RequestOptions]
+    ) -> None:
+        """Remove a script with its versions and secrets.
+
+        Raises:
+            ScriptNotFoundError: there is no such script.
+            APIError: for any other reason.
+        """
+        self._sender.send(calls.delete_script(Place(account_id, script_name), {"force": force}, options))
+
+
+class ScriptsWithRawResponse:
+    """`Scripts` with the answers as they came.
+
+    Args:
+        scripts: one that sends raw.
+    """
+
+    def __init__(self, scripts: Scripts) -> None:
+        self.update = raw(scripts.update)
+        self.list = raw(scripts.list)
+        self.get = raw(scripts.get)
+        self.delete = raw(scripts.delete)
+        self.secrets = scripts.secrets.with_raw_response
+        self.versions = scripts.versions.with_raw_response
+        self.deployments = scripts.deployments.with_raw_response

@@ -1,0 +1,125 @@
+# Made from aio/transport.py by tools/unasync.py: edit that one.
+"""Sends requests over a pool of connections; anything else with the same two methods can stand in its place."""
+
+import ssl
+from typing import Protocol
+
+import httpcore
+
+from nightsafe.client.blocking.waiting import close_when_forgotten
+from nightsafe.client.messages import Origin, Request, Response
+from nightsafe.client.network import (
+    BROKEN,
+    IDLE_SECONDS,
+    MAX_CONNECTIONS,
+    MAX_IDLE,
+    limits,
+    plain,
+    proxy_for,
+    trusted,
+)
+from nightsafe.client.timeouts import Timeout
+
+
+class Transport(Protocol):
+    """What a client sends with."""
+
+    def send(self, request: Request, timeout: Timeout) -> Response:
+        """Send one request and read its answer to the end. Follow no redirect, retry nothing.
+
+        Raises:
+            TimeoutError: when a part of it took too long.
+            OSError: when there is no answer for another reason, such as ConnectionError.
+        """
+        ...  # pragma: no cover
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...  # pragma: no cover
+
+
+class HttpTransport:
+    """HTTP/1.1 over connections that are kept and used again.
+
+    Args:
+        ssl_context: whom to trust, and who to be; by default `SSL_CERT_FILE`, `SSL_CERT_DIR` or Mozilla's list.
+        proxy: the URL of a proxy; by default the one the environment names, if any.
+        max_connections: at most so many at a time.
+        uds: path of a Unix socket to connect to, whatever the URL says.
+    """
+
+    def __init__(
+        self,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: httpcore.Proxy | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+        uds: str | None = None,
+    ) -> None:
+        self._ssl_context = ssl_context
+        self._proxy = proxy
+        self._max_connections = max_connections
+        self._uds = uds
+        self._pools: dict[tuple[str, str, int | None], httpcore.ConnectionPool] = {}
+
+    def send(self, request: Request, timeout: Timeout) -> Response:
+        """Send one request and read its answer to the end.
+
+        Raises:
+            TimeoutError: when a part of it took too long.
+            ConnectionError: when there is no answer for another reason.
+        """
+        try:
+            return self._send(request, timeout)
+        except httpcore.TimeoutException as error:
+            raise TimeoutError(type(error).__name__) from error
+        except BROKEN as error:
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Close every connection; the next request opens new ones."""
+        for pool in self._pools.values():
+            pool.close()
+
+    def _send(self, request: Request, timeout: Timeout) -> Response:
+        """The same, with the HTTP library's own errors."""
+        origin = request.origin
+        url = httpcore.URL(
+            scheme=origin.scheme.encode(), host=origin.host.encode(), port=origin.port, target=request.target
+        )
+        sent = httpcore.Request(
+            request.method,
+            url,
+            headers=request.raw_headers,
+            content=request.content,
+            extensions={"timeout": limits(timeout)},
+        )
+        answer = self._pool(origin).handle_request(sent)
+        try:
+            content = answer.read()
+        finally:
+            answer.close()
+        return Response(answer.status, answer.headers, plain(content, answer.headers))
+
+    def _pool(self, origin: Origin) -> httpcore.ConnectionPool:
+        """The connections to a server."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            made = self._new_pool(origin)
+            pool = self._pools.setdefault(origin, made)  # another thread may have been faster
+            if pool is made:
+                close_when_forgotten(self, pool)
+        return pool
+
+    def _new_pool(self, origin: Origin) -> httpcore.ConnectionPool:
+        """No connection yet, but how to make one."""
+        if self._ssl_context is None and origin.scheme == "https":
+            self._ssl_context = trusted()
+        return httpcore.ConnectionPool(
+            ssl_context=self._ssl_context,
+            proxy=self._proxy or proxy_for(origin),
+            max_connections=self._max_connections,
+            max_keepalive_connections=MAX_IDLE,
+            keepalive_expiry=IDLE_SECONDS,
+            uds=self._uds,
+        )

@@ -1,0 +1,181 @@
+"""One call with its retries, without any input or output: what to send, and what to make of what comes back.
+
+The rules are those of the official SDK: up to `max_retries` further tries for 408, 409, 429, 500 and above, timeouts
+and broken connections; `x-should-retry` overrides; `retry-after-ms` and `Retry-After` are obeyed up to a minute; else
+half a second, doubled each time up to eight, less up to a quarter of it at random.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from typing import Final, Generic, TypeVar
+
+from nightsafe.client.call import Call, encode_query
+from nightsafe.client.envelope import error_for, read_result
+from nightsafe.client.errors import APIConnectionError, APITimeoutError
+from nightsafe.client.given import Omit
+from nightsafe.client.messages import Request, Response
+from nightsafe.client.settings import Settings, encode_headers, is_authenticating, merge_headers
+from nightsafe.client.timeouts import Timeout, timeout_of
+
+T = TypeVar("T")
+
+INITIAL_RETRY_DELAY: Final = 0.5
+MAX_RETRY_DELAY: Final = 8.0
+LONGEST_RETRY_AFTER: Final = 60.0
+_JITTER: Final = 0.25
+_RETRIED: Final = frozenset({408, 409, 429})
+_FIRST_OF_SERVER: Final = 500
+_FIRST_REFUSAL: Final = 400
+_NO_CREDENTIALS: Final = (
+    "Could not resolve authentication method: set one of api_token, api_key with api_email, or user_service_key, or "
+    "the variable CLOUDFLARE_API_TOKEN; or take a header of theirs away with `omit`"
+)
+
+_log = logging.getLogger("nightsafe.client")
+
+
+class Exchange(Generic[T]):
+    """A call on its way: which try it is, and what comes next.
+
+    Args:
+        settings: the client's.
+        call: what is asked for.
+
+    Raises:
+        TypeError: when nothing shows who asks.
+        ValueError: when a header or the query cannot be sent.
+    """
+
+    __slots__ = ("_call", "_first", "_settings", "request", "retries_taken", "timeout")
+
+    def __init__(self, settings: Settings, call: Call[T]) -> None:
+        self._settings: Final = settings
+        self._call: Final = call
+        self._first: Final = _first_request(settings, call)
+        self.request = self._first
+        self.retries_taken = 0
+        self.timeout: Timeout = settings.timeout if isinstance(call.timeout, Omit) else timeout_of(call.timeout)
+
+    def answered(self, response: Response) -> float | None:
+        """Seconds to wait before the next try; None when the answer stands."""
+        status = response.status_code
+        _log.debug("%s %s: %d", self.request.method, self.request.url, status)
+        if status < _FIRST_REFUSAL or self.retries_taken >= self._settings.max_retries:
+            return None
+        return self._next(response.headers) if should_retry(status, response.headers) else None
+
+    def failed(self, error: OSError) -> float:
+        """Seconds to wait before the next try.
+
+        Raises:
+            APITimeoutError: when the last try took too long.
+            APIConnectionError: when the last try's connection broke, or none could be made.
+        """
+        _log.debug("%s %s: %s", self.request.method, self.request.url, type(error).__name__)
+        if self.retries_taken < self._settings.max_retries:
+            return self._next({})
+        if isinstance(error, TimeoutError):
+            raise APITimeoutError(self.request) from error
+        raise APIConnectionError(request=self.request) from error
+
+    def result(self, response: Response) -> T:
+        """What was asked for.
+
+        Raises:
+            APIStatusError: when the answer is a refusal.
+            APIResponseValidationError: when it is not what the API promises.
+        """
+        return read_result(self._call.read, self.request, response)
+
+    def refuse(self, response: Response) -> None:
+        """Nothing, unless the answer's status is that of a refusal.
+
+        Raises:
+            APIStatusError: when it is.
+        """
+        if response.status_code >= _FIRST_REFUSAL:
+            raise error_for(self.request, response)
+
+    def _next(self, headers: Mapping[str, str]) -> float:
+        """Go on to the next try; gives how long to wait before it."""
+        delay = delay_before(self.retries_taken, headers)
+        self.retries_taken += 1
+        _log.info("%s %s: retry in %.3f seconds", self.request.method, self.request.url, delay)
+        count = (b"x-stainless-retry-count", b"%d" % self.retries_taken)
+        first = self._first
+        self.request = Request(first.method, first.origin, first.target, (*first.raw_headers, count), first.content)
+        return delay
+
+
+def should_retry(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether a refusal may pass by itself; the server has the last word."""
+    said = headers.get("x-should-retry")
+    if said in {"true", "false"}:
+        return said == "true"
+    return status in _RETRIED or status >= _FIRST_OF_SERVER
+
+
+def delay_before(retries_taken: int, headers: Mapping[str, str]) -> float:
+    """Seconds to wait before the next try.
+
+    Args:
+        retries_taken: how many there have been.
+        headers: of the answer to the last one.
+    """
+    asked = _asked_delay(headers)
+    if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER:
+        return asked
+    doubled = min(INITIAL_RETRY_DELAY * 2.0 ** min(retries_taken, 1000), MAX_RETRY_DELAY)
+    return doubled * (1 - _JITTER * random.random())  # noqa: S311 - spreads clients out; nobody guards anything with it
+
+
+def _asked_delay(headers: Mapping[str, str]) -> float | None:
+    """The seconds the server asks for: in milliseconds, in seconds, or until a date."""
+    for name, parts in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return float(headers[name]) / parts
+        except (KeyError, ValueError):
+            continue
+    date = headers.get("retry-after")
+    return None if date is None else _until(date)
+
+
+def _until(date: str) -> float | None:
+    """Seconds until a date of an HTTP header."""
+    from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415 - seldom needed, and slow to load
+
+    parsed = parsedate_tz(date)
+    try:
+        return None if parsed is None else mktime_tz(parsed) - time.time()
+    except (ValueError, OverflowError):  # a year or a month that there is not
+        return None
+
+
+def _first_request(settings: Settings, call: Call[T]) -> Request:
+    """The request of the first try."""
+    headers = settings.headers
+    if call.headers is not None:
+        headers = _with_own_headers(settings, call.headers)
+    elif not settings.authenticates:
+        raise TypeError(_NO_CREDENTIALS)
+    content = call.content
+    if content is not None:
+        headers = (*headers, (b"content-type", call.content_type), (b"content-length", b"%d" % len(content)))
+    elif call.method != "GET":
+        headers = (*headers, (b"content-length", b"0"))
+    target = settings.prefix + call.path
+    if call.query or settings.custom_query:
+        query = encode_query(settings.custom_query, call.query)
+        target = f"{target}?{query}" if query else target
+    return Request(call.method, settings.origin, target.encode("ascii"), headers, content or b"")
+
+
+def _with_own_headers(settings: Settings, own: Mapping[str, str | Omit]) -> tuple[tuple[bytes, bytes], ...]:
+    """The client's headers with the call's own over them."""
+    mine = merge_headers(own)
+    if not settings.authenticates and not is_authenticating(mine):
+        raise TypeError(_NO_CREDENTIALS)
+    kept = [(name, shown) for name, shown in settings.headers if name.decode("ascii") not in mine]
+    return (*kept, *encode_headers(mine))

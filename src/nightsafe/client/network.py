@@ -1,0 +1,114 @@
+"""What both transports need of the network: whom to trust, and which proxy to take."""
+
+import os
+import ssl
+from importlib.util import find_spec
+from typing import Final
+
+import httpcore
+
+from nightsafe.client.messages import Origin
+from nightsafe.client.timeouts import Timeout
+
+MAX_CONNECTIONS: Final = 1000
+MAX_IDLE: Final = 100
+IDLE_SECONDS: Final = 5.0
+
+_PROXIES: Final = frozenset({"http", "https", "socks5", "socks5h"})
+
+BROKEN: Final = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol)
+"""What the HTTP library raises when there is no answer, whatever the reason; time-outs it raises apart."""
+
+
+class UnusableProxyError(ConnectionError):
+    """The environment names a proxy that there can be no way through."""
+
+
+def trusted() -> ssl.SSLContext:
+    """Whom to trust: the certificates of `SSL_CERT_FILE` or `SSL_CERT_DIR` where these are set, else Mozilla's."""
+    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if file or directory:
+        return ssl.create_default_context(cafile=file or None, capath=directory or None)
+    return httpcore.default_ssl_context()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    if host == "localhost":
+        return True
+    if not host.startswith(("127.", "::1")):
+        return False
+    import ipaddress  # noqa: PLC0415 - seldom needed, and slow to load
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_for(origin: Origin) -> httpcore.Proxy | None:
+    """The proxy that the environment names for a server, or None.
+
+    `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case, as everywhere. To this machine itself no
+    proxy is taken: what is in the clear there would cross the network.
+
+    Raises:
+        UnusableProxyError: when what it names is no proxy, or needs a library that is not installed.
+    """
+    if is_loopback(origin.host) or not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow to load
+
+    named = getproxies()
+    url = named.get(origin.scheme) or named.get("all")
+    if not url or proxy_bypass(origin.authority):
+        return None
+    return _proxy(url if "://" in url else f"http://{url}")
+
+
+def _proxy(url: str) -> httpcore.Proxy:
+    """A proxy by its URL, with the user and password that stand in it."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - beside its only use
+
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _PROXIES and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UnusableProxyError("the environment names a proxy that is none: it must be like http://host:3128")
+    if parts.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise UnusableProxyError("the environment names a SOCKS proxy, for which socksio must be installed")
+    bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if parts.username is None:
+        return httpcore.Proxy(bare)
+    return httpcore.Proxy(bare, auth=(unquote(parts.username), unquote(parts.password or "")))
+
+
+def limits(timeout: Timeout) -> dict[str, float | None]:
+    """A timeout as the HTTP library takes it."""
+    return {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
+
+
+def plain(content: bytes, raw_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """An answer's body, decompressed.
+
+    Raises:
+        ConnectionError: when it is compressed in a way that was not asked for, or damaged.
+    """
+    for name, coding in raw_headers:
+        if name.lower() == b"content-encoding" and coding.lower() != b"identity":
+            return _decompressed(content, coding.lower())
+    return content
+
+
+def _decompressed(content: bytes, coding: bytes) -> bytes:
+    """The plain bytes of a compressed body."""
+    import zlib  # noqa: PLC0415 - seldom needed
+
+    if coding not in {b"gzip", b"x-gzip", b"deflate"}:
+        raise ConnectionError("the answer has a Content-Encoding that was not asked for")
+    try:
+        return zlib.decompress(content, zlib.MAX_WBITS | 32)
+    except zlib.error:
+        raise ConnectionError("the answer cannot be decompressed") from None

@@ -1,0 +1,13 @@
+"""What the tests of the command line share."""
+
+from pathlib import Path
+
+import pytest
+from tests.clients.cli.desk import Desk
+from tests.server import Server
+
+
+@pytest.fixture
+def desk(server: Server, script: str, tmp_path: Path) -> Desk:
+    """A desk with a script without bindings on the shared server."""
+    return Desk(server, script, tmp_path)

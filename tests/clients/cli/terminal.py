@@ -1,0 +1,116 @@
+"""A program at a pseudo-terminal of its own, as a person has it before them."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_SECONDS = 60
+_ROWS, _COLUMNS = 50, 240
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def plain(shown: str) -> str:
+    """What is on the screen, without its colours."""
+    return _COLOUR.sub("", shown).replace("\r\n", "\n")
+
+
+class Terminal:
+    """A terminal in which a program runs; in a `with`, which ends it.
+
+    Args:
+        command: the program and its arguments.
+        cwd: where it runs.
+        environ: all of its environment.
+    """
+
+    def __init__(self, command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> None:
+        self._master, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        self._process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(environ),
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - it only makes one system call
+        )
+        os.close(terminal)
+        self.shown = ""
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the program and close the terminal."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
+    def wait_for(self, text: str) -> None:
+        """Read until a text is on the screen that was not there before."""
+        start = len(self.shown)
+        while text not in plain(self.shown[start:]):
+            if not self._read():
+                raise AssertionError(f"{text!r} was never shown, but: {self.shown}")
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._master, text.encode())
+
+    def answer(self, question: str, reply: str) -> None:
+        """Wait for a question, then type a line."""
+        self.wait_for(question)
+        self.type(reply + "\n")
+
+    def end(self) -> int:
+        """Read on until the program ends; gives its exit code."""
+        while self._read():
+            pass
+        return self._process.wait(_SECONDS)
+
+    def _read(self) -> bool:
+        """Read what is shown next; False when nothing will be."""
+        ready, _, _ = select.select([self._master], [], [], _SECONDS)
+        if not ready:
+            raise AssertionError(f"nothing more was shown: {self.shown}")
+        try:
+            shown = os.read(self._master, 65536)
+        except OSError:  # the other end is closed
+            return False
+        self.shown += shown.decode(errors="replace")
+        return bool(shown)
+
+
+def settle(condition: object, seconds: float = _SECONDS) -> None:
+    """Wait until something is so."""
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _take_terminal() -> None:
+    """Make standard input the terminal that the program is controlled by."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

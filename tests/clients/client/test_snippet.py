@@ -1,0 +1,67 @@
+"""The documentation's code, to the letter, run with the official SDK and with our client in its place."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.server import ACCOUNT, Server, clean_environ
+
+from nightsafe.client import Nightsafe
+
+SNIPPET = Path(__file__).parents[3] / "examples" / "get_secret_binding" / "snippet.py"
+SCRIPT = "this-is_my_script-01"
+IN_PLACE = "from nightsafe.client import Nightsafe as Cloudflare"
+
+
+@pytest.fixture
+def environ(server: Server) -> dict[str, str]:
+    """What sets a client up, and nothing else."""
+    return clean_environ(CLOUDFLARE_API_TOKEN=server.safe.api_token, CLOUDFLARE_BASE_URL=server.base_url)
+
+
+def run(folder: Path, source: str, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """A program to its end."""
+    path = folder / "program.py"
+    path.write_text(source)
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_snippet(client: Nightsafe, environ: dict[str, str], tmp_path: Path) -> None:
+    """With one line changed it prints the same to the letter, and warns of nothing."""
+    client.workers.scripts.update(
+        SCRIPT,
+        account_id=ACCOUNT,
+        metadata={"main_module": "worker.js"},
+        files=[("worker.js", b"export default {};", "application/javascript+module")],
+    )
+    client.workers.scripts.secrets.update(
+        SCRIPT, account_id=ACCOUNT, name="mySecret", text="never-to-be-printed", type="secret_text"
+    )
+    official = SNIPPET.read_text()
+    ours = official.replace("from cloudflare import Cloudflare", IN_PLACE)
+    assert IN_PLACE in ours
+
+    printed = [run(tmp_path, source, environ) for source in (official, ours)]
+
+    assert [(0, "")] * 2 == [(one.returncode, one.stderr) for one in printed]
+    assert printed[0].stdout == printed[1].stdout
+    assert "WorkersBindingKindSecretText(name='mySecret', type='secret_text')\n" == printed[1].stdout
+
+
+def test_the_snippet_with_a_bad_token(environ: dict[str, str], tmp_path: Path) -> None:
+    """It ends with the error of the same name, or a child of it, and the same status."""
+    ours = SNIPPET.read_text().replace("from cloudflare import Cloudflare", IN_PLACE)
+
+    done = run(tmp_path, ours, {**environ, "CLOUDFLARE_API_TOKEN": "nst_unknown"})
+
+    assert 1 == done.returncode
+    assert "NotPermittedError: Error code: 403 - 10000 Authentication error" in done.stderr
+    assert "nst_unknown" not in done.stderr

@@ -1,0 +1,117 @@
+"""The table of commands is what there is, help needs none of them, and settings are what they say."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from nightsafe.cli.lazy import load
+from nightsafe.cli.main import cli
+from nightsafe.cli.settings_file import CLIENT_SETTINGS, SERVER_SETTINGS, default_map
+from nightsafe.cli.tree import Leaf, leaves
+
+LEAVES = list(leaves())
+HEAVY = ("cryptography", "nightsafe.store", "nightsafe.api", "granian", "starlette", "structlog", "uvloop", "asyncio")
+
+
+def every_command() -> list[tuple[str, Leaf, click.Command]]:
+    """Each command with its words and its leaf."""
+    found = []
+    for words, leaf in LEAVES:
+        command = load(leaf)
+        inner = command.commands if isinstance(command, click.Group) else {"": command}
+        assert leaf.children == tuple(name for name in inner if name)
+        found += [(" ".join((*words, name)).strip(), leaf, one) for name, one in inner.items()]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "leaf", "command"), every_command(), ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_a_command_says_what_it_does(words: str, leaf: Leaf, command: click.Command) -> None:
+    """Each has a help of its own, and bears the name that it is called by."""
+    assert command.help
+    assert command.name == words.rsplit(maxsplit=1)[-1]
+    assert leaf.help.endswith(".")
+
+
+def test_every_setting_belongs_to_an_option() -> None:
+    """Each setting is one that a command takes, and each variable of ours has its setting."""
+    options = [
+        (leaf.extra, parameter)
+        for _, leaf, command in every_command()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    ]
+    by_extra = {extra: {parameter.name for of, parameter in options if of == extra} for extra in ("cli", "server")}
+    with_variable = {
+        (extra, parameter.name) for extra, parameter in options if str(parameter.envvar).startswith("NIGHTSAFE_")
+    }
+
+    assert CLIENT_SETTINGS <= by_extra["cli"]
+    assert SERVER_SETTINGS - {"token_id"} <= by_extra["server"]
+    assert {name for extra, name in with_variable if extra == "cli"} <= CLIENT_SETTINGS
+    assert {name for extra, name in with_variable if extra == "server"} <= SERVER_SETTINGS
+
+
+def test_settings_reach_every_command(tmp_path: Path) -> None:
+    """A setting of the file is offered to each command that has it, and to no other kind."""
+    file = tmp_path / "nightsafe.toml"
+    file.write_text('data = "here"\nport = 1\nscript = "worker"\n')
+
+    offered = default_map(file)
+
+    assert {"data": "here", "port": 1} == offered["serve"] == offered["token"]["create"]
+    assert {"data": "here", "script": "worker"} == offered["secret"]["key"]["import"] == offered["rollback"]
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a command has loaded at its end."""
+    code = "import sys; sys.argv[1:] = ARGUMENTS\ntry:\n  from nightsafe.__main__ import main; main()\n"
+    code += "except SystemExit: pass\nprint(sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("ARGUMENTS", repr([*arguments]))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("words", [(), *(words for words, _ in LEAVES if len(words) == 1 or words[0] == "secret")])
+def test_help_loads_little(words: tuple[str, ...]) -> None:
+    """Help is printed without the server's libraries, and the root's without any command."""
+    loaded = loaded_by(*words, "--help")
+
+    if not words:
+        assert not {one for one in loaded if one.startswith(("nightsafe.client", *HEAVY))}
+    elif words[0] == "secret" and words[1] != "key":
+        assert not {one for one in loaded if one.startswith(HEAVY)}
+
+
+def test_what_is_not_installed_is_named() -> None:
+    """A command that lacks a library says which extra has it."""
+    code = "import sys; sys.modules['uvloop'] = sys.modules['nightsafe.cli.doctor'] = None\n"
+    code += "import importlib.abc\n"
+    code += "class Absent(importlib.abc.MetaPathFinder):\n"
+    code += "  def find_spec(self, name, path, target=None):\n"
+    code += "    if name == 'cryptography': raise ModuleNotFoundError('no', name=name)\n"
+    code += "sys.meta_path.insert(0, Absent())\n"
+    code += "sys.argv[1:] = ['token', 'list']\nfrom nightsafe.__main__ import main; main()"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert 1 == done.returncode
+    assert "needs cryptography, which is not installed; run: pip install 'nightsafe[server]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_command_takes_a_value() -> None:
+    """There is no option or argument that a value could be given in."""
+    names = {parameter.name for _, _, command in every_command() for parameter in command.params}
+
+    assert not names & {"value", "text", "key", "password", "secret", "token", "api_token"}
+    assert cli.name == "cli"

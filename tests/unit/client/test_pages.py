@@ -1,0 +1,140 @@
+"""Lists: one page or many, and where they end."""
+
+from typing import Any
+
+import pytest
+from tests.unit.client.recorder import ACCOUNT, Either, answer, gathered, settled
+
+
+def accounts(*names: str, **info: int) -> Any:
+    """A page of accounts."""
+    more: dict[str, Any] = {"result_info": info} if info else {}
+    return answer([{"id": name, "name": name} for name in names], **more)
+
+
+def pages_asked(either: Either) -> list[str]:
+    """The queries of all requests."""
+    return [one.url.partition("?")[2] for one in either.recorder.requests]
+
+
+async def test_a_list_that_comes_whole(either: Either) -> None:
+    """Secrets have one page; it can be gone through, and has a `result`."""
+    secrets = [{"name": "A", "type": "secret_text"}, {"name": "B", "type": "secret_text"}]
+    client = either.over(answer(secrets), answer(None))
+    page = await settled(client.workers.scripts.secrets.list("s", account_id=ACCOUNT))
+
+    assert ["A", "B"] == [one.name for one in page.result] == [one.name for one in await gathered(page)]
+    assert not page.has_next_page()
+    with pytest.raises(RuntimeError, match="No next page"):
+        await settled(page.get_next_page())
+    assert [] == await gathered(client.workers.scripts.secrets.list("s", account_id=ACCOUNT))
+
+
+async def test_all_pages_are_gone_through(either: Either) -> None:
+    """Until one is empty, where nothing says how many there are; what was asked for stays in each request."""
+    client = either.over(accounts("a", "b"), accounts("c"), accounts())
+
+    assert ["a", "b", "c"] == [one.id for one in await gathered(client.accounts.list(per_page=2))]
+    assert ["per_page=2", "per_page=2&page=2", "per_page=2&page=3"] == pages_asked(either)
+
+
+@pytest.mark.parametrize(
+    "info", [{"page": 2, "total_pages": 2}, {"page": 2, "per_page": 2, "total_count": 3}], ids=["pages", "count"]
+)
+async def test_no_page_is_asked_for_past_the_last(either: Either, info: dict[str, int]) -> None:
+    """Where the answer says how many pages or items there are."""
+    client = either.over(accounts("a", "b", **{**info, "page": 1}), accounts("c", **info))
+
+    assert 3 == len(await gathered(client.accounts.list()))
+    assert ["", "page=2"] == pages_asked(either)
+
+
+async def test_a_server_that_ignores_the_page(either: Either) -> None:
+    """The same page again is the end; it would go on for ever."""
+    client = either.over(accounts("a", "b"), accounts("a", "b"))
+
+    assert ["a", "b"] == [one.id for one in await gathered(client.accounts.list())]
+
+
+async def test_pages_one_by_one(either: Either) -> None:
+    """`iter_pages`, `get_next_page`, from any page on."""
+    client = either.over(accounts("c"), accounts("d"), accounts())
+    page = await settled(client.accounts.list(page=3))
+
+    assert page.has_next_page()
+    following = await settled(page.get_next_page())
+    assert (["d"], True) == ([one.id for one in following.result], following.has_next_page())
+    last = await settled(following.get_next_page())
+    assert ([], False) == (last.result, last.has_next_page())
+    assert ["page=3", "page=4", "page=5"] == pages_asked(either)
+
+
+@pytest.mark.parametrize("member", ["items", "deployments"])
+async def test_pages_in_an_object(either: Either, member: str) -> None:
+    """Versions and deployments come in `items`; deployments also under their own name."""
+    versions = [{"version_id": "v", "percentage": 100}]
+    made = {"id": "d", "created_on": "2026-01-02T03:04:05.678Z", "source": "api", "versions": versions}
+    client = either.over(answer({member: [made]}, result_info={"page": 1, "total_pages": 1}))
+    page = await settled(client.workers.scripts.deployments.list("s", account_id=ACCOUNT))
+
+    [deployment] = page.result.items
+    assert ("d", 2026, [("v", 100)]) == (
+        deployment.id,
+        deployment.created_on.year,
+        [(one.version_id, one.percentage) for one in deployment.versions],
+    )
+    assert [deployment] == await gathered(page)
+
+
+async def test_versions(either: Either) -> None:
+    """All that the API tells of one, and what it leaves out is None."""
+    whole = {
+        "id": "v2",
+        "number": 2,
+        "metadata": {
+            "author_email": "e@x",
+            "hasPreview": True,
+            "source": "api",
+            "created_on": "2026-01-02T03:04:05Z",
+        },
+        "annotations": {"workers/triggered_by": "secret"},
+        "resources": {"bindings": [{"name": "S", "type": "secret_text"}], "script": {"etag": "e"}},
+    }
+    client = either.over(answer({"items": [{"id": "v2"}]}), answer({"items": []}), answer(whole))
+    versions = client.workers.scripts.versions
+    [short] = await gathered(versions.list("s", account_id=ACCOUNT))
+    version = await settled(versions.get("v2", account_id=ACCOUNT, script_name="s"))
+
+    assert ("v2", None, None) == (short.id, short.number, short.resources)
+    assert (2, "e@x", True) == (version.number, version.metadata.author_email, version.metadata.has_preview)
+    assert "secret" == version.annotations["workers/triggered_by"]
+    assert [{"name": "S", "type": "secret_text"}] == version.resources.bindings
+
+
+async def test_deploying(either: Either) -> None:
+    """The body and the flag; the SDK's spelling of a note is understood."""
+    made = {
+        "id": "d",
+        "versions": [],
+        "created_on": "2026-01-02T03:04:05Z",
+        "source": "api",
+        "strategy": "percentage",
+    }
+    client = either.over(answer(made))
+    await settled(
+        client.workers.scripts.deployments.create(
+            "s",
+            account_id=ACCOUNT,
+            strategy="percentage",
+            versions=({"version_id": one, "percentage": 50} for one in "ab"),
+            force=True,
+            annotations={"workers_message": "half"},
+        )
+    )
+
+    assert "?force=true" in either.recorder.request.url
+    assert {
+        "strategy": "percentage",
+        "versions": [{"version_id": "a", "percentage": 50}, {"version_id": "b", "percentage": 50}],
+        "annotations": {"workers/message": "half"},
+    } == either.recorder.body

@@ -1,0 +1,385 @@
+"""What goes out: credentials, headers, paths, queries, bodies."""
+
+import datetime as dt
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from cloudflare._utils import path_template
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.clients.names import DOTS, NAMES, shortened
+from tests.unit.client.recorder import ACCOUNT, Either, answer, gathered, settled
+
+from nightsafe.api.multipart import FormPart, parse_form
+from nightsafe.client import Timeout, omit
+from nightsafe.client.call import segment
+
+SECRET = {"name": "S", "type": "secret_text"}
+VERIFIED = answer({"id": "1", "status": "active"})
+ALL = {"api_token": "t", "api_key": "k", "api_email": "e@x", "user_service_key": "v1.0-u"}
+_SDK = "/accounts/{account_id}/workers/scripts/{script_name}/secrets/{secret_name}"
+_AUTH = ("authorization", "x-auth-key", "x-auth-email", "x-auth-user-service-key")
+
+
+async def sent(either: Either, **settings: Any) -> dict[str, str]:
+    """The headers of one request by a client with these settings."""
+    client = either.over(VERIFIED, **settings)
+    await settled(client.user.tokens.verify())
+    return dict(either.recorder.request.headers)
+
+
+@pytest.mark.parametrize(
+    ("given_ones", "expected"),
+    [
+        (("api_token",), {"authorization": "Bearer t"}),
+        (("api_key", "api_email"), {"x-auth-key": "k", "x-auth-email": "e@x"}),
+        (("api_token", "api_key", "api_email"), {"x-auth-key": "k", "x-auth-email": "e@x"}),
+        (("api_token", "api_email"), {"x-auth-email": "e@x"}),
+        (("user_service_key",), {"x-auth-user-service-key": "v1.0-u"}),
+        (("api_token", "user_service_key"), {"authorization": "Bearer t"}),
+        (tuple(ALL), {"x-auth-key": "k", "x-auth-email": "e@x"}),
+    ],
+)
+@pytest.mark.parametrize("way", ["arguments", "environment"])
+async def test_credentials_in_the_sdks_order(
+    either: Either, monkeypatch: pytest.MonkeyPatch, given_ones: tuple[str, ...], expected: dict[str, str], way: str
+) -> None:
+    """Key and e-mail before a token before a service key, given by argument or by the SDK's variables."""
+    variables = {"api_email": "CLOUDFLARE_EMAIL", "user_service_key": "CLOUDFLARE_API_USER_SERVICE_KEY"}
+    settings: dict[str, Any] = {"api_token": None}
+    for name in given_ones:
+        if way == "arguments":
+            settings[name] = ALL[name]
+        else:
+            monkeypatch.setenv(variables.get(name, f"CLOUDFLARE_{name.upper()}"), ALL[name])
+
+    headers = await sent(either, **settings)
+
+    assert expected == {name: shown for name, shown in headers.items() if name in _AUTH}
+
+
+async def test_an_empty_credential_is_none(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says: so a token can be all that is shown."""
+    monkeypatch.setenv("CLOUDFLARE_API_KEY", "k")
+    monkeypatch.setenv("CLOUDFLARE_EMAIL", "e@x")
+
+    headers = await sent(either, api_key="", api_email="", user_service_key="")
+
+    assert {"authorization": "Bearer token-of-the-test"} == {
+        name: shown for name, shown in headers.items() if name in _AUTH
+    }
+
+
+async def test_without_credentials_nothing_is_sent(either: Either) -> None:
+    """TypeError, as the official SDK raises, unless a header of theirs is given or taken away on purpose."""
+    client = either.over(VERIFIED, VERIFIED, api_token=None)
+
+    with pytest.raises(TypeError, match="Could not resolve authentication method"):
+        await settled(client.user.tokens.verify())
+    with pytest.raises(TypeError, match="Could not resolve authentication method"):
+        await settled(client.user.tokens.verify(extra_headers={"X-Other": "1"}))
+    await settled(client.user.tokens.verify(extra_headers={"Authorization": omit}))
+    await settled(client.user.tokens.verify(extra_headers={"Authorization": "Bearer mine"}))
+
+    assert [None, "Bearer mine"] == [one.headers.get("authorization") for one in either.recorder.requests]
+
+
+_BAD = ["token\n", "token\r\nX: y", "to\0ken", "t\u00f6k\u0119n", "token "]
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [*(("api_token", one) for one in [*_BAD, ""]), *(("api_key", one) for one in [*_BAD, " token"])]
+)
+def test_a_credential_that_no_header_can_carry(either: Either, name: str, bad: str) -> None:
+    """It is refused at once, by the header's name and without being shown."""
+    with pytest.raises(ValueError, match="header") as raised:
+        either.over(**{"api_token": None, name: bad})
+
+    assert not bad.strip() or bad.strip() not in str(raised.value)
+
+
+async def test_headers_that_every_request_bears(either: Either) -> None:
+    """Accept, agent and version; a body has its type and length."""
+    client = either.over(answer(SECRET), api_version="2026-01-02")
+    await settled(
+        client.workers.scripts.secrets.update("s", account_id=ACCOUNT, name="S", text="x", type="secret_text")
+    )
+
+    headers = either.recorder.request.headers
+    assert "safe.test" == headers["host"]
+    assert "application/json" == headers["accept"]
+    assert headers["user-agent"].startswith(("Nightsafe/", "AsyncNightsafe/"))
+    assert "2026-01-02" == headers["api-version"]
+    assert "application/json" == headers["content-type"]
+    assert str(len(either.recorder.request.content)) == headers["content-length"]
+
+
+async def test_headers_of_ones_own(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment, the client and the call, the later over the earlier, in any case."""
+    monkeypatch.setenv("CLOUDFLARE_CUSTOM_HEADERS", "X-One: env\nX-Two: env\n no header \nX-Three:a:b")
+    client = either.over(VERIFIED, default_headers={"x-two": "client", "X-Four": "client", "Accept": omit})
+    await settled(client.user.tokens.verify(extra_headers={"X-FOUR": "call", "api-version": omit}))
+
+    headers = either.recorder.request.headers
+    assert ("env", "client", "a:b", "call") == tuple(headers[f"x-{n}"] for n in ("one", "two", "three", "four"))
+    assert {"accept", "api-version"}.isdisjoint(headers)
+
+
+@pytest.mark.parametrize("name", NAMES, ids=shortened)
+async def test_odd_names_are_encoded_once(either: Either, name: str) -> None:
+    """As the official SDK encodes them, so that decoding once gives the name back; the flag changes nothing."""
+    client = either.over(*[answer(SECRET)] * 2, answer(None), answer(None))
+    secrets = client.workers.scripts.secrets
+    at = {"account_id": ACCOUNT, "script_name": name}
+    await settled(secrets.get(name, **at))
+    await settled(secrets.get(name, **at, url_encoded=True))
+    await settled(secrets.delete(name, **at, url_encoded=False))
+    await settled(secrets.delete(name, **at))
+
+    expected = "/client/v4" + path_template(_SDK, account_id=ACCOUNT, script_name=name, secret_name=name)
+    targets = [one.target.decode() for one in either.recorder.requests]
+    assert [expected + query for query in ("", "?url_encoded=true", "?url_encoded=false", "")] == targets
+    assert name == unquote_to_bytes(targets[0].split("/")[-1]).decode()
+
+
+@pytest.mark.parametrize("name", [*DOTS, ""])
+async def test_names_that_no_path_can_hold(either: Either, name: str) -> None:
+    """ValueError before anything is sent, for each name in a path."""
+    client = either.over()
+    secrets: Any = client.workers.scripts.secrets
+    in_namespace: Any = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
+
+    calls: list[Callable[[], Any]] = [
+        lambda: secrets.get(name, account_id=ACCOUNT, script_name="s"),
+        lambda: secrets.get("S", account_id=name, script_name="s"),
+        lambda: secrets.get("S", account_id=ACCOUNT, script_name=name),
+        lambda: secrets.delete(name, account_id=ACCOUNT, script_name="s"),
+        lambda: in_namespace.get("S", account_id=ACCOUNT, dispatch_namespace=name, script_name="s"),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"non-empty|no path can hold"):
+            await settled(call())
+    assert [] == either.recorder.requests
+
+
+@given(st.text(min_size=1).filter(lambda name: name not in DOTS and not any("\ud800" <= c <= "\udfff" for c in name)))
+def test_segments_are_those_of_the_sdk(name: str) -> None:
+    """For any name."""
+    assert path_template("{name}", name=name) == segment("name", name)
+
+
+async def test_secrets_in_a_dispatch_namespace(either: Either) -> None:
+    """The same five calls below the namespace."""
+    client = either.over(answer(SECRET), answer([SECRET]), answer(SECRET), answer({"S": SECRET}), answer(None))
+    secrets = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
+    at = {"account_id": ACCOUNT, "dispatch_namespace": "n/1", "script_name": "s"}
+    text = {"name": "S", "text": "x", "type": "secret_text"}
+    await settled(secrets.get("S", **at))
+    await gathered(secrets.list(**at))
+    await settled(secrets.update(**at, **text))
+    await settled(secrets.bulk_update(**at, secrets={"S": text}))
+    await settled(secrets.delete("S", **at))
+
+    base = f"https://safe.test/client/v4/accounts/{ACCOUNT}/workers/dispatch/namespaces/n%2F1/scripts/s/secrets"
+    assert [
+        ("GET", f"{base}/S"),
+        ("GET", base),
+        ("PUT", base),
+        ("PATCH", f"{base}-bulk"),
+        ("DELETE", f"{base}/S"),
+    ] == [(one.method, one.url) for one in either.recorder.requests]
+
+
+async def test_bodies_hold_what_was_given(either: Either) -> None:
+    """And nothing that was not, but for `extra_body`."""
+    key = {"name": "K", "type": "secret_key", "algorithm": {"name": "HMAC"}, "format": "raw", "usages": ["sign"]}
+    shown = {**key}
+    client = either.over(answer(SECRET), answer(shown), *[answer({})] * 3)
+    secrets = client.workers.scripts.secrets
+    await settled(secrets.update("s", account_id=ACCOUNT, name="", text="", type="secret_text"))
+    assert {"name": "", "text": "", "type": "secret_text"} == either.recorder.body
+    made = await settled(
+        secrets.update(
+            "s", account_id=ACCOUNT, **key, key_base64="AAAA", extra_body={"more": 1}, extra_query={"q": "é"}
+        )
+    )
+    assert {**key, "key_base64": "AAAA", "more": 1} == either.recorder.body
+    assert either.recorder.requests[-1].url.endswith("/secrets?q=%C3%A9")
+    assert ("K", ("sign",), {"name": "HMAC"}, "raw") == (made.name, made.usages, made.algorithm, made.format)
+    await settled(secrets.bulk_update("s", account_id=ACCOUNT))
+    assert {} == either.recorder.body
+    await settled(secrets.bulk_update("s", account_id=ACCOUNT, secrets={"A": None}, version_tags={"t": "1"}))
+    assert {"secrets": {"A": None}, "version_tags": {"t": "1"}} == either.recorder.body
+
+
+async def test_queries(either: Either) -> None:
+    """What was given, the client's own beside it; booleans, dates and lists as the API reads them."""
+    client = either.over(answer({"items": []}), answer({"deployments": []}), answer([]), default_query={"d": "1"})
+    scripts = client.workers.scripts
+    await gathered(scripts.versions.list("s", account_id=ACCOUNT, deployable=True, page=2, per_page=5))
+    since = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    await gathered(scripts.deployments.list("s", account_id=ACCOUNT, since=since))
+    await gathered(client.accounts.list(name="a b", extra_query={"x": ["1", True], "d": omit}))
+
+    assert [
+        "d=1&deployable=true&page=2&per_page=5",
+        "d=1&since=2026-01-02T00%3A00%3A00%2B00%3A00",
+        "d=1&name=a+b&x=1&x=true",
+    ] == [one.url.partition("?")[2] for one in either.recorder.requests]
+
+
+async def test_timeouts(either: Either) -> None:
+    """A minute, five seconds to connect; a number, a part each, another library's or none, for a client or a call."""
+
+    class Foreign:
+        """What another library's timeout looks like."""
+
+        connect, read, write, pool = 1.0, 2.0, 3.0, 4.0
+
+    client = either.over(*[VERIFIED] * 6)
+    await settled(client.user.tokens.verify())
+    await settled(client.user.tokens.verify(timeout=None))
+    await settled(client.with_options(timeout=Foreign()).user.tokens.verify())
+    await settled(client.with_options(timeout=9).user.tokens.verify())
+    await settled(client.with_options(timeout=9).user.tokens.verify(timeout=Timeout(read=1)))
+
+    assert [
+        Timeout(connect=5.0, read=60.0, write=60.0, pool=60.0),
+        Timeout(connect=None, read=None, write=None, pool=None),
+        Timeout(connect=1.0, read=2.0, write=3.0, pool=4.0),
+        Timeout(connect=9, read=9, write=9, pool=9),
+        Timeout(connect=60.0, read=1, write=60.0, pool=60.0),
+    ] == either.recorder.timeouts
+
+
+async def parts_of(either: Either) -> list[FormPart]:
+    """The last request's form, as the server reads it."""
+
+    async def body() -> Any:
+        """In one piece."""
+        yield either.recorder.requests[-1].content
+
+    return list(await parse_form(either.recorder.requests[-1].headers["content-type"].encode(), body()))
+
+
+async def test_uploads(either: Either, tmp_path: Path) -> None:
+    """Modules in every form a file comes in, then the metadata; names and types as they are or as the name tells."""
+    (tmp_path / "lib.wasm").write_bytes(b"\0asm")
+    (tmp_path / 'odd "name".js').write_bytes(b"1")
+    metadata = {"main_module": "worker.js", "bindings": [{"type": "plain_text", "name": "V", "text": "x"}]}
+    opened = (tmp_path / 'odd "name".js').open("rb")
+    client = either.over(answer({"id": "s", "startup_time_ms": 1, "unknown": 1}))
+    with opened:
+        script = await settled(
+            client.workers.scripts.update(
+                "s",
+                account_id=ACCOUNT,
+                metadata=metadata,
+                bindings_inherit="strict",
+                files=[
+                    ("worker.js", b"export default {}", "application/javascript+module"),
+                    ("more.js", "export {}"),
+                    tmp_path / "lib.wasm",
+                    opened,
+                    ("data", io.BytesIO(b"\r\n--x"), None, {"X-Own": "1"}),
+                    b"nameless",
+                ],
+            )
+        )
+
+    assert ("s", 1) == (script.id, script.startup_time_ms)
+    assert either.recorder.request.url.endswith("/workers/scripts/s?bindings_inherit=strict")
+    *files, last = await parts_of(either)
+    module = "application/javascript+module"
+    assert [
+        ("files", "worker.js", module, b"export default {}"),
+        ("files", "more.js", module, b"export {}"),
+        ("files", "lib.wasm", "application/wasm", b"\0asm"),
+        ("files", "odd %22name%22.js", module, b"1"),
+        ("files", "data", "application/octet-stream", b"\r\n--x"),
+        ("files", "upload", "application/octet-stream", b"nameless"),
+    ] == [(one.name, one.filename, one.content_type, one.body) for one in files]
+    assert "metadata" == last.name
+    assert b'{"main_module":"worker.js","bindings":[{"type":"plain_text","name":"V","text":"x"}]}' == last.body
+
+
+async def test_a_classic_script_is_no_module(either: Either) -> None:
+    """What ends in `.js` is a script where `body_part` names it."""
+    client = either.over(answer({"id": "s"}))
+    await settled(
+        client.workers.scripts.update(
+            "s",
+            account_id=ACCOUNT,
+            metadata={"body_part": "w.js"},
+            files=[("w.js", b"1")],
+            extra_body={"logpush": True},
+        )
+    )
+
+    file, metadata = await parts_of(either)
+    assert "application/javascript" == file.content_type
+    assert b'{"body_part":"w.js","logpush":true}' == metadata.body
+
+
+async def test_a_module_cannot_smuggle_headers(either: Either) -> None:
+    """A line's end in a media type is refused; in a file's name it is escaped."""
+    client = either.over(answer({"id": "s"}))
+    scripts = client.workers.scripts
+    with pytest.raises(ValueError, match="line's end"):
+        await settled(scripts.update("s", account_id=ACCOUNT, metadata={}, files=[("a", b"", "text/plain\r\nX: y")]))
+    await settled(scripts.update("s", account_id=ACCOUNT, metadata={}, files=[("a\r\nb", b"", "text/plain")]))
+
+    assert "a%0D%0Ab" == (await parts_of(either))[0].filename
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url", "host"),
+    [
+        ("http://127.0.0.1:8787/client/v4/", "http://127.0.0.1:8787/client/v4/user", "127.0.0.1:8787"),
+        ("https://safe.test:443/client/v4", "https://safe.test/client/v4/user", "safe.test"),
+        ("http://[::1]:80", "http://[::1]/user", "[::1]"),
+        ("https://bücher.test", "https://xn--bcher-kva.test/user", "xn--bcher-kva.test"),
+    ],
+)
+async def test_base_urls(either: Either, base_url: str, url: str, host: str) -> None:
+    """With and without a port, a path, a slash at the end."""
+    client = either.over(answer({"id": "1", "email": "e@x"}), base_url=base_url)
+
+    assert "e@x" == (await settled(client.user.get())).email
+    assert (url, host) == (either.recorder.request.url, either.recorder.request.headers["host"])
+
+
+@pytest.mark.parametrize(
+    "base_url", ["", "safe.test", "ftp://safe.test", "https://", "https://u:p@safe.test", "http://x/?q"]
+)
+def test_base_urls_that_are_none(either: Either, base_url: str) -> None:
+    """ValueError that says what one looks like, and shows nothing of it: a password may stand there."""
+    with pytest.raises(ValueError, match="base_url must be like") as raised:
+        either.over(base_url=base_url)
+
+    assert "u:p" not in str(raised.value)
+
+
+def test_the_base_url_of_the_environment(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`CLOUDFLARE_BASE_URL`, else Cloudflare's own."""
+    assert "https://api.cloudflare.com/client/v4" == either.over(base_url=None).base_url
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", "http://127.0.0.1:1/client/v4")
+    assert "http://127.0.0.1:1/client/v4" == either.over(base_url=None).base_url
+
+
+async def test_any_other_call(either: Either) -> None:
+    """`request` gives the result as JSON."""
+    client = either.over(answer({"enabled": True}))
+
+    given_back = await settled(client.request("POST", "/x", query={"a": 1}, body={"b": 2}))
+
+    assert {"enabled": True} == given_back
+    assert ("POST", "https://safe.test/client/v4/x?a=1") == (
+        either.recorder.request.method,
+        either.recorder.request.url,
+    )
+    assert {"b": 2} == either.recorder.body

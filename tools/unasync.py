@@ -1,0 +1,73 @@
+"""Makes the blocking client from the asynchronous one: `python tools/unasync.py [--check]`.
+
+Each file of `src/nightsafe/client/aio` but those that differ is written to `blocking`, its words replaced. So the two
+clients cannot drift apart, and each can be read, typed and stepped through as it is.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CLIENT = Path(__file__).resolve().parent.parent / "src" / "nightsafe" / "client"
+SOURCE, TARGET = CLIENT / "aio", CLIENT / "blocking"
+BY_HAND = frozenset({"__init__.py", "listing.py", "waiting.py"})
+NOTE = "# Made from aio/{name} by tools/unasync.py: edit that one.\n"
+
+WORDS = (
+    (re.compile(r"\b_?AsyncPaginator\[(.+\]), \w+\]"), r"\1"),
+    (re.compile(r"import AsyncPaginator, listing"), "import listing"),
+    (re.compile(r"Awaitable\[(AsyncAPIResponse\[T\]|T)\]"), r"\1"),
+    (re.compile(r"import Awaitable, Callable"), "import Callable"),
+    (re.compile(r"\basync (def|for|with)\b"), r"\1"),
+    (re.compile(r"\bawait "), ""),
+    (re.compile(r"\bAsyncIterator\b"), "Iterator"),
+    (re.compile(r"__a(enter|exit|iter|next)__"), r"__\1__"),
+    (re.compile(r"\bhandle_async_request\b"), "handle_request"),
+    (re.compile(r"\ba(close|read)\(\)"), r"\1()"),
+    (re.compile(r"client\.aio\b"), "client.blocking"),
+    (re.compile(r"\b(_?)Async(?=[A-Z])"), r"\1"),
+)
+
+
+def blocking(text: str) -> str:
+    """The blocking form of a source text."""
+    for pattern, word in WORDS:
+        text = pattern.sub(word, text)
+    return text
+
+
+def made() -> dict[Path, str]:
+    """Every file to write, formatted."""
+    with tempfile.TemporaryDirectory() as folder:
+        for source in sorted(SOURCE.glob("*.py")):
+            if source.name not in BY_HAND:
+                text = NOTE.format(name=source.name) + blocking(source.read_text())
+                (Path(folder) / source.name).write_text(text)
+        _ruff("check", "--select", "I", "--fix", folder)
+        _ruff("format", folder)
+        return {TARGET / file.name: file.read_text() for file in Path(folder).glob("*.py")}
+
+
+def _ruff(*arguments: str) -> None:
+    """Run the formatter with the project's settings."""
+    config = str(CLIENT.parents[2] / "pyproject.toml")
+    command = [str(Path(sys.executable).parent / "ruff"), arguments[0], "--quiet", "--no-cache", "--config", config]
+    subprocess.run([*command, *arguments[1:]], check=True)
+
+
+def main() -> None:
+    """Write the files, or with `--check` say which are not as they would be written."""
+    files = made()
+    if "--check" not in sys.argv:
+        for path, text in files.items():
+            path.write_text(text)
+        return
+    stale = [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
+    if stale:
+        sys.exit(f"not as made from aio: {', '.join(stale)}; run: python tools/unasync.py")
+
+
+if __name__ == "__main__":
+    main()
