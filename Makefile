@@ -1,5 +1,5 @@
 # `make` lists the tasks. Needs Python 3.11 or newer and make; everything else goes into .venv. The tests also
-# need Node 20 or newer with npm: they drive wrangler and the TypeScript SDK.
+# need Node 20 or newer with npm: they drive wrangler, the TypeScript SDK and workerd.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,20 +8,26 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 NODE := tests/clients/node/node_modules/.installed
+WORKERD := .workerd/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test node check format lint types floors docstrings bench lock clean
+.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation lock clean
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN) ## set everything up and run the main job through the official SDK
 	@$(BIN)/python examples/get_secret_binding/run.py
 
-test: $(DEV) $(NODE) ## run every test
-	@$(BIN)/python -m pytest
+worker: $(RUN) $(WORKERD) ## run a Worker with secrets, from nothing, through the official SDK
+	@$(BIN)/python examples/worker_with_a_secret/run.py
+
+test: $(DEV) $(NODE) $(WORKERD) ## run every test
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 node: $(NODE) ## install the official Node clients that the tests drive
+
+workerd: $(WORKERD) ## install the Workers runtime that secrets are delivered to
 
 check: lint types floors docstrings test ## all that CI runs
 
@@ -46,6 +52,12 @@ docstrings: $(DEV) ## every name has one
 bench: $(DEV) $(BENCH) ## measure against peers, as ratios in one run
 	@$(BIN)/python benchmarks/run.py
 
+bench-delivery: $(DEV) $(WORKERD) ## measure the delivery side beside a bare workerd
+	@$(BIN)/python benchmarks/delivery.py
+
+bench-rotation: $(DEV) $(WORKERD) ## measure what a rotation of keys costs those who go on meanwhile
+	@$(BIN)/python benchmarks/rotation.py
+
 lock: $(DEV) ## resolve the dependencies anew
 	@$(BIN)/python -m pip install --quiet uv
 	@for part in run:example dev:dev bench:bench; do \
@@ -56,7 +68,7 @@ lock: $(DEV) ## resolve the dependencies anew
 	done
 
 clean: ## remove what the other tasks made, but no safe
-	@rm -rf $(VENV) tests/clients/node/node_modules .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .workerd tests/clients/node/node_modules .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -82,4 +94,11 @@ $(NODE): tests/clients/node/package-lock.json
 	@command -v npm >/dev/null || { echo 'The tests need Node 20 or newer with npm.' >&2; exit 1; }
 	@echo 'Installing the official Node clients (once)'
 	@cd tests/clients/node && npm ci --loglevel=error
+	@touch $@
+
+$(WORKERD): workerd/package-lock.json
+	@command -v npm >/dev/null || { echo 'Delivery needs workerd, which npm installs: get Node 20 or newer with npm.' >&2; exit 1; }
+	@echo 'Installing workerd (once)'
+	@mkdir -p .workerd && cp workerd/package.json workerd/package-lock.json workerd/.npmrc .workerd
+	@cd .workerd && npm ci --loglevel=error
 	@touch $@

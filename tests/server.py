@@ -38,7 +38,7 @@ class Safe(Struct, frozen=True, kw_only=True):
     @property
     def private_ring(self) -> Path:
         """The file that opens every value."""
-        return self.path / "keys" / "private-ring.json"
+        return self.path / "delivery" / "private-ring.json"
 
 
 def clean_environ(**extra: str) -> dict[str, str]:
@@ -76,6 +76,7 @@ class Server:
         options: further arguments of `serve`.
         environ: further environment variables.
         python: further arguments of the interpreter.
+        command: what to run instead of `serve`.
     """
 
     def __init__(
@@ -84,13 +85,15 @@ class Server:
         *options: str,
         environ: Mapping[str, str] | None = None,
         python: Sequence[str] = (),
+        command: str = "serve",
     ) -> None:
         self.safe = safe
         self.stdout = safe.path.parent / "stdout.log"
         self.stderr = safe.path.parent / "stderr.log"
         self.port = 0
         self.base_url = ""
-        self._command = (sys.executable, *python, *NIGHTSAFE[1:], "serve", "--data", str(safe.path), *options)
+        self._command = [sys.executable, *python, *NIGHTSAFE[1:], command, "--data", str(safe.path), *options]
+        self._command += ["--port", "0"]
         self._environ = clean_environ(**(environ or {}))
         self._process: subprocess.Popen[bytes] | None = None
         self._pump: threading.Thread | None = None
@@ -121,7 +124,7 @@ class Server:
         said = threading.Event()
         with self.stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
-                (*self._command, "--port", "0"),
+                self._command,
                 cwd=self.safe.path.parent,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -134,18 +137,32 @@ class Server:
             self.kill()
             raise AssertionError(f"the server did not start: {self.stderr.read_text()}")
 
+    def start_at(self, port: int) -> None:
+        """Start it on this port."""
+        before, self._command = self._command, [*self._command, "--port", str(port)]
+        self.start()
+        self._command = before
+
+    def close(self) -> None:
+        """Stop it if it runs; the code must be 0."""
+        self.__exit__(None, None, None)
+
     def _copy_stdout(self, process: subprocess.Popen[bytes], said: threading.Event) -> None:
-        """Keep what the process prints; the first line says where it listens."""
+        """Keep what the process prints; the lines before it is ready say where it listens."""
         assert process.stdout is not None
         with process.stdout, self.stdout.open("ab") as kept:
             for line in process.stdout:
                 kept.write(line)
                 kept.flush()
-                if not said.is_set():
-                    self.base_url = line.decode().split()[-1]
-                    self.port = int(self.base_url.rsplit(":", 1)[1].split("/")[0])
+                if not said.is_set() and self._is_ready(line.decode()):
                     said.set()
         said.set()
+
+    def _is_ready(self, line: str) -> bool:
+        """Take up what a line says of where it listens; whether all is said by then."""
+        self.base_url = line.rsplit(maxsplit=1)[-1]
+        self.port = int(self.base_url.rsplit(":", 1)[1].split("/")[0])
+        return True
 
     def terminate(self) -> None:
         """Ask it to end, without waiting."""

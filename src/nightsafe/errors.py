@@ -87,6 +87,9 @@ class Code(StrEnum):
     TOO_MANY_HOLDERS = "too_many_holders"
     TOO_MANY_ENTRIES = "too_many_entries"
 
+    # Keys
+    KEY_IN_USE = "key_in_use"
+
     # What Nightsafe does not do
     UNSUPPORTED = "unsupported"
 

@@ -70,7 +70,7 @@ class _SignedFor:
 
 def _verifier(safe: Safe) -> VerifyKeys:
     """What tells the records that the safe has signed."""
-    return VerifyKeys.load(safe.private_ring.parent / "verify-keys.json")
+    return VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
 
 
 def _entries(safe: Safe, kind: Kind, name: str) -> list[Entry]:

@@ -24,7 +24,8 @@ from tests.engines.refusals import refusal, state
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Change, Period, Script, ScriptEdit, ScriptRef, Version
+from nightsafe.store.model import Change, Script, ScriptEdit, ScriptRef, Version
+from nightsafe.store.period import Period
 
 
 async def history(store: Store, changes: Sequence[Change]) -> list[Version]:

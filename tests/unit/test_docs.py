@@ -37,7 +37,8 @@ def test_every_option_of_the_operator_is_documented(command: str, option: click.
     assert f"`{option.opts[0]}`" in page
     if isinstance(option.envvar, str):
         row = next(line for line in page.splitlines() if f"`{option.envvar}`" in line)
-        assert command == "doctor" or f"`{option.default}`" in row
+        default = ", ".join(option.default) if isinstance(option.default, tuple) else option.default
+        assert command == "doctor" or f"`{default}`" in row
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 from nightsafe.api import (
     content,
+    delivery,
     deployments,
     dispatch,
     elsewhere,
@@ -12,6 +13,7 @@ from nightsafe.api import (
     origins,
     pages,
     references,
+    resealing,
     ring,
     schedules,
     scripts,
@@ -54,6 +56,8 @@ _PAGES = (
     pages.resources,
     secrets_store.resources,
     elsewhere.resources,
+    delivery.resources,
+    resealing.resources,
 )
 _PREFIX = b"/client/v4/accounts/"
 _SEGMENTS = 10
@@ -67,10 +71,9 @@ class App:
         store: where everything is kept.
         safe: what seals values; it cannot open them.
         limits: what requests must keep to.
-        public_ring: the ring's file, for clients to seal to; None offers them none.
     """
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits, public_ring: bytes | None = None) -> None:
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
         use = UseCases(store, safe, limits)
@@ -79,11 +82,12 @@ class App:
             *scripts.resources(use),
             *tokens.resources(use.tokens),
             *users.resources(use.users),
-            *ring.resources(public_ring),
+            *ring.resources(safe),
             *(resource for page in _PAGES for resource in page(use)),
             *origins.resources(use.origins),
         ]
-        self._router = router(every, self._authenticator, limits)
+        self._following = use.following
+        self._router = router(every, self._authenticator, limits, use.following.acted_on)
         self._health = health.Health(store)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
@@ -104,6 +108,10 @@ class App:
             return
         scope["path"] = raw_path.decode("latin-1")
         await self._router(scope, receive, send)
+
+    def end_waiting(self) -> None:
+        """Let no request wait any longer: the server is about to stop."""
+        self._following.end()
 
     async def _known_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
         """What may be shown of the secret that a GET asks for, when all is plain.

@@ -11,7 +11,8 @@ from nightsafe.api.routing import Resource
 from nightsafe.api.times import parse_time
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
-from nightsafe.store.model import ALWAYS, Deployment, Period
+from nightsafe.store.model import Deployment
+from nightsafe.store.period import ALWAYS, Period
 from nightsafe.workers.deployments import parse_plan
 from nightsafe.workers.use_cases import UseCases
 

@@ -196,6 +196,7 @@ TABLE: dict[Code, Row] = {
     ),
     Code.HOLDER_TAKEN: Row(400, 1003, "The name '{detail}' is already in use. Choose another one.", _API),
     Code.TOO_MANY_HOLDERS: Row(400, 1003, "maximum_stores_exceeded: the limit is {detail}.", _LIMITS),
+    Code.KEY_IN_USE: Row(400, 10021, "values are sealed to the key {detail}.", _SECRETS),
     Code.TOO_MANY_ENTRIES: Row(400, 1003, "maximum_secrets_exceeded: the limit is {detail}.", _LIMITS),
     Code.UNSUPPORTED: Row(400, 10015, "Nightsafe does not {detail}.", _API),
     Code.UNAVAILABLE: Row(503, 10002, "workers.api.error.internal_server: {detail}.", _API),

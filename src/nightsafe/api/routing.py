@@ -7,7 +7,7 @@ stripped or redirected.
 import secrets
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import structlog
@@ -47,8 +47,12 @@ _REFUSED_CALLERS = frozenset(
     }
 )
 _TIMED_OUT = 408
+_DELIVERED = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
+"""What is answered once the delivery side, where there is one, has acted on it."""
 
 Scope = MutableMapping[str, Any]
+Settle = Callable[[str], Awaitable[None]]
+"""Waits, within a short limit, until what was written to an account has been delivered."""
 
 
 class Resource(Struct, frozen=True):
@@ -89,10 +93,13 @@ class Resource(Struct, frozen=True):
 class Gate:
     """Lets a request through to its handler: method, names, credentials, permission, in this order."""
 
-    def __init__(self, resources: Iterable[Resource], authenticator: Authenticator, limits: Limits) -> None:
+    def __init__(
+        self, resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle
+    ) -> None:
         self._by_method = {resource.method: resource for resource in resources}
         self._authenticator = authenticator
         self._limits = limits
+        self._settle = settle
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer one request, whatever happens."""
@@ -117,7 +124,7 @@ class Gate:
             permission=resource.action or "",
             policy=allowed_by,
         )
-        return await resource.handler(
+        reply = await resource.handler(
             Call(
                 caller=caller,
                 account_id=account,
@@ -128,6 +135,9 @@ class Gate:
                 limits=self._limits,
             )
         )
+        if resource.action in _DELIVERED:
+            await self._settle(account)
+        return reply
 
     async def _principal(self, scope: Scope, resource: Resource) -> Principal:
         """Who asks; one who is not known is told so in this resource's words."""
@@ -182,12 +192,12 @@ async def send_reply(send: Any, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def router(resources: Iterable[Resource], authenticator: Authenticator, limits: Limits) -> Router:
+def router(resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle) -> Router:
     """A router over raw paths; what matches nothing is answered in the envelope too."""
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
-    routes = [Route(path, Gate(group, authenticator, limits)) for path, group in by_path.items()]
+    routes = [Route(path, Gate(group, authenticator, limits, settle)) for path, group in by_path.items()]
     return Router(routes, redirect_slashes=False, default=_no_route)
 
 

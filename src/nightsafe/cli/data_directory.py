@@ -9,15 +9,20 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.followed import Followed
+from nightsafe.sealing.following import FollowingSealer
 from nightsafe.sealing.public_ring import PublicRing
-from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing import SigningKey
 from nightsafe.sealing.verifying import VerifyKeys
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.seal import Safe
 
 T = TypeVar("T")
+
+_log = structlog.get_logger()
 
 
 class DataDirectory:
@@ -31,7 +36,7 @@ class DataDirectory:
         self.path = path
         self.database = path / "nightsafe.db"
         self.public_ring = path / "keys" / "public-ring.json"
-        self.private_ring = path / "keys" / "private-ring.json"
+        self.private_ring = path / "delivery" / "private-ring.json"
         self.signing_key = path / "keys" / "signing-key.json"
         self.verify_keys = path / "keys" / "verify-keys.json"
 
@@ -105,14 +110,6 @@ class DataDirectory:
 
         return asyncio.run(done())
 
-    def offered_ring(self) -> bytes:
-        """The public ring as clients get it: it holds nothing secret.
-
-        Raises:
-            NightsafeError: INVALID, when its file is missing, damaged or open to others.
-        """
-        return PublicRing.load(self.public_ring).encode()
-
     def safe(self) -> Safe:
         """What seals, with the public ring and the signing key only.
 
@@ -128,7 +125,13 @@ class DataDirectory:
                 Code.INVALID,
                 f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
             )
-        return Safe(SigningSealer(PublicRing.load(self.public_ring), signing_key), trusted)
+        ring = Followed(self.public_ring, PublicRing.load, report_unusable)
+        return Safe(FollowingSealer(ring, signing_key), trusted)
+
+
+def report_unusable(error: NightsafeError) -> None:
+    """Say that a key file was replaced by one that is not used."""
+    _log.error("ring.not_taken_up", reason=error.problems[0].detail)
 
 
 async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
@@ -142,11 +145,12 @@ async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitabl
 
 
 def _make_keys(directory: DataDirectory) -> None:
-    """New key rings, in a directory that only its owner may enter."""
+    """New key rings, in directories that only their owner may enter; what opens is apart from what serving reads."""
     # Only here is the private ring in the memory of a process that also has the rest.
     from nightsafe.sealing.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
 
-    directory.public_ring.parent.mkdir(mode=0o700)
+    for folder in (directory.public_ring.parent, directory.private_ring.parent):
+        folder.mkdir(mode=0o700)
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(directory.private_ring)
     ring.public().save(directory.public_ring)

@@ -1,13 +1,10 @@
 """What is around a safe: disk, clock, certificates, the server itself, and the runtime that is to get the values."""
 
 import ctypes
-import os
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,6 +12,8 @@ from nightsafe.cli.database_copy import looked_at, newest_change
 from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.cli.local_server import address_of
 from nightsafe.cli.tls import tls_of
+from nightsafe.delivery import workerd as runtime
+from nightsafe.errors import NightsafeError
 
 _LITTLE, _TOO_LITTLE = 1 << 30, 64 << 20
 _DAY: Final = 24 * 60 * 60
@@ -22,10 +21,6 @@ _SOON_DAYS: Final = 30
 _UNSYNCHRONISED: Final = 5
 _TIMEX_BYTES: Final = 512
 _WAIT_SECONDS: Final = 5
-_PLACES: Final = (
-    ".workerd/node_modules/@cloudflare/workerd-linux-64",
-    ".workerd/node_modules/@cloudflare/workerd-linux-arm64",
-)
 
 
 def disk(safe: Examined) -> Iterator[Finding]:
@@ -94,27 +89,24 @@ def server(safe: Examined) -> Iterator[Finding]:
 
 
 def workerd(_: Examined) -> Iterator[Finding]:
-    """Whether there is a runtime to deliver to."""
-    path = _find_workerd()
-    if path is None:
-        advice = "where scripts are delivered, run `make workerd`, or set WORKERD_BIN to its binary"
-        yield Finding(State.WARNING, "workerd", "not on this machine: nothing here gets the values", advice)
+    """Whether there is a runtime to deliver to, and whether it is the one that this was built for."""
+    try:
+        path = runtime.find()
+    except NightsafeError as error:
+        yield _lacking(State.WARNING, error)
         return
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_WAIT_SECONDS, check=True)  # noqa: S603 - the operator's own
-    except (OSError, subprocess.SubprocessError):
-        yield Finding(State.FAILED, "workerd", f"{path} does not run", "install it anew: make workerd")
+        runtime.verify(path)
+    except NightsafeError as error:
+        yield _lacking(State.FAILED, error)
     else:
-        yield Finding(State.OK, "workerd", f"{said.stdout.strip()}, {path}")
+        yield Finding(State.OK, "workerd", f"{runtime.VERSION}, {path}")
 
 
-def _find_workerd() -> Path | None:
-    """The binary that is named, or where it is put."""
-    named = os.environ.get("WORKERD_BIN")
-    places = [Path(named)] if named else [Path(place) / "bin" / "workerd" for place in _PLACES]
-    found = next((place for place in places if place.is_file()), None)
-    in_path = shutil.which("workerd")
-    return found or (Path(in_path) if in_path else None)
+def _lacking(state: State, error: NightsafeError) -> Finding:
+    """What is wrong with the runtime, apart from how it is had."""
+    found, _, advice = error.problems[0].detail.partition(": ")
+    return Finding(state, "workerd", found, f"where scripts are delivered, {advice}")
 
 
 def _is_synchronised() -> bool | None:

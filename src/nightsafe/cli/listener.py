@@ -31,7 +31,7 @@ def refuse_plain(host: str) -> None:
     Raises:
         NightsafeError: INVALID, with both ways out.
     """
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise NightsafeError(
             Code.INVALID,
             f"{host} can be reached from other machines, and without TLS every secret can be read on the way; "
@@ -39,7 +39,7 @@ def refuse_plain(host: str) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
     if host == "localhost":
         return True
@@ -49,8 +49,13 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one.
+def listen(host: str, port: int, named_by: str = "--host or --port") -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: an address or a name of this machine.
+        port: or 0 for a free one.
+        named_by: the flags that name another, for the refusal.
 
     Raises:
         NightsafeError: INVALID, when the name does not resolve, or the address is taken or not of this machine.
@@ -61,14 +66,14 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise _cannot(host, port, error) from None
+        raise _cannot(host, port, error, named_by) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise _cannot(host, port, error) from None
+        raise _cannot(host, port, error, named_by) from None
     return listener
 
 
@@ -152,7 +157,7 @@ def _allow_many_connections() -> int:
     return max(most - _SPARE_FILES, 1)
 
 
-def _cannot(host: str, port: int, error: OSError | UnicodeError) -> NightsafeError:
+def _cannot(host: str, port: int, error: OSError | UnicodeError, named_by: str) -> NightsafeError:
     """The refusal of an address."""
     reason = getattr(error, "strerror", None) or "no such name"
-    return NightsafeError(Code.INVALID, f"cannot listen on {host}:{port}: {reason}; name another --host or --port")
+    return NightsafeError(Code.INVALID, f"cannot listen on {host}:{port}: {reason}; name another {named_by}")

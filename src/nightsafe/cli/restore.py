@@ -67,6 +67,7 @@ def _restore(file: Path, data: Path, *, taken: bool) -> tuple[Manifest, Path | N
                 file, building, lambda said: stack.enter_context(byte_bar(said.size, "Unpacking"))
             )
         _check(building, file)
+        DataDirectory(building).private_ring.parent.mkdir(mode=0o700, exist_ok=True)  # a copy is put there by hand
         if taken:
             _take_ring_over(data, building)
         aside = _put_aside(data) if taken else None

@@ -1,11 +1,11 @@
 """A safe in one file: a tar archive with a manifest first, then the database and the key files, none of them altered.
 
-manifest.json            what is in it: format, when, size and SHA-256 of each file
-nightsafe.db             a consistent copy; secrets are in it as they are stored, sealed
-keys/public-ring.json    what values are sealed to
-keys/signing-key.json    what records are signed with
-keys/verify-keys.json    what signatures are checked with
-keys/private-ring.json   what opens every value: only when it is asked for
+manifest.json                what is in it: format, when, size and SHA-256 of each file
+nightsafe.db                 a consistent copy; secrets are in it as they are stored, sealed
+keys/public-ring.json        what values are sealed to
+keys/signing-key.json        what records are signed with
+keys/verify-keys.json        what signatures are checked with
+delivery/private-ring.json   what opens every value: only when it is asked for
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from nightsafe.cli.refusal import CommandError
 
 FORMAT: Final = "nightsafe-backup/1"
 DATABASE: Final = "nightsafe.db"
-PRIVATE_RING: Final = "keys/private-ring.json"
+PRIVATE_RING: Final = "delivery/private-ring.json"
 NEEDED: Final = (DATABASE, "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
 _MANIFEST: Final = "manifest.json"
 _READABLE: Final = ("keys/public-ring.json", "keys/verify-keys.json")

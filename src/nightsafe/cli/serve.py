@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -153,15 +154,17 @@ async def _serve(directory: DataDirectory, host: str, port: int, tls: Tls | None
 
     store = directory.open_store()
     try:
-        app = throttled(App(store, directory.safe(), limits, directory.offered_ring()), limits)
+        app = App(store, directory.safe(), limits)
         with listen(host, port) as listener:
-            return await _run(app, listener, tls, directory.path)
+            return await _run(throttled(app, limits), listener, tls, directory.path, app.end_waiting)
     finally:
         await store.close()
 
 
-async def _run(app: object, listener: socket.socket, tls: Tls | None, data: Path) -> int:
-    """Serve on a socket until told to stop; gives the exit code."""
+async def _run(
+    app: object, listener: socket.socket, tls: Tls | None, data: Path, end_waiting: Callable[[], None]
+) -> int:
+    """Serve on a socket until told to stop, then let no request wait for news; gives the exit code."""
     from nightsafe.cli.listener import (  # noqa: PLC0415 - help needs no server
         ListeningServer,
         authority,
@@ -185,6 +188,7 @@ async def _run(app: object, listener: socket.socket, tls: Tls | None, data: Path
     if not stopping.is_set():
         return 1
     listener.close()
+    end_waiting()
     server.stop()  # type: ignore[no-untyped-call] # the library leaves it without annotations
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, _STOP_SECONDS)

@@ -15,10 +15,12 @@ CLIENT_SETTINGS: Final = frozenset(
 
 SERVER_SETTINGS: Final = frozenset(
     {
-        "account_id", "account_ids", "as_json", "auth_failures", "data", "deny_permission", "deny_script", "email",
-        "expires_in", "expires_on", "host", "ip", "log_format", "max_variables", "name", "not_before", "not_ip",
-        "owner", "permissions", "plain_http", "port", "rate_limit", "rate_window", "scripts", "service_key",
-        "tls_cert", "tls_client_ca", "tls_key", "token_id",
+        "account_id", "account_ids", "api", "api_ca", "as_json", "auth_failures", "client_cert", "client_key",
+        "data", "deny_permission", "deny_script", "domain", "email", "expires_in", "expires_on", "host", "ip",
+        "listen", "log_format", "marks", "max_loaded", "max_variables", "memory_limit", "name", "not_before",
+        "not_ip", "owner", "permissions", "plain_http", "port", "private_ring", "rate_limit", "rate_window",
+        "reach_private", "script_header", "scripts", "service_key", "sockets", "tls_cert", "tls_client_ca",
+        "tls_key", "token_fd", "token_file", "token_id", "verify_keys", "worker_output",
     }
 )  # fmt: skip
 """What the operator's commands take; a test holds that it is what they have."""

@@ -39,6 +39,14 @@ _SERVER, _CLI = "server", "cli"
 TREE: Mapping[str, Node] = {
     "init": Leaf("init", "Make a new safe.", _SERVER),
     "serve": Leaf("serve", "Serve the API of a safe.", _SERVER),
+    "deliver": Leaf("deliver", "Deliver secrets to Workers scripts.", _SERVER),
+    "run": Leaf("run", "Serve and deliver, on one machine.", _SERVER),
+    "keys": Leaf(
+        "keys",
+        "Rotate the keys that values are sealed to.",
+        _SERVER,
+        ("reseal", "status", "rotate", "install", "retire", "remove"),
+    ),
     "token": Leaf("token", "Make, list, roll and revoke API tokens.", _SERVER, ("create", "list", "roll", "revoke")),
     "account": Leaf("account", "Make and list accounts.", _SERVER, ("create", "list")),
     "user": Leaf("user", "Make users.", _SERVER, ("create",)),

@@ -16,6 +16,7 @@ class Action(StrEnum):
     READ_SECRETS = "secrets.read"
     WRITE_SECRETS = "secrets.write"
     DELIVER = "secrets.deliver"
+    RESEAL = "secrets.reseal"
     READ_PAGES = "pages.read"
     WRITE_PAGES = "pages.write"
     READ_STORES = "stores.read"
@@ -47,6 +48,8 @@ _ACCOUNT = ("com.cloudflare.api.account",)
 _USER = ("com.cloudflare.api.user",)
 _SCRIPT_ACTIONS = frozenset({Action.READ_SCRIPTS, Action.WRITE_SCRIPTS, Action.READ_SECRETS, Action.WRITE_SECRETS})
 _TOKEN_ACTIONS = frozenset({Action.READ_TOKENS, Action.WRITE_TOKENS})
+_INSIDE = frozenset({Action.DELIVER, Action.RESEAL})
+"""What only the delivery side does."""
 
 ALL_ACCESS = "6e696768747361666520616c6c20616c"
 
@@ -102,7 +105,10 @@ PERMISSION_GROUPS = {
         PermissionGroup(
             "6e6967687473616665206465c16976e1", "Nightsafe Delivery", frozenset({Action.DELIVER}), _ACCOUNT
         ),
-        PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - {Action.DELIVER}, _ACCOUNT + _USER),
+        PermissionGroup(
+            "6e69676874736166652072657365616c", "Nightsafe Resealing", frozenset({Action.RESEAL}), _ACCOUNT
+        ),
+        PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - _INSIDE, _ACCOUNT + _USER),
     )
 }
 """By id."""

@@ -38,6 +38,23 @@ class Opener(Protocol):
         ...  # pragma: no cover
 
 
+class NamedOpener(Opener, Protocol):
+    """Opens also what is signed for another name than it was sealed to: a secret of a Secrets Store."""
+
+    def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
+        """Open a record in the place it was found.
+
+        Args:
+            signed: the place it was found in.
+            context: the place it was sealed to, which differs in its name only.
+            record: any bytes at all.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
+        """
+        ...  # pragma: no cover
+
+
 class Signer(Protocol):
     """Vouches for a sealed value."""
 
@@ -59,6 +76,35 @@ class Verifier(Protocol):
         Raises:
             NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
         """
+        ...  # pragma: no cover
+
+
+class MessageSigner(Protocol):
+    """Vouches for a message that begins with a tag of its own."""
+
+    @property
+    def id(self) -> str:
+        """The signer id."""
+        ...  # pragma: no cover
+
+    def sign_message(self, message: bytes) -> bytes:
+        """Sign a message.
+
+        Args:
+            message: made by `encoding.encode` with a tag that nothing else has, so that no signature over one kind of
+                thing is good for another.
+
+        Returns:
+            The 64 bytes of an Ed25519 signature.
+        """
+        ...  # pragma: no cover
+
+
+class MessageVerifier(Protocol):
+    """Tells a message that was vouched for from any other."""
+
+    def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
+        """Whether the trusted key of this id has signed this message; False also when there is no such key."""
         ...  # pragma: no cover
 
 

@@ -34,7 +34,15 @@ class RecordOpener:
         Raises:
             NightsafeError: CANNOT_OPEN, whatever the reason.
         """
-        sealed = SealedValue.parse(self._verifier.verify(context, record))
+        return self.open_named(context, context, record)
+
+    def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
+        """Open a record that was signed for another name than the one it was sealed to.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, whatever the reason.
+        """
+        sealed = SealedValue.parse(self._verifier.verify(signed, record))
         key = self._ring.get(sealed.key_id)
         if key is None or key.public.suite is not sealed.suite:
             raise cannot_open()

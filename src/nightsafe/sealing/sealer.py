@@ -1,11 +1,11 @@
 """Sealing: what a client does, and what the API node does. Neither can open anything."""
 
 import secrets
-from typing import Final
+from typing import Final, Protocol
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import Signer
+from nightsafe.sealing.interfaces import MessageSigner, Signer
 from nightsafe.sealing.padding import pad
 from nightsafe.sealing.public_ring import HPKE, PublicRing
 from nightsafe.sealing.record import VALUE_ID_SIZE, SealedValue
@@ -40,20 +40,33 @@ class RingSealer:
         return SealedValue(key.suite, key.id, value_id, body).pack()
 
 
+class ApiSigner(Signer, MessageSigner, Protocol):
+    """What the API node vouches with: for records, and for messages to the delivery side."""
+
+
 class SigningSealer:
-    """A `Sealer` that gives stored records: the API node uses it.
+    """A `Sealer` that gives stored records, and a `MessageSigner`: the API node uses it.
 
     Args:
         ring: the public ring.
         signer: vouches for what is stored.
     """
 
-    __slots__ = ("_ring", "_sealer", "_signer")
+    __slots__ = ("_sealer", "_signer", "ring")
 
-    def __init__(self, ring: PublicRing, signer: Signer) -> None:
-        self._ring: Final = ring
+    def __init__(self, ring: PublicRing, signer: ApiSigner) -> None:
+        self.ring: Final = ring
         self._sealer: Final = RingSealer(ring)
         self._signer: Final = signer
+
+    @property
+    def id(self) -> str:
+        """The signer id."""
+        return self._signer.id
+
+    def sign_message(self, message: bytes) -> bytes:
+        """Sign a message that begins with a tag of its own; gives the 64 bytes."""
+        return self._signer.sign_message(message)
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
         """Seal a value so that it opens in this context only, and sign it.
@@ -82,10 +95,10 @@ class SigningSealer:
             parsed = SealedValue.parse(sealed)
         except NightsafeError:
             raise NightsafeError(Code.INVALID, "not a sealed value of a known version and suite") from None
-        key = self._ring.get(parsed.key_id)
+        key = self.ring.get(parsed.key_id)
         if key is None or key.suite is not parsed.suite:
             raise NightsafeError(Code.INVALID, f"sealed to a key that is not in the ring: {parsed.key_id}")
         if key.state is State.RETIRED:
             raise NightsafeError(
-                Code.INVALID, f"sealed to a retired key: {key.id}; seal it to {self._ring.primary.id}"
+                Code.INVALID, f"sealed to a retired key: {key.id}; seal it to {self.ring.primary.id}"
             )

@@ -81,14 +81,24 @@ class VerifyKeys:
             NightsafeError: CANNOT_OPEN, whatever the reason.
         """
         parsed = Record.parse(record)
-        key = self._by_id.get(parsed.signer_id)
-        if key is None:
-            raise cannot_open()
         try:
-            key.loaded.verify(parsed.signature, context.signed_message(parsed.sealed, key.id))
-        except (InvalidSignature, NightsafeError):
+            message = context.signed_message(parsed.sealed, parsed.signer_id)
+        except NightsafeError:
             raise cannot_open() from None
+        if not self.verify_message(parsed.signer_id, message, parsed.signature):
+            raise cannot_open()
         return parsed.sealed
+
+    def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
+        """Whether the trusted key of this id has signed this message; False also when there is no such key."""
+        key = self._by_id.get(signer_id)
+        if key is None:
+            return False
+        try:
+            key.loaded.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
 
     @classmethod
     def decode(cls, data: bytes, source: str = "verification keys") -> Self:

@@ -4,7 +4,6 @@ from typing import Protocol
 
 from nightsafe.store.holding import Entry, Holder, Kind
 from nightsafe.store.model import (
-    ALWAYS,
     Account,
     AuditEntry,
     Binding,
@@ -14,13 +13,15 @@ from nightsafe.store.model import (
     Module,
     Origin,
     Outcome,
-    Period,
     Script,
     ScriptRef,
     Token,
     User,
     Version,
 )
+from nightsafe.store.period import ALWAYS, Period
+from nightsafe.store.serving import AuditHead, Served
+from nightsafe.store.values import StoredValue
 
 
 class Store(Protocol):
@@ -35,8 +36,9 @@ class Store(Protocol):
         """Apply a change whole, durably, or not at all; answer only when it survives a crash.
 
         An edit that alters nothing (nothing set, nothing there to drop, no upload, no removal) writes nothing,
-        not even the audit entry, unless the change puts identities. When the caller is cancelled while it
-        waits, the change may be applied all the same.
+        not even the audit entry, unless the change puts identities; neither does a change that only reseals, when
+        nothing is as it was read. When the caller is cancelled while it waits, the change may be applied all the
+        same.
 
         Raises:
             NightsafeError: and nothing is changed, with the code
@@ -61,7 +63,9 @@ class Store(Protocol):
                 NAMESPACE_NOT_EMPTY (detail: how many scripts), for the removal of one that holds scripts;
                 HOLDER_NOT_EMPTY (detail: how many entries), for the removal of one that has some, if `only_empty`;
                 UNAVAILABLE, when one of `unchanged` has been changed or deleted meanwhile, or settings or a body that
-                others were worked out from (`Settings.over`, `body_was`);
+                others were worked out from (`Settings.over`, `body_was`), or a value comes that is sealed to a key
+                that was retired;
+                KEY_IN_USE (detail: the key's id), when values are sealed to the key to `retire`, unless `in_use`;
                 INVALID, for a user whose e-mail, or a token whose digest, another one has;
                 STORE, when the engine failed.
         """
@@ -141,6 +145,50 @@ class Store(Protocol):
         """How many scripts a dispatch namespace holds."""
         ...
 
+    async def bound_to_stores(self, account_id: str) -> list[tuple[str, bytes]]:
+        """Every `secrets_store_secret` binding of any version of a script outside of dispatch namespaces.
+
+        Each is told once, as the script's name and what is shown of the binding.
+        """
+        ...
+
+    async def keys_in_use(self, account_id: str) -> list[str]:
+        """Ids of the recipient keys that values of an account are sealed to, sorted: a few look-ups."""
+        ...
+
+    async def count_values(self, account_id: str, key_id: str) -> int:
+        """How many values of an account are sealed to a key; other tasks have their turn while it counts."""
+        ...
+
+    async def values_under(
+        self, account_id: str, key_id: str, *, after: str = "", limit: int = 100, max_bytes: int = 1 << 20
+    ) -> list[StoredValue]:
+        """Values of an account that are sealed to a key, in the order of their marks.
+
+        Args:
+            account_id: whose.
+            key_id: which key.
+            after: mark of the value to go on behind, "" to begin.
+            limit: the most values to give.
+            max_bytes: the most bytes their records may have together; one is given in any case.
+
+        Raises:
+            NightsafeError: INVALID, when `after` is no mark at all.
+        """
+        ...
+
+    async def value(self, account_id: str, mark: str) -> StoredValue | None:
+        """The value that lies at a mark; None when there is none, or none of this account.
+
+        Raises:
+            NightsafeError: INVALID, when it is no mark at all.
+        """
+        ...
+
+    async def retired_keys(self) -> list[str]:
+        """Ids of the recipient keys that were retired, sorted."""
+        ...
+
     async def token(self, digest: bytes) -> Token | None:
         """The token with this SHA-256."""
         ...
@@ -185,8 +233,24 @@ class Store(Protocol):
         """Log entries of an account with their sequence numbers, from the one past `after`."""
         ...
 
+    async def audit_head(self, account_id: str) -> AuditHead:
+        """The latest log entry of an account."""
+        ...
+
+    async def served(self, ref: ScriptRef) -> Served:
+        """What is served of a script and the latest log entry of its account, both as of one moment."""
+        ...
+
+    async def content(self, account_id: str, digest: bytes) -> bytes | None:
+        """The body with this SHA-256 among the files of an account's scripts."""
+        ...
+
     def generation(self) -> object:
         """A value that differs, by ==, once anything was committed by any process: for caches of reads."""
+        ...
+
+    async def changed(self, generation: object, seconds: float) -> None:
+        """Return once `generation` differs from this one, at once if this process commits, or after some seconds."""
         ...
 
     async def check(self) -> None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from nightsafe.errors import Code
 from nightsafe.store.holding import Entry, Holder, HolderEdit
+from nightsafe.store.values import Resealed, Retirement
 
 
 class ScriptRef(Struct, frozen=True):
@@ -282,6 +283,9 @@ class Change(Struct, frozen=True, kw_only=True):
         put: accounts, users, memberships and tokens to create or replace by their id.
         drop_tokens: ids of tokens to delete; one that is not there is passed over.
         unchanged: tokens that must still be as they were read, or nothing is done.
+        reseal: values of the audit entry's account that get another record; those that are no longer as they were
+            read are passed over.
+        retire: a recipient key that takes no new values from now on.
     """
 
     at: int
@@ -291,6 +295,8 @@ class Change(Struct, frozen=True, kw_only=True):
     put: tuple[Identity, ...] = ()
     drop_tokens: tuple[str, ...] = ()
     unchanged: tuple[Token, ...] = ()
+    reseal: tuple[Resealed, ...] = ()
+    retire: Retirement | None = None
 
 
 class Script(Struct, frozen=True, kw_only=True):
@@ -360,17 +366,6 @@ class Deployment(Struct, frozen=True, kw_only=True):
     versions: tuple[tuple[bytes, float], ...]
 
 
-class Period(Struct, frozen=True):
-    """From when to when, both included, in microseconds."""
-
-    since: int = 0
-    until: int = 2**63 - 1
-
-
-ALWAYS = Period()
-"""The period without bounds."""
-
-
 class Outcome(Struct, frozen=True):
     """What a change came to.
 
@@ -384,6 +379,7 @@ class Outcome(Struct, frozen=True):
         deployment: the deployment that `deploy` made, else None.
         holder: the holder after an edit of it that does not remove it, else None.
         entries: every entry of that holder, by slot and name.
+        resealed: marks of the values that got another record.
     """
 
     version: int = 0
@@ -394,3 +390,4 @@ class Outcome(Struct, frozen=True):
     deployment: Deployment | None = None
     holder: Holder | None = None
     entries: tuple[Entry, ...] = ()
+    resealed: tuple[str, ...] = ()

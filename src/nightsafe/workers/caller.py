@@ -70,7 +70,7 @@ def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterab
     """The log entry of an edit."""
     ref: ScriptRef = edit.ref
     deed = Deed(
-        **_asker(caller),
+        **asker(caller),
         at=at,
         action=action,
         account_id=ref.account_id,
@@ -111,7 +111,7 @@ def identity_change(  # noqa: PLR0913 - a change has many sides
         drop_tokens: ids of tokens to delete.
     """
     at = now()
-    deed = Deed(**_asker(caller), at=at, action=action, account_id=account_id, resource=resource)
+    deed = Deed(**asker(caller), at=at, action=action, account_id=account_id, resource=resource)
     return Change(at=at, audit=entry_for(deed), put=put, drop_tokens=drop_tokens)
 
 
@@ -126,7 +126,7 @@ def holder_change(caller: Caller, action: str, hold: HolderEdit, at: int, edit: 
         edit: what happens in the same change to the script that the holder is.
     """
     deed = Deed(
-        **_asker(caller),
+        **asker(caller),
         at=at,
         action=action,
         account_id=hold.account_id,
@@ -144,7 +144,7 @@ def _entry_name(slot: str, name: str) -> str:
     return f"{slot}/{name}" if slot else name
 
 
-def _asker(caller: Caller) -> dict[str, Any]:
+def asker(caller: Caller) -> dict[str, Any]:
     """The part of a log entry that says who asked, and what let them."""
     return {
         "actor": caller.principal.id,

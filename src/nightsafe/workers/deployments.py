@@ -13,7 +13,8 @@ from msgspec import Struct
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import ALWAYS, Deployment, NewDeployment, Period, ScriptEdit, ScriptRef
+from nightsafe.store.model import Deployment, NewDeployment, ScriptEdit, ScriptRef
+from nightsafe.store.period import ALWAYS, Period
 from nightsafe.workers.annotations import parse_annotations
 from nightsafe.workers.caller import Caller, change
 from nightsafe.workers.commit import commit

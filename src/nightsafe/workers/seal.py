@@ -10,8 +10,12 @@ from typing import Protocol
 
 from nightsafe.bindings.model import Secret
 from nightsafe.bindings.sealed import SealedByClient
+from nightsafe.bundle.model import Bundle
+from nightsafe.bundle.signed import sign_bundle
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.interfaces import Countersigner, Sealer, Verifier
+from nightsafe.sealing.interfaces import Countersigner, MessageSigner, Sealer, Verifier
+from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.record import Record, key_id_of
 from nightsafe.secret_value import SecretValue
 from nightsafe.store.holding import Kind
@@ -24,8 +28,13 @@ STORED_KIND = "secret_text"
 _SPACES = {Kind.PAGES_PROJECT: "pages", Kind.SECRETS_STORE: "store", Kind.SCRIPT: "preview"}
 
 
-class VouchingSealer(Sealer, Countersigner, Protocol):
-    """What seals and signs, and signs anew what was sealed before."""
+class VouchingSealer(Sealer, Countersigner, MessageSigner, Protocol):
+    """What seals and signs, signs anew what was sealed before, and signs what the delivery side is told."""
+
+    @property
+    def ring(self) -> PublicRing:
+        """The ring that it seals with."""
+        ...  # pragma: no cover
 
 
 def place_of(kind: Kind, account_id: str, holder: str, slot: str = "") -> ScriptRef:
@@ -110,6 +119,34 @@ class Safe:
         """
         sealed = self._verifier.verify(_stored(store, name), record)
         return self._sealer.countersign(_stored(store, new_name), sealed)
+
+    @property
+    def ring(self) -> PublicRing:
+        """The public ring as it is now."""
+        return self._sealer.ring
+
+    def vouch_anew(self, context: Context, before: bytes, sealed: bytes) -> bytes:
+        """The record of a value that was sealed anew to the primary key.
+
+        Args:
+            context: the place it is signed for.
+            before: the record it takes the place of.
+            sealed: any bytes at all. Whether they open, and to the same value, cannot be told here.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, when the record of before was not signed for this place: nothing that
+                somebody put into the database gets a signature by this way; INVALID, when it is no sealed value, or
+                not under the primary key.
+        """
+        self._verifier.verify(context, before)
+        record = self._sealer.countersign(context, sealed)
+        if key_id_of(record) != self.ring.primary.id:
+            raise NightsafeError(Code.INVALID, f"not sealed to the primary key, which is {self.ring.primary.id}")
+        return record
+
+    def sign(self, bundle: Bundle) -> bytes:
+        """A bundle as it is given to the delivery side."""
+        return sign_bundle(bundle, self._sealer)
 
 
 def _stored(store: ScriptRef, name: str) -> Context:

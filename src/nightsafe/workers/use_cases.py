@@ -3,14 +3,17 @@
 from nightsafe.store.interfaces import Store
 from nightsafe.workers.beta import Beta
 from nightsafe.workers.deployments import Deployments
+from nightsafe.workers.following import Following
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.namespaces import Namespaces
 from nightsafe.workers.origins import Origins
 from nightsafe.workers.projects import Projects
 from nightsafe.workers.references import References
+from nightsafe.workers.resealing import Resealing
 from nightsafe.workers.scripts import Scripts
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.secrets import Secrets
+from nightsafe.workers.serving import Serving
 from nightsafe.workers.settings import Settings
 from nightsafe.workers.standing import Standing
 from nightsafe.workers.stores import Stores
@@ -41,5 +44,8 @@ class UseCases:
         self.projects = Projects(store, safe, limits)
         self.stores = Stores(store, safe, limits)
         self.beta = Beta(store, safe, limits)
+        self.resealing = Resealing(store, safe)
+        self.serving = Serving(store, safe)
+        self.following = Following(store, self.serving)
         self.tokens = Tokens(store)
         self.users = Users(store)

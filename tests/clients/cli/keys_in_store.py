@@ -31,7 +31,7 @@ def opened_key(safe: Safe, script: str, name: str) -> tuple[dict[str, Any], byte
     context = Context(
         account_id=ref.account_id, namespace="", script=script, name=name, kind="secret_key", public=key.public()
     )
-    verify = VerifyKeys.load(safe.private_ring.parent / "verify-keys.json")
+    verify = VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
     assert binding.sealed is not None
     return shown, bytes(
         RecordOpener(verify, PrivateRing.load(safe.private_ring)).open(context, binding.sealed).reveal()

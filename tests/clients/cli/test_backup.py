@@ -108,7 +108,7 @@ def test_what_is_in_a_backup(filled: Server) -> None:
         assert ["manifest.json", *NAMES] == archive.getnames()
         assert {0o600} == {one.mode for one in archive}
     with tarfile.open(with_ring) as archive:
-        assert ["manifest.json", *NAMES, "keys/private-ring.json"] == archive.getnames()
+        assert ["manifest.json", *NAMES, "delivery/private-ring.json"] == archive.getnames()
     for file in (plain_one, with_ring):
         assert 0o600 == file.stat().st_mode & 0o777
         assert b"canary of the backup" not in file.read_bytes()
@@ -121,7 +121,7 @@ def test_restore_makes_the_modes(filled: Server) -> None:
     safe = restored(filled.safe, backed_up(filled.safe, "--with-private-ring"))
 
     modes = {str(one.relative_to(safe.path)): one.stat().st_mode & 0o777 for one in safe.path.rglob("*")}
-    assert {0o700} == {safe.path.stat().st_mode & 0o777, modes.pop("keys")}
+    assert {0o700} == {safe.path.stat().st_mode & 0o777, modes.pop("keys"), modes.pop("delivery")}
     assert {0o644} == {modes.pop("keys/public-ring.json"), modes.pop("keys/verify-keys.json")}
     assert {0o600} == set(modes.values())
     assert filled.safe.private_ring.read_bytes() == safe.private_ring.read_bytes()
@@ -162,7 +162,11 @@ def test_nothing_is_overwritten(filled: Server) -> None:
     done = json.loads(run("restore", str(file), *at, "--force", "--json", cwd=folder).stdout)
 
     assert done["private_ring"]
-    assert ring == safe.private_ring.read_bytes() == (Path(done["aside"]) / "keys" / "private-ring.json").read_bytes()
+    assert (
+        ring
+        == safe.private_ring.read_bytes()
+        == (Path(done["aside"]) / "delivery" / "private-ring.json").read_bytes()
+    )
     filled.start()
     assert {"TOKEN": "canary of the backup"} == opened(safe, "worker")
 

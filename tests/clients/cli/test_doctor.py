@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import sqlite3
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,9 @@ from tests.clients.cli.terminal import Terminal, plain
 from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
+from nightsafe.delivery.workerd import VERSION, find
+
+ROOT = Path(__file__).parents[3]
 ORDER = ("ok", "warning", "failed")
 
 
@@ -92,7 +94,7 @@ def keys_of_another(*names: str) -> Callable[[Safe], None]:
         folder.mkdir()
         other = make_safe(folder)
         for name in names:
-            (safe.path / "keys" / name).write_bytes((other.path / "keys" / name).read_bytes())
+            (safe.path / name).write_bytes((other.path / name).read_bytes())
 
     return exchange
 
@@ -124,8 +126,8 @@ def from_tomorrow(safe: Safe) -> None:
         (open_directory, "file modes", "has mode 0755"),
         (no_ring, "key files", "public-ring.json: cannot be read"),
         (broken_ring, "key files", "public-ring.json"),
-        (keys_of_another("verify-keys.json"), "signing key", "is not among the verification keys"),
-        (keys_of_another("public-ring.json"), "private ring", ""),
+        (keys_of_another("keys/verify-keys.json"), "signing key", "is not among the verification keys"),
+        (keys_of_another("keys/public-ring.json"), "private ring", ""),
         (newer, "schema", "version 999"),
         (damaged, "database", ""),
         (from_tomorrow, "clock", "behind the newest version"),
@@ -148,7 +150,7 @@ def test_values_that_nobody_could_open(own_server: Server) -> None:
         wire.upload("worker")
         wire.put("worker", "TOKEN", "value")
     own_server.stop()
-    keys_of_another("public-ring.json", "private-ring.json")(safe)
+    keys_of_another("keys/public-ring.json", "delivery/private-ring.json")(safe)
 
     found = examined(safe, code=1)
 
@@ -176,15 +178,18 @@ def test_certificates_run_out(safe: Safe, tmp_path: Path, days: int, state: str)
     assert state == found["TLS"]["state"], found["TLS"]
 
 
-def test_a_runtime_that_runs(safe: Safe, tmp_path: Path) -> None:
-    """It is found where it is said to be, and asked for its version; what does not run is found too."""
-    binary = tmp_path / "workerd"
-    binary.write_text("#!/bin/sh\necho workerd 2026-11-17\n")
-    assert "warning" == examined(safe, code=0, WORKERD_BIN=str(tmp_path / "none"), PATH="/bin")["workerd"]["state"]
-    assert "failed" == examined(safe, code=1, WORKERD_BIN=str(binary))["workerd"]["state"]
-    binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
+def test_a_runtime_of_the_pinned_build(safe: Safe, tmp_path: Path) -> None:
+    """It is known by its hash; where there is none, or another build, the way out is told."""
+    other = tmp_path / "workerd"
+    other.write_text("#!/bin/sh\necho workerd 2026-11-17\n")
+    other.chmod(0o755)
+    absent = examined(safe, code=0, WORKERD_BIN=str(tmp_path / "none"))["workerd"]
+    wrong = examined(safe, code=1, WORKERD_BIN=str(other))["workerd"]
+    right = examined(safe, code=0, WORKERD_BIN=str(find(ROOT / ".workerd")))["workerd"]
 
-    assert "workerd 2026-11-17" in examined(safe, code=0, WORKERD_BIN=str(binary))["workerd"]["found"]
+    assert ["warning", "failed", "ok"] == [one["state"] for one in (absent, wrong, right)]
+    assert VERSION in right["found"]
+    assert all("make workerd" in one["advice"] for one in (absent, wrong))
 
 
 def certificate_for(folder: Path, days: int) -> tuple[Path, Path]:

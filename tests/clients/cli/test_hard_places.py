@@ -30,7 +30,7 @@ def test_init_fills_an_empty_folder(tmp_path: Path, entry: str | None) -> None:
     done = run("init", "--data", str(folder), cwd=tmp_path)
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert {"keys", "nightsafe.db"} == {path.name for path in folder.iterdir()} - {entry}
+    assert {"delivery", "keys", "nightsafe.db"} == {path.name for path in folder.iterdir()} - {entry}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 

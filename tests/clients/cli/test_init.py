@@ -38,7 +38,7 @@ def test_text(tmp_path: Path) -> None:
     assert len(KEY.findall(done.stdout)) == 1
     assert re.search(r"account id +[0-9a-f]{32}\n", done.stdout)
     assert re.search(r"e-mail +owner@nightsafe\.local\n", done.stdout)
-    assert ".nightsafe/keys/private-ring.json" in done.stdout
+    assert ".nightsafe/delivery/private-ring.json" in done.stdout
 
 
 def test_json(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_modes(safe: Safe) -> None:
     modes = {str(path.relative_to(safe.path)): path.stat().st_mode & 0o777 for path in safe.path.rglob("*")}
 
     assert safe.path.stat().st_mode & 0o777 == 0o700
-    assert modes["keys"] == 0o700
-    assert {modes[f"keys/{name}.json"] for name in ("private-ring", "signing-key")} == {0o600}
+    assert {modes[name] for name in ("delivery", "keys")} == {0o700}
+    assert {modes[name] for name in ("delivery/private-ring.json", "keys/signing-key.json")} == {0o600}
     assert modes["nightsafe.db"] == 0o600
 
 
@@ -67,7 +67,9 @@ def test_two_safes_share_nothing(tmp_path: Path) -> None:
     made = []
     for name in ("one", "two"):
         printed = json.loads(run("init", "--json", "--data", name, cwd=tmp_path).stdout)
-        keys = [(tmp_path / name / "keys" / f"{file}.json").read_text() for file in ("private-ring", "signing-key")]
+        keys = [
+            (tmp_path / name / f"{file}.json").read_text() for file in ("delivery/private-ring", "keys/signing-key")
+        ]
         made.append({printed["account_id"], printed["api_token"], printed["api_key"], *keys})
 
     assert [len(one) for one in made] == [5, 5]

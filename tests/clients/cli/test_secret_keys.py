@@ -72,6 +72,22 @@ def b64(raw: bytes) -> str:
         (X.private_bytes(PEM, PKCS8, OPEN), {"name": "X25519"}, "pkcs8", ["deriveKey", "deriveBits"], pkcs8(X)),
         (b"# a comment\n" + ED.private_bytes(PEM, PKCS8, OPEN), {"name": "Ed25519"}, "pkcs8", ["sign"], pkcs8(ED)),
     ],
+    ids=[
+        "RSA PKCS8 PEM",
+        "RSA PKCS1 PEM",
+        "RSA PKCS1 DER",
+        "RSA SPKI PEM",
+        "RSA certificate",
+        "EC certificate",
+        "EC PKCS8 PEM",
+        "EC SEC1 PEM",
+        "EC PKCS8 DER",
+        "EC SPKI DER",
+        "Ed25519 OpenSSH",
+        "Ed25519 PKCS8 DER",
+        "X25519 PKCS8 PEM",
+        "after a comment",
+    ],
 )
 def test_import(  # noqa: PLR0913, PLR0917 - a key has many sides
     desk: Desk, content: bytes, algorithm: dict[str, str], key_format: str, usages: list[str], held: bytes

@@ -51,6 +51,9 @@ NOT_PERMITTED = (403, [10000])
 NOT_AUTHORIZED = (403, [9109])
 INVALID_API_TOKEN = (401, [1000])
 V4 = "/client/v4"
+DELIVERY = "6e6967687473616665206465c16976e1"
+RESEALING = "6e69676874736166652072657365616c"
+DELIVERED = ("changes", "bundles/{script_name}", "modules/{digest}")
 ELSEWHERE = "f" * 32
 """What a path names beside an account and a script."""
 
@@ -64,6 +67,7 @@ DECIDED_BY_HANDLER: dict[str, dict[str, Outcome]] = {
 TOLD_TO_WHOEVER_SEES = {
     f"{V4}/accounts/{{account_id}}/{rest}"
     for rest in (
+        "nightsafe/public-ring",
         "storage/kv/namespaces",
         "workers/domains",
         "workers/domains/records",
@@ -71,7 +75,7 @@ TOLD_TO_WHOEVER_SEES = {
         "workers/subdomain",
     )
 }
-"""Lists of what no account has, which say nothing of it."""
+"""Lists of what no account has, which say nothing of it, and what values are sealed to, which opens none."""
 
 
 def routes(api: Api) -> list[Resource]:
@@ -154,6 +158,7 @@ def credential(api: Api, kind: str, policies: bytes) -> Headers:
 def permitted(api: Api) -> dict[tuple[str, str], Outcome]:
     """What each route tells one who may do everything, of what is not there and of bodies that are none."""
     everything = [allowing(name, ALL_ACCESS) for name in (HERE, USER_RESOURCE + OWNER)]
+    everything.append(allowing(HERE, DELIVERY, RESEALING))
     credentials = credential(api, "token", encode_policies(everything))
     keep(api, *people("token", "", b"[]"))
     api.send("DELETE", f"{V4}/accounts/{ACCOUNT}/workers/scripts/worker")
@@ -170,7 +175,17 @@ def test_every_route_is_in_the_table(api: Api, permitted: dict[tuple[str, str], 
         f"{V4}/accounts/{{account_id}}/tokens/verify"
     }
     named = {route.action for route in routes(api)}
-    assert set(Action) - {Action.DELIVER, Action.READ_MEMBERSHIPS} == named - {None}
+    assert set(Action) - {Action.READ_MEMBERSHIPS} == named - {None}
+
+
+def test_delivery_is_apart(api: Api) -> None:
+    """What delivery asks for is given to no other permission, and its permission gives nothing else."""
+    of_delivery = {route.path for route in routes(api) if route.action is Action.DELIVER}
+    giving = {group.id for group in PERMISSION_GROUPS.values() if Action.DELIVER in group.actions}
+
+    assert {f"{V4}/accounts/{{account_id}}/nightsafe/{rest}" for rest in DELIVERED} == of_delivery
+    assert {DELIVERY} == giving
+    assert {Action.DELIVER} == PERMISSION_GROUPS[DELIVERY].actions
 
 
 @pytest.mark.parametrize("group", PERMISSION_GROUPS.values(), ids=lambda group: group.name)

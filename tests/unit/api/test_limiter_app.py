@@ -115,3 +115,12 @@ def test_a_permission_that_is_lacking_is_no_failure(api: Api) -> None:
         assert ask(api, app, f"{SCRIPTS}/none/secrets").refusal == (404, [10007])
         assert api.send("POST", SCRIPTS, to=app).status == 405
     assert ask(api, app).status == 200
+
+
+def test_what_delivery_asks_for_is_not_counted(api: Api) -> None:
+    """However often a script's value changes; a script that is called so is counted like any other."""
+    app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
+    delivery = SCRIPTS.replace("/workers/scripts", "/nightsafe/changes")
+
+    assert [403] * 5 == [ask(api, app, delivery).status for _ in range(5)]
+    assert [404, 429] == [ask(api, app, f"{SCRIPTS}/nightsafe/secrets").status for _ in range(2)]

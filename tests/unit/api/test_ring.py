@@ -1,25 +1,19 @@
-"""The public ring, offered or not."""
+"""The public ring that clients seal to."""
 
 import json
-from typing import cast
+from pathlib import Path
 
-from nightsafe.api import ring
-from nightsafe.api.call import Call
-from nightsafe.sealing.private_ring import PrivateRing
-
-FILE = PrivateRing.generate().public().encode()
+from tests.unit.api.driver import Api
+from tests.unit.api.rotating import ROOT, Rotation
 
 
-async def test_it_is_given_as_it_is() -> None:
-    """In the envelope, with nothing added."""
-    [resource] = ring.resources(FILE)
-    reply = await resource.handler(cast("Call", None))
+def test_it_is_the_ring_of_this_moment(own_api: Api, tmp_path: Path) -> None:
+    """It is given as its file has it, and after a rotation as it is then, without a restart."""
+    rotation = Rotation(own_api, tmp_path)
+    given = []
+    for _ in range(2):
+        given.append(own_api.send("GET", f"{ROOT}/public-ring").result)
+        assert json.loads(rotation.public.read_bytes()) == given[-1]
+        rotation.rotate()
 
-    assert ("GET", None) == (resource.method, resource.action)
-    assert json.loads(FILE) == json.loads(reply.body)["result"]
-    assert 200 == reply.status
-
-
-def test_none_is_offered_unless_told() -> None:
-    """A server without one has no such route."""
-    assert [] == ring.resources(None)
+    assert given[0] != given[1]

@@ -168,7 +168,7 @@ def test_groups_do_what_their_names_say() -> None:
     assert secrets | {Action.READ_SCRIPTS, Action.WRITE_SCRIPTS} == by_name["Workers Scripts Write"].actions
     assert secrets == by_name["Nightsafe Secrets Write"].actions
     assert {Action.DELIVER} == by_name["Nightsafe Delivery"].actions
-    assert set(Action) - {Action.DELIVER} == PERMISSION_GROUPS[ALL_ACCESS].actions
+    assert set(Action) - {Action.DELIVER, Action.RESEAL} == PERMISSION_GROUPS[ALL_ACCESS].actions
     assert by_name["Workers Scripts Write"].id == "e086da7e2179491d91ee5f35b3ca210a"
     assert by_name["Workers Scripts Read"].id == "1a71c399035b4950a1bd1466bbe4f420"
     assert by_name["Account Settings Read"].id == "c1fde68c7bcc44588cbb6ddbc16d6480"

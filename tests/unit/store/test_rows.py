@@ -27,7 +27,7 @@ from tests.engines.refusals import refusal
 
 from nightsafe.errors import Code
 from nightsafe.store.model import Change, ScriptRef, Settings
-from nightsafe.store.sqlite import SqliteStore, reads
+from nightsafe.store.sqlite import SqliteStore, reads, resealing, rows, serving_reads, value_reads
 
 NAMES = st.sampled_from(["A", "B", "C"])
 KINDS = st.sampled_from(["plain_text", "json", "kv_namespace"])
@@ -168,6 +168,7 @@ async def test_a_secret_write_is_few_statements(store: SqliteStore) -> None:
         "SAVEPOINT",
         "SELECT",
         "SELECT",
+        "SELECT",
         "INSERT INTO binding_history",
         "INSERT INTO bindings",
         "INSERT INTO versions",
@@ -182,9 +183,11 @@ async def test_a_secret_write_is_few_statements(store: SqliteStore) -> None:
     ("sql", "key"),
     [
         (reads._SHOWN, "account_id=? AND namespace=? AND script=? AND name=?"),
-        (reads._VERSION_BY_ID, "versions_by_id (id=?)"),
+        (rows.VERSION_BY_ID, "versions_by_id (id=?)"),
         (reads._VERSIONS, "account_id=? AND script_id=?"),
-        (reads._DEPLOYMENTS, "account_id=? AND script_id=?"),
+        (rows.DEPLOYMENTS, "account_id=? AND script_id=?"),
+        (serving_reads._AUDIT_HEAD, "audit_of_account (account_id=?)"),
+        (serving_reads._CONTENT, "account_id=? AND digest=?"),
     ],
 )
 async def test_reads_are_by_a_key(store: SqliteStore, path: Path, sql: str, key: str) -> None:
@@ -196,6 +199,31 @@ async def test_reads_are_by_a_key(store: SqliteStore, path: Path, sql: str, key:
     steps = [step for *_, step in plan]
     assert key in next(step for step in steps if "INDEX" in step)
     assert [step for step in steps if "SCAN" in step or "TEMP" in step] == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        serving_reads._BOUND_TO_STORES,
+        *value_reads._NEXT_KEYS,
+        *value_reads._COUNTS,
+        *value_reads._PAGES.values(),
+        *value_reads._VALUES.values(),
+        *resealing._USES,
+        *resealing._RESEAL.values(),
+    ],
+)
+async def test_a_rotation_scans_no_table(store: SqliteStore, path: Path, sql: str) -> None:
+    """Whatever it reads or writes of the tables of values is found by an index or by the row's number."""
+    assert store is not None
+    with closing(sqlite3.connect(path)) as db:
+        plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", ("x",) * sql.count("?")).fetchall()
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+    steps = [step for *_, step in plan]
+    aliases = tables | {"t", "s", "h"}
+    assert any(step.startswith("SEARCH") for step in steps)
+    assert [] == [step for step in steps if step.startswith("SCAN") and step.split()[1] in aliases]
 
 
 async def test_dropped_values_stay_out_of_the_file(store: SqliteStore, path: Path) -> None:

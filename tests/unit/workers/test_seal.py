@@ -39,6 +39,8 @@ class Failing:
     def __init__(self, error: BaseException, after: int = 0) -> None:
         self.error = error
         self.left = after
+        self.id = SIGNING_KEY.id
+        self.ring = SEALER.ring
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
         """Fail, after so many that pass."""
@@ -52,6 +54,11 @@ class Failing:
     def countersign(self, context: Context, sealed: bytes) -> bytes:
         """Fail."""
         assert (context.script, len(sealed) > 0) == (REF.name, True)
+        raise self.error
+
+    def sign_message(self, message: bytes) -> bytes:
+        """Fail."""
+        assert message
         raise self.error
 
 

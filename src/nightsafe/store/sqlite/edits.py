@@ -8,6 +8,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome
 from nightsafe.store.sqlite.holders import hold
 from nightsafe.store.sqlite.identities import drop_token, is_unchanged, put_identity
+from nightsafe.store.sqlite.resealing import refuse_retired, reseal, retire
 from nightsafe.store.sqlite.script_edits import edit_script
 
 _AUDIT = "INSERT INTO audit (account_id, entry, leaf) VALUES (?, ?, ?)"
@@ -22,12 +23,19 @@ def apply(db: sqlite3.Cursor, change: Change) -> Outcome:
     """
     if not all(is_unchanged(db, token) for token in change.unchanged):
         raise NightsafeError(Code.UNAVAILABLE, "the token was changed meanwhile: send the request again")
-    outcome, altered = Outcome(), change.edit is None and change.hold is None
+    refuse_retired(db, change)
+    outcome, altered = Outcome(), change.edit is None and change.hold is None and not change.reseal
     if change.edit is not None:
         outcome, altered = edit_script(db, change.edit, change.at)
     if change.hold is not None:
         holder, entries, held = hold(db, change.hold, change.at)
         outcome, altered = replace(outcome, holder=holder, entries=entries), altered or held
+    if change.reseal:
+        resealed = reseal(db, change.audit.account_id, change.reseal)
+        outcome, altered = replace(outcome, resealed=resealed), altered or bool(resealed)
+    if change.retire is not None:
+        retire(db, change.retire, change.at)
+        altered = True
     if not altered and not change.put and not change.drop_tokens:
         return outcome
     for identity in change.put:

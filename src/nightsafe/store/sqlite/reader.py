@@ -4,13 +4,15 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from nightsafe.store.sqlite.connection import closed_error, store_error
 from nightsafe.store.sqlite.wal import HEADER, WalIndex
 
 _IDLE = 1.0
 _NEVER = b""
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -54,6 +56,16 @@ class Reader:
             if self._view[:HEADER] != self._seen:
                 self._renew()
             return self._cursor.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            self._drop()
+            raise store_error(error) from error
+
+    def within(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """What some work gives that reads several times, all as of one moment."""
+        try:
+            if self._view[:HEADER] != self._seen:
+                self._renew()
+            return work(self._cursor)
         except sqlite3.Error as error:
             self._drop()
             raise store_error(error) from error

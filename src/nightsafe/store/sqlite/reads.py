@@ -1,27 +1,31 @@
 """The reads of the store's interface, in SQL."""
 
 from nightsafe.store.model import (
-    ALWAYS,
     Account,
     AuditEntry,
     Binding,
     Deployment,
     Membership,
     Module,
-    Period,
     Script,
     ScriptRef,
     Token,
     User,
     Version,
 )
+from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.sqlite.holder_reads import HolderReads
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.rows import (
     BINDINGS_AT,
+    BY_THEMSELVES,
+    HEAD,
+    NEWEST_FIRST,
+    OF_VERSIONS,
     SCRIPT,
     SCRIPTS,
     VERSION,
+    VERSION_BY_ID,
     VERSIONS,
     at_version,
     build,
@@ -43,9 +47,6 @@ _BINDINGS = """
 SELECT name, kind, shown, sealed, key_id FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ? ORDER BY name
 """
-_HEAD = """
-SELECT id, version FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?
-"""
 _SCRIPT_BY_ID = SCRIPTS + "AND s.id = ?"
 _SCRIPTS_BY_NAME = SCRIPTS + "ORDER BY s.name"
 _MODULES = """
@@ -57,23 +58,12 @@ JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
 WHERE v.account_id = ? AND v.script_id = ? AND v.number = ?
 ORDER BY m.position
 """
-_VERSION_BY_ID = VERSIONS + "AND v.id = ?"
 _VERSIONS = VERSIONS + "ORDER BY v.number DESC LIMIT ? OFFSET ?"
 _VERSIONS_BETWEEN = VERSIONS + "AND v.id BETWEEN ? AND ? ORDER BY v.number DESC"
-_OF_VERSIONS = """
-SELECT deployment_id AS id, created_on, source, triggered_by, author_id, author_email, annotations,
-  id AS version_id, NULL AS traffic, number AS newest, 0 AS place
-FROM versions WHERE account_id = ? AND script_id = ? AND deployment_id <> x''
-"""
-_BY_THEMSELVES = """
-SELECT id, created_on, source, triggered_by, author_id, author_email, annotations,
-  NULL, traffic, newest_version, place
-FROM deployments WHERE account_id = ? AND script_id = ?
-"""
 _WITHIN = "AND created_on BETWEEN ? AND ?"
-_DEPLOYMENT = f"{_OF_VERSIONS} AND deployment_id = ? UNION ALL {_BY_THEMSELVES} AND id = ?"
-_DEPLOYMENTS_WITHIN = f"{_OF_VERSIONS} {_WITHIN} UNION ALL {_BY_THEMSELVES} {_WITHIN}"
-_DEPLOYMENTS = f"{_DEPLOYMENTS_WITHIN} ORDER BY newest DESC, place DESC LIMIT ? OFFSET ?"
+_DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {BY_THEMSELVES} AND id = ?"
+_DEPLOYMENTS_WITHIN = f"{OF_VERSIONS} {_WITHIN} UNION ALL {BY_THEMSELVES} {_WITHIN}"
+_DEPLOYMENTS = f"{_DEPLOYMENTS_WITHIN} {NEWEST_FIRST}"
 _COUNT_WITHIN = f"SELECT count(*) FROM ({_DEPLOYMENTS_WITHIN})"  # noqa: S608  # our own SQL
 _COUNT_DEPLOYMENTS = "SELECT deployment_count FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 _ISSUED = """
@@ -158,7 +148,7 @@ class Reads(HolderReads):
         if head is None:
             return None
         script_id, newest = head
-        wanted = (VERSION, newest) if version_id is None else (_VERSION_BY_ID, version_id)
+        wanted = (VERSION, newest) if version_id is None else (VERSION_BY_ID, version_id)
         row = self._reader.one(wanted[0], (ref.account_id, script_id, wanted[1]))
         return None if row is None else version_of(row)
 
@@ -264,5 +254,5 @@ class Reads(HolderReads):
 
     def _head(self, ref: ScriptRef) -> tuple[str, int] | None:
         """A script's id and newest version number."""
-        row: tuple[str, int] | None = self._reader.one(_HEAD, key_of(ref))
+        row: tuple[str, int] | None = self._reader.one(HEAD, key_of(ref))
         return row

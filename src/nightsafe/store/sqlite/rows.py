@@ -27,6 +27,22 @@ FROM versions v JOIN uploads u
 WHERE v.account_id = ? AND v.script_id = ?
 """
 VERSION = VERSIONS + "AND v.number = ?"
+VERSION_BY_ID = VERSIONS + "AND v.id = ?"
+
+HEAD = "SELECT id, version FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
+
+OF_VERSIONS = """
+SELECT deployment_id AS id, created_on, source, triggered_by, author_id, author_email, annotations,
+  id AS version_id, NULL AS traffic, number AS newest, 0 AS place
+FROM versions WHERE account_id = ? AND script_id = ? AND deployment_id <> x''
+"""
+BY_THEMSELVES = """
+SELECT id, created_on, source, triggered_by, author_id, author_email, annotations,
+  NULL, traffic, newest_version, place
+FROM deployments WHERE account_id = ? AND script_id = ?
+"""
+NEWEST_FIRST = "ORDER BY newest DESC, place DESC LIMIT ? OFFSET ?"
+DEPLOYMENTS = f"{OF_VERSIONS} UNION ALL {BY_THEMSELVES} {NEWEST_FIRST}"
 
 BINDINGS_AT = """
 SELECT name, kind, shown, sealed, key_id FROM bindings

@@ -15,6 +15,9 @@ from nightsafe.store.sqlite.origins import OriginReads
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.reads import Reads
 from nightsafe.store.sqlite.schema import migrate
+from nightsafe.store.sqlite.serving_reads import ServingReads
+from nightsafe.store.sqlite.value_reads import ValueReads
+from nightsafe.store.sqlite.waiting import Waiting
 from nightsafe.store.sqlite.wal import LogKeeper, WalIndex
 from nightsafe.store.sqlite.writer import Writer
 
@@ -26,7 +29,7 @@ LOG_LIMIT = 4000
 """Pages in the log from which on it is copied into the database and started over."""
 
 
-class SqliteStore(Reads, OriginReads):
+class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
     """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
 
     def __init__(self, path: Path, anchor: sqlite3.Connection, busy_timeout: float) -> None:
@@ -41,7 +44,8 @@ class SqliteStore(Reads, OriginReads):
         self._log = LogKeeper(
             partial(connect, path, 0), self._index, release, partial(self._post, self._copied.set), LOG_LIMIT
         )
-        self._writer = Writer(partial(connect, path, 0), busy_timeout, release, self._log.between)
+        self._commits = Waiting(self._index.header, self._loop)
+        self._writer = Writer(partial(connect, path, 0), busy_timeout, self._committed, self._log.between)
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Self:
@@ -77,6 +81,11 @@ class SqliteStore(Reads, OriginReads):
         """See `Store.commit`. A caller that is cancelled while it waits may find the change applied."""
         return await self._submit(change)
 
+    async def changed(self, generation: object, seconds: float) -> None:
+        """See `Store.changed`."""
+        if self._closing is None and generation == self.generation():
+            await self._commits.wait(seconds)
+
     async def check(self) -> None:
         """See `Store.check`. The proof is a row written, which counts as a commit in `generation`."""
         self._reader.one("SELECT count FROM probe")
@@ -88,6 +97,11 @@ class SqliteStore(Reads, OriginReads):
             self._closing = self._loop.create_task(self._shut())
         await asyncio.shield(self._closing)
 
+    def _committed(self) -> None:
+        """After a transaction of this process."""
+        self._reader.release()
+        self._commits.wake()
+
     async def _submit(self, change: Change | None) -> Outcome:
         """Queue a change, or a probe, and wait for its answer."""
         if self._closing is not None:
@@ -97,6 +111,7 @@ class SqliteStore(Reads, OriginReads):
     async def _shut(self) -> None:
         """Drain the queue, copy the log, close the connections, and the wal-index last."""
         await self._writer.end()
+        self._commits.wake()
         self._reader.close()
         self._log.end()
         await self._copied.wait()

@@ -1,0 +1,204 @@
+"""`.venv/bin/python benchmarks/delivery.py`: the delivery side's budgets, with the real workerd.
+
+Warm requests are compared with a bare workerd that has the same script in a static configuration, in interleaved
+rounds. From a write to its effect is measured over the real API beside the real delivery process, as `nightsafe run`
+starts them. Everything else is measured in this process, which is both the API's part and the delivery side.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)
+
+from benchmarks import machine  # noqa: E402 - found from the root of the project
+from benchmarks.report import Line, Report  # noqa: E402
+from benchmarks.rounds import cpu, interleave, ratios, record  # noqa: E402
+from benchmarks.servers import Running, free_port, wait_for  # noqa: E402
+from benchmarks.settings import CACHE, SERVER_CORE, Settings  # noqa: E402
+from benchmarks.traffic import Requests  # noqa: E402
+from tests.clients.wire.talk import Wire  # noqa: E402
+from tests.delivery.scene import Scene, text, workerd  # noqa: E402
+from tests.live.running import Run, put, upload  # noqa: E402
+from tests.server import make_safe  # noqa: E402
+
+HELLO = "export default { fetch(request, env) { return new Response(env.TOKEN); } };"
+KEY = {
+    "type": "secret_key",
+    "name": "KEY",
+    "format": "raw",
+    "algorithm": {"name": "HMAC", "hash": "SHA-256"},
+    "usages": ["sign", "verify"],
+    "key_base64": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+}
+_BARE = """using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .bare)],
+  sockets = [(name = "http", address = "127.0.0.1:%d", http = (), service = "main")],
+);
+const bare :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "index.js")],
+  compatibilityDate = "2026-04-01",
+  bindings = [(name = "TOKEN", text = "value")],
+);
+"""
+_MEGABYTE = 1e6
+
+
+def main() -> None:
+    """Measure, print, keep; the exit code says whether every budget holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: less of everything")
+    quick = parser.parse_args().quick
+    settings = Settings(0, 3 if quick else 7, 1.0 if quick else 3.0, 16, 0, 0, quick)
+    report = Report(settings, machine.describe())
+    asyncio.run(_measure(report, 100 if quick else 1000))
+    print(f"\nraw figures: {report.save().relative_to(ROOT)}")
+    sys.exit(report.exit_code())
+
+
+async def _measure(report: Report, count: int) -> None:
+    """Every part, each on a workerd of its own."""
+    report.title("Warm requests")
+    async with _scene() as scene:
+        await _warm(report, scene)
+    report.title("From a change to its effect")
+    async with _scene() as scene:
+        await _changes(report, scene, count)
+    report.title("From a write's answer to its effect, with nightsafe run")
+    await asyncio.to_thread(_writes, report, count)
+    report.title("Memory")
+    async with _scene() as scene:
+        await _many(report, scene, count)
+
+
+@contextlib.asynccontextmanager
+async def _scene() -> AsyncIterator[Scene]:
+    """A delivery side whose workerd has a core of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        async with Scene(Path(name)) as scene:
+            _pin(scene.delivery.supervisor.current.pid)
+            yield scene
+
+
+def _pin(pid: int) -> None:
+    """Let a process run on the server's core only."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {SERVER_CORE})
+
+
+async def _warm(report: Report, scene: Scene) -> None:
+    """CPU of a request through the dispatcher and of one to a bare workerd."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "value")])
+    await scene.get("hello")
+    child = cast("subprocess.Popen[str]", scene.delivery.supervisor.current)  # only its pid is looked at
+    with _bare() as bare:
+        targets = {
+            "dispatcher": (Running(child, scene.port), _requests(scene.port, f"hello.localhost:{scene.port}")),
+            "bare workerd": (bare, _requests(bare.port, f"127.0.0.1:{bare.port}")),
+        }
+        samples, gone = await asyncio.to_thread(interleave, targets, report.settings)
+    record(report, "warm", samples)
+    shares = ratios(samples["dispatcher"], samples["bare workerd"], cpu)
+    report.add(Line("CPU per request / bare workerd", "x", shares, at_most=3, note=" ".join(gone.values())))
+
+
+@contextlib.contextmanager
+def _bare() -> Iterator[Running]:
+    """A workerd with the script in its configuration."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    with tempfile.TemporaryDirectory() as name, (CACHE / "servers.log").open("wb") as log:
+        (Path(name) / "index.js").write_text(HELLO)
+        config = Path(name) / "bare.capnp"
+        config.write_text(_BARE % port)
+        process = machine.start([str(workerd()), "serve", str(config)], SERVER_CORE, log)
+        try:
+            yield wait_for(Running(process, port))
+        finally:
+            machine.stop(process)
+
+
+def _requests(port: int, host: str) -> Requests:
+    """GET / for a host."""
+    return Requests(port, "GET", "/", {"Host": host}, "", 1, 1)
+
+
+async def _changes(report: Report, scene: Scene, count: int) -> None:
+    """A change of a value until a request has it; the first request of a script; what 1,000 changes leave behind."""
+    await scene.upload("changing", HELLO, [text("TOKEN", "0"), KEY])
+    await scene.get("changing")
+    before = scene.delivery.supervisor.current.resident_bytes()
+    told, seen = [], []
+    for number in range(1, count + 1):
+        version = scene.version("changing", HELLO, [text("TOKEN", str(number)), KEY])
+        began = time.perf_counter()
+        await scene.serve("changing", version)
+        told.append(time.perf_counter() - began)
+        answer = await scene.get("changing")
+        seen.append(time.perf_counter() - began)
+        if answer.text != str(number):
+            raise AssertionError("a request did not see the value that was put before it")
+    report.add(Line("put -> dispatcher has acknowledged, median", "ms", [statistics.median(told) * 1e3]))
+    report.add(Line("put -> new value in an answer, median", "ms", [statistics.median(seen) * 1e3]))
+    report.add(Line("put -> new value in an answer, p99", "ms", [_p99(seen) * 1e3], at_most=100))
+    grown = (scene.delivery.supervisor.current.resident_bytes() - before) / _MEGABYTE
+    report.add(Line(f"a script updated {count:,} times: growth", "MB", [grown], at_most=100))
+
+
+def _writes(report: Report, count: int) -> None:
+    """PUT of a secret until it is answered, and until a request has it, over HTTP by processes of their own."""
+    with tempfile.TemporaryDirectory() as name, Run(make_safe(Path(name))) as run, Wire.to(run) as wire:
+        upload(wire, "changing", HELLO.encode(), {"type": "secret_text", "name": "TOKEN", "text": "0"}, KEY)
+        run.workers.text("changing")
+        told, seen = [], []
+        for number in range(1, count + 1):
+            began = time.perf_counter()
+            put(wire, "changing", "TOKEN", str(number))
+            answered = time.perf_counter()
+            if run.workers.text("changing") != str(number):
+                raise AssertionError("a request did not see the value that was put before it")
+            told.append(answered - began)
+            seen.append(time.perf_counter() - answered)
+    report.add(Line("PUT, answered once it is delivered, median", "ms", [statistics.median(told) * 1e3]))
+    report.add(Line("PUT, answered once it is delivered, p99", "ms", [_p99(told) * 1e3]))
+    report.add(Line("PUT answered -> new value seen, median", "ms", [statistics.median(seen) * 1e3]))
+    report.add(Line("PUT answered -> new value seen, p99", "ms", [_p99(seen) * 1e3], at_most=100))
+
+
+async def _many(report: Report, scene: Scene, count: int) -> None:
+    """Scripts that are all loaded, and how long each took to load."""
+    names = [f"script-{number}" for number in range(count)]
+    for name in names:
+        await scene.put(name, scene.version(name, HELLO, [text("TOKEN", name), KEY]))
+    await scene.source.wait_until_acted_on(scene.source.serial)
+    took = []
+    for name in names:
+        began = time.perf_counter()
+        answer = await scene.get(name)
+        took.append(time.perf_counter() - began)
+        if answer.text != name:
+            raise AssertionError("a script did not see its own value")
+    report.add(Line("cold load of a script, median", "ms", [statistics.median(took) * 1e3]))
+    report.add(Line("cold load of a script, p99", "ms", [_p99(took) * 1e3], at_most=50))
+    resident = scene.delivery.supervisor.current.resident_bytes() / 1e9
+    report.add(Line(f"{count:,} scripts loaded", "GB", [resident], at_most=2.5))
+
+
+def _p99(values: Sequence[float]) -> float:
+    """The value that one in a hundred is above."""
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+if __name__ == "__main__":
+    main()

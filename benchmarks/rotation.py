@@ -1,0 +1,163 @@
+"""`.venv/bin/python benchmarks/rotation.py`: what a rotation of keys costs those who go on meanwhile.
+
+`nightsafe run` with the real workerd holds 100,000 values. Three clients (one puts, one reads, one asks a Worker) are
+timed for a while as they are, then from the rotation until everything is sealed anew.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)
+
+from benchmarks import machine  # noqa: E402 - found from the root of the project
+from benchmarks.report import Line, Report  # noqa: E402
+from benchmarks.settings import ACCOUNT_ID, CACHE, Settings  # noqa: E402
+from tests.clients.cli.test_keys import done  # noqa: E402
+from tests.clients.wire.talk import SCRIPTS, Wire  # noqa: E402
+from tests.engines.changes import code, stamp  # noqa: E402
+from tests.live.running import HELLO, Run, put, secret, upload  # noqa: E402
+from tests.server import Safe, make_safe  # noqa: E402
+
+from nightsafe.audit.entry import Deed, entry_for  # noqa: E402
+from nightsafe.bindings.model import SecretText  # noqa: E402
+from nightsafe.cli.data_directory import DataDirectory  # noqa: E402
+from nightsafe.secret_value import SecretValue  # noqa: E402
+from nightsafe.store.model import Change, Rebind, ScriptEdit, ScriptRef  # noqa: E402
+from nightsafe.store.model import Settings as Texts  # noqa: E402
+from nightsafe.store.sqlite import SqliteStore  # noqa: E402
+from nightsafe.workers.caller import now  # noqa: E402
+
+PER_SCRIPT = 100
+_PAUSE = 0.005
+_LOOK_SECONDS = 1.0
+_AT_MOST = 3.0
+"""Times what it took before that one request in a hundred may take longer than, while everything is sealed anew."""
+
+Times = dict[str, list[float]]
+
+
+def main() -> None:
+    """Measure, print, keep; the exit code says whether every budget holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: 5,000 values")
+    quick = parser.parse_args().quick
+    values, seconds = (5_000, 3.0) if quick else (100_000, 15.0)
+    report = Report(Settings(values, 1, seconds, 3, 0, 0, quick), machine.describe())
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        safe = make_safe(Path(name), ACCOUNT_ID)
+        print(f"sealing {values:,} values ...", flush=True)
+        DataDirectory(safe.path).run(lambda store: _fill(store, DataDirectory(safe.path), values // PER_SCRIPT))
+        with Run(safe) as running:
+            _measure(report, safe, running, seconds)
+    print(f"\nraw figures: {report.save().relative_to(ROOT)}")
+    sys.exit(report.exit_code())
+
+
+async def _fill(store: SqliteStore, directory: DataDirectory, scripts: int) -> None:
+    """So many scripts, each with a hundred values that are really sealed for it."""
+    sealer = directory.safe()
+    for number in range(scripts):
+        ref, at = ScriptRef(ACCOUNT_ID, f"script-{number}"), now()
+        bindings = tuple(
+            sealer.seal(ref, SecretText(f"S{place}", SecretValue(f"{number}-{place}".encode())))
+            for place in range(PER_SCRIPT)
+        )
+        edit = ScriptEdit(
+            ref=ref, stamp=stamp("upload"), set=bindings, upload=code(HELLO), rebind=Rebind(), settings=Texts(b"{}")
+        )
+        deed = Deed(
+            at=at, action="scripts.put", actor="", actor_kind="operator", account_id=ACCOUNT_ID, script=ref.name
+        )
+        await store.commit(Change(at=at, audit=entry_for(deed), edit=edit))
+        await asyncio.sleep(0)
+
+
+def _measure(report: Report, safe: Safe, running: Run, seconds: float) -> None:
+    """Both spans, and what came of them."""
+    with Wire.to(running) as wire:
+        upload(wire, "worker", HELLO, secret("TOKEN", "x"))
+    before = _timed(running, lambda: time.sleep(seconds))
+    rotated = time.perf_counter()
+    done(safe, "rotate")
+    waiting = _waiting(running)
+    during = _timed(running, lambda: _until_none(running))
+    took = time.perf_counter() - rotated
+    report.title(f"While {waiting:,} values are sealed anew")
+    report.add(Line("values sealed anew a second", "", [waiting / took]))
+    for what in before:
+        report.add(Line(f"{what}: median before", "ms", [statistics.median(before[what])]))
+        report.add(Line(f"{what}: median meanwhile", "ms", [statistics.median(during[what])]))
+        report.add(Line(f"{what}: p99 before", "ms", [_p99(before[what])]))
+        report.add(Line(f"{what}: p99 meanwhile", "ms", [_p99(during[what])]))
+        share = _p99(during[what]) / _p99(before[what])
+        report.add(Line(f"{what}: p99 meanwhile / before", "x", [share], at_most=_AT_MOST))
+        report.add(
+            Line(f"{what}: longest meanwhile", "ms", [max(during[what])], note=f"{len(during[what])} requests")
+        )
+    report.raw = {"before": before, "during": during, "seconds": took, "values": waiting}
+
+
+def _waiting(running: Run) -> int:
+    """How many values are under older keys."""
+    with Wire.to(running) as wire:
+        keys = wire.ask("GET", SCRIPTS.replace("workers/scripts", "nightsafe/keys")).result["keys"]
+    return sum(key["values"] for key in keys if key["state"] != "primary")
+
+
+def _until_none(running: Run) -> None:
+    """Return once no value is under an older key."""
+    while _waiting(running):
+        time.sleep(_LOOK_SECONDS)
+
+
+def _timed(running: Run, meanwhile: Callable[[], None]) -> Times:
+    """Milliseconds that each request took of three clients while something else went on; all must be answered."""
+    stop = threading.Event()
+    times: Times = {"PUT": [], "GET": [], "Worker": []}
+    failures: list[BaseException] = []
+
+    def client(what: str, ask: Callable[[], object]) -> None:
+        """One client, until told to stop."""
+        try:
+            while not stop.is_set():
+                began = time.perf_counter()
+                ask()
+                times[what].append((time.perf_counter() - began) * 1e3)
+                time.sleep(_PAUSE)
+        except BaseException as error:  # noqa: BLE001 - told in the main thread
+            failures.append(error)
+
+    with Wire.to(running) as putting, Wire.to(running) as reading:
+        asks: dict[str, Callable[[], object]] = {
+            "PUT": lambda: put(putting, "worker", "TOKEN", "y"),
+            "GET": lambda: reading.ask("GET", f"{SCRIPTS}/script-1/secrets/S1").result,
+            "Worker": lambda: running.workers.text("worker"),
+        }
+        threads = [threading.Thread(target=client, args=one) for one in asks.items()]
+        for thread in threads:
+            thread.start()
+        meanwhile()
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
+    return times
+
+
+def _p99(values: Sequence[float]) -> float:
+    """The value that one in a hundred is above."""
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+if __name__ == "__main__":
+    main()

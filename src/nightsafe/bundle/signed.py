@@ -1,0 +1,50 @@
+"""A bundle under the API node's signature, both ways.
+
+Layout: "NSB" and version 1, the signature algorithm (0x01, Ed25519), the signer id (8 bytes), the signature (64
+bytes), the bundle as JSON. Signed is `encode("nightsafe bundle signature v1", SHA-256(JSON), signer id)`;
+`docs/sealed-format.md` says what `encode` and signer ids are.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from nightsafe.bundle.model import Bundle
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.encoding import encode
+from nightsafe.sealing.interfaces import MessageSigner, MessageVerifier
+
+_MAGIC: Final = b"NSB\x01\x01"
+_HEAD: Final = 77
+_TAG: Final = b"nightsafe bundle signature v1"
+_DECODER: Final = msgspec.json.Decoder(Bundle)
+
+
+def sign_bundle(bundle: Bundle, signer: MessageSigner) -> bytes:
+    """The bytes that the API gives out."""
+    payload = msgspec.json.encode(bundle)
+    return _MAGIC + bytes.fromhex(signer.id) + signer.sign_message(_message(payload, signer.id)) + payload
+
+
+def open_bundle(data: bytes, verifier: MessageVerifier) -> Bundle:
+    """The bundle out of the bytes that the API gave out.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when a trusted key has not signed just this; INVALID, when it has signed
+            something that is no bundle of this version.
+    """
+    if len(data) <= _HEAD or not data.startswith(_MAGIC):
+        raise NightsafeError(Code.CANNOT_OPEN, "the bundle is not signed")
+    signer_id, signature, payload = data[5:13].hex(), data[13:_HEAD], data[_HEAD:]
+    if not verifier.verify_message(signer_id, _message(payload, signer_id), signature):
+        raise NightsafeError(Code.CANNOT_OPEN, "the bundle's signature is not one of a trusted key for it")
+    try:
+        return _DECODER.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise NightsafeError(Code.INVALID, "the bundle is of a format that is not known here") from None
+
+
+def _message(payload: bytes, signer_id: str) -> bytes:
+    """What is signed."""
+    return encode(_TAG, sha256(payload).digest(), bytes.fromhex(signer_id))

@@ -1,0 +1,82 @@
+"""`nightsafe deliver`: the delivery side alone, on the machine where scripts run."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nightsafe.cli.delivery_options import (
+    api_options,
+    delivery_options,
+    keys_option,
+    option,
+    ring_option,
+    settings_of,
+)
+from nightsafe.errors import Code, NightsafeError
+
+if TYPE_CHECKING:
+    from nightsafe.delivery.http_source import HttpSource
+
+_PAUSE = 2.0
+
+
+@click.command("deliver")
+@api_options
+@ring_option
+@keys_option
+@delivery_options
+@option("--log-format", "How the log is written to stderr.", type=click.Choice(["json", "text"]), default="json")
+def command(**values: Any) -> None:
+    """Deliver secrets to Workers scripts.
+
+    Fetches scripts from an API, opens their secrets, and serves them on workerd. It prints one line when it is ready.
+    SIGTERM finishes the requests in flight, then exits with 0.
+    """
+    from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+
+    for name in ("private_ring", "verify_keys"):
+        if values[name] is None:
+            raise click.UsageError(f"--{name.replace('_', '-')} is needed: nightsafe init makes the file")
+    configure(values["log_format"])
+    sys.exit(asyncio.run(_deliver(values)))
+
+
+async def _deliver(values: dict[str, Any]) -> int:
+    """Deliver until told to stop; gives the exit code."""
+    from nightsafe.cli.delivering import delivering, source_of, stop_signals, until_any, watched  # noqa: PLC0415 - help
+
+    source = source_of(values)
+    with stop_signals() as stopping:
+        account_id = values["account_id"]
+        if account_id is None:
+            finding = asyncio.ensure_future(_account(source))
+            await until_any(stopping.wait(), asyncio.shield(finding))
+            if stopping.is_set():
+                finding.cancel()
+                await source.close()
+                return 0
+            account_id = finding.result()
+        settings = settings_of(account_id, values["private_ring"], values)
+        where = values["private_ring"], values["verify_keys"], values["listen"]
+        async with delivering(settings, source, *where) as delivery:
+            return await watched(delivery, stopping)
+
+
+async def _account(source: "HttpSource") -> str:
+    """The token's account, however long the API is away."""
+    import structlog  # noqa: PLC0415 - help needs none
+
+    said = ""
+    while True:
+        try:
+            return await source.find_account()
+        except NightsafeError as error:
+            if error.code is not Code.UNAVAILABLE:
+                raise
+            reason = error.problems[0].detail
+            if reason != said:
+                structlog.get_logger().error("delivery.problem", script="", reason=reason)
+            said = reason
+            await asyncio.sleep(_PAUSE)

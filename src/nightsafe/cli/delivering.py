@@ -1,0 +1,185 @@
+"""A delivery process, from its start to its end: what `nightsafe deliver` and `nightsafe run` have in common."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import structlog
+
+from nightsafe.cli.data_directory import report_unusable
+from nightsafe.cli.delivery_options import Listen
+from nightsafe.cli.listener import authority, is_loopback, listen
+from nightsafe.delivery.delivery import Delivery
+from nightsafe.delivery.http_resealing import HttpResealing
+from nightsafe.delivery.http_source import HttpSource
+from nightsafe.delivery.protect import protect_process
+from nightsafe.delivery.resealer import Resealer
+from nightsafe.delivery.settings import Settings
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing import files
+from nightsafe.sealing.followed import Followed
+from nightsafe.sealing.following_opener import FollowingOpener
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.verifying import VerifyKeys
+
+_log = structlog.get_logger()
+
+_LONGEST_TOKEN = 4096
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """What is set when the process is told to end, once or more often."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    yield stopping
+
+
+@contextlib.asynccontextmanager
+async def delivering(
+    settings: Settings, source: HttpSource, private_ring: Path, verify_keys: Path, where: Listen
+) -> AsyncIterator[Delivery]:
+    """A delivery side that serves, and is ended at the end.
+
+    Raises:
+        NightsafeError: INVALID or UNAVAILABLE, when it cannot start.
+    """
+    protect_process()
+    verifier = VerifyKeys.load(verify_keys)
+    opener = FollowingOpener(verifier, Followed(private_ring, PrivateRing.load, report_unusable))
+    listener = listen(*where, "--listen")
+    try:
+        delivery = Delivery(settings, source, verifier, opener, listener)
+        await delivery.start()
+    except BaseException:
+        listener.close()
+        await source.close()
+        raise
+    resealer = Resealer(settings.account_id, HttpResealing(source), opener)
+    resealing = asyncio.ensure_future(resealer.run())  # whatever goes wrong with it, scripts are served on
+    resealing.add_done_callback(_told)
+    try:
+        click.echo(
+            f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{where_port(listener)})"
+        )
+        yield delivery
+    finally:
+        resealing.cancel()
+        await delivery.stop()
+        await source.close()
+
+
+def _told(resealing: "asyncio.Future[None]") -> None:
+    """Say that values are not sealed anew any longer: the kind of error only, for its words may hold anything."""
+    error = None if resealing.cancelled() else resealing.exception()
+    if error is not None:
+        _log.error("resealing.ended", error=type(error).__name__)
+
+
+def where_port(listener: object) -> int:
+    """The port of a listening socket."""
+    port: int = listener.getsockname()[1]  # type: ignore[attr-defined] # a socket
+    return port
+
+
+async def until_any(*parts: Awaitable[object]) -> BaseException | None:
+    """Return when the first of several has ended, with what ended it unless all was well."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next((task.exception() for task in done if task.exception() is not None), None)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
+    """Wait until told to stop, or a part ends; gives the exit code."""
+    error = await until_any(stopping.wait(), delivery.watch(), *others)
+    if error is not None:  # the words may hold anything; the kind is enough to look for
+        _log.error("delivery.ended", error=type(error).__name__)
+    return 0 if stopping.is_set() else 1
+
+
+def source_of(values: dict[str, Any]) -> HttpSource:
+    """The API that options name.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong with one of them.
+    """
+    token = _token(values["token_file"], values["token_fd"])
+    tls = trusting(
+        values["api"], values["api_ca"], values["client_cert"], values["client_key"], plain_http=values["plain_http"]
+    )
+    return HttpSource(values["api"], token, values["account_id"] or "", tls)
+
+
+def trusting(
+    url: str, ca: Path | None, certificate: Path | None, key: Path | None, *, plain_http: bool
+) -> ssl.SSLContext | None:
+    """How to speak to an API; None without TLS.
+
+    Args:
+        url: of the API.
+        ca: PEM file of who issued its certificate; None for those that the system trusts.
+        certificate: PEM file of our own.
+        key: PEM file of its private key.
+        plain_http: whether the token may cross a network in the clear.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname:
+        if not plain_http and not is_loopback(parts.hostname):
+            raise _invalid(
+                f"--api {url}: without TLS the token can be read on the way; use https://, or --plain-http"
+            )
+        return None
+    if parts.scheme != "https" or not parts.hostname:
+        raise _invalid("--api takes an address that begins with http:// or https://")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError):
+        raise _invalid("--api-ca, --client-cert or --client-key cannot be read, or do not fit each other") from None
+    return context
+
+
+def _invalid(what: str) -> NightsafeError:
+    """A refusal to start."""
+    return NightsafeError(Code.INVALID, what)
+
+
+def _token(file: Path | None, descriptor: int | None) -> str:
+    """The token, from a file that nobody else may read or from a descriptor.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong.
+    """
+    if (file is None) == (descriptor is None):
+        raise click.UsageError("give one of --token-file and --token-fd; make the token with: nightsafe token create")
+    try:
+        raw = files.read(file, private=True) if file else _drained(descriptor or 0)
+        token = raw.decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        token = ""
+    if not token or not token.isprintable() or " " in token:
+        raise NightsafeError(Code.INVALID, f"{file or f'descriptor {descriptor}'}: holds no token")
+    return token
+
+
+def _drained(descriptor: int) -> bytes:
+    """All that comes from a descriptor, which is closed."""
+    with os.fdopen(descriptor, "rb") as source:
+        return source.read(_LONGEST_TOKEN)

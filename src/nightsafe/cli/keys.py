@@ -1,0 +1,162 @@
+"""`nightsafe keys`: the keys that values are sealed to, and their rotation."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nightsafe.cli import rings
+from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.keys_reseal import command as reseal
+from nightsafe.cli.options import data_option, json_option
+from nightsafe.cli.table import table
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.ring_file import State
+from nightsafe.sealing.suite import Suite
+from nightsafe.workers.keys import refuse_in_use, retire_key, values_by_key
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_private_option = click.option(
+    "--private-ring", type=_FILE, help="The private ring's file.  [default: that of the data directory]"
+)
+
+
+@click.group("keys")
+def command() -> None:
+    """Rotate the keys that values are sealed to.
+
+    A running server takes a changed ring up with the next value it seals.
+    """
+
+
+command.add_command(reseal)
+
+
+@command.command("status")
+@data_option
+@json_option
+def status(data: Path, *, as_json: bool) -> None:
+    """Show every key with its state and how many values are sealed to it."""
+    directory = DataDirectory(data)
+    counts = directory.run(values_by_key)
+    ring = PublicRing.load(directory.public_ring)
+    keys = [_shown(key.id, key.suite, key.state, counts.pop(key.id, 0)) for key in ring.keys]
+    keys += [_shown(key_id, "", "unknown", count) for key_id, count in sorted(counts.items())]
+    waiting = sum(key["values"] for key in keys if key["state"] != State.PRIMARY)
+    if as_json:
+        click.echo(json.dumps({"keys": keys, "waiting": waiting}))
+        return
+    columns = ("id", "suite", "state", "values")
+    click.echo(table(columns, [[str(key[column] or "-") for column in columns] for key in keys]))
+    if waiting:
+        click.echo(f"{waiting} values are to be sealed anew; the delivery side does it while it runs")
+
+
+@command.command("rotate")
+@data_option
+@_private_option
+@click.option("--public-ring", type=_FILE, help="Where the public ring goes.  [default: that of the data directory]")
+@click.option(
+    "--suite",
+    type=click.Choice([suite.value for suite in Suite]),
+    help="Of the new key.  [default: that of the primary]",
+)
+@json_option
+def rotate(
+    data: Path, private_ring: Path | None, public_ring: Path | None, suite: str | None, *, as_json: bool
+) -> None:
+    """Make a new primary key: new values are sealed to it, older ones still open and are sealed anew.
+
+    Where the private ring is on another machine than the data directory, run this there with both files named, bring
+    the public ring over and hand it to: nightsafe keys install.
+    """
+    directory = DataDirectory(data)
+    private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
+    with rings.alone_with(private, public):
+        done = rings.rotate(private, public, None if suite is None else Suite(suite))
+    if as_json:
+        click.echo(json.dumps(done._asdict()))
+        return
+    began = "begun earlier, is finished: it" if done.resumed else "done: it"
+    click.echo(f"The rotation is {began} leads from {done.before} to {done.primary}.")
+    click.echo(f"Keep a new copy of {private}: older copies do not open what is sealed from now on.")
+
+
+@command.command("install")
+@data_option
+@click.argument("file", type=_FILE)
+@json_option
+def install(data: Path, file: Path, *, as_json: bool) -> None:
+    """Take over a public ring that was made where the private one is."""
+    directory = DataDirectory(data)
+    with rings.alone_with(directory.public_ring):
+        ring = rings.install(file, directory.public_ring, directory.run(values_by_key))
+    told = {"primary": ring.primary.id, "keys": [key.id for key in ring.keys]}
+    click.echo(json.dumps(told) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
+
+
+@command.command("retire")
+@data_option
+@_private_option
+@click.option("--in-use", is_flag=True, help="Also while values are sealed to it; these still open.")
+@click.argument("key_id", metavar="KEY")
+@json_option
+def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, as_json: bool) -> None:
+    """Let a key take no new values, whoever seals them; refused while values are sealed to it."""
+    directory = DataDirectory(data)
+    private = private_ring or directory.private_ring
+    with rings.alone_with(directory.public_ring):
+        rings.check_retirable(directory.public_ring, key_id)
+        directory.run(lambda store: retire_key(store, key_id, in_use=in_use))
+        rings.retire(directory.public_ring, private, key_id)
+    _tell(key_id, "is retired: it takes no new values", as_json=as_json)
+
+
+@command.command("remove")
+@data_option
+@_private_option
+@click.option("--unchecked", is_flag=True, help="There is no database here to look for values in.")
+@click.argument("key_id", metavar="KEY")
+@json_option
+def remove(data: Path, private_ring: Path | None, key_id: str, *, unchecked: bool, as_json: bool) -> None:
+    """Delete a retired key: what is sealed to it, in backups too, can never be opened again."""
+    directory = DataDirectory(data)
+    private = private_ring or directory.private_ring
+    if private.exists():
+        rings.check_older(private, key_id)
+    if directory.database.exists():
+        if unchecked:
+            raise NightsafeError(Code.INVALID, f"there is a database in {data}: leave out --unchecked")
+        _remove_public(directory, key_id)
+    elif not unchecked:
+        raise NightsafeError(
+            Code.INVALID,
+            f"there is no database in {data} to look for values in: remove the key on the API's machine first, then "
+            "give --unchecked here",
+        )
+    if private.exists():
+        with rings.alone_with(private):
+            rings.remove_private(private, key_id)
+    _tell(key_id, "is removed", as_json=as_json)
+
+
+def _remove_public(directory: DataDirectory, key_id: str) -> None:
+    """Take a key out of the public ring, once it is sure that nothing is sealed to it and nothing will be."""
+    with rings.alone_with(directory.public_ring):
+        if rings.is_retired(directory.public_ring, key_id):
+            directory.run(lambda store: retire_key(store, key_id))
+            rings.remove_public(directory.public_ring, key_id)
+        else:
+            directory.run(lambda store: refuse_in_use(store, key_id))
+
+
+def _shown(key_id: str, suite: str, state: str, values: int) -> dict[str, Any]:
+    """A key as it is listed."""
+    return {"id": key_id, "suite": str(suite), "state": str(state), "values": values}
+
+
+def _tell(key_id: str, what: str, *, as_json: bool) -> None:
+    """Say what was done with a key."""
+    click.echo(json.dumps({"id": key_id}) if as_json else f"{key_id} {what}")

@@ -1,0 +1,190 @@
+"""`nightsafe run`: API and delivery for one machine, as two processes.
+
+This process is the delivery side. The API is its child, started before any key is read, and cannot read the private
+ring. Each ends with the other.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+
+from nightsafe.cli import serve
+from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.delivery_options import FILE, delivery_options, keys_option, option, ring_option, settings_of
+from nightsafe.errors import Code, NightsafeError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from nightsafe.delivery.settings import Settings
+    from nightsafe.store.sqlite import SqliteStore
+
+_GROUPS = ("6e6967687473616665206465c16976e1", "6e69676874736166652072657365616c")
+_STOP_SECONDS = 70
+_OF_SERVE = {parameter.name: parameter for parameter in serve.command.params if isinstance(parameter, click.Option)}
+
+
+def _with_options_of_serve(command: click.Command) -> click.Command:
+    """The same command with every option of `serve` before its own."""
+    command.params = [*_OF_SERVE.values(), *command.params]
+    return command
+
+
+@_with_options_of_serve
+@click.command("run")
+@option("--client-cert", "PEM file of a certificate to show to the API, with --tls-client-ca.", type=FILE)
+@option("--client-key", "PEM file of its private key.", type=FILE)
+@ring_option
+@keys_option
+@delivery_options
+def command(**values: Any) -> None:
+    """Serve the API of a safe and deliver its secrets to Workers scripts, on one machine.
+
+    Prints a line when the API is ready, and one when scripts are. SIGTERM finishes the requests in flight, then exits
+    with 0.
+    """
+    from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+
+    configure(values["log_format"])
+    if values["tls_client_ca"] and not values["client_cert"]:
+        raise click.UsageError(
+            "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API"
+        )
+    directory = DataDirectory(values["data"])
+    ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
+    settings = settings_of("", ring, values)
+    _need_folder(settings.folder)  # before the token of another run would be taken for one that was left behind
+    account_id, token_id, token = directory.run(
+        lambda store: _mint(store, values["account_id"], f"nightsafe run {settings.folder}")
+    )
+    settings = msgspec.structs.replace(settings, account_id=account_id)
+    try:
+        code = asyncio.run(_run(settings, values, (ring, keys), token))
+    finally:
+        with contextlib.suppress(NightsafeError):
+            directory.run(lambda store: _revoke(store, token_id))
+    sys.exit(code)
+
+
+def _need_folder(path: Path) -> None:
+    """Refuse to begin while another process delivers with the same files; NightsafeError UNAVAILABLE."""
+    from nightsafe.delivery.folder import SocketFolder  # noqa: PLC0415 - help needs none
+
+    folder = SocketFolder(path)
+    folder.hold()
+    folder.release()
+
+
+async def _run(settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str) -> int:
+    """Serve and deliver until told to stop; gives the exit code."""
+    from nightsafe.cli.delivering import delivering, stop_signals, watched  # noqa: PLC0415 - help needs none
+    from nightsafe.delivery.http_source import HttpSource  # noqa: PLC0415 - the same
+
+    with stop_signals() as stopping:
+        async with _api(values) as (process, url):
+            click.echo(f"listening on {url}")
+            source = HttpSource(_local(url), token, settings.account_id, _trusting(url, values))
+            async with delivering(settings, source, *keys, values["listen"]) as delivery:
+                return await watched(delivery, stopping, process.wait())
+
+
+@contextlib.asynccontextmanager
+async def _api(values: dict[str, Any]) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """The API's process and its address, ended at the end.
+
+    Raises:
+        NightsafeError: UNAVAILABLE, when it does not start; it has said why.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-P", "-m", "nightsafe.cli.api_child", str(os.getpid()), *_arguments(values)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    try:
+        line = (await process.stdout.readline()).decode()
+        if not line.startswith("listening on "):
+            raise NightsafeError(Code.UNAVAILABLE, "the API did not start")
+        yield process, line.split()[-1]
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _arguments(values: dict[str, Any]) -> list[str]:
+    """The command line of `serve` that says what is set here; no secret is among it."""
+    arguments = ["serve"]
+    for name, parameter in _OF_SERVE.items():
+        value = values[name or ""]
+        if parameter.is_flag:
+            arguments += [parameter.opts[0]] if value else []
+        elif value is not None:
+            arguments += [parameter.opts[0], str(value)]
+    return arguments
+
+
+def _local(url: str) -> str:
+    """The address at which this machine reaches its own API."""
+    parts = urlsplit(url)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")  # noqa: S104 - asked for by --host
+    return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else url
+
+
+def _trusting(url: str, values: dict[str, Any]) -> "ssl.SSLContext | None":
+    """How to speak to the own API: with TLS it must show just the certificate that it was given."""
+    import ssl  # noqa: PLC0415 - help needs none
+
+    if not url.startswith("https:"):
+        return None
+    certificate: Path = values["tls_cert"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # it is the same machine, and the certificate the one in the file
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=_first_certificate(certificate.read_text()))
+    if values["client_cert"]:
+        context.load_cert_chain(values["client_cert"], values["client_key"])
+    return context
+
+
+def _first_certificate(pem: str) -> str:
+    """The server's own certificate in a file that may also have those of its issuers."""
+    end = "-----END CERTIFICATE-----"
+    return pem[: pem.index(end) + len(end)] + "\n"
+
+
+async def _mint(store: "SqliteStore", account_id: str | None, name: str) -> tuple[str, str, str]:
+    """A token that may fetch and seal anew, in place of what an earlier run has left; account, id and token."""
+    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing  # noqa: PLC0415 - help needs none
+    from nightsafe.workers.operator import account_of, member_of, revoke_token  # noqa: PLC0415 - the same
+    from nightsafe.workers.provision import issue_token  # noqa: PLC0415 - the same
+
+    account = await account_of(store, account_id)
+    user = await member_of(store, account, None)
+    policies = [allowing(ACCOUNT_RESOURCE + account.id, *_GROUPS)]
+    for left in await store.tokens_of_account(account.id):
+        if left.name == name:
+            await revoke_token(store, left.id)
+    issued = await issue_token(store, account.id, user.id, name, policies=policies, owner="account")
+    return account.id, issued.id, issued.token
+
+
+async def _revoke(store: "SqliteStore", token_id: str) -> None:
+    """Let nobody use the token any more."""
+    from nightsafe.workers.operator import revoke_token  # noqa: PLC0415 - help needs none
+
+    await revoke_token(store, token_id)

@@ -1,0 +1,188 @@
+"""The delivery side as a whole: follows the source, keeps the bundles, serves workerd."""
+
+import asyncio
+import socket
+import sys
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+import structlog
+
+from nightsafe.delivery.contents import Contents
+from nightsafe.delivery.control import Answer, ControlServer
+from nightsafe.delivery.folder import SocketFolder
+from nightsafe.delivery.follower import Follower
+from nightsafe.delivery.loads import build_load
+from nightsafe.delivery.marks import Marks
+from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.shelf import NOT_SERVED, Held, Load, Shelf
+from nightsafe.delivery.source import BundleSource
+from nightsafe.delivery.supervisor import Supervisor
+from nightsafe.delivery.wire import Request
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.interfaces import MessageVerifier, NamedOpener
+
+_log = structlog.get_logger()
+
+_GONE: Final = 410
+_CANNOT_OPEN: Final = 422
+
+
+class Delivery:
+    """Serves the scripts of one account on one workerd.
+
+    Args:
+        settings: what the operator chose.
+        source: where bundles come from.
+        verifier: tells whose signatures are trusted.
+        opener: opens values; it has the private ring.
+        listener: where requests come in; this closes it at its end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: BundleSource,
+        verifier: MessageVerifier,
+        opener: NamedOpener,
+        listener: socket.socket,
+    ) -> None:
+        self._settings: Final = settings
+        self._opener: Final = opener
+        self._listener: Final = listener
+        self._marks: Final = Marks(settings.marks)
+        self._shelf: Final = Shelf(settings.account_id, verifier, self._marks)
+        self._contents: Final = Contents(source)
+        self._folder: Final = SocketFolder(settings.folder)
+        control = self._folder.path / "control.sock"
+        self.supervisor: Final = Supervisor(
+            settings.binary,
+            listener,
+            self._folder.path,
+            control,
+            settings.limits,
+            self._output,
+            reach_private=settings.reach_private,
+        )
+        self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
+        self.follower: Final = Follower(source, self._shelf, self._contents, self._tell)
+
+    async def start(self) -> None:
+        """Serve, from whatever the source has.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when workerd does not start or another process uses the folder; INVALID, when
+                the folder cannot be used.
+        """
+        self._folder.hold()
+        try:
+            await self._control.start()
+            await self.supervisor.start()
+        except BaseException:
+            await self._control.stop()
+            self._folder.release()
+            raise
+        self.follower.start()
+
+    async def watch(self) -> None:
+        """Wait until a part has ended, which none does by itself; whoever runs this must then stop.
+
+        Raises:
+            Exception: what has ended it.
+        """
+        parts = {asyncio.create_task(part.watch()) for part in (self.follower, self.supervisor)}
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
+        finally:
+            for part in parts:
+                part.cancel()
+
+    async def stop(self) -> None:
+        """Finish the requests in flight, then end everything."""
+        await self.follower.stop()
+        await self.supervisor.stop()
+        await self._control.stop()
+        await self._marks.settle()
+        self._folder.release()
+        self._listener.close()
+
+    async def _tell(self, held: Held) -> None:
+        """Tell workerd how a script is served now; NightsafeError UNAVAILABLE when it had to be killed for it."""
+        await self.supervisor.push(f"/routes/{held.bundle.script}", msgspec.json.encode(held.route()))
+
+    async def _answer(self, request: Request) -> Answer:
+        """Answer workerd."""
+        _, what, *rest = request.path.split("/")
+        name = rest[0] if rest else ""
+        match request.method, what:
+            case "GET", "settings":
+                return 200, msgspec.json.encode(self._told())
+            case "GET", "routes":
+                return await self._route(name)
+            case "GET", "loads" if name.isdigit():
+                return await self._load(int(name))
+            case "POST", "failures" if name.isdigit():
+                self._report_failure(int(name), request.body)
+                return 200, b""
+        return 404, b""
+
+    def _told(self) -> dict[str, object]:
+        """What workerd has to know of the settings."""
+        return {
+            "account": self._settings.account_id,
+            "domains": self._settings.domains,
+            "script_header": self._settings.script_header,
+            "max_loaded": self._settings.max_loaded,
+        }
+
+    async def _route(self, script: str) -> Answer:
+        """How a script is served; 503 when that is not known yet and the source cannot be reached."""
+        held = self._shelf.get(script)
+        if held is None and not self.follower.knows_all:
+            with suppress(NightsafeError):
+                await self.follower.fetch(script)
+            held = self._shelf.get(script)
+        if held is None and not self.follower.knows(script):
+            return 503, b""
+        return 200, msgspec.json.encode(held.route() if held else {"unknown": True, "refusal": NOT_SERVED})
+
+    async def _load(self, number: int) -> Answer:
+        """A load with its values opened; 410 when it is superseded."""
+        load = self._shelf.load(number)
+        if load is None:
+            return _GONE, b""
+        try:
+            contents = await self._contents.of(load.version)
+            return 200, build_load(load.bundle, load.version, contents, self._opener)
+        except NightsafeError as error:
+            if error.code is Code.CANNOT_OPEN and await self._renewed(load):
+                return _GONE, b""
+            _log.error("script.not_loaded", script=load.bundle.script, reason=error.problems[0].detail)
+            return _CANNOT_OPEN, b""
+
+    async def _renewed(self, load: Load) -> bool:
+        """Fetch a script whose values do not open: they may have been sealed anew since, and the old key be gone.
+
+        Returns:
+            Whether another load has taken this one's place by that.
+        """
+        with suppress(NightsafeError):
+            await self.follower.fetch(load.bundle.script)
+        held = self._shelf.get(load.bundle.script)
+        return held is not None and load.number not in {one.number for one in held.loads}
+
+    def _report_failure(self, number: int, reason: bytes) -> None:
+        """Log that a script did not start. What it threw is not in the reason: `runtime/reasons.js` sees to that."""
+        load = self._shelf.load(number)
+        if load is not None:
+            script, version = load.bundle.script, load.version.id
+            _log.error("script.not_started", script=script, version=version, reason=reason.decode("utf-8", "replace"))
+
+    def _output(self, line: bytes) -> None:
+        """What workerd or a script printed. It may hold a value, so it goes nowhere unless the operator wants it."""
+        if self._settings.worker_output:
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()

@@ -1,0 +1,45 @@
+"""One version of a script as workerd takes it, with every value opened."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from nightsafe.bundle.model import Bundle, BundleVersion
+from nightsafe.delivery.environment import Environment
+from nightsafe.delivery.modules import MAIN, add_modules
+from nightsafe.delivery.packing import Packing, wipe
+from nightsafe.sealing.interfaces import NamedOpener
+
+_DEFAULT_DATE: Final = "2021-11-02"  # what the platform assumes for an upload without a date
+
+
+def build_load(
+    bundle: Bundle, version: BundleVersion, contents: Mapping[bytes, bytes], opener: NamedOpener
+) -> bytearray:
+    """Open a version's values and pack them with its modules.
+
+    Args:
+        bundle: the bundle that the version is of; it says where each value belongs.
+        version: what to load; `support.check` has passed it.
+        contents: of its modules, by SHA-256.
+        opener: opens the values.
+
+    Returns:
+        The load, with values in it: wipe it once it is sent.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
+            values are more than workerd takes.
+    """
+    packing = Packing()
+    files = {module.name: contents[module.digest] for module in version.modules}
+    try:
+        Environment(packing, bundle, version, files, opener).fill()
+        add_modules(packing, version, files)
+    except BaseException:
+        wipe(packing.body)
+        raise
+    return packing.pack(
+        compatibility_date=version.compatibility_date or _DEFAULT_DATE,
+        compatibility_flags=version.compatibility_flags,
+        main_module=MAIN,
+    )

@@ -1,0 +1,116 @@
+"""What of a version can be served on workerd, and what cannot: named, so that its owner can act on it."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from nightsafe.bundle.model import BundleBinding, BundleVersion
+from nightsafe.delivery.packing import RESERVED
+from nightsafe.errors import Code, NightsafeError, Problem
+
+PARTS: Final = frozenset({"data_blob", "text_blob", "wasm_module"})
+"""Kinds whose value is a file of the upload."""
+
+_SERVED: Final = PARTS | {
+    "json",
+    "plain_text",
+    "secret_key",
+    "secret_text",
+    "secrets_store_secret",
+    "service",
+    "version_metadata",
+}
+
+_MODULE_KINDS: Final = {
+    "application/javascript+module": "js",
+    "text/javascript+module": "js",
+    "application/javascript": "cjs",
+    "text/javascript": "cjs",
+    "application/json": "json",
+    "application/octet-stream": "data",
+    "application/wasm": "wasm",
+    "text/plain": "text",
+}
+_LEFT_OUT: Final = frozenset({"application/source-map"})
+_IMPORTABLE_ENV: Final = "disallow_importable_env"
+
+
+def module_kind(content_type: str) -> str:
+    """How the runtime loads a file of this content type; "" for a file that it does not need.
+
+    Raises:
+        NightsafeError: UNSUPPORTED, with the content type.
+    """
+    bare = content_type.partition(";")[0].strip().lower()
+    if bare in _LEFT_OUT:
+        return ""
+    if bare not in _MODULE_KINDS:
+        raise NightsafeError(Code.UNSUPPORTED, f"modules of type {bare!r} cannot be served")
+    return _MODULE_KINDS[bare]
+
+
+def check(version: BundleVersion) -> None:
+    """Refuse a version that cannot be served as it is.
+
+    Raises:
+        NightsafeError: UNSUPPORTED, a problem for each binding, module and flag.
+    """
+    problems = [Problem(Code.UNSUPPORTED, detail) for detail in _problems(version)]
+    if problems:
+        raise NightsafeError.of(problems)
+
+
+def fields_of(binding: BundleBinding) -> dict[str, Any]:
+    """What a binding shows, as an object."""
+    fields: dict[str, Any] = msgspec.json.decode(binding.shown)
+    return fields
+
+
+def _problems(version: BundleVersion) -> Iterator[str]:
+    """Every reason not to serve a version, in words."""
+    for binding in version.bindings:
+        yield from _of_binding(binding, version)
+    names = {module.name for module in version.modules}
+    if version.main_module not in names:
+        yield f"the main module {version.main_module!r} is not among the modules"
+    for module in version.modules:
+        yield from _of_module(module.name, module.content_type)
+    if _IMPORTABLE_ENV in version.compatibility_flags and any(one.kind == "secret_key" for one in version.bindings):
+        yield f"the compatibility flag {_IMPORTABLE_ENV} cannot be combined with secret_key bindings"
+
+
+def _of_binding(binding: BundleBinding, version: BundleVersion) -> Iterator[str]:
+    """Reasons that lie in one binding."""
+    if binding.kind not in _SERVED or (binding.kind == "wasm_module" and not version.classic):
+        yield f"the binding {binding.name!r} is of kind {binding.kind}, which cannot be served"
+        return
+    if binding.name.startswith(RESERVED):
+        yield f"the binding {binding.name!r} has a name that begins with {RESERVED}, which is reserved"
+    if binding.kind in {"secret_key", "secret_text"} and binding.sealed is None:
+        yield f"the binding {binding.name!r} has no sealed value"
+    fields = fields_of(binding)
+    if binding.kind in PARTS and fields.get("part") not in {module.name for module in version.modules}:
+        yield f"the binding {binding.name!r} names a part that is not in the upload"
+    if binding.kind == "service":
+        yield from _of_service(binding.name, fields)
+
+
+def _of_service(name: str, fields: dict[str, Any]) -> Iterator[str]:
+    """Reasons that lie in a service binding."""
+    if not isinstance(fields.get("service"), str):
+        yield f"the binding {name!r} names no service"
+    if str(fields.get("entrypoint") or "").startswith("Nightsafe"):
+        yield f"the binding {name!r} names an entrypoint that begins with Nightsafe, which is reserved"
+    if fields.get("cross_account_grant"):
+        yield f"the binding {name!r} leads to another account, which cannot be served"
+
+
+def _of_module(name: str, content_type: str) -> Iterator[str]:
+    """Reasons that lie in one module."""
+    if name.lstrip("./").startswith(RESERVED):
+        yield f"the module {name!r} has a name that begins with {RESERVED}, which is reserved"
+    try:
+        module_kind(content_type)
+    except NightsafeError as error:
+        yield f"the module {name!r}: {error.problems[0].detail}"

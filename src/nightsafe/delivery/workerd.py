@@ -1,0 +1,62 @@
+"""The Workers runtime's binary: where it is, and that it is the one that this was built for."""
+
+import os
+import platform
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final
+
+from nightsafe.errors import Code, NightsafeError
+
+VERSION: Final = "1.20261117.1"
+"""Of the npm package. What is relied on differs between builds, so there is one."""
+
+VARIABLE: Final = "WORKERD_BIN"
+
+_PACKAGES: Final = {"x86_64": "workerd-linux-64", "aarch64": "workerd-linux-arm64"}
+_DIGESTS: Final = {
+    "x86_64": "2c950df972c039779162ed3803db9fe3f407b70709db2c9ef5a523b36cac4583",
+    "aarch64": "37007f28648931403563dbb75c6c784c3be0755d3a8793877c0d7ef33d116b7c",
+}
+_HOW: Final = f"run `make workerd`, or install the npm package workerd@{VERSION} and set {VARIABLE} to its binary"
+
+
+def find(folder: Path = Path(".workerd")) -> Path:
+    """The binary that `WORKERD_BIN` names, or else the one that `make workerd` has put into a folder.
+
+    Raises:
+        NightsafeError: UNAVAILABLE, with how to get it.
+    """
+    package = _PACKAGES.get(platform.machine(), "workerd-linux-64")
+    named = os.environ.get(VARIABLE)
+    path = Path(named) if named else folder / "node_modules" / "@cloudflare" / package / "bin" / "workerd"
+    if not path.is_file() or not os.access(path, os.X_OK):
+        what = f"{VARIABLE} names {path}, which is no program" if named else "workerd is not installed"
+        raise NightsafeError(Code.UNAVAILABLE, f"{what}: {_HOW}")
+    return path.resolve()
+
+
+def verify(path: Path) -> None:
+    """Refuse a binary whose SHA-256 is not that of the pinned build. Reads all of it: half a second.
+
+    A machine type for which none is known here passes: there the lock file's hash of the package stands.
+
+    Raises:
+        NightsafeError: UNAVAILABLE, with how to get the right one.
+    """
+    expected = _DIGESTS.get(platform.machine())
+    with path.open("rb") as file:
+        found = file_digest(file, "sha256").hexdigest()
+    if expected is not None and found != expected:
+        raise NightsafeError(Code.UNAVAILABLE, f"{path} is not workerd {VERSION} as it was published: {_HOW}")
+
+
+def missing(folder: Path = Path(".workerd")) -> str:
+    """What is wrong with the runtime's binary and what to do about it; "" when it is there and the right one."""
+    try:
+        verify(find(folder))
+    except NightsafeError as error:
+        return error.problems[0].detail
+    except OSError as error:
+        return f"workerd cannot be read: {error.strerror}"
+    return ""

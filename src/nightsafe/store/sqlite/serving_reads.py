@@ -1,0 +1,87 @@
+"""What is served of a script, and where the log stands, in SQL."""
+
+import sqlite3
+
+from nightsafe.store.model import Binding, Deployment, ScriptRef
+from nightsafe.store.serving import AuditHead, ModuleName, Served, ServedVersion
+from nightsafe.store.sqlite.reader import Reader
+from nightsafe.store.sqlite.rows import (
+    BINDINGS_AT,
+    DEPLOYMENTS,
+    HEAD,
+    VERSION_BY_ID,
+    at_version,
+    deployment_of,
+    key_of,
+    version_of,
+)
+
+_AUDIT_HEAD = "SELECT seq, leaf FROM audit WHERE account_id = ? ORDER BY seq DESC LIMIT 1"
+_MODULE_NAMES = """
+SELECT m.name, m.content_type, m.digest
+FROM versions v
+JOIN uploads u ON u.account_id = v.account_id AND u.script_id = v.script_id AND u.version = v.upload_version
+JOIN modules m ON m.account_id = u.account_id AND m.script_id = u.script_id AND m.version = u.code_version
+WHERE v.account_id = ? AND v.script_id = ? AND v.number = ?
+ORDER BY m.position
+"""
+_BOUND_TO_STORES = """
+SELECT script, shown FROM bindings WHERE account_id = ? AND kind = 'secrets_store_secret' AND namespace = ''
+UNION
+SELECT s.name, h.shown FROM binding_history h JOIN scripts s ON s.account_id = h.account_id AND s.id = h.script_id
+WHERE h.account_id = ? AND h.kind = 'secrets_store_secret' AND s.namespace = ''
+"""
+_CONTENT = "SELECT body FROM contents WHERE account_id = ? AND digest = ?"
+
+
+class ServingReads:
+    """The part of `Store` that delivery is made of."""
+
+    _reader: Reader
+
+    async def audit_head(self, account_id: str) -> AuditHead:
+        """See `Store.audit_head`."""
+        row = self._reader.one(_AUDIT_HEAD, (account_id,))
+        return AuditHead() if row is None else AuditHead(*row)
+
+    async def served(self, ref: ScriptRef) -> Served:
+        """See `Store.served`."""
+        return self._reader.within(lambda db: _served(db, ref))
+
+    async def content(self, account_id: str, digest: bytes) -> bytes | None:
+        """See `Store.content`."""
+        row = self._reader.one(_CONTENT, (account_id, digest))
+        return None if row is None else row[0]
+
+    async def bound_to_stores(self, account_id: str) -> list[tuple[str, bytes]]:
+        """See `Store.bound_to_stores`."""
+        return self._reader.all(_BOUND_TO_STORES, (account_id, account_id))
+
+
+def _served(db: sqlite3.Cursor, ref: ScriptRef) -> Served:
+    """The same, in a transaction."""
+    row = db.execute(_AUDIT_HEAD, (ref.account_id,)).fetchone()
+    head = AuditHead() if row is None else AuditHead(*row)
+    script = db.execute(HEAD, key_of(ref)).fetchone()
+    if script is None:
+        return Served(head)
+    newest = db.execute(DEPLOYMENTS, (ref.account_id, script[0]) * 2 + (1, 0)).fetchone()
+    if newest is None:
+        return Served(head)
+    deployment: Deployment = deployment_of(newest)
+    return Served(head, tuple(_version(db, ref, script[0], *share) for share in deployment.versions))
+
+
+def _version(
+    db: sqlite3.Cursor, ref: ScriptRef, script_id: str, version_id: bytes, percentage: float
+) -> ServedVersion:
+    """One version that is served."""
+    version = version_of(db.execute(VERSION_BY_ID, (ref.account_id, script_id, version_id)).fetchone())
+    modules = db.execute(_MODULE_NAMES, (ref.account_id, script_id, version.number)).fetchall()
+    bindings = db.execute(BINDINGS_AT, at_version(ref, script_id, version.number)).fetchall()
+    return ServedVersion(
+        version=version,
+        percentage=percentage,
+        modules=tuple(ModuleName(*module) for module in modules),
+        bindings=tuple(Binding(*binding) for binding in bindings),
+    )

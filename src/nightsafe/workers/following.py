@@ -1,0 +1,167 @@
+"""Delivery processes that follow the log of an account, and writes that wait until these have acted.
+
+A process acknowledges by its next request: asking for what comes after an entry says that all up to it has been acted
+on. What is kept of it is kept in memory, by the API process that it asks.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from nightsafe.errors import NightsafeError
+from nightsafe.store.interfaces import Store
+from nightsafe.workers.serving import Changes, Cursor, Serving
+
+LONGEST_WAIT: Final = 25.0
+"""Seconds that a request may wait for changes."""
+
+_FORGOTTEN_SECONDS: Final = 30.0
+_HOLD_SECONDS: Final = 0.5
+_MOST_FOLLOWERS: Final = 100
+
+
+class _Follower:
+    """One delivery process.
+
+    Attributes:
+        acted_on: number of the log entry up to which it has acted.
+        asked_at: when it asked last, or was last answered.
+        late: whether a write has waited for it in vain since.
+    """
+
+    def __init__(self) -> None:
+        self.acted_on = 0
+        self.asked_at = 0.0
+        self.late = False
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def acts(self, number: int) -> None:
+        """It has acted on all up to an entry."""
+        self.acted_on = number
+        while self._waiting and self._waiting[0][0] <= number:
+            waiter = self._waiting.popleft()[1]
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def until(self, number: int) -> asyncio.Future[None]:
+        """What is done once it has acted on an entry; entries are asked for in their order."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((number, waiter))
+        return waiter
+
+    def leave(self) -> None:
+        """Let go of all who wait for it: it is not there any more."""
+        for _, waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class Following:
+    """Who follows, and how far each has come.
+
+    Args:
+        store: where the log is.
+        serving: tells what has changed.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, store: Store, serving: Serving, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._serving = serving
+        self._clock = clock
+        self._followers: dict[str, dict[tuple[str, str], _Follower]] = {}
+        self._waits: set[asyncio.Task[None]] = set()
+        self._ended = False
+
+    async def follow(self, account_id: str, who: tuple[str, str], after: Cursor | None, seconds: float) -> Changes:
+        """What has changed since a cursor, once anything has, or after some seconds.
+
+        Args:
+            account_id: whose log.
+            who: id of the credential and the process's own name for itself.
+            after: how far it has acted; None for a process that has just begun.
+            seconds: how long to wait at the most.
+        """
+        follower = self._seen(account_id, who)
+        follower.acts(after.number if after else 0)
+        deadline = self._clock() + min(seconds, LONGEST_WAIT)
+        while True:
+            generation = self._store.generation()
+            changes = await self._serving.changes(account_id, after)
+            left = deadline - self._clock()
+            if not changes.is_news and (after is None or changes.cursor.number > after.number):
+                follower.acts(changes.cursor.number)  # there is nothing to act on
+                after = changes.cursor
+            if changes.is_news or left <= 0 or self._ended:
+                follower.asked_at = self._clock()
+                return changes
+            await self._changed(generation, left)
+
+    def leave(self, account_id: str, who: tuple[str, str]) -> None:
+        """A process has hung up."""
+        followers = self._followers.get(account_id, {})
+        follower = followers.pop(who, None)
+        if follower is not None:
+            follower.leave()
+        if not followers:
+            self._followers.pop(account_id, None)
+
+    async def acted_on(self, account_id: str) -> None:
+        """Return once every process that is there has acted on all that is in the log, or after half a second.
+
+        One that takes longer is not waited for again until it asks again.
+        """
+        followers = self._present(account_id)
+        if not followers:
+            return
+        try:
+            number = (await self._store.audit_head(account_id)).number
+        except NightsafeError:
+            return  # what was written is durable, and its answer must say so
+        waiters = {one: one.until(number) for one in followers if one.acted_on < number}
+        if not waiters:
+            return
+        await asyncio.wait(waiters.values(), timeout=_HOLD_SECONDS)
+        for one, waiter in waiters.items():
+            if not waiter.done():
+                waiter.cancel()
+                one.late = True
+
+    def end(self) -> None:
+        """Answer all who wait, and let nobody wait from now on: the server is about to stop."""
+        self._ended = True
+        for wait in self._waits:
+            wait.cancel()
+
+    async def _changed(self, generation: object, seconds: float) -> None:
+        """Wait for a commit, or for the end."""
+        wait = asyncio.ensure_future(self._store.changed(generation, seconds))
+        self._waits.add(wait)
+        try:
+            await asyncio.wait({wait})
+        finally:
+            wait.cancel()
+            self._waits.discard(wait)
+        if not wait.cancelled():
+            wait.result()
+
+    def _seen(self, account_id: str, who: tuple[str, str]) -> _Follower:
+        """The process that asks, which is there from now on."""
+        followers = self._followers.setdefault(account_id, {})
+        if who not in followers and len(followers) >= _MOST_FOLLOWERS:
+            self.leave(account_id, min(followers, key=lambda one: followers[one].asked_at))
+        follower = self._followers.setdefault(account_id, {}).setdefault(who, _Follower())
+        follower.asked_at, follower.late = self._clock(), False
+        return follower
+
+    def _present(self, account_id: str) -> list[_Follower]:
+        """The processes to wait for."""
+        if account_id not in self._followers:
+            return []
+        before = self._clock() - _FORGOTTEN_SECONDS
+        for who, one in list(self._followers[account_id].items()):
+            if one.asked_at < before:
+                self.leave(account_id, who)
+        return [one for one in self._followers.get(account_id, {}).values() if not one.late]

@@ -1,0 +1,157 @@
+"""What the delivery side is given: which scripts have changed, and each as it is to be served, signed."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion, StoredSecret
+from nightsafe.store.interfaces import Store
+from nightsafe.store.model import AuditEntry, Binding, ScriptRef
+from nightsafe.store.serving import AuditHead, ServedVersion
+from nightsafe.workers.bound_secrets import KIND, BoundSecrets, Place, place_of_binding
+from nightsafe.workers.modules import BODY_PART
+from nightsafe.workers.seal import Safe
+
+_MOST_ENTRIES: Final = 5000
+"""Log entries past which all scripts are named instead: looking through them would hold others up."""
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+_LEAF_DIGITS: Final = 16
+
+
+class Cursor(Struct, frozen=True):
+    """How far the log has been heeded: an entry's number, and the first 16 hex digits of its leaf hash."""
+
+    number: int
+    leaf: str
+
+    @classmethod
+    def of(cls, number: int, leaf: bytes) -> "Cursor":
+        """The one that stands at an entry."""
+        return cls(number, leaf.hex()[:_LEAF_DIGITS])
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """What has changed.
+
+    Attributes:
+        cursor: up to where this tells.
+        scripts: names of the scripts outside of dispatch namespaces that may have, each once.
+        whole: these are all scripts there are.
+        rolled_back: the cursor that was given is not of this log: the database was put back to an older state.
+    """
+
+    cursor: Cursor
+    scripts: tuple[str, ...] = ()
+    whole: bool = False
+    rolled_back: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is anything to act on."""
+        return bool(self.scripts) or self.whole
+
+
+class _Touched(Struct, frozen=True):
+    """The members of a log entry that say which script it is about."""
+
+    script: str = ""
+    namespace: str = ""
+
+
+_TOUCHED: Final = msgspec.json.Decoder(_Touched)
+
+
+class Serving:
+    """The use cases of the delivery side.
+
+    Args:
+        store: where everything is kept.
+        safe: what signs.
+    """
+
+    def __init__(self, store: Store, safe: Safe) -> None:
+        self._store = store
+        self._safe = safe
+        self._bound = BoundSecrets(store)
+
+    async def changes(self, account_id: str, after: Cursor | None) -> Changes:
+        """What has changed since a cursor; everything there is without one, or when it cannot be followed."""
+        head = await self._store.audit_head(account_id)
+        if after is None:
+            return await self._whole(account_id, head)
+        if not await self._is_of_log(account_id, after):
+            return msgspec.structs.replace(await self._whole(account_id, head), rolled_back=True)
+        entries = await self._store.audit_entries(account_id, after.number, _MOST_ENTRIES)
+        if len(entries) == _MOST_ENTRIES:
+            return await self._whole(account_id, head)
+        if not entries:
+            return Changes(cursor=after)
+        number, latest = entries[-1]
+        told = [entry for _, entry in entries]
+        scripts = dict.fromkeys((*_scripts(told), *await self._bound.scripts(account_id, told)))
+        return Changes(cursor=Cursor.of(number, latest.leaf), scripts=tuple(scripts))
+
+    async def bundle(self, ref: ScriptRef) -> bytes:
+        """A script as it is to be served, signed; without versions when it is not there or was never deployed."""
+        served = await self._store.served(ref)
+        bindings = [binding for one in served.versions for binding in one.bindings]
+        stored = await self._bound.of(ref.account_id, bindings)  # read after the log's head: never older than it
+        bundle = Bundle(
+            account_id=ref.account_id,
+            namespace=ref.namespace,
+            script=ref.name,
+            serial=served.head.number,
+            versions=tuple(_version(one, stored) for one in served.versions),
+        )
+        return self._safe.sign(bundle)
+
+    async def module(self, account_id: str, digest: bytes) -> bytes | None:
+        """The contents of a module by their SHA-256; None when no script of the account has them."""
+        return await self._store.content(account_id, digest)
+
+    async def _whole(self, account_id: str, head: AuditHead) -> Changes:
+        """All scripts. The log's head was read before: what changes meanwhile is told once more."""
+        scripts = tuple(script.ref.name for script in await self._store.scripts(account_id))
+        return Changes(cursor=Cursor.of(head.number, head.leaf), scripts=scripts, whole=True)
+
+    async def _is_of_log(self, account_id: str, cursor: Cursor) -> bool:
+        """Whether a cursor stands at an entry of the account's log."""
+        found = await self._store.audit_entries(account_id, cursor.number - 1, 1)
+        return any(Cursor.of(number, entry.leaf) == cursor for number, entry in found)
+
+
+def _scripts(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
+    """The scripts outside of dispatch namespaces that log entries are about, each once."""
+    touched = [_TOUCHED.decode(entry.entry) for entry in entries]
+    return tuple(dict.fromkeys(one.script for one in touched if one.script and not one.namespace))
+
+
+def _version(served: ServedVersion, stored: Mapping[Place, StoredSecret]) -> BundleVersion:
+    """A version as a bundle has it."""
+    version = served.version
+    settings: dict[str, Any] = msgspec.json.decode(version.settings)
+    annotations: dict[str, Any] = msgspec.json.decode(version.annotations)
+    return BundleVersion(
+        id=str(uuid.UUID(bytes=version.id)),
+        percentage=served.percentage,
+        created_on=(_EPOCH + version.created_on * _MICROSECOND).isoformat().replace("+00:00", "Z"),
+        tag=annotations.get("workers/tag", ""),
+        main_module=version.main_module,
+        classic=BODY_PART in settings,
+        compatibility_date=settings.get("compatibility_date", ""),
+        compatibility_flags=tuple(settings.get("compatibility_flags", ())),
+        modules=tuple(BundleModule(one.name, one.content_type, one.digest) for one in served.modules),
+        bindings=tuple(_binding(one, stored) for one in served.bindings),
+    )
+
+
+def _binding(binding: Binding, stored: Mapping[Place, StoredSecret]) -> BundleBinding:
+    """A binding as a bundle has it."""
+    secret = stored.get(place_of_binding(binding)) if binding.kind == KIND else None
+    return BundleBinding(binding.name, binding.kind, msgspec.Raw(binding.shown), binding.sealed, secret)

@@ -1,0 +1,179 @@
+"""A delivery side on made-up bundles, with the real workerd."""
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+import pytest
+
+from nightsafe.bindings.model import PlainBinding, Secret, SecretText
+from nightsafe.bindings.parse import parse_binding
+from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion
+from nightsafe.delivery.delivery import Delivery
+from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.source import MemorySource
+from nightsafe.delivery.workerd import find
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing import Context
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.secret_value import SecretValue
+
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+DATE = "2026-04-01"
+JS = "application/javascript+module"
+ROOT = Path(__file__).parents[2]
+
+Binding = Mapping[str, Any]
+
+
+def workerd() -> Path:
+    """The binary; without it the test fails: it is never skipped."""
+    try:
+        return find(ROOT / ".workerd")
+    except NightsafeError as error:
+        pytest.fail(error.problems[0].detail, pytrace=False)
+
+
+def text(name: str, value: str) -> Binding:
+    """A `secret_text`, as it is uploaded."""
+    return {"type": "secret_text", "name": name, "text": value}
+
+
+class Scene:
+    """The API's part (keys, sealing, signing) beside a delivery side.
+
+    Args:
+        folder: for its files.
+        options: of `Settings`.
+    """
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.ring = PrivateRing.generate()
+        self.signing_key = SigningKey.generate()
+        self.verifier = VerifyKeys([self.signing_key.verify_key])
+        self.sealer = SigningSealer(self.ring.public(), self.signing_key)
+        self.source = MemorySource(ACCOUNT, self.signing_key)
+        self.settings = Settings(
+            account_id=ACCOUNT,
+            folder=folder / "run",
+            marks=folder / "marks.json",
+            binary=workerd(),
+            script_header=True,
+            **options,
+        )
+        self._versions = 0
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port = listener.getsockname()[1]
+        opener = RecordOpener(self.verifier, self.ring)
+        self.delivery = Delivery(self.settings, self.source, self.verifier, opener, listener)
+        try:
+            await self.delivery.start()
+        except BaseException:
+            listener.close()
+            raise
+        self.client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=30, limits=httpx.Limits(max_connections=None)
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.client.aclose()
+        await self.delivery.stop()
+
+    def version(
+        self,
+        script: str,
+        code: str | Mapping[str, tuple[str, bytes]],
+        bindings: Sequence[Binding] = (),
+        **members: Any,
+    ) -> BundleVersion:
+        """A version, sealed as the API seals it.
+
+        Args:
+            script: whose it is.
+            code: the main module's text, or all modules as name to content type and contents, the main one first.
+            bindings: as they are uploaded.
+            members: further ones of `BundleVersion`.
+        """
+        self._versions += 1
+        files = {"index.js": (JS, code.encode())} if isinstance(code, str) else code
+        modules = tuple(BundleModule(name, kind, self.source.keep(body)) for name, (kind, body) in files.items())
+        parsed = [parse_binding(dict(one), "", 0) for one in bindings]
+        told: dict[str, Any] = {
+            "id": f"00000000-0000-4000-8000-{self._versions:012d}",
+            "percentage": 100.0,
+            "created_on": "2026-11-24T00:00:00Z",
+            "main_module": next(iter(files)),
+            "compatibility_date": DATE,
+        }
+        sealed = tuple(self.binding(script, one) for one in parsed)
+        return BundleVersion(modules=modules, bindings=sealed, **(told | members))
+
+    @staticmethod
+    def takes(one: Binding) -> bool:
+        """Whether the API takes a binding."""
+        try:
+            parse_binding(dict(one), "", 0)
+        except NightsafeError:
+            return False
+        return True
+
+    def binding(self, script: str, one: Any) -> BundleBinding:
+        """A binding as the store has it."""
+        if isinstance(one, PlainBinding):
+            return BundleBinding(one.name, one.kind, msgspec.Raw(one.shown()))
+        return BundleBinding(one.name, one.kind, msgspec.Raw(one.shown()), self.seal(script, one))
+
+    def seal(self, script: str, secret: Secret) -> bytes:
+        """A secret's stored record."""
+        context = Context(
+            account_id=ACCOUNT,
+            namespace="",
+            script=script,
+            name=secret.name,
+            kind=secret.kind,
+            public=secret.public(),
+        )
+        assert isinstance(secret.value, SecretValue)
+        return self.sealer.seal(context, secret.value)
+
+    def seal_text(self, script: str, name: str, value: str) -> BundleBinding:
+        """A `secret_text` binding as the store has it."""
+        return self.binding(script, SecretText(name, SecretValue(value.encode())))
+
+    async def serve(self, script: str, *versions: BundleVersion) -> None:
+        """Let a script be served, and wait until it is."""
+        await self.source.wait_until_acted_on(await self.put(script, *versions))
+
+    async def put(self, script: str, *versions: BundleVersion) -> int:
+        """Let a script be served; gives the serial of that."""
+        return await self.source.put(Bundle(account_id=ACCOUNT, script=script, serial=0, versions=versions))
+
+    async def upload(self, script: str, code: Any, bindings: Sequence[Binding] = (), **members: Any) -> None:
+        """A script with one version, served when this returns."""
+        await self.serve(script, self.version(script, code, bindings, **members))
+
+    async def get(self, script: str, path: str = "/", **headers: str) -> httpx.Response:
+        """Ask a script by its host name."""
+        host = {"host": f"{script}.localhost:{self.port}"}
+        return await self.client.get(path, headers=host | {k.replace("_", "-"): v for k, v in headers.items()})
+
+    async def stats(self) -> dict[str, int]:
+        """What the dispatcher counts."""
+        told: dict[str, int] = json.loads(await self.delivery.supervisor.current.ask("/stats"))
+        return told

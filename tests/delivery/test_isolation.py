@@ -1,0 +1,81 @@
+"""One script cannot reach what belongs to another, or to the delivery side."""
+
+from tests.delivery.scene import Scene, text
+
+VICTIM = """
+  globalThis.shared = "planted-global";
+  export default { fetch: (request, env) => new Response(env.TOKEN) };"""
+ATTACKER = """
+  import * as workers from "cloudflare:workers";
+  const refused = (error) => `refused: ${error}`;
+  const attempt = async (what) => { try { return String(await what()); } catch (error) { return refused(error); } };
+  export default { async fetch(request, env, ctx) {
+    const port = new URL(request.url).port;
+    const found = {};
+    for (const [name, what] of Object.entries({
+      env: () => JSON.stringify([env, workers.env, Object.keys(globalThis)]),
+      global: () => globalThis.shared,
+      exports: () => JSON.stringify(Object.keys(workers.exports ?? {})),
+      loader: () => (env.LOADER ?? workers.env.LOADER).get("victim@1.1", () => ({})),
+      module: () => import("/__nightsafe/shim.js").then((module) => JSON.stringify(module)),
+      dispatcher: () => import("router.js"),
+      evaluate: () => eval("1 + 1"),
+      compile: () => new Function("return 1")(),
+      control: () => fetch("http://cp/routes/victim").then((answer) => answer.text()),
+      admin: () => fetch("http://admin/stats").then((answer) => answer.text()),
+      loopback: () => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text()),
+      metadata: () => fetch("http://169.254.169.254/").then((answer) => answer.text()),
+      binding: () => env.VICTIM.env,
+      context: () => env.VICTIM.ctx,
+      called: () => env.VICTIM.env(),
+      lifecycle: () => env.VICTIM.retire(),
+      cache: () => caches.default.match("http://victim.localhost/").then((answer) => answer.text()),
+    })) found[name] = await attempt(what);
+    return Response.json(found);
+  } };"""
+
+
+async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
+    """Not through globals, loaders, modules, the network, or a service binding; and the other serves on."""
+    await scene.upload("victim", VICTIM, [text("TOKEN", "planted-secret")])
+    await scene.get("victim")
+    await scene.upload("attacker", ATTACKER, [{"type": "service", "name": "VICTIM", "service": "victim"}])
+
+    found = (await scene.get("attacker")).json()
+
+    assert "planted" not in str(found)
+    assert "undefined" == found.pop("global")
+    assert "VICTIM" in found.pop("env")
+    assert '["default","NightsafeLifecycle"]' == found.pop("exports")  # its own
+    found.pop("module")  # has no export
+    assert [] == [name for name, answer in found.items() if not answer.startswith("refused")]
+    assert "planted-secret" == (await scene.get("victim")).text
+
+
+async def test_a_script_ends_only_itself(scene: Scene) -> None:
+    """`abortIsolate` ends its own isolate; it is handed over again at the next request."""
+    code = """
+      import { abortIsolate } from "cloudflare:workers";
+      export default { fetch(request, env) {
+        if (new URL(request.url).pathname === "/end") abortIsolate("enough");
+        return new Response(env.TOKEN);
+      } };"""
+    await scene.upload("mortal", code, [text("TOKEN", "back")])
+    await scene.upload("other", VICTIM, [text("TOKEN", "other")])
+    pid = scene.delivery.supervisor.current.pid
+
+    assert 500 == (await scene.get("mortal", "/end")).status_code
+    assert "back" == (await scene.get("mortal")).text
+    assert "other" == (await scene.get("other")).text
+    assert pid == scene.delivery.supervisor.current.pid
+
+
+async def test_an_exception_is_not_shown(scene: Scene) -> None:
+    """What a script throws is neither in the answer nor in a log."""
+    code = "export default { fetch(request, env) { throw new Error(env.TOKEN); } };"
+    await scene.upload("thrower", code, [text("TOKEN", "planted-secret")])
+
+    answer = await scene.get("thrower")
+
+    assert 500 == answer.status_code
+    assert "planted" not in answer.text + str(answer.headers)

@@ -1,0 +1,329 @@
+"""What a Worker finds in `env`, how it is found by its name, and what is refused."""
+
+import base64
+
+import pytest
+from structlog.testing import capture_logs
+from tests.delivery.scene import ACCOUNT, DATE, JS, Binding, Scene, text
+
+KEY: Binding = {
+    "type": "secret_key",
+    "name": "KEY",
+    "format": "raw",
+    "algorithm": {"name": "HMAC", "hash": "SHA-256"},
+    "usages": ["sign"],
+    "key_base64": base64.b64encode(bytes(32)).decode(),
+}
+WASM = (
+    b"\x00asm\x01\x00\x00\x00\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00"
+    b"\n\x06\x01\x04\x00A*\x0b"
+)
+"""A module whose function `f` gives 42."""
+
+SHOW = "export default { fetch: (request, env) => Response.json(env) };"
+HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
+CLASSIC = "application/javascript"
+
+
+async def test_plain_values_arrive(scene: Scene) -> None:
+    """Strings as strings, JSON as what it says, the version as an object; nothing else is in `env`."""
+    bindings: list[Binding] = [
+        text("TOKEN", 'a "secret"\n\u2028 \U0001f510'),
+        {"type": "plain_text", "name": "PLAIN", "text": "plain"},
+        {"type": "json", "name": "LIST", "json": [1, {"deep": None}]},
+        {"type": "version_metadata", "name": "VERSION"},
+    ]
+    version = scene.version("show", SHOW, bindings, tag="v1")
+    await scene.serve("show", version)
+
+    assert {
+        "TOKEN": 'a "secret"\n\u2028 \U0001f510',
+        "PLAIN": "plain",
+        "LIST": [1, {"deep": None}],
+        "VERSION": {"id": version.id, "tag": "v1", "timestamp": version.created_on},
+    } == (await scene.get("show")).json()
+
+
+async def test_modules_of_every_kind(scene: Scene) -> None:
+    """Wasm, text, data, JSON, CommonJS and nested ES modules are imported as what they are."""
+    main = """
+      import wasm from "./lib/f.wasm"; import words from "./words.txt"; import bytes from "./bytes.bin";
+      import object from "./object.json"; import common from "./common.cjs"; import { deep } from "./lib/deep.js";
+      export default { fetch: (request, env) => Response.json({
+        wasm: new WebAssembly.Instance(wasm).exports.f(), words, bytes: new Uint8Array(bytes).length,
+        object, common: common.answer, deep, blob: new Uint8Array(env.BLOB).length, story: env.STORY }) };"""
+    files = {
+        "index.js": (JS, main.encode()),
+        "lib/deep.js": (JS, b'import { twice } from "./twice.js"; export const deep = twice(21);'),
+        "lib/twice.js": (JS, b"export const twice = (number) => 2 * number;"),
+        "lib/f.wasm": ("application/wasm", WASM),
+        "words.txt": ("text/plain", "wörds".encode()),
+        "bytes.bin": ("application/octet-stream", bytes(5)),
+        "object.json": ("application/json", b'{"a": 1}'),
+        "common.cjs": (CLASSIC, b"exports.answer = 42;"),
+        "index.js.map": ("application/source-map", b"{}"),
+    }
+    bindings: list[Binding] = [
+        {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"},
+        {"type": "text_blob", "name": "STORY", "part": "words.txt"},
+        KEY,
+    ]
+    await scene.upload("kinds", files, bindings)
+
+    expected = {"wasm": 42, "words": "wörds", "bytes": 5, "object": {"a": 1}, "common": 42, "deep": 42}
+    assert expected | {"blob": 5, "story": "wörds"} == (await scene.get("kinds")).json()
+
+
+async def test_keys_are_there_before_any_code_runs(scene: Scene) -> None:
+    """At the top level of every ES module; and the raw form is nowhere."""
+    main = """#!/usr/bin/env node
+      import { env } from "cloudflare:workers"; import { early } from "./early.js"; import util from "node:util";
+      const top = env.KEY instanceof CryptoKey;
+      export default { fetch: (request, mine) => Response.json({ top, early, own: mine.KEY instanceof CryptoKey,
+        names: Object.getOwnPropertyNames(mine), process: Object.keys(process.env),
+        shown: util.inspect(mine, { showHidden: true }), raw: JSON.stringify(mine) }) };"""
+    files = {
+        "index.js": (JS, main.encode()),
+        "early.js": (
+            JS,
+            b'import { env } from "cloudflare:workers"; export const early = env.KEY instanceof CryptoKey;',
+        ),
+    }
+    await scene.upload("early", files, [KEY], compatibility_flags=("nodejs_compat",))
+
+    told = (await scene.get("early")).json()
+
+    assert (True, True, True, ["KEY"]) == (told["top"], told["early"], told["own"], told["names"])
+    assert "material" not in str(told)
+    assert KEY["key_base64"] not in str(told)
+
+
+async def test_classic_scripts(scene: Scene) -> None:
+    """Bindings are globals, code is not in strict mode, `addEventListener` and compiled modules work."""
+    code = b"""
+      implicit = new WebAssembly.Instance(CODE).exports.f();
+      addEventListener("fetch", (event) => event.respondWith(answer(event.request)));
+      async function answer(request) {
+        const { pathname } = new URL(request.url);
+        return Response.json({ token: TOKEN, key: KEY instanceof CryptoKey, wasm: implicit, path: pathname });
+      }"""
+    files = {"worker.js": (CLASSIC, code), "code.wasm": ("application/wasm", WASM)}
+    bindings = [text("TOKEN", "secret"), KEY, {"type": "wasm_module", "name": "CODE", "part": "code.wasm"}]
+    await scene.upload("classic", files, bindings, classic=True, compatibility_date="")
+
+    expected = {"token": "secret", "key": True, "wasm": 42, "path": "/x"}
+    assert expected == (await scene.get("classic", "/x")).json()
+
+
+async def test_service_bindings(scene: Scene) -> None:
+    """One script calls another by `fetch`, by a named entrypoint and by method; it reaches its newest version."""
+    target = """
+      import { WorkerEntrypoint } from "cloudflare:workers";
+      export class Named extends WorkerEntrypoint { add(a, b) { return a + b + this.env.TOKEN; } }
+      export default { fetch: (request, env) => new Response(env.TOKEN) };"""
+    caller = """export default { fetch: async (request, env) => Response.json({
+      fetched: await (await env.TARGET.fetch(request)).text(), added: await env.NAMED.add(1, 2) }) };"""
+    bindings: list[Binding] = [
+        {"type": "service", "name": "TARGET", "service": "target", "environment": "production"},
+        {"type": "service", "name": "NAMED", "service": "target", "entrypoint": "Named"},
+    ]
+    await scene.upload("caller", caller, bindings)
+    for value in ("one", "two"):
+        await scene.upload("target", target, [text("TOKEN", value)])
+
+        assert {"fetched": value, "added": f"3{value}"} == (await scene.get("caller")).json()
+
+
+async def test_a_service_that_is_not_there(scene: Scene) -> None:
+    """Is a 404 for who fetches it, and no more."""
+    await scene.upload(
+        "caller",
+        "export default { fetch: (request, env) => env.GONE.fetch(request) };",
+        [{"type": "service", "name": "GONE", "service": "gone"}],
+    )
+
+    assert 404 == (await scene.get("caller")).status_code
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("hello.localhost", 200),
+        ("HELLO.localhost", 200),
+        (f"hello.{ACCOUNT}.localhost", 200),
+        (f"hello.{ACCOUNT[::-1]}.localhost", 404),
+        ("a.hello.localhost", 404),
+        ("hello.localhost.example", 404),
+        ("localhost", 404),
+        ("other.localhost", 404),
+        ("constructor.localhost", 404),
+    ],
+)
+async def test_host_names(scene: Scene, host: str, status: int) -> None:
+    """A script is found by its name, alone or with its account's."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "hello")])
+
+    assert status == (await scene.client.get("/", headers={"host": host})).status_code
+
+
+async def test_requests_and_responses_pass_unchanged(scene: Scene) -> None:
+    """Method, path, body and headers one way; status, redirects, cookies, encodings and bodies the other."""
+    code = """
+      export default { async fetch(request) {
+        const { pathname, search } = new URL(request.url);
+        if (pathname === "/away") return Response.redirect("https://example.com/", 302);
+        if (pathname === "/teapot") return new Response("short and stout", { status: 418, statusText: "Teapot" });
+        if (pathname === "/zip") {
+          const zipped = new Response("zip ".repeat(1000)).body.pipeThrough(new CompressionStream("gzip"));
+          return new Response(zipped, { encodeBody: "manual", headers: { "content-encoding": "gzip" } });
+        }
+        const own = request.headers.get("x-own");
+        const headers = new Headers({ seen: `${request.method} ${pathname}${search} ${own}` });
+        headers.append("set-cookie", "a=1"); headers.append("set-cookie", "b=2");
+        return new Response(request.body, { headers });
+      } };"""
+    await scene.upload("echo", code)
+    body = bytes(range(256)) * 8192
+    host = {"host": "echo.localhost", "x-own": "value"}
+
+    echoed = await scene.client.post("/a%20b/?q=1&q=2", headers=host, content=body)
+    assert (200, body) == (echoed.status_code, echoed.content)
+    assert ("POST /a%20b/?q=1&q=2 value", ["a=1", "b=2"]) == (
+        echoed.headers["seen"],
+        echoed.headers.get_list("set-cookie"),
+    )
+    away = await scene.get("echo", "/away")
+    assert (302, "https://example.com/") == (away.status_code, away.headers["location"])
+    assert (418, "short and stout") == ((teapot := await scene.get("echo", "/teapot")).status_code, teapot.text)
+    assert "zip " * 1000 == (await scene.get("echo", "/zip")).text
+    assert b"" == (await scene.client.head("/", headers=host)).content
+
+
+async def test_the_header_for_tests(scene: Scene) -> None:
+    """Names the script, whatever the host; the script does not see it."""
+    await scene.upload(
+        "see", "export default { fetch: (r) => new Response(String(r.headers.has('nightsafe-script'))) };"
+    )
+
+    assert "false" == (await scene.client.get("/", headers={"nightsafe-script": "see"})).text
+
+
+@pytest.mark.parametrize(
+    ("binding", "words"),
+    [
+        ({"type": "kv_namespace", "name": "CACHE", "namespace_id": "x"}, "'CACHE' is of kind kv_namespace"),
+        ({"type": "dispatch_namespace", "name": "USERS", "namespace": "n"}, "'USERS' is of kind dispatch_namespace"),
+        ({"type": "durable_object_namespace", "name": "ROOM", "class_name": "R"}, "'ROOM' is of kind"),
+        ({"type": "wasm_module", "name": "CODE", "part": "index.js"}, "'CODE' is of kind wasm_module"),
+        ({"type": "data_blob", "name": "BLOB", "part": "nothing"}, "'BLOB' names a part"),
+        ({"type": "service", "name": "BACK", "service": "x", "entrypoint": "NightsafeLifecycle"}, "'BACK' names an"),
+        ({"type": "plain_text", "name": "__nightsafe_keys", "text": "x"}, "'__nightsafe_keys' has a name"),
+    ],
+)
+async def test_what_cannot_be_served_is_named(scene: Scene, binding: dict[str, object], words: str) -> None:
+    """A script with such a binding is refused when it comes, with the name in the log; others are served."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "hello")])
+    with capture_logs() as logs:
+        await scene.upload("refused", HELLO, [binding])
+
+    assert words in logs[0]["reason"]
+    assert (words in scene.delivery.follower.problems["refused"][0], 501) == (
+        True,
+        (await scene.get("refused")).status_code,
+    )
+    assert "hello" == (await scene.get("hello")).text
+
+
+@pytest.mark.parametrize(
+    ("files", "members", "words"),
+    [
+        ({"index.py": ("text/x-python", b"")}, {}, "modules of type 'text/x-python'"),
+        ({"__nightsafe/main.js": (JS, b"")}, {}, "has a name that begins with __nightsafe"),
+        (
+            {"index.js": (JS, HELLO.encode())},
+            {"compatibility_flags": ("disallow_importable_env",)},
+            "cannot be combined",
+        ),
+        ({"index.js": (JS, HELLO.encode())}, {"main_module": "other.js"}, "the main module 'other.js'"),
+    ],
+)
+async def test_code_that_cannot_be_served(
+    scene: Scene, files: object, members: dict[str, object], words: str
+) -> None:
+    """Is refused in words that name it."""
+    await scene.upload("refused", files, [KEY], **members)
+
+    assert words in scene.delivery.follower.problems["refused"][0]
+    assert 501 == (await scene.get("refused")).status_code
+
+
+async def test_traffic_is_split(scene: Scene) -> None:
+    """By percentage for each request, and always alike for the same key."""
+    one, two = (
+        scene.version("split", HELLO, [text("TOKEN", value)], percentage=share)
+        for value, share in (("one", 30.0), ("two", 70.0))
+    )
+    await scene.serve("split", one, two)
+
+    drawn = [(await scene.get("split")).text for _ in range(400)]
+    keyed = {
+        key: {(await scene.get("split", cloudflare_workers_version_key=f"user {key}")).text for _ in range(3)}
+        for key in range(100)
+    }
+
+    assert 60 < drawn.count("one") < 180
+    assert {1} == set(map(len, keyed.values()))
+    assert 10 < sum(found == {"one"} for found in keyed.values()) < 55
+
+
+async def test_going_back_is_a_change_like_any_other(scene: Scene) -> None:
+    """An older version that is served again has its older values again."""
+    old, new = (scene.version("back", HELLO, [text("TOKEN", value)]) for value in ("old", "new"))
+    for version, value in ((old, "old"), (new, "new"), (old, "old")):
+        await scene.serve("back", version)
+
+        assert value == (await scene.get("back")).text
+
+
+async def test_a_script_that_is_deleted(scene: Scene) -> None:
+    """Is not there any more."""
+    await scene.upload("gone", HELLO, [text("TOKEN", "x")])
+    await scene.get("gone")
+    await scene.serve("gone")
+
+    assert 404 == (await scene.get("gone")).status_code
+    assert 0 == (await scene.stats())["loaded"]
+
+
+async def test_a_future_date_is_told(scene: Scene) -> None:
+    """What the runtime says of dates and flags is in the log."""
+    with capture_logs() as logs:
+        await scene.upload("dated", HELLO, compatibility_date="2999-01-01")
+        assert 500 == (await scene.get("dated")).status_code
+        await scene.upload("dated", HELLO, compatibility_flags=("no_such_flag",))
+        assert 500 == (await scene.get("dated")).status_code
+
+    reasons = " ".join(log["reason"] for log in logs)
+    assert "compatibility date" in reasons
+    assert "no_such_flag" in reasons
+    assert DATE not in reasons
+
+
+async def test_scripts_that_call_each_other_in_a_circle(scene: Scene) -> None:
+    """Fail instead of going on for ever, by either way to call; the next request is served as ever."""
+    code = """
+      import { WorkerEntrypoint } from "cloudflare:workers";
+      export class Other extends WorkerEntrypoint { turn() { return this.env.NEXT.turn(); } }
+      export default { async fetch(request, env) {
+        const { pathname } = new URL(request.url);
+        if (pathname === "/still") return new Response("served");
+        return pathname === "/call" ? new Response(await env.NEXT.turn()) : env.HERE.fetch(request);
+      } };"""
+    for name, other in (("ring-a", "ring-b"), ("ring-b", "ring-a")):
+        here = {"type": "service", "name": "HERE", "service": other}
+        following = {"type": "service", "name": "NEXT", "service": other, "entrypoint": "Other"}
+        await scene.upload(name, code, [here, following])
+
+    assert [500, 500] == [(await scene.get("ring-a", path)).status_code for path in ("/fetch", "/call")]
+    assert ["served"] * 2 == [(await scene.get(name, "/still")).text for name in ("ring-a", "ring-b")]
+    assert 0 == scene.delivery.supervisor.restarts

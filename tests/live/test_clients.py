@@ -1,0 +1,136 @@
+"""What the official clients do is what is served: deploy, split traffic, roll back, delete."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloudflare import Cloudflare
+from tests.clients.node.tools import NEWER
+from tests.clients.wire.talk import Wire
+from tests.clients.wrangler.project import Project
+from tests.live import running
+from tests.live.running import Run
+from tests.server import ACCOUNT
+
+CODE = """
+export default { async fetch(request, env) {
+  if (new URL(request.url).pathname === "/sign") {
+    const made = await crypto.subtle.sign("HMAC", env.KEY, new TextEncoder().encode("message"));
+    return Response.json([...new Uint8Array(made)]);
+  }
+  return Response.json({ text: env.TOKEN, plain: env.PLAIN, json: env.JSON, tag: env.META.tag });
+} };
+"""
+METADATA = {
+    "main_module": "index.js",
+    "compatibility_date": "2026-04-01",
+    "bindings": [
+        {"type": "secret_text", "name": "TOKEN", "text": "from the SDK"},
+        {"type": "plain_text", "name": "PLAIN", "text": "plain"},
+        {"type": "json", "name": "JSON", "json": {"a": [1]}},
+        {"type": "version_metadata", "name": "META"},
+        {
+            "type": "secret_key",
+            "name": "KEY",
+            "format": "raw",
+            "algorithm": {"name": "HMAC", "hash": "SHA-256"},
+            "usages": ["sign"],
+            "key_base64": "AAECAwQFBgcICQoLDA0ODw==",
+        },
+    ],
+}
+
+
+@pytest.fixture
+def client(live: Run) -> Iterator[Cloudflare]:
+    """The official SDK."""
+    with Cloudflare(api_token=live.safe.api_token, base_url=live.base_url) as made:
+        yield made
+
+
+def upload(client: Cloudflare, script: str, **metadata: Any) -> Any:
+    """Upload and serve the script above."""
+    described: Any = METADATA | metadata
+    files = [("index.js", CODE.encode(), "application/javascript+module")]
+    return client.workers.scripts.update(script, account_id=ACCOUNT, metadata=described, files=files)
+
+
+def test_the_sdk(live: Run, client: Cloudflare) -> None:
+    """Every kind of binding it uploads is there, and what it puts, rolls back and deletes takes effect at once."""
+    upload(client, "sdk", annotations={"workers/tag": "v1"})
+    told = live.workers.get("sdk").json()
+    assert ("from the SDK", "plain", {"a": [1]}, "v1") == (told["text"], told["plain"], told["json"], told["tag"])
+    assert 32 == len(live.workers.get("sdk", "/sign").json())
+
+    scripts: Any = client.workers.scripts
+    scripts.secrets.update("sdk", account_id=ACCOUNT, name="TOKEN", text="newer", type="secret_text")
+    assert "newer" == live.workers.get("sdk").json()["text"]
+
+    first, second = (one.id for one in reversed(list(scripts.versions.list("sdk", account_id=ACCOUNT))))
+    whole: Any = [{"version_id": first, "percentage": 100}]
+    scripts.deployments.create("sdk", account_id=ACCOUNT, strategy="percentage", versions=whole, force=True)
+    assert "from the SDK" == live.workers.get("sdk").json()["text"]
+
+    split: Any = [{"version_id": first, "percentage": 50}, {"version_id": second, "percentage": 50}]
+    scripts.deployments.create("sdk", account_id=ACCOUNT, strategy="percentage", versions=split, force=True)
+    assert {"from the SDK", "newer"} == {live.workers.get("sdk").json()["text"] for _ in range(60)}
+
+    scripts.delete("sdk", account_id=ACCOUNT)
+    assert 404 == live.workers.get("sdk").status_code
+
+
+def test_wrangler(live: Run, wire: Wire, tmp_path: Path) -> None:
+    """Deploys, puts a secret, makes a version with another one, deploys that to a part, rolls back, deletes."""
+    project = Project(live, wire, tmp_path, NEWER, "by-wrangler")
+    project.write("index.js", 'export default { fetch: (request, env) => new Response(env.TOKEN ?? "none") };')
+    project.ok("deploy")
+    assert "none" == live.workers.text("by-wrangler")
+    project.ok("secret", "put", "TOKEN", stdin="one")
+    assert "one" == live.workers.text("by-wrangler")
+    project.ok("versions", "secret", "put", "TOKEN", stdin="two")
+    assert "one" == live.workers.text("by-wrangler")
+
+    newest, before, *_ = (one["id"] for one in project.versions())
+    project.ok("versions", "deploy", f"{newest}@50%", f"{before}@50%", "--yes")
+    assert {"one", "two"} == {live.workers.text("by-wrangler") for _ in range(60)}
+    sticky = {"cloudflare-workers-version-key": "somebody"}
+    assert 1 == len({live.workers.get("by-wrangler", headers=sticky).text for _ in range(30)})
+    project.ok("versions", "deploy", f"{newest}@100%", "--yes")
+    assert {"two"} == {live.workers.text("by-wrangler") for _ in range(20)}
+    project.ok("rollback", before, "--yes", "--message", "back")
+    assert {"one"} == {live.workers.text("by-wrangler") for _ in range(20)}
+
+    project.ok("delete", "--force")
+    assert 404 == live.workers.get("by-wrangler").status_code
+
+
+def test_what_cannot_be_served(live: Run, client: Cloudflare) -> None:
+    """Is named in the log, and the script says that it is not served here; the API keeps it all the same."""
+    upload(client, "needs-kv", bindings=[{"type": "kv_namespace", "name": "STORE", "namespace_id": "a" * 32}])
+    answer = live.workers.get("needs-kv")
+
+    assert 501 == answer.status_code
+    assert "the binding 'STORE' is of kind kv_namespace, which cannot be served" in live.stderr.read_text()
+
+
+def test_scripts_are_apart(live: Run, wire: Wire) -> None:
+    """Neither a script's globals nor its environment, nor the dispatcher's doors, are within another one's reach."""
+    victim = b"globalThis.shared = 'of victim'; export default { fetch: (r, env) => new Response(env.TOKEN) };"
+    thief = (
+        b"""
+      import { env as own } from "cloudflare:workers";
+      export default { async fetch(request, env) {
+        const found = [globalThis.shared, env.TOKEN, own.TOKEN, ...Object.keys(env)].map(String);
+        for (const url of ["http://cp/loads/1", "http://127.0.0.1:%d/", "http://victim.localhost/"]) {
+          try { found.push(await (await fetch(url)).text()); } catch (error) { found.push("cannot"); }
+        }
+        return Response.json(found);
+      } };"""
+        % live.workers.port
+    )
+    running.upload(wire, "victim", victim, running.secret("TOKEN", "planted-value"))
+    running.upload(wire, "thief", thief)
+    assert "planted-value" == live.workers.text("victim")
+
+    assert ["undefined", "undefined", "undefined", "cannot", "cannot", "cannot"] == live.workers.get("thief").json()

@@ -1,0 +1,140 @@
+"""Values pass through the API's process sealed, and are opened on the other side alone."""
+
+import base64
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.clients.wire.talk import Wire
+from tests.live.running import HELLO, Deliver, Run, files_in, memory_of, new_token, secret, upload
+from tests.server import Safe, Server, run
+
+
+def forms(value: str) -> Iterator[bytes]:
+    """How a value might be written down."""
+    raw = value.encode()
+    yield from (
+        raw,
+        raw.hex().encode(),
+        base64.b64encode(raw).rstrip(b"="),
+        base64.urlsafe_b64encode(raw).rstrip(b"="),
+    )
+
+
+def test_delivery_leaves_no_value_with_the_api(safe: Safe, tmp_path: Path) -> None:
+    """Started after the value was put, so never having had it, the API has it nowhere: memory, files, log."""
+    planted = f"planted-{secrets.token_hex(24)}"
+    first = Server(safe)
+    with first, Wire.to(first) as wire:
+        upload(wire, "holder", HELLO, secret("TOKEN", planted))
+    server = Server(safe)
+    with server, Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
+        assert planted == delivery.workers.text("holder")
+        seen = {f"memory {number}": part for number, part in enumerate(memory_of(server.pid))}
+        seen |= files_in(tmp_path)
+        for pid in (server.pid, delivery.pid, delivery.child("workerd")):
+            seen |= {f"{pid} {name}": Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")}
+
+    assert len(seen) > 20
+    for spelling in forms(planted):
+        assert [] == [place for place, content in seen.items() if spelling in content]
+
+
+def test_the_search_finds_what_is_there(safe: Safe, tmp_path: Path) -> None:
+    """In the memory of the process that has it: workerd's."""
+    planted = f"planted-{secrets.token_hex(24)}"
+    server = Server(safe)
+    with server, Wire.to(server) as wire, Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
+        upload(wire, "holder", HELLO, secret("TOKEN", planted))
+        assert planted == delivery.workers.text("holder")
+
+        assert any(planted.encode() in part for part in memory_of(delivery.child("workerd")))
+
+
+def test_the_api_of_run_cannot_read_the_private_ring(own: Run) -> None:
+    """Nor can any process that it starts; what it needs it can read. Whether the system can do that is told."""
+    code = """
+import os, sys
+from pathlib import Path
+from nightsafe.cli import api_child
+data, ring = Path(sys.argv[1]), Path(sys.argv[2])
+anchor = api_child._open_database(data)
+api_child._confine(data, [])
+for path in (data / "nightsafe.db", data / "keys" / "signing-key.json"):
+    path.read_bytes()
+for way in (ring.read_bytes, lambda: os.link(ring, data / "keys" / "linked")):
+    try:
+        way()
+    except OSError as error:
+        print("refused", error.errno)
+sys.exit(os.system(f"cat {ring} >/dev/null 2>&1") and 3)
+"""
+    script = own.safe.path.parent / "confined.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-P", str(script), str(own.safe.path), str(own.safe.private_ring)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ("refused 13\nrefused 18\n", 3) == (done.stdout, done.returncode), done.stderr
+    status = Path(f"/proc/{own.child('api_child')}/status").read_text()
+    assert "NoNewPrivs:\t1" in status
+    assert "Landlock" not in own.stderr.read_text()
+
+
+def test_nobody_may_look_into_the_delivery_process(own: Run) -> None:
+    """Not its memory, not its environment: they belong to root, whoever runs it. No token is in its arguments."""
+    owner = Path(f"/proc/{own.pid}/mem").stat().st_uid
+    limits = Path(f"/proc/{own.pid}/limits").read_text()
+
+    assert 0 == owner
+    assert ["0", "0"] == next(line for line in limits.splitlines() if "core file" in line).split()[4:6]
+    for pid in (own.pid, own.child("api_child"), own.child("workerd serve")):
+        assert b"nst_" not in Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_a_delivery_token_does_nothing_else(own: Run) -> None:
+    """No list, no read, no write of the API is open to it, but what it is for."""
+    bearer = [("Authorization", f"Bearer {new_token(own.safe)}")]
+    account = f"/client/v4/accounts/{own.safe.account_id}"
+    with Wire(own.port, bearer) as wire:
+        upload_as_owner(own)
+        for method, path in (
+            ("GET", f"{account}/workers/scripts"),
+            ("GET", f"{account}/workers/scripts/worker/secrets"),
+            ("GET", f"{account}/workers/scripts/worker"),
+            ("GET", f"{account}/tokens"),
+            ("DELETE", f"{account}/workers/scripts/worker"),
+        ):
+            assert (403, [10000]) == wire.ask(method, path).refusal
+        assert 200 == wire.ask("GET", f"{account}/nightsafe/bundles/worker").status
+    with Wire.to(own) as wire:
+        assert (403, [10000]) == wire.ask("GET", f"{account}/nightsafe/bundles/worker").refusal
+
+
+def upload_as_owner(own: Run) -> None:
+    """A script to ask for."""
+    with Wire.to(own) as wire:
+        upload(wire, "worker", HELLO, secret("TOKEN", "x"))
+
+
+def test_a_token_file_that_others_can_read(safe: Safe, tmp_path: Path) -> None:
+    """Is refused, and so is one that holds no token."""
+    token, ring, keys = tmp_path / "token", safe.private_ring, safe.path / "keys" / "verify-keys.json"
+    base = ("deliver", "--private-ring", str(ring), "--verify-keys", str(keys), "--token-file", str(token))
+    token.write_text("nst_x")
+    token.chmod(0o644)
+    open_to_others = run(*base, cwd=tmp_path)
+    token.chmod(0o600)
+    token.write_text("\n")
+    empty = run(*base, cwd=tmp_path)
+
+    assert (1, f"nightsafe: {token}: has mode 0644; run: chmod 0600 on it\n") == (
+        open_to_others.returncode,
+        open_to_others.stderr,
+    )
+    assert (1, f"nightsafe: {token}: holds no token\n") == (empty.returncode, empty.stderr)

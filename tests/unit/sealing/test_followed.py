@@ -1,0 +1,125 @@
+"""Key files that are replaced while a process runs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.followed import Followed
+from nightsafe.sealing.following import FollowingSealer
+from nightsafe.sealing.following_opener import FollowingOpener
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.record import Record, key_id_of
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.secret_value import SecretValue
+
+CONTEXT = Context(account_id="a" * 32, namespace="", script="worker", name="A", kind="secret_text")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A public ring's file."""
+    PrivateRing.generate().public().save(tmp_path / "ring.json")
+    return tmp_path / "ring.json"
+
+
+def test_the_same_file_is_read_once(path: Path) -> None:
+    """As long as nothing has happened to it, it is the same object."""
+    read: list[Path] = []
+
+    def load(file: Path) -> object:
+        """Count."""
+        read.append(file)
+        return object()
+
+    followed = Followed(path, load)
+
+    assert followed.current() is followed.current()
+    assert [path] == read
+
+
+def test_a_file_in_its_place_is_taken_up(path: Path) -> None:
+    """At the next look, also when it is just as long and of the same time."""
+    followed = Followed(path, PublicRing.load)
+    before, status = followed.current(), path.stat()
+    ring = PrivateRing.generate().public()
+    ring.save(path, replace=True)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert status.st_size == path.stat().st_size
+
+    assert before.primary.id != followed.current().primary.id == ring.primary.id
+
+
+@pytest.mark.parametrize("harm", ["removed", "damaged", "open"])
+def test_what_cannot_be_used_changes_nothing(path: Path, harm: str) -> None:
+    """It is reported once, with the file's name, and what was there before stays in use."""
+    problems: list[NightsafeError] = []
+    followed = Followed(path, PublicRing.load, problems.append)
+    before = followed.current()
+    if harm == "removed":
+        path.unlink()
+    elif harm == "damaged":
+        path.write_text("{")
+    else:
+        path.chmod(0o666)
+
+    assert [before] * 3 == [followed.current() for _ in range(3)]
+
+    assert [Code.INVALID] == [one.code for one in problems]
+    assert str(path) in problems[0].problems[0].detail
+
+
+def test_at_first_it_must_be_good(tmp_path: Path) -> None:
+    """There is nothing to stay with."""
+    with pytest.raises(NightsafeError):
+        Followed(tmp_path / "nothing.json", PublicRing.load)
+
+
+def test_sealing_and_opening_go_on_through_a_rotation(tmp_path: Path) -> None:
+    """What was sealed before opens after it; what is sealed after it is under the new key, and counts as signed."""
+    private, public = tmp_path / "private.json", tmp_path / "public.json"
+    ring, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring.save(private)
+    ring.public().save(public)
+    sealer = FollowingSealer(Followed(public, PublicRing.load), signing_key)
+    opener = FollowingOpener(VerifyKeys([signing_key.verify_key]), Followed(private, PrivateRing.load))
+    before = sealer.seal(CONTEXT, SecretValue(b"before"))
+
+    rotated = ring.rotated()
+    rotated.save(private, replace=True)
+    rotated.public().save(public, replace=True)
+    after = sealer.seal(CONTEXT, SecretValue(b"after"))
+
+    assert [b"before", b"after"] == [opener.open(CONTEXT, record).reveal() for record in (before, after)]
+    assert [ring.keys[0].id, rotated.keys[0].id] == [key_id_of(before), key_id_of(after)]
+    assert (rotated.keys[0].id, rotated.keys[0].id) == (sealer.ring.primary.id, opener.ring.public().primary.id)
+    assert sealer.id == signing_key.id
+    again = sealer.countersign(CONTEXT, Record.parse(before).sealed)
+    assert b"before" == opener.open(CONTEXT, again).reveal()
+    retired = rotated.retired(ring.keys[0].id)
+    retired.public().save(public, replace=True)
+    with pytest.raises(NightsafeError, match="retired"):
+        sealer.countersign(CONTEXT, Record.parse(before).sealed)
+
+
+def test_a_record_signed_for_another_name(tmp_path: Path) -> None:
+    """It opens with both of its places, and with no other two."""
+    path = tmp_path / "private.json"
+    ring, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring.save(path)
+    ring.public().save(tmp_path / "public.json")
+    sealer = FollowingSealer(Followed(tmp_path / "public.json", PublicRing.load), signing_key)
+    opener = FollowingOpener(VerifyKeys([signing_key.verify_key]), Followed(path, PrivateRing.load))
+    other = Context(account_id="a" * 32, namespace="", script="worker", name="B", kind="secret_text")
+    sealed = Record.parse(sealer.seal(CONTEXT, SecretValue(b"value"))).sealed
+    record = sealer.countersign(other, sealed)
+
+    assert b"value" == opener.open_named(other, CONTEXT, record).reveal()
+
+    for signed, context in ((CONTEXT, CONTEXT), (other, other), (CONTEXT, other)):
+        with pytest.raises(NightsafeError, match="cannot open"):
+            opener.open_named(signed, context, record)
