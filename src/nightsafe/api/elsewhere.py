@@ -1,9 +1,10 @@
 """What other products keep: an empty list where clients only look, and a refusal where they would change it."""
 
-from nightsafe.api.call import Call, Handler
+from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, success
 from nightsafe.api.paging import fields_of, page_of, paged
 from nightsafe.api.path import ACCOUNT, SCRIPT
+from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
@@ -18,11 +19,11 @@ def resources(use: UseCases) -> list[Resource]:
     """The routes of this page with their handlers. Empty lists are told to whoever sees the account."""
     return [
         Resource("GET", _KV, None, _no_items),
-        Resource("POST", _KV, Action.WRITE_SCRIPTS, _refusing("keep KV namespaces")),
+        Resource("POST", _KV, Action.WRITE_SCRIPTS, refusing("keep KV namespaces")),
         Resource("GET", _DURABLE_OBJECTS, None, _no_items),
         Resource("GET", f"{_DOMAINS}/records", None, _nothing),
         Resource("GET", _DOMAINS, None, _nothing),
-        Resource("PUT", _DOMAINS, Action.WRITE_SCRIPTS, _refusing("serve custom domains")),
+        Resource("PUT", _DOMAINS, Action.WRITE_SCRIPTS, refusing("serve custom domains")),
         *of_script(use),
     ]
 
@@ -45,7 +46,7 @@ def of_script(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         Resource("GET", f"{at}/routes", Action.READ_SCRIPTS, list_none),
         Resource("PUT", f"{at}/routes", Action.WRITE_SCRIPTS, put_routes),
         Resource("GET", f"{at}/tails", Action.READ_SCRIPTS, list_none),
-        Resource("POST", f"{at}/tails", Action.WRITE_SCRIPTS, _refusing("stream a Worker's logs")),
+        Resource("POST", f"{at}/tails", Action.WRITE_SCRIPTS, refusing("stream a Worker's logs")),
     ]
 
 
@@ -57,13 +58,3 @@ async def _no_items(call: Call) -> Reply:
 async def _nothing(_: Call) -> Reply:
     """An empty list, whatever is asked of it."""
     return success([])
-
-
-def _refusing(what: str) -> Handler:
-    """A handler that says what Nightsafe does not do."""
-
-    async def refuse(_: Call) -> Reply:
-        """Refuse, without a look at the body."""
-        raise NightsafeError(Code.UNSUPPORTED, what)
-
-    return refuse
