@@ -16,9 +16,9 @@ from msgspec import Struct
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 NIGHTSAFE = (sys.executable, "-m", "nightsafe")
 
-_START_SECONDS = 20
-_STOP_SECONDS = 20
-_COMMAND_SECONDS = 60
+_START_SECONDS = 60
+_STOP_SECONDS = 60
+_COMMAND_SECONDS = 120
 
 
 class Safe(Struct, frozen=True, kw_only=True):

@@ -58,6 +58,9 @@ class Code(StrEnum):
     INHERIT = "inherit"
     INHERIT_RENAMED = "inherit_renamed"
     INHERIT_VERSION = "inherit_version"
+    SERVICE_UNBOUND = "service_unbound"
+    SERVICE_ENVIRONMENT = "service_environment"
+    STORED_SECRET_UNBOUND = "stored_secret_unbound"
 
     # Versions and deployments
     SECRET_NOT_LIVE = "secret_not_live"
@@ -97,6 +100,9 @@ class Code(StrEnum):
     STORE = "store"
     CANNOT_OPEN = "cannot_open"
     UNAVAILABLE = "unavailable"
+
+    # Scripts that run
+    HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +11,13 @@ from typing import Any, Self
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from nightsafe.bindings.model import PlainBinding, Secret, SecretText
 from nightsafe.bindings.parse import parse_binding
-from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion
+from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion, StoredSecret
 from nightsafe.delivery.delivery import Delivery
+from nightsafe.delivery.environment import STORE_SPACE
 from nightsafe.delivery.settings import Settings
 from nightsafe.delivery.source import MemorySource
 from nightsafe.delivery.workerd import find
@@ -28,6 +31,7 @@ from nightsafe.sealing.verifying import VerifyKeys
 from nightsafe.secret_value import SecretValue
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
+STORE = "89abcdef0123456789abcdef01234567"
 DATE = "2026-04-01"
 JS = "application/javascript+module"
 ROOT = Path(__file__).parents[2]
@@ -46,6 +50,12 @@ def workerd() -> Path:
 def text(name: str, value: str) -> Binding:
     """A `secret_text`, as it is uploaded."""
     return {"type": "secret_text", "name": name, "text": value}
+
+
+def stored(name: str, secret: str, value: str | None = None) -> Binding:
+    """A `secrets_store_secret`, with the value that its secret has; None when there is no such secret."""
+    bound = {"type": "secrets_store_secret", "name": name, "store_id": STORE, "secret_name": secret}
+    return bound if value is None else bound | {"value": value}
 
 
 class Scene:
@@ -84,7 +94,7 @@ class Scene:
             listener.close()
             raise
         self.client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.port}", timeout=30, limits=httpx.Limits(max_connections=None)
+            base_url=f"http://127.0.0.1:{self.port}", timeout=60, limits=httpx.Limits(max_connections=None)
         )
         return self
 
@@ -113,7 +123,7 @@ class Scene:
         self._versions += 1
         files = {"index.js": (JS, code.encode())} if isinstance(code, str) else code
         modules = tuple(BundleModule(name, kind, self.source.keep(body)) for name, (kind, body) in files.items())
-        parsed = [parse_binding(dict(one), "", 0) for one in bindings]
+        parsed = [(parse_binding(dict(one), "", 0), self.stored_in(one)) for one in bindings]
         told: dict[str, Any] = {
             "id": f"00000000-0000-4000-8000-{self._versions:012d}",
             "percentage": 100.0,
@@ -121,7 +131,7 @@ class Scene:
             "main_module": next(iter(files)),
             "compatibility_date": DATE,
         }
-        sealed = tuple(self.binding(script, one) for one in parsed)
+        sealed = tuple(replace(self.binding(script, one), stored=secret) for one, secret in parsed)
         return BundleVersion(modules=modules, bindings=sealed, **(told | members))
 
     @staticmethod
@@ -152,6 +162,18 @@ class Scene:
         assert isinstance(secret.value, SecretValue)
         return self.sealer.seal(context, secret.value)
 
+    def stored_in(self, binding: Binding) -> StoredSecret | None:
+        """The secret of a store that a binding leads to, if there is one."""
+        if binding["type"] != "secrets_store_secret" or "value" not in binding:
+            return None
+        return self.seal_stored(binding["secret_name"], binding["value"])
+
+    def seal_stored(self, secret: str, value: str) -> StoredSecret:
+        """A secret of a Secrets Store, as the store has it."""
+        context = Context(account_id=ACCOUNT, namespace=STORE_SPACE, script=STORE, name=secret, kind="secret_text")
+        sealed = self.sealer.seal(context, SecretValue(value.encode()))
+        return StoredSecret(store_id=STORE, name=secret, sealed_name=secret, sealed=sealed)
+
     def seal_text(self, script: str, name: str, value: str) -> BundleBinding:
         """A `secret_text` binding as the store has it."""
         return self.binding(script, SecretText(name, SecretValue(value.encode())))
@@ -174,6 +196,9 @@ class Scene:
         return await self.client.get(path, headers=host | {k.replace("_", "-"): v for k, v in headers.items()})
 
     async def stats(self) -> dict[str, int]:
-        """What the dispatcher counts."""
-        told: dict[str, int] = json.loads(await self.delivery.supervisor.current.ask("/stats"))
-        return told
+        """What the dispatchers count, together."""
+        supervisor = self.delivery.supervisor
+        told: Counter[str] = Counter()
+        for child in (supervisor.current, *supervisor.cells):
+            told.update(json.loads(await child.ask("/stats")))
+        return dict(told)

@@ -103,6 +103,29 @@ async def test_a_connection_that_ended_meanwhile() -> None:
     assert 3 == len(asked)
 
 
+async def test_all_connections_that_ended_meanwhile() -> None:
+    """However many were kept, the request goes to a fresh one, and once only."""
+    asked, both = [], asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request, together with that of another connection, and hang up at the next."""
+        await reader.readuntil(b"\r\n\r\n")
+        asked.append(b"answered")
+        if len(asked) > 1:
+            both.set()
+        await both.wait()
+        writer.write(ok(b"good"))
+        await writer.drain()
+        await reader.readuntil(b"\r\n\r\n")
+        asked.append(b"hung up")
+
+    async with facing(talk) as source:
+        await asyncio.gather(source.bundle("x"), source.bundle("y"))
+        assert b"good" == await source.bundle("z")
+
+    assert [b"answered", b"answered", b"hung up", b"answered"] == asked
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -134,17 +134,6 @@ async def test_service_bindings(scene: Scene) -> None:
         assert {"fetched": value, "added": f"3{value}"} == (await scene.get("caller")).json()
 
 
-async def test_a_service_that_is_not_there(scene: Scene) -> None:
-    """Is a 404 for who fetches it, and no more."""
-    await scene.upload(
-        "caller",
-        "export default { fetch: (request, env) => env.GONE.fetch(request) };",
-        [{"type": "service", "name": "GONE", "service": "gone"}],
-    )
-
-    assert 404 == (await scene.get("caller")).status_code
-
-
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -301,7 +290,7 @@ async def test_a_future_date_is_told(scene: Scene) -> None:
         await scene.upload("dated", HELLO, compatibility_date="2999-01-01")
         assert 500 == (await scene.get("dated")).status_code
         await scene.upload("dated", HELLO, compatibility_flags=("no_such_flag",))
-        assert 500 == (await scene.get("dated")).status_code
+        assert 501 == (await scene.get("dated")).status_code
 
     reasons = " ".join(log["reason"] for log in logs)
     assert "compatibility date" in reasons

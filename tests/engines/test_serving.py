@@ -3,7 +3,18 @@
 import asyncio
 import hashlib
 
-from tests.engines.changes import ACCOUNT, CODE, OTHER_ACCOUNT, REF, deploying, removing, secret, setting, upload
+from tests.engines.changes import (
+    ACCOUNT,
+    CODE,
+    OTHER_ACCOUNT,
+    REF,
+    deploying,
+    editing,
+    removing,
+    secret,
+    setting,
+    upload,
+)
 from tests.engines.engine import Engine
 
 from nightsafe.store.interfaces import Store
@@ -58,6 +69,36 @@ async def test_the_version_that_is_served_alone(store: Store) -> None:
     assert (2, 100.0) == (only.version.number, only.percentage)
     assert (NAMES, (second,)) == (only.modules, only.bindings)
     assert b'{"compatibility_date":"2026-01-01"}' == only.version.settings
+
+
+async def test_what_a_version_is_made_of(store: Store) -> None:
+    """Any one, deployed or not, as it is served; by default the newest. None for one that is not there."""
+    first = secret("A")
+    await store.commit(upload(first))
+    await store.commit(upload(secret("B"), bodies=(b"x", b"y"), deployed=False))
+    older, newer = await version_ids(store)
+    made = await store.made_of(REF, older)
+
+    assert made is not None
+    assert (1, 0.0, NAMES, (first,)) == (made.version.number, made.percentage, made.modules, made.bindings)
+    newest = await store.made_of(REF)
+    assert newest == await store.made_of(REF, newer)
+    assert newest is not None
+    assert (2, 2, {"B"}) == (
+        newest.version.number,
+        len(newest.modules),
+        {one.name for one in newest.bindings},
+    )
+    assert None is await store.made_of(REF, b"\0" * 16)
+    assert None is await store.made_of(ScriptRef(OTHER_ACCOUNT, "worker"))
+
+
+async def test_what_no_upload_touches(store: Store) -> None:
+    """Is told of a script that is served."""
+    await store.commit(upload())
+    assert b"{}" == (await store.served(REF)).standing
+    await store.commit(editing(standing=b'{"subdomain_enabled":false}'))
+    assert b'{"subdomain_enabled":false}' == (await store.served(REF)).standing
 
 
 async def test_versions_that_share_the_traffic(store: Store) -> None:

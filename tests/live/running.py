@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.server import Safe, Server, run
 
 HELLO = b"export default { fetch(request, env) { return new Response(env.TOKEN); } };"
 DATE = "2026-04-01"
-_SECONDS = 20.0
+_SECONDS = 60.0
 _PAUSE = 0.02
 
 
@@ -28,7 +28,7 @@ class Workers:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
 
     def get(self, script: str, path: str = "/", headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Ask a script by its host name."""
@@ -63,8 +63,11 @@ class Delivering(Server):
 
     def child(self, word: str) -> int:
         """The id of the child process with this word in its command line."""
-        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in children(self.pid)}
-        return next(pid for pid, line in lines.items() if word.encode() in line)
+        return min(self.all_children(word))
+
+    def all_children(self, word: str) -> set[int]:
+        """The ids of the child processes with this word in their command lines."""
+        return {pid for pid in children(self.pid) if word.encode() in _command_line(pid)}
 
 
 class Run(Delivering):
@@ -131,7 +134,22 @@ def new_token(safe: Safe, *options: str) -> str:
 def children(pid: int) -> Iterator[int]:
     """The ids of a process's children."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        yield from map(int, (task / "children").read_text().split())
+        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            yield from map(int, (task / "children").read_text().split())
+
+
+def _command_line(pid: int) -> bytes:
+    """A process's command line with spaces between; nothing when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+    except OSError:
+        return b""
+
+
+def events(server: Server, name: str) -> list[dict[str, Any]]:
+    """What a process has logged of one kind."""
+    lines = [line for line in server.stderr.read_text().splitlines(keepends=True) if line.startswith("{")]
+    return [told for line in lines if line.endswith("\n") and (told := json.loads(line))["event"] == name]
 
 
 def alive(pid: int) -> bool:
@@ -151,11 +169,16 @@ def until(holds: Callable[[], Any], seconds: float = _SECONDS) -> Any:
     return found
 
 
-def upload(wire: Wire, script: str, code: bytes = HELLO, *bindings: object, **metadata: object) -> Answer:
-    """PUT a script of one module."""
+def attempt(wire: Wire, script: str, code: bytes = HELLO, *bindings: object, **metadata: object) -> Answer:
+    """PUT a script of one module, whatever comes of it."""
     fields = {"main_module": "worker.js", "bindings": bindings, "compatibility_date": DATE, **metadata}
     content_type, body = form({"metadata": json.dumps(fields).encode()}, code)
-    answer = wire.ask("PUT", f"{SCRIPTS}/{script}", body, [("Content-Type", content_type)])
+    return wire.ask("PUT", f"{SCRIPTS}/{script}", body, [("Content-Type", content_type)])
+
+
+def upload(wire: Wire, script: str, code: bytes = HELLO, *bindings: object, **metadata: object) -> Answer:
+    """PUT a script of one module."""
+    answer = attempt(wire, script, code, *bindings, **metadata)
     assert 200 == answer.status, answer.body
     return answer
 

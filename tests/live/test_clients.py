@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloudflare import Cloudflare
+from cloudflare import BadRequestError, Cloudflare
 from tests.clients.node.tools import NEWER
 from tests.clients.wire.talk import Wire
 from tests.clients.wrangler.project import Project
@@ -105,13 +105,83 @@ def test_wrangler(live: Run, wire: Wire, tmp_path: Path) -> None:
     assert 404 == live.workers.get("by-wrangler").status_code
 
 
-def test_what_cannot_be_served(live: Run, client: Cloudflare) -> None:
-    """Is named in the log, and the script says that it is not served here; the API keeps it all the same."""
-    upload(client, "needs-kv", bindings=[{"type": "kv_namespace", "name": "STORE", "namespace_id": "a" * 32}])
-    answer = live.workers.get("needs-kv")
+OVERRIDES = "cloudflare-workers-version-overrides"
 
-    assert 501 == answer.status_code
-    assert "the binding 'STORE' is of kind kv_namespace, which cannot be served" in live.stderr.read_text()
+
+def test_the_sdk_tries_a_version_first(live: Run, client: Cloudflare) -> None:
+    """One that is deployed with no share is served to whoever asks for it by its id, and to nobody else."""
+    upload(client, "tried")
+    scripts: Any = client.workers.scripts
+    scripts.secrets.update("tried", account_id=ACCOUNT, name="TOKEN", text="newer", type="secret_text")
+    old, new = (one.id for one in reversed(list(scripts.versions.list("tried", account_id=ACCOUNT))))
+    shares: Any = [{"version_id": old, "percentage": 100}, {"version_id": new, "percentage": 0}]
+    scripts.deployments.create("tried", account_id=ACCOUNT, strategy="percentage", versions=shares, force=True)
+
+    assert {"from the SDK"} == {live.workers.get("tried").json()["text"] for _ in range(20)}
+    asked = live.workers.get("tried", headers={OVERRIDES: f'other="x", tried="{new}"'}).json()
+    assert "newer" == asked["text"]
+    whole: Any = [{"version_id": new, "percentage": 100}]
+    scripts.deployments.create("tried", account_id=ACCOUNT, strategy="percentage", versions=whole)
+    ignored = live.workers.get("tried", headers={OVERRIDES: f'tried="{old}"'}).json()
+    assert "newer" == ignored["text"]
+
+
+def test_wrangler_tries_a_version_first(live: Run, wire: Wire, tmp_path: Path) -> None:
+    """The same, with its own commands: a new secret is tried before anybody gets it."""
+    project = Project(live, wire, tmp_path, NEWER, "tried-by-wrangler")
+    project.write("index.js", "export default { fetch: (request, env) => new Response(env.TOKEN) };")
+    project.ok("deploy")
+    project.ok("secret", "put", "TOKEN", stdin="one")
+    project.ok("versions", "secret", "put", "TOKEN", stdin="two")
+    new, old, *_ = (one["id"] for one in project.versions())
+    project.ok("versions", "deploy", f"{old}@100%", f"{new}@0%", "--yes")
+
+    assert {"one"} == {live.workers.text("tried-by-wrangler") for _ in range(20)}
+    for version, value in ((new, "two"), (old, "one")):
+        headers = {OVERRIDES: f'tried-by-wrangler="{version}"'}
+        assert value == live.workers.get("tried-by-wrangler", headers=headers).text
+
+
+def test_props_of_a_service_binding(live: Run, client: Cloudflare) -> None:
+    """Are what the callee's entrypoint has as `ctx.props`; the API shows them as they were uploaded."""
+    callee = b"""
+      import { WorkerEntrypoint } from "cloudflare:workers";
+      export class Named extends WorkerEntrypoint { fetch() { return Response.json(this.ctx.props); } }
+      export default { fetch: (request, env, ctx) => Response.json(ctx.props) };"""
+    caller = (
+        b"export default { fetch: (request, env) => env[new URL(request.url).pathname.slice(1)].fetch(request) };"
+    )
+    props = {"tenant": "a", "deep": {"list": [1, None]}}
+    service = {"type": "service", "service": "with-props", "entrypoint": "Named", "props": props}
+    bindings = [{**service, "name": "PROPS"}, {"type": "service", "name": "NONE", "service": "with-props"}]
+    metadata = {"main_module": "index.js", "compatibility_date": "2026-04-01"}
+    for name, code, bound in (("with-props", callee, []), ("gives-props", caller, bindings)):
+        described: Any = {**metadata, "bindings": bound}
+        files = [("index.js", code, "application/javascript+module")]
+        client.workers.scripts.update(name, account_id=ACCOUNT, metadata=described, files=files)
+
+    assert props == live.workers.get("gives-props", "/PROPS").json()
+    assert {} == live.workers.get("gives-props", "/NONE").json()
+    settings: Any = client.workers.scripts.script_and_version_settings.get("gives-props", account_id=ACCOUNT)
+    shown = [one.to_dict() for one in settings.bindings]
+    assert {**service, "name": "PROPS"} in shown
+
+
+def test_what_cannot_be_served(live: Run, client: Cloudflare) -> None:
+    """Is refused by name; what a script needs besides is told in the same answer."""
+    wanted = [
+        {"type": "kv_namespace", "name": "STORE", "namespace_id": "a" * 32},
+        {"type": "d1", "name": "DATA", "id": "b" * 32},
+    ]
+    with pytest.raises(BadRequestError) as refused:
+        upload(client, "needs-kv", bindings=wanted)
+
+    told = [
+        (one.code, name in (one.message or ""))
+        for one, name in zip(refused.value.errors, ("STORE", "DATA"), strict=True)
+    ]
+    assert [(10015, True), (10015, True)] == told
+    assert 404 == live.workers.get("needs-kv").status_code
 
 
 def test_scripts_are_apart(live: Run, wire: Wire) -> None:

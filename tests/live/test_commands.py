@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,13 @@ def test_what_the_doctor_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             "'--domain' (env var: 'NIGHTSAFE_DOMAIN'): give a domain, as workers.example.com",
         ),
         (
+            ("--trusted-proxy", "10.0.0.1/8"),
+            (
+                "'--trusted-proxy' (env var: 'NIGHTSAFE_TRUSTED_PROXY'): 10.0.0.1/8 has host bits set; "
+                "give a network as 10.0.0.0/8, or an address"
+            ),
+        ),
+        (
             ("--tls-client-ca", "x.pem"),
             "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API",
         ),
@@ -122,6 +131,75 @@ def test_what_deliver_needs(safe: Safe, tmp_path: Path) -> None:
         1,
         "nightsafe: --api-ca, --client-cert or --client-key cannot be read, or do not fit each other",
     ) == refusal(*whole, "--api", "https://safe.example/client/v4", "--api-ca", "absent.pem", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("command", ["run", "deliver"])
+@pytest.mark.parametrize("where", ["0.0.0.0:0", "[::]:0"])
+def test_scripts_where_others_reach_them(safe: Safe, tmp_path: Path, command: str, where: str) -> None:
+    """Ask for a word about TLS, before anything listens."""
+    ring, keys = safe.private_ring, safe.path / "keys/verify-keys.json"
+    files = ("--private-ring", str(ring), "--verify-keys", str(keys), "--token-file", str(ring))
+    own = ("--data", str(safe.path), "--port", "0") if command == "run" else files
+    code, line = refusal(command, *own, "--listen", where, cwd=tmp_path)
+
+    assert 1 == code
+    assert line.startswith(f"nightsafe: --listen {where} can be reached from other machines, and scripts speak plain")
+    assert line.endswith("give --trusted-proxy with the address of what does TLS in front, or --plain-http")
+
+
+@pytest.mark.parametrize("word", [("--plain-http",), ("--trusted-proxy", "127.0.0.0/8")])
+def test_scripts_where_something_in_front_does_tls(safe: Safe, word: tuple[str, ...]) -> None:
+    """Are served there with that word; and who is trusted says what the client's scheme and address are."""
+    code = b"""export default { fetch(request) {
+      return new Response(`${request.url} ${request.headers.get("cf-connecting-ip")}`);
+    } };"""
+    with Run(safe, "--listen", "0.0.0.0:0", *word) as running, Wire.to(running) as wire:
+        upload(wire, "shows", code)
+        said = {"x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.1, 203.0.113.9"}
+        answer = running.workers.get("shows", "/a", said).text
+
+    host = f"shows.localhost:{running.workers.port}/a"
+    expected = f"http://{host} 127.0.0.1" if word == ("--plain-http",) else f"https://{host} 203.0.113.9"
+    assert expected == answer
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_script_cannot_forge_the_log(safe: Safe, log_format: str) -> None:
+    """Whatever it prints or throws stands within an event of ours; without a word for it nowhere."""
+    code = b"""export default { fetch(request, env) {
+      for (const line of ['{"event":"workerd.ended"}', "a\\n2026-01-01 [warning] workerd.ended", "\\x1b[2J"]) {
+        console.log(line); console.error(line);
+      }
+      throw Object.assign(new Error(env.TOKEN), { name: "a\\nworkerd.ended" });
+    } };"""
+    for wanted in ((), ("--worker-output",)):
+        with closing(Run(safe, "--log-format", log_format, *wanted)) as running:
+            running.stderr.write_text("")
+            running.start()
+            with Wire.to(running) as wire:
+                upload(wire, "forges", code, secret("TOKEN", "hushed-4711"))
+            assert 500 == running.workers.get("forges").status_code
+            lines = until(partial(_with, "script.threw", running.stderr))
+        names = {_event_of(line, log_format) for line in lines if not line.startswith("at ")}
+        assert "script.threw" in names
+        assert "workerd.ended" not in names
+        assert bool(wanted) == ("hushed-4711" in "".join(lines)) == ("worker.output" in "".join(lines))
+        assert "\x1b" not in "".join(lines)
+
+
+def _with(word: str, log: Path) -> list[str]:
+    """The lines of a log, once a word is in it."""
+    said = log.read_text()
+    return said.splitlines() if word in said else []
+
+
+def _event_of(line: str, log_format: str) -> str:
+    """The name of the event that a line of the log is; each line is one."""
+    if log_format == "json":
+        return str(json.loads(line)["event"])
+    found = re.fullmatch(r"20\S+Z \[\w+ *\] (\S+)(?: +\w+=.*)?", line)
+    assert found, line
+    return found[1]
 
 
 def test_a_port_that_is_taken(own: Run, tmp_path: Path) -> None:
@@ -233,7 +311,7 @@ def test_scripts_on_this_machine(safe: Safe) -> None:
 
 def test_the_api_of_a_parent_that_is_gone(safe: Safe, tmp_path: Path) -> None:
     """Does not begin."""
-    command = [sys.executable, "-P", "-m", "nightsafe.cli.api_child", "1", "serve", "--data", str(safe.path)]
+    command = [sys.executable, "-P", "-m", "nightsafe.cli.api_child", "1", "0", "serve", "--data", str(safe.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert (1, "", "the delivery process is gone\n") == (done.returncode, done.stdout, done.stderr)

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import threading
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.clients.wire.talk import SCRIPTS, Wire
-from tests.live.running import HELLO, Deliver, Run, alive, put, secret, until, upload
+from tests.live.running import HELLO, Deliver, Run, Workers, alive, events, put, secret, until, upload
 from tests.server import Safe, Server, run
 
 
@@ -66,18 +69,91 @@ def test_workerd_is_started_anew(own: Run) -> None:
         assert runtime != own.child("workerd serve")
 
 
+def test_run_starts_its_api_anew(own: Run) -> None:
+    """At the same address, for the same clients, who at most wait; scripts are served on meanwhile."""
+    with Wire.to(own) as wire:
+        upload(wire, "worker", HELLO, secret("TOKEN", "old"))
+    runtime, url = own.child("workerd serve"), own.base_url
+    served: list[str] = []
+    over = threading.Event()
+    asking = threading.Thread(target=lambda: _ask_until(over, own, served))
+    asking.start()
+    try:
+        until(partial(served.count, "old"))
+        for value in ("new", "newest"):
+            api = own.child("api_child")
+            os.kill(api, signal.SIGKILL)
+            until(partial(_is_gone, api))
+            with Wire.to(own) as wire:
+                put(wire, "worker", "TOKEN", value)
+            assert value == own.workers.text("worker")
+            until(partial(served.count, value))
+            assert api != own.child("api_child")
+    finally:
+        over.set()
+        asking.join()
+
+    assert (runtime, url) == (own.child("workerd serve"), own.base_url)
+    assert {"old", "new", "newest"} == set(served)
+    assert 2 == len(events(own, "api.ended"))
+    assert "signal 9" == events(own, "api.ended")[0]["reason"]
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    return not alive(pid)
+
+
+def _has_ended(running: Run, times: int) -> bool:
+    """Whether an API's process has ended so often."""
+    return len(events(running, "api.ended")) >= times
+
+
+def _ask_until(over: threading.Event, running: Run, served: list[str]) -> None:
+    """Ask the script again and again on connections of its own; one that fails shows as what it was."""
+    workers = Workers(running.workers.port)
+    with workers.client:
+        while not over.is_set():
+            served.append(workers.text("worker"))
+
+
+def test_run_gives_its_api_up(safe: Safe) -> None:
+    """When it ends again and again: the reason is said, and the whole ends with 1."""
+    with closing(Run(safe)) as running:
+        running.start()
+        runtime = running.child("workerd serve")
+        killed: set[int] = set()
+        while not events(running, "delivery.ended"):
+            for api in running.all_children("api_child") - killed:
+                os.kill(api, signal.SIGKILL)
+                killed.add(api)
+        assert 1 == running.wait()
+
+    assert not alive(runtime)
+    said = "the API is given up: it ended 6 times in a row, each time within 20 s of its start, at last with signal 9"
+    assert said == events(running, "delivery.ended")[0]["reason"]
+    assert f"nightsafe: {said}\n" in running.stderr.read_text()
+
+
+def test_run_is_told_to_stop_while_its_api_is_away(safe: Safe) -> None:
+    """It ends with 0, at once."""
+    with closing(Run(safe)) as running:
+        running.start()
+        for _ in range(4):  # the pauses before a further try have grown by then
+            seen = len(events(running, "api.ended"))
+            os.kill(until(lambda: min(running.all_children("api_child"), default=0)), signal.SIGKILL)
+            until(partial(_has_ended, running, seen + 1))
+        running.terminate()
+        assert 0 == running.wait()
+
+    assert 4 == len(events(running, "api.ended"))
+
+
 def test_run_ends_as_a_whole(safe: Safe) -> None:
-    """Whichever of its processes is killed, the others end, and it starts again with what there was."""
+    """When it is killed, the others end, and it starts again with what there was."""
     running = Run(safe)
     with running, Wire.to(running) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "kept"))
-        api, runtime = running.child("api_child"), running.child("workerd serve")
-        os.kill(api, signal.SIGKILL)
-        assert 1 == running.wait()
-        until(lambda: not alive(runtime))
-
-        running.start()
-        assert "kept" == running.workers.text("worker")
         api, runtime = running.child("api_child"), running.child("workerd serve")
         running.kill()
         until(lambda: not alive(api))

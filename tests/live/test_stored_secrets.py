@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.clients.wire.talk import Answer, Wire
-from tests.live.running import Run, upload
+from tests.live.running import HELLO, Run, attempt, secret, upload
 from tests.server import ACCOUNT
 
 STORES = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
@@ -92,8 +92,11 @@ def test_a_duplicate_and_two_names(live: Run, wire: Wire, store: Store) -> None:
 
 
 def test_what_is_not_there(live: Run, wire: Wire, store: Store) -> None:
-    """The script runs, and is told when it asks; a secret that comes later is there then, one that goes is not."""
+    """The script runs on, and is told when it asks; a secret that comes later is there then, one that goes is not."""
+    first = store.make("A", "early")
     upload(wire, "absent", ASKING, store.binding("A"))
+    assert "early" == live.workers.text("absent")
+    assert 200 == wire.ask("DELETE", f"{store.path}/{first}").status
     answer = live.workers.get("absent")
     assert (404, 'Secret "A" not found') == (answer.status_code, answer.text)
 
@@ -108,11 +111,14 @@ def test_what_is_not_there(live: Run, wire: Wire, store: Store) -> None:
 
 
 def test_a_binding_that_leads_nowhere(live: Run, wire: Wire) -> None:
-    """Neither to a store that is not there nor to what is no name: the script runs all the same."""
+    """To a store that is not there, or to what is no name: it is refused by name, and what is served is served on."""
+    upload(wire, "nowhere", HELLO, secret("TOKEN", "before"))
     nowhere = {"type": "secrets_store_secret", "name": "S", "store_id": "0" * 32, "secret_name": "A"}
     for binding in (nowhere, nowhere | {"store_id": 1}, {"type": "secrets_store_secret", "name": "S"}):
-        upload(wire, "nowhere", ASKING, binding)
-        assert 404 == live.workers.get("nowhere").status_code
+        answer = attempt(wire, "nowhere", ASKING, binding)
+        assert (400, [10182]) == answer.refusal
+        assert "Secrets Store binding 'S'" in answer.messages[0]
+        assert "before" == live.workers.text("nowhere")
 
 
 def test_a_classic_script(live: Run, wire: Wire, store: Store) -> None:

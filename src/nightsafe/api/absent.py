@@ -12,6 +12,10 @@ _SCRIPT = (
     rf"{_ACCOUNT}/workers/(?:scripts/[^/]+|services/[^/]+/environments/[^/]+"
     r"|dispatch/namespaces/[^/]+/scripts/[^/]+)"
 )
+_R2 = (
+    "keep R2 buckets: take r2_buckets out of the configuration file. Only where nothing is delivered, or with "
+    "--accept-undeliverable, may the binding stay: 'wrangler deploy --x-provision=false' then asks for no bucket"
+)
 _ABSENT = tuple(
     (re.compile(rf"{path}(?:/[^/]+)*".encode()), what)
     for path, what in (
@@ -24,7 +28,7 @@ _ABSENT = tuple(
         (rf"{_ACCOUNT}/pages/projects/[^/]+/domains", "serve Pages projects on domains"),
         (rf"{_ACCOUNT}/pipelines", "run pipelines"),
         (rf"{_ACCOUNT}/queues", "run queues"),
-        (rf"{_ACCOUNT}/r2", "keep R2 buckets: bind one with 'wrangler deploy --x-provision=false'"),
+        (rf"{_ACCOUNT}/r2", _R2),
         (rf"{_ACCOUNT}/storage/kv", "keep KV namespaces"),
         (rf"{_ACCOUNT}/vectorize", "keep Vectorize indexes"),
         (rf"{_ACCOUNT}/workflows", "run workflows"),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nightsafe.api import (
+    checking,
     content,
     delivery,
     deployments,
@@ -12,6 +13,7 @@ from nightsafe.api import (
     health,
     origins,
     pages,
+    processes,
     references,
     resealing,
     ring,
@@ -36,6 +38,7 @@ from nightsafe.identity.policy import Resource
 from nightsafe.identity.service import Authenticator
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import ScriptRef
+from nightsafe.workers.door import Delivered
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.use_cases import UseCases
@@ -58,6 +61,8 @@ _PAGES = (
     elsewhere.resources,
     delivery.resources,
     resealing.resources,
+    processes.resources,
+    checking.resources,
 )
 _PREFIX = b"/client/v4/accounts/"
 _SEGMENTS = 10
@@ -71,14 +76,15 @@ class App:
         store: where everything is kept.
         safe: what seals values; it cannot open them.
         limits: what requests must keep to.
+        delivered: what the operator says about delivery.
     """
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+    def __init__(self, store: Store, safe: Safe, limits: Limits, delivered: Delivered | None = None) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
-        use = UseCases(store, safe, limits)
+        use = UseCases(store, safe, limits, delivered or Delivered())
         every = [
-            *secrets.resources(use.secrets),
+            *secrets.resources(use),
             *scripts.resources(use),
             *tokens.resources(use.tokens),
             *users.resources(use.users),
@@ -87,7 +93,8 @@ class App:
             *origins.resources(use.origins),
         ]
         self._following = use.following
-        self._router = router(every, self._authenticator, limits, use.following.acted_on)
+        self._checking = use.checking
+        self._router = router(every, self._authenticator, limits, use.following.acted_on, use.processes.notices)
         self._health = health.Health(store)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
@@ -112,6 +119,7 @@ class App:
     def end_waiting(self) -> None:
         """Let no request wait any longer: the server is about to stop."""
         self._following.end()
+        self._checking.end()
 
     async def _known_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
         """What may be shown of the secret that a GET asks for, when all is plain.

@@ -52,8 +52,8 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         """PUT …/content."""
         metadata, parts = await read_upload(call, need_metadata=False)
         source = parse_source(_described(call, metadata), parts, (), call.limits)
-        script, _ = await use.scripts.put_content(call.caller, call.script, source)
-        return success(shown.script(script))
+        done = await use.scripts.put_content(call.caller, call.script, source)
+        return success(shown.script(done.script), done.notices)
 
     return [
         Resource("GET", f"{at}/content", Action.READ_SCRIPTS, get_content),

@@ -5,7 +5,8 @@ No other permission includes this one, and a token that has only this one can do
 
 import asyncio
 import re
-from typing import Final
+from collections.abc import Coroutine
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -21,7 +22,10 @@ from nightsafe.workers.following import LONGEST_WAIT, Following
 from nightsafe.workers.serving import Changes, Cursor
 from nightsafe.workers.use_cases import UseCases
 
+T = TypeVar("T")
+
 _AT: Final = f"{ACCOUNT}/nightsafe"
+_NOBODY: Final = "nobody waits for the answer"
 _BINARY: Final = ((b"content-type", b"application/octet-stream"), *FIXED_HEADERS[1:])
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,17})-([0-9a-f]{0,16})")
 _SECONDS: Final = re.compile(r"[0-9]{1,2}")
@@ -64,15 +68,25 @@ async def _follow(call: Call, following: Following) -> Changes:
     fields = fields_of(call.query)
     after, seconds = _cursor(fields.get("after", "")), _seconds(fields.get("wait"))
     who = (call.caller.principal.id, _process(fields.get("process")))
+    changes = await while_waited_for(call, following.follow(call.account_id, who, after, seconds))
+    if changes is None:
+        following.leave(call.account_id, who)
+        raise NightsafeError(Code.BODY_UNREADABLE, _NOBODY)
+    return changes
+
+
+async def while_waited_for(call: Call, work: Coroutine[None, None, T]) -> T | None:
+    """The result of something that takes long; None when the client has gone away before.
+
+    Raises:
+        NightsafeError: BODY_TOO_LARGE for any body.
+    """
     await read(call.receive, 0, call.limits.body_seconds)  # to its end: from there on the client can only hang up
-    answer = asyncio.ensure_future(following.follow(call.account_id, who, after, seconds))
+    answer = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_hung_up(call))
     try:
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            following.leave(call.account_id, who)
-            raise NightsafeError(Code.BODY_UNREADABLE, "nobody waits for the answer")
-        return answer.result()
+        return answer.result() if answer.done() else None
     finally:
         answer.cancel()
         gone.cancel()

@@ -37,7 +37,8 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         """POST …/deployments."""
         plan = parse_plan(await call.json(), call.limits)
         force = call.asks("force", "true")
-        return success(_shown(await use.deployments.create(call.caller, call.script, plan, force=force)))
+        deployment, notices = await use.deployments.create(call.caller, call.script, plan, force=force)
+        return success(_shown(deployment), notices)
 
     async def get(call: Call) -> Reply:
         """GET …/deployments/{deployment_id}."""

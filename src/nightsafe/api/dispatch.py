@@ -90,7 +90,7 @@ def _of_scripts(use: UseCases) -> Iterator[Resource]:
     yield Resource("GET", DISPATCHED, Action.READ_SCRIPTS, get_script)
     yield from scripts.uploads(use, DISPATCHED)
     yield from scripts.deletions(use, DISPATCHED)
-    yield from secrets.resources(use.secrets, DISPATCHED)
+    yield from secrets.resources(use, DISPATCHED)
     yield from settings.resources(use, DISPATCHED)
     yield from content.resources(use, DISPATCHED)
     yield from _of_tags(use.namespaces)

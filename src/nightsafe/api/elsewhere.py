@@ -12,6 +12,7 @@ from nightsafe.workers.use_cases import UseCases
 
 _KV = f"{ACCOUNT}/storage/kv/namespaces"
 _DURABLE_OBJECTS = f"{ACCOUNT}/workers/durable_objects/namespaces"
+_LIVE = "take them out of the configuration; code that was uploaded just before is live"
 _DOMAINS = f"{ACCOUNT}/workers/domains"
 
 
@@ -23,7 +24,14 @@ def resources(use: UseCases) -> list[Resource]:
         Resource("GET", _DURABLE_OBJECTS, None, _no_items),
         Resource("GET", f"{_DOMAINS}/records", None, _nothing),
         Resource("GET", _DOMAINS, None, _nothing),
-        Resource("PUT", _DOMAINS, Action.WRITE_SCRIPTS, refusing("serve custom domains")),
+        Resource(
+            "PUT",
+            _DOMAINS,
+            Action.WRITE_SCRIPTS,
+            refusing(
+                "serve custom domains: take them out of the configuration; code that was uploaded just before is live"
+            ),
+        ),
         *of_script(use),
     ]
 
@@ -39,7 +47,10 @@ def of_script(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def put_routes(call: Call) -> Reply:
         """PUT …/routes: none is what there is; anything else is refused."""
         if await call.json() != []:
-            raise NightsafeError(Code.UNSUPPORTED, "have zones: a Worker here has no routes")
+            raise NightsafeError(
+                Code.UNSUPPORTED,
+                f"have zones, so a Worker has no routes: {_LIVE}",
+            )
         return await list_none(call)
 
     return [

@@ -1,12 +1,12 @@
 """The envelope every answer comes in: `result`, `success`, `errors`, `messages`. Status and `success` agree."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from nightsafe.api.errors import as_json, row_for
-from nightsafe.errors import NightsafeError
+from nightsafe.errors import NightsafeError, Problem
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -16,8 +16,10 @@ FIXED_HEADERS: Headers = (
     (b"x-content-type-options", b"nosniff"),
 )
 
+_OK = 200
 _HEAD = b'{"result":'
 _TAIL = b',"success":true,"errors":[],"messages":[]}\n'
+_TAIL_WITH = b',"success":true,"errors":[],"messages":'
 
 
 class Reply(Struct, frozen=True):
@@ -33,14 +35,33 @@ def fragment(result: bytes) -> bytes:
     return _HEAD + result + _TAIL
 
 
-def success(result: object) -> Reply:
-    """200 with a result to be encoded."""
-    return Reply(200, fragment(msgspec.json.encode(result)))
+def success(result: object, notices: Sequence[Problem] = ()) -> Reply:
+    """200 with a result to be encoded.
+
+    Args:
+        result: what was asked for.
+        notices: what was done otherwise than it was asked for, or not at all: each is one of `messages`.
+    """
+    return success_raw(msgspec.json.encode(result), notices)
 
 
-def success_raw(result: bytes) -> Reply:
-    """200 with a result that is JSON already."""
-    return Reply(200, fragment(result))
+def success_raw(result: bytes, notices: Sequence[Problem] = ()) -> Reply:
+    """200 with a result that is JSON already; see `success`."""
+    if not notices:
+        return Reply(200, fragment(result))
+    messages = msgspec.json.encode([as_json(notice) for notice in notices])
+    return Reply(200, _HEAD + result + _TAIL_WITH + messages + b"}\n")
+
+
+def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:
+    """The same answer with more in `messages`; what is no envelope of a success stays as it is."""
+    if not notices or reply.status != _OK or reply.headers[:1] != FIXED_HEADERS[:1]:
+        return reply
+    envelope = msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
+    messages = msgspec.json.decode(envelope["messages"], type=list[msgspec.Raw])
+    more = [msgspec.Raw(msgspec.json.encode(as_json(notice))) for notice in notices]
+    body = msgspec.json.encode({**envelope, "messages": messages + more})
+    return Reply(reply.status, body + b"\n", reply.headers)
 
 
 def array(items: Iterable[bytes]) -> bytes:

@@ -130,6 +130,9 @@ TABLE: dict[Code, Row] = {
         "inherit binding '{detail}' is invalid: only the literal 'latest' is supported as its 'version_id'",
         _BINDINGS,
     ),
+    Code.SERVICE_UNBOUND: Row(400, 10143, "Service binding {detail}.", _BINDINGS),
+    Code.SERVICE_ENVIRONMENT: Row(400, 10144, "Service binding {detail}.", _BINDINGS),
+    Code.STORED_SECRET_UNBOUND: Row(400, 10182, "Secrets Store binding {detail}.", _BINDINGS),
     Code.SECRET_NOT_LIVE: Row(
         400,
         10215,
@@ -199,6 +202,7 @@ TABLE: dict[Code, Row] = {
     Code.KEY_IN_USE: Row(400, 10021, "values are sealed to the key {detail}.", _SECRETS),
     Code.TOO_MANY_ENTRIES: Row(400, 1003, "maximum_secrets_exceeded: the limit is {detail}.", _LIMITS),
     Code.UNSUPPORTED: Row(400, 10015, "Nightsafe does not {detail}.", _API),
+    Code.HELD: Row(503, 1102, "{detail}.", _API),
     Code.UNAVAILABLE: Row(503, 10002, "workers.api.error.internal_server: {detail}.", _API),
 }
 

@@ -7,7 +7,7 @@ stripped or redirected.
 import secrets
 import traceback
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -18,13 +18,14 @@ from nightsafe.api.absent import refusal_of
 from nightsafe.api.authentication import authenticate
 from nightsafe.api.body import Incoming
 from nightsafe.api.call import Call, Handler, source_of
-from nightsafe.api.envelope import Reply, failure
+from nightsafe.api.envelope import Reply, failure, with_notices
 from nightsafe.api.limiter import note_failure
 from nightsafe.api.path import account_id, bad_identifier, decode_segment, policy_name, script_of
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.service import Authenticator, Principal
+from nightsafe.store.model import ScriptRef
 from nightsafe.workers.caller import Caller
 from nightsafe.workers.limits import Limits
 
@@ -53,6 +54,9 @@ _DELIVERED = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE
 Scope = MutableMapping[str, Any]
 Settle = Callable[[str], Awaitable[None]]
 """Waits, within a short limit, until what was written to an account has been delivered."""
+
+NoticesOf = Callable[[ScriptRef], Sequence[Problem]]
+"""What every answer about a script is to say besides."""
 
 
 class Resource(Struct, frozen=True):
@@ -94,12 +98,18 @@ class Gate:
     """Lets a request through to its handler: method, names, credentials, permission, in this order."""
 
     def __init__(
-        self, resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle
+        self,
+        resources: Iterable[Resource],
+        authenticator: Authenticator,
+        limits: Limits,
+        settle: Settle,
+        notices: NoticesOf,
     ) -> None:
         self._by_method = {resource.method: resource for resource in resources}
         self._authenticator = authenticator
         self._limits = limits
         self._settle = settle
+        self._notices = notices
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer one request, whatever happens."""
@@ -137,7 +147,7 @@ class Gate:
         )
         if resource.action in _DELIVERED:
             await self._settle(account)
-        return reply
+        return with_notices(reply, self._notices(script_of(account, names)))
 
     async def _principal(self, scope: Scope, resource: Resource) -> Principal:
         """Who asks; one who is not known is told so in this resource's words."""
@@ -192,12 +202,14 @@ async def send_reply(send: Any, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def router(resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle) -> Router:
+def router(
+    resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle, notices: NoticesOf
+) -> Router:
     """A router over raw paths; what matches nothing is answered in the envelope too."""
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
-    routes = [Route(path, Gate(group, authenticator, limits, settle)) for path, group in by_path.items()]
+    routes = [Route(path, Gate(group, authenticator, limits, settle, notices)) for path, group in by_path.items()]
     return Router(routes, redirect_slashes=False, default=_no_route)
 
 

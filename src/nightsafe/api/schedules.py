@@ -9,6 +9,7 @@ from nightsafe.api.envelope import Reply, success
 from nightsafe.api.path import SCRIPT
 from nightsafe.api.routing import Resource
 from nightsafe.identity.permissions import Action
+from nightsafe.workers.notices import of_schedules
 from nightsafe.workers.standing import Schedule, parse_schedules
 from nightsafe.workers.use_cases import UseCases
 
@@ -23,7 +24,7 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def put(call: Call) -> Reply:
         """PUT …/schedules."""
         crons = parse_schedules(await call.json())
-        return success(_shown(await use.standing.set_schedules(call.caller, call.script, crons)))
+        return success(_shown(await use.standing.set_schedules(call.caller, call.script, crons)), of_schedules(crons))
 
     return [
         Resource("GET", f"{at}/schedules", Action.READ_SCRIPTS, get),

@@ -81,7 +81,8 @@ def uploads(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         """PUT …/scripts/{script_name}."""
         strict = asks_strict(call)
         parsed = parse_upload(*await read_upload(call), call.limits)
-        return success(uploaded(*await use.scripts.upload(call.caller, call.script, parsed, strict=strict)))
+        done = await use.scripts.upload(call.caller, call.script, parsed, strict=strict)
+        return success(uploaded(done.script, done.version_id), done.notices)
 
     return [Resource("PUT", at, Action.WRITE_SCRIPTS, upload)]
 

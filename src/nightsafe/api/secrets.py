@@ -11,11 +11,16 @@ from nightsafe.api.path import SCRIPT
 from nightsafe.api.routing import Resource
 from nightsafe.bindings.parse import parse_secret
 from nightsafe.identity.permissions import Action
-from nightsafe.workers.secrets import Secrets, parse_patch
+from nightsafe.workers.secrets import parse_patch
+from nightsafe.workers.use_cases import UseCases
 
 
-def resources(secrets: Secrets, at: str = SCRIPT) -> list[Resource]:
-    """The routes of this page with their handlers, below the path of a script."""
+def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script.
+
+    A write makes a version. Where that is not served, because something else of it cannot be, the answer says so.
+    """
+    secrets, door = use.secrets, use.door
 
     async def list_secrets(call: Call) -> Reply:
         """GET …/secrets."""
@@ -24,7 +29,8 @@ def resources(secrets: Secrets, at: str = SCRIPT) -> list[Resource]:
     async def put_secret(call: Call) -> Reply:
         """PUT …/secrets."""
         secret = parse_secret(await call.json())
-        return success_raw(await secrets.put(call.caller, call.script, secret))
+        shown = await secrets.put(call.caller, call.script, secret)
+        return success_raw(shown, await door.newest(call.script))
 
     async def get_secret(call: Call) -> Reply:
         """GET …/secrets/{secret_name}."""
@@ -33,12 +39,13 @@ def resources(secrets: Secrets, at: str = SCRIPT) -> list[Resource]:
     async def delete_secret(call: Call) -> Reply:
         """DELETE …/secrets/{secret_name}."""
         await secrets.delete(call.caller, call.script, call.names["secret_name"])
-        return success(None)
+        return success(None, await door.newest(call.script))
 
     async def patch_secrets(call: Call) -> Reply:
         """PATCH …/secrets-bulk."""
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
-        return success_raw(_by_name(await secrets.patch(call.caller, call.script, patch)))
+        shown = await secrets.patch(call.caller, call.script, patch)
+        return success_raw(_by_name(shown), await door.newest(call.script))
 
     return [
         Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),

@@ -38,7 +38,7 @@ def resources(use: UseCases) -> list[Resource]:
         Resource("GET", ENVIRONMENT, Action.READ_SCRIPTS, get_environment),
         *scripts.uploads(use, ENVIRONMENT),
         *scripts.deletions(use, ENVIRONMENT),
-        *secrets.resources(use.secrets, ENVIRONMENT),
+        *secrets.resources(use, ENVIRONMENT),
         *settings.resources(use, ENVIRONMENT),
         *content.resources(use, ENVIRONMENT),
         *subdomain.of_script(use, ENVIRONMENT),

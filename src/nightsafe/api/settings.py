@@ -34,7 +34,8 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def patch(call: Call) -> Reply:
         """PATCH …/settings."""
         wanted = parse_settings(await read_json_part(call, "settings"), call.limits)
-        return success(_shown(await use.settings.patch(call.caller, call.script, wanted)))
+        done = await use.settings.patch(call.caller, call.script, wanted)
+        return success(_shown(done), done.notices)
 
     async def bindings(call: Call) -> Reply:
         """GET …/bindings."""
@@ -47,7 +48,8 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def patch_script_level(call: Call) -> Reply:
         """PATCH …/script-settings."""
         body = await call.json(merge_patch=True)
-        return success(script_level(await use.settings.patch_script_level(call.caller, call.script, body)))
+        script, notices = await use.settings.patch_script_level(call.caller, call.script, body)
+        return success(script_level(script), notices)
 
     return [
         Resource("GET", f"{at}/settings", Action.READ_SCRIPTS, get),

@@ -1,8 +1,10 @@
 """`…/{script_name}/subdomain` and the account's `/workers/subdomain`.
 
-Nightsafe serves no workers.dev: it keeps whether a script is to be reached there, for clients ask and tell. The
-account has a name all the same, for without one wrangler does not deploy. It has an underscore, so that nobody can
-ever register it, and no link that wrangler prints leads to somebody else.
+Nightsafe serves no workers.dev: the subdomain of a script says whether it is reached from outside at all. The account
+has a name all the same, for without one wrangler does not deploy. wrangler prints a link made of `https://`, the
+script's name, this name and `.workers.dev`. Where the operator says under which domain Workers are reached, the name
+is that domain with a fragment's beginning, which takes the rest of the link: it leads to the script. Elsewhere the
+name has an underscore, so that nobody can ever register it, and no link leads to somebody else.
 """
 
 from nightsafe.api.call import Call
@@ -26,12 +28,12 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def get_name(call: Call) -> Reply:
         """GET /workers/subdomain."""
-        return success({"subdomain": _name(call.account_id)})
+        return success({"subdomain": _name(call.account_id, use.delivered.domain)})
 
     async def put_name(call: Call) -> Reply:
         """PUT /workers/subdomain: the name that it has, and no other."""
         wanted = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
-        if wanted != _name(call.account_id):
+        if wanted != _name(call.account_id, use.delivered.domain):
             raise NightsafeError(Code.UNSUPPORTED, _WORKERS_DEV, "/subdomain")
         return success({"subdomain": wanted})
 
@@ -66,6 +68,6 @@ def of_script(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     ]
 
 
-def _name(account_id: str) -> str:
+def _name(account_id: str, domain: str) -> str:
     """The name of an account's subdomain: always the same one."""
-    return f"nightsafe_{account_id[:_SHOWN_DIGITS]}"
+    return f"{domain}/#" if domain else f"nightsafe_{account_id[:_SHOWN_DIGITS]}"

@@ -42,9 +42,9 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         """POST …/versions. Nothing is started here, so it takes no time to start."""
         strict = asks_strict(call)
         parsed = parse_upload(*await read_upload(call), call.limits)
-        version = await use.versions.upload(call.caller, call.script, parsed, strict=strict)
+        version, notices = await use.versions.upload(call.caller, call.script, parsed, strict=strict)
         made = shown.version(version, await use.versions.bindings(call.script, version))
-        return success(made | {"startup_time_ms": 0})
+        return success(made | {"startup_time_ms": 0}, notices)
 
     async def get(call: Call) -> Reply:
         """GET …/versions/{version_id}."""

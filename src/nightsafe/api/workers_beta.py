@@ -24,6 +24,7 @@ from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Module, Script, Version
 from nightsafe.workers.beta import OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
+from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.standing import subdomain_of
 from nightsafe.workers.use_cases import UseCases
 from nightsafe.workers.versions import parse_version_id
@@ -67,7 +68,7 @@ def resources(use: UseCases) -> list[Resource]:
         wanted, script = parse_worker(body, call.limits), await _find(use, call)
         if optional_string(body, "name", "") not in {None, script.ref.name}:
             raise NightsafeError(Code.UNSUPPORTED, "rename Workers: their secrets are sealed to their names", "/name")
-        return success(_shown(await use.beta.edit(call.caller, script, wanted)))
+        return success(_shown(await use.beta.edit(call.caller, script, wanted)), of_settings(wanted.own))
 
     async def delete(call: Call) -> Reply:
         """DELETE /workers/workers/{script_name}."""
@@ -104,9 +105,11 @@ def _of_versions(use: UseCases) -> list[Resource]:
         """POST …/versions: deployed at once only if the query says so."""
         parsed, script = parse_version(await call.json(), call.limits), await _find(use, call)
         if call.asks("deploy", "true"):
-            _, version_id = await use.scripts.upload(call.caller, script.ref, parsed, strict=True)
-            return await _whole(use, script, await use.versions.get(script.ref, parse_version_id(version_id)))
-        return await _whole(use, script, await use.versions.upload(call.caller, script.ref, parsed, strict=True))
+            done = await use.scripts.upload(call.caller, script.ref, parsed, strict=True)
+            version = await use.versions.get(script.ref, parse_version_id(done.version_id))
+            return await _whole(use, script, version, notices=done.notices)
+        version, notices = await use.versions.upload(call.caller, script.ref, parsed, strict=True)
+        return await _whole(use, script, version, notices=notices)
 
     async def get(call: Call) -> Reply:
         """GET …/versions/{version_id}."""
@@ -152,13 +155,15 @@ def _of_previews() -> list[Resource]:
     ]
 
 
-async def _whole(use: UseCases, script: Script, version: Version, *, modules: bool = False) -> Reply:
+async def _whole(
+    use: UseCases, script: Script, version: Version, *, modules: bool = False, notices: Notices = ()
+) -> Reply:
     """A version with its bindings and, if they are asked for, its files."""
     parts: dict[str, Any] = {"bindings": shown.bindings(await use.versions.bindings(script.ref, version))}
     if modules:
         _, files = await use.scripts.content(script.ref, version.id)
         parts["modules"] = [_file(one) for one in files]
-    return success(_version(version) | parts)
+    return success(_version(version) | parts, notices)
 
 
 async def _every(use: UseCases, call: Call) -> AsyncIterator[dict[str, Any]]:

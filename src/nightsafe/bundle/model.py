@@ -4,7 +4,7 @@ Contents are named by their SHA-256 and fetched by it, so that a new secret valu
 """
 
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -65,13 +65,14 @@ class BundleVersion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes:
         id: its UUID as text.
-        percentage: of the requests, over 0 and at most 100.
+        percentage: of the requests, from 0 to 100. One of 0 is served to whoever asks for it by its id.
         created_on: when it was made, in RFC 3339.
         tag: its `workers/tag` annotation, or "".
         main_module: name of the module that starts; of a classic script, its only script part.
         classic: whether it is a classic (service worker) script.
         compatibility_date: as YYYY-MM-DD, or "".
         compatibility_flags: as uploaded.
+        cpu_ms: milliseconds of CPU time that a request may use; None for what every script may.
         modules: every file.
         bindings: every binding, by name.
     """
@@ -84,6 +85,7 @@ class BundleVersion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     classic: bool = False
     compatibility_date: str = ""
     compatibility_flags: tuple[str, ...] = ()
+    cpu_ms: int | None = None
     modules: tuple[BundleModule, ...]
     bindings: tuple[BundleBinding, ...] = ()
 
@@ -92,21 +94,35 @@ class BundleVersion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return sha256(msgspec.json.encode(msgspec.structs.replace(self, percentage=0.0))).digest()
 
 
-class Bundle(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Bundle(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="format",
+    tag=FORMAT,
+):
     """One script as it is to be served.
 
+    What says nothing is left out. So a delivery process that does not know a newer member reads every bundle but one
+    that says something by it, and refuses that one: it then serves on what it had, never what was not meant.
+
     Attributes:
-        format: of this object.
         account_id: whose script it is.
         namespace: its dispatch namespace, or "".
         script: its name.
         serial: number of the account's latest audit entry when the bundle was made. It only grows.
         versions: what is served; none when the script is not there any more or was never deployed.
+        inner: whether it is reached by other scripts' bindings only, and not from outside.
+        behind: why the newest deployment is not what is served but the last one before it that can be: a sentence for
+            each binding, module or flag; none when it is.
     """
 
-    format: Literal["nightsafe-bundle/1"] = FORMAT
     account_id: str
     namespace: str = ""
     script: str
     serial: int
     versions: tuple[BundleVersion, ...] = ()
+    inner: bool = False
+    behind: tuple[str, ...] = ()

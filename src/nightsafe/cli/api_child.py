@@ -1,11 +1,13 @@
 """The API's process beside a delivery process: it ends with that one, and cannot read the private ring.
 
-`nightsafe run` runs `python -m nightsafe.cli.api_child PARENT serve …`: a process id, then a command line.
+`nightsafe run` runs `python -m nightsafe.cli.api_child PARENT SOCKET serve …`: a process id, the number of a
+descriptor that listens, then a command line.
 """
 
 import ctypes
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ _PARTS: Final = ("", "-wal", "-shm")
 _FILES: Final = ("--tls-cert", "--tls-key", "--tls-client-ca")
 
 
-def main(parent: int, arguments: list[str]) -> None:
+def main(parent: int, listener: int, arguments: list[str]) -> None:
     """Be tied to the parent, give up what is not needed, and serve."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before that took hold
@@ -32,7 +34,7 @@ def main(parent: int, arguments: list[str]) -> None:
     from nightsafe.cli.main import main as command  # noqa: PLC0415 - from here on as any other
 
     try:
-        command()
+        command(socket.socket(fileno=listener))
     finally:
         anchor.close()
 
@@ -67,4 +69,4 @@ def _code() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

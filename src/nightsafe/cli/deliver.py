@@ -8,6 +8,7 @@ import click
 
 from nightsafe.cli.delivery_options import (
     api_options,
+    check_listen,
     delivery_options,
     keys_option,
     option,
@@ -39,6 +40,7 @@ def command(**values: Any) -> None:
     for name in ("private_ring", "verify_keys"):
         if values[name] is None:
             raise click.UsageError(f"--{name.replace('_', '-')} is needed: nightsafe init makes the file")
+    check_listen(values)
     configure(values["log_format"])
     sys.exit(asyncio.run(_deliver(values)))
 

@@ -16,6 +16,8 @@ import structlog
 from nightsafe.cli.data_directory import report_unusable
 from nightsafe.cli.delivery_options import Listen
 from nightsafe.cli.listener import authority, is_loopback, listen
+from nightsafe.delivery.checker import Checker, HttpChecks
+from nightsafe.delivery.compiling import Compiler
 from nightsafe.delivery.delivery import Delivery
 from nightsafe.delivery.http_resealing import HttpResealing
 from nightsafe.delivery.http_source import HttpSource
@@ -66,6 +68,7 @@ async def delivering(
     resealer = Resealer(settings.account_id, HttpResealing(source), opener)
     resealing = asyncio.ensure_future(resealer.run())  # whatever goes wrong with it, scripts are served on
     resealing.add_done_callback(_told)
+    checking = asyncio.ensure_future(Checker(HttpChecks(source), Compiler(settings.binary)).run())  # the same
     try:
         click.echo(
             f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{where_port(listener)})"
@@ -73,6 +76,8 @@ async def delivering(
         yield delivery
     finally:
         resealing.cancel()
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
         await delivery.stop()
         await source.close()
 
@@ -105,7 +110,10 @@ async def until_any(*parts: Awaitable[object]) -> BaseException | None:
 async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
     """Wait until told to stop, or a part ends; gives the exit code."""
     error = await until_any(stopping.wait(), delivery.watch(), *others)
-    if error is not None:  # the words may hold anything; the kind is enough to look for
+    if isinstance(error, NightsafeError):
+        _log.error("delivery.ended", reason=error.problems[0].detail)
+        click.echo(f"nightsafe: {error.problems[0].detail}", err=True)
+    elif error is not None:  # the words may hold anything; the kind is enough to look for
         _log.error("delivery.ended", error=type(error).__name__)
     return 0 if stopping.is_set() else 1
 

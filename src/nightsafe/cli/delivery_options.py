@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from nightsafe.delivery.settings import Settings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -38,6 +40,18 @@ def _domains(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     if not all(domains):
         raise click.BadParameter("give a domain, as workers.example.com")
     return domains
+
+
+def _networks(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> "tuple[IPv4Network | IPv6Network, ...]":
+    """Networks, or single addresses."""
+    from ipaddress import ip_network  # noqa: PLC0415 - help needs none
+
+    try:
+        return tuple(ip_network(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; give a network as 10.0.0.0/8, or an address") from None
 
 
 def option(flag: str, help_text: str, **rest: Any) -> Callable[[Any], Any]:
@@ -70,6 +84,13 @@ _OPTIONS = (
         "Whose scripts.  [default: the oldest account, or the one that the token is for]",
         metavar="HEX32",
     ),
+    option(
+        "--trusted-proxy",
+        "Network of proxies that say who their client is. May be given several times.",
+        multiple=True,
+        metavar="CIDR",
+        callback=_networks,
+    ),
     option("--marks", "File of the highest audit numbers seen.  [default: beside the private ring]", type=FILE),
     option(
         "--sockets",
@@ -83,17 +104,27 @@ _OPTIONS = (
         type=click.IntRange(min=256),
         default=3072,
     ),
+    option(
+        "--cells",
+        "Processes beside the main one, for scripts that might hold others up; 0 for none.",
+        type=click.IntRange(0, 6),
+        default=2,
+    ),
     option("--reach-private", "Let scripts fetch from this machine and private networks.", is_flag=True),
     option("--script-header", "Let a request name its script in the header nightsafe-script.", is_flag=True),
     option("--worker-output", "Show what scripts print. They may print their secrets.", is_flag=True),
 )
-NAMES = ("listen", "domain", "marks", "sockets", "max_loaded", "memory_limit", "reach_private")
+NAMES = ("listen", "domain", "marks", "sockets", "max_loaded", "memory_limit", "cells", "reach_private")
 _API = (
     option("--api", "The API's address.", default="http://127.0.0.1:8787/client/v4"),
     option("--api-ca", "PEM file of who issued the API's certificate.  [default: whom the system trusts]", type=FILE),
     option("--client-cert", "PEM file of a certificate to show to the API.", type=FILE),
     option("--client-key", "PEM file of its private key.", type=FILE),
-    option("--plain-http", "Allow an API on another machine without TLS.", is_flag=True),
+    option(
+        "--plain-http",
+        "Allow an API on another machine, and a --listen that others reach, without TLS.",
+        is_flag=True,
+    ),
     option("--token-file", "File of a token with the permission that is needed; mode 0600.", type=FILE),
     option("--token-fd", "Number of an inherited descriptor to read that token from.", type=click.IntRange(min=0)),
 )
@@ -115,6 +146,14 @@ def api_options(command: Any) -> Any:
     return command
 
 
+def check_listen(values: dict[str, Any]) -> None:
+    """Refuse a `--listen` that others reach unless something in front does TLS; NightsafeError INVALID."""
+    from nightsafe.cli.listener import refuse_plain_workers  # noqa: PLC0415 - help needs none
+
+    if not values["plain_http"] and not values["trusted_proxy"]:
+        refuse_plain_workers(*values["listen"])
+
+
 def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> "Settings":
     """What the operator chose.
 
@@ -126,8 +165,8 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     Raises:
         NightsafeError: UNAVAILABLE, when workerd is not there or not the right one.
     """
+    from nightsafe.delivery.limits import Limits  # noqa: PLC0415 - the same
     from nightsafe.delivery.settings import Settings  # noqa: PLC0415 - help needs none
-    from nightsafe.delivery.supervisor import Limits  # noqa: PLC0415 - the same
     from nightsafe.delivery.workerd import find, verify  # noqa: PLC0415 - the same
 
     marks = values["marks"] or private_ring.with_name("delivery-marks.json")
@@ -139,11 +178,12 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
         marks=marks,
         binary=binary,
         domains=values["domain"],
+        trusted_proxies=values["trusted_proxy"],
         script_header=values["script_header"],
         worker_output=values["worker_output"],
         reach_private=values["reach_private"],
         max_loaded=values["max_loaded"],
-        limits=Limits(resident_bytes=values["memory_limit"] * _MEGABYTE),
+        limits=Limits(resident_bytes=values["memory_limit"] * _MEGABYTE, cells=values["cells"]),
     )
 
 

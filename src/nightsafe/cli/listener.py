@@ -39,6 +39,21 @@ def refuse_plain(host: str) -> None:
         )
 
 
+def refuse_plain_workers(host: str, port: int) -> None:
+    """Refuse an address of scripts that other machines reach: they speak plain HTTP.
+
+    Raises:
+        NightsafeError: INVALID, with both ways out.
+    """
+    if not is_loopback(host or "127.0.0.1"):
+        shown = f"[{host}]" if ":" in host else host
+        raise NightsafeError(
+            Code.INVALID,
+            f"--listen {shown}:{port} can be reached from other machines, and scripts speak plain HTTP, which can be "
+            "read on the way; give --trusted-proxy with the address of what does TLS in front, or --plain-http",
+        )
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
     if host == "localhost":

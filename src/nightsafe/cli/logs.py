@@ -34,16 +34,34 @@ class _Sink:
                 sys.stderr.flush()
 
 
+def _printable(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """The same event without what a terminal would act on, or a reader take for a line of its own; JSON escapes that.
+
+    Of what is shown, only a stack has several lines.
+    """
+    return {
+        name: _shown(value) if isinstance(value, str) and name != "stack" else value for name, value in event.items()
+    }
+
+
+def _shown(text: str) -> str:
+    """A text with everything that is not printable escaped, as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def configure(log_format: str) -> None:
     """Write JSON, or text for people."""
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    )
+    text = (_printable, structlog.dev.ConsoleRenderer(colors=False))
+    renderers = (structlog.processors.JSONRenderer(),) if log_format == "json" else text
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            *renderers,
         ],
         logger_factory=structlog.WriteLoggerFactory(file=_Sink()),  # type: ignore[arg-type]  # it writes, no more
         cache_logger_on_first_use=True,

@@ -14,6 +14,8 @@ from nightsafe.cli.tree import TREE
 from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
+    import socket
+
     from nightsafe.client import APIError
 
 
@@ -40,10 +42,14 @@ def cli(ctx: click.Context, config: Path | None) -> None:
     ctx.default_map = default_map(config)
 
 
-def main() -> None:
-    """Run the command line; a refusal is a line on stderr and an exit code that says of which kind it is."""
+def main(listener: "socket.socket | None" = None) -> None:
+    """Run the command line; a refusal is a line on stderr and an exit code that says of which kind it is.
+
+    Args:
+        listener: what `serve` is to listen on, instead of a socket that it makes.
+    """
     try:
-        cli(prog_name="nightsafe")
+        cli(prog_name="nightsafe", obj=listener)
     except NightsafeError as error:
         for problem in error.problems:
             click.echo(f"nightsafe: {problem.detail or problem.code}", err=True)

@@ -1,12 +1,11 @@
 """`nightsafe run`: API and delivery for one machine, as two processes.
 
 This process is the delivery side. The API is its child, started before any key is read, and cannot read the private
-ring. Each ends with the other.
+ring. It ends with this process; when it ends by itself it is started anew, and scripts are served on meanwhile.
 """
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,23 +17,34 @@ import msgspec
 
 from nightsafe.cli import serve
 from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.delivery_options import FILE, delivery_options, keys_option, option, ring_option, settings_of
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.cli.delivery_options import (
+    FILE,
+    check_listen,
+    delivery_options,
+    keys_option,
+    option,
+    ring_option,
+    settings_of,
+)
+from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
     import ssl
 
+    from nightsafe.cli.api_process import ApiProcess
     from nightsafe.delivery.settings import Settings
     from nightsafe.store.sqlite import SqliteStore
 
 _GROUPS = ("6e6967687473616665206465c16976e1", "6e69676874736166652072657365616c")
-_STOP_SECONDS = 70
+_ALWAYS = "delivered"
+"""The option of `serve` that is always set here."""
+
 _OF_SERVE = {parameter.name: parameter for parameter in serve.command.params if isinstance(parameter, click.Option)}
 
 
 def _with_options_of_serve(command: click.Command) -> click.Command:
     """The same command with every option of `serve` before its own."""
-    command.params = [*_OF_SERVE.values(), *command.params]
+    command.params = [*(one for name, one in _OF_SERVE.items() if name != _ALWAYS), *command.params]
     return command
 
 
@@ -58,6 +68,7 @@ def command(**values: Any) -> None:
         raise click.UsageError(
             "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API"
         )
+    check_listen(values)
     directory = DataDirectory(values["data"])
     ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
     settings = settings_of("", ring, values)
@@ -89,48 +100,38 @@ async def _run(settings: "Settings", values: dict[str, Any], keys: tuple[Path, P
     from nightsafe.delivery.http_source import HttpSource  # noqa: PLC0415 - the same
 
     with stop_signals() as stopping:
-        async with _api(values) as (process, url):
+        async with _api(values) as (api, url):
             click.echo(f"listening on {url}")
             source = HttpSource(_local(url), token, settings.account_id, _trusting(url, values))
             async with delivering(settings, source, *keys, values["listen"]) as delivery:
-                return await watched(delivery, stopping, process.wait())
+                return await watched(delivery, stopping, api.watch())
 
 
 @contextlib.asynccontextmanager
-async def _api(values: dict[str, Any]) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def _api(values: dict[str, Any]) -> AsyncIterator[tuple["ApiProcess", str]]:
     """The API's process and its address, ended at the end.
 
     Raises:
-        NightsafeError: UNAVAILABLE, when it does not start; it has said why.
+        NightsafeError: INVALID, when it may not or cannot listen there; UNAVAILABLE, when it does not start; it has
+            said why.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-P", "-m", "nightsafe.cli.api_child", str(os.getpid()), *_arguments(values)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.stdout is not None  # noqa: S101 - asked for above
+    from nightsafe.cli.api_process import ApiProcess  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.listener import listen, refuse_plain  # noqa: PLC0415 - the same
+
+    if not values["tls_cert"] and not values["plain_http"]:
+        refuse_plain(values["host"])
+    api = ApiProcess(_arguments(values), listen(values["host"], values["port"]))
     try:
-        line = (await process.stdout.readline()).decode()
-        if not line.startswith("listening on "):
-            raise NightsafeError(Code.UNAVAILABLE, "the API did not start")
-        yield process, line.split()[-1]
+        yield api, await api.start()
     finally:
-        if process.returncode is None:
-            process.terminate()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await api.stop()
 
 
 def _arguments(values: dict[str, Any]) -> list[str]:
     """The command line of `serve` that says what is set here; no secret is among it."""
     arguments = ["serve"]
     for name, parameter in _OF_SERVE.items():
-        value = values[name or ""]
+        value = name == _ALWAYS or values[name or ""]
         if parameter.is_flag:
             arguments += [parameter.opts[0]] if value else []
         elif value is not None:

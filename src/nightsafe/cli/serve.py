@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import resource
 import signal
 import socket
@@ -14,10 +15,19 @@ import click
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import data_option
 from nightsafe.cli.tls import Tls, tls_of
+from nightsafe.workers.door import Delivered
 from nightsafe.workers.limits import Limits
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 _STOP_SECONDS = 60
+
+
+def _domain(value: str | None) -> str | None:
+    """A host name, with or without a port."""
+    if value and not _DOMAIN.fullmatch(value):
+        raise click.BadParameter("give a host name, as workers.example or workers.example:8443")
+    return value
 
 
 @click.command("serve")
@@ -109,7 +119,33 @@ _STOP_SECONDS = 60
     show_default=True,
     help="Failed authentications of one address in a minute; 0 for any number.",
 )
+@click.option(
+    "--delivered",
+    is_flag=True,
+    default=False,
+    envvar="NIGHTSAFE_DELIVERED",
+    show_envvar=True,
+    help="The scripts are delivered: refuse what cannot be served, also while no delivery process is there.",
+)
+@click.option(
+    "--accept-undeliverable",
+    is_flag=True,
+    default=False,
+    envvar="NIGHTSAFE_ACCEPT_UNDELIVERABLE",
+    show_envvar=True,
+    help="Keep versions that cannot be served; the last one that can be goes on being served.",
+)
+@click.option(
+    "--workers-domain",
+    default=None,
+    callback=lambda _context, _option, value: _domain(value),
+    envvar="NIGHTSAFE_WORKERS_DOMAIN",
+    show_envvar=True,
+    help="Where Workers are reached with TLS, as workers.example: links that wrangler prints lead there.",
+)
+@click.pass_obj
 def command(  # noqa: PLR0913 - a server has many settings
+    inherited: socket.socket | None,
     *,
     data: Path,
     host: str,
@@ -123,6 +159,9 @@ def command(  # noqa: PLR0913 - a server has many settings
     rate_window: int,
     auth_failures: int,
     plain_http: bool,
+    delivered: bool,
+    accept_undeliverable: bool,
+    workers_domain: str | None,
 ) -> None:
     """Serve the API of a safe.
 
@@ -143,19 +182,27 @@ def command(  # noqa: PLR0913 - a server has many settings
     limits = Limits(
         max_variables=max_variables, rate_limit=rate_limit, rate_seconds=rate_window, auth_failures=auth_failures
     )
-    sys.exit(uvloop.run(_serve(DataDirectory(data), host, port, tls, limits)))
+    delivery = Delivered(delivered, accept_undeliverable, workers_domain or "")
+    sys.exit(uvloop.run(_serve(DataDirectory(data), (host, port), tls, limits, delivery, inherited)))
 
 
-async def _serve(directory: DataDirectory, host: str, port: int, tls: Tls | None, limits: Limits) -> int:
-    """Serve until told to stop; gives the exit code."""
+async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
+    directory: DataDirectory,
+    where: tuple[str, int],
+    tls: Tls | None,
+    limits: Limits,
+    delivered: Delivered,
+    inherited: socket.socket | None,
+) -> int:
+    """Serve until told to stop, on a socket that was inherited or a new one; gives the exit code."""
     from nightsafe.api.app import App  # noqa: PLC0415 - help needs no server
     from nightsafe.api.throttle import throttled  # noqa: PLC0415 - the same
     from nightsafe.cli.listener import listen  # noqa: PLC0415 - the same
 
     store = directory.open_store()
     try:
-        app = App(store, directory.safe(), limits)
-        with listen(host, port) as listener:
+        app = App(store, directory.safe(), limits, delivered)
+        with inherited or listen(*where) as listener:
             return await _run(throttled(app, limits), listener, tls, directory.path, app.end_waiting)
     finally:
         await store.close()

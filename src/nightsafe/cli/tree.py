@@ -92,6 +92,7 @@ TREE: Mapping[str, Node] = {
         },
     ),
     "rollback": Leaf("rollback", "Serve an earlier version again.", _CLI),
+    "status": Leaf("status", "Show who delivers scripts, and which are held apart.", _CLI),
     "whoami": Leaf("whoami", "Show whom the credentials belong to.", _CLI),
     "doctor": Leaf("doctor", "Look for what is wrong with a safe, and say what to do.", _SERVER),
     "backup": Leaf("backup", "Copy a safe into one file, also while it is served.", _SERVER),

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +20,6 @@ _LAUNCH: Final = Path(__file__).with_name("launch.py")
 _RUNTIME: Final = files("nightsafe.delivery") / "runtime"
 _SOCKETS: Final = frozenset({"http", "admin"})
 _START_SECONDS: Final = 20.0
-_CALL_SECONDS: Final = 5.0
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -33,34 +32,54 @@ class Child:
     Args:
         binary: what to run.
         listener: where requests come in; it stays open here when the child is gone.
-        control: the socket it asks.
+        reached: unix sockets that it may connect to, by the names that its configuration has for them.
         admin: where to make the socket that it is told things on.
-        output: is given each line that it prints.
+        output: is given each line of the runtime's own; None for whom it does not interest. What scripts print is
+            not among them: that goes nowhere by this way, for a process that reads it slowly would hold workerd up.
+        part: what it is: `main`, or `cell-` and a number.
         reach_private: whether scripts may fetch from private networks.
+        behind_proxies: whether there are proxies that are believed what they say of their clients.
     """
 
     def __init__(  # noqa: PLR0913 - what a process needs
         self,
         binary: Path,
         listener: socket.socket,
-        control: Path,
+        reached: Mapping[str, Path],
         admin: Path,
-        output: Lines,
+        output: Lines | None,
         *,
+        part: str,
         reach_private: bool = False,
+        behind_proxies: bool = False,
     ) -> None:
         self._binary = binary
+        self._constant = part.partition("-")[0] + ("BehindProxies" if behind_proxies and part == "main" else "")
         self._config = _RUNTIME / ("private.capnp" if reach_private else "runtime.capnp")
         self._listener = listener
-        self._control = control
-        self._admin = admin
+        self._reached = reached
+        self.admin: Final = admin
         self._output = output
+        self.part: Final = part
+        self.busy = False
+        """Whether it computes and does not answer."""
+        self.leaving = False
+        """Whether it was asked to end: it takes no new requests."""
+        self.killed = False
+        """Whether it was killed from here."""
+        self.largest = 0
+        """The most memory it was seen to hold, in bytes."""
+        self.knows: Final[set[str]] = set()
+        """Scripts of which it has asked how they are served."""
+        self.owed: Final[set[asyncio.Future[None]]] = set()
+        """What it is being told."""
         self._process: asyncio.subprocess.Process | None = None
         self._calls: Final = Caller(admin)
         self._probes: Final = Caller(admin)
         self._pumps: list[asyncio.Task[None]] = []
         self._ready: Final = asyncio.Event()
         self._exited: asyncio.Task[int] | None = None
+        self._pidfd = -1
 
     @property
     def pid(self) -> int:
@@ -72,13 +91,18 @@ class Child:
         """Whether it runs, as far as is known."""
         return self._exited is not None and not self._exited.done()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has begun to listen."""
+        return self._ready.is_set()
+
     async def start(self) -> None:
         """Start it and wait until it listens.
 
         Raises:
             NightsafeError: UNAVAILABLE, when it ends or is silent instead.
         """
-        admin = unix_socket(self._admin)
+        admin = unix_socket(self.admin)
         news, said = os.pipe()
         try:
             await self._spawn(admin, said)
@@ -101,22 +125,22 @@ class Child:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._binary)),
-            *("serve", "--experimental", str(self._config), "--external-addr", f"cp=unix:{self._control}"),
+            *("serve", "--experimental", str(self._config), self._constant),
+            *(part for name, path in self._reached.items() for part in ("--external-addr", f"{name}=unix:{path}")),
             *sockets,
             *("--control-fd", str(said)),
             pass_fds=(*handed.values(), said),
             env={},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE if self._output else asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
+        with suppress(ProcessLookupError):  # it has ended already
+            self._pidfd = os.pidfd_open(self._process.pid)
         self._exited = asyncio.create_task(self._process.wait())
-        assert self._process.stdout is not None  # noqa: S101 - asked for above
-        assert self._process.stderr is not None  # noqa: S101 - asked for above
-        self._pumps = [
-            asyncio.create_task(_pump(pipe, self._output)) for pipe in (self._process.stdout, self._process.stderr)
-        ]
+        if self._output is not None and self._process.stderr is not None:
+            self._pumps = [asyncio.create_task(_pump(self._process.stderr, self._output))]
 
     async def _until_listening(self, news: int) -> None:
         """Read what it says of its sockets until it has both."""
@@ -136,16 +160,15 @@ class Child:
             transport.close()
 
     async def push(self, path: str, body: bytes) -> None:
-        """Tell it something, once it listens.
+        """Tell it something, once it listens, however long it takes to take it.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when it has not taken it in time.
+            NightsafeError: UNAVAILABLE, when it is gone or does not take it.
         """
         try:
             await self._until_ready()
-            async with asyncio.timeout(_CALL_SECONDS):
-                status, _ = await self._calls.call("PUT", path, body)
-        except (TimeoutError, OSError, MalformedError):
+            status, _ = await self._calls.call("PUT", path, body)
+        except (OSError, MalformedError):
             raise NightsafeError(Code.UNAVAILABLE, "workerd does not take what it is told") from None
         if status != 204:  # noqa: PLR2004 - that is how it says yes
             raise NightsafeError(Code.UNAVAILABLE, f"workerd answered {status} to what it was told")
@@ -184,9 +207,11 @@ class Child:
 
     def resident_bytes(self) -> int:
         """Memory it holds; 0 when it is gone."""
+        held = 0
         with suppress(OSError):
-            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
-        return 0
+            held = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+        self.largest = max(self.largest, held)
+        return held
 
     async def wait(self) -> int:
         """Its exit code, once it has ended; its sockets are then gone too."""
@@ -195,24 +220,32 @@ class Child:
         await asyncio.gather(*self._pumps, return_exceptions=True)
         self._calls.close()
         self._probes.close()
-        self._admin.unlink(missing_ok=True)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self.admin.unlink(missing_ok=True)
         return code
 
     def terminate(self) -> None:
         """Ask it to finish what it has begun and end."""
+        self.leaving = True
         self._signal(signal.SIGTERM)
 
     async def kill(self) -> None:
         """End it at once."""
+        self.killed = True
         self._signal(signal.SIGKILL)
         if self._exited is not None:
             await self.wait()
 
     def _signal(self, number: int) -> None:
-        """Send it a signal, if it is there."""
-        if self._process is not None and self.alive:
+        """Send it a signal, if it is there.
+
+        Not by the process object: that would look whether it has ended, and take its exit code from whoever waits.
+        """
+        if self._pidfd >= 0 and self.alive:
             with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                signal.pidfd_send_signal(self._pidfd, number)
 
 
 async def _pump(pipe: asyncio.StreamReader, output: Lines) -> None:

@@ -17,7 +17,8 @@ BACKLOG: Final = 4096
 _CREDENTIALS: Final = struct.Struct("3i")
 
 Answer = tuple[int, bytes | bytearray]
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request, int], Awaitable[Answer]]
+"""Answers a request of the process with an id."""
 
 
 def unix_socket(path: Path) -> socket.socket:
@@ -63,25 +64,30 @@ class ControlServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
         self.path.unlink(missing_ok=True)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - it runs in one
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection. It is known from its first moment, so that it is closed whenever the end comes."""
+        task = asyncio.create_task(self._serve_all(reader, writer))
         self._connections.add(task)
-        try:
-            with suppress(OSError, MalformedError, asyncio.CancelledError):
-                await self._serve(reader, writer)
-        finally:
-            self._connections.discard(task)
-            writer.close()
+        task.add_done_callback(lambda done: self._over(done, writer))
+
+    def _over(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
+        """A connection is over, also one that was never served."""
+        self._connections.discard(task)
+        writer.close()
+
+    async def _serve_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer until the connection ends."""
+        with suppress(OSError, MalformedError, asyncio.CancelledError):
+            await self._serve(reader, writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer request after request, if it is our child that asks."""
         writer.transport.set_write_buffer_limits(0)
-        if peer_of(writer.get_extra_info("socket")) not in self._allowed():
+        pid = peer_of(writer.get_extra_info("socket"))
+        if pid not in self._allowed():
             return
         while (request := await read_request(reader)) is not None:
-            status, body = await self._handler(request)
+            status, body = await self._handler(request, pid)
             try:
                 await write_answer(writer, status, body)
             finally:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sys
 from contextlib import suppress
 from typing import Final
 
@@ -15,7 +14,9 @@ from nightsafe.delivery.folder import SocketFolder
 from nightsafe.delivery.follower import Follower
 from nightsafe.delivery.loads import build_load
 from nightsafe.delivery.marks import Marks
-from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.reporter import Reporter
+from nightsafe.delivery.reports import Reports
+from nightsafe.delivery.settings import Settings, as_range
 from nightsafe.delivery.shelf import NOT_SERVED, Held, Load, Shelf
 from nightsafe.delivery.source import BundleSource
 from nightsafe.delivery.supervisor import Supervisor
@@ -54,6 +55,7 @@ class Delivery:
         self._marks: Final = Marks(settings.marks)
         self._shelf: Final = Shelf(settings.account_id, verifier, self._marks)
         self._contents: Final = Contents(source)
+        self._reports: Final = Reports()
         self._folder: Final = SocketFolder(settings.folder)
         control = self._folder.path / "control.sock"
         self.supervisor: Final = Supervisor(
@@ -62,11 +64,15 @@ class Delivery:
             self._folder.path,
             control,
             settings.limits,
-            self._output,
+            self._reports.printed if settings.worker_output else None,
+            self._shelf.cpu_seconds,
+            self._shelf.code,
             reach_private=settings.reach_private,
+            behind_proxies=bool(settings.trusted_proxies),
         )
         self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
         self.follower: Final = Follower(source, self._shelf, self._contents, self._tell)
+        self._reporter: Final = Reporter(source, self.supervisor)
 
     async def start(self) -> None:
         """Serve, from whatever the source has.
@@ -84,6 +90,7 @@ class Delivery:
             self._folder.release()
             raise
         self.follower.start()
+        self._reporter.start()
 
     async def watch(self) -> None:
         """Wait until a part has ended, which none does by itself; whoever runs this must then stop.
@@ -91,7 +98,7 @@ class Delivery:
         Raises:
             Exception: what has ended it.
         """
-        parts = {asyncio.create_task(part.watch()) for part in (self.follower, self.supervisor)}
+        parts = {asyncio.create_task(part.watch()) for part in (self.follower, self.supervisor, self._reporter)}
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
@@ -103,6 +110,7 @@ class Delivery:
     async def stop(self) -> None:
         """Finish the requests in flight, then end everything."""
         await self.follower.stop()
+        await self._reporter.stop()
         await self.supervisor.stop()
         await self._control.stop()
         await self._marks.settle()
@@ -111,31 +119,55 @@ class Delivery:
 
     async def _tell(self, held: Held) -> None:
         """Tell workerd how a script is served now; NightsafeError UNAVAILABLE when it had to be killed for it."""
-        await self.supervisor.push(f"/routes/{held.bundle.script}", msgspec.json.encode(held.route()))
+        script = held.bundle.script
+        if self.supervisor.holds.changed(script, held.code):
+            self.supervisor.changed.set()
+            await self.supervisor.announce()
+        await self.supervisor.tell(script, msgspec.json.encode(held.route()))
 
-    async def _answer(self, request: Request) -> Answer:
-        """Answer workerd."""
+    async def _answer(self, request: Request, pid: int) -> Answer:
+        """Answer a workerd."""
         _, what, *rest = request.path.split("/")
         name = rest[0] if rest else ""
         match request.method, what:
             case "GET", "settings":
                 return 200, msgspec.json.encode(self._told())
             case "GET", "routes":
+                self.supervisor.asks(pid, name)
                 return await self._route(name)
             case "GET", "loads" if name.isdigit():
                 return await self._load(int(name))
-            case "POST", "failures" if name.isdigit():
-                self._report_failure(int(name), request.body)
-                return 200, b""
+            case "POST", _:
+                return self._hear(what, name, request.body), b""
         return 404, b""
+
+    def _hear(self, what: str, name: str, body: bytes) -> int:
+        """Take what workerd tells; gives the status."""
+        match what:
+            case "reports":
+                self._reports.told(body)
+            case "failures" if name.isdigit():
+                self._report_failure(int(name), body)
+            case "cells":
+                self.supervisor.grow()
+            case _:
+                return 404
+        return 200
 
     def _told(self) -> dict[str, object]:
         """What workerd has to know of the settings."""
         return {
             "account": self._settings.account_id,
             "domains": self._settings.domains,
+            "trusted_proxies": [as_range(network) for network in self._settings.trusted_proxies],
             "script_header": self._settings.script_header,
+            "reporting": {
+                "output": self._settings.worker_output,
+                "traced": self._settings.worker_output or not self._settings.limits.cells,
+                "private": self._settings.reach_private,
+            },
             "max_loaded": self._settings.max_loaded,
+            "fleet": self.supervisor.fleet(),
         }
 
     async def _route(self, script: str) -> Answer:
@@ -156,6 +188,7 @@ class Delivery:
             return _GONE, b""
         try:
             contents = await self._contents.of(load.version)
+            self._reports.loaded(load)
             return 200, build_load(load.bundle, load.version, contents, self._opener)
         except NightsafeError as error:
             if error.code is Code.CANNOT_OPEN and await self._renewed(load):
@@ -180,9 +213,3 @@ class Delivery:
         if load is not None:
             script, version = load.bundle.script, load.version.id
             _log.error("script.not_started", script=script, version=version, reason=reason.decode("utf-8", "replace"))
-
-    def _output(self, line: bytes) -> None:
-        """What workerd or a script printed. It may hold a value, so it goes nowhere unless the operator wants it."""
-        if self._settings.worker_output:
-            sys.stderr.buffer.write(line)
-            sys.stderr.buffer.flush()

@@ -8,8 +8,8 @@ import rfc8785
 from msgspec.structs import replace
 
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredSecret
+from nightsafe.bundle.support import IMPORTABLE_ENV, fields_of
 from nightsafe.delivery.packing import Packing, Place
-from nightsafe.delivery.support import fields_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context
 from nightsafe.sealing.interfaces import NamedOpener
@@ -84,20 +84,21 @@ class Environment:
 
     def _stored(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """A secret of a store, which the script asks for; one that is not there says so when it is asked for."""
-        item: dict[str, Any] = {"name": binding.name, "kind": "stored", "secret": str(fields.get("secret_name"))}
+        item: dict[str, Any] = {"name": binding.name, "secret": str(fields.get("secret_name"))}
         if binding.stored is not None:
             item["place"] = self._open_stored(binding.name, binding.stored)
-        self._packing.env.append(item)
+        if IMPORTABLE_ENV in self._version.compatibility_flags and not self._version.classic:
+            self._packing.env.append(item | {"kind": "stored"})  # out of the shim's reach
+        else:
+            self._packing.stored.append(item)
 
     def _service(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
         """A way to another script; an environment of a service is a script of its own."""
         environment, script = fields.get("environment"), fields["service"]
         if environment not in {None, "", "production"}:
             script = f"{script}-{environment}"
-        entrypoint = fields.get("entrypoint") or None
-        self._packing.env.append(
-            {"name": binding.name, "kind": "service", "script": script, "entrypoint": entrypoint}
-        )
+        told = {"script": script, "entrypoint": fields.get("entrypoint") or None, "props": fields.get("props")}
+        self._packing.env.append({"name": binding.name, "kind": "service", **told})
 
     def _metadata(self, binding: BundleBinding, _: dict[str, Any]) -> None:
         """What tells a script which version it is."""

@@ -84,7 +84,7 @@ class Follower:
             if not reasons:
                 for version in bundle.versions:
                     await self._contents.of(version)
-            self._note(script, reasons)
+            self._note(script, reasons or tuple(map(_behind, bundle.behind)))
             if (held := self._shelf.put(bundle)) is not None:
                 await self._tell(held)
 
@@ -151,3 +151,8 @@ class Follower:
         self.problems[script] = reasons
         for reason in reasons:
             _log.error("delivery.problem", script=script, reason=reason)
+
+
+def _behind(reason: str) -> str:
+    """Why a script's last good deployment is served in place of its newest."""
+    return f"{reason}: the last deployment that can be served is served on"

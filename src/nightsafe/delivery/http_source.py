@@ -11,6 +11,7 @@ import httpcore
 import msgspec
 from msgspec import Struct
 
+from nightsafe.bundle.report import Report
 from nightsafe.delivery.source import Changes
 from nightsafe.errors import Code, NightsafeError
 
@@ -22,7 +23,6 @@ _SPARE_SECONDS: Final = 10.0
 _TIMES: Final = {"connect": 5.0, "write": 10.0, "pool": 30.0}
 _OK: Final = 200
 _REFUSED: Final = frozenset({401, 403})
-_TRIES: Final = 2
 
 
 class _Changes(Struct):
@@ -68,7 +68,8 @@ class HttpSource:
         self._account_id = account_id
         self._name: Final = secrets.token_hex(8)
         self._patience = _LONGEST_POLL
-        self._pool: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, keepalive_expiry=60.0)
+        self._kept: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, keepalive_expiry=60.0)
+        self._fresh: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, max_keepalive_connections=0)
 
     async def changes(self, after: str, *, wait: bool) -> Changes:
         """As `BundleSource.changes`."""
@@ -97,6 +98,10 @@ class HttpSource:
         """As `BundleSource.module`."""
         return await self._get(self._at(f"modules/{digest.hex()}"))
 
+    async def report(self, report: Report) -> None:
+        """As `BundleSource.report`."""
+        _checked(*await self.ask("PUT", f"processes/{self._name}", msgspec.json.encode(report)))
+
     async def find_account(self) -> str:
         """The one account that the token is for.
 
@@ -114,7 +119,8 @@ class HttpSource:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        await self._kept.aclose()
+        await self._fresh.aclose()
 
     def _at(self, rest: str) -> str:
         """The target of a request about the account."""
@@ -158,10 +164,13 @@ class HttpSource:
     async def _ask(self, method: str, target: str, body: bytes, seconds: float = 0.0) -> tuple[int, bytes]:
         """The status and the body of an answer; NightsafeError UNAVAILABLE when there is none."""
         reason = ""
-        for _ in range(_TRIES):  # a connection that was kept may have ended meanwhile
+        for pool in (
+            self._kept,
+            self._fresh,
+        ):  # what was kept and idle may have ended meanwhile, and all of it at once
             try:
                 async with asyncio.timeout(seconds + _TIMES["pool"] + _SPARE_SECONDS):
-                    return await self._exchange(method, target, body, seconds + _SPARE_SECONDS)
+                    return await self._exchange(pool, method, target, body, seconds + _SPARE_SECONDS)
             except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError) as error:
                 reason = type(error).__name__
             except (httpcore.TimeoutException, TimeoutError):
@@ -172,14 +181,16 @@ class HttpSource:
                 raise _unavailable("what answers at the API's address does not speak HTTP as it should") from None
         raise _unavailable(f"the connection to the API was lost ({reason})")
 
-    async def _exchange(self, method: str, target: str, content: bytes, seconds: float) -> tuple[int, bytes]:
-        """One request; the status and the body of the answer."""
+    async def _exchange(
+        self, pool: httpcore.AsyncConnectionPool, method: str, target: str, content: bytes, seconds: float
+    ) -> tuple[int, bytes]:
+        """One request over a pool's connections; the status and the body of the answer."""
         scheme, host, port = self._origin
         url = httpcore.URL(scheme=scheme, host=host, port=port, target=target.encode())
         times = {**_TIMES, "read": seconds}
         headers = [*self._headers, *_announced(content)]
         extensions = {"timeout": times}
-        async with self._pool.stream(
+        async with pool.stream(
             method, url, headers=headers, content=content or None, extensions=extensions
         ) as answer:
             body = bytearray()

@@ -1,15 +1,13 @@
 """One version of a script as workerd takes it, with every value opened."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from nightsafe.bundle.model import Bundle, BundleVersion
+from nightsafe.delivery.compatibility import Compatibility
 from nightsafe.delivery.environment import Environment
-from nightsafe.delivery.modules import MAIN, add_modules
+from nightsafe.delivery.modules import Modules
 from nightsafe.delivery.packing import Packing, wipe
 from nightsafe.sealing.interfaces import NamedOpener
-
-_DEFAULT_DATE: Final = "2021-11-02"  # what the platform assumes for an upload without a date
 
 
 def build_load(
@@ -31,15 +29,16 @@ def build_load(
             values are more than workerd takes.
     """
     packing = Packing()
+    compatibility = Compatibility.of(version)
     files = {module.name: contents[module.digest] for module in version.modules}
     try:
         Environment(packing, bundle, version, files, opener).fill()
-        add_modules(packing, version, files)
+        main = Modules(packing, version, files, compatibility).add()
     except BaseException:
         wipe(packing.body)
         raise
     return packing.pack(
-        compatibility_date=version.compatibility_date or _DEFAULT_DATE,
-        compatibility_flags=version.compatibility_flags,
-        main_module=MAIN,
+        compatibility_date=compatibility.date,
+        compatibility_flags=compatibility.flags,
+        main_module=main,
     )

@@ -4,12 +4,11 @@ Values are only ever among those bytes, in a buffer that whoever sends it wipes.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-RESERVED: Final = "__nightsafe"
-"""How names begin that belong to what is loaded beside a script."""
+from nightsafe.bundle.support import RESERVED
 
 Place = tuple[int, int]
 
@@ -27,13 +26,20 @@ class Packing:
         modules: names, kinds and places of modules.
         env: names, kinds and places of what stands in `env`.
         keys: what is imported with `crypto.subtle.importKey` before the script runs.
+        stored: secrets of stores, which become objects before the script runs.
         body: the bytes that places are in.
     """
 
     modules: list[dict[str, Any]] = field(default_factory=list)
     env: list[dict[str, Any]] = field(default_factory=list)
     keys: list[dict[str, Any]] = field(default_factory=list)
+    stored: list[dict[str, Any]] = field(default_factory=list)
     body: bytearray = field(default_factory=bytearray, repr=False)
+
+    @property
+    def raw(self) -> bool:
+        """Whether there is anything that `runtime/shim.js` has to make before the script runs."""
+        return bool(self.keys or self.stored)
 
     def place(self, data: bytes) -> Place:
         """Where the bytes lie that are put at the end of the body."""
@@ -51,8 +57,8 @@ class Packing:
 
     def pack(self, **head: Any) -> bytearray:
         """The whole load, with further members of the head; the buffer it was made in is wiped."""
-        keys = [{"name": f"{RESERVED}_keys", "kind": "keys", "keys": self.keys}] if self.keys else []
-        encoded = msgspec.json.encode({**head, "modules": self.modules, "env": self.env + keys})
+        raw = [{"name": RESERVED, "kind": "raw", "keys": self.keys, "stored": self.stored}] if self.raw else []
+        encoded = msgspec.json.encode({**head, "modules": self.modules, "env": self.env + raw})
         packed = bytearray(len(encoded).to_bytes(4, "big") + encoded)
         packed += self.body
         wipe(self.body)

@@ -4,15 +4,18 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from functools import partial
+from hashlib import sha256
 from itertools import chain, count
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.bundle.signed import open_bundle
+from nightsafe.bundle.support import check
+from nightsafe.delivery.limits import CPU_SECONDS
 from nightsafe.delivery.marks import Marks
-from nightsafe.delivery.support import check
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import MessageVerifier
 
@@ -49,8 +52,37 @@ class Held(Struct, frozen=True):
 
     def route(self) -> dict[str, Any]:
         """What workerd is told."""
-        versions = [{"load": one.number, "share": one.version.percentage} for one in self.loads]
-        return {"epoch": self.epoch, "versions": versions, "refusal": self.refusal}
+        versions = [{"load": one.number, "id": one.version.id, "share": one.version.percentage} for one in self.loads]
+        return {
+            "epoch": self.epoch,
+            "versions": versions,
+            "refusal": self.refusal,
+            "code": self.code,
+            "light": self.light,
+            "outside": NOT_SERVED if self.bundle.inner else None,
+        }
+
+    @property
+    def code(self) -> str:
+        """What stands for the code of all that is served: it stays the same when values change, or shares."""
+        told = sorted(msgspec.json.encode(code_of(one.version)) for one in self.loads)
+        return sha256(b"".join(told)).hexdigest()[:16]
+
+    @property
+    def light(self) -> bool:
+        """Whether it may run where it could hold others up, once it has shown that it does not.
+
+        Not what announces that it will compute for long, nor what calls others: these would run beside it.
+        """
+        return all(
+            one.version.cpu_ms is None and all(binding.kind != "service" for binding in one.version.bindings)
+            for one in self.loads
+        )
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time that a request may use."""
+        return max((one.version.cpu_ms or 0 for one in self.loads), default=0) / 1000 or CPU_SECONDS
 
 
 class Shelf:
@@ -78,6 +110,16 @@ class Shelf:
     def get(self, script: str) -> Held | None:
         """A script as it is served, or None when there is no bundle of it."""
         return self._held.get(script)
+
+    def code(self, script: str) -> str:
+        """The code of a script, "" of one there is no bundle of."""
+        held = self._held.get(script)
+        return held.code if held else ""
+
+    def cpu_seconds(self, script: str) -> float:
+        """CPU time that a request of a script may use."""
+        held = self._held.get(script)
+        return held.cpu_seconds if held else CPU_SECONDS
 
     def load(self, number: int) -> Load | None:
         """A load that is current, or was a moment ago, or None.
@@ -138,6 +180,7 @@ class Shelf:
             before
             and [_key(one) for one in before.loads] == [_key(one) for one in loads]
             and before.refusal == refusal
+            and before.bundle.inner == bundle.inner
         )
         epoch = before.epoch if before and same else (before.epoch if before else 0) + 1
         if before and not same:
@@ -191,6 +234,13 @@ def refusals(bundle: Bundle) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def code_of(version: BundleVersion) -> tuple[object, ...]:
+    """What of a version is code, and how it is to be run."""
+    modules = tuple((module.name, module.content_type, module.digest) for module in version.modules)
+    flags = version.compatibility_flags
+    return version.main_module, version.classic, version.compatibility_date, flags, version.cpu_ms, modules
+
+
 def _key(load: Load) -> tuple[int, float]:
     """What workerd is told of a load."""
     return load.number, load.version.percentage
@@ -198,5 +248,6 @@ def _key(load: Load) -> tuple[int, float]:
 
 def _check_shares(versions: Iterable[BundleVersion]) -> None:
     """Refuse percentages that are none; NightsafeError INVALID."""
-    if not all(0 < version.percentage <= 100 for version in versions):  # noqa: PLR2004 - per cent
+    shares = [version.percentage for version in versions]
+    if not all(0 <= share <= 100 for share in shares) or (shares and not any(shares)):  # noqa: PLR2004 - per cent
         raise NightsafeError(Code.INVALID, "the bundle has a version with a percentage that is none")

@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from nightsafe.bundle.model import Bundle
+from nightsafe.bundle.report import Report
 from nightsafe.bundle.signed import sign_bundle
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import MessageSigner
@@ -66,6 +67,14 @@ class BundleSource(Protocol):
         """
         ...
 
+    async def report(self, report: Report) -> None:
+        """Tell which scripts are held apart.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when the source cannot be reached or does not take it.
+        """
+        ...
+
 
 class MemorySource:
     """A source in this process, for whoever has bundles at hand.
@@ -86,6 +95,7 @@ class MemorySource:
         self._moved = asyncio.Condition()
         self.serial = 0
         self.acted_on = 0
+        self.reported = Report(held=())
 
     async def changes(self, after: str, *, wait: bool) -> Changes:
         """As `BundleSource.changes`."""
@@ -122,6 +132,10 @@ class MemorySource:
         if digest not in self._contents:
             raise NightsafeError(Code.UNAVAILABLE, "the module is not there")
         return self._contents[digest]
+
+    async def report(self, report: Report) -> None:
+        """As `BundleSource.report`."""
+        self.reported = report
 
     def keep(self, contents: bytes) -> bytes:
         """Hold the contents of a module; gives their SHA-256."""

@@ -1,45 +1,35 @@
-"""Keeps a workerd running: started anew when it ends, killed when it hangs, replaced when it has grown too large."""
+"""The runtime's processes: the main one, on the socket where requests come in, and the cells beside it."""
 
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import structlog
-from msgspec import Struct
 
+from nightsafe.delivery.cell import Cell, Used
 from nightsafe.delivery.child import Child, Lines
-from nightsafe.errors import NightsafeError
+from nightsafe.delivery.holds import Holds
+from nightsafe.delivery.keeper import Keeper
+from nightsafe.delivery.limits import CPU_SECONDS, MOST_CELLS, Limits
+from nightsafe.delivery.probe import Probe
+from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
 
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """When to step in.
-
-    Attributes:
-        probe_seconds: between two looks at the process.
-        hang_cpu_seconds: CPU time that it may use up without answering a probe. A busy machine lets it wait, but an
-            endless loop runs.
-        hang_seconds: how long it may not answer, whatever the reason.
-        resident_bytes: memory past which it is replaced.
-        drain_seconds: how long one that is replaced may take to finish its requests.
-        pause_seconds: before it is started anew when it has only just been started.
-    """
-
-    probe_seconds: float = 0.25
-    hang_cpu_seconds: float = 1.0
-    hang_seconds: float = 15.0
-    resident_bytes: int = 3 << 30
-    drain_seconds: float = 30.0
-    pause_seconds: float = 0.5
+_DEAF_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.05
+_ASK_SECONDS: Final = 1.0
 
 
 class Supervisor:
-    """A workerd that is always there, on sockets that stay open.
+    """Workerds that are always there, on sockets that stay open.
 
     Args:
         binary: of workerd.
@@ -47,72 +37,235 @@ class Supervisor:
         folder: a directory that only this user may enter, for sockets.
         control: the socket that workerd asks.
         limits: when to step in.
-        output: is given each line that workerd prints.
+        output: is given each line of workerd's own; None for whom it does not interest.
         reach_private: whether scripts may fetch from private networks.
+        behind_proxies: whether there are proxies that are believed what they say of their clients.
+        cpu_seconds: CPU time that a request of a script may use.
+        code_of: tells the code of a script that is served, "" of one that is not.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a process needs
+    def __init__(  # noqa: PLR0913, PLR0917 - what processes need
         self,
         binary: Path,
         listener: socket.socket,
         folder: Path,
         control: Path,
         limits: Limits,
-        output: Lines,
+        output: Lines | None,
+        cpu_seconds: Callable[[str], float],
+        code_of: Callable[[str], str],
         *,
         reach_private: bool = False,
+        behind_proxies: bool = False,
     ) -> None:
-        self._make: Final[Callable[[int], Child]] = lambda number: Child(
-            binary, listener, control, folder / f"admin-{number}.sock", output, reach_private=reach_private
-        )
-        self._limits = limits
-        self._made = 0
-        self._children: list[Child] = []
-        self._current: Child | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._keeper: asyncio.Task[None] | None = None
-        self.restarts = 0
+        self._limits: Final = limits
+        self._folder: Final = folder
+        self._cpu_seconds = cpu_seconds
+        self._code_of = code_of
+        self.changed: Final = asyncio.Event()
+        """Set when a script is held apart, or let in again."""
+        self.holds: Final = Holds(limits.first_hold, limits.longest_hold)
+        numbers = count(1)
+        paths = {f"cell{number}": Cell.path_in(folder, number) for number in range(1, MOST_CELLS + 1)}
+
+        def make(part: str, on: socket.socket) -> Child:
+            admin = folder / f"admin-{next(numbers)}.sock"
+            reached = {"cp": control} | (paths if part == "main" else {})
+            return Child(
+                binary,
+                on,
+                reached,
+                admin,
+                output,
+                part=part,
+                reach_private=reach_private,
+                behind_proxies=behind_proxies,
+            )
+
+        self._make: Final = make
+        self._main: Final = Keeper(lambda: make("main", listener), limits, self._overdue, retire=self._retire)
+        self._cells: Final[dict[int, Cell]] = {}
+        self._growing: asyncio.Task[None] | None = None
 
     def pids(self) -> Collection[int]:
         """Processes that are ours."""
-        return {child.pid for child in self._children if child.pid}
+        return {child.pid for child in self._children() if child.pid}
 
     @property
     def current(self) -> Child:
-        """The one that takes new requests."""
-        assert self._current is not None  # noqa: S101 - only of a started one
-        return self._current
+        """The main process that takes new requests."""
+        return self._main.current
+
+    @property
+    def cells(self) -> list[Child]:
+        """The processes beside it that take requests, in the order of their numbers."""
+        return [cell.keeper.current for _, cell in sorted(self._cells.items()) if cell.keeper.up]
+
+    @property
+    def restarts(self) -> int:
+        """How often the main process ended and was started anew."""
+        return self._main.restarts
+
+    def fleet(self) -> dict[str, Any]:
+        """What a process is told of the others, and of scripts that are held apart."""
+        cells = [{"number": one.number, "busy": one.busy} for one in self._cells.values()]
+        return {"cells": cells, **self.holds.told()}
 
     async def start(self) -> None:
-        """Start workerd, and watch it from then on.
+        """Start the processes, and watch them from then on.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when it does not start.
+            NightsafeError: UNAVAILABLE, when one does not start.
         """
-        self._current = await self._launch()
-        self._keeper = self._spawn(self._keep())
+        try:
+            await asyncio.gather(self._main.start(), *(self._add_cell() for _ in range(self._limits.cells)))
+        except BaseException:
+            await self.stop()
+            raise
+        await self.announce()
 
     async def stop(self) -> None:
         """End every process, at once those that do not end by themselves."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(self._end(child) for child in list(self._children)))
+        if self._growing is not None:
+            self._growing.cancel()
+        await self._main.stop()  # its requests may still be in a cell
+        await asyncio.gather(*(cell.stop() for cell in self._cells.values()))
 
     async def watch(self) -> None:
-        """Return when the process is watched no longer, or raise what has ended that: it must not be left at that."""
-        assert self._keeper is not None  # noqa: S101 - only of a started one
-        await asyncio.wait({self._keeper})
-        self._keeper.result()
+        """Return when a process is watched no longer, or raise what has ended that: it must not be left at that."""
+        keepers = [self._main, *(cell.keeper for cell in self._cells.values())]
+        watching = {asyncio.create_task(keeper.watch()) for keeper in keepers}
+        try:
+            done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            for one in watching:
+                one.cancel()
 
-    async def push(self, path: str, body: bytes) -> None:
-        """Tell every process; one that does not take it is killed, for it would serve what is no longer true.
+    def asks(self, pid: int, script: str) -> None:
+        """A process asks how a script is served: it has to be told when that changes."""
+        for child in self._children():
+            if child.pid == pid:
+                child.knows.add(script)
+
+    async def tell(self, script: str, route: bytes) -> None:
+        """Tell every process that knows a script how it is served now.
+
+        One that does not take it is killed, for it would serve what is no longer true; but not one that is busy, for
+        which nothing is meant that comes from now on: it takes it when it has time, before it is given anything.
 
         Raises:
             NightsafeError: UNAVAILABLE, when one had to be killed; whatever is started in its place asks by itself.
         """
+        await self._to_all(f"/routes/{script}", route, [one for one in self._children() if script in one.knows])
+
+    async def announce(self) -> None:
+        """Tell every process of the others, and of scripts that are held apart; as `tell`."""
+        await self._to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._children()))
+
+    def grow(self) -> None:
+        """Start one more cell, unless there are enough or one is being started."""
+        if len(self._cells) < self._limits.most_cells and (self._growing is None or self._growing.done()):
+            self._growing = asyncio.create_task(self._grow())
+
+    async def used(self, number: int) -> Used:
+        """As `Judge.used`; nobody, when the main process does not say."""
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                return msgspec.json.decode(await self.current.ask(f"/cells/{number}"), type=Used)
+        except (OSError, TimeoutError, msgspec.MsgspecError):
+            return Used()
+
+    def cpu_seconds(self, scripts: tuple[str, ...]) -> float:
+        """As `Judge.cpu_seconds`."""
+        return max(map(self._cpu_seconds, scripts), default=CPU_SECONDS)
+
+    async def busy(self, number: int, used: Used) -> None:
+        """As `Judge.busy`."""
+        _log.info("script.busy", scripts=used.scripts, cell=number)
+        await self._try_announce()
+
+    async def freed(self, child: Child, used: Used) -> None:
+        """As `Judge.freed`. It first takes up all that it was told meanwhile."""
+        await asyncio.gather(*child.owed, return_exceptions=True)
+        child.busy = False
+        for script in used.scripts:
+            self.holds.weigh(script, self._code_of(script))
+        await self._try_announce()
+
+    async def guilty(self, number: int, used: Used, reason: str) -> None:
+        """As `Judge.guilty`: whoever was alone with it is held apart; of several each must be alone from now on."""
+        scripts = used.scripts or used.recent
+        if len(scripts) == 1:
+            hold = self.holds.blame(scripts[0], self._code_of(scripts[0]), reason)
+            self.changed.set()
+            _log.error("script.held", script=scripts[0], seconds=hold.pause, reason=reason)
+        elif scripts:
+            self.holds.suspect(scripts)
+            _log.error("script.suspected", scripts=scripts, cell=number, reason=reason)
+        await self._try_announce()
+
+    async def _overdue(self, child: Child, _: Probe) -> bool:
+        """The main process computes: another takes its place, and it may finish what it has begun."""
+        _log.warning("workerd.busy", pid=child.pid, part=child.part)
+        child.busy = True
+        return True
+
+    async def _retire(self, child: Child) -> None:
+        """End a main process whose place another has taken.
+
+        One that is busy may go on for as long as others who wait for it can be let wait.
+        """
+        if child.busy:
+            probe = Probe(child)
+            try:
+                if not await probe.answered(cpu=self._limits.stall_cpu_seconds, idle=self._limits.idle_seconds):
+                    _log.error("workerd.hung", pid=child.pid, part=child.part)
+                    await child.kill()
+            finally:
+                await probe.end()
+                child.busy = False
+        await self._main.end(child)
+
+    async def _grow(self) -> None:
+        """One more cell."""
+        try:
+            await self._add_cell()
+        except NightsafeError as error:
+            _log.error("workerd.not_started", reason=error.problems[0].detail)
+        await self._try_announce()
+
+    async def _add_cell(self) -> None:
+        """Start a cell under the next number; NightsafeError UNAVAILABLE when it does not start."""
+        number = next(one for one in range(1, MOST_CELLS + 1) if one not in self._cells)
+        part = f"cell-{number}"
+        make = partial(self._make, part)
+        self._cells[number] = cell = Cell(
+            number, self._folder, make, self._limits.of_cell(), self, self._try_announce
+        )
+        try:
+            await cell.keeper.start()
+        except BaseException:
+            del self._cells[number]
+            await cell.stop()
+            raise
+
+    async def _try_announce(self) -> None:
+        """Tell every process of the others; one that had to be killed for it is started anew and asks."""
+        with suppress(NightsafeError):
+            await self.announce()
+
+    def _children(self) -> Iterator[Child]:
+        """Every process that has not ended."""
+        yield from self._main.children
+        for cell in self._cells.values():
+            yield from cell.keeper.children
+
+    async def _to_all(self, path: str, body: bytes, children: Iterable[Child]) -> None:
+        """Tell several processes the same."""
         results = await asyncio.gather(
-            *(self._push_to(child, path, body) for child in list(self._children)), return_exceptions=True
+            *(self._push_to(child, path, body) for child in children), return_exceptions=True
         )
         for result in results:
             if isinstance(result, BaseException):
@@ -120,102 +273,30 @@ class Supervisor:
 
     async def _push_to(self, child: Child, path: str, body: bytes) -> None:
         """Tell one process, or kill it. One that has ended needs to be told nothing."""
-        try:
-            await child.push(path, body)
-        except NightsafeError as error:
-            if child.alive:
-                _log.warning("workerd.deaf", pid=child.pid, reason=error.problems[0].detail)
-                await child.kill()
-                raise
-
-    async def _launch(self) -> Child:
-        """A new process, that listens. It is told of changes from its beginning."""
-        self._made += 1
-        child = self._make(self._made)
-        self._children.append(child)
-        try:
-            await child.start()
-        except BaseException:
-            self._children.remove(child)
-            raise
-        _log.info("workerd.started", pid=child.pid)
-        return child
-
-    async def _keep(self) -> None:
-        """Watch the current process, and see to it that there is one."""
-        while True:
-            child = self.current
-            began = time.monotonic()
-            if await self._watch(child):
-                self._current = await self._relaunch()
-                self._spawn(self._end(child))
-                continue
-            code = await child.wait()
-            self._children.remove(child)
-            self.restarts += 1
-            _log.warning("workerd.ended", pid=child.pid, code=code)
-            if time.monotonic() - began < self._limits.pause_seconds:
-                await asyncio.sleep(self._limits.pause_seconds)
-            self._current = await self._relaunch()
-
-    async def _relaunch(self) -> Child:
-        """A new process, however often it takes."""
-        while True:
-            try:
-                return await self._launch()
-            except NightsafeError as error:
-                _log.error("workerd.not_started", reason=error.problems[0].detail)
-                await asyncio.sleep(self._limits.pause_seconds)
-
-    async def _watch(self, child: Child) -> bool:
-        """Return when a process has to be replaced: True when it still serves, False when it has ended."""
-        ended = asyncio.create_task(child.wait())
-        try:
-            while not ended.done():
-                await asyncio.wait({ended}, timeout=self._limits.probe_seconds)
-                if ended.done():
-                    return False
-                if child.resident_bytes() > self._limits.resident_bytes:
-                    _log.warning("workerd.too_large", pid=child.pid, bytes=child.resident_bytes())
-                    return True
-                if not await self._answers(child):
-                    _log.warning("workerd.hung", pid=child.pid)
-                    await child.kill()
-            return False
-        finally:
-            ended.cancel()
-
-    async def _answers(self, child: Child) -> bool:
-        """Whether a process answers a probe within the limits; one that has ended does: that is seen elsewhere."""
-        cpu, end = child.cpu_seconds(), time.monotonic() + self._limits.hang_seconds
-        probe = asyncio.create_task(child.ask("/health"))
-        try:
-            while not probe.done():
-                await asyncio.wait({probe}, timeout=self._limits.probe_seconds / 2)
-                used = child.cpu_seconds() - cpu
-                if not probe.done() and (used > self._limits.hang_cpu_seconds or time.monotonic() > end):
-                    return False
-            return True
-        finally:
-            probe.cancel()
-            with suppress(OSError, asyncio.CancelledError):
-                await probe
-
-    async def _end(self, child: Child) -> None:
-        """End a process gently, then not."""
-        try:
-            child.terminate()
-            async with asyncio.timeout(self._limits.drain_seconds):
-                await child.wait()
-        except TimeoutError:
+        push = asyncio.ensure_future(child.push(path, body))
+        child.owed.add(push)
+        push.add_done_callback(child.owed.discard)
+        if not child.ready:  # it asks when it begins, and takes what is newer when it can
+            push.add_done_callback(_passed_over)
+            return
+        end = time.monotonic() + _DEAF_SECONDS
+        while not push.done() and not child.busy and time.monotonic() < end:
+            await asyncio.wait({push}, timeout=_LOOK_SECONDS)
+        if child.busy:
+            push.add_done_callback(_passed_over)
+            return
+        error = push.exception() if push.done() else NightsafeError(Code.UNAVAILABLE, "workerd takes nothing")
+        if error is None:
+            return
+        push.cancel()
+        if child.alive and not (child.leaving and push.done()):
+            reason = error.problems[0].detail if isinstance(error, NightsafeError) else type(error).__name__
+            _log.warning("workerd.deaf", pid=child.pid, part=child.part, reason=reason)
             await child.kill()
-        finally:
-            if child in self._children:
-                self._children.remove(child)
+            raise error
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run something beside, for as long as this runs."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+
+def _passed_over(push: "asyncio.Future[None]") -> None:
+    """Whatever becomes of what a busy process was told: when it ends, another asks."""
+    if not push.cancelled():
+        push.exception()

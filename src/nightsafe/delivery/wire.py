@@ -15,6 +15,10 @@ class MalformedError(Exception):
     """The other side does not speak as agreed."""
 
 
+class _ClosedError(ConnectionResetError):
+    """The connection ended before anything of an answer came."""
+
+
 class Request(Struct, frozen=True):
     """What was asked."""
 
@@ -49,6 +53,10 @@ async def write_answer(writer: asyncio.StreamWriter, status: int, body: bytes | 
 class Caller:
     """A client of one unix socket, with a connection that it keeps; calls wait for each other.
 
+    The other side may close what is idle at any time (workerd does so after some seconds). That shows only when the
+    connection is used again, so a call that a kept connection does not answer is made once more on a fresh one. What
+    is asked here may be asked twice.
+
     Args:
         path: of the socket.
     """
@@ -66,25 +74,36 @@ class Caller:
             MalformedError: the answer is none.
         """
         async with self._turn:
-            if self._streams is None:
-                self._streams = await asyncio.open_unix_connection(str(self._path))
-            try:
-                return await self._exchange(*self._streams, method, path, body)
-            except BaseException:
-                self.close()
-                raise
+            if self._streams is not None:
+                with suppress(_ClosedError):
+                    return await self._on(self._streams, method, path, body)
+            self._streams = await asyncio.open_unix_connection(str(self._path))
+            return await self._on(self._streams, method, path, body)
+
+    async def _on(
+        self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], method: str, path: str, body: bytes
+    ) -> tuple[int, bytes]:
+        """One request on a connection, which is kept unless something goes wrong with it."""
+        try:
+            return await self._exchange(*streams, method, path, body)
+        except BaseException:
+            self.close()
+            raise
 
     async def _exchange(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, method: str, path: str, body: bytes
     ) -> tuple[int, bytes]:
         """Send a request and read the answer."""
-        writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-        )
-        await writer.drain()
-        head = await _head(reader)
+        try:
+            writer.write(
+                f"{method} {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            )
+            await writer.drain()
+            head = await _head(reader)
+        except ConnectionError:
+            raise _ClosedError from None
         if head is None:
-            raise ConnectionResetError
+            raise _ClosedError
         words = head[0].split(" ", 2)
         if len(words) < 2 or not words[1].isdigit():  # noqa: PLR2004 - version and status
             raise MalformedError

@@ -11,6 +11,7 @@ from nightsafe.errors import Code, NightsafeError
 VERSION: Final = "1.20261117.1"
 """Of the npm package. What is relied on differs between builds, so there is one."""
 
+
 VARIABLE: Final = "WORKERD_BIN"
 
 _PACKAGES: Final = {"x86_64": "workerd-linux-64", "aarch64": "workerd-linux-arm64"}

@@ -20,7 +20,7 @@ from nightsafe.store.model import (
     Version,
 )
 from nightsafe.store.period import ALWAYS, Period
-from nightsafe.store.serving import AuditHead, Served
+from nightsafe.store.serving import AuditHead, Served, ServedVersion
 from nightsafe.store.values import StoredValue
 
 
@@ -239,6 +239,10 @@ class Store(Protocol):
 
     async def served(self, ref: ScriptRef) -> Served:
         """What is served of a script and the latest log entry of its account, both as of one moment."""
+        ...
+
+    async def made_of(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
+        """All that a version (default: the newest) is made of but its files' contents, with the percentage 0."""
         ...
 
     async def content(self, account_id: str, digest: bytes) -> bytes | None:

@@ -38,7 +38,9 @@ class Served(Struct, frozen=True):
     Attributes:
         head: the entry.
         versions: of the newest deployment; none when the script is not there or was never deployed.
+        standing: of the script, as in `ScriptEdit`.
     """
 
     head: AuditHead
     versions: tuple[ServedVersion, ...] = ()
+    standing: bytes = b"{}"

@@ -4,7 +4,7 @@ A script names a store and a secret; the value is that of the moment, and a chan
 that is bound to its store.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -60,6 +60,13 @@ class BoundSecrets:
                 if (store_id, entry.name) in places and entry.sealed is not None and _is_for_workers(entry):
                     found[store_id, entry.name] = _stored(str(store_id), entry, entry.sealed)
         return found
+
+    async def present(self, account_id: str, places: Collection[Place]) -> set[Place]:
+        """Those of some places at which there is a secret, whoever it is for."""
+        found: set[Place] = set()
+        for store_id in {store_id for store_id, _ in places}:
+            found |= {(store_id, entry.name) for entry in await self._entries(account_id, store_id)}
+        return found & set(places)
 
     async def scripts(self, account_id: str, entries: Iterable[AuditEntry]) -> Sequence[str]:
         """Scripts outside of dispatch namespaces that are or were bound to a store that log entries are about."""

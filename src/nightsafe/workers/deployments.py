@@ -18,7 +18,9 @@ from nightsafe.store.period import ALWAYS, Period
 from nightsafe.workers.annotations import parse_annotations
 from nightsafe.workers.caller import Caller, change
 from nightsafe.workers.commit import commit
+from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
+from nightsafe.workers.notices import Notices
 
 _MAX_VERSIONS = 2
 _WHOLE = 100
@@ -36,8 +38,9 @@ class Plan(Struct, frozen=True):
 class Deployments:
     """The use cases."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, door: Door) -> None:
         self._store = store
+        self._door = door
 
     async def list(
         self, ref: ScriptRef, offset: int, limit: int, period: Period = ALWAYS
@@ -64,8 +67,8 @@ class Deployments:
             raise NightsafeError(Code.DEPLOYMENT_NOT_FOUND, deployment_id)
         return deployment
 
-    async def create(self, caller: Caller, ref: ScriptRef, plan: Plan, *, force: bool) -> Deployment:
-        """Serve other versions from now on.
+    async def create(self, caller: Caller, ref: ScriptRef, plan: Plan, *, force: bool) -> tuple[Deployment, Notices]:
+        """Serve other versions from now on. Tells what is not served.
 
         Args:
             caller: who asks.
@@ -74,8 +77,10 @@ class Deployments:
             force: go back to older versions even if secrets have changed since.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a version that is not there, or SECRETS_CHANGED.
+            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a version that is not there, SECRETS_CHANGED, or
+                what `Door.deployment` raises.
         """
+        notices = await self._door.deployment(ref, (version_id for version_id, _ in plan.versions))
         new = NewDeployment(
             id=uuid.uuid4().bytes,
             versions=plan.versions,
@@ -94,7 +99,7 @@ class Deployments:
             raise NightsafeError(Code.DEPLOYMENT_INVALID, missing, "/versions") from None
         if outcome.deployment is None:
             raise NightsafeError(Code.STORE, "the store did not tell of the deployment")
-        return outcome.deployment
+        return outcome.deployment, notices
 
     async def refuse_delete(self, ref: ScriptRef, deployment_id: str) -> None:
         """Refuse to delete a deployment, and say why: what was served stays on record as long as the script.

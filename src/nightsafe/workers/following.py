@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import Struct
+
 from nightsafe.errors import NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.workers.serving import Changes, Cursor, Serving
@@ -20,6 +22,18 @@ LONGEST_WAIT: Final = 25.0
 _FORGOTTEN_SECONDS: Final = 30.0
 _HOLD_SECONDS: Final = 0.5
 _MOST_FOLLOWERS: Final = 100
+
+
+Who = tuple[str, str]
+"""A delivery process: the id of its credential, and its own name for itself."""
+
+
+class Present(Struct, frozen=True):
+    """A process that is there: who it is, up to which entry it has acted, how many seconds ago it asked."""
+
+    who: Who
+    acted_on: int
+    ago: float
 
 
 class _Follower:
@@ -71,11 +85,11 @@ class Following:
         self._store = store
         self._serving = serving
         self._clock = clock
-        self._followers: dict[str, dict[tuple[str, str], _Follower]] = {}
+        self._followers: dict[str, dict[Who, _Follower]] = {}
         self._waits: set[asyncio.Task[None]] = set()
         self._ended = False
 
-    async def follow(self, account_id: str, who: tuple[str, str], after: Cursor | None, seconds: float) -> Changes:
+    async def follow(self, account_id: str, who: Who, after: Cursor | None, seconds: float) -> Changes:
         """What has changed since a cursor, once anything has, or after some seconds.
 
         Args:
@@ -99,7 +113,7 @@ class Following:
                 return changes
             await self._changed(generation, left)
 
-    def leave(self, account_id: str, who: tuple[str, str]) -> None:
+    def leave(self, account_id: str, who: Who) -> None:
         """A process has hung up."""
         followers = self._followers.get(account_id, {})
         follower = followers.pop(who, None)
@@ -107,6 +121,19 @@ class Following:
             follower.leave()
         if not followers:
             self._followers.pop(account_id, None)
+
+    def present(self, account_id: str) -> list[Present]:
+        """The processes that have asked within the last half minute."""
+        now = self._clock()
+        return [
+            Present(who, one.acted_on, now - one.asked_at)
+            for who, one in self._followers.get(account_id, {}).items()
+            if now - one.asked_at <= _FORGOTTEN_SECONDS
+        ]
+
+    def is_followed(self, account_id: str) -> bool:
+        """Whether a process delivers what is written to an account, late or not."""
+        return bool(self.present(account_id))
 
     async def acted_on(self, account_id: str) -> None:
         """Return once every process that is there has acted on all that is in the log, or after half a second.
@@ -147,7 +174,7 @@ class Following:
         if not wait.cancelled():
             wait.result()
 
-    def _seen(self, account_id: str, who: tuple[str, str]) -> _Follower:
+    def _seen(self, account_id: str, who: Who) -> _Follower:
         """The process that asks, which is there from now on."""
         followers = self._followers.setdefault(account_id, {})
         if who not in followers and len(followers) >= _MOST_FOLLOWERS:

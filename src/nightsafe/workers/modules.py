@@ -16,6 +16,11 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Module
 from nightsafe.workers.limits import Limits
 
+_NO_SCRIPTS = frozenset(
+    {"application/json", "application/octet-stream", "application/source-map", "application/wasm", "text/plain"}
+)
+"""Types of files that no Worker starts with."""
+
 MAIN_MODULE = "main_module"
 BODY_PART = "body_part"
 """The member of a version's settings by which a classic script is known: the name of its main file."""
@@ -77,7 +82,17 @@ def parse_source(fields: dict[str, Any], parts: Sequence[Part], others: Collecti
         raise NightsafeError(Code.INVALID, f"'{member}' names no part of the upload", f"/{member}")
     if len(names) != len(modules):
         raise NightsafeError(Code.INVALID, "two parts of the upload have the same file name", "")
+    _check_type(member, next(module for module in modules if module.name == main))
     return Source(main, modules, member == BODY_PART)
+
+
+def _check_type(member: str, main: Module) -> None:
+    """Refuse a main file that is no script; NightsafeError INVALID."""
+    bare = main.content_type.partition(";")[0].strip().lower()
+    if bare in _NO_SCRIPTS:
+        fit = "application/javascript" + ("" if member == BODY_PART else "+module")
+        sentence = f"'{main.name}', which the Worker starts with, has the Content-Type {bare}: send it as {fit}"
+        raise NightsafeError(Code.INVALID, sentence, f"/{member}")
 
 
 def _named(parts: Sequence[Part], meant: Collection[str]) -> tuple[Module, ...]:

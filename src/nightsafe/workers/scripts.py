@@ -5,34 +5,50 @@ import uuid
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Module, Script, ScriptEdit, ScriptRef, Settings, Stamp, Version
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
+from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import BODY_PART, Source
+from nightsafe.workers.notices import Notices
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
 from nightsafe.workers.upload import Migration, ParsedUpload
-from nightsafe.workers.upload_edit import code, upload_edit
+from nightsafe.workers.upload_edit import code, let_in, upload_edit
 
 MAX_NAME_LENGTH = 255
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 
 
+class Uploaded(Struct, frozen=True):
+    """What an upload came to.
+
+    Attributes:
+        script: as it is then.
+        version_id: the new version's UUID, as text.
+        notices: what of it is not done.
+    """
+
+    script: Script
+    version_id: str
+    notices: Notices
+
+
 class Scripts:
     """The use cases of a script as a whole."""
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+    def __init__(self, store: Store, safe: Safe, limits: Limits, door: Door) -> None:
         self._store = store
         self._safe = safe
         self._limits = limits
+        self._door = door
 
-    async def upload(
-        self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool
-    ) -> tuple[Script, str]:
+    async def upload(self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool) -> Uploaded:
         """Create the script or give it new code, in one version that is deployed at once.
 
         The versioned settings become those of the upload. Of the script's own (tags, logpush, observability, tail
@@ -44,32 +60,28 @@ class Scripts:
             parsed: the upload.
             strict: refuse, rather than drop, an inherited binding that is not there.
 
-        Returns:
-            The script as it is then, and the new version's UUID.
-
         Raises:
             NightsafeError: SCRIPT_NAME, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, MIGRATION_TAG,
-                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED.
+                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED, and what `let_in` raises.
         """
         if len(ref.name) > MAX_NAME_LENGTH or not _NAME.fullmatch(ref.name):
             raise NightsafeError(Code.SCRIPT_NAME, str(MAX_NAME_LENGTH))
         check_store_access(caller, ref.account_id, parsed.plain)
+        notices = await let_in(self._door, ref, parsed)
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:
             await self._check_migration(ref, parsed.migration)
         made = stamp(caller, "upload", parsed.annotations)
         edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict)
-        return await self._uploaded(caller, "scripts.upload", edit, made)
+        return await self._uploaded(caller, "scripts.upload", edit, made, notices)
 
-    async def put_content(self, caller: Caller, ref: ScriptRef, source: Source) -> tuple[Script, str]:
+    async def put_content(self, caller: Caller, ref: ScriptRef, source: Source) -> Uploaded:
         """Give a script new code and nothing else, in one version that is deployed at once.
 
-        Returns:
-            As `upload`.
-
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
+            NightsafeError: SCRIPT_NOT_FOUND, and what `Door.content` raises.
         """
+        notices = await self._door.content(ref, source)
         made = stamp(caller, "upload")
         mark = {BODY_PART: source.main_module if source.classic else None}
         edit = ScriptEdit(
@@ -79,14 +91,16 @@ class Scripts:
             settings=Settings(msgspec.json.encode(mark), merge=True),
             max_variables=self._limits.max_variables,
         )
-        return await self._uploaded(caller, "scripts.content", edit, made)
+        return await self._uploaded(caller, "scripts.content", edit, made, notices)
 
-    async def _uploaded(self, caller: Caller, action: str, edit: ScriptEdit, made: Stamp) -> tuple[Script, str]:
-        """Commit an upload; gives the script after it, and the UUID of the version it made."""
+    async def _uploaded(
+        self, caller: Caller, action: str, edit: ScriptEdit, made: Stamp, notices: Notices
+    ) -> Uploaded:
+        """Commit an upload."""
         outcome = await commit(self._store, change(caller, action, edit))
         if outcome.script is None:
             raise NightsafeError(Code.STORE, "the store did not tell of the upload")
-        return outcome.script, str(uuid.UUID(bytes=made.version_id))
+        return Uploaded(outcome.script, str(uuid.UUID(bytes=made.version_id)), notices)
 
     async def _check_migration(self, ref: ScriptRef, migration: Migration) -> None:
         """Refuse an upload that was made for another state of the script's Durable Objects."""

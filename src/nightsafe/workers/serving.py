@@ -1,26 +1,25 @@
 """What the delivery side is given: which scripts have changed, and each as it is to be served, signed."""
 
-import datetime as dt
-import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion, StoredSecret
+from nightsafe.bundle.model import Bundle, BundleVersion
+from nightsafe.bundle.support import problems_of
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import AuditEntry, Binding, ScriptRef
+from nightsafe.store.model import AuditEntry, ScriptRef
 from nightsafe.store.serving import AuditHead, ServedVersion
-from nightsafe.workers.bound_secrets import KIND, BoundSecrets, Place, place_of_binding
-from nightsafe.workers.modules import BODY_PART
+from nightsafe.workers.bound_secrets import BoundSecrets
+from nightsafe.workers.bundling import bundled
+from nightsafe.workers.last_good import LastGood
 from nightsafe.workers.seal import Safe
+from nightsafe.workers.standing import is_inner
 
 _MOST_ENTRIES: Final = 5000
 """Log entries past which all scripts are named instead: looking through them would hold others up."""
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND: Final = dt.timedelta(microseconds=1)
 _LEAF_DIGITS: Final = 16
 
 
@@ -79,6 +78,7 @@ class Serving:
         self._store = store
         self._safe = safe
         self._bound = BoundSecrets(store)
+        self._last_good = LastGood(store)
 
     async def changes(self, account_id: str, after: Cursor | None) -> Changes:
         """What has changed since a cursor; everything there is without one, or when it cannot be followed."""
@@ -98,18 +98,29 @@ class Serving:
         return Changes(cursor=Cursor.of(number, latest.leaf), scripts=tuple(scripts))
 
     async def bundle(self, ref: ScriptRef) -> bytes:
-        """A script as it is to be served, signed; without versions when it is not there or was never deployed."""
+        """A script as it is to be served, signed; without versions when it is not there or was never deployed.
+
+        When the newest deployment has a version that cannot be served, it is the newest one before it that can be.
+        """
         served = await self._store.served(ref)
-        bindings = [binding for one in served.versions for binding in one.bindings]
-        stored = await self._bound.of(ref.account_id, bindings)  # read after the log's head: never older than it
+        versions = await self._bundled(ref, served.versions)
+        behind = _reasons(versions)
+        instead = await self._last_good.of(ref) if behind else None
         bundle = Bundle(
             account_id=ref.account_id,
             namespace=ref.namespace,
             script=ref.name,
             serial=served.head.number,
-            versions=tuple(_version(one, stored) for one in served.versions),
+            versions=versions if instead is None else await self._bundled(ref, instead),
+            inner=is_inner(served.standing),
+            behind=() if instead is None else behind,
         )
         return self._safe.sign(bundle)
+
+    async def _bundled(self, ref: ScriptRef, versions: Sequence[ServedVersion]) -> tuple[BundleVersion, ...]:
+        """Versions as a bundle has them. The log's head was read before: what is stored is never older than it."""
+        stored = await self._bound.of(ref.account_id, [binding for one in versions for binding in one.bindings])
+        return tuple(bundled(one, stored) for one in versions)
 
     async def module(self, account_id: str, digest: bytes) -> bytes | None:
         """The contents of a module by their SHA-256; None when no script of the account has them."""
@@ -126,32 +137,12 @@ class Serving:
         return any(Cursor.of(number, entry.leaf) == cursor for number, entry in found)
 
 
+def _reasons(versions: Iterable[BundleVersion]) -> tuple[str, ...]:
+    """Why versions cannot be served, each reason once."""
+    return tuple(dict.fromkeys(problem.detail for one in versions for problem in problems_of(one)))
+
+
 def _scripts(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
     """The scripts outside of dispatch namespaces that log entries are about, each once."""
     touched = [_TOUCHED.decode(entry.entry) for entry in entries]
     return tuple(dict.fromkeys(one.script for one in touched if one.script and not one.namespace))
-
-
-def _version(served: ServedVersion, stored: Mapping[Place, StoredSecret]) -> BundleVersion:
-    """A version as a bundle has it."""
-    version = served.version
-    settings: dict[str, Any] = msgspec.json.decode(version.settings)
-    annotations: dict[str, Any] = msgspec.json.decode(version.annotations)
-    return BundleVersion(
-        id=str(uuid.UUID(bytes=version.id)),
-        percentage=served.percentage,
-        created_on=(_EPOCH + version.created_on * _MICROSECOND).isoformat().replace("+00:00", "Z"),
-        tag=annotations.get("workers/tag", ""),
-        main_module=version.main_module,
-        classic=BODY_PART in settings,
-        compatibility_date=settings.get("compatibility_date", ""),
-        compatibility_flags=tuple(settings.get("compatibility_flags", ())),
-        modules=tuple(BundleModule(one.name, one.content_type, one.digest) for one in served.modules),
-        bindings=tuple(_binding(one, stored) for one in served.bindings),
-    )
-
-
-def _binding(binding: Binding, stored: Mapping[Place, StoredSecret]) -> BundleBinding:
-    """A binding as a bundle has it."""
-    secret = stored.get(place_of_binding(binding)) if binding.kind == KIND else None
-    return BundleBinding(binding.name, binding.kind, msgspec.Raw(binding.shown), binding.sealed, secret)

@@ -36,6 +36,9 @@ SCRIPT_LEVEL: dict[str, type] = {
 """Settings that belong to the script and not to a version."""
 
 MAX_TAGS = 10
+CPU_MS = (10, 300_000)
+"""The least and the most milliseconds of CPU time that a Worker may ask for."""
+
 MAX_TAG_LENGTH = 1024
 _MAX_SETTINGS_BYTES = 64 * 1024
 
@@ -49,7 +52,11 @@ def version_settings(fields: dict[str, Any]) -> dict[str, Any]:
     kept = _known(fields, VERSION_LEVEL)
     if kept.get("compatibility_date") and not _is_date(kept["compatibility_date"]):
         raise NightsafeError(Code.INVALID, "'compatibility_date' must be a date as YYYY-MM-DD", "/compatibility_date")
+    if kept.get("compatibility_date", "") > (today := dt.datetime.now(dt.UTC).date().isoformat()):
+        sentence = f"'compatibility_date' is in the future: today's date, in UTC, is {today}"
+        raise NightsafeError(Code.INVALID, sentence, "/compatibility_date")
     _need_strings(kept, "compatibility_flags")
+    _check_cpu(kept.get("limits", {}))
     if kept.get("assets", {}).get("jwt") is not None:
         raise NightsafeError(Code.UNSUPPORTED, "keep static assets", "/assets/jwt")
     if "keep_assets" in fields and not isinstance(fields["keep_assets"], bool | None):
@@ -76,6 +83,16 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
         if not all(isinstance(consumer, dict) for consumer in kept.get(name, ())):
             raise NightsafeError(Code.INVALID, f"'{name}' may hold only objects", f"/{name}")
     return kept
+
+
+def _check_cpu(limits: dict[str, Any]) -> None:
+    """Refuse a limit of CPU time that no Worker may have."""
+    asked = limits.get("cpu_ms")
+    least, most = CPU_MS
+    if asked is None or (isinstance(asked, int) and not isinstance(asked, bool) and least <= asked <= most):
+        return
+    sentence = f"'limits.cpu_ms' must be a whole number of milliseconds from {least} to {most}"
+    raise NightsafeError(Code.INVALID, sentence, "/limits/cpu_ms")
 
 
 def encoded(settings: dict[str, Any]) -> bytes:

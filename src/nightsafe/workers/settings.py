@@ -7,19 +7,22 @@ A change of versioned settings makes a version of the code there is and deploys 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from nightsafe.bindings.fields import need_array, need_object
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Outcome, Rebind, Script, ScriptEdit, ScriptRef, Version
+from nightsafe.store.model import Binding, Outcome, Script, ScriptEdit, ScriptRef, Version
 from nightsafe.store.model import Settings as StoredSettings
 from nightsafe.workers import setting_fields
 from nightsafe.workers.annotations import parse_annotations
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
+from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
-from nightsafe.workers.rebinding import Entry, bound, needs_look, parse_bindings
+from nightsafe.workers.notices import Notices, of_settings
+from nightsafe.workers.rebinding import Bound, Entry, bound, needs_look, parse_bindings
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
 
@@ -34,29 +37,33 @@ class SettingsPatch(Struct, frozen=True, kw_only=True):
         versioned: JSON object to merge over the versioned settings, or None.
         of_script: JSON object to merge over those of the script, or None.
         annotations: JSON object, for the version that is made.
+        notices: what of it is kept and does nothing.
     """
 
     bindings: tuple[Entry, ...] | None = None
     versioned: bytes | None = None
     of_script: bytes | None = None
     annotations: bytes = b"{}"
+    notices: Notices = ()
 
 
 class AllSettings(Struct, frozen=True):
-    """A script and its newest version with their settings and bindings."""
+    """A script and its newest version with their settings and bindings; after a change, what of it is not done."""
 
     script: Script
     version: Version
     bindings: Sequence[Binding]
+    notices: Notices = ()
 
 
 class Settings:
     """The use cases. Values of secrets pass through to the safe and are wiped there."""
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+    def __init__(self, store: Store, safe: Safe, limits: Limits, door: Door) -> None:
         self._store = store
         self._safe = safe
         self._limits = limits
+        self._door = door
 
     async def get(self, ref: ScriptRef) -> AllSettings:
         """Everything there is to tell.
@@ -77,12 +84,14 @@ class Settings:
             NightsafeError: SCRIPT_NOT_FOUND, SETTINGS_NOT_LIVE, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS,
                 STORE_NOT_GRANTED, or a code of a binding.
         """
-        if patch == SettingsPatch(annotations=patch.annotations):
+        if (patch.bindings, patch.versioned, patch.of_script) == (None, None, None):
             return await self.get(ref)
-        outcome = await commit(self._store, change(caller, "settings.patch", await self._edit(caller, ref, patch)))
+        edit, not_served = await self._edit(caller, ref, patch)
+        outcome = await commit(self._store, change(caller, "settings.patch", edit))
         if outcome.script is None or outcome.newest is None:
             raise NightsafeError(Code.STORE, "the store did not tell of the settings")
-        return AllSettings(outcome.script, outcome.newest, await self._store.bindings(ref, outcome.newest.number))
+        bindings = await self._store.bindings(ref, outcome.newest.number)
+        return AllSettings(outcome.script, outcome.newest, bindings, (*not_served, *patch.notices))
 
     async def get_script_level(self, ref: ScriptRef) -> Script:
         """The script, with the settings that are its own.
@@ -95,8 +104,8 @@ class Settings:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
-    async def patch_script_level(self, caller: Caller, ref: ScriptRef, body: object) -> Script:
-        """Change the settings that are the script's own: no version is made of that.
+    async def patch_script_level(self, caller: Caller, ref: ScriptRef, body: object) -> tuple[Script, Notices]:
+        """Change the settings that are the script's own: no version is made of that. Tells what is not done.
 
         Args:
             caller: who asks.
@@ -108,34 +117,46 @@ class Settings:
         """
         merge = parse_script_level(body)
         if merge is None:
-            return await self.get_script_level(ref)
+            return await self.get_script_level(ref), ()
         edit = ScriptEdit(ref=ref, script_settings=StoredSettings(merge, merge=True))
-        return _script_of(await commit(self._store, change(caller, "script_settings.patch", edit)))
+        script = _script_of(await commit(self._store, change(caller, "script_settings.patch", edit)))
+        return script, of_settings(msgspec.json.decode(merge))
 
-    async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> ScriptEdit:
-        """The change as the store takes it; secrets are sealed by then."""
-        made, rebind = await self._bind(caller, ref, patch.bindings) if patch.bindings is not None else ((), None)
+    async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> tuple[ScriptEdit, Notices]:
+        """The change as the store takes it, with its secrets sealed, and what of it is not served."""
+        wanted = None if patch.bindings is None else await self._bound(caller, ref, patch.bindings)
+        not_served = await self._door.settings(
+            ref,
+            versioned=patch.versioned,
+            made=None if wanted is None else (*wanted.secrets, *wanted.plain),
+            inherits=() if wanted is None else wanted.rebind.inherits,
+        )
+        made = () if wanted is None else await self._made(ref, wanted)
         trigger = "secret" if any(one.sealed is not None for one in made) else "settings"
-        return ScriptEdit(
+        edit = ScriptEdit(
             ref=ref,
             stamp=stamp(caller, trigger, patch.annotations),
             set=made,
-            rebind=rebind,
+            rebind=None if wanted is None else wanted.rebind,
             settings=_merged(patch.versioned),
             script_settings=_merged(patch.of_script),
             must_be_live=Code.SETTINGS_NOT_LIVE,
             max_variables=self._limits.max_variables,
         )
+        return edit, not_served
 
-    async def _bind(
-        self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...]
-    ) -> tuple[tuple[Binding, ...], Rebind]:
-        """The bindings to make, and what is to become of those there are."""
+    async def _bound(self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...]) -> Bound:
+        """The bindings to make, which lead to what is there, and what is to become of those there are."""
         there = await self._store.bindings(ref) if needs_look(entries) else ()
         wanted = bound(entries, there)
         check_store_access(caller, ref.account_id, wanted.plain)
+        await self._door.check_targets(ref, wanted.plain)
+        return wanted
+
+    async def _made(self, ref: ScriptRef, wanted: Bound) -> tuple[Binding, ...]:
+        """The bindings to make, as the store takes them."""
         sealed = await self._safe.seal_all(ref, wanted.secrets)
-        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in wanted.plain), wanted.rebind
+        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in wanted.plain)
 
 
 def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
@@ -155,6 +176,7 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
         versioned=_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
         of_script=_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
         annotations=parse_annotations(body.get("annotations"), limits),
+        notices=of_settings(body),
     )
 
 

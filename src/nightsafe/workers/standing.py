@@ -1,6 +1,7 @@
 """What a script keeps whatever is uploaded: where it is to be reached and when it is to be run.
 
-Nightsafe serves no workers.dev subdomain and runs no schedule: it keeps what clients set, and gives it back.
+A script is reached from outside unless somebody has said that its subdomain is off. Nothing here runs schedules: they
+are kept and given back.
 """
 
 from collections.abc import Mapping
@@ -67,7 +68,7 @@ class Standing:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        return await self.set_subdomain(caller, ref, {_ENABLED: None, _PREVIEWS_ENABLED: None})
+        return await self.set_subdomain(caller, ref, {_ENABLED: False, _PREVIEWS_ENABLED: None})
 
     async def schedules(self, ref: ScriptRef) -> tuple[Schedule, ...]:
         """When the script is to be run.
@@ -107,7 +108,16 @@ class Standing:
 def subdomain_of(script: Script) -> Subdomain:
     """What a script keeps of its place under the account's subdomain."""
     kept = msgspec.json.decode(script.standing)
-    return Subdomain(kept.get(_ENABLED, False), kept.get(_PREVIEWS_ENABLED, False))
+    return Subdomain(kept.get(_ENABLED, True), kept.get(_PREVIEWS_ENABLED, False))
+
+
+def is_inner(standing: bytes) -> bool:
+    """Whether somebody has said that a script is not to be reached from outside.
+
+    Args:
+        standing: of the script.
+    """
+    return not msgspec.json.decode(standing).get(_ENABLED, True)
 
 
 def schedules_of(script: Script) -> tuple[Schedule, ...]:

@@ -17,6 +17,7 @@ from nightsafe.store.model import Inherit
 from nightsafe.workers.annotations import parse_annotations
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import BODY_PART, Part, Source, parse_source
+from nightsafe.workers.notices import Notices, of_migrations, of_settings
 from nightsafe.workers.setting_fields import encoded, script_settings, version_settings
 
 _MAX_MIGRATION_TAG = 1024
@@ -47,6 +48,7 @@ class ParsedUpload(Struct, frozen=True, kw_only=True):
         script_settings: JSON object of those of the script that the upload names.
         annotations: JSON object.
         migration: its Durable Object migrations, or None without any.
+        notices: what of it is kept and does nothing.
     """
 
     source: Source
@@ -58,6 +60,7 @@ class ParsedUpload(Struct, frozen=True, kw_only=True):
     script_settings: bytes
     annotations: bytes
     migration: Migration | None = None
+    notices: Notices = ()
 
 
 def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> ParsedUpload:
@@ -87,7 +90,13 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> Par
         script_settings=encoded(script_settings(fields)),
         annotations=parse_annotations(fields.get("annotations"), limits),
         migration=_migration(fields),
+        notices=_notices(fields),
     )
+
+
+def _notices(fields: dict[str, Any]) -> Notices:
+    """What of an upload is kept and does nothing."""
+    return (*of_settings(fields), *of_migrations(present=fields.get("migrations") is not None))
 
 
 def _bindings(fields: dict[str, Any], limits: Limits) -> list[AnyBinding]:

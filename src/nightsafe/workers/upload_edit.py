@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from nightsafe.store.model import Binding, Rebind, ScriptEdit, ScriptRef, Settings, Stamp, Upload
+from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import Source
+from nightsafe.workers.notices import Notices
 from nightsafe.workers.upload import ParsedUpload
 
 
@@ -40,6 +42,24 @@ def upload_edit(  # noqa: PLR0913 - an upload has many sides
         standing=_standing(parsed),
         max_variables=limits.max_variables,
     )
+
+
+async def let_in(door: Door, ref: ScriptRef, parsed: ParsedUpload) -> Notices:
+    """Refuse an upload by what it is bound to, or because it cannot be served; else say what of it is not done.
+
+    Raises:
+        NightsafeError: as `Door.check_targets` and `Door.upload`.
+    """
+    await door.check_targets(ref, parsed.plain)
+    not_served = await door.upload(
+        ref,
+        parsed.source,
+        settings=parsed.settings,
+        made=(*parsed.secrets, *parsed.plain),
+        keep=parsed.keep,
+        inherits=parsed.inherits,
+    )
+    return (*not_served, *parsed.notices)
 
 
 def code(source: Source, *, create: bool) -> Upload:

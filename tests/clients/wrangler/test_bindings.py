@@ -50,11 +50,14 @@ BOUND: dict[str, dict[str, Any]] = {
 
 def test_every_binding_is_given_back(project: Project) -> None:
     """As it was configured, after a deployment, an edit of secrets and one of a version's; R2 needs to be told."""
+    project.wire.upload("other")
     project.write("index.js", CODE)
     project.configure(**CONFIGURED, limits={"cpu_ms": 50}, placement={"mode": "smart"})
 
     told = project.refused("deploy")
-    assert "Nightsafe does not keep R2 buckets: bind one with 'wrangler deploy --x-provision=false'" in told.err
+    assert "Nightsafe does not keep R2 buckets: take r2_buckets out of the configuration file" in told.err
+    assert "Only where nothing is delivered, or with --accept-undeliverable, may the binding stay" in told.err
+    assert "'wrangler deploy --x-provision=false' then asks for no bucket" in told.err
     project.ok("deploy", "--x-provision=false")
     project.ok("secret", "bulk", stdin=f'{{"A": "{HUSH}"}}')
     project.ok("versions", "secret", "put", "B", stdin=HUSH)

@@ -29,12 +29,14 @@ def test_triggers(project: Project) -> None:
 
 
 def test_what_is_not_done(project: Project) -> None:
-    """Routes are not pretended: the refusal names them, and the Worker itself is there."""
+    """Routes are not pretended: the refusal names them, and says that the Worker, uploaded before, is there."""
     project.configure(routes=["example.com/*"])
 
     refused = project.refused("deploy")
 
-    assert "Nightsafe does not have zones: a Worker here has no routes. [code: 10015]" in refused.err
+    told = " ".join(refused.err.split())
+    assert "Nightsafe does not have zones, so a Worker has no routes" in told
+    assert "code that was uploaded just before is live. [code: 10015]" in told
     assert project.is_there()
 
 

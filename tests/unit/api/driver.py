@@ -17,6 +17,7 @@ from nightsafe.sealing.signing import SigningKey
 from nightsafe.sealing.verifying import VerifyKeys
 from nightsafe.store.model import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
+from nightsafe.workers.door import Delivered
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.provision import Credentials, create_account
 from nightsafe.workers.seal import Safe
@@ -99,6 +100,12 @@ class Answer(Struct, frozen=True):
         return [error["message"] for error in self.envelope["errors"]]
 
     @property
+    def notices(self) -> list[tuple[int, str]]:
+        """The messages beside a success: the code and the member that each points to."""
+        assert self.envelope["success"]
+        return [(one["code"], one.get("source", {}).get("pointer", "")) for one in self.envelope["messages"]]
+
+    @property
     def pointers(self) -> list[str | None]:
         """Where a refusal points to, error by error."""
         return [error.get("source", {}).get("pointer") for error in self.envelope["errors"]]
@@ -179,14 +186,16 @@ class Api:
     Args:
         folder: where the store is.
         limits: what requests must keep to.
+        delivered: what the operator says about delivery.
     """
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    def __init__(self, folder: Path, limits: Limits | None = None, delivered: Delivered | None = None) -> None:
         self.path = folder / "safe" / "store.db"
+        self.delivered = delivered or Delivered()
         self.limits = limits or Limits()
         self._runner = asyncio.Runner()
         self.store = self.run(self._open(create=True))
-        self.app = App(self.store, sealing_safe(), self.limits)
+        self.app = App(self.store, sealing_safe(), self.limits, self.delivered)
         self.credentials: Credentials = self.run(
             create_account(self.store, ACCOUNT, "an account", "owner@example.com")
         )
@@ -208,12 +217,13 @@ class Api:
         """Run something on the store's loop."""
         return self._runner.run(work)
 
-    def restart(self, limits: Limits) -> None:
+    def restart(self, limits: Limits | None = None, delivered: Delivered | None = None) -> None:
         """Close the store and open it again, under a new application."""
-        self.limits = limits
+        self.limits = limits or self.limits
+        self.delivered = delivered or self.delivered
         self.run(self.store.close())
         self.store = self.run(self._open())
-        self.app = App(self.store, sealing_safe(), self.limits)
+        self.app = App(self.store, sealing_safe(), self.limits, self.delivered)
 
     def close(self) -> None:
         """Let go of every file."""

@@ -53,7 +53,14 @@ INVALID_API_TOKEN = (401, [1000])
 V4 = "/client/v4"
 DELIVERY = "6e6967687473616665206465c16976e1"
 RESEALING = "6e69676874736166652072657365616c"
-DELIVERED = ("changes", "bundles/{script_name}", "modules/{digest}")
+DELIVERED = (
+    "changes",
+    "checks",
+    "checks/{check}",
+    "bundles/{script_name}",
+    "modules/{digest}",
+    "processes/{process}",
+)
 ELSEWHERE = "f" * 32
 """What a path names beside an account and a script."""
 

@@ -17,6 +17,8 @@ SEARCH = f"/client/v4/accounts/{ACCOUNT}/workers/scripts-search"
 def one_of(kind: str) -> dict[str, Any]:
     """A binding of a kind, with every member it may have."""
     texts: dict[str, Any] = {member: f"a {member}" for member in PLAIN_KINDS[kind]}
+    if kind == "service":  # what it leads to must be there: it is bound to itself
+        texts |= {"service": "worker", "environment": "production", "cross_account_grant": ""}
     odd = {"part": "worker.js", "json": {"a": [1, 2.5, None]}, "simple": {"limit": 1, "period": 60}, "raw": True}
     return {"name": f"A_{kind}", "type": kind, **texts, **{name: odd[name] for name in odd if name in texts}}
 
@@ -29,7 +31,12 @@ def shown_script(api: Api, name: str) -> dict[str, Any]:
 
 def test_every_kind_of_binding_goes_and_comes(own_api: Api) -> None:
     """Each is given back as it came, by the version and, on the next upload, by `keep_bindings` and `inherit`."""
-    every = [one_of(kind) for kind in PLAIN_KINDS]
+    stores = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
+    store = own_api.json("POST", stores, {"name": "main"}).result["id"]
+    secret = {"name": "a_secret", "value": "x", "scopes": ["workers"]}
+    assert 200 == own_api.json("POST", f"{stores}/{store}/secrets", [secret]).status
+    there = {"secrets_store_secret": {"store_id": store, "secret_name": "a_secret"}}
+    every = [one_of(kind) | there.get(kind, {}) for kind in PLAIN_KINDS]
     by_name = sorted(every, key=lambda one: one["name"])
     target = f"{script_at('worker')}/versions?per_page=1"
 

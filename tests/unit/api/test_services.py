@@ -89,7 +89,7 @@ def test_another_environment_is_a_script_of_its_own(worker: Api) -> None:
         worker.send("GET", STAGING).result["environment"],
         worker.send("GET", STAGING).result["script"]["id"],
     )
-    assert False is worker.send("GET", f"{script_at('w')}/subdomain").result["enabled"]
+    assert True is worker.send("GET", f"{script_at('w')}/subdomain").result["enabled"]
     assert 200 == worker.send("DELETE", f"{STAGING}/secrets/K?url_encoded=true").status
     assert [{"name": "S", "type": "secret_text"}] == worker.send("GET", f"{script_at('w')}/secrets").result
     assert 200 == worker.send("DELETE", STAGING).status

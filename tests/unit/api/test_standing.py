@@ -7,6 +7,9 @@ from tests.unit.api.driver import ACCOUNT, Api, script_at
 
 AT = script_at("worker")
 OFF = {"enabled": False, "previews_enabled": False}
+ON = {"enabled": True, "previews_enabled": False}
+"""As long as nobody has said anything."""
+
 ACCOUNT_AT = f"/client/v4/accounts/{ACCOUNT}/workers/subdomain"
 
 
@@ -18,11 +21,11 @@ def worker(own_api: Api) -> Api:
 
 
 def test_the_subdomain_goes_on_and_off(worker: Api) -> None:
-    """What is left out stays; no upload changes it; a deletion takes it off."""
+    """It is on at first; what is left out stays; no upload changes it; a deletion takes it off."""
     path = f"{AT}/subdomain"
-    assert OFF == worker.send("GET", path).result
+    assert ON == worker.send("GET", path).result
 
-    assert {"enabled": True, "previews_enabled": False} == worker.json("POST", path, {"enabled": True}).result
+    assert ON == worker.json("POST", path, {"enabled": True}).result
     both = {"enabled": True, "previews_enabled": True}
     assert both == worker.json("POST", path, both).result
     assert both | {"enabled": False} == worker.json("POST", path, {"enabled": False}).result
@@ -48,7 +51,7 @@ def test_a_subdomain_of_the_wrong_kind(worker: Api, body: object, pointer: str) 
 
     assert (400, [10021]) == answer.refusal
     assert [pointer] == answer.pointers
-    assert OFF == worker.send("GET", f"{AT}/subdomain").result
+    assert ON == worker.send("GET", f"{AT}/subdomain").result
 
 
 def test_the_account_has_a_name_that_nobody_can_register(api: Api) -> None:

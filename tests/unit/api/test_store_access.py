@@ -63,6 +63,16 @@ WAYS: dict[str, Callable[[Ask], Answer]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def stored(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret that is bound to is there."""
+    stores = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
+    store = own_api.json("POST", stores, {"name": "main"}).result["id"]
+    secret = {"name": BOUND["secret_name"], "value": "x", "scopes": ["workers"]}
+    assert 200 == own_api.json("POST", f"{stores}/{store}/secrets", [secret]).status
+    monkeypatch.setitem(BOUND, "store_id", store)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_secret_of_a_store_is_bound_by_who_may_see_stores(own_api: Api, way: str) -> None:
     """By no other door either; who may change a script alone is told which binding needs which permission."""

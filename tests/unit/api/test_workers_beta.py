@@ -68,7 +68,7 @@ def test_a_worker_goes_by_name_and_by_id(worker: Api) -> None:
     told = worker.send("GET", WORKER).result
 
     assert told == worker.send("GET", f"{WORKERS}/{told['id']}").result
-    assert ("worker", False, [], [], {"enabled": False, "previews_enabled": False}) == tuple(
+    assert ("worker", False, [], [], {"enabled": True, "previews_enabled": False}) == tuple(
         told[member] for member in ("name", "logpush", "tags", "tail_consumers", "subdomain")
     )
     assert told["created_on"] == told["deployed_on"]

@@ -74,6 +74,16 @@ async def test_two_requests_under_way_do_not_hinder_each_other(shelf: Shelf) -> 
     assert admit(shelf, bundle(6, version("2")), floor) is None
 
 
+async def test_a_version_of_no_share_is_served_beside_another(shelf: Shelf) -> None:
+    """The route tells it by its id, for whoever asks for it."""
+    admitted = admit(shelf, bundle(1, version("old"), version("new", 0)))
+    assert admitted is not None
+    held = shelf.put(admitted)
+
+    assert held is not None
+    assert [("old", 100), ("new", 0)] == [(one["id"], one["share"]) for one in held.route()["versions"]]
+
+
 @pytest.mark.parametrize("share", [0.0, -1.0, 100.5])
 async def test_a_percentage_that_is_none(shelf: Shelf, share: float) -> None:
     """Is refused."""

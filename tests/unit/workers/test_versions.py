@@ -15,10 +15,14 @@ from nightsafe.identity.service import Principal
 from nightsafe.store.model import Change, ScriptEdit, ScriptRef, Stamp
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.caller import Caller, change
+from nightsafe.workers.checking import Checking
+from nightsafe.workers.door import Delivered, Door
+from nightsafe.workers.following import Following
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import Part
 from nightsafe.workers.scripts import Scripts
 from nightsafe.workers.secrets import Patch
+from nightsafe.workers.serving import Serving
 from nightsafe.workers.upload import parse_upload
 from nightsafe.workers.versions import Versions, parse_version_id
 
@@ -47,6 +51,11 @@ def patch(*secrets: tuple[str, str], drop: tuple[str, ...] = ()) -> Patch:
     return Patch(tuple(made), drop, b'{"workers/message":"why"}')
 
 
+def door_of(store: SqliteStore) -> Door:
+    """One that lets everything in."""
+    return Door(store, Following(store, Serving(store, sealing_safe())), Checking(), Delivered())
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     """A store with one script that has a secret, `S`, and a variable, `P`."""
@@ -55,7 +64,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     parsed = parse_upload(
         {"main_module": "a.js", "bindings": bindings}, [Part("a.js", "application/javascript+module", b"1")], LIMITS
     )
-    await Scripts(store, sealing_safe(), LIMITS).upload(CALLER, REF, parsed, strict=False)
+    await Scripts(store, sealing_safe(), LIMITS, door_of(store)).upload(CALLER, REF, parsed, strict=False)
     yield store
     await store.close()
 
@@ -63,7 +72,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 @pytest.fixture
 def versions(store: SqliteStore) -> Versions:
     """The use cases over it."""
-    return Versions(store, sealing_safe(), LIMITS)
+    return Versions(store, sealing_safe(), LIMITS, door_of(store))
 
 
 async def test_a_version_goes_by_the_beginning_of_its_id(store: SqliteStore, versions: Versions) -> None:

@@ -21,36 +21,57 @@ async function reach(env, path) {
 }
 
 // A load as `workerLoader` takes it. `connect` makes the stub of a service binding, `keep` that of a store's secret.
+// Text stays as it is, to the byte: a decoder drops U+FEFF at the head of it unless it is told not to.
 export function unpack(buffer, { connect, keep }) {
   const size = new DataView(buffer).getUint32(0);
-  const text = new TextDecoder("utf-8", { ignoreBOM: false });
+  const text = new TextDecoder("utf-8", { ignoreBOM: true });
   const head = JSON.parse(text.decode(new Uint8Array(buffer, 4, size)));
   const bytes = ([at, length]) => new Uint8Array(buffer, 4 + size + at, length);
   const read = {
     js: (place) => ({ js: text.decode(bytes(place)) }),
     cjs: (place) => ({ cjs: text.decode(bytes(place)) }),
     text: (place) => ({ text: text.decode(bytes(place)) }),
-    json: (place) => ({ json: JSON.parse(text.decode(bytes(place))) }),
+    json: (place, name) => ({ json: parseModule(name, text.decode(bytes(place))) }),
     data: (place) => ({ data: bytes(place).slice().buffer }),
     wasm: (place) => ({ wasm: bytes(place).slice().buffer }),
   };
+  const asKey = ({ place, ...key }) => ({
+    ...key,
+    material: key.format === "jwk" ? JSON.parse(text.decode(bytes(place))) : bytes(place).slice(),
+  });
+  const asStored = ({ place, ...secret }) => ({ ...secret, value: place ? text.decode(bytes(place)) : null });
   const give = {
     text: ({ place }) => text.decode(bytes(place)),
     json: ({ place }) => JSON.parse(text.decode(bytes(place))),
     data: ({ place }) => bytes(place).slice().buffer,
     stored: ({ place, secret }) => keep(secret, place ? text.decode(bytes(place)) : null),
-    service: ({ script, entrypoint }) => connect(script, entrypoint),
-    keys: ({ keys }) =>
-      keys.map(({ place, ...key }) => ({
-        ...key,
-        material: key.format === "jwk" ? JSON.parse(text.decode(bytes(place))) : bytes(place).slice(),
-      })),
+    service: ({ name, script, entrypoint, props }) => connect({ binding: name, script, entrypoint, props }),
+    raw: ({ keys, stored }) => rawOf(keys.map(asKey), stored.map(asStored)),
   };
   return {
     compatibilityDate: head.compatibility_date,
     compatibilityFlags: head.compatibility_flags,
     mainModule: head.main_module,
-    modules: Object.fromEntries(head.modules.map(({ name, kind, place }) => [name, read[kind](place)])),
+    modules: Object.fromEntries(head.modules.map(({ name, kind, place }) => [name, read[kind](place, name)])),
     env: Object.fromEntries(head.env.map((item) => [item.name, give[item.kind](item)])),
   };
+}
+
+// What the shim takes out of `env`. A map, for the runtime may make `process.env` before the shim runs, and puts into it
+// whatever can be written as JSON: of objects and arrays the raw values would stay there.
+const rawOf = (keys, stored) => new Map(Object.entries({ keys, stored }));
+
+const UNEVEN = /-0|\d[eE][+-]?\d{3}|\d{300}/; // there may be a number that JSON.stringify writes as another one
+
+// The loader writes the value as JSON again. Numbers that would change by that, such as -0 and 1e400, stay as written.
+function parseModule(name, text) {
+  try {
+    return UNEVEN.test(text) ? JSON.parse(text, asWritten) : JSON.parse(text);
+  } catch {
+    throw new SyntaxError(`the module ${JSON.stringify(name)} is no JSON`);
+  }
+}
+
+function asWritten(_key, value, { source }) {
+  return typeof value === "number" && JSON.stringify(value) !== source ? JSON.rawJSON(source) : value;
 }

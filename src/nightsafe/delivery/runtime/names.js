@@ -1,9 +1,25 @@
 // Names that both sides keep to, and host names.
 export const LIFECYCLE = "NightsafeLifecycle";
+export const SCRIPT_HEADER = "nightsafe-script";
+
+
+const MOST_HOSTS = 4096; // that are remembered
+const remembered = new Map(); // by what a URL begins with, up to its path: the script; reading it costs microseconds
 
 // The script that a URL's host names: `script.domain` or `script.account.domain`; null when it names none.
-export function scriptOf(url, { account, domains }) {
-  const { hostname } = new URL(url);
+export function scriptOf(url, settings) {
+  const origin = url.slice(0, url.indexOf("/", "https://".length));
+  let script = remembered.get(origin);
+  if (script === undefined) {
+    script = read(origin, settings);
+    if (remembered.size >= MOST_HOSTS) remembered.clear();
+    remembered.set(origin, script);
+  }
+  return script;
+}
+
+function read(origin, { account, domains }) {
+  const { hostname } = new URL(origin);
   for (const domain of domains) {
     if (!hostname.endsWith(`.${domain}`)) continue;
     const labels = hostname.slice(0, -domain.length - 1).split(".");

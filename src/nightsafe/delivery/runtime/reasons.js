@@ -1,14 +1,68 @@
-// Why a script did not start, without its own words: what a script throws may hold a value.
+// Why a script did not start, without its own words: what a script throws may hold a value. So of an error's message
+// only sentences of the runtime's are told that have nothing of the script in them, and what the script's code shows.
 const STARTED = /^Failed to start Worker:\s+Uncaught (?:(Eval|Range|Reference|Syntax|Type|URI)?Error\b|DOMException\((\w+)\))?/;
-const HARMLESS = /: (No such module "[^"\n]*"|Top-level await in module is unsettled)/;
-const PLACE = /\n\s+(?:at|imported from) ("?[^\s"]+"?)\s*$/;
+const MISSING = /: (?:No such module "([^"\n]*)"|Module not found: ([^\s"]+))/;
+const PLACE = /\n\s+(?:at|imported from) "?([^\s"]+?)(:\d+:\d+)?"?(?: in [^\n]*)?$/;
+const ROOT = /^file:\/\/\/bundle\//;
+const OWN = "__nightsafe/";
+const EVALUATED = "worker.js"; // what the runtime calls code that is evaluated, as classic scripts are
+const SENTENCES = [
+  "Top-level await in module is unsettled",
+  "Use of top-level await in a synchronously required module is restricted to promises that are resolved synchronously",
+  "Disallowed operation called within global scope",
+  "Unrecognized import attributes specified",
+  "Incorrect type for map entry", // an export that is no handler
+  "Main module name is not present in bundle",
+  "Code generation from strings disallowed for this context",
+];
+const UNTOLD = "what the script threw is not told, for it may hold a value";
 
-export function reasonOf(error) {
+// `modules` are those of the load, as far as it came to be.
+export function reasonOf(error, modules = {}) {
   const text = String(error?.message);
   const started = STARTED.exec(text);
   if (!started) return text.slice(0, 200); // the runtime's words about dates, flags and sizes
   const kind = started[2] ?? `${started[1] ?? ""}Error`;
-  const words = kind === "Error" ? HARMLESS.exec(text)?.[1] : undefined;
-  const place = PLACE.exec(text)?.[1];
+  const words = SENTENCES.find((sentence) => text.includes(`: ${sentence}`)) ?? missing(text, modules);
+  const place = placeOf(text, modules);
+  if (kind === "Error" && !words && !place) return `${kind}: ${UNTOLD}`;
   return [kind, words && `: ${words}`, place && ` at ${place}`].filter(Boolean).join("");
+}
+
+// The module that is not there, if its name stands in the script's code: else it is a value, given to `import`.
+function missing(text, modules) {
+  const found = MISSING.exec(text);
+  if (!found) return undefined;
+  const name = found[1] ?? found[2];
+  const last = name.slice(name.lastIndexOf("/") + 1);
+  const told = last && Object.values(modules).some(({ js, cjs }) => (js ?? cjs ?? "").includes(last));
+  return told ? `No such module "${name.replace(ROOT, "")}"` : "No such module";
+}
+
+// The outermost place in a module of the script's. Lines that name no such module may be the script's words.
+function placeOf(text, modules) {
+  for (let rest = text; ; ) {
+    const found = PLACE.exec(rest);
+    if (!found) return undefined;
+    const called = decode(found[1].replace(ROOT, ""));
+    if (!called.startsWith(OWN)) {
+      const name = moduleOf(called, modules);
+      return name && `${name}${found[2] ?? ""}`;
+    }
+    rest = rest.slice(0, found.index);
+  }
+}
+
+function moduleOf(called, modules) {
+  const names = Object.keys(modules);
+  if (called === EVALUATED && `${OWN}classic.js` in modules) return names.find((name) => "text" in modules[name]);
+  return names.find((name) => name === called || name === `./${called}` || decode(name) === called);
+}
+
+function decode(text) {
+  try {
+    return decodeURI(text);
+  } catch {
+    return text;
+  }
 }

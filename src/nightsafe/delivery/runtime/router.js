@@ -1,56 +1,67 @@
 // The dispatcher: one isolate in front of every script of an account. It knows routes and loads scripts; what it
 // knows is a cache of what the delivery process knows, so it may start empty at any time.
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { callee } from "callee.js";
+import { CellLost, Cells, NoCell } from "cells.js";
 import { Entries, Gone, StartFailed } from "entries.js";
+import { Front, known } from "front.js";
 import { pull } from "loads.js";
-import { scriptOf } from "names.js";
+import { SCRIPT_HEADER, scriptOf } from "names.js";
+import { overrideOf } from "overrides.js";
+import { reporting, threw } from "reports.js";
+
+export { Outbound, Report } from "reports.js";
 
 const RETAKES = 5; // how often a request takes the route anew when its load was superseded before it began
-const MOST_CALLS = 512; // by service bindings to one script at a time: scripts that call each other in a circle end here
-const SCRIPT_HEADER = "nightsafe-script";
 const AFFINITY_HEADER = "cloudflare-workers-version-key";
+const OVERRIDES_HEADER = "cloudflare-workers-version-overrides";
 
-const routes = new Map(); // by script: { epoch, versions: [{ share, entry }], refusal, stale }
-const called = new Map(); // by script: how many calls by service bindings are under way
+const routes = new Map(); // by script: { epoch, versions: [{ id, share, entry }], refusal, stale }
 const asking = new Map(); // by script: the promise of an answer that is on its way
 const entries = new Entries();
+const cells = new Cells();
+let holds = new Map(); // by script: until when it is held apart, in milliseconds since 1970, and why
 let settings = null;
+let front = null; // as the settings have it
 
 class Unavailable extends Error {}
 
+class Refused extends Error {
+  constructor(refusal) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
 export default {
   async fetch(request, env, ctx) {
-    try {
-      settings ??= await readSettings(env);
-    } catch {
-      return unavailable();
-    }
+    if (settings === null && !(await isSetUp(env))) return refuseFor(new Unavailable());
     const header = settings.script_header ? request.headers.get(SCRIPT_HEADER) : null;
-    if (header !== null) {
-      request = new Request(request);
-      request.headers.delete(SCRIPT_HEADER);
-    }
-    const script = header ?? scriptOf(request.url, settings);
+    const own = front.face(request);
+    if (header !== null) own.headers.delete(SCRIPT_HEADER);
+    const script = header ?? scriptOf(own.url, settings);
     if (script === null) return refuse(404, "no script has this host name");
-    return serve(env, ctx, script, undefined, request);
+    return place(env, ctx, script, own);
   },
 };
+
+// The door of a cell: what the main process hands over, with the script's name in a header that it has set.
+export class Inner extends WorkerEntrypoint {
+  async fetch(request) {
+    if (settings === null && !(await isSetUp(this.env))) return refuseFor(new Unavailable());
+    const script = request.headers.get(SCRIPT_HEADER);
+    const own = new Request(request);
+    own.headers.delete(SCRIPT_HEADER);
+    return serve(this.env, this.ctx, script, own);
+  }
+}
 
 // What a service binding of one script to another leads to. Whatever method is called on it is called on the other
 // script; nothing of the dispatcher's own is within reach.
 export class Service extends WorkerEntrypoint {
   constructor(ctx, env) {
     super(ctx, env);
-    const { script, entrypoint } = ctx.props;
-    const fetch = (request) => counted(script, () => serve(env, ctx, script, entrypoint, request));
-    const use = (name, args) => (stub) => stub.getEntrypoint(entrypoint)[name](...args);
-    const call = (name) => (...args) => counted(script, () => within(env, ctx, script, null, use(name, args)));
-    return new Proxy(this, {
-      get: (target, name) => {
-        if (name === "fetch") return fetch;
-        return typeof name === "symbol" ? Reflect.get(target, name) : call(name);
-      },
-    });
+    return callee(this, ctx.props, (request, use) => reach(env, ctx, ctx.props, request, use));
   }
 }
 
@@ -63,26 +74,22 @@ export class StoredSecret extends WorkerEntrypoint {
   }
 }
 
-// Counts a call by a service binding while it is under way, and refuses it when there are too many.
-async function counted(script, call) {
-  const before = called.get(script) ?? 0;
-  if (before >= MOST_CALLS) throw new Error(`more than ${MOST_CALLS} calls to ${script} by service bindings are under way`);
-  called.set(script, before + 1);
-  try {
-    return await call();
-  } finally {
-    const left = called.get(script) - 1;
-    if (left) called.set(script, left);
-    else called.delete(script);
-  }
-}
-
 // The delivery process's door, on a socket of its own.
 export class Admin extends WorkerEntrypoint {
   async fetch(request) {
     const path = new URL(request.url).pathname.split("/").map(decodeURIComponent);
     if (path[1] === "health") return new Response("ok");
     if (path[1] === "stats") return Response.json({ routes: routes.size, ...entries.stats() });
+    if (path[1] === "settle") return whenDone(this.ctx, entries.settle(this.env));
+    if (path[1] === "cells") return Response.json(cells.report(Number(path[2])));
+    if (path[1] === "fleet" && request.method === "PUT") {
+      know(await request.json());
+      return new Response(null, { status: 204 });
+    }
+    if (path[1] === "shed" && request.method === "PUT") {
+      shed(this.env, this.ctx);
+      return new Response(null, { status: 204 });
+    }
     if (path[1] === "routes" && request.method === "PUT") {
       adopt(this.env, this.ctx, path[2], await request.json());
       return new Response(null, { status: 204 });
@@ -91,31 +98,96 @@ export class Admin extends WorkerEntrypoint {
   }
 }
 
-async function serve(env, ctx, script, entrypoint, request) {
+// A request from outside: served here, or handed to the cell that its script runs in.
+async function place(env, ctx, script, request) {
   try {
-    const affinity = request.headers.get(AFFINITY_HEADER);
-    return await within(env, ctx, script, affinity, (stub) => stub.getEntrypoint(entrypoint).fetch(request));
+    const route = routeOf(script) ?? (await ask(env, ctx, script));
+    if (route.outside) throw new Refused(route.outside);
+    refuseHeld(script);
+    if (!route.refusal && !cells.isAtHome(script, route)) {
+      const response = await cells.forward(env, script, route, request);
+      if (response) return response;
+    }
   } catch (error) {
-    if (error instanceof Unavailable) return unavailable();
-    if (error instanceof StartFailed) return refuse(500, "the script cannot be started; the delivery log says why");
-    if (error.refusal) return refuse(error.refusal.status, error.refusal.message);
-    throw error;
+    return refuseFor(error instanceof CellLost ? lost(script) : error);
+  }
+  return serve(env, ctx, script, request);
+}
+
+// Why a script's process has ended: by now it may be held for that.
+function lost(script) {
+  try {
+    refuseHeld(script);
+  } catch (error) {
+    return error;
+  }
+  const message = "the script's process has given no answer; the delivery log says why";
+  return new Refused({ status: 503, message, headers: { "retry-after": "1" } });
+}
+
+// A script that has taken a process down is held apart for a while.
+function refuseHeld(script) {
+  const hold = holds.size ? holds.get(script) : undefined;
+  const left = hold ? hold.until - Date.now() : 0;
+  if (left <= 0) return;
+  const headers = { "retry-after": String(Math.ceil(left / 1000)) };
+  const message = `the script is held apart: ${hold.reason}; its next version is let in at once`;
+  throw new Refused({ status: 503, message, headers });
+}
+
+async function serve(env, ctx, script, request) {
+  try {
+    return await within(env, ctx, script, request, (stub, { old }) =>
+      stub.getEntrypoint().fetch(request, old ? known(request) : undefined),
+    );
+  } catch (error) {
+    return refuseFor(error);
   }
 }
 
-// Calls `use` with the stub of the version that the route and the affinity choose, once it is loaded.
-async function within(env, ctx, script, affinity, use) {
+// What an outsider is answered when a script cannot be had; what the script itself has thrown is thrown on.
+function refuseFor(error) {
+  const why = failure(error);
+  if (why === null) throw error;
+  return refuse(why.status, why.message, why.headers);
+}
+
+// The same for a service binding: what stands in the way is thrown, for an answer would look like the script's.
+async function reach(env, ctx, { binding, script }, request, use) {
+  try {
+    return await within(env, ctx, script, request, use);
+  } catch (error) {
+    const why = failure(error);
+    if (why === null) throw error;
+    const advice = why.status === 404 ? "; deploy it, or bind to another" : "";
+    throw new Error(`The service "${script}" of the binding ${binding} cannot be called: ${why.message}${advice}`);
+  }
+}
+
+// Why a script cannot be had, as an answer says it; null for what the script itself has thrown.
+function failure(error) {
+  if (error instanceof Refused) return error.refusal;
+  if (error instanceof StartFailed) return { status: 500, message: "the script cannot be started; the delivery log says why" };
+  if (!(error instanceof Unavailable || error instanceof NoCell)) return null;
+  return { status: 503, message: "the script cannot be had at this moment; try again later", headers: { "retry-after": "1" } };
+}
+
+// Calls `use` with the stub of the version that the route and the request choose, once it is loaded.
+async function within(env, ctx, script, request, use) {
   for (let turn = 0; turn < RETAKES; turn++) {
-    const known = routes.get(script);
-    const route = known && !known.stale ? known : await ask(env, ctx, script);
-    if (route.refusal) throw Object.assign(new Error(route.refusal.message), { refusal: route.refusal });
-    const entry = choose(route, affinity);
+    const route = routeOf(script) ?? (await ask(env, ctx, script));
+    refuseHeld(script);
+    if (route.refusal) throw new Refused(route.refusal);
+    const entry = route.versions.length === 1 ? route.versions[0].entry : choose(script, route.versions, request);
     entries.enter(entry);
     try {
       if (!entry.loaded) await entries.load(env, ctx, entry);
-      return await use(entries.stub(env, entry));
+      return await use(entries.stub(env, entry), entry);
     } catch (error) {
-      if (!(error instanceof Gone)) throw error;
+      if (!(error instanceof Gone)) {
+        if (!(error instanceof StartFailed) && threw(env, ctx, entry, request, error)) cells.doubt(script);
+        throw error;
+      }
       route.stale = true;
     } finally {
       entries.leave(env, ctx, entry);
@@ -124,16 +196,20 @@ async function within(env, ctx, script, affinity, use) {
   throw new Unavailable();
 }
 
-// The version to serve: by its percentage, always the same one for the same affinity key.
-function choose(route, affinity) {
-  const { versions } = route;
-  if (versions.length === 1) return versions[0].entry;
+// The version that a request asks for, if it is among those that are served; or else one by its percentage, always
+// the same one for the same affinity key.
+function choose(script, versions, request) {
+  const overrides = request?.headers.get(OVERRIDES_HEADER) ?? null;
+  const id = overrides === null ? null : overrideOf(overrides, script);
+  const asked = id === null ? undefined : versions.find((version) => version.id === id.toLowerCase());
+  if (asked) return asked.entry;
+  const affinity = request?.headers.get(AFFINITY_HEADER) ?? null;
   let point = affinity === null ? Math.random() * 100 : hash(affinity) * 100;
   for (const version of versions) {
     point -= version.share;
     if (point < 0) return version.entry;
   }
-  return versions[versions.length - 1].entry;
+  return versions.findLast(({ share }) => share > 0).entry;
 }
 
 // FNV-1a with the last step of MurmurHash3, which spreads keys that are alike; a number from 0 to below 1.
@@ -153,15 +229,34 @@ function adopt(env, ctx, script, told) {
     return before;
   }
   const kept = new Map((before?.versions ?? []).map((version) => [version.entry.load, version.entry]));
-  const versions = (told.versions ?? []).map(({ load, share }) => {
+  const versions = (told.versions ?? []).map(({ load, id, share }) => {
     const entry = kept.get(load) ?? entries.make(script, load);
     kept.delete(load);
-    return { share, entry };
+    return { id, share, entry };
   });
-  const route = { epoch: told.epoch, versions, refusal: told.refusal };
+  const route = { epoch: told.epoch, versions, refusal: told.refusal, outside: told.outside, code: told.code, light: told.light };
   routes.set(script, route);
   for (const entry of kept.values()) entries.supersede(env, ctx, entry);
   return route;
+}
+
+// The route that is known and may be taken, or null.
+function routeOf(script) {
+  const known = routes.get(script);
+  return known && !known.stale ? known : null;
+}
+
+// Lets go of every isolate once its requests are over: the next request loads the script anew.
+function shed(env, ctx) {
+  cells.forget();
+  for (const route of routes.values()) {
+    for (const version of route.versions ?? []) {
+      const { entry } = version;
+      if (!entry.loaded) continue;
+      version.entry = entries.again(entry);
+      entries.supersede(env, ctx, entry);
+    }
+  }
 }
 
 // Asks the delivery process for a route. Requests that come meanwhile wait for the same answer.
@@ -181,14 +276,35 @@ async function askNow(env, ctx, script) {
   return adopt(env, ctx, script, told);
 }
 
+async function isSetUp(env) {
+  try {
+    settings ??= await readSettings(env);
+    front ??= new Front(settings.trusted_proxies);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function readSettings(env) {
   const told = await (await pull(env, "/settings", Unavailable)).json();
   entries.limit = told.max_loaded;
+  Object.assign(reporting, told.reporting);
+  know(told.fleet);
   return told;
 }
 
-function unavailable() {
-  return refuse(503, "the script cannot be had at this moment", { "retry-after": "1" });
+// Takes up what there is beside this process, and which scripts are held apart.
+function know(fleet) {
+  holds = new Map(fleet.holds.map(({ script, ...hold }) => [script, hold]));
+  cells.tell(fleet);
+}
+
+// An answer that begins at once and ends with a promise.
+function whenDone(ctx, promise) {
+  const { readable, writable } = new IdentityTransformStream();
+  ctx.waitUntil(promise.finally(() => writable.close()));
+  return new Response(readable);
 }
 
 function refuse(status, message, headers = {}) {

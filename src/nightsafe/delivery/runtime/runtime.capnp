@@ -1,31 +1,149 @@
 # The Workers runtime's configuration. It holds no secret: code and values come over the socket `cp`.
+#
+# `main` takes the requests. `cell` is a process beside it, in which scripts run that might hold others up; the main
+# process hands requests to it over a unix socket. Both are the same dispatcher.
 using Workerd = import "/workerd/workerd.capnp";
 
-const config :Workerd.Config = (
-  services = [
-    (name = "router", worker = .router),
-    (name = "cp", external = (http = ())),
-    (name = "internet", network = (allow = ["public"], tlsOptions = (trustBrowserCas = true))),
-  ],
-  sockets = .sockets,
-);
+const main :Workerd.Config = (services = .mainServices, sockets = .mainSockets, logging = .logging);
+const mainBehindProxies :Workerd.Config = (services = .mainServices, sockets = .behindSockets, logging = .logging);
 
-const sockets :List(Workerd.Socket) = [
-  (name = "http", http = (), service = "router"),
-  (name = "admin", http = (), service = (name = "router", entrypoint = "Admin")),
+const mainServices :List(Workerd.Service) = [
+  (name = "router", worker = .mainRouter),
+  (name = "cp", external = (http = ())),
+  (name = "cell1", external = (http = .inner)),
+  (name = "cell2", external = (http = .inner)),
+  (name = "cell3", external = (http = .inner)),
+  (name = "cell4", external = (http = .inner)),
+  (name = "cell5", external = (http = .inner)),
+  (name = "cell6", external = (http = .inner)),
+  (name = "internet", network = .public),
 ];
 
-const router :Workerd.Worker = (
-  modules = [
-    (name = "router.js", esModule = embed "router.js"),
-    (name = "entries.js", esModule = embed "entries.js"),
-    (name = "loads.js", esModule = embed "loads.js"),
-    (name = "names.js", esModule = embed "names.js"),
-    (name = "reasons.js", esModule = embed "reasons.js"),
+const cell :Workerd.Config = (
+  services = [
+    (name = "router", worker = .cellRouter),
+    (name = "cp", external = (http = ())),
+    (name = "internet", network = .public),
   ],
-  compatibilityDate = "2026-04-01",
+  sockets = .cellSockets,
+  logging = .logging,
+);
+
+# What scripts print goes to stdout, which nobody reads: `reports.js` sees it too. So stderr has the runtime's own lines.
+const logging :Workerd.LoggingOptions = (structuredLogging = true);
+
+const public :Workerd.Network = (allow = ["public"], tlsOptions = (trustBrowserCas = true));
+
+# How a request keeps its scheme and its `cf` on its way to a cell. The main process sets both headers anew.
+const inner :Workerd.HttpOptions = (forwardedProtoHeader = "nightsafe-proto", cfBlobHeader = "nightsafe-cf");
+
+const admin :Workerd.Socket = (name = "admin", http = (), service = (name = "router", entrypoint = "Admin"));
+
+# What a client says where no proxy is trusted: nothing that the platform says. `front.js` adds what is known; each header
+# costs a request some microseconds, so these are few.
+const outside :Workerd.HttpOptions = (injectRequestHeaders = [
+  (name = "x-forwarded-proto", value = "http"),
+  (name = "cf-visitor", value = "{\"scheme\":\"http\"}"),
+  (name = "x-forwarded-for"),
+  (name = "x-forwarded-host"),
+  (name = "x-real-ip"),
+  (name = "true-client-ip"),
+  (name = "cf-connecting-ipv6"),
+  (name = "cf-connecting-o2o"),
+  (name = "cf-pseudo-ipv4"),
+  (name = "cf-ew-via"),
+  (name = "cf-worker"),
+  (name = "cf-ipcountry"),
+  (name = "cf-ipcontinent"),
+  (name = "cf-ipcity"),
+  (name = "cf-iplatitude"),
+  (name = "cf-iplongitude"),
+  (name = "cf-region"),
+  (name = "cf-region-code"),
+  (name = "cf-metro-code"),
+  (name = "cf-postal-code"),
+  (name = "cf-timezone"),
+  (name = "x-forwarded-port"),
+  (name = "x-forwarded-server"),
+]);
+
+# The same where proxies are trusted: `front.js` reads what they say, and takes it out when another says it.
+const behind :Workerd.HttpOptions = (injectRequestHeaders = [
+  (name = "true-client-ip"),
+  (name = "cf-connecting-ipv6"),
+  (name = "cf-connecting-o2o"),
+  (name = "cf-pseudo-ipv4"),
+  (name = "cf-ew-via"),
+  (name = "cf-worker"),
+  (name = "cf-ipcountry"),
+  (name = "cf-ipcontinent"),
+  (name = "cf-ipcity"),
+  (name = "cf-iplatitude"),
+  (name = "cf-iplongitude"),
+  (name = "cf-region"),
+  (name = "cf-region-code"),
+  (name = "cf-metro-code"),
+  (name = "cf-postal-code"),
+  (name = "cf-timezone"),
+  (name = "x-forwarded-port"),
+  (name = "x-forwarded-server"),
+]);
+
+const mainSockets :List(Workerd.Socket) = [
+  (name = "http", http = .outside, service = "router"),
+  .admin,
+];
+
+const behindSockets :List(Workerd.Socket) = [
+  (name = "http", http = .behind, service = "router"),
+  .admin,
+];
+
+const cellSockets :List(Workerd.Socket) = [
+  (name = "http", http = .inner, service = (name = "router", entrypoint = "Inner")),
+  .admin,
+];
+
+const modules :List(Workerd.Worker.Module) = [
+  (name = "router.js", esModule = embed "router.js"),
+  (name = "callee.js", esModule = embed "callee.js"),
+  (name = "cells.js", esModule = embed "cells.js"),
+  (name = "entries.js", esModule = embed "entries.js"),
+  (name = "front.js", esModule = embed "front.js"),
+  (name = "loads.js", esModule = embed "loads.js"),
+  (name = "names.js", esModule = embed "names.js"),
+  (name = "overrides.js", esModule = embed "overrides.js"),
+  (name = "reasons.js", esModule = embed "reasons.js"),
+  (name = "reports.js", esModule = embed "reports.js"),
+];
+
+const date :Text = "2026-04-01";
+
+# What a script connects to goes out through `Outbound` as it is, and what it throws keeps its name and members on its
+# way through the dispatcher.
+const flags :List(Text) = ["connect_pass_through", "enhanced_error_serialization"];
+const loader :Workerd.Worker.Binding = (name = "LOADER", workerLoader = (id = "scripts"));
+const cp :Workerd.Worker.Binding = (name = "CP", service = "cp");
+
+const mainRouter :Workerd.Worker = (
+  modules = .modules,
+  compatibilityDate = .date,
+  compatibilityFlags = .flags,
   bindings = [
-    (name = "LOADER", workerLoader = (id = "scripts")),
-    (name = "CP", service = "cp"),
+    .loader,
+    .cp,
+    (name = "CELL1", service = "cell1"),
+    (name = "CELL2", service = "cell2"),
+    (name = "CELL3", service = "cell3"),
+    (name = "CELL4", service = "cell4"),
+    (name = "CELL5", service = "cell5"),
+    (name = "CELL6", service = "cell6"),
   ],
+);
+
+const cellRouter :Workerd.Worker = (
+  modules = .modules,
+  compatibilityDate = .date,
+  compatibilityFlags = .flags,
+  bindings = [.loader, .cp],
 );

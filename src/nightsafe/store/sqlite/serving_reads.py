@@ -9,6 +9,7 @@ from nightsafe.store.sqlite.rows import (
     BINDINGS_AT,
     DEPLOYMENTS,
     HEAD,
+    VERSION,
     VERSION_BY_ID,
     at_version,
     deployment_of,
@@ -17,6 +18,7 @@ from nightsafe.store.sqlite.rows import (
 )
 
 _AUDIT_HEAD = "SELECT seq, leaf FROM audit WHERE account_id = ? ORDER BY seq DESC LIMIT 1"
+_STANDING = "SELECT standing FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 _MODULE_NAMES = """
 SELECT m.name, m.content_type, m.digest
 FROM versions v
@@ -48,6 +50,10 @@ class ServingReads:
         """See `Store.served`."""
         return self._reader.within(lambda db: _served(db, ref))
 
+    async def made_of(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
+        """See `Store.made_of`."""
+        return self._reader.within(lambda db: _made_of(db, ref, version_id))
+
     async def content(self, account_id: str, digest: bytes) -> bytes | None:
         """See `Store.content`."""
         row = self._reader.one(_CONTENT, (account_id, digest))
@@ -69,7 +75,19 @@ def _served(db: sqlite3.Cursor, ref: ScriptRef) -> Served:
     if newest is None:
         return Served(head)
     deployment: Deployment = deployment_of(newest)
-    return Served(head, tuple(_version(db, ref, script[0], *share) for share in deployment.versions))
+    (standing,) = db.execute(_STANDING, key_of(ref)).fetchone()
+    return Served(head, tuple(_version(db, ref, script[0], *share) for share in deployment.versions), standing)
+
+
+def _made_of(db: sqlite3.Cursor, ref: ScriptRef, version_id: bytes | None) -> ServedVersion | None:
+    """A version, in a transaction."""
+    script = db.execute(HEAD, key_of(ref)).fetchone()
+    if script is None:
+        return None
+    script_id, newest = script
+    query, key = (VERSION, newest) if version_id is None else (VERSION_BY_ID, version_id)
+    row = db.execute(query, (ref.account_id, script_id, key)).fetchone()
+    return None if row is None else _version(db, ref, script_id, version_of(row).id, 0.0)
 
 
 def _version(

@@ -1,13 +1,18 @@
 """What of a version can be served on workerd, and what cannot: named, so that its owner can act on it."""
 
 from collections.abc import Iterator
+from posixpath import normpath
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
 from nightsafe.bundle.model import BundleBinding, BundleVersion
-from nightsafe.delivery.packing import RESERVED
+from nightsafe.bundle.runtime_flags import FLAGS, OPPOSITES
 from nightsafe.errors import Code, NightsafeError, Problem
+
+RESERVED: Final = "__nightsafe"
+"""How names begin that belong to what is loaded beside a script."""
 
 PARTS: Final = frozenset({"data_blob", "text_blob", "wasm_module"})
 """Kinds whose value is a file of the upload."""
@@ -33,7 +38,11 @@ _MODULE_KINDS: Final = {
     "text/plain": "text",
 }
 _LEFT_OUT: Final = frozenset({"application/source-map"})
-_IMPORTABLE_ENV: Final = "disallow_importable_env"
+_BUILT_IN: Final = "cloudflare:"
+_STUB_GET_SINCE: Final = "2024-04-03"  # before it, `get` of a stub that the runtime makes is another method
+
+IMPORTABLE_ENV: Final = "disallow_importable_env"
+"""The flag that keeps what is in `env` from what is loaded beside a script."""
 
 
 def module_kind(content_type: str) -> str:
@@ -50,13 +59,19 @@ def module_kind(content_type: str) -> str:
     return _MODULE_KINDS[bare]
 
 
+def problems_of(version: BundleVersion) -> Iterator[Problem]:
+    """Every reason not to serve a version: INVALID for what can start nowhere, UNSUPPORTED for what cannot here."""
+    yield from (Problem(Code.INVALID, detail, "/compatibility_flags") for detail in _of_flags(version))
+    yield from (Problem(Code.UNSUPPORTED, detail) for detail in _problems(version))
+
+
 def check(version: BundleVersion) -> None:
     """Refuse a version that cannot be served as it is.
 
     Raises:
-        NightsafeError: UNSUPPORTED, a problem for each binding, module and flag.
+        NightsafeError: as `problems_of`, a problem for each binding, module and flag.
     """
-    problems = [Problem(Code.UNSUPPORTED, detail) for detail in _problems(version)]
+    problems = tuple(problems_of(version))
     if problems:
         raise NightsafeError.of(problems)
 
@@ -65,6 +80,19 @@ def fields_of(binding: BundleBinding) -> dict[str, Any]:
     """What a binding shows, as an object."""
     fields: dict[str, Any] = msgspec.json.decode(binding.shown)
     return fields
+
+
+def _of_flags(version: BundleVersion) -> Iterator[str]:
+    """Reasons that lie in the flags, each of which the runtime refuses."""
+    seen: set[str] = set()
+    for flag in version.compatibility_flags:
+        if flag in seen:
+            yield f"the compatibility flag {flag!r} is given twice"
+        elif flag not in FLAGS:
+            yield f"the runtime knows no compatibility flag {flag!r}"
+        elif (opposite := OPPOSITES.get(flag)) in version.compatibility_flags:
+            yield f"the compatibility flags {flag!r} and {opposite!r} contradict each other"
+        seen.add(flag)
 
 
 def _problems(version: BundleVersion) -> Iterator[str]:
@@ -76,8 +104,20 @@ def _problems(version: BundleVersion) -> Iterator[str]:
         yield f"the main module {version.main_module!r} is not among the modules"
     for module in version.modules:
         yield from _of_module(module.name, module.content_type)
-    if _IMPORTABLE_ENV in version.compatibility_flags and any(one.kind == "secret_key" for one in version.bindings):
-        yield f"the compatibility flag {_IMPORTABLE_ENV} cannot be combined with secret_key bindings"
+    if IMPORTABLE_ENV in version.compatibility_flags and not version.classic:
+        yield from _of_unreachable_env(version)
+
+
+def _of_unreachable_env(version: BundleVersion) -> Iterator[str]:
+    """Reasons that lie in what cannot be made in a script's isolate, for its `env` is out of reach there."""
+    kinds = {binding.kind for binding in version.bindings}
+    if "secret_key" in kinds:
+        yield f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with secret_key bindings"
+    if "secrets_store_secret" in kinds and version.compatibility_date < _STUB_GET_SINCE:
+        yield (
+            f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with secrets_store_secret bindings before"
+            f" the compatibility date {_STUB_GET_SINCE}"
+        )
 
 
 def _of_binding(binding: BundleBinding, version: BundleVersion) -> Iterator[str]:
@@ -108,8 +148,13 @@ def _of_service(name: str, fields: dict[str, Any]) -> Iterator[str]:
 
 def _of_module(name: str, content_type: str) -> Iterator[str]:
     """Reasons that lie in one module."""
-    if name.lstrip("./").startswith(RESERVED):
+    place = normpath(unquote(name)).lstrip("/")  # as the runtime finds it, by its path or its URL
+    if place.startswith("../"):
+        yield f"the module {name!r} has a name that leads out of the upload"
+    if place.startswith(RESERVED):
         yield f"the module {name!r} has a name that begins with {RESERVED}, which is reserved"
+    if place.startswith(_BUILT_IN):
+        yield f"the module {name!r} has a name that begins with {_BUILT_IN}, which is the runtime's"
     try:
         module_kind(content_type)
     except NightsafeError as error:

@@ -1,0 +1,31 @@
+"""`nightsafe status`."""
+
+import click
+
+from nightsafe.cli.options import json_option
+from nightsafe.cli.output import say, show_json, show_table
+from nightsafe.cli.remote import Remote, remote_options
+
+
+@click.command("status")
+@remote_options
+@json_option
+def command(*, remote: Remote, as_json: bool) -> None:
+    """Show the delivery processes of an account, and the scripts that they hold apart.
+
+    A script is held apart when it took a process down: it is answered with 503 until the time that is shown, or until
+    its next version.
+    """
+    processes = remote.client.request("GET", f"/accounts/{remote.account_id}/nightsafe/processes")
+    if as_json:
+        show_json({"account_id": remote.account_id, "processes": processes})
+        return
+    if not processes:
+        say("no process delivers this account's scripts")
+        return
+    rows = [[one["name"], str(one["acted_on"]), f"{one['asked_seconds_ago']:g} s ago"] for one in processes]
+    show_table(("process", "acted_on", "asked"), rows)
+    held = [[one["script"], one["until"], one["reason"]] for process in processes for one in process["held"]]
+    if held:
+        click.echo()
+        show_table(("held apart", "until", "reason"), held)

@@ -1,0 +1,139 @@
+"""What scripts print and throw, as workerd tells it: one event of the log each, as data, and never without end."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from nightsafe.delivery.shelf import Load
+
+_log = structlog.get_logger()
+
+_MOST_LOADS: Final = 4096
+_MOST_LINE: Final = 4096
+_RATE: Final = 500.0
+_BURST: Final = 2000.0
+_LEVELS: Final = {"debug": "debug", "warn": "warning", "error": "error"}
+
+
+class Threw(Struct, frozen=True):
+    """What a script has thrown and not caught.
+
+    Attributes:
+        kind: the error's name.
+        stack: where, from the innermost call.
+        message: in the script's words, when the operator wants them; it may hold a value.
+    """
+
+    kind: str
+    stack: tuple[str, ...] = ()
+    message: str | None = None
+
+
+class Line(Struct, frozen=True):
+    """What a script has printed.
+
+    Attributes:
+        level: the method of `console`.
+        message: what it was given.
+        at: when, in milliseconds since 1970.
+    """
+
+    level: Literal["debug", "error", "info", "log", "warn"]
+    message: str
+    at: float
+
+
+class Report(Struct, frozen=True):
+    """What is told at once.
+
+    Attributes:
+        script: its name.
+        load: the load that it runs from.
+        request: the id of the request, as the script has it in `cf-ray`; "" for none.
+        exceptions: what was thrown.
+        lines: what was printed.
+        refused: a host that the script may not reach.
+        left_out: further lines that are not among these.
+        truncated: whether the runtime kept no more of it.
+        dropped: reports that were not told.
+    """
+
+    script: str
+    load: int
+    request: str = ""
+    exceptions: tuple[Threw, ...] = ()
+    lines: tuple[Line, ...] = ()
+    refused: str = ""
+    left_out: int = 0
+    truncated: bool = False
+    dropped: int = 0
+
+
+class Reports:
+    """Logs what scripts do, at most so much of it in a second.
+
+    Args:
+        clock: seconds, for how many events there may be.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._versions: OrderedDict[int, str] = OrderedDict()
+        self._left = _BURST
+        self._seen = clock()
+        self._dropped = 0
+
+    def loaded(self, load: Load) -> None:
+        """Remember which version a load is of: it may be told of after it was superseded."""
+        self._versions[load.number] = load.version.id
+        while len(self._versions) > _MOST_LOADS:
+            self._versions.popitem(last=False)
+
+    def told(self, body: bytes) -> None:
+        """Log a report. What is none is left out: it can only come of a mistake of ours."""
+        try:
+            report = msgspec.json.decode(body, type=Report)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return
+        about = {"script": report.script, "version": self._versions.get(report.load, ""), "request": report.request}
+        self._dropped += report.dropped + report.left_out
+        for line in report.lines:
+            if self._may():
+                at = datetime.fromtimestamp(line.at / 1000, UTC).isoformat().replace("+00:00", "Z")
+                log = getattr(_log, _LEVELS.get(line.level, "info"))
+                log("worker.output", **about, at=at, message=line.message)
+        for one in report.exceptions:
+            message = {} if one.message is None else {"message": one.message}
+            if self._may():
+                _log.error("script.threw", **about, kind=one.kind, stack="\n".join(one.stack), **message)
+        if report.refused and self._may():
+            reason = "private addresses, and names that lead to none, are refused without --reach-private"
+            _log.warning("script.refused_outbound", **about, host=report.refused, reason=reason)
+        if report.truncated and self._may():
+            _log.warning("worker.output_cut", **about)
+
+    def printed(self, line: bytes) -> None:
+        """Log a line of the runtime's own, which may quote a script."""
+        if self._may():
+            said = line[:_MOST_LINE].decode("utf-8", "replace").rstrip()
+            _log.info("workerd.output", line=said)
+
+    def _may(self) -> bool:
+        """Whether there may be one more event now; how many there were not is said when there may be again."""
+        now = self._clock()
+        self._left = min(_BURST, self._left + (now - self._seen) * _RATE)
+        self._seen = now
+        if self._left < 1:
+            self._dropped += 1
+            return False
+        self._left -= 1
+        if self._dropped:
+            _log.warning("worker.output_dropped", count=self._dropped)
+            self._dropped = 0
+        return True

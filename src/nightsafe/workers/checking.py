@@ -1,0 +1,129 @@
+"""Uploads that wait, for a moment, until a delivery process has had their code compiled by the runtime.
+
+What waits is kept in memory, by the API process that was asked. Without a process that checks nobody waits, and an
+upload about which nothing is heard in time goes through.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from nightsafe.bundle.checking import LONGEST_WAIT, Check, CheckedModule
+from nightsafe.bundle.support import module_kind
+from nightsafe.errors import NightsafeError
+from nightsafe.store.model import Module
+from nightsafe.workers.modules import Source
+
+_PATIENCE: Final = 2.0
+_AWAY_SECONDS: Final = 3.0
+_MOST_BYTES: Final = 8 * 1024 * 1024
+_MOST_WAITING: Final = 16
+_COMPILED: Final = frozenset({"js", "cjs", "json", "wasm"})
+_FLAGS: Final = ("typescript_strip_types",)
+_LONGEST_PROBLEM: Final = 500
+
+
+class _Account:
+    """What waits in one account, and who checks.
+
+    Attributes:
+        checks: those that nobody has taken.
+        verdicts: by id, what is done once a verdict is there.
+        here: how many processes ask for something to check at this moment.
+        left_at: when the last of them was answered.
+    """
+
+    def __init__(self) -> None:
+        self.checks: deque[Check] = deque()
+        self.verdicts: dict[str, asyncio.Future[str]] = {}
+        self.news = asyncio.Event()
+        self.here = 0
+        self.left_at = float("-inf")
+
+
+class Checking:
+    """Brings uploads and those who check them together.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock: Final = clock
+        self._accounts: defaultdict[str, _Account] = defaultdict(_Account)
+        self._ended = False
+
+    async def problem_of(self, account_id: str, source: Source, flags: Iterable[str]) -> str:
+        """What the runtime says against code; "" when it says nothing, in time or at all."""
+        if account_id not in self._accounts:
+            return ""
+        account = self._accounts[account_id]
+        check = _check(source, flags)
+        away = not account.here and self._clock() - account.left_at > _AWAY_SECONDS
+        if check is None or away or len(account.checks) >= _MOST_WAITING:
+            return ""
+        verdict: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        account.verdicts[check.id] = verdict
+        account.checks.append(check)
+        account.news.set()
+        try:
+            return await asyncio.wait_for(verdict, _PATIENCE)
+        except TimeoutError:
+            return ""
+        finally:
+            del account.verdicts[check.id]
+            if check in account.checks:
+                account.checks.remove(check)
+
+    async def next(self, account_id: str, seconds: float) -> Check | None:
+        """An upload to check; None when there is none within some seconds."""
+        account = self._accounts[account_id]
+        account.here += 1
+        try:
+            deadline = self._clock() + min(seconds, LONGEST_WAIT)
+            while not account.checks and not self._ended and (left := deadline - self._clock()) > 0:
+                account.news.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(account.news.wait(), left)
+            return account.checks.popleft() if account.checks else None
+        finally:
+            account.here -= 1
+            account.left_at = self._clock()
+
+    def tell(self, account_id: str, check_id: str, problem: str) -> None:
+        """The verdict on an upload; one that waits no longer is passed over."""
+        waiting = self._accounts[account_id].verdicts.get(check_id) if account_id in self._accounts else None
+        if waiting is not None and not waiting.done():
+            waiting.set_result("".join(one for one in problem if one.isprintable())[:_LONGEST_PROBLEM])
+
+    def end(self) -> None:
+        """Answer all who ask: the server is about to stop."""
+        self._ended = True
+        for account in self._accounts.values():
+            account.news.set()
+
+
+def _check(source: Source, flags: Iterable[str]) -> Check | None:
+    """What is to be compiled of code; None when that is nothing, or too much."""
+    modules = tuple(_compiled(source.modules)) if not source.classic else ()
+    main = next(one.body for one in source.modules if one.name == source.main_module) if source.classic else None
+    size = sum(len(one.body) for one in modules) + len(main or b"")
+    if not 0 < size <= _MOST_BYTES:
+        return None
+    kept = tuple(flag for flag in _FLAGS if flag in flags)
+    return Check(id=secrets.token_hex(8), flags=kept, modules=modules, classic=main)
+
+
+def _compiled(modules: Iterable[Module]) -> Iterable[CheckedModule]:
+    """The files that the runtime compiles."""
+    for one in modules:
+        try:
+            kind = module_kind(one.content_type)
+        except NightsafeError:
+            continue
+        if kind in _COMPILED:
+            yield CheckedModule(one.name, kind, one.body)

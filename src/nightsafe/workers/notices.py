@@ -1,0 +1,76 @@
+"""What an answer says beside its result: settings that are kept and do nothing here.
+
+A notice is a `Problem` that refuses nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from nightsafe.bundle.runtime_flags import NEWEST_DATE
+from nightsafe.errors import Code, Problem
+
+Notices = tuple[Problem, ...]
+
+_IDLE: Final = {
+    "assets": "serve static assets",
+    "cache_options": "have a cache to set up",
+    "containers": "run containers",
+    "logpush": "push logs",
+    "observability": "keep logs or traces of Workers",
+    "placement": "place Workers: each runs where Nightsafe runs",
+    "streaming_tail_consumers": "run tail Workers",
+    "tail_consumers": "run tail Workers",
+}
+"""Settings that are kept and do nothing, with what would have to be done for them."""
+
+_SMART_OFF: Final = "off"
+
+
+def of_settings(settings: Mapping[str, Any], at: str = "") -> Notices:
+    """A notice for each setting that is kept and does nothing, and one for a date that the runtime does not know yet.
+
+    Args:
+        settings: those that a request names, checked.
+        at: JSON Pointer to the object that they stand in.
+    """
+    return tuple(_of_settings(settings, at))
+
+
+def of_schedules(crons: Iterable[str]) -> Notices:
+    """A notice when there is a schedule: nothing runs it."""
+    if not any(True for _ in crons):
+        return ()
+    return (_idle("run Workers by schedule: the cron triggers are kept and given back", "/schedules"),)
+
+
+def of_migrations(*, present: bool) -> Notices:
+    """A notice when an upload brings Durable Object migrations."""
+    return (_idle("run Durable Objects: of 'migrations' only the tag is kept", "/migrations"),) if present else ()
+
+
+def _of_settings(settings: Mapping[str, Any], at: str) -> Iterator[Problem]:
+    """The same, one after the other."""
+    for name, deed in _IDLE.items():
+        if _asks_for_something(settings.get(name)):
+            yield _idle(f"{deed}: '{name}' is kept and does nothing", f"{at}/{name}")
+    others = [
+        name for name, value in (settings.get("limits") or {}).items() if name != "cpu_ms" and value is not None
+    ]
+    for name in others:
+        yield _idle(f"limit a Worker's {name}: 'limits.{name}' is kept and does nothing", f"{at}/limits/{name}")
+    date = settings.get("compatibility_date") or ""
+    if date > NEWEST_DATE:
+        sentence = f"the runtime here knows dates up to {NEWEST_DATE}, so '{date}' is served as that one"
+        yield Problem(Code.INVALID, sentence, f"{at}/compatibility_date")
+
+
+def _asks_for_something(value: object) -> bool:
+    """Whether a setting is anything but off."""
+    if isinstance(value, dict):
+        return any(_asks_for_something(inner) for inner in value.values()) and value.get("enabled") is not False
+    return bool(value) and value != _SMART_OFF
+
+
+def _idle(deed: str, pointer: str) -> Problem:
+    """A notice of something that is not done."""
+    return Problem(Code.UNSUPPORTED, deed, pointer)

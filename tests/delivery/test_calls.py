@@ -1,0 +1,42 @@
+"""What one script calls on another: all goes through the dispatcher as it goes between the two without it."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.delivery.bare import bare
+from tests.delivery.scene import Binding, Scene
+
+SCRIPTS: Final = Path(__file__).with_name("scripts")
+CALLEE: Final = (SCRIPTS / "callee.js").read_text()
+
+CALLER: Final = (SCRIPTS / "caller.js").read_text()
+
+PROPS: Final = {"tenant": "a", "nested": {"list": [1, None, "two"]}}
+BINDINGS: Final[list[Binding]] = [
+    {"type": "service", "name": "S", "service": "callee", "entrypoint": "Named", "props": PROPS},
+    {"type": "service", "name": "DEFAULT", "service": "callee"},
+]
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ("2026-04-01", "2026-04-01"),
+        ("2026-11-10", "2026-11-10"),
+        ("2026-04-01", "2024-04-03"),
+        ("2024-04-03", "2026-04-01"),
+        ("2024-04-02", "2026-04-01"),
+        ("2021-11-02", "2021-11-02"),
+    ],
+)
+async def test_calls_are_as_between_two_workers(scene: Scene, folder: Path, dates: tuple[str, str]) -> None:
+    """Properties, methods, pipelines, functions and targets both ways, errors, disposal, props: all the same."""
+    (folder / "bare").mkdir()
+    await scene.upload("callee", CALLEE, compatibility_date=dates[1])
+    await scene.upload("caller", CALLER, BINDINGS, compatibility_date=dates[0])
+    async with bare(folder / "bare", CALLER, CALLEE, dates, PROPS) as client:
+        expected: dict[str, Any] = (await client.get("/")).json()
+        found: dict[str, Any] = (await scene.get("caller")).json()
+
+    assert expected == found

@@ -1,0 +1,226 @@
+"""What a script is told of who asks: what is known, or what a trusted proxy says; never what the client claims."""
+
+import asyncio
+import base64
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.delivery.scene import Scene
+
+SHOW = """export default { async fetch(request) {
+  return Response.json({
+    url: request.url, method: request.method, cf: request.cf, redirect: request.redirect,
+    headers: Object.fromEntries(request.headers), body: await request.text(),
+  });
+} };"""
+LIES = {
+    "cf-connecting-ip": "203.0.113.9",
+    "cf-connecting-ipv6": "2001:db8::9",
+    "cf-ew-via": "15",
+    "cf-ipcountry": "NZ",
+    "cf-ray": "planted-AKL",
+    "cf-visitor": '{"scheme":"https"}',
+    "cf-worker": "planted.example",
+    "nightsafe-cf": '{"colo":"AKL"}',
+    "nightsafe-proto": "https",
+    "true-client-ip": "203.0.113.9",
+    "x-forwarded-for": "203.0.113.9",
+    "x-forwarded-host": "planted.example",
+    "x-forwarded-port": "443",
+    "x-forwarded-proto": "https",
+    "x-real-ip": "203.0.113.9",
+}
+OF_CLIENT = ("cf-connecting-ip", "x-real-ip", "x-forwarded-for")
+
+
+async def shown(scene: Scene, method: str = "GET", path: str = "/a?b=c", **more: Any) -> dict[str, Any]:
+    """What the script saw of a request."""
+    headers = {"host": f"show.localhost:{scene.port}", **more.pop("headers", {})}
+    answer = await scene.client.request(method, path, headers=headers, **more)
+    assert 200 == answer.status_code, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+@pytest.fixture
+async def behind(folder: Path) -> AsyncIterator[Scene]:
+    """A delivery side that trusts proxies on this machine and in two networks."""
+    trusted = tuple(map(ip_network, ("127.0.0.0/8", "10.1.0.0/20", "2001:db8:aa00::/40")))
+    async with Scene(folder, trusted_proxies=trusted, domains=("localhost", "example")) as scene:
+        await scene.upload("show", SHOW)
+        yield scene
+
+
+async def test_what_a_client_claims(scene: Scene) -> None:
+    """Is not what the script sees: that is where the connection comes from, in a cell and in the main process."""
+    await scene.upload("show", SHOW)
+    first, second = [await shown(scene, headers=LIES) for _ in range(2)]
+
+    assert f"http://show.localhost:{scene.port}/a?b=c" == first["url"]
+    assert "127.0.0.1" == first["headers"]["cf-connecting-ip"]
+    assert ("http", '{"scheme":"http"}') == (first["headers"]["x-forwarded-proto"], first["headers"]["cf-visitor"])
+    rays = [told["headers"].pop("cf-ray") for told in (first, second)]
+    assert all(re.fullmatch(r"[0-9a-f]{16}-LOCAL", ray) for ray in rays)
+    assert rays[0] != rays[1]
+    assert first == second
+    overwritten = {"cf-connecting-ip", "x-forwarded-proto", "cf-visitor"}
+    assert not {*LIES, "nightsafe-script"} - overwritten & first["headers"].keys()
+    assert "203.0.113.9" not in str(first)
+
+
+@pytest.mark.parametrize("date", ["2021-11-02", "2022-01-30", "2022-01-31", "2026-11-24"])
+async def test_what_is_known_of_a_connection(scene: Scene, date: str) -> None:
+    """Is in `request.cf`, and nothing that is made up or workerd's own."""
+    await scene.upload("show", SHOW, compatibility_date=date)
+    bare = {"httpProtocol": "HTTP/1.1", "colo": "LOCAL"}
+    told = await shown(scene, headers={"accept-encoding": "zstd"})
+
+    told["cf"].pop("botManagement", None)  # which the runtime adds at old dates, as the platform does
+    assert bare | {"clientAcceptEncoding": "zstd"} == told["cf"]
+
+
+async def test_what_a_script_makes_of_it(scene: Scene) -> None:
+    """`cf` is the same object each time, a copy of the request has it too, and what a script sets is what it set."""
+    code = """export default { fetch(request) {
+      const own = new Request("http://x.example/", { cf: { colo: "X" } });
+      return Response.json([
+        request.cf === request.cf, request.cf, new Request(request).cf, request.clone().cf, own.cf,
+        new Request("http://x.example/").cf ?? null,
+        Object.keys(Object.getOwnPropertyDescriptor(Request.prototype, "cf")),
+      ]);
+    } };"""
+    await scene.upload("show", code)
+    same, told, copied, cloned, own, none, described = (await scene.get("show")).json()
+
+    assert same
+    assert told == copied == cloned
+    assert {"colo", "httpProtocol", "clientAcceptEncoding"} == told.keys()
+    assert ("X", None) == (own["colo"], none)
+    assert ["get", "set", "enumerable", "configurable"] == described
+
+
+@pytest.mark.parametrize(
+    ("said", "url", "client"),
+    [
+        ({}, "http://show.localhost:PORT/a?b=c", "127.0.0.1"),
+        ({"x-forwarded-proto": "https"}, "https://show.localhost:PORT/a?b=c", "127.0.0.1"),
+        (
+            {"x-forwarded-proto": "HTTPS", "x-forwarded-host": "show.example"},
+            "https://show.example/a?b=c",
+            "127.0.0.1",
+        ),
+        ({"x-forwarded-proto": "javascript"}, "http://show.localhost:PORT/a?b=c", "127.0.0.1"),
+        ({"x-forwarded-host": "lie.example, show.example:81"}, "http://show.example:81/a?b=c", "127.0.0.1"),
+        ({"x-forwarded-host": "/\\?#@"}, "http://show.localhost:PORT/a?b=c", "127.0.0.1"),
+        ({"x-forwarded-for": "203.0.113.9"}, "http://show.localhost:PORT/a?b=c", "203.0.113.9"),
+        ({"x-forwarded-for": "203.0.113.9:4711"}, "http://show.localhost:PORT/a?b=c", "203.0.113.9"),
+        ({"x-forwarded-for": "192.0.2.1, 203.0.113.9"}, "http://show.localhost:PORT/a?b=c", "203.0.113.9"),
+        ({"x-forwarded-for": "203.0.113.9,10.1.15.255"}, "http://show.localhost:PORT/a?b=c", "203.0.113.9"),
+        ({"x-forwarded-for": "203.0.113.9, 10.1.16.0"}, "http://show.localhost:PORT/a?b=c", "10.1.16.0"),
+        ({"x-forwarded-for": "10.1.0.1, 10.1.0.2"}, "http://show.localhost:PORT/a?b=c", "10.1.0.1"),
+        ({"x-forwarded-for": "203.0.113.9, ::ffff:10.1.0.1"}, "http://show.localhost:PORT/a?b=c", "203.0.113.9"),
+        ({"x-forwarded-for": "::ffff:203.0.113.9"}, "http://show.localhost:PORT/a?b=c", "203.0.113.9"),
+        ({"x-forwarded-for": "2001:DB8::9, 2001:db8:aaff::1"}, "http://show.localhost:PORT/a?b=c", "2001:db8::9"),
+        ({"x-forwarded-for": "[2001:db8:ab00::1]:99"}, "http://show.localhost:PORT/a?b=c", "2001:db8:ab00::1"),
+        ({"x-forwarded-for": "203.0.113.9, unknown, 10.1.0.1"}, "http://show.localhost:PORT/a?b=c", "10.1.0.1"),
+        ({"x-forwarded-for": "203.0.113.256"}, "http://show.localhost:PORT/a?b=c", "127.0.0.1"),
+        ({"x-forwarded-for": ""}, "http://show.localhost:PORT/a?b=c", "127.0.0.1"),
+        (
+            {"x-forwarded-for": "203.0.113.9, 10.1.0.1", "x-forwarded-proto": "https, http"},
+            "https://show.localhost:PORT/a?b=c",
+            "203.0.113.9",
+        ),
+        (
+            {"x-forwarded-for": "192.0.2.1, 203.0.113.9", "x-forwarded-proto": "https, http"},
+            "http://show.localhost:PORT/a?b=c",
+            "203.0.113.9",
+        ),
+    ],
+)
+async def test_what_a_trusted_proxy_says(behind: Scene, said: Mapping[str, str], url: str, client: str) -> None:
+    """Is believed: scheme, host, and the last address that is no trusted proxy's."""
+    silent = {"x-forwarded-for": "", "x-forwarded-host": "", "x-forwarded-proto": ""}
+    told = await shown(behind, headers={**LIES, **silent, **said})
+
+    url = url.replace("PORT", str(behind.port))
+    scheme = url.partition(":")[0]
+    assert url == told["url"]
+    assert [client] * 3 == [told["headers"][name] for name in OF_CLIENT]
+    assert (scheme, f'{{"scheme":"{scheme}"}}') == (
+        told["headers"]["x-forwarded-proto"],
+        told["headers"]["cf-visitor"],
+    )
+    assert url.split("/")[2] == told["headers"]["host"]
+    assert not {"cf-ipcountry", "cf-worker", "x-forwarded-host", "true-client-ip"} & told["headers"].keys()
+    assert "httpProtocol" not in told["cf"]
+
+
+async def test_a_peer_that_is_no_proxy(folder: Path) -> None:
+    """Is not believed, whoever else is."""
+    async with Scene(folder, trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1/128"))) as scene:
+        await scene.upload("show", SHOW)
+        told = await shown(scene, headers=LIES)
+
+    assert f"http://show.localhost:{scene.port}/a?b=c" == told["url"]
+    assert "127.0.0.1" == told["headers"]["cf-connecting-ip"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PURGE"])
+async def test_bodies_and_methods(behind: Scene, method: str) -> None:
+    """Arrive as they were sent, with a length and in chunks, also when the URL is another than the connection's."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        """A body without a length."""
+        for _ in range(3):
+            yield b"part "
+            await asyncio.sleep(0)
+
+    for said in ({}, {"x-forwarded-proto": "https", "x-forwarded-host": "show.localhost"}):
+        whole = await shown(behind, method, content=b"all of it", headers=said)
+        assert (method, "all of it", "manual") == (whole["method"], whole["body"], whole["redirect"])
+        assert "9" == whole["headers"]["content-length"]
+        streamed = await shown(behind, method, content=parts(), headers=said)
+        assert "part part part " == streamed["body"]
+
+
+async def test_a_redirect_and_a_head(behind: Scene) -> None:
+    """Go out as the script made them."""
+    code = """export default { fetch(request) {
+      return request.method === "HEAD" ? new Response(null, { headers: { x: "y" } })
+        : Response.redirect(new URL("/to", request.url), 302);
+    } };"""
+    await behind.upload("goes", code)
+    host = {"host": "goes.localhost", "x-forwarded-proto": "https"}
+    answer = await behind.client.get("/from", headers=host)
+    assert (302, "https://goes.localhost/to") == (answer.status_code, answer.headers["location"])
+    head = await behind.client.head("/from", headers=host)
+    assert (200, "y", b"") == (head.status_code, head.headers["x"], head.content)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_websocket(behind: Scene, scheme: str) -> None:
+    """Is taken, whatever was said of its scheme."""
+    code = """export default { fetch(request) {
+      const [client, server] = Object.values(new WebSocketPair());
+      server.accept();
+      server.send(request.url);
+      return new Response(null, { status: 101, webSocket: client });
+    } };"""
+    await behind.upload("talks", code)
+    reader, writer = await asyncio.open_connection("127.0.0.1", behind.port)
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = ("GET /ws HTTP/1.1", "Host: talks.localhost", "Upgrade: websocket", "Connection: Upgrade")
+    more = (f"X-Forwarded-Proto: {scheme}", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}")
+    writer.write("\r\n".join([*lines, *more, "", ""]).encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    frame = await reader.readexactly(2)
+    words = await reader.readexactly(frame[1])
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert f"{scheme}://talks.localhost/ws" == words.decode()

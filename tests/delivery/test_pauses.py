@@ -1,0 +1,47 @@
+"""A change after a quiet while: connections that were kept meanwhile may be closed, and nobody notices."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.delivery.scene import Scene, text
+
+SCRIPT = """export default { async fetch(request, env) {
+  if (request.url.endsWith("/slow")) await scheduler.wait(GAP);
+  return new Response(env.TOKEN);
+} };"""
+GAPS = (1, 14, 16, 20, 65)
+
+
+async def _changed_twice(scene: Scene, gap: int) -> None:
+    """Change a script's secret, twice, each time after so many quiet seconds, while a slow request runs."""
+    code = SCRIPT.replace("GAP", str(gap * 1000 + 3000))
+    name = f"after-{gap}"
+    await scene.upload(name, code, [text("TOKEN", "first")])
+    first = scene.delivery.supervisor.current.pid
+    for value, before in (("second", "first"), ("third", "second")):
+        slow = asyncio.create_task(scene.get(name, "/slow"))
+        assert before == (await scene.get(name)).text
+        await asyncio.sleep(gap)
+        await scene.upload(name, code, [text("TOKEN", value)])
+        assert value == (await scene.get(name)).text
+        assert before == (await slow).text
+    assert (first, 0) == (scene.delivery.supervisor.current.pid, scene.delivery.supervisor.restarts)
+
+
+@pytest.mark.slow
+async def test_a_change_after_a_pause_cuts_nothing(folder: Path) -> None:
+    """Whatever the pause: workerd stays the same, and what was under way ends with what it began with."""
+    async with asyncio.TaskGroup() as group:
+        for gap in GAPS:
+            own = folder / str(gap)
+            own.mkdir()
+            group.create_task(_alone(own, gap))
+
+
+async def _alone(folder: Path, gap: int) -> None:
+    """On a delivery side of its own: nothing else keeps its connections in use."""
+    async with Scene(folder) as scene:
+        scene.client.timeout = httpx.Timeout(gap + 60)
+        await _changed_twice(scene, gap)

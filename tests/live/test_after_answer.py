@@ -1,0 +1,30 @@
+"""Work that a script goes on with after it has answered, when the whole is told to stop."""
+
+import asyncio
+
+from tests.clients.wire.talk import Wire
+from tests.delivery.sink import Sink
+from tests.live.running import Run, upload
+from tests.server import Safe
+
+CODE = b"""
+export default { fetch(request, env, ctx) {
+  ctx.waitUntil(scheduler.wait(1000).then(() => fetch(`${env.SINK}/done`)));
+  return new Response("answered");
+} };"""
+
+
+async def test_a_stop_waits_for_it(safe: Safe) -> None:
+    """SIGTERM lets it finish; then all ends as ever."""
+    async with Sink() as sink:
+
+        def run() -> int:
+            """Let a script answer, then stop all; gives the exit code."""
+            with Run(safe, "--reach-private") as own:
+                with Wire.to(own) as wire:
+                    upload(wire, "works", CODE, dict(sink.binding))
+                assert "answered" == own.workers.text("works")
+                return own.stop()
+
+        assert 0 == await asyncio.to_thread(run)
+        await sink.until("/done")

@@ -1,0 +1,76 @@
+"""What workerd tells of scripts becomes events, and only so many of them in a second."""
+
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from nightsafe.delivery.reports import Reports
+from nightsafe.delivery.shelf import Load
+
+
+class Clock:
+    """Seconds that a test turns on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """What the time is."""
+        return self.now
+
+
+def told(reports: Reports, **members: Any) -> list[Any]:
+    """What is logged of a report."""
+    with capture_logs() as log:
+        reports.told(json.dumps({"script": "one", "load": 1, **members}).encode())
+    return list(log)
+
+
+def lines(count: int) -> list[dict[str, object]]:
+    """So many printed lines."""
+    return [{"level": "log", "message": "x", "at": 0} for _ in range(count)]
+
+
+def test_a_load_that_is_not_known() -> None:
+    """Has no version; one that was loaded has it, though it was superseded."""
+    reports = Reports()
+    version = SimpleNamespace(id="v1")
+    reports.loaded(cast("Load", SimpleNamespace(number=1, version=version)))
+
+    assert ["v1", ""] == [told(reports, load=load, lines=lines(1))[0]["version"] for load in (1, 2)]
+
+
+def test_loads_without_end() -> None:
+    """Are not remembered without end."""
+    reports = Reports()
+    for number in range(10_000):
+        reports.loaded(cast("Load", SimpleNamespace(number=number, version=SimpleNamespace(id="v"))))
+
+    assert 4096 == len(reports._versions)
+
+
+def test_more_than_is_logged() -> None:
+    """Is counted, with what was left out before, and the count is said once there may be events again."""
+    clock = Clock()
+    reports = Reports(clock)
+    first = told(reports, lines=lines(2100), dropped=3, left_out=4)
+    assert 1 + 2000 == len(first)
+    clock.now += 1
+    second = told(reports, lines=lines(1))
+
+    assert {"event": "worker.output_dropped", "count": 7, "log_level": "warning"} == first[0]
+    assert [("worker.output_dropped", 100), ("worker.output", None)] == [
+        (one["event"], one.get("count")) for one in second
+    ]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"script":1}', b"[" * 60_000])
+def test_what_is_no_report(body: bytes) -> None:
+    """Is left out."""
+    with capture_logs() as log:
+        Reports().told(body)
+
+    assert [] == log

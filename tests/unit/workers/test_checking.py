@@ -1,0 +1,81 @@
+"""Uploads and those who have them compiled find each other, and nobody waits in vain for long."""
+
+import asyncio
+
+from nightsafe.bundle.checking import CheckedModule
+from nightsafe.store.model import Module
+from nightsafe.workers.checking import Checking
+from nightsafe.workers.modules import Source
+
+JS = "application/javascript+module"
+FILES = (
+    Module("index.js", JS, b"", b"export default {}"),
+    Module("note.txt", "text/plain", b"", b"text"),
+    Module("odd.py", "text/x-python", b"", b"odd"),
+    Module("lib.cjs", "text/javascript", b"", b"module.exports = 1"),
+)
+SOURCE = Source("index.js", FILES, classic=False)
+
+
+async def test_nobody_checks() -> None:
+    """An upload does not wait; neither does one some seconds after the last process has gone."""
+    now = 0.0
+    checking = Checking(lambda: now)
+    assert "" == await checking.problem_of("a", SOURCE, ())
+    assert None is await checking.next("a", 0)
+    now = 10.0
+    assert "" == await checking.problem_of("a", SOURCE, ())
+
+
+async def test_a_verdict() -> None:
+    """Reaches the upload that it is about; of that, what the runtime compiles is told, and the flags that matter."""
+    checking = Checking()
+    checker = asyncio.create_task(checking.next("a", 5))
+    await asyncio.sleep(0)
+    asked = asyncio.create_task(checking.problem_of("a", SOURCE, ("nodejs_compat", "typescript_strip_types")))
+    check = await checker
+
+    assert check is not None
+    assert ("typescript_strip_types",) == check.flags
+    assert (CheckedModule("index.js", "js", FILES[0].body), CheckedModule("lib.cjs", "cjs", FILES[3].body)) == (
+        check.modules
+    )
+    checking.tell("a", "another", "no")
+    checking.tell("b", check.id, "no")
+    checking.tell("a", check.id, "no\x1b[2Kgood")
+    assert "no[2Kgood" == await asked
+    checking.tell("a", check.id, "late")
+
+
+async def test_a_process_that_is_busy() -> None:
+    """Is waited for: the next upload is there when it asks again, in another account's turn it is not."""
+    checking = Checking()
+    assert None is await checking.next("a", 0)
+    asked = asyncio.create_task(checking.problem_of("a", SOURCE, ()))
+    await asyncio.sleep(0)
+
+    assert None is await checking.next("b", 0)
+    check = await checking.next("a", 0)
+    assert check is not None
+    checking.tell("a", check.id, "")
+    assert "" == await asked
+
+
+async def test_the_end() -> None:
+    """Of the server answers who asks."""
+    checking = Checking()
+    asks = asyncio.create_task(checking.next("a", 5))
+    await asyncio.sleep(0)
+    checking.end()
+
+    assert None is await asks
+
+
+async def test_what_is_too_large() -> None:
+    """Or nothing that is compiled goes through at once."""
+    checking = Checking()
+    assert None is await checking.next("a", 0)
+    large = Source("index.js", (Module("index.js", JS, b"", bytes(9 << 20)),), classic=False)
+
+    assert "" == await checking.problem_of("a", large, ())
+    assert "" == await checking.problem_of("a", Source("odd.py", FILES[2:3], classic=False), ())

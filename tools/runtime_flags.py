@@ -1,0 +1,55 @@
+"""Ask a workerd binary which compatibility flags it knows: `python tools/runtime_flags.py BINARY`.
+
+Prints the pairs of flags that contradict each other, and those without a counterpart: what
+`src/nightsafe/bundle/runtime_flags.py` holds. Whatever looks like a flag among the strings of the binary is put into
+a configuration; the runtime names those that it does not know, and the pairs that contradict each other.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CANDIDATE = re.compile(rb"(?<![A-Za-z0-9_])[a-z][a-z0-9_]{2,80}(?=\x00)")
+UNKNOWN = re.compile(r"No such compatibility flag: (\S+)")
+CONTRADICTORY = re.compile(r"contradictory: (\S+) vs (\S+)")
+_CONFIG = """using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (services = [(name = "main", worker = (
+  modules = [(name = "a.js", esModule = "export default {fetch(){}}")],
+  compatibilityDate = "%s", compatibilityFlags = %s))]);
+"""
+
+
+def ask(binary: Path, flags: list[str], date: str = "2021-11-02") -> str:
+    """What the runtime says to a Worker with these flags, one of which at least it must refuse."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "flags.capnp"
+        config.write_text(_CONFIG % (date, json.dumps(flags)))
+        command = [str(binary), "serve", "--experimental", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def known(binary: Path, candidates: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The pairs that contradict each other among some words, and the flags without a counterpart."""
+    said = ask(binary, [*candidates, "no_such_flag_at_all"])
+    unknown = set(UNKNOWN.findall(said))
+    pairs = dict(CONTRADICTORY.findall(said))
+    paired = {*pairs, *pairs.values()}
+    return pairs, [one for one in candidates if one not in unknown | paired]
+
+
+def main(binary: Path) -> None:
+    """Print what the binary knows."""
+    words = sorted({match.decode() for match in CANDIDATE.findall(binary.read_bytes())})
+    pairs, single = known(binary, words)
+    for one, other in sorted(pairs.items()):
+        sys.stdout.write(f"{one} {other}\n")
+    for one in single:
+        sys.stdout.write(f"{one}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
