@@ -24,6 +24,9 @@ from nightsafe.errors import Code, NightsafeError
 _log = structlog.get_logger()
 
 _DEAF_SECONDS: Final = 5.0
+_MOST_LINGERING: Final = 3
+"""Earlier main processes that stay for those who keep connections to them."""
+
 _LOOK_SECONDS: Final = 0.05
 _ASK_SECONDS: Final = 1.0
 
@@ -85,6 +88,7 @@ class Supervisor:
         self._make: Final = make
         self._main: Final = Keeper(lambda: make("main", listener), limits, self._overdue, retire=self._retire)
         self._cells: Final[dict[int, Cell]] = {}
+        self._lingering: Final[list[Child]] = []
         self._growing: asyncio.Task[None] | None = None
 
     def pids(self) -> Collection[int]:
@@ -213,20 +217,32 @@ class Supervisor:
         return True
 
     async def _retire(self, child: Child) -> None:
-        """End a main process whose place another has taken.
+        """See to a main process whose place another has taken.
 
-        One that is busy may go on for as long as others who wait for it can be let wait.
+        One that is busy may go on for as long as others who wait for it can be let wait. When it answers again it
+        stays, for clients keep connections to it, but hands every request to a cell.
         """
-        if child.busy:
-            probe = Probe(child)
-            try:
-                if not await probe.answered(cpu=self._limits.stall_cpu_seconds, idle=self._limits.idle_seconds):
-                    _log.error("workerd.hung", pid=child.pid, part=child.part)
-                    await child.kill()
-            finally:
-                await probe.end()
-                child.busy = False
+        if child.busy and await self._outlasts(child) and self._cells:
+            with suppress(NightsafeError):
+                await child.push("/retire", b"")
+                self._lingering.append(child)
+                if len(self._lingering) <= _MOST_LINGERING:
+                    return
+                child = self._lingering.pop(0)
         await self._main.end(child)
+
+    async def _outlasts(self, child: Child) -> bool:
+        """Wait for a busy process; gives whether it answers, or was killed."""
+        probe = Probe(child)
+        try:
+            if await probe.answered(cpu=self._limits.stall_cpu_seconds, idle=self._limits.idle_seconds):
+                return child.alive
+            _log.error("workerd.hung", pid=child.pid, part=child.part)
+            await child.kill()
+            return False
+        finally:
+            await probe.end()
+            child.busy = False
 
     async def _grow(self) -> None:
         """One more cell."""

@@ -58,6 +58,7 @@ export class Cells {
   #heavy = new Map(); // scripts that have held a process up, with the loads that did
   #alone = new Set(); // scripts that share a cell with no other
   #growing = false;
+  #retired = false;
 
   // What the delivery process knows of the cells.
   tell({ cells, heavy, alone }) {
@@ -84,13 +85,18 @@ export class Cells {
   // Whether a script with this code runs in the process that asks.
   isAtHome(script, route) {
     if (this.#cells.size === 0) return true;
-    if (!route.light || this.#heavy.get(script) === route.code) return false;
+    if (this.#retired || !route.light || this.#heavy.get(script) === route.code) return false;
     const known = this.#answers.get(script);
     return known !== undefined && known.code === route.code && known.count >= PROVEN;
   }
 
   forget() {
     this.#answers.clear();
+  }
+
+  // Nothing runs in this process any more, as long as there are cells: another is the main one.
+  retire() {
+    this.#retired = true;
   }
 
   // A script that has thrown in the main process has to prove itself anew, in a cell, where its stack is seen.
@@ -134,7 +140,7 @@ export class Cells {
         this.#homes.set(script, { cell, code: route.code });
         return cell;
       }
-      if (!this.#heavy.has(script) && [...this.#cells.values()].every(({ busy }) => busy)) return null;
+      if (!this.#retired && !this.#heavy.has(script) && [...this.#cells.values()].every(({ busy }) => busy)) return null;
       if (Date.now() > deadline) throw new NoCell();
       await scheduler.wait(pause);
     }

@@ -86,6 +86,11 @@ export class Admin extends WorkerEntrypoint {
       know(await request.json());
       return new Response(null, { status: 204 });
     }
+    if (path[1] === "retire" && request.method === "PUT") {
+      cells.retire();
+      shed(this.env, this.ctx);
+      return new Response(null, { status: 204 });
+    }
     if (path[1] === "shed" && request.method === "PUT") {
       shed(this.env, this.ctx);
       return new Response(null, { status: 204 });
