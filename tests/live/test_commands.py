@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -37,6 +38,25 @@ def test_what_run_prints(own: Run) -> None:
         f"listening on http://127.0.0.1:{own.port}/client/v4",
         f"delivering on http://127.0.0.1:{port} (http://SCRIPT.localhost:{port})",
     ] == lines
+
+
+def test_commands_find_it(own: Run) -> None:
+    """By the data directory alone, as they find `serve`; also after its API was started anew, and not once it ended."""
+
+    def status() -> tuple[int, str]:
+        """The exit code of `nightsafe status`, and what it says."""
+        environ = {"CLOUDFLARE_API_TOKEN": own.safe.api_token}
+        done = run("status", "--data", str(own.safe.path), cwd=own.safe.path.parent, environ=environ)
+        return done.returncode, done.stdout + done.stderr
+
+    first = until(lambda: status()[0] == 0)
+    os.kill(own.child("api_child"), signal.SIGKILL)
+    again = until(lambda: status()[0] == 0)
+    own.stop()
+    code, words = status()
+
+    assert (True, True, 1) == (first, again, code)
+    assert f"no server serves {own.safe.path}" in words
 
 
 def test_a_runtime_that_is_missing(safe: Safe, tmp_path: Path) -> None:

@@ -97,14 +97,17 @@ def _need_folder(path: Path) -> None:
 async def _run(settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str) -> int:
     """Serve and deliver until told to stop; gives the exit code."""
     from nightsafe.cli.delivering import delivering, stop_signals, watched  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.local_server import announced  # noqa: PLC0415 - the same
     from nightsafe.delivery.http_source import HttpSource  # noqa: PLC0415 - the same
 
     with stop_signals() as stopping:
         async with _api(values) as (api, url):
             click.echo(f"listening on {url}")
-            source = HttpSource(_local(url), token, settings.account_id, _trusting(url, values))
-            async with delivering(settings, source, *keys, values["listen"]) as delivery:
-                return await watched(delivery, stopping, api.watch())
+            local = _local(url)
+            source = HttpSource(local, token, settings.account_id, _trusting(url, values))
+            with announced(values["data"], local):
+                async with delivering(settings, source, *keys, values["listen"]) as delivery:
+                    return await watched(delivery, stopping, api.watch())
 
 
 @contextlib.asynccontextmanager

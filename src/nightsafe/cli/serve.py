@@ -203,15 +203,19 @@ async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
     try:
         app = App(store, directory.safe(), limits, delivered)
         with inherited or listen(*where) as listener:
-            return await _run(throttled(app, limits), listener, tls, directory.path, app.end_waiting)
+            data = None if inherited else directory.path
+            return await _run(throttled(app, limits), listener, tls, data, app.end_waiting)
     finally:
         await store.close()
 
 
 async def _run(
-    app: object, listener: socket.socket, tls: Tls | None, data: Path, end_waiting: Callable[[], None]
+    app: object, listener: socket.socket, tls: Tls | None, data: Path | None, end_waiting: Callable[[], None]
 ) -> int:
-    """Serve on a socket until told to stop, then let no request wait for news; gives the exit code."""
+    """Serve on a socket until told to stop, then let no request wait for news; gives the exit code.
+
+    It is announced in a data directory, but not where another process does so for it.
+    """
     from nightsafe.cli.listener import (  # noqa: PLC0415 - help needs no server
         ListeningServer,
         authority,
@@ -229,7 +233,8 @@ async def _run(
     await until_ready(listener, serving)
     scheme = "https" if tls else "http"
     click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
-    with announced(data, f"{scheme}://{reachable(listener)}/client/v4"):
+    url = f"{scheme}://{reachable(listener)}/client/v4"
+    with announced(data, url) if data else contextlib.nullcontext():
         await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
     if not stopping.is_set():

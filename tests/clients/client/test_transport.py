@@ -1,5 +1,6 @@
 """The network under the client: connections that are kept, break, are slow, are TLS, or go through a proxy."""
 
+import asyncio
 import gzip
 import socket
 import threading
@@ -109,14 +110,18 @@ async def test_connections_are_kept(kind: Any) -> None:
 async def test_a_connection_that_was_closed_meanwhile(kind: Any) -> None:
     """The next call makes another."""
 
+    gone = threading.Event()
+
     def answer_and_go(to: socket.socket) -> None:
         """Answer, and say nothing of hanging up."""
         to.sendall(PLAIN)
         to.shutdown(socket.SHUT_RDWR)
+        gone.set()
 
     with peer(answer_and_go) as server:
         client = kind[0](api_token="x", base_url=f"http://127.0.0.1:{server.port}")
         assert SecretText("S") == await get(client)
+        assert await asyncio.to_thread(gone.wait, 10)
         assert SecretText("S") == await get(client)
         await settled(client.close())
 
