@@ -109,7 +109,6 @@ async def test_connections_are_kept(kind: Any) -> None:
 
 async def test_a_connection_that_was_closed_meanwhile(kind: Any) -> None:
     """The next call makes another."""
-
     gone = threading.Event()
 
     def answer_and_go(to: socket.socket) -> None:
