@@ -41,7 +41,7 @@ def test_what_run_prints(own: Run) -> None:
 
 
 def test_commands_find_it(own: Run) -> None:
-    """By the data directory alone, as they find `serve`: also once its API was started anew, not once it has ended."""
+    """By the data directory alone, as they find `serve`: also once its API was started anew, not once it is over."""
 
     def status() -> tuple[int, str]:
         """The exit code of `nightsafe status`, and what it says."""
