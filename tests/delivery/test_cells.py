@@ -11,6 +11,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.delivery.scene import Scene, text
+from tests.live.running import alive
 
 from nightsafe.delivery.limits import Limits
 
@@ -239,7 +240,7 @@ async def test_a_proven_script_that_loops(scene: Scene) -> None:
     assert pid != scene.delivery.supervisor.current.pid
 
 
-async def test_a_proven_script_that_computes_for_long(scene: Scene) -> None:
+async def test_a_proven_script_that_computes_for_long(folder: Path) -> None:
     """It is answered, though another main process takes its place; nobody who keeps a connection loses a request."""
     code = """
       export default { fetch(request) {
@@ -247,19 +248,24 @@ async def test_a_proven_script_that_computes_for_long(scene: Scene) -> None:
         if (new URL(request.url).pathname === "/busy") for (let i = 0; i < 1.5e9; i++) sum += i;
         return new Response("done");
       } };"""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-    await scene.upload("busy", code)
-    await prove(scene, "busy")
-    with capture_logs() as logs:
-        async with neighbour(scene), neighbour(scene) as other:
-            answer = await scene.get("busy", "/busy")
-            seen = len(other.answers)
-            await until(lambda: len(other.answers) > seen + 20)
+    async with Scene(folder) as scene:
+        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        await scene.upload("busy", code)
+        await prove(scene, "busy")
+        with capture_logs() as logs:
+            async with neighbour(scene), neighbour(scene) as other:
+                answer = await scene.get("busy", "/busy")
+                seen = len(other.answers)
+                await until(lambda: len(other.answers) > seen + 20)
 
-    assert (200, "done") == (answer.status_code, answer.text)
-    assert "workerd.busy" in {log["event"] for log in logs}
-    assert not {"workerd.ended", "workerd.hung"} & {log["event"] for log in logs}
-    assert "done" == (await scene.get("busy")).text
+        assert (200, "done") == (answer.status_code, answer.text)
+        assert "workerd.busy" in {log["event"] for log in logs}
+        assert not {"workerd.ended", "workerd.hung"} & {log["event"] for log in logs}
+        assert "done" == (await scene.get("busy")).text
+        processes = {*scene.delivery.supervisor.pids()}
+        assert 4 == len(processes)
+
+    assert not [pid for pid in processes if alive(pid)]
 
 
 async def test_more_scripts_at_a_time_than_cells(scene: Scene) -> None:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.delivery.scene import Scene, text
+from tests.live.running import alive
 
 from nightsafe.delivery.limits import Limits
 from nightsafe.delivery.source import Changes
@@ -343,10 +344,10 @@ asyncio.run(main())
     with parent, parent.stdout:
         try:
             child, port = await asyncio.to_thread(_first_pair, parent.stdout)
-            assert running(child)
+            assert alive(child)
         finally:
             parent.kill()
-    await until(lambda: not running(child))
+    await until(lambda: not alive(child))
 
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError):
@@ -360,11 +361,3 @@ def _first_pair(lines: Any) -> tuple[int, int]:
         if len(words) == 2 and all(word.isdigit() for word in words):
             return int(words[0]), int(words[1])
     raise AssertionError("the process said nothing")
-
-
-def running(pid: int) -> bool:
-    """Whether a process is there and not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -132,7 +132,8 @@ class Supervisor:
         """End every process, at once those that do not end by themselves."""
         if self._growing is not None:
             self._growing.cancel()
-        await self._main.stop()  # its requests may still be in a cell
+        lingering = (self._main.end(child) for child in self._lingering)
+        await asyncio.gather(self._main.stop(), *lingering)  # their requests may still be in a cell
         await asyncio.gather(*(cell.stop() for cell in self._cells.values()))
 
     async def watch(self) -> None:
