@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from tests.delivery.scene import Scene, text
+from tests.delivery.sockets import websocket
 
 from nightsafe.delivery.child import Child
+from nightsafe.delivery.limits import Limits
 
 HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 
@@ -94,24 +96,14 @@ async def test_a_websocket_outlives_an_update(scene: Scene) -> None:
         return new Response(null, { status: 101, webSocket: client });
       } };"""
     await scene.upload("socket", code, [text("TOKEN", "old")])
-    reader, writer = await asyncio.open_connection("127.0.0.1", scene.port)
-    fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-    writer.write(f"GET / HTTP/1.1\r\nHost: socket.localhost\r\n{fields}{'A' * 22}==\r\n\r\n".encode())
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
-
-    assert b"old one" == await echo(reader, writer, b"one")
-    await scene.upload("socket", code, [text("TOKEN", "new")])
-    assert "new" == (await scene.get("socket")).text
-    await until(scene.stats, lambda counted: counted["retired"] == 1)
-    assert b"old two" == await echo(reader, writer, b"two")
-    writer.close()
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: bytes) -> bytes:
-    """Send a short text frame with a mask of zeros, and read the one that comes back (RFC 6455, section 5)."""
-    writer.write(bytes((0x81, 0x80 | len(words), 0, 0, 0, 0)) + words)
-    head = await reader.readexactly(2)
-    return await reader.readexactly(head[1])
+    async with websocket(scene.port, "socket") as socket:
+        socket.send(b"one")
+        assert b"old one" == await socket.receive()
+        await scene.upload("socket", code, [text("TOKEN", "new")])
+        assert "new" == (await scene.get("socket")).text
+        await until(scene.stats, lambda counted: counted["retired"] == 1)
+        socket.send(b"two")
+        assert b"old two" == await socket.receive()
 
 
 async def test_split_versions_keep_their_isolates(scene: Scene) -> None:
@@ -136,8 +128,8 @@ def _members(version: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("scene_limit", [5])
 async def test_idle_scripts_make_room(folder: Any, scene_limit: int) -> None:
-    """No more are loaded than the limit; one that made room is loaded again when it is asked for."""
-    async with Scene(folder, max_loaded=scene_limit) as scene:
+    """No more are loaded in a process than the limit; one that made room is loaded again when it is asked for."""
+    async with Scene(folder, max_loaded=scene_limit, limits=Limits(cells=1, most_cells=1)) as scene:
         for number in range(20):
             await scene.upload(f"s{number}", HELLO, [text("TOKEN", f"value {number}")])
             assert f"value {number}" == (await scene.get(f"s{number}")).text

@@ -1,8 +1,6 @@
 """What a script is told of who asks: what is known, or what a trusted proxy says; never what the client claims."""
 
 import asyncio
-import base64
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_network
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.delivery.scene import Scene
+from tests.delivery.sockets import websocket
 
 SHOW = """export default { async fetch(request) {
   return Response.json({
@@ -212,15 +211,7 @@ async def test_a_websocket(behind: Scene, scheme: str) -> None:
       return new Response(null, { status: 101, webSocket: client });
     } };"""
     await behind.upload("talks", code)
-    reader, writer = await asyncio.open_connection("127.0.0.1", behind.port)
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = ("GET /ws HTTP/1.1", "Host: talks.localhost", "Upgrade: websocket", "Connection: Upgrade")
-    more = (f"X-Forwarded-Proto: {scheme}", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}")
-    writer.write("\r\n".join([*lines, *more, "", ""]).encode())
-    head = await reader.readuntil(b"\r\n\r\n")
-    frame = await reader.readexactly(2)
-    words = await reader.readexactly(frame[1])
-    writer.close()
+    async with websocket(behind.port, "talks", "/ws", f"X-Forwarded-Proto: {scheme}") as socket:
+        words = await socket.receive()
 
-    assert head.startswith(b"HTTP/1.1 101 ")
     assert f"{scheme}://talks.localhost/ws" == words.decode()

@@ -136,6 +136,12 @@ def _of_binding(binding: BundleBinding, version: BundleVersion) -> Iterator[str]
         yield from _of_service(binding.name, fields)
 
 
+def callee_of(fields: dict[str, Any]) -> str:
+    """The script that a service binding leads to; an environment of a service is a script of its own."""
+    environment, service = fields.get("environment"), str(fields["service"])
+    return service if environment in {None, "", "production"} else f"{service}-{environment}"
+
+
 def _of_service(name: str, fields: dict[str, Any]) -> Iterator[str]:
     """Reasons that lie in a service binding."""
     if not isinstance(fields.get("service"), str):

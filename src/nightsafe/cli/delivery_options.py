@@ -97,7 +97,7 @@ _OPTIONS = (
         "Directory for sockets; a short path.  [default: a new one of this user's]",
         type=click.Path(file_okay=False, path_type=Path),
     ),
-    option("--max-loaded", "Scripts loaded at once.", type=click.IntRange(min=1), default=1000),
+    option("--max-loaded", "Scripts that one process has loaded at once.", type=click.IntRange(min=1), default=1000),
     option(
         "--memory-limit",
         "Megabytes past which the runtime's process is replaced.",

@@ -1,11 +1,10 @@
 """A process beside the main one, in which scripts run that might hold others up."""
 
-import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from msgspec import Struct
@@ -24,29 +23,42 @@ _NO_FAULT: Final = frozenset({-signal.SIGTERM, 0})
 _TOO_LARGE: Final = "it took too much memory"
 _DIED: Final = "it ended its process, as a script does that takes too much memory"
 _SMALL: Final = 4
-_LOOKS: Final = 10
-_PAUSE: Final = 0.05
+
+
+class User(Struct, frozen=True):
+    """A script that uses a cell, or did so a moment ago.
+
+    Attributes:
+        script: its name.
+        loads: those that served it.
+        waits: whether it waits for an answer.
+    """
+
+    script: str
+    loads: tuple[int, ...] = ()
+    waits: bool = False
 
 
 class Used(Struct, frozen=True):
-    """Who has used a cell, as the main process has it.
+    """Who may have something under way in a cell, so that all that happens to it is of one of them.
 
     Attributes:
-        scripts: those that wait for an answer.
-        recent: those that used it a short while ago.
-        lost: those whose requests it did not answer, since this was last asked.
+        users: each script once.
     """
 
-    scripts: tuple[str, ...] = ()
-    recent: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
+    users: tuple[User, ...] = ()
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(user.script for user in self.users)
 
 
 class Judge(Protocol):
     """Who decides about scripts that hold a cell up or take it down."""
 
-    async def used(self, number: int) -> Used:
-        """Who has used a cell."""
+    async def used(self, number: int, child: Child) -> Used:
+        """Who has something under way in a cell's process, or may have, since it was last heard of."""
         ...
 
     def cpu_seconds(self, scripts: tuple[str, ...]) -> float:
@@ -63,6 +75,10 @@ class Judge(Protocol):
 
     async def guilty(self, number: int, used: Used, reason: str) -> None:
         """A cell is about to be killed, or has died, of what a script does."""
+        ...
+
+    async def going_on(self) -> None:
+        """A cell has said what it has under way."""
         ...
 
 
@@ -103,12 +119,21 @@ class Cell:
             ended=self._ended,
             renewed=changed,
             overgrown=self._overgrown,
+            probed=self._probed,
         )
+        self._went_on = False
 
     @property
     def busy(self) -> bool:
         """Whether it does not answer: it computes, or is being started."""
         return not self.keeper.up or self.keeper.current.busy
+
+    @property
+    def going(self) -> dict[str, Any]:
+        """The scripts with something under way, and when it was asked for that, in milliseconds since 1970."""
+        child = self.keeper.current if self.keeper.up else None
+        scripts = sorted({script for script, _ in child.going}) if child else []
+        return {"going": scripts, "asked": int(child.heard_at * 1000) if child else 0}
 
     @staticmethod
     def path_in(folder: Path, number: int) -> Path:
@@ -121,28 +146,32 @@ class Cell:
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
+    async def _probed(self) -> None:
+        """Let it be known what goes on, and once more when nothing does any longer."""
+        goes_on = bool(self.going["going"])
+        if goes_on or self._went_on:
+            self._went_on = goes_on
+            await self._judge.going_on()
+
     async def _overdue(self, child: Child, probe: Probe) -> bool:
         """Let a script compute for as long as it may, while others are kept away; then end the process."""
-        used = await self._judge.used(self.number)
+        used = await self._judge.used(self.number, child)
         child.busy = True
         await self._judge.busy(self.number, used)
-        allowed = self._judge.cpu_seconds(used.scripts or used.recent)
+        allowed = self._judge.cpu_seconds(used.scripts)
         most = self._limits.overgrown_bytes
         if not await probe.answered(cpu=allowed, idle=self._limits.idle_seconds, most_bytes=most):
             large = child.resident_bytes() > most
             reason = _TOO_LARGE if large else f"it used {allowed:g} s of CPU time without a pause"
-            await self._end_for(child, reason)
+            await self._judge.guilty(self.number, used, reason)
+            await child.kill()
         elif child.alive:
             await self._judge.freed(child, used)
         return False
 
     async def _overgrown(self, child: Child) -> None:
         """What it has loaded was let go of, and it goes on to grow: for whom it works is to blame."""
-        await self._end_for(child, _TOO_LARGE)
-
-    async def _end_for(self, child: Child, reason: str) -> None:
-        """End a process for what a script does; those who wait for it hear why."""
-        await self._judge.guilty(self.number, await self._judge.used(self.number), reason)
+        await self._judge.guilty(self.number, await self._judge.used(self.number, child), _TOO_LARGE)
         await child.kill()
 
     async def _ended(self, child: Child, code: int) -> None:
@@ -152,14 +181,4 @@ class Cell:
             return
         if code == -signal.SIGKILL and child.largest < self._limits.resident_bytes / _SMALL:
             return  # somebody else ended it
-        await self._judge.guilty(self.number, await self._lost(), _DIED)
-
-    async def _lost(self) -> Used:
-        """Whose requests it has lost: the main process sees that its connections end when this does, or after it."""
-        lost: tuple[str, ...] = ()
-        for _ in range(_LOOKS):
-            lost = (await self._judge.used(self.number)).lost
-            if lost:
-                break
-            await asyncio.sleep(_PAUSE)
-        return Used(scripts=lost)
+        await self._judge.guilty(self.number, await self._judge.used(self.number, child), _DIED)

@@ -24,6 +24,8 @@ _TICK: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 Lines = Callable[[bytes], None]
+Going = tuple[tuple[str, int], ...]
+"""Pairs of a script and one of its loads."""
 
 
 class Child:
@@ -67,6 +69,10 @@ class Child:
         """Whether it was asked to end: it takes no new requests."""
         self.killed = False
         """Whether it was killed from here."""
+        self.going: Going = ()
+        """What it had under way when it last answered a probe."""
+        self.heard_at = 0.0
+        """When that probe was sent, in seconds since 1970."""
         self.largest = 0
         """The most memory it was seen to hold, in bytes."""
         self.knows: Final[set[str]] = set()

@@ -65,8 +65,7 @@ class Delivery:
             control,
             settings.limits,
             self._reports.printed if settings.worker_output else None,
-            self._shelf.cpu_seconds,
-            self._shelf.code,
+            self._shelf,
             reach_private=settings.reach_private,
             behind_proxies=bool(settings.trusted_proxies),
         )

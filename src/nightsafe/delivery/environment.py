@@ -8,7 +8,7 @@ import rfc8785
 from msgspec.structs import replace
 
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredSecret
-from nightsafe.bundle.support import IMPORTABLE_ENV, fields_of
+from nightsafe.bundle.support import IMPORTABLE_ENV, callee_of, fields_of
 from nightsafe.delivery.packing import Packing, Place
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context
@@ -93,11 +93,12 @@ class Environment:
             self._packing.stored.append(item)
 
     def _service(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
-        """A way to another script; an environment of a service is a script of its own."""
-        environment, script = fields.get("environment"), fields["service"]
-        if environment not in {None, "", "production"}:
-            script = f"{script}-{environment}"
-        told = {"script": script, "entrypoint": fields.get("entrypoint") or None, "props": fields.get("props")}
+        """A way to another script."""
+        told = {
+            "script": callee_of(fields),
+            "entrypoint": fields.get("entrypoint") or None,
+            "props": fields.get("props"),
+        }
         self._packing.env.append({"name": binding.name, "kind": "service", **told})
 
     def _metadata(self, binding: BundleBinding, _: dict[str, Any]) -> None:

@@ -16,11 +16,13 @@ class Hold(Struct, frozen=True):
         until: when it is tried again, in seconds since 1970.
         pause: how many seconds it is held this time.
         reason: what it did, in words for whoever asks for it.
+        callees: scripts that it calls, and that may have done so in its place.
     """
 
     until: float
     pause: float
     reason: str
+    callees: tuple[str, ...] = ()
 
 
 class Holds:
@@ -40,11 +42,11 @@ class Holds:
         self._heavy: dict[str, str] = {}
         self._alone: set[str] = set()
 
-    def blame(self, script: str, code: str, reason: str) -> Hold:
-        """A script took a process down: hold it apart, longer than the last time."""
+    def blame(self, script: str, code: str, reason: str, callees: tuple[str, ...] = ()) -> Hold:
+        """A script took a process down, or one that it calls: hold it apart, longer than the last time."""
         before = self._held.get(script)
         pause = min(before.pause * 2, self._longest) if before else self._first
-        hold = Hold(self._clock() + pause, pause, reason)
+        hold = Hold(self._clock() + pause, pause, reason, callees)
         self._held[script] = hold
         self._heavy[script] = code
         return hold
@@ -60,13 +62,15 @@ class Holds:
         return news
 
     def changed(self, script: str, code: str) -> bool:
-        """Another version of a script is served from now on: it is let in, and other code is anew light.
+        """Another version of a script is served from now on: it is let in, as is who calls it; other code is light.
 
         Returns:
             Whether the script was known for anything.
         """
-        known = script in self._held or script in self._alone
-        self._held.pop(script, None)
+        freed = [one for one, hold in self._held.items() if one == script or script in hold.callees]
+        known = bool(freed) or script in self._alone
+        for one in freed:
+            del self._held[one]
         self._alone.discard(script)
         if self._heavy.get(script, code) != code:
             del self._heavy[script]

@@ -32,7 +32,7 @@ Overgrown = Callable[[Child], Awaitable[None]]
 
 Retire = Callable[[Child], Coroutine[None, None, None]]
 Told = Callable[[], Awaitable[None]]
-"""Is told that a process has taken another's place."""
+"""Is told of something that has come to pass."""
 
 
 class Keeper:
@@ -46,6 +46,7 @@ class Keeper:
         renewed: is told when another has taken its place.
         retire: ends one whose place another has taken; by default `end`.
         overgrown: what to do about one that holds half as much again as it may; by default, replace it.
+        probed: is told when one has answered a probe.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what can come to pass with a process
@@ -57,6 +58,7 @@ class Keeper:
         renewed: Told | None = None,
         retire: Retire | None = None,
         overgrown: Overgrown | None = None,
+        probed: Told | None = None,
     ) -> None:
         self._make = make
         self._limits: Final = limits
@@ -65,6 +67,7 @@ class Keeper:
         self._renewed = renewed
         self._retire = retire or self.end
         self._overgrown = overgrown
+        self._probed = probed
         self.children: Final[list[Child]] = []
         """All that have not ended: the current one last."""
         self._current: Child | None = None
@@ -188,6 +191,8 @@ class Keeper:
         probe = Probe(child)
         try:
             if await probe.answered(cpu=self._limits.busy_cpu_seconds, idle=self._limits.idle_seconds):
+                if self._probed is not None:
+                    await self._probed()
                 return False
             if probe.used > self._limits.busy_cpu_seconds:
                 return await self._overdue(child, probe)

@@ -25,7 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         script_header: whether a request may name its script in the header `nightsafe-script`: for tests.
         worker_output: whether what scripts print, and say in what they throw, goes to the log. It may be secret.
         reach_private: whether scripts may fetch from this machine and private networks: for development.
-        max_loaded: scripts that are loaded at once; who was idle longest makes room.
+        max_loaded: scripts that one process has loaded at once; who was idle longest makes room.
         limits: of the runtime's processes.
     """
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.bundle.signed import open_bundle
-from nightsafe.bundle.support import check
+from nightsafe.bundle.support import callee_of, check, fields_of
 from nightsafe.delivery.limits import CPU_SECONDS
 from nightsafe.delivery.marks import Marks
 from nightsafe.errors import Code, NightsafeError
@@ -84,6 +84,12 @@ class Held(Struct, frozen=True):
         """CPU time that a request may use."""
         return max((one.version.cpu_ms or 0 for one in self.loads), default=0) / 1000 or CPU_SECONDS
 
+    @property
+    def callees(self) -> set[str]:
+        """Scripts that it has a service binding to."""
+        bindings = chain.from_iterable(one.version.bindings for one in self.loads)
+        return {callee_of(fields_of(binding)) for binding in bindings if binding.kind == "service"}
+
 
 class Shelf:
     """Bundles of one account. Only what is signed, of this account and not older than what was seen comes in.
@@ -120,6 +126,21 @@ class Shelf:
         """CPU time that a request of a script may use."""
         held = self._held.get(script)
         return held.cpu_seconds if held else CPU_SECONDS
+
+    def serves(self, script: str, number: int) -> bool:
+        """Whether a load is one that a script is served from now."""
+        held = self._held.get(script)
+        return held is not None and any(one.number == number for one in held.loads)
+
+    def callees(self, script: str) -> tuple[str, ...]:
+        """Scripts that a script calls, or that one of those calls."""
+        found, left = set[str](), {script}
+        while left:
+            held = self._held.get(left.pop())
+            new = held.callees - found if held else set()
+            found |= new
+            left |= new
+        return tuple(sorted(found - {script}))
 
     def load(self, number: int) -> Load | None:
         """A load that is current, or was a moment ago, or None.

@@ -3,17 +3,18 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
-from nightsafe.delivery.cell import Cell, Used
+from nightsafe.delivery.cell import Cell, Used, User
 from nightsafe.delivery.child import Child, Lines
 from nightsafe.delivery.holds import Holds
 from nightsafe.delivery.keeper import Keeper
@@ -29,6 +30,30 @@ _MOST_LINGERING: Final = 3
 
 _LOOK_SECONDS: Final = 0.05
 _ASK_SECONDS: Final = 1.0
+_SLACK_SECONDS: Final = 0.05
+"""By how much the clocks of two processes may differ: workerd's stands still between two of its events."""
+
+_MOST_NAMED: Final = 5
+
+
+class Scripts(Protocol):
+    """What is served."""
+
+    def code(self, script: str) -> str:
+        """The code of a script, "" of one that is not served."""
+        ...
+
+    def cpu_seconds(self, script: str) -> float:
+        """CPU time that a request of a script may use."""
+        ...
+
+    def serves(self, script: str, number: int) -> bool:
+        """Whether a load is one that a script is served from now."""
+        ...
+
+    def callees(self, script: str) -> tuple[str, ...]:
+        """Scripts that a script calls, or that one of those calls."""
+        ...
 
 
 class Supervisor:
@@ -43,8 +68,7 @@ class Supervisor:
         output: is given each line of workerd's own; None for whom it does not interest.
         reach_private: whether scripts may fetch from private networks.
         behind_proxies: whether there are proxies that are believed what they say of their clients.
-        cpu_seconds: CPU time that a request of a script may use.
-        code_of: tells the code of a script that is served, "" of one that is not.
+        scripts: what is served.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what processes need
@@ -55,16 +79,14 @@ class Supervisor:
         control: Path,
         limits: Limits,
         output: Lines | None,
-        cpu_seconds: Callable[[str], float],
-        code_of: Callable[[str], str],
+        scripts: Scripts,
         *,
         reach_private: bool = False,
         behind_proxies: bool = False,
     ) -> None:
         self._limits: Final = limits
         self._folder: Final = folder
-        self._cpu_seconds = cpu_seconds
-        self._code_of = code_of
+        self._scripts: Final = scripts
         self.changed: Final = asyncio.Event()
         """Set when a script is held apart, or let in again."""
         self.holds: Final = Holds(limits.first_hold, limits.longest_hold)
@@ -112,7 +134,7 @@ class Supervisor:
 
     def fleet(self) -> dict[str, Any]:
         """What a process is told of the others, and of scripts that are held apart."""
-        cells = [{"number": one.number, "busy": one.busy} for one in self._cells.values()]
+        cells = [{"number": one.number, "busy": one.busy, **one.going} for one in self._cells.values()]
         return {"cells": cells, **self.holds.told()}
 
     async def start(self) -> None:
@@ -174,17 +196,23 @@ class Supervisor:
         if len(self._cells) < self._limits.most_cells and (self._growing is None or self._growing.done()):
             self._growing = asyncio.create_task(self._grow())
 
-    async def used(self, number: int) -> Used:
+    async def used(self, number: int, child: Child) -> Used:
         """As `Judge.used`; nobody, when the main process does not say."""
+        since = int((child.heard_at - _SLACK_SECONDS) * 1000)
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                return msgspec.json.decode(await self.current.ask(f"/cells/{number}"), type=Used)
+                told = msgspec.json.decode(await self.current.ask(f"/cells/{number}/{since}"), type=tuple[User, ...])
         except (OSError, TimeoutError, msgspec.MsgspecError):
             return Used()
+        users = {user.script: user for user in told}
+        for script, load in child.going:
+            user = users.get(script, User(script))
+            users[script] = replace(user, loads=(*user.loads, load))
+        return Used(tuple(users.values()))
 
     def cpu_seconds(self, scripts: tuple[str, ...]) -> float:
         """As `Judge.cpu_seconds`."""
-        return max(map(self._cpu_seconds, scripts), default=CPU_SECONDS)
+        return max(map(self._scripts.cpu_seconds, scripts), default=CPU_SECONDS)
 
     async def busy(self, number: int, used: Used) -> None:
         """As `Judge.busy`."""
@@ -195,21 +223,43 @@ class Supervisor:
         """As `Judge.freed`. It first takes up all that it was told meanwhile."""
         await asyncio.gather(*child.owed, return_exceptions=True)
         child.busy = False
-        for script in used.scripts:
-            self.holds.weigh(script, self._code_of(script))
+        for user in used.users:
+            if user.waits or len(used.users) == 1:
+                self.holds.weigh(user.script, self._scripts.code(user.script))
         await self._try_announce()
 
     async def guilty(self, number: int, used: Used, reason: str) -> None:
-        """As `Judge.guilty`: whoever was alone with it is held apart; of several each must be alone from now on."""
-        scripts = used.scripts or used.recent
-        if len(scripts) == 1:
-            hold = self.holds.blame(scripts[0], self._code_of(scripts[0]), reason)
-            self.changed.set()
-            _log.error("script.held", script=scripts[0], seconds=hold.pause, reason=reason)
-        elif scripts:
-            self.holds.suspect(scripts)
-            _log.error("script.suspected", scripts=scripts, cell=number, reason=reason)
+        """As `Judge.guilty`: whoever was alone with it is held apart; of several each must be alone from now on.
+
+        What an earlier version does is not held against the one that is served by now.
+        """
+        served = [
+            user.script for user in used.users if any(self._scripts.serves(user.script, one) for one in user.loads)
+        ]
+        if not used.users:
+            _log.error("workerd.hung", part=f"cell-{number}", reason=reason)
+        elif len(used.users) > 1:
+            self.holds.suspect(served)
+            _log.error("script.suspected", scripts=served, cell=number, reason=reason)
+        elif served:
+            self._hold(served[0], reason)
+        else:
+            _log.error("script.ended", scripts=used.scripts, cell=number, reason=f"{reason}, in an earlier version")
         await self._try_announce()
+
+    async def going_on(self) -> None:
+        """As `Judge.going_on`: whoever chooses a cell for a request has to know."""
+        with suppress(NightsafeError):
+            await self._to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._main.children))
+
+    def _hold(self, script: str, reason: str) -> None:
+        """Hold a script apart, or let it be known that it may be one that it calls."""
+        callees = self._scripts.callees(script)
+        if callees:
+            reason += f", or one did that it calls: {', '.join(callees[:_MOST_NAMED])}"
+        hold = self.holds.blame(script, self._scripts.code(script), reason, callees)
+        self.changed.set()
+        _log.error("script.held", script=script, seconds=hold.pause, reason=reason)
 
     async def _overdue(self, child: Child, _: Probe) -> bool:
         """The main process computes: another takes its place, and it may finish what it has begun."""

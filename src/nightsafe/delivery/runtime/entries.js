@@ -1,6 +1,7 @@
 // Loaded scripts. An entry stands for one load; its isolate has an id that is never used again, because the runtime
 // keeps a failed load for ever and never lets go of a named isolate by itself.
 import { exports } from "cloudflare:workers";
+import { gone } from "invocations.js";
 import { pull, unpack } from "loads.js";
 import { LIFECYCLE } from "names.js";
 import { reasonOf } from "reasons.js";
@@ -139,7 +140,7 @@ export class Entries {
     if (!this.#loaded.delete(entry)) return;
     entry.loaded = false;
     this.#counts.retired++;
-    ctx.waitUntil(this.#end(env, idOf(entry)));
+    ctx.waitUntil(this.#end(env, idOf(entry)).finally(() => gone(entry)));
   }
 
   // Ends an isolate: at once, or when the work is done that its script goes on with after it has answered. The call

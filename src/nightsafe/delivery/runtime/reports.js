@@ -1,6 +1,8 @@
 // What scripts print and throw, and where they may not reach: told to the delivery process, which logs it. What a script
 // prints, and the message of what it throws, may hold a value: they are told only when the operator wants them.
 import { WorkerEntrypoint, exports } from "cloudflare:workers";
+import { over } from "invocations.js";
+import { LIFECYCLE } from "names.js";
 
 const MOST_LINES = 100; // of one invocation
 const MOST_TEXT = 4096; // characters of one line
@@ -28,7 +30,7 @@ export function beside(env, { script, load }) {
   };
 }
 
-const isTraced = (env) => reporting.traced || env.CELL1 === undefined;
+export const isTraced = (env) => reporting.traced || env.CELL1 === undefined;
 
 // A script that threw where it is not traced: what is known here is the kind of error. Gives whether it was not.
 export function threw(env, ctx, { script, load }, request, error) {
@@ -42,6 +44,7 @@ export function threw(env, ctx, { script, load }, request, error) {
 export class Report extends WorkerEntrypoint {
   async tail(items) {
     for (const item of items) {
+      if (item.entrypoint !== LIFECYCLE) over(this.ctx.props);
       const told = read(item);
       if (told) await send(this.env, { ...this.ctx.props, ...told });
     }

@@ -5,15 +5,17 @@ import { callee } from "callee.js";
 import { CellLost, Cells, NoCell } from "cells.js";
 import { Entries, Gone, StartFailed } from "entries.js";
 import { Front, known } from "front.js";
+import { begun, over, underWay } from "invocations.js";
 import { pull } from "loads.js";
 import { SCRIPT_HEADER, scriptOf } from "names.js";
 import { overrideOf } from "overrides.js";
-import { reporting, threw } from "reports.js";
+import { isTraced, reporting, threw } from "reports.js";
 
 export { Outbound, Report } from "reports.js";
 
 const RETAKES = 5; // how often a request takes the route anew when its load was superseded before it began
 const AFFINITY_HEADER = "cloudflare-workers-version-key";
+const NO_ENTRYPOINT = "Worker has no such entrypoint";
 const OVERRIDES_HEADER = "cloudflare-workers-version-overrides";
 
 const routes = new Map(); // by script: { epoch, versions: [{ id, share, entry }], refusal, stale }
@@ -78,10 +80,10 @@ export class StoredSecret extends WorkerEntrypoint {
 export class Admin extends WorkerEntrypoint {
   async fetch(request) {
     const path = new URL(request.url).pathname.split("/").map(decodeURIComponent);
-    if (path[1] === "health") return new Response("ok");
+    if (path[1] === "health") return Response.json(underWay());
     if (path[1] === "stats") return Response.json({ routes: routes.size, ...entries.stats() });
     if (path[1] === "settle") return whenDone(this.ctx, entries.settle(this.env));
-    if (path[1] === "cells") return Response.json(cells.report(Number(path[2])));
+    if (path[1] === "cells") return Response.json(cells.report(Number(path[2]), Number(path[3])));
     if (path[1] === "fleet" && request.method === "PUT") {
       know(await request.json());
       return new Response(null, { status: 204 });
@@ -187,7 +189,8 @@ async function within(env, ctx, script, request, use) {
     entries.enter(entry);
     try {
       if (!entry.loaded) await entries.load(env, ctx, entry);
-      return await use(entries.stub(env, entry), entry);
+      const stub = entries.stub(env, entry);
+      return await (isTraced(env) ? counted(stub, entry, use) : use(stub, entry));
     } catch (error) {
       if (!(error instanceof Gone)) {
         if (!(error instanceof StartFailed) && threw(env, ctx, entry, request, error)) cells.doubt(script);
@@ -199,6 +202,17 @@ async function within(env, ctx, script, request, use) {
     }
   }
   throw new Unavailable();
+}
+
+// The same, seen to be under way until the tail worker is told that it is over.
+async function counted(stub, entry, use) {
+  begun(entry);
+  try {
+    return await use(stub, entry);
+  } catch (error) {
+    if (error instanceof Gone || String(error?.message).startsWith(NO_ENTRYPOINT)) over(entry); // it did not come to be
+    throw error;
+  }
 }
 
 // The version that a request asks for, if it is among those that are served; or else one by its percentage, always

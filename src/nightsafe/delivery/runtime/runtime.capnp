@@ -110,6 +110,7 @@ const modules :List(Workerd.Worker.Module) = [
   (name = "cells.js", esModule = embed "cells.js"),
   (name = "entries.js", esModule = embed "entries.js"),
   (name = "front.js", esModule = embed "front.js"),
+  (name = "invocations.js", esModule = embed "invocations.js"),
   (name = "loads.js", esModule = embed "loads.js"),
   (name = "names.js", esModule = embed "names.js"),
   (name = "overrides.js", esModule = embed "overrides.js"),
