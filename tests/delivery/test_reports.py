@@ -10,7 +10,6 @@ import pytest
 from structlog.testing import capture_logs
 from tests.delivery.scene import Scene, text
 
-from nightsafe.delivery.delivery import Delivery
 from nightsafe.delivery.limits import Limits
 
 HUSH = "hushed-value-4711"
@@ -191,16 +190,35 @@ async def test_a_name_that_leads_nowhere(silent: Scene, log: Log) -> None:
     )
 
 
-async def test_whatever_goes_out_goes_out_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bodies, redirects, WebSockets and sockets pass by where addresses are refused."""
-    told = Delivery._told
+async def test_what_cannot_be_reached_of_private_networks(folder: Path, log: Log) -> None:
+    """Is named in the same way where they are open."""
+    async with Scene(folder, reach_private=True) as scene:
+        await scene.upload("asks", OUT)
+        answer = await scene.get("asks", ask="http://nowhere.invalid/")
+        (refused,) = await logged(log, "script.refused_outbound")
 
-    def through(self: Delivery) -> dict[str, Any]:
-        """As if private networks were refused, where they are not: there is something to reach."""
-        known = told(self)
-        return known | {"reporting": known["reporting"] | {"private": False}}  # type: ignore[operator]
+    assert "nowhere.invalid cannot be reached: its name leads nowhere, or nothing answers there" == answer.text
+    assert ("asks", "nowhere.invalid") == (refused["script"], refused["host"])
+    assert answer.text.endswith(refused["reason"])
+    assert "request" not in refused
 
-    monkeypatch.setattr(Delivery, "_told", through)
+
+@pytest.mark.parametrize("output", [True, False])
+async def test_what_a_script_throws_as_it_starts(folder: Path, log: Log, *, output: bool) -> None:
+    """Is in the log with where it was, and in its own words for an operator who wants to see what scripts print."""
+    async with Scene(folder, worker_output=output) as scene:
+        await scene.upload("needs", f"throw new Error('NEED is not set: {HUSH}'); export default {{}};")
+        answer = await scene.get("needs")
+        (failed,) = await logged(log, "script.not_started")
+
+    assert 500 == answer.status_code
+    assert output == ("NEED is not set" in failed["reason"])
+    assert output == (HUSH in str(log))
+    assert "index.js:1:" in failed["reason"]
+
+
+async def test_whatever_goes_out_goes_out_as_it_is(folder: Path) -> None:
+    """Bodies, redirects, WebSockets and sockets pass by."""
     server = """export default { async fetch(request) {
       const { pathname } = new URL(request.url);
       if (pathname === "/from") return Response.redirect(new URL("/to", request.url), 302);

@@ -12,7 +12,10 @@ from nightsafe.workers.use_cases import UseCases
 
 _KV = f"{ACCOUNT}/storage/kv/namespaces"
 _DURABLE_OBJECTS = f"{ACCOUNT}/workers/durable_objects/namespaces"
-_LIVE = "take them out of the configuration; code that was uploaded just before is live"
+_LIVE = (
+    "take them out of the configuration and deploy again; the code is uploaded by now, and wrangler has switched the "
+    "Worker's host name off unless workers_dev is true"
+)
 _DOMAINS = f"{ACCOUNT}/workers/domains"
 
 
@@ -28,9 +31,7 @@ def resources(use: UseCases) -> list[Resource]:
             "PUT",
             _DOMAINS,
             Action.WRITE_SCRIPTS,
-            refusing(
-                "serve custom domains: take them out of the configuration; code that was uploaded just before is live"
-            ),
+            refusing(f"serve custom domains: {_LIVE}"),
         ),
         *of_script(use),
     ]

@@ -39,11 +39,12 @@ def _printable(
 ) -> structlog.typing.EventDict:
     """The same event without what a terminal would act on, or a reader take for a line of its own; JSON escapes that.
 
-    Of what is shown, only a stack has several lines.
+    Of what is shown, only a stack has several lines: they stand under the event's own, further in.
     """
-    return {
-        name: _shown(value) if isinstance(value, str) and name != "stack" else value for name, value in event.items()
-    }
+    shown = {name: _shown(value) if isinstance(value, str) else value for name, value in event.items()}
+    if "stack" in event:
+        shown["stack"] = "\n".join(f"    {_shown(line)}" for line in str(event["stack"]).split("\n"))
+    return shown
 
 
 def _shown(text: str) -> str:

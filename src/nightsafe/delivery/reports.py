@@ -58,7 +58,8 @@ class Report(Struct, frozen=True):
         request: the id of the request, as the script has it in `cf-ray`; "" for none.
         exceptions: what was thrown.
         lines: what was printed.
-        refused: a host that the script may not reach.
+        refused: a host that the script may not or cannot reach.
+        reason: why not.
         left_out: further lines that are not among these.
         truncated: whether the runtime kept no more of it.
         dropped: reports that were not told.
@@ -70,6 +71,7 @@ class Report(Struct, frozen=True):
     exceptions: tuple[Threw, ...] = ()
     lines: tuple[Line, ...] = ()
     refused: str = ""
+    reason: str = ""
     left_out: int = 0
     truncated: bool = False
     dropped: int = 0
@@ -113,8 +115,8 @@ class Reports:
             if self._may():
                 _log.error("script.threw", **about, kind=one.kind, stack="\n".join(one.stack), **message)
         if report.refused and self._may():
-            reason = "private addresses, and names that lead to none, are refused without --reach-private"
-            _log.warning("script.refused_outbound", **about, host=report.refused, reason=reason)
+            del about["request"]  # it is not known which it was for
+            _log.warning("script.refused_outbound", **about, host=report.refused, reason=report.reason)
         if report.truncated and self._may():
             _log.warning("worker.output_cut", **about)
 

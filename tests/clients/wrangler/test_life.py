@@ -29,14 +29,16 @@ def test_triggers(project: Project) -> None:
 
 
 def test_what_is_not_done(project: Project) -> None:
-    """Routes are not pretended: the refusal names them, and says that the Worker, uploaded before, is there."""
+    """Routes are not pretended: the refusal names them, and says what wrangler had done by then."""
     project.configure(routes=["example.com/*"])
 
     refused = project.refused("deploy")
 
     told = " ".join(refused.err.split())
     assert "Nightsafe does not have zones, so a Worker has no routes" in told
-    assert "code that was uploaded just before is live. [code: 10015]" in told
+    assert "take them out of the configuration and deploy again; the code is uploaded by now" in told
+    assert "wrangler has switched the Worker's host name off unless workers_dev is true. [code: 10015]" in told
+    assert project.get("/subdomain")["enabled"] is False
     assert project.is_there()
 
 

@@ -5,7 +5,7 @@ import { gone } from "invocations.js";
 import { pull, unpack } from "loads.js";
 import { LIFECYCLE } from "names.js";
 import { reasonOf } from "reasons.js";
-import { beside } from "reports.js";
+import { beside, reporting } from "reports.js";
 
 const FIRST_PAUSE = 1000; // milliseconds after a failed start before it is tried again; doubled each time
 const LONGEST_PAUSE = 60_000;
@@ -15,6 +15,7 @@ const RECENT = 5_000; // milliseconds
 const LONGEST_REQUEST = 900_000; // milliseconds that they wait
 const LONGEST_LOAD = 30_000; // milliseconds; a load whose request was torn down never says that it is over
 const MOST_FINISHING = 64; // isolates that are kept for the work that their script does after it has answered
+const MOST_SAID = 1_000; // characters of what stood in the way of a start
 const LONGEST_WORK = 30_000; // milliseconds of it, as on the platform
 const CANNOT_OPEN = 422; // the delivery process has the load, but a value in it does not open
 
@@ -101,7 +102,7 @@ export class Entries {
       this.#counts.failures++;
       const pause = Math.min(LONGEST_PAUSE, (entry.failed?.pause ?? FIRST_PAUSE / 2) * 2);
       entry.failed = { pause, until: Date.now() + pause };
-      if (!(error instanceof Gone)) await report(env, entry, reasonOf(error, code?.modules));
+      if (!(error instanceof Gone)) await report(env, entry, reporting.output ? said(error) : reasonOf(error, code?.modules));
       throw new StartFailed();
     } finally {
       this.#under_way.delete(turn);
@@ -207,6 +208,9 @@ async function fetchCode(env, entry) {
   });
   return { ...code, ...beside(env, entry) };
 }
+
+// All that is told of an error, for an operator who wants to see what scripts print.
+const said = (error) => String(error?.message).slice(0, MOST_SAID);
 
 async function report(env, entry, reason) {
   await env.CP.fetch(`http://cp/failures/${entry.load}`, { method: "POST", body: reason }).catch(() => {});

@@ -26,7 +26,7 @@ export function beside(env, { script, load }) {
   const props = { script, load };
   return {
     ...(isTraced(env) && { tails: [exports.Report({ props })] }),
-    ...(!reporting.private && { globalOutbound: exports.Outbound({ props }) }),
+    globalOutbound: exports.Outbound({ props }),
   };
 }
 
@@ -111,13 +111,15 @@ export class Outbound extends WorkerEntrypoint {
     } catch (error) {
       if (!String(error?.message).startsWith("internal error")) throw error;
       const { host, hostname } = new URL(request.url);
-      this.ctx.waitUntil(send(this.env, { ...this.ctx.props, request: "", refused: cut(host) }));
-      throw new Error(`${host} cannot be reached: ${why(hostname)}`);
+      const reason = why(hostname);
+      this.ctx.waitUntil(send(this.env, { ...this.ctx.props, refused: cut(host), reason }));
+      throw new Error(`${host} cannot be reached: ${reason}`);
     }
   }
 }
 
 function why(hostname) {
+  if (reporting.private) return "its name leads nowhere, or nothing answers there";
   const refused = "private addresses are refused unless Nightsafe is started with --reach-private";
   const isAddress = /^\[|^[\d.]+$|(^|\.)localhost$/.test(hostname);
   return isAddress ? refused : `its name leads to no public address, and ${refused}`;

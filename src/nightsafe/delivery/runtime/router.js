@@ -1,6 +1,7 @@
 // The dispatcher: one isolate in front of every script of an account. It knows routes and loads scripts; what it
 // knows is a cache of what the delivery process knows, so it may start empty at any time.
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { withBody } from "bodies.js";
 import { callee } from "callee.js";
 import { CellLost, Cells, NoCell } from "cells.js";
 import { Entries, Gone, StartFailed } from "entries.js";
@@ -43,7 +44,7 @@ export default {
     if (header !== null) own.headers.delete(SCRIPT_HEADER);
     const script = header ?? scriptOf(own.url, settings);
     if (script === null) return refuse(404, "no script has this host name");
-    return place(env, ctx, script, own);
+    return own.body === null ? place(env, ctx, script, own) : withBody(ctx, own, (whole) => place(env, ctx, script, whole));
   },
 };
 
@@ -54,7 +55,7 @@ export class Inner extends WorkerEntrypoint {
     const script = request.headers.get(SCRIPT_HEADER);
     const own = new Request(request);
     own.headers.delete(SCRIPT_HEADER);
-    return serve(this.env, this.ctx, script, own);
+    return withBody(this.ctx, own, (whole) => serve(this.env, this.ctx, script, whole));
   }
 }
 

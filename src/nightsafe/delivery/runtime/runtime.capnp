@@ -106,6 +106,7 @@ const cellSockets :List(Workerd.Socket) = [
 
 const modules :List(Workerd.Worker.Module) = [
   (name = "router.js", esModule = embed "router.js"),
+  (name = "bodies.js", esModule = embed "bodies.js"),
   (name = "callee.js", esModule = embed "callee.js"),
   (name = "cells.js", esModule = embed "cells.js"),
   (name = "entries.js", esModule = embed "entries.js"),

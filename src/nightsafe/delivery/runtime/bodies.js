@@ -1,0 +1,93 @@
+// Bodies of requests that scripts leave unread. The runtime closes a connection at the end of an answer when there is
+// more to come on it, and what the client sends then makes its system drop the answer. So the rest is read, and the
+// answer does not end before; its head and all of its own bytes are passed on at once.
+const CHUNK = 65_536; // bytes
+const LONGEST = 30_000; // milliseconds for which the rest is read
+const LONGEST_SILENCE = 5_000; // milliseconds in which nothing of it comes
+
+// Calls `answer` with the request as a script gets it: its body is the script's, to read or to leave, until the answer
+// has ended.
+export async function withBody(ctx, request, answer) {
+  if (request.body === null || request.method === "GET" || request.method === "HEAD") return answer(request);
+  const { readable, writable } = streamLike(request);
+  const own = new Request(request, { body: readable });
+  const upload = new Upload(request, writable);
+  ctx.waitUntil(upload.passed);
+  try {
+    const response = await answer(own);
+    return upload.isOver || response.webSocket ? response : await lasting(ctx, response, upload);
+  } catch (error) {
+    await upload.leave();
+    throw error;
+  }
+}
+
+class Upload {
+  isOver = false;
+  #reader;
+  #writer;
+  #size;
+  #hasLeft = false;
+  #left = Promise.withResolvers();
+  #enough = this.#left.promise.then(() => this.#patience());
+  #seen = 0; // when a part came
+
+  constructor(request, writable) {
+    this.#reader = request.body.getReader({ mode: "byob" });
+    this.#writer = writable.getWriter();
+    this.#size = Math.max(1, Math.min(CHUNK, Number(request.headers.get("content-length") ?? CHUNK)));
+    this.passed = this.#pass().finally(() => (this.isOver = true));
+  }
+
+  // The script takes no more; returns once all is read.
+  leave() {
+    this.#hasLeft = true;
+    this.#left.resolve();
+    return this.passed;
+  }
+
+  async #pass() {
+    try {
+      for (;;) {
+        const { done, value } = await Promise.race([this.#reader.read(new Uint8Array(this.#size)), this.#enough]);
+        if (done) break;
+        this.#seen = Date.now();
+        if (!this.#hasLeft) await this.#write(value);
+      }
+      await this.#write();
+    } catch (error) {
+      this.#writer.abort(error).catch(() => {}); // the client has gone away
+    }
+  }
+
+  // The end of the time in which the rest is read.
+  async #patience() {
+    const end = Date.now() + LONGEST;
+    do await scheduler.wait(LONGEST_SILENCE);
+    while (Date.now() < end && Date.now() - this.#seen < LONGEST_SILENCE);
+    return { done: true };
+  }
+
+  // Hands a part over, or the end; returns also when the script takes it no longer.
+  #write(value) {
+    const written = value ? this.#writer.write(value) : this.#writer.close();
+    return Promise.race([written.catch(() => void this.leave()), this.#left.promise]);
+  }
+}
+
+// The response, which ends when the upload is over.
+async function lasting(ctx, response, upload) {
+  if (response.body === null) {
+    await upload.leave();
+    return response;
+  }
+  const { readable, writable } = streamLike(response);
+  const piped = response.body.pipeTo(writable, { preventClose: true });
+  ctx.waitUntil(piped.then(() => upload.leave()).then(() => writable.close()).catch(() => {}));
+  return new Response(readable, response);
+}
+
+function streamLike({ headers }) {
+  const length = headers.get("content-length");
+  return length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
+}
