@@ -2,7 +2,8 @@
 
 Prints the pairs of flags that contradict each other, and those without a counterpart: what
 `src/nightsafe/bundle/runtime_flags.py` holds. Whatever looks like a flag among the strings of the binary is put into
-a configuration; the runtime names those that it does not know, and the pairs that contradict each other.
+a configuration; the runtime names those that it does not know, the pairs that contradict each other, and the
+experimental ones.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 CANDIDATE = re.compile(rb"(?<![A-Za-z0-9_])[a-z][a-z0-9_]{2,80}(?=\x00)")
 UNKNOWN = re.compile(r"No such compatibility flag: (\S+)")
+EXPERIMENTAL = re.compile(r"The compatibility flag (\S+) is experimental")
 CONTRADICTORY = re.compile(r"contradictory: (\S+) vs (\S+)")
 _CONFIG = """using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (services = [(name = "main", worker = (
@@ -22,12 +24,19 @@ const config :Workerd.Config = (services = [(name = "main", worker = (
 """
 
 
-def ask(binary: Path, flags: list[str], date: str = "2021-11-02") -> str:
-    """What the runtime says to a Worker with these flags, one of which at least it must refuse."""
+def ask(binary: Path, flags: list[str], date: str = "2021-11-02", *, experimental: bool = True) -> str:
+    """What the runtime says to a Worker with these flags, one of which at least it must refuse.
+
+    Args:
+        binary: of workerd.
+        flags: by name.
+        date: the compatibility date.
+        experimental: whether experimental flags are allowed. They never are for scripts that are loaded.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "flags.capnp"
         config.write_text(_CONFIG % (date, json.dumps(flags)))
-        command = [str(binary), "serve", "--experimental", str(config)]
+        command = [str(binary), "serve", *(["--experimental"] if experimental else []), str(config)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.stdout + done.stderr
 
@@ -41,6 +50,11 @@ def known(binary: Path, candidates: list[str]) -> tuple[dict[str, str], list[str
     return pairs, [one for one in candidates if one not in unknown | paired]
 
 
+def experimental(binary: Path, candidates: list[str]) -> set[str]:
+    """The flags among some words that scripts which are loaded are refused for."""
+    return set(EXPERIMENTAL.findall(ask(binary, [*candidates, "no_such_flag_at_all"], experimental=False)))
+
+
 def main(binary: Path) -> None:
     """Print what the binary knows."""
     words = sorted({match.decode() for match in CANDIDATE.findall(binary.read_bytes())})
@@ -49,6 +63,8 @@ def main(binary: Path) -> None:
         sys.stdout.write(f"{one} {other}\n")
     for one in single:
         sys.stdout.write(f"{one}\n")
+    for one in sorted(experimental(binary, words)):
+        sys.stdout.write(f"experimental: {one}\n")
 
 
 if __name__ == "__main__":

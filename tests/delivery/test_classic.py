@@ -201,6 +201,15 @@ async def test_strict_scripts(scene: Scene, date: str) -> None:
     assert "true own token" == (await scene.get("classic")).text
 
 
+@pytest.mark.parametrize("date", DATES)
+async def test_a_first_line_for_a_shell(scene: Scene, date: str) -> None:
+    """Is passed over, as the runtime does by itself; lines keep their numbers."""
+    code = "#!/usr/bin/env node\naddEventListener('fetch', (event) => event.respondWith(new Response(Error().stack)));"
+    await classic(scene, code, compatibility_date=date)
+
+    assert "worker.js:2:" in (await scene.get("classic")).text
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

@@ -5,9 +5,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.delivery.scene import ROOT, workerd
+from tests.delivery.scene import JS, ROOT, workerd
 
-from nightsafe.bundle.runtime_flags import FLAGS, NEWEST_DATE, OPPOSITES
+from nightsafe.bundle.checking import Check, CheckedModule
+from nightsafe.bundle.runtime_flags import EXPERIMENTAL, FLAGS, NEWEST_DATE, OPPOSITES
+from nightsafe.delivery.compiling import Compiler
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,20 @@ def test_the_newest_date(tool: ModuleType, date: str, *, newest: bool) -> None:
     said = tool.ask(workerd(), ["no_such_flag"], date)
 
     assert newest is (f'supported by this server binary is "{NEWEST_DATE}"' not in said)
+
+
+def test_experimental_flags(tool: ModuleType) -> None:
+    """Are those that the binary calls so."""
+    assert EXPERIMENTAL == tool.experimental(workerd(), sorted(FLAGS))
+
+
+@pytest.mark.parametrize(
+    "flag", ["experimental", "unsafe_module", "webgpu", "nodejs_compat", "python_workers_20250116"]
+)
+async def test_flags_of_a_script_that_is_loaded(flag: str) -> None:
+    """Are refused by the runtime just when they are experimental."""
+    module = CheckedModule("a.js", JS, b"export default {};")
+    said = await Compiler(workerd()).problem_of(Check(id="1", main_module="a.js", modules=(module,), flags=(flag,)))
+
+    assert (flag in EXPERIMENTAL) is (f"{flag} is experimental" in said)
+    assert (flag in EXPERIMENTAL) is bool(said)

@@ -63,6 +63,12 @@ BROKEN: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "flag": (HELLO, {"compatibility_flags": ["no_such_flag"]}, "no compatibility flag 'no_such_flag'"),
     "contradiction": (HELLO, {"compatibility_flags": ["url_original", "url_standard"]}, "contradict each other"),
     "date": (HELLO, {"compatibility_date": "2999-01-01"}, "in the future"),
+    "import": (b"import './nope.js'; " + HELLO, {}, 'No such module "nope.js" imported from worker.js'),
+    "newer": (b"import 'x'; " + HELLO, {"compatibility_date": "2026-11-24"}, "Module not found: x"),
+    "export": (b"import { nope } from 'cloudflare:workers'; " + HELLO, {}, "an export named 'nope' at worker.js:1"),
+    "experimental": (HELLO, {"compatibility_flags": ["unsafe_module"]}, "'unsafe_module' is experimental"),
+    "python": (HELLO, {"compatibility_flags": ["python_workers"]}, "'python_workers' is for Python"),
+    "classic": (b"return;", {"main_module": None, "body_part": "worker.js"}, "SyntaxError: Illegal return statement"),
     "handler": (b"let x = 1;", {}, "exports no event handler"),
 }
 
@@ -83,6 +89,7 @@ def test_what_is_checked_is_not_run(live: Run, wire: Wire) -> None:
     """A loop or a throw at the top level is let in: it is found when it is served, and nobody else waits for it."""
     upload(wire, "neighbour", HELLO, secret("TOKEN", "here"))
     assert 200 == attempt(wire, "thrower", b"throw new Error('top'); export default { fetch() {} };").status
+    assert 200 == attempt(wire, "later", b"export default { fetch: () => import('./absent.js') };").status
 
     assert "here" == live.workers.text("neighbour")
     assert 500 == live.workers.get("thrower").status_code

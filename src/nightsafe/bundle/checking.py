@@ -1,6 +1,6 @@
 """What passes between the API and the delivery side when code is tried on the real runtime, as JSON.
 
-Code is compiled and never run.
+Code is compiled and linked, and never run.
 """
 
 from typing import Final
@@ -12,16 +12,16 @@ LONGEST_WAIT: Final = 5
 
 
 class CheckedModule(Struct, frozen=True):
-    """One file that the runtime compiles.
+    """One file of an upload.
 
     Attributes:
         name: as the upload called it.
-        kind: `js`, `cjs`, `json` or `wasm`.
-        body: its contents.
+        content_type: as the upload had it.
+        body: its contents; nothing of a file that the runtime does not compile.
     """
 
     name: str
-    kind: str
+    content_type: str
     body: bytes
 
 
@@ -30,18 +30,24 @@ class Check(Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: by which the verdict finds it.
-        flags: compatibility flags that change what is JavaScript.
-        modules: every file that the runtime compiles.
-        classic: the main file of a classic script, in place of modules.
+        main_module: name of the file that starts.
+        classic: whether it is a classic script.
+        date: its compatibility date, or "".
+        flags: its compatibility flags.
+        modules: every file that can be imported; of a classic script, the script and its parts.
+        parts: those files that a classic script has as compiled modules.
     """
 
     id: str
+    main_module: str
+    classic: bool = False
+    date: str = ""
     flags: tuple[str, ...] = ()
     modules: tuple[CheckedModule, ...] = ()
-    classic: bytes | None = None
+    parts: tuple[str, ...] = ()
 
 
 class Verdict(Struct, frozen=True):
-    """What the runtime says: "" when it can compile everything, or it is not known."""
+    """What the runtime says: "" when it can load everything, or it is not known."""
 
     problem: str = ""

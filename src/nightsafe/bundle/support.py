@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import msgspec
 
 from nightsafe.bundle.model import BundleBinding, BundleVersion
-from nightsafe.bundle.runtime_flags import FLAGS, OPPOSITES
+from nightsafe.bundle.runtime_flags import EXPERIMENTAL, FLAGS, OPPOSITES
 from nightsafe.errors import Code, NightsafeError, Problem
 
 RESERVED: Final = "__nightsafe"
@@ -39,6 +39,7 @@ _MODULE_KINDS: Final = {
 }
 _LEFT_OUT: Final = frozenset({"application/source-map"})
 _BUILT_IN: Final = "cloudflare:"
+_PYTHON: Final = "python_workers"  # with it the runtime fetches Python from an address of its own
 _STUB_GET_SINCE: Final = "2024-04-03"  # before it, `get` of a stub that the runtime makes is another method
 
 IMPORTABLE_ENV: Final = "disallow_importable_env"
@@ -90,6 +91,10 @@ def _of_flags(version: BundleVersion) -> Iterator[str]:
             yield f"the compatibility flag {flag!r} is given twice"
         elif flag not in FLAGS:
             yield f"the runtime knows no compatibility flag {flag!r}"
+        elif flag in EXPERIMENTAL:
+            yield f"the compatibility flag {flag!r} is experimental: no script that is uploaded may have it"
+        elif flag == _PYTHON:
+            yield f"the compatibility flag {flag!r} is for Python, which cannot be served"
         elif (opposite := OPPOSITES.get(flag)) in version.compatibility_flags:
             yield f"the compatibility flags {flag!r} and {opposite!r} contradict each other"
         seen.add(flag)

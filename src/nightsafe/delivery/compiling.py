@@ -1,42 +1,56 @@
-"""Compiles code on the real runtime without running any of it.
+"""Compiles and links code on the real runtime without running any of it.
 
 A process of its own does so for each upload, which has no socket, no address and no value, and is ended after a
-moment: whatever the code is, neither the Workers that are served nor this process can be held up by it. Its main
-module is one of ours, that imports none of the script's; the runtime's older registry compiles every module when the
-Worker is made, imported or not. A classic script is given to `new Function`, which compiles it and does not call it.
+moment: whatever the code is, neither the Workers that are served nor this process can be held up by it. It loads the
+code as it would be served, at its own date and with its own flags, behind a module of ours that throws first.
 """
 
 import asyncio
 import os
 import re
+import secrets
 import sys
 from contextlib import suppress
+from hashlib import sha256
+from importlib.resources import files as resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from nightsafe.bundle.checking import Check
+from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.bundle.support import RESERVED
+from nightsafe.delivery.compatibility import Compatibility
+from nightsafe.delivery.modules import Modules
+from nightsafe.delivery.packing import Packing
 
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
+_RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
+_OWN: Final = {name: (_RUNTIME / name).read_bytes() for name in ("check.js", "loads.js")}
 _SECONDS: Final = 1.5
 _MOST_WORDS: Final = 1 << 16
 _DATE: Final = "2026-04-01"
 """Before the runtime's newer registry, which compiles a module only when it is imported."""
 
-_MAIN: Final = f"{RESERVED}/check.js"
-_SOURCE: Final = f"{RESERVED}/source.txt"
-_NOTHING: Final = "export default { test() {} };"
-_FUNCTION: Final = f'import source from "./source.txt"; new Function(source); {_NOTHING}'
-_EVAL: Final = "allow_eval_during_startup"
-_KINDS: Final = {"js": "esModule", "cjs": "commonJsModule", "json": "json", "wasm": "wasm", "text": "text"}
-_SAFE_NAME: Final = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
-_PROBLEM: Final = re.compile(r"Uncaught ((?:Syntax|Compile|Range)Error: [^\n]*)(?:\n\s+at ([^\s]+))?")
+_FIRST: Final = f"{RESERVED}/first.js"
+_BODY: Final = re.compile(r"Failed to start Worker:\s+")
+_PROBLEM: Final = re.compile(r"Uncaught ([^\n]*)(?:\n\s+(at|imported from) ([^\n]+))?")
+_ROOT: Final = "file:///bundle/"
+_UNKNOWN: Final = "internal error"
 _CONFIG: Final = """using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (services = [(name = "main", worker = (
-  compatibilityDate = "%s", compatibilityFlags = %s, modules = [%s]))]);
+  compatibilityDate = "%(date)s",
+  compatibilityFlags = ["connect_pass_through", "enhanced_error_serialization"],
+  modules = [(name = "check.js", esModule = embed "check.js"), (name = "loads.js", esModule = embed "loads.js")],
+  bindings = [
+    (name = "LOADER", workerLoader = (id = "checks")),
+    (name = "WORD", text = "%(word)s"),
+    %(loads)s
+  ],
+))]);
 """
 
 
@@ -57,10 +71,12 @@ class Compiler:
 
         Raises:
             OSError: when the process cannot be started or the files not be written.
+            NightsafeError: UNSUPPORTED, for a file of a type that is not served.
         """
+        word = secrets.token_hex(16)
         with TemporaryDirectory(prefix="nightsafe-check-") as folder:
-            config = _write(Path(folder), check)
-            return "" if config is None else _problem_in(await self._said(config))
+            said = await self._said(_write(Path(folder), check, word))
+        return _problem_in(said, word)
 
     async def _said(self, config: Path) -> str:
         """What the process says before it ends, or is ended."""
@@ -70,15 +86,15 @@ class Compiler:
             *("test", "--experimental", str(config)),
             env={},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-        assert process.stderr is not None  # noqa: S101 - asked for above
+        assert process.stdout is not None  # noqa: S101 - asked for above
         said = b""
         try:
             async with asyncio.timeout(self._seconds):
-                said = await process.stderr.read(_MOST_WORDS)
+                said = await process.stdout.read(_MOST_WORDS)
                 await process.wait()
         except TimeoutError:
             said = b""
@@ -89,29 +105,82 @@ class Compiler:
         return said.decode("utf-8", "replace")
 
 
-def _write(folder: Path, check: Check) -> Path | None:
-    """Put code and a configuration into a folder; None when a name cannot be written down."""
-    files = [(one.name, one.kind, one.body) for one in check.modules]
-    if not all(_SAFE_NAME.fullmatch(name) for name, _, _ in files):
-        return None
-    if check.classic is not None:
-        files = [(_MAIN, "js", _FUNCTION.encode()), (_SOURCE, "text", check.classic)]
-    else:
-        files = [(_MAIN, "js", _NOTHING.encode()), *files]
-    modules = []
-    for number, (name, kind, body) in enumerate(files):
-        (folder / str(number)).write_bytes(body)
-        modules.append(f'(name = "{name}", {_KINDS[kind]} = embed "{number}")')
-    flags = msgspec.json.encode([*check.flags, _EVAL]).decode()
+def _write(folder: Path, check: Check, word: str) -> Path:
+    """Put a configuration, and the code as loads, into a folder."""
+    version = _version(check)
+    loads = {"LINKED": _load(check, version, word)}
+    newer = Compatibility.of(version).module_root != Compatibility.of(_older(version)).module_root
+    if newer and len(check.modules) > 1:  # there may be one that is not linked
+        loads["COMPILED"] = _load(check, _older(version), word, linked=False)
+    for name, body in (_OWN | loads).items():
+        (folder / name).write_bytes(body)
+    bindings = ", ".join(f'(name = "{name}", data = embed "{name}")' for name in loads)
     config = folder / "check.capnp"
-    config.write_text(_CONFIG % (_DATE, flags, ", ".join(modules)))
+    config.write_text(_CONFIG % {"date": _DATE, "word": word, "loads": bindings})
     return config
 
 
-def _problem_in(said: str) -> str:
-    """The first thing that the runtime says against the code, with where it is."""
-    found = _PROBLEM.search(said)
-    if found is None:
+def _version(check: Check) -> BundleVersion:
+    """A version of this code alone."""
+    parts = ((f"part{at}", msgspec.json.encode({"part": part})) for at, part in enumerate(check.parts))
+    return BundleVersion(
+        id="",
+        percentage=100.0,
+        created_on="",
+        main_module=check.main_module,
+        classic=check.classic,
+        compatibility_date=check.date,
+        compatibility_flags=check.flags,
+        modules=tuple(BundleModule(one.name, one.content_type, sha256(one.body).digest()) for one in check.modules),
+        bindings=tuple(BundleBinding(name, "wasm_module", msgspec.Raw(shown)) for name, shown in parts),
+    )
+
+
+def _older(version: BundleVersion) -> BundleVersion:
+    """The same for the older registry, which compiles every module when it is loaded."""
+    return replace(version, compatibility_date=_DATE, compatibility_flags=())
+
+
+def _load(check: Check, version: BundleVersion, word: str, *, linked: bool = True) -> bytearray:
+    """The code as it would be served, but that what throws is run before it."""
+    packing = Packing()
+    compatibility = Compatibility.of(version)
+    main = Modules(packing, version, {one.name: one.body for one in check.modules}, compatibility, _FIRST).add()
+    first = [f"throw {_quoted(word)};"]
+    if check.classic:
+        script = check.main_module.removeprefix("./").lstrip("/")
+        first = [
+            'import { compile } from "./classic.js";',
+            f"import source from {_quoted(compatibility.module_root + script)};",
+            "compile(source);",
+            *first,
+        ]
+    packing.add_module(_FIRST, "js", "\n".join(first).encode())
+    return packing.pack(
+        compatibility_date=compatibility.date,
+        compatibility_flags=compatibility.flags,
+        main_module=main if linked else _FIRST,
+    )
+
+
+def _quoted(text: str) -> str:
+    """A string as JavaScript has it."""
+    return msgspec.json.encode(text).decode()
+
+
+def _problem_in(said: str, word: str) -> str:
+    """What the runtime says against the code, with where it is; the word tells that it is said by us."""
+    _, begun, told = said.partition(word)
+    if not begun:
         return ""
-    words, place = found.groups()
-    return words + (f" at {place}" if place and not place.startswith(RESERVED) else "")
+    words = _BODY.sub("", str(msgspec.json.decode(told.partition("\n")[0]))).replace(_ROOT, "")
+    if words.startswith(_UNKNOWN):
+        return ""
+    found = _PROBLEM.match(words)
+    if found is None:
+        return words
+    problem, how, place = found.groups()
+    if place is None or RESERVED in place:
+        return problem
+    where = place.strip('"')
+    return f"{problem.rstrip('.')} {how} {where}"

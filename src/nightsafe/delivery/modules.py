@@ -28,6 +28,7 @@ class Modules:
         version: whose modules they are.
         files: their contents by name.
         compatibility: what the load is run with.
+        first: name of a module to run before all others, or "".
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class Modules:
         version: BundleVersion,
         files: Mapping[str, bytes],
         compatibility: Compatibility,
+        first: str = "",
     ) -> None:
         self._packing = packing
         self._version = version
         self._files = files
         self._root = compatibility.module_root
+        self._first = first
 
     def add(self) -> str:
         """Add them.
@@ -70,7 +73,7 @@ class Modules:
 
         The one that starts exports the lifecycle; with something to make in the isolate, all wait for the shim.
         """
-        own = "".join([*([self._lifecycle()] if main else []), *self._shim()])
+        own = "".join([*(self._lifecycle() if main else []), *self._shim()])
         return own.encode() + (b"//" if own and source.startswith(_SHEBANG) else b"") + source
 
     def _starts_by_itself(self) -> bool:
@@ -108,7 +111,7 @@ class Modules:
 
     def _add_starter(self, lines: list[str]) -> str:
         """The module that starts in place of the script's; gives its name."""
-        own = [self._lifecycle(), *self._shim()]
+        own = [*self._lifecycle(), *self._shim()]
         self._packing.add_module(_MAIN, "js", "\n".join([*own, *lines]).encode())
         return _MAIN
 
@@ -116,9 +119,10 @@ class Modules:
         """What makes a module wait for the shim, if it has anything to make."""
         return [f"import {self._own('shim')};"] if self._packing.raw else []
 
-    def _lifecycle(self) -> str:
-        """What lets the dispatcher reach the isolate."""
-        return f"export {{ NightsafeLifecycle }} from {self._own('lifecycle')};"
+    def _lifecycle(self) -> list[str]:
+        """What the module that starts begins with; it lets the dispatcher reach the isolate."""
+        first = [f"import {self._of(self._first)};"] if self._first else []
+        return [*first, f"export {{ NightsafeLifecycle }} from {self._own('lifecycle')};"]
 
     def _own(self, name: str) -> str:
         """What one of our modules is imported by, from anywhere."""

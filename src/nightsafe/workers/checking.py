@@ -1,4 +1,4 @@
-"""Uploads that wait, for a moment, until a delivery process has had their code compiled by the runtime.
+"""Uploads that wait, for a moment, until a delivery process has had their code loaded by the runtime.
 
 What waits is kept in memory, by the API process that was asked. Without a process that checks nobody waits, and an
 upload about which nothing is heard in time goes through.
@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Final
 
 from nightsafe.bundle.checking import LONGEST_WAIT, Check, CheckedModule
-from nightsafe.bundle.support import module_kind
+from nightsafe.bundle.model import BundleVersion
+from nightsafe.bundle.support import fields_of, module_kind
 from nightsafe.errors import NightsafeError
 from nightsafe.store.model import Module
 from nightsafe.workers.modules import Source
@@ -22,8 +23,8 @@ _PATIENCE: Final = 2.0
 _AWAY_SECONDS: Final = 3.0
 _MOST_BYTES: Final = 8 * 1024 * 1024
 _MOST_WAITING: Final = 16
+_PART: Final = "wasm_module"
 _COMPILED: Final = frozenset({"js", "cjs", "json", "wasm"})
-_FLAGS: Final = ("typescript_strip_types",)
 _LONGEST_PROBLEM: Final = 500
 
 
@@ -57,12 +58,12 @@ class Checking:
         self._accounts: defaultdict[str, _Account] = defaultdict(_Account)
         self._ended = False
 
-    async def problem_of(self, account_id: str, source: Source, flags: Iterable[str]) -> str:
-        """What the runtime says against code; "" when it says nothing, in time or at all."""
+    async def problem_of(self, account_id: str, source: Source, version: BundleVersion) -> str:
+        """What the runtime says against code that makes a version; "" when it says nothing, in time or at all."""
         if account_id not in self._accounts:
             return ""
         account = self._accounts[account_id]
-        check = _check(source, flags)
+        check = _check(source, version)
         away = not account.here and self._clock() - account.left_at > _AWAY_SECONDS
         if check is None or away or len(account.checks) >= _MOST_WAITING:
             return ""
@@ -107,23 +108,31 @@ class Checking:
             account.news.set()
 
 
-def _check(source: Source, flags: Iterable[str]) -> Check | None:
-    """What is to be compiled of code; None when that is nothing, or too much."""
-    modules = tuple(_compiled(source.modules)) if not source.classic else ()
-    main = next(one.body for one in source.modules if one.name == source.main_module) if source.classic else None
-    size = sum(len(one.body) for one in modules) + len(main or b"")
-    if not 0 < size <= _MOST_BYTES:
+def _check(source: Source, version: BundleVersion) -> Check | None:
+    """What is to be loaded of code; None when that is nothing, or too much."""
+    parts = tuple(fields_of(one)["part"] for one in version.bindings if one.kind == _PART) if source.classic else ()
+    files = [one for one in source.modules if not source.classic or one.name in {source.main_module, *parts}]
+    modules = tuple(_checked(files, source.main_module))
+    if not modules or sum(len(one.body) for one in modules) > _MOST_BYTES:
         return None
-    kept = tuple(flag for flag in _FLAGS if flag in flags)
-    return Check(id=secrets.token_hex(8), flags=kept, modules=modules, classic=main)
+    return Check(
+        id=secrets.token_hex(8),
+        main_module=source.main_module,
+        classic=source.classic,
+        date=version.compatibility_date,
+        flags=version.compatibility_flags,
+        modules=modules,
+        parts=parts,
+    )
 
 
-def _compiled(modules: Iterable[Module]) -> Iterable[CheckedModule]:
-    """The files that the runtime compiles."""
+def _checked(modules: Iterable[Module], main: str) -> Iterable[CheckedModule]:
+    """The files that can be imported, with the contents of those that the runtime compiles."""
     for one in modules:
         try:
             kind = module_kind(one.content_type)
         except NightsafeError:
             continue
-        if kind in _COMPILED:
-            yield CheckedModule(one.name, kind, one.body)
+        if kind or one.name == main:
+            body = one.body if kind in _COMPILED or one.name == main else b""
+            yield CheckedModule(one.name, one.content_type, body)

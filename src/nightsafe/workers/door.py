@@ -53,7 +53,7 @@ class Door:
     Args:
         store: where what they are bound to is.
         following: who delivers.
-        checking: has code compiled by the runtime.
+        checking: has code loaded by the runtime.
         delivered: what the operator says about that.
     """
 
@@ -176,17 +176,17 @@ class Door:
         return self._delivered.always or self._following.is_followed(ref.account_id)
 
     async def _judge_code(self, ref: ScriptRef, source: Source, version: BundleVersion) -> Notices:
-        """The same, and have the runtime compile what it would serve.
+        """The same, and have the runtime load what it would serve.
 
         Raises:
-            NightsafeError: INVALID, with the runtime's words, for what it cannot compile.
+            NightsafeError: INVALID, with the runtime's words, for what it cannot load.
         """
         notices = self._judge(version)
         if notices:
             return notices
-        problem = await self._checking.problem_of(ref.account_id, source, version.compatibility_flags)
+        problem = await self._checking.problem_of(ref.account_id, source, version)
         if problem:
-            raise NightsafeError(Code.INVALID, f"the runtime cannot compile the script: {problem}")
+            raise NightsafeError(Code.INVALID, f"the runtime cannot load the script: {problem}")
         return ()
 
     def _judge(self, version: BundleVersion, known: frozenset[str] | set[str] = frozenset()) -> Notices:

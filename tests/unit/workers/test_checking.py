@@ -1,8 +1,12 @@
 """Uploads and those who have them compiled find each other, and nobody waits in vain for long."""
 
 import asyncio
+from typing import Any
+
+import msgspec
 
 from nightsafe.bundle.checking import CheckedModule
+from nightsafe.bundle.model import BundleBinding, BundleVersion
 from nightsafe.store.model import Module
 from nightsafe.workers.checking import Checking
 from nightsafe.workers.modules import Source
@@ -15,31 +19,45 @@ FILES = (
     Module("lib.cjs", "text/javascript", b"", b"module.exports = 1"),
 )
 SOURCE = Source("index.js", FILES, classic=False)
+VERSION = BundleVersion(id="", percentage=100.0, created_on="", main_module="index.js", modules=())
+
+
+def version(**members: Any) -> BundleVersion:
+    """A version with these members."""
+    return msgspec.structs.replace(VERSION, **members)
 
 
 async def test_nobody_checks() -> None:
     """An upload does not wait; neither does one some seconds after the last process has gone."""
     now = 0.0
     checking = Checking(lambda: now)
-    assert "" == await checking.problem_of("a", SOURCE, ())
+    assert "" == await checking.problem_of("a", SOURCE, VERSION)
     assert None is await checking.next("a", 0)
     now = 10.0
-    assert "" == await checking.problem_of("a", SOURCE, ())
+    assert "" == await checking.problem_of("a", SOURCE, VERSION)
 
 
 async def test_a_verdict() -> None:
-    """Reaches the upload that it is about; of that, what the runtime compiles is told, and the flags that matter."""
+    """Reaches the upload that it is about; of that, every file it may import, and its date and flags."""
     checking = Checking()
+    made = version(compatibility_date="2026-11-24", compatibility_flags=("nodejs_compat",))
     checker = asyncio.create_task(checking.next("a", 5))
     await asyncio.sleep(0)
-    asked = asyncio.create_task(checking.problem_of("a", SOURCE, ("nodejs_compat", "typescript_strip_types")))
+    asked = asyncio.create_task(checking.problem_of("a", SOURCE, made))
     check = await checker
 
     assert check is not None
-    assert ("typescript_strip_types",) == check.flags
-    assert (CheckedModule("index.js", "js", FILES[0].body), CheckedModule("lib.cjs", "cjs", FILES[3].body)) == (
-        check.modules
+    assert ("index.js", False, "2026-11-24", ("nodejs_compat",)) == (
+        check.main_module,
+        check.classic,
+        check.date,
+        check.flags,
     )
+    assert (
+        CheckedModule("index.js", JS, FILES[0].body),
+        CheckedModule("note.txt", "text/plain", b""),
+        CheckedModule("lib.cjs", "text/javascript", FILES[3].body),
+    ) == check.modules
     checking.tell("a", "another", "no")
     checking.tell("b", check.id, "no")
     checking.tell("a", check.id, "no\x1b[2Kgood")
@@ -47,11 +65,29 @@ async def test_a_verdict() -> None:
     checking.tell("a", check.id, "late")
 
 
+async def test_a_classic_script() -> None:
+    """Comes with the files that it has as compiled modules, and no others."""
+    checking = Checking()
+    assert None is await checking.next("a", 0)
+    files = (Module("s.js", "text/javascript", b"", b"1"), *(Module(n, "application/wasm", b"", b"\0") for n in "ab"))
+    part = BundleBinding("W", "wasm_module", msgspec.Raw(b'{"part":"b"}'))
+    asked = asyncio.create_task(
+        checking.problem_of("a", Source("s.js", files, classic=True), version(bindings=(part,)))
+    )
+    await asyncio.sleep(0)
+    check = await checking.next("a", 0)
+
+    assert check is not None
+    assert (True, ("b",), ["s.js", "b"]) == (check.classic, check.parts, [one.name for one in check.modules])
+    checking.tell("a", check.id, "")
+    await asked
+
+
 async def test_a_process_that_is_busy() -> None:
     """Is waited for: the next upload is there when it asks again, in another account's turn it is not."""
     checking = Checking()
     assert None is await checking.next("a", 0)
-    asked = asyncio.create_task(checking.problem_of("a", SOURCE, ()))
+    asked = asyncio.create_task(checking.problem_of("a", SOURCE, VERSION))
     await asyncio.sleep(0)
 
     assert None is await checking.next("b", 0)
@@ -77,5 +113,5 @@ async def test_what_is_too_large() -> None:
     assert None is await checking.next("a", 0)
     large = Source("index.js", (Module("index.js", JS, b"", bytes(9 << 20)),), classic=False)
 
-    assert "" == await checking.problem_of("a", large, ())
-    assert "" == await checking.problem_of("a", Source("odd.py", FILES[2:3], classic=False), ())
+    assert "" == await checking.problem_of("a", large, VERSION)
+    assert "" == await checking.problem_of("a", Source("odd.py", FILES[2:3], classic=False), VERSION)

@@ -67,8 +67,8 @@ const UNEVEN = /-0|\d[eE][+-]?\d{3}|\d{300}/; // there may be a number that JSON
 function parseModule(name, text) {
   try {
     return UNEVEN.test(text) ? JSON.parse(text, asWritten) : JSON.parse(text);
-  } catch {
-    throw new SyntaxError(`the module ${JSON.stringify(name)} is no JSON`);
+  } catch (cause) {
+    throw Object.assign(new SyntaxError(`the module ${JSON.stringify(name)} is no JSON`, { cause }), { module: name });
   }
 }
 
