@@ -1,5 +1,7 @@
 """Classic (service worker) scripts run as such: in the global scope, with the runtime's own events."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from tests.delivery.scene import Binding, Scene, text
 from tests.delivery.test_serving import CLASSIC, KEY
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
+from nightsafe.delivery.limits import Limits
 
 DATES = ["", "2022-10-31", "2025-06-01", NEWEST_DATE]
 
@@ -133,23 +136,68 @@ async def test_rejections(scene: Scene, date: str) -> None:
     assert ["unhandledrejection", "nobody", "rejectionhandled"] == (await scene.get("classic")).json()
 
 
+FALLS = """addEventListener("fetch", (event) => {
+  const { pathname } = new URL(event.request.url);
+  if (pathname.startsWith("/pass")) event.passThroughOnException();
+  if (pathname.endsWith("/throw")) throw new Error("planted");
+  if (pathname.endsWith("/reject")) event.respondWith(Promise.reject(new Error("planted")));
+  if (pathname === "/prevent") event.preventDefault();
+  if (pathname === "/nothing") event.respondWith("no response");
+  if (pathname === "/forward") event.respondWith(fetch(event.request));
+  if (pathname === "/fine") event.respondWith(new Response("fine"));
+});"""
+
+
 async def test_what_is_not_answered(scene: Scene) -> None:
     """A handler that throws is an error; so is a request that no handler answers here, where there is no origin."""
-    code = """addEventListener("fetch", (event) => {
-      const { pathname } = new URL(event.request.url);
-      if (pathname === "/throw") throw new Error("planted");
-      if (pathname === "/reject") event.respondWith(Promise.reject(new Error("planted")));
-      if (pathname === "/prevent") event.preventDefault();
-      if (pathname === "/nothing") event.respondWith("no response");
-      if (pathname === "/fine") event.respondWith(new Response("fine"));
-    });"""
-    await classic(scene, code)
+    await classic(scene, FALLS)
 
     for path in ("/throw", "/reject", "/prevent", "/nothing", "/none"):
         answer = await scene.get("classic", path)
         assert answer.status_code in {500, 503}, path
         assert "planted" not in answer.text
     assert "fine" == (await scene.get("classic", "/fine")).text
+
+
+HANDED_ON = ("/none", "/pass/throw", "/pass/reject", "/forward")
+
+
+@pytest.mark.parametrize("cells", [0, 2])
+@pytest.mark.parametrize("reach_private", [False, True])
+async def test_no_origin(folder: Path, *, reach_private: bool, cells: int) -> None:
+    """What would go to one is a 500 with the reason, and in the log; it does not come back to the script."""
+    domains = ("0.0.1", "localhost")  # so that 127.0.0.1 is a script's host, which can be reached
+    limits = Limits(cells=cells, most_cells=cells)
+    async with Scene(folder, reach_private=reach_private, limits=limits, domains=domains) as scene:
+        await scene.upload("127", {"worker.js": (CLASSIC, FALLS.encode())}, classic=True)
+        for path in HANDED_ON:
+            with capture_logs() as logs:
+                answer = await scene.client.get(path)
+                while not (told := [one for one in logs if one["event"] == "script.unanswered"]):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert (500, True) == (answer.status_code, "no origin" in answer.text), path
+            assert [("127", f"127.0.0.1:{scene.port}")] == [(one["script"], one["host"]) for one in told]
+            assert told[0]["request"].endswith("-LOCAL")
+            assert not [one for one in logs if one["event"] == "script.refused_outbound"]
+
+
+async def test_requests_to_scripts_by_their_hosts(folder: Path) -> None:
+    """Go out where they may: to itself, and to another with all that came in the headers."""
+    code = """export default { async fetch(request) {
+      const url = request.headers.get("ask");
+      if (!url) return new Response(request.headers.get("own"));
+      const itself = await fetch(url, { headers: { own: "plain" } });
+      const passed = new Request(url, request);
+      passed.headers.delete("ask");
+      return new Response(`${await itself.text()} ${await (await fetch(passed)).text()}`);
+    } };"""
+    async with Scene(folder, reach_private=True, domains=("0.0.1", "localhost")) as scene:
+        for script in ("127", "other"):
+            await scene.upload(script, code)
+        headers = {"own": "copied", "ask": f"http://127.0.0.1:{scene.port}/", "host": "other.localhost"}
+        answer = await scene.client.get("/", headers=headers)
+
+    assert "plain copied" == answer.text
 
 
 async def test_stack_traces(scene: Scene) -> None:
@@ -204,7 +252,7 @@ async def test_strict_scripts(scene: Scene, date: str) -> None:
 @pytest.mark.parametrize("date", DATES)
 async def test_a_first_line_for_a_shell(scene: Scene, date: str) -> None:
     """Is passed over, as the runtime does by itself; lines keep their numbers."""
-    code = "#!/usr/bin/env node\naddEventListener('fetch', (event) => event.respondWith(new Response(Error().stack)));"
+    code = "#!/bin/node\naddEventListener('fetch', (event) => event.respondWith(new Response(Error().stack)));"
     await classic(scene, code, compatibility_date=date)
 
     assert "worker.js:2:" in (await scene.get("classic")).text

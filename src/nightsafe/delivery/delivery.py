@@ -163,8 +163,8 @@ class Delivery:
             "reporting": {
                 "output": self._settings.worker_output,
                 "traced": self._settings.worker_output or not self._settings.limits.cells,
-                "private": self._settings.reach_private,
             },
+            "reach_private": self._settings.reach_private,
             "max_loaded": self._settings.max_loaded,
             "fleet": self.supervisor.fleet(),
         }

@@ -60,6 +60,7 @@ class Report(Struct, frozen=True):
         lines: what was printed.
         refused: a host that the script may not or cannot reach.
         reason: why not.
+        unanswered: the host that was asked in vain: the script has not answered, or has handed the request on.
         left_out: further lines that are not among these.
         truncated: whether the runtime kept no more of it.
         dropped: reports that were not told.
@@ -72,6 +73,7 @@ class Report(Struct, frozen=True):
     lines: tuple[Line, ...] = ()
     refused: str = ""
     reason: str = ""
+    unanswered: str = ""
     left_out: int = 0
     truncated: bool = False
     dropped: int = 0
@@ -117,6 +119,9 @@ class Reports:
         if report.refused and self._may():
             del about["request"]  # it is not known which it was for
             _log.warning("script.refused_outbound", **about, host=report.refused, reason=report.reason)
+        if report.unanswered and self._may():
+            reason = "the script has not answered, or has passed the request on to its own host: there is no origin"
+            _log.warning("script.unanswered", **about, host=report.unanswered, reason=reason)
         if report.truncated and self._may():
             _log.warning("worker.output_cut", **about)
 

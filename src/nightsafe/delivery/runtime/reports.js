@@ -1,4 +1,4 @@
-// What scripts print and throw, and where they may not reach: told to the delivery process, which logs it. What a script
+// What scripts print and throw, and what they ask for in vain: told to the delivery process, which logs it. What a script
 // prints, and the message of what it throws, may hold a value: they are told only when the operator wants them.
 import { WorkerEntrypoint, exports } from "cloudflare:workers";
 import { over } from "invocations.js";
@@ -12,9 +12,8 @@ const MOST_IN_A_SECOND = 100; // reports: a script that prints without end must 
 const KIND = /^[A-Za-z_$][\w$]{0,63}$/;
 const FRAME = /^\s*at (?:(?:async )?[\w.$<>[\] ]{1,100} \()?[\w./:@-]{1,200}:\d+:\d+\)?$/;
 
-// As the operator has it: whether what scripts print is wanted, whether they are traced in the main process too, and
-// whether they may reach private networks.
-export const reporting = { output: false, traced: false, private: false };
+// As the operator has it: whether what scripts print is wanted, and whether they are traced in the main process too.
+export const reporting = { output: false, traced: false };
 
 let left = MOST_IN_A_SECOND;
 let second = 0;
@@ -67,7 +66,7 @@ function read(item) {
   };
 }
 
-async function send(env, report) {
+export async function send(env, report) {
   if (!mayReport()) {
     dropped++;
     return;
@@ -92,7 +91,7 @@ function mayReport() {
 }
 
 const size = (report) => new TextEncoder().encode(JSON.stringify(report)).length;
-const cut = (text) => String(text ?? "").slice(0, MOST_TEXT);
+export const cut = (text) => String(text ?? "").slice(0, MOST_TEXT);
 const worded = (message) => (Array.isArray(message) ? message : [message]).map(word).join(" ");
 const word = (item) => (typeof item === "string" ? item : JSON.stringify(item) ?? "undefined");
 const kindOf = (name) => (KIND.test(name) ? name : "Error");
@@ -101,26 +100,4 @@ const kindOf = (name) => (KIND.test(name) ? name : "Error");
 function framesOf(stack) {
   const lines = String(stack ?? "").split("\n").filter((line) => FRAME.test(line));
   return lines.slice(0, MOST_FRAMES).map((line) => line.trim());
-}
-
-// Where a script's own requests go out. It is there for its words: the runtime's say neither where nor why.
-export class Outbound extends WorkerEntrypoint {
-  async fetch(request) {
-    try {
-      return await fetch(request);
-    } catch (error) {
-      if (!String(error?.message).startsWith("internal error")) throw error;
-      const { host, hostname } = new URL(request.url);
-      const reason = why(hostname);
-      this.ctx.waitUntil(send(this.env, { ...this.ctx.props, refused: cut(host), reason }));
-      throw new Error(`${host} cannot be reached: ${reason}`);
-    }
-  }
-}
-
-function why(hostname) {
-  if (reporting.private) return "its name leads nowhere, or nothing answers there";
-  const refused = "private addresses are refused unless Nightsafe is started with --reach-private";
-  const isAddress = /^\[|^[\d.]+$|(^|\.)localhost$/.test(hostname);
-  return isAddress ? refused : `its name leads to no public address, and ${refused}`;
 }

@@ -10,9 +10,11 @@ import { begun, over, underWay } from "invocations.js";
 import { pull } from "loads.js";
 import { SCRIPT_HEADER, scriptOf } from "names.js";
 import { overrideOf } from "overrides.js";
+import { outward } from "outbound.js";
 import { isTraced, reporting, threw } from "reports.js";
 
-export { Outbound, Report } from "reports.js";
+export { Outbound } from "outbound.js";
+export { Report } from "reports.js";
 
 const RETAKES = 5; // how often a request takes the route anew when its load was superseded before it began
 const AFFINITY_HEADER = "cloudflare-workers-version-key";
@@ -310,6 +312,7 @@ async function readSettings(env) {
   const told = await (await pull(env, "/settings", Unavailable)).json();
   entries.limit = told.max_loaded;
   Object.assign(reporting, told.reporting);
+  Object.assign(outward, { private: told.reach_private, account: told.account, domains: told.domains });
   know(told.fleet);
   return told;
 }

@@ -114,6 +114,7 @@ const modules :List(Workerd.Worker.Module) = [
   (name = "invocations.js", esModule = embed "invocations.js"),
   (name = "loads.js", esModule = embed "loads.js"),
   (name = "names.js", esModule = embed "names.js"),
+  (name = "outbound.js", esModule = embed "outbound.js"),
   (name = "overrides.js", esModule = embed "overrides.js"),
   (name = "reasons.js", esModule = embed "reasons.js"),
   (name = "reports.js", esModule = embed "reports.js"),
