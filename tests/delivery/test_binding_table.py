@@ -89,3 +89,55 @@ async def test_in_classic_scripts(scene: Scene, date: str) -> None:
     answer = await scene.get("table")
 
     assert FOUND | {"wasm": 42} == json.loads(answer.text)
+
+
+OWN = ["__proto__", "constructor", "toString", "hasOwnProperty"]
+LOOK = """
+  async function look(holder, name) {
+    if (!Object.hasOwn(holder, name)) return "none";
+    const { value } = Object.getOwnPropertyDescriptor(holder, name);
+    if (value instanceof CryptoKey) return value.type;
+    if (value instanceof ArrayBuffer) return value.byteLength;
+    if (value instanceof WebAssembly.Module) return new WebAssembly.Instance(value).exports.f();
+    if (typeof value?.timestamp === "string") return "version";
+    if (value?.fetch) return (await value.fetch("http://target/")).text();
+    return value?.get ? value.get().catch((error) => error.message) : value;
+  }"""
+LOOKED = ["secret", "plain", [1, {"deep": None}], "version", 5, "once", "secret", "from the store", "target"]
+
+
+@pytest.mark.parametrize("classic", [False, True])
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", NEWEST_DATE])
+async def test_names_that_every_object_has(scene: Scene, name: str, date: str, *, classic: bool) -> None:
+    """Are names like others, whatever is bound, also beside other bindings; nothing becomes a prototype."""
+    await scene.upload("target", TARGET)
+    code, kind, holder = f"{LOOK} export default {{ fetch: (request, env) => answer(env) }};", JS, "env"
+    if classic:
+        code, kind = f"{LOOK} addEventListener('fetch', (event) => event.respondWith(answer()));", CLASSIC
+        holder = "globalThis"
+    code += f"""
+      async function answer(env) {{
+        const odd = {holder}.list || {holder}.deep;
+        return new Response(JSON.stringify([await look({holder}, "{name}"), await look({holder}, "BESIDE"), !odd]));
+      }}"""
+    files = {"index.js": (kind, code.encode()), **PARTS}
+    every = [one for one in BINDINGS if one["name"] != "ABSENT"]
+    told = []
+    for one in every:
+        bindings = [{**one, "name": name}, text("BESIDE", "beside")]
+        await scene.upload("named", files, bindings, classic=classic, compatibility_date=date)
+        told.append((await scene.get("named")).json())
+
+    assert [[what, "beside", True] for what in LOOKED] == told
+
+
+async def test_a_part_with_such_a_name(scene: Scene) -> None:
+    """Is a global of a classic script too."""
+    code = f"""{LOOK} addEventListener("fetch", (event) => event.respondWith(answer()));
+      async function answer() {{ return new Response(await look(globalThis, "__proto__")); }}"""
+    files = {"worker.js": (CLASSIC, code.encode()), "code.wasm": ("application/wasm", WASM)}
+    bound = {"type": "wasm_module", "name": "__proto__", "part": "code.wasm"}
+    await scene.upload("part", files, [bound], classic=True)
+
+    assert "42" == (await scene.get("part")).text

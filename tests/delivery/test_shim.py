@@ -155,6 +155,13 @@ async def test_where_env_cannot_be_imported(scene: Scene) -> None:
     assert "before the compatibility date 2024-04-03" in scene.delivery.follower.problems["sealed"][0]
 
 
+async def test_a_name_that_is_lost_out_of_reach(scene: Scene) -> None:
+    """Is refused by name where `env` is out of the shim's reach."""
+    await scene.upload("lost", LOOKING, [text("__proto__", "x")], compatibility_flags=("disallow_importable_env",))
+
+    assert "a binding called __proto__" in scene.delivery.follower.problems["lost"][0]
+
+
 async def test_classic_scripts_have_globals_without_importable_env(scene: Scene) -> None:
     """`disallow_importable_env` says nothing to a classic script: keys and secrets are its globals."""
     code = b"""addEventListener("fetch", (event) => event.respondWith(

@@ -14,6 +14,9 @@ from nightsafe.errors import Code, NightsafeError, Problem
 RESERVED: Final = "__nightsafe"
 """How names begin that belong to what is loaded beside a script."""
 
+LOST: Final = "__proto__"
+"""The name that the runtime loses when it makes `env`, for it sets what it should define."""
+
 PARTS: Final = frozenset({"data_blob", "text_blob", "wasm_module"})
 """Kinds whose value is a file of the upload."""
 
@@ -116,6 +119,8 @@ def _problems(version: BundleVersion) -> Iterator[str]:
 def _of_unreachable_env(version: BundleVersion) -> Iterator[str]:
     """Reasons that lie in what cannot be made in a script's isolate, for its `env` is out of reach there."""
     kinds = {binding.kind for binding in version.bindings}
+    if LOST in {binding.name for binding in version.bindings}:
+        yield f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with a binding called {LOST}"
     if "secret_key" in kinds:
         yield f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with secret_key bindings"
     if "secrets_store_secret" in kinds and version.compatibility_date < _STUB_GET_SINCE:

@@ -94,7 +94,7 @@ class Modules:
         parts = self._parts()
         for part in parts:
             self._packing.add_module(part, "wasm", self._files[part])
-        bound = (f"{_quoted(name)}: part{at}" for at, name in enumerate(parts.values()))
+        bound = (f"[{_quoted(name)}]: part{at}" for at, name in enumerate(parts.values()))
         return self._add_starter(
             [
                 f"import {{ run }} from {self._own('classic')};",

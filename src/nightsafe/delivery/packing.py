@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from nightsafe.bundle.support import RESERVED
+from nightsafe.bundle.support import LOST, RESERVED
 
 Place = tuple[int, int]
 
@@ -39,7 +39,7 @@ class Packing:
     @property
     def raw(self) -> bool:
         """Whether there is anything that `runtime/shim.js` has to make before the script runs."""
-        return bool(self.keys or self.stored)
+        return bool(self.keys or self.stored or any(item["name"] == LOST for item in self.env))
 
     def place(self, data: bytes) -> Place:
         """Where the bytes lie that are put at the end of the body."""
@@ -57,8 +57,11 @@ class Packing:
 
     def pack(self, **head: Any) -> bytearray:
         """The whole load, with further members of the head; the buffer it was made in is wiped."""
-        raw = [{"name": RESERVED, "kind": "raw", "keys": self.keys, "stored": self.stored}] if self.raw else []
-        encoded = msgspec.json.encode({**head, "modules": self.modules, "env": self.env + raw})
+        env = [item for item in self.env if item["name"] != LOST]
+        if self.raw:
+            lost = [item for item in self.env if item["name"] == LOST]
+            env.append({"name": RESERVED, "kind": "raw", "keys": self.keys, "stored": self.stored, "lost": lost})
+        encoded = msgspec.json.encode({**head, "modules": self.modules, "env": env})
         packed = bytearray(len(encoded).to_bytes(4, "big") + encoded)
         packed += self.body
         wipe(self.body)

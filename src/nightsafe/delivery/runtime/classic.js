@@ -6,7 +6,10 @@ const evaluate = eval; // called by another name than its own, it does not run c
 const { Function, RangeError, SyntaxError } = globalThis; // a script may declare functions that are called so
 
 export function run(name, source, parts) {
-  for (const [binding, value] of Object.entries({ ...env, ...parts })) Reflect.set(globalThis, binding, value);
+  for (const [binding, value] of Object.entries({ ...env, ...parts })) {
+    if (binding === "__proto__") Reflect.defineProperty(globalThis, binding, { value, writable: true, configurable: true });
+    else Reflect.set(globalThis, binding, value);
+  }
   evaluate(`${plain(source)}\n//# sourceURL=${name}`);
 }
 

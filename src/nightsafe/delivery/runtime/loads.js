@@ -46,20 +46,21 @@ export function unpack(buffer, { connect, keep }) {
     data: ({ place }) => bytes(place).slice().buffer,
     stored: ({ place, secret }) => keep(secret, place ? text.decode(bytes(place)) : null),
     service: ({ name, script, entrypoint, props }) => connect({ binding: name, script, entrypoint, props }),
-    raw: ({ keys, stored }) => rawOf(keys.map(asKey), stored.map(asStored)),
+    raw: ({ keys, stored, lost }) => rawOf(keys.map(asKey), stored.map(asStored), lost.map(given)),
   };
+  const given = (item) => [item.name, give[item.kind](item)];
   return {
     compatibilityDate: head.compatibility_date,
     compatibilityFlags: head.compatibility_flags,
     mainModule: head.main_module,
     modules: Object.fromEntries(head.modules.map(({ name, kind, place }) => [name, read[kind](place, name)])),
-    env: Object.fromEntries(head.env.map((item) => [item.name, give[item.kind](item)])),
+    env: Object.fromEntries(head.env.map(given)),
   };
 }
 
 // What the shim takes out of `env`. A map, for the runtime may make `process.env` before the shim runs, and puts into it
 // whatever can be written as JSON: of objects and arrays the raw values would stay there.
-const rawOf = (keys, stored) => new Map(Object.entries({ keys, stored }));
+const rawOf = (keys, stored, lost) => new Map(Object.entries({ keys, stored, lost }));
 
 const UNEVEN = /-0|\d[eE][+-]?\d{3}|\d{300}/; // there may be a number that JSON.stringify writes as another one
 
