@@ -118,7 +118,9 @@ async def test_our_own_export() -> None:
     """Is told: a script that exports the same name cannot be started."""
     main = f"export class NightsafeLifecycle {{}}; {GOOD}"
 
-    assert "Duplicate export of 'NightsafeLifecycle'" in await problem_of(modules("js", b"", main))
+    assert "Duplicate export of 'NightsafeLifecycle': the name is reserved" in await problem_of(
+        modules("js", b"", main)
+    )
 
 
 @pytest.mark.parametrize("date", DATES)

@@ -52,6 +52,17 @@ async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
     assert "planted-secret" == (await scene.get("victim")).text
 
 
+async def test_what_ends_an_isolate_is_out_of_reach(scene: Scene) -> None:
+    """However an entrypoint is called: by our name it is refused, by one like it there is none."""
+    await scene.upload("victim", "let asked = 0; export default { fetch: () => new Response(++asked) };")
+    code = "export default { fetch: (request, env) => env.WAY.retire(true).then(() => new Response('ended')) };"
+    for at, name in enumerate(["NightsafeLifecycle", "nightsafeLifecycle", " NightsafeLifecycle", "default", ""], 1):
+        way = {"type": "service", "name": "WAY", "service": "victim", "entrypoint": name}
+        await scene.upload("thief", code, [way])
+        assert (await scene.get("thief")).status_code in {500, 501}
+        assert str(at) == (await scene.get("victim")).text
+
+
 async def test_a_script_ends_only_itself(scene: Scene) -> None:
     """`abortIsolate` ends its own isolate; it is handed over again at the next request."""
     code = """

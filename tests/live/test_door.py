@@ -69,6 +69,7 @@ BROKEN: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "experimental": (HELLO, {"compatibility_flags": ["unsafe_module"]}, "'unsafe_module' is experimental"),
     "python": (HELLO, {"compatibility_flags": ["python_workers"]}, "'python_workers' is for Python"),
     "classic": (b"return;", {"main_module": None, "body_part": "worker.js"}, "SyntaxError: Illegal return statement"),
+    "reserved": (b"export class NightsafeLifecycle {} " + HELLO, {}, "the name is reserved"),
     "handler": (b"let x = 1;", {}, "exports no event handler"),
 }
 
@@ -83,6 +84,19 @@ def test_what_can_never_start(live: Run, wire: Wire, what: str) -> None:
     assert (400, [10021]) == answer.refusal
     assert words in answer.messages[0]
     assert "started" == live.workers.text("started")
+
+
+def test_the_export_that_is_ours(live: Run, wire: Wire) -> None:
+    """Cannot be bound to: nobody ends another script's isolate."""
+    upload(wire, "victim", HELLO, secret("TOKEN", "alive"))
+    way = {"type": "service", "name": "WAY", "service": "victim", "entrypoint": "NightsafeLifecycle"}
+    thief = b"export default { fetch: (request, env) => env.WAY.retire(true) };"
+    refused = attempt(wire, "thief", thief, way)
+
+    assert (400, [10015]) == refused.refusal
+    assert "'WAY' names an entrypoint that begins with Nightsafe" in refused.messages[0]
+    assert 404 == live.workers.get("thief").status_code
+    assert "alive" == live.workers.text("victim")
 
 
 def test_what_is_checked_is_not_run(live: Run, wire: Wire) -> None:

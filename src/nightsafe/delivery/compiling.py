@@ -39,6 +39,7 @@ _FIRST: Final = f"{RESERVED}/first.js"
 _BODY: Final = re.compile(r"Failed to start Worker:\s+")
 _PROBLEM: Final = re.compile(r"Uncaught ([^\n]*)(?:\n\s+(at|imported from) ([^\n]+))?")
 _ROOT: Final = "file:///bundle/"
+_OURS: Final = "Duplicate export of 'NightsafeLifecycle'"
 _UNKNOWN: Final = "internal error"
 _CONFIG: Final = """using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (services = [(name = "main", worker = (
@@ -180,6 +181,8 @@ def _problem_in(said: str, word: str) -> str:
     if found is None:
         return words
     problem, how, place = found.groups()
+    if _OURS in problem:
+        return f"{problem}: the name is reserved, for Nightsafe adds an export that is called so"
     if place is None or RESERVED in place:
         return problem
     where = place.strip('"')

@@ -21,6 +21,7 @@ const CANNOT_OPEN = 422; // the delivery process has the load, but a value in it
 
 export class Gone extends Error {} // the load was superseded before it was handed over
 export class StartFailed extends Error {}
+export class Handlerless extends StartFailed {}
 
 export class Entries {
   limit = Infinity; // of loaded scripts
@@ -36,7 +37,7 @@ export class Entries {
   }
 
   make(script, load) {
-    return { script, load, attempt: 0, inflight: 0, used: 0, entered: 0, loaded: false, old: false, superseded: 0, failed: null, loading: null };
+    return { script, load, attempt: 0, inflight: 0, used: 0, entered: 0, loaded: false, old: false, superseded: 0, failed: null, loading: null, told: false };
   }
 
   // A fresh entry for the same load, with isolates of its own.
@@ -77,6 +78,13 @@ export class Entries {
       lifecycle(this.stub(env, entry)).ready().catch(() => {});
       return code;
     });
+  }
+
+  // What stands for the runtime's words when a script has no handler for a request; told once.
+  handlerless(env, ctx, entry) {
+    if (!entry.told) ctx.waitUntil(report(env, entry, "it has no fetch handler"));
+    entry.told = true;
+    return new Handlerless();
   }
 
   // Loads an entry once, for all requests that wait for it.

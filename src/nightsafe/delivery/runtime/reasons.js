@@ -11,10 +11,15 @@ const SENTENCES = [
   "Use of top-level await in a synchronously required module is restricted to promises that are resolved synchronously",
   "Disallowed operation called within global scope",
   "Unrecognized import attributes specified",
-  "Incorrect type for map entry", // an export that is no handler
   "Main module name is not present in bundle",
   "Code generation from strings disallowed for this context",
 ];
+const PLAIN = [
+  ["Cannot initialize N7workerd3api15ExportedHandlerE", "the default export is null or undefined"],
+  ["Incorrect type for map entry", "an export is no class, function or object of handlers"],
+  ["Duplicate export of 'NightsafeLifecycle'", "an export called NightsafeLifecycle is Nightsafe's own"],
+];
+const NO_HANDLER = "Handler does not export a fetch() function.";
 const UNTOLD = "what the script threw is not told, for it may hold a value";
 
 // `modules` are those of the load, as far as it came to be.
@@ -23,11 +28,15 @@ export function reasonOf(error, modules = {}) {
   const started = STARTED.exec(text);
   if (!started) return text.slice(0, 200); // the runtime's words about dates, flags and sizes
   const kind = started[2] ?? `${started[1] ?? ""}Error`;
-  const words = SENTENCES.find((sentence) => text.includes(`: ${sentence}`)) ?? missing(text, modules);
+  const says = (sentence) => text.includes(`: ${sentence}`);
+  const words = SENTENCES.find(says) ?? PLAIN.find(([sentence]) => says(sentence))?.[1] ?? missing(text, modules);
   const place = placeOf(text, modules);
   if (kind === "Error" && !words && !place) return `${kind}: ${UNTOLD}`;
   return [kind, words && `: ${words}`, place && ` at ${place}`].filter(Boolean).join("");
 }
+
+// Whether the runtime says that there is nothing to hand a request to.
+export const isHandlerless = ({ message }) => message === NO_HANDLER;
 
 // The module that is not there, if its name stands in the script's code: else it is a value, given to `import`.
 function missing(text, modules) {

@@ -3,6 +3,7 @@
 import { WorkerEntrypoint, exports } from "cloudflare:workers";
 import { over } from "invocations.js";
 import { LIFECYCLE } from "names.js";
+import { isHandlerless } from "reasons.js";
 
 const MOST_LINES = 100; // of one invocation
 const MOST_TEXT = 4096; // characters of one line
@@ -52,10 +53,11 @@ export class Report extends WorkerEntrypoint {
 
 function read(item) {
   const logs = reporting.output ? item.logs : [];
-  if (!item.exceptions.length && !logs.length) return null;
+  const exceptions = item.exceptions.filter((one) => !isHandlerless(one)); // `router.js` tells of these
+  if (!exceptions.length && !logs.length) return null;
   return {
     request: item.event?.request?.headers?.["cf-ray"] ?? "",
-    exceptions: item.exceptions.slice(0, MOST_LINES).map(({ name, message, stack }) => ({
+    exceptions: exceptions.slice(0, MOST_LINES).map(({ name, message, stack }) => ({
       kind: kindOf(name),
       stack: framesOf(stack),
       ...(reporting.output && { message: cut(message) }),

@@ -4,13 +4,14 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { withBody } from "bodies.js";
 import { callee } from "callee.js";
 import { CellLost, Cells, NoCell } from "cells.js";
-import { Entries, Gone, StartFailed } from "entries.js";
+import { Entries, Gone, Handlerless, StartFailed } from "entries.js";
 import { Front, known } from "front.js";
 import { begun, over, underWay } from "invocations.js";
 import { pull } from "loads.js";
 import { SCRIPT_HEADER, scriptOf } from "names.js";
 import { overrideOf } from "overrides.js";
 import { outward } from "outbound.js";
+import { isHandlerless } from "reasons.js";
 import { isTraced, reporting, threw } from "reports.js";
 
 export { Outbound } from "outbound.js";
@@ -177,6 +178,7 @@ async function reach(env, ctx, { binding, script }, request, use) {
 // Why a script cannot be had, as an answer says it; null for what the script itself has thrown.
 function failure(error) {
   if (error instanceof Refused) return error.refusal;
+  if (error instanceof Handlerless) return { status: 500, message: "the script has no fetch handler" };
   if (error instanceof StartFailed) return { status: 500, message: "the script cannot be started; the delivery log says why" };
   if (!(error instanceof Unavailable || error instanceof NoCell)) return null;
   return { status: 503, message: "the script cannot be had at this moment; try again later", headers: { "retry-after": "1" } };
@@ -195,6 +197,7 @@ async function within(env, ctx, script, request, use) {
       const stub = entries.stub(env, entry);
       return await (isTraced(env) ? counted(stub, entry, use) : use(stub, entry));
     } catch (error) {
+      if (isHandlerless(error)) throw entries.handlerless(env, ctx, entry);
       if (!(error instanceof Gone)) {
         if (!(error instanceof StartFailed) && threw(env, ctx, entry, request, error)) cells.doubt(script);
         throw error;
