@@ -36,7 +36,7 @@ export function reasonOf(error, modules = {}) {
 }
 
 // Whether the runtime says that there is nothing to hand a request to.
-export const isHandlerless = ({ message }) => message === NO_HANDLER;
+export const isHandlerless = (error) => error?.message === NO_HANDLER;
 
 // The module that is not there, if its name stands in the script's code: else it is a value, given to `import`.
 function missing(text, modules) {
