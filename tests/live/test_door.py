@@ -86,6 +86,21 @@ def test_what_can_never_start(live: Run, wire: Wire, what: str) -> None:
     assert "started" == live.workers.text("started")
 
 
+def test_the_first_upload(own: Run) -> None:
+    """After the start is checked like any other."""
+    with Wire.to(own) as wire:
+        assert (400, [10021]) == attempt(wire, "first", b"export default {").refusal
+
+
+def test_a_tail_that_is_not_there(live: Run, wire: Wire) -> None:
+    """Is kept, with a message that nothing runs it; the script is served."""
+    answer = upload(wire, "tailed", HELLO, secret("TOKEN", "served"), tail_consumers=[{"service": "nobody"}])
+
+    [message] = answer.envelope["messages"]
+    assert "run tail Workers" in message["message"]
+    assert "served" == live.workers.text("tailed")
+
+
 def test_the_export_that_is_ours(live: Run, wire: Wire) -> None:
     """Cannot be bound to: nobody ends another script's isolate."""
     upload(wire, "victim", HELLO, secret("TOKEN", "alive"))

@@ -34,6 +34,7 @@ from nightsafe.sealing.verifying import VerifyKeys
 _log = structlog.get_logger()
 
 _LONGEST_TOKEN = 4096
+_GREETING_SECONDS = 1.0
 
 
 @contextlib.contextmanager
@@ -68,8 +69,11 @@ async def delivering(
     resealer = Resealer(settings.account_id, HttpResealing(source), opener)
     resealing = asyncio.ensure_future(resealer.run())  # whatever goes wrong with it, scripts are served on
     resealing.add_done_callback(_told)
-    checking = asyncio.ensure_future(Checker(HttpChecks(source), Compiler(settings.binary)).run())  # the same
+    checker = Checker(HttpChecks(source), Compiler(settings.binary))
+    checking = asyncio.ensure_future(checker.run())  # the same
     try:
+        with contextlib.suppress(TimeoutError):  # an API that is away will know it later
+            await asyncio.wait_for(checker.known.wait(), _GREETING_SECONDS)
         click.echo(
             f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{where_port(listener)})"
         )

@@ -16,13 +16,21 @@ from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
 
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 5.0
+_FIRST_PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 0.5
 _OK: Final = 200
 
 
 class CheckSource(Protocol):
     """The API, as whoever checks sees it."""
+
+    async def greet(self) -> None:
+        """Say that somebody checks: uploads wait for that from now on.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when the API cannot be reached.
+        """
+        ...
 
     async def next(self) -> Check | None:
         """Wait for something to check, for a few seconds.
@@ -65,6 +73,10 @@ class HttpChecks:
     def __init__(self, source: HttpSource) -> None:
         self._source: Final = source
 
+    async def greet(self) -> None:
+        """As `CheckSource.greet`: a verdict on nothing."""
+        await self._source.ask("POST", "checks/none", msgspec.json.encode(Verdict()))
+
     async def next(self) -> Check | None:
         """As `CheckSource.next`."""
         status, body = await self._source.ask("GET", "checks")
@@ -86,21 +98,29 @@ class Checker:
     Args:
         source: where they come from.
         judge: what compiles them.
+
+    Attributes:
+        known: set while the API knows that uploads are checked.
     """
 
     def __init__(self, source: CheckSource, judge: Judge) -> None:
         self._source: Final = source
         self._judge: Final = judge
+        self.known: Final = asyncio.Event()
 
     async def run(self) -> None:
         """Check, for ever. What goes wrong with one upload lets that one through."""
         pause = _FIRST_PAUSE
         while True:
             try:
+                if not self.known.is_set():
+                    await self._source.greet()
+                    self.known.set()
                 check = await self._source.next()
                 if check is not None:
                     await self._source.tell(check, Verdict(await self._problem_of(check)))
             except NightsafeError:
+                self.known.clear()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:

@@ -96,8 +96,10 @@ class Checking:
             account.left_at = self._clock()
 
     def tell(self, account_id: str, check_id: str, problem: str) -> None:
-        """The verdict on an upload; one that waits no longer is passed over."""
-        waiting = self._accounts[account_id].verdicts.get(check_id) if account_id in self._accounts else None
+        """The verdict on an upload; one that waits no longer is passed over. Whoever tells one is there to check."""
+        account = self._accounts[account_id]
+        account.left_at = self._clock()
+        waiting = account.verdicts.get(check_id)
         if waiting is not None and not waiting.done():
             waiting.set_result("".join(one for one in problem if one.isprintable())[:_LONGEST_PROBLEM])
 

@@ -221,17 +221,19 @@ def test_an_account_that_is_followed(own_api: Api) -> None:
 
 
 def test_flags(delivered: Api) -> None:
-    """One that the runtime does not know, one that comes twice, and two that contradict each other are refused."""
+    """One that the runtime does not know or have, one given twice, and two that contradict each other are refused."""
     for flags, words in {
         ("no_such_flag",): "no compatibility flag 'no_such_flag'",
         ("url_standard", "url_standard"): "'url_standard' is given twice",
         ("url_original", "url_standard"): "contradict each other",
+        ("nodejs_compat", "service_binding_extra_handlers"): "'service_binding_extra_handlers' is experimental",
+        ("python_workers",): "'python_workers' is for Python",
     }.items():
         answer = delivered.upload("worker", {"main_module": "worker.js", "compatibility_flags": flags})
         assert (400, [10021]) == answer.refusal
         assert ["/compatibility_flags"] == answer.pointers
         assert words in answer.messages[0]
-    known = ["nodejs_compat", "url_original", "service_binding_extra_handlers"]
+    known = ["nodejs_compat", "url_original", "tcp_sockets_support"]
     assert 200 == delivered.upload("worker", {"main_module": "worker.js", "compatibility_flags": known}).status
 
 

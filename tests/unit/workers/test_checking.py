@@ -37,6 +37,19 @@ async def test_nobody_checks() -> None:
     assert "" == await checking.problem_of("a", SOURCE, VERSION)
 
 
+async def test_somebody_who_has_not_asked_yet() -> None:
+    """But has told something is there: an upload waits."""
+    checking = Checking()
+    checking.tell("a", "none", "")
+    asked = asyncio.create_task(checking.problem_of("a", SOURCE, VERSION))
+    await asyncio.sleep(0)
+    check = await checking.next("a", 0)
+
+    assert check is not None
+    checking.tell("a", check.id, "bad")
+    assert "bad" == await asked
+
+
 async def test_a_verdict() -> None:
     """Reaches the upload that it is about; of that, every file it may import, and its date and flags."""
     checking = Checking()
