@@ -99,7 +99,7 @@ async def _measure(report: Report, count: int) -> None:
 async def _scene() -> AsyncIterator[Scene]:
     """A delivery side whose workerd has a core of its own."""
     with tempfile.TemporaryDirectory() as name:
-        async with Scene(Path(name)) as scene:
+        async with Scene(Path(name), script_header=False) as scene:
             _pin(scene.delivery.supervisor.current.pid)
             yield scene
 

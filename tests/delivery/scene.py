@@ -77,8 +77,7 @@ class Scene:
             folder=folder / "run",
             marks=folder / "marks.json",
             binary=workerd(),
-            script_header=True,
-            **options,
+            **({"script_header": True} | options),
         )
         self._versions = 0
 

@@ -37,7 +37,7 @@ export class Entries {
   }
 
   make(script, load) {
-    return { script, load, attempt: 0, inflight: 0, used: 0, entered: 0, loaded: false, old: false, superseded: 0, failed: null, loading: null, told: false };
+    return { script, load, attempt: 0, inflight: 0, used: 0, entered: 0, loaded: false, old: false, superseded: 0, failed: null, loading: null, told: false, id: "", handOver: null };
   }
 
   // A fresh entry for the same load, with isolates of its own.
@@ -73,11 +73,12 @@ export class Entries {
 
   // The running script. Its isolate is there, but a script may have ended it itself: then it is handed over again.
   stub(env, entry) {
-    return env.LOADER.get(idOf(entry), async () => {
+    entry.handOver ??= async () => {
       const code = await fetchCode(env, entry);
       lifecycle(this.stub(env, entry)).ready().catch(() => {});
       return code;
-    });
+    };
+    return env.LOADER.get(entry.id, entry.handOver);
   }
 
   // What stands for the runtime's words when a script has no handler for a request; told once.
@@ -99,12 +100,13 @@ export class Entries {
 
   async #loadNow(env, ctx, entry) {
     entry.attempt++;
+    entry.id = `${entry.script}@${entry.load}.${entry.attempt}`;
     const turn = await this.#turn();
     let code;
     try {
       code = await fetchCode(env, entry);
       entry.old = isOld(code);
-      await lifecycle(env.LOADER.get(idOf(entry), () => code)).ready();
+      await lifecycle(env.LOADER.get(entry.id, () => code)).ready();
     } catch (error) {
       if (error instanceof Gone && error.status !== CANNOT_OPEN) throw error;
       this.#counts.failures++;
@@ -149,7 +151,7 @@ export class Entries {
     if (!this.#loaded.delete(entry)) return;
     entry.loaded = false;
     this.#counts.retired++;
-    ctx.waitUntil(this.#end(env, idOf(entry)).finally(() => gone(entry)));
+    ctx.waitUntil(this.#end(env, entry.id).finally(() => gone(entry)));
   }
 
   // Ends an isolate: at once, or when the work is done that its script goes on with after it has answered. The call
@@ -199,8 +201,6 @@ export class Entries {
 }
 
 const never = () => Promise.reject(new Gone());
-
-const idOf = (entry) => `${entry.script}@${entry.load}.${entry.attempt}`;
 
 // Whether a request has its members as properties of its own, so that `cf.js` cannot see to one of them.
 const isOld = ({ compatibilityDate, compatibilityFlags }) =>

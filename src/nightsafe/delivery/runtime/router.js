@@ -47,7 +47,17 @@ export default {
     if (header !== null) own.headers.delete(SCRIPT_HEADER);
     const script = header ?? scriptOf(own.url, settings);
     if (script === null) return refuse(404, "no script has this host name");
-    return own.body === null ? place(env, ctx, script, own) : withBody(ctx, own, (whole) => place(env, ctx, script, whole));
+    const entry = own.body === null ? warm(env, script) : null;
+    if (entry === null) return withBody(ctx, own, (whole) => place(env, ctx, script, whole));
+    entries.enter(entry);
+    try {
+      return await entries.stub(env, entry).getEntrypoint().fetch(own);
+    } catch (error) {
+      const explanation = explained(env, ctx, entry, own, error);
+      return explanation === null ? serve(env, ctx, script, own) : refuseFor(explanation);
+    } finally {
+      entries.leave(env, ctx, entry);
+    }
   },
 };
 
@@ -107,6 +117,15 @@ export class Admin extends WorkerEntrypoint {
     }
     return new Response(null, { status: 404 });
   }
+}
+
+// What most requests are for, and all that is looked at for them: a script that is loaded here, in one version. Null
+// where more has to be seen to.
+function warm(env, script) {
+  const route = routeOf(script);
+  if (route === null || route.outside || route.refusal || route.versions.length !== 1 || holds.size) return null;
+  const { entry } = route.versions[0];
+  return entry.loaded && !entry.old && cells.isAtHome(script, route) && !isTraced(env) ? entry : null;
 }
 
 // A request from outside: served here, or handed to the cell that its script runs in.
@@ -197,17 +216,22 @@ async function within(env, ctx, script, request, use) {
       const stub = entries.stub(env, entry);
       return await (isTraced(env) ? counted(stub, entry, use) : use(stub, entry));
     } catch (error) {
-      if (isHandlerless(error)) throw entries.handlerless(env, ctx, entry);
-      if (!(error instanceof Gone)) {
-        if (!(error instanceof StartFailed) && threw(env, ctx, entry, request, error)) cells.doubt(script);
-        throw error;
-      }
+      const explanation = explained(env, ctx, entry, request, error);
+      if (explanation !== null) throw explanation;
       route.stale = true;
     } finally {
       entries.leave(env, ctx, entry);
     }
   }
   throw new Unavailable();
+}
+
+// Why a script did not answer, once it is told to whom it concerns; null when its load was superseded before it began.
+function explained(env, ctx, entry, request, error) {
+  if (isHandlerless(error)) return entries.handlerless(env, ctx, entry);
+  if (error instanceof Gone) return null;
+  if (!(error instanceof StartFailed) && threw(env, ctx, entry, request, error)) cells.doubt(entry.script);
+  return error;
 }
 
 // The same, seen to be under way until the tail worker is told that it is over.

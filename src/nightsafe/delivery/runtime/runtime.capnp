@@ -42,8 +42,8 @@ const admin :Workerd.Socket = (name = "admin", http = (), service = (name = "rou
 # What a client says where no proxy is trusted: nothing that the platform says. `front.js` adds what is known; each header
 # costs a request some microseconds, so these are few.
 const outside :Workerd.HttpOptions = (injectRequestHeaders = [
-  (name = "x-forwarded-proto", value = "http"),
-  (name = "cf-visitor", value = "{\"scheme\":\"http\"}"),
+  (name = "x-forwarded-proto"),
+  (name = "cf-visitor"),
   (name = "x-forwarded-for"),
   (name = "x-forwarded-host"),
   (name = "x-real-ip"),
