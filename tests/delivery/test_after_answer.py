@@ -140,7 +140,7 @@ CHANGES: Final = (change_secret, redeploy, delete, evict)
 @pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", "2026-11-16"])
 async def test_it_outlives_the_end_of_its_isolate(folder: Path, sink: Sink, change: Change, date: str) -> None:
     """By `ctx`, by the function that the runtime exports, by an entrypoint's `ctx`; then the isolate ends."""
-    async with Scene(folder, reach_private=True, max_loaded=2) as scene:
+    async with Scene(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, most_cells=1)) as scene:
         done = await begin(scene, sink, compatibility_date=date)
         await change(scene, sink)
         await until(lambda: counts(scene, finishing=1))
