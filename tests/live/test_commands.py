@@ -200,7 +200,7 @@ def test_a_script_cannot_forge_the_log(safe: Safe, log_format: str) -> None:
                 upload(wire, "forges", code, secret("TOKEN", "hushed-4711"))
             assert 500 == running.workers.get("forges").status_code
             lines = until(partial(_with, "script.threw", running.stderr))
-        names = {_event_of(line, log_format) for line in lines if not line.startswith("at ")}
+        names = {_event_of(line, log_format) for line in lines if not line.startswith("    at ")}
         assert "script.threw" in names
         assert "workerd.ended" not in names
         assert bool(wanted) == ("hushed-4711" in "".join(lines)) == ("worker.output" in "".join(lines))

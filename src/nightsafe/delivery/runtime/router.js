@@ -40,24 +40,8 @@ class Refused extends Error {
 }
 
 export default {
-  async fetch(request, env, ctx) {
-    if (settings === null && !(await isSetUp(env))) return refuseFor(new Unavailable());
-    const header = settings.script_header ? request.headers.get(SCRIPT_HEADER) : null;
-    const own = front.face(request);
-    if (header !== null) own.headers.delete(SCRIPT_HEADER);
-    const script = header ?? scriptOf(own.url, settings);
-    if (script === null) return refuse(404, "no script has this host name");
-    const entry = own.body === null ? warm(env, script) : null;
-    if (entry === null) return withBody(ctx, own, (whole) => place(env, ctx, script, whole));
-    entries.enter(entry);
-    try {
-      return await entries.stub(env, entry).getEntrypoint().fetch(own);
-    } catch (error) {
-      const explanation = explained(env, ctx, entry, own, error);
-      return explanation === null ? serve(env, ctx, script, own) : refuseFor(explanation);
-    } finally {
-      entries.leave(env, ctx, entry);
-    }
+  fetch(request, env, ctx) {
+    return settings === null ? begin(request, env, ctx) : receive(request, env, ctx);
   },
 };
 
@@ -119,6 +103,22 @@ export class Admin extends WorkerEntrypoint {
   }
 }
 
+async function begin(request, env, ctx) {
+  return (await isSetUp(env)) ? receive(request, env, ctx) : refuseFor(new Unavailable());
+}
+
+// A request from outside.
+function receive(request, env, ctx) {
+  const header = settings.script_header ? request.headers.get(SCRIPT_HEADER) : null;
+  const own = front.face(request);
+  if (header !== null) own.headers.delete(SCRIPT_HEADER);
+  const script = header ?? scriptOf(own.url, settings);
+  if (script === null) return refuse(404, "no script has this host name");
+  const entry = own.body === null ? warm(env, script) : null;
+  if (entry !== null) return call(env, ctx, entry, own);
+  return withBody(ctx, own, (whole) => place(env, ctx, script, whole));
+}
+
 // What most requests are for, and all that is looked at for them: a script that is loaded here, in one version. Null
 // where more has to be seen to.
 function warm(env, script) {
@@ -128,7 +128,19 @@ function warm(env, script) {
   return entry.loaded && !entry.old && cells.isAtHome(script, route) && !isTraced(env) ? entry : null;
 }
 
-// A request from outside: served here, or handed to the cell that its script runs in.
+async function call(env, ctx, entry, request) {
+  entries.enter(entry);
+  try {
+    return await entries.stub(env, entry).getEntrypoint().fetch(request);
+  } catch (error) {
+    const explanation = explained(env, ctx, entry, request, error);
+    return explanation === null ? serve(env, ctx, entry.script, request) : refuseFor(explanation);
+  } finally {
+    entries.leave(env, ctx, entry);
+  }
+}
+
+// Any other: served here, or handed to the cell that its script runs in.
 async function place(env, ctx, script, request) {
   try {
     const route = routeOf(script) ?? (await ask(env, ctx, script));
