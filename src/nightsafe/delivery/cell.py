@@ -122,18 +122,25 @@ class Cell:
             probed=self._probed,
         )
         self._went_on = False
+        self._stuck_at = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether it does not answer: it computes, or is being started."""
         return not self.keeper.up or self.keeper.current.busy
 
-    @property
-    def going(self) -> dict[str, Any]:
-        """The scripts with something under way, and when it was asked for that, in milliseconds since 1970."""
+    def told(self) -> dict[str, Any]:
+        """What the main process is told: scripts with something under way, and times in milliseconds since 1970.
+
+        `asked` is when the process was asked for these, `stuck` since when it answers no probe, or 0.
+        """
         child = self.keeper.current if self.keeper.up else None
-        scripts = sorted({script for script, _ in child.going}) if child else []
-        return {"going": scripts, "asked": int(child.heard_at * 1000) if child else 0}
+        times = {"asked": int(child.heard_at * 1000) if child else 0, "stuck": int(self._stuck_at * 1000)}
+        return {"number": self.number, "busy": self.busy, "going": self._going(), **times}
+
+    def _going(self) -> list[str]:
+        """The scripts with something under way."""
+        return sorted({script for script, _ in self.keeper.current.going}) if self.keeper.up else []
 
     @staticmethod
     def path_in(folder: Path, number: int) -> Path:
@@ -148,7 +155,7 @@ class Cell:
 
     async def _probed(self) -> None:
         """Let it be known what goes on, and once more when nothing does any longer."""
-        goes_on = bool(self.going["going"])
+        goes_on = bool(self._going())
         if goes_on or self._went_on:
             self._went_on = goes_on
             await self._judge.going_on()
@@ -157,6 +164,7 @@ class Cell:
         """Let a script compute for as long as it may, while others are kept away; then end the process."""
         used = await self._judge.used(self.number, child)
         child.busy = True
+        self._stuck_at = probe.asked_at
         await self._judge.busy(self.number, used)
         allowed = self._judge.cpu_seconds(used.scripts)
         most = self._limits.overgrown_bytes
@@ -167,6 +175,7 @@ class Cell:
             await child.kill()
         elif child.alive:
             await self._judge.freed(child, used)
+        self._stuck_at = 0.0
         return False
 
     async def _overgrown(self, child: Child) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.resources import files
@@ -71,6 +72,8 @@ class Child:
         """Whether it was killed from here."""
         self.going: Going = ()
         """What it had under way when it last answered a probe."""
+        self.started_at = 0.0
+        """When it was started, in seconds since 1970."""
         self.heard_at = 0.0
         """When that probe was sent, in seconds since 1970."""
         self.largest = 0
@@ -128,6 +131,7 @@ class Child:
         """Run the program with what it inherits."""
         handed = {"http": self._listener.fileno(), "admin": admin.fileno()}
         sockets = [part for name, number in handed.items() for part in ("--socket-fd", f"{name}={number}")]
+        self.started_at = time.time()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._binary)),

@@ -130,7 +130,9 @@ class Delivery:
         name = rest[0] if rest else ""
         match request.method, what:
             case "GET", "settings":
-                return 200, msgspec.json.encode(self._told())
+                return 200, msgspec.json.encode(
+                    self._told() | {"started": int(self.supervisor.started_at(pid) * 1000)}
+                )
             case "GET", "routes":
                 self.supervisor.asks(pid, name)
                 return await self._route(name)

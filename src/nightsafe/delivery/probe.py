@@ -22,15 +22,15 @@ class Probe:
     def __init__(self, child: Child) -> None:
         self._child = child
         self._cpu = child.cpu_seconds()
+        self.asked_at = time.time()
         self._answer = asyncio.create_task(self._ask())
 
     async def _ask(self) -> None:
         """Ask, and let it be known what the process has under way."""
-        asked = time.time()
         answer = await self._child.ask("/health")
         with suppress(msgspec.MsgspecError):  # it has begun to end
             self._child.going = msgspec.json.decode(answer, type=Going)
-            self._child.heard_at = asked
+            self._child.heard_at = self.asked_at
 
     @property
     def used(self) -> float:

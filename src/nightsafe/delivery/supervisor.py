@@ -134,8 +134,11 @@ class Supervisor:
 
     def fleet(self) -> dict[str, Any]:
         """What a process is told of the others, and of scripts that are held apart."""
-        cells = [{"number": one.number, "busy": one.busy, **one.going} for one in self._cells.values()]
-        return {"cells": cells, **self.holds.told()}
+        return {"cells": [one.told() for one in self._cells.values()], **self.holds.told()}
+
+    def started_at(self, pid: int) -> float:
+        """When a process was started, in seconds since 1970; 0 when it is none of ours."""
+        return next((child.started_at for child in self._children() if child.pid == pid), 0.0)
 
     async def start(self) -> None:
         """Start the processes, and watch them from then on.
@@ -231,10 +234,10 @@ class Supervisor:
     async def guilty(self, number: int, used: Used, reason: str) -> None:
         """As `Judge.guilty`: whoever was alone with it is held apart; of several each must be alone from now on.
 
-        What an earlier version does is not held against the one that is served by now.
+        What an earlier version may have done is not held against the one that is served by now.
         """
         served = [
-            user.script for user in used.users if any(self._scripts.serves(user.script, one) for one in user.loads)
+            user.script for user in used.users if all(self._scripts.serves(user.script, one) for one in user.loads)
         ]
         if not used.users:
             _log.error("workerd.hung", part=f"cell-{number}", reason=reason)

@@ -2,12 +2,16 @@
 // until it has answered often enough without holding anything up; then it runs in the main process, where a request
 // costs least. So a script that loops or eats the memory takes down a cell that it is alone in.
 import { SCRIPT_HEADER } from "names.js";
+import { SENT_HEADER, UNBEGUN_HEADER, isTooLate } from "sent.js";
 
 const PROVEN = 200; // answers after which a script's code runs in the main process
 const RECENT = 1_000; // milliseconds after a use in which it is not known yet what the script goes on with
 const DOUBT_PAUSE = 60_000; // milliseconds in which a script has to do so once at most
 const LONGEST_TURN = 60_000; // milliseconds after which a request counts no longer as one that a cell is busy for
 const LONGEST_WAIT = 10_000; // milliseconds that a script which must be alone waits for an empty cell
+const LOOK = 100; // milliseconds after which a request looks whether its cell has become busy
+const SLACK = 100; // milliseconds that a cell which answers no probe may have gone on to begin with requests
+const MOST_MOVES = 3; // of one request, from cell to cell
 const BINDING = "CELL";
 
 export class CellLost extends Error {} // the process ended before it had answered
@@ -15,8 +19,9 @@ export class NoCell extends Error {}
 
 class Cell {
   busy = false; // it does not answer: a script computes, or the process is being started
-  #waiting = new Map(); // scripts that wait for the head of an answer, with when each of their requests came
-  #used = new Map(); // scripts, with when they last began or ended to wait, and the loads that served them then
+  #stuck = 0; // since when it answers no probe, in milliseconds since 1970; 0 when it is not that
+  #waiting = new Map(); // scripts that wait for the head of an answer, with the turns of their requests
+  #used = new Map(); // scripts, with their loads, with when each last began or ended to wait
   #going = new Set(); // scripts with something under way when the process last said so
   #asked = 0; // when that was
   #claim = { script: null, until: 0 }; // by a script that waits until all others have left it
@@ -25,26 +30,34 @@ class Cell {
     this.number = number;
   }
 
-  tell({ busy, going, asked }) {
+  tell({ busy, stuck, going, asked }) {
     this.busy = busy;
+    this.#stuck = stuck;
     this.#going = new Set(going);
     this.#asked = asked;
     const before = Date.now() - LONGEST_TURN;
-    for (const [script, { at }] of this.#used) if (at < before && !this.#waiting.has(script)) this.#used.delete(script);
+    for (const script of this.#used.keys()) if (!(this.#usedAt(script) >= before)) this.#used.delete(script);
   }
 
-  // Gives what ends the wait. One whose client has gone away never says so, and is forgotten after a while.
+  // The turn of a request. One whose client has gone away never leaves, and is forgotten after a while.
   enter(script, loads) {
-    const now = Date.now();
-    const since = this.#waiting.get(script) ?? new Set();
-    const turn = { now };
-    this.#waiting.set(script, since.add(turn));
-    this.#used.set(script, { at: now, loads });
-    return () => {
-      since.delete(turn);
-      this.#used.set(script, { at: Date.now(), loads });
-      if (since.size === 0 && this.#waiting.get(script) === since) this.#waiting.delete(script);
-    };
+    const turns = this.#waiting.get(script) ?? new Set();
+    const turn = { script, loads, now: Date.now() };
+    this.#waiting.set(script, turns.add(turn));
+    this.#use(turn);
+    return turn;
+  }
+
+  leave(turn) {
+    this.#use(turn);
+    const turns = this.#waiting.get(turn.script);
+    turns?.delete(turn);
+    if (turns?.size === 0) this.#waiting.delete(turn.script);
+  }
+
+  // Whether a request has certainly not been begun with, and will not be: the process was held up before it came.
+  hasNotBegun({ now }) {
+    return this.busy && this.#stuck > 0 && now > this.#stuck + SLACK && isTooLate(now);
   }
 
   // The scripts that wait for an answer, or are known to go on with something after one.
@@ -62,13 +75,12 @@ class Cell {
   users(since) {
     const waiting = new Set(this.#awaited());
     const scripts = new Set([...waiting, ...this.#usedSince(since)]);
-    return [...scripts].map((script) => ({ script, loads: this.#used.get(script).loads, waits: waiting.has(script) }));
+    return [...scripts].map((script) => ({ script, loads: this.#loadsOf(script, since), waits: waiting.has(script) }));
   }
 
   // When a script other than this one last used it.
   lastUsedByOthers(script) {
-    const times = [...this.#used].map(([other, { at }]) => (other === script ? 0 : at));
-    return Math.max(0, ...times);
+    return Math.max(0, ...[...this.#used.keys()].filter((other) => other !== script).map((other) => this.#usedAt(other)));
   }
 
   claim(script, until) {
@@ -83,8 +95,11 @@ class Cell {
     return !this.busy && (this.#claim.script === script || this.#claim.until < Date.now());
   }
 
-  isFreeFor(script) {
-    return this.isOpenTo(script) && [...this.scripts()].every((other) => other === script);
+  // Whether nobody else uses it, nor an earlier version of the same script waits in it.
+  isFreeFor(script, loads) {
+    const isSame = (turn) => turn.loads.join() === loads.join();
+    const others = [...this.scripts()].some((other) => other !== script);
+    return this.isOpenTo(script) && !others && [...(this.#waiting.get(script) ?? [])].every(isSame);
   }
 
   // Whether nobody else can be to blame for what happens to it.
@@ -101,12 +116,24 @@ class Cell {
     return this.#waiting.keys();
   }
 
+  #use({ script, loads }) {
+    const used = this.#used.get(script) ?? new Map();
+    for (const load of loads) used.set(load, Date.now());
+    this.#used.set(script, used);
+  }
+
   #usedAt(script) {
-    return this.#used.get(script)?.at;
+    return Math.max(0, ...(this.#used.get(script)?.values() ?? []));
   }
 
   #usedSince(time) {
-    return [...this.#used].filter(([, { at }]) => at >= time).map(([script]) => script);
+    return [...this.#used.keys()].filter((script) => this.#usedAt(script) >= time);
+  }
+
+  #loadsOf(script, since) {
+    const waiting = [...(this.#waiting.get(script) ?? [])].flatMap(({ loads }) => loads);
+    const used = [...(this.#used.get(script) ?? [])].filter(([, at]) => at >= since).map(([load]) => load);
+    return [...new Set([...waiting, ...used])];
   }
 }
 
@@ -162,19 +189,33 @@ export class Cells {
 
   // The answer of a cell; null when the script may as well run here, for all cells are busy.
   async forward(env, script, route, request) {
-    const cell = await this.#choose(env, script, route);
-    if (cell === null) return null;
-    const inner = new Request(request);
-    inner.headers.set(SCRIPT_HEADER, script);
-    const leave = cell.enter(script, route.versions.map(({ entry }) => entry.load));
-    try {
-      const response = await env[BINDING + cell.number].fetch(inner);
+    const loads = route.versions.map(({ entry }) => entry.load);
+    for (let moves = 0; ; moves++) {
+      const cell = await this.#choose(env, script, route.code, loads);
+      if (cell === null) return null;
+      const mayMove = moves < MOST_MOVES && request.body === null;
+      const response = await this.#ask(env, cell, cell.enter(script, loads), request, mayMove);
+      if (response === null) continue;
       this.#count(script, route.code);
       return response;
+    }
+  }
+
+  // What a cell answers; null when it has not begun with a request that may go to another.
+  async #ask(env, cell, turn, request, mayMove) {
+    const inner = new Request(request);
+    inner.headers.set(SCRIPT_HEADER, turn.script);
+    inner.headers.set(SENT_HEADER, `${turn.now}${mayMove ? " once" : ""}`);
+    try {
+      const answer = env[BINDING + cell.number].fetch(inner);
+      const response = await (mayMove ? unless(answer, () => cell.hasNotBegun(turn)) : answer);
+      const unbegun = response?.headers.get(UNBEGUN_HEADER);
+      if (unbegun === "lost") throw new Error("its process has ended");
+      return unbegun ? null : response;
     } catch (error) {
       throw new CellLost(error.message);
     } finally {
-      leave();
+      cell.leave(turn);
     }
   }
 
@@ -184,13 +225,13 @@ export class Cells {
     else this.#answers.set(script, { code, count: 1 });
   }
 
-  async #choose(env, script, route) {
+  async #choose(env, script, code, loads) {
     const deadline = Date.now() + LONGEST_WAIT;
     for (let pause = 2; ; pause = Math.min(pause * 2, 64)) {
-      const cell = this.#free(script, route.code) ?? this.#shared(env, script);
+      const cell = this.#free(script, code, loads) ?? this.#shared(env, script);
       if (cell) {
         cell.release(script);
-        this.#homes.set(script, { cell, code: route.code });
+        this.#homes.set(script, { cell, code });
         return cell;
       }
       if (this.#mayStay(script)) return null;
@@ -207,8 +248,8 @@ export class Cells {
   }
 
   // A cell that no other script uses: the one that has the script loaded, or else the one that others used least lately.
-  #free(script, code) {
-    const isFree = (cell) => (this.#alone.has(script) ? cell.isEmptyFor(script) : cell.isFreeFor(script));
+  #free(script, code, loads) {
+    const isFree = (cell) => (this.#alone.has(script) ? cell.isEmptyFor(script) : cell.isFreeFor(script, loads));
     const home = this.#homes.get(script);
     if (home?.code === code && isFree(home.cell)) return home.cell;
     const free = [...this.#cells.values()].filter(isFree).map((cell) => [cell.lastUsedByOthers(script), cell]);
@@ -230,6 +271,17 @@ export class Cells {
     }
     if (best === null || !this.#alone.has(script)) return best?.cell ?? null;
     best.cell.claim(script, Date.now() + LONGEST_WAIT);
+    return null;
+  }
+}
+
+// An answer, or null once something holds.
+async function unless(answer, holds) {
+  for (;;) {
+    const response = await Promise.race([answer, scheduler.wait(LOOK)]);
+    if (response) return response;
+    if (!holds()) continue;
+    answer.catch(() => {});
     return null;
   }
 }

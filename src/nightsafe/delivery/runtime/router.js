@@ -13,6 +13,7 @@ import { overrideOf } from "overrides.js";
 import { outward } from "outbound.js";
 import { isHandlerless } from "reasons.js";
 import { isTraced, reporting, threw } from "reports.js";
+import { SENT_HEADER, ofScript, refusalOf, unbegun } from "sent.js";
 
 export { Outbound } from "outbound.js";
 export { Report } from "reports.js";
@@ -49,10 +50,13 @@ export default {
 export class Inner extends WorkerEntrypoint {
   async fetch(request) {
     if (settings === null && !(await isSetUp(this.env))) return refuseFor(new Unavailable());
+    const why = refusalOf(request.headers, settings.started);
+    if (why) return unbegun(why);
     const script = request.headers.get(SCRIPT_HEADER);
     const own = new Request(request);
     own.headers.delete(SCRIPT_HEADER);
-    return withBody(this.ctx, own, (whole) => serve(this.env, this.ctx, script, whole));
+    own.headers.delete(SENT_HEADER);
+    return ofScript(await withBody(this.ctx, own, (whole) => serve(this.env, this.ctx, script, whole)));
   }
 }
 

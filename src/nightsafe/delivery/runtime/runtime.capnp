@@ -118,6 +118,7 @@ const modules :List(Workerd.Worker.Module) = [
   (name = "overrides.js", esModule = embed "overrides.js"),
   (name = "reasons.js", esModule = embed "reasons.js"),
   (name = "reports.js", esModule = embed "reports.js"),
+  (name = "sent.js", esModule = embed "sent.js"),
 ];
 
 const date :Text = "2026-04-01";
