@@ -217,6 +217,25 @@ async def test_what_a_script_throws_as_it_starts(folder: Path, log: Log, *, outp
     assert "index.js:1:" in failed["reason"]
 
 
+@pytest.mark.parametrize("cells", [0, 2])
+async def test_an_upstream_that_hangs_up(folder: Path, log: Log, cells: int) -> None:
+    """Is an error that the script may catch; when it does not, the client is answered, wherever the script runs."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer nothing."""
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    upstream = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    limits = Limits(cells=cells, most_cells=cells)
+    async with server, Scene(folder, reach_private=True, limits=limits) as scene:
+        await scene.upload("asks", "export default { fetch: (request) => fetch(request.headers.get('ask')) };")
+        answers = [await scene.get("asks", ask=upstream) for _ in range(3)]
+        await logged(log, "script.threw", lambda found: len(found) == 3)
+
+    assert [(500, "Internal Server Error\n")] * 3 == [(answer.status_code, answer.text) for answer in answers]
+
+
 async def test_whatever_goes_out_goes_out_as_it_is(folder: Path) -> None:
     """Bodies, redirects, WebSockets and sockets pass by."""
     server = """export default { async fetch(request) {

@@ -191,11 +191,11 @@ async function serve(env, ctx, script, request) {
   }
 }
 
-// What an outsider is answered when a script cannot be had; what the script itself has thrown is thrown on.
+// What an outsider is answered when a script cannot be had, or has thrown: were that thrown on, the runtime would hang up
+// instead of answering where it is the loss of a connection.
 function refuseFor(error) {
   const why = failure(error);
-  if (why === null) throw error;
-  return refuse(why.status, why.message, why.headers);
+  return why === null ? refuse(500, "Internal Server Error") : refuse(why.status, why.message, why.headers);
 }
 
 // The same for a service binding: what stands in the way is thrown, for an answer would look like the script's.
