@@ -170,6 +170,14 @@ async def test_too_deep() -> None:
     assert "RangeError: Maximum call stack size exceeded" == await problem_of(modules("js", DEEP))
 
 
+async def test_a_large_script() -> None:
+    """Is compiled as well: what is wrong at its end is found."""
+    large = "export default { fetch: () => new Response(`" + "x" * 20_000_000 + "`) };\n"
+
+    assert "" == await problem_of(modules("js", b"", main=large))
+    assert "SyntaxError" in await problem_of(modules("js", b"", main=large + "("))
+
+
 async def test_no_verdict_in_time() -> None:
     """What takes too long is let through."""
     assert "" == await Compiler(workerd(), seconds=0.0).problem_of(modules("js", b"("))

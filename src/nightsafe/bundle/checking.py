@@ -10,6 +10,9 @@ from msgspec import Struct
 LONGEST_WAIT: Final = 5
 """Seconds that a request for something to check may wait."""
 
+_SECONDS: Final = 1.5
+_SECONDS_A_MEGABYTE: Final = 0.5
+
 
 class CheckedModule(Struct, frozen=True):
     """One file of an upload.
@@ -45,6 +48,11 @@ class Check(Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     modules: tuple[CheckedModule, ...] = ()
     parts: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How long the runtime may take: some ten times what it takes for so much code where nothing else runs."""
+        return _SECONDS + _SECONDS_A_MEGABYTE * sum(len(one.body) for one in self.modules) / 1e6
 
 
 class Verdict(Struct, frozen=True):

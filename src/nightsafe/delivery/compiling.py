@@ -30,7 +30,6 @@ from nightsafe.delivery.packing import Packing
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
 _RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
 _OWN: Final = {name: (_RUNTIME / name).read_bytes() for name in ("check.js", "loads.js")}
-_SECONDS: Final = 1.5
 _MOST_WORDS: Final = 1 << 16
 _DATE: Final = "2026-04-01"
 """Before the runtime's newer registry, which compiles a module only when it is imported."""
@@ -60,10 +59,10 @@ class Compiler:
 
     Args:
         binary: of workerd.
-        seconds: for which one check may go on.
+        seconds: for which one check may go on; by default as long as its code needs.
     """
 
-    def __init__(self, binary: Path, seconds: float = _SECONDS) -> None:
+    def __init__(self, binary: Path, seconds: float | None = None) -> None:
         self._binary: Final = binary
         self._seconds: Final = seconds
 
@@ -76,10 +75,11 @@ class Compiler:
         """
         word = secrets.token_hex(16)
         with TemporaryDirectory(prefix="nightsafe-check-") as folder:
-            said = await self._said(_write(Path(folder), check, word))
+            seconds = check.seconds if self._seconds is None else self._seconds
+            said = await self._said(_write(Path(folder), check, word), seconds)
         return _problem_in(said, word)
 
-    async def _said(self, config: Path) -> str:
+    async def _said(self, config: Path, seconds: float) -> str:
         """What the process says before it ends, or is ended."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -94,7 +94,7 @@ class Compiler:
         assert process.stdout is not None  # noqa: S101 - asked for above
         said = b""
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 said = await process.stdout.read(_MOST_WORDS)
                 await process.wait()
         except TimeoutError:

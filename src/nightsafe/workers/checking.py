@@ -19,9 +19,9 @@ from nightsafe.errors import NightsafeError
 from nightsafe.store.model import Module
 from nightsafe.workers.modules import Source
 
-_PATIENCE: Final = 2.0
+_MARGIN_SECONDS: Final = 0.5
 _AWAY_SECONDS: Final = 3.0
-_MOST_BYTES: Final = 8 * 1024 * 1024
+_MOST_BYTES: Final = 32 * 1024 * 1024
 _MOST_WAITING: Final = 16
 _PART: Final = "wasm_module"
 _COMPILED: Final = frozenset({"js", "cjs", "json", "wasm"})
@@ -72,7 +72,7 @@ class Checking:
         account.checks.append(check)
         account.news.set()
         try:
-            return await asyncio.wait_for(verdict, _PATIENCE)
+            return await asyncio.wait_for(verdict, check.seconds + _MARGIN_SECONDS)
         except TimeoutError:
             return ""
         finally:
