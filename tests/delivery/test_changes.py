@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from nightsafe.delivery.child import Child
 from nightsafe.delivery.limits import Limits
 
 HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
+ONE = Limits(cells=1, most_cells=1)
 
 
 async def test_update_storm(scene: Scene) -> None:
@@ -129,7 +131,7 @@ def _members(version: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("scene_limit", [5])
 async def test_idle_scripts_make_room(folder: Any, scene_limit: int) -> None:
     """No more are loaded in a process than the limit; one that made room is loaded again when it is asked for."""
-    async with Scene(folder, max_loaded=scene_limit, limits=Limits(cells=1, most_cells=1)) as scene:
+    async with Scene(folder, max_loaded=scene_limit, limits=ONE) as scene:
         for number in range(20):
             await scene.upload(f"s{number}", HELLO, [text("TOKEN", f"value {number}")])
             assert f"value {number}" == (await scene.get(f"s{number}")).text
@@ -276,19 +278,20 @@ async def test_updates_leave_no_memory_behind(scene: Scene) -> None:
     assert child.resident_bytes() - before < 150e6
 
 
-async def test_clients_that_go_away(scene: Scene) -> None:
+async def test_clients_that_go_away(folder: Path) -> None:
     """Isolates whose requests were torn down do not wait for them for ever: a few are kept, no more."""
     code = """
       export default { async fetch(request, env) {
         if (new URL(request.url).pathname === "/slow") await scheduler.wait(60_000);
         return new Response(env.TOKEN);
       } };"""
-    for number in range(68):
-        await scene.upload("left", code, [text("TOKEN", str(number))])
-        assert str(number) == (await scene.get("left")).text
-        with suppress(httpx.TimeoutException):
-            await scene.client.get("/slow", headers={"nightsafe-script": "left"}, timeout=0.05)
-    counted = await scene.stats()
+    async with Scene(folder, limits=ONE) as scene:
+        for number in range(68):
+            await scene.upload("left", code, [text("TOKEN", str(number))])
+            assert str(number) == (await scene.get("left")).text
+            with suppress(httpx.TimeoutException):
+                await scene.client.get("/slow", headers={"nightsafe-script": "left"}, timeout=0.05)
+        counted = await scene.stats()
 
     assert 64 <= counted["loaded"] <= 66
     assert counted["retired"] >= 68 - 66

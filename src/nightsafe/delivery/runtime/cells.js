@@ -35,8 +35,7 @@ class Cell {
     this.#stuck = stuck;
     this.#going = new Set(going);
     this.#asked = asked;
-    const before = Date.now() - LONGEST_TURN;
-    for (const script of this.#used.keys()) if (!(this.#usedAt(script) >= before)) this.#used.delete(script);
+    this.#forget(Date.now() - LONGEST_TURN);
   }
 
   // The turn of a request. One whose client has gone away never leaves, and is forgotten after a while.
@@ -62,7 +61,7 @@ class Cell {
 
   // The scripts that wait for an answer, or are known to go on with something after one.
   scripts() {
-    const goingOn = [...this.#going].filter((script) => !(this.#usedAt(script) >= this.#asked));
+    const goingOn = [...this.#going].filter((script) => this.#usedAt(script) < this.#asked);
     return new Set([...this.#awaited(), ...goingOn]);
   }
 
@@ -120,6 +119,13 @@ class Cell {
     const used = this.#used.get(script) ?? new Map();
     for (const load of loads) used.set(load, Date.now());
     this.#used.set(script, used);
+  }
+
+  #forget(before) {
+    for (const [script, used] of this.#used) {
+      for (const [load, at] of used) if (at < before) used.delete(load);
+      if (used.size === 0) this.#used.delete(script);
+    }
   }
 
   #usedAt(script) {
