@@ -1,6 +1,6 @@
 """Ask a workerd binary which compatibility flags it knows: `python tools/runtime_flags.py BINARY`.
 
-Prints the pairs of flags that contradict each other, and those without a counterpart: what
+Prints the pairs of flags that contradict each other, those without a counterpart, and the experimental ones: what
 `src/nightsafe/bundle/runtime_flags.py` holds. Whatever looks like a flag among the strings of the binary is put into
 a configuration; the runtime names those that it does not know, the pairs that contradict each other, and the
 experimental ones.
@@ -61,9 +61,11 @@ def main(binary: Path) -> None:
     pairs, single = known(binary, words)
     for one, other in sorted(pairs.items()):
         sys.stdout.write(f"{one} {other}\n")
+    refused = experimental(binary, words)
     for one in single:
-        sys.stdout.write(f"{one}\n")
-    for one in sorted(experimental(binary, words)):
+        if one not in refused:
+            sys.stdout.write(f"{one}\n")
+    for one in sorted(refused):
         sys.stdout.write(f"experimental: {one}\n")
 
 

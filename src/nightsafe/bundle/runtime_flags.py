@@ -163,68 +163,26 @@ writable_stream_spec_compliant_writer no_writable_stream_spec_compliant_writer
 """A flag and the one that contradicts it, a pair a line."""
 
 _SINGLE: Final = """
-allow_insecure_inefficient_logged_eval
 allow_irrevocable_stub_storage
 auto_grpc_convert
 bind_asynclocalstorage_snapshot_to_request
-connect_handler_starttls
-connect_pass_through
-d1_binding_jsrpc
 durable_object_alarms
-durable_object_get_existing
-durable_object_rename
-durable_object_snapshots
-enable_abortsignal_rpc
-enable_ctx_version_metadata
-enable_d1_with_sessions_api
-enable_nodejs_inspector_local_dev
-enable_version_api
-enable_web_file_system
-experimental
-expose_draining_reader
-expose_serialization_test_class
 html_rewriter_treats_esi_include_as_void_tag
-increase_websocket_message_size
-js_rpc
-kv_direct_binding
-memory_cache_delete
 nonclass_entrypoint_reuses_ctx_across_invocations
-offpeak_location_hint
 python_external_packages
 python_shared_standard_library
 python_workers
-python_workers_development
-python_workers_durable_objects
 python_workers_force_new_vendor_path
-python_zstd_snapshot
-r2_binding_jsrpc
 r2_list_honor_include
-replica_routing
-rpc_dispose_cancels_call
-rtti_api
-service_binding_extra_handlers
-streaming_tail_worker
-tail_worker_user_spans
 tcp_sockets_support
-typescript_implemented_streams
-typescript_strip_types
 unique_ctx_per_invocation
-unsafe_module
-unsupported_process_actual_platform
 wasm_esm_integration_builtins
-wasm_memory_discard
 webcrypto_modern_algorithms
-webgpu
-workflows_bindings_rpc
-workflows_step_rollback
 """
-"""Flags without a counterpart."""
+"""Flags without a counterpart that are not experimental."""
 
 OPPOSITES: Final = {one: other for line in _PAIRS.split("\n") if line for one, other in (line.split(),)}
 """By flag, the one that contradicts it; of each pair one way."""
-
-FLAGS: Final = frozenset((*_PAIRS.split(), *_SINGLE.split()))
-"""Every flag."""
 
 _EXPERIMENTAL: Final = """
 allow_insecure_inefficient_logged_eval
@@ -275,3 +233,6 @@ workflows_step_rollback
 
 EXPERIMENTAL: Final = frozenset(_EXPERIMENTAL.split())
 """Those that the runtime refuses for scripts that are loaded, whatever it is started with."""
+
+FLAGS: Final = frozenset((*_PAIRS.split(), *_SINGLE.split())) | EXPERIMENTAL
+"""Every flag."""

@@ -75,7 +75,9 @@ class HttpChecks:
 
     async def greet(self) -> None:
         """As `CheckSource.greet`: a verdict on nothing."""
-        await self._source.ask("POST", "checks/none", msgspec.json.encode(Verdict()))
+        status, _ = await self._source.ask("POST", "checks/none", msgspec.json.encode(Verdict()))
+        if status != _OK:
+            raise NightsafeError(Code.UNAVAILABLE, f"the API answered {status}")
 
     async def next(self) -> Check | None:
         """As `CheckSource.next`."""
@@ -130,6 +132,6 @@ class Checker:
         """What there is against an upload."""
         try:
             return await self._judge.problem_of(check)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NightsafeError) as error:
             _log.warning("check.failed", error=type(error).__name__)
             return ""

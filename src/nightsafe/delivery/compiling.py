@@ -24,7 +24,7 @@ from nightsafe.bundle.checking import Check
 from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.bundle.support import RESERVED
 from nightsafe.delivery.compatibility import Compatibility
-from nightsafe.delivery.modules import Modules
+from nightsafe.delivery.modules import Modules, quoted
 from nightsafe.delivery.packing import Packing
 
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
@@ -146,13 +146,13 @@ def _load(check: Check, version: BundleVersion, word: str, *, linked: bool = Tru
     """The code as it would be served, but that what throws is run before it."""
     packing = Packing()
     compatibility = Compatibility.of(version)
-    main = Modules(packing, version, {one.name: one.body for one in check.modules}, compatibility, _FIRST).add()
-    first = [f"throw {_quoted(word)};"]
+    modules = Modules(packing, version, {one.name: one.body for one in check.modules}, compatibility, _FIRST)
+    main = modules.add()
+    first = [f"throw {quoted(word)};"]
     if check.classic:
-        script = check.main_module.removeprefix("./").lstrip("/")
         first = [
             'import { compile } from "./classic.js";',
-            f"import source from {_quoted(compatibility.module_root + script)};",
+            f"import source from {modules.specifier(check.main_module)};",
             "compile(source);",
             *first,
         ]
@@ -162,11 +162,6 @@ def _load(check: Check, version: BundleVersion, word: str, *, linked: bool = Tru
         compatibility_flags=compatibility.flags,
         main_module=main if linked else _FIRST,
     )
-
-
-def _quoted(text: str) -> str:
-    """A string as JavaScript has it."""
-    return msgspec.json.encode(text).decode()
 
 
 def _problem_in(said: str, word: str) -> str:

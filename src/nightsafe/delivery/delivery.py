@@ -130,9 +130,7 @@ class Delivery:
         name = rest[0] if rest else ""
         match request.method, what:
             case "GET", "settings":
-                return 200, msgspec.json.encode(
-                    self._told() | {"started": int(self.supervisor.started_at(pid) * 1000)}
-                )
+                return 200, msgspec.json.encode(self._told(pid))
             case "GET", "routes":
                 self.supervisor.asks(pid, name)
                 return await self._route(name)
@@ -155,8 +153,8 @@ class Delivery:
                 return 404
         return 200
 
-    def _told(self) -> dict[str, object]:
-        """What workerd has to know of the settings."""
+    def _told(self, pid: int) -> dict[str, object]:
+        """What a workerd has to know of the settings, and of itself."""
         return {
             "account": self._settings.account_id,
             "domains": self._settings.domains,
@@ -169,6 +167,7 @@ class Delivery:
             "reach_private": self._settings.reach_private,
             "max_loaded": self._settings.max_loaded,
             "fleet": self.supervisor.fleet(),
+            "started": int(self.supervisor.started_at(pid) * 1000),
         }
 
     async def _route(self, script: str) -> Answer:

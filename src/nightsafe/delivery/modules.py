@@ -83,7 +83,7 @@ class Modules:
 
     def _add_main(self) -> str:
         """A module that starts a script whose main module is no ES module."""
-        name = self._of(self._version.main_module)
+        name = self.specifier(self._version.main_module)
         lines = [f"import * as script from {name};", f"export * from {name};", "export default script.default;"]
         return self._add_starter(lines)
 
@@ -94,13 +94,13 @@ class Modules:
         parts = self._parts()
         for part in parts:
             self._packing.add_module(part, "wasm", self._files[part])
-        bound = (f"[{_quoted(name)}]: part{at}" for at, name in enumerate(parts.values()))
+        bound = (f"[{quoted(name)}]: part{at}" for at, name in enumerate(parts.values()))
         return self._add_starter(
             [
                 f"import {{ run }} from {self._own('classic')};",
-                f"import source from {self._of(script)};",
-                *(f"import part{at} from {self._of(part)};" for at, part in enumerate(parts)),
-                f"run({_quoted(quote(script))}, source, {{ {', '.join(bound)} }});",
+                f"import source from {self.specifier(script)};",
+                *(f"import part{at} from {self.specifier(part)};" for at, part in enumerate(parts)),
+                f"run({quoted(quote(script))}, source, {{ {', '.join(bound)} }});",
             ]
         )
 
@@ -121,18 +121,18 @@ class Modules:
 
     def _lifecycle(self) -> list[str]:
         """What the module that starts begins with; it lets the dispatcher reach the isolate."""
-        first = [f"import {self._of(self._first)};"] if self._first else []
+        first = [f"import {self.specifier(self._first)};"] if self._first else []
         return [*first, f"export {{ NightsafeLifecycle }} from {self._own('lifecycle')};"]
 
     def _own(self, name: str) -> str:
         """What one of our modules is imported by, from anywhere."""
-        return _quoted(f"{self._root}{RESERVED}/{name}.js")
+        return quoted(f"{self._root}{RESERVED}/{name}.js")
 
-    def _of(self, name: str) -> str:
+    def specifier(self, name: str) -> str:
         """What a module of the script is imported by, from anywhere."""
-        return _quoted(self._root + name.removeprefix("./").lstrip("/"))
+        return quoted(self._root + name.removeprefix("./").lstrip("/"))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A string as JavaScript has it."""
     return msgspec.json.encode(text).decode()

@@ -117,8 +117,9 @@ class Reports:
             if self._may():
                 _log.error("script.threw", **about, kind=one.kind, stack="\n".join(one.stack), **message)
         if report.refused and self._may():
-            del about["request"]  # it is not known which it was for
-            _log.warning("script.refused_outbound", **about, host=report.refused, reason=report.reason)
+            by = about | {"host": report.refused, "reason": report.reason}
+            del by["request"]  # it is not known which it was for
+            _log.warning("script.refused_outbound", **by)
         if report.unanswered and self._may():
             reason = "the script has not answered, or has passed the request on to its own host: there is no origin"
             _log.warning("script.unanswered", **about, host=report.unanswered, reason=reason)

@@ -90,10 +90,13 @@ class Checking:
                 account.news.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(account.news.wait(), left)
-            return account.checks.popleft() if account.checks else None
+            check = account.checks.popleft() if account.checks else None
         finally:
             account.here -= 1
             account.left_at = self._clock()
+        if check is not None:
+            account.left_at += check.seconds  # it is away for no longer than that
+        return check
 
     def tell(self, account_id: str, check_id: str, problem: str) -> None:
         """The verdict on an upload; one that waits no longer is passed over. Whoever tells one is there to check."""

@@ -120,11 +120,35 @@ async def test_the_end() -> None:
     assert None is await asks
 
 
+async def test_a_process_that_checks_for_long() -> None:
+    """Counts as there while it may: what is uploaded meanwhile waits for it too."""
+    now = 0.0
+    checking = Checking(lambda: now)
+    assert None is await checking.next("a", 0)
+    first = asyncio.create_task(checking.problem_of("a", large(20 << 20), VERSION))
+    await asyncio.sleep(0)
+    checked = await checking.next("a", 0)
+    now = 10.0
+    second = asyncio.create_task(checking.problem_of("a", SOURCE, VERSION))
+    await asyncio.sleep(0)
+    waiting = await checking.next("a", 0)
+
+    assert checked is not None
+    assert waiting is not None
+    for check, asked in ((checked, first), (waiting, second)):
+        checking.tell("a", check.id, "bad")
+        assert "bad" == await asked
+
+
+def large(size: int) -> Source:
+    """Code of this many bytes."""
+    return Source("index.js", (Module("index.js", JS, b"", bytes(size)),), classic=False)
+
+
 async def test_what_is_too_large() -> None:
     """Or nothing that is compiled goes through at once."""
     checking = Checking()
     assert None is await checking.next("a", 0)
-    large = Source("index.js", (Module("index.js", JS, b"", bytes(9 << 20)),), classic=False)
-
-    assert "" == await checking.problem_of("a", large, VERSION)
-    assert "" == await checking.problem_of("a", Source("odd.py", FILES[2:3], classic=False), VERSION)
+    for source in (large((32 << 20) + 1), Source("odd.py", FILES[2:3], classic=False)):
+        async with asyncio.timeout(0.5):
+            assert "" == await checking.problem_of("a", source, VERSION)

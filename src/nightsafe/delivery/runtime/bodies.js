@@ -5,7 +5,7 @@ const CHUNK = 65_536; // bytes
 const LONGEST = 30_000; // milliseconds for which the rest is read
 const LONGEST_SILENCE = 5_000; // milliseconds in which nothing of it comes
 
-// Calls `answer` with the request as a script gets it: its body is the script's, to read or to leave, until the answer
+// Calls `answer`, which throws nothing, with the request as a script gets it: its body is the script's, to read or to leave, until the answer
 // has ended.
 export async function withBody(ctx, request, answer) {
   if (request.body === null || request.method === "GET" || request.method === "HEAD") return answer(request);
@@ -13,13 +13,8 @@ export async function withBody(ctx, request, answer) {
   const own = new Request(request, { body: readable });
   const upload = new Upload(request, writable);
   ctx.waitUntil(upload.passed);
-  try {
-    const response = await answer(own);
-    return upload.isOver || response.webSocket ? response : await lasting(ctx, response, upload);
-  } catch (error) {
-    await upload.leave();
-    throw error;
-  }
+  const response = await answer(own);
+  return upload.isOver || response.webSocket ? response : lasting(ctx, response, upload);
 }
 
 class Upload {

@@ -108,6 +108,7 @@ const modules :List(Workerd.Worker.Module) = [
   (name = "router.js", esModule = embed "router.js"),
   (name = "bodies.js", esModule = embed "bodies.js"),
   (name = "callee.js", esModule = embed "callee.js"),
+  (name = "cell.js", esModule = embed "cell.js"),
   (name = "cells.js", esModule = embed "cells.js"),
   (name = "entries.js", esModule = embed "entries.js"),
   (name = "front.js", esModule = embed "front.js"),
