@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
@@ -22,8 +23,11 @@ run: $(RUN) ## set everything up and run the main job through the official SDK
 worker: $(RUN) $(WORKERD) ## run a Worker with secrets, from nothing, through the official SDK
 	@$(BIN)/python examples/worker_with_a_secret/run.py
 
-test: $(DEV) $(NODE) $(WORKERD) ## run every test
-	@$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+test: $(DEV) $(NODE) $(WORKERD) ## run every test; those that mostly wait, beside the others
+	@mkdir -p .cache
+	@$(PYTEST) -m slow >.cache/slow-tests.txt 2>&1 & slow=$$!; \
+	  $(PYTEST) -m 'not slow' --numprocesses=auto --dist=loadfile; others=$$?; \
+	  wait $$slow || others=1; cat .cache/slow-tests.txt; exit $$others
 
 node: $(NODE) ## install the official Node clients that the tests drive
 

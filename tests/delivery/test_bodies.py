@@ -76,6 +76,7 @@ async def test_a_body_in_parts(scene: Scene) -> None:
     assert "null" == answer.headers["length"]
 
 
+@pytest.mark.slow
 async def test_a_client_that_sends_no_more(scene: Scene) -> None:
     """Has the whole answer at once all the same, and is not waited for without end."""
     await scene.upload("early", EARLY)

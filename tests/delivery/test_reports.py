@@ -245,6 +245,7 @@ async def test_whatever_goes_out_goes_out_as_it_is(folder: Path) -> None:
         const [client, own] = Object.values(new WebSocketPair());
         own.accept();
         own.addEventListener("message", ({ data }) => own.send(`heard ${data}`));
+        own.addEventListener("close", () => own.close());
         return new Response(null, { status: 101, webSocket: client });
       }
       const body = await request.arrayBuffer();
@@ -253,7 +254,7 @@ async def test_whatever_goes_out_goes_out_as_it_is(folder: Path) -> None:
     client = """import { connect } from "cloudflare:sockets";
     const talk = (socket) => new Promise((resolve) => {
       socket.accept();
-      socket.addEventListener("message", ({ data }) => resolve(data));
+      socket.addEventListener("message", ({ data }) => (resolve(data), socket.close()));
       socket.send("this");
     });
     const read = async (socket, host) => {
