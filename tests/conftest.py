@@ -1,5 +1,6 @@
-"""What several suites share: a running server, and no sockets in the unit tests."""
+"""What several suites share: a running server, an environment without settings, and no sockets in the unit tests."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,16 @@ from pytest_socket import disable_socket, enable_socket
 from tests.server import Safe, Server, make_safe
 
 _UNIT = Path(__file__).parent / "unit"
+_SETTINGS = ("NIGHTSAFE_", "CLOUDFLARE_", "WRANGLER_", "VAULT_", "BAO_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment_without_settings() -> Iterator[None]:
+    """Nothing that whoever runs the tests has exported sets up a server or a client, here or in a child process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [one for one in os.environ if one.startswith(_SETTINGS)]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True)

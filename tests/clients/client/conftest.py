@@ -12,9 +12,9 @@ from nightsafe.client import AsyncNightsafe, Nightsafe
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials, and no proxy, of the machine's."""
+    """No proxy of the machine's."""
     for name in list(os.environ):
-        if name.startswith("CLOUDFLARE_") or name.lower().endswith("_proxy"):
+        if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 

@@ -1,20 +1,11 @@
 """The official client, blocking and asynchronous, set up by arguments and nothing from the environment."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from cloudflare import AsyncCloudflare, Cloudflare
 from tests.server import Server
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials of the machine's."""
-    for name in list(os.environ):
-        if name.startswith("CLOUDFLARE_"):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture

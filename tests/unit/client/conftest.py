@@ -11,9 +11,9 @@ import nightsafe.client.blocking.sender
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials, proxies or certificates of the machine's."""
+    """No proxies or certificates of the machine's."""
     for name in list(os.environ):
-        if name.startswith(("CLOUDFLARE_", "SSL_CERT")) or name.lower().endswith("_proxy"):
+        if name.startswith("SSL_CERT") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 

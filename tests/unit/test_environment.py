@@ -1,0 +1,42 @@
+"""Whatever has been exported where the tests are run, they do not see it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SENSITIVE = "tests/unit/cli/test_places.py::test_an_address_that_others_could_have_written"
+"""A test that fails when it sees a server in the environment."""
+NONSENSE = "http://127.0.0.1:9/client/v4"
+
+
+def exported() -> set[str]:
+    """Every variable that the README exports."""
+    lines = re.findall(r"^export (.*)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return {name for line in lines for name in re.findall(r"([A-Z_]+)=", line)}
+
+
+def test_what_the_readme_exports_reaches_no_test() -> None:
+    """The README's variables, and others of ours, may be set to anything."""
+    names = exported()
+    assert {"CLOUDFLARE_BASE_URL", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"} <= names
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", SENSITIVE],
+        cwd=ROOT,
+        env=os.environ | dict.fromkeys({*names, "NIGHTSAFE_URL", "NIGHTSAFE_DATA"}, NONSENSE),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, True) == (done.returncode, "1 passed" in done.stdout), done.stdout + done.stderr
+
+
+def test_no_variable_sets_up_a_client_here() -> None:
+    """Nothing of ours, of the official clients' or of Vault's is in the environment of a test."""
+    assert [] == [
+        name for name in os.environ if name.startswith(("NIGHTSAFE_", "CLOUDFLARE_", "WRANGLER_", "VAULT_"))
+    ]
