@@ -1,10 +1,13 @@
 """Bars for what takes long, on a terminal only."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import click
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -15,6 +18,16 @@ def byte_bar(size: int, label: str) -> Iterator[Callable[[int], None]]:
         return
     with click.progressbar(length=max(size, 1), label=label, file=sys.stderr) as bar:
         yield bar.update
+
+
+@contextmanager
+def step_bar(steps: Sequence[T], label: str) -> Iterator[Iterable[T]]:
+    """The steps, with a bar while they are done where this is a terminal and there are several."""
+    if len(steps) < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one step is no progress
+        yield steps
+        return
+    with click.progressbar(steps, label=label, file=sys.stderr) as bar:
+        yield bar
 
 
 def _ignore(_: int) -> None:

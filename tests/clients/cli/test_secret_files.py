@@ -153,7 +153,7 @@ def test_import_of_more_than_a_version_takes(desk: Desk) -> None:
     code, shown = desk.at_terminal("secret", "import", desk.write("many.json", json.dumps(many)))
 
     assert (0, many, before + 2) == (code, values(desk), versions(desk))
-    assert "Putting" in shown
+    assert "Writing" in shown
     assert "100%" in shown
 
 

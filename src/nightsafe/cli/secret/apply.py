@@ -6,12 +6,11 @@ import click
 
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import is_asked, say
-from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, write_options
-from nightsafe.cli.secret.declared import MOST_OPERATIONS, Declared, read_declared
+from nightsafe.cli.secret.declared import Declared, read_declared
 from nightsafe.cli.secret.fingerprint import own_key
 from nightsafe.cli.secret.plan import make_plan
-from nightsafe.cli.secret.writing import key_file_option, write
+from nightsafe.cli.secret.writing import in_requests, key_file_option, write_in_parts, writes_of
 
 
 @click.command("apply")
@@ -34,26 +33,26 @@ def command(  # noqa: PLR0913 - the options
     fingerprint_key_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a script's secrets those of a file, in one version, all or nothing. `-` is standard input.
+    """Make a script's secrets those of a file. `-` is standard input.
 
     Only what is new, changed or unknown is put. Without --prune, secrets that are not in the file stay.
+
+    Up to a hundred changes are one version, all or nothing. More take several, each all or nothing: first what is
+    put, last what is deleted. Run again, it goes on where it was interrupted.
     """
     key = own_key(fingerprint_key_file)
     plan = make_plan(remote, read_declared(file), key)
     changes = plan.changes(prune=prune, everything=everything)
-    if len(changes) > MOST_OPERATIONS:
-        raise CommandError(
-            f"{len(changes)} changes, and one version takes {MOST_OPERATIONS}: it would not be all or nothing. "
-            "Nothing was sent; split the file"
-        )
     sends = bool(changes) and not dry_run
     if not as_json:
         plan.show(as_json=False, prune=prune)
+    if told := writes_of(changes):
+        say(told)
     if sends:
         _confirm(plan.script, changes, yes=yes)
-        write(remote, changes, key)
+        write_in_parts(remote, changes, key)
     if as_json:
-        plan.show(as_json=True, prune=prune, applied=sends)
+        plan.show(as_json=True, prune=prune, applied=sends, writes=len(in_requests(changes)))
     else:
         say(f"{_summary(changes)} of {plan.script}{'' if sends or not changes else ' would be the change'}")
 

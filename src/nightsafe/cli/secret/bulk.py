@@ -28,8 +28,8 @@ def command(
     declared = read_declared(file)
     if len(declared) > MOST_OPERATIONS:
         raise CommandError(
-            f"{len(declared)} changes, and one version takes {MOST_OPERATIONS}; nothing was sent. Split the file, or "
-            "take it over in several versions with `nightsafe secret import`"
+            f"{len(declared)} changes, and one version takes {MOST_OPERATIONS}; nothing was sent. "
+            "`nightsafe secret apply` makes the same changes in several versions"
         )
     write(remote, declared, key)
     put = [name for name, fields in declared.items() if fields is not None]

@@ -101,7 +101,7 @@ def _read(file: str, source: str) -> str:
             ) from None
         raise CommandError(f"{source} cannot be read: {error.strerror}") from None
     if len(content) > _MOST_BYTES:
-        raise CommandError(f"{source} is over 16 MiB; split it")
+        raise CommandError(f"{source} is over 16 MiB, and so is no list of secrets")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

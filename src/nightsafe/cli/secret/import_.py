@@ -1,24 +1,20 @@
 """`nightsafe secret import`."""
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from nightsafe.cli.bar import step_bar
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, write_options
 from nightsafe.cli.secret.declared import Declared, check, read_declared, text_fields
 from nightsafe.cli.secret.vault import SCHEMES, Kv
-from nightsafe.cli.secret.writing import fingerprint_options, in_requests, write, writing_key
-
-T = TypeVar("T")
+from nightsafe.cli.secret.writing import fingerprint_options, write_in_parts, writing_key
 
 
 @click.command("import")
@@ -46,7 +42,8 @@ def command(  # noqa: PLR0913 - the options
     members of one secret or, with a slash at the end, of all that are below, each then named `path_MEMBER` with `_`
     for `/`. The servers are those of VAULT_ADDR and VAULT_TOKEN, BAO_ADDR and BAO_TOKEN.
 
-    More than a hundred secrets take several versions, in the order of their names.
+    More than a hundred secrets take several versions, in the order of their names; run again, it goes on where it
+    was interrupted.
     """
     key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     wanted = {
@@ -58,11 +55,7 @@ def command(  # noqa: PLR0913 - the options
     there = set() if overwrite else {one.name for one in listed}
     taken: Declared = {name: wanted[name] for name in sorted(wanted.keys() - there)}
     if not dry_run:
-        done = 0
-        with _progress(in_requests(taken), "Putting") as parts:
-            for part in parts:
-                _put(remote, part, key, done, len(taken))
-                done += len(part)
+        write_in_parts(remote, taken, key)
     kept = sorted(wanted.keys() & there)
     if as_json:
         show_json({"script": remote.script, "put": list(taken), "kept": kept, "dry_run": dry_run})
@@ -70,16 +63,6 @@ def command(  # noqa: PLR0913 - the options
     for name in kept:
         say(f"{name} is there and stays; --overwrite replaces it")
     say(f"{', '.join(taken) or 'nothing'} {'would be' if dry_run else 'is'} taken over to {remote.script}")
-
-
-def _put(remote: Remote, part: Declared, key: Any, done: int, count: int) -> None:
-    """One version; when it fails, it is said how far this has come."""
-    try:
-        write(remote, part, key)
-    except BaseException:
-        if done:
-            say(f"{done} of {count} are taken over, up to the one before {next(iter(part))}")
-        raise
 
 
 def _fits(name: str, only: Sequence[str]) -> bool:
@@ -107,7 +90,7 @@ def _members(kv: Kv, source: str) -> Declared:
     """The members of every secret that is meant; what is no string, as JSON."""
     paths = kv.paths()
     declared: Declared = {}
-    with _progress(paths, "Reading") as reading:
+    with step_bar(paths, "Reading") as reading:
         for path in reading:
             before = f"{path.replace('/', '_')}_" if source.endswith("/") else ""
             for member, held in kv.read(path).data.items():
@@ -118,13 +101,3 @@ def _members(kv: Kv, source: str) -> Declared:
                     )
                 declared[name] = text_fields(held if isinstance(held, str) else json.dumps(held, ensure_ascii=False))
     return declared
-
-
-@contextmanager
-def _progress(steps: Sequence[T], label: str) -> Iterator[Iterable[T]]:
-    """The steps, with a bar while they are done where this is a terminal and there are several."""
-    if len(steps) < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one step is no progress
-        yield steps
-        return
-    with click.progressbar(steps, label=label, file=sys.stderr) as bar:
-        yield bar

@@ -1,4 +1,7 @@
-"""Sending secrets: all of a change in one request, which makes one version, with fingerprints of what it sets."""
+"""Sending secrets: a change in one request, which makes one version, with fingerprints of what it sets.
+
+A change of more than one request takes is sent in parts, each made whole or not at all.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,6 +9,8 @@ from typing import Any
 
 import click
 
+from nightsafe.cli.bar import step_bar
+from nightsafe.cli.output import is_interactive, say
 from nightsafe.cli.remote import Remote
 from nightsafe.cli.secret.declared import MOST_OPERATIONS, Declared, Fields
 from nightsafe.cli.secret.fingerprint import TAG, FingerprintKey, Place, own_key
@@ -63,9 +68,43 @@ def write(remote: Remote, changes: Declared, key: FingerprintKey | None) -> dict
     )
 
 
+def write_in_parts(remote: Remote, changes: Declared, key: FingerprintKey | None) -> None:
+    """Put and delete in as many requests as it takes, and tell how far this has come when it is one of several.
+
+    Everything is put before anything is deleted: who is interrupted has too much rather than too little.
+
+    Raises:
+        APIError: when one is refused. Those before it are made, and stay.
+    """
+    parts, done = in_requests(changes), 0
+    with step_bar(parts, "Writing") as steps:
+        for number, part in enumerate(steps, 1):
+            try:
+                write(remote, part, key)
+            except BaseException:
+                if len(parts) > 1:
+                    say(
+                        f"stopped at write {number} of {len(parts)}: {done} of {len(changes)} changes are made, and "
+                        "stay; run this again to go on"
+                    )
+                raise
+            done += len(part)
+            if len(parts) > 1 and not is_interactive():
+                say(f"write {number} of {len(parts)}: {done} of {len(changes)} changes are made")
+
+
+def writes_of(changes: Declared) -> str:
+    """How a change that one request does not take will be sent; "" for any other."""
+    count = len(in_requests(changes))
+    if count < 2:  # noqa: PLR2004 - one write is not told of
+        return ""
+    whole = f"{len(changes)} changes take {count} writes of at most {MOST_OPERATIONS}, each made whole or not at all"
+    return f"{whole}: first what is put, last what is deleted" if None in changes.values() else whole
+
+
 def in_requests(changes: Declared) -> list[Declared]:
-    """A change in as many parts as it takes requests."""
-    names = list(changes)
+    """A change in as many parts as it takes requests; what is deleted comes last."""
+    names = sorted(changes, key=lambda name: changes[name] is None)
     return [
         {name: changes[name] for name in names[start : start + MOST_OPERATIONS]}
         for start in range(0, len(names), MOST_OPERATIONS)
