@@ -69,10 +69,15 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Read until a text is on the screen that was not there before."""
+        self.wait_for_match(re.escape(text))
+
+    def wait_for_match(self, pattern: str) -> re.Match[str]:
+        """Read until something on the screen matches that was not there before; gives it."""
         start = len(self.shown)
-        while text not in plain(self.shown[start:]):
+        while (found := re.search(pattern, plain(self.shown[start:]))) is None:
             if not self._read():
-                raise AssertionError(f"{text!r} was never shown, but: {self.shown}")
+                raise AssertionError(f"{pattern!r} was never shown, but: {self.shown}")
+        return found
 
     def type(self, text: str) -> None:
         """Press keys."""

@@ -119,7 +119,7 @@ def wrangler(
         stdin: what it reads.
         environ: environment variables: credentials and the like.
     """
-    _know_of_no_update(home)
+    know_of_no_update(home)
     return subprocess.run(
         [node_for(version), str(WRANGLERS[version] / "bin" / "wrangler.js"), *arguments],
         cwd=home,
@@ -143,7 +143,7 @@ def wrangler(
     )
 
 
-def _know_of_no_update(home: Path) -> None:
+def know_of_no_update(home: Path) -> None:
     """Leave the note that wrangler leaves itself when it has asked for a newer version, so that it asks nobody."""
     note = home / "update-check" / "wrangler-latest.json"
     if not note.exists():

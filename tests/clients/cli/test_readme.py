@@ -1,0 +1,201 @@
+"""The README's blocks, run as they stand: in their order, in a fresh directory, at the prompt of a real shell."""
+
+import os
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.clients.cli.terminal import Terminal, plain
+from tests.clients.node.tools import MODULES, know_of_no_update
+from tests.clients.opened import opened
+from tests.live.running import surroundings
+from tests.server import Safe
+
+ROOT = Path(__file__).parents[3]
+BLOCK = re.compile(r"(?:<!-- not run: (?P<why>[^>]+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
+PRINTED = re.compile(r"account id +(?P<account>[0-9a-f]{32})\s+API token +(?P<token>nst_\w+)")
+LINKED = ("Makefile", "pyproject.toml", "requirements", "src", "workerd")
+PROMPT = "ended:$?:"
+PAUSE = r"ended:(?P<code>\d+):|\n(?P<serves>listening on )|(?P<asks>Value of API_KEY: )"
+DIFFERS = 7
+
+
+class Block(NamedTuple):
+    """One block of the README; `why` says why it is not run, if it is not."""
+
+    language: str
+    text: str
+    why: str | None
+
+
+def blocks() -> list[Block]:
+    """Every block, in its order."""
+    found = BLOCK.finditer((ROOT / "README.md").read_text())
+    return [Block(one["language"], one["text"], one["why"]) for one in found]
+
+
+class Reader:
+    """Somebody who types what the README says, word by word, but for four things.
+
+    Two ports are free ones, by `NIGHTSAFE_PORT` and `NIGHTSAFE_LISTEN` and in the text. Where that has `…` for what
+    `init` prints, that is typed. What `make run`, `make workerd` and `npx` would install is there already: the
+    stamps of make are set, and `npx` runs the wrangler of the tests. And wrangler is told to ask nobody for updates.
+
+    A line after which the shell serves is left so, and what follows is typed in another shell; `nightsafe run`, which
+    takes the place of `serve`, is typed where that was, after Ctrl-C.
+
+    Args:
+        folder: a fresh directory.
+        stack: what ends the shells.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder / "nightsafe"
+        self.home = folder / "home"
+        self._tools = folder / "bin"
+        self._stack = stack
+        self._ports = {"8787": str(free_port()), "8788": str(free_port())}
+        self._check_out()
+        self._shells = [self._open()]
+
+    @property
+    def shown(self) -> str:
+        """What all shells have shown."""
+        return "".join(plain(shell.shown) for shell in self._shells)
+
+    @property
+    def printed(self) -> dict[str, str]:
+        """What `init` has printed."""
+        found = PRINTED.search(self.shown)
+        return found.groupdict() if found else {}
+
+    def follow(self, block: Block) -> None:
+        """Do what a block says."""
+        shell = self._shells[-1]
+        if "nightsafe run" in block.text:
+            self.end_serving()
+            shell = self._shells[0]
+        if block.language == "python":
+            (self.folder / "block.py").write_text(self._own(block.text))
+            self._enter(shell, "python block.py")
+            return
+        for line in filter(None, map(str.strip, block.text.splitlines())):
+            self._enter(shell, self._own(line))
+
+    def end_serving(self) -> None:
+        """Ctrl-C where it is served: that ends in order."""
+        self._shells[0].type("\x03")
+        assert "0" == self._shells[0].wait_for_match(PAUSE)["code"], self._shells[0].shown
+
+    def _own(self, text: str) -> str:
+        """A text with this reader's ports and credentials."""
+        for documented, port in self._ports.items():
+            text = text.replace(f":{documented}", f":{port}")
+        if "nst_…" in text:
+            text = text.replace("nst_…", self.printed["token"]).replace("ID=…", f"ID={self.printed['account']}")
+        return text
+
+    def _enter(self, shell: Terminal, line: str) -> None:
+        """Type a line, answer what is asked, and see that it does not fail."""
+        shell.type(f"{line}\n")
+        while True:
+            found = shell.wait_for_match(PAUSE)
+            if found["serves"]:
+                if "nightsafe run" in line:
+                    shell.wait_for("delivering on ")
+                if len(self._shells) == 1:
+                    self._shells.append(self._open())
+                return
+            if found["code"]:
+                assert int(found["code"]) in {0, DIFFERS if " diff " in line else 0}, plain(shell.shown)
+                return
+            shell.type("a value\n")
+
+    def _open(self) -> Terminal:
+        """Another shell, which has what a login gives, and nothing of the other shell's."""
+        environ = {
+            **surroundings(),
+            "PATH": f"{self._tools}:{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home),
+            "TERM": "dumb",
+            "LANG": "C.UTF-8",
+            "PS1": PROMPT,
+            "HISTFILE": "/dev/null",
+            "CI": "1",
+            "WRANGLER_SEND_METRICS": "false",
+            "NIGHTSAFE_PORT": self._ports["8787"],
+            "NIGHTSAFE_LISTEN": f"127.0.0.1:{self._ports['8788']}",
+        }
+        command = ["bash", "--norc", "--noprofile", "-i"]
+        shell = self._stack.enter_context(Terminal(command, self.folder, environ))
+        shell.wait_for("ended:0:")
+        return shell
+
+    def _check_out(self) -> None:
+        """The repository as `git clone` leaves it, with its virtual environment and the runtime set up."""
+        for path in (self.home, self._tools, self.folder / ".venv", self.folder / ".workerd"):
+            path.mkdir(parents=True)
+        for name in LINKED:
+            (self.folder / name).symlink_to(ROOT / name)
+        shutil.copytree(ROOT / "examples", self.folder / "examples")
+        for entry in Path(sys.prefix).iterdir():
+            if entry.name in {"bin", "include", "lib", "lib64", "pyvenv.cfg"}:
+                (self.folder / ".venv" / entry.name).symlink_to(entry)
+        for stamp in (".venv/.run", ".workerd/.installed"):
+            (self.folder / stamp).touch()
+        npx = self._tools / "npx"
+        npx.write_text(f'#!/bin/sh\ncommand=$1; shift\nexec {MODULES}/.bin/"$command" "$@"\n')
+        npx.chmod(0o755)
+        know_of_no_update(self.home)
+
+
+def free_port() -> int:
+    """A port that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """Somebody at a fresh directory."""
+    with ExitStack() as stack:
+        yield Reader(tmp_path, stack)
+
+
+def test_the_readme_word_by_word(reader: Reader) -> None:
+    """Every block that can be typed does what the text around it says, and nothing is needed that stands below it."""
+    for block in blocks():
+        if not block.why:
+            reader.follow(block)
+
+    safe = Safe(
+        path=reader.folder / ".nightsafe",
+        account_id=reader.printed["account"],
+        api_token=reader.printed["token"],
+        email="",
+        api_key="",
+    )
+    assert "WorkersBindingKindSecretText(name='mySecret', type='secret_text')" in reader.shown
+    assert "WorkersBindingKindSecretText(name='API_KEY'" in reader.shown
+    assert (reader.folder / "safe.tar").is_file()
+    assert {"API_KEY": "another value"} == opened(safe, "my-worker")
+    assert {"GREETING": "hello"} == opened(safe, "greeter")
+    assert re.search(r"curl http://greeter.localhost:\d+/\nhello\n", reader.shown)
+    reader.end_serving()
+
+
+def test_what_is_not_run_says_why() -> None:
+    """Few blocks are left out, and each has its reason before it."""
+    left_out = [block for block in blocks() if block.why]
+
+    assert 2 == len(left_out)
+    assert all(len(str(block.why)) > 10 for block in left_out)
+    assert {"sh", "python"} == {block.language for block in blocks()}
