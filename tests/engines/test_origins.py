@@ -16,7 +16,7 @@ def tagged(edit: Change, tag: str) -> tuple[Change, Origin]:
     annotations = json.dumps({"version_tags": {"tag": tag}}).encode()
     made = msgspec.structs.replace(edit.edit.stamp, annotations=annotations)
     change = msgspec.structs.replace(edit, edit=msgspec.structs.replace(edit.edit, stamp=made))
-    return change, Origin("A", made.version_id, annotations)
+    return change, Origin("A", made.version_id, annotations, change.at, made.author_email, made.source)
 
 
 async def test_the_version_that_set_it(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""`/accounts/{account_id}/nightsafe/scripts/{script_name}/secrets`: which version set each secret, with its tags.
+"""`/accounts/{account_id}/nightsafe/scripts/{script_name}/secrets`: when, by whom and in which version each was set.
 
 No other server has it. With the tags that a client gives a version it makes, the client can tell later whether a
 secret is still the one that it put: `docs/decisions/0006-the-command-line.md`.
@@ -13,6 +13,7 @@ from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, success
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.routing import Resource
+from nightsafe.api.times import format_time
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Origin
 from nightsafe.workers.origins import Origins
@@ -33,5 +34,11 @@ def resources(origins: Origins) -> list[Resource]:
 
 def _shown(origin: Origin) -> dict[str, Any]:
     """One secret's name, and the version that set it."""
-    tags = msgspec.json.decode(origin.annotations).get(_TAGS, {})
-    return {"name": origin.name, "version_id": str(uuid.UUID(bytes=origin.version_id)), _TAGS: tags}
+    return {
+        "name": origin.name,
+        "version_id": str(uuid.UUID(bytes=origin.version_id)),
+        _TAGS: msgspec.json.decode(origin.annotations).get(_TAGS, {}),
+        "modified_on": format_time(origin.created_on),
+        "modified_by": origin.author_email,
+        "source": origin.source,
+    }

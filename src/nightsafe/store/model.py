@@ -44,11 +44,17 @@ class Origin(Struct, frozen=True):
         name: the secret's name.
         version_id: UUID of the version that set it to what it is now, 16 bytes.
         annotations: of that version, as in `Stamp`.
+        created_on: when it was made, microseconds since 1970 UTC.
+        author_email: of who made it.
+        source: of that version, as in `Stamp`.
     """
 
     name: str
     version_id: bytes
     annotations: bytes
+    created_on: int
+    author_email: str
+    source: str
 
 
 class Inherit(Struct, frozen=True):

@@ -3,6 +3,8 @@
 import pytest
 from tests.clients.cli.desk import Desk
 from tests.clients.opened import opened
+from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.server import ACCOUNT, run
 
 
 def values(desk: Desk) -> dict[str, str]:
@@ -93,12 +95,52 @@ def test_get_and_list(desk: Desk) -> None:
     code, shown = desk.at_terminal("secret", "list")
     head, first, second = shown.splitlines()
 
-    assert (0, ["name", "type", "algorithm", "format", "usages"]) == (code, head.split())
+    assert (0, ["name", "type", "modified_on", "modified_by", "key"]) == (code, head.split())
     assert (["A", "secret_text"], ["B", "secret_text"]) == (first.split()[:2], second.split()[:2])
-    assert desk.json("secret", "list")["secrets"][0] == {"name": "A", "type": "secret_text"}
-    assert desk.json("secret", "get", "B") == {"name": "B", "type": "secret_text"}
+    for found in (desk.json("secret", "list")["secrets"][1], desk.json("secret", "get", "B")):
+        assert {"name": "B", "type": "secret_text"}.items() <= found.items()
     assert shown.splitlines()[0] == desk.at_terminal("secret", "get", "A")[1].splitlines()[0]
     assert "[10056]" in desk.refusal("secret", "get", "C", code=4)
+
+
+def test_list_tells_when_and_by_whom(desk: Desk) -> None:
+    """Of each secret it is the version that last set it, whoever has made others since; programs are told too."""
+    desk.run("secret", "put", "FIRST", stdin=b"value")
+    desk.run("secret", "key", "generate", "KEY", "--algorithm", "HMAC")
+    with desk.wire as wire:
+        third = wire.put(desk.script, "SECOND")
+        assert wire.upload(desk.script, keep_bindings=["secret_text", "secret_key"]).status == third.status == 200
+    versions = {one["number"]: one for one in desk.json("version", "list")["versions"]}
+
+    found = {one["name"]: one for one in desk.json("secret", "list")["secrets"]}
+    lines = desk.run("secret", "list").stdout.splitlines()[1:]
+
+    for number, name in ((2, "FIRST"), (3, "KEY"), (4, "SECOND")):
+        version, secret = versions[number], found[name]
+        assert (version["id"], desk.server.safe.email) == (secret["version_id"], secret["modified_by"])
+        assert (version["metadata"]["created_on"], "api") == (secret["modified_on"], secret["source"])
+        told = (secret["modified_on"][:19], secret["modified_by"][:9])
+        assert [True, True] == [part in next(line for line in lines if line.startswith(name)) for part in told]
+    assert "HMAC" in lines[1]
+
+
+def test_who_may_read_names_is_told_who_put_them(desk: Desk) -> None:
+    """A token for secrets alone sees it, one without is refused; what the official clients ask for is as it was."""
+    desk.run("secret", "put", "A", stdin=b"value")
+    at = ("--data", str(desk.server.safe.path))
+    made = run("token", "create", *at, "--permission", "Workers Tail Read", "--expires-in", "600", cwd=desk.cwd)
+    other = run("token", "create", *at, "--permission", "Memberships Read", "--expires-in", "600", cwd=desk.cwd)
+    path = f"/client/v4/accounts/{ACCOUNT}/nightsafe/scripts/{desk.script}/secrets"
+
+    statuses = []
+    for done in (made, other):
+        with Wire(desk.server.port, [("Authorization", f"Bearer {done.stdout.strip()}")]) as wire:
+            statuses.append(wire.ask("GET", path).status)
+    with desk.wire as wire:
+        wanted = wire.ask("GET", f"{SCRIPTS}/{desk.script}/secrets").result
+
+    assert [200, 403] == statuses
+    assert [{"name": "A", "type": "secret_text"}] == wanted
 
 
 def test_delete_asks_at_a_terminal(desk: Desk) -> None:

@@ -1,16 +1,14 @@
 """What would have to change for a script to have the secrets that a file declares. No value is read: none can be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nightsafe.cli.output import show_json, show_table
 from nightsafe.cli.remote import Remote
 from nightsafe.cli.secret.declared import Declared, Fields
 from nightsafe.cli.secret.fingerprint import FingerprintKey, Place, tags_by_name
-from nightsafe.client import APIStatusError, Secret, SecretKey
-from nightsafe.client.call import segment
-
-_NO_ROUTE = range(400, 406)
+from nightsafe.cli.secret.origins import origins
+from nightsafe.client import Secret, SecretKey
 
 
 class Step(NamedTuple):
@@ -70,7 +68,7 @@ def make_plan(remote: Remote, declared: Declared, key: FingerprintKey) -> Plan:
         one.name: one
         for one in remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id)
     }
-    tags = tags_by_name(_origins(remote)) if there else {}
+    tags = tags_by_name(origins(remote)) if there else {}
     place = Place(remote.account_id, remote.script)
     steps = []
     for name in sorted(there.keys() | declared.keys()):
@@ -125,15 +123,3 @@ def _public_of(secret: Secret) -> tuple[Any, ...]:
     if not isinstance(secret, SecretKey):
         return ("secret_text",)
     return ("secret_key", secret.algorithm, secret.format, set(secret.usages))
-
-
-def _origins(remote: Remote) -> Iterable[Mapping[str, Any]]:
-    """Which version set each secret; nothing from a server that does not tell."""
-    account, script = segment("account_id", remote.account_id), segment("script_name", remote.script)
-    try:
-        found = remote.client.request("GET", f"/accounts/{account}/nightsafe/scripts/{script}/secrets")
-    except APIStatusError as error:
-        if error.status_code not in _NO_ROUTE:
-            raise
-        return ()
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else ()

@@ -4,7 +4,7 @@ from nightsafe.store.model import Origin, ScriptRef
 from nightsafe.store.sqlite.reader import Reader
 
 _ORIGINS = """
-SELECT b.name, v.id, v.annotations
+SELECT b.name, v.id, v.annotations, v.created_on, v.author_email, v.source
 FROM scripts s
 JOIN bindings b ON b.account_id = s.account_id AND b.namespace = s.namespace AND b.script = s.name
 JOIN versions v ON v.account_id = s.account_id AND v.script_id = s.id AND v.number = b.since
