@@ -5,7 +5,7 @@ from itertools import islice
 import click
 import msgspec
 
-from nightsafe.cli.deployments import HEAD, row
+from nightsafe.cli.deployments import ELASTIC, HEAD, row
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import show_json, show_table
 from nightsafe.cli.remote import Remote, script_options
@@ -23,4 +23,4 @@ def command(*, remote: Remote, limit: int, as_json: bool) -> None:
     if as_json:
         show_json({"script": remote.script, "deployments": [msgspec.to_builtins(one) for one in deployments]})
     else:
-        show_table(HEAD, [row(one) for one in deployments])
+        show_table(HEAD, [row(one) for one in deployments], elastic=ELASTIC)

@@ -9,10 +9,13 @@ from nightsafe.cli.remote import Remote
 from nightsafe.cli.times import shown
 from nightsafe.client import Version
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PREFIX: Final = re.compile(r"[0-9a-f][0-9a-f-]{3,}")
+UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PREFIX: Final = re.compile(r"[0-9a-f][0-9a-f-]{3,}")
+_SHORT: Final = 8
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 HEAD: Final = ("number", "id", "created_on", "by", "author", "note")
+ELASTIC: Final = (3, 4, 5)
+"""The columns that a narrow terminal may cut."""
 
 
 def find_version(remote: Remote, named: str) -> Version:
@@ -22,9 +25,9 @@ def find_version(remote: Remote, named: str) -> Version:
         CommandError: when there is none, or several.
     """
     versions = remote.client.workers.scripts.versions
-    if _UUID.fullmatch(named.lower()):
+    if UUID.fullmatch(named.lower()):
         return versions.get(named.lower(), **remote.place)
-    numbered, prefix = bool(_NUMBER.fullmatch(named)), bool(_PREFIX.fullmatch(named.lower()))
+    numbered, prefix = bool(_NUMBER.fullmatch(named)), bool(PREFIX.fullmatch(named.lower()))
     if not numbered and not prefix:
         raise CommandError(
             f"{named!r} is no version: give its number, its id, or the id's first four letters or more"
@@ -46,12 +49,17 @@ def row(version: Version) -> list[str]:
     metadata = version.metadata
     return [
         number_of(version),
-        version.id,
+        short(version.id),
         shown(metadata.created_on if metadata else None),
         by(version.annotations, metadata.source if metadata else None),
         (metadata.author_email if metadata else None) or "-",
         note_of(version.annotations),
     ]
+
+
+def short(named: str) -> str:
+    """The first letters of an id, as lists show it; every command takes them for the whole."""
+    return named[:_SHORT]
 
 
 def number_of(version: Version) -> str:

@@ -31,7 +31,9 @@ def test_version_list(desk: Desk, four: list[dict[str, Any]]) -> None:
     head, *lines = shown.splitlines()
 
     assert (0, ["number", "id", "created_on", "by", "author", "note"]) == (code, head.split())
-    assert [["4", four[0]["id"]], ["3", four[1]["id"]], ["2", four[2]["id"]]] == [line.split()[:2] for line in lines]
+    assert [["4", four[0]["id"][:8]], ["3", four[1]["id"][:8]], ["2", four[2]["id"][:8]]] == [
+        line.split()[:2] for line in lines
+    ]
     assert "secret, api" in lines[0]
     assert desk.server.safe.email in lines[0]
     assert [4, 3] == [one["number"] for one in desk.json("version", "list", "--limit", "2")["versions"]]
@@ -70,16 +72,39 @@ def test_version_show_of_what_is_not_there(
 
 
 def test_deployments(desk: Desk, four: list[dict[str, Any]]) -> None:
-    """The first of the list is served, and is what `show` shows; another is shown by its id."""
+    """The first of the list is served, and is what `show` shows; another is shown by its id or its start."""
     code, shown = desk.at_terminal("deployment", "list", "--limit", "2")
     head, first, second = shown.splitlines()
 
     assert (0, "id") == (code, head.split()[0])
-    assert (f"{four[0]['id']} (100 %)" in first, f"{four[1]['id']} (100 %)" in second) == (True, True)
-    assert first.split()[0] == desk.json("deployment", "show")["id"]
-    assert second.split()[0] == desk.json("deployment", "show", second.split()[0])["id"]
+    assert (f"{four[0]['id'][:8]} 100 %" in first, f"{four[1]['id'][:8]} 100 %" in second) == (True, True)
+    assert first.split()[0] == desk.json("deployment", "show")["id"][:8]
+    whole = desk.json("deployment", "show", second.split()[0].upper())["id"]
+    assert (second.split()[0], whole) == (whole[:8], desk.json("deployment", "show", whole)["id"])
     assert f"{four[0]['id']} (100 %)" in desk.at_terminal("deployment", "show")[1]
     assert 4 == desk.run("deployment", "show", "00000000-0000-4000-8000-000000000000").returncode
+    assert "has no deployment ffffffff" in desk.refusal("deployment", "show", "ffffffff", code=4)
+    assert "'xyz' is no deployment" in desk.refusal("deployment", "show", "xyz", code=1)
+
+
+def test_lists_fit_eighty_columns(desk: Desk, four: list[dict[str, Any]]) -> None:
+    """Where there is no terminal that is wider, also with two versions served and a note that is long."""
+    split = [
+        {"version_id": four[1]["id"], "percentage": 12.5},
+        {"version_id": four[0]["id"], "percentage": 87.5},
+    ]
+    body = {"strategy": "percentage", "versions": split, "annotations": {"workers/message": "long " * 15}}
+    with desk.wire as wire:
+        assert 200 == wire.send("POST", f"{SCRIPTS}/{desk.script}/deployments", body).status
+
+    lists = {what: desk.run(what, "list").stdout.splitlines() for what in ("deployment", "version", "secret")}
+
+    assert [6, 5, 2] == [len(lines) for lines in lists.values()]
+    assert 80 >= max(len(line) for lines in lists.values() for line in lines)
+    for version, share in ((four[0]["id"], "87.5 %"), (four[1]["id"], "12.5 %")):
+        assert f"{version[:8]} {share}" in lists["deployment"][1]
+    assert "\N{HORIZONTAL ELLIPSIS}" in lists["deployment"][1]
+    assert desk.server.safe.email in desk.at_terminal("deployment", "list")[1]
 
 
 def test_rollback_asks_and_brings_secrets_back(desk: Desk, four: list[dict[str, Any]]) -> None:
