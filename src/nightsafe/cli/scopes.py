@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import click
 from msgspec import Struct
 
+from nightsafe.cli.output import is_interactive
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, PermissionGroup
@@ -37,6 +38,27 @@ class Scopes(Struct, frozen=True, kw_only=True):
     scripts: Sequence[str] = ()
     denied_permissions: Sequence[str] = ()
     denied_scripts: Sequence[str] = ()
+
+
+def need_limits(scopes: Scopes, *, all_access: bool) -> None:
+    """Refuse a token for everything that nobody has said is meant; at a terminal, ask.
+
+    Raises:
+        click.UsageError: where there is nobody to ask.
+        click.Abort: when it is not meant.
+    """
+    if all_access:
+        if scopes.permissions:
+            raise click.UsageError("--all-access and --permission contradict each other; give one of them")
+        return
+    if any((scopes.permissions, scopes.scripts, scopes.denied_permissions, scopes.denied_scripts)):
+        return
+    if not is_interactive():
+        raise click.UsageError(
+            "a token without limits may do all that can be done in the account: give --permission or --script, or "
+            "--all-access if that is meant"
+        )
+    click.confirm("Make a token for all that can be done in the account?", abort=True, err=True)
 
 
 def policies_of(scopes: Scopes, account_id: str, user_id: str) -> list[Policy]:

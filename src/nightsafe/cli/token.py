@@ -10,10 +10,11 @@ import msgspec
 from nightsafe.api.times import format_time
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import check_text, data_option, json_option, seconds_type
-from nightsafe.cli.scopes import Scopes, check_ranges, condition_of, policies_of
+from nightsafe.cli.output import say
+from nightsafe.cli.scopes import Scopes, check_ranges, condition_of, need_limits, policies_of
 from nightsafe.cli.server_address import KEPT_TOKEN
 from nightsafe.cli.table import table
-from nightsafe.cli.validity import check_time, end_of
+from nightsafe.cli.validity import DEFAULT_DAYS, check_time, end_of
 from nightsafe.identity.conditions import Condition
 from nightsafe.sealing import files
 from nightsafe.store.model import Token
@@ -43,9 +44,10 @@ def command() -> None:
     "permissions",
     metavar="NAME",
     multiple=True,
-    help="A permission group's name or id.  [default: all]",
+    help="A permission group's name or id.",
 )
 @click.option("--script", "scripts", metavar="GLOB", multiple=True, help="Only these scripts.  [default: all]")
+@click.option("--all-access", is_flag=True, help="For all that can be done in the account.")
 @click.option(
     "--deny-permission", metavar="NAME", multiple=True, help="What it may not do.  [default: all, with --deny-script]"
 )
@@ -55,8 +57,14 @@ def command() -> None:
 @click.option("--ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Only from these addresses.")
 @click.option("--not-ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Not from these addresses.")
 @click.option("--not-before", metavar=_TIME, callback=check_time, help="When it becomes valid.  [default: now]")
-@click.option("--expires-in", type=seconds_type, metavar="SECONDS", help="How long it is valid.")
-@click.option("--expires-on", metavar=_TIME, callback=check_time, help="When it ends.  [default: never]")
+@click.option(
+    "--expires-in",
+    type=seconds_type,
+    metavar="SECONDS",
+    help=f"How long it is valid.  [default: {DEFAULT_DAYS} days]",
+)
+@click.option("--expires-on", metavar=_TIME, callback=check_time, help="When it ends.")
+@click.option("--no-expiry", is_flag=True, help="It never ends.")
 @click.option(
     "--owner", type=click.Choice(["user", "account"]), default="user", show_default=True, help="Whose token it is."
 )
@@ -72,11 +80,13 @@ def create(  # noqa: PLR0913 - a token has many sides
     scripts: tuple[str, ...],
     deny_permission: tuple[str, ...],
     deny_script: tuple[str, ...],
+    all_access: bool,
     ip: tuple[str, ...],
     not_ip: tuple[str, ...],
     not_before: int | None,
     expires_in: int | None,
     expires_on: int | None,
+    no_expiry: bool,
     owner: Literal["user", "account"],
     email: str | None,
     keep: bool,
@@ -84,12 +94,14 @@ def create(  # noqa: PLR0913 - a token has many sides
 ) -> None:
     """Make a token; it is printed once.
 
-    Without --permission it is for all that can be done in an account. What is denied is denied, whatever is allowed.
+    Without --permission it is for all that can be done in an account: unless --script or what is denied limits that,
+    it is asked whether this is meant, or --all-access says so. What is denied is denied, whatever is allowed.
     """
     scopes = Scopes(
         permissions=permissions, scripts=scripts, denied_permissions=deny_permission, denied_scripts=deny_script
     )
-    end = end_of(expires_in, expires_on, not_before)
+    end = end_of(expires_in, expires_on, not_before, never=no_expiry)
+    need_limits(scopes, all_access=all_access)
 
     async def work(store: SqliteStore) -> tuple[str, Issued]:
         """Make it in the store; gives the account with it."""
@@ -111,7 +123,9 @@ def create(  # noqa: PLR0913 - a token has many sides
     account, issued = DataDirectory(data).run(work)
     if keep:
         files.write(data / KEPT_TOKEN, issued.token.encode() + b"\n", private=True, replace=True)
-    _show_new(account, issued, data if keep else None, as_json=as_json)
+    _show_new(account, issued, end, data if keep else None, as_json=as_json)
+    if end and not as_json and expires_in is None and expires_on is None:
+        say(f"it ends on {format_time(end)}; --expires-in, --expires-on or --no-expiry say otherwise")
 
 
 @command.command("list")
@@ -155,9 +169,9 @@ def revoke(data: Path, token_id: str, *, as_json: bool) -> None:
     click.echo(json.dumps({"id": token_id}) if as_json else f"{token_id} is revoked")
 
 
-def _show_new(account: str, issued: Issued, kept_in: Path | None, *, as_json: bool) -> None:
+def _show_new(account: str, issued: Issued, end: int | None, kept_in: Path | None, *, as_json: bool) -> None:
     """Print a new token, this once; of one that is kept only its id."""
-    shown = {"account_id": account, "id": issued.id}
+    shown = {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
     if kept_in is not None:
         click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {kept_in / KEPT_TOKEN}")
     else:

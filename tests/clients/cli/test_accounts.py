@@ -95,7 +95,7 @@ def test_a_member_owns_tokens(own_server: Server) -> None:
     """`token create --email` makes the member's token, and lists it as that."""
     safe = own_server.safe
     command(safe, "user", "create", "--email", "new@example.com", "--account-id", ACCOUNT)
-    made = command(safe, "token", "create", "--email", "new@example.com")
+    made = command(safe, "token", "create", "--all-access", "--email", "new@example.com")
 
     assert status(own_server, bearer(made["api_token"])) == 200
     owners = {one["id"]: one["owner"] for one in command(safe, "token", "list")["tokens"]}

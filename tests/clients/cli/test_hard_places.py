@@ -81,7 +81,7 @@ def test_arguments_that_no_store_could_hold(safe: Safe, arguments: tuple[str, ..
 def test_a_setting_that_is_not_known(safe: Safe) -> None:
     """A misspelt setting in the file is named, not passed over."""
     (safe.path.parent / "nightsafe.toml").write_text('dta = "elsewhere"\n')
-    done = run("token", "create", cwd=safe.path.parent)
+    done = run("token", "create", "--all-access", cwd=safe.path.parent)
     (safe.path.parent / "nightsafe.toml").unlink()
 
     assert (1, "Error: nightsafe.toml has no such setting: dta\n") == (done.returncode, done.stderr)

@@ -80,7 +80,7 @@ def test_a_safe_is_never_overwritten(safe: Safe) -> None:
     """A second init says so, exits with 1, prints no credential, and changes no byte."""
     before = state(safe.path.parent)
 
-    done = run("init", "--data", str(safe.path), "--json", cwd=safe.path.parent)
+    done = run("init", "--data", str(safe.path), cwd=safe.path.parent)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert (
@@ -147,8 +147,9 @@ def test_bad_options(tmp_path: Path, option: str, value: str) -> None:
 def test_tokens_of_the_command_line(own_server: Server) -> None:
     """Made while the server runs, a token works at once; --json says for which account."""
     data = str(own_server.safe.path)
-    plain = run("token", "create", "--data", data, cwd=own_server.safe.path.parent)
-    as_json = run("token", "create", "--data", data, "--json", "--expires-in", "600", cwd=own_server.safe.path.parent)
+    make = ("token", "create", "--all-access", "--data", data)
+    plain = run(*make, cwd=own_server.safe.path.parent)
+    as_json = run(*make, "--json", "--expires-in", "600", cwd=own_server.safe.path.parent)
 
     assert TOKEN.fullmatch(plain.stdout.strip())
     printed = json.loads(as_json.stdout)
@@ -158,7 +159,7 @@ def test_tokens_of_the_command_line(own_server: Server) -> None:
 
 def test_tokens_are_not_kept(safe: Safe) -> None:
     """Their expiry and name are in the database, they themselves are not."""
-    options = ("--name", "of-the-night", "--expires-in", "3600", "--account-id", ACCOUNT)
+    options = ("--all-access", "--name", "of-the-night", "--expires-in", "3600", "--account-id", ACCOUNT)
     token = run("token", "create", "--data", str(safe.path), *options, cwd=safe.path.parent).stdout.strip()
 
     with closing(sqlite3.connect(safe.database)) as db:
@@ -177,7 +178,7 @@ def test_tokens_are_not_kept(safe: Safe) -> None:
 )
 def test_tokens_that_are_not_made(safe: Safe, arguments: tuple[str, ...], code: int, words: str) -> None:
     """The reason is on stderr, and no token on stdout."""
-    done = run("token", "create", "--data", str(safe.path), *arguments, cwd=safe.path.parent)
+    done = run("token", "create", "--all-access", "--data", str(safe.path), *arguments, cwd=safe.path.parent)
 
     assert (done.returncode, done.stdout) == (code, "")
     assert words in done.stderr

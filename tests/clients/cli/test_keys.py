@@ -44,7 +44,7 @@ def states(safe: Safe) -> list[tuple[str, int]]:
 def token_file(safe: Safe, *permissions: str) -> Path:
     """A file of a token with these permissions."""
     chosen = [part for one in permissions for part in ("--permission", one)]
-    made = run("token", "create", "--data", str(safe.path), *chosen, cwd=safe.path.parent)
+    made = run("token", "create", "--no-expiry", "--data", str(safe.path), *chosen, cwd=safe.path.parent)
     assert (0, "") == (made.returncode, made.stderr)
     path = safe.path.parent / f"token-{len(permissions)}-{permissions[0].replace(' ', '-')}"
     path.touch(0o600)

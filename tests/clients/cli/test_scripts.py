@@ -67,7 +67,7 @@ def test_whoami_of_an_account_token(desk: Desk) -> None:
     """A token of the account, which no user owns, is known as such."""
     safe = desk.server.safe
     made = run(
-        *("token", "create", "--owner", "account", "--expires-in", "3600"),
+        *("token", "create", "--all-access", "--owner", "account", "--expires-in", "3600"),
         *("--json", "--data", str(safe.path)),
         cwd=safe.path.parent,
     )

@@ -233,12 +233,12 @@ def test_a_hostile_name_does_nothing_to_the_terminal(desk: Desk) -> None:
 
 def test_tokens_are_made_by_who_has_the_directory(safe: Safe) -> None:
     """`--keep` writes a token that works and prints only its id."""
-    done = run("token", "create", "--keep", "--json", "--data", str(safe.path), cwd=safe.path.parent)
+    done = run("token", "create", "--keep", "--all-access", "--json", "--data", str(safe.path), cwd=safe.path.parent)
     made = json.loads(done.stdout)
 
     async def ids(store: SqliteStore) -> list[str]:
         """Every token's."""
         return [one.id for one in await store.tokens_of_user((await store.members(ACCOUNT))[0].user_id)]
 
-    assert {"account_id", "id"} == made.keys()
+    assert {"account_id", "expires_on", "id"} == made.keys()
     assert made["id"] in in_store(safe, ids)

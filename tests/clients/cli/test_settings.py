@@ -40,7 +40,7 @@ def test_precedence(safe: Safe) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("init",), ("serve",), ("token", "create"), ("token", "list"), ("account", "list")]
+    "command", [("init",), ("serve",), ("token", "create", "--all-access"), ("token", "list"), ("account", "list")]
 )
 def test_the_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Every command finds it by flag, variable and file alike; each error names the one that was meant."""
@@ -67,7 +67,7 @@ def test_a_token_is_made_in_the_safe_of_the_file(safe: Safe) -> None:
     run("init", cwd=folder)
     (folder / "nightsafe.toml").write_text('data = "safe"\n')
 
-    done = run("token", "create", "--json", cwd=folder)
+    done = run("token", "create", "--all-access", "--json", cwd=folder)
 
     assert json.loads(done.stdout)["account_id"] == safe.account_id
 

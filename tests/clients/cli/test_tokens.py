@@ -1,12 +1,14 @@
 """`nightsafe token`: what is made by flags does what they say on a server that runs, and nothing else."""
 
+import datetime as dt
 import json
 import re
 from typing import Any
 
 import pytest
+from tests.clients.cli.terminal import Terminal
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire
-from tests.server import ACCOUNT, Safe, Server, run
+from tests.server import ACCOUNT, NIGHTSAFE, Safe, Server, clean_environ, run
 
 ID = re.compile(r"[0-9a-f]{32}")
 REFUSED = (403, [10000])
@@ -67,13 +69,50 @@ def server(own_server: Server) -> Server:
 
 
 def test_everything(server: Server) -> None:
-    """Without flags it may do all that can be done in the account."""
-    caller = Caller(server)
+    """With --all-access it may do all that can be done in the account."""
+    caller = Caller(server, "--all-access")
 
-    assert sorted(caller.made) == ["account_id", "api_token", "id"]
+    assert sorted(caller.made) == ["account_id", "api_token", "expires_on", "id"]
     assert caller.made["account_id"] == ACCOUNT
     assert ID.fullmatch(caller.made["id"])
     assert (caller.may_list(), caller.may_put("shop"), caller.may_read_code("shop")) == (True, True, True)
+
+
+@pytest.mark.parametrize("limits", [(), ("--ip", "127.0.0.1"), ("--expires-in", "60"), ("--owner", "account")])
+def test_nobody_gets_everything_by_leaving_things_out(safe: Safe, limits: tuple[str, ...]) -> None:
+    """Without a limit of what it may do, and nobody to ask, nothing is made, and both ways out are named."""
+    words = refusal(safe, "create", *limits, code=2)
+
+    assert "give --permission or --script, or --all-access if that is meant" in words
+    assert "contradict" in refusal(safe, "create", "--all-access", "--permission", "Workers Scripts Read", code=2)
+    assert 1 == len(token(safe, "list")["tokens"])
+
+
+@pytest.mark.parametrize(("reply", "code", "made"), [("y", 0, 2), ("n", 1, 1)])
+def test_at_a_terminal_it_is_asked(safe: Safe, reply: str, code: int, made: int) -> None:
+    """Everything is given only to who says yes."""
+    command = [*NIGHTSAFE, "token", "create", "--data", str(safe.path)]
+    with Terminal(command, safe.path.parent, clean_environ()) as terminal:
+        terminal.answer("for all that can be done in the account?", reply)
+        ended = terminal.end()
+
+    assert (code, made) == (ended, len(token(safe, "list")["tokens"]))
+
+
+def test_a_token_ends(safe: Safe) -> None:
+    """After 90 days, counted from its beginning, which is told; never only when that is asked for."""
+    made = run("token", "create", "--all-access", "--data", str(safe.path), cwd=safe.path.parent)
+    later = token(safe, "create", "--all-access", "--not-before", "2999-01-01T00:00:00Z")
+    never = token(safe, "create", "--all-access", "--no-expiry")
+    ends = [one["expires_on"] for one in token(safe, "list")["tokens"]][1:]
+
+    days = (dt.datetime.fromisoformat(ends[0]) - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1)
+    assert 89.9 < days <= 90
+    assert f"it ends on {ends[0]}; --expires-in, --expires-on or --no-expiry say otherwise" in made.stderr
+    assert re.fullmatch(r"nst_\w+\n", made.stdout)
+    assert ("2999-04-01T00:00:00Z", None) == (later["expires_on"], never["expires_on"])
+    assert [later["expires_on"], None] == ends[1:]
+    assert "not both" in refusal(safe, "create", "--all-access", "--no-expiry", "--expires-in", "5", code=2)
 
 
 def test_one_permission_for_some_scripts(server: Server) -> None:
@@ -129,13 +168,13 @@ def test_deny(server: Server, flags: tuple[str, ...], puts: list[bool], reads_co
 )
 def test_conditions(server: Server, flags: tuple[str, ...], *, passes: bool) -> None:
     """It works from where and while it may."""
-    assert Caller(server, *flags).may_list() is passes
+    assert Caller(server, "--all-access", *flags).may_list() is passes
 
 
 def test_owners(server: Server) -> None:
     """A user's token verifies among the user's, an account's among the account's."""
     of_user = Caller(server, "--permission", "User Details Read")
-    of_account = Caller(server, "--owner", "account")
+    of_account = Caller(server, "--all-access", "--owner", "account")
     paths = ("/client/v4/user/tokens/verify", f"/client/v4/accounts/{ACCOUNT}/tokens/verify")
 
     for caller, path in zip((of_user, of_account), paths, strict=True):
@@ -147,7 +186,7 @@ def test_owners(server: Server) -> None:
 def test_list(safe: Safe) -> None:
     """Every token is listed with what it may do, oldest first, and none with its value."""
     made = token(safe, "create", "--name", "of-the-night", "--permission", "Workers Scripts Read", "--ip", "::1")
-    account = token(safe, "create", "--owner", "account", "--expires-on", "2999-01-01T00:00:00Z")
+    account = token(safe, "create", "--all-access", "--owner", "account", "--expires-on", "2999-01-01T00:00:00Z")
 
     first, second, third = token(safe, "list")["tokens"]
 
@@ -162,7 +201,7 @@ def test_list(safe: Safe) -> None:
 
 def test_list_for_people(safe: Safe) -> None:
     """A line for each token, and nothing in it that a terminal would obey."""
-    token(safe, "create", "--name", "evil\x1b[2J\nname")
+    token(safe, "create", "--all-access", "--name", "evil\x1b[2J\nname")
 
     done = run("token", "list", "--data", str(safe.path), cwd=safe.path.parent)
 
@@ -190,7 +229,7 @@ def test_roll(server: Server) -> None:
 
 def test_revoke(server: Server) -> None:
     """It is refused by the next request, and listed no more."""
-    caller = Caller(server)
+    caller = Caller(server, "--all-access")
     assert caller.may_list()
 
     assert token(server.safe, "revoke", caller.made["id"]) == {"id": caller.made["id"]}
@@ -202,7 +241,7 @@ def test_revoke(server: Server) -> None:
 
 def test_text(safe: Safe) -> None:
     """Without --json a token is all that is printed, and a revoked one is named."""
-    made = token(safe, "create")
+    made = token(safe, "create", "--all-access")
     rolled = run("token", "roll", "--data", str(safe.path), made["id"], cwd=safe.path.parent).stdout
     revoked = run("token", "revoke", "--data", str(safe.path), made["id"], cwd=safe.path.parent).stdout
 
@@ -218,8 +257,11 @@ def test_text(safe: Safe) -> None:
         (("create", "--script", "Billing-*"), "'Billing-*' can be no script; use lower-case letters"),
         (("create", "--deny-script", ""), "'' can be no script"),
         (("create", "--owner", "account", "--permission", "User Details Read"), "use --owner user"),
-        (("create", "--account-id", "f" * 32), f"no such account {'f' * 32}; see: nightsafe account list"),
-        (("create", "--email", "nobody@example.com"), "nobody@example.com is no member of account"),
+        (
+            ("create", "--all-access", "--account-id", "f" * 32),
+            f"no such account {'f' * 32}; see: nightsafe account list",
+        ),
+        (("create", "--all-access", "--email", "nobody@example.com"), "nobody@example.com is no member of account"),
         (("list", "--account-id", "f" * 32), "see: nightsafe account list"),
         (("roll", "f" * 32), f"there is no token {'f' * 32}; see: nightsafe token list"),
         (("revoke", "none"), "there is no token none; see: nightsafe token list"),
@@ -258,7 +300,7 @@ def test_mistakes(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
 
 def test_the_log_says_operator(safe: Safe) -> None:
     """Making, rolling and revoking each leave an entry, without the token."""
-    made = token(safe, "create")
+    made = token(safe, "create", "--all-access")
     rolled = token(safe, "roll", made["id"])
     token(safe, "revoke", made["id"])
 
