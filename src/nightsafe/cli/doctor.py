@@ -8,8 +8,10 @@ import click
 
 from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.cli.examine_keys import key_files, private_ring, sealed_values
-from nightsafe.cli.examine_machine import clock, disk, server, tls, workerd
+from nightsafe.cli.examine_machine import clock, disk, server, workerd
 from nightsafe.cli.examine_store import database, directory
+from nightsafe.cli.examine_tls import tls
+from nightsafe.cli.examine_tokens import tokens
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json, show_table
 from nightsafe.errors import NightsafeError
@@ -21,6 +23,7 @@ _CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
     key_files,
     private_ring,
     sealed_values,
+    tokens,
     disk,
     clock,
     tls,

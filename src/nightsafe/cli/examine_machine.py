@@ -1,4 +1,4 @@
-"""What is around a safe: disk, clock, certificates, the server itself, and the runtime that is to get the values."""
+"""What is around a safe: disk, clock, the server itself, and the runtime that is to get the values."""
 
 import ctypes
 import shutil
@@ -11,13 +11,10 @@ from urllib.parse import urlsplit
 from nightsafe.cli.database_copy import looked_at, newest_change
 from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.cli.local_server import address_of
-from nightsafe.cli.tls import tls_of
 from nightsafe.delivery import workerd as runtime
 from nightsafe.errors import NightsafeError
 
 _LITTLE, _TOO_LITTLE = 1 << 30, 64 << 20
-_DAY: Final = 24 * 60 * 60
-_SOON_DAYS: Final = 30
 _UNSYNCHRONISED: Final = 5
 _TIMEX_BYTES: Final = 512
 _WAIT_SECONDS: Final = 5
@@ -48,27 +45,6 @@ def clock(safe: Examined) -> Iterator[Finding]:
         yield Finding(State.WARNING, "clock", "nothing keeps it right, says the kernel", advice)
     else:
         yield Finding(State.OK, "clock", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-
-
-def tls(safe: Examined) -> Iterator[Finding]:
-    """That the certificate and its key go together and have not run out."""
-    files = tls_of(*safe.tls)
-    if files is None:
-        yield Finding(State.OK, "TLS", "off, so the server is reached from this machine only, unless told otherwise")
-        return
-    from cryptography import x509  # noqa: PLC0415 - slow to load, and seldom needed
-
-    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-    left = (certificate.not_valid_after_utc.timestamp() - time.time()) / _DAY
-    advice = "renew it, and restart the server"
-    if certificate.not_valid_before_utc.timestamp() > time.time():
-        yield Finding(State.FAILED, "TLS", "the certificate is not valid yet", "is the clock right?")
-    elif left < 0:
-        yield Finding(State.FAILED, "TLS", f"the certificate ran out {-left:.0f} days ago", advice)
-    elif left < _SOON_DAYS:
-        yield Finding(State.WARNING, "TLS", f"the certificate runs out in {left:.0f} days", advice)
-    else:
-        yield Finding(State.OK, "TLS", f"the certificate is good for {left:.0f} days")
 
 
 def server(safe: Examined) -> Iterator[Finding]:

@@ -178,6 +178,48 @@ def test_certificates_run_out(safe: Safe, tmp_path: Path, days: int, state: str)
     assert state == found["TLS"]["state"], found["TLS"]
 
 
+def test_tokens_that_end_soon(safe: Safe) -> None:
+    """Each is named while there is time to renew it, and is no failure."""
+    assert "ok" == examined(safe, code=0)["tokens"]["state"]
+    soon = ("--name", "of-ci", "--expires-in", "700000", "--permission", "Workers Scripts Read")
+    made = json.loads(run("token", "create", *soon, "--json", "--data", str(safe.path), cwd=safe.path.parent).stdout)
+
+    found = examined(safe, code=0)["tokens"]
+
+    assert ("warning", f"of-ci ({made['id']}) ends in 8 days") == (found["state"], found["found"])
+    assert "nightsafe token create" in found["advice"]
+
+
+def test_tls_as_it_is_served(safe: Safe, tmp_path: Path) -> None:
+    """What the server shows is told without any option; a file that it has not taken up is told beside it."""
+    certificate, key = certificate_for(tmp_path, 100)
+    options = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    with Server(safe, *options):
+        alone, same = examined(safe, code=0)["TLS"], examined(safe, *options, code=0)["TLS"]
+        certificate_for(tmp_path, 200)
+        newer = examined(safe, *options, code=0)["TLS"]
+
+    for found in (alone, same):
+        assert ("ok", "the certificate that is served is good for 100 days") == (found["state"], found["found"])
+    assert ("warning", "the certificate that is served is not the one in the file") == (
+        newer["state"],
+        newer["found"],
+    )
+
+
+def test_a_certificate_that_runs_out_is_served(safe: Safe, tmp_path: Path) -> None:
+    """It fails, although the command was told of no file; so does a server without TLS where a file is named."""
+    certificate, key = certificate_for(tmp_path, -1)
+    options = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    with Server(safe, *options):
+        assert "that is served ran out 1 days ago" in examined(safe, code=1)["TLS"]["found"]
+    with Server(safe):
+        off, unused = examined(safe, code=0)["TLS"], examined(safe, *options, code=1)["TLS"]
+
+    assert ("ok", True) == (off["state"], off["found"].startswith("off: http://"))
+    assert "is plain HTTP, and a certificate is named here" in unused["found"]
+
+
 def test_a_runtime_of_the_pinned_build(safe: Safe, tmp_path: Path) -> None:
     """It is known by its hash; where there is none, or another build, the way out is told."""
     other = tmp_path / "workerd"
