@@ -64,6 +64,30 @@ def test_help_in_the_documents_is_what_is_printed(monkeypatch: pytest.MonkeyPatc
         assert shown == CliRunner().invoke(cli, arguments.split(), prog_name="nightsafe").output
 
 
+def test_what_works_on_the_data_directory_is_documented() -> None:
+    """The page of the command line lists those commands, the ones that talk to a server, and no others."""
+    page = (ROOT / "docs" / "cli.md").read_text()
+    rows = re.findall(r"^\| ([a-z][^|]*) \| (`[^|]*) \| `nightsafe\[(\w+)\]` \|$", page, re.MULTILINE)
+    documented = {where: re.findall(r"`([a-z ]+)`", commands) for where, commands, _ in rows}
+    tree = {words[0]: leaf for words, leaf in leaves()}
+    with_data = {words for words, leaf, option in every_option() if option.name == "data" and leaf.extra == "server"}
+
+    assert sorted(with_data) == sorted(documented.pop("the data directory, at the server's machine"))
+    assert tree.keys() - with_data == {one for names in documented.values() for one in names} - {"keys reseal"}
+    assert {"completion", "deliver"} == tree.keys() - with_data - set(
+        documented["a server's API, on this machine or another"]
+    )
+
+
+def test_there_is_somebody_to_report_a_weakness_to() -> None:
+    """The first section of the security page names a private way, and one for where that is not offered."""
+    first = (ROOT / "SECURITY.md").read_text().partition("\n## ")[0]
+
+    assert "**Report a vulnerability**" in first
+    assert "Where the form is not offered" in first
+    assert "e-mail" in first
+
+
 def test_exit_codes_are_documented() -> None:
     """Each of ours stands in the table, and no other."""
     page = (ROOT / "docs" / "cli.md").read_text()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import click
 from click.shell_completion import CompletionItem
 
+from nightsafe.cli.suggestion import did_you_mean
 from nightsafe.cli.tree import Branch, Leaf, Node
 
 
@@ -31,6 +32,20 @@ class LazyGroup(click.Group):
         if node is None:
             return None
         return load(node) if isinstance(node, Leaf) else branch(cmd_name, node)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names.
+
+        Raises:
+            click.UsageError: when there is none, with those that may be meant.
+        """
+        name = args[0]
+        if name not in self.nodes and not name.startswith("-") and not ctx.resilient_parsing:
+            meant = did_you_mean(name, self.nodes)
+            raise click.UsageError(f"No such command {name!r}{f'; {meant}' if meant else '.'}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """The list for `--help`, without loading any of them."""

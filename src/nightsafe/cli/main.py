@@ -2,21 +2,21 @@
 
 import os
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from nightsafe import __version__
-from nightsafe.cli.lazy import LazyGroup, missing
+from nightsafe.cli.failing import end_refused, refusals
+from nightsafe.cli.lazy import LazyGroup
+from nightsafe.cli.output import JSON_WANTED
 from nightsafe.cli.settings_file import default_map
 from nightsafe.cli.tree import TREE
-from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
     import socket
-
-    from nightsafe.client import APIError
 
 
 @click.group(
@@ -48,21 +48,10 @@ def main(listener: "socket.socket | None" = None) -> None:
     Args:
         listener: what `serve` is to listen on, instead of a socket that it makes.
     """
+    # A command line that is wrong is refused before its options are known.
+    JSON_WANTED.set("--json" in takewhile(lambda word: word != "--", sys.argv))
     try:
-        cli(prog_name="nightsafe", obj=listener)
-    except NightsafeError as error:
-        for problem in error.problems:
-            click.echo(f"nightsafe: {problem.detail or problem.code}", err=True)
-        sys.exit(1)
-    except ModuleNotFoundError as error:  # by a command that loads what it needs when it runs: they serve
-        sys.exit(f"nightsafe: {missing(error, 'server')}")
-    except _refusals() as error:
-        from nightsafe.cli.refusal import told  # noqa: PLC0415 - only where there is a client
-
-        sys.exit(told(error))
-
-
-def _refusals() -> tuple[type["APIError"], ...]:
-    """What a client raises when it is refused; nothing where no client was loaded."""
-    errors = sys.modules.get("nightsafe.client.errors")
-    return () if errors is None else (errors.APIError,)
+        code = cli.main(prog_name="nightsafe", obj=listener, standalone_mode=False)
+    except refusals() as error:
+        code = end_refused(error)
+    sys.exit(code)

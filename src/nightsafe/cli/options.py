@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from nightsafe.cli.output import JSON_WANTED
+
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _LABELS = {
@@ -76,6 +78,13 @@ def check_text(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def _note_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - as the library calls it
+    """Have a refusal printed so, too: the settings file can also ask for it."""
+    if value:
+        JSON_WANTED.set(True)
+    return value
+
+
 seconds_type = click.IntRange(1, _CENTURY)
 data_option = click.option(
     "--data",
@@ -86,4 +95,6 @@ data_option = click.option(
     show_default=True,
     help="The data directory.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, callback=_note_json, help="Print one JSON object."
+)

@@ -1,10 +1,12 @@
-"""What a person is told when the server refuses, and the exit code that tells it to a program."""
+"""What is told when the server refuses, and the exit code that tells it to a program."""
 
 import ssl
+from collections.abc import Sequence
 from typing import Final
 
 import click
 
+from nightsafe.cli.output import Wrong, say_wrong
 from nightsafe.client.errors import (
     APIConnectionError,
     APIError,
@@ -68,19 +70,7 @@ class CommandError(click.ClickException):
     def show(self, file: object = None) -> None:
         """Print it as every refusal is printed."""
         del file
-        say(self.message)
-
-
-def told(error: APIError) -> int:
-    """Say on stderr what a client's error means; gives the exit code."""
-    for line in _lines(error):
-        say(line)
-    return exit_code_of(error)
-
-
-def say(line: str) -> None:
-    """A line on stderr."""
-    click.echo(f"nightsafe: {line}", err=True)
+        say_wrong([Wrong(self.message)])
 
 
 def exit_code_of(error: APIError) -> int:
@@ -119,21 +109,20 @@ def _is_of_credentials(error: APIError) -> bool:
     return any(one.code in _CREDENTIALS_REFUSED for one in error.errors)
 
 
-def _lines(error: APIError) -> list[str]:
-    """Each thing that is wrong, with the way out."""
+def wrong_of(error: APIError) -> list[Wrong]:
+    """Each thing that is wrong, with the way out; what was noted on the error is part of that."""
     if error.errors:
-        return [_line(one) for one in error.errors]
+        return [_wrong(one, getattr(error, "__notes__", [])) for one in error.errors]
     if isinstance(error, APIConnectionError):
         where = f"{error.request.origin.scheme}://{error.request.origin.authority}"
         what = "does not answer in time" if isinstance(error, APITimeoutError) else "cannot be reached"
-        return [f"{where} {what}; {reason_of(error) or 'is the server running, and is --url right?'}"]
-    return [error.message]
+        return [Wrong(f"{where} {what}", advice=reason_of(error) or "is the server running, and is --url right?")]
+    return [Wrong(error.message)]
 
 
-def _line(one: ErrorData) -> str:
+def _wrong(one: ErrorData, notes: Sequence[str]) -> Wrong:
     """One thing that is wrong."""
     # Some messages hold several lines, and some speak of a query parameter; who reads this has flags.
     message = " ".join(one.message.split()).rstrip(".")
-    at = f" at {one.pointer}" if one.pointer else ""
-    out = _WAY_OUT.get(one.code)
-    return f"[{one.code}] {message}{at}{f'; {out}' if out else ''}"
+    ways = [*notes, *filter(None, [_WAY_OUT.get(one.code)])]
+    return Wrong(message, one.code, one.pointer, "; ".join(ways) or None)

@@ -8,11 +8,13 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict
 
 import click
 
+from nightsafe.cli.completing import complete_scripts, complete_secrets
+from nightsafe.cli.likely import note_likely
 from nightsafe.cli.options import data_option, is_account_id, is_text
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.server_address import find_server
 from nightsafe.cli.wrangler_config import configured_script
-from nightsafe.client import Nightsafe
+from nightsafe.client import Nightsafe, NotFoundError
 from nightsafe.client.settings import Shown, token_alone
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -136,7 +138,11 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
     @wraps(command)
     def run(**given: Any) -> None:
         with Remote(**{name: given.pop(name) for name in _NAMES if name in given}) as remote:
-            command(remote=remote, **given)
+            try:
+                command(remote=remote, **given)
+            except NotFoundError as error:
+                note_likely(error, remote, given)
+                raise
 
     decorated: Command = run
     for option in reversed(options):
@@ -165,6 +171,7 @@ _SCRIPT = click.option(
     envvar="NIGHTSAFE_SCRIPT",
     show_envvar=True,
     callback=_check_name,
+    shell_complete=complete_scripts,
     help="The script.  [default: the name in wrangler.json(c) or wrangler.toml]",
 )
 _SERVER = (
@@ -211,3 +218,4 @@ _SEALING = click.option(
     help="Whether values are sealed before they are sent: where the server takes them so, never, or at all costs.",
 )
 checked_name = _check_name
+secret_argument = click.argument("secret_name", metavar="NAME", callback=_check_name, shell_complete=complete_secrets)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 import msgspec
 
+from nightsafe.cli.completing import complete_scripts
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import fields_table, show_json
 from nightsafe.cli.remote import Remote, checked_name, script_options
@@ -15,7 +16,9 @@ _NO_SUCH_PAGE = frozenset({400, 404, 405})
 
 
 @click.command("show")
-@click.argument("script_name", metavar="[NAME]", required=False, callback=checked_name)
+@click.argument(
+    "script_name", metavar="[NAME]", required=False, callback=checked_name, shell_complete=complete_scripts
+)
 @script_options
 @json_option
 def command(*, remote: Remote, script_name: str | None, as_json: bool) -> None:

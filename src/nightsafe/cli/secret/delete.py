@@ -2,11 +2,13 @@
 
 import click
 
+from nightsafe.cli.completing import complete_secrets
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import is_asked, say, show_json
 from nightsafe.cli.refusal import NOT_FOUND, CommandError
 from nightsafe.cli.remote import Remote, checked_name, script_options
 from nightsafe.cli.secret.declared import MOST_OPERATIONS
+from nightsafe.cli.suggestion import did_you_mean
 
 
 def _check_names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -17,7 +19,9 @@ def _check_names(context: click.Context, parameter: click.Parameter, value: tupl
 
 
 @click.command("delete")
-@click.argument("secret_names", metavar="NAME...", nargs=-1, required=True, callback=_check_names)
+@click.argument(
+    "secret_names", metavar="NAME...", nargs=-1, required=True, callback=_check_names, shell_complete=complete_secrets
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @script_options
 @json_option
@@ -39,10 +43,11 @@ def command(*, remote: Remote, secret_names: tuple[str, ...], yes: bool, as_json
 def _delete_all(remote: Remote, names: tuple[str, ...]) -> None:
     """Delete several in one request, which by itself would pass over those that are not there."""
     if len(names) > MOST_OPERATIONS:
-        raise CommandError(f"one version takes at most {MOST_OPERATIONS} changes; delete in parts")
+        raise CommandError(f"one version takes at most {MOST_OPERATIONS} changes; name fewer at a time")
     secrets = remote.client.workers.scripts.secrets
     there = {one.name for one in secrets.list(remote.script, account_id=remote.account_id)}
     absent = [name for name in names if name not in there]
     if absent:
-        raise CommandError(f"{remote.script} has no secret {', '.join(absent)}; nothing is deleted", NOT_FOUND)
+        meant = "".join(f"; {words}" for name in absent if (words := did_you_mean(name, there)))
+        raise CommandError(f"{remote.script} has no secret {', '.join(absent)}; nothing is deleted{meant}", NOT_FOUND)
     secrets.bulk_update(remote.script, account_id=remote.account_id, secrets=dict.fromkeys(names))

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
-from nightsafe.cli.remote import Remote, checked_name, write_options
+from nightsafe.cli.remote import Remote, secret_argument, write_options
 from nightsafe.cli.secret.key_import import USAGES
 from nightsafe.cli.secret.key_material import Key, PrivateKey, of_object, public_pem
 from nightsafe.cli.secret.key_put import put_key, words
@@ -29,7 +29,7 @@ _EXPONENT: Final = 65537
 
 
 @click.command("generate")
-@click.argument("secret_name", metavar="NAME", callback=checked_name)
+@secret_argument
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), required=True, help="What it is for.")
 @click.option(
     "--length", type=click.IntRange(8, 16384), metavar="BITS", help="[default: AES 256, HMAC a block, RSA 3072]"

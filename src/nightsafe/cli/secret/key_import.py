@@ -9,7 +9,7 @@ import click
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
-from nightsafe.cli.remote import Remote, checked_name, write_options
+from nightsafe.cli.remote import Remote, secret_argument, write_options
 from nightsafe.cli.secret.key_material import ENCODINGS, FORMATS, read_key
 from nightsafe.cli.secret.key_put import put_key, words
 from nightsafe.cli.secret.key_use import ALGORITHMS, HASHES, SYMMETRIC, use_of
@@ -21,7 +21,7 @@ USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wr
 
 
 @click.command("import")
-@click.argument("secret_name", metavar="NAME", callback=checked_name)
+@secret_argument
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
 @click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True, help="Of the file.")
 @click.option("--encoding", type=click.Choice(ENCODINGS), default="binary", show_default=True, help="Of raw bytes.")

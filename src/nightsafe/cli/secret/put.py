@@ -6,7 +6,7 @@ import click
 
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
-from nightsafe.cli.remote import Remote, checked_name, write_options
+from nightsafe.cli.remote import Remote, secret_argument, write_options
 from nightsafe.cli.secret.declared import check, text_fields
 from nightsafe.cli.secret.reading import read_value
 from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
@@ -18,7 +18,7 @@ _NEVER = (
 
 
 @click.command("put")
-@click.argument("secret_name", metavar="NAME", callback=checked_name)
+@secret_argument
 @click.argument("never", metavar="", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--from-file",

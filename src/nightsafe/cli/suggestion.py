@@ -1,0 +1,13 @@
+"""What somebody may have meant who misspelt a name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`did you mean 'worker'?`, or "" when nothing there is like it."""
+    close = get_close_matches(name, [one for one in names if one != name])
+    if not close:
+        return ""
+    *others, last = map(repr, close)
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
