@@ -24,19 +24,15 @@ def error(desk: Desk, *arguments: str, code: int, stdin: bytes = b"") -> dict[st
     [
         (("secret", "get", "ABSENT"), 4, "not_found", 10056),
         (("secret", "delete", "ABSENT", "NOR_THIS", "--yes"), 4, "not_found", None),
-        (("secret", "list", "--script", "absent-script"), 4, "not_found", 10007),
-        (("version", "show", "zzz"), 1, "failed", None),
         (("secret", "list", "--url", NOWHERE), 6, "unavailable", None),
         (("secret", "list", "--account", "f" * 32), 3, "not_permitted", 10000),
         (("secret", "list", "--nonsense"), 2, "usage", None),
-        (("token", "list", "--data", "nowhere"), 1, "failed", None),
-        (("--config", "nowhere", "whoami"), 1, "failed", None),
     ],
 )
 def test_a_refusal_is_json_too(
     desk: Desk, arguments: tuple[str, ...], code: int, kind: str, number: int | None
 ) -> None:
-    """With --json, whatever refuses: the API, this program, the command line itself, or a safe that is not there."""
+    """With --json, whatever refuses: the API, this program before it, the network, or the command line itself."""
     told = error(desk, *arguments, code=code)
 
     assert (kind, number) == (told["kind"], told["problems"][0]["code"])
@@ -62,19 +58,15 @@ def test_without_json_nothing_is_on_stdout(desk: Desk) -> None:
 
 
 def test_did_you_mean(desk: Desk) -> None:
-    """For commands, scripts and secrets, the likest first; where nothing is like it there is no guess."""
+    """For scripts and secrets, the likest first; where nothing is like it there is no guess."""
     desk.run("secret", "put", "API_KEY", stdin=b"value")
 
-    assert "did you mean 'secret'" in desk.refusal("secert", "list", code=2)
-    assert "did you mean 'list'?" in desk.refusal("secret", "lst", code=2)
-    assert "Did you mean 'create'?" in desk.refusal("token", "creat", code=2)
     near = f"{desk.script}x"
     told = desk.refusal("secret", "put", "NEW", "--script", near, code=4, stdin=b"value")
     assert f"'{desk.script}'" in told.partition("did you mean ")[2], told
     assert f"'{desk.script}'" in desk.refusal("script", "show", near, code=4)
     [problem] = error(desk, "secret", "get", "API_KYE", code=4)["problems"]
     assert "did you mean 'API_KEY'?" in problem["advice"]
-    assert "did you mean 'API_KEY'?" in desk.refusal("secret", "delete", "APIKEY", "--yes", code=4)
     assert "did you mean 'API_KEY'?" in desk.refusal("secret", "delete", "APIKEY", "B", "--yes", code=4)
     assert "mean" not in desk.refusal("secret", "get", "ZZZZZZ", code=4)
 
@@ -94,21 +86,17 @@ def test_names_are_completed(desk: Desk) -> None:
     desk.run("secret", "bulk", "-", stdin=b"API_KEY=1\nAPI_TOKEN=1\nOTHER=1\n")
 
     assert desk.script in completed(desk, f"secret list --script {desk.script[:-1]}")
-    assert desk.script in completed(desk, "script show ")
     assert ["API_KEY", "API_TOKEN"] == completed(desk, "secret get API")
     assert ["API_TOKEN", "OTHER"] == completed(desk, "secret delete API_KEY ")
-    assert ["OTHER"] == completed(desk, "secret put O")
-    assert ["API_KEY"] == completed(desk, "secret key generate API_K")
     url = desk.environ.pop("CLOUDFLARE_BASE_URL")
-    assert ["OTHER"] == completed(desk, f"secret get --url {url} O")
+    assert ["OTHER"] == completed(desk, f"secret put --url {url} O")
     (desk.cwd / "nightsafe.toml").write_text(f'url = "{url}"\n')
     assert ["OTHER"] == completed(desk, "secret get O")
 
 
 def test_completion_fails_in_silence(desk: Desk) -> None:
-    """Where there is no server, no credential, no script or no sound settings file, nothing is offered or said."""
+    """Where there is no server, no script or no sound settings file, nothing is offered or said."""
     assert [] == completed(desk, "secret get A", CLOUDFLARE_BASE_URL=NOWHERE)
-    assert [] == completed(desk, "secret get A", CLOUDFLARE_API_TOKEN="")
     assert [] == completed(desk, "secret get A", NIGHTSAFE_SCRIPT="absent")
     desk.write("nightsafe.toml", "url = ")
     assert [] == completed(desk, "secret get A")
