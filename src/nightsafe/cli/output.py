@@ -1,7 +1,6 @@
 """How results are shown: a table for people, JSON for programs."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,18 +32,6 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, coloured: 
 def say(line: str) -> None:
     """Something beside the result, on stderr."""
     click.echo(line, err=True)
-
-
-def is_asked(question: str, *, yes: bool) -> bool:
-    """Whether a person agrees; nobody is asked with `yes`, or where there is no terminal to ask at."""
-    if yes or not is_interactive():
-        return True
-    return click.confirm(question, err=True)
-
-
-def is_interactive() -> bool:
-    """Whether there is somebody to ask."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def fields_table(fields: dict[str, Any]) -> None:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from nightsafe.cli.confirm import yes_option
 from nightsafe.cli.options import json_option
-from nightsafe.cli.output import is_asked, say
+from nightsafe.cli.output import say
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, write_options
 from nightsafe.cli.secret.declared import MOST_OPERATIONS, Declared, read_declared
 from nightsafe.cli.secret.fingerprint import own_key
+from nightsafe.cli.secret.losing import confirm_known
 from nightsafe.cli.secret.plan import make_plan
 from nightsafe.cli.secret.writing import key_file_option, write
 
@@ -19,7 +21,7 @@ from nightsafe.cli.secret.writing import key_file_option, write
 @click.option("--prune", is_flag=True, help="Delete secrets that are not in the file.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and send nothing.")
 @click.option("--everything", is_flag=True, help="Put also what is the same already.")
-@click.option("--yes", is_flag=True, help="Do not ask before something is deleted.")
+@yes_option
 @key_file_option
 @write_options
 @json_option
@@ -50,23 +52,12 @@ def command(  # noqa: PLR0913 - the options
     if not as_json:
         plan.show(as_json=False, prune=prune)
     if sends:
-        _confirm(plan.script, changes, yes=yes)
+        confirm_known(plan.script, changes, plan.there, yes=yes)
         write(remote, changes, key)
     if as_json:
         plan.show(as_json=True, prune=prune, applied=sends)
     else:
         say(f"{_summary(changes)} of {plan.script}{'' if sends or not changes else ' would be the change'}")
-
-
-def _confirm(script: str, changes: Declared, *, yes: bool) -> None:
-    """Ask before something is lost.
-
-    Raises:
-        click.Abort: when it is not agreed to.
-    """
-    lost = [name for name, fields in changes.items() if fields is None]
-    if lost and not is_asked(f"Delete {', '.join(lost)} of {script}?", yes=yes):
-        raise click.Abort
 
 
 def _summary(changes: Declared) -> str:

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
+from nightsafe.cli.confirm import yes_option
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, write_options
 from nightsafe.cli.secret.declared import Declared, check, read_declared, text_fields
+from nightsafe.cli.secret.losing import confirm_known
 from nightsafe.cli.secret.vault import SCHEMES, Kv
 from nightsafe.cli.secret.writing import fingerprint_options, in_requests, write, writing_key
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 @click.option("--only", metavar="GLOB", multiple=True, help="Only secrets of such names.  [default: all]")
 @click.option("--overwrite", is_flag=True, help="Replace secrets that are there.  [default: they stay]")
 @click.option("--dry-run", is_flag=True, help="Say what would be taken over, and send nothing.")
+@yes_option
 @fingerprint_options
 @write_options
 @json_option
@@ -36,6 +39,7 @@ def command(  # noqa: PLR0913 - the options
     only: tuple[str, ...],
     overwrite: bool,
     dry_run: bool,
+    yes: bool,
     fingerprint_key_file: Path | None,
     no_fingerprint: bool,
     as_json: bool,
@@ -54,10 +58,11 @@ def command(  # noqa: PLR0913 - the options
         for name, fields in _read(source, plain_http=remote.plain_http).items()
         if fields is not None and _fits(name, only)
     }
-    listed = remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id)
+    listed = list(remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id))
     there = set() if overwrite else {one.name for one in listed}
     taken: Declared = {name: wanted[name] for name in sorted(wanted.keys() - there)}
     if not dry_run:
+        confirm_known(remote.script, taken, listed, yes=yes)
         done = 0
         with _progress(in_requests(taken), "Putting") as parts:
             for part in parts:
