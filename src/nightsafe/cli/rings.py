@@ -119,13 +119,13 @@ def install(new: Path, public: Path, known: Known) -> PublicRing:
             when its primary was retired here; or when it is older than one that was in use here.
     """
     source, handed, present = str(new), PublicRing.load(new), PublicRing.load(public)
+    check_not_older(source, handed.number, max(known.number, present.number))
     for key_id, count in known.values.items():
         if count and handed.get(key_id) is None and present.get(key_id) is not None:
             raise NightsafeError(
                 Code.INVALID,
                 f"{new}: lacks the key {key_id}, to which {count} values are sealed: is it of this safe?",
             )
-    check_not_older(source, handed.number, known.number)
     ring = handed.succeeding(present, source).retiring(known.retired, source)
     removed = {key for key in known.retired if present.get(key) is None and not known.values.get(key)}
     ring = ring.without(removed)

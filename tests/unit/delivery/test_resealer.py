@@ -126,7 +126,7 @@ async def test_it_goes_on_after_a_failure(opener: FollowingOpener) -> None:
 async def test_it_says_that_nothing_is_sealed_anew_here(
     opener: FollowingOpener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the API does not let it: once at the start and once after a rotation, with the way out; it goes on asking."""
+    """Where the API does not let it: at the start and after a rotation, with the way out; it goes on asking."""
     refused = NightsafeError(Code.NOT_PERMITTED, "the token may not")
     source = Source(value(1), trouble=(refused,) * 5)
     pauses: list[float] = []
