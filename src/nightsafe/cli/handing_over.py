@@ -66,4 +66,4 @@ def _refusal(what: str, reason: str) -> NightsafeError:
 
 def _give_up_stdout() -> None:
     """Throw away what is left to be written, or it would be tried again at the end and change the exit code."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for the rest of the process
+    sys.stdout = None  # as if it had been closed before the start

@@ -199,18 +199,21 @@ def _showing(*, as_json: bool) -> Iterator[Callable[[str, Issued], None]]:
 def _keeping(path: Path) -> Iterator[Callable[[str, Issued], None]]:
     """What keeps a new token in a file; the one that was in it comes back when the new one is not stored."""
     before = path.read_bytes() if path.is_file() else None
+    written = False
 
     def give(_: str, issued: Issued) -> None:
         """Write it."""
+        nonlocal written
         files.write(path, issued.token.encode() + b"\n", private=True, replace=True)
+        written = True
 
     try:
         yield give
     except BaseException:
-        if before is not None:
+        if written and before is not None:
             files.write(path, before, private=True, replace=True)
-        else:
-            path.unlink(missing_ok=True)
+        elif written:
+            path.unlink()
         raise
 
 

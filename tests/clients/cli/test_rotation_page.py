@@ -111,7 +111,7 @@ def everything() -> dict[str, str]:
 
 
 def test_on_one_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each rotation leaves the new key alone, and all values open; an older ring in the place of the file is not used."""
+    """Each rotation leaves the new key alone, and all values open; an older ring in the file's place is not used."""
     safe = server.safe
     operator = Operator(Typist(monkeypatch), server, safe.path.parent, safe.path.parent)
     public = safe.path / "keys" / "public-ring.json"
