@@ -25,8 +25,8 @@ class _Since(NamedTuple):
 def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
     """Let a safe that is restored know what the same safe, which is put aside for it, has come to with its keys.
 
-    The newer of the two rings is used. A key that only the backup has, or that was retired since, takes no new values;
-    it opens what the backup has under it, as far as there is a private ring that has it.
+    The newer of the two rings is used. A key that only the backup has, or that was retired since, takes no new
+    values; it opens what the backup has under it, as far as there is a private ring that has it.
 
     Args:
         old: the safe that is put aside.

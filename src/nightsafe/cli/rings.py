@@ -88,7 +88,7 @@ def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Pa
         NightsafeError: INVALID.
     """
     private, public = files
-    if offered.number > ring.number:
+    if offered.number > ring.number and any(ring.get(key.id) for key in offered.keys):
         raise NightsafeError(
             Code.INVALID,
             f"{private}: its number is {ring.number} and that of {public} {offered.number}: it is an older copy, "
@@ -119,18 +119,29 @@ def install(new: Path, public: Path, known: Known) -> PublicRing:
             when its primary was retired here; or when it is older than one that was in use here.
     """
     source, handed, present = str(new), PublicRing.load(new), PublicRing.load(public)
+    if not any(present.get(key.id) or key.id in known.retired for key in handed.keys):
+        _refuse_lacking(source, handed, present, known)  # a stranger's ring is no older one
     check_not_older(source, handed.number, max(known.number, present.number))
-    for key_id, count in known.values.items():
-        if count and handed.get(key_id) is None and present.get(key_id) is not None:
-            raise NightsafeError(
-                Code.INVALID,
-                f"{new}: lacks the key {key_id}, to which {count} values are sealed: is it of this safe?",
-            )
+    _refuse_lacking(source, handed, present, known)
     ring = handed.succeeding(present, source).retiring(known.retired, source)
     removed = {key for key in known.retired if present.get(key) is None and not known.values.get(key)}
     ring = ring.without(removed)
     ring.save(public, replace=True)
     return ring
+
+
+def _refuse_lacking(source: str, handed: PublicRing, present: PublicRing, known: Known) -> None:
+    """Refuse a ring without a key that values are sealed to.
+
+    Raises:
+        NightsafeError: INVALID, with the key and how many there are.
+    """
+    for key_id, count in known.values.items():
+        if count and handed.get(key_id) is None and present.get(key_id) is not None:
+            raise NightsafeError(
+                Code.INVALID,
+                f"{source}: lacks the key {key_id}, to which {count} values are sealed: is it of this safe?",
+            )
 
 
 def check_retirable(public: Path, key_id: str) -> None:

@@ -27,13 +27,13 @@ EXAMPLES = {
     "secret put": ((("HMAC", "--from-file", "value"), r"Replace HMAC, a key \(HMAC .*\), by a text, of SCRIPT\?"),),
     "secret delete": ((("TEXT", "HMAC"), r"Delete TEXT, HMAC of SCRIPT\?"),),
     "secret bulk": (
-        (("nulls.json",), r"Delete TEXT, of SCRIPT\?"),
+        (("nulls.json",), r"Delete TEXT of SCRIPT\?"),
         (("HMAC.env",), r"Replace HMAC, a key \(HMAC .*\), by a text, of SCRIPT\?"),
     ),
     "secret import": ((("HMAC.env", "--overwrite"), r"Replace HMAC, a key .*, by a text, of SCRIPT\?"),),
     "secret apply": (
-        (("one.env", "--prune"), r"Delete HMAC, TEXT, of SCRIPT\?"),
-        (("nulls.json",), r"Delete TEXT, of SCRIPT\?"),
+        (("one.env", "--prune"), r"Delete HMAC, TEXT of SCRIPT\?"),
+        (("nulls.json",), r"Delete TEXT of SCRIPT\?"),
         (("HMAC.env",), r"Replace HMAC, a key .*, by a text, of SCRIPT\?"),
         (("HMAC.env", "--prune"), r"Delete TEXT and replace HMAC, a key .*, by a text, of SCRIPT\?"),
     ),

@@ -35,7 +35,7 @@ def ring_of(safe: Safe) -> Any:
 
 @pytest.mark.parametrize("with_ring", [True, False])
 def test_a_backup_of_before_a_rotation(own_server: Server, monkeypatch: pytest.MonkeyPatch, with_ring: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """The newer ring stays, and the removed key is retired; what the backup has opens if its private ring is in it."""
+    """The newer ring stays, the removed key is retired; what the backup has opens if its private ring is in it."""
     safe, backup = own_server.safe, "backup.tar"
     nightsafe = Nightsafe(safe, monkeypatch)
     with Wire.to(own_server) as wire:

@@ -67,7 +67,7 @@ def _confirm(script: str, changes: Declared, there: Iterable[Secret]) -> None:
     parts += [f"replace {one}" for one in replaced]
     if parts:
         what = " and ".join(parts)
-        confirm(f"{what[0].upper()}{what[1:]}, of {script}?", yes=False)
+        confirm(f"{what[0].upper()}{what[1:]}{',' if replaced else ''} of {script}?", yes=False)
 
 
 def _words(kind: str, algorithm: object = None, key_format: str = "", usages: Iterable[str] = ()) -> str:
