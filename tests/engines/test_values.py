@@ -302,6 +302,21 @@ async def test_a_value_is_not_resealed_to_a_retired_key(store: Store) -> None:
     assert 7 == await store.count_values(ACCOUNT, OLD)
 
 
+async def test_a_ring_s_number_only_grows(engine: Engine) -> None:
+    """The greatest that there was is known, when the store is opened again too; each change has its log entry."""
+    store = await engine.open()
+    assert 0 == await store.ring_number()
+    for number in (2, 5, 3):
+        await store.commit(replace(change(audit=entry(account_id="")), ring_number=number))
+    await store.close()
+
+    store = await engine.open()
+    try:
+        assert 5 == await store.ring_number()
+    finally:
+        await store.close()
+
+
 async def test_all_of_it_is_kept(engine: Engine) -> None:
     """Records and retired keys are there when the store is opened again."""
     store = await engine.open()
@@ -330,6 +345,7 @@ async def test_a_closed_store_says_so(store: Store) -> None:
         lambda store: store.values_under(ACCOUNT, OLD),
         lambda store: store.value(ACCOUNT, "a1"),
         lambda store: store.retired_keys(),
+        lambda store: store.ring_number(),
     ]
     for read in reads:
         with pytest.raises(NightsafeError) as caught:

@@ -287,7 +287,10 @@ def test_a_token_that_is_refused(safe: Safe, tmp_path: Path) -> None:
             until(lambda: delivery.workers.get("worker").text == "x")
             listed = run("token", "list", "--data", str(safe.path), "--json", cwd=tmp_path).stdout
             tokens = {one["name"]: one["id"] for one in json.loads(listed)["tokens"]}
-            assert 0 == run("token", "revoke", tokens["token"], "--data", str(safe.path), cwd=tmp_path).returncode
+            assert (
+                0
+                == run("token", "revoke", tokens["token"], "--yes", "--data", str(safe.path), cwd=tmp_path).returncode
+            )
             upload(wire, "other", HELLO)
             until(lambda: [one for one in delivery.problems() if one.startswith("the API refuses the token (403)")])
             assert "x" == delivery.workers.text("worker")

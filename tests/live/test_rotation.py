@@ -27,7 +27,7 @@ def test_workers_do_not_notice_a_rotation(own: Run) -> None:
 
         assert "warm-2" == own.workers.text("warm")
         done(own.safe, "retire", old)
-        done(own.safe, "remove", old)
+        done(own.safe, "remove", old, "--yes")
         assert "warm-3" == own.workers.text("warm")
         assert "colder" == own.workers.text("cold")
         assert "of-the-store" == own.workers.text("stored")

@@ -17,8 +17,9 @@ from nightsafe.api.paging import fields_of
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.routing import Resource
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
-from nightsafe.workers.following import LONGEST_WAIT, Following
+from nightsafe.workers.following import LONGEST_WAIT
 from nightsafe.workers.serving import Changes, Cursor
 from nightsafe.workers.use_cases import UseCases
 
@@ -38,7 +39,7 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def get_changes(call: Call) -> Reply:
         """GET …/nightsafe/changes."""
-        return success(_shown(await _follow(call, use.following)))
+        return success(_shown(await _follow(call, use)))
 
     async def get_bundle(call: Call) -> Reply:
         """GET …/nightsafe/bundles/{script_name}."""
@@ -59,7 +60,7 @@ def resources(use: UseCases) -> list[Resource]:
     ]
 
 
-async def _follow(call: Call, following: Following) -> Changes:
+async def _follow(call: Call, use: UseCases) -> Changes:
     """Wait for changes, for as long as somebody waits for the answer.
 
     Raises:
@@ -68,9 +69,11 @@ async def _follow(call: Call, following: Following) -> Changes:
     fields = fields_of(call.query)
     after, seconds = _cursor(fields.get("after", "")), _seconds(fields.get("wait"))
     who = (call.caller.principal.id, _process(fields.get("process")))
-    changes = await while_waited_for(call, following.follow(call.account_id, who, after, seconds))
+    may_reseal = call.caller.principal.grants.allow(Action.RESEAL, policy.Resource(call.account_id))
+    use.processes.asks(call.account_id, who, reseals=may_reseal)
+    changes = await while_waited_for(call, use.following.follow(call.account_id, who, after, seconds))
     if changes is None:
-        following.leave(call.account_id, who)
+        use.following.leave(call.account_id, who)
         raise NightsafeError(Code.BODY_UNREADABLE, _NOBODY)
     return changes
 

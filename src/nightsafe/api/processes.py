@@ -55,6 +55,7 @@ def _shown(call: Call, process: Process) -> dict[str, Any]:
         "name": process.name,
         "acted_on": process.acted_on,
         "asked_seconds_ago": round(process.asked_seconds, 1),
+        "reseals": process.reseals,
         "held": [_held(one) for one in process.held if _may_see(call, one.script)],
     }
 

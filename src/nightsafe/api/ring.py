@@ -12,6 +12,6 @@ def resources(safe: Safe) -> list[Resource]:
 
     async def public_ring(_: Call) -> Reply:
         """GET …/nightsafe/public-ring, for whoever sees the account: that of this moment; nothing in it is secret."""
-        return success_raw(safe.ring.encode())
+        return success_raw(safe.ring.offered())
 
     return [Resource("GET", f"{ACCOUNT}/nightsafe/public-ring", None, public_ring)]

@@ -8,7 +8,8 @@ import msgspec
 
 from nightsafe.api.times import format_time
 from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.options import account_id_option, data_option, email_option, json_option, show_credentials
+from nightsafe.cli.handing_over import handing_over
+from nightsafe.cli.options import account_id_option, credential_lines, data_option, email_option, json_option
 from nightsafe.cli.table import table
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Account
@@ -35,19 +36,27 @@ def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool)
 
     Every credential is printed once and kept nowhere. A user who is there already keeps the Global API key.
     """
+    with handing_over("the credentials") as show:
 
-    async def work(store: SqliteStore) -> Credentials:
-        """Make it, unless it is there."""
-        if await store.account(account_id) is not None:
-            raise NightsafeError(Code.INVALID, f"account {account_id} is there already; leave out --account-id")
-        return await create_account(store, account_id, name, email)
+        async def work(store: SqliteStore) -> Credentials:
+            """Make it, unless it is there."""
+            if await store.account(account_id) is not None:
+                raise NightsafeError(Code.INVALID, f"account {account_id} is there already; leave out --account-id")
+            return await create_account(
+                store, account_id, name, email, show=lambda made: show(_text(made, as_json=as_json))
+            )
 
-    made = DataDirectory(data).run(work)
+        DataDirectory(data).run(work)
+
+
+def _text(made: Credentials, *, as_json: bool) -> str:
+    """What is printed of a new account."""
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(made)))
-        return
-    click.echo("A new account. Its credentials are shown this once:\n")
-    show_credentials(account_id=made.account_id, api_token=made.api_token, email=made.email, api_key=made.api_key)
+        return json.dumps(msgspec.to_builtins(made))
+    lines = credential_lines(
+        account_id=made.account_id, api_token=made.api_token, email=made.email, api_key=made.api_key
+    )
+    return f"A new account. Its credentials are shown this once:\n\n{lines}"
 
 
 @command.command("list")

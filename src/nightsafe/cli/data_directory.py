@@ -18,6 +18,7 @@ from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.signing import SigningKey
 from nightsafe.sealing.verifying import VerifyKeys
 from nightsafe.store.sqlite import SqliteStore
+from nightsafe.workers.keys import take_ring
 from nightsafe.workers.seal import Safe
 
 T = TypeVar("T")
@@ -116,6 +117,21 @@ class DataDirectory:
         Raises:
             NightsafeError: INVALID, when a key file is missing, damaged, open to others, or of another safe.
         """
+        return Safe(*self._sealer())
+
+    async def safe_for(self, store: SqliteStore) -> Safe:
+        """The same, to serve with: keys that the database knows as retired are so, whatever the ring's file says.
+
+        Raises:
+            NightsafeError: as `safe`; INVALID, when the public ring is older than one that was in use here.
+        """
+        sealer, trusted = self._sealer()
+        await take_ring(store, sealer.ring, str(self.public_ring))
+        sealer.refuse(await store.retired_keys(), str(self.public_ring))
+        return Safe(sealer, trusted)
+
+    def _sealer(self) -> tuple[FollowingSealer, VerifyKeys]:
+        """What seals and signs, and what tells whether it has signed."""
         signing_key = SigningKey.load(self.signing_key)
         trusted = VerifyKeys([signing_key.verify_key])
         if self.verify_keys.exists():
@@ -125,8 +141,8 @@ class DataDirectory:
                 Code.INVALID,
                 f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
             )
-        ring = Followed(self.public_ring, PublicRing.load, report_unusable)
-        return Safe(FollowingSealer(ring, signing_key), trusted)
+        ring = Followed(self.public_ring, PublicRing.load, report_unusable, PublicRing.succeeding)
+        return FollowingSealer(ring, signing_key), trusted
 
 
 def report_unusable(error: NightsafeError) -> None:

@@ -91,3 +91,11 @@ def key_ids(db: sqlite3.Connection) -> set[str]:
     there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     wanted = [statement for table, statement in _KEY_IDS.items() if table in there]  # an older schema has fewer
     return {row[0] for statement in wanted for row in db.execute(statement) if row[0]}
+
+
+def ring_history(db: sqlite3.Connection) -> tuple[int, frozenset[str]]:
+    """The greatest number of a public ring that was in use, and the ids of the keys that were retired."""
+    there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    number = db.execute("SELECT number FROM ring").fetchone()[0] if "ring" in there else 0
+    retired = db.execute("SELECT id FROM retired_keys").fetchall() if "retired_keys" in there else []
+    return number, frozenset(key_id for (key_id,) in retired)

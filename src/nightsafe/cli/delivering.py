@@ -57,7 +57,8 @@ async def delivering(
     """
     protect_process()
     verifier = VerifyKeys.load(verify_keys)
-    opener = FollowingOpener(verifier, Followed(private_ring, PrivateRing.load, report_unusable))
+    ring = Followed(private_ring, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+    opener = FollowingOpener(verifier, ring)
     listener = listen(*where, "--listen")
     try:
         delivery = Delivery(settings, source, verifier, opener, listener)
@@ -129,10 +130,19 @@ def source_of(values: dict[str, Any]) -> HttpSource:
         NightsafeError: INVALID, with what is wrong with one of them.
     """
     token = _token(values["token_file"], values["token_fd"])
+    return source_at(values["api"], token, values["account_id"] or "", values)
+
+
+def source_at(url: str, token: str, account_id: str, values: dict[str, Any]) -> HttpSource:
+    """The API at an address, with TLS as options say.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong with one of them.
+    """
     tls = trusting(
-        values["api"], values["api_ca"], values["client_cert"], values["client_key"], plain_http=values["plain_http"]
+        url, values["api_ca"], values["client_cert"], values["client_key"], plain_http=values["plain_http"]
     )
-    return HttpSource(values["api"], token, values["account_id"] or "", tls)
+    return HttpSource(url, token, account_id, tls)
 
 
 def trusting(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.examination import Examined, Finding, State
-from nightsafe.cli.examine_keys import key_files, private_ring, sealed_values
+from nightsafe.cli.examine_keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.examine_machine import clock, disk, server, workerd
 from nightsafe.cli.examine_store import database, directory
 from nightsafe.cli.examine_tls import tls
@@ -23,6 +23,7 @@ _CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
     key_files,
     private_ring,
     sealed_values,
+    given_up_keys,
     tokens,
     disk,
     clock,

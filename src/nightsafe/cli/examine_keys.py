@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from nightsafe.cli.database_copy import key_ids, looked_at
+from nightsafe.cli.database_copy import key_ids, looked_at, ring_history
 from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.ring_file import State as RingState
 from nightsafe.sealing.signing import SigningKey
 from nightsafe.sealing.verifying import VerifyKeys
 
@@ -48,6 +49,27 @@ def private_ring(safe: Examined) -> Iterator[Finding]:
         return
     advice = "serving does not need it: unless this machine also delivers, move it away and keep a copy"
     yield Finding(State.WARNING, "private ring", "who has this machine can open every value", advice)
+
+
+def given_up_keys(safe: Examined) -> Iterator[Finding]:
+    """That no ring is an older one, which would let a key that was given up take values again."""
+    if not safe.is_there:
+        return
+    ring = PublicRing.load(safe.directory.public_ring)
+    with looked_at(safe.directory.database) as db:
+        number, retired = ring_history(db)
+    if ring.number < number:
+        found = f"the public ring is an older one: its number is {ring.number}, and there was one with {number}"
+        yield Finding(State.FAILED, "given-up keys", found, "bring the newest over: nightsafe keys install")
+        return
+    usable = [key.id for key in ring.keys if key.id in retired and key.state is not RingState.RETIRED]
+    if usable:
+        found = f"the public ring does not say that they are retired: {', '.join(usable)}; the database refuses them"
+        state = State.FAILED if ring.primary.id in usable else State.WARNING
+        advice = "a primary: rotate, or bring the newest ring over" if state is State.FAILED else "finish it"
+        yield Finding(state, "given-up keys", found, f"{advice}: nightsafe keys")
+    else:
+        yield Finding(State.OK, "given-up keys", f"none comes back: the ring's number is {ring.number}")
 
 
 def sealed_values(safe: Examined) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.options import account_id_option, data_option, email_option, json_option, show_credentials
-from nightsafe.errors import Code, NightsafeError
+from nightsafe.cli.handing_over import handing_over
+from nightsafe.cli.options import account_id_option, credential_lines, data_option, email_option, json_option
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.provision import Credentials, create_account
 
@@ -30,20 +30,19 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
         signal.signal(number, _leave)  # what was begun is removed again
     directory = DataDirectory(data)
 
-    async def fill(store: SqliteStore) -> Credentials:
-        """The first rows."""
-        return await create_account(store, account_id, "Nightsafe", email)
+    with handing_over("the credentials") as show:
 
-    credentials = asyncio.run(directory.create(fill))
-    try:
-        _print(directory, credentials, as_json=as_json)
-        sys.stdout.flush()
-    except OSError as error:
-        raise NightsafeError(
-            Code.INVALID,
-            f"the safe in {data} is made, but its credentials could not be shown ({error.strerror}); "
-            "make a token with: nightsafe token create",
-        ) from None
+        async def fill(store: SqliteStore) -> Credentials:
+            """The first rows."""
+            return await create_account(
+                store,
+                account_id,
+                "Nightsafe",
+                email,
+                show=lambda made: show(_text(directory, made, as_json=as_json)),
+            )
+
+        asyncio.run(directory.create(fill))
 
 
 def _leave(number: int, _: object) -> None:
@@ -51,19 +50,18 @@ def _leave(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
-def _print(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> None:
-    """Show the credentials, this once."""
+def _text(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:
+    """What is printed of a new safe, this once."""
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(credentials)))
-        return
-    click.echo(f"A new safe is in {directory.path}. Its credentials are shown this once:\n")
-    show_credentials(
+        return json.dumps(msgspec.to_builtins(credentials))
+    lines = credential_lines(
         account_id=credentials.account_id,
         api_token=credentials.api_token,
         email=credentials.email,
         api_key=credentials.api_key,
     )
-    click.echo(
-        f"\nWho has {directory.private_ring} can open every value: keep a copy where nobody else reads,"
-        "\nand move it to the machine that delivers. Serving does not need it."
+    return (
+        f"A new safe is in {directory.path}. Its credentials are shown this once:\n\n{lines}\n\n"
+        f"Who has {directory.private_ring} can open every value: keep a copy where nobody else reads,\n"
+        "and move it to the machine that delivers. Serving does not need it."
     )

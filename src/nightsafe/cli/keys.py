@@ -2,20 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from nightsafe.cli import rings
+from nightsafe.cli.confirm import confirm, yes_option
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.keys_reseal import command as reseal
+from nightsafe.cli.keys_status import status
 from nightsafe.cli.options import data_option, json_option
-from nightsafe.cli.table import table
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.public_ring import PublicRing
-from nightsafe.sealing.ring_file import State
 from nightsafe.sealing.suite import Suite
-from nightsafe.workers.keys import refuse_in_use, retire_key, values_by_key
+from nightsafe.workers.keys import Known, known_of, refuse_in_use, retire_key, take_ring
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _private_option = click.option(
@@ -32,26 +31,7 @@ def command() -> None:
 
 
 command.add_command(reseal)
-
-
-@command.command("status")
-@data_option
-@json_option
-def status(data: Path, *, as_json: bool) -> None:
-    """Show every key with its state and how many values are sealed to it."""
-    directory = DataDirectory(data)
-    counts = directory.run(values_by_key)
-    ring = PublicRing.load(directory.public_ring)
-    keys = [_shown(key.id, key.suite, key.state, counts.pop(key.id, 0)) for key in ring.keys]
-    keys += [_shown(key_id, "", "unknown", count) for key_id, count in sorted(counts.items())]
-    waiting = sum(key["values"] for key in keys if key["state"] != State.PRIMARY)
-    if as_json:
-        click.echo(json.dumps({"keys": keys, "waiting": waiting}))
-        return
-    columns = ("id", "suite", "state", "values")
-    click.echo(table(columns, [[str(key[column] or "-") for column in columns] for key in keys]))
-    if waiting:
-        click.echo(f"{waiting} values are to be sealed anew; the delivery side does it while it runs")
+command.add_command(status)
 
 
 @command.command("rotate")
@@ -74,8 +54,12 @@ def rotate(
     """
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
+    in_use = public == directory.public_ring and directory.database.exists()
     with rings.alone_with(private, public):
-        done = rings.rotate(private, public, None if suite is None else Suite(suite))
+        known = directory.run(known_of) if in_use else Known()
+        done = rings.rotate(private, public, None if suite is None else Suite(suite), known)
+        if in_use:
+            _remember(directory)
     if as_json:
         click.echo(json.dumps(done._asdict()))
         return
@@ -89,11 +73,12 @@ def rotate(
 @click.argument("file", type=_FILE)
 @json_option
 def install(data: Path, file: Path, *, as_json: bool) -> None:
-    """Take over a public ring that was made where the private one is."""
+    """Take over a public ring that was made where the private one is; an older one is refused."""
     directory = DataDirectory(data)
     with rings.alone_with(directory.public_ring):
-        ring = rings.install(file, directory.public_ring, directory.run(values_by_key))
-    told = {"primary": ring.primary.id, "keys": [key.id for key in ring.keys]}
+        ring = rings.install(file, directory.public_ring, directory.run(known_of))
+        _remember(directory)
+    told = {"primary": ring.primary.id, "number": ring.number, "keys": [key.id for key in ring.keys]}
     click.echo(json.dumps(told) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
 
 
@@ -117,29 +102,69 @@ def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, 
 @command.command("remove")
 @data_option
 @_private_option
+@click.option("--public-ring", type=_FILE, help="With --unchecked: a copy of the public ring that loses the key too.")
 @click.option("--unchecked", is_flag=True, help="There is no database here to look for values in.")
+@yes_option
 @click.argument("key_id", metavar="KEY")
 @json_option
-def remove(data: Path, private_ring: Path | None, key_id: str, *, unchecked: bool, as_json: bool) -> None:
+def remove(  # noqa: PLR0913 - the options
+    data: Path,
+    private_ring: Path | None,
+    public_ring: Path | None,
+    key_id: str,
+    *,
+    unchecked: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Delete a retired key: what is sealed to it, in backups too, can never be opened again."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
+    _check_place(directory, private, public_ring, unchecked=unchecked)
     if private.exists():
-        rings.check_older(private, key_id)
-    if directory.database.exists():
-        if unchecked:
-            raise NightsafeError(Code.INVALID, f"there is a database in {data}: leave out --unchecked")
+        rings.check_removable(private, public_ring, key_id)
+    question = f"Delete the key {key_id}? What is sealed to it, in backups too, can never be opened again. Go on?"
+    if not unchecked:
+        _check_public(directory, key_id)
+    confirm(question, yes=yes)
+    if not unchecked:
         _remove_public(directory, key_id)
+    if private.exists():
+        with rings.alone_with(private, *([public_ring] if public_ring else [])):
+            rings.remove_private(private, public_ring, key_id)
+    _tell(key_id, "is removed", as_json=as_json)
+
+
+def _check_place(directory: DataDirectory, private: Path, public_ring: Path | None, *, unchecked: bool) -> None:
+    """Refuse flags that are for the other of two machines.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    if directory.database.exists():
+        if unchecked or public_ring is not None:
+            flag = "--unchecked" if unchecked else "--public-ring"
+            raise NightsafeError(Code.INVALID, f"there is a database in {directory.path}: leave out {flag}")
     elif not unchecked:
         raise NightsafeError(
             Code.INVALID,
-            f"there is no database in {data} to look for values in: remove the key on the API's machine first, then "
-            "give --unchecked here",
+            f"there is no database in {directory.path} to look for values in: remove the key on the API's machine "
+            "first, then give --unchecked here",
         )
-    if private.exists():
-        with rings.alone_with(private):
-            rings.remove_private(private, key_id)
-    _tell(key_id, "is removed", as_json=as_json)
+    elif not private.exists():
+        raise NightsafeError(Code.INVALID, f"there is no private ring at {private}; name it with --private-ring")
+
+
+def _check_public(directory: DataDirectory, key_id: str) -> None:
+    """Refuse a key that is in use, before anybody is asked."""
+    rings.is_retired(directory.public_ring, key_id)
+    directory.run(lambda store: refuse_in_use(store, key_id))
+
+
+def _remember(directory: DataDirectory) -> None:
+    """Let the database know the public ring's number, so that no older one is ever taken again."""
+    ring = PublicRing.load(directory.public_ring)
+    directory.run(lambda store: take_ring(store, ring, str(directory.public_ring)))
 
 
 def _remove_public(directory: DataDirectory, key_id: str) -> None:
@@ -150,11 +175,6 @@ def _remove_public(directory: DataDirectory, key_id: str) -> None:
             rings.remove_public(directory.public_ring, key_id)
         else:
             directory.run(lambda store: refuse_in_use(store, key_id))
-
-
-def _shown(key_id: str, suite: str, state: str, values: int) -> dict[str, Any]:
-    """A key as it is listed."""
-    return {"id": key_id, "suite": str(suite), "state": str(state), "values": values}
 
 
 def _tell(key_id: str, what: str, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,12 +12,17 @@ import click
 
 from nightsafe.cli.delivery_options import api_options, keys_option, option, ring_option
 from nightsafe.cli.options import data_option, json_option
+from nightsafe.cli.own_token import RESEALING, own_token
 from nightsafe.errors import Code, NightsafeError
 
 if TYPE_CHECKING:
+    from nightsafe.cli.data_directory import DataDirectory
+    from nightsafe.delivery.http_source import HttpSource
     from nightsafe.delivery.resealer import Progress
+    from nightsafe.workers.resealers import Waiting
 
 _TELL_SECONDS = 1.0
+_DAY = 24 * 60 * 60 * 1_000_000
 
 
 @click.command("reseal")
@@ -32,18 +38,64 @@ _TELL_SECONDS = 1.0
 def command(**values: Any) -> None:
     """Seal values anew that are under older keys.
 
-    A delivery process does the same in the background. It may be ended at any time; what is done is done.
+    A delivery process does the same in the background, when its token may. It may be ended at any time; what is done
+    is done. At the data directory that a server serves no token is needed: one is made for as long as this takes.
     """
     import structlog  # noqa: PLC0415 - help needs none
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    asyncio.run(_reseal(values))
-
-
-async def _reseal(values: dict[str, Any]) -> None:
-    """One pass over all there is."""
-    from nightsafe.cli.data_directory import DataDirectory, report_unusable  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.data_directory import DataDirectory  # noqa: PLC0415 - the same
     from nightsafe.cli.delivering import source_of  # noqa: PLC0415 - the same
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    directory = DataDirectory(values["data"])
+    if _is_named(values) or not directory.database.exists():
+        done = asyncio.run(_reseal(directory, values, values["account_id"], source_of(values)))
+    else:
+        done = _reseal_here(directory, values)
+    _conclude(done, as_json=values["as_json"])
+
+
+def _is_named(values: dict[str, Any]) -> bool:
+    """Whether a token was named."""
+    return values["token_file"] is not None or values["token_fd"] is not None
+
+
+def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progress":
+    """Every account of a data directory, or the one that is named, with tokens of our own."""
+    from nightsafe.cli.delivering import source_at  # noqa: PLC0415 - the same
+    from nightsafe.cli.local_server import address_of  # noqa: PLC0415 - help needs none
+    from nightsafe.delivery.resealer import Progress  # noqa: PLC0415 - the same
+    from nightsafe.workers.caller import now  # noqa: PLC0415 - the same
+
+    url = address_of(directory.path, believing_others=False)
+    if url is None:
+        raise NightsafeError(
+            Code.UNAVAILABLE, f"no server serves {directory.path}: start one, or name another with --api and a token"
+        )
+    chosen = values["account_id"]
+    accounts = [chosen] if chosen else [one.account_id for one in _waiting(directory)]
+    total, name = Progress(), f"nightsafe keys reseal {os.getpid()}"
+    for account_id in accounts:
+        with own_token(directory, account_id, name, (RESEALING,), expires_on=now() + _DAY) as own:
+            source = source_at(url, own.token, own.account_id, values)
+            total = total.plus(asyncio.run(_reseal(directory, values, own.account_id, source)))
+    return total
+
+
+def _waiting(directory: "DataDirectory") -> "list[Waiting]":
+    """The accounts with anything to do."""
+    from nightsafe.sealing.public_ring import PublicRing  # noqa: PLC0415 - help needs none
+    from nightsafe.workers.resealers import waiting_under_older  # noqa: PLC0415 - the same
+
+    primary = PublicRing.load(directory.public_ring).primary.id
+    return directory.run(lambda store: waiting_under_older(store, primary))
+
+
+async def _reseal(
+    directory: "DataDirectory", values: dict[str, Any], account_id: str | None, source: "HttpSource"
+) -> "Progress":
+    """One pass over all there is of an account."""
+    from nightsafe.cli.data_directory import report_unusable  # noqa: PLC0415 - help needs none
     from nightsafe.delivery.http_resealing import HttpResealing  # noqa: PLC0415 - the same
     from nightsafe.delivery.resealer import Resealer  # noqa: PLC0415 - the same
     from nightsafe.sealing.followed import Followed  # noqa: PLC0415 - the same
@@ -51,18 +103,16 @@ async def _reseal(values: dict[str, Any]) -> None:
     from nightsafe.sealing.private_ring import PrivateRing  # noqa: PLC0415 - the same
     from nightsafe.sealing.verifying import VerifyKeys  # noqa: PLC0415 - the same
 
-    directory = DataDirectory(values["data"])
-    private: Path = values["private_ring"] or directory.private_ring
-    verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
-    opener = FollowingOpener(verifier, Followed(private, PrivateRing.load, report_unusable))
-    source = source_of(values)
     try:
-        account_id = values["account_id"] or await source.find_account()
+        private: Path = values["private_ring"] or directory.private_ring
+        verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
+        ring = Followed(private, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+        opener = FollowingOpener(verifier, ring)
+        account_id = account_id or await source.find_account()
         resealer = Resealer(account_id, HttpResealing(source), opener, rest=values["rest"])
-        done = await resealer.run_once(_Teller())
+        return await resealer.run_once(_Teller())
     finally:
         await source.close()
-    _conclude(done, as_json=values["as_json"])
 
 
 class _Teller:

@@ -44,11 +44,9 @@ def email_option(default: str | None, help_text: str) -> Callable[[Any], Any]:
     return click.option("--email", callback=_check_email, help=help_text, **rest)
 
 
-def show_credentials(**credentials: str) -> None:
-    """Print what there is, each on a line of its own."""
-    for name, value in credentials.items():
-        if value:
-            click.echo(f"  {_LABELS[name]:15} {value}")
+def credential_lines(**credentials: str) -> str:
+    """What there is, each on a line of its own."""
+    return "\n".join(f"  {_LABELS[name]:15} {value}" for name, value in credentials.items() if value)
 
 
 account_id_option = click.option(

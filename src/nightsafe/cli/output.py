@@ -79,18 +79,6 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def is_asked(question: str, *, yes: bool) -> bool:
-    """Whether a person agrees; nobody is asked with `yes`, or where there is no terminal to ask at."""
-    if yes or not is_interactive():
-        return True
-    return click.confirm(question, err=True)
-
-
-def is_interactive() -> bool:
-    """Whether there is somebody to ask."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
 def fields_table(fields: dict[str, Any]) -> None:
     """Names and what they are, each on a line of its own; what is not there is left out."""
     rows = [[name, shown] for name, shown in fields.items() if shown not in (None, "", [])]

@@ -16,6 +16,7 @@ from nightsafe.cli.local_server import address_of
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
+from nightsafe.cli.ring_restore import keep_given_up
 from nightsafe.cli.safe_copy import PRIVATE_RING, Manifest, read_archive
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
@@ -70,6 +71,7 @@ def _restore(file: Path, data: Path, *, taken: bool) -> tuple[Manifest, Path | N
         DataDirectory(building).private_ring.parent.mkdir(mode=0o700, exist_ok=True)  # a copy is put there by hand
         if taken:
             _take_ring_over(data, building)
+            keep_given_up(DataDirectory(data), DataDirectory(building))
         aside = _put_aside(data) if taken else None
         try:
             _move(building, data)

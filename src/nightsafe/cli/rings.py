@@ -3,15 +3,16 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.public_ring import PublicKey, PublicRing
-from nightsafe.sealing.ring_file import State
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.ring_file import State, check_not_older
 from nightsafe.sealing.suite import Suite
+from nightsafe.workers.keys import Known
 
 
 class Rotated(NamedTuple):
@@ -49,10 +50,17 @@ def alone_with(*files: Path) -> Iterator[None]:
         yield
 
 
-def rotate(private: Path, public: Path, suite: Suite | None) -> Rotated:
+def rotate(private: Path, public: Path, suite: Suite | None, known: Known) -> Rotated:
     """Make a new primary key in both files. Without a public file there it is made.
 
-    When the public file lacks the private ring's primary, a rotation was interrupted between the two: it is finished.
+    When the public file lacks only the private ring's primary, a rotation was interrupted between the two: it is
+    finished.
+
+    Args:
+        private: the private ring's file.
+        public: the public ring's file.
+        suite: of the new key; None for that of the primary.
+        known: what the database knows, where there is one.
 
     Raises:
         NightsafeError: INVALID, when a file cannot be used, or the two do not belong together.
@@ -60,38 +68,80 @@ def rotate(private: Path, public: Path, suite: Suite | None) -> Rotated:
     ring = PrivateRing.load(private)
     offered = PublicRing.load(public) if public.exists() else None
     if offered is not None:
-        ring.check_covers(offered)
+        _check_belongs(ring, offered, (private, public), known)
     before = (offered or ring.public()).primary.id
-    resumed = offered is not None and offered.get(ring.public().primary.id) is None
+    resumed = offered is not None and _is_interrupted(ring, offered)
     if not resumed:
-        ring = ring.rotated(suite)
+        ring = ring.rotated(suite, known.number)
         ring.save(private, replace=True)
-    _with_retired(ring.public(), offered).save(public, replace=True)
+    _with_retired(ring.public(), offered, known).save(public, replace=True)
     return Rotated(ring.public().primary.id, before, resumed)
 
 
-def install(new: Path, public: Path, values: Mapping[str, int]) -> PublicRing:
+def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], known: Known) -> None:
+    """Refuse two rings that cannot be of one safe, and a private one that is an older copy.
+
+    A numbered public ring may have keys that were removed from the private one since: it is an older copy, too, and
+    they go, unless values are sealed to them.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    private, public = files
+    if offered.number > ring.number and any(ring.get(key.id) for key in offered.keys):
+        raise NightsafeError(
+            Code.INVALID,
+            f"{private}: its number is {ring.number} and that of {public} {offered.number}: it is an older copy, "
+            "which lacks a key. Take the newest copy of the private ring",
+        )
+    given_up = {key.id for key in offered.keys if ring.get(key.id) is None and not known.values.get(key.id)}
+    if offered.number and offered.primary.id not in given_up:
+        offered = offered.without(given_up)
+    ring.check_covers(offered)
+
+
+def _is_interrupted(ring: PrivateRing, offered: PublicRing) -> bool:
+    """Whether the private ring was rotated and the public one was not written any more."""
+    is_before = offered.number in {0, ring.number - 1}
+    return is_before and offered.get(ring.public().primary.id) is None
+
+
+def install(new: Path, public: Path, known: Known) -> PublicRing:
     """Put a public ring that was made elsewhere in the place of the one there is; gives the one that is there then.
 
     Args:
         new: the file that was handed over.
         public: the file in use.
-        values: how many values are sealed to each key.
+        known: what the database knows.
 
     Raises:
         NightsafeError: INVALID, when a file cannot be used; when the new ring lacks a key that values are sealed to;
-            or when its primary was retired here.
+            when its primary was retired here; or when it is older than one that was in use here.
     """
-    handed, present = PublicRing.load(new), PublicRing.load(public)
-    for key_id, count in values.items():
+    source, handed, present = str(new), PublicRing.load(new), PublicRing.load(public)
+    if not any(present.get(key.id) or key.id in known.retired for key in handed.keys):
+        _refuse_lacking(source, handed, present, known)  # a stranger's ring is no older one
+    check_not_older(source, handed.number, max(known.number, present.number))
+    _refuse_lacking(source, handed, present, known)
+    ring = handed.succeeding(present, source).retiring(known.retired, source)
+    removed = {key for key in known.retired if present.get(key) is None and not known.values.get(key)}
+    ring = ring.without(removed)
+    ring.save(public, replace=True)
+    return ring
+
+
+def _refuse_lacking(source: str, handed: PublicRing, present: PublicRing, known: Known) -> None:
+    """Refuse a ring without a key that values are sealed to.
+
+    Raises:
+        NightsafeError: INVALID, with the key and how many there are.
+    """
+    for key_id, count in known.values.items():
         if count and handed.get(key_id) is None and present.get(key_id) is not None:
             raise NightsafeError(
                 Code.INVALID,
-                f"{new}: lacks the key {key_id}, to which {count} values are sealed: is it of this safe?",
+                f"{source}: lacks the key {key_id}, to which {count} values are sealed: is it of this safe?",
             )
-    ring = _with_retired(handed, present)
-    ring.save(public, replace=True)
-    return ring
 
 
 def check_retirable(public: Path, key_id: str) -> None:
@@ -109,8 +159,7 @@ def check_retirable(public: Path, key_id: str) -> None:
 
 def retire(public: Path, private: Path, key_id: str) -> None:
     """Mark a key as retired in the public ring and, where that is, in the private one."""
-    ring = PublicRing.load(public)
-    PublicRing([_retired(key) if key.id == key_id else key for key in ring.keys]).save(public, replace=True)
+    PublicRing.load(public).retiring({key_id}, str(public)).save(public, replace=True)
     if private.exists():
         ours = PrivateRing.load(private)
         if ours.get(key_id) is not None:
@@ -133,42 +182,53 @@ def is_retired(public: Path, key_id: str) -> bool:
 
 def remove_public(public: Path, key_id: str) -> None:
     """Take a key out of the public ring."""
-    PublicRing([one for one in PublicRing.load(public).keys if one.id != key_id]).save(public, replace=True)
+    PublicRing.load(public).without({key_id}).save(public, replace=True)
 
 
-def check_older(private: Path, key_id: str) -> None:
-    """Refuse a key that is the private ring's primary, or not there.
+def check_removable(private: Path, copy: Path | None, key_id: str) -> None:
+    """Refuse a key that is the private ring's primary, or neither there nor in the copy of the public ring.
 
     Raises:
         NightsafeError: INVALID.
     """
-    PrivateRing.load(private).retired(key_id)
+    ring = PrivateRing.load(private)
+    present = PublicRing.load(copy) if copy is not None and copy.exists() else None
+    if present is not None and ring.get(present.primary.id) is None:
+        raise NightsafeError(
+            Code.INVALID,
+            f"{copy}: its primary key {present.primary.id} is not in the private ring: is it of this safe?",
+        )
+    if ring.get(key_id) is None and present is not None and present.get(key_id) is not None:
+        return  # a removal was interrupted between the two
+    ring.retired(key_id)
 
 
-def remove_private(private: Path, key_id: str) -> None:
-    """Take a key that is not the primary out of the private ring: what is sealed to it can never be opened again.
+def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
+    """Take a key out of the private ring: what is sealed to it can never be opened again.
+
+    Args:
+        private: the private ring's file.
+        copy: where the public ring is that is handed over, and not in use; it is made anew, so that it has not got
+            the key any more either.
+        key_id: a key that `check_removable` lets go.
 
     Raises:
-        NightsafeError: INVALID, when it is the primary or not there.
+        NightsafeError: INVALID, when a file cannot be used.
     """
-    PrivateRing.load(private).retired(key_id).without(key_id).save(private, replace=True)
+    ring = PrivateRing.load(private)
+    if ring.get(key_id) is not None:
+        ring = ring.retired(key_id).without(key_id)
+        ring.save(private, replace=True)
+    if copy is not None:
+        present = PublicRing.load(copy) if copy.exists() else None
+        _with_retired(ring.public(), present, Known()).save(copy, replace=True)
 
 
-def _with_retired(ring: PublicRing, present: PublicRing | None) -> PublicRing:
-    """A ring in which what is retired in another one stays so.
+def _with_retired(ring: PublicRing, present: PublicRing | None, known: Known) -> PublicRing:
+    """A ring in which what is retired in another one, or in the database, stays so.
 
     Raises:
         NightsafeError: INVALID, when that is its primary.
     """
     gone = {key.id for key in present.keys if key.state is State.RETIRED} if present else set()
-    if ring.primary.id in gone:
-        raise NightsafeError(
-            Code.INVALID,
-            f"the key {ring.primary.id} is retired here and cannot be the primary: hand over a newer ring",
-        )
-    return PublicRing([_retired(key) if key.id in gone else key for key in ring.keys])
-
-
-def _retired(key: PublicKey) -> PublicKey:
-    """The same key, for no new values."""
-    return PublicKey.load(key.suite, State.RETIRED, key.public)
+    return ring.retiring(gone | known.retired)

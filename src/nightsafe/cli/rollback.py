@@ -4,8 +4,9 @@ from typing import Final
 
 import click
 
+from nightsafe.cli.confirm import confirm, is_interactive, yes_option
 from nightsafe.cli.options import json_option
-from nightsafe.cli.output import is_asked, is_interactive, say, show_json
+from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import NOT_FOUND, CommandError
 from nightsafe.cli.remote import Remote, script_options
 from nightsafe.cli.times import shown
@@ -21,7 +22,7 @@ _WHOLE: Final = 100
 @click.argument("version", required=False)
 @click.option("--force", is_flag=True, help="Also when secrets have changed since the version was served.")
 @click.option("--message", metavar="NOTE", default="", help="Why; kept with the deployment.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @script_options
 @json_option
 def command(  # noqa: PLR0913 - the options
@@ -34,8 +35,7 @@ def command(  # noqa: PLR0913 - the options
     wanted = find_version(remote, version) if version else _before(remote)
     what = f"version {number_of(wanted)} ({wanted.id}) of {remote.script}"
     made_on = shown(wanted.metadata.created_on if wanted.metadata else None)
-    if not is_asked(f"Serve {what}, made on {made_on}?", yes=yes):
-        raise click.Abort
+    confirm(f"Serve {what}, made on {made_on}?", yes=yes)
     deployment = _deploy(remote, wanted, message, force=force)
     if as_json:
         show_json({"script": remote.script, "version_id": wanted.id, "deployment_id": deployment.id})
@@ -52,7 +52,7 @@ def _deploy(remote: Remote, version: Version, message: str, *, force: bool) -> D
         if force or not changed or not is_interactive():
             raise
     names = changed[0].partition(_NAMES_AFTER)[2].strip() or "some"
-    click.confirm(f"Secrets have changed since then: {names}. Bring their old values back?", abort=True, err=True)
+    confirm(f"Secrets have changed since then: {names}. Bring their old values back?", yes=False)
     return _ask_for(remote, version, message, force=True)
 
 

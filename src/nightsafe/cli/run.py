@@ -26,16 +26,14 @@ from nightsafe.cli.delivery_options import (
     ring_option,
     settings_of,
 )
-from nightsafe.errors import NightsafeError
+from nightsafe.cli.own_token import DELIVERY, RESEALING, own_token
 
 if TYPE_CHECKING:
     import ssl
 
     from nightsafe.cli.api_process import ApiProcess
     from nightsafe.delivery.settings import Settings
-    from nightsafe.store.sqlite import SqliteStore
 
-_GROUPS = ("6e6967687473616665206465c16976e1", "6e69676874736166652072657365616c")
 _ALWAYS = "delivered"
 """The option of `serve` that is always set here."""
 
@@ -73,15 +71,10 @@ def command(**values: Any) -> None:
     ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
     settings = settings_of("", ring, values)
     _need_folder(settings.folder)  # before the token of another run would be taken for one that was left behind
-    account_id, token_id, token = directory.run(
-        lambda store: _mint(store, values["account_id"], f"nightsafe run {settings.folder}")
-    )
-    settings = msgspec.structs.replace(settings, account_id=account_id)
-    try:
-        code = asyncio.run(_run(settings, values, (ring, keys), token))
-    finally:
-        with contextlib.suppress(NightsafeError):
-            directory.run(lambda store: _revoke(store, token_id))
+    name = f"nightsafe run {settings.folder}"
+    with own_token(directory, values["account_id"], name, (DELIVERY, RESEALING)) as own:
+        settings = msgspec.structs.replace(settings, account_id=own.account_id)
+        code = asyncio.run(_run(settings, values, (ring, keys), own.token))
     sys.exit(code)
 
 
@@ -169,26 +162,3 @@ def _first_certificate(pem: str) -> str:
     """The server's own certificate in a file that may also have those of its issuers."""
     end = "-----END CERTIFICATE-----"
     return pem[: pem.index(end) + len(end)] + "\n"
-
-
-async def _mint(store: "SqliteStore", account_id: str | None, name: str) -> tuple[str, str, str]:
-    """A token that may fetch and seal anew, in place of what an earlier run has left; account, id and token."""
-    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing  # noqa: PLC0415 - help needs none
-    from nightsafe.workers.operator import account_of, member_of, revoke_token  # noqa: PLC0415 - the same
-    from nightsafe.workers.provision import issue_token  # noqa: PLC0415 - the same
-
-    account = await account_of(store, account_id)
-    user = await member_of(store, account, None)
-    policies = [allowing(ACCOUNT_RESOURCE + account.id, *_GROUPS)]
-    for left in await store.tokens_of_account(account.id):
-        if left.name == name:
-            await revoke_token(store, left.id)
-    issued = await issue_token(store, account.id, user.id, name, policies=policies, owner="account")
-    return account.id, issued.id, issued.token
-
-
-async def _revoke(store: "SqliteStore", token_id: str) -> None:
-    """Let nobody use the token any more."""
-    from nightsafe.workers.operator import revoke_token  # noqa: PLC0415 - help needs none
-
-    await revoke_token(store, token_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import click
 from msgspec import Struct
 
-from nightsafe.cli.output import is_interactive
+from nightsafe.cli.confirm import confirm
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, PermissionGroup
@@ -44,7 +44,8 @@ def need_limits(scopes: Scopes, *, all_access: bool) -> None:
     """Refuse a token for everything that nobody has said is meant; at a terminal, ask.
 
     Raises:
-        click.UsageError: where there is nobody to ask.
+        click.UsageError: for flags that contradict each other.
+        CommandError: where there is nobody to ask.
         click.Abort: when it is not meant.
     """
     if all_access:
@@ -53,12 +54,11 @@ def need_limits(scopes: Scopes, *, all_access: bool) -> None:
         return
     if any((scopes.permissions, scopes.scripts, scopes.denied_permissions, scopes.denied_scripts)):
         return
-    if not is_interactive():
-        raise click.UsageError(
-            "a token without limits may do all that can be done in the account: give --permission or --script, or "
-            "--all-access if that is meant"
-        )
-    click.confirm("Make a token for all that can be done in the account?", abort=True, err=True)
+    confirm(
+        "Make a token for all that can be done in the account?",
+        yes=False,
+        unasked="give --permission or --script, or --all-access if that is meant",
+    )
 
 
 def policies_of(scopes: Scopes, account_id: str, user_id: str) -> list[Policy]:

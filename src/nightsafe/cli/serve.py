@@ -201,7 +201,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
 
     store = directory.open_store()
     try:
-        app = App(store, directory.safe(), limits, delivered)
+        app = App(store, await directory.safe_for(store), limits, delivered)
         with inherited or listen(*where) as listener:
             data = None if inherited else directory.path
             return await _run(throttled(app, limits), listener, tls, data, app.end_waiting)

@@ -6,12 +6,14 @@ from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json, show_table
 from nightsafe.cli.remote import Remote, remote_options
 
+_RESEALS = {True: "yes", False: "no", None: "-"}
+
 
 @click.command("status")
 @remote_options
 @json_option
 def command(*, remote: Remote, as_json: bool) -> None:
-    """Show the delivery processes of an account, and the scripts that they hold apart.
+    """Show the delivery processes of an account, whether they seal values anew, and the scripts that they hold apart.
 
     A script is held apart when it took a process down: it is answered with 503 until the time that is shown, or until
     its next version.
@@ -23,9 +25,17 @@ def command(*, remote: Remote, as_json: bool) -> None:
     if not processes:
         say("no process delivers this account's scripts")
         return
-    rows = [[one["name"], str(one["acted_on"]), f"{one['asked_seconds_ago']:g} s ago"] for one in processes]
-    show_table(("process", "acted_on", "asked"), rows)
+    rows = [
+        [one["name"], str(one["acted_on"]), f"{one['asked_seconds_ago']:g} s ago", _RESEALS[one.get("reseals")]]
+        for one in processes
+    ]
+    show_table(("process", "acted_on", "asked", "seals anew"), rows)
     held = [[one["script"], one["until"], one["reason"]] for process in processes for one in process["held"]]
+    if not any(one.get("reseals", True) for one in processes):
+        say(
+            "no process may seal values anew after a rotation of keys: their tokens lack the permission Nightsafe "
+            "Resealing; nightsafe keys reseal does it"
+        )
     if held:
         click.echo()
         show_table(("held apart", "until", "reason"), held)

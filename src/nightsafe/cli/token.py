@@ -1,6 +1,8 @@
 """`nightsafe token`: API tokens, made, listed, rolled and revoked by the operator at the machine."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +10,9 @@ import click
 import msgspec
 
 from nightsafe.api.times import format_time
+from nightsafe.cli.confirm import confirm, yes_option
 from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.handing_over import handing_over
 from nightsafe.cli.options import check_text, data_option, json_option, seconds_type
 from nightsafe.cli.output import say
 from nightsafe.cli.scopes import Scopes, check_ranges, condition_of, need_limits, policies_of
@@ -20,7 +24,15 @@ from nightsafe.sealing import files
 from nightsafe.store.model import Token
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.caller import now
-from nightsafe.workers.operator import account_of, every_token, member_of, revoke_token, roll_token, tokens_of
+from nightsafe.workers.operator import (
+    account_of,
+    every_token,
+    find_token,
+    member_of,
+    revoke_token,
+    roll_token,
+    tokens_of,
+)
 from nightsafe.workers.provision import Issued, issue_token
 from nightsafe.workers.tokens import status_of
 
@@ -103,8 +115,8 @@ def create(  # noqa: PLR0913 - a token has many sides
     end = end_of(expires_in, expires_on, not_before, never=no_expiry)
     need_limits(scopes, all_access=all_access)
 
-    async def work(store: SqliteStore) -> tuple[str, Issued]:
-        """Make it in the store; gives the account with it."""
+    async def work(store: SqliteStore, give: Callable[[str, Issued], None]) -> tuple[str, Issued]:
+        """Make it in the store, once it was given to whom it is for; gives the account with it."""
         account = await account_of(store, account_id)
         user = await member_of(store, account, email)
         issued = await issue_token(
@@ -112,6 +124,7 @@ def create(  # noqa: PLR0913 - a token has many sides
             account.id,
             user.id,
             name,
+            show=lambda issued: give(account.id, issued),
             policies=policies_of(scopes, account.id, user.id if owner == "user" else ""),
             condition=condition_of(ip, not_ip),
             not_before=not_before,
@@ -120,10 +133,11 @@ def create(  # noqa: PLR0913 - a token has many sides
         )
         return account.id, issued
 
-    account, issued = DataDirectory(data).run(work)
+    with _keeping(data / KEPT_TOKEN) if keep else _showing(end, as_json=as_json) as give:
+        account, issued = DataDirectory(data).run(lambda store: work(store, give))
     if keep:
-        files.write(data / KEPT_TOKEN, issued.token.encode() + b"\n", private=True, replace=True)
-    _show_new(account, issued, end, data if keep else None, as_json=as_json)
+        shown = _shown_new(account, issued, end)
+        click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {data / KEPT_TOKEN}")
     if end and not as_json and expires_in is None and expires_on is None:
         say(f"it ends on {format_time(end)}; --expires-in, --expires-on or --no-expiry say otherwise")
 
@@ -152,30 +166,74 @@ def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
 @command.command("roll")
 @data_option
 @click.argument("token_id", metavar="ID")
+@yes_option
 @json_option
-def roll(data: Path, token_id: str, *, as_json: bool) -> None:
+def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     """Give a token a new value, printed once; the old one is refused from now on."""
-    value = DataDirectory(data).run(lambda store: roll_token(store, token_id))
-    click.echo(json.dumps({"id": token_id, "api_token": value}) if as_json else value)
+    directory = DataDirectory(data)
+    name = directory.run(lambda store: find_token(store, token_id)).name
+    confirm(f"Give the token {name} ({token_id}) a new value? Whoever has the old one is refused.", yes=yes)
+    with handing_over("the token") as show:
+
+        def give(issued: Issued) -> None:
+            """Print it, this once."""
+            show(json.dumps({"id": issued.id, "api_token": issued.token}) if as_json else issued.token)
+
+        directory.run(lambda store: roll_token(store, token_id, show=give))
 
 
 @command.command("revoke")
 @data_option
 @click.argument("token_id", metavar="ID")
+@yes_option
 @json_option
-def revoke(data: Path, token_id: str, *, as_json: bool) -> None:
+def revoke(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     """Delete a token; it is refused from now on."""
-    DataDirectory(data).run(lambda store: revoke_token(store, token_id))
+    directory = DataDirectory(data)
+    name = directory.run(lambda store: find_token(store, token_id)).name
+    confirm(f"Delete the token {name} ({token_id})? Whoever has it is refused.", yes=yes)
+    directory.run(lambda store: revoke_token(store, token_id))
     click.echo(json.dumps({"id": token_id}) if as_json else f"{token_id} is revoked")
 
 
-def _show_new(account: str, issued: Issued, end: int | None, kept_in: Path | None, *, as_json: bool) -> None:
-    """Print a new token, this once; of one that is kept only its id."""
-    shown = {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
-    if kept_in is not None:
-        click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {kept_in / KEPT_TOKEN}")
-    else:
-        click.echo(json.dumps(shown | {"api_token": issued.token}) if as_json else issued.token)
+def _shown_new(account: str, issued: Issued, end: int | None) -> dict[str, Any]:
+    """What is told of a new token beside its value."""
+    return {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
+
+
+@contextmanager
+def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issued], None]]:
+    """What prints a new token, this once."""
+    with handing_over("the token") as show:
+
+        def give(account: str, issued: Issued) -> None:
+            """Print it."""
+            shown = _shown_new(account, issued, end) | {"api_token": issued.token}
+            show(json.dumps(shown) if as_json else issued.token)
+
+        yield give
+
+
+@contextmanager
+def _keeping(path: Path) -> Iterator[Callable[[str, Issued], None]]:
+    """What keeps a new token in a file; the one that was in it comes back when the new one is not stored."""
+    before = path.read_bytes() if path.is_file() else None
+    written = False
+
+    def give(_: str, issued: Issued) -> None:
+        """Write it."""
+        nonlocal written
+        files.write(path, issued.token.encode() + b"\n", private=True, replace=True)
+        written = True
+
+    try:
+        yield give
+    except BaseException:
+        if written and before is not None:
+            files.write(path, before, private=True, replace=True)
+        elif written:
+            path.unlink()
+        raise
 
 
 async def _shown(store: SqliteStore, token: Token) -> dict[str, Any]:

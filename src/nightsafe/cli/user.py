@@ -7,7 +7,8 @@ import click
 import msgspec
 
 from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.options import data_option, email_option, json_option, show_credentials
+from nightsafe.cli.handing_over import handing_over
+from nightsafe.cli.options import credential_lines, data_option, email_option, json_option
 from nightsafe.cli.scopes import groups_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS
@@ -58,19 +59,31 @@ def create(  # noqa: PLR0913 - a user has many sides
     """
     groups = [group.id for group in groups_of(permissions)] or [ALL_ACCESS]
 
-    async def work(store: SqliteStore) -> UserCredentials:
-        """Make one, unless the e-mail is taken."""
-        if await store.user_by_email(email) is not None:
-            raise NightsafeError(Code.INVALID, f"there is a user with the e-mail {email}; give another --email")
-        accounts = [await account_of(store, account_id) for account_id in account_ids]
-        made = await create_user(store, email, with_service_key=service_key)
-        for account in accounts:
-            await let_in(store, made.user_id, account.id, groups)
-        return made
+    with handing_over("the credentials") as show:
 
-    made = DataDirectory(data).run(work)
+        async def work(store: SqliteStore) -> UserCredentials:
+            """Make one, unless the e-mail is taken."""
+            if await store.user_by_email(email) is not None:
+                raise NightsafeError(Code.INVALID, f"there is a user with the e-mail {email}; give another --email")
+            accounts = [await account_of(store, account_id) for account_id in account_ids]
+            made = await create_user(
+                store,
+                email,
+                show=lambda made: show(_text(made, as_json=as_json)),
+                with_service_key=service_key,
+            )
+            for account in accounts:
+                await let_in(store, made.user_id, account.id, groups)
+            return made
+
+        DataDirectory(data).run(work)
+
+
+def _text(made: UserCredentials, *, as_json: bool) -> str:
+    """What is printed of a new user."""
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(made)))
-        return
-    click.echo("A new user. The credentials are shown this once:\n")
-    show_credentials(user_id=made.user_id, email=made.email, api_key=made.api_key, service_key=made.service_key)
+        return json.dumps(msgspec.to_builtins(made))
+    lines = credential_lines(
+        user_id=made.user_id, email=made.email, api_key=made.api_key, service_key=made.service_key
+    )
+    return f"A new user. The credentials are shown this once:\n\n{lines}"

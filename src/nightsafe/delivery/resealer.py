@@ -23,6 +23,9 @@ _log = structlog.get_logger()
 _IDLE_SECONDS: Final = 30.0
 _LONGEST_IDLE: Final = 3600.0
 _LOOK_SECONDS: Final = 1.0
+_NOT_HERE: Final = (
+    "after a rotation this process leaves values under older keys as they are; let nightsafe keys reseal do it"
+)
 
 
 class ResealingSource(Protocol):
@@ -70,6 +73,15 @@ class Progress(Struct, frozen=True, kw_only=True):
     changed: int = 0
     unopened: int = 0
 
+    def plus(self, other: "Progress") -> "Progress":
+        """Of two passes together."""
+        return Progress(
+            waiting=self.waiting + other.waiting,
+            resealed=self.resealed + other.resealed,
+            changed=self.changed + other.changed,
+            unopened=self.unopened + other.unopened,
+        )
+
 
 class Resealer:
     """Seals the values of one account anew.
@@ -96,12 +108,14 @@ class Resealer:
         self._opener: Final = opener
         self._rest: Final = rest
         self._idle_seconds: Final = idle_seconds
+        self._told_of: PrivateRing | None = None
         self.progress = Progress()
 
     async def run(self) -> None:
         """Look for values under older keys for ever. A pass that got nowhere makes the next one wait longer.
 
-        Returns only when the API does not let this one seal anew: that is somebody else's task then.
+        Where the API does not let this one seal anew, that is said at the start and after each rotation, and asked
+        again as seldom as can be: it may be somebody else's task, or nobody's.
         """
         pause = self._idle_seconds
         while True:
@@ -109,12 +123,20 @@ class Resealer:
                 done = await self.run_once()
                 pause = min(pause * 2, _LONGEST_IDLE) if done.unopened and not done.resealed else self._idle_seconds
             except NightsafeError as error:
-                if error.code is Code.NOT_PERMITTED:
-                    _log.info("resealing.not_here", reason=error.problems[0].detail)
-                    return
-                _log.error("resealing.failed", reason=error.problems[0].detail)
-                pause = min(pause * 2, _LONGEST_IDLE)
+                pause = self._failed(error, pause)
             await self._idle(pause)
+
+    def _failed(self, error: NightsafeError, pause: float) -> float:
+        """Log why a pass has failed; gives how long to wait before the next."""
+        reason = error.problems[0].detail
+        if error.code is not Code.NOT_PERMITTED:
+            _log.error("resealing.failed", reason=reason)
+            return min(pause * 2, _LONGEST_IDLE)
+        ring = self._opener.ring
+        if ring is not self._told_of:
+            self._told_of = ring
+            _log.warning("resealing.not_here", reason=f"{reason}: {_NOT_HERE}")
+        return _LONGEST_IDLE
 
     async def _idle(self, seconds: float) -> None:
         """Wait before looking again; no longer than until the private ring is another one."""

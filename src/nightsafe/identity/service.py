@@ -136,15 +136,12 @@ class Authenticator:
         if token.status != "active":
             raise NightsafeError(Code.UNKNOWN_TOKEN, f"token {token.id} is {token.status}")
         user = await self._store.user(token.user_id)
-        policies = parse_policies(token.policies)
-        if token.account_id:
-            policies = tuple(confine(policy, token.account_id) for policy in policies)
         principal = Principal(
             kind="account_token" if token.account_id else "token",
             id=token.id,
             user_id=token.user_id,
             email=user.email if user else "",
-            grants=Grants(policies),
+            grants=grants_of(token),
             account_id=token.account_id,
             networks=networks_of(token.condition),
             not_before=token.not_before or 0,
@@ -169,6 +166,14 @@ class Authenticator:
         if generation != self._generation:
             self._tokens.clear()
             self._generation = generation
+
+
+def grants_of(token: Token) -> Grants:
+    """What a token may do while it is active: one that an account owns, in that account only."""
+    policies = parse_policies(token.policies)
+    if token.account_id:
+        policies = tuple(confine(policy, token.account_id) for policy in policies)
+    return Grants(policies)
 
 
 def _of_membership(policy: Policy, account_id: str) -> Policy:

@@ -1,5 +1,6 @@
 """Sealing with the ring as its file has it at that moment: what a server does that runs through a rotation."""
 
+from collections.abc import Collection
 from typing import Final
 
 from nightsafe.sealing.context import Context
@@ -33,6 +34,14 @@ class FollowingSealer:
     def id(self) -> str:
         """The signer id."""
         return self._signer.id
+
+    def refuse(self, key_ids: Collection[str], source: str = "public ring") -> None:
+        """Seal nothing to these keys, nor take what clients have sealed to them, whatever the file says.
+
+        Raises:
+            NightsafeError: INVALID, when the file's primary is among them.
+        """
+        self._sealer = SigningSealer(self._ring.amend(lambda ring: ring.retiring(key_ids, source)), self._signer)
 
     def sign_message(self, message: bytes) -> bytes:
         """As `SigningSealer.sign_message`."""

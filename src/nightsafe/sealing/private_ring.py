@@ -37,11 +37,18 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
         return f"_Entry({self.id})"
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """The whole file."""
+class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The whole file; the second form has a number."""
 
-    format: Literal["nightsafe-private-ring/1"]
+    format: Literal["nightsafe-private-ring/1", "nightsafe-private-ring/2"]
+    number: ring_file.Number = 0
     keys: list[_Entry]
+
+
+_FORMS: Final[dict[bool, Literal["nightsafe-private-ring/1", "nightsafe-private-ring/2"]]] = {
+    False: "nightsafe-private-ring/1",
+    True: "nightsafe-private-ring/2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +103,24 @@ class PrivateRing:
     Args:
         keys: the keys, in any order.
         source: how to name the ring in a refusal.
+        number: as `ring_file.Number`; each rotation adds one.
 
     Raises:
         NightsafeError: INVALID, when there is not exactly one primary, or a key is there twice.
     """
 
-    __slots__ = ("_by_id", "keys")
+    __slots__ = ("_by_id", "keys", "number")
 
-    def __init__(self, keys: Iterable[PrivateKey], source: str = "private ring") -> None:
+    def __init__(self, keys: Iterable[PrivateKey], source: str = "private ring", number: int = 0) -> None:
         self.keys: Final = tuple(keys)
+        self.number: Final = number
         ring_file.check_ring(source, self.keys)
         self._by_id: Final = {key.id: key for key in self.keys}
 
     @classmethod
     def generate(cls, suite: Suite = Suite.X25519) -> Self:
         """A ring of one new key."""
-        return cls([PrivateKey.generate(suite)])
+        return cls([PrivateKey.generate(suite)], number=1)
 
     def get(self, key_id: str) -> PrivateKey | None:
         """The key of this id, in whatever state, or None."""
@@ -119,7 +128,16 @@ class PrivateRing:
 
     def public(self) -> PublicRing:
         """The public ring that belongs to this one."""
-        return PublicRing([key.public for key in self.keys])
+        return PublicRing([key.public for key in self.keys], number=self.number)
+
+    def succeeding(self, before: Self, source: str = "private ring") -> Self:
+        """This ring, to be used in the place of another of the same safe.
+
+        Raises:
+            NightsafeError: INVALID, when this one is the older of the two: it lacks a key that values are sealed to.
+        """
+        ring_file.check_not_older(source, self.number, before.number)
+        return self
 
     def check_covers(self, ring: PublicRing) -> None:
         """Refuse a public ring to which values could be sealed that this ring cannot open.
@@ -132,15 +150,16 @@ class PrivateRing:
             if ours is None or ours.public.public != theirs.public:
                 raise problem("public ring", f"the private ring has no key {theirs.id}")
 
-    def rotated(self, suite: Suite | None = None) -> Self:
+    def rotated(self, suite: Suite | None = None, beyond: int = 0) -> Self:
         """This ring with a new primary; the primary of before is active.
 
         Args:
             suite: the new key's suite; None keeps that of the primary, so that a hybrid ring stays hybrid.
+            beyond: a number that the new ring's must be greater than, as its own is in any case.
         """
         suite = suite or self.public().primary.suite
         older = [key.in_state(State.ACTIVE) if key.state is State.PRIMARY else key for key in self.keys]
-        return type(self)([PrivateKey.generate(suite), *older])
+        return type(self)([PrivateKey.generate(suite), *older], number=max(self.number, beyond) + 1)
 
     def retired(self, key_id: str) -> Self:
         """This ring with one key refused for new values; it still opens old ones.
@@ -149,7 +168,7 @@ class PrivateRing:
             NightsafeError: INVALID, when it is the primary, or there is no such key.
         """
         gone = self._not_primary(key_id).in_state(State.RETIRED)
-        return type(self)([gone if key.id == key_id else key for key in self.keys])
+        return type(self)([gone if key.id == key_id else key for key in self.keys], number=self.number)
 
     def without(self, key_id: str) -> Self:
         """This ring without a retired key: what is sealed to it can then never be opened.
@@ -161,7 +180,7 @@ class PrivateRing:
             raise problem(
                 "private ring", f"the key {key_id} is not retired; retire it and seal its values again first"
             )
-        return type(self)([key for key in self.keys if key.id != key_id])
+        return type(self)([key for key in self.keys if key.id != key_id], number=self.number)
 
     @classmethod
     def decode(cls, data: bytes, source: str = "private ring") -> Self:
@@ -170,7 +189,9 @@ class PrivateRing:
         Raises:
             NightsafeError: INVALID, with the source and what is wrong, never with a key.
         """
-        return cls([_key(entry, source) for entry in ring_file.decode(data, _File, source).keys], source)
+        form = ring_file.decode(data, _File, source)
+        ring_file.check_number(source, form.format, form.number)
+        return cls([_key(entry, source) for entry in form.keys], source, form.number)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -184,7 +205,7 @@ class PrivateRing:
     def encode(self) -> bytes:
         """The ring as a file's bytes: private keys in the clear."""
         entries = [_Entry(key.id, key.public.suite, key.state, key.private.reveal()) for key in self.keys]
-        return ring_file.encode(_File("nightsafe-private-ring/1", entries))
+        return ring_file.encode(_File(format=_FORMS[bool(self.number)], number=self.number, keys=entries))
 
     def save(self, path: Path, *, replace: bool = False) -> None:
         """Write the ring to a file of mode 0600, whole or not at all.

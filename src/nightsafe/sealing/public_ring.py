@@ -1,7 +1,7 @@
 """The public ring: what one needs to seal, and nothing one could open with."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -31,11 +31,18 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     public: bytes
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """The whole file."""
+class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The whole file; the second form has a number."""
 
-    format: Literal["nightsafe-public-ring/1"]
+    format: Literal["nightsafe-public-ring/1", "nightsafe-public-ring/2"]
+    number: ring_file.Number = 0
     keys: list[_Entry]
+
+
+_FORMS: Final[dict[bool, Literal["nightsafe-public-ring/1", "nightsafe-public-ring/2"]]] = {
+    False: "nightsafe-public-ring/1",
+    True: "nightsafe-public-ring/2",
+}
 
 
 def key_id(suite: Suite, public: bytes) -> str:
@@ -79,15 +86,17 @@ class PublicRing:
     Args:
         keys: the keys, in any order.
         source: how to name the ring in a refusal.
+        number: as `ring_file.Number`: of two rings of one safe the one with the greater number is newer.
 
     Raises:
         NightsafeError: INVALID, when there is not exactly one primary, or a key is there twice.
     """
 
-    __slots__ = ("_by_id", "keys", "primary")
+    __slots__ = ("_by_id", "keys", "number", "primary")
 
-    def __init__(self, keys: Iterable[PublicKey], source: str = "public ring") -> None:
+    def __init__(self, keys: Iterable[PublicKey], source: str = "public ring", number: int = 0) -> None:
         self.keys: Final = tuple(keys)
+        self.number: Final = number
         ring_file.check_ring(source, self.keys)
         self.primary: Final = next(key for key in self.keys if key.state is State.PRIMARY)
         self._by_id: Final = {key.id: key for key in self.keys}
@@ -96,6 +105,57 @@ class PublicRing:
         """The key of this id, in whatever state, or None."""
         return self._by_id.get(key_id)
 
+    def retiring(self, key_ids: Collection[str], source: str = "public ring") -> Self:
+        """This ring with those of these keys that it has refused for new values; itself when they are already.
+
+        Raises:
+            NightsafeError: INVALID, when the primary is among them.
+        """
+        if self.primary.id in key_ids:
+            raise problem(
+                source, f"the key {self.primary.id} is retired here and cannot be the primary: take a newer ring"
+            )
+        if all(key.state is State.RETIRED for key in self.keys if key.id in key_ids):
+            return self
+        keys = [replace(key, state=State.RETIRED) if key.id in key_ids else key for key in self.keys]
+        return type(self)(keys, source, self.number)
+
+    def without(self, key_ids: Collection[str]) -> Self:
+        """This ring without some of its keys."""
+        return type(self)([key for key in self.keys if key.id not in key_ids], number=self.number)
+
+    def succeeding(self, before: Self, source: str = "public ring") -> Self:
+        """This ring, to be used in the place of another of the same safe: what is retired there is retired here too.
+
+        Raises:
+            NightsafeError: INVALID, when this one is the older of the two, or when each comes from another rotation.
+        """
+        ring_file.check_not_older(source, self.number, before.number)
+        if self.number == before.number:
+            self._check_same_rotation(before, source)
+        return self.retiring({key.id for key in before.keys if key.state is State.RETIRED}, source)
+
+    def _check_same_rotation(self, before: Self, source: str) -> None:
+        """Refuse a ring of the same number that could not have become of the other one by retiring and removing.
+
+        Rings without a number may each come from another rotation; the older of the two has a primary that is an
+        older key of the other.
+        """
+        if self.primary.id == before.primary.id:
+            back = next((key.id for key in self.keys if before.get(key.id) is None), None)
+            if back is not None:
+                raise problem(source, f"is an older ring: it has the key {back}, which was removed since")
+        elif self.number:
+            raise problem(
+                source,
+                f"is another ring of the number {self.number} than the one in use: two copies of the private ring "
+                "were rotated apart. Keep the one whose primary key is in use, and rotate that",
+            )
+        elif before.get(self.primary.id) is not None:
+            raise problem(
+                source, f"is an older ring: its primary key {self.primary.id} is an older key of the one in use"
+            )
+
     @classmethod
     def decode(cls, data: bytes, source: str = "public ring") -> Self:
         """Read a ring from a file's bytes.
@@ -103,7 +163,9 @@ class PublicRing:
         Raises:
             NightsafeError: INVALID, with the source and what is wrong.
         """
-        return cls([_key(entry, source) for entry in ring_file.decode(data, _File, source).keys], source)
+        form = ring_file.decode(data, _File, source)
+        ring_file.check_number(source, form.format, form.number)
+        return cls([_key(entry, source) for entry in form.keys], source, form.number)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -116,8 +178,15 @@ class PublicRing:
 
     def encode(self) -> bytes:
         """The ring as a file's bytes."""
-        entries = [_Entry(key.id, key.suite, key.state, key.public) for key in self.keys]
-        return ring_file.encode(_File("nightsafe-public-ring/1", entries))
+        return ring_file.encode(_File(format=_FORMS[bool(self.number)], number=self.number, keys=self._entries()))
+
+    def offered(self) -> bytes:
+        """The ring as clients are offered it: without its number, in the form that every release of them reads."""
+        return ring_file.encode(_File(format=_FORMS[False], keys=self._entries()))
+
+    def _entries(self) -> list[_Entry]:
+        """The keys as they stand in a file."""
+        return [_Entry(key.id, key.suite, key.state, key.public) for key in self.keys]
 
     def save(self, path: Path, *, replace: bool = False) -> None:
         """Write the ring to a file of mode 0644, whole or not at all.

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final, Protocol, TypeVar
+from typing import Annotated, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -12,6 +12,9 @@ from nightsafe.errors import Code, NightsafeError
 
 _FIELD: Final = re.compile(r"at `(\$[^`]*)`$")
 T = TypeVar("T")
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""How many rotations a ring has behind it, the first key included; 0 of a ring that was made before rings had one."""
 
 
 class State(StrEnum):
@@ -84,6 +87,30 @@ def check_unique(source: str, ids: Sequence[str]) -> None:
     key_id, count = Counter(ids).most_common(1)[0]
     if count > 1:
         raise problem(source, f"has the key {key_id} more than once")
+
+
+def check_number(source: str, form: str, number: int) -> None:
+    """Refuse a ring of the first form with a number, and one of a later form without.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    if form.endswith("/1") != (number == 0):
+        raise problem(source, "wrong or missing field at $.number")
+
+
+def check_not_older(source: str, number: int, known: int) -> None:
+    """Refuse a ring that an earlier rotation made than the one that is known.
+
+    Raises:
+        NightsafeError: INVALID, with both numbers and the way out.
+    """
+    if number < known:
+        raise problem(
+            source,
+            f"is an older ring: its number is {number}, and there has been one with the number {known} here; keys "
+            "that were given up since would come back. Take the newest ring",
+        )
 
 
 def check_ring(source: str, keys: Sequence[RingKey]) -> None:

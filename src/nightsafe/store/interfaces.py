@@ -189,6 +189,10 @@ class Store(Protocol):
         """Ids of the recipient keys that were retired, sorted."""
         ...
 
+    async def ring_number(self) -> int:
+        """The greatest number of a public ring that was in use; 0 before there was one with a number."""
+        ...
+
     async def token(self, digest: bytes) -> Token | None:
         """The token with this SHA-256."""
         ...

@@ -292,6 +292,7 @@ class Change(Struct, frozen=True, kw_only=True):
         reseal: values of the audit entry's account that get another record; those that are no longer as they were
             read are passed over.
         retire: a recipient key that takes no new values from now on.
+        ring_number: number of a public ring that is in use; only a greater one than is known is kept.
     """
 
     at: int
@@ -303,6 +304,7 @@ class Change(Struct, frozen=True, kw_only=True):
     unchanged: tuple[Token, ...] = ()
     reseal: tuple[Resealed, ...] = ()
     retire: Retirement | None = None
+    ring_number: int = 0
 
 
 class Script(Struct, frozen=True, kw_only=True):

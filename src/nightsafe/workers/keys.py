@@ -5,12 +5,54 @@ Keys belong to the safe as a whole, so all accounts count.
 
 from collections import Counter
 
+from msgspec import Struct
+
 from nightsafe.audit.entry import Deed, entry_for
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.ring_file import check_not_older
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Change
 from nightsafe.store.values import Retirement
 from nightsafe.workers.caller import now
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What the database knows of recipient keys.
+
+    Attributes:
+        number: the greatest number of a public ring that was in use.
+        retired: ids of keys that take no new values, those that were removed among them.
+        values: how many values are sealed to each key, of those that any are sealed to.
+    """
+
+    number: int = 0
+    retired: frozenset[str] = frozenset()
+    values: dict[str, int] = {}
+
+
+async def known_of(store: Store) -> Known:
+    """What the database knows."""
+    return Known(
+        number=await store.ring_number(),
+        retired=frozenset(await store.retired_keys()),
+        values=await values_by_key(store),
+    )
+
+
+async def take_ring(store: Store, ring: PublicRing, source: str = "public ring") -> None:
+    """Remember the number of a ring that is taken into use, so that no older one ever is again.
+
+    Raises:
+        NightsafeError: INVALID, when this is an older one.
+    """
+    known = await store.ring_number()
+    check_not_older(source, ring.number, known)
+    if ring.number == known:
+        return
+    at, primary = now(), ring.primary.id
+    deed = Deed(at=at, action="keys.ring", actor="", actor_kind="operator", account_id="", resource=primary)
+    await store.commit(Change(at=at, audit=entry_for(deed), ring_number=ring.number))
 
 
 async def values_by_key(store: Store) -> dict[str, int]:

@@ -3,7 +3,7 @@
 Unlike a caller of the API, an operator may do all of it; the log says `operator`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -14,6 +14,7 @@ from nightsafe.identity.policy import policies_for
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Account, Change, Identity, Membership, Token, User
 from nightsafe.workers.caller import now
+from nightsafe.workers.provision import Issued, to_nobody
 
 
 async def account_of(store: Store, account_id: str | None) -> Account:
@@ -57,18 +58,20 @@ async def every_token(store: Store) -> Sequence[Token]:
     return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
 
 
-async def roll_token(store: Store, token_id: str) -> str:
-    """Give a token a new value, which is shown this once; the old one is dead.
+async def roll_token(store: Store, token_id: str, show: Callable[[Issued], None] = to_nobody) -> Issued:
+    """Give a token a new value, which is shown this once, before the old one is dead.
 
     Only if it is still as it was read: one that a server revokes meanwhile stays dead.
 
     Raises:
         NightsafeError: INVALID, when there is none with this id; UNAVAILABLE, when it was changed meanwhile; STORE.
     """
-    token, value, at = await _token(store, token_id), new_token(), now()
+    token, value, at = await find_token(store, token_id), new_token(), now()
     rolled = replace(token, digest=digest(value), modified_on=at)
+    issued = Issued(token.id, value)
+    show(issued)
     await _write(store, "tokens.roll", token.account_id, token.id, at, put=(rolled,), unchanged=(token,))
-    return value
+    return issued
 
 
 async def revoke_token(store: Store, token_id: str) -> None:
@@ -77,7 +80,7 @@ async def revoke_token(store: Store, token_id: str) -> None:
     Raises:
         NightsafeError: INVALID, when there is none with this id; STORE.
     """
-    token = await _token(store, token_id)
+    token = await find_token(store, token_id)
     await _write(store, "tokens.delete", token.account_id, token.id, now(), drop_tokens=(token.id,))
 
 
@@ -92,8 +95,12 @@ async def let_in(store: Store, user_id: str, account_id: str, groups: Sequence[s
     await _write(store, "memberships.create", account_id, user_id, at, put=(membership,))
 
 
-async def _token(store: Store, token_id: str) -> Token:
-    """The token with this id."""
+async def find_token(store: Store, token_id: str) -> Token:
+    """The token with this id.
+
+    Raises:
+        NightsafeError: INVALID, when there is none.
+    """
     for token in await every_token(store):
         if token.id == token_id:
             return token

@@ -23,12 +23,14 @@ class Process(Struct, frozen=True, kw_only=True):
         name: what it calls itself.
         acted_on: number of the log entry up to which it has acted.
         asked_seconds: how long ago it asked for changes.
+        reseals: whether its credential may seal values anew after a rotation of keys.
         held: scripts that it holds apart at this moment.
     """
 
     name: str
     acted_on: int
     asked_seconds: float
+    reseals: bool
     held: tuple[HeldScript, ...]
 
 
@@ -44,6 +46,7 @@ class Processes:
         self._following: Final = following
         self._clock: Final = clock
         self._reports: Final[dict[tuple[str, Who], tuple[HeldScript, ...]]] = {}
+        self._resealing: Final[dict[tuple[str, Who], bool]] = {}
 
     def report(self, account_id: str, who: Who, report: Report) -> None:
         """A process tells what it holds apart."""
@@ -53,12 +56,20 @@ class Processes:
         else:
             self._reports.pop((account_id, who), None)
 
+    def asks(self, account_id: str, who: Who, *, reseals: bool) -> None:
+        """A process asks for changes, with a credential that may seal anew or may not."""
+        self._resealing[account_id, who] = reseals
+
     def list(self, account_id: str) -> Sequence[Process]:
         """The processes that deliver an account's scripts."""
         self._forget()
         return [
             Process(
-                name=one.who[1], acted_on=one.acted_on, asked_seconds=one.ago, held=self._held(account_id, one.who)
+                name=one.who[1],
+                acted_on=one.acted_on,
+                asked_seconds=one.ago,
+                reseals=self._resealing.get((account_id, one.who), False),
+                held=self._held(account_id, one.who),
             )
             for one in self._following.present(account_id)
         ]
@@ -98,3 +109,6 @@ class Processes:
             present = {one.who for one in self._following.present(account_id)}
             if who not in present or not self._held(account_id, who):
                 del self._reports[account_id, who]
+        for account_id, who in tuple(self._resealing):
+            if who not in {one.who for one in self._following.present(account_id)}:
+                del self._resealing[account_id, who]

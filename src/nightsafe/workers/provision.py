@@ -1,7 +1,11 @@
-"""What an operator at the machine does: accounts with their owner, users, and API tokens."""
+"""What an operator at the machine does: accounts with their owner, users, and API tokens.
+
+What makes credentials shows them before it stores anything: they are kept nowhere, so one that nobody got must not be
+valid. `show` is given them, and when it raises, nothing is stored.
+"""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -63,7 +67,13 @@ class Issued(Struct, frozen=True):
         return f"Issued(id={self.id!r}, hidden)"
 
 
-async def create_account(store: Store, account_id: str, name: str, email: str) -> Credentials:
+def to_nobody(_: object) -> None:
+    """For credentials that whoever makes them keeps."""
+
+
+async def create_account(
+    store: Store, account_id: str, name: str, email: str, show: Callable[[Credentials], None] = to_nobody
+) -> Credentials:
     """An account, its owner with a Global API key, and a token for all that can be done in it and by the owner.
 
     A user with this e-mail becomes the owner, and keeps the key; lacking one, a user is made.
@@ -85,11 +95,19 @@ async def create_account(store: Store, account_id: str, name: str, email: str) -
         Membership(account_id, user.id, policies_for(account_id, ALL_ACCESS), at),
         _token(token, user.id, "owner", policies, at),
     )
+    made = Credentials(account_id, token, user.email, key)
+    show(made)
     await _write(store, "accounts.create", account_id, account_id, at, rows)
-    return Credentials(account_id, token, user.email, key)
+    return made
 
 
-async def create_user(store: Store, email: str, *, with_service_key: bool = False) -> UserCredentials:
+async def create_user(
+    store: Store,
+    email: str,
+    show: Callable[[UserCredentials], None] = to_nobody,
+    *,
+    with_service_key: bool = False,
+) -> UserCredentials:
     """A user with a Global API key, who belongs to no account yet.
 
     Raises:
@@ -97,8 +115,10 @@ async def create_user(store: Store, email: str, *, with_service_key: bool = Fals
     """
     at, key, service_key = now(), new_key(), new_service_key() if with_service_key else ""
     user = User(uuid.uuid4().hex, email, digest(key), at, digest(service_key) if service_key else None)
+    made = UserCredentials(user.id, email, key, service_key)
+    show(made)
     await _write(store, "users.create", "", user.id, at, (user,))
-    return UserCredentials(user.id, email, key, service_key)
+    return made
 
 
 async def issue_token(  # noqa: PLR0913 - a token has many sides
@@ -106,6 +126,7 @@ async def issue_token(  # noqa: PLR0913 - a token has many sides
     account_id: str,
     user_id: str,
     name: str,
+    show: Callable[[Issued], None] = to_nobody,
     *,
     policies: Iterable[Policy] | None = None,
     condition: Condition = _ANYWHERE,
@@ -120,6 +141,7 @@ async def issue_token(  # noqa: PLR0913 - a token has many sides
         account_id: the account that owns it, or in whose log it stands.
         user_id: the user who owns it, or who makes it for the account.
         name: what to call it.
+        show: is given the token before it is valid.
         policies: what it may do; by default all that can be done in the account.
         condition: from where it may be used.
         not_before: from when on, in microseconds, or None.
@@ -143,8 +165,10 @@ async def issue_token(  # noqa: PLR0913 - a token has many sides
         expires_on=expires_on,
         account_id=account_id if owner == "account" else "",
     )
+    issued = Issued(row.id, token)
+    show(issued)
     await _write(store, "tokens.create", account_id, row.id, at, (row,))
-    return Issued(row.id, token)
+    return issued
 
 
 def all_access(account_id: str, user_id: str) -> list[Policy]:

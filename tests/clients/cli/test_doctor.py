@@ -17,6 +17,7 @@ from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
 from nightsafe.delivery.workerd import VERSION, find
+from nightsafe.sealing.public_ring import PublicRing
 
 ROOT = Path(__file__).parents[3]
 ORDER = ("ok", "warning", "failed")
@@ -99,6 +100,17 @@ def keys_of_another(*names: str) -> Callable[[Safe], None]:
     return exchange
 
 
+def older_ring(safe: Safe) -> None:
+    """A public ring of an earlier rotation."""
+    change(safe, "UPDATE ring SET number = 7")
+
+
+def retired_primary(safe: Safe) -> None:
+    """A public ring whose primary key was given up."""
+    primary = PublicRing.load(safe.path / "keys" / "public-ring.json").primary.id
+    change(safe, f"INSERT INTO retired_keys VALUES ('{primary}', 1)")  # noqa: S608 - an id of ours
+
+
 def newer(safe: Safe) -> None:
     """A schema of a newer program."""
     change(safe, "PRAGMA user_version = 999")
@@ -129,6 +141,8 @@ def from_tomorrow(safe: Safe) -> None:
         (keys_of_another("keys/verify-keys.json"), "signing key", "is not among the verification keys"),
         (keys_of_another("keys/public-ring.json"), "private ring", ""),
         (newer, "schema", "version 999"),
+        (older_ring, "given-up keys", "its number is 1, and there was one with 7"),
+        (retired_primary, "given-up keys", "does not say that they are retired"),
         (damaged, "database", ""),
         (from_tomorrow, "clock", "behind the newest version"),
     ],

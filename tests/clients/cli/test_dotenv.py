@@ -45,9 +45,9 @@ def test_the_same_values(desk: Desk, tmp_path: Path) -> None:
     file = desk.cwd / "secrets.env"
     for content in (EVERYTHING, EVERYTHING.replace("\n", "\r\n"), "A=1\nB='x", 'A="1\n2"'):
         file.write_bytes(content.encode())
-        desk.run("secret", "apply", str(file), "--prune")
+        desk.run("secret", "apply", str(file), "--prune", "--yes")
         ours = opened(desk.server.safe, desk.script)
-        desk.run("secret", "apply", "-", "--prune", stdin=b"{}")
+        desk.run("secret", "apply", "-", "--prune", "--yes", stdin=b"{}")
 
         done = wrangler(
             desk.server,

@@ -45,8 +45,8 @@ def test_init_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
         assert (128 + signal.SIGTERM, []) == (done.returncode, list(tmp_path.iterdir()))
 
 
-def test_init_that_cannot_show_its_credentials_says_so(tmp_path: Path) -> None:
-    """They are shown once: when they are lost on the way, the way out is named."""
+def test_init_that_cannot_show_its_credentials_makes_nothing(tmp_path: Path) -> None:
+    """They are shown once: there is no safe whose credentials nobody has, nor any part of it."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "nightsafe", "init"],
@@ -57,9 +57,9 @@ def test_init_that_cannot_show_its_credentials_says_so(tmp_path: Path) -> None:
         )
 
     assert done.returncode == 1
-    assert b"could not be shown" in done.stderr
-    assert b"nightsafe token create" in done.stderr
+    assert b"the credentials cannot be printed" in done.stderr
     assert b"Traceback" not in done.stderr
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_a_rotation_on_one_machine(own_server: Server) -> None:
     assert [("primary", 4), ("active", 0)] == states(safe)
     assert {"id": old} == done(safe, "retire", old)
     assert [("primary", 4), ("retired", 0)] == states(safe)
-    assert {"id": old} == done(safe, "remove", old)
+    assert {"id": old} == done(safe, "remove", old, "--yes")
     assert [("primary", 4)] == states(safe)
     assert {"A": "new", "B": "other", "C": "after"} == opened(safe, "worker")
     assert "old" == opened(safe, "worker", version=2)["A"]
@@ -114,9 +114,9 @@ def test_a_rotation_on_two_machines(own_server: Server, tmp_path: Path) -> None:
     assert [("primary", 1), ("active", 4)] == states(safe)
     assert 4 == reseal(own_server, "--private-ring", str(private))[1]["resealed"]
     done(safe, "retire", old)
-    done(safe, "remove", old)
+    done(safe, "remove", old, "--yes")
     assert old in private.read_text()
-    done(safe, "remove", old, "--private-ring", str(private), "--unchecked", data=False)
+    done(safe, "remove", old, "--yes", "--private-ring", str(private), "--unchecked", data=False)
     assert old not in private.read_text()
     shutil.copy(private, safe.private_ring)
     assert {"A": "new", "B": "before the ring came", "C": "after"} == opened(safe, "worker")
@@ -137,7 +137,7 @@ def test_what_is_retired_stays_so(own_server: Server, tmp_path: Path) -> None:
     done(safe, "rotate", "--private-ring", str(private), "--public-ring", str(handed), data=False)
     assert done(safe, "install", str(handed))
     assert ["primary", "active", "retired"] == [state for state, _ in states(safe)]
-    assert refused(safe, "retired here", "install", str(first))
+    assert refused(safe, "is an older ring", "install", str(first))
 
 
 def test_an_interrupted_rotation_is_finished(safe: Safe, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
     }
     content = {"OLD": None, "NEVER": None, "NEW": "x", "KEY": key | {"key_base64": "c2VjcmV0IGtleSBieXRlcw=="}}
 
-    said = desk.json("secret", "bulk", "-", stdin=json.dumps(content).encode())
+    said = desk.json("secret", "bulk", "-", "--yes", stdin=json.dumps(content).encode())
 
     assert {"script": desk.script, "put": ["NEW", "KEY"], "deleted": ["OLD", "NEVER"]} == said
     assert ["KEY", "NEW"] == [one["name"] for one in desk.json("secret", "list")["secrets"]]
@@ -268,7 +268,7 @@ def test_apply_without_prune_keeps_the_rest(desk: Desk) -> None:
 
     refused, _ = desk.at_terminal("secret", "apply", file, replies=[("Delete B of", "n")])
     assert (1, {"A": "1", "B": "1", "C": "1"}) == (refused, values(desk))
-    desk.json("secret", "apply", file)
+    desk.json("secret", "apply", file, "--yes")
     assert {"A": "2", "C": "1"} == values(desk)
 
 

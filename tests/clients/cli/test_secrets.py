@@ -153,7 +153,7 @@ def test_delete_asks_at_a_terminal(desk: Desk) -> None:
     silent, _ = desk.at_terminal("secret", "delete", "B", "--yes")
 
     assert (1, 0, 0) == (refused, agreed, silent)
-    assert {"script": desk.script, "deleted": ["C", "D"]} == desk.json("secret", "delete", "C", "D")
+    assert {"script": desk.script, "deleted": ["C", "D"]} == desk.json("secret", "delete", "C", "D", "--yes")
     assert {} == values(desk)
 
 
@@ -161,8 +161,8 @@ def test_delete_is_all_or_nothing(desk: Desk) -> None:
     """When one of several is not there, none is deleted; one alone is refused in the API's words."""
     desk.run("secret", "put", "A", stdin=b"value")
 
-    assert "no secret B, C; nothing is deleted" in desk.refusal("secret", "delete", "B", "A", "C", code=4)
-    assert "[10056]" in desk.refusal("secret", "delete", "B", code=4)
+    assert "no secret B, C; nothing is deleted" in desk.refusal("secret", "delete", "B", "A", "C", "--yes", code=4)
+    assert "[10056]" in desk.refusal("secret", "delete", "B", "--yes", code=4)
     assert {"A": "value"} == values(desk)
 
 

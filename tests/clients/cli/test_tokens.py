@@ -216,7 +216,7 @@ def test_roll(server: Server) -> None:
     old = dict(caller.made)
     assert caller.may_put("shop")
 
-    rolled = token(server.safe, "roll", old["id"])
+    rolled = token(server.safe, "roll", old["id"], "--yes")
 
     assert not caller.may_put("shop")
     caller.made = rolled
@@ -230,7 +230,7 @@ def test_revoke(server: Server) -> None:
     caller = Caller(server, "--all-access")
     assert caller.may_list()
 
-    assert token(server.safe, "revoke", caller.made["id"]) == {"id": caller.made["id"]}
+    assert token(server.safe, "revoke", caller.made["id"], "--yes") == {"id": caller.made["id"]}
 
     assert caller.ask("GET", SCRIPTS).refusal == REFUSED
     assert caller.made["id"] not in {one["id"] for one in token(server.safe, "list")["tokens"]}
@@ -240,8 +240,8 @@ def test_revoke(server: Server) -> None:
 def test_text(safe: Safe) -> None:
     """Without --json a token is all that is printed, and a revoked one is named."""
     made = token(safe, "create", "--all-access")
-    rolled = run("token", "roll", "--data", str(safe.path), made["id"], cwd=safe.path.parent).stdout
-    revoked = run("token", "revoke", "--data", str(safe.path), made["id"], cwd=safe.path.parent).stdout
+    rolled = run("token", "roll", "--data", str(safe.path), made["id"], "--yes", cwd=safe.path.parent).stdout
+    revoked = run("token", "revoke", "--data", str(safe.path), made["id"], "--yes", cwd=safe.path.parent).stdout
 
     assert re.fullmatch(r"nst_[0-9A-Za-z]{38}\n", rolled)
     assert revoked == f"{made['id']} is revoked\n"
@@ -299,8 +299,8 @@ def test_mistakes(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
 def test_the_log_says_operator(safe: Safe) -> None:
     """Making, rolling and revoking each leave an entry, without the token."""
     made = token(safe, "create", "--all-access")
-    rolled = token(safe, "roll", made["id"])
-    token(safe, "revoke", made["id"])
+    rolled = token(safe, "roll", made["id"], "--yes")
+    token(safe, "revoke", made["id"], "--yes")
 
     kept = b"".join(path.read_bytes() for path in safe.path.rglob("*") if path.is_file())
     for action in (b"tokens.create", b"tokens.roll", b"tokens.delete"):

@@ -124,12 +124,12 @@ def test_rollback_asks_and_brings_secrets_back(desk: Desk, four: list[dict[str, 
 
 def test_rollback_without_anybody_to_ask(desk: Desk, four: list[dict[str, Any]]) -> None:
     """It is refused with the names of what has changed unless it is forced; then it says what it did."""
-    words = desk.refusal("rollback", "2", code=5)
+    words = desk.refusal("rollback", "2", "--yes", code=5)
     assert "[10220]" in words
     assert "TOKEN" in words
     assert "give --force" in words
 
-    made = desk.json("rollback", "2", "--force", "--message", "it was better")
+    made = desk.json("rollback", "2", "--yes", "--force", "--message", "it was better")
 
     assert ([four[2]["id"]], four[2]["id"]) == (served(desk), made["version_id"])
     shown = desk.json("deployment", "show")
@@ -143,12 +143,12 @@ def test_rollback_of_what_was_never_otherwise(desk: Desk) -> None:
 
 def test_secrets_wait_for_the_newest(desk: Desk, four: list[dict[str, Any]]) -> None:
     """After going back, a secret is refused until the newest version is served again; the way out works."""
-    desk.json("rollback", "1", "--force")
+    desk.json("rollback", "1", "--yes", "--force")
     words = desk.refusal("secret", "put", "NEW", code=5, stdin=b"value")
     assert "[10215]" in words
     assert "`nightsafe rollback` with its number serves it" in words
 
-    desk.json("rollback", "4")
+    desk.json("rollback", "4", "--yes")
     desk.json("secret", "put", "NEW", stdin=b"value")
 
     assert {"NEW": "value", "TOKEN": "three"} == opened(desk.server.safe, desk.script)

@@ -14,6 +14,7 @@ from nightsafe.workers.provision import issue_token
 
 AT = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
 DELIVERY = "6e6967687473616665206465c16976e1"
+RESEALING = "6e69676874736166652072657365616c"
 
 
 @pytest.fixture
@@ -70,6 +71,18 @@ def test_what_a_process_tells(api: Api, token: tuple[bytes, bytes]) -> None:
     assert process["held"][0]["until"].endswith("Z")
     report(api, token, {"held": []})
     assert [[]] == [one["held"] for one in shown(api)]
+
+
+def test_who_may_seal_anew(api: Api, token: tuple[bytes, bytes]) -> None:
+    """It is shown of each process whether its token may, which the one of the delivery page may not."""
+    user = api.run(api.store.user_by_email(api.credentials.email))
+    assert user is not None
+    policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY, RESEALING)]
+    issued = api.run(issue_token(api.store, ACCOUNT, user.id, "both", policies=policies))
+    follow(api, token)
+    follow(api, (b"authorization", b"Bearer " + issued.token.encode()), process="two")
+
+    assert {"one": False, "two": True} == {one["name"]: one["reseals"] for one in shown(api)}
 
 
 def test_what_is_over(api: Api, token: tuple[bytes, bytes]) -> None:

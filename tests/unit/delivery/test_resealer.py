@@ -123,13 +123,29 @@ async def test_it_goes_on_after_a_failure(opener: FollowingOpener) -> None:
     assert ["", "", "a1", ""] == source.asked[:4]
 
 
-async def test_it_leaves_what_is_not_its_task(opener: FollowingOpener) -> None:
-    """When the API does not let it seal anew it ends, and nothing else does."""
-    source = Source(value(1), trouble=(NightsafeError(Code.NOT_PERMITTED, "the token may not"),))
+async def test_it_says_that_nothing_is_sealed_anew_here(
+    opener: FollowingOpener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the API does not let it: at the start and after a rotation, with the way out; it goes on asking."""
+    refused = NightsafeError(Code.NOT_PERMITTED, "the token may not")
+    source = Source(value(1), trouble=(refused,) * 5)
+    pauses: list[float] = []
 
-    await resealer(source, opener).run()
+    async def note(_: Resealer, seconds: float) -> None:
+        """Do not wait; rotate in between, and end after some turns."""
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            opener.ring.rotated().save(tmp_path / "ring.json", replace=True)
+        if len(pauses) == 4:
+            raise asyncio.CancelledError
 
-    assert ["a1"] == list(source.values)
+    monkeypatch.setattr(Resealer, "_idle", note)
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await resealer(source, opener).run()
+
+    assert (["a1"], [3600.0] * 4) == (list(source.values), pauses)
+    assert [("resealing.not_here", "warning")] * 2 == [(one["event"], one["log_level"]) for one in logs]
+    assert all("nightsafe keys reseal" in one["reason"] for one in logs)
 
 
 async def test_what_never_opens_is_tried_less_and_less_often(

@@ -13,6 +13,7 @@ from nightsafe.sealing.following_opener import FollowingOpener
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.record import Record, key_id_of
+from nightsafe.sealing.sealer import RingSealer
 from nightsafe.sealing.signing import SigningKey
 from nightsafe.sealing.verifying import VerifyKeys
 from nightsafe.secret_value import SecretValue
@@ -71,6 +72,48 @@ def test_what_cannot_be_used_changes_nothing(path: Path, harm: str) -> None:
 
     assert [Code.INVALID] == [one.code for one in problems]
     assert str(path) in problems[0].problems[0].detail
+
+
+def test_an_older_ring_in_its_place_changes_nothing(tmp_path: Path) -> None:
+    """Neither of a public nor of a private ring; it is reported once. A newer one is taken up after it."""
+    public, private = tmp_path / "public.json", tmp_path / "private.json"
+    first = PrivateRing.generate()
+    second = first.rotated()
+    problems: list[NightsafeError] = []
+    second.save(private)
+    second.public().save(public)
+    followed = Followed(public, PublicRing.load, problems.append, PublicRing.succeeding)
+    opening = Followed(private, PrivateRing.load, problems.append, PrivateRing.succeeding)
+
+    first.save(private, replace=True)
+    first.public().save(public, replace=True)
+    for _ in range(2):
+        assert [2, 2] == [followed.current().number, opening.current().number]
+    assert [str(public), str(private)] == [one.problems[0].detail.split(": ")[0] for one in problems]
+
+    third = second.rotated()
+    third.public().save(public, replace=True)
+    assert 3 == followed.current().number
+
+
+def test_what_is_known_as_retired_stays_so(tmp_path: Path) -> None:
+    """Whatever the ring's file says, now and after a rotation."""
+    public = tmp_path / "public.json"
+    first, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring = first.rotated()
+    ring.public().save(public)
+    old = RingSealer(first.public()).seal(CONTEXT, SecretValue(b"old"))
+    sealer = FollowingSealer(Followed(public, PublicRing.load, succeed=PublicRing.succeeding), signing_key)
+    assert sealer.countersign(CONTEXT, old)
+
+    sealer.refuse([first.keys[0].id, "0" * 16])
+
+    for _ in range(2):
+        with pytest.raises(NightsafeError, match="retired"):
+            sealer.countersign(CONTEXT, old)
+        ring.rotated().public().save(public, replace=True)
+    with pytest.raises(NightsafeError, match="cannot be the primary"):
+        sealer.refuse([sealer.ring.primary.id])
 
 
 def test_at_first_it_must_be_good(tmp_path: Path) -> None:

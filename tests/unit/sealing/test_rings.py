@@ -95,6 +95,11 @@ def test_any_bytes_are_refused(form: type[KeyFile], data: bytes) -> None:
     refusal(form, data)
 
 
+def is_number(drawn: object) -> bool:
+    """Whether a ring may have it as its number."""
+    return type(drawn) is int and 1 <= drawn <= 1 << 53
+
+
 @each_form
 @given(data=st.data())
 def test_a_damaged_file_is_refused_without_showing_a_key(form: type[KeyFile], data: st.DataObject) -> None:
@@ -103,7 +108,8 @@ def test_a_damaged_file_is_refused_without_showing_a_key(form: type[KeyFile], da
     place = data.draw(st.sampled_from([good, *good.get("keys", [])]))
     field = data.draw(st.sampled_from(sorted(place)))
     old, place[field] = place[field], data.draw(json_values)
-    detail = refusal(form, good) if place[field] != old else ""
+    is_good = place[field] == old or (field == "number" and is_number(place[field]))
+    detail = "" if is_good else refusal(form, good)
     assert not (isinstance(old, str) and len(old) > 20 and old in detail)
 
 
@@ -140,7 +146,7 @@ def test_what_is_wrong_is_named() -> None:
     assert f"not its own, which is {first}" in refusal(PrivateRing, edited(ring, {"id": second}))
     assert "$.keys[0].suite" in refusal(PrivateRing, edited(ring, {"suite": "rot13"}))
     assert "not a usable" in refusal(PrivateRing, edited(ring, {"private": "AAAA"}))
-    assert "$.format" in refusal(PrivateRing, {**form, "format": "nightsafe-private-ring/2"})
+    assert "$.format" in refusal(PrivateRing, {**form, "format": "nightsafe-private-ring/3"})
     assert "$.format" in refusal(PublicRing, form)
 
 
@@ -185,6 +191,108 @@ def test_rotation(ring: PrivateRing) -> None:
     assert found is not None
     assert State.RETIRED is found.state
     assert retired.without(old.id).get(old.id) is None
+
+
+def test_a_number_only_grows(ring: PrivateRing) -> None:
+    """A rotation adds one, or goes beyond a number that is known; to retire and to remove a key leave it as it is."""
+    old = ring.public().primary.id
+    rotated = ring.rotated()
+    given_up = rotated.retired(old)
+    assert [1, 2, 2, 2, 3, 8] == [
+        one.number
+        for one in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
+    ]
+    assert [2, 2, 2] == [
+        one.number
+        for one in (
+            PrivateRing.decode(given_up.encode()),
+            PublicRing.decode(given_up.public().encode()),
+            given_up.public().without({old}),
+        )
+    ]
+
+
+@pytest.mark.parametrize("form", [PublicRing, PrivateRing])
+def test_a_ring_of_the_first_form(form: type[PublicRing] | type[PrivateRing]) -> None:
+    """It is read, counts as lowest and stays as it is. It may have no number, and the second form must have one."""
+    kind = "public" if form is PublicRing else "private"
+    now = json.loads(sample(form).encode())
+    assert (f"nightsafe-{kind}-ring/2", 2) == (now["format"], now.pop("number"))
+    old = {**now, "format": f"nightsafe-{kind}-ring/1"}
+    ring = form.decode(json.dumps(old).encode())
+    assert (0, old) == (ring.number, json.loads(ring.encode()))
+    for wrong in (now, {**old, "number": 1}, {**now, "number": 0}, {**now, "number": -1}, {**now, "number": "1"}):
+        assert "$.number" in refusal(form, wrong)
+
+
+def test_clients_are_offered_the_first_form(ring: PrivateRing) -> None:
+    """Every release of them reads that, and they need no number."""
+    offered = json.loads(ring.rotated().public().offered())
+    assert ("nightsafe-public-ring/1", False) == (offered["format"], "number" in offered)
+    assert json.loads(ring.rotated().public().encode())["keys"] != offered["keys"] != []
+
+
+class Histories:
+    """The public rings of a safe through two rotations, each after what was done to it."""
+
+    def __init__(self) -> None:
+        first = PrivateRing.generate()
+        self.old = first.public().primary.id
+        second = first.rotated()
+        self.first, self.second = first.public(), second.public()
+        self.retired = self.second.retiring({self.old})
+        self.removed = self.second.without({self.old})
+        self.third = second.rotated().public()
+        self.apart = first.rotated().public()
+
+
+def test_no_older_ring_succeeds() -> None:
+    """Neither one of an earlier rotation nor one with a key that is gone, nor one that was rotated apart."""
+    rings = Histories()
+    for new, before, words in [
+        (rings.first, rings.second, "its number is 1, and there has been one with the number 2"),
+        (rings.second, rings.third, "older"),
+        (rings.second, rings.removed, f"the key {rings.old}, which was removed"),
+        (rings.retired, rings.removed, "removed since"),
+        (rings.apart, rings.second, "rotated apart"),
+    ]:
+        with pytest.raises(NightsafeError, match=words) as caught:
+            new.succeeding(before, "the file")
+        assert caught.value.problems[0].detail.startswith("the file: ")
+
+
+def test_what_is_retired_stays_so() -> None:
+    """A newer ring, or the same one without that, does not let a key take values again; nor may it be the primary."""
+    rings = Histories()
+    for new in (rings.second, rings.third):
+        key = new.succeeding(rings.retired).get(rings.old)
+        assert key is not None
+        assert State.RETIRED is key.state
+    assert rings.removed is rings.removed.succeeding(rings.retired)
+    with pytest.raises(NightsafeError, match="retired here"):
+        rings.third.retiring({rings.third.primary.id})
+
+
+def test_rings_without_a_number() -> None:
+    """Any other follows, but for one whose primary is an older key of the one there is."""
+    rings = Histories()
+    first, second = (PublicRing.decode(ring.offered()) for ring in (rings.first, rings.second))
+    assert second is second.succeeding(first)
+    assert rings.first is rings.first.succeeding(second.without({rings.old}))
+    with pytest.raises(NightsafeError, match="older key of the one in use"):
+        first.succeeding(second)
+    with pytest.raises(NightsafeError, match="its number is 0"):
+        second.succeeding(rings.first)
+
+
+def test_a_private_ring_does_not_step_back(ring: PrivateRing) -> None:
+    """An older copy lacks keys; what was retired or removed at the same number is no older."""
+    rotated = ring.rotated()
+    smaller = rotated.retired(ring.keys[0].id).without(ring.keys[0].id)
+    assert rotated is rotated.succeeding(ring)
+    assert smaller is smaller.succeeding(rotated)
+    with pytest.raises(NightsafeError, match="older"):
+        ring.succeeding(rotated)
 
 
 def test_a_key_in_use_is_not_given_up(ring: PrivateRing) -> None:

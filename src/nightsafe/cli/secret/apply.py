@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from nightsafe.cli.confirm import yes_option
 from nightsafe.cli.options import json_option
-from nightsafe.cli.output import is_asked, say
+from nightsafe.cli.output import say
 from nightsafe.cli.remote import Remote, write_options
 from nightsafe.cli.secret.declared import Declared, read_declared
 from nightsafe.cli.secret.fingerprint import own_key
+from nightsafe.cli.secret.losing import confirm_known
 from nightsafe.cli.secret.plan import make_plan
 from nightsafe.cli.secret.writing import in_requests, key_file_option, write_in_parts, writes_of
 
@@ -18,7 +20,7 @@ from nightsafe.cli.secret.writing import in_requests, key_file_option, write_in_
 @click.option("--prune", is_flag=True, help="Delete secrets that are not in the file.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and send nothing.")
 @click.option("--everything", is_flag=True, help="Put also what is the same already.")
-@click.option("--yes", is_flag=True, help="Do not ask before something is deleted.")
+@yes_option
 @key_file_option
 @write_options
 @json_option
@@ -49,23 +51,12 @@ def command(  # noqa: PLR0913 - the options
     if told := writes_of(changes):
         say(told)
     if sends:
-        _confirm(plan.script, changes, yes=yes)
+        confirm_known(plan.script, changes, plan.there, yes=yes)
         write_in_parts(remote, changes, key)
     if as_json:
         plan.show(as_json=True, prune=prune, applied=sends, writes=len(in_requests(changes)))
     else:
         say(f"{_summary(changes)} of {plan.script}{'' if sends or not changes else ' would be the change'}")
-
-
-def _confirm(script: str, changes: Declared, *, yes: bool) -> None:
-    """Ask before something is lost.
-
-    Raises:
-        click.Abort: when it is not agreed to.
-    """
-    lost = [name for name, fields in changes.items() if fields is None]
-    if lost and not is_asked(f"Delete {', '.join(lost)} of {script}?", yes=yes):
-        raise click.Abort
 
 
 def _summary(changes: Declared) -> str:

@@ -4,21 +4,30 @@ from pathlib import Path
 
 import click
 
+from nightsafe.cli.confirm import yes_option
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, write_options
 from nightsafe.cli.secret.declared import MOST_OPERATIONS, read_declared
+from nightsafe.cli.secret.losing import confirm_all
 from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
 
 
 @click.command("bulk")
 @click.argument("file", type=click.Path(allow_dash=True))
+@yes_option
 @fingerprint_options
 @write_options
 @json_option
-def command(
-    *, remote: Remote, file: str, fingerprint_key_file: Path | None, no_fingerprint: bool, as_json: bool
+def command(  # noqa: PLR0913 - the options
+    *,
+    remote: Remote,
+    file: str,
+    yes: bool,
+    fingerprint_key_file: Path | None,
+    no_fingerprint: bool,
+    as_json: bool,
 ) -> None:
     """Put and delete all that a file says, in one version, all or nothing. `-` is standard input.
 
@@ -31,6 +40,7 @@ def command(
             f"{len(declared)} changes, and one version takes {MOST_OPERATIONS}; nothing was sent. "
             "`nightsafe secret apply` makes the same changes in several versions"
         )
+    confirm_all(remote, declared, yes=yes)
     write(remote, declared, key)
     put = [name for name, fields in declared.items() if fields is not None]
     deleted = [name for name, fields in declared.items() if fields is None]

@@ -3,8 +3,9 @@
 import click
 
 from nightsafe.cli.completing import complete_secrets
+from nightsafe.cli.confirm import confirm, yes_option
 from nightsafe.cli.options import json_option
-from nightsafe.cli.output import is_asked, say, show_json
+from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import NOT_FOUND, CommandError
 from nightsafe.cli.remote import Remote, checked_name, script_options
 from nightsafe.cli.secret.declared import MOST_OPERATIONS
@@ -22,14 +23,13 @@ def _check_names(context: click.Context, parameter: click.Parameter, value: tupl
 @click.argument(
     "secret_names", metavar="NAME...", nargs=-1, required=True, callback=_check_names, shell_complete=complete_secrets
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @script_options
 @json_option
 def command(*, remote: Remote, secret_names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Delete secrets, all or none: a new version of the script, deployed."""
     script, names = remote.script, ", ".join(secret_names)
-    if not is_asked(f"Delete {names} of {script}?", yes=yes):
-        raise click.Abort
+    confirm(f"Delete {names} of {script}?", yes=yes)
     if len(secret_names) == 1:
         remote.client.workers.scripts.secrets.delete(secret_names[0], **remote.place)
     else:

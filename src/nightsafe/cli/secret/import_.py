@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from nightsafe.cli.bar import step_bar
+from nightsafe.cli.confirm import yes_option
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, write_options
 from nightsafe.cli.secret.declared import Declared, check, read_declared, text_fields
+from nightsafe.cli.secret.losing import confirm_known
 from nightsafe.cli.secret.vault import SCHEMES, Kv
 from nightsafe.cli.secret.writing import fingerprint_options, write_in_parts, writing_key
 
@@ -22,6 +24,7 @@ from nightsafe.cli.secret.writing import fingerprint_options, write_in_parts, wr
 @click.option("--only", metavar="GLOB", multiple=True, help="Only secrets of such names.  [default: all]")
 @click.option("--overwrite", is_flag=True, help="Replace secrets that are there.  [default: they stay]")
 @click.option("--dry-run", is_flag=True, help="Say what would be taken over, and send nothing.")
+@yes_option
 @fingerprint_options
 @write_options
 @json_option
@@ -32,6 +35,7 @@ def command(  # noqa: PLR0913 - the options
     only: tuple[str, ...],
     overwrite: bool,
     dry_run: bool,
+    yes: bool,
     fingerprint_key_file: Path | None,
     no_fingerprint: bool,
     as_json: bool,
@@ -51,10 +55,11 @@ def command(  # noqa: PLR0913 - the options
         for name, fields in _read(source, plain_http=remote.plain_http).items()
         if fields is not None and _fits(name, only)
     }
-    listed = remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id)
+    listed = list(remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id))
     there = set() if overwrite else {one.name for one in listed}
     taken: Declared = {name: wanted[name] for name in sorted(wanted.keys() - there)}
     if not dry_run:
+        confirm_known(remote.script, taken, listed, yes=yes)
         write_in_parts(remote, taken, key)
     kept = sorted(wanted.keys() & there)
     if as_json:

@@ -1,19 +1,24 @@
 """`nightsafe secret key generate`."""
 
+import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
+from nightsafe.cli.confirm import yes_option
+from nightsafe.cli.handing_over import handing_over
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, secret_argument, write_options
 from nightsafe.cli.secret.key_import import USAGES
 from nightsafe.cli.secret.key_material import Key, PrivateKey, of_object, public_pem
-from nightsafe.cli.secret.key_put import put_key, words
+from nightsafe.cli.secret.key_put import put_key, ready_key, words
 from nightsafe.cli.secret.key_use import ALGORITHMS, CIPHERS, HASHES, Family, use_of
 from nightsafe.cli.secret.writing import fingerprint_options, writing_key
 
@@ -50,6 +55,7 @@ _EXPONENT: Final = 65537
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the public half here.  [default: print it]",
 )
+@yes_option
 @fingerprint_options
 @write_options
 @json_option
@@ -63,6 +69,7 @@ def command(  # noqa: PLR0913 - a key has many sides
     digest: str,
     usages: tuple[str, ...],
     public_out: Path | None,
+    yes: bool,
     fingerprint_key_file: Path | None,
     no_fingerprint: bool,
     as_json: bool,
@@ -70,15 +77,17 @@ def command(  # noqa: PLR0913 - a key has many sides
     """Make a new key and put it. It is kept nowhere else, and shown to nobody; a public half is printed, in PEM."""
     fingerprint_key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     key, public = _generate(algorithm, length, curve, digest)
-    shown = put_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), fingerprint_key)
-    if public and public_out is not None:
-        _write_public(public_out, public)
-    if as_json:
-        show_json(shown | ({"public_key": public} if public else {}))
-        return
-    say(words(shown))
-    if public and public_out is None:
-        click.echo(public, nl=False)
+    ready = ready_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
+    shown = ready.shown | ({"public_key": public} if public else {})
+    out = public_out if public else None
+    with handing_over("the public half") as show, _written(out, public):
+        if public and (as_json or out is None):
+            show(json.dumps(shown) if as_json else public)
+        put_key(remote, ready, fingerprint_key)
+    if not as_json:
+        say(words(ready.shown))
+    elif not public:
+        show_json(shown)
 
 
 def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:
@@ -118,10 +127,32 @@ def _one_of(bits: int, allowed: tuple[int, ...], algorithm: str) -> int:
     return bits
 
 
-def _write_public(path: Path, public: Any) -> None:
-    """The public half, in a file."""
+@contextmanager
+def _written(path: Path | None, public: str) -> Iterator[None]:
+    """The public half in a file, which gets its name when the key is put, and keeps what it had when it is not.
+
+    Raises:
+        CommandError: when it cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    replaced = path.is_file() or not path.exists()  # a device or a pipe is written to as it is
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}") if replaced else path
     try:
-        path.write_text(public)
+        _write(beside, path, public)
+        yield
+        if replaced:
+            beside.replace(path)
+    except BaseException:
+        if replaced:
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def _write(file: Path, named: Path, public: str) -> None:
+    """Write a file that was asked for by another name."""
+    try:
+        file.write_text(public)
     except OSError as error:
-        say(public)
-        raise CommandError(f"the key is put, but {path} cannot be written: {error.strerror}; see above") from None
+        raise CommandError(f"{named} cannot be written: {error.strerror}; nothing was put") from None

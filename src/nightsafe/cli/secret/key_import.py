@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from nightsafe.cli.confirm import yes_option
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, secret_argument, write_options
 from nightsafe.cli.secret.key_material import ENCODINGS, FORMATS, read_key
-from nightsafe.cli.secret.key_put import put_key, words
+from nightsafe.cli.secret.key_put import put_key, ready_key, words
 from nightsafe.cli.secret.key_use import ALGORITHMS, HASHES, SYMMETRIC, use_of
 from nightsafe.cli.secret.reading import read_bytes
 from nightsafe.cli.secret.writing import fingerprint_options, writing_key
@@ -35,6 +36,7 @@ USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wr
     help="What the script may do.  [default: worked out]",
 )
 @click.option("--password-file", type=_FILE, help="Holds the password of an encrypted key.  [default: ask]")
+@yes_option
 @fingerprint_options
 @write_options
 @json_option
@@ -49,6 +51,7 @@ def command(  # noqa: PLR0913 - a key has many sides
     digest: str | None,
     usages: tuple[str, ...],
     password_file: Path | None,
+    yes: bool,
     fingerprint_key_file: Path | None,
     no_fingerprint: bool,
     as_json: bool,
@@ -62,11 +65,12 @@ def command(  # noqa: PLR0913 - a key has many sides
     content = read_bytes(None if str(file) == "-" else file)
     ask = partial(_password, password_file)
     key = read_key(content, form, encoding, ask, symmetric=algorithm in SYMMETRIC)
-    shown = put_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), fingerprint_key)
+    ready = ready_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
+    put_key(remote, ready, fingerprint_key)
     if as_json:
-        show_json(shown)
+        show_json(ready.shown)
     else:
-        say(words(shown))
+        say(words(ready.shown))
 
 
 def _password(password_file: Path | None) -> str:

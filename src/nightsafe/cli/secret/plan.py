@@ -1,14 +1,15 @@
 """What would have to change for a script to have the secrets that a file declares. No value is read: none can be."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nightsafe.cli.output import show_json, show_table
 from nightsafe.cli.remote import Remote
 from nightsafe.cli.secret.declared import Declared, Fields
 from nightsafe.cli.secret.fingerprint import FingerprintKey, Place, tags_by_name
+from nightsafe.cli.secret.losing import is_of_kind
 from nightsafe.cli.secret.origins import origins
-from nightsafe.client import Secret, SecretKey
+from nightsafe.client import Secret
 
 
 class Step(NamedTuple):
@@ -26,11 +27,12 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Every step, by name, and what is declared."""
+    """Every step, by name, what is declared and what is there."""
 
     script: str
     steps: list[Step]
     declared: Declared
+    there: tuple[Secret, ...] = ()
 
     def differs(self, *, prune: bool) -> bool:
         """Whether anything would be sent."""
@@ -74,7 +76,7 @@ def make_plan(remote: Remote, declared: Declared, key: FingerprintKey) -> Plan:
     for name in sorted(there.keys() | declared.keys()):
         step = _step(name, declared.get(name), there.get(name), _Evidence(tags, key, place), asked=name in declared)
         steps += [] if step is None else [step]
-    return Plan(remote.script, steps, declared)
+    return Plan(remote.script, steps, declared, tuple(there.values()))
 
 
 class _Evidence(NamedTuple):
@@ -93,7 +95,7 @@ def _step(name: str, fields: Fields | None, there: Secret | None, evidence: _Evi
         return Step(name, "extra", "the file says null" if asked else "not in the file")
     if there is None:
         return Step(name, "new", "not there yet")
-    if _public(fields) != _public_of(there):
+    if not is_of_kind(fields, there):
         return Step(name, "changed", "another type, algorithm, format or usages")
     return _by_fingerprint(name, fields, evidence)
 
@@ -109,17 +111,3 @@ def _by_fingerprint(name: str, fields: Fields, evidence: _Evidence) -> Step:
     if matches is None:
         return Step(name, "unknown", "its fingerprint is by another key")
     return Step(name, "same", "the fingerprint fits") if matches else Step(name, "changed", "another value")
-
-
-def _public(fields: Fields) -> tuple[Any, ...]:
-    """What of a declared secret is shown when it is there."""
-    if fields["type"] == "secret_text":
-        return ("secret_text",)
-    return ("secret_key", fields.get("algorithm"), fields.get("format"), set(fields.get("usages") or ()))
-
-
-def _public_of(secret: Secret) -> tuple[Any, ...]:
-    """What is shown of one that is there."""
-    if not isinstance(secret, SecretKey):
-        return ("secret_text",)
-    return ("secret_key", secret.algorithm, secret.format, set(secret.usages))

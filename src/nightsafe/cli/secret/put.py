@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from nightsafe.cli.confirm import yes_option
 from nightsafe.cli.options import json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.remote import Remote, secret_argument, write_options
 from nightsafe.cli.secret.declared import check, text_fields
+from nightsafe.cli.secret.losing import confirm_put
 from nightsafe.cli.secret.reading import read_value
 from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
 
@@ -27,6 +29,7 @@ _NEVER = (
 )
 @click.option("--exact", is_flag=True, help="Keep line breaks at the value's end.")
 @click.option("--allow-empty", is_flag=True, help="Put an empty value.")
+@yes_option
 @fingerprint_options
 @write_options
 @json_option
@@ -38,6 +41,7 @@ def command(  # noqa: PLR0913 - a secret has many sides
     from_file: Path | None,
     exact: bool,
     allow_empty: bool,
+    yes: bool,
     fingerprint_key_file: Path | None,
     no_fingerprint: bool,
     as_json: bool,
@@ -52,6 +56,7 @@ def command(  # noqa: PLR0913 - a secret has many sides
     script = remote.script
     fields = text_fields(read_value(secret_name, from_file, exact=exact, allow_empty=allow_empty))
     check({secret_name: fields}, "the value")
+    confirm_put(remote, secret_name, fields, yes=yes)
     write(remote, {secret_name: fields}, key)
     if as_json:
         show_json({"script": script, "name": secret_name, "type": "secret_text"})

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from nightsafe.cli.bar import step_bar
-from nightsafe.cli.output import is_interactive, say
+from nightsafe.cli.confirm import is_interactive
+from nightsafe.cli.output import say
 from nightsafe.cli.remote import Remote
 from nightsafe.cli.secret.declared import MOST_OPERATIONS, Declared, Fields
 from nightsafe.cli.secret.fingerprint import TAG, FingerprintKey, Place, own_key

@@ -8,7 +8,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome
 from nightsafe.store.sqlite.holders import hold
 from nightsafe.store.sqlite.identities import drop_token, is_unchanged, put_identity
-from nightsafe.store.sqlite.resealing import refuse_retired, reseal, retire
+from nightsafe.store.sqlite.resealing import keep_ring_number, refuse_retired, reseal, retire
 from nightsafe.store.sqlite.script_edits import edit_script
 
 _AUDIT = "INSERT INTO audit (account_id, entry, leaf) VALUES (?, ?, ?)"
@@ -35,6 +35,9 @@ def apply(db: sqlite3.Cursor, change: Change) -> Outcome:
         outcome, altered = replace(outcome, resealed=resealed), altered or bool(resealed)
     if change.retire is not None:
         retire(db, change.retire, change.at)
+        altered = True
+    if change.ring_number:
+        keep_ring_number(db, change.ring_number)
         altered = True
     if not altered and not change.put and not change.drop_tokens:
         return outcome

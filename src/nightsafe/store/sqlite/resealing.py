@@ -16,6 +16,7 @@ _RESEAL: Final = {
 _USES: Final = tuple(f"SELECT 1 FROM {table} WHERE account_id = ? AND key_id = ? LIMIT 1" for table in TABLES)  # noqa: S608 - the same
 _ACCOUNTS = "SELECT id FROM accounts"
 _RETIRE = "INSERT INTO retired_keys (id, retired_on) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_RING = "UPDATE ring SET number = max(number, ?)"
 _IS_RETIRED = "SELECT 1 FROM retired_keys WHERE id = ?"
 
 
@@ -48,6 +49,11 @@ def retire(db: sqlite3.Cursor, retirement: Retirement, at: int) -> None:
     if not retirement.in_use and _is_in_use(db, retirement.key_id):
         raise NightsafeError(Code.KEY_IN_USE, retirement.key_id)
     db.execute(_RETIRE, (retirement.key_id, at))
+
+
+def keep_ring_number(db: sqlite3.Cursor, number: int) -> None:
+    """Remember the number of a ring, if it is the greatest so far."""
+    db.execute(_RING, (number,))
 
 
 def _brought(change: Change) -> Iterator[str]:

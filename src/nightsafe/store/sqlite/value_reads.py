@@ -75,6 +75,7 @@ _COUNTS: Final = tuple(_COUNT.format(table=table) for table in TABLES)
 _PAGES: Final = {letter: _PAGE.format(**home._asdict()) for letter, home in _HOMES.items()}
 _VALUES: Final = {letter: _VALUE.format(**home._asdict()) for letter, home in _HOMES.items()}
 _RETIRED = "SELECT id FROM retired_keys ORDER BY id"
+_RING_NUMBER = "SELECT number FROM ring"
 
 
 class ValueReads:
@@ -120,6 +121,11 @@ class ValueReads:
     async def retired_keys(self) -> list[str]:
         """See `Store.retired_keys`."""
         return [key_id for (key_id,) in self._reader.all(_RETIRED)]
+
+    async def ring_number(self) -> int:
+        """See `Store.ring_number`."""
+        number: int = self._reader.one(_RING_NUMBER, ())[0]
+        return number
 
     def _keys(self, sql: str, account_id: str) -> Iterator[str]:
         """The keys of one table: a look-up for each, however many rows it has."""
