@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -155,6 +154,10 @@ class Serving:
             while self._again:
                 self._again = False
                 await self._renew_once()
+        except NightsafeError as error:
+            _log.error("tls.refused", reason=error.problems[0].detail)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on as it was
+            _log.error("tls.refused", reason=type(error).__name__)
         finally:
             self._renewing = None
 
@@ -162,14 +165,14 @@ class Serving:
         """Start a server with the certificates as they are now; ones that cannot be used change nothing."""
         assert self._tls is not None  # noqa: S101 - nobody asks otherwise
         with contextlib.closing(Copies()) as copies:
-            try:
-                tls = copies.take(tls_of(self._tls.certificate, self._tls.key, self._tls.client_ca) or self._tls)
-                await try_out(tls, copies.descriptors)
-            except NightsafeError as error:
-                _log.error("tls.refused", reason=error.problems[0].detail)
-                return
+            tls = copies.take(tls_of(self._tls.certificate, self._tls.key, self._tls.client_ca) or self._tls)
+            await try_out(tls, copies.descriptors)
             generation = self._new(tls)
-            await until_ready(self._listener, generation.task)
+            try:
+                await until_ready(self._listener, generation.task)
+            except BaseException:
+                generation.stop()
+                raise
         before = self._generations[-1]
         self._generations.append(generation)
         before.retire()
@@ -209,10 +212,10 @@ def _under_way() -> int:
 
 
 @contextlib.contextmanager
-def _unreachable() -> Any:
-    """A socket that listens where nobody can connect to."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as nowhere:
-        nowhere.bind(str(Path(folder) / "nowhere"))
+def _unreachable() -> Iterator[socket.socket]:
+    """A socket that listens where nobody finds it: under a drawn name that is in no directory."""
+    with socket.socket(socket.AF_UNIX) as nowhere:
+        nowhere.bind("\0" + secrets.token_hex(16))
         nowhere.listen(1)
         nowhere.setblocking(False)
         yield nowhere
