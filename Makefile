@@ -12,7 +12,7 @@ NODE := tests/clients/node/node_modules/.installed
 WORKERD := .workerd/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation lock clean
+.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-delivery: $(DEV) $(WORKERD) ## measure the delivery side beside a bare wor
 
 bench-rotation: $(DEV) $(WORKERD) ## measure what a rotation of keys costs those who go on meanwhile
 	@$(BIN)/python benchmarks/rotation.py
+
+bench-bystander: $(DEV) ## measure how long one client's requests hold another's up
+	@$(BIN)/python benchmarks/bystander.py
 
 lock: $(DEV) ## resolve the dependencies anew
 	@$(BIN)/python -m pip install --quiet uv

@@ -2,9 +2,12 @@
 
 import sys
 
+from nightsafe.cli.descriptors import take_standard
+
 
 def main() -> None:
     """Run the command line, where it is installed: the bare distribution is the client alone."""
+    take_standard()
     try:
         from nightsafe.cli.main import main as run  # noqa: PLC0415 - what it needs may be missing
     except ModuleNotFoundError as error:

@@ -2,6 +2,7 @@
 
 import secrets as random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from nightsafe.api.envelope import FIXED_HEADERS, Reply, success
 from nightsafe.api.paging import fields_of
 from nightsafe.api.path import SCRIPT
 from nightsafe.api.routing import Resource
-from nightsafe.api.upload_form import read_upload
+from nightsafe.api.upload_form import parsed_aside, read_upload
 from nightsafe.bindings.fields import need_object
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Module, Version
@@ -51,7 +52,8 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def put_content(call: Call) -> Reply:
         """PUT …/content."""
         metadata, parts = await read_upload(call, need_metadata=False)
-        source = parse_source(_described(call, metadata), parts, (), call.limits)
+        described = _described(call, metadata)
+        source = await parsed_aside(parts, partial(parse_source, described, parts, (), call.limits))
         done = await use.scripts.put_content(call.caller, call.script, source)
         return success(shown.script(done.script), done.notices)
 

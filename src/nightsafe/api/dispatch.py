@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from nightsafe.api import content, scripts, secrets, settings, shown
 from nightsafe.api.call import Call
-from nightsafe.api.envelope import Reply, success
+from nightsafe.api.envelope import Reply, listed, success
 from nightsafe.api.paging import fields_of
 from nightsafe.api.path import ACCOUNT, DISPATCHED, NAMESPACE
 from nightsafe.api.refusing import refusing
@@ -69,8 +69,8 @@ def _of_scripts(use: UseCases) -> Iterator[Resource]:
         """GET …/scripts: those that no policy keeps from the caller."""
         wanted = scripts.wanted_tags(fields_of(call.query).get("tags", ""))
         every = scripts.visible(use, call, call.names["namespace"])
-        return success(
-            [_dispatched(script) | shown.script(script) async for script in every if scripts.has_tags(script, wanted)]
+        return await listed(
+            _dispatched(script) | shown.script(script) async for script in every if scripts.has_tags(script, wanted)
         )
 
     async def get_script(call: Call) -> Reply:

@@ -1,12 +1,13 @@
 """The envelope every answer comes in: `result`, `success`, `errors`, `messages`. Status and `success` agree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from nightsafe.api.errors import as_json, row_for
 from nightsafe.errors import NightsafeError, Problem
+from nightsafe.store.turns import turn
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -17,6 +18,8 @@ FIXED_HEADERS: Headers = (
 )
 
 _OK = 200
+_SOME = 100
+_LARGE = 50
 _HEAD = b'{"result":'
 _TAIL = b',"success":true,"errors":[],"messages":[]}\n'
 _TAIL_WITH = b',"success":true,"errors":[],"messages":'
@@ -62,6 +65,22 @@ def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:
     more = [msgspec.Raw(msgspec.json.encode(as_json(notice))) for notice in notices]
     body = msgspec.json.encode({**envelope, "messages": messages + more})
     return Reply(reply.status, body + b"\n", reply.headers)
+
+
+async def listed(items: AsyncIterable[object]) -> Reply:
+    """200 with a list of any length: each item is encoded when it comes, for all at once would hold others up."""
+    encode, parts, some = msgspec.json.Encoder().encode, [_HEAD, b"["], list[bytes]()
+    async for item in items:
+        some.append(encode(item))
+        if len(some) == _SOME:
+            parts += (b",".join(some), b",")
+            some.clear()
+    if len(parts) > _LARGE:
+        await turn()
+    last = b",".join(some) if some else b""
+    if not some and len(parts) > len((_HEAD, b"[")):
+        parts.pop()
+    return Reply(200, b"".join((*parts, last, b"]", _TAIL)))
 
 
 def array(items: Iterable[bytes]) -> bytes:

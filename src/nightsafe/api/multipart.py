@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from typing import cast
 
 import python_multipart.multipart as form
 from msgspec import Struct
@@ -10,6 +11,7 @@ from python_multipart.exceptions import FormParserError
 from nightsafe.errors import Code, NightsafeError
 
 MAX_PARTS = 1001
+_COPIED = 1024 * 1024
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -75,7 +77,7 @@ class _Collector:
                 _text(options[b"name"]),
                 None if filename is None else _text(filename),
                 self._headers.get(b"content-type", b"").decode("latin-1"),
-                bytes(self._body),
+                _held(self._body),
             )
         )
 
@@ -105,6 +107,11 @@ async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[Fo
     if not collector.ended:
         raise _unreadable("the form ends before its closing boundary")
     return collector.parts
+
+
+def _held(body: bytearray) -> bytes:
+    """What a part holds. A large one is not copied: that would double it, and hold everybody up."""
+    return bytes(body) if len(body) <= _COPIED else cast("bytes", body)
 
 
 def _text(value: bytes) -> str:

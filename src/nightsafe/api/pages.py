@@ -1,6 +1,5 @@
 """`/pages/projects`: their variables, secret ones among them, and settings. Nothing is built or served here."""
 
-import asyncio
 import uuid
 from typing import Any
 
@@ -18,12 +17,14 @@ from nightsafe.bindings.fields import need_object, need_string, optional_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.store.holding import Entry
+from nightsafe.store.turns import in_turns
 from nightsafe.workers.project_fields import ENVIRONMENTS, parse_project
 from nightsafe.workers.projects import Project, Projects
 from nightsafe.workers.use_cases import UseCases
 
 _PROJECTS = f"{ACCOUNT}/pages/projects"
 _PROJECT = f"{_PROJECTS}/{{project_name}}"
+_TURN = 20
 _CONFIG: dict[str, Any] = {
     "always_use_latest_compatibility_date": False,
     "build_image_major_version": 3,
@@ -41,10 +42,8 @@ def resources(use: UseCases) -> list[Resource]:
     async def list_projects(call: Call) -> Reply:
         """GET /pages/projects."""
         every, page = await projects.list(call.account_id), page_of(fields_of(call.query))
-        items = []
-        for holder in page.of(every):
-            items.append(_shown(await projects.with_variables(holder)))
-            await asyncio.sleep(0)
+        shares = in_turns(page.of(every), _TURN)
+        items = [_shown(await projects.with_variables(holder)) async for holder in shares]
         return paged(items, page, len(every))
 
     async def create(call: Call) -> Reply:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from starlette.routing import Route, Router
 
 from nightsafe.api.absent import refusal_of
+from nightsafe.api.admission import Admission
 from nightsafe.api.authentication import authenticate
 from nightsafe.api.body import Incoming
 from nightsafe.api.call import Call, Handler, source_of
@@ -48,6 +49,9 @@ _REFUSED_CALLERS = frozenset(
     }
 )
 _TIMED_OUT = 408
+_SOON = ((b"retry-after", b"5"),)
+"""When to come again: official clients heed it."""
+
 _DELIVERED = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
 """What is answered once the delivery side, where there is one, has acted on it."""
 
@@ -97,17 +101,19 @@ class Resource(Struct, frozen=True):
 class Gate:
     """Lets a request through to its handler: method, names, credentials, permission, in this order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a request passes
         self,
         resources: Iterable[Resource],
         authenticator: Authenticator,
         limits: Limits,
+        admission: Admission,
         settle: Settle,
         notices: NoticesOf,
     ) -> None:
         self._by_method = {resource.method: resource for resource in resources}
         self._authenticator = authenticator
         self._limits = limits
+        self._admission = admission
         self._settle = settle
         self._notices = notices
 
@@ -134,20 +140,28 @@ class Gate:
             permission=resource.action or "",
             policy=allowed_by,
         )
-        reply = await resource.handler(
-            Call(
-                caller=caller,
-                account_id=account,
-                names=names,
-                query=scope["query_string"],
-                headers=headers,
-                receive=receive,
-                limits=self._limits,
-            )
+        call = Call(
+            caller=caller,
+            account_id=account,
+            names=names,
+            query=scope["query_string"],
+            headers=headers,
+            receive=receive,
+            limits=self._limits,
         )
+        reply = await self._handled(resource.handler, call)
         if resource.action in _DELIVERED:
             await self._settle(account)
         return with_notices(reply, self._notices(script_of(account, names)))
+
+    async def _handled(self, handler: Handler, call: Call) -> Reply:
+        """The handler's answer, once there is room for the body."""
+        waits = self._admission.lane(call.headers)
+        if waits is None:
+            return await handler(call)
+        lane, size = waits
+        async with lane.held(size):
+            return await handler(call)
 
     async def _principal(self, scope: Scope, resource: Resource) -> Principal:
         """Who asks; one who is not known is told so in this resource's words."""
@@ -187,7 +201,7 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
         reply = await make_reply(scope, incoming)
     except NightsafeError as error:
         _log_refusal(scope, error)
-        reply = failure(error)
+        reply = failure(error, _SOON if error.code is Code.UNAVAILABLE else ())
     except Exception as error:  # noqa: BLE001 - the edge: nothing may get past it
         reply = _unforeseen(scope, error)
     if reply.status == _TIMED_OUT or not await incoming.discard():
@@ -209,7 +223,10 @@ def router(
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
-    routes = [Route(path, Gate(group, authenticator, limits, settle, notices)) for path, group in by_path.items()]
+    admission = Admission(limits)
+    routes = [
+        Route(path, Gate(group, authenticator, limits, admission, settle, notices)) for path, group in by_path.items()
+    ]
     return Router(routes, redirect_slashes=False, default=_no_route)
 
 

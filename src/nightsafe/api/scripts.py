@@ -1,7 +1,6 @@
 """`…/workers/scripts`, `/{script_name}` and `…/workers/scripts-search`."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -9,21 +8,22 @@ import msgspec
 from nightsafe.api import shown
 from nightsafe.api.call import Call
 from nightsafe.api.content import as_it_came
-from nightsafe.api.envelope import Reply, success
+from nightsafe.api.envelope import Reply, listed, success
+from nightsafe.api.ordering import names_on
 from nightsafe.api.paging import fields_of, page_of, paged
 from nightsafe.api.path import ACCOUNT, SCRIPT, policy_name
 from nightsafe.api.routing import Resource
-from nightsafe.api.upload_form import asks_strict, read_upload
+from nightsafe.api.upload_form import asks_strict, read_parsed_upload
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
-from nightsafe.store.model import Script
-from nightsafe.workers.upload import parse_upload
+from nightsafe.store.model import Script, ScriptRef
+from nightsafe.store.turns import in_turns
 from nightsafe.workers.use_cases import UseCases
 
 _SEARCH_SIZE = {"per_page": "10"}
 _MAX_SEARCH_SIZE = 100
-_TURN = 100
+_TURN = 20
 _ORDERS: dict[str, Callable[[Script], Any]] = {
     "name": lambda script: script.ref.name,
     "created_on": lambda script: script.created_on,
@@ -38,15 +38,17 @@ def resources(use: UseCases) -> list[Resource]:
     async def list_scripts(call: Call) -> Reply:
         """GET …/scripts: those that no policy keeps from the caller."""
         wanted = wanted_tags(fields_of(call.query).get("tags", ""))
-        return success([shown.script(script) async for script in visible(use, call) if has_tags(script, wanted)])
+        every = visible(use, call)
+        return await listed(shown.script(script) async for script in every if has_tags(script, wanted))
 
     async def search(call: Call) -> Reply:
         """GET …/scripts-search."""
         fields = fields_of(call.query)
         page = page_of(_SEARCH_SIZE | fields, _MAX_SEARCH_SIZE)
-        found = [script async for script in visible(use, call) if _matches(script, fields)]
-        found.sort(key=_order(fields))
-        return paged([_found(script) for script in page.of(found)], page, len(found))
+        order, every = _order(fields), visible(use, call)
+        keys = ((order(script), script.ref.name) async for script in every if _matches(script, fields))
+        names, total = await names_on(page, keys)
+        return paged([_found(script) async for script in named(use, call, names)], page, total)
 
     async def content(call: Call) -> Reply:
         """GET …/scripts/{script_name}."""
@@ -67,11 +69,19 @@ async def visible(use: UseCases, call: Call, namespace: str = "") -> AsyncIterat
     Other requests get their turn in between: there may be many thousands.
     """
     grants = call.caller.principal.grants
-    for index, script in enumerate(await use.scripts.list(call.account_id, namespace)):
-        if index % _TURN == 0:
-            await asyncio.sleep(0)
+    async for script in use.scripts.each(call.account_id, namespace):
         if grants.allow(Action.READ_SCRIPTS, policy.Resource(call.account_id, policy_name(script.ref))):
             yield script
+
+
+async def named(use: UseCases, call: Call, names: Iterable[str]) -> AsyncIterator[Script]:
+    """The account's scripts of these names, but for those that were deleted meanwhile."""
+    async for name in in_turns(names, _TURN):
+        try:
+            yield await use.scripts.get(ScriptRef(call.account_id, name))
+        except NightsafeError as error:
+            if error.code is not Code.SCRIPT_NOT_FOUND:
+                raise
 
 
 def uploads(use: UseCases, at: str = SCRIPT) -> list[Resource]:
@@ -80,7 +90,7 @@ def uploads(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def upload(call: Call) -> Reply:
         """PUT …/scripts/{script_name}."""
         strict = asks_strict(call)
-        parsed = parse_upload(*await read_upload(call), call.limits)
+        parsed = await read_parsed_upload(call)
         done = await use.scripts.upload(call.caller, call.script, parsed, strict=strict)
         return success(uploaded(done.script, done.version_id), done.notices)
 

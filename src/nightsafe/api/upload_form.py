@@ -1,7 +1,9 @@
 """Reading a multipart body: a script upload, or one JSON value in a part of its own."""
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from nightsafe.api.body import chunks, parse_json
 from nightsafe.api.call import Call
@@ -9,8 +11,12 @@ from nightsafe.api.multipart import FormPart, parse_form
 from nightsafe.api.paging import fields_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.workers.modules import BODY_PART, Part
+from nightsafe.workers.upload import ParsedUpload, parse_upload
+
+T = TypeVar("T")
 
 _METADATA = "metadata"
+_ASIDE = 1024 * 1024
 _CLASSIC_TYPES = frozenset({b"application/javascript", b"text/javascript"})
 _CLASSIC_NAME = "worker.js"
 _FORM = b"multipart/form-data"
@@ -39,6 +45,21 @@ async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, S
     metadata = _json_in(form, _METADATA, call.limits.max_metadata_bytes) if need_metadata or named else {}
     files = [Part(part.name, part.content_type, part.body, part.filename) for part in form if part.name != _METADATA]
     return metadata, files
+
+
+async def parsed_aside(files: Sequence[Part], parse: Callable[[], T]) -> T:
+    """What parsing gives, aside where there are large files: their digests alone would hold everybody up."""
+    return await asyncio.to_thread(parse) if sum(len(file.body) for file in files) > _ASIDE else parse()
+
+
+async def read_parsed_upload(call: Call) -> ParsedUpload:
+    """A whole upload that has passed every check which needs no look at the store.
+
+    Raises:
+        NightsafeError: as `read_upload` and `parse_upload`.
+    """
+    metadata, files = await read_upload(call)
+    return await parsed_aside(files, partial(parse_upload, metadata, files, call.limits))
 
 
 async def read_json_part(call: Call, name: str) -> Any:
@@ -80,13 +101,15 @@ async def _form(call: Call, most: int, too_large: Code) -> Sequence[FormPart]:
 async def _classic(call: Call) -> bytes:
     """The whole body as a script; a form under the wrong Content-Type is none, and may hold secrets."""
     body = chunks(call.receive, call.limits.max_upload_bytes, call.limits.body_seconds, Code.SCRIPT_TOO_LARGE)
-    source = b"".join([chunk async for chunk in body])
+    source = bytearray()
+    async for chunk in body:
+        source += chunk
     opening, mark = _FORM_MARKS
     if source.startswith(opening) and mark in source[:_FORM_MARKS_WITHIN]:
         raise NightsafeError(
             Code.SCRIPT_UNPARSABLE, f"the body is a form: send it as {_FORM.decode()} with its boundary"
         )
-    return source
+    return cast("bytes", source)  # as a large part of a form is
 
 
 def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:

@@ -1,6 +1,5 @@
 """`…/{script_name}/versions` and `/versions/{version_id}`."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +9,16 @@ from nightsafe.api.envelope import Reply, success
 from nightsafe.api.paging import Page, fields_of, page_of, paged_as
 from nightsafe.api.path import SCRIPT
 from nightsafe.api.routing import Resource
-from nightsafe.api.upload_form import asks_strict, read_upload
+from nightsafe.api.upload_form import asks_strict, read_parsed_upload
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import ScriptRef, Version
-from nightsafe.workers.upload import parse_upload
+from nightsafe.store.turns import in_turns
 from nightsafe.workers.use_cases import UseCases
 from nightsafe.workers.versions import DEPLOYABLE, parse_version_id
 
 _DEFAULT_SIZE = {"per_page": "10"}
 _MAX_SIZE = 100
+_TURN = 20
 
 
 def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
@@ -41,7 +41,7 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def upload(call: Call) -> Reply:
         """POST …/versions. Nothing is started here, so it takes no time to start."""
         strict = asks_strict(call)
-        parsed = parse_upload(*await read_upload(call), call.limits)
+        parsed = await read_parsed_upload(call)
         version, notices = await use.versions.upload(call.caller, call.script, parsed, strict=strict)
         made = shown.version(version, await use.versions.bindings(call.script, version))
         return success(made | {"startup_time_ms": 0}, notices)
@@ -52,12 +52,10 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         return success(shown.version(version, await use.versions.bindings(call.script, version)))
 
     async def _whole(ref: ScriptRef, versions: Sequence[Version]) -> list[dict[str, Any]]:
-        """Versions with their bindings; others get their turn in between, as an old version's take some time."""
-        items = []
-        for version in versions:
-            items.append(shown.version(version, await use.versions.bindings(ref, version)))
-            await asyncio.sleep(0)
-        return items
+        """Versions with their bindings."""
+        bindings = await use.versions.bindings_of(ref, versions)
+        pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
+        return [shown.version(version, its) async for version, its in pairs]
 
     return [
         Resource("GET", f"{at}/versions", Action.READ_SCRIPTS, list_versions),

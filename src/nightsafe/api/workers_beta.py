@@ -4,9 +4,8 @@ A worker goes by its name or its id here. By its id it is found only after its p
 caller may do this with it is asked once more.
 """
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from nightsafe.api import scripts, shown
 from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, success
+from nightsafe.api.ordering import names_on
 from nightsafe.api.paging import fields_of, page_of, paged
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.refusing import refusing
@@ -23,6 +23,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Module, Script, Version
+from nightsafe.store.turns import in_turns
 from nightsafe.workers.beta import OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
 from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.standing import subdomain_of
@@ -37,7 +38,8 @@ _REFERENCES = ("dispatch_namespace_outbounds", "domains", "durable_objects", "qu
 _NOWHERE = {"enabled": False, "previews_enabled": False}
 _DEFAULT_SIZE = {"per_page": "10"}
 _MAX_SIZE = 100
-_TIMES = ("deployed_on", "updated_on", "created_on")
+Order = Callable[[UseCases, Script], Awaitable[int]]
+_TURN = 20
 
 
 def resources(use: UseCases) -> list[Resource]:
@@ -46,8 +48,10 @@ def resources(use: UseCases) -> list[Resource]:
     async def list_workers(call: Call) -> Reply:
         """GET /workers/workers: those that no policy keeps from the caller."""
         fields = fields_of(call.query)
-        page, every = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), [one async for one in _every(use, call)]
-        return paged(page.of(_sorted(every, fields)), page, len(every))
+        page, (order, last_first) = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), _order(fields)
+        keys = ((await order(use, script), script.ref.name) async for script in scripts.visible(use, call))
+        names, total = await names_on(page, keys, last_first=last_first)
+        return paged([one async for one in _whole_of(use, call, names)], page, total)
 
     async def get(call: Call) -> Reply:
         """GET /workers/workers/{script_name}."""
@@ -95,10 +99,9 @@ def _of_versions(use: UseCases) -> list[Resource]:
         """GET …/versions."""
         ref, page = (await _find(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
         versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
-        items = []
-        for version in versions:
-            items.append(_version(version) | {"bindings": shown.bindings(await use.versions.bindings(ref, version))})
-            await asyncio.sleep(0)
+        bindings = await use.versions.bindings_of(ref, versions)
+        pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
+        items = [_version(version) | {"bindings": shown.bindings(its)} async for version, its in pairs]
         return paged(items, page, total)
 
     async def create(call: Call) -> Reply:
@@ -166,9 +169,9 @@ async def _whole(
     return success(_version(version) | parts, notices)
 
 
-async def _every(use: UseCases, call: Call) -> AsyncIterator[dict[str, Any]]:
-    """The workers that no policy keeps from the caller. One that is deleted meanwhile is none of them."""
-    async for script in scripts.visible(use, call):
+async def _whole_of(use: UseCases, call: Call, names: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
+    """Workers as the page shows them. One that is deleted meanwhile is none of them."""
+    async for script in scripts.named(use, call, names):
         try:
             whole = await use.beta.whole(script)
         except NightsafeError as error:
@@ -221,15 +224,42 @@ def _shown(whole: Whole) -> dict[str, Any]:
     }
 
 
-def _sorted(every: list[dict[str, Any]], fields: dict[str, str]) -> list[dict[str, Any]]:
-    """Workers as a query wants them ordered: unless it says otherwise, the last one deployed first."""
+def _order(fields: dict[str, str]) -> tuple[Order, bool]:
+    """How a query wants workers sorted, and whether the last comes first: else the last one deployed does."""
     order, direction = fields.get("order_by", "deployed_on"), fields.get("order")
-    if order not in {*_TIMES, "name"}:
-        raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_TIMES)}, name")
+    if order not in _ORDERS:
+        raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_ORDERS)}")
     if direction not in {None, "asc", "desc"}:
         raise NightsafeError(Code.INVALID, "'order' must be asc or desc")
-    last_first = order in _TIMES if direction is None else direction == "desc"
-    return sorted(every, key=lambda one: (one[order] or "", one["name"]), reverse=last_first)
+    return _ORDERS[order], order != "name" if direction is None else direction == "desc"
+
+
+async def _deployed_on(use: UseCases, script: Script) -> int:
+    """When it was last deployed."""
+    return await use.beta.deployed_on(script) or 0
+
+
+async def _updated_on(_: UseCases, script: Script) -> int:
+    """When it was last changed."""
+    return script.modified_on
+
+
+async def _created_on(_: UseCases, script: Script) -> int:
+    """When it was made."""
+    return script.created_on
+
+
+async def _name(_: UseCases, __: Script) -> int:
+    """Nothing: those that are alike are sorted by name."""
+    return 0
+
+
+_ORDERS: dict[str, Order] = {
+    "deployed_on": _deployed_on,
+    "updated_on": _updated_on,
+    "created_on": _created_on,
+    "name": _name,
+}
 
 
 def _version(version: Version) -> dict[str, Any]:

@@ -5,10 +5,11 @@ Requests that come while there is no such process wait in the socket's queue.
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -50,13 +51,22 @@ class ApiProcess:
         arguments: the command line of `serve`; no secret is among it.
         listener: where it is reached; this closes it at its end.
         patience: when to start it anew.
+        inherited: further descriptors that it is given.
     """
 
-    def __init__(self, arguments: Sequence[str], listener: socket.socket, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        listener: socket.socket,
+        patience: Patience | None = None,
+        inherited: Iterable[int] = (),
+    ) -> None:
         self._arguments: Final = arguments
         self._listener: Final = listener
         self._patience: Final = patience or Patience()
+        self._inherited: Final = inherited
         self._process: asyncio.subprocess.Process | None = None
+        self._ready = False
 
     async def start(self) -> str:
         """Start it for the first time; gives its address.
@@ -87,6 +97,12 @@ class ApiProcess:
             if await self._launch() is not None:
                 _log.info("api.started", deaths=deaths)
 
+    def hang_up(self) -> None:
+        """Have it take up new certificates and log files. One that only starts has them already."""
+        if self._process is not None and self._process.returncode is None and self._ready:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
+
     async def stop(self) -> None:
         """Let it finish the requests in flight, and let nobody wait for it any longer."""
         self._listener.close()
@@ -100,11 +116,11 @@ class ApiProcess:
 
     async def _launch(self) -> str | None:
         """Start a process and wait until it is ready; gives its address, or None when it is not to be had."""
-        descriptor = self._listener.fileno()
+        descriptor, self._ready = self._listener.fileno(), False
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-P", "-m", "nightsafe.cli.api_child", str(os.getpid()), str(descriptor), *self._arguments),
-            pass_fds=(descriptor,),
+            pass_fds=(descriptor, *self._inherited),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -114,6 +130,7 @@ class ApiProcess:
         with suppress(TimeoutError):
             line = await asyncio.wait_for(self._process.stdout.readline(), self._patience.start_seconds)
         if line.startswith(_READY.encode()):
+            self._ready = True
             return line.decode().split()[-1]
         with suppress(TimeoutError):  # it ends by itself, as a rule: its own exit code says more
             await asyncio.wait_for(self._process.wait(), _END_SECONDS)

@@ -18,6 +18,7 @@ from nightsafe.cli.delivery_options import (
 from nightsafe.errors import Code, NightsafeError
 
 if TYPE_CHECKING:
+    from nightsafe.cli.stdio import Files
     from nightsafe.delivery.http_source import HttpSource
 
 _PAUSE = 2.0
@@ -33,24 +34,27 @@ def command(**values: Any) -> None:
     """Deliver secrets to Workers scripts.
 
     Fetches scripts from an API, opens their secrets, and serves them on workerd. It prints one line when it is ready.
-    SIGTERM finishes the requests in flight, then exits with 0.
+    SIGTERM finishes the requests in flight, then exits with 0. SIGHUP takes up new certificates and log files.
     """
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
+    output = serving()
     for name in ("private_ring", "verify_keys"):
         if values[name] is None:
             raise click.UsageError(f"--{name.replace('_', '-')} is needed: nightsafe init makes the file")
     check_listen(values)
     configure(values["log_format"])
-    sys.exit(asyncio.run(_deliver(values)))
+    sys.exit(asyncio.run(_deliver(values, output)))
 
 
-async def _deliver(values: dict[str, Any]) -> int:
+async def _deliver(values: dict[str, Any], output: "Files") -> int:
     """Deliver until told to stop; gives the exit code."""
-    from nightsafe.cli.delivering import delivering, source_of, stop_signals, until_any, watched  # noqa: PLC0415 - help
+    from nightsafe.cli.delivering import delivering, source_of, trust_anew, until_any, watched  # noqa: PLC0415 - help
+    from nightsafe.cli.signals import signals  # noqa: PLC0415 - the same
 
     source = source_of(values)
-    with stop_signals() as stopping:
+    with signals([output.renew, lambda: trust_anew(source, values)]) as stopping:
         account_id = values["account_id"]
         if account_id is None:
             finding = asyncio.ensure_future(_account(source))

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import os
-import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,15 +34,7 @@ _log = structlog.get_logger()
 
 _LONGEST_TOKEN = 4096
 _GREETING_SECONDS = 1.0
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[asyncio.Event]:
-    """What is set when the process is told to end, once or more often."""
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    yield stopping
+_UNFIT = "--api-ca, --client-cert or --client-key cannot be read, or do not fit each other"
 
 
 @contextlib.asynccontextmanager
@@ -145,6 +136,20 @@ def source_at(url: str, token: str, account_id: str, values: dict[str, Any]) -> 
     return HttpSource(url, token, account_id, tls)
 
 
+def trust_anew(source: HttpSource, values: dict[str, Any]) -> None:
+    """Take up the files of TLS as they are now, beside those before; ones that cannot be used change nothing."""
+    context = source.tls
+    if context is None:
+        return
+    try:
+        if values["api_ca"] is not None:
+            context.load_verify_locations(values["api_ca"])
+        if values["client_cert"] is not None:
+            context.load_cert_chain(values["client_cert"], values["client_key"])
+    except (OSError, ssl.SSLError):
+        _log.error("tls.refused", reason=_UNFIT)
+
+
 def trusting(
     url: str, ca: Path | None, certificate: Path | None, key: Path | None, *, plain_http: bool
 ) -> ssl.SSLContext | None:
@@ -174,7 +179,7 @@ def trusting(
         if certificate is not None:
             context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError):
-        raise _invalid("--api-ca, --client-cert or --client-key cannot be read, or do not fit each other") from None
+        raise _invalid(_UNFIT) from None
     return context
 
 

@@ -6,12 +6,13 @@ get some of the requests. So the socket is made here, for this process alone, an
 
 import asyncio
 import ipaddress
+import os
 import resource
 import socket
 from typing import Any
 
 from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -21,7 +22,13 @@ from nightsafe.errors import Code, NightsafeError
 _BACKLOG = 1024
 _MOST_FILES = 65_536
 _SPARE_FILES = 128
-_HEADER_MILLISECONDS = 10_000
+HEADER_SECONDS = 30
+"""How long a request's headers may take that begin to arrive while the connection is kept."""
+
+KEEP_ALIVE = 120
+"""Seconds for which an idle connection is kept at least: longer than clients keep one, so that they end it first."""
+
+_HEADER_BYTES = 128 * 1024
 _START_SECONDS = 10.0
 
 
@@ -110,31 +117,46 @@ class ListeningServer(Server):
         app: the ASGI application.
         listener: the socket; it stays the caller's.
         tls: what to show who it is with; None speaks plain HTTP.
+        keep_alive: seconds for which an idle connection is kept at least. The library knows one time for being idle
+            and for the headers of the next request together, so what begins to arrive in time has some more.
     """
 
-    def __init__(self, app: Any, listener: socket.socket, tls: Tls | None = None) -> None:
-        client_ca = tls.client_ca if tls else None
+    def __init__(
+        self, app: Any, listener: socket.socket, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE
+    ) -> None:
+        self.descriptor = -1
+        """What it accepts connections from, once it has started."""
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=(keep_alive + HEADER_SECONDS) * 1000, max_buffer_size=_HEADER_BYTES
+            ),
             websockets=False,
             backlog=_BACKLOG,
             backpressure=_allow_many_connections(),
             log_enabled=False,
-            ssl_cert=tls.certificate if tls else None,
-            ssl_key=tls.key if tls else None,
-            ssl_ca=client_ca,
-            ssl_client_verify=client_ca is not None,
         )
         self._listener = listener
+        if tls is not None:
+            self.ssl_ctx = _files_of(tls)
 
     def _init_shared_socket(self) -> None:
-        """Take the socket that is there."""
+        """Take the socket that is there. A socket's own `dup` would have it block, for whoever else uses it, too."""
         # The library's stubs leave the holder's arguments out; the version is pinned by the lock.
         # It closes what it is given.
-        self._shd = SocketHolder(self._listener.dup().detach(), False, _BACKLOG)  # type: ignore[assignment, call-arg]
+        self.descriptor = os.dup(self._listener.fileno())
+        self._shd = SocketHolder(self.descriptor, False, _BACKLOG)  # type: ignore[assignment, call-arg]
+
+
+def _files_of(tls: Tls) -> tuple[Any, ...]:
+    """What the library makes of the files of TLS, but for its look at where their paths lead: copies have no path."""
+    authority = str(tls.client_ca) if tls.client_ca else None
+    return (
+        *(True, str(tls.certificate), str(tls.key), None),
+        *(str(SSLProtocols.tls13), authority, [], authority is not None),
+    )
 
 
 async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") -> None:

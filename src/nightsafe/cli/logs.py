@@ -1,37 +1,8 @@
 """The log of the serving process: one line an event on stderr, never a value in it, and never in the way."""
 
-import queue
 import sys
-import threading
-from contextlib import suppress
 
 import structlog
-
-_MOST_WAITING = 10_000
-
-
-class _Sink:
-    """A file for the log that never blocks and never fails: what stderr does not take in time is dropped."""
-
-    def __init__(self) -> None:
-        self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
-        threading.Thread(target=self._run, name="nightsafe-log", daemon=True).start()
-
-    def write(self, text: str) -> None:
-        """Queue a text."""
-        with suppress(queue.Full):
-            self._waiting.put_nowait(text)
-
-    def flush(self) -> None:
-        """Nothing to do: the thread writes as it can."""
-
-    def _run(self) -> None:
-        """The thread: write what comes."""
-        while True:
-            text = self._waiting.get()
-            with suppress(OSError, ValueError):
-                sys.stderr.write(text)
-                sys.stderr.flush()
 
 
 def _printable(
@@ -55,7 +26,7 @@ def _shown(text: str) -> str:
 
 
 def configure(log_format: str) -> None:
-    """Write JSON, or text for people."""
+    """Write JSON, or text for people, to standard error as it is now (`stdio.serving`)."""
     text = (_printable, structlog.dev.ConsoleRenderer(colors=False))
     renderers = (structlog.processors.JSONRenderer(),) if log_format == "json" else text
     structlog.configure(
@@ -64,6 +35,6 @@ def configure(log_format: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderers,
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=_Sink()),  # type: ignore[arg-type]  # it writes, no more
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -7,7 +7,7 @@ ring. It ends with this process; when it ends by itself it is started anew, and 
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,9 +29,8 @@ from nightsafe.cli.delivery_options import (
 from nightsafe.cli.own_token import DELIVERY, RESEALING, own_token
 
 if TYPE_CHECKING:
-    import ssl
-
     from nightsafe.cli.api_process import ApiProcess
+    from nightsafe.cli.stdio import Files
     from nightsafe.delivery.settings import Settings
 
 _ALWAYS = "delivered"
@@ -57,10 +56,12 @@ def command(**values: Any) -> None:
     """Serve the API of a safe and deliver its secrets to Workers scripts, on one machine.
 
     Prints a line when the API is ready, and one when scripts are. SIGTERM finishes the requests in flight, then exits
-    with 0.
+    with 0. SIGHUP takes up new certificates and log files.
     """
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
+    output = serving()
     configure(values["log_format"])
     if values["tls_client_ca"] and not values["client_cert"]:
         raise click.UsageError(
@@ -74,7 +75,7 @@ def command(**values: Any) -> None:
     name = f"nightsafe run {settings.folder}"
     with own_token(directory, values["account_id"], name, (DELIVERY, RESEALING)) as own:
         settings = msgspec.structs.replace(settings, account_id=own.account_id)
-        code = asyncio.run(_run(settings, values, (ring, keys), own.token))
+        code = asyncio.run(_run(settings, values, (ring, keys), own.token, output))
     sys.exit(code)
 
 
@@ -87,25 +88,36 @@ def _need_folder(path: Path) -> None:
     folder.release()
 
 
-async def _run(settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str) -> int:
+async def _run(
+    settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
+) -> int:
     """Serve and deliver until told to stop; gives the exit code."""
-    from nightsafe.cli.delivering import delivering, stop_signals, watched  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.delivering import delivering, watched  # noqa: PLC0415 - help needs none
     from nightsafe.cli.local_server import announced  # noqa: PLC0415 - the same
+    from nightsafe.cli.own_tls import OwnTls  # noqa: PLC0415 - the same
+    from nightsafe.cli.signals import signals  # noqa: PLC0415 - the same
     from nightsafe.delivery.http_source import HttpSource  # noqa: PLC0415 - the same
 
-    with stop_signals() as stopping:
-        async with _api(values) as (api, url):
+    tls = OwnTls(values)
+    hangups: list[Callable[[], None]] = [output.renew, tls.renew]
+    with contextlib.closing(tls), signals(hangups) as stopping:
+        async with _api(values | tls.copied, tls.descriptors) as (api, url):
+            hangups.append(api.hang_up)
             click.echo(f"listening on {url}")
             local = _local(url)
-            source = HttpSource(local, token, settings.account_id, _trusting(url, values))
+            source = HttpSource(local, token, settings.account_id, tls.context)
             with announced(values["data"], local):
                 async with delivering(settings, source, *keys, values["listen"]) as delivery:
                     return await watched(delivery, stopping, api.watch())
 
 
 @contextlib.asynccontextmanager
-async def _api(values: dict[str, Any]) -> AsyncIterator[tuple["ApiProcess", str]]:
+async def _api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterator[tuple["ApiProcess", str]]:
     """The API's process and its address, ended at the end.
+
+    Args:
+        values: of the options.
+        inherited: descriptors that it is given.
 
     Raises:
         NightsafeError: INVALID, when it may not or cannot listen there; UNAVAILABLE, when it does not start; it has
@@ -116,7 +128,7 @@ async def _api(values: dict[str, Any]) -> AsyncIterator[tuple["ApiProcess", str]
 
     if not values["tls_cert"] and not values["plain_http"]:
         refuse_plain(values["host"])
-    api = ApiProcess(_arguments(values), listen(values["host"], values["port"]))
+    api = ApiProcess(_arguments(values), listen(values["host"], values["port"]), inherited=inherited)
     try:
         yield api, await api.start()
     finally:
@@ -140,25 +152,3 @@ def _local(url: str) -> str:
     parts = urlsplit(url)
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")  # noqa: S104 - asked for by --host
     return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else url
-
-
-def _trusting(url: str, values: dict[str, Any]) -> "ssl.SSLContext | None":
-    """How to speak to the own API: with TLS it must show just the certificate that it was given."""
-    import ssl  # noqa: PLC0415 - help needs none
-
-    if not url.startswith("https:"):
-        return None
-    certificate: Path = values["tls_cert"]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # it is the same machine, and the certificate the one in the file
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=_first_certificate(certificate.read_text()))
-    if values["client_cert"]:
-        context.load_cert_chain(values["client_cert"], values["client_key"])
-    return context
-
-
-def _first_certificate(pem: str) -> str:
-    """The server's own certificate in a file that may also have those of its issuers."""
-    end = "-----END CERTIFICATE-----"
-    return pem[: pem.index(end) + len(end)] + "\n"

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import gc
 import re
 import resource
-import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,9 +20,13 @@ from nightsafe.cli.tls import Tls, tls_of
 from nightsafe.workers.door import Delivered
 from nightsafe.workers.limits import Limits
 
+if TYPE_CHECKING:
+    from nightsafe.api.throttle import Application
+    from nightsafe.cli.stdio import Files
+
+_MEGABYTE = 1 << 20
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
-_STOP_SECONDS = 60
 
 
 def _domain(value: str | None) -> str | None:
@@ -75,6 +81,15 @@ def _domain(value: str | None) -> str | None:
     help="Allow an address that other machines reach without TLS.",
 )
 @click.option(
+    "--keep-alive",
+    type=click.IntRange(min=1),
+    default=120,
+    envvar="NIGHTSAFE_KEEP_ALIVE",
+    show_envvar=True,
+    show_default=True,
+    help="Seconds for which an idle connection is kept at least.",
+)
+@click.option(
     "--max-variables",
     type=click.IntRange(min=1),
     default=128,
@@ -82,6 +97,15 @@ def _domain(value: str | None) -> str | None:
     show_envvar=True,
     show_default=True,
     help="Secrets, text and JSON variables that one script may have.",
+)
+@click.option(
+    "--upload-memory",
+    type=click.IntRange(min=16),
+    default=256,
+    envvar="NIGHTSAFE_UPLOAD_MEMORY",
+    show_envvar=True,
+    show_default=True,
+    help="Megabytes that large uploads take in memory, all together; further ones wait.",
 )
 @click.option(
     "--log-format",
@@ -154,23 +178,28 @@ def command(  # noqa: PLR0913 - a server has many settings
     tls_key: Path | None,
     tls_client_ca: Path | None,
     max_variables: int,
+    upload_memory: int,
     log_format: str,
     rate_limit: int,
     rate_window: int,
     auth_failures: int,
     plain_http: bool,
+    keep_alive: int,
     delivered: bool,
     accept_undeliverable: bool,
     workers_domain: str | None,
 ) -> None:
     """Serve the API of a safe.
 
-    Prints one line when it is ready. SIGTERM finishes the requests in flight, then exits with 0.
-    The private ring is not needed and not read.
+    Prints one line when it is ready. SIGTERM finishes the requests in flight, then exits with 0. SIGHUP takes up new
+    certificates and log files. The private ring is not needed and not read.
     """
     import uvloop  # noqa: PLC0415 - help needs no loop
 
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - the same
+    from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
+
+    output = serving()
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
     configure(log_format)
@@ -180,68 +209,78 @@ def command(  # noqa: PLR0913 - a server has many settings
 
         refuse_plain(host)
     limits = Limits(
-        max_variables=max_variables, rate_limit=rate_limit, rate_seconds=rate_window, auth_failures=auth_failures
+        max_variables=max_variables,
+        upload_memory=upload_memory * _MEGABYTE,
+        rate_limit=rate_limit,
+        rate_seconds=rate_window,
+        auth_failures=auth_failures,
     )
     delivery = Delivered(delivered, accept_undeliverable, workers_domain or "")
-    sys.exit(uvloop.run(_serve(DataDirectory(data), (host, port), tls, limits, delivery, inherited)))
+    where = partial(_listener, inherited, host, port)
+    running = partial(_run, tls=tls, keep_alive=keep_alive, output=output, data=None if inherited else data)
+    sys.exit(uvloop.run(_serve(DataDirectory(data), where, limits, delivery, running)))
 
 
-async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
+def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:
+    """The socket to listen on: one that was inherited, or a new one."""
+    from nightsafe.cli.listener import listen  # noqa: PLC0415 - help needs no server
+
+    return inherited or listen(host, port)
+
+
+async def _serve(
     directory: DataDirectory,
-    where: tuple[str, int],
-    tls: Tls | None,
+    listener: Callable[[], socket.socket],
     limits: Limits,
     delivered: Delivered,
-    inherited: socket.socket | None,
+    run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:
-    """Serve until told to stop, on a socket that was inherited or a new one; gives the exit code."""
+    """Open the safe and serve it until told to stop; gives the exit code."""
     from nightsafe.api.app import App  # noqa: PLC0415 - help needs no server
     from nightsafe.api.throttle import throttled  # noqa: PLC0415 - the same
-    from nightsafe.cli.listener import listen  # noqa: PLC0415 - the same
 
     store = directory.open_store()
     try:
         app = App(store, await directory.safe_for(store), limits, delivered)
-        with inherited or listen(*where) as listener:
-            data = None if inherited else directory.path
-            return await _run(throttled(app, limits), listener, tls, data, app.end_waiting)
+        gc.freeze()  # what is there by now stays: to look through all of it again and again would hold requests up
+        with listener() as listening:
+            return await run(throttled(app, limits), listening, app.end_waiting)
     finally:
         await store.close()
 
 
-async def _run(
-    app: object, listener: socket.socket, tls: Tls | None, data: Path | None, end_waiting: Callable[[], None]
+async def _run(  # noqa: PLR0913 - a server has many settings
+    app: "Application",
+    listener: socket.socket,
+    end_waiting: Callable[[], None],
+    *,
+    tls: Tls | None,
+    keep_alive: int,
+    output: "Files",
+    data: Path | None,
 ) -> int:
     """Serve on a socket until told to stop, then let no request wait for news; gives the exit code.
 
     It is announced in a data directory, but not where another process does so for it.
     """
-    from nightsafe.cli.listener import (  # noqa: PLC0415 - help needs no server
-        ListeningServer,
-        authority,
-        reachable,
-        until_ready,
-    )
+    from nightsafe.cli.listener import authority, reachable  # noqa: PLC0415 - help needs no server
     from nightsafe.cli.local_server import announced  # noqa: PLC0415 - the same
+    from nightsafe.cli.serving import Serving  # noqa: PLC0415 - the same
+    from nightsafe.cli.signals import signals  # noqa: PLC0415 - the same
 
-    server = ListeningServer(app, listener, tls)
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    serving = asyncio.ensure_future(server.serve())
-    told = asyncio.ensure_future(stopping.wait())
-    await until_ready(listener, serving)
-    scheme = "https" if tls else "http"
-    click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
-    url = f"{scheme}://{reachable(listener)}/client/v4"
-    with announced(data, url) if data else contextlib.nullcontext():
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if not stopping.is_set():
-        return 1
-    listener.close()
-    end_waiting()
-    server.stop()  # type: ignore[no-untyped-call] # the library leaves it without annotations
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(serving, _STOP_SECONDS)
-    return 0
+    serving = Serving(app, listener, tls, keep_alive)
+    with signals([output.renew, serving.renew]) as stopping:
+        await serving.start()
+        told, ended = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(serving.ended())
+        scheme = "https" if tls else "http"
+        click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
+        url = f"{scheme}://{reachable(listener)}/client/v4"
+        with announced(data, url) if data else contextlib.nullcontext():
+            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        ended.cancel()
+        if not stopping.is_set():
+            return 1
+        end_waiting()
+        await serving.stop()
+        return 0

@@ -57,6 +57,8 @@ class HttpSource:
     """
 
     def __init__(self, base_url: str, token: str, account_id: str = "", tls: ssl.SSLContext | None = None) -> None:
+        self.tls: Final = tls
+        """As it was given; what is loaded into it counts for new connections."""
         parts = urlsplit(base_url)
         self._origin: Final = (parts.scheme.encode(), (parts.hostname or "").encode(), parts.port)
         self._prefix: Final = parts.path.rstrip("/")

@@ -83,6 +83,10 @@ class Store(Protocol):
         """Every binding of a script, by name, as of a version number (default: the newest)."""
         ...
 
+    async def bindings_of(self, ref: ScriptRef, first: int, last: int) -> dict[int, list[Binding]]:
+        """Every binding, by name, of each version between two numbers, both included, that the script has."""
+        ...
+
     async def origins(self, ref: ScriptRef) -> list[Origin]:
         """The version that set each secret of a script to what it is now, by name; whoever kept it since did not."""
         ...
@@ -97,6 +101,14 @@ class Store(Protocol):
 
     async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
         """Every script of an account and dispatch namespace, by name."""
+        ...
+
+    async def scripts_after(self, account_id: str, namespace: str, name: str, limit: int = 100) -> list[Script]:
+        """The next scripts of an account and dispatch namespace behind a name, by name; "" is before all of them."""
+        ...
+
+    async def last_deployed(self, script: Script) -> int | None:
+        """When the newest of a script's deployments was made; None without any."""
         ...
 
     async def modules(self, ref: ScriptRef, version: int | None = None) -> list[Module]:

@@ -95,9 +95,13 @@ class Beta:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, when it is deleted meanwhile.
         """
-        newest = await self._store.deployments(script.ref, limit=1)
+        deployed_on = await self._store.last_deployed(script)
         previews, entries = await self._previews.get(script.ref)
-        return Whole(script, newest[0].created_on if newest else None, previews, entries)
+        return Whole(script, deployed_on, previews, entries)
+
+    async def deployed_on(self, script: Script) -> int | None:
+        """When a script was last deployed; None for never."""
+        return await self._store.last_deployed(script)
 
     async def edit(self, caller: Caller, script: Script, patch: WorkerPatch) -> Whole:
         """Change a script in all that is not of a version; gives it as it is then.

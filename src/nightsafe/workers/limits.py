@@ -18,6 +18,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         max_stores: stores of the Secrets Store in one account, 0 for any number.
         max_store_secrets: secrets in all stores of one account together, 0 for any number.
         max_store_value_bytes: of a secret of a store.
+        upload_memory: bytes that large request bodies may take in memory, all together.
+        upload_seconds: for which a body waits until there is room for it.
         body_seconds: for which a request body may stand still.
         rate_limit: requests of one credential in a window of `rate_seconds`, 0 for any number. Who asks more is
             refused for another window.
@@ -36,6 +38,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_stores: int = 1
     max_store_secrets: int = 100
     max_store_value_bytes: int = 64 * 1024
+    upload_memory: int = 256 * 1024 * 1024
+    upload_seconds: float = 30.0
     body_seconds: float = 30.0
     rate_limit: int = 0
     rate_seconds: float = 300.0

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +10,7 @@ from msgspec import Struct
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Module, Script, ScriptEdit, ScriptRef, Settings, Stamp, Version
+from nightsafe.store.turns import PART, turn
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
 from nightsafe.workers.door import Door
@@ -132,9 +133,14 @@ class Scripts:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
-    async def list(self, account_id: str, namespace: str = "") -> Sequence[Script]:
-        """Every script of an account, by name."""
-        return await self._store.scripts(account_id, namespace)
+    async def each(self, account_id: str, namespace: str = "") -> AsyncIterator[Script]:
+        """Every script of an account, or of a dispatch namespace, by name; others get their turn in between."""
+        name = ""
+        while part := await self._store.scripts_after(account_id, namespace, name, PART):
+            for script in part:
+                yield script
+            name = part[-1].ref.name
+            await turn()
 
     async def content(self, ref: ScriptRef, version_id: bytes | None = None) -> tuple[Version, Sequence[Module]]:
         """A version of a script, by default its newest, with its files.

@@ -102,6 +102,13 @@ class Versions:
         """The bindings of a version, by name."""
         return await self._store.bindings(ref, version.number)
 
+    async def bindings_of(self, ref: ScriptRef, versions: Sequence[Version]) -> Sequence[Sequence[Binding]]:
+        """The bindings of each of several versions that follow one another, newest first."""
+        if not versions:
+            return []
+        found = await self._store.bindings_of(ref, versions[-1].number, versions[0].number)
+        return [found.get(version.number, []) for version in versions]
+
     async def upload(
         self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool
     ) -> tuple[Version, Notices]:

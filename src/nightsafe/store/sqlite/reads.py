@@ -14,26 +14,24 @@ from nightsafe.store.model import (
     Version,
 )
 from nightsafe.store.period import ALWAYS, Period
+from nightsafe.store.sqlite.history_reads import HistoryReads
 from nightsafe.store.sqlite.holder_reads import HolderReads
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.rows import (
-    BINDINGS_AT,
     BY_THEMSELVES,
-    HEAD,
-    NEWEST_FIRST,
     OF_VERSIONS,
     SCRIPT,
     SCRIPTS,
     VERSION,
     VERSION_BY_ID,
     VERSIONS,
-    at_version,
     build,
     deployment_of,
     key_of,
     script_of,
     version_of,
 )
+from nightsafe.store.turns import PART, turn
 
 _SHOWN = """
 SELECT shown FROM bindings
@@ -48,7 +46,7 @@ SELECT name, kind, shown, sealed, key_id FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ? ORDER BY name
 """
 _SCRIPT_BY_ID = SCRIPTS + "AND s.id = ?"
-_SCRIPTS_BY_NAME = SCRIPTS + "ORDER BY s.name"
+_SCRIPTS_AFTER = SCRIPTS + "AND s.name > ? ORDER BY s.name LIMIT ?"
 _MODULES = """
 SELECT m.name, m.content_type, m.digest, c.body
 FROM versions v
@@ -58,13 +56,9 @@ JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
 WHERE v.account_id = ? AND v.script_id = ? AND v.number = ?
 ORDER BY m.position
 """
-_VERSIONS = VERSIONS + "ORDER BY v.number DESC LIMIT ? OFFSET ?"
+_VERSIONS = VERSIONS + "AND v.number BETWEEN ? AND ? ORDER BY v.number DESC"
 _VERSIONS_BETWEEN = VERSIONS + "AND v.id BETWEEN ? AND ? ORDER BY v.number DESC"
-_WITHIN = "AND created_on BETWEEN ? AND ?"
 _DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {BY_THEMSELVES} AND id = ?"
-_DEPLOYMENTS_WITHIN = f"{OF_VERSIONS} {_WITHIN} UNION ALL {BY_THEMSELVES} {_WITHIN}"
-_DEPLOYMENTS = f"{_DEPLOYMENTS_WITHIN} {NEWEST_FIRST}"
-_COUNT_WITHIN = f"SELECT count(*) FROM ({_DEPLOYMENTS_WITHIN})"  # noqa: S608  # our own SQL
 _COUNT_DEPLOYMENTS = "SELECT deployment_count FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 _ISSUED = """
 SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on,
@@ -91,7 +85,7 @@ SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? 
 """
 
 
-class Reads(HolderReads):
+class Reads(HistoryReads, HolderReads):
     """What `Store` promises of reads, on the event loop's thread; microseconds need no thread hop."""
 
     def __init__(self, reader: Reader) -> None:
@@ -113,11 +107,7 @@ class Reads(HolderReads):
         """See `Store.bindings`."""
         if version is None:
             return [Binding(*row) for row in self._reader.all(_BINDINGS, key_of(ref))]
-        head = self._head(ref)
-        if head is None or not 1 <= version <= head[1]:
-            return []
-        rows = self._reader.all(BINDINGS_AT, at_version(ref, head[0], version))
-        return [Binding(*row) for row in rows]
+        return (await self.bindings_of(ref, version, version)).get(version, [])
 
     async def script(self, ref: ScriptRef) -> Script | None:
         """See `Store.script`."""
@@ -131,7 +121,17 @@ class Reads(HolderReads):
 
     async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
         """See `Store.scripts`."""
-        rows = self._reader.all(_SCRIPTS_BY_NAME, (account_id, namespace))
+        found: list[Script] = []
+        while part := await self.scripts_after(account_id, namespace, found[-1].ref.name if found else "", PART):
+            found += part
+            if len(part) < PART:
+                break
+            await turn()
+        return found
+
+    async def scripts_after(self, account_id: str, namespace: str, name: str, limit: int = PART) -> list[Script]:
+        """See `Store.scripts_after`."""
+        rows = self._reader.all(_SCRIPTS_AFTER, (account_id, namespace, name, limit))
         return [script_of(account_id, row) for row in rows]
 
     async def modules(self, ref: ScriptRef, version: int | None = None) -> list[Module]:
@@ -157,7 +157,8 @@ class Reads(HolderReads):
         head = self._head(ref)
         if head is None:
             return []
-        rows = self._reader.all(_VERSIONS, (ref.account_id, head[0], limit, offset))
+        newest = head[1] - offset  # they are numbered from 1, and none is ever missing
+        rows = self._reader.all(_VERSIONS, (ref.account_id, head[0], newest - limit + 1, newest))
         return [version_of(row) for row in rows]
 
     async def versions_between(self, ref: ScriptRef, first: bytes, last: bytes) -> list[Version]:
@@ -177,25 +178,11 @@ class Reads(HolderReads):
         row = self._reader.one(_DEPLOYMENT, (ref.account_id, head[0], deployment_id) * 2)
         return None if row is None else deployment_of(row)
 
-    async def deployments(
-        self, ref: ScriptRef, *, offset: int = 0, limit: int = 100, period: Period = ALWAYS
-    ) -> list[Deployment]:
-        """See `Store.deployments`."""
-        head = self._head(ref)
-        if head is None:
-            return []
-        within = (ref.account_id, head[0], period.since, period.until)
-        rows = self._reader.all(_DEPLOYMENTS, (*within, *within, limit, offset))
-        return [deployment_of(row) for row in rows]
-
     async def count_deployments(self, ref: ScriptRef, period: Period = ALWAYS) -> int:
         """See `Store.count_deployments`."""
-        if period == ALWAYS:
-            row = self._reader.one(_COUNT_DEPLOYMENTS, key_of(ref))
-        else:
-            head = self._head(ref)
-            within = (ref.account_id, head[0], period.since, period.until) if head else ()
-            row = self._reader.one(_COUNT_WITHIN, within * 2) if within else None
+        if period != ALWAYS:
+            return await self.count_within(ref, period)
+        row = self._reader.one(_COUNT_DEPLOYMENTS, key_of(ref))
         return 0 if row is None else int(row[0])
 
     async def token(self, digest: bytes) -> Token | None:
@@ -251,8 +238,3 @@ class Reads(HolderReads):
     def generation(self) -> object:
         """See `Store.generation`."""
         return self._reader.generation()
-
-    def _head(self, ref: ScriptRef) -> tuple[str, int] | None:
-        """A script's id and newest version number."""
-        row: tuple[str, int] | None = self._reader.one(HEAD, key_of(ref))
-        return row

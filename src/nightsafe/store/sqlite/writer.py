@@ -1,8 +1,9 @@
 """The one writer: takes all changes that wait into one transaction, and one fsync.
 
-Statements run on the event loop's thread, a slice at a time; only what waits for the disk or for another
-process runs in a thread. A writer thread for everything costs more than the statements themselves: sealing
-holds the interpreter lock for 0.2 ms a value, and SQLite gives it up and takes it back at every step.
+Statements run on the event loop's thread, a slice at a time; only what waits for the disk or for another process,
+and the few changes that take long by themselves, run in a thread. A writer thread for everything costs more than the
+statements themselves: sealing holds the interpreter lock for 0.2 ms a value, and SQLite gives it up and takes it back
+at every step.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome
 from nightsafe.store.sqlite.connection import is_engine_failure, store_error
 from nightsafe.store.sqlite.edits import apply
+from nightsafe.store.sqlite.heavy import is_heavy
 from nightsafe.store.sqlite.in_thread import InThread
 
 MOST: Final = 512
@@ -93,7 +95,9 @@ class Writer:
         try:
             cursor = await self._begin()
             for change, _ in batch:
-                answers.append(_attempt(cursor, change))
+                heavy = is_heavy(change)
+                answer = await self._in_thread(_attempt, cursor, change) if heavy else _attempt(cursor, change)
+                answers.append(answer)
                 if len(answers) % _SLICE == 0:
                     await asyncio.sleep(0)
             await self._in_thread(cursor.execute, "COMMIT")

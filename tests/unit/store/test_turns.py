@@ -1,0 +1,63 @@
+"""Long work gives the event loop back, one part in a turn, however many do it."""
+
+import asyncio
+from itertools import pairwise
+
+from nightsafe.store.turns import PART, in_turns, turn
+
+
+async def test_a_turn_for_others_after_each_part() -> None:
+    """Someone else on the loop runs at least once between any two parts."""
+    others = 0
+
+    async def bystander() -> None:
+        """Count own turns."""
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    standing = asyncio.ensure_future(bystander())
+    seen = [(item, others) async for item in in_turns(range(10 * PART))]
+    standing.cancel()
+
+    assert [item for item, _ in seen] == list(range(10 * PART))
+    parts = [{turns for _, turns in seen[start : start + PART]} for start in range(0, 10 * PART, PART)]
+    assert all(len(part) == 1 for part in parts)
+    assert all(max(before) < min(after) for before, after in pairwise(parts))
+
+
+async def test_one_part_in_a_turn_of_the_loop() -> None:
+    """Of twenty who do long work at once, no two do a part in the same turn, and each gets on like the others."""
+    loop, now, ran = asyncio.get_running_loop(), 0, list[tuple[int, int]]()
+
+    def tick() -> None:
+        """Count the loop's turns."""
+        nonlocal now
+        now += 1
+        ticking.append(loop.call_soon(tick))
+
+    ticking = [loop.call_soon(tick)]
+
+    async def work(number: int) -> None:
+        """Five parts."""
+        for _ in range(5):
+            await turn()
+            ran.append((now, number))
+
+    await asyncio.gather(*(work(number) for number in range(20)))
+    ticking[-1].cancel()
+
+    assert len({when for when, _ in ran}) == len(ran) == 100
+    assert [number for _, number in ran] == [*range(20)] * 5
+
+
+async def test_one_who_gives_up_holds_nobody() -> None:
+    """A request that is aborted while it waits for its turn loses that of nobody else."""
+    first, second = asyncio.ensure_future(turn()), asyncio.ensure_future(turn())
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+
+    assert second.done()
+    assert not second.cancelled()
