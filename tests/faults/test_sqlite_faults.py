@@ -25,7 +25,7 @@ from tests.engines.changes import (
     upload,
 )
 from tests.engines.refusals import state
-from tests.faults.broken import Breaker, Moment
+from tests.faults.broken import FAILURES, Breaker, Moment
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Account, Change, Inherit, NewDeployment, Outcome, ScriptRef, Settings
@@ -78,7 +78,7 @@ async def answer(store: SqliteStore, new: Change) -> Outcome | None:
     try:
         return await store.commit(new)
     except NightsafeError as error:
-        if error.code is not Code.STORE:
+        if error.code not in FAILURES:
             raise
         return None
 
