@@ -1,7 +1,7 @@
 """A disk whose failures a test decides: a layer of SQLite's own (https://www.sqlite.org/vfs.html), made with ctypes.
 
-Unlike `broken`, which lets a call fail before or after all of it, this fails within: a COMMIT whose log is written and
-whose sync is refused, a file that may not grow.
+Unlike `broken`, which lets a call fail before or after all of it, this fails within: a COMMIT whose log is written
+and whose sync is refused, a file that may not grow.
 """
 
 import _sqlite3

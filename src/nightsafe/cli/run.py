@@ -96,18 +96,20 @@ def _need_folder(path: Path) -> None:
 
 async def _run(settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str) -> int:
     """Serve and deliver until told to stop; gives the exit code."""
-    from nightsafe.cli.delivering import delivering, stop_signals, watched  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.delivering import delivering, probed, stop_signals, watched  # noqa: PLC0415 - help needs none
     from nightsafe.cli.local_server import announced  # noqa: PLC0415 - the same
     from nightsafe.delivery.http_source import HttpSource  # noqa: PLC0415 - the same
+    from nightsafe.delivery.lasting import lasting  # noqa: PLC0415 - the same
 
     with stop_signals() as stopping:
-        async with _api(values) as (api, url):
+        async with probed(values["probes"]) as probes, _api(values) as (api, url):
             click.echo(f"listening on {url}")
             local = _local(url)
             source = HttpSource(local, token, settings.account_id, _trusting(url, values))
             with announced(values["data"], local):
-                async with delivering(settings, source, *keys, values["listen"]) as delivery:
-                    return await watched(delivery, stopping, api.watch())
+                async with delivering(settings, source, keys, values["listen"], probes) as delivery:
+                    watching = lasting("api", api.watch, by_design=(NightsafeError,))
+                    return await watched(delivery, stopping, watching)
 
 
 @contextlib.asynccontextmanager

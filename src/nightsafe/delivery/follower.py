@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from nightsafe.delivery.contents import Contents
+from nightsafe.delivery.lasting import lasting
 from nightsafe.delivery.shelf import Held, Shelf, refusals
 from nightsafe.delivery.source import BundleSource
 from nightsafe.errors import Code, NightsafeError
@@ -50,7 +51,8 @@ class Follower:
 
     def start(self) -> None:
         """Begin to follow."""
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._retry())]
+        tasks = {"follow": self._follow, "retry": self._retry}
+        self._tasks = [asyncio.create_task(lasting(name, work)) for name, work in tasks.items()]
 
     async def stop(self) -> None:
         """Follow no longer."""

@@ -20,7 +20,8 @@ _SLOW: Final = 8
 """At so many times the limit each transaction waits a little for a copy that is under way."""
 
 _PAUSE_SECONDS: Final = 0.02
-_LEAST_REST: Final = 64
+_REST: Final = 1000
+"""So few pages that the writer copies them itself: some milliseconds."""
 
 
 class LogKeeper:
@@ -80,7 +81,7 @@ class LogKeeper:
         """
         if self._index.frames() < self.most:
             return
-        if self._idle.is_set() and self._index.uncopied() <= self._rest():
+        if self._idle.is_set() and self._index.uncopied() <= _REST:
             self._release()
             if await in_thread(_started_over, writer):
                 return
@@ -98,7 +99,7 @@ class LogKeeper:
                 await in_thread(self._idle.wait, _PAUSE_SECONDS)
         elif frames >= self._tried + self._limit // _SLOW:
             self._tried = frames
-            if self._index.uncopied() > self._rest():
+            if self._index.uncopied() > _REST:
                 self._want()
                 return
             self._release()  # what it reads may not be copied over
@@ -112,10 +113,6 @@ class LogKeeper:
     def join(self) -> None:
         """Wait for the thread's end."""
         self._thread.join()
-
-    def _rest(self) -> int:
-        """So few pages that the writer copies them itself: some milliseconds."""
-        return max(self._limit // 4, _LEAST_REST)
 
     def _want(self) -> None:
         """Let the thread copy, unless it does."""

@@ -65,7 +65,9 @@ class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
         copied = partial(self._post, self._copied.set)
         self._log = LogKeeper(connect_at_once, self._index, release, copied, LOG_LIMIT, LOG_MOST)
         self._commits = Waiting(self._index.header, self._loop)
-        self._writer = Writer(connect_at_once, busy_timeout, self._committed, self._log, place, self._condition)
+        self._writer = Writer(
+            connect_at_once, busy_timeout, self._committed, self._log, place, self._condition, self._rescue
+        )
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Self:
@@ -175,6 +177,15 @@ class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
         """After a transaction of this process."""
         self._reader.release()
         self._commits.wake()
+
+    def _rescue(self) -> None:
+        """In the writer's thread: copy what is in a log that was removed into the database, while that is there.
+
+        The log can be read as long as it is open, and a restart would find nothing of it.
+        """
+        if self._place.has_lost_only_its_log():
+            with suppress(sqlite3.Error):
+                self._anchor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     async def _submit(self, change: Change | None) -> Outcome:
         """Queue a change, or a probe, and wait for its answer."""

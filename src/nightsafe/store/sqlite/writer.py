@@ -66,6 +66,7 @@ class Writer:
         log: where transactions go.
         place: knows whether the files are where they were.
         condition: is told how it goes.
+        rescue: called in the thread when the files are not where they were.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a transaction has to do with
@@ -76,6 +77,7 @@ class Writer:
         log: Log,
         place: Place,
         condition: Condition,
+        rescue: Callable[[], None],
     ) -> None:
         self._connect = connect
         self._patience = patience
@@ -83,6 +85,7 @@ class Writer:
         self._wal = log
         self._place = place
         self._condition = condition
+        self._rescue = rescue
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "nightsafe-writer")
         self._waiting: deque[Waiting] = deque()
@@ -128,10 +131,7 @@ class Writer:
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             self._condition.writer_failures += 1
-            lines = [
-                f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error and error.__traceback__)
-            ]
-            _log.error("writer.failed", error="cancelled" if error is None else type(error).__name__, lines=lines)
+            _log.error("writer.failed", **_told(error))
             self._give_up(error)
         if self._turn is not None or self._waiting:
             self._begin_task()
@@ -163,7 +163,9 @@ class Writer:
     async def _transact(self, turn: Turn) -> None:
         """One transaction. What fails is noted."""
         try:
-            self._place.check()
+            if not self._place.is_kept():
+                await self._in_thread(self._rescue)
+                self._place.check()
             if self._db is None:
                 self._db = await self._in_thread(self._connect)
             db = self._db
