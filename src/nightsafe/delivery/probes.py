@@ -1,4 +1,4 @@
-"""`GET /livez` and `GET /readyz` of a delivery process, on a socket of their own: elsewhere every path is a script's."""
+"""`GET /livez` and `GET /readyz` of a delivery process, on a socket of their own: every other path is a script's."""
 
 import asyncio
 import socket

@@ -80,7 +80,7 @@ class Turn:
         if surely and not self._moved:
             self.error = NightsafeError(
                 Code.NOT_DURABLE,
-                f"the safe's disk did not make this durable ({_said(self.error)}); it was undone: nothing was changed",
+                f"the safe's disk did not make this durable ({_said(self.error)}): it was undone, nothing is changed",
             )
         else:
             self.error = _unknown(self.error)

@@ -145,8 +145,10 @@ class Writer:
         turn.failures += 1
         if turn.failures >= _MOST_FAILURES:
             self._turn = None
-            self._db = None  # nobody knows what the thread does with it
             turn.settle()
+            db, self._db = self._db, None
+            with suppress(RuntimeError):  # the thread is gone
+                self._thread.submit(_close, db)  # after whatever else it does with it
 
     async def _run(self) -> None:
         """Finish what another task has left, then one transaction after the other while there are changes."""
@@ -180,6 +182,8 @@ class Writer:
             await self._in_thread(turn.commit, cursor, self._wal.header)
         except Exception as error:  # noqa: BLE001  # whatever it is, the writer goes on and the callers learn of it
             turn.error = turn.error or error
+            if not isinstance(error, sqlite3.Error | NightsafeError):
+                _log.error("writer.failed", **_told(error))
 
     async def _conclude(self, turn: Turn) -> None:
         """Answer a turn, whatever has become of it."""
@@ -251,11 +255,16 @@ class Writer:
             self._forget()
 
     def _forget(self) -> None:
-        """Close the connection."""
-        if self._db is not None:
-            with suppress(sqlite3.Error):
-                self._db.close()
-            self._db = None
+        """Close the connection, which ends its transaction."""
+        _close(self._db)
+        self._db = None
+
+
+def _close(db: sqlite3.Connection | None) -> None:
+    """Close a connection, which ends its transaction."""
+    if db is not None:
+        with suppress(sqlite3.Error):
+            db.close()
 
 
 def _told(error: BaseException | None) -> dict[str, object]:
