@@ -63,15 +63,13 @@ class Disk:
     """The disk under every database that this process opens while this is entered.
 
     Attributes:
-        syncs: whether the log can be made durable.
+        unsynced: how many of the next syncs of a log fail.
         full: whether no file may grow.
-        left: how many more syncs succeed when `syncs` is false.
     """
 
     def __init__(self) -> None:
-        self.syncs = True
+        self.unsynced = 0.0
         self.full = False
-        self.left = 0
         self._kept: list[Any] = []
         self._methods: dict[tuple[int, bool], _Methods] = {}
         self._library: Any = ctypes.CDLL(_sqlite3.__file__)  # what that is linked with is found through it
@@ -94,7 +92,17 @@ class Disk:
 
     def heal(self) -> None:
         """Let everything succeed."""
-        self.syncs, self.full, self.left = True, False, 0
+        self.unsynced, self.full = 0.0, False
+
+    def is_full(self) -> bool:
+        """Whether there is no room left."""
+        return self.full
+
+    def may_sync(self) -> bool:
+        """Whether this sync succeeds."""
+        refused = self.unsynced > 0
+        self.unsynced -= refused
+        return not refused
 
     def _opened(self, original: Any) -> Callable[..., int]:
         """How a file is opened: as ever, then with some of its methods replaced."""
@@ -127,7 +135,7 @@ class Disk:
         def written(file: Any, data: Any, count: int, offset: int) -> int:
             """One write."""
             there = c_int64()
-            if self.full and size(file, byref(there)) == _OK and offset + count > there.value:
+            if self.is_full() and size(file, byref(there)) == _OK and offset + count > there.value:
                 return _FULL
             return int(write(file, data, count, offset))
 
@@ -138,11 +146,7 @@ class Disk:
 
         def synced(file: Any, flags: int) -> int:
             """One sync."""
-            if not self.syncs:
-                self.left -= 1
-                if self.left < 0:
-                    return _NOT_SYNCED
-            return int(sync(file, flags))
+            return int(sync(file, flags)) if self.may_sync() else _NOT_SYNCED
 
         return synced
 
@@ -150,6 +154,26 @@ class Disk:
         """A C function of ours, kept from being collected."""
         self._kept.append(function)
         return ctypes.cast(function, c_void_p).value
+
+
+class DiskByFiles(Disk):
+    """A disk whose failures another process decides, by files in a folder.
+
+    Args:
+        folder: it is full while there is a file `full`, and makes nothing durable while there is one `unsynced`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def is_full(self) -> bool:
+        """As above."""
+        return (self._folder / "full").exists()
+
+    def may_sync(self) -> bool:
+        """As above."""
+        return not (self._folder / "unsynced").exists()
 
 
 def crash_image(path: Path, folder: Path) -> Path:

@@ -62,7 +62,7 @@ async def busy(store: SqliteStore, path: Path) -> dict[str, Code | None]:
 async def away(store: SqliteStore, path: Path) -> dict[str, Code | None]:
     """The file is not where it was."""
     aside = path.with_suffix(".aside")
-    path.rename(aside)
+    path.rename(aside)  # noqa: ASYNC240 - at once
     try:
         return await written(store, "AWAY")
     finally:
@@ -72,7 +72,7 @@ async def away(store: SqliteStore, path: Path) -> dict[str, Code | None]:
 async def left(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     """A task is cancelled amid its turn, and another goes on with that."""
     writing = asyncio.ensure_future(written(store, "LEFT"))
-    while store._writer._turn is None:
+    while store._writer._turn is None:  # noqa: ASYNC110 - nobody says when
         await asyncio.sleep(0)
     task = store._writer._task
     assert task is not None
