@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 from collections.abc import Awaitable, Collection
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, Literal
 
@@ -40,7 +41,8 @@ class Thrower:
             return await awaitable
         (_, moment, error), self._left, self.struck = self._left, None, True
         if moment == "after":
-            await awaitable
+            with suppress(Exception):  # one error is enough
+                await awaitable
         elif inspect.iscoroutine(awaitable):
             awaitable.close()
         raise error
@@ -49,13 +51,15 @@ class Thrower:
 class _Rewriter(ast.NodeTransformer):
     """Puts a call around whatever is awaited."""
 
-    def __init__(self, but: Collection[str]) -> None:
+    def __init__(self, but: Collection[str], only: Collection[str]) -> None:
         self.lines: list[int] = []
         self._but = but
+        self._only = only
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         """One function; those that are no part of the task stay as they are."""
-        return node if node.name in self._but else self.generic_visit(node)
+        spared = node.name in self._but or (self._only and node.name not in self._only)
+        return node if spared else self.generic_visit(node)
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
         """One await, and those in it."""
@@ -66,17 +70,17 @@ class _Rewriter(ast.NodeTransformer):
         return ast.fix_missing_locations(node)
 
 
-def awaits_of(name: str, but: Collection[str] = ()) -> list[int]:
-    """The lines of a module's awaits, but for those in some functions."""
-    rewriter = _Rewriter(but)
+def awaits_of(name: str, but: Collection[str] = (), only: Collection[str] = ()) -> list[int]:
+    """The lines of a module's awaits: of all functions but some, or of some only."""
+    rewriter = _Rewriter(but, only)
     rewriter.visit(ast.parse(inspect.getsource(importlib.import_module(name))))
     return rewriter.lines
 
 
-def thrown(name: str, thrower: Thrower, but: Collection[str] = ()) -> ModuleType:
-    """A module like the one of that name, whose awaits ask a thrower, but for those in some functions."""
+def thrown(name: str, thrower: Thrower, but: Collection[str] = (), only: Collection[str] = ()) -> ModuleType:
+    """A module like the one of that name, whose awaits ask a thrower: those that `awaits_of` names."""
     original = importlib.import_module(name)
-    tree = _Rewriter(but).visit(ast.parse(inspect.getsource(original)))
+    tree = _Rewriter(but, only).visit(ast.parse(inspect.getsource(original)))
     module = ModuleType(name)
     module.__dict__.update({"__file__": original.__file__, "__awaited__": thrower.awaited})
     exec(compile(tree, str(original.__file__), "exec"), module.__dict__)  # noqa: S102 - our own source

@@ -21,7 +21,6 @@ async def lasting(
     work: Callable[[], Awaitable[None]],
     *,
     by_design: tuple[type[Exception], ...] = (),
-    first_pause: float = _FIRST_PAUSE,
 ) -> None:
     """Run something that has no end, and begin it anew when an error ends it all the same; the log says which.
 
@@ -29,12 +28,11 @@ async def lasting(
         name: what the log calls it.
         work: what to run. It must be able to go on from wherever it was left. When it returns, this does.
         by_design: errors that are to end it.
-        first_pause: seconds before it is begun anew, doubled each time it fails soon.
 
     Raises:
         Exception: one of those that are to end it.
     """
-    pause, wait = first_pause, 0.0
+    pause, wait = _FIRST_PAUSE, 0.0
     while True:
         began = time.monotonic()
         try:
@@ -51,7 +49,7 @@ async def lasting(
             _say(name, error)
         else:
             return
-        pause = first_pause if time.monotonic() - began > _WELL_SECONDS else pause
+        pause = _FIRST_PAUSE if time.monotonic() - began > _WELL_SECONDS else pause
         wait, pause = pause, min(pause * 2, _LONGEST_PAUSE)
 
 

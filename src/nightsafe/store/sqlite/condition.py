@@ -9,6 +9,9 @@ from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
 
+LOG_HELD: Final = "log_held"
+"""The trouble that the log grows because somebody reads for long; writes go on meanwhile."""
+
 PAGE_BYTES: Final = 4096 + 24
 """What a page takes in the log."""
 
@@ -55,7 +58,7 @@ class Condition:
     def committed(self) -> None:
         """A transaction is durable, so that nothing is in its way."""
         self.commits += 1
-        for kind in tuple(self._troubles):
+        for kind in self._troubles - {LOG_HELD}:
             self.over(kind)
 
     def failed(self, error: NightsafeError) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.sqlite.condition import PAGE_BYTES
+from nightsafe.store.sqlite.condition import LOG_HELD, PAGE_BYTES, Condition
 from nightsafe.store.sqlite.in_thread import InThread
 from nightsafe.store.sqlite.wal import WalIndex
 
@@ -40,6 +40,7 @@ class LogKeeper:
         index: the log's index.
         release: makes the reader let go of its transaction.
         ended: called by the thread at its end.
+        condition: is told when the log is held up.
         limit: pages in the log from which on it is cut.
         most: pages in the log from which on there are no further transactions.
     """
@@ -50,6 +51,7 @@ class LogKeeper:
         index: WalIndex,
         release: Callable[[], None],
         ended: Callable[[], None],
+        condition: Condition,
         limit: int,
         most: int,
     ) -> None:
@@ -57,8 +59,9 @@ class LogKeeper:
         self._index = index
         self._release = release
         self._ended = ended
+        self._condition = condition
         self._limit = limit
-        self.most: Final = most
+        self.most = most
         self._tried = 0
         self._wanted: SimpleQueue[bool] = SimpleQueue()
         self._idle = threading.Event()
@@ -94,12 +97,14 @@ class LogKeeper:
         frames = self._index.frames()
         if frames < self._limit:
             self._tried = 0
+            self._condition.over(LOG_HELD)
         elif not self._idle.is_set():
             if frames >= self._limit * _SLOW:
                 await in_thread(self._idle.wait, _PAUSE_SECONDS)
         elif frames >= self._tried + self._limit // _SLOW:
             self._tried = frames
             if self._index.uncopied() > _REST:
+                self._warn(frames)
                 self._want()
                 return
             self._release()  # what it reads may not be copied over
@@ -119,6 +124,18 @@ class LogKeeper:
         if self._idle.is_set():
             self._idle.clear()
             self._wanted.put(True)
+
+    def _warn(self, frames: int) -> None:
+        """Say once that the log gets long although it is copied as far as it can be."""
+        if frames >= self._limit * _SLOW:
+            megabytes, held, most = (
+                pages * PAGE_BYTES >> 20 for pages in (frames, self._index.uncopied(), self.most)
+            )
+            self._condition.trouble(
+                LOG_HELD,
+                f"the write-ahead log has {megabytes} MB, of which {held} MB cannot be copied into the database "
+                f"while another process reads it in one long transaction; at {most} MB writes are refused",
+            )
 
     def _words(self) -> str:
         """Why a transaction is refused."""

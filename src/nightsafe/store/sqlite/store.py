@@ -63,7 +63,7 @@ class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
         connect_at_once = partial(self._connect, 0)
         release = self._reader.release
         copied = partial(self._post, self._copied.set)
-        self._log = LogKeeper(connect_at_once, self._index, release, copied, LOG_LIMIT, LOG_MOST)
+        self._log = LogKeeper(connect_at_once, self._index, release, copied, self._condition, LOG_LIMIT, LOG_MOST)
         self._commits = Waiting(self._index.header, self._loop)
         self._writer = Writer(
             connect_at_once, busy_timeout, self._committed, self._log, place, self._condition, self._rescue
