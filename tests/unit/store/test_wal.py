@@ -13,6 +13,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import ScriptRef
 from nightsafe.store.sqlite import SqliteStore, log_keeper
 from nightsafe.store.sqlite import store as store_module
+from nightsafe.store.sqlite.waiting import Waiting
 
 PAGE = 4096 + 24
 REFS = [ScriptRef(ACCOUNT, f"worker-{number}") for number in range(64)]
@@ -128,3 +129,20 @@ async def test_a_long_reader_cannot_make_the_log_grow_for_ever(path: Path, monke
     assert {"log_held", "log_full"} == {line["kind"] for line in log if line["event"] == "store.well_again"}
     assert all(pages <= 100 for pages in copied)
     await store.close()
+
+
+async def test_a_look_that_fails_leaves_nobody_waiting(store: SqliteStore) -> None:
+    """Whoever waits for another process's commit is woken when the look for it fails; the next waits as ever."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    looks = iter([store._index.header()])
+
+    def header() -> bytes:
+        """The header once, then an error."""
+        return next(looks)
+
+    commits = Waiting(header, asyncio.get_running_loop())
+    async with asyncio.timeout(10):
+        await commits.wait(60)
+    looks = iter([store._index.header(), b"another"])
+    async with asyncio.timeout(10):
+        await commits.wait(60)
