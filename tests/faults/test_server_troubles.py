@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,20 @@ def wire(failing: Server) -> Iterator[Wire]:
 
 def kinds(server: Server) -> list[tuple[str, str]]:
     """What its log says of troubles."""
-    lines = [json.loads(line) for line in server.stderr.read_text().splitlines() if line.startswith("{")]
+    lines = [
+        json.loads(line)
+        for line in server.stderr.read_text().splitlines()
+        if line.startswith("{") and line.endswith("}")
+    ]
     return [(line["event"], line["kind"]) for line in lines if "kind" in line]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds: what is logged is written by a thread."""
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.01)
 
 
 def is_ready(wire: Wire) -> tuple[int, list[int]]:
@@ -71,7 +84,7 @@ def test_a_full_disk(failing: Server, wire: Wire, faults: Path) -> None:
     (faults / "full").unlink()
     assert 200 == wire.put("worker", "NEXT", "value").status
     assert (200, []) == is_ready(wire)
-    assert [("store.trouble", "disk_full"), ("store.well_again", "disk_full")] == kinds(failing)[-2:]
+    until(lambda: [("store.trouble", "disk_full"), ("store.well_again", "disk_full")] == kinds(failing)[-2:])
 
 
 def test_a_disk_that_makes_nothing_durable(wire: Wire, faults: Path) -> None:
@@ -103,7 +116,7 @@ def test_a_data_directory_that_is_moved_away(failing: Server, faults: Path) -> N
         aside.rename(path)
         assert (200, []) == is_ready(wire)
         assert 200 == wire.put("worker", "BACK", "value").status
-    assert [("store.trouble", "file_gone"), ("store.well_again", "file_gone")] == kinds(failing)[-2:]
+    until(lambda: [("store.trouble", "file_gone"), ("store.well_again", "file_gone")] == kinds(failing)[-2:])
     failing.kill()
     failing.start()
     with Wire.to(failing) as again:
