@@ -98,6 +98,11 @@ class Code(StrEnum):
 
     # The safe itself
     STORE = "store"
+    DISK_FULL = "disk_full"
+    FILE_GONE = "file_gone"
+    LOG_FULL = "log_full"
+    NOT_DURABLE = "not_durable"
+    OUTCOME_UNKNOWN = "outcome_unknown"
     CANNOT_OPEN = "cannot_open"
     UNAVAILABLE = "unavailable"
 

@@ -242,18 +242,24 @@ async def test_a_log_that_was_put_back_is_said(scene: Scene, monkeypatch: pytest
 
 
 async def test_a_part_that_fails_is_not_left_at_that(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody foresaw ends the watch, so that the process ends rather than serve what is no longer true."""
-    watched = asyncio.create_task(scene.delivery.watch())
+    """What nobody foresaw ends a task, which begins anew: changes are delivered as before, and the log says why."""
 
     async def broken(*_: object, **__: object) -> Any:
         """Fail as no source should."""
         raise ZeroDivisionError
 
-    monkeypatch.setattr(scene.source, "changes", broken)
-    await scene.put("hello", scene.version("hello", HELLO, [text("TOKEN", "x")]))
+    with capture_logs() as logs:
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.source, "changes", broken)
+            await scene.put("hello", scene.version("hello", HELLO, [text("TOKEN", "x")]))
+            await until(lambda: any(log["event"] == "task.failed" for log in logs))
+        await until(lambda: scene.delivery.follower.knows("hello"))
+        await scene.upload("hello", HELLO, [text("TOKEN", "y")])
 
-    with pytest.raises(ZeroDivisionError):
-        await watched
+    assert "y" == (await scene.get("hello")).text
+    assert {("follow", "ZeroDivisionError")} == {
+        (log["task"], log["error"]) for log in logs if log["event"] == "task.failed"
+    }
 
 
 async def test_a_value_that_does_not_open(scene: Scene) -> None:

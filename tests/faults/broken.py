@@ -4,8 +4,12 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
+from nightsafe.errors import Code
+
 Cursor = TypeVar("Cursor", bound=sqlite3.Cursor)
 Moment = Literal["before", "after", "from"]
+FAILURES = frozenset({Code.STORE, Code.NOT_DURABLE, Code.OUTCOME_UNKNOWN})
+"""What a change gets that the engine did not make; the last when it may be there all the same."""
 
 
 class Breaker:

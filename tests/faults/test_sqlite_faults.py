@@ -25,7 +25,7 @@ from tests.engines.changes import (
     upload,
 )
 from tests.engines.refusals import state
-from tests.faults.broken import Breaker, Moment
+from tests.faults.broken import FAILURES, Breaker, Moment
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Account, Change, Inherit, NewDeployment, Outcome, ScriptRef, Settings
@@ -78,7 +78,7 @@ async def answer(store: SqliteStore, new: Change) -> Outcome | None:
     try:
         return await store.commit(new)
     except NightsafeError as error:
-        if error.code is not Code.STORE:
+        if error.code not in FAILURES:
             raise
         return None
 
@@ -244,7 +244,7 @@ async def test_check_tells_of_a_store_that_cannot_write(tmp_path: Path, breaker:
 
 
 async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
-    """When the database may not grow, commits fail with STORE and change nothing; with room again they succeed."""
+    """When the database may not grow, commits are DISK_FULL and change nothing; with room again they succeed."""
     store = await filled(tmp_path / "store.db")
     writer = store._writer._db
     assert writer is not None
@@ -256,7 +256,7 @@ async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
     with pytest.raises(NightsafeError, match="full") as caught:
         await store.commit(large)
 
-    assert Code.STORE is caught.value.code
+    assert Code.DISK_FULL is caught.value.code
     assert before == await whole(store)
     writer.execute("PRAGMA max_page_count = 1000000")
     assert (await store.commit(large)).version == 1

@@ -6,6 +6,8 @@ import threading
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import pytest
@@ -17,25 +19,46 @@ from tests.server import Safe, Server, run
 def test_workers_run_on_without_the_api(safe: Safe, tmp_path: Path) -> None:
     """With what they had; what is written while delivery cannot hear of it is served once it can."""
     server = Server(safe)
-    with server, Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
-        port = server.port
-        with Wire.to(server) as wire:
-            upload(wire, "stays", HELLO, secret("TOKEN", "old"))
-            upload(wire, "goes", HELLO, secret("TOKEN", "old"))
-            assert ["old", "old"] == [delivery.workers.text(name) for name in ("stays", "goes")]
-        server.kill()
-        until(delivery.problems)
+    with TemporaryDirectory(prefix="ns-") as sockets, server:
+        probes = Path(sockets) / "probes.sock"
+        with Deliver(safe, server.base_url, tmp_path / "delivery", "--probes", str(probes)) as delivery:
+            until(lambda: (200, {"status": "ok"}) == probed(probes))
+            _check_that_workers_run_on(safe, server, delivery, probes)
+        assert not probes.exists()
+
+
+def probed(path: Path, target: str = "/readyz") -> tuple[int, dict[str, Any]]:
+    """What a probe on a socket is told."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+        answer = client.get(f"http://probes{target}")
+    return answer.status_code, answer.json()
+
+
+def _check_that_workers_run_on(safe: Safe, server: Server, delivery: Deliver, probes: Path) -> None:
+    """The API is killed, another writes, it is started again; to probes delivery is ready all the while."""
+    port = server.port
+    with Wire.to(server) as wire:
+        upload(wire, "stays", HELLO, secret("TOKEN", "old"))
+        upload(wire, "goes", HELLO, secret("TOKEN", "old"))
+        assert ["old", "old"] == [delivery.workers.text(name) for name in ("stays", "goes")]
+    server.kill()
+    until(delivery.problems)
+    status, told = probed(probes)
+    assert (200, "ok") == (status, told["status"])
+    assert told["behind"]
+    assert "old" == delivery.workers.text("stays")
+    with Server(safe) as elsewhere, Wire.to(elsewhere) as wire:
+        put(wire, "stays", "TOKEN", "new")
+        assert 200 == wire.ask("DELETE", f"{SCRIPTS}/goes").status
         assert "old" == delivery.workers.text("stays")
-        with Server(safe) as elsewhere, Wire.to(elsewhere) as wire:
-            put(wire, "stays", "TOKEN", "new")
-            assert 200 == wire.ask("DELETE", f"{SCRIPTS}/goes").status
-            assert "old" == delivery.workers.text("stays")
-        server.start_at(port)
-        until(lambda: delivery.workers.get("stays").text == "new")
-        until(lambda: delivery.workers.get("goes").status_code == 404)
-        with Wire.to(server) as wire:
-            put(wire, "stays", "TOKEN", "newest")
-        assert "newest" == delivery.workers.text("stays")
+    server.start_at(port)
+    until(lambda: delivery.workers.get("stays").text == "new")
+    until(lambda: delivery.workers.get("goes").status_code == 404)
+    with Wire.to(server) as wire:
+        put(wire, "stays", "TOKEN", "newest")
+    assert "newest" == delivery.workers.text("stays")
+    assert (200, {"status": "ok"}) == probed(probes)
+    assert 200 == probed(probes, "/livez")[0]
 
 
 def test_delivery_takes_workerd_along(safe: Safe, tmp_path: Path) -> None:

@@ -202,6 +202,11 @@ TABLE: dict[Code, Row] = {
     Code.KEY_IN_USE: Row(400, 10021, "values are sealed to the key {detail}.", _SECRETS),
     Code.TOO_MANY_ENTRIES: Row(400, 1003, "maximum_secrets_exceeded: the limit is {detail}.", _LIMITS),
     Code.UNSUPPORTED: Row(400, 10015, "Nightsafe does not {detail}.", _API),
+    Code.DISK_FULL: Row(503, 10701, "{detail}.", _API),
+    Code.FILE_GONE: Row(503, 10702, "{detail}.", _API),
+    Code.LOG_FULL: Row(503, 10703, "{detail}.", _API),
+    Code.NOT_DURABLE: Row(503, 10704, "{detail}.", _API),
+    Code.OUTCOME_UNKNOWN: Row(500, 10705, "{detail}.", _API),
     Code.HELD: Row(503, 1102, "{detail}.", _API),
     Code.UNAVAILABLE: Row(503, 10002, "workers.api.error.internal_server: {detail}.", _API),
 }

@@ -1,7 +1,8 @@
 """`GET /livez`: the process answers. `GET /readyz`: it can also read and write."""
 
+import asyncio
 import time
-from typing import Any
+from typing import Any, Final
 
 from nightsafe.api.envelope import Reply, failure, success
 from nightsafe.api.routing import Scope, answer
@@ -12,6 +13,9 @@ LIVE = b"/livez"
 READY = b"/readyz"
 PATHS = frozenset({LIVE, READY})
 _FRESH_SECONDS = 1.0
+_PATIENCE_SECONDS: Final = 5.0
+_SAID: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Code.NOT_DURABLE})
+"""Troubles that have words for everybody; of any other the log alone tells."""
 
 
 class Health:
@@ -20,6 +24,8 @@ class Health:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._checked = float("-inf")
+        self._failures = 0
+        self._patience = _PATIENCE_SECONDS
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer one probe."""
@@ -34,11 +40,25 @@ class Health:
         return success({"status": "ok"})
 
     async def _check(self) -> None:
-        """Prove that the store works, at most once a second: the proof costs a write, and anybody may ask."""
-        if time.monotonic() < self._checked + _FRESH_SECONDS:
+        """Prove that the store works, once a second: the proof costs a write, and anybody may ask.
+
+        A write that has failed since makes the proof void at once.
+        """
+        failures = self._store.failures()
+        if time.monotonic() < self._checked + _FRESH_SECONDS and failures == self._failures:
             return
         try:
-            await self._store.check()
+            async with asyncio.timeout(self._patience):
+                await self._store.check()
+        except TimeoutError:
+            raise _unavailable(f"the store has not answered for {self._patience:g} s") from None
         except NightsafeError as error:
-            raise NightsafeError(Code.UNAVAILABLE, "the store cannot be read and written") from error
-        self._checked = time.monotonic()
+            if error.code in _SAID:
+                raise
+            raise _unavailable("the store cannot be read and written") from error
+        self._checked, self._failures = time.monotonic(), failures
+
+
+def _unavailable(what: str) -> NightsafeError:
+    """Not ready, for no reason that concerns who asks."""
+    return NightsafeError(Code.UNAVAILABLE, what)

@@ -128,12 +128,14 @@ class ApiProcess:
         assert self._process.stdout is not None  # noqa: S101 - asked for above
         line = b""
         with suppress(TimeoutError):
-            line = await asyncio.wait_for(self._process.stdout.readline(), self._patience.start_seconds)
+            async with asyncio.timeout(self._patience.start_seconds):  # `wait_for` can swallow a cancellation
+                line = await self._process.stdout.readline()
         if line.startswith(_READY.encode()):
             self._ready = True
             return line.decode().split()[-1]
         with suppress(TimeoutError):  # it ends by itself, as a rule: its own exit code says more
-            await asyncio.wait_for(self._process.wait(), _END_SECONDS)
+            async with asyncio.timeout(_END_SECONDS):
+                await self._process.wait()
         await self._kill()
         return None
 

@@ -50,24 +50,32 @@ def command(**values: Any) -> None:
 
 async def _deliver(values: dict[str, Any], output: "Files") -> int:
     """Deliver until told to stop; gives the exit code."""
-    from nightsafe.cli.delivering import delivering, source_of, trust_anew, until_any, watched  # noqa: PLC0415 - help
+    from nightsafe.cli.delivering import (  # noqa: PLC0415 - help needs none
+        delivering,
+        probed,
+        source_of,
+        trust_anew,
+        until_any,
+        watched,
+    )
     from nightsafe.cli.signals import signals  # noqa: PLC0415 - the same
 
     source = source_of(values)
     with signals([output.renew, lambda: trust_anew(source, values)]) as stopping:
-        account_id = values["account_id"]
-        if account_id is None:
-            finding = asyncio.ensure_future(_account(source))
-            await until_any(stopping.wait(), asyncio.shield(finding))
-            if stopping.is_set():
-                finding.cancel()
-                await source.close()
-                return 0
-            account_id = finding.result()
-        settings = settings_of(account_id, values["private_ring"], values)
-        where = values["private_ring"], values["verify_keys"], values["listen"]
-        async with delivering(settings, source, *where) as delivery:
-            return await watched(delivery, stopping)
+        async with probed(values["probes"]) as probes:
+            account_id = values["account_id"]
+            if account_id is None:
+                finding = asyncio.ensure_future(_account(source))
+                await until_any(stopping.wait(), asyncio.shield(finding))
+                if stopping.is_set():
+                    finding.cancel()
+                    await source.close()
+                    return 0
+                account_id = finding.result()
+            settings = settings_of(account_id, values["private_ring"], values)
+            keys = values["private_ring"], values["verify_keys"]
+            async with delivering(settings, source, keys, values["listen"], probes) as delivery:
+                return await watched(delivery, stopping)
 
 
 async def _account(source: "HttpSource") -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
@@ -17,9 +18,12 @@ from nightsafe.cli.delivery_options import Listen
 from nightsafe.cli.listener import authority, is_loopback, listen
 from nightsafe.delivery.checker import Checker, HttpChecks
 from nightsafe.delivery.compiling import Compiler
+from nightsafe.delivery.control import unix_socket
 from nightsafe.delivery.delivery import Delivery
 from nightsafe.delivery.http_resealing import HttpResealing
 from nightsafe.delivery.http_source import HttpSource
+from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.probes import Probes
 from nightsafe.delivery.protect import protect_process
 from nightsafe.delivery.resealer import Resealer
 from nightsafe.delivery.settings import Settings
@@ -39,30 +43,39 @@ _UNFIT = "--api-ca, --client-cert or --client-key cannot be read, or do not fit 
 
 @contextlib.asynccontextmanager
 async def delivering(
-    settings: Settings, source: HttpSource, private_ring: Path, verify_keys: Path, where: Listen
+    settings: Settings, source: HttpSource, keys: tuple[Path, Path], where: Listen, probes: Probes | None
 ) -> AsyncIterator[Delivery]:
     """A delivery side that serves, and is ended at the end.
+
+    Args:
+        settings: what the operator chose.
+        source: where bundles come from.
+        keys: files of the private ring, and of the keys that the API signs with.
+        where: requests to scripts come in.
+        probes: are told how it is.
 
     Raises:
         NightsafeError: INVALID or UNAVAILABLE, when it cannot start.
     """
     protect_process()
+    private_ring, verify_keys = keys
     verifier = VerifyKeys.load(verify_keys)
     ring = Followed(private_ring, PrivateRing.load, report_unusable, PrivateRing.succeeding)
     opener = FollowingOpener(verifier, ring)
     listener = listen(*where, "--listen")
     try:
         delivery = Delivery(settings, source, verifier, opener, listener)
+        if probes is not None:
+            probes.readiness = delivery.readiness
         await delivery.start()
     except BaseException:
         listener.close()
         await source.close()
         raise
     resealer = Resealer(settings.account_id, HttpResealing(source), opener)
-    resealing = asyncio.ensure_future(resealer.run())  # whatever goes wrong with it, scripts are served on
-    resealing.add_done_callback(_told)
+    resealing = asyncio.ensure_future(lasting("reseal", resealer.run))
     checker = Checker(HttpChecks(source), Compiler(settings.binary))
-    checking = asyncio.ensure_future(checker.run())  # the same
+    checking = asyncio.ensure_future(lasting("check", checker.run))
     try:
         with contextlib.suppress(TimeoutError):  # an API that is away will know it later
             await asyncio.wait_for(checker.known.wait(), _GREETING_SECONDS)
@@ -78,11 +91,39 @@ async def delivering(
         await source.close()
 
 
-def _told(resealing: "asyncio.Future[None]") -> None:
-    """Say that values are not sealed anew any longer: the kind of error only, for its words may hold anything."""
-    error = None if resealing.cancelled() else resealing.exception()
-    if error is not None:
-        _log.error("resealing.ended", error=type(error).__name__)
+@contextlib.asynccontextmanager
+async def probed(where: Listen | Path | None) -> AsyncIterator[Probes | None]:
+    """What answers probes from the first moment on, if it is wanted.
+
+    Raises:
+        NightsafeError: INVALID, when it cannot listen there.
+    """
+    if where is None:
+        yield None
+        return
+    probes = Probes(_listening_file(where) if isinstance(where, Path) else listen(*where, "--probes"))
+    await probes.start()
+    try:
+        yield probes
+    finally:
+        await probes.stop()
+
+
+def _listening_file(path: Path) -> socket.socket:
+    """A listening unix socket at a path, in place of one that an earlier process left.
+
+    Raises:
+        NightsafeError: INVALID, when there is something else, or it cannot be made.
+    """
+    try:
+        if path.is_socket():
+            with socket.socket(socket.AF_UNIX) as asking, contextlib.suppress(ConnectionRefusedError):
+                asking.connect(str(path))
+                raise _invalid(f"--probes {path}: another process listens there; name another")
+            path.unlink(missing_ok=True)
+        return unix_socket(path)
+    except OSError as error:
+        raise _invalid(f"--probes {path}: {error.strerror or error}; name another") from None
 
 
 def where_port(listener: object) -> int:
@@ -105,7 +146,7 @@ async def until_any(*parts: Awaitable[object]) -> BaseException | None:
 
 async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
     """Wait until told to stop, or a part ends; gives the exit code."""
-    error = await until_any(stopping.wait(), delivery.watch(), *others)
+    error = await until_any(stopping.wait(), lasting("watch", delivery.watch), *others)
     if isinstance(error, NightsafeError):
         _log.error("delivery.ended", reason=error.problems[0].detail)
         click.echo(f"nightsafe: {error.problems[0].detail}", err=True)

@@ -34,6 +34,13 @@ def _listen(_: click.Context, __: click.Parameter, value: str) -> Listen:
     return Listen(host.removeprefix("[").removesuffix("]"), int(port))
 
 
+def _probes(context: click.Context, parameter: click.Parameter, value: str | None) -> Listen | Path | None:
+    """HOST:PORT, or a path, which has a slash."""
+    if not value:
+        return None
+    return Path(value) if "/" in value else _listen(context, parameter, value)
+
+
 def _domains(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Domains without a dot at either end, in lower case as hosts are compared."""
     domains = tuple(value.strip(".").lower() for value in values)
@@ -96,6 +103,12 @@ _OPTIONS = (
         "--sockets",
         "Directory for sockets; a short path.  [default: a new one of this user's]",
         type=click.Path(file_okay=False, path_type=Path),
+    ),
+    option(
+        "--probes",
+        "Where to answer GET /livez and /readyz of delivery: HOST:PORT, or the path of a socket.  [default: nowhere]",
+        metavar="HOST:PORT|PATH",
+        callback=_probes,
     ),
     option("--max-loaded", "Scripts that one process has loaded at once.", type=click.IntRange(min=1), default=1000),
     option(

@@ -27,6 +27,7 @@ from nightsafe.cli.delivery_options import (
     settings_of,
 )
 from nightsafe.cli.own_token import DELIVERY, RESEALING, own_token
+from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
     from nightsafe.cli.api_process import ApiProcess
@@ -92,23 +93,28 @@ async def _run(
     settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
 ) -> int:
     """Serve and deliver until told to stop; gives the exit code."""
-    from nightsafe.cli.delivering import delivering, watched  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.delivering import delivering, probed, watched  # noqa: PLC0415 - help needs none
     from nightsafe.cli.local_server import announced  # noqa: PLC0415 - the same
     from nightsafe.cli.own_tls import OwnTls  # noqa: PLC0415 - the same
     from nightsafe.cli.signals import signals  # noqa: PLC0415 - the same
     from nightsafe.delivery.http_source import HttpSource  # noqa: PLC0415 - the same
+    from nightsafe.delivery.lasting import lasting  # noqa: PLC0415 - the same
 
     tls = OwnTls(values)
     hangups: list[Callable[[], None]] = [output.renew, tls.renew]
     with contextlib.closing(tls), signals(hangups) as stopping:
-        async with _api(values | tls.copied, tls.descriptors) as (api, url):
+        async with (
+            probed(values["probes"]) as probes,
+            _api(values | tls.copied, tls.descriptors) as (api, url),
+        ):
             hangups.append(api.hang_up)
             click.echo(f"listening on {url}")
             local = _local(url)
             source = HttpSource(local, token, settings.account_id, tls.context)
             with announced(values["data"], local):
-                async with delivering(settings, source, *keys, values["listen"]) as delivery:
-                    return await watched(delivery, stopping, api.watch())
+                async with delivering(settings, source, keys, values["listen"], probes) as delivery:
+                    watching = lasting("api", api.watch, by_design=(NightsafeError,))
+                    return await watched(delivery, stopping, watching)
 
 
 @contextlib.asynccontextmanager

@@ -126,6 +126,9 @@ class Child:
         except (TimeoutError, ValueError, KeyError):
             await self.kill()
             raise NightsafeError(Code.UNAVAILABLE, "workerd did not begin to listen") from None
+        except BaseException:  # nobody would know of it, and it would take requests
+            await self.kill()
+            raise
 
     async def _spawn(self, admin: socket.socket, said: int) -> None:
         """Run the program with what it inherits."""

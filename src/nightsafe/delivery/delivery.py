@@ -14,6 +14,7 @@ from nightsafe.delivery.folder import SocketFolder
 from nightsafe.delivery.follower import Follower
 from nightsafe.delivery.loads import build_load
 from nightsafe.delivery.marks import Marks
+from nightsafe.delivery.probes import Readiness
 from nightsafe.delivery.reporter import Reporter
 from nightsafe.delivery.reports import Reports
 from nightsafe.delivery.settings import Settings, as_range
@@ -72,6 +73,7 @@ class Delivery:
         self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
         self.follower: Final = Follower(source, self._shelf, self._contents, self._tell)
         self._reporter: Final = Reporter(source, self.supervisor)
+        self._stopping = False
 
     async def start(self) -> None:
         """Serve, from whatever the source has.
@@ -91,6 +93,21 @@ class Delivery:
         self.follower.start()
         self._reporter.start()
 
+    def readiness(self) -> Readiness:
+        """Whether scripts can be served at this moment.
+
+        An API that is away does not count once all scripts are known: they are served on, and to take every process
+        out of the way for it would end that.
+        """
+        missing = []
+        if self._stopping:
+            missing.append("it is about to end")
+        if not self.supervisor.takes_requests:
+            missing.append("workerd is not up")
+        if not self.follower.knows_all:
+            missing.append("the scripts have not been fetched yet")
+        return Readiness(tuple(missing), "; ".join(self.follower.problems.get("", ())))
+
     async def watch(self) -> None:
         """Wait until a part has ended, which none does by itself; whoever runs this must then stop.
 
@@ -108,6 +125,7 @@ class Delivery:
 
     async def stop(self) -> None:
         """Finish the requests in flight, then end everything."""
+        self._stopping = True
         await self.follower.stop()
         await self._reporter.stop()
         await self.supervisor.stop()

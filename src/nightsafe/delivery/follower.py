@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from nightsafe.delivery.contents import Contents
+from nightsafe.delivery.lasting import lasting
 from nightsafe.delivery.shelf import Held, Shelf, refusals
 from nightsafe.delivery.source import BundleSource
 from nightsafe.errors import Code, NightsafeError
@@ -40,6 +41,7 @@ class Follower:
         self._tell = tell
         self._cursor = ""
         self._again: set[str] = set()
+        self._untold: dict[str, Held] = {}
         self._owed = asyncio.Event()
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -50,7 +52,8 @@ class Follower:
 
     def start(self) -> None:
         """Begin to follow."""
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._retry())]
+        tasks = {"follow": self._follow, "retry": self._retry}
+        self._tasks = [asyncio.create_task(lasting(name, work)) for name, work in tasks.items()]
 
     async def stop(self) -> None:
         """Follow no longer."""
@@ -86,7 +89,14 @@ class Follower:
                     await self._contents.of(version)
             self._note(script, reasons or tuple(map(_behind, bundle.behind)))
             if (held := self._shelf.put(bundle)) is not None:
-                await self._tell(held)
+                self._untold[script] = held
+            await self._tell_of(script)
+
+    async def _tell_of(self, script: str) -> None:
+        """Tell workerd how a script is served, unless it has been told; what fails is told once more at the next."""
+        if script in self._untold:
+            await self._tell(self._untold[script])
+            del self._untold[script]
 
     async def _follow(self) -> None:
         """Ask for changes and act on them, for ever."""

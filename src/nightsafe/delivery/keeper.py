@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from nightsafe.delivery.child import Child
+from nightsafe.delivery.lasting import lasting
 from nightsafe.delivery.limits import Limits
 from nightsafe.delivery.probe import Probe
 from nightsafe.delivery.settling import settling
@@ -94,7 +95,7 @@ class Keeper:
             NightsafeError: UNAVAILABLE, when it does not start.
         """
         self._current = await self._launch()
-        self._keeping = self._spawn(self._keep())
+        self._keeping = self._spawn(lasting(f"keep {self._current.part}", self._keep))
 
     async def stop(self) -> None:
         """End every process, at once those that do not end by themselves; one that was replaced is ending already."""
@@ -157,8 +158,10 @@ class Keeper:
                 await self._renewed()
 
     async def _over(self, child: Child) -> None:
-        """A process has ended."""
+        """A process has ended. Of one that was seen to before, there is nothing more to say."""
         code = await child.wait()
+        if child not in self.children:
+            return
         self.children.remove(child)
         self.restarts += 1
         _log.warning("workerd.ended", pid=child.pid, part=child.part, code=code)

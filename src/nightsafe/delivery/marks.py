@@ -67,6 +67,9 @@ class Marks:
             except NightsafeError as error:
                 _log.error("marks.not_written", reason=error.problems[0].detail)
                 return
+            except RuntimeError as error:  # there may be no further thread; the next one writes it
+                _log.error("marks.not_written", reason=str(error))
+                return
             self._written = serials
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from nightsafe.bundle.report import HeldScript, Report
+from nightsafe.delivery.lasting import lasting
 from nightsafe.delivery.source import BundleSource
 from nightsafe.delivery.supervisor import Supervisor
 from nightsafe.errors import NightsafeError
@@ -28,7 +29,7 @@ class Reporter:
 
     def start(self) -> None:
         """Begin to report."""
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(lasting("report", self._run))
 
     async def stop(self) -> None:
         """Report no longer."""

@@ -123,6 +123,11 @@ class Supervisor:
         return self._main.current
 
     @property
+    def takes_requests(self) -> bool:
+        """Whether the main process listens."""
+        return self._main.up and self._main.current.ready
+
+    @property
     def cells(self) -> list[Child]:
         """The processes beside it that take requests, in the order of their numbers."""
         return [cell.keeper.current for _, cell in sorted(self._cells.items()) if cell.keeper.up]

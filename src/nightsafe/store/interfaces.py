@@ -28,8 +28,14 @@ class Store(Protocol):
     """A durable store of scripts, their bindings and their versions, and of who may touch them.
 
     Every read sees every change that `commit` has answered, by this process or another. A read of what is
-    not there gives None or an empty list. A failure of the engine itself (disk full, file damaged,
-    connection lost) is NightsafeError with Code.STORE and leaves the store usable as soon as the cause is gone.
+    not there gives None or an empty list. A failure of the engine itself leaves the store usable as soon as the
+    cause is gone. It is a NightsafeError, and nothing is changed, with the code
+        DISK_FULL, when there is no room;
+        FILE_GONE, when its files are not where they were opened; reads go on from those that are open;
+        LOG_FULL, when what another process reads must be kept, and that has become too much;
+        NOT_DURABLE, when the disk did not make a change durable, and it was undone;
+        STORE, for everything else (file damaged, connection lost).
+    With OUTCOME_UNKNOWN alone nobody knows whether the change is kept.
     """
 
     async def commit(self, change: Change) -> Outcome:
@@ -274,7 +280,15 @@ class Store(Protocol):
         ...
 
     async def check(self) -> None:
-        """Read something and prove that writing is possible; raises NightsafeError STORE when not."""
+        """Read something and prove that writing is possible, also of more than a row.
+
+        Raises:
+            NightsafeError: as `commit` when the engine fails.
+        """
+        ...
+
+    def failures(self) -> int:
+        """How many transactions have failed: after another one, an earlier `check` says nothing any more."""
         ...
 
     async def close(self) -> None:

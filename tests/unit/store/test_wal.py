@@ -1,14 +1,19 @@
 """The log: that it stays short under reads and writes, and is gone in the end."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.engines.changes import ACCOUNT, REF, secret, setting, upload
 
+from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import ScriptRef
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite import SqliteStore, log_keeper
 from nightsafe.store.sqlite import store as store_module
+from nightsafe.store.sqlite.waiting import Waiting
 
 PAGE = 4096 + 24
 REFS = [ScriptRef(ACCOUNT, f"worker-{number}") for number in range(64)]
@@ -65,3 +70,79 @@ async def test_a_log_is_started_over(store: SqliteStore, monkeypatch: pytest.Mon
         frames.append(store._index.frames())
 
     assert frames[-1] < frames[0]
+
+
+async def write_until_refused(store: SqliteStore, most: int) -> NightsafeError:
+    """Write to many scripts at once until one is refused, and give how; so many times it must not take."""
+    for number in range(most):
+        writes = (store.commit(setting(secret(f"S{number % 20}"), ref=ref, most=100)) for ref in REFS)
+        for answer in await asyncio.gather(*writes, return_exceptions=True):
+            if isinstance(answer, NightsafeError):
+                return answer
+            assert not isinstance(answer, BaseException)
+    pytest.fail("the log has no bound")
+
+
+async def test_a_long_reader_cannot_make_the_log_grow_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes are refused in words at a bound, and go on by themselves once the reader has ended; the log is cut then.
+
+    The figures and the log tell of it. All that was acknowledged is there, and the writer itself never copies more
+    than a few pages at a time.
+    """
+    monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
+    monkeypatch.setattr(store_module, "LOG_MOST", 1000)
+    monkeypatch.setattr(log_keeper, "_REST", 100)
+    store = SqliteStore.open(path, create=True)
+    copied: list[int] = []
+    copy_rest = log_keeper._copy_rest
+
+    def noted(db: sqlite3.Connection) -> None:
+        """Copy, and remember how much there was to be copied."""
+        copied.append(store._index.uncopied())
+        copy_rest(db)
+
+    monkeypatch.setattr(log_keeper, "_copy_rest", noted)
+    await asyncio.gather(*(store.commit(upload(ref=ref)) for ref in REFS))
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as log:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM scripts").fetchall()
+        refused = await write_until_refused(store, 200)
+        assert Code.LOG_FULL is refused.code
+        assert "nothing was changed" in refused.problems[0].detail
+        with pytest.raises(NightsafeError) as caught:
+            await store.check()
+        assert Code.LOG_FULL is caught.value.code
+        held = store.figures()
+        assert 0 < held.log_held_bytes <= held.log_bytes < held.log_most_bytes * 2
+        reader.execute("ROLLBACK")
+        for _ in range(1000):
+            try:
+                await store.check()
+                break
+            except NightsafeError:
+                await asyncio.sleep(0.01)
+        await store.commit(setting(secret("AFTER"), ref=REFS[0]))
+    assert store.figures().log_bytes < held.log_bytes
+    assert [("store.trouble", "log_held"), ("store.trouble", "log_full")] == [
+        (line["event"], line["kind"]) for line in log if line["event"] == "store.trouble"
+    ]
+    assert {"log_held", "log_full"} == {line["kind"] for line in log if line["event"] == "store.well_again"}
+    assert all(pages <= 100 for pages in copied)
+    await store.close()
+
+
+async def test_a_look_that_fails_leaves_nobody_waiting(store: SqliteStore) -> None:
+    """Whoever waits for another process's commit is woken when the look for it fails; the next waits as ever."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    looks = iter([store._index.header()])
+
+    def header() -> bytes:
+        """The header once, then an error."""
+        return next(looks)
+
+    commits = Waiting(header, asyncio.get_running_loop())
+    async with asyncio.timeout(10):
+        await commits.wait(60)
+    looks = iter([store._index.header(), b"another"])
+    async with asyncio.timeout(10):
+        await commits.wait(60)

@@ -9,6 +9,8 @@ from nightsafe.errors import Code, NightsafeError
 FACTORY = sqlite3.Connection
 """The connection class; fault tests put their own here."""
 
+CACHE_SIZE = "PRAGMA cache_size = -32768"
+
 _CACHED_STATEMENTS = 256
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -18,9 +20,10 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 0",
     f"PRAGMA journal_size_limit = {64 << 20}",
     f"PRAGMA mmap_size = {1 << 40}",
-    "PRAGMA cache_size = -32768",
+    CACHE_SIZE,
 )
 
+_FULL = "the safe's disk is full: nothing was changed; make room there, then send it again"
 _OF_ONE_CHANGE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
@@ -82,6 +85,8 @@ def store_error(error: BaseException, path: Path | None = None) -> NightsafeErro
         path: the file, when it could not be opened.
     """
     name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if name == "SQLITE_FULL":
+        return NightsafeError(Code.DISK_FULL, _FULL)
     where = "" if path is None else f" at {path}: is it whole, and may this user write there?"
     return NightsafeError(Code.STORE, f"the database failed: {error} ({name}){where}")
 

@@ -10,15 +10,18 @@ from typing import Self
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome
+from nightsafe.store.sqlite.condition import PAGE_BYTES, Condition, Figures
 from nightsafe.store.sqlite.connection import closed_error, connect, create_file, store_error
+from nightsafe.store.sqlite.log_keeper import LogKeeper
 from nightsafe.store.sqlite.origins import OriginReads
+from nightsafe.store.sqlite.place import Place, identity
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.reads import Reads
 from nightsafe.store.sqlite.schema import migrate
 from nightsafe.store.sqlite.serving_reads import ServingReads
 from nightsafe.store.sqlite.value_reads import ValueReads
 from nightsafe.store.sqlite.waiting import Waiting
-from nightsafe.store.sqlite.wal import LogKeeper, WalIndex
+from nightsafe.store.sqlite.wal import WalIndex
 from nightsafe.store.sqlite.writer import Writer
 
 BUSY_TIMEOUT = 10.0
@@ -28,24 +31,43 @@ _READ_TIMEOUT = 1.0
 LOG_LIMIT = 4000
 """Pages in the log from which on it is copied into the database and started over."""
 
+LOG_MOST = 64_000
+"""Pages in the log from which on writes are refused: 264 MB that a reader outside has kept from being copied."""
+
+_NO_THREAD = (
+    "no thread can be started: raise the limit of tasks (ulimit -u, TasksMax= of the unit, pids.max of the container)"
+)
+
 
 class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
     """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
 
-    def __init__(self, path: Path, anchor: sqlite3.Connection, busy_timeout: float) -> None:
-        """See `open`; `anchor` is a connection that keeps the wal-index in being while others come and go."""
+    def __init__(self, path: Path, anchor: sqlite3.Connection, place: Place, busy_timeout: float) -> None:
+        """See `open`.
+
+        Args:
+            path: the database file.
+            anchor: a connection that keeps the wal-index in being while others come and go.
+            place: where its files are.
+            busy_timeout: as for `open`.
+        """
         self._loop = asyncio.get_running_loop()
+        self._path = path
         self._anchor = anchor
+        self._place = place
         self._index = WalIndex.of(path)
-        super().__init__(Reader(partial(connect, path, _READ_TIMEOUT), self._index, self._loop))
+        super().__init__(Reader(partial(self._connect, _READ_TIMEOUT), self._index, self._loop))
         self._closing: asyncio.Task[None] | None = None
         self._copied = asyncio.Event()
+        self._condition = Condition()
+        connect_at_once = partial(self._connect, 0)
         release = self._reader.release
-        self._log = LogKeeper(
-            partial(connect, path, 0), self._index, release, partial(self._post, self._copied.set), LOG_LIMIT
-        )
+        copied = partial(self._post, self._copied.set)
+        self._log = LogKeeper(connect_at_once, self._index, release, copied, self._condition, LOG_LIMIT, LOG_MOST)
         self._commits = Waiting(self._index.header, self._loop)
-        self._writer = Writer(partial(connect, path, 0), busy_timeout, self._committed, self._log.between)
+        self._writer = Writer(
+            connect_at_once, busy_timeout, self._committed, self._log, place, self._condition, self._rescue
+        )
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Self:
@@ -64,18 +86,56 @@ class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
                 create_file(path)
             elif not path.is_file():
                 raise NightsafeError(Code.STORE, f"there is no store at {path}: create it first")
+            found = identity(path)
             anchor = connect(path, busy_timeout)
         except (OSError, sqlite3.Error) as error:
             raise store_error(error, path) from error
         try:
             migrate(anchor)
-            return cls(path, anchor, busy_timeout)
+            place = Place(path)
+            place.check_database(found, path)
+            store = cls(path, anchor, place, busy_timeout)
         except (OSError, sqlite3.Error) as error:
             anchor.close()
             raise store_error(error, path) from error
         except BaseException:
             anchor.close()
             raise
+        store.start()
+        return store
+
+    def start(self) -> None:
+        """Start the threads now: a limit of threads must not be met by the first write.
+
+        Raises:
+            NightsafeError: STORE, when the system allows no further thread; everything is closed then.
+        """
+        try:
+            self._writer.start()
+            self._log.start()
+        except RuntimeError:
+            self._writer.abandon()
+            self._reader.close()
+            self._anchor.close()
+            self._index.close()
+            raise NightsafeError(Code.STORE, _NO_THREAD) from None
+
+    def figures(self) -> Figures:
+        """What it has done so far, and how long its log is."""
+        return Figures(
+            commits=self._condition.commits,
+            failed_commits=self._condition.failures,
+            undone_commits=self._condition.undone,
+            unknown_commits=self._condition.unknown,
+            writer_failures=self._condition.writer_failures,
+            log_bytes=self._index.frames() * PAGE_BYTES,
+            log_held_bytes=self._index.uncopied() * PAGE_BYTES,
+            log_most_bytes=self._log.most * PAGE_BYTES,
+        )
+
+    def failures(self) -> int:
+        """See `Store.failures`."""
+        return self._condition.failures
 
     async def commit(self, change: Change) -> Outcome:
         """See `Store.commit`. A caller that is cancelled while it waits may find the change applied."""
@@ -91,6 +151,22 @@ class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
         self._reader.one("SELECT count FROM probe")
         await self._submit(None)
 
+    def _connect(self, timeout: float) -> sqlite3.Connection:
+        """Another connection, to the files that were opened and no others.
+
+        Raises:
+            NightsafeError: FILE_GONE.
+            sqlite3.Error: when it cannot be opened.
+        """
+        self._place.check()
+        db = connect(self._path, timeout)
+        try:
+            self._place.check()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
     async def close(self) -> None:
         """See `Store.close`; to close twice does no harm."""
         if self._closing is None:
@@ -101,6 +177,15 @@ class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
         """After a transaction of this process."""
         self._reader.release()
         self._commits.wake()
+
+    def _rescue(self) -> None:
+        """In the writer's thread: copy what is in a log that was removed into the database, while that is there.
+
+        The log can be read as long as it is open, and a restart would find nothing of it.
+        """
+        if self._place.has_lost_only_its_log():
+            with suppress(sqlite3.Error):
+                self._anchor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     async def _submit(self, change: Change | None) -> Outcome:
         """Queue a change, or a probe, and wait for its answer."""

@@ -49,8 +49,15 @@ class Waiting:
             self._timer = None
 
     def _look(self) -> None:
-        """Wake those who wait if another process has committed; look no more when nobody waits."""
-        if self._count == 0 or self._header() != self._seen:
-            self.wake()
-        else:
+        """Wake those who wait if another process has committed; look no more when nobody waits.
+
+        A look that fails wakes them too: they look for themselves, and the next who waits begins anew.
+        """
+        moved = True
+        try:
+            moved = self._count == 0 or self._header() != self._seen
+        finally:
+            if moved:
+                self.wake()
+        if not moved:
             self._timer = self._loop.call_later(_LOOK, self._look)

@@ -4,23 +4,30 @@ Statements run on the event loop's thread, a slice at a time; only what waits fo
 and the few changes that take long by themselves, run in a thread. A writer thread for everything costs more than the
 statements themselves: sealing holds the interpreter lock for 0.2 ms a value, and SQLite gives it up and takes it back
 at every step.
+
+Whatever is thrown on the way, everyone who waits is answered: the task ends, another takes up what it left.
 """
 
 import asyncio
 import sqlite3
+import traceback
 from asyncio import Future
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from nightsafe.errors import Code, NightsafeError
+import structlog
+
+from nightsafe.errors import NightsafeError
 from nightsafe.store.model import Change, Outcome
-from nightsafe.store.sqlite.connection import is_engine_failure, store_error
-from nightsafe.store.sqlite.edits import apply
-from nightsafe.store.sqlite.heavy import is_heavy
+from nightsafe.store.sqlite.condition import Condition
 from nightsafe.store.sqlite.in_thread import InThread
+from nightsafe.store.sqlite.place import Place
+from nightsafe.store.sqlite.turn import Turn, Waiting, overwrite, prove_room
+
+_log = structlog.get_logger()
 
 MOST: Final = 512
 """The most changes in one transaction."""
@@ -28,12 +35,26 @@ MOST: Final = 512
 _SLICE: Final = 8
 """Changes after which other tasks of the loop have their turn."""
 
-T = TypeVar("T")
-Answer = Outcome | BaseException
-Waiting = tuple[Change | None, "Future[Outcome]"]
-"""A change and who waits for it; no change is a probe, which proves that writing is possible."""
+_MOST_FAILURES: Final = 2
+"""How often a task may end over the same turn, before the turn is given up."""
 
-_PROBE = "UPDATE probe SET count = count + 1"
+T = TypeVar("T")
+
+
+class Log(Protocol):
+    """The write-ahead log, as the writer sees it."""
+
+    def header(self) -> bytes:
+        """Differs once anything was committed."""
+        ...
+
+    async def before(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
+        """Awaited before a transaction; NightsafeError LOG_FULL when there must be none."""
+        ...
+
+    async def after(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
+        """Awaited after one."""
+        ...
 
 
 class Writer:
@@ -43,32 +64,54 @@ class Writer:
         connect: opens the writer's connection, which waits for no lock, and another after a failure.
         patience: seconds to wait, in the thread, for another process's write.
         committed: called after each transaction, before those who waited are answered.
-        between: awaited between two transactions, with the connection and a way into the thread.
+        log: where transactions go.
+        place: knows whether the files are where they were.
+        condition: is told how it goes.
+        rescue: called in the thread when the files are not where they were.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a transaction has to do with
         self,
         connect: Callable[[], sqlite3.Connection],
         patience: float,
         committed: Callable[[], None],
-        between: Callable[[sqlite3.Connection, InThread], Awaitable[None]],
+        log: Log,
+        place: Place,
+        condition: Condition,
+        rescue: Callable[[], None],
     ) -> None:
         self._connect = connect
         self._patience = patience
         self._committed = committed
-        self._between = between
+        self._wal = log
+        self._place = place
+        self._condition = condition
+        self._rescue = rescue
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "nightsafe-writer")
         self._waiting: deque[Waiting] = deque()
+        self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
         self._db: sqlite3.Connection | None = None
+
+    def start(self) -> None:
+        """Start the thread, which would otherwise be started by the first write, and may then be one too many.
+
+        Raises:
+            RuntimeError: when the system allows no further thread.
+        """
+        self._thread.submit(int).result()
+
+    def abandon(self) -> None:
+        """Let go of a thread that may not have been started."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def submit(self, change: Change | None) -> "Future[Outcome]":
         """Queue a change; the future is its answer."""
         future: Future[Outcome] = self._loop.create_future()
         self._waiting.append((change, future))
         if self._task is None:
-            self._task = self._loop.create_task(self._run())
+            self._begin_task()
         return future
 
     async def end(self) -> None:
@@ -78,39 +121,113 @@ class Writer:
         self._forget()
         self._thread.shutdown()
 
-    async def _run(self) -> None:
-        """One transaction after the other, while there are changes."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
-            answers = await self._transact(batch)
-            self._committed()
-            _settle(batch, answers)
-            if self._db is not None:
-                await self._between(self._db, self._in_thread)
+    def _begin_task(self) -> None:
+        """Run, until nothing waits."""
+        self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A task is at its end. After one that failed another finishes its turn, and goes on with what waits."""
         self._task = None
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            self._condition.writer_failures += 1
+            _log.error("writer.failed", **_told(error))
+            self._give_up(error)
+        if self._turn is not None or self._waiting:
+            self._begin_task()
 
-    async def _transact(self, batch: Sequence[Waiting]) -> list[Answer]:
-        """One transaction. A failure of the engine is everyone's answer."""
-        answers: list[Answer] = []
+    def _give_up(self, error: BaseException | None) -> None:
+        """Answer a turn over which a task has failed before, with what is known of it."""
+        turn = self._turn
+        if turn is None:
+            return
+        turn.error = turn.error or error
+        turn.failures += 1
+        if turn.failures >= _MOST_FAILURES:
+            self._turn = None
+            turn.settle()
+            db, self._db = self._db, None
+            with suppress(RuntimeError):  # the thread is gone
+                self._thread.submit(_close, db)  # after whatever else it does with it
+
+    async def _run(self) -> None:
+        """Finish what another task has left, then one transaction after the other while there are changes."""
+        if self._turn is not None:
+            await self._conclude(self._turn)
+        while self._waiting:
+            turn = Turn([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
+            self._turn = turn
+            await self._transact(turn)
+            await self._conclude(turn)
+            if self._db is not None:
+                await self._wal.after(self._db, self._in_thread)
+
+    async def _transact(self, turn: Turn) -> None:
+        """One transaction. What fails is noted."""
         try:
-            cursor = await self._begin()
-            for change, _ in batch:
-                heavy = is_heavy(change)
-                answer = await self._in_thread(_attempt, cursor, change) if heavy else _attempt(cursor, change)
-                answers.append(answer)
-                if len(answers) % _SLICE == 0:
+            if not self._place.is_kept():
+                await self._in_thread(self._rescue)
+                self._place.check()
+            if self._db is None:
+                self._db = await self._in_thread(self._connect)
+            db = self._db
+            await self._wal.before(db, self._in_thread)
+            if turn.probes:
+                await self._in_thread(prove_room, db)
+            cursor = await self._begin(db)
+            while len(turn.answers) < len(turn.batch):
+                if turn.is_heavy:
+                    await self._in_thread(turn.attempt, cursor)
+                else:
+                    turn.attempt(cursor)
+                if len(turn.answers) % _SLICE == 0:
                     await asyncio.sleep(0)
-            await self._in_thread(cursor.execute, "COMMIT")
+            await self._in_thread(turn.commit, cursor, self._wal.header)
         except Exception as error:  # noqa: BLE001  # whatever it is, the writer goes on and the callers learn of it
-            await self._in_thread(self._roll_back)
-            return [_answer(error) for _ in batch]
-        return answers
+            turn.error = turn.error or error
+            if not isinstance(error, sqlite3.Error | NightsafeError):
+                _log.error("writer.failed", **_told(error))
 
-    async def _begin(self) -> sqlite3.Cursor:
+    async def _conclude(self, turn: Turn) -> None:
+        """Answer a turn, whatever has become of it."""
+        if not turn.committed:
+            await self._in_thread(self._clear, turn)  # the thread may have been about to commit it
+        if turn.committed and not self._place.is_kept():
+            turn.lost = self._place.lost()
+        self._note(turn)
+        self._committed()
+        self._turn = None
+        turn.settle()
+
+    def _note(self, turn: Turn) -> None:
+        """Say how it went."""
+        refusal = turn.refusal()
+        if refusal is None:
+            self._condition.committed()
+        else:
+            self._condition.failed(refusal)
+
+    def _clear(self, turn: Turn) -> None:
+        """In the thread: end a transaction that failed, and overwrite what its COMMIT may have left in the log."""
+        if turn.committed:
+            return
+        self._roll_back()
+        if not turn.left_traces:
+            return
+        try:
+            if self._db is None:
+                self._db = self._connect()
+            overwrite(self._db)
+        except (sqlite3.Error, NightsafeError):
+            self._roll_back()
+            turn.undone(surely=False)
+        else:
+            turn.undone(surely=True)
+
+    async def _begin(self, db: sqlite3.Connection) -> sqlite3.Cursor:
         """Begin a transaction: at once, or in the thread when another process is writing."""
-        if self._db is None:
-            self._db = await self._in_thread(self._connect)
-        cursor = self._db.cursor()
+        cursor = db.cursor()
         try:
             cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -142,46 +259,21 @@ class Writer:
             self._forget()
 
     def _forget(self) -> None:
-        """Close the connection."""
-        if self._db is not None:
-            with suppress(sqlite3.Error):
-                self._db.close()
-            self._db = None
+        """Close the connection, which ends its transaction."""
+        _close(self._db)
+        self._db = None
 
 
-def _settle(batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-    """Answer everyone who still waits."""
-    for (_, future), answer in zip(batch, answers, strict=True):
-        if future.done():
-            continue
-        if isinstance(answer, BaseException):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
+def _close(db: sqlite3.Connection | None) -> None:
+    """Close a connection, which ends its transaction."""
+    if db is not None:
+        with suppress(sqlite3.Error):
+            db.close()
 
 
-def _attempt(cursor: sqlite3.Cursor, change: Change | None) -> Answer:
-    """One change within the transaction: what is wrong with it alone leaves its neighbours as they are."""
-    if change is None:
-        cursor.execute(_PROBE)
-        return Outcome()
-    cursor.execute("SAVEPOINT change")
-    answer: Answer
-    try:
-        answer = apply(cursor, change)
-    except Exception as error:
-        if is_engine_failure(error):
-            raise
-        cursor.execute("ROLLBACK TO change")
-        answer = _answer(error)
-    cursor.execute("RELEASE change")
-    return answer
-
-
-def _answer(error: Exception) -> Exception:
-    """What a caller gets for an error."""
-    if is_engine_failure(error):
-        return store_error(error)
-    if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE":
-        return NightsafeError(Code.INVALID, "another user has this e-mail, or another token this digest")
-    return error
+def _told(error: BaseException | None) -> dict[str, object]:
+    """What the log says of an error: its kind and the lines it came through, but no words that may hold a value."""
+    if error is None:
+        return {"error": "cancelled"}
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return {"error": type(error).__name__, "lines": lines}

@@ -1,0 +1,118 @@
+"""`GET /livez` and `GET /readyz` of a delivery process, on a socket of their own: every other path is a script's."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.delivery.wire import MalformedError, Request, read_request
+
+_MOST_AT_ONCE: Final = 64
+_IDLE_SECONDS: Final = 75.0
+_REASONS: Final = {200: b"OK", 404: b"Not Found", 405: b"Method Not Allowed", 503: b"Service Unavailable"}
+
+
+class Readiness(Struct, frozen=True):
+    """Whether scripts can be served.
+
+    Attributes:
+        missing: what there must be for that, and is not.
+        behind: why scripts are served as they were, because nothing new is known; "" when all is.
+    """
+
+    missing: tuple[str, ...] = ()
+    behind: str = ""
+
+
+class Probes:
+    """Answers probes. They need no credentials and tell nothing else.
+
+    Args:
+        listener: where they come in; this closes it at its end.
+
+    Attributes:
+        readiness: tells of the moment.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener: Final = listener
+        self._path: Final = listener.getsockname() if listener.family == socket.AF_UNIX else ""
+        self.readiness: Callable[[], Readiness] = lambda: Readiness(("it is being started",))
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        kind = asyncio.start_unix_server if self._listener.family == socket.AF_UNIX else asyncio.start_server
+        self._server = await kind(self._connected, sock=self._listener)
+
+    async def stop(self) -> None:
+        """Close every connection and the socket."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        self._close()
+
+    def _close(self) -> None:
+        """Close the socket; one that has a path goes."""
+        if self._listener.family == socket.AF_UNIX:
+            Path(self._path).unlink(missing_ok=True)
+        self._listener.close()
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection; not one more than there may be."""
+        if len(self._connections) >= _MOST_AT_ONCE:
+            writer.close()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(lambda done: self._over(done, writer))
+
+    def _over(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
+        """A connection is over."""
+        self._connections.discard(task)
+        writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer until the connection ends, is silent for long, or does not speak HTTP."""
+        with suppress(OSError, MalformedError, TimeoutError, asyncio.CancelledError):
+            while True:
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    request = await read_request(reader)
+                if request is None:
+                    return
+                status, told = self._answer(request)
+                writer.write(_written(request.method, status, told))
+                await writer.drain()
+
+    def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
+        """Status and content of an answer."""
+        path = request.path.partition("?")[0]
+        if path not in {"/livez", "/readyz"}:
+            return 404, {"status": "not found"}
+        if request.method not in {"GET", "HEAD"}:
+            return 405, {"status": "not allowed"}
+        if path == "/livez":
+            return 200, {"status": "ok"}
+        ready = self.readiness()
+        told = {"behind": ready.behind} if ready.behind else {}
+        if ready.missing:
+            return 503, {"status": "unavailable", "missing": ready.missing, **told}
+        return 200, {"status": "ok", **told}
+
+
+def _written(method: str, status: int, told: dict[str, Any]) -> bytes:
+    """The bytes of an answer."""
+    body = msgspec.json.encode(told) + b"\n"
+    allow = b"Allow: GET, HEAD\r\n" if status == 405 else b""  # noqa: PLR2004 - that needs it
+    head = (
+        b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n%sContent-Length: %d\r\n\r\n"
+    )
+    return head % (status, _REASONS[status], allow, len(body)) + (b"" if method == "HEAD" else body)

@@ -1,0 +1,197 @@
+"""The files of an open database are removed, moved or replaced: nothing is answered 200 that would be lost."""
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from tests.engines.changes import REF, secret, setting, upload
+from tests.faults.disk import crash_image
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite.place import Place
+
+Take = Callable[[Path, Path], None]
+Give = Callable[[Path, Path], None]
+
+
+def move_folder(folder: Path, aside: Path) -> None:
+    """All of the data directory."""
+    folder.rename(aside)
+
+
+def move_files(folder: Path, aside: Path) -> None:
+    """What is in it."""
+    aside.mkdir()
+    for path in folder.iterdir():
+        path.rename(aside / path.name)
+
+
+def move_database(folder: Path, aside: Path) -> None:
+    """The database file alone."""
+    aside.mkdir()
+    (folder / "store.db").rename(aside / "store.db")
+
+
+def move_log(folder: Path, aside: Path) -> None:
+    """The log alone."""
+    aside.mkdir()
+    (folder / "store.db-wal").rename(aside / "store.db-wal")
+
+
+def move_index(folder: Path, aside: Path) -> None:
+    """The log's index alone."""
+    aside.mkdir()
+    (folder / "store.db-shm").rename(aside / "store.db-shm")
+
+
+def replace(folder: Path, aside: Path) -> None:
+    """Another safe is put in its place."""
+    folder.rename(aside)
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "store.db")) as other:
+        other.execute("CREATE TABLE other (id)")
+
+
+TAKEN: list[Take] = [move_folder, move_files, move_database, move_log, move_index, replace]
+
+
+def give_back(folder: Path, aside: Path) -> None:
+    """All is where it was."""
+    if (folder / "store.db").exists() and (aside / "store.db").exists():
+        shutil.rmtree(folder)
+    if not folder.exists():
+        aside.rename(folder)
+        return
+    for path in aside.iterdir():
+        path.rename(folder / path.name)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "safe" / "store.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    """A store with one script."""
+    opened = SqliteStore.open(path, create=True)
+    await opened.commit(upload())
+    yield opened
+    await opened.close()
+
+
+async def code_of(store: SqliteStore, name: str) -> tuple[Code, str] | None:
+    """What a write is refused with."""
+    try:
+        await store.commit(setting(secret(name)))
+    except NightsafeError as error:
+        return error.code, error.problems[0].detail
+    return None
+
+
+async def names(store: SqliteStore) -> set[str]:
+    """What is there."""
+    return {binding.name for binding in await store.bindings(REF)}
+
+
+@pytest.mark.parametrize("take", TAKEN)
+async def test_nothing_is_written_to_files_that_are_gone(
+    store: SqliteStore, path: Path, tmp_path: Path, take: Take
+) -> None:
+    """Writes and the check are refused, reads go on with all that was acknowledged, and the log says it once.
+
+    When the same files are back, so are writes, and nothing is lost.
+    """
+    assert await code_of(store, "BEFORE") is None
+    kept = await names(store)
+    aside = tmp_path / "aside"
+    take(path.parent, aside)
+    with capture_logs() as log:
+        for number in range(3):
+            refused = await code_of(store, f"S{number}")
+            assert refused is not None
+            assert Code.FILE_GONE is refused[0]
+            assert "nothing was changed" in refused[1]
+            assert str(tmp_path) not in refused[1]
+            with pytest.raises(NightsafeError) as caught:
+                await store.check()
+            assert Code.FILE_GONE is caught.value.code
+            assert kept == await names(store)
+            store._reader.release()
+        give_back(path.parent, aside)
+        await store.check()
+        assert await code_of(store, "AFTER") is None
+
+    told = [(line["event"], line["kind"]) for line in log]
+    assert [("store.trouble", "file_gone"), ("store.well_again", "file_gone")] == told
+    await store.close()
+    again = SqliteStore.open(path)
+    assert kept | {"AFTER"} == await names(again)
+    await again.close()
+
+
+async def test_a_database_that_was_put_in_its_place_is_left_alone(
+    store: SqliteStore, path: Path, tmp_path: Path
+) -> None:
+    """Closed while another safe is there, the store leaves that one as it is, its log included."""
+    replace(path.parent, tmp_path / "aside")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL").fetchall()
+        other.execute("INSERT INTO other VALUES (7)")
+        before = {file.name: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+        assert await code_of(store, "S") is not None
+        await store.close()
+
+        there = {file.name: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+        assert before == there
+        assert [(7,)] == other.execute("SELECT * FROM other").fetchall()
+
+
+async def test_what_was_in_a_removed_log_is_kept(store: SqliteStore, path: Path, tmp_path: Path) -> None:
+    """To remove the log loses nothing: the first write that is refused has all of it copied into the database."""
+    assert await code_of(store, "BEFORE") is None
+    kept = await names(store)
+    path.with_name("store.db-wal").unlink()
+
+    assert await code_of(store, "S") is not None
+
+    again = SqliteStore.open(crash_image(path, tmp_path / "crashed"))
+    assert kept == await names(again)
+    await again.close()
+
+
+async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
+    store: SqliteStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Moved away between the first look and the end of the commit, the outcome is said to be unknown."""
+    looks, is_kept = iter([True]), Place.is_kept
+    monkeypatch.setattr(Place, "is_kept", lambda place: next(looks, None) or is_kept(place))
+    path.parent.rename(tmp_path / "aside")
+
+    refused = await code_of(store, "S")
+
+    assert refused is not None
+    assert Code.OUTCOME_UNKNOWN is refused[0]
+    assert "put back" in refused[1]
+    (tmp_path / "aside").rename(path.parent)
+    assert "S" in await names(store)
+
+
+async def test_no_other_database_is_read(store: SqliteStore, path: Path, tmp_path: Path) -> None:
+    """A reader that needs a new connection while another database is there is refused, and goes on afterwards."""
+    kept = await names(store)
+    replace(path.parent, tmp_path / "aside")
+    store._reader._drop()
+
+    with pytest.raises(NightsafeError) as caught:
+        await names(store)
+
+    assert Code.FILE_GONE is caught.value.code
+    give_back(path.parent, tmp_path / "aside")
+    assert kept == await names(store)

@@ -1,0 +1,50 @@
+"""A limit of threads: it is met at the start, in words, and by no write."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from tests.engines.changes import secret, setting, upload
+from tests.faults.test_sqlite_faults import open_things
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.sqlite import SqliteStore
+
+START = threading.Thread.start
+
+
+def refuse(_: threading.Thread) -> None:
+    """As the system does."""
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+async def test_a_store_without_threads_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    """However many may be started before that: it says what to raise, and leaves nothing open."""
+    left = iter(range(allowed))
+    before = open_things()
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            threading.Thread, "start", lambda one: refuse(one) if next(left, None) is None else START(one)
+        )
+        with pytest.raises(NightsafeError, match="TasksMax") as caught:
+            SqliteStore.open(tmp_path / "store.db", create=True)
+
+    assert Code.STORE is caught.value.code
+    store = SqliteStore.open(tmp_path / "store.db")
+    await store.commit(upload())
+    await store.close()
+    assert before == open_things()
+
+
+async def test_no_write_needs_another_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opened, a store writes, is checked and closed without starting any."""
+    store = SqliteStore.open(tmp_path / "store.db", create=True)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    await store.commit(upload())
+    await store.commit(setting(secret("S")))
+    await store.check()
+    await store.close()

@@ -1,0 +1,161 @@
+"""The writer's task and the log's keeper: whatever is thrown at each await, everyone who waits is answered."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from tests.engines.changes import REF, secret, setting, upload
+from tests.faults.broken import FAILURES
+from tests.throwing import Boom, Moment, Thrower, awaits_of, thrown
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite import store as store_module
+
+WRITER, KEEPER = "nightsafe.store.sqlite.writer", "nightsafe.store.sqlite.log_keeper"
+CLASSES = {WRITER: "Writer", KEEPER: "LogKeeper"}
+CLOSING = ("end",)
+"""What is called once at the end, by somebody who learns of the error."""
+
+AWAITS = [(name, number) for name in CLASSES for number in range(len(awaits_of(name, CLOSING)))]
+IDS = [f"{name.rpartition('.')[2]}:{line}" for name in CLASSES for line in awaits_of(name, CLOSING)]
+CALLERS = 20
+SECONDS = 20.0
+
+Situation = Callable[[SqliteStore, Path], Awaitable[dict[str, Code | None]]]
+
+
+async def written(store: SqliteStore, prefix: str, count: int = CALLERS) -> dict[str, Code | None]:
+    """Set secrets all at once; for each the code of its refusal. Nobody waits for ever."""
+
+    async def one(name: str) -> tuple[str, Code | None]:
+        """One secret."""
+        try:
+            await store.commit(setting(secret(name), most=10_000))
+        except NightsafeError as error:
+            return name, error.code
+        return name, None
+
+    async with asyncio.timeout(SECONDS):
+        return dict(await asyncio.gather(*(one(f"{prefix}{number}") for number in range(count))))
+
+
+async def plain(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """Nothing stands in the way."""
+    return await written(store, "PLAIN")
+
+
+async def busy(store: SqliteStore, path: Path) -> dict[str, Code | None]:
+    """Another connection is writing, and lets go when the writer waits for it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.ensure_future(written(store, "BUSY"))
+        await asyncio.sleep(0.02)
+        other.execute("ROLLBACK")
+    return await writing
+
+
+async def away(store: SqliteStore, path: Path) -> dict[str, Code | None]:
+    """The file is not where it was."""
+    aside = path.with_suffix(".aside")
+    path.rename(aside)  # noqa: ASYNC240 - at once
+    try:
+        return await written(store, "AWAY")
+    finally:
+        aside.rename(path)
+
+
+async def left(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """A task is cancelled amid its turn, and another goes on with that."""
+    writing = asyncio.ensure_future(written(store, "LEFT"))
+    while store._writer._turn is None:  # noqa: ASYNC110 - nobody says when
+        await asyncio.sleep(0)
+    task = store._writer._task
+    assert task is not None
+    task.cancel()
+    return await writing
+
+
+async def anew(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """The writer has no connection."""
+    store._writer._forget()
+    return await written(store, "ANEW")
+
+
+async def probed(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """Somebody asks whether it is well."""
+    try:
+        await store.check()
+    except NightsafeError as error:
+        assert error.code in FAILURES  # noqa: PT017  # whether it raises depends on the await
+    return {}
+
+
+async def long(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """The log is to be cut while a copy is under way, or little is left to copy."""
+    store._log._limit = 1
+    store._log._idle.clear()
+    found = await written(store, "COPYING", 2)
+    store._log._idle.set()
+    found |= await written(store, "LITTLE", 2)
+    store._log.most, store._log._limit = 1, 4000
+    found |= await written(store, "MOST", 2)
+    store._log.most = 64_000
+    return found
+
+
+SITUATIONS: tuple[Situation, ...] = (plain, anew, probed, left, busy, away, long)
+
+
+@asynccontextmanager
+async def store_under(
+    thrower: Thrower, module: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[SqliteStore]:
+    """A store in which the awaits of a module ask a thrower; it can be closed at the end."""
+    name = CLASSES[module]
+    with monkeypatch.context() as patched:
+        patched.setattr(store_module, name, getattr(thrown(module, thrower, CLOSING), name))
+        store = SqliteStore.open(path, create=True)
+        await store.commit(upload())
+        yield store
+        thrower.heal()
+        async with asyncio.timeout(SECONDS):
+            await store.close()
+
+
+async def there(store: SqliteStore) -> set[str]:
+    """The names of all secrets."""
+    return {binding.name for binding in await store.bindings(REF)}
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("module", "number"), AWAITS, ids=IDS)
+async def test_whatever_is_thrown_everyone_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, number: int, moment: Moment
+) -> None:
+    """At each await, an error or a cancellation: who is told of success finds the change, who is refused does not.
+
+    Those whose outcome is unknown are told so. The next write goes through, and the log names what happened. An await
+    that none of the situations comes to fails this test: give it one.
+    """
+    for error in (Boom(), asyncio.CancelledError()):
+        thrower = Thrower()
+        async with store_under(thrower, module, tmp_path / f"{type(error).__name__}.db", monkeypatch) as store:
+            thrower.arm(number, moment, error)
+            with capture_logs() as log:
+                for situation in SITUATIONS:
+                    found = await situation(store, tmp_path / f"{type(error).__name__}.db")
+                    if thrower.struck:
+                        break
+                else:
+                    pytest.fail("no situation comes to this await")
+            thrower.heal()
+            held = await there(store) & found.keys()
+            done = {name for name, code in found.items() if code is None}
+            assert done <= held <= done | {name for name, code in found.items() if code is Code.OUTCOME_UNKNOWN}
+            assert {"NEXT0": None} == await written(store, "NEXT", 1)
+            assert log

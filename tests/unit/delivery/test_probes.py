@@ -1,0 +1,86 @@
+"""Probes of a delivery process: what they are told, and what they cannot do."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from nightsafe.delivery.control import unix_socket
+from nightsafe.delivery.probes import Probes, Readiness
+
+
+@pytest.fixture
+async def probes() -> AsyncIterator[tuple[Probes, Path]]:
+    """Probes on a socket with a short path."""
+    with TemporaryDirectory(prefix="ns-") as folder:
+        path = Path(folder) / "probes.sock"
+        made = Probes(unix_socket(path))
+        await made.start()
+        yield made, path
+        await made.stop()
+        assert not path.exists()
+
+
+async def ask(path: Path, *requests: str) -> list[tuple[int, dict[str, object]]]:
+    """Status and content of the answers to requests that are sent one after the other on a connection."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    answers = []
+    for request in requests:
+        writer.write(f"{request} HTTP/1.1\r\nHost: probes\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        fields = dict(line.split(": ", 1) for line in head[1:] if line)
+        size = 0 if request.startswith("HEAD") else int(fields["Content-Length"])
+        body = await reader.readexactly(size)
+        answers.append((int(head[0].split(" ")[1]), json.loads(body) if body else {}))
+    writer.close()
+    await writer.wait_closed()
+    return answers
+
+
+async def test_what_is_ready(probes: tuple[Probes, Path]) -> None:
+    """Live at once; ready once nothing is missing, also while the API is away, which is told."""
+    made, path = probes
+    live, starting = await ask(path, "GET /livez", "GET /readyz")
+    made.readiness = lambda: Readiness(("workerd is not up",), "the API cannot be reached")
+    (down,) = await ask(path, "GET /readyz")
+    made.readiness = Readiness
+    (ready,) = await ask(path, "GET /readyz?verbose")
+    made.readiness = lambda: Readiness((), "the API cannot be reached")
+    behind, head = await ask(path, "GET /readyz", "HEAD /readyz")
+
+    assert (200, {"status": "ok"}) == live == ready
+    assert (503, {"status": "unavailable", "missing": ["it is being started"]}) == starting
+    assert (503, ["workerd is not up"]) == (down[0], down[1]["missing"])
+    assert (200, {"status": "ok", "behind": "the API cannot be reached"}) == behind
+    assert (200, {}) == head
+
+
+async def test_nothing_else_is_answered(probes: tuple[Probes, Path]) -> None:
+    """Another path is 404, another method 405, and what is no HTTP ends the connection."""
+    _, path = probes
+
+    assert [404, 404, 405] == [status for status, _ in await ask(path, "GET /", "GET /livez/", "POST /readyz")]
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b"nonsense\r\n\r\n")
+    assert b"" == await reader.read()
+    writer.close()
+
+
+async def test_many_connections_do_not_keep_others_out_for_ever(probes: tuple[Probes, Path]) -> None:
+    """Past 64 at once one is closed; once the others have hung up, probes are answered again."""
+    _, path = probes
+    many = [await asyncio.open_unix_connection(str(path)) for _ in range(64)]
+    reader, writer = await asyncio.open_unix_connection(str(path))
+
+    assert b"" == await reader.read()
+    for _, one in [*many, (reader, writer)]:
+        one.close()
+    while True:
+        try:
+            assert [(200, {"status": "ok"})] == await ask(path, "GET /livez")
+            break
+        except (OSError, asyncio.IncompleteReadError):
+            await asyncio.sleep(0)
