@@ -113,11 +113,13 @@ class Problem:
         code: which of the known things.
         detail: the item it concerns, or a sentence that says what to do. Never a secret's value.
         pointer: a JSON Pointer (RFC 6901) to the field at fault, where there is one.
+        kind: the kind of binding that has the name which is taken, where that is known.
     """
 
     code: Code
     detail: str
     pointer: str | None = None
+    kind: str = ""
 
 
 class NightsafeError(Exception):

@@ -31,7 +31,7 @@ class Row(Struct, frozen=True):
     Attributes:
         status: HTTP status.
         code: Cloudflare's numeric code.
-        message: with `{detail}` where the problem's own words go.
+        message: with `{detail}` where the problem's own words go, and `{kind}` where its kind of binding does.
         documentation_url: where to read on.
         chain: code and message that Cloudflare nests below a general one.
     """
@@ -100,7 +100,10 @@ TABLE: dict[Code, Row] = {
         400, 10100, "workers.api.error.binding_name_too_large: the limit is {detail} bytes.", _BINDINGS
     ),
     Code.BINDING_NAME_TAKEN: Row(
-        400, 10053, "Binding name '{detail}' already in use. Please use a different name and try again.", _SECRETS
+        400,
+        10053,
+        "Binding name '{detail}' already in use{kind}. Please use a different name and try again.",
+        _SECRETS,
     ),
     Code.BINDING_NOT_FOUND: Row(
         404, 10056, "Binding '{detail}' not found. Please use a different name and try again.", _SECRETS
@@ -215,9 +218,10 @@ def row_for(code: Code) -> Row:
 def as_json(problem: Problem) -> dict[str, object]:
     """One member of the envelope's `errors`."""
     row = row_for(problem.code)
+    kind = f" by a {problem.kind} binding" if problem.kind else ""
     error: dict[str, object] = {
         "code": row.code,
-        "message": row.message.replace("{detail}", problem.detail[:_MAX_DETAIL]),
+        "message": row.message.replace("{kind}", kind).replace("{detail}", problem.detail[:_MAX_DETAIL]),
         "documentation_url": row.documentation_url,
     }
     if problem.pointer is not None:

@@ -80,7 +80,7 @@ def uploads(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def upload(call: Call) -> Reply:
         """PUT …/scripts/{script_name}."""
         strict = asks_strict(call)
-        parsed = parse_upload(*await read_upload(call), call.limits)
+        parsed = parse_upload(*await read_upload(call), call.limits, in_force=True)
         done = await use.scripts.upload(call.caller, call.script, parsed, strict=strict)
         return success(uploaded(done.script, done.version_id), done.notices)
 

@@ -103,8 +103,10 @@ def _of_versions(use: UseCases) -> list[Resource]:
 
     async def create(call: Call) -> Reply:
         """POST …/versions: deployed at once only if the query says so."""
-        parsed, script = parse_version(await call.json(), call.limits), await _find(use, call)
-        if call.asks("deploy", "true"):
+        in_force = call.asks("deploy", "true")
+        parsed = parse_version(await call.json(), call.limits, in_force=in_force)
+        script = await _find(use, call)
+        if in_force:
             done = await use.scripts.upload(call.caller, script.ref, parsed, strict=True)
             version = await use.versions.get(script.ref, parse_version_id(done.version_id))
             return await _whole(use, script, version, notices=done.notices)

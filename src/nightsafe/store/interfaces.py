@@ -45,12 +45,12 @@ class Store(Protocol):
                 SCRIPT_NOT_FOUND, when the script is absent and the edit brings no upload that may create it;
                 NAMESPACE_NOT_FOUND, when an upload would create a script in a dispatch namespace that is not there;
                 the code `must_be_live`, as the edit asks;
-                BINDING_NAME_TAKEN (detail: the name), when `set` without a rebind names a binding
+                BINDING_NAME_TAKEN (detail: the name; with the kind), when `set` without a rebind names a binding
                 that is of a kind other than the secret ones;
                 BINDING_NOT_FOUND (detail: the name), for a name in `drop` that is no secret, if `require_drop`;
                 TOO_MANY_BINDINGS (detail: how many there would be), past `max_variables`;
                 INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
-                if `strict`;
+                if `strict`, or if they must be;
                 INHERIT_RENAMED (likewise), for secrets inherited under another name;
                 VERSION_NOT_FOUND (detail: the UUID), for a version in `deploy` that the script does not have;
                 SECRETS_CHANGED (detail: their names by comma and space), when `deploy` without `force` goes back to

@@ -52,10 +52,14 @@ class Origin(Struct, frozen=True):
 
 
 class Inherit(Struct, frozen=True):
-    """A binding that an upload takes over from the version before: `old_name` there, `name` here."""
+    """A binding that an upload takes over from the version before: `old_name` there, `name` here.
+
+    With `must` the edit is refused when it cannot be found, whatever `Rebind.strict` says of the others.
+    """
 
     name: str
     old_name: str
+    must: bool = False
 
 
 class Module(Struct, frozen=True):

@@ -179,15 +179,21 @@ def parse_version_patch(raw: object, limits: Limits) -> Patch:
     return Patch(secrets, dropped, parse_annotations(body.get("annotations"), limits))
 
 
-def parse_version(raw: object, limits: Limits) -> ParsedUpload:
+def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUpload:
     """An upload in one JSON object: what a form has as metadata, with the files in base64.
+
+    Args:
+        raw: the JSON value.
+        limits: what it must keep to.
+        in_force: whether the version that it makes is served at once.
 
     Raises:
         NightsafeError: as `parse_upload`.
     """
     body = need_object(raw, "", "the body")
     metadata = {name: value for name, value in body.items() if name != "modules"}
-    return parse_upload(metadata, [_part(one, index) for index, one in enumerate(_modules(body))], limits)
+    parts = [_part(one, index) for index, one in enumerate(_modules(body))]
+    return parse_upload(metadata, parts, limits, in_force=in_force)
 
 
 def _modules(body: dict[str, Any]) -> Sequence[Any]:
