@@ -8,7 +8,7 @@ import msgspec
 
 from nightsafe.api import shown
 from nightsafe.api.call import Call
-from nightsafe.api.content import as_it_came
+from nightsafe.api.content import as_script
 from nightsafe.api.envelope import Reply, success
 from nightsafe.api.paging import fields_of, page_of, paged
 from nightsafe.api.path import ACCOUNT, SCRIPT, policy_name
@@ -50,7 +50,7 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def content(call: Call) -> Reply:
         """GET …/scripts/{script_name}."""
-        return as_it_came(*await use.scripts.content(call.script))
+        return as_script(*await use.scripts.content(call.script))
 
     return [
         Resource("GET", f"{ACCOUNT}/workers/scripts", Action.READ_SCRIPTS, list_scripts),

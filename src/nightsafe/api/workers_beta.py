@@ -18,12 +18,12 @@ from nightsafe.api.paging import fields_of, page_of, paged
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
-from nightsafe.bindings.fields import need_object, optional_string
+from nightsafe.bindings.fields import need_known, need_object, optional_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Module, Script, Version
-from nightsafe.workers.beta import OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
+from nightsafe.workers.beta import MEMBERS, OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
 from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.standing import subdomain_of
 from nightsafe.workers.use_cases import UseCases
@@ -60,6 +60,7 @@ def resources(use: UseCases) -> list[Resource]:
     async def put(call: Call) -> Reply:
         """PUT /workers/workers/{script_name}: what the body does not name is reset, but for what previews have."""
         body = need_object(await call.json(), "", "the body")
+        need_known(body, MEMBERS, "", "the body")
         subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
         return await edited(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
 
@@ -236,7 +237,9 @@ def _sorted(every: list[dict[str, Any]], fields: dict[str, str]) -> list[dict[st
 
 def _version(version: Version) -> dict[str, Any]:
     """A version as this page shows it, without its bindings."""
-    return shown.versioned(version.settings) | _stamped(version) | {"urls": [], "main_module": version.main_module}
+    settings = shown.versioned(version.settings)
+    date = {"compatibility_date": shown.date_of(settings)}
+    return settings | date | _stamped(version) | {"urls": [], "main_module": version.main_module}
 
 
 def _stamped(version: Version) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 import rfc8785
 
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
-from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64
+from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64, is_pem, pem_error
 from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.bindings.sealed import SealedByClient, is_sealed, read_sealed
@@ -191,7 +191,12 @@ def _key_value(  # noqa: PLR0913, PLR0917 - the parts of one binding
     else:
         material = plaintext = decode_base64(need_string(fields, member, at))
     _check_size(len(plaintext), name, here)
-    check_key(key_format, algorithm, usages, material)
+    try:
+        check_key(key_format, algorithm, usages, material)
+    except KeyRefusedError:
+        if is_pem(plaintext):
+            raise pem_error() from None
+        raise
     return SecretValue(plaintext)
 
 

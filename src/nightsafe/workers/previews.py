@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nightsafe.bindings.fields import need_object, optional_string, pointer_to, type_name
-from nightsafe.bindings.model import SECRET_KINDS, PlainBinding, Secret, SecretKey, SecretText
+from nightsafe.bindings.fields import need_known, need_object, pointer_to, type_name
+from nightsafe.bindings.model import PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.holding import Entry, HolderEdit, Kind
@@ -23,6 +23,7 @@ from nightsafe.workers.caller import Caller
 from nightsafe.workers.holders import entry_of
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.merge_patch import merge_patch
+from nightsafe.workers.rebinding import is_shown_secret
 from nightsafe.workers.seal import Safe, place_of
 from nightsafe.workers.setting_fields import encoded
 from nightsafe.workers.store_access import check_store_access
@@ -36,7 +37,6 @@ _SETTINGS: dict[str, type] = {
     "placement": dict,
     "tail_consumers": list,
 }
-_VALUES = frozenset({"text", "key_base64", "key_jwk"})
 
 
 class PreviewPatch(Struct, frozen=True, kw_only=True):
@@ -136,6 +136,7 @@ def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
         NightsafeError: INVALID or a code of a binding, with a pointer; one problem a binding.
     """
     fields = need_object(raw, at, "what previews begin with")
+    need_known(fields, (*_SETTINGS, "env"), at, "what previews begin with")
     settings = {name: fields[name] for name in _SETTINGS if name in fields}
     for name, value in settings.items():
         if value is not None and not isinstance(value, _SETTINGS[name]):
@@ -176,7 +177,7 @@ def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
         raise NightsafeError(
             Code.INVALID, "'name' must be the same as the member it stands under", pointer_to(at, "name")
         )
-    if optional_string(fields, "type", at) in SECRET_KINDS and _VALUES.isdisjoint(fields) and name:
+    if name and is_shown_secret(fields):
         return name
     binding = parse_binding(fields | {"name": name}, at, 0)
     if isinstance(binding, SecretText | SecretKey | PlainBinding):

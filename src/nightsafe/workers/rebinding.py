@@ -2,8 +2,8 @@
 
 In a change of settings the bindings take the place of all there are. One without its value, as reads show it or as
 nothing but `{type, name}`, stays what it is: wrangler 3.17 to 4.93 sends back every binding so when it sets secrets
-through the settings. In an upload a secret without its value is kept likewise: `versions secret put` of wrangler 3.73 to 3.90
-uploads a version anew, with the keys as the version before shows them.
+through the settings. In an upload a secret without its value is kept likewise: `versions secret put` of wrangler 3.73
+to 3.90 uploads a version anew, with the keys as the version before shows them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
