@@ -80,8 +80,6 @@ class Code(StrEnum):
     DISPATCHED_NOT_FOUND = "dispatched_not_found"
     PROJECT_NOT_FOUND = "project_not_found"
     PROJECT_TAKEN = "project_taken"
-    PREVIEW_NOT_FOUND = "preview_not_found"
-    PREVIEW_UNDEPLOYED = "preview_undeployed"
     STORE_NOT_FOUND = "store_not_found"
     STORE_SECRET_NOT_FOUND = "store_secret_not_found"
     STORE_SECRET_TAKEN = "store_secret_taken"

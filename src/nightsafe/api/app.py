@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nightsafe.api import (
+    by_script,
     checking,
     content,
     delivery,
@@ -11,6 +12,7 @@ from nightsafe.api import (
     dispatch,
     elsewhere,
     health,
+    named_previews,
     origins,
     pages,
     processes,
@@ -50,6 +52,8 @@ _PAGES = (
     content.resources,
     versions.resources,
     deployments.resources,
+    by_script.resources,
+    named_previews.resources,
     workers_beta.resources,
     services.resources,
     subdomain.resources,

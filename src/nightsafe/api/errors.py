@@ -43,7 +43,6 @@ _VERSIONS = f"{_DOCS}/workers/configuration/versions-and-deployments/"
 _VERSION = f"{_SCRIPT}/subresources/versions/"
 _DEPLOYMENT = f"{_SCRIPT}/subresources/deployments/"
 _SHARES = f"{_VERSIONS}gradual-deployments/"
-_PREVIEWS = f"{_DOCS}/workers/configuration/previews/"
 _MIGRATIONS = f"{_DOCS}/durable-objects/reference/durable-objects-migrations/"
 _NAMESPACES = f"{_REFERENCE}/workers_for_platforms/subresources/dispatch/subresources/namespaces/"
 _DISPATCHED = f"{_NAMESPACES}subresources/scripts/"
@@ -220,8 +219,6 @@ TABLE: dict[Code, Row] = {
     Code.PROJECT_TAKEN: Row(
         400, 8000002, "A project with this name already exists. Choose a different project name.", _NEW_PAGES
     ),
-    Code.PREVIEW_NOT_FOUND: Row(404, 10025, "Preview not found: {detail}.", _PREVIEWS),
-    Code.PREVIEW_UNDEPLOYED: Row(404, 10222, "The Preview '{detail}' has no deployments.", _PREVIEWS),
     Code.STORE_VALUE_TOO_LONG: Row(400, 1001, "secret_value_too_long: the limit is {detail} bytes.", _STORE_LIMITS),
     Code.STORE_NOT_FOUND: Row(404, 1001, "store_not_found", _STORES),
     Code.HOLDER_NOT_EMPTY: Row(

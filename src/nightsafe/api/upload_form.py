@@ -58,6 +58,18 @@ async def read_json_part(call: Call, name: str) -> Any:
     return _json_in(form, name, call.limits.max_metadata_bytes)
 
 
+async def read_text_part(call: Call, name: str) -> str:
+    """The text in the part of a form that has this name; "" when there is no form or no such part.
+
+    Raises:
+        NightsafeError: SCRIPT_UNPARSABLE, BODY_TOO_LARGE or TIMEOUT.
+    """
+    if _bare_type(call) != _FORM:
+        return ""
+    form = await _form(call, call.limits.max_body_bytes, Code.BODY_TOO_LARGE)
+    return next((part.body.decode("utf-8", "replace") for part in form if part.name == name), "")
+
+
 def asks_strict(call: Call) -> bool:
     """Whether a binding that cannot be inherited is to be refused rather than dropped.
 

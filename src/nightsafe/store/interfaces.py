@@ -13,6 +13,7 @@ from nightsafe.store.model import (
     Module,
     Origin,
     Outcome,
+    Pointer,
     Script,
     ScriptRef,
     Token,
@@ -150,6 +151,18 @@ class Store(Protocol):
 
         Each is told once, as the script's name and what is shown of the binding.
         """
+        ...
+
+    async def pointing(self, account_id: str, name: str) -> list[Pointer]:
+        """Bindings that may lead to a script: of a kind that can, with its name somewhere in them.
+
+        Those of the newest version of each script of the account, whatever dispatch namespace it is in, and those of
+        older versions of scripts of which the newest is not the only one served.
+        """
+        ...
+
+    async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+        """`Script.script_settings` of the scripts, in any namespace, that hold a name somewhere as a JSON string."""
         ...
 
     async def keys_in_use(self, account_id: str) -> list[str]:

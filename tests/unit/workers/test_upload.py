@@ -98,7 +98,7 @@ def test_bindings_are_sorted_by_what_becomes_of_them() -> None:
         ({}, {"secret_text", "secret_key"}),
         ({"keep_bindings": None}, {"secret_text", "secret_key"}),
         ({"keep_bindings": []}, set()),
-        ({"keep_bindings": ["plain_text", "plain_text"]}, {"plain_text"}),
+        ({"keep_bindings": ["plain_text", "plain_text"]}, {"plain_text", "secret_text", "secret_key"}),
         ({"keep_bindings": ["secret_key", "json"]}, {"secret_key", "json"}),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_setting_has_its_type(name: str) -> None:
         ({"bindings": {}}, [(Code.INVALID, "/bindings")]),
         ({"bindings": [1] * 5}, [(Code.INVALID, "/bindings")]),
         (
-            {"bindings": [1, {"type": "kv_namespace"}, {"name": "A", "type": "secret_text"}, {"type": "?"}]},
+            {"bindings": [1, {"type": "kv_namespace"}, {"name": "A", "type": "secret_text", "x": 1}, {"type": "?"}]},
             [
                 (Code.INVALID, "/bindings/0"),
                 (Code.BINDING_UNNAMED, "/bindings/1/name"),
@@ -158,7 +158,7 @@ def test_a_setting_has_its_type(name: str) -> None:
         ),
         (
             {"bindings": [{"name": "A", "type": kind} for kind in ("ai", "inherit", "browser")]},
-            [(Code.BINDING_NAME_TAKEN, "/bindings")] * 2,
+            [(Code.BINDING_NAME_TAKEN, "/bindings/1"), (Code.BINDING_NAME_TAKEN, "/bindings/2")],
         ),
         ({"keep_bindings": "secret_text"}, [(Code.INVALID, "/keep_bindings")]),
         ({"keep_bindings": ["inherit"]}, [(Code.INVALID, "/keep_bindings")]),

@@ -7,9 +7,9 @@ from nightsafe.bindings.keys.errors import KeyRefusedError
 
 _PEM: Final = "-----BEGIN "
 _PEM_HINT: Final = (
-    "The key is a PEM file, and must be the base64 of its bytes in DER: leave out the lines -----BEGIN … and -----END …"
-    ' and join the others, or convert it, as "openssl pkcs8 -topk8 -nocrypt -in KEY.pem -outform DER | base64 -w0" for'
-    ' pkcs8 and "openssl pkey -pubin -in KEY.pem -outform DER | base64 -w0" for spki'
+    "The key is a PEM file, and must be the base64 of its bytes in DER: leave out the lines that begin with dashes"
+    ' and join the others, or convert it: "openssl pkcs8 -topk8 -nocrypt -in KEY.pem -outform DER | base64 -w0" for'
+    ' pkcs8, "openssl pkey -pubin -in KEY.pem -outform DER | base64 -w0" for spki'
 )
 _WHITESPACE: Final = str.maketrans("", "", "\t\n\f\r ")
 

@@ -12,6 +12,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.model import Change, Outcome
 from nightsafe.store.sqlite.connection import closed_error, connect, create_file, store_error
 from nightsafe.store.sqlite.origins import OriginReads
+from nightsafe.store.sqlite.pointing_reads import PointingReads
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.reads import Reads
 from nightsafe.store.sqlite.schema import migrate
@@ -29,7 +30,7 @@ LOG_LIMIT = 4000
 """Pages in the log from which on it is copied into the database and started over."""
 
 
-class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
+class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
     """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
 
     def __init__(self, path: Path, anchor: sqlite3.Connection, busy_timeout: float) -> None:
