@@ -53,20 +53,20 @@ def resources(use: UseCases) -> list[Resource]:
         return success(whole | _own(deployment, version))
 
     return [
-        Resource("GET", _BY_SCRIPT, Action.READ_SCRIPTS, list_deployments),
-        Resource("GET", f"{_BY_SCRIPT}/detail/{{deployment_id}}", Action.READ_SCRIPTS, get),
+        Resource("GET", _BY_SCRIPT, None, list_deployments),
+        Resource("GET", f"{_BY_SCRIPT}/detail/{{deployment_id}}", None, get),
     ]
 
 
 async def _find(use: UseCases, call: Call) -> Script:
-    """The script with this tag, if the caller may read it; what they may not is not there for them.
+    """The script with this tag, if the caller may read it: the path alone does not tell which it is.
 
     Raises:
-        NightsafeError: SCRIPT_NOT_FOUND.
+        NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
     """
     script = await use.beta.find(call.account_id, call.names["script_tag"])
     if not sees(call)(script.ref):
-        raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        raise NightsafeError(Code.NOT_PERMITTED, f"{Action.READ_SCRIPTS} in account {call.account_id} is not granted")
     return script
 
 

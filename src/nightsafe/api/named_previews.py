@@ -66,7 +66,7 @@ def _shown(preview: str, script_id: str, entries: Sequence[Entry]) -> dict[str, 
     changed = max((entry.modified_on for entry in entries), default=0)
     made = {"created_on": shown.time(changed)} if entries else {}
     return {
-        "id": str(uuid.uuid5(uuid.UUID(hex=script_id), f"{changed} {preview}")),
+        "id": str(uuid.uuid5(uuid.UUID(hex=script_id), f"{changed} {preview} {[one.name for one in entries]}")),
         "preview_name": preview,
         **made,
         "urls": [],

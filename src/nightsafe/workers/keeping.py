@@ -8,10 +8,10 @@ No upload loses a secret by accident. Clients write `keep_bindings` in four form
     a kind of secret in it      secrets, and what it lists    what it lists
     []                          secrets                       nothing
 
-wrangler up to 3.34 sends `["plain_text", "json"]` for `--keep-vars`, on both endpoints, and has no word for secrets:
-it relies on their being kept. Later ones leave secrets out only where they make a version that somebody still has to
-deploy: `versions secret delete` sends `["secret_key"]` and inherits each `secret_text` that is to stay. What is in
-force at once loses a secret by no list: there are calls to delete one. The decision page 0010 tells more.
+wrangler up to 3.34 sends `["plain_text", "json"]` for `--keep-vars` and has no word for secrets: it relies on their
+being kept. Later ones leave secrets out only where they make a version that somebody still has to deploy: `versions
+secret delete` sends `["secret_key"]` and inherits each `secret_text` that is to stay. What is in force at once loses
+no secret by any list: there are calls to delete one. The decision page 0010 has each endpoint.
 """
 
 from typing import Any
