@@ -1,4 +1,4 @@
-"""What old wranglers send, byte for byte as it was recorded of them: none of it loses a secret, or means nothing here."""
+"""What old wranglers send, byte for byte as it was recorded of them: none of it loses a secret."""
 
 import json
 from typing import Any

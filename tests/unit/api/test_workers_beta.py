@@ -347,7 +347,7 @@ def test_what_is_not_done_is_named(worker: Api) -> None:
         ("POST", f"{WORKER}/previews"),
         ("PATCH", preview),
         ("POST", f"{preview}/deployments"),
-        ("PATCH", f"{preview}/deployments/latest"),
+        ("PATCH", f"{preview}/deployments/another"),
     ):
         refused = worker.json(method, path, body)
         assert (400, [10015]) == refused.refusal
