@@ -133,7 +133,7 @@ TABLE: dict[Code, Row] = {
     Code.BINDING_NAME_TAKEN: Row(
         400,
         10053,
-        "Binding name '{detail}' already in use{kind}. Please use a different name and try again.",
+        "Binding name '{detail}' already in use. Please use a different name and try again.{kind}",
         _VARIABLES,
     ),
     Code.BINDING_NOT_FOUND: Row(
@@ -250,7 +250,7 @@ def row_for(code: Code) -> Row:
 def as_json(problem: Problem) -> dict[str, object]:
     """One member of the envelope's `errors`."""
     row = row_for(problem.code)
-    kind = f" by a {problem.kind} binding" if problem.kind else ""
+    kind = f" It is the name of a {problem.kind} binding." if problem.kind else ""
     error: dict[str, object] = {
         "code": row.code,
         "message": row.message.replace("{kind}", kind).replace("{detail}", problem.detail[:_MAX_DETAIL]),

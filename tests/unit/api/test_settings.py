@@ -166,7 +166,7 @@ def test_a_secret_does_not_take_a_variables_place_unasked(worker: Api) -> None:
     answer = patch(worker, {"bindings": [variable, {"type": "secret_text", "name": "V", "text": "now secret"}]})
 
     assert ((400, [10053]), ["/bindings/1"]) == (answer.refusal, answer.pointers)
-    assert "'V' already in use by a plain_text binding" in answer.messages[0]
+    assert answer.messages[0].endswith("It is the name of a plain_text binding.")
     assert ["upload"] == versions(worker)
 
 

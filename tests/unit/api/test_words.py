@@ -110,7 +110,7 @@ def test_a_name_that_is_taken_is_taken_by_a_kind(own_api: Api) -> None:
     ]
     own_api.upload("worker", {"main_module": "worker.js", "bindings": bindings})
     text = {"type": "secret_text", "text": "x"}
-    words = "already in use by a {} binding. Please use a different name and try again."
+    words = "already in use. Please use a different name and try again. It is the name of a {} binding."
 
     put = own_api.put("worker", text | {"name": "V"})
     bulk = own_api.patch("worker", {"V": text, "KV": text})
