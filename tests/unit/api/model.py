@@ -120,7 +120,7 @@ class Model:
         moved = [to for to, old in inherits.items() if to != old and old in held and held[old]["type"] in SECRETS]
         if absent or moved:
             return Expected(400, [10057] * len(absent + moved))
-        kept = set(SECRETS) if metadata.get("keep_bindings") is None else set(metadata["keep_bindings"])
+        kept = set(SECRETS) | set(metadata.get("keep_bindings") or ())
         left = {name: one for name, one in held.items() if one["type"] in kept or inherits.get(name) == name}
         left |= {to: held[old] | {"name": to} for to, old in inherits.items() if to != old and old in held}
         left |= {one["name"]: _shown(one) for one in bindings if one["type"] != "inherit"}
