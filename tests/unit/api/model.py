@@ -151,7 +151,7 @@ class Model:
             [],
             {
                 "placement": metadata.get("placement", {}),
-                "compatibility_date": metadata.get("compatibility_date", ""),
+                "compatibility_date": metadata.get("compatibility_date") or "2021-11-02",
                 "compatibility_flags": metadata.get("compatibility_flags", []),
                 "usage_model": "standard",
                 "tags": model.of_script.get("tags", []),
@@ -174,7 +174,7 @@ class Model:
             "has_assets": False,
             "has_modules": "body_part" not in metadata,
             "created_on": model.created_on,
-            "compatibility_date": metadata.get("compatibility_date", ""),
+            "compatibility_date": metadata.get("compatibility_date") or "2021-11-02",
             "compatibility_flags": metadata.get("compatibility_flags", []),
             "usage_model": "standard",
             "last_deployed_from": "api",
