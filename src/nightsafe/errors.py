@@ -48,6 +48,8 @@ class Code(StrEnum):
     SCRIPT_NAME = "script_name"
     SCRIPT_TOO_LARGE = "script_too_large"
     SCRIPT_UNPARSABLE = "script_unparsable"
+    NO_SETTINGS = "no_settings"
+    SCRIPT_IN_USE = "script_in_use"
     BINDING_UNNAMED = "binding_unnamed"
     BINDING_NAME_TOO_LONG = "binding_name_too_long"
     BINDING_NAME_TAKEN = "binding_name_taken"
@@ -81,6 +83,7 @@ class Code(StrEnum):
     STORE_NOT_FOUND = "store_not_found"
     STORE_SECRET_NOT_FOUND = "store_secret_not_found"
     STORE_SECRET_TAKEN = "store_secret_taken"
+    STORE_VALUE_TOO_LONG = "store_value_too_long"
     STORE_NOT_GRANTED = "store_not_granted"
     HOLDER_TAKEN = "holder_taken"
     HOLDER_NOT_FOUND = "holder_not_found"
@@ -118,11 +121,13 @@ class Problem:
         code: which of the known things.
         detail: the item it concerns, or a sentence that says what to do. Never a secret's value.
         pointer: a JSON Pointer (RFC 6901) to the field at fault, where there is one.
+        kind: the kind of binding that has the name which is taken, where that is known.
     """
 
     code: Code
     detail: str
     pointer: str | None = None
+    kind: str = ""
 
 
 class NightsafeError(Exception):

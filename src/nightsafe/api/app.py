@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from nightsafe.api import (
+    by_script,
     checking,
     content,
     delivery,
@@ -11,6 +12,7 @@ from nightsafe.api import (
     dispatch,
     elsewhere,
     health,
+    named_previews,
     origins,
     pages,
     processes,
@@ -50,6 +52,8 @@ _PAGES = (
     content.resources,
     versions.resources,
     deployments.resources,
+    by_script.resources,
+    named_previews.resources,
     workers_beta.resources,
     services.resources,
     subdomain.resources,
@@ -64,6 +68,10 @@ _PAGES = (
     processes.resources,
     checking.resources,
 )
+_BASE = b"/client/v4/"
+_SLASHED = b"/client/v4//"
+"""How a path begins when the base URL that a client was given ends with a slash, which is no part of any name."""
+
 _PREFIX = b"/client/v4/accounts/"
 _SEGMENTS = 10
 _ANNOUNCE_BODY = (b"content-length", b"transfer-encoding")
@@ -102,6 +110,8 @@ class App:
         if scope["type"] != "http":
             return
         raw_path: bytes = scope["raw_path"]
+        if raw_path.startswith(_SLASHED):
+            raw_path = scope["raw_path"] = _BASE + raw_path[len(_SLASHED) :]
         if scope["method"] == "GET" and raw_path.startswith(_PREFIX):
             try:
                 shown = await self._known_secret(scope, raw_path)

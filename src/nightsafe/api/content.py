@@ -75,18 +75,26 @@ def _described(call: Call, metadata: object) -> dict[str, Any]:
     return fields | by_header
 
 
-def as_it_came(version: Version, modules: Sequence[Module]) -> Reply:
-    """One file as itself, several as a form; `cf-entrypoint` names the one that starts."""
-    if len(modules) > 1:
-        return _form(version, modules)
-    return _reply(version, _type_of(modules[0]).removesuffix("+module").encode(), modules[0].body)
+def as_script(version: Version, modules: Sequence[Module]) -> Reply:
+    """Modules in a form, the one that starts first; of a classic script the main file as itself.
+
+    cloudflare-go, and Terraform's provider over it, take a form as the sign of a module, and the first of its parts
+    as the script.
+    """
+    first = sorted(modules, key=lambda module: module.name != version.main_module)
+    return _form(version, first) if shown.has_modules(version.settings) else _alone(version, first[0])
 
 
 def as_form(version: Version, modules: Sequence[Module]) -> Reply:
     """Every file in a form, unless it is the only one of a classic script: clients tell classic scripts by that."""
     if len(modules) == 1 and not shown.has_modules(version.settings):
-        return as_it_came(version, modules)
+        return _alone(version, modules[0])
     return _form(version, modules)
+
+
+def _alone(version: Version, module: Module) -> Reply:
+    """A file as itself."""
+    return _reply(version, _type_of(module).removesuffix("+module").encode(), module.body)
 
 
 def _form(version: Version, modules: Sequence[Module]) -> Reply:

@@ -13,16 +13,20 @@ from msgspec.structs import replace
 from nightsafe.api import content, scripts, secrets, settings, shown
 from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, listed, success
-from nightsafe.api.paging import fields_of
+from nightsafe.api.paging import fields_of, page_of
 from nightsafe.api.path import ACCOUNT, DISPATCHED, NAMESPACE
 from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
+from nightsafe.api.seeing import sees
 from nightsafe.bindings.fields import need_object, need_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Script
 from nightsafe.workers.namespaces import Namespace, Namespaces, check_tags
 from nightsafe.workers.use_cases import UseCases
+
+_MAX_DELETED = 1000
+"""How many scripts one request deletes at most; its answer says whether there are more."""
 
 _NAMESPACES = f"{ACCOUNT}/workers/dispatch/namespaces"
 
@@ -73,6 +77,22 @@ def _of_scripts(use: UseCases) -> Iterator[Resource]:
             _dispatched(script) | shown.script(script) async for script in every if scripts.has_tags(script, wanted)
         )
 
+    async def delete_scripts(call: Call) -> Reply:
+        """DELETE …/scripts?tags=: those with these tags that the caller may delete, a number of them at a time."""
+        fields = fields_of(call.query)
+        wanted, most = scripts.wanted_tags(fields.get("tags", "")), _limit(fields)
+        if not wanted:
+            raise NightsafeError(Code.INVALID, "'tags' is missing: say which to delete, as customer-1:yes,keep:no")
+        every = scripts.visible(use, call, call.names["namespace"], Action.WRITE_SCRIPTS)
+        found = [script.ref async for script in every if scripts.has_tags(script, wanted)]
+        if not call.asks("force", "true"):
+            for ref in found[:most]:
+                await use.references.refuse_if_used(ref, sees(call))
+        for ref in found[:most]:
+            await use.scripts.delete(call.caller, ref)
+        gone = [ref.name for ref in found[:most]]
+        return success({"deleted": gone, "deleted_count": len(gone), "has_more": len(found) > most})
+
     async def get_script(call: Call) -> Reply:
         """GET …/scripts/{script_name}: what there is to tell of it; its content has a page of its own.
 
@@ -87,6 +107,7 @@ def _of_scripts(use: UseCases) -> Iterator[Resource]:
         return success(_dispatched(script) | {"script": shown.script(script)})
 
     yield Resource("GET", f"{NAMESPACE}/scripts", Action.READ_SCRIPTS, list_scripts)
+    yield Resource("DELETE", f"{NAMESPACE}/scripts", Action.WRITE_SCRIPTS, delete_scripts)
     yield Resource("GET", DISPATCHED, Action.READ_SCRIPTS, get_script)
     yield from scripts.uploads(use, DISPATCHED)
     yield from scripts.deletions(use, DISPATCHED)
@@ -100,8 +121,10 @@ def _of_tags(namespaces: Namespaces) -> list[Resource]:
     """The tags of a script in a namespace."""
 
     async def list_tags(call: Call) -> Reply:
-        """GET …/tags."""
-        return success(await namespaces.tags(call.script))
+        """GET …/tags; with the filter `tags`, whether the script has those it must and none that it must not."""
+        tags = await namespaces.tags(call.script)
+        wanted = scripts.wanted_tags(fields_of(call.query).get("tags", ""))
+        return success(all((tag in tags) is must for tag, must in wanted.items()) if wanted else tags)
 
     async def put_tags(call: Call) -> Reply:
         """PUT …/tags."""
@@ -128,6 +151,11 @@ def _of_tags(namespaces: Namespaces) -> list[Resource]:
         Resource("PUT", f"{DISPATCHED}/tags/{{tag}}", Action.WRITE_SCRIPTS, put_tag),
         Resource("DELETE", f"{DISPATCHED}/tags/{{tag}}", Action.WRITE_SCRIPTS, delete_tag),
     ]
+
+
+def _limit(fields: dict[str, str]) -> int:
+    """How many scripts a deletion may delete."""
+    return page_of({"per_page": fields.get("limit", str(_MAX_DELETED))}, _MAX_DELETED).size
 
 
 def _within(namespaces: Namespaces, pages: Iterable[Resource]) -> Iterator[Resource]:

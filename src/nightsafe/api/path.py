@@ -66,4 +66,4 @@ def script_of(account: str, names: Mapping[str, str]) -> ScriptRef:
 
 def policy_name(ref: ScriptRef) -> str:
     """What a policy's globs see of a script: `name`, or `namespace/name` in a dispatch namespace."""
-    return f"{ref.namespace}/{ref.name}" if ref.namespace and ref.name else ref.name
+    return ref.path

@@ -7,10 +7,10 @@ from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, success
 from nightsafe.api.path import ACCOUNT, DEFAULT_ENVIRONMENT, SCRIPT
 from nightsafe.api.routing import Resource
-from nightsafe.identity import policy
+from nightsafe.api.seeing import sees
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Script
-from nightsafe.workers.references import Reference, Sees
+from nightsafe.workers.references import Reference
 from nightsafe.workers.use_cases import UseCases
 
 
@@ -19,11 +19,11 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def references(call: Call) -> Reply:
         """GET …/references."""
-        return success(_references(*await use.references.around(call.script, _sees(call))))
+        return success(_references(*await use.references.around(call.script, sees(call))))
 
     async def by_consumer(call: Call) -> Reply:
         """GET /workers/tails/by-consumer/{script_name}."""
-        producers = await use.references.producers(call.script, _sees(call))
+        producers = await use.references.producers(call.script, sees(call))
         return success([_tail(call.script.name, producer) for producer in producers])
 
     return [
@@ -32,23 +32,21 @@ def resources(use: UseCases) -> list[Resource]:
     ]
 
 
-def _sees(call: Call) -> Sees:
-    """Whether the caller may know of a script."""
-    grants = call.caller.principal.grants
-    return lambda name: grants.allow(Action.READ_SCRIPTS, policy.Resource(call.account_id, name))
-
-
 def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) -> dict[str, Any]:
     """The references of a script as wrangler reads them."""
     coming = list(incoming)
     return {
         "services": {
-            "incoming": [_side(one.script) | {"name": one.name} for one in coming if one.kind == "service"],
-            "outgoing": [_side(one.target) | {"name": one.name} for one in outgoing if one.kind == "service"],
+            "incoming": [_side(one.script.name) | {"name": one.name} for one in coming if one.kind == "service"],
+            "outgoing": [
+                _side(one.target.name) | {"name": one.name}
+                for one in outgoing
+                if one.kind == "service" and one.target is not None
+            ],
             "pages_function": False,
         },
         "durable_objects": [
-            _side(one.script)
+            _side(one.script.name)
             | {
                 "name": one.name,
                 "durable_object_namespace_id": one.fields.get("namespace_id", ""),
@@ -58,14 +56,14 @@ def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) ->
             if one.kind == "durable_object_namespace"
         ],
         "dispatch_outbounds": [
-            _side(one.script) | {"name": one.name, "namespace": one.fields.get("namespace", "")}
+            _side(one.script.name) | {"name": one.name, "namespace": one.fields.get("namespace", "")}
             for one in coming
             if one.kind == "dispatch_namespace"
         ],
     }
 
 
-def _side(script: str | None) -> dict[str, str | None]:
+def _side(script: str) -> dict[str, str]:
     """The script on one side of a reference."""
     return {"service": script, "environment": DEFAULT_ENVIRONMENT}
 

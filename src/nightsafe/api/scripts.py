@@ -7,15 +7,15 @@ import msgspec
 
 from nightsafe.api import shown
 from nightsafe.api.call import Call
-from nightsafe.api.content import as_it_came
+from nightsafe.api.content import as_script
 from nightsafe.api.envelope import Reply, listed, success
 from nightsafe.api.ordering import names_on
 from nightsafe.api.paging import fields_of, page_of, paged
-from nightsafe.api.path import ACCOUNT, SCRIPT, policy_name
+from nightsafe.api.path import ACCOUNT, SCRIPT
 from nightsafe.api.routing import Resource
-from nightsafe.api.upload_form import asks_strict, read_parsed_upload
+from nightsafe.api.seeing import sees
+from nightsafe.api.upload_form import asks_strict, read_parsed_upload, read_text_part
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Script, ScriptRef
 from nightsafe.store.turns import in_turns
@@ -29,7 +29,7 @@ _ORDERS: dict[str, Callable[[Script], Any]] = {
     "created_on": lambda script: script.created_on,
     "modified_on": lambda script: script.modified_on,
 }
-_ANSWERS = {"yes": True, "no": False}
+_ANSWERS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 def resources(use: UseCases) -> list[Resource]:
@@ -52,7 +52,7 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def content(call: Call) -> Reply:
         """GET …/scripts/{script_name}."""
-        return as_it_came(*await use.scripts.content(call.script))
+        return as_script(*await use.scripts.content(call.script))
 
     return [
         Resource("GET", f"{ACCOUNT}/workers/scripts", Action.READ_SCRIPTS, list_scripts),
@@ -63,14 +63,22 @@ def resources(use: UseCases) -> list[Resource]:
     ]
 
 
-async def visible(use: UseCases, call: Call, namespace: str = "") -> AsyncIterator[Script]:
-    """The scripts of the account, or of a dispatch namespace, that no policy keeps from the caller.
+async def visible(
+    use: UseCases, call: Call, namespace: str = "", action: Action = Action.READ_SCRIPTS
+) -> AsyncIterator[Script]:
+    """The scripts of the account, or of a dispatch namespace, with which the caller may do something.
 
     Other requests get their turn in between: there may be many thousands.
+
+    Args:
+        use: the use cases.
+        call: the request.
+        namespace: the dispatch namespace, "" for none.
+        action: what to do with them; by default, read them.
     """
-    grants = call.caller.principal.grants
+    may = sees(call, action)
     async for script in use.scripts.each(call.account_id, namespace):
-        if grants.allow(Action.READ_SCRIPTS, policy.Resource(call.account_id, policy_name(script.ref))):
+        if may(script.ref):
             yield script
 
 
@@ -88,9 +96,12 @@ def uploads(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     """The upload, below the path of a script."""
 
     async def upload(call: Call) -> Reply:
-        """PUT …/scripts/{script_name}."""
+        """PUT …/scripts/{script_name}; with `rollback_to`, as older wranglers have it, a deployment of what was."""
+        rollback_to = fields_of(call.query).get("rollback_to")
+        if rollback_to is not None:
+            return await rolled_back(use, call, rollback_to)
         strict = asks_strict(call)
-        parsed = await read_parsed_upload(call)
+        parsed = await read_parsed_upload(call, in_force=True)
         done = await use.scripts.upload(call.caller, call.script, parsed, strict=strict)
         return success(uploaded(done.script, done.version_id), done.notices)
 
@@ -101,10 +112,28 @@ def deletions(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     """The deletion, below the path of a script."""
 
     async def delete(call: Call) -> Reply:
-        """DELETE …/scripts/{script_name}."""
-        return success({"id": await use.scripts.delete(call.caller, call.script)})
+        """DELETE …/scripts/{script_name}: by force also what others need."""
+        return success({"id": await deleted(use, call, call.script)})
 
     return [Resource("DELETE", at, Action.WRITE_SCRIPTS, delete)]
+
+
+async def rolled_back(use: UseCases, call: Call, wanted: str) -> Reply:
+    """Serve again what a deployment served, or one version; the form may hold a message."""
+    message = await read_text_part(call, "message")
+    force = call.asks("force", "true")
+    done, notices = await use.deployments.roll_back(
+        call.caller, call.script, wanted, message, call.limits, force=force
+    )
+    return success(uploaded(await use.scripts.get(call.script), shown.identifier(done.id)), notices)
+
+
+async def deleted(use: UseCases, call: Call, ref: ScriptRef) -> str:
+    """Delete a script, unless others need it and the query does not say `force`; gives the tag it had."""
+    await use.scripts.get(ref)
+    if not call.asks("force", "true"):
+        await use.references.refuse_if_used(ref, sees(call))
+    return await use.scripts.delete(call.caller, ref)
 
 
 def uploaded(script: Script, version_id: str) -> dict[str, Any]:

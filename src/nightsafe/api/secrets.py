@@ -1,6 +1,8 @@
 """`…/workers/scripts/{script_name}/secrets`, `/secrets/{secret_name}` and `/secrets-bulk`."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +12,7 @@ from nightsafe.api.envelope import Reply, array, success, success_raw
 from nightsafe.api.path import SCRIPT
 from nightsafe.api.routing import Resource
 from nightsafe.bindings.parse import parse_secret
+from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.workers.secrets import parse_patch
 from nightsafe.workers.use_cases import UseCases
@@ -33,12 +36,12 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         return success_raw(shown, await door.newest(call.script))
 
     async def get_secret(call: Call) -> Reply:
-        """GET …/secrets/{secret_name}."""
-        return success_raw(await secrets.get(call.script, call.names["secret_name"]))
+        """GET …/secrets/{secret_name}: also by a name that its client has encoded twice, and says so."""
+        return success_raw(await secrets.get(call.script, await _meant(call)))
 
     async def delete_secret(call: Call) -> Reply:
         """DELETE …/secrets/{secret_name}."""
-        await secrets.delete(call.caller, call.script, call.names["secret_name"])
+        await secrets.delete(call.caller, call.script, await _meant(call))
         return success(None, await door.newest(call.script))
 
     async def patch_secrets(call: Call) -> Reply:
@@ -46,6 +49,21 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
         shown = await secrets.patch(call.caller, call.script, patch)
         return success_raw(_by_name(shown), await door.newest(call.script))
+
+    async def _meant(call: Call) -> str:
+        """The secret that a path names.
+
+        With `url_encoded=true` that is the name decoded once more, where there is no secret of the name as it stands
+        in the path: some clients encode it themselves before their library does.
+        """
+        name = call.names["secret_name"]
+        if "%" not in name or not call.asks("url_encoded", "true"):
+            return name
+        for known in (name, unquote(name)):
+            with suppress(NightsafeError):
+                await secrets.get(call.script, known)
+                return known
+        return name
 
     return [
         Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),

@@ -23,9 +23,9 @@ def resources(use: UseCases) -> list[Resource]:
         return success(_service(await _script(use, call)))
 
     async def delete_service(call: Call) -> Reply:
-        """DELETE /workers/services/{script_name}; with or without `force`, for clients ask for references first."""
+        """DELETE /workers/services/{script_name}: by force also what others need."""
         await _script(use, call)
-        await use.scripts.delete(call.caller, call.script)
+        await scripts.deleted(use, call, call.script)
         return success(None)
 
     async def get_environment(call: Call) -> Reply:

@@ -17,7 +17,6 @@ from nightsafe.workers.use_cases import UseCases
 
 _VERSION_DEFAULTS: dict[str, Any] = {
     "placement": {},
-    "compatibility_date": "",
     "compatibility_flags": [],
     "usage_model": "standard",
 }
@@ -87,9 +86,11 @@ def script_level(script: Script) -> dict[str, Any]:
 
 def _shown(every: AllSettings) -> dict[str, Any]:
     """The settings of both levels, and the bindings without secret values."""
+    versioned = shown.versioned(every.version.settings)
     return (
         _VERSION_DEFAULTS
-        | shown.versioned(every.version.settings)
+        | versioned
+        | {"compatibility_date": shown.date_of(versioned)}
         | script_level(every.script)
         | shown.annotated(every.version.annotations, every.version.triggered_by)
         | {"bindings": shown.bindings(every.bindings)}

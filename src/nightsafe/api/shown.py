@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from nightsafe.bundle.support import DEFAULT_DATE
 from nightsafe.store.model import Binding, Script, Version
 from nightsafe.workers.modules import BODY_PART
 
@@ -37,6 +38,11 @@ def versioned(settings: bytes) -> dict[str, Any]:
     return fields
 
 
+def date_of(settings: dict[str, Any]) -> str:
+    """The compatibility date of a version: without one of its own, that which it is run with."""
+    return settings.get("compatibility_date") or DEFAULT_DATE
+
+
 def bindings(every: Sequence[Binding]) -> list[msgspec.Raw]:
     """Bindings as reads show them: secrets without their values."""
     return [msgspec.Raw(one.shown) for one in every]
@@ -57,7 +63,7 @@ def script(one: Script) -> dict[str, Any]:
         "has_modules": has_modules(one.settings),
         "created_on": time(one.created_on),
         "modified_on": time(one.modified_on),
-        "compatibility_date": settings.get("compatibility_date", ""),
+        "compatibility_date": date_of(settings),
         "compatibility_flags": settings.get("compatibility_flags") or [],
         "usage_model": settings.get("usage_model", "standard"),
         "last_deployed_from": one.source,
@@ -132,8 +138,9 @@ def _migration_tag(standing: bytes) -> dict[str, Any]:
 
 def _runtime(settings: dict[str, Any]) -> dict[str, Any]:
     """The member `resources.script_runtime`: a setting that was not given is not in it."""
-    given = {name: settings[name] for name in ("compatibility_date", "limits", "exports") if name in settings}
+    given = {name: settings[name] for name in ("limits", "exports") if name in settings}
     return given | {
+        "compatibility_date": date_of(settings),
         "compatibility_flags": settings.get("compatibility_flags") or [],
         "usage_model": settings.get("usage_model", "standard"),
     }

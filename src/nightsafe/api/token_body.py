@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.api.times import parse_time
-from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.fields import need_array, need_known, need_object, need_string, optional_string, pointer_to
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, check_policies
@@ -119,9 +119,11 @@ def _of_type(message: str) -> NightsafeError:
 
 def _condition(body: dict[str, Any]) -> Condition:
     """What its requests must be like."""
-    condition = _member(body, "condition", "")
-    request_ip = _member(condition, "request_ip", "/condition")
     at = "/condition/request_ip"
+    condition = _member(body, "condition", "")
+    need_known(condition, ("request_ip",), "/condition", "the condition")
+    request_ip = _member(condition, "request_ip", "/condition")
+    need_known(request_ip, ("in", "not_in"), at, "the condition")
     ranges = RequestIp(_ranges(request_ip, "in", at), _ranges(request_ip, "not_in", at))
     return Condition() if ranges == RequestIp() else Condition(ranges)
 

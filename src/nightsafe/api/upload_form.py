@@ -32,7 +32,8 @@ async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, S
         need_metadata: whether a form without metadata is refused; otherwise it has the metadata `{}`.
 
     Raises:
-        NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, SCRIPT_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
+        NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, SCRIPT_TOO_LARGE, BODY_UNREADABLE or TIMEOUT; INVALID, for a
+            form without metadata.
     """
     content_type = _bare_type(call)
     if content_type in _CLASSIC_TYPES:
@@ -42,7 +43,9 @@ async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, S
         raise NightsafeError(Code.CONTENT_TYPE, f"send {_FORM.decode()} with a part '{_METADATA}'")
     form = await _form(call, call.limits.max_upload_bytes, Code.SCRIPT_TOO_LARGE)
     named = any(part.name == _METADATA for part in form)
-    metadata = _json_in(form, _METADATA, call.limits.max_metadata_bytes) if need_metadata or named else {}
+    if need_metadata and not named:
+        raise NightsafeError(Code.INVALID, _missing(form, _METADATA))
+    metadata = _json_in(form, _METADATA, call.limits.max_metadata_bytes) if named else {}
     files = [Part(part.name, part.content_type, part.body, part.filename) for part in form if part.name != _METADATA]
     return metadata, files
 
@@ -52,26 +55,44 @@ async def parsed_aside(files: Sequence[Part], parse: Callable[[], T]) -> T:
     return await asyncio.to_thread(parse) if sum(len(file.body) for file in files) > _ASIDE else parse()
 
 
-async def read_parsed_upload(call: Call) -> ParsedUpload:
+async def read_parsed_upload(call: Call, *, in_force: bool) -> ParsedUpload:
     """A whole upload that has passed every check which needs no look at the store.
+
+    Args:
+        call: the request.
+        in_force: whether the version that it makes is served at once.
 
     Raises:
         NightsafeError: as `read_upload` and `parse_upload`.
     """
     metadata, files = await read_upload(call)
-    return await parsed_aside(files, partial(parse_upload, metadata, files, call.limits))
+    return await parsed_aside(files, partial(parse_upload, metadata, files, call.limits, in_force=in_force))
 
 
 async def read_json_part(call: Call, name: str) -> Any:
     """The JSON value in the one part of a form that has this name.
 
     Raises:
-        NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
+        NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, NO_SETTINGS, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
     """
     if _bare_type(call) != _FORM:
         raise NightsafeError(Code.CONTENT_TYPE, f"send {_FORM.decode()} with a part '{name}'")
     form = await _form(call, call.limits.max_body_bytes, Code.BODY_TOO_LARGE)
+    if all(part.name != name for part in form):
+        raise NightsafeError(Code.NO_SETTINGS, _missing(form, name))
     return _json_in(form, name, call.limits.max_metadata_bytes)
+
+
+async def read_text_part(call: Call, name: str) -> str:
+    """The text in the part of a form that has this name; "" when there is no form or no such part.
+
+    Raises:
+        NightsafeError: SCRIPT_UNPARSABLE, BODY_TOO_LARGE or TIMEOUT.
+    """
+    if _bare_type(call) != _FORM:
+        return ""
+    form = await _form(call, call.limits.max_body_bytes, Code.BODY_TOO_LARGE)
+    return next((part.body.decode("utf-8", "replace") for part in form if part.name == name), "")
 
 
 def asks_strict(call: Call) -> bool:

@@ -41,7 +41,7 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     async def upload(call: Call) -> Reply:
         """POST …/versions. Nothing is started here, so it takes no time to start."""
         strict = asks_strict(call)
-        parsed = await read_parsed_upload(call)
+        parsed = await read_parsed_upload(call, in_force=False)
         version, notices = await use.versions.upload(call.caller, call.script, parsed, strict=strict)
         made = shown.version(version, await use.versions.bindings(call.script, version))
         return success(made | {"startup_time_ms": 0}, notices)

@@ -18,13 +18,13 @@ from nightsafe.api.paging import fields_of, page_of, paged
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
-from nightsafe.bindings.fields import need_object, optional_string
+from nightsafe.bindings.fields import need_known, need_object, optional_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Module, Script, Version
 from nightsafe.store.turns import in_turns
-from nightsafe.workers.beta import OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
+from nightsafe.workers.beta import MEMBERS, OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
 from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.standing import subdomain_of
 from nightsafe.workers.use_cases import UseCases
@@ -55,7 +55,7 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def get(call: Call) -> Reply:
         """GET /workers/workers/{script_name}."""
-        return success(_shown(await use.beta.whole(await _find(use, call))))
+        return success(_shown(await use.beta.whole(await find_worker(use, call))))
 
     async def patch(call: Call) -> Reply:
         """PATCH /workers/workers/{script_name}: what the body does not name stays."""
@@ -64,19 +64,20 @@ def resources(use: UseCases) -> list[Resource]:
     async def put(call: Call) -> Reply:
         """PUT /workers/workers/{script_name}: what the body does not name is reset, but for what previews have."""
         body = need_object(await call.json(), "", "the body")
+        need_known(body, MEMBERS, "", "the body")
         subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
         return await edited(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
 
     async def edited(call: Call, body: dict[str, Any]) -> Reply:
         """The worker after a change."""
-        wanted, script = parse_worker(body, call.limits), await _find(use, call)
+        wanted, script = parse_worker(body, call.limits), await find_worker(use, call)
         if optional_string(body, "name", "") not in {None, script.ref.name}:
             raise NightsafeError(Code.UNSUPPORTED, "rename Workers: their secrets are sealed to their names", "/name")
         return success(_shown(await use.beta.edit(call.caller, script, wanted)), of_settings(wanted.own))
 
     async def delete(call: Call) -> Reply:
-        """DELETE /workers/workers/{script_name}."""
-        await use.scripts.delete(call.caller, (await _find(use, call)).ref)
+        """DELETE /workers/workers/{script_name}: by force also what others need."""
+        await scripts.deleted(use, call, (await find_worker(use, call)).ref)
         return success(None)
 
     without_code = refusing("keep Workers without code: upload a script of that name")
@@ -88,7 +89,6 @@ def resources(use: UseCases) -> list[Resource]:
         Resource("PUT", _WORKER, Action.WRITE_SCRIPTS, put),
         Resource("DELETE", _WORKER, Action.WRITE_SCRIPTS, delete),
         *_of_versions(use),
-        *_of_previews(),
     ]
 
 
@@ -97,7 +97,7 @@ def _of_versions(use: UseCases) -> list[Resource]:
 
     async def list_versions(call: Call) -> Reply:
         """GET …/versions."""
-        ref, page = (await _find(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
+        ref, page = (await find_worker(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
         versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
         bindings = await use.versions.bindings_of(ref, versions)
         pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
@@ -106,8 +106,10 @@ def _of_versions(use: UseCases) -> list[Resource]:
 
     async def create(call: Call) -> Reply:
         """POST …/versions: deployed at once only if the query says so."""
-        parsed, script = parse_version(await call.json(), call.limits), await _find(use, call)
-        if call.asks("deploy", "true"):
+        in_force = call.asks("deploy", "true")
+        parsed = parse_version(await call.json(), call.limits, in_force=in_force)
+        script = await find_worker(use, call)
+        if in_force:
             done = await use.scripts.upload(call.caller, script.ref, parsed, strict=True)
             version = await use.versions.get(script.ref, parse_version_id(done.version_id))
             return await _whole(use, script, version, notices=done.notices)
@@ -116,7 +118,7 @@ def _of_versions(use: UseCases) -> list[Resource]:
 
     async def get(call: Call) -> Reply:
         """GET …/versions/{version_id}."""
-        script = await _find(use, call)
+        script = await find_worker(use, call)
         version = await use.versions.find(script.ref, call.names.get("version_id", _LATEST))
         return await _whole(use, script, version, modules=call.asks("include", "modules"))
 
@@ -125,7 +127,10 @@ def _of_versions(use: UseCases) -> list[Resource]:
 
         Who may set secrets and not read scripts is told of the version, but not of the variables and settings in it.
         """
-        wanted, script = parse_version_patch(await call.json(merge_patch=True), call.limits), await _find(use, call)
+        wanted, script = (
+            parse_version_patch(await call.json(merge_patch=True), call.limits),
+            await find_worker(use, call),
+        )
         made = await use.versions.patch_secrets(call.caller, script.ref, wanted)
         return await _whole(use, script, made) if _may(call, script, Action.READ_SCRIPTS) else success(_stamped(made))
 
@@ -138,23 +143,6 @@ def _of_versions(use: UseCases) -> list[Resource]:
         Resource("GET", f"{_VERSIONS}/{{version_id}}", Action.READ_SCRIPTS, get),
         Resource("DELETE", f"{_VERSIONS}/{_LATEST}", Action.WRITE_SCRIPTS, keep),
         Resource("DELETE", f"{_VERSIONS}/{{version_id}}", Action.WRITE_SCRIPTS, keep),
-    ]
-
-
-def _of_previews() -> list[Resource]:
-    """Previews as such: there are none, only what they would begin with."""
-    refuse = refusing("make preview deployments, and keeps no secrets of theirs; it has the secrets they begin with")
-    preview = f"{_WORKER}/previews/{{preview}}"
-    routes = {
-        f"{_WORKER}/previews": ("GET", "POST"),
-        preview: ("GET", "PATCH", "DELETE"),
-        f"{preview}/deployments": ("GET", "POST"),
-        f"{preview}/deployments/{{deployment}}": ("GET", "PATCH", "DELETE"),
-    }
-    return [
-        Resource(method, path, Action.READ_SCRIPTS if method == "GET" else Action.WRITE_SCRIPTS, refuse)
-        for path, methods in routes.items()
-        for method in methods
     ]
 
 
@@ -181,7 +169,7 @@ async def _whole_of(use: UseCases, call: Call, names: Iterable[str]) -> AsyncIte
             yield _shown(whole)
 
 
-async def _find(use: UseCases, call: Call) -> Script:
+async def find_worker(use: UseCases, call: Call) -> Script:
     """The worker of the path, if the caller may do this with it.
 
     Raises:
@@ -264,7 +252,9 @@ _ORDERS: dict[str, Order] = {
 
 def _version(version: Version) -> dict[str, Any]:
     """A version as this page shows it, without its bindings."""
-    return shown.versioned(version.settings) | _stamped(version) | {"urls": [], "main_module": version.main_module}
+    settings = shown.versioned(version.settings)
+    date = {"compatibility_date": shown.date_of(settings)}
+    return settings | date | _stamped(version) | {"urls": [], "main_module": version.main_module}
 
 
 def _stamped(version: Version) -> dict[str, Any]:

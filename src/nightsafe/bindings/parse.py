@@ -10,7 +10,7 @@ import msgspec
 import rfc8785
 
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
-from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64
+from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64, is_pem, pem_error
 from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.bindings.sealed import SealedByClient, is_sealed, read_sealed
@@ -23,11 +23,16 @@ MAX_ALGORITHM_BYTES = 1024
 MAX_PLAIN_BYTES = 16 * 1024
 MAX_USAGES = 16
 
+_VALUES = {SecretText.kind: frozenset({"text"}), SecretKey.kind: frozenset({"key_base64", "key_jwk"})}
+"""The members that hold a secret's value, by its kind."""
+
 KEY_FORMATS = ("raw", "pkcs8", "spki", "jwk")
 USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
 
 
-def parse_secret(raw: object, at: str = "", *, name: str | None = None, index: int = 0) -> Secret:
+def parse_secret(
+    raw: object, at: str = "", *, name: str | None = None, index: int = 0, may_inherit: bool = False
+) -> Secret:
     """A `secret_text` or `secret_key` from a request body.
 
     Args:
@@ -35,6 +40,7 @@ def parse_secret(raw: object, at: str = "", *, name: str | None = None, index: i
         at: JSON Pointer to it in the body.
         name: the name it must bear, where the place it stands in already says so.
         index: its place in a list, for the message about a missing name.
+        may_inherit: whether the list may also say `inherit`, which is then the way out for one without a value.
 
     Raises:
         NightsafeError: INVALID, BINDING_UNNAMED, BINDING_NAME_TOO_LONG or BINDING_TOO_LARGE, with a pointer.
@@ -45,7 +51,19 @@ def parse_secret(raw: object, at: str = "", *, name: str | None = None, index: i
     reader = _SECRET_READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         raise NightsafeError(Code.INVALID, '\'type\' must be "secret_text" or "secret_key"', pointer_to(at, "type"))
+    if may_inherit and not is_sealed(fields) and _VALUES[str(kind)].isdisjoint(fields):
+        _refuse_missing(fields, str(kind), own_name, at)
     return reader(fields, own_name, at)
+
+
+def _refuse_missing(fields: dict[str, Any], kind: str, name: str, at: str) -> None:
+    """Refuse a secret of a list that has no value, and tell how to keep the one there is."""
+    member = "text" if kind == SecretText.kind else "key_jwk" if fields.get("format") == "jwk" else "key_base64"
+    sentence = (
+        f"'{member}' is missing: give the secret '{name}' its value or, to keep the one there is, send"
+        ' {"type": "inherit", "name": …} in its place'
+    )
+    raise NightsafeError(Code.INVALID, sentence, pointer_to(at, member))
 
 
 def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
@@ -62,7 +80,7 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
     fields = need_object(raw, at, "a binding")
     kind = need_string(fields, "type", at)
     if kind in _SECRET_READERS:
-        return parse_secret(fields, at, index=index)
+        return parse_secret(fields, at, index=index, may_inherit=True)
     name = _name_in(fields, at, None, index)
     if kind == "inherit":
         if fields.get("version_id", "latest") != "latest":
@@ -173,7 +191,12 @@ def _key_value(  # noqa: PLR0913, PLR0917 - the parts of one binding
     else:
         material = plaintext = decode_base64(need_string(fields, member, at))
     _check_size(len(plaintext), name, here)
-    check_key(key_format, algorithm, usages, material)
+    try:
+        check_key(key_format, algorithm, usages, material)
+    except KeyRefusedError:
+        if is_pem(plaintext):
+            raise pem_error() from None
+        raise
     return SecretValue(plaintext)
 
 

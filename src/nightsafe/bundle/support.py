@@ -45,6 +45,9 @@ _BUILT_IN: Final = "cloudflare:"
 _PYTHON: Final = "python_workers"  # with it the runtime fetches Python from an address of its own
 _STUB_GET_SINCE: Final = "2024-04-03"  # before it, `get` of a stub that the runtime makes is another method
 
+DEFAULT_DATE: Final = "2021-11-02"
+"""The compatibility date that the platform assumes for an upload without one."""
+
 IMPORTABLE_ENV: Final = "disallow_importable_env"
 """The flag that keeps what is in `env` from what is loaded beside a script."""
 

@@ -7,10 +7,7 @@ from msgspec import Struct
 
 from nightsafe.bundle.model import BundleVersion
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
-from nightsafe.bundle.support import IMPORTABLE_ENV
-
-DEFAULT_DATE: Final = "2021-11-02"
-"""What the platform assumes for an upload without a date."""
+from nightsafe.bundle.support import DEFAULT_DATE, IMPORTABLE_ENV
 
 _EVAL: Final = "allow_eval_during_startup"
 _NO_EVAL: Final = "disallow_eval_during_startup"

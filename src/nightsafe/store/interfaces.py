@@ -13,6 +13,7 @@ from nightsafe.store.model import (
     Module,
     Origin,
     Outcome,
+    Pointer,
     Script,
     ScriptRef,
     Token,
@@ -51,12 +52,12 @@ class Store(Protocol):
                 SCRIPT_NOT_FOUND, when the script is absent and the edit brings no upload that may create it;
                 NAMESPACE_NOT_FOUND, when an upload would create a script in a dispatch namespace that is not there;
                 the code `must_be_live`, as the edit asks;
-                BINDING_NAME_TAKEN (detail: the name), when `set` without a rebind names a binding
+                BINDING_NAME_TAKEN (detail: the name; with the kind), when `set` without a rebind names a binding
                 that is of a kind other than the secret ones;
                 BINDING_NOT_FOUND (detail: the name), for a name in `drop` that is no secret, if `require_drop`;
                 TOO_MANY_BINDINGS (detail: how many there would be), past `max_variables`;
                 INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
-                if `strict`;
+                if `strict`, or if they must be;
                 INHERIT_RENAMED (likewise), for secrets inherited under another name;
                 VERSION_NOT_FOUND (detail: the UUID), for a version in `deploy` that the script does not have;
                 SECRETS_CHANGED (detail: their names by comma and space), when `deploy` without `force` goes back to
@@ -168,6 +169,18 @@ class Store(Protocol):
 
         Each is told once, as the script's name and what is shown of the binding.
         """
+        ...
+
+    async def pointing(self, account_id: str, name: str) -> list[Pointer]:
+        """Bindings that may lead to a script: of a kind that can, with its name somewhere in them.
+
+        Those of the newest version of each script of the account, whatever dispatch namespace it is in, and those of
+        older versions of scripts of which the newest is not the only one served.
+        """
+        ...
+
+    async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+        """`Script.script_settings` of the scripts, in any namespace, that hold a name somewhere as a JSON string."""
         ...
 
     async def keys_in_use(self, account_id: str) -> list[str]:

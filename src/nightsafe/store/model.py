@@ -18,6 +18,11 @@ class ScriptRef(Struct, frozen=True):
     name: str
     namespace: str = ""
 
+    @property
+    def path(self) -> str:
+        """What policies and messages call it: `name`, or `namespace/name` in a dispatch namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace and self.name else self.name
+
 
 class Binding(Struct, frozen=True):
     """One binding of a script as it is stored.
@@ -57,11 +62,35 @@ class Origin(Struct, frozen=True):
     source: str
 
 
+class Pointer(Struct, frozen=True):
+    """A binding that may lead to another script.
+
+    Attributes:
+        script: whose it is.
+        name: the binding's name.
+        kind: the binding's kind.
+        shown: the JSON object that reads give back.
+        since: number of the first version that has it, 0 for one of the newest version.
+        until: number of the first version after those that have it.
+    """
+
+    script: ScriptRef
+    name: str
+    kind: str
+    shown: bytes
+    since: int = 0
+    until: int = 0
+
+
 class Inherit(Struct, frozen=True):
-    """A binding that an upload takes over from the version before: `old_name` there, `name` here."""
+    """A binding that an upload takes over from the version before: `old_name` there, `name` here.
+
+    With `must` the edit is refused when it cannot be found, whatever `Rebind.strict` says of the others.
+    """
 
     name: str
     old_name: str
+    must: bool = False
 
 
 class Module(Struct, frozen=True):

@@ -107,7 +107,9 @@ def _dropped(edit: ScriptEdit, held: Mapping[str, Held]) -> set[str]:
 
 def _refuse_taken(names: Iterable[str], held: Mapping[str, Held]) -> None:
     """Refuse names that a binding other than a secret has."""
-    refuse(Code.BINDING_NAME_TAKEN, (name for name in names if name in held and not held[name].secret))
+    taken = [name for name in names if name in held and not held[name].secret]
+    if taken:
+        raise NightsafeError.of(Problem(Code.BINDING_NAME_TAKEN, name, kind=held[name].kind) for name in taken)
 
 
 def _rebound(
@@ -125,7 +127,8 @@ def _inherited(rebind: Rebind, held: Mapping[str, Held]) -> tuple[set[str], dict
     """Names that stay as they are, and bindings that come under a new name."""
     wanted = {inherit.name: inherit.old_name for inherit in rebind.inherits}
     found = {name: old for name, old in wanted.items() if old in held}
-    absent = [Problem(Code.INHERIT, name) for name in wanted if rebind.strict and name not in found]
+    must = {inherit.name for inherit in rebind.inherits if inherit.must or rebind.strict}
+    absent = [Problem(Code.INHERIT, name) for name in wanted if name in must and name not in found]
     moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in found.items() if to != old and held[old].secret]
     if absent or moved:
         raise NightsafeError.of(absent + moved)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_array, need_object, need_string, pointer_to
+from nightsafe.bindings.fields import need_array, need_known, need_object, need_string, pointer_to
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.holding import Entry
 from nightsafe.store.interfaces import Store
@@ -35,6 +35,9 @@ PREVIEWS = ("previews_base_config", "preview_defaults")
 
 OWN = ("logpush", "observability", "tags", "tail_consumers")
 """Settings that are a script's own."""
+
+MEMBERS = (*OWN, *PREVIEWS, "name", "subdomain")
+"""All that a request may change of a script here."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -153,6 +156,7 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
         NightsafeError: INVALID or a code of a binding, with a pointer.
     """
     body = need_object(raw, "", "the body")
+    need_known(body, MEMBERS, "", "the body")
     own = {name: body[name] for name in OWN if name in body}
     if own.get("tail_consumers") is not None:
         own["tail_consumers"] = _services(need_array(body, "tail_consumers", ""))
@@ -172,26 +176,34 @@ def parse_version_patch(raw: object, limits: Limits) -> Patch:
     """A merge patch of a version's secrets from a request body.
 
     Raises:
-        NightsafeError: UNSUPPORTED, for anything else of a version; TOO_MANY_OPERATIONS, or one problem for each
-            secret that is refused.
+        NightsafeError: UNSUPPORTED, for anything else of a version; INVALID, without `env`; TOO_MANY_OPERATIONS, or
+            one problem for each secret that is refused.
     """
     body = need_object(raw, "", "the body")
     if any(value is not None for name, value in body.items() if name not in {"env", "annotations"}):
         raise NightsafeError(Code.UNSUPPORTED, "patch anything of a version but its secrets: upload one")
-    env = body.get("env")
-    secrets, dropped = parse_secrets({} if env is None else need_object(env, "/env", "'env'"), "/env", limits)
+    if body.get("env") is None:
+        sentence = "'env' is missing: give an object of secrets by their names, null for each to drop"
+        raise NightsafeError(Code.INVALID, sentence, "/env")
+    secrets, dropped = parse_secrets(need_object(body["env"], "/env", "'env'"), "/env", limits)
     return Patch(secrets, dropped, parse_annotations(body.get("annotations"), limits))
 
 
-def parse_version(raw: object, limits: Limits) -> ParsedUpload:
+def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUpload:
     """An upload in one JSON object: what a form has as metadata, with the files in base64.
+
+    Args:
+        raw: the JSON value.
+        limits: what it must keep to.
+        in_force: whether the version that it makes is served at once.
 
     Raises:
         NightsafeError: as `parse_upload`.
     """
     body = need_object(raw, "", "the body")
     metadata = {name: value for name, value in body.items() if name != "modules"}
-    return parse_upload(metadata, [_part(one, index) for index, one in enumerate(_modules(body))], limits)
+    parts = [_part(one, index) for index, one in enumerate(_modules(body))]
+    return parse_upload(metadata, parts, limits, in_force=in_force)
 
 
 def _modules(body: dict[str, Any]) -> Sequence[Any]:

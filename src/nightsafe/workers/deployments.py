@@ -22,6 +22,9 @@ from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.notices import Notices
 
+BY_THEMSELVES = frozenset({"deployment", "rollback"})
+"""`Deployment.triggered_by` of those of versions that were there before."""
+
 _MAX_VERSIONS = 2
 _WHOLE = 100
 _ROUNDING = 1e-6
@@ -100,6 +103,31 @@ class Deployments:
         if outcome.deployment is None:
             raise NightsafeError(Code.STORE, "the store did not tell of the deployment")
         return outcome.deployment, notices
+
+    async def roll_back(  # noqa: PLR0913 - a rollback has many sides
+        self, caller: Caller, ref: ScriptRef, wanted: str, message: str, limits: Limits, *, force: bool
+    ) -> tuple[Deployment, Notices]:
+        """Serve again what a deployment served, or one version alone.
+
+        Args:
+            caller: who asks.
+            ref: which script.
+            wanted: the UUID of the deployment or the version, with or without dashes.
+            message: for the annotations, "" for none.
+            limits: what annotations must keep to.
+            force: even if secrets have changed since.
+
+        Raises:
+            NightsafeError: as `create`.
+        """
+        await self._need_script(ref)
+        found = _uuid(wanted)
+        if found is None:
+            raise NightsafeError(Code.MALFORMED_PARAMETER, "rollback_to")
+        before = await self._store.deployment(ref, found)
+        versions = ((found, float(_WHOLE)),) if before is None else before.versions
+        annotations = parse_annotations({"workers/message": message} if message else None, limits)
+        return await self.create(caller, ref, Plan(versions, annotations), force=force)
 
     async def refuse_delete(self, ref: ScriptRef, deployment_id: str) -> None:
         """Refuse to delete a deployment, and say why: what was served stays on record as long as the script.

@@ -67,8 +67,8 @@ class Door:
     async def check_targets(self, ref: ScriptRef, bindings: Iterable[PlainBinding]) -> None:
         """Refuse bindings to scripts and stored secrets that are not there. A script may be bound to itself.
 
-        One that is deleted at the same time may slip in. That is no other state than one that is deleted just after:
-        a deletion asks nobody.
+        One that is deleted at the same time may slip in. That is no other state than one that is deleted just after,
+        by force.
 
         Raises:
             NightsafeError: SERVICE_UNBOUND, SERVICE_ENVIRONMENT, STORED_SECRET_UNBOUND: a problem for each binding.

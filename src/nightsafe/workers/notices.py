@@ -48,6 +48,12 @@ def of_migrations(*, present: bool) -> Notices:
     return (_idle("run Durable Objects: of 'migrations' only the tag is kept", "/migrations"),) if present else ()
 
 
+def of_kept(names: Iterable[str]) -> Notices:
+    """A notice for each secret of an upload that came without its value, which some clients leave out by mistake."""
+    sentence = "came without its value, so the one there is stays, as with the type 'inherit'"
+    return tuple(Problem(Code.INVALID, f"the secret '{name}' {sentence}", "/bindings") for name in names)
+
+
 def _of_settings(settings: Mapping[str, Any], at: str) -> Iterator[Problem]:
     """The same, one after the other."""
     for name, deed in _IDLE.items():

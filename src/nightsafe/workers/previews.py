@@ -1,4 +1,4 @@
-"""What previews of a script begin with: bindings, sealed ones among them, and settings.
+"""What previews of a script begin with, and the bindings of each by its name: sealed ones among them.
 
 Nightsafe makes no previews. It keeps what clients say of them, so that no secret of theirs has to be kept elsewhere.
 Source: `previews_base_config` (once `preview_defaults`) of `workers/workers/{worker_id}` in the Cloudflare v4 API's
@@ -12,20 +12,24 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nightsafe.bindings.fields import need_object, optional_string, pointer_to, type_name
-from nightsafe.bindings.model import SECRET_KINDS, PlainBinding, Secret, SecretKey, SecretText
+from nightsafe.bindings.fields import need_known, need_object, pointer_to, type_name
+from nightsafe.bindings.model import PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.errors import Code, NightsafeError, Problem
-from nightsafe.store.holding import Entry, HolderEdit, Kind
+from nightsafe.store.holding import Entry, Holder, HolderEdit, Kind
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, ScriptRef
-from nightsafe.workers.caller import Caller
-from nightsafe.workers.holders import entry_of
+from nightsafe.workers.caller import Caller, holder_change, now
+from nightsafe.workers.holders import commit_hold, entry_of
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.merge_patch import merge_patch
+from nightsafe.workers.rebinding import is_shown_secret
 from nightsafe.workers.seal import Safe, place_of
 from nightsafe.workers.setting_fields import encoded
 from nightsafe.workers.store_access import check_store_access
+
+MAX_PREVIEW_NAME = 255
+MAX_PREVIEWS = 100
 
 _KIND = Kind.SCRIPT
 _SETTINGS: dict[str, type] = {
@@ -36,7 +40,6 @@ _SETTINGS: dict[str, type] = {
     "placement": dict,
     "tail_consumers": list,
 }
-_VALUES = frozenset({"text", "key_base64", "key_jwk"})
 
 
 class PreviewPatch(Struct, frozen=True, kw_only=True):
@@ -71,19 +74,52 @@ class Previews:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
+        holder, every = await self._held(ref)
+        return holder.body, of_preview(every, "")
+
+    async def named(self, ref: ScriptRef, preview: str) -> Sequence[Entry]:
+        """The bindings of one preview, by name: none, when nobody has put any under its name.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        return of_preview((await self._held(ref))[1], preview)
+
+    async def edit_named(self, caller: Caller, ref: ScriptRef, preview: str, patch: PreviewPatch) -> Sequence[Entry]:
+        """Change the bindings of one preview, which is there from its first binding on; gives them as they are then.
+
+        Raises:
+            NightsafeError: as `edit`; INVALID, for a name that none may have, or too many previews.
+        """
+        _, every = await self._held(ref)
+        _check_name(preview, {entry.slot for entry in every})
+        self._check(patch, of_preview(every, preview))
+        put, at = await self.seal(caller, ref, patch, preview), now()
+        edit = HolderEdit(
+            account_id=ref.account_id,
+            kind=_KIND,
+            name=ref.name,
+            put=tuple(_entry(one, at, preview) for one in put),
+            drop=tuple((preview, name) for name in patch.drop),
+        )
+        outcome = await commit_hold(self._store, holder_change(caller, "previews.edit", edit, at))
+        return of_preview(outcome.entries, preview)
+
+    async def _held(self, ref: ScriptRef) -> tuple[Holder, Sequence[Entry]]:
+        """All that is kept for previews of a script."""
         holder = await self._store.holder(ref.account_id, _KIND, ref.name)
         if holder is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        return holder.body, await self._store.entries(ref.account_id, holder.id)
+        return holder, await self._store.entries(ref.account_id, holder.id)
 
-    async def seal(self, caller: Caller, ref: ScriptRef, patch: PreviewPatch) -> Sequence[Binding]:
-        """The bindings that a patch puts, with their values sealed and wiped.
+    async def seal(self, caller: Caller, ref: ScriptRef, patch: PreviewPatch, preview: str = "") -> Sequence[Binding]:
+        """The bindings that a patch puts, with their values sealed to the preview's name and wiped.
 
         Raises:
             NightsafeError: STORE_NOT_GRANTED.
         """
         check_store_access(caller, ref.account_id, patch.plain)
-        sealed = await self._safe.seal_all(place_of(_KIND, ref.account_id, ref.name), patch.secrets)
+        sealed = await self._safe.seal_all(place_of(_KIND, ref.account_id, ref.name, preview), patch.secrets)
         return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in patch.plain)
 
     async def edit(self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int) -> HolderEdit:
@@ -136,6 +172,7 @@ def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
         NightsafeError: INVALID or a code of a binding, with a pointer; one problem a binding.
     """
     fields = need_object(raw, at, "what previews begin with")
+    need_known(fields, (*_SETTINGS, "env"), at, "what previews begin with")
     settings = {name: fields[name] for name in _SETTINGS if name in fields}
     for name, value in settings.items():
         if value is not None and not isinstance(value, _SETTINGS[name]):
@@ -176,7 +213,7 @@ def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
         raise NightsafeError(
             Code.INVALID, "'name' must be the same as the member it stands under", pointer_to(at, "name")
         )
-    if optional_string(fields, "type", at) in SECRET_KINDS and _VALUES.isdisjoint(fields) and name:
+    if name and is_shown_secret(fields):
         return name
     binding = parse_binding(fields | {"name": name}, at, 0)
     if isinstance(binding, SecretText | SecretKey | PlainBinding):
@@ -184,8 +221,35 @@ def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
     raise NightsafeError(Code.UNSUPPORTED, "inherit bindings of previews from a version", pointer_to(at, "type"))
 
 
-def _entry(binding: Binding, at: int) -> Entry:
+def parse_named(raw: object, limits: Limits) -> PreviewPatch:
+    """A patch of the bindings of one preview, from a request body.
+
+    Raises:
+        NightsafeError: INVALID, without `env`, or a code of a binding, with a pointer; one problem a binding.
+    """
+    fields = need_object(raw, "", "the body")
+    if fields.get("env") is None:
+        raise NightsafeError(
+            Code.INVALID, "'env' is missing: give an object of bindings, null for each to drop", "/env"
+        )
+    return _with_bindings({}, need_object(fields["env"], "/env", "'env'"), "/env", limits)
+
+
+def of_preview(entries: Sequence[Entry], preview: str) -> Sequence[Entry]:
+    """The entries of one preview; of none of them, what they begin with."""
+    return [entry for entry in entries if entry.slot == preview]
+
+
+def _check_name(preview: str, there: set[str]) -> None:
+    """Refuse a name that no preview may have, and more previews than a script may have."""
+    if not preview or len(preview) > MAX_PREVIEW_NAME or not preview.isprintable():
+        raise NightsafeError(Code.INVALID, f"a preview's name has up to {MAX_PREVIEW_NAME} printable characters")
+    if preview not in there and len(there) >= MAX_PREVIEWS:
+        raise NightsafeError(Code.INVALID, f"a Worker may have bindings of {MAX_PREVIEWS} previews at most")
+
+
+def _entry(binding: Binding, at: int, preview: str = "") -> Entry:
     """A binding as it is kept: what is shown of it stands under its name already."""
     shown = msgspec.json.decode(binding.shown)
     del shown["name"]
-    return replace(entry_of(binding, "", at), shown=msgspec.json.encode(shown))
+    return replace(entry_of(binding, preview, at), shown=msgspec.json.encode(shown))

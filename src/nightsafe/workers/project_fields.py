@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.fields import need_known, need_object, need_string, optional_string, pointer_to, type_name
 from nightsafe.bindings.model import PlainBinding, SecretText
 from nightsafe.bindings.parse import MAX_NAME_BYTES, MAX_VALUE_BYTES
 from nightsafe.errors import Code, NightsafeError, Problem
@@ -53,6 +53,7 @@ _BUILD: dict[str, type] = {
     "root_dir": str,
     "web_analytics_tag": str,
 }
+_PROJECT = ("build_config", "deployment_configs", "name", "production_branch", "source")
 _MAX_TEXT_BYTES = 8 * 1024
 _AT = "/deployment_configs"
 
@@ -82,15 +83,20 @@ def parse_project(fields: dict[str, Any], limits: Limits) -> ProjectPatch:
         NightsafeError: INVALID, BINDING_NAME_TOO_LONG, BINDING_TOO_LARGE or TOO_MANY_OPERATIONS, with a pointer;
             UNSUPPORTED, for a repository to deploy from.
     """
+    need_known(fields, _PROJECT, "", "the project")
     if fields.get("source") is not None:
         raise NightsafeError(Code.UNSUPPORTED, "deploy Pages projects from a repository", "/source")
     branch = optional_string(fields, "production_branch", "")
     body: dict[str, Any] = {} if branch is None else {"production_branch": branch}
     build = _object(fields, "build_config", "")
+    need_known(build, _BUILD, "/build_config", "'build_config'")
     body |= {f"build_config/{name}": value for name, value in _typed(build, _BUILD, "/build_config")}
     configs = _object(fields, _AT.removeprefix("/"), "")
+    need_known(configs, ENVIRONMENTS, _AT, "'deployment_configs'")
     for environment in ENVIRONMENTS:
-        members = _members(_object(configs, environment, _AT), f"{_AT}/{environment}")
+        config, at = _object(configs, environment, _AT), f"{_AT}/{environment}"
+        need_known(config, (*_SETTINGS, *_GROUPS, *_MAPS, "env_vars"), at, f"'{environment}'")
+        members = _members(config, at)
         body |= {f"{environment}/{path}": value for path, value in members}
     return _variables(body, configs, limits)
 
@@ -181,7 +187,7 @@ def _variable(raw: Any, name: str, at: str) -> SecretText | PlainBinding | str:
         raise NightsafeError(Code.INVALID, "a variable must have a name", at)
     if len(name.encode()) > MAX_NAME_BYTES:
         raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), at)
-    if kind == "secret_text" and fields.get("value") is None:
+    if kind == "secret_text" and fields.get("value") is None and fields.keys() <= {"type", "value"}:
         return name
     value = need_string(fields, "value", at)
     if len(value.encode()) > MAX_VALUE_BYTES:

@@ -1,10 +1,12 @@
-"""The bindings of a settings change, which take the place of all there are.
+"""Lists of bindings in which some stand without their values, and mean those there are.
 
-A binding without its value, as reads show it or as nothing but `{type, name}`, stays what it is: wrangler sends back
-every binding so when it sets secrets through the settings. Source: what its releases 3.17 to 4.93 send.
+In a change of settings the bindings take the place of all there are. One without its value, as reads show it or as
+nothing but `{type, name}`, stays what it is: wrangler 3.17 to 4.93 sends back every binding so when it sets secrets
+through the settings. In an upload a secret without its value is kept likewise: `versions secret put` of wrangler 3.73
+to 3.90 uploads a version anew, with the keys as the version before shows them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +14,15 @@ from msgspec import Struct
 
 from nightsafe.bindings.fields import need_object, pointer_to
 from nightsafe.bindings.kinds import PLAIN_KINDS
-from nightsafe.bindings.model import SECRET_KINDS, AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey
+from nightsafe.bindings.model import (
+    SECRET_KINDS,
+    AnyBinding,
+    InheritedBinding,
+    PlainBinding,
+    Secret,
+    SecretKey,
+    SecretText,
+)
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.model import Binding, Inherit, Rebind
@@ -35,6 +45,8 @@ _WHOLE_KINDS = frozenset(
 
 _BARE = frozenset({"name", "type"})
 _KEY_MEMBERS = frozenset({"key_base64", "key_jwk"})
+_SHOWN_MEMBERS = {SecretText.kind: _BARE, SecretKey.kind: _BARE | {"format", "algorithm", "usages"}}
+"""What reads show of a secret, by its kind."""
 
 
 class Shown(Struct, frozen=True):
@@ -67,7 +79,8 @@ Entry = AnyBinding | Shown
 def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
     """The bindings of a settings change, one for each name.
 
-    Of two with the same name the later one counts, if the earlier brings no value.
+    Of two with the same name the later one counts, if the earlier brings no value. But a secret takes no other kind's
+    place so: wrangler sends a variable back and a secret of its name behind it, without knowing what it does.
 
     Args:
         raw: the JSON values.
@@ -76,24 +89,60 @@ def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
     Raises:
         NightsafeError: INVALID or a code of a binding; one problem for each that is refused.
     """
+    return _one_each(raw, limits, _entry, (InheritedBinding, Shown))
+
+
+def parse_uploaded(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
+    """The bindings of an upload, one for each name; `Shown` are secrets that came without their values.
+
+    Of two with the same name the later one counts, if the earlier is such a secret.
+
+    Args:
+        raw: the JSON values.
+        limits: how many there may be.
+
+    Raises:
+        NightsafeError: as `parse_bindings`.
+    """
+    return _one_each(raw, limits, _uploaded, (Shown,))
+
+
+def _one_each(
+    raw: Sequence[object], limits: Limits, read: Callable[[object, str, int], Entry], yields: tuple[type, ...]
+) -> tuple[Entry, ...]:
+    """Every binding of a list, or every problem with them.
+
+    Args:
+        raw: the JSON values.
+        limits: how many there may be.
+        read: makes one of its value, the pointer to it and its place.
+        yields: what gives way to a later one of the same name.
+    """
     if len(raw) > limits.max_bindings:
         raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", "/bindings")
     entries: dict[str, Entry] = {}
+    kinds: dict[str, str] = {}
     problems: list[Problem] = []
     for index, one in enumerate(raw):
         at = pointer_to("/bindings", index)
         try:
-            entry = _entry(one, at, index)
+            entry = read(one, at, index)
         except NightsafeError as error:
             problems += error.problems
             continue
-        if isinstance(entries.get(entry.name), (InheritedBinding, Shown, type(None))):
-            entries[entry.name] = entry
-        else:
-            problems.append(Problem(Code.BINDING_NAME_TAKEN, entry.name, at))
+        before = entries.get(entry.name)
+        if before is not None and not (isinstance(before, yields) and _may_replace(entry, kinds[entry.name])):
+            problems.append(Problem(Code.BINDING_NAME_TAKEN, entry.name, at, kinds[entry.name]))
+            continue
+        entries[entry.name], kinds[entry.name] = entry, need_object(one, at, "a binding")["type"]
     if problems:
         raise NightsafeError.of(problems)
     return tuple(entries.values())
+
+
+def _may_replace(entry: Entry, kind: str) -> bool:
+    """Whether an entry may take the place of one without a value that is of this kind."""
+    return kind not in PLAIN_KINDS or not isinstance(entry, (SecretText, SecretKey))
 
 
 def needs_look(entries: Iterable[Entry]) -> bool:
@@ -128,6 +177,21 @@ def _entry(raw: object, at: str, index: int) -> Entry:
         return parse_binding(fields, at, index)
     kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
     return kept if bare and kind not in _WHOLE_KINDS else Shown(kept.name, fields, at, index)
+
+
+def _uploaded(raw: object, at: str, index: int) -> Entry:
+    """One binding of an upload."""
+    fields = need_object(raw, at, "a binding")
+    if not is_shown_secret(fields):
+        return parse_binding(fields, at, index)
+    kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
+    return Shown(kept.name, fields, at, index)
+
+
+def is_shown_secret(fields: Mapping[str, Any]) -> bool:
+    """Whether it is a secret as reads show it, or nothing but its kind and name: no value, and nothing misspelt."""
+    shown = _SHOWN_MEMBERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
+    return shown is not None and fields.keys() <= shown
 
 
 def _lacks_key(fields: Mapping[str, Any]) -> bool:

@@ -1,53 +1,62 @@
-"""Which scripts of an account point at one of them, so that a client can warn before it deletes that one."""
+"""Which scripts of an account point at one of them, so that none is deleted that others need.
 
-import asyncio
-from collections.abc import Callable, Iterator
-from typing import Any
+They do by a binding of their newest version or of an older one that is served, or as a tail consumer. Source: the
+checks before a deletion in the Cloudflare v4 API's specification (`force`) and in wrangler.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Script, ScriptRef
+from nightsafe.store.model import Binding, Pointer, Script, ScriptRef
 
-Sees = Callable[[str], bool]
-"""Whether the caller may know of a script, by its name."""
+Sees = Callable[[ScriptRef], bool]
+"""Whether the caller may know of a script."""
 
-
-_PATHS = {
+_PATHS: Final = {
     "service": ("service",),
     "durable_object_namespace": ("script_name",),
     "dispatch_namespace": ("outbound", "worker", "service"),
+    "workflow": ("script_name",),
 }
 """Kinds of binding that point at a script, and the members that lead to its name."""
+
+_NAMESPACE: Final = "dispatch_namespace"
+"""The member with the dispatch namespace of a script that has Durable Objects."""
+
+_CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
+_MOST_NAMED: Final = 20
 
 
 class Reference(Struct, frozen=True):
     """A binding of a script that points elsewhere.
 
     Attributes:
-        script: the name of the script that has it.
+        script: whose it is.
         name: the binding's name.
         kind: the binding's kind.
         fields: the binding as it is shown.
     """
 
-    script: str
+    script: ScriptRef
     name: str
     kind: str
     fields: dict[str, Any]
 
     @property
-    def target(self) -> str | None:
-        """The name of the script that it points at."""
-        place = self.fields
+    def target(self) -> ScriptRef | None:
+        """The script that it points at; None for one of another account, or none at all."""
+        place: Any = self.fields
         for member in _PATHS[self.kind]:
-            inner = place.get(member)
-            if not isinstance(inner, dict):
-                return inner if isinstance(inner, str) else None
-            place = inner
-        return None
+            place = place.get(member) if isinstance(place, dict) else None
+        if not isinstance(place, str) or self.fields.get("cross_account_grant"):
+            return None
+        namespace = self.fields.get(_NAMESPACE) if self.kind == "durable_object_namespace" else None
+        return ScriptRef(self.script.account_id, place, namespace if isinstance(namespace, str) else "")
 
 
 class References:
@@ -68,29 +77,72 @@ class References:
         """
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        incoming: list[Reference] = []
-        for script in await self._store.scripts(ref.account_id, ref.namespace):
-            if script.ref != ref and sees(script.ref.name):
-                every = _references(script.ref, await self._store.bindings(script.ref))
-                incoming += [one for one in every if one.target == ref.name]
-                await asyncio.sleep(0)
+        incoming = [one for one in await self._incoming(ref) if sees(one.script)]
         outgoing = _references(ref, await self._store.bindings(ref))
-        return incoming, [one for one in outgoing if one.target not in {None, ref.name}]
+        return incoming, [one for one in outgoing if one.target not in {None, ref}]
 
     async def producers(self, ref: ScriptRef, sees: Sees) -> list[Script]:
         """The scripts that this one consumes the tail of."""
-        every = await self._store.scripts(ref.account_id, ref.namespace)
-        return [one for one in every if sees(one.ref.name) and ref.name in _consumers(one)]
+        found = [await self._store.script(one) for one in await self._producers(ref) if sees(one)]
+        return [one for one in found if one is not None]
+
+    async def refuse_if_used(self, ref: ScriptRef, sees: Sees) -> None:
+        """Refuse to delete a script that others need, and name those that the caller may know of.
+
+        Args:
+            ref: which script.
+            sees: whether the caller may know of a script.
+
+        Raises:
+            NightsafeError: SCRIPT_IN_USE.
+        """
+        users = [(one.script, f"by its {one.kind} binding '{one.name}'") for one in await self._incoming(ref)]
+        users += [(one, "as its tail consumer") for one in await self._producers(ref)]
+        told = [f"'{script.path}' {how}" for script, how in dict.fromkeys(users) if sees(script)]
+        more = len(dict.fromkeys(users)) - len(told[:_MOST_NAMED])
+        if not users:
+            return
+        named = ", ".join([*told[:_MOST_NAMED], *([f"{more} more"] if more else [])])
+        way_out = "take that out of them first or, to leave them broken, ask with ?force=true"
+        raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {way_out}")
+
+    async def _incoming(self, ref: ScriptRef) -> list[Reference]:
+        """Bindings of other scripts that point at this one."""
+        every = []
+        for one in await self._store.pointing(ref.account_id, ref.name):
+            found = Reference(one.script, one.name, one.kind, msgspec.json.decode(one.shown))
+            if one.script != ref and found.target == ref and await self._is_in_use(one):
+                every.append(found)
+        return list({(one.script, one.name): one for one in reversed(every)}.values())[::-1]
+
+    async def _is_in_use(self, pointer: Pointer) -> bool:
+        """Whether a binding is one of the newest version, or of one that is served."""
+        if not pointer.until:
+            return True
+        served = await self._store.deployments(pointer.script, limit=1)
+        for version_id, _ in served[0].versions if served else ():
+            version = await self._store.version(pointer.script, version_id)
+            if version is not None and pointer.since <= version.number < pointer.until:
+                return True
+        return False
+
+    async def _producers(self, ref: ScriptRef) -> list[ScriptRef]:
+        """The other scripts that name this one among their tail consumers."""
+        every = await self._store.settings_naming(ref.account_id, ref.name)
+        return [one for one, settings in every if one != ref and ref in _consumers(one, settings)]
 
 
-def _references(ref: ScriptRef, bindings: list[Binding]) -> Iterator[Reference]:
+def _references(ref: ScriptRef, bindings: Sequence[Binding]) -> Iterator[Reference]:
     """The bindings that point at a script."""
     for one in bindings:
         if one.kind in _PATHS:
-            yield Reference(ref.name, one.name, one.kind, msgspec.json.decode(one.shown))
+            yield Reference(ref, one.name, one.kind, msgspec.json.decode(one.shown))
 
 
-def _consumers(script: Script) -> set[object]:
-    """The names of the scripts that consume a script's tail."""
-    consumers = msgspec.json.decode(script.script_settings).get("tail_consumers") or []
-    return {one.get("service") for one in consumers if isinstance(one.get("service"), str)}
+def _consumers(ref: ScriptRef, script_settings: bytes) -> Iterable[ScriptRef]:
+    """The scripts that consume a script's tail."""
+    settings = msgspec.json.decode(script_settings)
+    for one in (one for name in _CONSUMERS for one in settings.get(name) or ()):
+        service, namespace = one.get("service"), one.get("namespace")
+        if isinstance(service, str):
+            yield ScriptRef(ref.account_id, service, namespace if isinstance(namespace, str) else "")

@@ -20,7 +20,7 @@ from nightsafe.workers.notices import Notices
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
 from nightsafe.workers.upload import Migration, ParsedUpload
-from nightsafe.workers.upload_edit import code, let_in, upload_edit
+from nightsafe.workers.upload_edit import code, let_in, settled, upload_edit
 
 MAX_NAME_LENGTH = 255
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]*")
@@ -68,6 +68,7 @@ class Scripts:
         if len(ref.name) > MAX_NAME_LENGTH or not _NAME.fullmatch(ref.name):
             raise NightsafeError(Code.SCRIPT_NAME, str(MAX_NAME_LENGTH))
         check_store_access(caller, ref.account_id, parsed.plain)
+        parsed = await settled(self._store, ref, parsed)
         notices = await let_in(self._door, ref, parsed)
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:

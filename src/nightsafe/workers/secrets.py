@@ -115,9 +115,13 @@ def parse_patch(raw: object, limits: Limits) -> Patch:
     """A merge patch from a request body (RFC 7396: an object sets, null drops, absent keeps).
 
     Raises:
-        NightsafeError: TOO_MANY_OPERATIONS, or one problem for each secret that is refused.
+        NightsafeError: INVALID, without `secrets`; TOO_MANY_OPERATIONS, or one problem for each secret that is
+            refused.
     """
     body = need_object(raw, "", "the body")
+    if "secrets" not in body:
+        sentence = "'secrets' is missing: give an object of secrets by their names, null for each to drop"
+        raise NightsafeError(Code.INVALID, sentence, "/secrets")
     secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
     return Patch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits))
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_array, need_object
+from nightsafe.bindings.fields import need_array, need_known, need_object
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Outcome, Script, ScriptEdit, ScriptRef, Version
@@ -25,6 +25,9 @@ from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.rebinding import Bound, Entry, bound, needs_look, parse_bindings
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
+
+_SCRIPT_MEMBERS = frozenset(setting_fields.SCRIPT_LEVEL)
+_MEMBERS = _SCRIPT_MEMBERS | frozenset(setting_fields.VERSION_LEVEL) | {"annotations", "bindings", "migrations"}
 
 USAGE_MODELS = ("standard", "bundled", "unbound")
 
@@ -166,6 +169,7 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
         NightsafeError: INVALID or a code of a binding, with a pointer into the body; one problem a binding.
     """
     body = need_object(raw, "", "the settings")
+    need_known(body, _MEMBERS, "", "the settings")
     if body.get("migrations") is not None:
         raise NightsafeError(
             Code.UNSUPPORTED, "apply migrations by settings: upload the script with them", "/migrations"
@@ -186,7 +190,9 @@ def parse_script_level(raw: object) -> bytes | None:
     Raises:
         NightsafeError: INVALID, with a pointer into the body.
     """
-    return _merge(need_object(raw, "", "the body"), setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
+    body = need_object(raw, "", "the body")
+    need_known(body, _SCRIPT_MEMBERS, "", "the body")
+    return _merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
 
 
 def parse_usage_model(raw: object) -> SettingsPatch:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_object, need_string, pointer_to, type_name
+from nightsafe.bindings.fields import need_known, need_object, need_string, pointer_to, type_name
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Script, ScriptEdit, ScriptRef
@@ -140,6 +140,7 @@ def parse_subdomain(raw: object, at: str = "", *, partly: bool = False) -> dict[
     if body.get("enabled") is None and not partly:
         raise NightsafeError(Code.INVALID, "'enabled' is missing: give true or false", pointer_to(at, "enabled"))
     wanted = {_ENABLED: "enabled", _PREVIEWS_ENABLED: "previews_enabled"}
+    need_known(body, wanted.values(), at, "the subdomain")
     return {kept: _flag(body, member, at) for kept, member in wanted.items() if body.get(member) is not None}
 
 

@@ -9,7 +9,15 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.fields import (
+    need_array,
+    need_known,
+    need_object,
+    need_string,
+    optional_string,
+    pointer_to,
+    type_name,
+)
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.secret_value import SecretValue
 from nightsafe.workers.limits import Limits
@@ -86,6 +94,7 @@ def parse_secret_patch(raw: object, limits: Limits) -> SecretPatch:
         NightsafeError: INVALID.
     """
     fields = need_object(raw, "", "the body")
+    need_known(fields, ("comment", "name", "scopes", "value"), "", "the body")
     if fields.get("name") is not None:
         raise NightsafeError(Code.UNSUPPORTED, "rename secrets of a store: duplicate it under the new name", "/name")
     comment = _comment(fields, "")
@@ -159,6 +168,5 @@ def _value(fields: dict[str, Any], at: str, limits: Limits) -> SecretValue:
     """The value of a secret."""
     plaintext = need_string(fields, "value", at).encode()
     if len(plaintext) > limits.max_store_value_bytes:
-        words = f"'value' is over {limits.max_store_value_bytes} bytes"
-        raise NightsafeError(Code.INVALID, words, pointer_to(at, "value"))
+        raise NightsafeError(Code.STORE_VALUE_TOO_LONG, str(limits.max_store_value_bytes), pointer_to(at, "value"))
     return SecretValue(plaintext)

@@ -8,16 +8,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_array, need_object, optional_string, pointer_to
+from nightsafe.bindings.fields import need_array, need_object, optional_string
 from nightsafe.bindings.kinds import PLAIN_KINDS
-from nightsafe.bindings.model import SECRET_KINDS, AnyBinding, InheritedBinding, PlainBinding, Secret
-from nightsafe.bindings.parse import parse_binding
+from nightsafe.bindings.model import InheritedBinding, PlainBinding, Secret
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.model import Inherit
 from nightsafe.workers.annotations import parse_annotations
+from nightsafe.workers.keeping import kept_kinds
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import BODY_PART, Part, Source, parse_source
 from nightsafe.workers.notices import Notices, of_migrations, of_settings
+from nightsafe.workers.rebinding import Shown, parse_uploaded
 from nightsafe.workers.setting_fields import encoded, script_settings, version_settings
 
 _MAX_MIGRATION_TAG = 1024
@@ -43,6 +44,7 @@ class ParsedUpload(Struct, frozen=True, kw_only=True):
         secrets: bindings to be sealed.
         plain: bindings that hold no secret.
         inherits: bindings to take over from the version before.
+        shown: secrets that came without their values: see `rebinding`.
         keep: kinds of which the bindings of the version before stay.
         settings: JSON object of the versioned settings, all of them.
         script_settings: JSON object of those of the script that the upload names.
@@ -59,33 +61,36 @@ class ParsedUpload(Struct, frozen=True, kw_only=True):
     settings: bytes
     script_settings: bytes
     annotations: bytes
+    shown: tuple[Shown, ...] = ()
     migration: Migration | None = None
     notices: Notices = ()
 
 
-def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> ParsedUpload:
+def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_force: bool) -> ParsedUpload:
     """Check an upload's metadata against its parts.
 
     Args:
         metadata: the JSON value of the part `metadata`.
         parts: every other part.
         limits: what it must keep to.
+        in_force: whether the version that it makes is served at once.
 
     Raises:
         NightsafeError: INVALID or a code of a binding, with a pointer into the metadata; one problem a binding.
     """
     fields = need_object(metadata, "", "'metadata'")
     settings = version_settings(fields)
-    bindings = _bindings(fields, limits)
+    bindings = parse_uploaded(need_array(fields, "bindings", "") if "bindings" in fields else [], limits)
     plain = tuple(one for one in bindings if isinstance(one, PlainBinding))
     source = parse_source(fields, parts, _parts_of(plain), limits)
     _check_parts(plain, source)
     return ParsedUpload(
         source=source,
-        secrets=tuple(one for one in bindings if not isinstance(one, (PlainBinding, InheritedBinding))),
+        secrets=tuple(one for one in bindings if not isinstance(one, (PlainBinding, InheritedBinding, Shown))),
         plain=plain,
         inherits=tuple(Inherit(one.name, one.old_name) for one in bindings if isinstance(one, InheritedBinding)),
-        keep=_keep(fields),
+        shown=tuple(one for one in bindings if isinstance(one, Shown)),
+        keep=kept_kinds(fields, in_force=in_force),
         settings=encoded(settings | ({BODY_PART: source.main_module} if source.classic else {})),
         script_settings=encoded(script_settings(fields)),
         annotations=parse_annotations(fields.get("annotations"), limits),
@@ -97,35 +102,6 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits) -> Par
 def _notices(fields: dict[str, Any]) -> Notices:
     """What of an upload is kept and does nothing."""
     return (*of_settings(fields), *of_migrations(present=fields.get("migrations") is not None))
-
-
-def _bindings(fields: dict[str, Any], limits: Limits) -> list[AnyBinding]:
-    """Every binding, or every problem with them."""
-    raw = need_array(fields, "bindings", "") if "bindings" in fields else []
-    if len(raw) > limits.max_bindings:
-        raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", "/bindings")
-    bindings: list[AnyBinding] = []
-    problems: list[Problem] = []
-    for index, one in enumerate(raw):
-        try:
-            bindings.append(parse_binding(one, pointer_to("/bindings", index), index))
-        except NightsafeError as error:
-            problems += error.problems
-    problems += _named_twice(bindings)
-    if problems:
-        raise NightsafeError.of(problems)
-    return bindings
-
-
-def _named_twice(bindings: Sequence[AnyBinding]) -> list[Problem]:
-    """A problem for each name that comes again."""
-    seen: set[str] = set()
-    problems = []
-    for one in bindings:
-        if one.name in seen:
-            problems.append(Problem(Code.BINDING_NAME_TAKEN, one.name, "/bindings"))
-        seen.add(one.name)
-    return problems
 
 
 def _parts_of(plain: Sequence[PlainBinding]) -> set[str]:
@@ -140,16 +116,6 @@ def _check_parts(plain: Sequence[PlainBinding], source: Source) -> None:
     if absent:
         sentence = "the binding's 'part' names no part of the upload"
         raise NightsafeError.of(Problem(Code.INVALID, f"'{one.name}': {sentence}", "/bindings") for one in absent)
-
-
-def _keep(fields: dict[str, Any]) -> frozenset[str]:
-    """Kinds whose bindings stay: the listed ones, or without a list the secret ones, which no upload may lose."""
-    if fields.get("keep_bindings") is None:
-        return SECRET_KINDS
-    kinds = need_array(fields, "keep_bindings", "")
-    if not all(isinstance(kind, str) and (kind in SECRET_KINDS or kind in PLAIN_KINDS) for kind in kinds):
-        raise NightsafeError(Code.INVALID, "'keep_bindings' may hold only kinds of binding", "/keep_bindings")
-    return frozenset(kinds)
 
 
 def _migration(fields: dict[str, Any]) -> Migration | None:

@@ -4,12 +4,15 @@ import uuid
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Rebind, ScriptEdit, ScriptRef, Settings, Stamp, Upload
 from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import Source
-from nightsafe.workers.notices import Notices
+from nightsafe.workers.notices import Notices, of_kept
+from nightsafe.workers.rebinding import bound
 from nightsafe.workers.upload import ParsedUpload
 
 
@@ -42,6 +45,20 @@ def upload_edit(  # noqa: PLR0913 - an upload has many sides
         standing=_standing(parsed),
         max_variables=limits.max_variables,
     )
+
+
+async def settled(store: Store, ref: ScriptRef, parsed: ParsedUpload) -> ParsedUpload:
+    """The same upload, in which secrets that came without their values are those there are. Its answer says so.
+
+    Raises:
+        NightsafeError: INVALID, for one that is not there as it is shown; it names the secret and says `inherit`.
+    """
+    if not parsed.shown:
+        return parsed
+    there = await store.bindings(ref)
+    kept = tuple(replace(one, must=True) for one in bound(parsed.shown, there).rebind.inherits)
+    said = of_kept(one.name for one in kept)
+    return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *said))
 
 
 async def let_in(door: Door, ref: ScriptRef, parsed: ParsedUpload) -> Notices:

@@ -9,6 +9,7 @@ from nightsafe.workers.following import Following
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.namespaces import Namespaces
 from nightsafe.workers.origins import Origins
+from nightsafe.workers.previews import Previews
 from nightsafe.workers.processes import Processes
 from nightsafe.workers.projects import Projects
 from nightsafe.workers.references import References
@@ -53,6 +54,7 @@ class UseCases:
         self.projects = Projects(store, safe, limits)
         self.stores = Stores(store, safe, limits)
         self.beta = Beta(store, safe, limits)
+        self.previews = Previews(store, safe, limits)
         self.resealing = Resealing(store, safe)
         self.processes = Processes(self.following)
         self.tokens = Tokens(store)

@@ -21,7 +21,7 @@ from nightsafe.workers.seal import Safe
 from nightsafe.workers.secrets import Patch
 from nightsafe.workers.store_access import check_store_access
 from nightsafe.workers.upload import ParsedUpload
-from nightsafe.workers.upload_edit import let_in, upload_edit
+from nightsafe.workers.upload_edit import let_in, settled, upload_edit
 
 DEPLOYABLE = 100
 """How many of the newest versions are listed as those to go back to. Older ones can be deployed too."""
@@ -127,6 +127,7 @@ class Versions:
                 `let_in` raises, and INVALID for migrations.
         """
         check_store_access(caller, ref.account_id, parsed.plain)
+        parsed = await settled(self._store, ref, parsed)
         notices = await let_in(self._door, ref, parsed)
         made = _undeployed(stamp(caller, "version_upload", parsed.annotations))
         sealed = await self._safe.seal_all(ref, parsed.secrets)

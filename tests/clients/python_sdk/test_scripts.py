@@ -1,5 +1,6 @@
 """The script around the secrets, through the SDK."""
 
+from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -54,30 +55,29 @@ async def test_a_script_comes_and_goes(either: Any, absent_script: str) -> None:
         await settled(scripts.get(absent_script, account_id=ACCOUNT))
 
 
-async def test_content_of_one_module_is_the_module(either: Any, absent_script: str) -> None:
-    """Byte for byte."""
+async def test_content_of_one_module_is_a_form(either: Any, absent_script: str) -> None:
+    """By which clients tell modules from a classic script; the module in it is the same byte for byte."""
     await upload(either, absent_script)
 
     response = await settled(either.workers.scripts.with_raw_response.get(absent_script, account_id=ACCOUNT))
 
-    assert await settled(response.read()) == MODULE[1]
-    assert response.headers["cf-entrypoint"] == "worker.js"
+    head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
+    [part] = [one for one in message_from_bytes(head + await settled(response.read())).walk() if one.get_filename()]
+    assert part.get_payload(decode=True) == MODULE[1]
+    assert response.headers["cf-entrypoint"] == part.get_filename() == "worker.js"
 
 
 async def test_secrets_outlive_uploads(either: Any, absent_script: str) -> None:
-    """An upload that does not name them keeps them; one that lists other kinds to keep drops them."""
+    """An upload that does not name them keeps them, and so does one that lists other kinds to keep, or none."""
     key = fresh_keys()["raw"]
     await upload(either, absent_script, {"name": "T", "type": "secret_text", "text": "x"}, {"name": "K", **key})
 
     await upload(either, absent_script, *VARIABLES)
     kept = await names(either, absent_script)
-    await upload(either, absent_script, keep_bindings=["secret_key"])
-    listed = await names(either, absent_script)
-    await upload(either, absent_script, keep_bindings=[])
-
     assert kept == ["K", "T"]
-    assert listed == ["K"]
-    assert await names(either, absent_script) == []
+    for kinds in (["secret_key"], ["plain_text", "json"], []):
+        await upload(either, absent_script, keep_bindings=kinds)
+        assert await names(either, absent_script) == ["K", "T"]
 
 
 async def test_a_variable_takes_the_place_of_a_secret(either: Any, absent_script: str) -> None:

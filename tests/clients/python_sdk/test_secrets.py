@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from cloudflare import BadRequestError
 from cloudflare.types.workers.scripts import (
     SecretGetResponse,
     secret_get_response,
@@ -78,8 +79,12 @@ async def test_bulk_update(either: Any, script: str) -> None:
 
 
 async def test_bulk_update_with_nothing(either: Any, script: str) -> None:
-    """It changes nothing."""
-    assert await settled(either.workers.scripts.secrets.bulk_update(script, account_id=ACCOUNT)) == {}
+    """No secrets change nothing; to forget them is refused."""
+    bulk_update = either.workers.scripts.secrets.bulk_update
+    assert await settled(bulk_update(script, account_id=ACCOUNT, secrets={})) == {}
+    with pytest.raises(BadRequestError) as refused:
+        await settled(bulk_update(script, account_id=ACCOUNT))
+    assert [10021] == [error.code for error in refused.value.errors]
 
 
 async def test_a_list_is_one_page(either: Any, script: str) -> None:

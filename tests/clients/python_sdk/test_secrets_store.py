@@ -91,7 +91,7 @@ def test_what_is_wrong_with_secrets(server: Server, client: Cloudflare, store: s
         (400, 1003, lambda: make(client, store, new("B", "a value"), new("B", "a value"))),
         (400, 10021, lambda: make(client, store, new("B", "a value"), new("no name", "a value"))),
         (400, 10021, lambda: make(client, store, new("B", "a value"), {**new("C", "a value"), "scopes": ["none"]})),
-        (400, 10021, lambda: make(client, store, new("B", "a value" * 10_000))),
+        (400, 1001, lambda: make(client, store, new("B", "a value" * 10_000))),
         (400, 1003, lambda: make(client, store, *(new(f"S{number}", "a value") for number in range(100)))),
         (400, 1003, lambda: secrets.duplicate(first, **at, name="A", scopes=["workers"])),
         (400, 10021, lambda: secrets.bulk_delete(**at)),

@@ -23,7 +23,7 @@ def test_an_upload(server: Server, scripts: Resource, absent_script: str) -> Non
     again = scripts.call("update", absent_script, form(), NO_TYPE)
 
     assert (absent_script, made["tag"], 0) == (made["id"], again["tag"], again["startup_time_ms"])
-    assert "export default {};" == scripts.call("get", absent_script, here())
+    assert "\r\n\r\nexport default {};\r\n" in scripts.call("get", absent_script, here())
     assert {"S": "one"} == opened(server.safe, absent_script)
     assert absent_script in [one["id"] for one in scripts.call("list", here())]
     [found] = scripts.call("search", here(id=made["tag"]))
@@ -42,7 +42,7 @@ def test_the_upload_that_the_sdk_breaks(server: Server, scripts: Resource, absen
 
     assert (400, [10006]) == scripts.refused("update", absent_script, sent)
     assert (400, [10006]) == scripts.refused("update", absent_script, form())
-    assert (400, [10006]) == scripts.refused("update", absent_script, sent, NO_TYPE)
+    assert (400, [10021]) == scripts.refused("update", absent_script, sent, NO_TYPE)
     assert (404, [10007]) == scripts.refused("get", absent_script, here())
     scripts.call("update", absent_script, form(secret("S", "one")), NO_TYPE)
     assert (400, [10006]) == scripts.refused("update", absent_script, sent)
@@ -75,7 +75,7 @@ def test_settings(server: Server, scripts: Resource, absent_script: str) -> None
     broken = here(settings={"bindings": [{"type": "secret_text", "name": "S"}]})
 
     assert ([shown("NEW"), shown("S")], True) == (edited["bindings"], edited["logpush"])
-    assert (400, [10006]) == scripts.refused("scriptAndVersionSettings.edit", absent_script, broken)
+    assert (400, [10201]) == scripts.refused("scriptAndVersionSettings.edit", absent_script, broken)
     assert edited == scripts.call("scriptAndVersionSettings.get", absent_script, here())
     assert {"S": "one", "NEW": "two"} == opened(server.safe, absent_script)
     own = scripts.call("settings.edit", absent_script, here(tags=["a"], tail_consumers=[{"service": "consumer"}]))

@@ -103,7 +103,8 @@ def test_10053_when_another_kind_holds_the_name(wire: Wire, script: str, holder:
         ),
     ):
         assert answer.refusal == (400, [10053])
-        assert answer.messages == ["Binding name 'HELD' already in use. Please use a different name and try again."]
+        words = "Binding name 'HELD' already in use. Please use a different name and try again."
+        assert answer.messages == [f"{words} It is the name of a {holder['type']} binding."]
     assert wire.ask("GET", f"{SCRIPTS}/{script}/settings").result["bindings"] == [held]
 
 
@@ -243,7 +244,7 @@ def test_10021_points_at_the_field(wire: Wire, script: str, body: object, pointe
         ("multipart/form-data", b"x", 10006),
         ("multipart/form-data; boundary=x", b"", 10006),
         ("multipart/form-data; boundary=x", b"--y\r\n\r\n--y--", 10006),
-        (form({})[0], form({})[1], 10006),
+        (form({})[0], form({})[1], 10021),
         (form({})[0], form({"metadata": b"{}"})[1][:-9], 10006),
         (form({})[0], form({"metadata": b"{"})[1], 10026),
         (form({})[0], form({"metadata": b"[]"})[1], 10021),

@@ -39,7 +39,7 @@ def test_a_merge_patch(wire: Wire, server: Server, script: str, content_type: tu
 
 @BOTH
 @pytest.mark.parametrize(
-    "body", [{}, {"secrets": {}}, {"version_tags": {}}, {"secrets": {}, "version_tags": {"a": "b"}}]
+    "body", [{"secrets": {}}, {"secrets": {}, "version_tags": {}}, {"secrets": {}, "version_tags": {"a": "b"}}]
 )
 def test_a_patch_of_nothing(
     wire: Wire, server: Server, script: str, content_type: tuple[str, str], body: dict[str, object]
@@ -51,6 +51,19 @@ def test_a_patch_of_nothing(
 
     assert answer.result == shown("kept")
     assert len(versions(server, script)) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("body", [{}, {"version_tags": {"a": "b"}}, {"A": {"type": "secret_text", "text": "x"}}])
+def test_a_patch_without_secrets(
+    wire: Wire, server: Server, script: str, content_type: tuple[str, str], body: dict[str, object]
+) -> None:
+    """Whoever forgets the member is told so, instead of a 200 that sets nothing."""
+    answer = wire.send("PATCH", f"{SCRIPTS}/{script}/secrets-bulk", body, content_type)
+
+    assert ((400, [10021]), ["/secrets"]) == (answer.refusal, answer.pointers)
+    assert [] == wire.names(script)
+    assert len(versions(server, script)) == 1
 
 
 @BOTH

@@ -1,5 +1,6 @@
 """The secrets that a Worker's previews start from: `preview secret`, or `preview base-config secret` as it is now."""
 
+import pytest
 from tests.clients.node.tools import NEWER, OLDER
 from tests.clients.opened import opened_held
 from tests.clients.wire.talk import SCRIPTS
@@ -43,11 +44,21 @@ def test_previews_themselves(project: Project) -> None:
     project.configure(previews={} if project.version == NEWER else None)
     project.upload()
 
-    named = ("--name", "a-preview")
-    refusals = [
-        lambda: project.refused("preview", *named),
-        lambda: project.refused("preview", "secret", "put", "KEY", *named, stdin="hush"),
-        lambda: project.refused("preview", "secret", "list", *named),
-    ]
-    for said in together(*(refusals if project.version == NEWER else refusals[:1])):
-        assert "Nightsafe does not make preview deployments" in said.err
+    assert "Nightsafe does not make preview deployments" in project.refused("preview", "--name", "a-preview").err
+
+
+@pytest.mark.parametrize("version", [NEWER])
+def test_secrets_of_one_preview(project: Project) -> None:
+    """Put and list by the preview's name, which no preview has to have; what others begin with is not touched."""
+    project.configure(previews={})
+    project.upload()
+    named = ("--name", "feature/one", "--worker-name", project.worker)
+
+    project.ok("preview", "secret", "put", "KEY", *named, stdin="hush\n")
+    listed = project.ok("preview", "secret", "list", "--json", *named)
+
+    assert [{"name": "KEY", "type": "secret_text"}] == listed.json
+    assert {"KEY": "hush"} == opened_held(project.server.safe, Kind.SCRIPT, project.worker, "feature/one")
+    path = f"{SCRIPTS}/{project.worker}".replace("/scripts/", "/workers/")
+    assert {} == project.wire.ask("GET", path).result[FIELD[NEWER]]["env"]
+    assert [] == project.wire.names(project.worker)

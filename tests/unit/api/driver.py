@@ -73,7 +73,8 @@ class Answer(Struct, frozen=True):
         if not envelope["success"]:
             assert envelope["result"] is None
         for error in envelope["errors"]:
-            assert {"code", "message", "documentation_url"} <= set(error)
+            assert {"code", "message"} <= set(error)
+            assert (error["code"] == 10220) is ("documentation_url" not in error)
             assert type(error["code"]) is int
             assert error["message"].rstrip(".") in {error["message"], error["message"][:-1]}
         return envelope

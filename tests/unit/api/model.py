@@ -120,7 +120,7 @@ class Model:
         moved = [to for to, old in inherits.items() if to != old and old in held and held[old]["type"] in SECRETS]
         if absent or moved:
             return Expected(400, [10057] * len(absent + moved))
-        kept = set(SECRETS) if metadata.get("keep_bindings") is None else set(metadata["keep_bindings"])
+        kept = set(SECRETS) | set(metadata.get("keep_bindings") or ())
         left = {name: one for name, one in held.items() if one["type"] in kept or inherits.get(name) == name}
         left |= {to: held[old] | {"name": to} for to, old in inherits.items() if to != old and old in held}
         left |= {one["name"]: _shown(one) for one in bindings if one["type"] != "inherit"}
@@ -151,7 +151,7 @@ class Model:
             [],
             {
                 "placement": metadata.get("placement", {}),
-                "compatibility_date": metadata.get("compatibility_date", ""),
+                "compatibility_date": metadata.get("compatibility_date") or "2021-11-02",
                 "compatibility_flags": metadata.get("compatibility_flags", []),
                 "usage_model": "standard",
                 "tags": model.of_script.get("tags", []),
@@ -174,7 +174,7 @@ class Model:
             "has_assets": False,
             "has_modules": "body_part" not in metadata,
             "created_on": model.created_on,
-            "compatibility_date": metadata.get("compatibility_date", ""),
+            "compatibility_date": metadata.get("compatibility_date") or "2021-11-02",
             "compatibility_flags": metadata.get("compatibility_flags", []),
             "usage_model": "standard",
             "last_deployed_from": "api",

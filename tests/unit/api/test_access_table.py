@@ -76,13 +76,16 @@ TOLD_TO_WHOEVER_SEES = {
     for rest in (
         "nightsafe/public-ring",
         "storage/kv/namespaces",
+        "workers/deployments/by-script/{script_tag}",
+        "workers/deployments/by-script/{script_tag}/detail/{deployment_id}",
         "workers/domains",
         "workers/domains/records",
         "workers/durable_objects/namespaces",
         "workers/subdomain",
     )
 }
-"""Lists of what no account has, which say nothing of it, and what values are sealed to, which opens none."""
+"""Lists of what no account has, which say nothing of it, what values are sealed to, which opens none, and scripts by
+their tags, of which the handler tells only who may read them."""
 
 
 def routes(api: Api) -> list[Resource]:

@@ -286,7 +286,7 @@ def test_a_service_that_is_not_there(api: Api) -> None:
 
     assert api.upload("other").status == 200
     assert 200 == api.upload("bound", fields).status
-    assert 200 == api.send("DELETE", script_at("other")).status
+    assert 200 == api.send("DELETE", f"{script_at('other')}?force=true").status
     inherit = [{"type": "inherit", "name": "OTHER"}]
     assert 200 == api.upload("bound", {"main_module": "worker.js", "bindings": inherit}).status
     staging = {"main_module": "worker.js", "bindings": [SERVICE | {"environment": "staging"}]}

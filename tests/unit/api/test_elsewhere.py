@@ -53,7 +53,7 @@ def test_lists_are_empty(api: Api, path: str) -> None:
         ("POST", f"{AT}/workers/dispatch/namespaces/n/scripts/s/assets-upload-session", "static assets"),
         ("POST", f"{AT}/workers/assets/upload?base64=true", "static assets"),
         ("GET", f"{AT}/workers/subdomain/edge-preview", "dev --remote"),
-        ("GET", f"{AT}/workers/workers/worker/previews/p/deployments/latest", "preview deployments"),
+        ("GET", f"{AT}/workers/workers/worker/previews/p/deployments/another", "preview deployments"),
         ("DELETE", f"{AT}/workers/subdomain", "workers.dev"),
         ("GET", f"{AT}/workers/account-settings", "settings of all Workers"),
         ("POST", f"{AT}/pages/projects/p/deployments/1/rollback", "deploy Pages projects"),

@@ -105,7 +105,7 @@ def test_code_alone_leaves_the_settings_of_the_script(own_api: Api) -> None:
 
     shown = shown_script(own_api, "worker")
     assert of_script | {"logpush": False} == {name: shown[name] for name in of_script}
-    assert "" == shown["compatibility_date"]
+    assert "2021-11-02" == shown["compatibility_date"]
 
 
 def test_static_assets_are_not_kept(own_api: Api) -> None:

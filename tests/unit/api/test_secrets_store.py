@@ -231,7 +231,7 @@ def test_a_store_with_secrets_goes_only_by_force(shop: Shop) -> None:
         ([secret("A", "planted-value") | {"name": 1}], 10021, "/0/name"),
         ([{"name": "A", "scopes": ["workers"]}], 10021, "/0/value"),
         ([secret("A") | {"value": ["planted-value"]}], 10021, "/0/value"),
-        ([secret("A", "planted-value" * 6000)], 10021, "/0/value"),
+        ([secret("A", "planted-value" * 6000)], 1001, "/0/value"),
         ([secret("A") | {"scopes": []}], 10021, "/0/scopes"),
         ([secret("A", "planted-value", "nothing")], 10021, "/0/scopes"),
         ([secret("A") | {"scopes": "workers"}], 10021, "/0/scopes"),

@@ -124,7 +124,7 @@ def test_without_bindings_they_stay(worker: Api) -> None:
     assert newest.number == worker.run(worker.store.script(worker.ref("w"))).live_version  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("settings", [{}, {"bindings": None}, {"unknown": 1}, {"annotations": {}}])
+@pytest.mark.parametrize("settings", [{}, {"bindings": None}, {"unknown": 1, "bindings": None}, {"annotations": {}}])
 def test_nothing_to_change_makes_no_version(worker: Api, settings: object) -> None:
     """An empty change answers with what there is."""
     assert settings_of(worker) == patch(worker, settings).result
@@ -152,12 +152,22 @@ def test_a_key_as_shown_but_changed_needs_its_value(worker: Api) -> None:
     assert "K" in bound(worker)
 
 
-@pytest.mark.parametrize("first", [{"type": "plain_text", "name": "V"}, {"type": "inherit", "name": "V"}])
+@pytest.mark.parametrize("first", [{"type": "secret_text", "name": "V"}, {"type": "inherit", "name": "V"}])
 def test_a_secret_takes_the_name_of_a_kept_binding(worker: Api, first: object) -> None:
-    """The same name twice: the later counts, if the earlier brings no value (wrangler over a variable)."""
+    """The same name twice: the later counts, if the earlier brings no value."""
     answer = patch(worker, {"bindings": [first, {"type": "secret_text", "name": "V", "text": "now secret"}]})
 
     assert [{"name": "V", "type": "secret_text"}] == answer.result["bindings"]
+
+
+def test_a_secret_does_not_take_a_variables_place_unasked(worker: Api) -> None:
+    """The `secret bulk` of wrangler over a variable is refused as `secret put` is, with the variable's kind."""
+    variable = {"type": "plain_text", "name": "V"}
+    answer = patch(worker, {"bindings": [variable, {"type": "secret_text", "name": "V", "text": "now secret"}]})
+
+    assert ((400, [10053]), ["/bindings/1"]) == (answer.refusal, answer.pointers)
+    assert answer.messages[0].endswith("It is the name of a plain_text binding.")
+    assert ["upload"] == versions(worker)
 
 
 @pytest.mark.parametrize(
@@ -278,12 +288,12 @@ def test_the_forms_that_are_refused(worker: Api) -> None:
     assert (400, [10001]) == worker.send("PATCH", path, b"{}").refusal
     assert (400, [10001]) == worker.send("PATCH", path, b"{}", [JSON]).refusal
     told = worker.send("PATCH", path, spread, [form_type()])
-    assert (400, [10006]) == told.refusal
+    assert (400, [10201]) == told.refusal
     assert "settings[" in told.messages[0]
     for parts in ((), (part, part), (File("settings", b"{", "application/json"),)):
         answer = worker.send("PATCH", path, form(*parts) if parts else f"--{BOUNDARY}--\r\n".encode(), [form_type()])
         assert 400 == answer.status
-        assert answer.codes[0] in {10006, 10026}
+        assert answer.codes[0] in {10006, 10026, 10201}
     assert 200 == worker.send("PATCH", path, form(part), [form_type()]).status
 
 

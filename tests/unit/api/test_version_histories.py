@@ -103,8 +103,8 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.line is not None)
     @rule(put=SOME_NAMES, inherits=st.none() | SOME_NAMES, date=DATES, deployed=st.booleans())
     def upload(self, put: list[str], inherits: list[str] | None, date: str, deployed: bool) -> None:  # noqa: FBT001 - drawn
-        """Upload code, deployed or not; secrets stay, or only those stay that are named."""
-        keep = [*self.there.newest.secrets] if inherits is None else inherits
+        """Upload code, deployed or not; secrets stay or, of a version that is not, only those that are named."""
+        keep = [*self.there.newest.secrets] if inherits is None or deployed else inherits
         assert self._upload(put, inherits, date, deployed=deployed).status == 200
         self.there.upload(put, keep, date, deployed=deployed)
         self._note()

@@ -347,11 +347,11 @@ def test_what_is_not_done_is_named(worker: Api) -> None:
         ("POST", f"{WORKER}/previews"),
         ("PATCH", preview),
         ("POST", f"{preview}/deployments"),
-        ("PATCH", f"{preview}/deployments/latest"),
+        ("PATCH", f"{preview}/deployments/another"),
     ):
         refused = worker.json(method, path, body)
         assert (400, [10015]) == refused.refusal
         assert refused.messages[0].startswith("Nightsafe does not ")
         assert not holds_plant(refused.body)
-    for path in (f"{WORKER}/previews", preview, f"{preview}/deployments", f"{preview}/deployments/latest"):
+    for path in (f"{WORKER}/previews", preview, f"{preview}/deployments", f"{preview}/deployments/another"):
         assert (400, [10015]) == worker.send("GET", path).refusal

@@ -53,8 +53,8 @@ def test_every_secret_at_fault_is_told(entries: dict[str, Any]) -> None:
         ({"secrets": None}, Code.INVALID, "/secrets"),
         ({"secrets": []}, Code.INVALID, "/secrets"),
         ({"secrets": {str(at): None for at in range(6)}}, Code.TOO_MANY_OPERATIONS, "/secrets"),
-        ({"version_tags": None}, Code.INVALID, "/version_tags"),
-        ({"version_tags": {"a": "x" * 60}}, Code.INVALID, "/version_tags"),
+        ({"secrets": {}, "version_tags": None}, Code.INVALID, "/version_tags"),
+        ({"secrets": {}, "version_tags": {"a": "x" * 60}}, Code.INVALID, "/version_tags"),
     ],
 )
 def test_what_cannot_be_is_pointed_at(body: object, code: Code, pointer: str) -> None:
@@ -67,6 +67,7 @@ def test_what_cannot_be_is_pointed_at(body: object, code: Code, pointer: str) ->
 
 def test_tags_go_with_the_version() -> None:
     """They are kept as they came; an empty patch is one too."""
-    assert json.loads(parse_patch({"version_tags": {"a": [1]}}, LIMITS).annotations) == {"version_tags": {"a": [1]}}
-    empty = parse_patch({"version_tags": {}}, LIMITS)
+    tagged = {"secrets": {}, "version_tags": {"a": [1]}}
+    assert json.loads(parse_patch(tagged, LIMITS).annotations) == {"version_tags": {"a": [1]}}
+    empty = parse_patch({"secrets": {}, "version_tags": {}}, LIMITS)
     assert ((), (), b"{}") == (empty.set, empty.drop, empty.annotations)

@@ -62,7 +62,10 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     store = SqliteStore.open(tmp_path / "store.db", create=True)
     bindings = [{"name": "S", "type": "secret_text", "text": "x"}, {"name": "P", "type": "plain_text", "text": "x"}]
     parsed = parse_upload(
-        {"main_module": "a.js", "bindings": bindings}, [Part("a.js", "application/javascript+module", b"1")], LIMITS
+        {"main_module": "a.js", "bindings": bindings},
+        [Part("a.js", "application/javascript+module", b"1")],
+        LIMITS,
+        in_force=True,
     )
     await Scripts(store, sealing_safe(), LIMITS, door_of(store)).upload(CALLER, REF, parsed, strict=False)
     yield store

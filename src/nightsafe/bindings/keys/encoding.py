@@ -5,6 +5,12 @@ from typing import Final
 
 from nightsafe.bindings.keys.errors import KeyRefusedError
 
+_PEM: Final = "-----BEGIN "
+_PEM_HINT: Final = (
+    "The key is a PEM file, and must be the base64 of its bytes in DER: leave out the lines that begin with dashes"
+    ' and join the others, or convert it: "openssl pkcs8 -topk8 -nocrypt -in KEY.pem -outform DER | base64 -w0" for'
+    ' pkcs8, "openssl pkey -pubin -in KEY.pem -outform DER | base64 -w0" for spki'
+)
 _WHITESPACE: Final = str.maketrans("", "", "\t\n\f\r ")
 
 
@@ -15,9 +21,11 @@ def decode_base64(text: str) -> bytes:
     decode" of the WHATWG Infra standard, which the runtime's `atob` follows.
 
     Raises:
-        KeyRefusedError: the text is not base64. The message shows nothing of it.
+        KeyRefusedError: the text is not base64. The message shows nothing of it; of a PEM file it tells the way out.
     """
     decoded = _forgiving_decode(text)
+    if _PEM in text:
+        raise pem_error()
     if decoded is None:
         raise KeyRefusedError(
             "InvalidCharacterError",
@@ -26,6 +34,16 @@ def decode_base64(text: str) -> bytes:
             "key_base64",
         )
     return decoded
+
+
+def is_pem(decoded: bytes) -> bool:
+    """Whether what was sent as base64 is a PEM file, which is base64 of its own."""
+    return _PEM.encode() in decoded
+
+
+def pem_error() -> KeyRefusedError:
+    """The refusal of a PEM file, with the way to what is wanted."""
+    return KeyRefusedError("DataError", _PEM_HINT, "key_base64")
 
 
 def decode_member(text: str) -> bytes | None:

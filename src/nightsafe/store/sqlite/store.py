@@ -15,6 +15,7 @@ from nightsafe.store.sqlite.connection import closed_error, connect, create_file
 from nightsafe.store.sqlite.log_keeper import LogKeeper
 from nightsafe.store.sqlite.origins import OriginReads
 from nightsafe.store.sqlite.place import Place, identity
+from nightsafe.store.sqlite.pointing_reads import PointingReads
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.reads import Reads
 from nightsafe.store.sqlite.schema import migrate
@@ -39,7 +40,7 @@ _NO_THREAD = (
 )
 
 
-class SqliteStore(Reads, OriginReads, ServingReads, ValueReads):
+class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
     """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
 
     def __init__(self, path: Path, anchor: sqlite3.Connection, place: Place, busy_timeout: float) -> None:
