@@ -1,6 +1,7 @@
 """`nightsafe deliver`: the delivery side alone, on the machine where scripts run."""
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ def command(**values: Any) -> None:
     Fetches scripts from an API, opens their secrets, and serves them on workerd. It prints one line when it is ready.
     SIGTERM finishes the requests in flight, then exits with 0.
     """
+    from nightsafe.cli.finishing import safes_of, used  # noqa: PLC0415 - help needs none
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
 
     for name in ("private_ring", "verify_keys"):
@@ -42,7 +44,11 @@ def command(**values: Any) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} is needed: nightsafe init makes the file")
     check_listen(values)
     configure(values["log_format"])
-    sys.exit(asyncio.run(_deliver(values)))
+    with contextlib.ExitStack() as held:
+        for data in safes_of(values["private_ring"], values["verify_keys"], values["marks"]):
+            held.enter_context(used(data))
+        code = asyncio.run(_deliver(values))
+    sys.exit(code)
 
 
 async def _deliver(values: dict[str, Any]) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import account_id_option, data_option, email_option, json_option, show_credentials
+from nightsafe.cli.signals import end_tidily
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.provision import Credentials, create_account
@@ -26,8 +26,7 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
     Every credential is printed once and kept nowhere.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)  # what was begun is removed again
+    end_tidily()  # what was begun is removed again
     directory = DataDirectory(data)
 
     async def fill(store: SqliteStore) -> Credentials:
@@ -44,11 +43,6 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
             f"the safe in {data} is made, but its credentials could not be shown ({error.strerror}); "
             "make a token with: nightsafe token create",
         ) from None
-
-
-def _leave(number: int, _: object) -> None:
-    """End by a signal as by an exception, so that `finally` is heeded."""
-    sys.exit(128 + number)
 
 
 def _print(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from nightsafe.cli import rings
 from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.finishing import used
 from nightsafe.cli.keys_reseal import command as reseal
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.table import table
@@ -74,8 +75,8 @@ def rotate(
     """
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
-    with rings.alone_with(private, public):
-        done = rings.rotate(private, public, None if suite is None else Suite(suite))
+    _hold(directory, private, public)
+    done = rings.rotate(private, public, None if suite is None else Suite(suite))
     if as_json:
         click.echo(json.dumps(done._asdict()))
         return
@@ -91,8 +92,8 @@ def rotate(
 def install(data: Path, file: Path, *, as_json: bool) -> None:
     """Take over a public ring that was made where the private one is."""
     directory = DataDirectory(data)
-    with rings.alone_with(directory.public_ring):
-        ring = rings.install(file, directory.public_ring, directory.run(values_by_key))
+    _hold(directory, directory.public_ring)
+    ring = rings.install(file, directory.public_ring, directory.run(values_by_key))
     told = {"primary": ring.primary.id, "keys": [key.id for key in ring.keys]}
     click.echo(json.dumps(told) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
 
@@ -107,10 +108,10 @@ def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, 
     """Let a key take no new values, whoever seals them; refused while values are sealed to it."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
-    with rings.alone_with(directory.public_ring):
-        rings.check_retirable(directory.public_ring, key_id)
-        directory.run(lambda store: retire_key(store, key_id, in_use=in_use))
-        rings.retire(directory.public_ring, private, key_id)
+    _hold(directory, directory.public_ring, *_there(private))
+    rings.check_retirable(directory.public_ring, key_id)
+    directory.run(lambda store: retire_key(store, key_id, in_use=in_use))
+    rings.retire(directory.public_ring, private, key_id)
     _tell(key_id, "is retired: it takes no new values", as_json=as_json)
 
 
@@ -124,6 +125,7 @@ def remove(data: Path, private_ring: Path | None, key_id: str, *, unchecked: boo
     """Delete a retired key: what is sealed to it, in backups too, can never be opened again."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
+    _hold(directory, *_there(directory.public_ring, private))
     if private.exists():
         rings.check_older(private, key_id)
     if directory.database.exists():
@@ -137,19 +139,33 @@ def remove(data: Path, private_ring: Path | None, key_id: str, *, unchecked: boo
             "give --unchecked here",
         )
     if private.exists():
-        with rings.alone_with(private):
-            rings.remove_private(private, key_id)
+        rings.remove_private(private, key_id)
     _tell(key_id, "is removed", as_json=as_json)
 
 
 def _remove_public(directory: DataDirectory, key_id: str) -> None:
     """Take a key out of the public ring, once it is sure that nothing is sealed to it and nothing will be."""
-    with rings.alone_with(directory.public_ring):
-        if rings.is_retired(directory.public_ring, key_id):
-            directory.run(lambda store: retire_key(store, key_id))
-            rings.remove_public(directory.public_ring, key_id)
-        else:
-            directory.run(lambda store: refuse_in_use(store, key_id))
+    if rings.is_retired(directory.public_ring, key_id):
+        directory.run(lambda store: retire_key(store, key_id))
+        rings.remove_public(directory.public_ring, key_id)
+    else:
+        directory.run(lambda store: refuse_in_use(store, key_id))
+
+
+def _hold(directory: DataDirectory, *files: Path) -> None:
+    """Until the command ends, use the data directory beside whoever serves it, and change these files alone.
+
+    Raises:
+        NightsafeError: as `used` and `rings.alone_with`.
+    """
+    context = click.get_current_context()
+    context.with_resource(used(directory.path))
+    context.with_resource(rings.alone_with(*files))
+
+
+def _there(*files: Path) -> list[Path]:
+    """Those of some files whose directories are there."""
+    return [file for file in files if file.parent.is_dir()]
 
 
 def _shown(key_id: str, suite: str, state: str, values: int) -> dict[str, Any]:

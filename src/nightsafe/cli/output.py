@@ -79,6 +79,11 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def tell(line: str) -> None:
+    """Something that this program did or refuses by itself, on stderr."""
+    say(f"nightsafe: {line}")
+
+
 def is_asked(question: str, *, yes: bool) -> bool:
     """Whether a person agrees; nobody is asked with `yes`, or where there is no terminal to ask at."""
     if yes or not is_interactive():

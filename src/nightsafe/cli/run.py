@@ -26,6 +26,7 @@ from nightsafe.cli.delivery_options import (
     ring_option,
     settings_of,
 )
+from nightsafe.cli.finishing import used
 from nightsafe.errors import NightsafeError
 
 if TYPE_CHECKING:
@@ -72,17 +73,25 @@ def command(**values: Any) -> None:
     directory = DataDirectory(values["data"])
     ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
     settings = settings_of("", ring, values)
+    with used(directory.path):
+        code = _serve_both(directory, settings, values, (ring, keys))
+    sys.exit(code)
+
+
+def _serve_both(
+    directory: DataDirectory, settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path]
+) -> int:
+    """Serve and deliver with a token that lives as long; gives the exit code."""
     _need_folder(settings.folder)  # before the token of another run would be taken for one that was left behind
     account_id, token_id, token = directory.run(
         lambda store: _mint(store, values["account_id"], f"nightsafe run {settings.folder}")
     )
     settings = msgspec.structs.replace(settings, account_id=account_id)
     try:
-        code = asyncio.run(_run(settings, values, (ring, keys), token))
+        return asyncio.run(_run(settings, values, keys, token))
     finally:
         with contextlib.suppress(NightsafeError):
             directory.run(lambda store: _revoke(store, token_id))
-    sys.exit(code)
 
 
 def _need_folder(path: Path) -> None:

@@ -170,6 +170,8 @@ def command(  # noqa: PLR0913 - a server has many settings
     """
     import uvloop  # noqa: PLC0415 - help needs no loop
 
+    from nightsafe.cli.directory_lock import shared  # noqa: PLC0415 - the same
+    from nightsafe.cli.finishing import used  # noqa: PLC0415 - the same
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - the same
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
@@ -183,7 +185,10 @@ def command(  # noqa: PLR0913 - a server has many settings
         max_variables=max_variables, rate_limit=rate_limit, rate_seconds=rate_window, auth_failures=auth_failures
     )
     delivery = Delivered(delivered, accept_undeliverable, workers_domain or "")
-    sys.exit(uvloop.run(_serve(DataDirectory(data), (host, port), tls, limits, delivery, inherited)))
+    # Who started this process with a socket has dealt with what was left there, and this one may not read everything.
+    with shared(data) if inherited else used(data):
+        code = uvloop.run(_serve(DataDirectory(data), (host, port), tls, limits, delivery, inherited))
+    sys.exit(code)
 
 
 async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
