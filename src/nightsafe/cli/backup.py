@@ -22,7 +22,7 @@ from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.safe_copy import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
 from nightsafe.cli.signals import end_tidily
 from nightsafe.cli.unfinished import PREFIX
-from nightsafe.cli.workshop import Workshop, clear, left_in
+from nightsafe.cli.workshop import Workshop, clear, left_in, new_path
 
 _KINDS: Final = (
     (stat.S_ISLNK, "a symbolic link: name the file that it leads to"),
@@ -168,15 +168,18 @@ def _folder_for(data: Path, file: Path) -> Iterator[Path]:
     where = real(data) if file == STREAM else file.absolute().parent
     for left in left_in(where):
         clear(left)
-    workshop = Workshop.begin(where, "backup")
-    link = real(data) / workshop.path.name
+    path = new_path(where)
+    link = real(data) / path.name
+    if file != STREAM:
+        with suppress(OSError):  # to whoever may not write there it is of no use
+            link.symlink_to(path)
     try:
-        if file != STREAM:
-            with suppress(OSError):  # to whoever may not write there it is of no use
-                link.symlink_to(workshop.path)
-        yield workshop.path
+        workshop = Workshop.begin(path, "backup")
+        try:
+            yield path
+        finally:
+            with suppress(OSError):
+                workshop.remove()
     finally:
-        with suppress(OSError):
-            workshop.remove()
-            if link.is_symlink():
-                link.unlink()
+        if link.is_symlink():
+            link.unlink()

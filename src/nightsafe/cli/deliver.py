@@ -38,12 +38,14 @@ def command(**values: Any) -> None:
     """
     from nightsafe.cli.finishing import safes_of, used  # noqa: PLC0415 - help needs none
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
 
     for name in ("private_ring", "verify_keys"):
         if values[name] is None:
             raise click.UsageError(f"--{name.replace('_', '-')} is needed: nightsafe init makes the file")
     check_listen(values)
     configure(values["log_format"])
+    allow_many()
     with contextlib.ExitStack() as held:
         for data in safes_of(values["private_ring"], values["verify_keys"], values["marks"]):
             held.enter_context(used(data))

@@ -2,9 +2,10 @@
 
 | what is there | what becomes of it |
 | --- | --- |
-| a folder beside the data directory, or in it, with a plan that says nothing of moving | it is removed |
-| the same, while its parts are being moved | they are moved on; of `init`, whose credentials nobody saw, back |
-| a plan in the data directory itself | what was there goes aside, and the plan away; what `init` made is removed |
+| a folder with a plan that says nothing of moving, beside the data directory or in it | it is removed |
+| the same, while its parts are being moved | they are moved on; those of `init` back |
+| a plan in the data directory itself | what was there goes aside, and the plan away |
+| the same of `init` | the safe is removed, for `init` is to be run again |
 | a key file that was not written to its end | it is removed |
 """
 
@@ -124,7 +125,7 @@ def _finish_placed(data: Path, found: Plan, told: Tell) -> None:
         data.rename(back)
         sync(data.parent)
         demolish(back)
-        told(f"{data} is removed: `nightsafe init` was interrupted, and nobody has seen its credentials")
+        told(f"{data} is removed: `nightsafe init` was interrupted. Run it again: what it has printed is void")
         return
     aside = conclude(data, found)
     told(_finished(data, found, aside))
@@ -138,7 +139,7 @@ def _finish_inside(data: Path, left: Path, told: Tell) -> None:
     elif found.command == _INIT:
         _move(data, left, found.new)
         demolish(left)
-        told(f"{data} is empty again: `nightsafe init` was interrupted, and nobody has seen its credentials")
+        told(f"{data} is empty again: `nightsafe init` was interrupted. Run it again: what it has printed is void")
     else:
         told(_finished(data, found, carry_out(left, data, found)))
 

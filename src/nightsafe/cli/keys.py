@@ -13,6 +13,7 @@ from nightsafe.cli.keys_reseal import command as reseal
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.table import table
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.ring_file import State
 from nightsafe.sealing.suite import Suite
@@ -126,6 +127,9 @@ def remove(data: Path, private_ring: Path | None, key_id: str, *, unchecked: boo
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
     _hold(directory, *_there(directory.public_ring, private))
+    if _is_removed(directory, private, key_id):  # by a command that was interrupted before it could say so
+        _tell(key_id, "is removed", as_json=as_json)
+        return
     if private.exists():
         rings.check_older(private, key_id)
     if directory.database.exists():
@@ -150,6 +154,15 @@ def _remove_public(directory: DataDirectory, key_id: str) -> None:
         rings.remove_public(directory.public_ring, key_id)
     else:
         directory.run(lambda store: refuse_in_use(store, key_id))
+
+
+def _is_removed(directory: DataDirectory, private: Path, key_id: str) -> bool:
+    """Whether a key that the database knows as retired is in neither ring any more."""
+    if not directory.database.exists() or PublicRing.load(directory.public_ring).get(key_id) is not None:
+        return False
+    if private.exists() and PrivateRing.load(private).get(key_id) is not None:
+        return False
+    return key_id in directory.run(lambda store: store.retired_keys())
 
 
 def _hold(directory: DataDirectory, *files: Path) -> None:

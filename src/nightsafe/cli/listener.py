@@ -6,7 +6,6 @@ get some of the requests. So the socket is made here, for this process alone, an
 
 import asyncio
 import ipaddress
-import resource
 import socket
 from typing import Any
 
@@ -15,12 +14,11 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from nightsafe.cli.open_files import connections
 from nightsafe.cli.tls import Tls
 from nightsafe.errors import Code, NightsafeError
 
 _BACKLOG = 1024
-_MOST_FILES = 65_536
-_SPARE_FILES = 128
 _HEADER_MILLISECONDS = 10_000
 _START_SECONDS = 10.0
 
@@ -121,7 +119,7 @@ class ListeningServer(Server):
             http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
             websockets=False,
             backlog=_BACKLOG,
-            backpressure=_allow_many_connections(),
+            backpressure=connections(),
             log_enabled=False,
             ssl_cert=tls.certificate if tls else None,
             ssl_key=tls.key if tls else None,
@@ -162,14 +160,6 @@ async def _answer(listener: socket.socket) -> None:
         await reader.read(1)
     finally:
         writer.close()
-
-
-def _allow_many_connections() -> int:
-    """Raise the limit of open files as far as it goes; gives how many connections that leaves."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return max(most - _SPARE_FILES, 1)
 
 
 def _cannot(host: str, port: int, error: OSError | UnicodeError, named_by: str) -> NightsafeError:

@@ -19,7 +19,7 @@ from nightsafe.cli.durable import make_folders, sync, sync_tree
 from nightsafe.cli.exchange import exchange
 from nightsafe.cli.finishing import BEFORE, carry_out, conclude, finish
 from nightsafe.cli.unfinished import NAME, PREFIX, Plan
-from nightsafe.cli.workshop import Workshop
+from nightsafe.cli.workshop import Workshop, new_path
 from nightsafe.errors import Code, NightsafeError
 
 _DATABASE: Final = "nightsafe.db"
@@ -80,7 +80,7 @@ def new_safe(data: Path, command: str, *, inside: bool, aside: str = "") -> Iter
     """
     where = data if inside else data.parent
     make_folders(where)
-    workshop = Workshop.begin(where, command, aside)
+    workshop = Workshop.begin(new_path(where), command, aside)
     try:
         yield NewSafe(data, workshop.path, workshop.plan)
     finally:

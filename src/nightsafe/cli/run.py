@@ -63,8 +63,10 @@ def command(**values: Any) -> None:
     with 0.
     """
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
 
     configure(values["log_format"])
+    allow_many()
     if values["tls_client_ca"] and not values["client_cert"]:
         raise click.UsageError(
             "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API"

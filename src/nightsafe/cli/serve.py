@@ -173,9 +173,12 @@ def command(  # noqa: PLR0913 - a server has many settings
     from nightsafe.cli.directory_lock import shared  # noqa: PLC0415 - the same
     from nightsafe.cli.finishing import used  # noqa: PLC0415 - the same
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - the same
+    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
     configure(log_format)
+    if inherited is None:  # or else the parent has done so
+        allow_many()
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         from nightsafe.cli.listener import refuse_plain  # noqa: PLC0415 - help needs no server

@@ -6,8 +6,8 @@ of it is in its plan, and the next command that comes by carries that out, or re
 
 import fcntl
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +20,11 @@ from nightsafe.cli.unfinished import NAME, PREFIX, Plan
 from nightsafe.errors import Code, NightsafeError
 
 _RING: Final = "private-ring.json"
-_TRIES: Final = 10
+
+
+def new_path(where: Path) -> Path:
+    """A path in a directory that nobody else has."""
+    return where / f"{PREFIX}{secrets.token_hex(6)}"
 
 
 class Workshop:
@@ -38,21 +42,23 @@ class Workshop:
         self._lock = lock
 
     @classmethod
-    def begin(cls, where: Path, command: str, aside: str = "") -> Self:
-        """Make a folder in a directory, with the plan in it.
+    def begin(cls, path: Path, command: str, aside: str = "") -> Self:
+        """Make a folder at a `new_path`, with the plan in it.
 
         Raises:
             OSError: when it cannot be made.
         """
-        for _ in range(_TRIES):
-            path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=where))
-            lock = take(path, fcntl.LOCK_EX)
-            if lock is None or lock == NOTHING:
-                continue  # taken for one that was left behind, before it could be locked
-            made = cls(path, Plan(command=command, folder=path.name, aside=aside), lock)
+        path.mkdir(mode=0o700)
+        lock = take(path, fcntl.LOCK_EX)
+        if lock is None or lock == NOTHING:
+            raise NightsafeError(Code.UNAVAILABLE, f"another process took {path} for one that was left; try again")
+        made = cls(path, Plan(command=command, folder=path.name, aside=aside), lock)
+        try:
             unfinished.write(path, made.plan)
-            return made
-        raise NightsafeError(Code.UNAVAILABLE, f"{where}: another process removes what is made there")
+        except BaseException:
+            made.remove()
+            raise
+        return made
 
     def remove(self) -> None:
         """Remove it with all that is in it, and let go of it."""
