@@ -20,7 +20,7 @@ from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.safe_copy import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
-from nightsafe.cli.signals import end_tidily
+from nightsafe.cli.signals import ending_tidily
 from nightsafe.cli.unfinished import PREFIX
 from nightsafe.cli.workshop import Workshop, clear, left_in, new_path
 
@@ -50,7 +50,7 @@ def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_
         _refuse_stream(as_json=as_json)
     else:
         _refuse_file(data, file, force=force)
-    end_tidily()
+    click.get_current_context().with_resource(ending_tidily())
     try:
         with used(data):
             manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)

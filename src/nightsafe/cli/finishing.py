@@ -9,9 +9,10 @@
 | a key file that was not written to its end | it is removed |
 """
 
+import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -98,7 +99,7 @@ def conclude(data: Path, written: Plan) -> Path | None:
     """Give what was exchanged for a new safe its name, and be done; gives where it is."""
     old, aside = data.parent / written.folder, None
     if written.aside and os.path.lexists(old):
-        aside = _free(data.parent / written.aside)
+        aside = free(data.parent / written.aside)
         old.rename(aside)
         sync(data.parent)
     unfinished.drop(data)
@@ -110,7 +111,7 @@ def carry_out(folder: Path, data: Path, written: Plan) -> Path | None:
     aside = data / written.aside if written.aside else None
     if aside is not None:
         aside.mkdir(mode=0o700, exist_ok=True)
-        _move(data, aside, written.old)
+        _move(data, aside, [name for name in written.old if not os.path.lexists(aside / name)])
     _move(folder, data, written.new)
     data.chmod(0o700)
     demolish(folder)
@@ -137,7 +138,7 @@ def _finish_inside(data: Path, left: Path, told: Tell) -> None:
     if found is None or not found.moving:
         clear(left, told)
     elif found.command == _INIT:
-        _move(data, left, found.new)
+        _move(data, left, [name for name in found.new if not os.path.lexists(left / name)])
         demolish(left)
         told(f"{data} is empty again: `nightsafe init` was interrupted. Run it again: what it has printed is void")
     else:
@@ -150,18 +151,24 @@ def _finished(data: Path, found: Plan, aside: Path | None) -> str:
     return f"`nightsafe {found.command}` of {data}, which was interrupted, is finished{there}"
 
 
-def _move(source: Path, target: Path, names: tuple[str, ...]) -> None:
-    """Move what is still there to be moved, durably: nothing that came into its place is taken for it."""
+def _move(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Move what is still there to be moved, durably.
+
+    Raises:
+        FileExistsError: when something is in its place.
+    """
     for name in names:
-        if os.path.lexists(source / name) and not os.path.lexists(target / name):
+        if os.path.lexists(source / name):
+            if os.path.lexists(target / name):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target / name))
             (source / name).rename(target / name)
     sync(target)
     sync(source)
 
 
-def _free(path: Path) -> Path:
+def free(path: Path) -> Path:
     """A name that is not taken: this one, or this one with a number."""
-    number, free = 1, path
-    while os.path.lexists(free):
-        free, number = path.with_name(f"{path.name}-{number}"), number + 1
-    return free
+    number, found = 1, path
+    while os.path.lexists(found):
+        found, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return found

@@ -10,7 +10,7 @@ import msgspec
 
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import account_id_option, data_option, email_option, json_option, show_credentials
-from nightsafe.cli.signals import end_tidily
+from nightsafe.cli.signals import ending_tidily
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.provision import Credentials, create_account
@@ -26,7 +26,7 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
     Every credential is printed once and kept nowhere.
     """
-    end_tidily()  # what was begun is removed again
+    click.get_current_context().with_resource(ending_tidily())  # what was begun is removed again
     directory = DataDirectory(data)
 
     async def fill(store: SqliteStore) -> Credentials:

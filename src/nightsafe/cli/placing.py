@@ -17,7 +17,7 @@ import msgspec
 from nightsafe.cli import unfinished
 from nightsafe.cli.durable import make_folders, sync, sync_tree
 from nightsafe.cli.exchange import exchange
-from nightsafe.cli.finishing import BEFORE, carry_out, conclude, finish
+from nightsafe.cli.finishing import BEFORE, carry_out, conclude, finish, free
 from nightsafe.cli.unfinished import NAME, PREFIX, Plan
 from nightsafe.cli.workshop import Workshop, new_path
 from nightsafe.errors import Code, NightsafeError
@@ -63,7 +63,8 @@ class NewSafe:
         old = [one.name for one in parts_of(self._data)] if self._plan.aside else []
         _refuse_volumes(self._data, old)
         old.sort(key=_is_database, reverse=True)
-        self._plan = msgspec.structs.replace(self._plan, moving=True, old=tuple(old), new=tuple(new))
+        aside = free(self._data / self._plan.aside).name if self._plan.aside else ""
+        self._plan = msgspec.structs.replace(self._plan, moving=True, aside=aside, old=tuple(old), new=tuple(new))
         unfinished.write(self.path, self._plan)
         return carry_out(self.path, self._data, self._plan)
 

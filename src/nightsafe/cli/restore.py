@@ -18,7 +18,7 @@ from nightsafe.cli.output import say, show_json
 from nightsafe.cli.placing import must_be_inside, new_safe, parts_of
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.safe_copy import PRIVATE_RING, STREAM, Manifest, read_archive
-from nightsafe.cli.signals import end_tidily
+from nightsafe.cli.signals import ending_tidily
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
@@ -40,7 +40,7 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     server = address_of(data)
     if server is not None:
         raise CommandError(f"a server serves {data}, at {server}; stop it first")
-    end_tidily()
+    click.get_current_context().with_resource(ending_tidily())
     with owned(data) as place:
         taken = _refuse(data, place, force=force)
         try:

@@ -80,8 +80,8 @@ def new_manifest(files: dict[str, Path], schema: int, counts: dict[str, int]) ->
 
 
 def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], told: Told) -> None:
-    """Write an archive to an open file."""
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    """Write an archive to an open file, or a pipe."""
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         archive.addfile(_member(_MANIFEST, len(encoded), manifest.made_on), io.BytesIO(encoded))
         for name, path in files.items():

@@ -2,12 +2,19 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-def end_tidily() -> None:
-    """From now on, heed `finally` when the process is told to end."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+@contextmanager
+def ending_tidily() -> Iterator[None]:
+    """Meanwhile, `finally` is heeded when the process is told to end."""
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _leave(number: int, _: object) -> None:
