@@ -64,6 +64,7 @@ def test_what_waits_until_it_is_over(own: Run) -> None:
     safe, folder = own.safe, own.safe.path.parent
     at = ("--data", str(safe.path))
     assert 0 == run("backup", "lock.tar", *at, cwd=folder).returncode
+    listed = run("script", "list", *at, cwd=folder, environ={"CLOUDFLARE_API_TOKEN": safe.api_token})
     doctor = json.loads(run("doctor", "--quick", "--json", *at, cwd=folder).stdout)
     served = run("restore", "lock.tar", "--force", *at, cwd=folder)
     (safe.path / "address").unlink()  # as by somebody who tidies up
@@ -77,6 +78,7 @@ def test_what_waits_until_it_is_over(own: Run) -> None:
         served.returncode,
         served.stderr,
     )
+    assert (0, "") == (listed.returncode, listed.stderr)
     holders = ", ".join(map(str, sorted((own.pid, own.child("api_child")))))
     assert (1, f"nightsafe: {safe.path} is in use by process {holders}; stop that first\n") == (
         hidden.returncode,

@@ -40,12 +40,7 @@ def used(data: Path) -> Iterator[None]:
     """
     place = real(data)
     if traces(place):
-        lock = take(place, fcntl.LOCK_EX)
-        if lock is not None:  # or else somebody is at work, and deals with what is left
-            try:
-                finish(place)
-            finally:
-                release(lock)
+        _deal_with_traces(place)
     with shared(data):
         drafts.sweep(place)
         yield
@@ -117,6 +112,19 @@ def carry_out(folder: Path, data: Path, written: Plan) -> Path | None:
     demolish(folder)
     sync(data)
     return aside
+
+
+def _deal_with_traces(data: Path) -> None:
+    """Finish what was interrupted; beside others who use the directory there are only folders, which have locks."""
+    lock = take(data, fcntl.LOCK_EX)
+    if lock is None:
+        for left in (*left_in(data), *left_in(data.parent)):
+            clear(left, tell)
+        return
+    try:
+        finish(data)
+    finally:
+        release(lock)
 
 
 def _finish_placed(data: Path, found: Plan, told: Tell) -> None:

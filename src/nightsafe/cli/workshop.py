@@ -86,6 +86,8 @@ def clear(left: Path, told: Callable[[str], None] = tell) -> None:
             _clear_linked(left, told)
         elif left.lstat().st_uid == os.geteuid():  # in what is another's, names may change under our hands
             _clear_folder(left, told)
+    except FileNotFoundError:
+        return  # another command was quicker
     except OSError as error:
         told(f"{left} cannot be removed: {error.strerror}; an interrupted command has left it")
 
@@ -99,7 +101,7 @@ def _clear_folder(left: Path, told: Callable[[str], None]) -> None:
         found = unfinished.read(left)
         if not _is_ours(left) or (found is not None and found.moving):
             return
-        ring = "; a private ring was in it" if any(left.rglob(_RING)) else ""
+        ring = "; a private ring was in it" if any(left.rglob(f"*{_RING}")) else ""
         demolish(left)
     finally:
         release(lock)
@@ -109,7 +111,7 @@ def _clear_folder(left: Path, told: Callable[[str], None]) -> None:
 
 def _is_ours(left: Path) -> bool:
     """Whether a command made a folder: it begins with the plan. An empty one is nothing to anybody."""
-    return (left / NAME).exists() or not any(one.name != NAME and not _is_draft(one) for one in left.iterdir())
+    return (left / NAME).exists() or all(_is_draft(one) for one in left.iterdir())
 
 
 def demolish(path: Path) -> None:

@@ -45,9 +45,7 @@ def test_nobody_serves_what_is_being_restored(safe: Safe) -> None:
         used = f"{safe.path} is in use by process {process.pid}; stop that first"
         server = run("serve", "--port", "0", *at, cwd=folder)
         assert (1, "", f"nightsafe: {restores}\n") == (server.returncode, server.stdout, server.stderr)
-        assert [restores] * 3 == [
-            refusal(*one, *at) for one in (["keys", "rotate"], ["backup", "b"])
-        ]
+        assert [restores] * 3 == [refusal(*one, *at) for one in (["keys", "rotate"], ["backup", "b"])]
         assert [used] * 2 == [
             refusal(*one, *at) for one in (["init"], ["restore", str(folder / "backup.tar"), "--force"])
         ]

@@ -1,10 +1,12 @@
 """What interrupted commands leave is named and removed by the next one; what is in use, or not theirs, stays."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from nightsafe.cli.directory_lock import shared
 from nightsafe.cli.drafts import sweep
 from nightsafe.cli.finishing import used
 from nightsafe.cli.unfinished import NAME, PREFIX, Plan, write
@@ -21,15 +23,16 @@ def left(where: Path, command: str = "restore") -> Path:
     return workshop.path
 
 
-def test_a_folder_is_named_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a data directory, beside it, or where a link in it leads; a private ring in it is spoken of."""
+@pytest.mark.parametrize("served", [False, True])
+def test_a_folder_is_named_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str], *, served: bool) -> None:
+    """In a data directory, served or not, beside it, or where a link in it leads; a private ring in it is told."""
     data, elsewhere = tmp_path / "safe", tmp_path / "elsewhere"
     data.mkdir()
     elsewhere.mkdir()
     folders = [left(data), left(tmp_path, "init"), left(elsewhere, "backup")]
     (data / folders[2].name).symlink_to(folders[2])
 
-    with used(data):
+    with shared(data) if served else nullcontext(), used(data):
         assert [] == list(data.iterdir()) + list(elsewhere.iterdir())
 
     told = capsys.readouterr().err
