@@ -327,12 +327,18 @@ def test_what_is_never_replaced(
     """A link, a named pipe, a directory, whatever is forced; nothing has changed then, and nothing is beside it."""
     target = tmp_path / "target"
     make(target)
-    before = {path: path.lstat() for path in tmp_path.iterdir()}
+    before = state(tmp_path)
 
     done = in_process("backup", target, "--data", new_safe.path, *force)
 
     assert (True, True) == (done.exit_code in {1, 2}, words in done.output), done.output
-    assert before == {path: path.lstat() for path in tmp_path.iterdir()}
+    assert before == state(tmp_path)
+
+
+def state(folder: Path) -> dict[Path, tuple[int, ...]]:
+    """Everything below a folder, with what changes when it is written to or replaced."""
+    found = {path: path.lstat() for path in folder.rglob("*")}
+    return {path: (one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns) for path, one in found.items()}
 
 
 def in_process(command: str, *arguments: object) -> Result:
@@ -353,13 +359,13 @@ def test_a_device_stays_one(new_safe: Safe, device: str) -> None:
 def test_the_safe_itself_is_never_replaced(safe: Safe, tmp_path: Path, name: str) -> None:
     """A backup in the data directory would be lost with it, or take a key's place; by a link, too."""
     (tmp_path / "link").symlink_to(safe.path)
-    before = {path: path.stat() for path in safe.path.rglob("*")}
+    before = state(safe.path)
 
     for place in (safe.path, tmp_path / "link"):
         done = in_process("backup", place / name, "--data", safe.path, "--force")
         assert (1, True) == (done.exit_code, "would be in the data directory" in done.output), done.output
 
-    assert before == {path: path.stat() for path in safe.path.rglob("*")}
+    assert before == state(safe.path)
 
 
 def test_what_came_into_its_place_meanwhile(safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
