@@ -59,6 +59,34 @@ def test_commands_find_it(own: Run) -> None:
     assert f"no server serves {own.safe.path}" in words
 
 
+def test_what_waits_until_it_is_over(own: Run) -> None:
+    """It is found where it is, and no command puts another safe in its place, whichever of its processes is left."""
+    safe, folder = own.safe, own.safe.path.parent
+    at = ("--data", str(safe.path))
+    assert 0 == run("backup", "lock.tar", *at, cwd=folder).returncode
+    listed = run("script", "list", *at, cwd=folder, environ={"CLOUDFLARE_API_TOKEN": safe.api_token})
+    doctor = json.loads(run("doctor", "--quick", "--json", *at, cwd=folder).stdout)
+    served = run("restore", "lock.tar", "--force", *at, cwd=folder)
+    (safe.path / "address").unlink()  # as by somebody who tidies up
+    hidden = run("restore", "lock.tar", "--force", *at, cwd=folder)
+    beside = run("keys", "rotate", *at, cwd=folder)
+
+    assert [("ok", own.base_url)] == [
+        (one["state"], one["found"]) for one in doctor["findings"] if one["what"] == "server"
+    ]
+    assert (1, f"nightsafe: a server serves {safe.path}, at {own.base_url}; stop it first\n") == (
+        served.returncode,
+        served.stderr,
+    )
+    assert (0, "") == (listed.returncode, listed.stderr)
+    holders = ", ".join(map(str, sorted((own.pid, own.child("api_child")))))
+    assert (1, f"nightsafe: {safe.path} is in use by process {holders}; stop that first\n") == (
+        hidden.returncode,
+        hidden.stderr,
+    )
+    assert 0 == beside.returncode, beside.stderr
+
+
 def test_a_runtime_that_is_missing(safe: Safe, tmp_path: Path) -> None:
     """Or another one than was pinned is refused before anything listens, with how to get it."""
     other = tmp_path / "workerd"

@@ -28,7 +28,10 @@ def main(parent: int, listener: int, arguments: list[str]) -> None:
     if os.getppid() != parent:  # it died before that took hold
         sys.exit("the delivery process is gone")
     data = Path(_value(arguments, "--data"))
-    anchor = _open_database(data)
+    try:
+        anchor = _open_database(data)
+    except sqlite3.Error as error:
+        sys.exit(f"nightsafe: {data / 'nightsafe.db'} cannot be opened: {error}")
     _confine(data, [Path(_value(arguments, flag)) for flag in _FILES if flag in arguments])
     sys.argv = ["nightsafe", *arguments]
     from nightsafe.cli.main import main as command  # noqa: PLC0415 - from here on as any other

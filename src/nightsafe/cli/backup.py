@@ -3,24 +3,36 @@
 import os
 import secrets
 import shutil
-import tempfile
+import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import click
 
 from nightsafe.cli.bar import byte_bar
 from nightsafe.cli.database_copy import complaints, copy_database, counts, looked_at, schema_of
+from nightsafe.cli.durable import sync
+from nightsafe.cli.finishing import real, used
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json
 from nightsafe.cli.refusal import CommandError
-from nightsafe.cli.safe_copy import DATABASE, NEEDED, PRIVATE_RING, Manifest, new_manifest, write_archive
+from nightsafe.cli.safe_copy import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
+from nightsafe.cli.signals import ending_tidily
+from nightsafe.cli.unfinished import PREFIX
+from nightsafe.cli.workshop import Workshop, clear, left_in, new_path
+
+_KINDS: Final = (
+    (stat.S_ISLNK, "a symbolic link: name the file that it leads to"),
+    (stat.S_ISDIR, "a directory: name a file in it"),
+    (lambda _: True, "no regular file: to write into it, redirect: nightsafe backup - > FILE"),
+)
 
 
 @click.command("backup")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @data_option
 @click.option(
     "--with-private-ring", is_flag=True, help="Also what opens every value; without it, keep that elsewhere."
@@ -28,41 +40,78 @@ from nightsafe.cli.safe_copy import DATABASE, NEEDED, PRIVATE_RING, Manifest, ne
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @json_option
 def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_json: bool) -> None:
-    """Copy a safe into one file, also while it is served.
+    """Copy a safe into one file, also while it is served; - writes to standard output.
 
     The copy is consistent, and checked before it gets its name. Secrets are in it as they are stored: sealed. So that
     the safe can be served again the key files come along, but for the private ring.
     """
-    _refuse(data, file, force=force, with_private_ring=with_private_ring)
+    _refuse(data, with_private_ring=with_private_ring)
+    if file == STREAM:
+        _refuse_stream(as_json=as_json)
+    else:
+        _refuse_file(data, file, force=force)
+    click.get_current_context().with_resource(ending_tidily())
     try:
-        manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)
+        with used(data):
+            manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
+        if error.filename is not None and PREFIX not in str(error.filename) and str(error.filename) != str(file):
+            raise  # it is about another file, which is named where all such errors are
+        raise CommandError(f"{_shown(file)} cannot be written: {error.strerror}") from None
     if as_json:
         show_json({"file": str(file), "size": manifest.size, "private_ring": with_private_ring, **manifest.counts})
         return
     there = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
-    say(f"{data} is in {file}: {there}")
+    say(f"{data} is in {_shown(file)}: {there}")
     if with_private_ring:
         say("Who has this file can open every value in it: keep it as you keep the private ring.")
     else:
         say(f"The private ring ({data / PRIVATE_RING}) is not in it: without a copy of that nobody opens the values.")
 
 
-def _refuse(data: Path, file: Path, *, force: bool, with_private_ring: bool) -> None:
-    """Refuse what cannot be."""
+def _shown(file: Path) -> str:
+    """What a target is called."""
+    return "standard output" if file == STREAM else str(file)
+
+
+def _refuse(data: Path, *, with_private_ring: bool) -> None:
+    """Refuse a safe that cannot be copied."""
     if not (data / DATABASE).is_file():
         raise CommandError(f"there is no safe in {data}")
     if with_private_ring and not (data / PRIVATE_RING).is_file():
         raise CommandError(f"{data / PRIVATE_RING} is not there; leave out --with-private-ring")
-    if file.exists() and not force:
+
+
+def _refuse_stream(*, as_json: bool) -> None:
+    """Refuse a standard output that a backup cannot go to."""
+    if as_json:
+        raise click.UsageError(
+            "--json prints to standard output, where the backup is to go: name a file, or leave it out"
+        )
+    if sys.stdout is None or sys.stdout.closed:
+        raise CommandError("standard output is closed")
+    if sys.stdout.isatty():
+        raise CommandError("standard output is a terminal, and a backup is no text; redirect it, or name a file")
+
+
+def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
+    """Refuse to replace what is no file of somebody's own, or what is part of the safe."""
+    if real(file.absolute().parent).is_relative_to(real(data)):
+        raise CommandError(f"{file} would be in the data directory, and lost with it; name a place outside")
+    try:
+        mode = file.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise CommandError(f"{file} is {next(words for is_so, words in _KINDS if is_so(mode))}")
+    if not force:
         raise CommandError(f"{file} is there already; give --force to replace it")
 
 
 def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) -> Manifest:
     """Copy, check, pack, and only then give it its name."""
     names = [*NEEDED, PRIVATE_RING] if with_private_ring else [*NEEDED]
-    with _folder_beside(file) as folder:
+    with _folder_for(data, file) as folder:
         copied = folder / DATABASE
         copy_database(data / DATABASE, copied)
         with looked_at(copied) as db:
@@ -73,16 +122,34 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
         # The keys after the database: a key that came meanwhile is in them, and none leaves a ring that is in use.
         files = {name: copied if name == DATABASE else _held(data / name, folder) for name in names}
         manifest = new_manifest(files, schema, there)
-        packed = folder / "packed"
-        with packed.open("xb") as out, byte_bar(manifest.size, "Packing") as told:
-            packed.chmod(0o600)
-            write_archive(out, manifest, files, told)
-            _sync(out)
-        if force:
-            packed.replace(file)
+        if file == STREAM:
+            _pack(sys.stdout.buffer, manifest, files)
         else:
-            file.hardlink_to(packed)
+            packed = folder / "packed"
+            with packed.open("xb") as out:
+                packed.chmod(0o600)
+                _pack(out, manifest, files)
+            _refuse_file(data, file, force=force)  # by now it may be there
+            _give_name(packed, file, force=force)
     return manifest
+
+
+def _pack(out: IO[bytes], manifest: Manifest, files: dict[str, Path]) -> None:
+    """Write the archive; on the disk when this returns, where that is a file."""
+    with byte_bar(manifest.size, "Packing") as told:
+        write_archive(out, manifest, files, told)
+    out.flush()
+    if stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+        os.fsync(out.fileno())
+
+
+def _give_name(packed: Path, file: Path, *, force: bool) -> None:
+    """Let a finished backup have its name, for good."""
+    if force:
+        packed.replace(file)
+    else:
+        file.hardlink_to(packed)
+    sync(file.absolute().parent)
 
 
 def _held(path: Path, folder: Path) -> Path:
@@ -93,16 +160,26 @@ def _held(path: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def _folder_beside(file: Path) -> Iterator[Path]:
-    """A folder of mode 0700 on the disk that the file is to be on, gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{file.name}.", dir=file.absolute().parent))
+def _folder_for(data: Path, file: Path) -> Iterator[Path]:
+    """A folder of mode 0700 on the disk that the file is to be on, gone at the end.
+
+    A link in the data directory leads there, so that the next command finds it if this one is killed.
+    """
+    where = real(data) if file == STREAM else file.absolute().parent
+    for left in left_in(where):
+        clear(left)
+    path = new_path(where)
+    link = real(data) / path.name
+    if file != STREAM:
+        with suppress(OSError):  # to whoever may not write there it is of no use
+            link.symlink_to(path)
     try:
-        yield folder
+        workshop = Workshop.begin(path, "backup")
+        try:
+            yield path
+        finally:
+            with suppress(OSError):
+                workshop.remove()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(out: IO[bytes]) -> None:
-    """On the disk when this returns."""
-    out.flush()
-    os.fsync(out.fileno())
+        if link.is_symlink():
+            link.unlink()

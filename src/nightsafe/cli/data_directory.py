@@ -1,16 +1,15 @@
 """The data directory: one database and the key files, each with the mode it needs."""
 
 import asyncio
-import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
+from nightsafe.cli.finishing import owned, used
+from nightsafe.cli.placing import new_safe, parts_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.followed import Followed
 from nightsafe.sealing.following import FollowingSealer
@@ -47,38 +46,22 @@ class DataDirectory:
         Raises:
             NightsafeError: INVALID, when there is something at the path already or nothing can be made there.
         """
-        if self._is_taken():
+        with owned(self.path) as place:
+            self._refuse_taken(place)
+            try:
+                with new_safe(place, "init", inside=place.is_dir()) as made:
+                    result = await _fill(DataDirectory(made.path), fill)
+                    made.settle()
+            except OSError as error:
+                raise NightsafeError(Code.INVALID, f"{self.path} cannot be made: {error.strerror}") from None
+        return result
+
+    def _refuse_taken(self, place: Path) -> None:
+        """Refuse a path with anything but an empty directory at it."""
+        if parts_of(place) if place.is_dir() else place.exists() or self.path.is_symlink():
             raise NightsafeError(
                 Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
             )
-        try:
-            return await self._create(fill)
-        except OSError as error:
-            raise NightsafeError(Code.INVALID, f"{self.path} cannot be made: {error.strerror}") from None
-
-    async def _create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
-        """Fill a directory beside the path, or in it if it is there and empty (it may be a mount), then move it."""
-        there = self.path.is_dir()
-        parent = self.path if there else self.path.parent
-        parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".nightsafe-", dir=parent))
-        try:
-            result = await _fill(DataDirectory(building), fill)
-            if there:
-                _move_entries(building, self.path)
-            else:
-                building.rename(self.path)  # noqa: ASYNC240 - the same
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
-        sync(parent)
-        return result
-
-    def _is_taken(self) -> bool:
-        """Whether anything but an empty directory is at the path."""
-        if not self.path.is_dir():
-            return self.path.exists() or self.path.is_symlink()
-        return any(entry.name != "lost+found" for entry in self.path.iterdir())
 
     def open_store(self) -> SqliteStore:
         """The store, on the running loop.
@@ -95,7 +78,7 @@ class DataDirectory:
         return SqliteStore.open(self.database)
 
     def run(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
-        """Do something with the store, on a loop of its own, and give what it gives.
+        """Do something with the store, on a loop of its own, and give what it gives; nobody exchanges it meanwhile.
 
         Raises:
             NightsafeError: as `open_store`, or what the work raises.
@@ -109,7 +92,8 @@ class DataDirectory:
             finally:
                 await store.close()
 
-        return asyncio.run(done())
+        with used(self.path):
+            return asyncio.run(done())
 
     def safe(self) -> Safe:
         """What seals, with the public ring and the signing key only.
@@ -172,20 +156,3 @@ def _make_keys(directory: DataDirectory) -> None:
     ring.public().save(directory.public_ring)
     signing_key.save(directory.signing_key)
     VerifyKeys([signing_key.verify_key]).save(directory.verify_keys)
-
-
-def _move_entries(source: Path, target: Path) -> None:
-    """Move everything into a directory that is there, the database last: it is what makes a safe."""
-    for entry in sorted(source.iterdir(), key=lambda entry: entry.is_file()):
-        entry.rename(target / entry.name)
-    source.rmdir()
-    target.chmod(0o700)
-
-
-def sync(directory: Path) -> None:
-    """Make a rename in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,7 @@
 """`nightsafe deliver`: the delivery side alone, on the machine where scripts run."""
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ def command(**values: Any) -> None:
     Fetches scripts from an API, opens their secrets, and serves them on workerd. It prints one line when it is ready.
     SIGTERM finishes the requests in flight, then exits with 0. SIGHUP takes up new certificates and log files.
     """
+    from nightsafe.cli.finishing import safes_of, used  # noqa: PLC0415 - help needs none
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
     from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
     output = serving()
@@ -45,7 +48,12 @@ def command(**values: Any) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} is needed: nightsafe init makes the file")
     check_listen(values)
     configure(values["log_format"])
-    sys.exit(asyncio.run(_deliver(values, output)))
+    allow_many()
+    with contextlib.ExitStack() as held:
+        for data in safes_of(values["private_ring"], values["verify_keys"], values["marks"]):
+            held.enter_context(used(data))
+        code = asyncio.run(_deliver(values, output))
+    sys.exit(code)
 
 
 async def _deliver(values: dict[str, Any], output: "Files") -> int:

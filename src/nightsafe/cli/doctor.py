@@ -9,16 +9,18 @@ import click
 from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.cli.examine_keys import given_up_keys, key_files, private_ring, sealed_values
 from nightsafe.cli.examine_machine import clock, disk, server, workerd
-from nightsafe.cli.examine_store import database, directory
+from nightsafe.cli.examine_store import database, directory, unfinished
 from nightsafe.cli.examine_tls import tls
 from nightsafe.cli.examine_tokens import tokens
 from nightsafe.cli.options import data_option, json_option
+from nightsafe.cli.os_errors import sentence
 from nightsafe.cli.output import say, show_json, show_table
 from nightsafe.errors import NightsafeError
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
     directory,
+    unfinished,
     database,
     key_files,
     private_ring,
@@ -64,6 +66,10 @@ def _findings(check: Callable[[Examined], Iterable[Finding]], safe: Examined) ->
     """What one check finds; one that cannot be made is a finding too."""
     try:
         return list(check(safe))
-    except (NightsafeError, click.ClickException, OSError) as error:
-        words = error.problems[0].detail if isinstance(error, NightsafeError) else str(error)
-        return [Finding(State.FAILED, check.__name__.replace("_", " "), words)]
+    except OSError as error:
+        words = sentence(error)
+    except NightsafeError as error:
+        words = error.problems[0].detail
+    except click.ClickException as error:
+        words = error.message
+    return [Finding(State.FAILED, check.__name__.replace("_", " "), words)]

@@ -1,5 +1,6 @@
 """The data directory and its database."""
 
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -7,8 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.cli.database_copy import complaints, counts, looked_at, newest_schema, schema_of
+from nightsafe.cli.directory_lock import release, take
 from nightsafe.cli.examination import Examined, Finding, State
+from nightsafe.cli.finishing import real, traces
 from nightsafe.cli.server_address import KEPT_TOKEN
+from nightsafe.cli.unfinished import NAME
 
 _LARGE_LOG: Final = 512 * 1024 * 1024
 
@@ -27,6 +31,19 @@ def directory(safe: Examined) -> Iterator[Finding]:
     ]
     beside = [safe.data / f"{safe.directory.database.name}{end}" for end in ("-wal", "-shm")]
     yield from _modes([path for path in (*private, *beside) if path.exists()], 0o600)
+
+
+def unfinished(safe: Examined) -> Iterator[Finding]:
+    """Whether commands that were interrupted have left anything, or one is at work that nobody may disturb."""
+    place = real(safe.data)
+    for path in traces(place):
+        lock = take(place if path.name == NAME else path, fcntl.LOCK_SH)
+        if lock is None:
+            yield Finding(State.WARNING, "unfinished", f"{path}: a command is at work", "wait until it is done")
+            continue
+        release(lock)
+        advice = "the next command on the data directory deals with it, as: nightsafe token list"
+        yield Finding(State.WARNING, "unfinished", f"{path}: left by a command that was interrupted", advice)
 
 
 def database(safe: Examined) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from nightsafe.cli.lazy import missing
+from nightsafe.cli.os_errors import sentence
 from nightsafe.cli.output import JSON_WANTED, Wrong, say, say_wrong, show_json
 from nightsafe.errors import NightsafeError
 
@@ -23,7 +24,7 @@ _KINDS: Final = {1: "failed", 2: "usage", 3: "not_permitted", 4: "not_found", 5:
 
 def refusals() -> tuple[type[BaseException], ...]:
     """What a command raises on purpose; of a client's errors only where a client was loaded."""
-    ours = (NightsafeError, ModuleNotFoundError, click.ClickException, click.Abort, KeyboardInterrupt)
+    ours = (NightsafeError, OSError, ModuleNotFoundError, click.ClickException, click.Abort, KeyboardInterrupt)
     errors = sys.modules.get("nightsafe.client.errors")
     return ours if errors is None else (*ours, errors.APIError)
 
@@ -50,6 +51,8 @@ def _told(error: BaseException) -> tuple[int, list[Wrong]]:
     code, wrong = _FAILED, []
     if isinstance(error, NightsafeError):
         wrong = [Wrong(one.detail or str(one.code), pointer=one.pointer) for one in error.problems]
+    elif isinstance(error, OSError):
+        wrong = [Wrong(sentence(error))]
     elif isinstance(error, ModuleNotFoundError):  # by a command that loads what it needs when it runs: they serve
         wrong = [Wrong(missing(error, "server"))]
     else:

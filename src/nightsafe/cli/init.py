@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import signal
-import sys
 from pathlib import Path
 
 import click
@@ -12,6 +10,7 @@ import msgspec
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.handing_over import handing_over
 from nightsafe.cli.options import account_id_option, credential_lines, data_option, email_option, json_option
+from nightsafe.cli.signals import ending_tidily
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.workers.provision import Credentials, create_account
 
@@ -26,8 +25,7 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
     Every credential is printed once and kept nowhere.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)  # what was begun is removed again
+    click.get_current_context().with_resource(ending_tidily())  # what was begun is removed again
     directory = DataDirectory(data)
 
     with handing_over("the credentials") as show:
@@ -43,11 +41,6 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
             )
 
         asyncio.run(directory.create(fill))
-
-
-def _leave(number: int, _: object) -> None:
-    """End by a signal as by an exception, so that `finally` is heeded."""
-    sys.exit(128 + number)
 
 
 def _text(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:

@@ -8,10 +8,12 @@ import click
 from nightsafe.cli import rings
 from nightsafe.cli.confirm import confirm, yes_option
 from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.finishing import used
 from nightsafe.cli.keys_reseal import command as reseal
 from nightsafe.cli.keys_status import status
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.suite import Suite
 from nightsafe.workers.keys import Known, known_of, refuse_in_use, retire_key, take_ring
@@ -55,11 +57,11 @@ def rotate(
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
     in_use = public == directory.public_ring and directory.database.exists()
-    with rings.alone_with(private, public):
-        known = directory.run(known_of) if in_use else Known()
-        done = rings.rotate(private, public, None if suite is None else Suite(suite), known)
-        if in_use:
-            _remember(directory)
+    _hold(directory, private, public)
+    known = directory.run(known_of) if in_use else Known()
+    done = rings.rotate(private, public, None if suite is None else Suite(suite), known)
+    if in_use:
+        _remember(directory)
     if as_json:
         click.echo(json.dumps(done._asdict()))
         return
@@ -75,9 +77,9 @@ def rotate(
 def install(data: Path, file: Path, *, as_json: bool) -> None:
     """Take over a public ring that was made where the private one is; an older one is refused."""
     directory = DataDirectory(data)
-    with rings.alone_with(directory.public_ring):
-        ring = rings.install(file, directory.public_ring, directory.run(known_of))
-        _remember(directory)
+    _hold(directory, directory.public_ring)
+    ring = rings.install(file, directory.public_ring, directory.run(known_of))
+    _remember(directory)
     told = {"primary": ring.primary.id, "number": ring.number, "keys": [key.id for key in ring.keys]}
     click.echo(json.dumps(told) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
 
@@ -92,10 +94,10 @@ def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, 
     """Let a key take no new values, whoever seals them; refused while values are sealed to it."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
-    with rings.alone_with(directory.public_ring):
-        rings.check_retirable(directory.public_ring, key_id)
-        directory.run(lambda store: retire_key(store, key_id, in_use=in_use))
-        rings.retire(directory.public_ring, private, key_id)
+    _hold(directory, directory.public_ring, *_there(private))
+    rings.check_retirable(directory.public_ring, key_id)
+    directory.run(lambda store: retire_key(store, key_id, in_use=in_use))
+    rings.retire(directory.public_ring, private, key_id)
     _tell(key_id, "is retired: it takes no new values", as_json=as_json)
 
 
@@ -120,7 +122,12 @@ def remove(  # noqa: PLR0913 - the options
     """Delete a retired key: what is sealed to it, in backups too, can never be opened again."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
+    copies = [public_ring] if public_ring else []
+    _hold(directory, *_there(directory.public_ring, private, *copies))
     _check_place(directory, private, public_ring, unchecked=unchecked)
+    if _is_removed(directory, private, key_id):  # by a command that was interrupted before it could say so
+        _tell(key_id, "is removed", as_json=as_json)
+        return
     if private.exists():
         rings.check_removable(private, public_ring, key_id)
     question = f"Delete the key {key_id}? What is sealed to it, in backups too, can never be opened again. Go on?"
@@ -130,8 +137,7 @@ def remove(  # noqa: PLR0913 - the options
     if not unchecked:
         _remove_public(directory, key_id)
     if private.exists():
-        with rings.alone_with(private, *([public_ring] if public_ring else [])):
-            rings.remove_private(private, public_ring, key_id)
+        rings.remove_private(private, public_ring, key_id)
     _tell(key_id, "is removed", as_json=as_json)
 
 
@@ -169,12 +175,36 @@ def _remember(directory: DataDirectory) -> None:
 
 def _remove_public(directory: DataDirectory, key_id: str) -> None:
     """Take a key out of the public ring, once it is sure that nothing is sealed to it and nothing will be."""
-    with rings.alone_with(directory.public_ring):
-        if rings.is_retired(directory.public_ring, key_id):
-            directory.run(lambda store: retire_key(store, key_id))
-            rings.remove_public(directory.public_ring, key_id)
-        else:
-            directory.run(lambda store: refuse_in_use(store, key_id))
+    if rings.is_retired(directory.public_ring, key_id):
+        directory.run(lambda store: retire_key(store, key_id))
+        rings.remove_public(directory.public_ring, key_id)
+    else:
+        directory.run(lambda store: refuse_in_use(store, key_id))
+
+
+def _is_removed(directory: DataDirectory, private: Path, key_id: str) -> bool:
+    """Whether a key that the database knows as retired is in neither ring any more."""
+    if not directory.database.exists() or PublicRing.load(directory.public_ring).get(key_id) is not None:
+        return False
+    if private.exists() and PrivateRing.load(private).get(key_id) is not None:
+        return False
+    return key_id in directory.run(lambda store: store.retired_keys())
+
+
+def _hold(directory: DataDirectory, *files: Path) -> None:
+    """Until the command ends, use the data directory beside whoever serves it, and change these files alone.
+
+    Raises:
+        NightsafeError: as `used` and `rings.alone_with`.
+    """
+    context = click.get_current_context()
+    context.with_resource(used(directory.path))
+    context.with_resource(rings.alone_with(*files))
+
+
+def _there(*files: Path) -> list[Path]:
+    """Those of some files whose directories are there."""
+    return [file for file in files if file.parent.is_dir()]
 
 
 def _tell(key_id: str, what: str, *, as_json: bool) -> None:

@@ -7,7 +7,6 @@ get some of the requests. So the socket is made here, for this process alone, an
 import asyncio
 import ipaddress
 import os
-import resource
 import socket
 from typing import Any
 
@@ -16,12 +15,11 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from nightsafe.cli.open_files import connections
 from nightsafe.cli.tls import Tls
 from nightsafe.errors import Code, NightsafeError
 
 _BACKLOG = 1024
-_MOST_FILES = 65_536
-_SPARE_FILES = 128
 HEADER_SECONDS = 30
 """How long a request's headers may take that begin to arrive while the connection is kept."""
 
@@ -135,7 +133,7 @@ class ListeningServer(Server):
             ),
             websockets=False,
             backlog=_BACKLOG,
-            backpressure=_allow_many_connections(),
+            backpressure=connections(),
             log_enabled=False,
         )
         self._listener = listener
@@ -184,14 +182,6 @@ async def _answer(listener: socket.socket) -> None:
         await reader.read(1)
     finally:
         writer.close()
-
-
-def _allow_many_connections() -> int:
-    """Raise the limit of open files as far as it goes; gives how many connections that leaves."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return max(most - _SPARE_FILES, 1)
 
 
 def _cannot(host: str, port: int, error: OSError | UnicodeError, named_by: str) -> NightsafeError:

@@ -79,6 +79,11 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def tell(line: str) -> None:
+    """Something that this program did or refuses by itself, on stderr."""
+    say(f"nightsafe: {line}")
+
+
 def fields_table(fields: dict[str, Any]) -> None:
     """Names and what they are, each on a line of its own; what is not there is left out."""
     rows = [[name, shown] for name, shown in fields.items() if shown not in (None, "", [])]

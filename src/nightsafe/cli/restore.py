@@ -1,48 +1,53 @@
 """`nightsafe restore`."""
 
-import shutil
-import tempfile
+import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from nightsafe.cli.bar import byte_bar
-from nightsafe.cli.data_directory import DataDirectory, sync
+from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.database_copy import complaints, key_ids, looked_at, newest_schema, schema_of
+from nightsafe.cli.exchange import CannotExchangeError
+from nightsafe.cli.finishing import BEFORE, owned
 from nightsafe.cli.local_server import address_of
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json
+from nightsafe.cli.placing import must_be_inside, new_safe, parts_of
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.ring_restore import keep_given_up
-from nightsafe.cli.safe_copy import PRIVATE_RING, Manifest, read_archive
+from nightsafe.cli.safe_copy import PRIVATE_RING, STREAM, Manifest, read_archive
+from nightsafe.cli.signals import ending_tidily
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
 
 
 @click.command("restore")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @data_option
 @click.option("--force", is_flag=True, help="Put a safe that is there aside, under another name.")
 @json_option
 def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
-    """Make a safe from a backup.
+    """Make a safe from a backup; - reads it from standard input.
 
     The backup is checked to the last byte before anything is touched. A safe that is there is never overwritten: with
     --force it is put aside, and its private ring is taken over if it fits.
     """
-    if address_of(data) is not None:
-        raise CommandError(f"a server serves {data}; stop it first")
-    taken = data.is_symlink() or (data.exists() and (not data.is_dir() or any(data.iterdir())))
-    if taken and not force:
-        raise CommandError(f"{data} is there already; name another with --data, or give --force to put it aside")
-    try:
-        manifest, aside = _restore(file, data, taken=taken)
-    except OSError as error:
-        raise CommandError(f"{data} cannot be made: {error.strerror}") from None
+    if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
+        raise CommandError("standard input is a terminal, or closed; let a backup come from it, or name a file")
+    server = address_of(data)
+    if server is not None:
+        raise CommandError(f"a server serves {data}, at {server}; stop it first")
+    click.get_current_context().with_resource(ending_tidily())
+    with owned(data) as place:
+        taken = _refuse(data, place, force=force)
+        try:
+            manifest, aside = _restore(file, place, taken=taken)
+        except OSError as error:
+            raise CommandError(f"{data} cannot be made: {error.strerror}") from None
     opens = (data / PRIVATE_RING).exists()
     if as_json:
         put_aside = None if aside is None else str(aside)
@@ -57,34 +62,40 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
         say(f"The private ring is not in it; the delivery side needs it at {data / PRIVATE_RING}, or where it runs.")
 
 
+def _refuse(data: Path, place: Path, *, force: bool) -> bool:
+    """Refuse to overwrite anything; gives whether there is something to put aside."""
+    if data.is_symlink() and not place.exists():
+        raise CommandError(f"{data} is a link that leads nowhere; make {place}, or name another with --data")
+    taken = bool(parts_of(place))
+    if taken and not force:
+        raise CommandError(f"{data} is there already; name another with --data, or give --force to put it aside")
+    return taken
+
+
 def _restore(file: Path, data: Path, *, taken: bool) -> tuple[Manifest, Path | None]:
-    """Unpack beside the place, check, and only then move it there."""
-    parent = data.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=".nightsafe-", dir=parent))
+    """Make a safe beside its place where that can be; else in it."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    if data.is_dir() and (not taken or must_be_inside(data)):
+        return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if taken else "", inside=True)
     try:
+        return _restore_to(file, data, aside=f"{data.name}.{BEFORE}{stamp}" if taken else "", inside=False)
+    except CannotExchangeError:
+        return _restore_to(file, data, aside=f"{BEFORE}{stamp}", inside=True)
+
+
+def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Manifest, Path | None]:
+    """Unpack in a folder, check, and only then put it in its place; gives what is in it, and what was there."""
+    with new_safe(data, "restore", inside=inside, aside=aside) as made:
         with ExitStack() as stack:
             manifest = read_archive(
-                file, building, lambda said: stack.enter_context(byte_bar(said.size, "Unpacking"))
+                file, made.path, lambda said: stack.enter_context(byte_bar(said.size, "Unpacking"))
             )
-        _check(building, file)
-        DataDirectory(building).private_ring.parent.mkdir(mode=0o700, exist_ok=True)  # a copy is put there by hand
-        if taken:
-            _take_ring_over(data, building)
-            keep_given_up(DataDirectory(data), DataDirectory(building))
-        aside = _put_aside(data) if taken else None
-        try:
-            _move(building, data)
-        except OSError:
-            if aside is not None:
-                aside.rename(data)
-            raise
-        for folder in (data / "keys", data, parent):
-            sync(folder)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    return manifest, aside
+        _check(made.path, file)
+        DataDirectory(made.path).private_ring.parent.mkdir(mode=0o700, exist_ok=True)  # a copy is put there by hand
+        if aside:
+            _take_ring_over(data, made.path)
+            keep_given_up(DataDirectory(data), DataDirectory(made.path))
+        return manifest, made.settle()
 
 
 def _check(building: Path, file: Path) -> None:
@@ -123,30 +134,3 @@ def _take_ring_over(data: Path, building: Path) -> None:
     except NightsafeError:
         return
     ring.save(new.private_ring)
-
-
-def _put_aside(data: Path) -> Path:
-    """Give what is there another name."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    aside = _free(lambda number: data.with_name(f"{data.name}.before-{stamp}{f'-{number}' if number else ''}"))
-    data.rename(aside)
-    return aside
-
-
-def _free(name: Callable[[int], Path]) -> Path:
-    """The first of some names that is not taken."""
-    number = 0
-    while name(number).exists():
-        number += 1
-    return name(number)
-
-
-def _move(building: Path, data: Path) -> None:
-    """Give the new safe its name; into a directory that is there and empty, which may be a mount, go its parts."""
-    if not data.exists():
-        building.rename(data)
-        return
-    for entry in sorted(building.iterdir(), key=lambda entry: entry.is_file()):
-        shutil.move(entry, data / entry.name)
-    building.rmdir()
-    data.chmod(0o700)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from nightsafe.cli import drafts
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
@@ -47,6 +48,7 @@ def alone_with(*files: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise NightsafeError(Code.UNAVAILABLE, f"another process changes the rings in {folder}") from None
+        drafts.sweep_beside(files)
         yield
 
 

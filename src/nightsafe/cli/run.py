@@ -26,6 +26,7 @@ from nightsafe.cli.delivery_options import (
     ring_option,
     settings_of,
 )
+from nightsafe.cli.finishing import used
 from nightsafe.cli.own_token import DELIVERY, RESEALING, own_token
 from nightsafe.errors import NightsafeError
 
@@ -60,10 +61,12 @@ def command(**values: Any) -> None:
     with 0. SIGHUP takes up new certificates and log files.
     """
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
     from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
     output = serving()
     configure(values["log_format"])
+    allow_many()
     if values["tls_client_ca"] and not values["client_cert"]:
         raise click.UsageError(
             "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API"
@@ -72,12 +75,24 @@ def command(**values: Any) -> None:
     directory = DataDirectory(values["data"])
     ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
     settings = settings_of("", ring, values)
+    with used(directory.path):
+        code = _serve_both(directory, settings, values, (ring, keys), output)
+    sys.exit(code)
+
+
+def _serve_both(
+    directory: DataDirectory,
+    settings: "Settings",
+    values: dict[str, Any],
+    keys: tuple[Path, Path],
+    output: "Files",
+) -> int:
+    """Serve and deliver with a token that lives as long; gives the exit code."""
     _need_folder(settings.folder)  # before the token of another run would be taken for one that was left behind
     name = f"nightsafe run {settings.folder}"
     with own_token(directory, values["account_id"], name, (DELIVERY, RESEALING)) as own:
         settings = msgspec.structs.replace(settings, account_id=own.account_id)
-        code = asyncio.run(_run(settings, values, (ring, keys), own.token, output))
-    sys.exit(code)
+        return asyncio.run(_run(settings, values, keys, own.token, output))
 
 
 def _need_folder(path: Path) -> None:

@@ -11,9 +11,11 @@ delivery/private-ring.json   what opens every value: only when it is asked for
 import hashlib
 import io
 import os
+import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -26,6 +28,8 @@ FORMAT: Final = "nightsafe-backup/1"
 DATABASE: Final = "nightsafe.db"
 PRIVATE_RING: Final = "delivery/private-ring.json"
 NEEDED: Final = (DATABASE, "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
+STREAM: Final = Path("-")
+"""In place of a file's path: standard output, or standard input."""
 _MANIFEST: Final = "manifest.json"
 _READABLE: Final = ("keys/public-ring.json", "keys/verify-keys.json")
 _MOST_MANIFEST_BYTES: Final = 64 * 1024
@@ -76,8 +80,8 @@ def new_manifest(files: dict[str, Path], schema: int, counts: dict[str, int]) ->
 
 
 def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], told: Told) -> None:
-    """Write an archive to an open file."""
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    """Write an archive to an open file, or a pipe."""
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         archive.addfile(_member(_MANIFEST, len(encoded), manifest.made_on), io.BytesIO(encoded))
         for name, path in files.items():
@@ -92,7 +96,7 @@ def read_archive(path: Path, into: Path, told: Callable[[Manifest], Told]) -> Ma
         CommandError: when it is no backup, is damaged, or of a newer program.
     """
     try:
-        with path.open("rb") as opened, tarfile.open(fileobj=opened, mode="r:") as archive:
+        with _opened(path) as archive:
             members = iter(archive)
             manifest = _read_manifest(archive, members, path)
             step = told(manifest)
@@ -105,6 +109,17 @@ def read_archive(path: Path, into: Path, told: Callable[[Manifest], Told]) -> Ma
     except tarfile.TarError:
         raise CommandError(f"{path} is no backup, or is damaged") from None
     return manifest
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """An archive in a file, or as it comes from standard input."""
+    if path == STREAM:
+        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
+            yield archive
+    else:
+        with path.open("rb") as opened, tarfile.open(fileobj=opened, mode="r:") as archive:
+            yield archive
 
 
 def _read_manifest(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo], path: Path) -> Manifest:

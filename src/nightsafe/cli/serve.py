@@ -196,13 +196,18 @@ def command(  # noqa: PLR0913 - a server has many settings
     """
     import uvloop  # noqa: PLC0415 - help needs no loop
 
+    from nightsafe.cli.directory_lock import shared  # noqa: PLC0415 - the same
+    from nightsafe.cli.finishing import used  # noqa: PLC0415 - the same
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - the same
+    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
     from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
     output = serving()
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
     configure(log_format)
+    if inherited is None:  # or else the parent has done so
+        allow_many()
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         from nightsafe.cli.listener import refuse_plain  # noqa: PLC0415 - help needs no server
@@ -218,7 +223,10 @@ def command(  # noqa: PLR0913 - a server has many settings
     delivery = Delivered(delivered, accept_undeliverable, workers_domain or "")
     where = partial(_listener, inherited, host, port)
     running = partial(_run, tls=tls, keep_alive=keep_alive, output=output, data=None if inherited else data)
-    sys.exit(uvloop.run(_serve(DataDirectory(data), where, limits, delivery, running)))
+    # Who started this process with a socket has dealt with what was left there, and this one may not read everything.
+    with shared(data) if inherited else used(data):
+        code = uvloop.run(_serve(DataDirectory(data), where, limits, delivery, running))
+    sys.exit(code)
 
 
 def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:

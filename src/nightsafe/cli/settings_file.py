@@ -42,6 +42,9 @@ def default_map(config: Path | None) -> dict[str, Any]:
     unknown = sorted(settings.keys() - CLIENT_SETTINGS - SERVER_SETTINGS)
     if unknown:
         raise click.ClickException(f"{path} has no such setting: {', '.join(unknown)}")
+    for name, value in settings.items():
+        if any("\0" in one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)):
+            raise click.ClickException(f"{path}: {name} holds a character that no path and no name can hold")
     return _offered(TREE, settings)
 
 

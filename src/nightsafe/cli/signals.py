@@ -1,7 +1,11 @@
-"""The signals that a serving process listens to. SIGUSR1 and SIGUSR2 do nothing, from `stdio.serving` on."""
+"""Signals: what a serving process listens to, and a command that ends by one as by an exception.
+
+SIGUSR1 and SIGUSR2 do nothing in a serving process, from `stdio.serving` on.
+"""
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -24,3 +28,19 @@ def signals(hangups: Sequence[Callable[[], None]]) -> Iterator[asyncio.Event]:
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     yield stopping
+
+
+@contextmanager
+def ending_tidily() -> Iterator[None]:
+    """Meanwhile, `finally` is heeded when the process is told to end."""
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: object) -> None:
+    """End with the exit code that the signal would give."""
+    sys.exit(128 + number)

@@ -1,9 +1,11 @@
 """Key files: read only when nobody else could have meddled, written whole or not at all."""
 
+import fcntl
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +50,8 @@ def write(path: Path, data: bytes, *, private: bool, replace: bool) -> None:
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write_synced(beside, data, 0o600 if private else 0o644)
-        _move(beside, path, replace=replace)
+        with _drafted(beside, data, 0o600 if private else 0o644):
+            _move(beside, path, replace=replace)
         _sync_directory(path.parent)
     except FileExistsError:
         raise _problem(path, "exists already; it is not replaced, for it may be the only key there is") from None
@@ -78,14 +80,36 @@ def _refuse_unsafe(path: Path, status: os.stat_result, forbidden: int) -> None:
         raise _problem(path, f"has mode {mode:04o}; run: chmod {mode & ~forbidden:04o} on it")
 
 
-def _write_synced(path: Path, data: bytes, mode: int) -> None:
-    """A new file with exactly this mode, on the disk when this returns."""
+def remove_draft(path: Path) -> bool:
+    """Remove a file that `write` was interrupted at; whether it was one, and not one that is being written.
+
+    Raises:
+        OSError: when it cannot be looked at or removed.
+    """
+    descriptor = os.open(path, _READ | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        path.unlink()
+        return True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _drafted(path: Path, data: bytes, mode: int) -> Iterator[None]:
+    """A new file with exactly this mode, on the disk, and locked while its writer lives and it has no name yet."""
     descriptor = os.open(path, _WRITE_NEW, mode)
     with os.fdopen(descriptor, "wb") as file:
+        with suppress(OSError):  # where there are no locks it is told by its name alone
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(descriptor, mode)
         file.write(data)
         file.flush()
         os.fsync(descriptor)
+        yield
 
 
 def _move(source: Path, target: Path, *, replace: bool) -> None:

@@ -16,6 +16,7 @@ from tests.clients.cli.terminal import Terminal, plain
 from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, make_safe, run
 
+from nightsafe.cli.workshop import Workshop, new_path
 from nightsafe.delivery.workerd import VERSION, find
 from nightsafe.sealing.public_ring import PublicRing
 
@@ -144,7 +145,6 @@ def from_tomorrow(safe: Safe) -> None:
         (older_ring, "given-up keys", "its number is 1, and there was one with 7"),
         (retired_primary, "given-up keys", "does not say that they are retired"),
         (damaged, "database", ""),
-        (from_tomorrow, "clock", "behind the newest version"),
     ],
 )
 def test_what_is_wrong_is_found(safe: Safe, harm: Callable[[Safe], None], what: str, words: str) -> None:
@@ -155,6 +155,29 @@ def test_what_is_wrong_is_found(safe: Safe, harm: Callable[[Safe], None], what: 
 
     assert "failed" == found[what]["state"]
     assert words in found[what]["found"]
+
+
+def test_after_a_clock_that_was_ahead(safe: Safe) -> None:
+    """Versions from then stay newer than now: that is told, and the safe is healthy all the same."""
+    from_tomorrow(safe)
+
+    found = examined(safe, code=0)["clock"]
+
+    assert "warning" == found["state"]
+    assert "behind the newest version in the safe: it is behind, or was ahead then" in found["found"]
+
+
+def test_what_was_left_behind(safe: Safe) -> None:
+    """What an interrupted command has left is named and not touched, and so is one that is at work."""
+    working, left = (Workshop.begin(new_path(safe.path.parent), "restore") for _ in range(2))
+    left.release()
+
+    done = run("doctor", "--json", "--quick", "--data", str(safe.path), cwd=safe.path.parent)
+
+    told = {one["found"] for one in json.loads(done.stdout)["findings"] if one["what"] == "unfinished"}
+    assert {f"{left.path}: left by a command that was interrupted", f"{working.path}: a command is at work"} == told
+    assert left.path.exists()
+    working.remove()
 
 
 def test_values_that_nobody_could_open(own_server: Server) -> None:
