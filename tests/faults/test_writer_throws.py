@@ -13,6 +13,7 @@ from tests.faults.broken import FAILURES
 from tests.throwing import Boom, Moment, Thrower, awaits_of, thrown
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.model import Change
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
 
@@ -31,22 +32,32 @@ Situation = Callable[[SqliteStore, Path], Awaitable[dict[str, Code | None]]]
 
 async def written(store: SqliteStore, prefix: str, count: int = CALLERS) -> dict[str, Code | None]:
     """Set secrets all at once; for each the code of its refusal. Nobody waits for ever."""
-
-    async def one(name: str) -> tuple[str, Code | None]:
-        """One secret."""
-        try:
-            await store.commit(setting(secret(name), most=10_000))
-        except NightsafeError as error:
-            return name, error.code
-        return name, None
-
+    names = [f"{prefix}{number}" for number in range(count)]
+    changes = [setting(secret(name), most=10_000) for name in names]
     async with asyncio.timeout(SECONDS):
-        return dict(await asyncio.gather(*(one(f"{prefix}{number}") for number in range(count))))
+        codes = await asyncio.gather(*(committed(store, change) for change in changes))
+    return dict(zip(names, codes, strict=True))
+
+
+async def committed(store: SqliteStore, change: Change) -> Code | None:
+    """Make a change; gives the code of its refusal."""
+    try:
+        await store.commit(change)
+    except NightsafeError as error:
+        return error.code
+    return None
 
 
 async def plain(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     """Nothing stands in the way."""
     return await written(store, "PLAIN")
+
+
+async def heavy(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """A change takes long by itself."""
+    large = upload(secret("HEAVY"), bodies=(bytes(300_000),), keep=("secret_text",), most=10_000)
+    async with asyncio.timeout(SECONDS):
+        return {"HEAVY": await committed(store, large)}
 
 
 async def busy(store: SqliteStore, path: Path) -> dict[str, Code | None]:
@@ -108,7 +119,7 @@ async def long(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     return found
 
 
-SITUATIONS: tuple[Situation, ...] = (plain, anew, probed, left, busy, away, long)
+SITUATIONS: tuple[Situation, ...] = (plain, heavy, anew, probed, left, busy, away, long)
 
 
 @asynccontextmanager

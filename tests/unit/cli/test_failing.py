@@ -10,6 +10,7 @@ import pytest
 from nightsafe.cli.failing import end_refused
 from nightsafe.cli.main import main
 from nightsafe.cli.output import JSON_WANTED
+from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.scopes import Scopes, need_limits
 
 
@@ -87,7 +88,7 @@ def test_what_is_a_limit() -> None:
         need_limits(scopes, all_access=False)
     need_limits(Scopes(), all_access=True)
 
-    with pytest.raises(click.UsageError, match="--all-access if that is meant"):
+    with pytest.raises(CommandError, match="--all-access if that is meant"):
         need_limits(Scopes(), all_access=False)
     with pytest.raises(click.UsageError, match="contradict"):
         need_limits(Scopes(permissions=["x"]), all_access=True)
