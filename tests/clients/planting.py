@@ -258,8 +258,10 @@ def _plant_in_previews(wire: Wire, canaries: Canaries) -> None:
     env = {"env": {"S": _text("S", canaries)}}
     assert wire.send("PATCH", _WORKER, {"previews_base_config": env, "preview_defaults": env}).status == 400
     assert wire.send("PUT", _WORKER, {"logpush": canaries.text()}).status == 400
-    for path in ("previews", "previews/p", "previews/p/deployments/latest"):
+    for path in ("previews", "previews/p"):
         assert wire.send("PATCH", f"{_WORKER}/{path}", env, MERGE_PATCH).status in {400, 405}
+    latest = f"{_WORKER}/previews/p/deployments/latest"
+    _plant_in_env(lambda given: wire.send("PATCH", latest, {"env": given}, MERGE_PATCH), canaries)
 
 
 def _plant_in_environments(wire: Wire, canaries: Canaries) -> None:

@@ -196,7 +196,7 @@ def test_keys(steps: Steps, origin: Safe, tmp_path: Path, monkeypatch: pytest.Mo
         shutil.copy(tmp_path / "older.json", before / "keys" / "public-ring.json")
     if name == "remove":
         must(nightsafe("keys", "retire", old, "--data", before))
-    rest = {"rotate": (), "install": (tmp_path / "handed.json",)}.get(name, (old,))
+    rest = {"rotate": (), "install": (tmp_path / "handed.json",), "remove": (old, "--yes")}.get(name, (old,))
     expected = {"rotate": 2, "install": 2, "retire": 2, "remove": 1}[name]
 
     def lay(place: Path) -> None:

@@ -1,6 +1,6 @@
 """`…/{script_name}/content` and `/content/v2`: the files of a script, byte for byte."""
 
-import secrets as random
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -99,7 +99,8 @@ def _alone(version: Version, module: Module) -> Reply:
 
 def _form(version: Version, modules: Sequence[Module]) -> Reply:
     """Every file in a form."""
-    boundary = random.token_hex(16).encode()
+    digests = b"".join(module.digest for module in modules)
+    boundary = hashlib.sha256(digests).hexdigest()[:32].encode()  # no file can be written that has its own in it
     body = b"".join(_form_part(boundary, module) for module in modules) + b"--" + boundary + b"--\r\n"
     return _reply(version, b"multipart/form-data; boundary=" + boundary, body)
 

@@ -83,6 +83,15 @@ class DataDirectory:
         Raises:
             NightsafeError: as `open_store`, or what the work raises.
         """
+        with used(self.path):
+            return self.run_unlocked(work)
+
+    def run_unlocked(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+        """The same, for who holds the directory already.
+
+        Raises:
+            NightsafeError: as `run`.
+        """
 
         async def done() -> T:
             """With the store closed behind it."""
@@ -92,8 +101,7 @@ class DataDirectory:
             finally:
                 await store.close()
 
-        with used(self.path):
-            return asyncio.run(done())
+        return asyncio.run(done())
 
     def safe(self) -> Safe:
         """What seals, with the public ring and the signing key only.

@@ -52,7 +52,7 @@ def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
             await retire_key(store, key_id, in_use=True)
         await take_ring(store, ring)
 
-    new.run(remember)
+    new.run_unlocked(remember)  # it is held while it is made
 
 
 def _since(old: DataDirectory, new: DataDirectory) -> _Since | None:

@@ -27,7 +27,7 @@ EXAMPLES = {
     "init": ("--data", "NEW"),
     "account create": ("--email", "new@example.com"),
     "user create": ("--email", "new@example.com", "--service-key"),
-    "token create": (),
+    "token create": ("--all-access",),
     "token roll": ("TOKEN", "--yes"),
     "secret key generate": ("KEY", "--algorithm", "Ed25519", "--no-fingerprint"),
 }
@@ -211,13 +211,13 @@ def test_a_token_that_cannot_be_kept_is_not_made(safe: Safe) -> None:
     (safe.path / "token").mkdir()
     before = rows(safe.database)
     with pytest.raises(NightsafeError, match="cannot be written"):
-        cli(["token", "create", "--keep", "--data", str(safe.path)], standalone_mode=False)
+        cli(["token", "create", "--all-access", "--keep", "--data", str(safe.path)], standalone_mode=False)
     assert before == rows(safe.database)
 
 
 def test_a_token_that_is_kept_stays_when_the_next_is_not_stored(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file has the old one again."""
-    create = ["token", "create", "--keep", "--data", str(safe.path)]
+    create = ["token", "create", "--all-access", "--keep", "--data", str(safe.path)]
     cli(create, standalone_mode=False)
     before = (safe.path / "token").read_bytes(), rows(safe.database)
 

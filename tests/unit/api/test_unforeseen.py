@@ -43,7 +43,7 @@ CALLS = {
     "get": (Secrets, "get"),
     "delete": (Secrets, "delete"),
     "upload": (Scripts, "upload"),
-    "scripts": (Scripts, "list"),
+    "scripts": (Scripts, "each"),
 }
 
 
