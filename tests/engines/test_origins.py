@@ -6,7 +6,8 @@ import msgspec
 from tests.engines.changes import REF, dropping, plain, secret, setting, upload
 
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Change, Origin, ScriptRef
+from nightsafe.store.lookups import Origin
+from nightsafe.store.model import Change, ScriptRef
 
 
 def tagged(edit: Change, tag: str) -> tuple[Change, Origin]:

@@ -6,7 +6,8 @@ from tests.engines.refusals import refusal
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Inherit, Pointer, ScriptRef
+from nightsafe.store.lookups import Pointer
+from nightsafe.store.model import Binding, Inherit, ScriptRef
 
 DISPATCHED = ScriptRef(ACCOUNT, "user", "customers")
 ELSEWHERE = ScriptRef(OTHER_ACCOUNT, "worker")

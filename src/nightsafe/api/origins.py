@@ -15,7 +15,7 @@ from nightsafe.api.path import ACCOUNT
 from nightsafe.api.routing import Resource
 from nightsafe.api.times import format_time
 from nightsafe.identity.permissions import Action
-from nightsafe.store.model import Origin
+from nightsafe.store.lookups import Origin
 from nightsafe.workers.origins import Origins
 
 _PATH: Final = f"{ACCOUNT}/nightsafe/scripts/{{script_name}}/secrets"

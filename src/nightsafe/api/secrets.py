@@ -14,7 +14,7 @@ from nightsafe.api.routing import Resource
 from nightsafe.bindings.parse import parse_secret
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import Action
-from nightsafe.workers.secrets import parse_patch
+from nightsafe.workers.secrets import Secrets, parse_patch
 from nightsafe.workers.use_cases import UseCases
 
 
@@ -37,11 +37,11 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
 
     async def get_secret(call: Call) -> Reply:
         """GET …/secrets/{secret_name}: also by a name that its client has encoded twice, and says so."""
-        return success_raw(await secrets.get(call.script, await _meant(call)))
+        return success_raw(await secrets.get(call.script, await _meant(call, secrets)))
 
     async def delete_secret(call: Call) -> Reply:
         """DELETE …/secrets/{secret_name}."""
-        await secrets.delete(call.caller, call.script, await _meant(call))
+        await secrets.delete(call.caller, call.script, await _meant(call, secrets))
         return success(None, await door.newest(call.script))
 
     async def patch_secrets(call: Call) -> Reply:
@@ -50,21 +50,6 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         shown = await secrets.patch(call.caller, call.script, patch)
         return success_raw(_by_name(shown), await door.newest(call.script))
 
-    async def _meant(call: Call) -> str:
-        """The secret that a path names.
-
-        With `url_encoded=true` that is the name decoded once more, where there is no secret of the name as it stands
-        in the path: some clients encode it themselves before their library does.
-        """
-        name = call.names["secret_name"]
-        if "%" not in name or not call.asks("url_encoded", "true"):
-            return name
-        for known in (name, unquote(name)):
-            with suppress(NightsafeError):
-                await secrets.get(call.script, known)
-                return known
-        return name
-
     return [
         Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),
         Resource("PUT", f"{at}/secrets", Action.WRITE_SECRETS, put_secret),
@@ -72,6 +57,22 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         Resource("DELETE", f"{at}/secrets/{{secret_name}}", Action.WRITE_SECRETS, delete_secret),
         Resource("PATCH", f"{at}/secrets-bulk", Action.WRITE_SECRETS, patch_secrets),
     ]
+
+
+async def _meant(call: Call, secrets: Secrets) -> str:
+    """The secret that a path names.
+
+    With `url_encoded=true` that is the name decoded once more, where there is no secret of the name as it stands in
+    the path: some clients encode it themselves before their library does.
+    """
+    name = call.names["secret_name"]
+    if "%" not in name or not call.asks("url_encoded", "true"):
+        return name
+    for known in (name, unquote(name)):
+        with suppress(NightsafeError):
+            await secrets.get(call.script, known)
+            return known
+    return name
 
 
 class _Named(Struct):

@@ -6,13 +6,34 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class
 
 if TYPE_CHECKING:
     from nightsafe.cli.remote import Remote
 
 _SECONDS: Final = 1.0
 _NAMES: Final = ("url", "account_id", "script", "token_file", "data", "plain_http")
+
+
+class _Bash(BashComplete):
+    """What bash has on its line; it takes the `=` between a flag and what is said of it for a word of its own."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """See `ShellComplete.get_completion_args`."""
+        arguments, incomplete = super().get_completion_args()
+        words: list[str] = []
+        for word in (*arguments, incomplete):
+            begun = words[-1] if words and words[-1].startswith("--") else ""
+            if begun and (word == "=" or begun.endswith("=")):
+                words[-1] += word
+            else:
+                words.append(word)
+        return words[:-1], words[-1]
+
+
+def prepare() -> None:
+    """Have lines completed as they are meant; for a process that does nothing else."""
+    add_completion_class(_Bash)
 
 
 def complete_scripts(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

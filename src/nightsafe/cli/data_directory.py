@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import structlog
 
 from nightsafe.cli.finishing import owned, used
+from nightsafe.cli.logs import configure_command
 from nightsafe.cli.placing import new_safe, parts_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.followed import Followed
@@ -92,6 +93,7 @@ class DataDirectory:
         Raises:
             NightsafeError: as `run`.
         """
+        configure_command()
 
         async def done() -> T:
             """With the store closed behind it."""

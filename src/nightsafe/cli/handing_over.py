@@ -27,10 +27,10 @@ def handing_over(what: str) -> Iterator[Callable[[str], None]]:
     """
     printed = False
 
-    def show(text: str) -> None:
+    def show(words: str) -> None:
         """Print, and be sure that it is out."""
         nonlocal printed
-        _print(text if text.endswith("\n") else f"{text}\n", what)
+        _print(words.removesuffix("\n") + "\n", what)
         printed = True
 
     try:
@@ -41,7 +41,7 @@ def handing_over(what: str) -> Iterator[Callable[[str], None]]:
         raise
 
 
-def _print(text: str, what: str) -> None:
+def _print(words: str, what: str) -> None:
     """Write and flush.
 
     Raises:
@@ -50,7 +50,7 @@ def _print(text: str, what: str) -> None:
     if sys.stdout is None:  # it was closed before the start
         raise _refusal(what, os.strerror(errno.EBADF))
     try:
-        click.echo(text, nl=False)
+        click.echo(words, nl=False)
         sys.stdout.flush()
     except (OSError, ValueError) as error:
         _give_up_stdout()

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,12 +40,11 @@ def command(**values: Any) -> None:
     A delivery process does the same in the background, when its token may. It may be ended at any time; what is done
     is done. At the data directory that a server serves no token is needed: one is made for as long as this takes.
     """
-    import structlog  # noqa: PLC0415 - help needs none
-
-    from nightsafe.cli.data_directory import DataDirectory  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory import DataDirectory  # noqa: PLC0415 - help needs none
     from nightsafe.cli.delivering import source_of  # noqa: PLC0415 - the same
+    from nightsafe.cli.logs import configure_command  # noqa: PLC0415 - the same
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_command()
     directory = DataDirectory(values["data"])
     if _is_named(values) or not directory.database.exists():
         done = asyncio.run(_reseal(directory, values, values["account_id"], source_of(values)))

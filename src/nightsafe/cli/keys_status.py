@@ -21,8 +21,9 @@ _COLUMNS = ("id", "suite", "state", "values")
 
 
 class _Found(Struct, frozen=True):
-    """What the database tells."""
+    """The ring in use, and what the database tells."""
 
+    ring: PublicRing
     known: Known
     waiting: list[Waiting]
 
@@ -33,14 +34,14 @@ class _Found(Struct, frozen=True):
 def status(data: Path, *, as_json: bool) -> None:
     """Show every key with its state and how many values are sealed to it, and who may seal them anew."""
     directory = DataDirectory(data)
-    ring = PublicRing.load(directory.public_ring)
 
     async def look(store: Store) -> _Found:
         """Read all of it."""
-        return _Found(await known_of(store), await waiting_under_older(store, ring.primary.id))
+        ring = PublicRing.load(directory.public_ring)
+        return _Found(ring, await known_of(store), await waiting_under_older(store, ring.primary.id))
 
     found = directory.run(look)
-    keys = _keys(ring, found.known)
+    ring, keys = found.ring, _keys(found.ring, found.known)
     if as_json:
         waiting = sum(one.values for one in found.waiting)
         show_json({"number": ring.number, "keys": keys, "waiting": waiting, "resealing": _as_json(found.waiting)})

@@ -1,4 +1,4 @@
-"""The log of the serving process: one line an event on stderr, never a value in it, and never in the way."""
+"""The log: one line an event on stderr, never a value in it, and never in the way."""
 
 import sys
 
@@ -23,6 +23,16 @@ def _shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def configure_command() -> None:
+    """Keep what a command's parts log away from its results, unless its log is set up already."""
+    if structlog.is_configured():
+        return
+    if sys.stderr is None:
+        structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    else:
+        configure("text")
 
 
 def configure(log_format: str) -> None:

@@ -50,6 +50,10 @@ def main(listener: "socket.socket | None" = None) -> None:
     """
     # A command line that is wrong is refused before its options are known.
     JSON_WANTED.set("--json" in takewhile(lambda word: word != "--", sys.argv))
+    if "_NIGHTSAFE_COMPLETE" in os.environ:
+        from nightsafe.cli import completing  # noqa: PLC0415 - needed then alone
+
+        completing.prepare()
     try:
         code = cli.main(prog_name="nightsafe", obj=listener, standalone_mode=False)
     except refusals() as error:

@@ -83,10 +83,20 @@ def _note_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # n
     return value
 
 
+class _DirectoryType(click.Path):
+    """The path of a directory; an empty one, as of an unset variable, is not taken for the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        if value == "":
+            self.fail("give a directory: this is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 seconds_type = click.IntRange(1, _CENTURY)
 data_option = click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=_DirectoryType(file_okay=False, path_type=Path),
     default=Path(".nightsafe"),
     envvar="NIGHTSAFE_DATA",
     show_envvar=True,

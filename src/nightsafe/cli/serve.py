@@ -198,21 +198,12 @@ def command(  # noqa: PLR0913 - a server has many settings
 
     from nightsafe.cli.directory_lock import shared  # noqa: PLC0415 - the same
     from nightsafe.cli.finishing import used  # noqa: PLC0415 - the same
-    from nightsafe.cli.logs import configure  # noqa: PLC0415 - the same
-    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
-    from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
-    output = serving()
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
-    configure(log_format)
-    if inherited is None:  # or else the parent has done so
-        allow_many()
+    output = _prepared(log_format, has_parent=inherited is not None)
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
-        from nightsafe.cli.listener import refuse_plain  # noqa: PLC0415 - help needs no server
-
-        refuse_plain(host)
+        _refuse_plain(host)
+    door = Delivered(delivered, accept_undeliverable, workers_domain or "")
     limits = Limits(
         max_variables=max_variables,
         upload_memory=upload_memory * _MEGABYTE,
@@ -220,13 +211,33 @@ def command(  # noqa: PLR0913 - a server has many settings
         rate_seconds=rate_window,
         auth_failures=auth_failures,
     )
-    delivery = Delivered(delivered, accept_undeliverable, workers_domain or "")
     where = partial(_listener, inherited, host, port)
     running = partial(_run, tls=tls, keep_alive=keep_alive, output=output, data=None if inherited else data)
     # Who started this process with a socket has dealt with what was left there, and this one may not read everything.
     with shared(data) if inherited else used(data):
-        code = uvloop.run(_serve(DataDirectory(data), where, limits, delivery, running))
+        code = uvloop.run(_serve(DataDirectory(data), where, limits, door, running))
     sys.exit(code)
+
+
+def _prepared(log_format: str, *, has_parent: bool) -> "Files":
+    """Have this process write its log, leave no core file and open many files; gives where it writes."""
+    from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
+    from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
+
+    output = serving()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
+    configure(log_format)
+    if not has_parent:  # or else that has done so
+        allow_many()
+    return output
+
+
+def _refuse_plain(host: str) -> None:
+    """Refuse an address that other machines reach; NightsafeError INVALID."""
+    from nightsafe.cli.listener import refuse_plain  # noqa: PLC0415 - help needs no server
+
+    refuse_plain(host)
 
 
 def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import msgspec
@@ -19,6 +19,7 @@ from nightsafe.cli.scopes import Scopes, check_ranges, condition_of, need_limits
 from nightsafe.cli.server_address import KEPT_TOKEN
 from nightsafe.cli.table import table
 from nightsafe.cli.validity import DEFAULT_DAYS, check_time, end_of
+from nightsafe.identity import credentials
 from nightsafe.identity.conditions import Condition
 from nightsafe.sealing import files
 from nightsafe.store.model import Token
@@ -34,7 +35,7 @@ from nightsafe.workers.operator import (
     tokens_of,
 )
 from nightsafe.workers.provision import Issued, issue_token
-from nightsafe.workers.tokens import status_of
+from nightsafe.workers.tokens import ACTIVE, status_of
 
 _TIME = "RFC3339"
 
@@ -83,63 +84,62 @@ def command() -> None:
 @click.option("--email", help="The user who owns it, or makes it.  [default: the account's first]")
 @click.option("--keep", is_flag=True, help="Keep it in the data directory, for `nightsafe` here; it is not printed.")
 @json_option
-def create(  # noqa: PLR0913 - a token has many sides
-    *,
-    data: Path,
-    account_id: str | None,
-    name: str,
-    permissions: tuple[str, ...],
-    scripts: tuple[str, ...],
-    deny_permission: tuple[str, ...],
-    deny_script: tuple[str, ...],
-    all_access: bool,
-    ip: tuple[str, ...],
-    not_ip: tuple[str, ...],
-    not_before: int | None,
-    expires_in: int | None,
-    expires_on: int | None,
-    no_expiry: bool,
-    owner: Literal["user", "account"],
-    email: str | None,
-    keep: bool,
-    as_json: bool,
-) -> None:
+def create(*, data: Path, keep: bool, as_json: bool, **asked: Any) -> None:
     """Make a token; it is printed once.
 
     Without --permission it is for all that can be done in an account: unless --script or what is denied limits that,
     it is asked whether this is meant, or --all-access says so. What is denied is denied, whatever is allowed.
     """
+    end = end_of(asked["expires_in"], asked["expires_on"], asked["not_before"], never=asked["no_expiry"])
     scopes = Scopes(
-        permissions=permissions, scripts=scripts, denied_permissions=deny_permission, denied_scripts=deny_script
+        permissions=asked["permissions"],
+        scripts=asked["scripts"],
+        denied_permissions=asked["deny_permission"],
+        denied_scripts=asked["deny_script"],
     )
-    end = end_of(expires_in, expires_on, not_before, never=no_expiry)
-    need_limits(scopes, all_access=all_access)
-
-    async def work(store: SqliteStore, give: Callable[[str, Issued], None]) -> tuple[str, Issued]:
-        """Make it in the store, once it was given to whom it is for; gives the account with it."""
-        account = await account_of(store, account_id)
-        user = await member_of(store, account, email)
-        issued = await issue_token(
-            store,
-            account.id,
-            user.id,
-            name,
-            show=lambda issued: give(account.id, issued),
-            policies=policies_of(scopes, account.id, user.id if owner == "user" else ""),
-            condition=condition_of(ip, not_ip),
-            not_before=not_before,
-            expires_on=end,
-            owner=owner,
-        )
-        return account.id, issued
-
-    with _keeping(data / KEPT_TOKEN) if keep else _showing(end, as_json=as_json) as give:
-        account, issued = DataDirectory(data).run(lambda store: work(store, give))
+    need_limits(scopes, all_access=asked["all_access"])
+    directory, kept = DataDirectory(data), data / KEPT_TOKEN
+    before = _kept_before(directory, kept) if keep else None
+    with _keeping(kept) if keep else _showing(end, as_json=as_json) as give:
+        account, issued = directory.run(lambda store: _issue(store, scopes, end, asked, give))
     if keep:
         shown = _shown_new(account, issued, end)
-        click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {data / KEPT_TOKEN}")
-    if end and not as_json and expires_in is None and expires_on is None:
+        click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {kept}")
+    if before is not None:
+        say(f"the token {before.id}, which was kept there before, is valid still: nightsafe token revoke {before.id}")
+    if end and not as_json and asked["expires_in"] is None and asked["expires_on"] is None:
         say(f"it ends on {format_time(end)}; --expires-in, --expires-on or --no-expiry say otherwise")
+
+
+async def _issue(
+    store: SqliteStore, scopes: Scopes, end: int | None, asked: dict[str, Any], give: Callable[[str, Issued], None]
+) -> tuple[str, Issued]:
+    """Make a token in the store, once it was given to whom it is for; gives the account with it."""
+    account = await account_of(store, asked["account_id"])
+    user = await member_of(store, account, asked["email"])
+    issued = await issue_token(
+        store,
+        account.id,
+        user.id,
+        asked["name"],
+        show=lambda issued: give(account.id, issued),
+        policies=policies_of(scopes, account.id, user.id if asked["owner"] == "user" else ""),
+        condition=condition_of(asked["ip"], asked["not_ip"]),
+        not_before=asked["not_before"],
+        expires_on=end,
+        owner=asked["owner"],
+    )
+    return account.id, issued
+
+
+def _kept_before(directory: DataDirectory, path: Path) -> Token | None:
+    """The token that a file has, if it can still be used."""
+    try:
+        digest = credentials.digest(path.read_bytes().strip())
+    except OSError:
+        return None
+    token = directory.run(lambda store: store.token(digest))
+    return token if token and status_of(token, now()) == ACTIVE else None
 
 
 @command.command("list")

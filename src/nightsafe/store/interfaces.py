@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from nightsafe.store.holding import Entry, Holder, Kind
+from nightsafe.store.lookups import Origin, Pointer
 from nightsafe.store.model import (
     Account,
     AuditEntry,
@@ -11,9 +12,7 @@ from nightsafe.store.model import (
     Deployment,
     Membership,
     Module,
-    Origin,
     Outcome,
-    Pointer,
     Script,
     ScriptRef,
     Token,

@@ -42,46 +42,6 @@ class Binding(Struct, frozen=True):
     key_id: str | None = None
 
 
-class Origin(Struct, frozen=True):
-    """Where a secret of a script came from.
-
-    Attributes:
-        name: the secret's name.
-        version_id: UUID of the version that set it to what it is now, 16 bytes.
-        annotations: of that version, as in `Stamp`.
-        created_on: when it was made, microseconds since 1970 UTC.
-        author_email: of who made it.
-        source: of that version, as in `Stamp`.
-    """
-
-    name: str
-    version_id: bytes
-    annotations: bytes
-    created_on: int
-    author_email: str
-    source: str
-
-
-class Pointer(Struct, frozen=True):
-    """A binding that may lead to another script.
-
-    Attributes:
-        script: whose it is.
-        name: the binding's name.
-        kind: the binding's kind.
-        shown: the JSON object that reads give back.
-        since: number of the first version that has it, 0 for one of the newest version.
-        until: number of the first version after those that have it.
-    """
-
-    script: ScriptRef
-    name: str
-    kind: str
-    shown: bytes
-    since: int = 0
-    until: int = 0
-
-
 class Inherit(Struct, frozen=True):
     """A binding that an upload takes over from the version before: `old_name` there, `name` here.
 

@@ -2,7 +2,8 @@
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Origin, ScriptRef
+from nightsafe.store.lookups import Origin
+from nightsafe.store.model import ScriptRef
 
 
 class Origins:

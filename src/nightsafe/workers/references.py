@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Pointer, Script, ScriptRef
+from nightsafe.store.lookups import Pointer
+from nightsafe.store.model import Binding, Script, ScriptRef
 
 Sees = Callable[[ScriptRef], bool]
 """Whether the caller may know of a script."""

@@ -19,6 +19,7 @@ from tests.server import NIGHTSAFE, Safe, clean_environ
 
 import nightsafe.identity.credentials
 from nightsafe.cli.main import cli
+from nightsafe.cli.refusal import CommandError
 from nightsafe.client import APIError
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.workers import operator, provision
@@ -231,12 +232,16 @@ def test_a_token_that_is_kept_stays_when_the_next_is_not_stored(safe: Safe, monk
 @pytest.mark.usefixtures("attempt")
 @pytest.mark.parametrize("kept", [None, "an older key"])
 def test_a_public_half_in_a_file(desk: Desk, kept: str | None) -> None:
-    """It gets its name with the key: when that is refused, the file is as it was."""
+    """It gets its name with the key: when that is refused, the file is as it was; one that is there is asked about."""
     file = desk.cwd / "public.pem"
     if kept is not None:
         file.write_text(kept)
     arguments = ["secret", "key", "generate", "KEY", "--algorithm", "Ed25519", "--no-fingerprint"]
     arguments += ["--public-out", str(file)]
+    if kept is not None:
+        with pytest.raises(CommandError, match="give --yes"):
+            cli(arguments, standalone_mode=False)
+        arguments.append("--yes")
     with pytest.raises(APIError):
         cli([*arguments, "--script", "nothing"], standalone_mode=False)
     assert ({} if kept is None else {file: kept}) == {path: path.read_text() for path in desk.cwd.iterdir()}

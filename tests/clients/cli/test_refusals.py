@@ -87,6 +87,8 @@ def test_names_are_completed(desk: Desk) -> None:
 
     assert desk.script in completed(desk, f"secret list --script {desk.script[:-1]}")
     assert ["API_KEY", "API_TOKEN"] == completed(desk, "secret get API")
+    assert ["OTHER"] == completed(desk, f"secret get --script = {desk.script} O")  # as bash has the words
+    assert [desk.script] == completed(desk, f"secret list --script = {desk.script}")
     assert ["API_TOKEN", "OTHER"] == completed(desk, "secret delete API_KEY ")
     url = desk.environ.pop("CLOUDFLARE_BASE_URL")
     assert ["OTHER"] == completed(desk, f"secret put --url {url} O")

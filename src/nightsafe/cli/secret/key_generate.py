@@ -10,10 +10,10 @@ from typing import Final
 import click
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 
-from nightsafe.cli.confirm import yes_option
+from nightsafe.cli.confirm import confirm, yes_option
 from nightsafe.cli.handing_over import handing_over
 from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json
+from nightsafe.cli.output import say
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.remote import Remote, secret_argument, write_options
 from nightsafe.cli.secret.key_import import USAGES
@@ -80,14 +80,14 @@ def command(  # noqa: PLR0913 - a key has many sides
     ready = ready_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
     shown = ready.shown | ({"public_key": public} if public else {})
     out = public_out if public else None
-    with handing_over("the public half") as show, _written(out, public):
-        if public and (as_json or out is None):
-            show(json.dumps(shown) if as_json else public)
+    if out is not None and out.exists():
+        confirm(f"Replace {out} by the public half of the new key?", yes=yes)
+    with handing_over("the public half" if public else "what is told of the key") as show, _written(out, public):
+        if as_json or (public and out is None):
+            show(json.dumps(shown, ensure_ascii=False) if as_json else public)
         put_key(remote, ready, fingerprint_key)
     if not as_json:
         say(words(ready.shown))
-    elif not public:
-        show_json(shown)
 
 
 def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:

@@ -55,14 +55,14 @@ def confirm_known(script: str, changes: Declared, there: Iterable[Secret], *, ye
 def _confirm(script: str, changes: Declared, there: Iterable[Secret]) -> None:
     """Ask, if anything would be lost."""
     deleted, replaced = [], []
-    for secret in there:
-        if secret.name not in changes:
+    for found in there:
+        if found.name not in changes:
             continue
-        fields = changes[secret.name]
+        fields = changes[found.name]
         if fields is None:
-            deleted.append(secret.name)
-        elif not is_of_kind(fields, secret):
-            replaced.append(f"{secret.name}, {_words(*_public_of(secret))}, by {_words(*_public(fields))}")
+            deleted.append(found.name)
+        elif not is_of_kind(fields, found):
+            replaced.append(f"{found.name}, {_words(*_public_of(found))}, by {_words(*_public(fields))}")
     parts = [f"delete {', '.join(deleted)}"] if deleted else []
     parts += [f"replace {one}" for one in replaced]
     if parts:

@@ -24,6 +24,7 @@ _PRAGMAS = (
 )
 
 _FULL = "the safe's disk is full: nothing was changed; make room there, then send it again"
+_NO_ROOM = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})
 _OF_ONE_CHANGE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
@@ -85,7 +86,7 @@ def store_error(error: BaseException, path: Path | None = None) -> NightsafeErro
         path: the file, when it could not be opened.
     """
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if name == "SQLITE_FULL":
+    if name in _NO_ROOM:
         return NightsafeError(Code.DISK_FULL, _FULL)
     where = "" if path is None else f" at {path}: is it whole, and may this user write there?"
     return NightsafeError(Code.STORE, f"the database failed: {error} ({name}){where}")

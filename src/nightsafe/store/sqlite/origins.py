@@ -1,6 +1,7 @@
 """Which version set each secret of a script, in SQL."""
 
-from nightsafe.store.model import Origin, ScriptRef
+from nightsafe.store.lookups import Origin
+from nightsafe.store.model import ScriptRef
 from nightsafe.store.sqlite.reader import Reader
 
 _ORIGINS = """

@@ -4,7 +4,8 @@ from typing import Final
 
 import msgspec
 
-from nightsafe.store.model import Pointer, ScriptRef
+from nightsafe.store.lookups import Pointer
+from nightsafe.store.model import ScriptRef
 from nightsafe.store.sqlite.reader import Reader
 
 _KINDS: Final = "('dispatch_namespace', 'durable_object_namespace', 'service', 'workflow')"
