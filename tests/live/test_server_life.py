@@ -30,7 +30,7 @@ class Talker:
     """
 
     def __init__(self, where: int, trust: ssl.SSLContext | None = None) -> None:
-        self._where = where
+        self.port = where
         self._trust = trust
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -38,7 +38,7 @@ class Talker:
     async def ask(self, *parts: bytes) -> bytes:
         """The head of the answer to a request that is sent in parts; b"" when there was none."""
         if self._writer is None or self._reader is None:
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._where, ssl=self._trust)
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self._trust)
         for part in parts or (_GET,):
             self._writer.write(part)
             await self._writer.drain()
