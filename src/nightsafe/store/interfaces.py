@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from nightsafe.store.figures import Figures
 from nightsafe.store.holding import Entry, Holder, Kind
 from nightsafe.store.model import (
     Account,
@@ -302,6 +303,10 @@ class Store(Protocol):
 
     def failures(self) -> int:
         """How many transactions have failed: after another one, an earlier `check` says nothing any more."""
+        ...
+
+    def figures(self) -> Figures:
+        """What it has done so far, and how long its log is."""
         ...
 
     async def close(self) -> None:

@@ -104,7 +104,7 @@ def test_uploads_are_let_in_by_the_budget(server: Server, uploads: list[Upload])
             assert (200, None) == first.finish()
 
 
-def test_an_upload_that_is_broken_off_gives_its_part_back(server: Server, uploads: list[Upload]) -> None:
+def test_an_upload_that_is_broken_off_gives_its_part_back(uploads: list[Upload]) -> None:
     """Whoever hangs up, while it is read or while it waits, leaves room for the others."""
     read = push_until_one_is_in(uploads)
     waiting = [each for each in uploads if each is not read]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.figures import Figures
 from nightsafe.store.model import Change, Outcome
-from nightsafe.store.sqlite.condition import PAGE_BYTES, Condition, Figures
+from nightsafe.store.sqlite.condition import PAGE_BYTES, Condition
 from nightsafe.store.sqlite.connection import closed_error, connect, create_file, store_error
 from nightsafe.store.sqlite.log_keeper import LogKeeper
 from nightsafe.store.sqlite.origins import OriginReads
@@ -122,7 +123,7 @@ class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
             raise NightsafeError(Code.STORE, _NO_THREAD) from None
 
     def figures(self) -> Figures:
-        """What it has done so far, and how long its log is."""
+        """See `Store.figures`."""
         return Figures(
             commits=self._condition.commits,
             failed_commits=self._condition.failures,
