@@ -74,8 +74,8 @@ def _give_way(log: Path) -> None:
     with suppress(FileNotFoundError):
         if log.stat().st_size > _MOST_LOG_BYTES:
             raise CommandError(
-                f"so much is written meanwhile that {log} has {log.stat().st_size >> 20} MB, and the server would soon "
-                "refuse writes: the copy is given up, and nothing was changed; try again when less is written"
+                f"so much is written meanwhile that {log} has {log.stat().st_size >> 20} MB, and the server would "
+                "soon refuse writes: the copy is given up, and nothing was changed; try again when less is written"
             )
 
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from nightsafe.cli.threads import need_threads
+
 _MOST_WAITING: Final = 10_000
 _LAST_SECONDS: Final = 1.0
 _LAST_SECONDS_OF_FILES: Final = 10.0
@@ -108,7 +110,11 @@ def serving() -> Files:
 
     SIGHUP waits until somebody listens to it (`hangups`), SIGUSR1 and SIGUSR2 do nothing. Gives the files of its
     output.
+
+    Raises:
+        NightsafeError: STORE, when the system does not allow the threads that serving takes.
     """
+    need_threads()
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, _nothing)
     for name, descriptor in zip(("stdout", "stderr"), _OUTPUT, strict=True):

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from msgspec.structs import asdict
 import structlog
+from msgspec.structs import asdict
 from tests.unit.api import values
 from tests.unit.api.driver import Answer, Api, script_at, secret_at, secrets_of
 

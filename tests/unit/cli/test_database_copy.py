@@ -61,7 +61,7 @@ def test_writes_meanwhile_neither_wait_nor_show(
 def test_a_copy_gives_way_before_writes_are_refused(
     source: Path, writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends in words once the log is too long, holds nothing from then on, and is made when it is asked for again."""
+    """It ends in words once the log is too long, holds nothing from then on, and is made when asked for again."""
     monkeypatch.setattr(database_copy, "_STEP_PAGES", 20)
     monkeypatch.setattr(database_copy, "_MOST_LOG_BYTES", 100_000)
     writer.execute("UPDATE pages SET content = content || 'x'")

@@ -36,7 +36,7 @@ LOG_LIMIT = 4000
 LOG_MOST = 64_000
 """Pages in the log from which on writes are refused: 264 MB that a reader outside has kept from being copied."""
 
-_NO_THREAD = (
+NO_THREAD = (
     "no thread can be started: raise the limit of tasks (ulimit -u, TasksMax= of the unit, pids.max of the container)"
 )
 
@@ -120,7 +120,7 @@ class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
             self._reader.close()
             self._anchor.close()
             self._index.close()
-            raise NightsafeError(Code.STORE, _NO_THREAD) from None
+            raise NightsafeError(Code.STORE, NO_THREAD) from None
 
     def figures(self) -> Figures:
         """See `Store.figures`."""
