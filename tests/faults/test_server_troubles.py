@@ -122,3 +122,22 @@ def test_a_data_directory_that_is_moved_away(failing: Server, faults: Path) -> N
     with Wire.to(failing) as again:
         assert {"KEPT", "BACK"} <= set(again.names("worker"))
         assert "LOST" not in again.names("worker")
+
+
+def test_a_server_in_trouble_ends_when_it_is_told_to(failing: Server, faults: Path) -> None:
+    """While no write succeeds, and while its files are elsewhere: SIGTERM ends it with 0, and it starts again."""
+    aside = failing.safe.path.with_name("aside")
+    with Wire.to(failing) as wire:
+        (faults / "unsynced").touch()
+        assert UNKNOWN == wire.put("worker", "LOST", "value").refusal
+        assert 0 == failing.stop()
+        (faults / "unsynced").unlink()
+    failing.start()
+    with Wire.to(failing) as wire:
+        failing.safe.path.rename(aside)
+        assert GONE == wire.put("worker", "LOST", "value").refusal
+        assert 0 == failing.stop()
+        aside.rename(failing.safe.path)
+    failing.start()
+    with Wire.to(failing) as wire:
+        assert 200 == wire.put("worker", "BACK", "value").status

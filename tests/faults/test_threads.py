@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.engines.changes import secret, setting, upload
 from tests.faults.test_sqlite_faults import open_things
+from tests.server import Safe, Server, run
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
@@ -48,3 +49,21 @@ async def test_no_write_needs_another_thread(tmp_path: Path, monkeypatch: pytest
     await store.commit(setting(secret("S")))
     await store.check()
     await store.close()
+
+
+@pytest.mark.parametrize("most", [1, 4, 7])
+def test_a_server_without_threads_says_so(safe: Safe, most: int) -> None:
+    """However few the system allows: exit code 1 and one line that says what to raise, no traceback and no signal."""
+    environ = {"PYTHONPATH": str(Path(__file__).parent / "few_threads"), "MOST_THREADS": str(most)}
+
+    done = run("serve", "--data", str(safe.path), "--port", "0", cwd=safe.path.parent, environ=environ)
+
+    assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n")), done.stderr
+    assert "no thread can be started: raise the limit" in done.stderr
+
+
+def test_a_server_with_just_enough_threads_serves(safe: Safe) -> None:
+    """What is asked for at the start is what serving takes."""
+    environ = {"PYTHONPATH": str(Path(__file__).parent / "few_threads"), "MOST_THREADS": "8"}
+    with Server(safe, environ=environ) as server:
+        assert 8 == len(list(Path(f"/proc/{server.pid}/task").iterdir()))

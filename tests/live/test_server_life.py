@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.clients.tls.authority import Authority, Pair
 
+from nightsafe.cli import listener as listener_module
 from nightsafe.cli.listener import HEADER_SECONDS, KEEP_ALIVE, ListeningServer, authority, listen
 from nightsafe.cli.serving import Serving
 from nightsafe.cli.tls import Tls
@@ -30,19 +31,50 @@ class Talker:
     """
 
     def __init__(self, where: int, trust: ssl.SSLContext | None = None) -> None:
-        self._where = where
+        self.port = where
         self._trust = trust
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     async def ask(self, *parts: bytes) -> bytes:
         """The head of the answer to a request that is sent in parts; b"" when there was none."""
-        if self._writer is None or self._reader is None:
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._where, ssl=self._trust)
+        await self.connect()
+        assert self._writer is not None
         for part in parts or (_GET,):
             self._writer.write(part)
             await self._writer.drain()
             await asyncio.sleep(0)
+        return await self.answer()
+
+    async def connect(self) -> None:
+        """Have a connection."""
+        if self._writer is None or self._reader is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self._trust)
+
+    def write(self, part: bytes) -> None:
+        """Send a part of a request."""
+        assert self._writer is not None
+        self._writer.write(part)
+
+    def write_eof(self) -> None:
+        """Close the sending side."""
+        assert self._writer is not None
+        self._writer.write_eof()
+
+    async def rest(self) -> bytes:
+        """All that comes until the server ends the connection."""
+        assert self._reader is not None
+        with suppress(ConnectionError):
+            return await asyncio.wait_for(self._reader.read(), _SECONDS)
+        return b""
+
+    async def closed(self) -> None:
+        """Wait until the server ends the connection, with nothing more to say."""
+        assert await self.rest() == b""
+
+    async def answer(self) -> bytes:
+        """The head of the next answer."""
+        assert self._reader is not None
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
             length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -72,7 +104,7 @@ async def hello(_: Any, __: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(app: Application = hello, tls: Tls | None = None) -> Any:
+async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE) -> Any:
     """A server on a free port of loopback, and what makes a client of it."""
     listener, clients = listen("127.0.0.1", 0), []
 
@@ -82,7 +114,7 @@ async def serving(app: Application = hello, tls: Tls | None = None) -> Any:
         return clients[-1]
 
     port = int(authority(listener).rsplit(":", 1)[1])
-    server = Serving(app, listener, tls, KEEP_ALIVE)
+    server = Serving(app, listener, tls, keep_alive)
     try:
         await server.start()
         yield server, client
@@ -202,3 +234,46 @@ async def _renewed(server: Serving) -> None:
     renewing = server._renewing  # nothing else tells of a try that changed nothing
     assert renewing is not None
     await asyncio.wait_for(renewing, _SECONDS)
+
+
+async def test_what_arrives_slowly_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept connection on which a body comes byte by byte outlives one that is idle, which the server closes."""
+    monkeypatch.setattr(listener_module, "HEADER_SECONDS", 1)
+
+    async def whole(scope: Any, receive: Any, send: Any) -> None:
+        """Answer once all of the body is there."""
+        while (await receive()).get("more_body"):
+            pass
+        await hello(scope, receive, send)
+
+    async with serving(whole, keep_alive=1) as (_, client):
+        idle, slow = client(), client()
+        assert b"200" in await idle.ask()
+        assert b"200" in await slow.ask()
+        slow.write(b"POST / HTTP/1.1\r\nHost: safe\r\nContent-Length: 1000000\r\n\r\n")
+        closed, sent = asyncio.ensure_future(idle.closed()), 0
+        while not closed.done():
+            slow.write(b"x")
+            sent += 1
+            await asyncio.sleep(0.01)
+        slow.write(b"x" * (1_000_000 - sent))
+        assert b"200" in await slow.answer()
+
+
+async def test_a_half_closed_connection_gets_no_half_answer() -> None:
+    """The server's library drops it: what was asked for is done all the same, and the client sees the end at once."""
+    done = asyncio.Event()
+
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        """Answer, and note that it was asked for."""
+        await hello(scope, receive, send)
+        if scope["path"] == "/":
+            done.set()
+
+    async with serving(note) as (_, client):
+        talker = client()
+        await talker.connect()
+        talker.write(_GET)
+        talker.write_eof()
+        await asyncio.wait_for(done.wait(), _SECONDS)
+        assert (await talker.rest()) in {b"", await client().ask() + b"hi"}

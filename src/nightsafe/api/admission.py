@@ -1,15 +1,18 @@
 """Which bodies may be in memory at once: a budget of bytes, for many large uploads together would end the process.
 
 A body that finds no room waits for its turn before any of it is read, while the sender's own network holds it back.
-Small ones have a budget of their own: a secret never waits for uploads.
+Small ones have a budget of their own: a secret never waits for uploads. And none keeps its part for long by coming
+slowly: while others wait, it has to come at some pace.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
+from nightsafe.api.body import Message, Receive
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.workers.limits import Limits
 
@@ -20,6 +23,14 @@ _TIMES: Final = 2
 """How often a body is in memory: as it comes, and as its parts."""
 
 _SMALL_SHARE: Final = 4
+
+_PACE: Final = 256 * 1024
+"""Bytes a second at which a body must come while others wait for the memory that it takes."""
+
+_SLOW: Final = f"it came slower than {_PACE} bytes a second while other uploads waited for it; send it again"
+
+_PATIENCE: Final = 1 / 3
+"""After so much of the time for which others wait they are not kept waiting by a slow one any more."""
 
 
 class Lane:
@@ -50,6 +61,25 @@ class Lane:
             yield
         finally:
             self._give(size)
+
+    def paced(self, receive: Receive) -> Receive:
+        """A body that holds a part of this, as it comes: one that is slow gives its place up when others wait.
+
+        Args:
+            receive: the ASGI callable that gives the body.
+        """
+        began, size = time.monotonic(), 0
+
+        async def part() -> Message:
+            """The next part; NightsafeError UNAVAILABLE, when it was too slow."""
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if self._waiting and time.monotonic() - began > self._seconds * _PATIENCE + size / _PACE:
+                raise NightsafeError(Code.UNAVAILABLE, _SLOW)
+            return message
+
+        return part
 
     async def _take(self, size: int) -> None:
         """Wait for one's turn."""

@@ -1,8 +1,10 @@
-"""`GET /livez`: the process answers. `GET /readyz`: it can also read and write."""
+"""`GET /livez`: the process answers. `GET /readyz`: it can also read and write, and tells figures."""
 
 import asyncio
 import time
 from typing import Any, Final
+
+import msgspec
 
 from nightsafe.api.envelope import Reply, failure, success
 from nightsafe.api.routing import Scope, answer
@@ -19,7 +21,7 @@ _SAID: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Code.NO
 
 
 class Health:
-    """The two probes. They need no credentials and tell nothing else."""
+    """The two probes. They need no credentials and tell nothing else but figures."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,6 +39,7 @@ class Health:
             return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", b"GET, HEAD")])
         if scope["raw_path"] == READY:
             await self._check()
+            return success({"status": "ok", "store": msgspec.structs.asdict(self._store.figures())})
         return success({"status": "ok"})
 
     async def _check(self) -> None:

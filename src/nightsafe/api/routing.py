@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
+import msgspec
 import structlog
 from msgspec import Struct
 from starlette.routing import Route, Router
@@ -161,7 +162,7 @@ class Gate:
             return await handler(call)
         lane, size = waits
         async with lane.held(size):
-            return await handler(call)
+            return await handler(msgspec.structs.replace(call, receive=lane.paced(call.receive)))
 
     async def _principal(self, scope: Scope, resource: Resource) -> Principal:
         """Who asks; one who is not known is told so in this resource's words."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,10 @@ from nightsafe.cli.refusal import CommandError
 from nightsafe.store.sqlite.schema import migrations
 
 _WAIT_SECONDS: Final = 10.0
+_STEP_PAGES: Final = 2048
+_MOST_LOG_BYTES: Final = 192 << 20
+"""Of the log, while a copy is made; the server refuses writes at 264 MB."""
+
 _COUNTS: Final = {
     "accounts": "SELECT count(*) FROM accounts",
     "scripts": "SELECT count(*) FROM scripts",
@@ -43,15 +47,36 @@ def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
 def copy_database(source: Path, target: Path) -> None:
     """A consistent copy of a database, in one file, while others read and write it.
 
-    All pages are copied in one read transaction: in steps, a busy writer would make it begin again for ever.
+    All pages are copied in one read transaction: in one for each step, a busy writer would make it begin again for
+    ever. As long as it lasts the write-ahead log grows, and from some length on the server would refuse writes. So
+    the copy is given up before that.
 
     Raises:
-        CommandError: when it cannot be copied.
+        CommandError: when it cannot be copied, or is given up.
     """
+    log = source.with_name(f"{source.name}-wal")
     target.touch(mode=0o600)
     with looked_at(source) as db, closing(sqlite3.connect(target, isolation_level=None)) as copy:
-        db.backup(copy)
+        copy.execute("PRAGMA synchronous = OFF")  # a copy that the machine's end cuts short is none in any case
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it sees one state
+        db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: _give_way(log))
+        db.execute("COMMIT")
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+
+
+def _give_way(log: Path) -> None:
+    """Give a copy up that holds so much of a log that the server will refuse writes.
+
+    Raises:
+        CommandError: when it does.
+    """
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > _MOST_LOG_BYTES:
+            raise CommandError(
+                f"so much is written meanwhile that {log} has {log.stat().st_size >> 20} MB, and the server would "
+                "soon refuse writes: the copy is given up, and nothing was changed; try again when less is written"
+            )
 
 
 def complaints(db: sqlite3.Connection, *, thorough: bool) -> list[str]:

@@ -71,7 +71,9 @@ def database(safe: Examined) -> Iterator[Finding]:
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size > _LARGE_LOG:
         found = f"{log.stat().st_size >> 20} MiB"
-        yield Finding(State.WARNING, "write-ahead log", found, "a reader may stand in it; restart the server")
+        yield Finding(
+            State.WARNING, "write-ahead log", found, "end the process that reads the database in one long transaction"
+        )
 
 
 def _modes(paths: list[Path], mode: int) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _DAY: Final = 24 * 60 * 60
 _SOON_DAYS: Final = 30
 _WAIT_SECONDS: Final = 5
-_TAKE_UP: Final = "restart the server"
+_TAKE_UP: Final = "send SIGHUP to the server, which takes it up and ends nothing; its log says when it could not"
+_SPEAK: Final = "restart the server with the certificate"
 _RENEW: Final = f"renew it, and {_TAKE_UP}"
 
 
@@ -48,7 +49,7 @@ def _plain(address: str, certificate: "Certificate | None") -> Finding:
     """A server that speaks plain HTTP."""
     if certificate is None:
         return Finding(State.OK, "TLS", f"off: {address} is plain HTTP")
-    return Finding(State.FAILED, "TLS", f"{address} is plain HTTP, and a certificate is named here", _TAKE_UP)
+    return Finding(State.FAILED, "TLS", f"{address} is plain HTTP, and a certificate is named here", _SPEAK)
 
 
 def _served(address: str, in_file: "Certificate | None") -> Iterator[Finding]:

@@ -13,8 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from nightsafe.cli.threads import need_threads
+
 _MOST_WAITING: Final = 10_000
 _LAST_SECONDS: Final = 1.0
+_LAST_SECONDS_OF_FILES: Final = 10.0
 _OUTPUT: Final = (1, 2)
 _CREATED: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
 
@@ -54,9 +57,10 @@ class Sink(io.TextIOBase):
             self._waiting.put_nowait(text)
         return len(text)
 
-    def finish(self, seconds: float = _LAST_SECONDS) -> None:
-        """Wait until all is written, but no longer than this."""
-        end = time.monotonic() + seconds
+    def finish(self) -> None:
+        """Wait until all is written, but not for ever: a busy disk has longer than a pipe that nobody may read."""
+        is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        end = time.monotonic() + (_LAST_SECONDS_OF_FILES if is_file else _LAST_SECONDS)
         with self._waiting.all_tasks_done:
             while self._waiting.unfinished_tasks and (left := end - time.monotonic()) > 0:
                 self._waiting.all_tasks_done.wait(left)
@@ -106,7 +110,11 @@ def serving() -> Files:
 
     SIGHUP waits until somebody listens to it (`hangups`), SIGUSR1 and SIGUSR2 do nothing. Gives the files of its
     output.
+
+    Raises:
+        NightsafeError: STORE, when the system does not allow the threads that serving takes.
     """
+    need_threads()
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, _nothing)
     for name, descriptor in zip(("stdout", "stderr"), _OUTPUT, strict=True):

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from nightsafe.store.figures import Figures
 from nightsafe.store.holding import Entry, Holder, Kind
 from nightsafe.store.lookups import Origin, Pointer
 from nightsafe.store.model import (
@@ -301,6 +302,10 @@ class Store(Protocol):
 
     def failures(self) -> int:
         """How many transactions have failed: after another one, an earlier `check` says nothing any more."""
+        ...
+
+    def figures(self) -> Figures:
+        """What it has done so far, and how long its log is."""
         ...
 
     async def close(self) -> None:

@@ -1,10 +1,13 @@
 """Large bodies are let in by a budget of bytes, and small ones never wait for them."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
+from nightsafe.api import admission as admission_module
 from nightsafe.api.admission import Admission, Lane
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.workers.limits import Limits
@@ -100,6 +103,43 @@ async def test_an_aborted_request_gives_its_budget_back() -> None:
     assert lane.left == 10
     go.set()
     await hold(lane, 10, go, held)
+
+
+@pytest.mark.parametrize("others_wait", [True, False])
+async def test_a_slow_body_holds_up_nobody_who_waits(
+    monkeypatch: pytest.MonkeyPatch,
+    others_wait: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """After a third of the time for which others wait it is refused, and they are let in; alone it may be slow."""
+    seconds = iter(range(100))
+    monkeypatch.setattr(admission_module, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    lane, go, held = Lane(10, 30.0), asyncio.Event(), list[int]()
+
+    async def part() -> dict[str, Any]:
+        """A second's part of a body that is slower than it may be."""
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": bytes(16 * 1024), "more_body": True}
+
+    async def dribble() -> None:
+        """Hold all there is for as long as that body takes."""
+        async with lane.held(10):
+            receive = lane.paced(part)
+            for _ in range(60):
+                await receive()
+
+    holding = asyncio.ensure_future(dribble())
+    await asyncio.sleep(0)
+    go.set()
+    if others_wait:
+        await hold(lane, 10, go, held)
+        with pytest.raises(NightsafeError, match="slower than") as caught:
+            await holding
+        assert caught.value.code is Code.UNAVAILABLE
+        assert next(seconds) == 12
+    else:
+        await holding
+
+    assert lane.left == 10
 
 
 async def test_more_than_the_whole_budget_is_let_in_alone() -> None:

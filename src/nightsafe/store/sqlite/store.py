@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.figures import Figures
 from nightsafe.store.model import Change, Outcome
-from nightsafe.store.sqlite.condition import PAGE_BYTES, Condition, Figures
+from nightsafe.store.sqlite.condition import PAGE_BYTES, Condition
 from nightsafe.store.sqlite.connection import closed_error, connect, create_file, store_error
 from nightsafe.store.sqlite.log_keeper import LogKeeper
 from nightsafe.store.sqlite.origins import OriginReads
@@ -35,7 +36,7 @@ LOG_LIMIT = 4000
 LOG_MOST = 64_000
 """Pages in the log from which on writes are refused: 264 MB that a reader outside has kept from being copied."""
 
-_NO_THREAD = (
+NO_THREAD = (
     "no thread can be started: raise the limit of tasks (ulimit -u, TasksMax= of the unit, pids.max of the container)"
 )
 
@@ -119,10 +120,10 @@ class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
             self._reader.close()
             self._anchor.close()
             self._index.close()
-            raise NightsafeError(Code.STORE, _NO_THREAD) from None
+            raise NightsafeError(Code.STORE, NO_THREAD) from None
 
     def figures(self) -> Figures:
-        """What it has done so far, and how long its log is."""
+        """See `Store.figures`."""
         return Figures(
             commits=self._condition.commits,
             failed_commits=self._condition.failures,
