@@ -19,6 +19,7 @@ from nightsafe.store.sqlite.place import Place, identity
 from nightsafe.store.sqlite.pointing_reads import PointingReads
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.reads import Reads
+from nightsafe.store.sqlite.removal import is_owed
 from nightsafe.store.sqlite.schema import migrate
 from nightsafe.store.sqlite.serving_reads import ServingReads
 from nightsafe.store.sqlite.value_reads import ValueReads
@@ -124,6 +125,8 @@ class SqliteStore(Reads, ContentReads, OriginReads, PointingReads, ServingReads,
             self._anchor.close()
             self._index.close()
             raise NightsafeError(Code.STORE, _NO_THREAD) from None
+        if is_owed(self._anchor):
+            self._writer.purge()
 
     def figures(self) -> Figures:
         """What it has done so far, and how long its log is."""
