@@ -94,7 +94,7 @@ class Writer:
         self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
         self._db: sqlite3.Connection | None = None
-        self._owes = self._purges = False
+        self._owes = self._purging = False
 
     def start(self) -> None:
         """Start the thread, which would otherwise be started by the first write, and may then be one too many.
@@ -163,8 +163,9 @@ class Writer:
         """Finish what another task has left, then one transaction after the other while there are changes."""
         if self._turn is not None:
             await self._conclude(self._turn)
-        if self._purges:
-            await self._stop_purging()
+        if self._purging:
+            await self._in_thread(self._roll_back)  # after whatever the thread does for a task that has ended
+            self._purging = False
         goes_on = True
         while self._waiting or (self._owes and goes_on):
             if self._waiting:
@@ -178,29 +179,33 @@ class Writer:
                 await self._wal.after(self._db, self._in_thread)
 
     async def _purge_part(self) -> bool:
-        """One transaction that purges; whether it was done. What fails is tried again after the next change."""
+        """Purge a part of what deletions have left; whether that could be done. Else it waits for the next change."""
         try:
             self._place.check()
             if self._db is None:
                 self._db = await self._in_thread(self._connect)
-            self._owes = await self._in_thread(is_owed, self._db)
-            if not self._owes:
-                return True
             await self._wal.before(self._db, self._in_thread)
-            self._purges = True
-            await self._in_thread(_purge, await self._begin(self._db))
+            self._purging = True
+            self._owes = await self._in_thread(self._purge, self._db)
+            self._purging = False
         except Exception as error:  # noqa: BLE001  # whatever it is, the writer goes on
             _log.error("purge.failed", **_told(error))
-            await self._stop_purging()
             return False
-        self._purges = False
         self._committed()
         return True
 
-    async def _stop_purging(self) -> None:
-        """Undo a part that was not done."""
-        await self._in_thread(self._roll_back)
-        self._purges = False
+    def _purge(self, db: sqlite3.Connection) -> bool:
+        """In the thread: one transaction that purges; whether there may be more to purge."""
+        if not is_owed(db):
+            return False
+        cursor = db.cursor()
+        self._begin_patiently(cursor)
+        try:
+            purge_part(cursor)
+            cursor.execute("COMMIT")
+        finally:
+            self._roll_back()
+        return True
 
     async def _transact(self, turn: Turn) -> None:
         """One transaction. What fails is noted."""
@@ -301,12 +306,6 @@ class Writer:
         """Close the connection, which ends its transaction."""
         _close(self._db)
         self._db = None
-
-
-def _purge(cursor: sqlite3.Cursor) -> None:
-    """In the thread: one part, in the transaction that was begun."""
-    purge_part(cursor)
-    cursor.execute("COMMIT")
 
 
 def _close(db: sqlite3.Connection | None) -> None:
