@@ -52,9 +52,16 @@ async def test_tokens_are_listed_in_parts(store: Store) -> None:
     def token(number: int, account_id: str) -> Token:
         """A token, one of several of its time."""
         return Token(
-            id=f"{account_id[:1]}{number * 7 % count:05}", digest=os.urandom(32), user_id=f"u{number % 2}" if account_id else "u",
-            name="t", status="active", policies=b"[]", issued_on=number // 3, modified_on=1, account_id=account_id,
-        )  # fmt: skip
+            id=f"{account_id[:1]}{number * 7 % count:05}",
+            digest=os.urandom(32),
+            user_id=f"u{number % 2}" if account_id else "u",
+            name="t",
+            status="active",
+            policies=b"[]",
+            issued_on=number // 3,
+            modified_on=1,
+            account_id=account_id,
+        )
 
     for owner in ("", ACCOUNT):
         await store.commit(change(None, *(token(number, owner) for number in range(count))))
