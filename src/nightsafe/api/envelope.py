@@ -20,8 +20,8 @@ FIXED_HEADERS: Headers = (
 )
 
 _OK = 200
-_SOME = 100
-_LARGE = 5
+_SOME = 50
+_LARGE = 10
 _HEAD = b'{"result":'
 _TAIL = b',"success":true,"errors":[],"messages":[]}\n'
 _TAIL_WITH = b',"success":true,"errors":[],"messages":'
