@@ -69,6 +69,7 @@ def standing_by(port: int, token: str, secrets: str, least: int) -> Iterator[Tim
     ours, theirs = context.Pipe()
     process = context.Process(target=_stand, args=(theirs, port, token, secrets, least))
     process.start()
+    theirs.close()  # so that the end of the process is the end of the pipe
     try:
         ours.recv()  # it has begun
         yield times
