@@ -1,8 +1,8 @@
 """`.venv/bin/python benchmarks/bystander.py`: how long one client's requests hold another's up.
 
-A bystander reads one secret, again and again, while others ask for what takes long: lists of thousands, pages far
-back, the deletion of a script with a long history, large uploads. All are processes of their own; the figures are the
-bystander's.
+A bystander reads and writes one secret, again and again, over a bare socket, while others ask for what takes long:
+lists of thousands, pages far back, the deletion of a script with a long history, large uploads, large scripts read
+back. All are processes of their own; the figures are the bystander's, as a table for docs/benchmarks.md at the end.
 """
 
 import argparse
@@ -13,9 +13,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -28,7 +26,8 @@ from benchmarks.report import Line, Report  # noqa: E402
 from benchmarks.seed import working_copy  # noqa: E402
 from benchmarks.servers import nightsafe  # noqa: E402
 from benchmarks.settings import ACCOUNT_ID, CACHE, LOADER_CORE, PER_SCRIPT, Settings  # noqa: E402
-from benchmarks.traffic import NAMES, SCRIPT, SECRET  # noqa: E402
+from benchmarks.standing_by import Spread, Times, standing_by  # noqa: E402
+from benchmarks.traffic import NAMES, SCRIPT  # noqa: E402
 from tests.engines.changes import code, stamp  # noqa: E402
 
 from nightsafe.audit.entry import Deed, entry_for  # noqa: E402
@@ -41,7 +40,11 @@ from nightsafe.workers.caller import now  # noqa: E402
 _AT_MOST = 20.0
 """Milliseconds for which one client's request may hold another's."""
 
-_PAUSE = 0.001
+_LEAST, _LEAST_QUICK = 200, 50
+"""Reads, and writes, of the bystander beside each."""
+
+_HEAD = """| beside | GET: p50 | p99 | longest | PUT: p50 | p99 | longest |
+| --- | --- | --- | --- | --- | --- | --- |"""
 _BATCH = 512
 _DELETED, _KEPT = "with-a-history", "with-another"
 _BOUNDARY = "nightsafe-benchmark"
@@ -73,9 +76,9 @@ class Heavy:
 def main() -> None:
     """Measure, print, keep; the exit code says whether every budget holds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a smoke run: 2,000 scripts, 3,000 versions")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: 2,000 scripts, 2,000 versions")
     quick = parser.parse_args().quick
-    scripts, versions = (2_000, 3_000) if quick else (20_000, 60_000)
+    scripts, versions = (2_000, 2_000) if quick else (20_000, 60_000)
     report = Report(Settings(scripts * PER_SCRIPT, 1, 0.0, 1, 0, 0, quick), machine.describe())
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as name, (CACHE / "bystander.log").open("wb") as log:
@@ -107,52 +110,58 @@ def _value(number: int) -> Binding:
     return Binding("TOKEN", "secret_text", b'{"name":"TOKEN","type":"secret_text"}', b"%d" % number, "0" * 16)
 
 
-def _measure(report: Report, directory: DataDirectory, token: str, versions: int, log: IO[bytes]) -> None:
-    """One kind of heavy request after the other."""
-    report.title("A bystander's GET of one secret, while others ask for what takes long")
-    far = versions // 200
+def _kinds(versions: int, quick: bool) -> tuple[Heavy, ...]:  # noqa: FBT001
+    """What is asked beside the bystander, one after the other."""
+    far, large, crowd = versions // 200, *((20, 4) if quick else (60, 20))
     scripts, workers = "/workers/scripts", "/workers/workers"
-    kinds = (
-        Heavy("nothing else", "", times=0),
+    first = f"{scripts}/uploaded-0"
+    return (
+        Heavy("nothing", "", times=0),
         Heavy("the list of all scripts", scripts),
         Heavy("ten of those lists at once", scripts, at_once=10, times=2),
         Heavy("a search among all scripts", "/workers/scripts-search?name=1"),
-        Heavy("workers?per_page=100", f"{workers}?per_page=100"),
+        Heavy("`workers?per_page=100`", f"{workers}?per_page=100"),
+        Heavy("ten of those at once", f"{workers}?per_page=100", at_once=10, times=2),
+        Heavy("the references of a script", f"{scripts}/{_KEPT}/references"),
         Heavy(f"page {far} of {versions:,} versions", f"{scripts}/{_KEPT}/versions?page={far}&per_page=100"),
         Heavy(f"page {far} of the deployments", f"{scripts}/{_KEPT}/deployments?page={far}&per_page=100"),
-        Heavy(f"deleting a script of {versions:,} versions", f"{scripts}/{_DELETED}", "DELETE", times=1),
-        Heavy("uploads of 10 MB", scripts, "PUT", at_once=2, times=3, upload=10),
-        Heavy("twenty uploads of 60 MB at once", scripts, "PUT", at_once=20, times=1, upload=60),
+        Heavy("100 secrets in one request", f"{scripts}/{_KEPT}/secrets-bulk", "PATCH"),
+        Heavy(f"deletion of a script with {versions:,} versions", f"{scripts}/{_DELETED}", "DELETE", times=1),
+        Heavy("two uploads of 10 MB at once", scripts, "PUT", at_once=2, times=3, upload=10),
+        Heavy("reading a script of 10 MB", first),
+        Heavy(f"{crowd} uploads of {large} MB at once", scripts, "PUT", at_once=crowd, times=1, upload=large),
+        Heavy(f"reading a script of {large} MB", first),
+        Heavy(f"the same in base64, {large} MB", f"{workers}/uploaded-0/versions/latest?include=modules"),
     )
+
+
+def _measure(report: Report, directory: DataDirectory, token: str, versions: int, log: IO[bytes]) -> None:
+    """One kind of heavy request after the other; at the end the table for the documentation."""
+    report.title("A bystander's GET and PUT of one secret, while others ask for what takes long")
+    rows = list[str]()
     with nightsafe(directory.path, log) as running:
-        for heavy in kinds:
-            times = _beside(running.port, token, heavy)
-            ordered = sorted(times)
-            p99 = ordered[int(len(ordered) * 0.99)]
-            note = f"p50 {ordered[len(ordered) // 2]:.1f} ms, at most {ordered[-1]:.1f} ms, of {len(times):,}"
-            report.add(Line(heavy.what, "ms", [p99], at_most=_AT_MOST, note=note))
+        for heavy in _kinds(versions, report.settings.quick):
+            times = _beside(running.port, token, heavy, _LEAST_QUICK if report.settings.quick else _LEAST)
+            spreads = {"GET": Spread.of(times.get), "PUT": Spread.of(times.put)}
+            for method, spread in spreads.items():
+                note = f"p50 {spread.p50:.1f} ms, longest {spread.longest:.1f} ms, of {times.least():,}"
+                report.add(Line(f"{method} beside {heavy.what}", "ms", [spread.p99], at_most=_AT_MOST, note=note))
+            rows.append(f"| {heavy.what} | {spreads['GET'].cells()} | {spreads['PUT'].cells()} |")
+            report.raw[heavy.what] = asdict(times)
         report.add(Line("the server's memory at its peak", "MB", [_peak(running.pid)], at_most=512))
+    print("", _HEAD, *rows, sep="\n", flush=True)
 
 
-def _beside(port: int, token: str, heavy: Heavy) -> Sequence[float]:
+def _beside(port: int, token: str, heavy: Heavy, least: int) -> Times:
     """The bystander's times, in milliseconds, while the others ask."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(heavy.at_once) as others:
+    secrets = f"/client/v4/accounts/{ACCOUNT_ID}/workers/scripts/{NAMES[SCRIPT] % 1}/secrets"
+    with multiprocessing.get_context("spawn").Pool(heavy.at_once) as others:
         others.map(_nothing, range(heavy.at_once))
-        asking = others.starmap_async(_ask, [(port, token, heavy, number) for number in range(heavy.at_once)])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
-        times: list[float] = []
-        path = f"/client/v4/accounts/{ACCOUNT_ID}/workers/scripts/{NAMES[SCRIPT] % 1}/secrets/{NAMES[SECRET] % 1}"
-        while not asking.ready() or len(times) < 200:
-            began = time.perf_counter()
-            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-            connection.getresponse().read()
-            times.append((time.perf_counter() - began) * 1000)
-            time.sleep(_PAUSE)
-        for status in asking.get():
-            if status not in {0, 200, 503}:
-                raise SystemExit(f"{heavy.what}: answered {status}")
-        connection.close()
+        with standing_by(port, token, secrets, least) as times:
+            found = others.starmap(_ask, [(port, token, heavy, number) for number in range(heavy.at_once)])
+    refused = {status for status in found if status not in {0, 200, 503}}
+    if refused:
+        raise SystemExit(f"{heavy.what}: answered {refused}")
     return times
 
 
@@ -166,9 +175,11 @@ def _ask(port: int, token: str, heavy: Heavy, number: int) -> int:
     connection, status = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS), 0
     headers = {"Authorization": f"Bearer {token}"}
     path = f"/client/v4/accounts/{ACCOUNT_ID}{heavy.path}" + (f"/uploaded-{number}" if heavy.upload else "")
-    body = _form(heavy.upload, number) if heavy.upload else None
-    if body is not None:
-        headers["Content-Type"] = f"multipart/form-data; boundary={_BOUNDARY}"
+    body: bytes | None = None
+    if heavy.upload:
+        body, headers["Content-Type"] = _form(heavy.upload, number), f"multipart/form-data; boundary={_BOUNDARY}"
+    elif heavy.method == "PATCH":
+        body, headers["Content-Type"] = _many(), "application/json"
     for _ in range(heavy.times):
         connection.request(heavy.method, path, body, headers)
         response = connection.getresponse()
@@ -189,6 +200,12 @@ def _form(megabytes: int, number: int) -> bytes:
     boundary = _BOUNDARY.encode()
     head = b"--%b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n"
     return b"".join(head % (boundary, name, body) for name, body in parts.items()) + b"--%b--\r\n" % boundary
+
+
+def _many() -> bytes:
+    """A hundred secrets."""
+    every = {f"B{number}": {"type": "secret_text", "text": "a value"} for number in range(100)}
+    return json.dumps({"secrets": every}).encode()
 
 
 def _peak(pid: int) -> float:

@@ -1,12 +1,13 @@
 """Reads of long lists and histories in parts: they give what one look would, and others on the loop have turns."""
 
 import asyncio
+import os
 from collections.abc import Awaitable
 
-from tests.engines.changes import ACCOUNT, REF, dropping, removing, secret, setting, upload
+from tests.engines.changes import ACCOUNT, REF, change, dropping, removing, secret, setting, upload
 
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import ScriptRef
+from nightsafe.store.model import ScriptRef, Token
 from nightsafe.store.period import Period
 from nightsafe.store.turns import PART
 
@@ -42,6 +43,50 @@ async def test_every_script_is_listed_once_and_others_have_turns(store: Store) -
     assert [] == await store.scripts_after(ACCOUNT, "", names[-1])
     assert [] == await store.scripts_after(ACCOUNT, "elsewhere", "")
     assert await turns_during(store.scripts(ACCOUNT)) >= _SCRIPTS // PART
+
+
+async def test_tokens_are_listed_in_parts(store: Store) -> None:
+    """Those of an account and of a user, oldest first, whoever made them; others have turns."""
+    count = 4 * PART + 3
+
+    def token(number: int, account_id: str) -> Token:
+        """A token, one of several of its time."""
+        return Token(
+            id=f"{account_id[:1]}{count - number:05}",
+            digest=os.urandom(32),
+            user_id=f"u{number % 2}" if account_id else "u",
+            name="t",
+            status="active",
+            policies=b"[]",
+            issued_on=number // 3,
+            modified_on=1,
+            account_id=account_id,
+        )
+
+    for owner in ("", ACCOUNT):
+        await store.commit(change(None, *(token(number, owner) for number in range(count))))
+    for found in (await store.tokens_of_user("u"), await store.tokens_of_account(ACCOUNT)):
+        assert count == len({one.id for one in found})
+        assert found == sorted(found, key=lambda one: (one.issued_on, one.id))
+    assert await turns_during(store.tokens_of_account(ACCOUNT)) >= count // PART
+
+
+async def test_contents_are_read_in_parts(store: Store) -> None:
+    """Large and small files come back byte for byte, by any slices; of what is not there comes nothing."""
+    bodies = (os.urandom(1_500_000), b"small")
+    await store.commit(upload(bodies=bodies))
+    files = await store.files(REF)
+
+    assert [*map(len, bodies)] == [file.size for file in files]
+    assert [*bodies] == [module.body for module in await store.modules(REF)]
+    for body, file in zip(bodies, files, strict=True):
+        starts = range(0, file.size, 400_000)
+        parts = [await store.content_part(ACCOUNT, file.digest, one, min(400_000, file.size - one)) for one in starts]
+        assert body == b"".join(part for part in parts if part is not None)
+        assert file.size == await store.content_size(ACCOUNT, file.digest)
+    assert await store.content_part(ACCOUNT, b"x" * 32, 0, 1) is None
+    assert await store.content_size(ACCOUNT, b"x" * 32) is None
+    assert await turns_during(store.content_part(ACCOUNT, files[0].digest, 0, 400_000)) >= 1
 
 
 async def test_pages_of_a_long_history_are_parts_of_the_whole(store: Store) -> None:

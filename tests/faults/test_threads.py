@@ -51,7 +51,7 @@ async def test_no_write_needs_another_thread(tmp_path: Path, monkeypatch: pytest
     await store.close()
 
 
-@pytest.mark.parametrize("most", [1, 4, 7])
+@pytest.mark.parametrize("most", [1, 4, 8])
 def test_a_server_without_threads_says_so(safe: Safe, most: int) -> None:
     """However few the system allows: exit code 1 and one line that says what to raise, no traceback and no signal."""
     environ = {"PYTHONPATH": str(Path(__file__).parent / "few_threads"), "MOST_THREADS": str(most)}
@@ -64,6 +64,6 @@ def test_a_server_without_threads_says_so(safe: Safe, most: int) -> None:
 
 def test_a_server_with_just_enough_threads_serves(safe: Safe) -> None:
     """What is asked for at the start is what serving takes."""
-    environ = {"PYTHONPATH": str(Path(__file__).parent / "few_threads"), "MOST_THREADS": "8"}
+    environ = {"PYTHONPATH": str(Path(__file__).parent / "few_threads"), "MOST_THREADS": "9"}
     with Server(safe, environ=environ) as server:
-        assert 8 == len(list(Path(f"/proc/{server.pid}/task").iterdir()))
+        assert 9 == len(list(Path(f"/proc/{server.pid}/task").iterdir()))

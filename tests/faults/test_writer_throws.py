@@ -3,18 +3,18 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.engines.changes import REF, secret, setting, upload
+from tests.engines.changes import ACCOUNT, REF, removing, secret, setting, upload
 from tests.faults.broken import FAILURES
 from tests.throwing import Boom, Moment, Thrower, awaits_of, thrown
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.model import Change
-from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.model import Change, ScriptRef
+from nightsafe.store.sqlite import SqliteStore, removal
 from nightsafe.store.sqlite import store as store_module
 
 WRITER, KEEPER = "nightsafe.store.sqlite.writer", "nightsafe.store.sqlite.log_keeper"
@@ -25,6 +25,7 @@ CLOSING = ("end",)
 AWAITS = [(name, number) for name in CLASSES for number in range(len(awaits_of(name, CLOSING)))]
 IDS = [f"{name.rpartition('.')[2]}:{line}" for name in CLASSES for line in awaits_of(name, CLOSING)]
 CALLERS = 20
+DELETED = ScriptRef(ACCOUNT, "deleted")
 SECONDS = 20.0
 
 Situation = Callable[[SqliteStore, Path], Awaitable[dict[str, Code | None]]]
@@ -119,7 +120,49 @@ async def long(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     return found
 
 
-SITUATIONS: tuple[Situation, ...] = (plain, heavy, anew, probed, left, busy, away, long)
+async def delete(store: SqliteStore) -> None:
+    """Delete a script of which something is left to be purged."""
+    with suppress(NightsafeError):
+        await store.commit(upload(ref=DELETED))
+        await store.commit(setting(secret("OLD"), ref=DELETED))
+        await store.commit(setting(secret("OLD"), ref=DELETED))
+        await store.commit(removing(DELETED))
+
+
+async def idle(store: SqliteStore) -> None:
+    """Wait until the writer rests."""
+    async with asyncio.timeout(SECONDS):
+        while store._writer._task is not None:  # noqa: ASYNC110 - nobody says when
+            await asyncio.sleep(0)
+
+
+async def purged(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """Deletions leave something to be purged, in parts and by a writer without connection."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(removal, "PART", 1)
+        await delete(store)
+        await idle(store)
+        store._writer._forget()
+        store._writer.purge()
+        await idle(store)
+    return {}
+
+
+async def amid(store: SqliteStore, _: Path) -> dict[str, Code | None]:
+    """A task is cancelled amid a purge, and another begins after it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(removal, "PART", 1)
+        deleting = asyncio.ensure_future(delete(store))
+        while not store._writer._purging:  # noqa: ASYNC110 - nobody says when
+            await asyncio.sleep(0)
+        task = store._writer._task
+        assert task is not None
+        task.cancel()
+        await deleting
+        return await written(store, "AMID", 2)
+
+
+SITUATIONS: tuple[Situation, ...] = (plain, heavy, anew, probed, left, busy, away, long, purged, amid)
 
 
 @asynccontextmanager

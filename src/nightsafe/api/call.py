@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 from msgspec import Struct
 
-from nightsafe.api.body import Receive, check_json_type, parse_json, read
+from nightsafe.api.body import Receive, check_json_type, parse_json_aside, read
 from nightsafe.api.envelope import Reply
 from nightsafe.api.path import script_of
 from nightsafe.errors import Code, NightsafeError
@@ -55,7 +55,7 @@ class Call(Struct, frozen=True, kw_only=True):
         """
         self.refuse_encoding()
         check_json_type(self.headers.get(b"content-type", b""), merge_patch=merge_patch)
-        return parse_json(await read(self.receive, self.limits.max_body_bytes, self.limits.body_seconds))
+        return await parse_json_aside(await read(self.receive, self.limits.max_body_bytes, self.limits.body_seconds))
 
     def refuse_encoding(self) -> None:
         """Refuse a compressed body.

@@ -1,15 +1,18 @@
 """`…/nightsafe/checks`: uploads whose code the delivery side has the runtime compile, before they are let in."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import asdict
 
 from nightsafe.api.call import Call
 from nightsafe.api.delivery import while_waited_for
 from nightsafe.api.envelope import Reply, success
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.routing import Resource
-from nightsafe.bundle.checking import LONGEST_WAIT, Verdict
+from nightsafe.api.woven import File, held, success_with_files
+from nightsafe.bundle.checking import LONGEST_WAIT, Check, Verdict
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.workers.use_cases import UseCases
@@ -22,7 +25,8 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def get_check(call: Call) -> Reply:
         """GET …/nightsafe/checks: the next upload to check, or null after a few seconds."""
-        return success(await while_waited_for(call, use.checking.next(call.account_id, LONGEST_WAIT)))
+        check = await while_waited_for(call, use.checking.next(call.account_id, LONGEST_WAIT))
+        return success(None) if check is None else _shown(check)
 
     async def post_verdict(call: Call) -> Reply:
         """POST …/nightsafe/checks/{check}."""
@@ -33,6 +37,16 @@ def resources(use: UseCases) -> list[Resource]:
         Resource("GET", _CHECKS, Action.DELIVER, get_check),
         Resource("POST", f"{_CHECKS}/{{check}}", Action.DELIVER, post_verdict),
     ]
+
+
+def _shown(check: Check) -> Reply:
+    """A check with the contents of its modules."""
+    fields = {name: value for name, value in asdict(check).items() if name != "modules"}
+    files = [
+        File({"name": one.name, "content_type": one.content_type}, len(one.body), partial(held, one.body))
+        for one in check.modules
+    ]
+    return success_with_files(fields, files, "body")
 
 
 def _read(raw: Any) -> Verdict:

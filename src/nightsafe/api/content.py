@@ -1,21 +1,23 @@
 """`…/{script_name}/content` and `/content/v2`: the files of a script, byte for byte."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from nightsafe.api import shown
 from nightsafe.api.call import Call
-from nightsafe.api.envelope import FIXED_HEADERS, Reply, success
+from nightsafe.api.envelope import FIXED_HEADERS, Headers, Reply, success
 from nightsafe.api.paging import fields_of
 from nightsafe.api.path import SCRIPT
 from nightsafe.api.routing import Resource
 from nightsafe.api.upload_form import parsed_aside, read_upload
+from nightsafe.api.woven import Weaver
 from nightsafe.bindings.fields import need_object
 from nightsafe.identity.permissions import Action
-from nightsafe.store.model import Module, Version
+from nightsafe.store.model import Version
+from nightsafe.store.serving import StoredFile
 from nightsafe.workers.modules import BODY_PART, MAIN_MODULE, parse_source
 from nightsafe.workers.use_cases import UseCases
 from nightsafe.workers.versions import parse_version_id
@@ -40,6 +42,10 @@ _HEADER_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "
 _PART_HEADERS = {b"cf-worker-body-part": BODY_PART, b"cf-worker-main-module-part": MAIN_MODULE}
 
 
+Read = Callable[[StoredFile], AsyncIterator[bytes]]
+"""Gives the contents of a file, slice by slice."""
+
+
 def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
     """The routes of this page with their handlers, below the path of a script."""
 
@@ -47,7 +53,7 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         """GET …/content and …/content/v2, of the newest version or the one that `version` names."""
         wanted = fields_of(call.query).get("version")
         version_id = None if wanted is None else parse_version_id(wanted, "version")
-        return as_form(*await use.scripts.content(call.script, version_id))
+        return as_form(*await use.scripts.files(call.script, version_id), reader(use, call))
 
     async def put_content(call: Call) -> Reply:
         """PUT …/content."""
@@ -75,50 +81,61 @@ def _described(call: Call, metadata: object) -> dict[str, Any]:
     return fields | by_header
 
 
-def as_script(version: Version, modules: Sequence[Module]) -> Reply:
+def reader(use: UseCases, call: Call) -> Read:
+    """What reads the files of the call's account."""
+    return lambda file: use.contents.slices(call.account_id, file.digest, file.size)
+
+
+def as_script(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
     """Modules in a form, the one that starts first; of a classic script the main file as itself.
 
     cloudflare-go, and Terraform's provider over it, take a form as the sign of a module, and the first of its parts
     as the script.
     """
-    first = sorted(modules, key=lambda module: module.name != version.main_module)
-    return _form(version, first) if shown.has_modules(version.settings) else _alone(version, first[0])
+    first = sorted(files, key=lambda file: file.name != version.main_module)
+    return _form(version, first, read) if shown.has_modules(version.settings) else _alone(version, first[0], read)
 
 
-def as_form(version: Version, modules: Sequence[Module]) -> Reply:
+def as_form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
     """Every file in a form, unless it is the only one of a classic script: clients tell classic scripts by that."""
-    if len(modules) == 1 and not shown.has_modules(version.settings):
-        return _alone(version, modules[0])
-    return _form(version, modules)
+    if len(files) == 1 and not shown.has_modules(version.settings):
+        return _alone(version, files[0], read)
+    return _form(version, files, read)
 
 
-def _alone(version: Version, module: Module) -> Reply:
+def _alone(version: Version, file: StoredFile, read: Read) -> Reply:
     """A file as itself."""
-    return _reply(version, _type_of(module).removesuffix("+module").encode(), module.body)
+    weaver = Weaver()
+    weaver.insert(file.size, partial(read, file))
+    return weaver.reply(_headers(version, _type_of(file).removesuffix("+module").encode()))
 
 
-def _form(version: Version, modules: Sequence[Module]) -> Reply:
+def _form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
     """Every file in a form."""
-    digests = b"".join(module.digest for module in modules)
+    digests, weaver = b"".join(file.digest for file in files), Weaver()
     boundary = hashlib.sha256(digests).hexdigest()[:32].encode()  # no file can be written that has its own in it
-    body = b"".join(_form_part(boundary, module) for module in modules) + b"--" + boundary + b"--\r\n"
-    return _reply(version, b"multipart/form-data; boundary=" + boundary, body)
+    for file in files:
+        weaver.add(_part_head(boundary, file))
+        weaver.insert(file.size, partial(read, file))
+        weaver.add(b"\r\n")
+    weaver.add(b"--" + boundary + b"--\r\n")
+    return weaver.reply(_headers(version, b"multipart/form-data; boundary=" + boundary))
 
 
-def _reply(version: Version, content_type: bytes, body: bytes) -> Reply:
-    """200 with content; `cf-entrypoint` names the file that starts."""
+def _headers(version: Version, content_type: bytes) -> Headers:
+    """The headers of an answer with content; `cf-entrypoint` names the file that starts."""
     entry = quote(version.main_module, safe=_HEADER_SAFE).encode()
-    return Reply(200, body, ((b"content-type", content_type), (b"cf-entrypoint", entry), *FIXED_HEADERS[1:]))
+    return (b"content-type", content_type), (b"cf-entrypoint", entry), *FIXED_HEADERS[1:]
 
 
-def _form_part(boundary: bytes, module: Module) -> bytes:
-    """One file in a form; its name is escaped as browsers do."""
-    name = module.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
+def _part_head(boundary: bytes, file: StoredFile) -> bytes:
+    """What stands before a file in a form; its name is escaped as browsers do."""
+    name = file.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
     head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
-    return head % (boundary, name, name, _type_of(module).encode()) + module.body + b"\r\n"
+    return head % (boundary, name, name, _type_of(file).encode())
 
 
-def _type_of(module: Module) -> str:
+def _type_of(file: StoredFile) -> str:
     """A file's type as it may stand in a header: a known one, else that of any bytes."""
-    bare = module.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
+    bare = file.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
     return bare if bare in _MODULE_TYPES else "application/octet-stream"

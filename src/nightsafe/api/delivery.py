@@ -6,6 +6,7 @@ No other permission includes this one, and a token that has only this one can do
 import asyncio
 import re
 from collections.abc import Coroutine
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from nightsafe.api.envelope import FIXED_HEADERS, Reply, success
 from nightsafe.api.paging import fields_of
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.routing import Resource
+from nightsafe.api.woven import Weaver
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -48,10 +50,13 @@ def resources(use: UseCases) -> list[Resource]:
     async def get_module(call: Call) -> Reply:
         """GET …/nightsafe/modules/{digest}."""
         digest = call.names["digest"]
-        body = await use.serving.module(call.account_id, bytes.fromhex(digest)) if _DIGEST.fullmatch(digest) else None
-        if body is None:
+        of = (call.account_id, bytes.fromhex(digest) if _DIGEST.fullmatch(digest) else b"")
+        size = await use.contents.size(*of)
+        if size is None:
             raise NightsafeError(Code.BAD_IDENTIFIER, "a module of this SHA-256")
-        return Reply(200, body, _BINARY)
+        weaver = Weaver()
+        weaver.insert(size, partial(use.contents.slices, *of, size))
+        return weaver.reply(_BINARY)
 
     return [
         Resource("GET", f"{_AT}/changes", Action.DELIVER, get_changes),

@@ -6,7 +6,7 @@ wrangler's commands for Pages and the Secrets Store send JSON as a bare string, 
 
 from typing import Any
 
-from nightsafe.api.body import check_json_type, parse_json, read
+from nightsafe.api.body import check_json_type, parse_json_aside, read
 from nightsafe.api.call import Call
 
 _PLAIN = b"text/plain"
@@ -27,4 +27,4 @@ async def read_loose_json(call: Call, empty: Any = None) -> Any:
     if content_type.partition(b";")[0].strip().lower() != _PLAIN:
         check_json_type(content_type)
     body = await read(call.receive, call.limits.max_body_bytes, call.limits.body_seconds)
-    return empty if empty is not None and not body else parse_json(body)
+    return empty if empty is not None and not body else await parse_json_aside(body)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.routing import Route, Router
 
 from nightsafe.api.absent import refusal_of
@@ -23,6 +24,7 @@ from nightsafe.api.call import Call, Handler, source_of
 from nightsafe.api.envelope import Reply, failure, with_notices
 from nightsafe.api.limiter import note_failure
 from nightsafe.api.path import account_id, bad_identifier, decode_segment, policy_name, script_of
+from nightsafe.api.woven import joined, send_reply
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -199,22 +201,18 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
     """Send what `make_reply` gives, or the refusal it raises; an unforeseen failure is a 500 without detail."""
     incoming = Incoming(scope, receive)
     try:
-        reply = await make_reply(scope, incoming)
+        reply = await joined(await make_reply(scope, incoming))
     except NightsafeError as error:
         _log_refusal(scope, error)
         reply = failure(error, _SOON if error.code is Code.UNAVAILABLE else ())
     except Exception as error:  # noqa: BLE001 - the edge: nothing may get past it
         reply = _unforeseen(scope, error)
     if reply.status == _TIMED_OUT or not await incoming.discard():
-        reply = Reply(reply.status, reply.body, (*reply.headers, (b"connection", b"close")))
-    await send_reply(send, reply)
-
-
-async def send_reply(send: Any, reply: Reply) -> None:
-    """The two ASGI messages of a reply."""
-    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+        reply = replace(reply, headers=(*reply.headers, (b"connection", b"close")))
+    try:
+        await send_reply(send, reply)
+    except NightsafeError as error:  # what was sent so far is cut off by the server: nothing else can tell the client
+        _log_refusal(scope, error)
 
 
 def router(

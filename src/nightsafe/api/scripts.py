@@ -7,7 +7,7 @@ import msgspec
 
 from nightsafe.api import shown
 from nightsafe.api.call import Call
-from nightsafe.api.content import as_script
+from nightsafe.api.content import as_script, reader
 from nightsafe.api.envelope import Reply, listed, success
 from nightsafe.api.ordering import names_on
 from nightsafe.api.paging import fields_of, page_of, paged
@@ -52,7 +52,7 @@ def resources(use: UseCases) -> list[Resource]:
 
     async def content(call: Call) -> Reply:
         """GET …/scripts/{script_name}."""
-        return as_script(*await use.scripts.content(call.script))
+        return as_script(*await use.scripts.files(call.script), reader(use, call))
 
     return [
         Resource("GET", f"{ACCOUNT}/workers/scripts", Action.READ_SCRIPTS, list_scripts),

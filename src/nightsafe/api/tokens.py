@@ -16,6 +16,7 @@ from nightsafe.identity import policy
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action, PermissionGroup
 from nightsafe.identity.policy import Policy, parse_policies
 from nightsafe.store.model import Token
+from nightsafe.store.turns import in_turns
 from nightsafe.workers.caller import now
 from nightsafe.workers.tokens import Tokens, status_of
 
@@ -35,7 +36,7 @@ def resources(tokens: Tokens) -> list[Resource]:
         if fields.get("direction") == "desc":
             every = every[::-1]
         page = page_of(fields)
-        return paged([_shown(token) for token in page.of(every)], page, len(every))
+        return paged([_shown(token) async for token in in_turns(page.of(every))], page, len(every))
 
     async def create(call: Call) -> Reply:
         """POST …/tokens."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from nightsafe.api.body import chunks, parse_json
+from nightsafe.api.body import chunks, parse_json_aside
 from nightsafe.api.call import Call
 from nightsafe.api.multipart import FormPart, parse_form
 from nightsafe.api.paging import fields_of
@@ -45,7 +45,7 @@ async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, S
     named = any(part.name == _METADATA for part in form)
     if need_metadata and not named:
         raise NightsafeError(Code.INVALID, _missing(form, _METADATA))
-    metadata = _json_in(form, _METADATA, call.limits.max_metadata_bytes) if named else {}
+    metadata = await _json_in(form, _METADATA, call.limits.max_metadata_bytes) if named else {}
     files = [Part(part.name, part.content_type, part.body, part.filename) for part in form if part.name != _METADATA]
     return metadata, files
 
@@ -80,7 +80,7 @@ async def read_json_part(call: Call, name: str) -> Any:
     form = await _form(call, call.limits.max_body_bytes, Code.BODY_TOO_LARGE)
     if all(part.name != name for part in form):
         raise NightsafeError(Code.NO_SETTINGS, _missing(form, name))
-    return _json_in(form, name, call.limits.max_metadata_bytes)
+    return await _json_in(form, name, call.limits.max_metadata_bytes)
 
 
 async def read_text_part(call: Call, name: str) -> str:
@@ -133,14 +133,14 @@ async def _classic(call: Call) -> bytes:
     return cast("bytes", source)  # as a large part of a form is
 
 
-def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
+async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
     """The JSON value of the one part of this name."""
     found = [part for part in form if part.name == name]
     if len(found) != 1:
         raise NightsafeError(Code.SCRIPT_UNPARSABLE, _missing(form, name))
     if len(found[0].body) > most:
         raise NightsafeError(Code.SCRIPT_UNPARSABLE, f"the part '{name}' is over {most} bytes")
-    return parse_json(found[0].body)
+    return await parse_json_aside(found[0].body)
 
 
 def _missing(form: Sequence[FormPart], name: str) -> str:

@@ -4,8 +4,8 @@ A worker goes by its name or its id here. By its id it is found only after its p
 caller may do this with it is asked once more.
 """
 
-import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,11 +18,13 @@ from nightsafe.api.paging import fields_of, page_of, paged
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
+from nightsafe.api.woven import File, success_with_files
 from nightsafe.bindings.fields import need_known, need_object, optional_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
-from nightsafe.store.model import Module, Script, Version
+from nightsafe.store.model import Script, Version
+from nightsafe.store.serving import StoredFile
 from nightsafe.store.turns import in_turns
 from nightsafe.workers.beta import MEMBERS, OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
 from nightsafe.workers.notices import Notices, of_settings
@@ -97,12 +99,7 @@ def _of_versions(use: UseCases) -> list[Resource]:
 
     async def list_versions(call: Call) -> Reply:
         """GET …/versions."""
-        ref, page = (await find_worker(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
-        versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
-        bindings = await use.versions.bindings_of(ref, versions)
-        pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
-        items = [_version(version) | {"bindings": shown.bindings(its)} async for version, its in pairs]
-        return paged(items, page, total)
+        return await _page_of_versions(use, call)
 
     async def create(call: Call) -> Reply:
         """POST …/versions: deployed at once only if the query says so."""
@@ -146,14 +143,25 @@ def _of_versions(use: UseCases) -> list[Resource]:
     ]
 
 
+async def _page_of_versions(use: UseCases, call: Call) -> Reply:
+    """Some of the versions, each with its bindings."""
+    ref, page = (await find_worker(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
+    versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
+    bindings = await use.versions.bindings_of(ref, versions)
+    pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
+    items = [_version(version) | {"bindings": shown.bindings(its)} async for version, its in pairs]
+    return paged(items, page, total)
+
+
 async def _whole(
     use: UseCases, script: Script, version: Version, *, modules: bool = False, notices: Notices = ()
 ) -> Reply:
     """A version with its bindings and, if they are asked for, its files."""
-    parts: dict[str, Any] = {"bindings": shown.bindings(await use.versions.bindings(script.ref, version))}
+    parts = {"bindings": shown.bindings(await use.versions.bindings(script.ref, version))}
     if modules:
-        _, files = await use.scripts.content(script.ref, version.id)
-        parts["modules"] = [_file(one) for one in files]
+        _, files = await use.scripts.files(script.ref, version.id)
+        every = [_file(use, script.ref.account_id, one) for one in files]
+        return success_with_files(_version(version) | parts, every, "content_base64")
     return success(_version(version) | parts, notices)
 
 
@@ -270,10 +278,7 @@ def _stamped(version: Version) -> dict[str, Any]:
     }
 
 
-def _file(one: Module) -> dict[str, str]:
+def _file(use: UseCases, account_id: str, one: StoredFile) -> File:
     """A file of a version."""
-    return {
-        "name": one.name,
-        "content_type": one.content_type,
-        "content_base64": base64.b64encode(one.body).decode(),
-    }
+    fields = {"name": one.name, "content_type": one.content_type}
+    return File(fields, one.size, partial(use.contents.slices, account_id, one.digest, one.size))

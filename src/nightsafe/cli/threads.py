@@ -6,8 +6,8 @@ from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
 
-_NEEDED: Final = 7
-"""Threads of `serve` beside the main one: two for output, two of the store, the rest of the server's library."""
+_NEEDED: Final = 8
+"""Threads of `serve` beside the main one: two for output, three of the store, the rest of the server's library."""
 
 
 def need_threads() -> None:

@@ -21,7 +21,7 @@ from nightsafe.store.model import (
     Version,
 )
 from nightsafe.store.period import ALWAYS, Period
-from nightsafe.store.serving import AuditHead, Served, ServedVersion
+from nightsafe.store.serving import AuditHead, Served, ServedVersion, StoredFile
 from nightsafe.store.values import StoredValue
 
 
@@ -120,6 +120,10 @@ class Store(Protocol):
 
     async def modules(self, ref: ScriptRef, version: int | None = None) -> list[Module]:
         """The files that a version runs, in the order they were uploaded (default: the newest)."""
+        ...
+
+    async def files(self, ref: ScriptRef, version: int | None = None) -> list[StoredFile]:
+        """The same files without their contents, of which `content_part` gives the parts."""
         ...
 
     async def version(self, ref: ScriptRef, version_id: bytes | None = None) -> Version | None:
@@ -278,6 +282,14 @@ class Store(Protocol):
 
     async def made_of(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
         """All that a version (default: the newest) is made of but its files' contents, with the percentage 0."""
+        ...
+
+    async def content_size(self, account_id: str, digest: bytes) -> int | None:
+        """How many bytes the contents of this SHA-256 have; None when the account has none."""
+        ...
+
+    async def content_part(self, account_id: str, digest: bytes, start: int, size: int) -> bytes | None:
+        """So many bytes of contents from some place on, while others on the loop go on; None when they are gone."""
         ...
 
     async def content(self, account_id: str, digest: bytes) -> bytes | None:

@@ -23,6 +23,15 @@ class ModuleName(Struct, frozen=True):
     digest: bytes
 
 
+class StoredFile(Struct, frozen=True):
+    """One file of a script without its body, which is kept under its `digest` (SHA-256) and has `size` bytes."""
+
+    name: str
+    content_type: str
+    digest: bytes
+    size: int
+
+
 class ServedVersion(Struct, frozen=True, kw_only=True):
     """A version with its share of the requests, in per cent, and all that it is made of."""
 

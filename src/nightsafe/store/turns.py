@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
-PART: Final = 100
+PART: Final = 50
 """Rows of the usual kind after which there is to be a turn."""
 
 T = TypeVar("T")

@@ -17,6 +17,7 @@ from nightsafe.bundle.support import problems_of
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Inherit, ScriptRef
+from nightsafe.store.turns import turn
 from nightsafe.workers.bound_secrets import KIND, BoundSecrets, place_of_binding
 from nightsafe.workers.bundling import bundled
 from nightsafe.workers.checking import Checking
@@ -28,6 +29,7 @@ _DEFAULT_ENVIRONMENTS: Final = frozenset({None, "", "production"})
 _SERVICE: Final = "service"
 _MODULE_TYPES: Final = frozenset({"application/javascript+module", "text/javascript+module"})
 _EXPORT: Final = b"export"
+_PART: Final = 1 << 20
 _NO_VERSION: Final = BundleVersion(id="", percentage=100.0, created_on="", main_module="", modules=())
 _ACCEPT: Final = "--accept-undeliverable"
 
@@ -108,7 +110,7 @@ class Door:
         """
         if not self._is_delivered(ref):
             return ()
-        _check_handler(source)
+        await _check_handler(source)
         own = [_as_bundled(one) for one in made]
         taken = await self._taken_over(ref, keep, tuple(inherits), {one.name for one in own})
         return await self._judge_code(ref, source, _version(source, msgspec.json.decode(settings), (*own, *taken)))
@@ -117,7 +119,7 @@ class Door:
         """The same of new code alone: settings and bindings are those of the newest version."""
         if not self._is_delivered(ref):
             return ()
-        _check_handler(source)
+        await _check_handler(source)
         newest = await self._store.made_of(ref)
         if newest is None:
             return ()
@@ -241,16 +243,25 @@ class Door:
         ]
 
 
-def _check_handler(source: Source) -> None:
+async def _check_handler(source: Source) -> None:
     """Refuse modules of which the main one exports nothing: it can have no handler.
 
     Raises:
         NightsafeError: INVALID.
     """
     main = next(module for module in source.modules if module.name == source.main_module)
-    if not source.classic and _bare(main.content_type) in _MODULE_TYPES and _EXPORT not in main.body:
+    if not source.classic and _bare(main.content_type) in _MODULE_TYPES and not await _has(main.body, _EXPORT):
         sentence = f"the main module '{main.name}' exports no event handler: it has no 'export' at all"
         raise NightsafeError(Code.INVALID, sentence, "/main_module")
+
+
+async def _has(body: bytes, wanted: bytes) -> bool:
+    """Whether a file has some bytes in it, looked for in parts: it may have tens of megabytes."""
+    for start in range(0, len(body), _PART):
+        if body.find(wanted, start, start + _PART + len(wanted) - 1) >= 0:
+            return True
+        await turn()
+    return False
 
 
 def _bare(content_type: str) -> str:

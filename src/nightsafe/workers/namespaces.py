@@ -13,6 +13,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.holding import Holder, HolderEdit, Kind
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Script, ScriptEdit, ScriptRef, Settings
+from nightsafe.store.turns import in_turns
 from nightsafe.workers.caller import Caller, change, holder_change, now
 from nightsafe.workers.commit import commit, until_undisturbed
 from nightsafe.workers.holders import commit_hold, new_id
@@ -45,7 +46,7 @@ class Namespaces:
 
     async def list(self, account_id: str) -> Sequence[Namespace]:
         """Every namespace of an account, by name."""
-        return [await self._counted(holder) for holder in await self._store.holders(account_id, _KIND)]
+        return [await self._counted(one) async for one in in_turns(await self._store.holders(account_id, _KIND))]
 
     async def get(self, account_id: str, name: str) -> Namespace:
         """One namespace.

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Module, Script, ScriptEdit, ScriptRef, Settings, Stamp, Version
+from nightsafe.store.model import Script, ScriptEdit, ScriptRef, Settings, Stamp, Version
+from nightsafe.store.serving import StoredFile
 from nightsafe.store.turns import PART, turn
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
@@ -143,8 +144,8 @@ class Scripts:
             name = part[-1].ref.name
             await turn()
 
-    async def content(self, ref: ScriptRef, version_id: bytes | None = None) -> tuple[Version, Sequence[Module]]:
-        """A version of a script, by default its newest, with its files.
+    async def files(self, ref: ScriptRef, version_id: bytes | None = None) -> tuple[Version, Sequence[StoredFile]]:
+        """A version of a script, by default its newest, with its files, whose contents `Contents` gives.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND.
@@ -153,4 +154,4 @@ class Scripts:
         if version is None:
             await self.get(ref)
             raise NightsafeError(Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=version_id)) if version_id else "")
-        return version, await self._store.modules(ref, version.number)
+        return version, await self._store.files(ref, version.number)

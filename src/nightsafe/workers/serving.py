@@ -122,10 +122,6 @@ class Serving:
         stored = await self._bound.of(ref.account_id, [binding for one in versions for binding in one.bindings])
         return tuple(bundled(one, stored) for one in versions)
 
-    async def module(self, account_id: str, digest: bytes) -> bytes | None:
-        """The contents of a module by their SHA-256; None when no script of the account has them."""
-        return await self._store.content(account_id, digest)
-
     async def _whole(self, account_id: str, head: AuditHead) -> Changes:
         """All scripts. The log's head was read before: what changes meanwhile is told once more."""
         scripts = tuple(script.ref.name for script in await self._store.scripts(account_id))

@@ -3,6 +3,7 @@
 from nightsafe.store.interfaces import Store
 from nightsafe.workers.beta import Beta
 from nightsafe.workers.checking import Checking
+from nightsafe.workers.contents import Contents
 from nightsafe.workers.deployments import Deployments
 from nightsafe.workers.door import Delivered, Door
 from nightsafe.workers.following import Following
@@ -45,6 +46,7 @@ class UseCases:
         self.secrets = Secrets(store, safe, limits)
         self.origins = Origins(store)
         self.scripts = Scripts(store, safe, limits, door)
+        self.contents = Contents(store)
         self.versions = Versions(store, safe, limits, door)
         self.settings = Settings(store, safe, limits, door)
         self.deployments = Deployments(store, door)

@@ -232,7 +232,7 @@ def test_a_token_that_is_kept_stays_when_the_next_is_not_stored(safe: Safe, monk
 @pytest.mark.usefixtures("attempt")
 @pytest.mark.parametrize("kept", [None, "an older key"])
 def test_a_public_half_in_a_file(desk: Desk, kept: str | None) -> None:
-    """It gets its name with the key: when that is refused, the file is as it was; one that is there is asked about."""
+    """It gets its name with the key: when that is refused, the file is as it was. One that is there is asked for."""
     file = desk.cwd / "public.pem"
     if kept is not None:
         file.write_text(kept)

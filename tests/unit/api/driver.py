@@ -176,9 +176,10 @@ class Exchange:
             return None
         start, *rest = self.sent
         assert start["type"] == "http.response.start"
-        assert ["http.response.body"] == [message["type"] for message in rest]
-        assert not rest[-1].get("more_body", False)
-        return Answer(start["status"], tuple((bytes(n), bytes(v)) for n, v in start["headers"]), rest[0]["body"])
+        assert {"http.response.body"} == {message["type"] for message in rest}
+        assert [True] * (len(rest) - 1) + [False] == [message.get("more_body", False) for message in rest]
+        body = b"".join(message["body"] for message in rest)
+        return Answer(start["status"], tuple((bytes(n), bytes(v)) for n, v in start["headers"]), body)
 
 
 class Api:

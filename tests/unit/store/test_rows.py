@@ -27,7 +27,7 @@ from tests.engines.refusals import refusal
 
 from nightsafe.errors import Code
 from nightsafe.store.model import Change, ScriptRef, Settings
-from nightsafe.store.sqlite import SqliteStore, reads, resealing, rows, serving_reads, value_reads
+from nightsafe.store.sqlite import SqliteStore, content_reads, reads, resealing, rows, serving_reads, value_reads
 
 NAMES = st.sampled_from(["A", "B", "C"])
 KINDS = st.sampled_from(["plain_text", "json", "kv_namespace"])
@@ -187,7 +187,7 @@ async def test_a_secret_write_is_few_statements(store: SqliteStore) -> None:
         (reads._VERSIONS, "account_id=? AND script_id=?"),
         (rows.DEPLOYMENTS, "account_id=? AND script_id=?"),
         (serving_reads._AUDIT_HEAD, "audit_of_account (account_id=?)"),
-        (serving_reads._CONTENT, "account_id=? AND digest=?"),
+        (content_reads._CONTENT, "account_id=? AND digest=?"),
     ],
 )
 async def test_reads_are_by_a_key(store: SqliteStore, path: Path, sql: str, key: str) -> None:

@@ -1,5 +1,7 @@
 """The reads of the store's interface, in SQL."""
 
+from operator import attrgetter
+
 from nightsafe.store.model import (
     Account,
     AuditEntry,
@@ -66,8 +68,9 @@ SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_
 FROM tokens WHERE
 """
 _BY_DIGEST = f"{_ISSUED} digest = ?"
-_OF_USER = f"{_ISSUED} account_id = '' AND user_id = ? ORDER BY issued_on, id"
-_OF_ACCOUNT = f"{_ISSUED} account_id = ? AND account_id <> '' ORDER BY issued_on, id"
+_NEXT_ISSUED = "(user_id, issued_on, id) > (?, ?, ?) ORDER BY user_id, issued_on, id LIMIT ?"
+_OF_USER = f"{_ISSUED} account_id = '' AND user_id = ? AND {_NEXT_ISSUED}"
+_OF_ACCOUNT = f"{_ISSUED} account_id = ? AND account_id <> '' AND {_NEXT_ISSUED}"
 _USER = "SELECT id, email, key_digest, created_on, service_key_digest FROM users WHERE"
 _USER_BY_ID = f"{_USER} id = ?"
 _USER_BY_EMAIL = f"{_USER} email_folded = ?"
@@ -192,11 +195,22 @@ class Reads(HistoryReads, HolderReads):
 
     async def tokens_of_user(self, user_id: str) -> list[Token]:
         """See `Store.tokens_of_user`."""
-        return [build(Token, row) for row in self._reader.all(_OF_USER, (user_id,))]
+        return await self._issued(_OF_USER, user_id)
 
     async def tokens_of_account(self, account_id: str) -> list[Token]:
         """See `Store.tokens_of_account`."""
-        return [build(Token, row) for row in self._reader.all(_OF_ACCOUNT, (account_id,))]
+        return await self._issued(_OF_ACCOUNT, account_id)
+
+    async def _issued(self, sql: str, owner: str) -> list[Token]:
+        """An owner's tokens, oldest first, a part of them in a turn: in the order of the index, then sorted."""
+        found, after = list[Token](), ("", -1, "")
+        while rows := self._reader.all(sql, (owner, *after, PART)):
+            found += [build(Token, row) for row in rows]
+            if len(rows) < PART:
+                break
+            after = found[-1].user_id, found[-1].issued_on, found[-1].id
+            await turn()
+        return sorted(found, key=attrgetter("issued_on", "id"))
 
     async def user(self, user_id: str) -> User | None:
         """See `Store.user`."""

@@ -33,7 +33,6 @@ UNION
 SELECT s.name, h.shown FROM binding_history h JOIN scripts s ON s.account_id = h.account_id AND s.id = h.script_id
 WHERE h.account_id = ? AND h.kind = 'secrets_store_secret' AND s.namespace = ''
 """
-_CONTENT = "SELECT body FROM contents WHERE account_id = ? AND digest = ?"
 
 
 class ServingReads:
@@ -53,11 +52,6 @@ class ServingReads:
     async def made_of(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
         """See `Store.made_of`."""
         return self._reader.within(lambda db: _made_of(db, ref, version_id))
-
-    async def content(self, account_id: str, digest: bytes) -> bytes | None:
-        """See `Store.content`."""
-        row = self._reader.one(_CONTENT, (account_id, digest))
-        return None if row is None else row[0]
 
     async def bound_to_stores(self, account_id: str) -> list[tuple[str, bytes]]:
         """See `Store.bound_to_stores`."""

@@ -13,12 +13,14 @@ from nightsafe.store.figures import Figures
 from nightsafe.store.model import Change, Outcome
 from nightsafe.store.sqlite.condition import PAGE_BYTES, Condition
 from nightsafe.store.sqlite.connection import closed_error, connect, create_file, store_error
+from nightsafe.store.sqlite.content_reads import ContentReads, PartReader
 from nightsafe.store.sqlite.log_keeper import LogKeeper
 from nightsafe.store.sqlite.origins import OriginReads
 from nightsafe.store.sqlite.place import Place, identity
 from nightsafe.store.sqlite.pointing_reads import PointingReads
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.reads import Reads
+from nightsafe.store.sqlite.removal import is_owed
 from nightsafe.store.sqlite.schema import migrate
 from nightsafe.store.sqlite.serving_reads import ServingReads
 from nightsafe.store.sqlite.value_reads import ValueReads
@@ -41,7 +43,7 @@ NO_THREAD = (
 )
 
 
-class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
+class SqliteStore(Reads, ContentReads, OriginReads, PointingReads, ServingReads, ValueReads):
     """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
 
     def __init__(self, path: Path, anchor: sqlite3.Connection, place: Place, busy_timeout: float) -> None:
@@ -62,6 +64,7 @@ class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
         self._closing: asyncio.Task[None] | None = None
         self._copied = asyncio.Event()
         self._condition = Condition()
+        self._parts = PartReader(partial(self._connect, _READ_TIMEOUT))
         connect_at_once = partial(self._connect, 0)
         release = self._reader.release
         copied = partial(self._post, self._copied.set)
@@ -114,13 +117,17 @@ class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
         """
         try:
             self._writer.start()
+            self._parts.start()
             self._log.start()
         except RuntimeError:
             self._writer.abandon()
+            self._parts.close()
             self._reader.close()
             self._anchor.close()
             self._index.close()
             raise NightsafeError(Code.STORE, NO_THREAD) from None
+        if is_owed(self._anchor):
+            self._writer.purge()
 
     def figures(self) -> Figures:
         """See `Store.figures`."""
@@ -200,6 +207,7 @@ class SqliteStore(Reads, OriginReads, PointingReads, ServingReads, ValueReads):
         await self._writer.end()
         self._commits.wake()
         self._reader.close()
+        self._parts.close()
         self._log.end()
         await self._copied.wait()
         self._log.join()

@@ -52,6 +52,11 @@ class Turn:
         return any(change is None for change, _ in self.batch)
 
     @property
+    def removes(self) -> bool:
+        """Whether it deletes scripts, of which something may be left to be purged."""
+        return any(change is not None and change.edit is not None and change.edit.remove for change, _ in self.batch)
+
+    @property
     def left_traces(self) -> bool:
         """Whether its COMMIT failed in such a way that the log may hold it whole: a crash would bring it back."""
         return self.began and not (self.committed or self._cleared) and _code(self.error) not in _CERTAIN

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.holding import Kind
 from nightsafe.store.sqlite.reader import Reader
+from nightsafe.store.turns import turn
 from nightsafe.store.values import StoredValue
 
 _ROWS_A_TURN: Final = 5000
@@ -38,7 +39,7 @@ _HOMES: Final[Mapping[str, _Home]] = MappingProxyType(
         "b": _Home(
             "binding_history",
             "NULL, s.namespace, s.name, ''",
-            "JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id",
+            "LEFT JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id",
         ),
         "c": _Home(
             "entries",
@@ -50,6 +51,9 @@ _HOMES: Final[Mapping[str, _Home]] = MappingProxyType(
 """By the letter that stands for it in marks; the live rows first, for what a change moves goes to the history."""
 
 TABLES: Final = tuple(home.table for home in _HOMES.values())
+
+_OWNER: Final = 3
+"""Where a row has its owner's name: none when that was deleted."""
 
 _NEXT_KEY = "SELECT min(key_id) FROM {table} WHERE account_id = ? AND key_id > ?"
 _COUNT = """
@@ -101,22 +105,28 @@ class ValueReads:
     async def values_under(
         self, account_id: str, key_id: str, *, after: str = "", limit: int = 100, max_bytes: int = 1 << 20
     ) -> list[StoredValue]:
-        """See `Store.values_under`. A page ends with its table, unless it is empty by that."""
+        """See `Store.values_under`. A page ends with its table, unless it is empty by that.
+
+        Rows of scripts that were deleted, and are not purged yet, are passed over.
+        """
         first, number = (next(iter(_HOMES)), 0) if not after else parse_mark(after)
         for letter in _HOMES:
             if letter < first:
                 continue
             behind = number if letter == first else 0
-            rows = self._reader.all(_PAGES[letter], (account_id, key_id, behind, limit, max_bytes))
-            if rows:
-                return [_value(letter, account_id, row) for row in rows]
+            while rows := self._reader.all(_PAGES[letter], (account_id, key_id, behind, limit, max_bytes)):
+                found = [_value(letter, account_id, row) for row in rows if row[_OWNER] is not None]
+                if found:
+                    return found
+                behind = rows[-1][0]
+                await turn()
         return []
 
     async def value(self, account_id: str, mark: str) -> StoredValue | None:
         """See `Store.value`."""
         letter, number = parse_mark(mark)
         row = self._reader.one(_VALUES[letter], (number, account_id))
-        return None if row is None else _value(letter, account_id, row)
+        return None if row is None or row[_OWNER] is None else _value(letter, account_id, row)
 
     async def retired_keys(self) -> list[str]:
         """See `Store.retired_keys`."""

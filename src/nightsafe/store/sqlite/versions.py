@@ -38,6 +38,8 @@ INSERT INTO modules (account_id, script_id, version, position, name, content_typ
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _CONTENT = "INSERT INTO contents (account_id, digest, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_ROOM = "INSERT INTO contents (account_id, digest, body) VALUES (?, ?, zeroblob(?)) ON CONFLICT DO NOTHING"
+_PART = 256 * 1024
 
 Key = tuple[str, str, str]
 """Account, dispatch namespace and name of a script."""
@@ -119,4 +121,18 @@ def _write_content(db: sqlite3.Cursor, account_id: str, head: Head, upload: Uplo
     db.execute(_UPLOAD, (*of, number, upload.main_module, etag(upload), settings))
     for position, module in enumerate(upload.modules):
         db.execute(_MODULE, (*of, position, module.name, module.content_type, module.digest))
-        db.execute(_CONTENT, (account_id, module.digest, module.body))
+        _write_body(db, (account_id, module.digest), module.body)
+
+
+def _write_body(db: sqlite3.Cursor, key: tuple[str, bytes], body: bytes) -> None:
+    """Keep contents, once.
+
+    Large ones are written part by part: as a parameter they would be copied whole, and meanwhile no other thread
+    could run.
+    """
+    if len(body) <= _PART:
+        db.execute(_CONTENT, (*key, body))
+    elif db.execute(_ROOM, (*key, len(body))).rowcount == 1 and db.lastrowid is not None:
+        with db.connection.blobopen("contents", "body", db.lastrowid) as blob, memoryview(body) as whole:
+            for start in range(0, len(whole), _PART):
+                blob.write(whole[start : start + _PART])

@@ -25,6 +25,7 @@ from nightsafe.store.model import Change, Outcome
 from nightsafe.store.sqlite.condition import Condition
 from nightsafe.store.sqlite.in_thread import InThread
 from nightsafe.store.sqlite.place import Place
+from nightsafe.store.sqlite.removal import is_owed, purge_part
 from nightsafe.store.sqlite.turn import Turn, Waiting, overwrite, prove_room
 
 _log = structlog.get_logger()
@@ -93,6 +94,7 @@ class Writer:
         self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
         self._db: sqlite3.Connection | None = None
+        self._owes = self._purging = False
 
     def start(self) -> None:
         """Start the thread, which would otherwise be started by the first write, and may then be one too many.
@@ -114,8 +116,14 @@ class Writer:
             self._begin_task()
         return future
 
+    def purge(self) -> None:
+        """Purge what deletions have left, part by part, each between two transactions of others."""
+        self._owes = True
+        if self._task is None:
+            self._begin_task()
+
     async def end(self) -> None:
-        """Finish what waits, and close the connection."""
+        """Finish what waits and what is to be purged, and close the connection."""
         while self._task is not None:
             await asyncio.wait([self._task])
         self._forget()
@@ -155,13 +163,49 @@ class Writer:
         """Finish what another task has left, then one transaction after the other while there are changes."""
         if self._turn is not None:
             await self._conclude(self._turn)
-        while self._waiting:
-            turn = Turn([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
-            self._turn = turn
-            await self._transact(turn)
-            await self._conclude(turn)
+        if self._purging:
+            await self._in_thread(self._roll_back)  # after whatever the thread does for a task that has ended
+            self._purging = False
+        goes_on = True
+        while self._waiting or (self._owes and goes_on):
+            if self._waiting:
+                turn = Turn([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
+                self._turn = turn
+                await self._transact(turn)
+                await self._conclude(turn)
+                self._owes = self._owes or (turn.committed and turn.removes)
+            goes_on = not self._owes or await self._purge_part()
             if self._db is not None:
                 await self._wal.after(self._db, self._in_thread)
+
+    async def _purge_part(self) -> bool:
+        """Purge a part of what deletions have left; whether that could be done. Else it waits for the next change."""
+        try:
+            self._place.check()
+            if self._db is None:
+                self._db = await self._in_thread(self._connect)
+            await self._wal.before(self._db, self._in_thread)
+            self._purging = True
+            self._owes = await self._in_thread(self._purge, self._db)
+            self._purging = False
+        except Exception as error:  # noqa: BLE001  # whatever it is, the writer goes on
+            _log.error("purge.failed", **_told(error))
+            return False
+        self._committed()
+        return True
+
+    def _purge(self, db: sqlite3.Connection) -> bool:
+        """In the thread: one transaction that purges; whether there may be more to purge."""
+        if not is_owed(db):
+            return False
+        cursor = db.cursor()
+        self._begin_patiently(cursor)
+        try:
+            purge_part(cursor)
+            cursor.execute("COMMIT")
+        finally:
+            self._roll_back()
+        return True
 
     async def _transact(self, turn: Turn) -> None:
         """One transaction. What fails is noted."""

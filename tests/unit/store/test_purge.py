@@ -1,0 +1,184 @@
+"""A script with a long past is gone at once when it is deleted; its rows are purged in small transactions."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engines.changes import ACCOUNT, REF, removing, secret, setting, upload
+
+from nightsafe.store.model import ScriptRef
+from nightsafe.store.sqlite import SqliteStore, removal, writer
+
+_VERSIONS = 700
+_OTHER = ScriptRef(ACCOUNT, "other")
+_TABLES = ("versions", "uploads", "modules", "contents", "deployments", "binding_history", "bindings", "removals")
+_KEY = "key-1"
+"""What all values of these tests are sealed to."""
+
+
+@pytest.fixture
+async def long_past(store: SqliteStore) -> SqliteStore:
+    """A store with one script of many versions, each of which replaced a secret."""
+    await store.commit(upload())
+    await make_past(store)
+    return store
+
+
+async def make_past(store: SqliteStore) -> None:
+    """Replace one secret many times."""
+    values = (secret("S", sealed=b"value-%d" % number) for number in range(_VERSIONS))
+    await asyncio.gather(*(store.commit(setting(value)) for value in values))
+
+
+def count(path: Path, *tables: str) -> dict[str, int]:
+    """How many rows there are."""
+    with closing(sqlite3.connect(path)) as db:
+        return {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608
+
+
+async def until_purged(path: Path) -> None:
+    """Wait until nothing is left to be purged."""
+    async with asyncio.timeout(60):
+        while count(path, "removals")["removals"]:  # noqa: ASYNC110 - another connection has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def test_it_is_gone_at_once_and_its_rows_later(long_past: SqliteStore, path: Path) -> None:
+    """No read finds it once it was deleted; in the end no row is left, nor any sealed value in the file."""
+    store = long_past
+    await store.commit(removing())
+
+    assert count(path, "removals") == {"removals": 1}
+    assert count(path, "binding_history")["binding_history"] > 0
+    assert await store.script(REF) is None
+    assert [] == await store.scripts(ACCOUNT)
+    assert ([], [], []) == (await store.versions(REF), await store.deployments(REF), await store.modules(REF))
+    assert await store.secrets(REF) is None
+    await until_purged(path)
+    assert count(path, *_TABLES) == dict.fromkeys(_TABLES, 0)
+    await store.close()
+    assert b"value-" not in path.read_bytes()  # noqa: ASYNC240
+
+
+async def test_its_name_is_free_at_once(long_past: SqliteStore, path: Path) -> None:
+    """A new script of the same name and the same code keeps all that is its own while the old one is purged."""
+    store = long_past
+    _, made, *_ = await asyncio.gather(
+        store.commit(removing()), store.commit(upload()), store.commit(setting(secret("S", sealed=b"new")))
+    )
+
+    await until_purged(path)
+    script = await store.script(REF)
+    assert script is not None
+    assert (script.id, script.version) == (made.script_id, 2)
+    assert [2, 1] == [version.number for version in await store.versions(REF)]
+    assert [b"new"] == [one.sealed for one in await store.bindings(REF)]
+    assert len(await store.modules(REF)) == len(await store.files(REF)) > 0
+
+
+async def test_others_write_between_two_parts(
+    long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is committed meanwhile waits for one part, and no part is longer than it may be."""
+    store, parts, written = long_past, list[int](), list[int]()
+    purge = removal.purge_part
+
+    def part(db: sqlite3.Cursor) -> None:
+        """One part, counted."""
+        before = db.connection.total_changes
+        purge(db)
+        parts.append(db.connection.total_changes - before)
+
+    monkeypatch.setattr(writer, "purge_part", part)
+    monkeypatch.setattr(removal, "PART", 50)
+    await store.commit(removing())
+    while count(path, "removals")["removals"]:
+        await store.commit(upload(ref=_OTHER))
+        written.append(len(parts))
+
+    assert max(parts) <= removal.PART + 1
+    assert len(parts) >= 10
+    assert all(after - before <= 2 for before, after in pairwise(written))
+    assert len(written) >= 5
+
+
+async def test_it_goes_on_when_the_store_is_opened_again(
+    long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a crash has left is purged from the next open on, by a process that writes nothing else."""
+
+    def fail(_: Any) -> None:
+        """As if the process had ended."""
+        raise sqlite3.OperationalError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "purge_part", fail)
+        await long_past.commit(removing())
+        await long_past.close()
+    assert count(path, "removals") == {"removals": 1}
+
+    again = SqliteStore.open(path)
+    await until_purged(path)
+    assert count(path, *_TABLES) == dict.fromkeys(_TABLES, 0)
+    await again.close()
+
+
+async def test_a_part_that_fails_is_tried_again_after_the_next_change(
+    long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure, whatever it is, ends no write; what was not purged is purged later."""
+    for error in (sqlite3.OperationalError(), RuntimeError()):
+
+        def fail(_: Any, error: Exception = error) -> None:
+            """Fail."""
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(writer, "purge_part", fail)
+            await long_past.commit(removing() if error.__class__ is not RuntimeError else upload(ref=_OTHER))
+    assert count(path, "removals") == {"removals": 1}
+
+    await long_past.commit(setting(secret("S"), ref=_OTHER))
+    await until_purged(path)
+    assert (await long_past.script(_OTHER)) is not None
+
+
+async def test_what_awaits_the_purge_holds_its_key_but_is_given_to_nobody(
+    long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key counts as in use until the last record is gone; the pages for re-sealing pass those records over."""
+
+    def fail(_: Any) -> None:
+        """Let it be purged later."""
+        raise sqlite3.OperationalError
+
+    await long_past.commit(upload(ref=_OTHER))
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "purge_part", fail)
+        await long_past.commit(removing())
+        await long_past.commit(setting(secret("S"), ref=_OTHER))
+        await long_past.commit(setting(secret("S", sealed=b"2"), ref=_OTHER))
+
+    left = await long_past.count_values(ACCOUNT, _KEY)
+    found = await long_past.values_under(ACCOUNT, _KEY, limit=10)
+    found += await long_past.values_under(ACCOUNT, _KEY, after=found[-1].mark, limit=10)
+    assert left > 2
+    assert ["other", "other"] == [one.owner for one in found]
+    await long_past.commit(upload(ref=_OTHER))
+    await until_purged(path)
+    assert await long_past.count_values(ACCOUNT, _KEY) == 2
+
+
+async def test_contents_go_with_the_last_script_that_has_them(store: SqliteStore, path: Path) -> None:
+    """Of two scripts with the same file, deleting one leaves the file, deleting the other takes it away."""
+    await asyncio.gather(*(store.commit(upload(ref=ref, bodies=(b"same",))) for ref in (REF, _OTHER)))
+
+    await store.commit(removing())
+    assert [b"same"] == [one.body for one in await store.modules(_OTHER)]
+    await store.commit(removing(_OTHER))
+    await until_purged(path)
+    assert count(path, "contents", "modules") == {"contents": 0, "modules": 0}
