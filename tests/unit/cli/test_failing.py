@@ -36,6 +36,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         (("secret", "put"), 2, "usage"),
         (("token", "list", "--data", "nowhere"), 1, "failed"),
         (("token", "create", "--data", "nowhere"), 2, "usage"),
+        (("token", "list", "--data", ""), 2, "usage"),
         (("secret", "list", "--script", "x", "--data", "nowhere"), 1, "failed"),
         (("secret", "list", "--url", "https://host.invalid", "--script", "x"), 3, "not_permitted"),
         (("--config", "nowhere", "whoami"), 1, "failed"),
