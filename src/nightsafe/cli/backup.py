@@ -14,7 +14,6 @@ import click
 
 from nightsafe.cli.bar import byte_bar
 from nightsafe.cli.database_copy import complaints, copy_database, counts, looked_at, schema_of
-from nightsafe.cli.durable import sync
 from nightsafe.cli.finishing import real, used
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json
@@ -23,6 +22,7 @@ from nightsafe.cli.safe_copy import DATABASE, NEEDED, PRIVATE_RING, STREAM, Mani
 from nightsafe.cli.signals import ending_tidily
 from nightsafe.cli.unfinished import PREFIX
 from nightsafe.cli.workshop import Workshop, clear, left_in, new_path
+from nightsafe.sealing.files import sync
 
 _KINDS: Final = (
     (stat.S_ISLNK, "a symbolic link: name the file that it leads to"),

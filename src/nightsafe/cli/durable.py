@@ -3,14 +3,7 @@
 import os
 from pathlib import Path
 
-
-def sync(path: Path) -> None:
-    """Make a file's content, or a directory's names, durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from nightsafe.sealing.files import sync
 
 
 def sync_tree(top: Path) -> None:

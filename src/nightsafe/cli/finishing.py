@@ -19,10 +19,10 @@ from typing import Final
 
 from nightsafe.cli import drafts, unfinished
 from nightsafe.cli.directory_lock import alone, release, shared, take
-from nightsafe.cli.durable import sync
 from nightsafe.cli.output import tell
 from nightsafe.cli.unfinished import NAME, Plan
 from nightsafe.cli.workshop import clear, demolish, left_in
+from nightsafe.sealing.files import sync
 
 Tell = Callable[[str], None]
 BEFORE: Final = "before-"

@@ -15,12 +15,13 @@ from typing import Final
 import msgspec
 
 from nightsafe.cli import unfinished
-from nightsafe.cli.durable import make_folders, sync, sync_tree
+from nightsafe.cli.durable import make_folders, sync_tree
 from nightsafe.cli.exchange import exchange
 from nightsafe.cli.finishing import BEFORE, carry_out, conclude, finish, free
 from nightsafe.cli.unfinished import NAME, PREFIX, Plan
 from nightsafe.cli.workshop import Workshop, new_path
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.files import sync
 
 _DATABASE: Final = "nightsafe.db"
 _OF_A_VOLUME: Final = "lost+found"

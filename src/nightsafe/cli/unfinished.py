@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from nightsafe.cli.durable import sync
 from nightsafe.sealing import files
+from nightsafe.sealing.files import sync
 
 PREFIX: Final = ".nightsafe-unfinished-"
 """What the names of folders that commands work in begin with."""

@@ -52,7 +52,7 @@ def write(path: Path, data: bytes, *, private: bool, replace: bool) -> None:
     try:
         with _drafted(beside, data, 0o600 if private else 0o644):
             _move(beside, path, replace=replace)
-        _sync_directory(path.parent)
+        sync(path.parent)
     except FileExistsError:
         raise _problem(path, "exists already; it is not replaced, for it may be the only key there is") from None
     except OSError as error:
@@ -98,6 +98,15 @@ def remove_draft(path: Path) -> bool:
         os.close(descriptor)
 
 
+def sync(path: Path) -> None:
+    """Make a file's content, or a directory's names, durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _drafted(path: Path, data: bytes, mode: int) -> Iterator[None]:
     """A new file with exactly this mode, on the disk, and locked while its writer lives and it has no name yet."""
@@ -119,12 +128,3 @@ def _move(source: Path, target: Path, *, replace: bool) -> None:
     else:
         target.hardlink_to(source)
         source.unlink()
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the new name durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
