@@ -17,7 +17,6 @@ from nightsafe.api.paging import fields_of, page_of
 from nightsafe.api.path import ACCOUNT, DISPATCHED, NAMESPACE
 from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
-from nightsafe.api.seeing import sees
 from nightsafe.bindings.fields import need_object, need_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
@@ -85,11 +84,12 @@ def _of_scripts(use: UseCases) -> Iterator[Resource]:
             raise NightsafeError(Code.INVALID, "'tags' is missing: say which to delete, as customer-1:yes,keep:no")
         every = scripts.visible(use, call, call.names["namespace"], Action.WRITE_SCRIPTS)
         found = [script.ref async for script in every if scripts.has_tags(script, wanted)]
-        if not call.asks("force", "true"):
-            for ref in found[:most]:
-                await use.references.refuse_if_used(ref, sees(call))
-        for ref in found[:most]:
-            await use.scripts.delete(call.caller, ref)
+        looks = [(ref, scripts.unless_used(use, call, ref)) for ref in found[:most]]
+        for _, look in looks:
+            if look is not None:
+                await look()
+        for ref, look in looks:
+            await use.scripts.delete(call.caller, ref, look)
         gone = [ref.name for ref in found[:most]]
         return success({"deleted": gone, "deleted_count": len(gone), "has_more": len(found) > most})
 

@@ -1,6 +1,7 @@
 """`…/workers/scripts`, `/{script_name}` and `…/workers/scripts-search`."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.store.model import Script, ScriptRef
 from nightsafe.store.turns import in_turns
+from nightsafe.workers.scripts import Look
 from nightsafe.workers.use_cases import UseCases
 
 _SEARCH_SIZE = {"per_page": "10"}
@@ -131,9 +133,12 @@ async def rolled_back(use: UseCases, call: Call, wanted: str) -> Reply:
 async def deleted(use: UseCases, call: Call, ref: ScriptRef) -> str:
     """Delete a script, unless others need it and the query does not say `force`; gives the tag it had."""
     await use.scripts.get(ref)
-    if not call.asks("force", "true"):
-        await use.references.refuse_if_used(ref, sees(call))
-    return await use.scripts.delete(call.caller, ref)
+    return await use.scripts.delete(call.caller, ref, unless_used(use, call, ref))
+
+
+def unless_used(use: UseCases, call: Call, ref: ScriptRef) -> Look | None:
+    """How a deletion makes sure that no others need a script; None when the query says `force`."""
+    return None if call.asks("force", "true") else partial(use.references.refuse_if_used, ref, sees(call))
 
 
 def uploaded(script: Script, version_id: str) -> dict[str, Any]:

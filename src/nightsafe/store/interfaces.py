@@ -52,6 +52,7 @@ class Store(Protocol):
                 SCRIPT_NOT_FOUND, when the script is absent and the edit brings no upload that may create it;
                 NAMESPACE_NOT_FOUND, when an upload would create a script in a dispatch namespace that is not there;
                 the code `must_be_live`, as the edit asks;
+                that of `Need.problem` (one problem for each), for scripts in `needs` that are not there;
                 BINDING_NAME_TAKEN (detail: the name; with the kind), when `set` without a rebind names a binding
                 that is of a kind other than the secret ones;
                 BINDING_NOT_FOUND (detail: the name), for a name in `drop` that is no secret, if `require_drop`;
@@ -70,7 +71,8 @@ class Store(Protocol):
                 NAMESPACE_NOT_EMPTY (detail: how many scripts), for the removal of one that holds scripts;
                 HOLDER_NOT_EMPTY (detail: how many entries), for the removal of one that has some, if `only_empty`;
                 UNAVAILABLE, when one of `unchanged` has been changed or deleted meanwhile, or settings or a body that
-                others were worked out from (`Settings.over`, `body_was`), or a value comes that is sealed to a key
+                others were worked out from (`Settings.over`, `body_was`), or what leads to a script
+                to remove (`pointing`), or a value comes that is sealed to a key
                 that was retired;
                 KEY_IN_USE (detail: the key's id), when values are sealed to the key to `retire`, unless `in_use`;
                 INVALID, for a user whose e-mail, or a token whose digest, another one has;
@@ -179,7 +181,7 @@ class Store(Protocol):
         """Bindings that may lead to a script: of a kind that can, with its name somewhere in them.
 
         Those of the newest version of each script of the account, whatever dispatch namespace it is in, and those of
-        older versions of scripts of which the newest is not the only one served.
+        older versions that are served.
         """
         ...
 

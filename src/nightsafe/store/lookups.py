@@ -1,7 +1,8 @@
-"""What some reads of scripts find: where a secret came from, and which bindings lead to another script."""
+"""What some reads of scripts find: where a secret came from, and what leads to another script; and what needs one."""
 
 from msgspec import Struct
 
+from nightsafe.errors import Problem
 from nightsafe.store.model import ScriptRef
 
 
@@ -43,3 +44,22 @@ class Pointer(Struct, frozen=True):
     shown: bytes
     since: int = 0
     until: int = 0
+
+
+class Pointing(Struct, frozen=True):
+    """All that may lead to a script, as it was read.
+
+    Attributes:
+        bindings: as `Store.pointing` tells them.
+        settings: as `Store.settings_naming` tells them.
+    """
+
+    bindings: tuple[Pointer, ...]
+    settings: tuple[tuple[ScriptRef, bytes], ...]
+
+
+class Need(Struct, frozen=True):
+    """A script that must be there for a change to be made, and the problem to refuse it with when it is not."""
+
+    script: ScriptRef
+    problem: Problem

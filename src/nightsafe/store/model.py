@@ -4,11 +4,16 @@ Times are whole microseconds since 1970-01-01 UTC. Identifiers of versions, depl
 entries are the 16 bytes of a UUID; those of accounts, users, tokens and scripts are 32 lower-case hex digits.
 """
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
 from nightsafe.errors import Code
 from nightsafe.store.holding import Entry, Holder, HolderEdit
 from nightsafe.store.values import Resealed, Retirement
+
+if TYPE_CHECKING:
+    from nightsafe.store.lookups import Need, Pointing
 
 
 class ScriptRef(Struct, frozen=True):
@@ -167,6 +172,8 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
         always: make a version even if nothing is altered.
         deploy: a deployment to make, of versions that are there.
         remove: delete the script with all that belongs to it.
+        pointing: with `remove`, what may lead to the script must still be that; None for whatever leads to it.
+        needs: scripts that must be there.
         max_variables: the most secrets and text and JSON variables that the script may then have.
         list_secrets: whether the outcome is to tell every secret there is then.
     """
@@ -185,6 +192,8 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
     always: bool = False
     deploy: NewDeployment | None = None
     remove: bool = False
+    pointing: "Pointing | None" = None
+    needs: "tuple[Need, ...]" = ()
     max_variables: int = 128
     list_secrets: bool = False
 

@@ -16,6 +16,7 @@ from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.bundle.support import problems_of
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.interfaces import Store
+from nightsafe.store.lookups import Need
 from nightsafe.store.model import Binding, Inherit, ScriptRef
 from nightsafe.store.turns import turn
 from nightsafe.workers.bound_secrets import KIND, BoundSecrets, place_of_binding
@@ -69,8 +70,8 @@ class Door:
     async def check_targets(self, ref: ScriptRef, bindings: Iterable[PlainBinding]) -> None:
         """Refuse bindings to scripts and stored secrets that are not there. A script may be bound to itself.
 
-        One that is deleted at the same time may slip in. That is no other state than one that is deleted just after,
-        by force.
+        A script must also be there when the change is made: see `needs_of`. A stored secret that is deleted at the
+        same time may slip in: nothing keeps anyone from deleting it just after.
 
         Raises:
             NightsafeError: SERVICE_UNBOUND, SERVICE_ENVIRONMENT, STORED_SECRET_UNBOUND: a problem for each binding.
@@ -222,10 +223,8 @@ class Door:
                 " found: each Worker has one environment here, 'production'; name the Worker itself"
             )
             return Problem(Code.SERVICE_ENVIRONMENT, detail, "/bindings")
-        if service == ref.name or await self._store.script(ScriptRef(ref.account_id, service)) is not None:
-            return None
-        detail = f"'{binding.name}' references Worker '{service}' which was not found: deploy that one first"
-        return Problem(Code.SERVICE_UNBOUND, detail, "/bindings")
+        need = next(iter(needs_of(ref, [binding])), None)
+        return None if need is None or await self._store.script(need.script) is not None else need.problem
 
     async def _problems_of_stored(self, ref: ScriptRef, bindings: Sequence[PlainBinding]) -> list[Problem]:
         """What is wrong with bindings to secrets of stores."""
@@ -241,6 +240,20 @@ class Door:
             for place, one in placed
             if place not in there
         ]
+
+
+def needs_of(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[Need, ...]:
+    """The scripts that must be there for a script to be bound so; it may be bound to itself."""
+    needs = []
+    for one in bindings:
+        service = one.fields.get("service")
+        if one.kind != _SERVICE or not isinstance(service, str) or one.fields.get("cross_account_grant"):
+            continue
+        if service != ref.name:
+            detail = f"'{one.name}' references Worker '{service}' which was not found: deploy that one first"
+            target = ScriptRef(ref.account_id, service)
+            needs.append(Need(target, Problem(Code.SERVICE_UNBOUND, detail, "/bindings")))
+    return tuple(needs)
 
 
 async def _check_handler(source: Source) -> None:

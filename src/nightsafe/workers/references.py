@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.lookups import Pointer
+from nightsafe.store.lookups import Pointing
 from nightsafe.store.model import Binding, Script, ScriptRef
 
 Sees = Callable[[ScriptRef], bool]
@@ -78,59 +78,56 @@ class References:
         """
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        incoming = [one for one in await self._incoming(ref) if sees(one.script)]
+        incoming = [one for one in _incoming(ref, await self._pointing(ref)) if sees(one.script)]
         outgoing = _references(ref, await self._store.bindings(ref))
         return incoming, [one for one in outgoing if one.target not in {None, ref}]
 
     async def producers(self, ref: ScriptRef, sees: Sees) -> list[Script]:
         """The scripts that this one consumes the tail of."""
-        found = [await self._store.script(one) for one in await self._producers(ref) if sees(one)]
+        seen = await self._pointing(ref)
+        found = [await self._store.script(one) for one in _producers(ref, seen) if sees(one)]
         return [one for one in found if one is not None]
 
-    async def refuse_if_used(self, ref: ScriptRef, sees: Sees) -> None:
+    async def refuse_if_used(self, ref: ScriptRef, sees: Sees) -> Pointing:
         """Refuse to delete a script that others need, and name those that the caller may know of.
 
         Args:
             ref: which script.
             sees: whether the caller may know of a script.
 
+        Returns:
+            All that was looked at: none of it leads to the script.
+
         Raises:
             NightsafeError: SCRIPT_IN_USE.
         """
-        users = [(one.script, f"by its {one.kind} binding '{one.name}'") for one in await self._incoming(ref)]
-        users += [(one, "as its tail consumer") for one in await self._producers(ref)]
+        seen = await self._pointing(ref)
+        users = [(one.script, f"by its {one.kind} binding '{one.name}'") for one in _incoming(ref, seen)]
+        users += [(one, "as its tail consumer") for one in _producers(ref, seen)]
         told = [f"'{script.path}' {how}" for script, how in dict.fromkeys(users) if sees(script)]
         more = len(dict.fromkeys(users)) - len(told[:_MOST_NAMED])
         if not users:
-            return
+            return seen
         named = ", ".join([*told[:_MOST_NAMED], *([f"{more} more"] if more else [])])
         way_out = "take that out of them first or, to leave them broken, ask with ?force=true"
         raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {way_out}")
 
-    async def _incoming(self, ref: ScriptRef) -> list[Reference]:
-        """Bindings of other scripts that point at this one."""
-        every = []
-        for one in await self._store.pointing(ref.account_id, ref.name):
-            found = Reference(one.script, one.name, one.kind, msgspec.json.decode(one.shown))
-            if one.script != ref and found.target == ref and await self._is_in_use(one):
-                every.append(found)
-        return list({(one.script, one.name): one for one in reversed(every)}.values())[::-1]
+    async def _pointing(self, ref: ScriptRef) -> Pointing:
+        """All that may lead to a script."""
+        bindings = await self._store.pointing(ref.account_id, ref.name)
+        return Pointing(tuple(bindings), tuple(await self._store.settings_naming(ref.account_id, ref.name)))
 
-    async def _is_in_use(self, pointer: Pointer) -> bool:
-        """Whether a binding is one of the newest version, or of one that is served."""
-        if not pointer.until:
-            return True
-        served = await self._store.deployments(pointer.script, limit=1)
-        for version_id, _ in served[0].versions if served else ():
-            version = await self._store.version(pointer.script, version_id)
-            if version is not None and pointer.since <= version.number < pointer.until:
-                return True
-        return False
 
-    async def _producers(self, ref: ScriptRef) -> list[ScriptRef]:
-        """The other scripts that name this one among their tail consumers."""
-        every = await self._store.settings_naming(ref.account_id, ref.name)
-        return [one for one, settings in every if one != ref and ref in _consumers(one, settings)]
+def _incoming(ref: ScriptRef, seen: Pointing) -> list[Reference]:
+    """Bindings of other scripts that point at this one."""
+    every = [Reference(one.script, one.name, one.kind, msgspec.json.decode(one.shown)) for one in seen.bindings]
+    found = [one for one in every if one.script != ref and one.target == ref]
+    return list({(one.script, one.name): one for one in reversed(found)}.values())[::-1]
+
+
+def _producers(ref: ScriptRef, seen: Pointing) -> list[ScriptRef]:
+    """The other scripts that name this one among their tail consumers."""
+    return [one for one, settings in seen.settings if one != ref and ref in _consumers(one, settings)]
 
 
 def _references(ref: ScriptRef, bindings: Sequence[Binding]) -> Iterator[Reference]:

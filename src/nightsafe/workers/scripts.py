@@ -2,18 +2,19 @@
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Script, ScriptEdit, ScriptRef, Settings, Stamp, Version
+from nightsafe.store.lookups import Pointing
+from nightsafe.store.model import Outcome, Script, ScriptEdit, ScriptRef, Settings, Stamp, Version
 from nightsafe.store.serving import StoredFile
 from nightsafe.store.turns import PART, turn
 from nightsafe.workers.caller import Caller, change, stamp
-from nightsafe.workers.commit import commit
+from nightsafe.workers.commit import commit, until_undisturbed
 from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import BODY_PART, Source
@@ -22,6 +23,9 @@ from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
 from nightsafe.workers.upload import Migration, ParsedUpload
 from nightsafe.workers.upload_edit import code, let_in, settled, upload_edit
+
+Look = Callable[[], Awaitable[Pointing]]
+"""Looks at all that may lead to a script, and refuses when something does."""
 
 MAX_NAME_LENGTH = 255
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]*")
@@ -115,14 +119,25 @@ class Scripts:
             at = f"is at '{held}'" if held else "has no migration tag"
             raise NightsafeError(Code.MIGRATION_TAG, f"the upload expects '{migration.old_tag}', but the Worker {at}")
 
-    async def delete(self, caller: Caller, ref: ScriptRef) -> str:
+    async def delete(self, caller: Caller, ref: ScriptRef, look: Look | None = None) -> str:
         """Delete a script with all that belongs to it; gives the tag it had.
 
+        Args:
+            caller: who asks.
+            ref: which script.
+            look: refuses when others need it, else gives what it looked at, which must still be so when the script
+                goes; None to delete by force.
+
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND.
+            NightsafeError: SCRIPT_NOT_FOUND, and what `look` raises.
         """
-        outcome = await commit(self._store, change(caller, "scripts.delete", ScriptEdit(ref=ref, remove=True)))
-        return outcome.script_id
+
+        async def attempt() -> Outcome:
+            """Look and commit."""
+            edit = ScriptEdit(ref=ref, remove=True, pointing=None if look is None else await look())
+            return await commit(self._store, change(caller, "scripts.delete", edit))
+
+        return (await until_undisturbed(attempt)).script_id
 
     async def get(self, ref: ScriptRef) -> Script:
         """One script.

@@ -19,7 +19,7 @@ from nightsafe.workers import setting_fields
 from nightsafe.workers.annotations import parse_annotations
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
-from nightsafe.workers.door import Door
+from nightsafe.workers.door import Door, needs_of
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.rebinding import Bound, Entry, bound, needs_look, parse_bindings
@@ -144,6 +144,7 @@ class Settings:
             settings=_merged(patch.versioned),
             script_settings=_merged(patch.of_script),
             must_be_live=Code.SETTINGS_NOT_LIVE,
+            needs=() if wanted is None else needs_of(ref, wanted.plain),
             max_variables=self._limits.max_variables,
         )
         return edit, not_served

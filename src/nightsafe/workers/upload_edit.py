@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Rebind, ScriptEdit, ScriptRef, Settings, Stamp, Upload
-from nightsafe.workers.door import Door
+from nightsafe.workers.door import Door, needs_of
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import Source
 from nightsafe.workers.notices import Notices, of_kept
@@ -43,6 +43,7 @@ def upload_edit(  # noqa: PLR0913 - an upload has many sides
         settings=Settings(parsed.settings),
         script_settings=Settings(parsed.script_settings, merge=True) if deployed else None,
         standing=_standing(parsed),
+        needs=needs_of(ref, parsed.plain),
         max_variables=limits.max_variables,
     )
 

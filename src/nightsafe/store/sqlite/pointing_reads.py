@@ -1,12 +1,16 @@
-"""The reads of what may lead to a script, in SQL."""
+"""What may lead to a script, in SQL: the reads, and the refusals that need them in a change's own transaction."""
 
-from typing import Final
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, Final
 
 import msgspec
 
-from nightsafe.store.lookups import Pointer
-from nightsafe.store.model import ScriptRef
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.lookups import Need, Pointer, Pointing
+from nightsafe.store.model import ScriptEdit, ScriptRef
 from nightsafe.store.sqlite.reader import Reader
+from nightsafe.store.sqlite.rows import DEPLOYMENTS, HEAD, VERSION_BY_ID, deployment_of, key_of
 
 _KINDS: Final = "('dispatch_namespace', 'durable_object_namespace', 'service', 'workflow')"
 """As the indexes of migration 0007 have it, word for word: else they could not be used."""
@@ -26,6 +30,58 @@ WHERE account_id = ? AND instr(script_settings, ?) > 0 ORDER BY namespace, name
 """
 
 
+def pointing(db: sqlite3.Cursor, account_id: str, name: str) -> list[Pointer]:
+    """See `Store.pointing`."""
+    wanted = (account_id, msgspec.json.encode(name))
+    live, older = (_pointers(account_id, db.execute(sql, wanted).fetchall()) for sql in (_LIVE, _OLDER))
+    served = {script: _served(db, script) for script in {one.script for one in older}}
+    return live + [one for one in older if any(one.since <= at < one.until for at in served[one.script])]
+
+
+def settings_naming(db: sqlite3.Cursor, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+    """See `Store.settings_naming`."""
+    rows = db.execute(_SETTINGS, (account_id, msgspec.json.encode(name)))
+    return [(ScriptRef(account_id, script, namespace), settings) for namespace, script, settings in rows]
+
+
+def refuse_absent(db: sqlite3.Cursor, needs: Iterable[Need]) -> None:
+    """Refuse a change that needs scripts which are not there.
+
+    Raises:
+        NightsafeError: the problem of each.
+    """
+    problems = [one.problem for one in needs if db.execute(HEAD, key_of(one.script)).fetchone() is None]
+    if problems:
+        raise NightsafeError.of(problems)
+
+
+def refuse_pointed_at(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
+    """Refuse a removal when other things lead to the script than were looked at.
+
+    Raises:
+        NightsafeError: UNAVAILABLE.
+    """
+    if edit.pointing is None:
+        return
+    place = (edit.ref.account_id, edit.ref.name)
+    if edit.pointing != Pointing(tuple(pointing(db, *place)), tuple(settings_naming(db, *place))):
+        raise NightsafeError(Code.UNAVAILABLE, "what needs the Worker was changed meanwhile: send the request again")
+
+
+def _pointers(account_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Pointer]:
+    """Rows as bindings, in an order that is always the same."""
+    return [Pointer(ScriptRef(account_id, script, place), *rest) for place, script, *rest in sorted(rows)]
+
+
+def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
+    """The numbers of the versions that are served of a script."""
+    script_id, _ = db.execute(HEAD, key_of(ref)).fetchone()
+    within = (ref.account_id, script_id)
+    row = db.execute(DEPLOYMENTS, (*within, *within, 1, 0)).fetchone()
+    every = () if row is None else deployment_of(row).versions
+    return [db.execute(VERSION_BY_ID, (*within, version_id)).fetchone()[0] for version_id, _ in every]
+
+
 class PointingReads:
     """What `Store` promises of reads of what may lead to a script. Each looks at the bytes and knows no member."""
 
@@ -33,18 +89,8 @@ class PointingReads:
 
     async def pointing(self, account_id: str, name: str) -> list[Pointer]:
         """See `Store.pointing`."""
-        wanted = (account_id, msgspec.json.encode(name))
-        live = [
-            Pointer(ScriptRef(account_id, script, namespace), *rest)
-            for namespace, script, *rest in sorted(self._reader.all(_LIVE, wanted))
-        ]
-        older = [
-            Pointer(ScriptRef(account_id, script, namespace), *rest)
-            for namespace, script, *rest in sorted(self._reader.all(_OLDER, wanted))
-        ]
-        return live + older
+        return self._reader.within(lambda db: pointing(db, account_id, name))
 
     async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
         """See `Store.settings_naming`."""
-        rows = self._reader.all(_SETTINGS, (account_id, msgspec.json.encode(name)))
-        return [(ScriptRef(account_id, script, namespace), settings) for namespace, script, settings in rows]
+        return self._reader.within(lambda db: settings_naming(db, account_id, name))

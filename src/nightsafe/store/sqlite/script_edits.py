@@ -10,6 +10,7 @@ from nightsafe.store.model import Deployment, Outcome, ScriptEdit, Settings
 from nightsafe.store.plan import Held, Plan, plan_edit
 from nightsafe.store.sqlite import holders
 from nightsafe.store.sqlite.deploying import deploy
+from nightsafe.store.sqlite.pointing_reads import refuse_absent, refuse_pointed_at
 from nightsafe.store.sqlite.removal import remove_script
 from nightsafe.store.sqlite.rows import SCRIPT, VERSION, key_of, script_of, version_of
 from nightsafe.store.sqlite.versions import Content, Head, Key, write_version
@@ -72,7 +73,9 @@ def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome,
     """
     key = key_of(edit.ref)
     before = _head(db, key, edit)
+    refuse_absent(db, edit.needs)
     if edit.remove:
+        refuse_pointed_at(db, edit)
         remove_script(db, key, before.id)
         return Outcome(script_id=before.id), True
     if edit.must_be_live is not None and before.live_version != before.version:
