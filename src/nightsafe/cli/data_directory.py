@@ -2,7 +2,8 @@
 
 import asyncio
 import stat
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -119,13 +120,17 @@ class DataDirectory:
         Raises:
             NightsafeError: as `safe`; INVALID, when the public ring is older than one that was in use here.
         """
-        sealer, trusted = self._sealer()
+        sealer, trusted = self._sealer(store.retired_now)
         await take_ring(store, sealer.ring, str(self.public_ring))
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, trusted)
 
-    def _sealer(self) -> tuple[FollowingSealer, VerifyKeys]:
-        """What seals and signs, and what tells whether it has signed."""
+    def _sealer(self, given_up: Callable[[], Collection[str]] = frozenset) -> tuple[FollowingSealer, VerifyKeys]:
+        """What seals and signs, and what tells whether it has signed.
+
+        Args:
+            given_up: tells the keys that were retired, which a ring that takes the place of this one may lack.
+        """
         signing_key = SigningKey.load(self.signing_key)
         trusted = VerifyKeys([signing_key.verify_key])
         if self.verify_keys.exists():
@@ -135,7 +140,9 @@ class DataDirectory:
                 Code.INVALID,
                 f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
             )
-        ring = Followed(self.public_ring, PublicRing.load, report_unusable, PublicRing.succeeding)
+        ring = Followed(
+            self.public_ring, PublicRing.load, report_unusable, partial(PublicRing.succeeding, given_up=given_up)
+        )
         return FollowingSealer(ring, signing_key), trusted
 
 

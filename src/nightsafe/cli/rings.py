@@ -84,7 +84,8 @@ def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Pa
     """Refuse two rings that cannot be of one safe, and a private one that is an older copy.
 
     A numbered public ring may have keys that were removed from the private one since: it is an older copy, too, and
-    they go, unless values are sealed to them.
+    they go, unless values are sealed to them. In the ring in use, they must be retired: a server that runs would not
+    take up a ring without them.
 
     Raises:
         NightsafeError: INVALID.
@@ -96,7 +97,13 @@ def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Pa
             f"{private}: its number is {ring.number} and that of {public} {offered.number}: it is an older copy, "
             "which lacks a key. Take the newest copy of the private ring",
         )
-    given_up = {key.id for key in offered.keys if ring.get(key.id) is None and not known.values.get(key.id)}
+    given_up = {
+        key.id
+        for key in offered.keys
+        if ring.get(key.id) is None
+        and not known.values.get(key.id)
+        and (not known.number or key.state is State.RETIRED or key.id in known.retired)
+    }
     if offered.number and offered.primary.id not in given_up:
         offered = offered.without(given_up)
     ring.check_covers(offered)
@@ -118,14 +125,15 @@ def install(new: Path, public: Path, known: Known) -> PublicRing:
 
     Raises:
         NightsafeError: INVALID, when a file cannot be used; when the new ring lacks a key that values are sealed to;
-            when its primary was retired here; or when it is older than one that was in use here.
+            when it lacks another key that is in use and was not retired here, as the primary; when its own primary
+            was retired here; or when it is older than one that was in use here.
     """
     source, handed, present = str(new), PublicRing.load(new), PublicRing.load(public)
     if not any(present.get(key.id) or key.id in known.retired for key in handed.keys):
         _refuse_lacking(source, handed, present, known)  # a stranger's ring is no older one
     check_not_older(source, handed.number, max(known.number, present.number))
     _refuse_lacking(source, handed, present, known)
-    ring = handed.succeeding(present, source).retiring(known.retired, source)
+    ring = handed.succeeding(present, source, lambda: known.retired).retiring(known.retired, source)
     removed = {key for key in known.retired if present.get(key) is None and not known.values.get(key)}
     ring = ring.without(removed)
     ring.save(public, replace=True)

@@ -1,6 +1,6 @@
 """The public ring: what one needs to seal, and nothing one could open with."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -124,15 +124,25 @@ class PublicRing:
         """This ring without some of its keys."""
         return type(self)([key for key in self.keys if key.id not in key_ids], number=self.number)
 
-    def succeeding(self, before: Self, source: str = "public ring") -> Self:
+    def succeeding(
+        self, before: Self, source: str = "public ring", given_up: Callable[[], Collection[str]] = frozenset
+    ) -> Self:
         """This ring, to be used in the place of another of the same safe: what is retired there is retired here too.
 
+        Args:
+            before: the ring in use.
+            source: how to name this one in a refusal.
+            given_up: asked for the ids of keys that were retired, when a key is missing that is not retired in the
+                ring in use; by default, none was.
+
         Raises:
-            NightsafeError: INVALID, when this one is the older of the two, or when each comes from another rotation.
+            NightsafeError: INVALID, when this one is the older of the two, when each comes from another rotation, or
+                when this one lacks a key that is in use.
         """
         ring_file.check_not_older(source, self.number, before.number)
         if self.number == before.number:
             self._check_same_rotation(before, source)
+        self._check_has_all(before, source, given_up)
         return self.retiring({key.id for key in before.keys if key.state is State.RETIRED}, source)
 
     def _check_same_rotation(self, before: Self, source: str) -> None:
@@ -154,6 +164,30 @@ class PublicRing:
         elif before.get(self.primary.id) is not None:
             raise problem(
                 source, f"is an older ring: its primary key {self.primary.id} is an older key of the one in use"
+            )
+
+    def _check_has_all(self, before: Self, source: str, given_up: Callable[[], Collection[str]]) -> None:
+        """Refuse a ring that lacks a key which takes values in the ring in use and was never given up.
+
+        The number does not tell that: two copies of the private ring may have been rotated apart, one of them more
+        often than the other.
+        """
+        missing = [key for key in before.keys if key.state is not State.RETIRED and self.get(key.id) is None]
+        gone = given_up() if missing else ()
+        for key in missing:
+            if key.id in gone:
+                continue
+            if key.state is State.PRIMARY:
+                raise problem(
+                    source,
+                    f"lacks the key {key.id}, the primary of the ring in use, so it did not come of that ring: two "
+                    "copies of the private ring were rotated apart, or it is of another safe. Keep the private ring "
+                    "that has this key, rotate that, and take the public ring which that makes",
+                )
+            raise problem(
+                source,
+                f"lacks the key {key.id}, which is in the ring in use and not retired. Take a ring that has it or, "
+                f"to give it up, retire it first: nightsafe keys retire {key.id}",
             )
 
     @classmethod

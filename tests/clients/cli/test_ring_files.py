@@ -1,5 +1,6 @@
 """Ring files that were carried, copied and left behind; and whether anybody seals anew."""
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,9 @@ NOTHING: Final = Known()
 class Files:
     """Where delivery is: a private ring, and the public one that is handed over."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ring: PrivateRing | None = None) -> None:
         self.private, self.public = folder / "private.json", folder / "public.json"
-        ring = PrivateRing.generate()
+        ring = ring or PrivateRing.generate()
         ring.save(self.private)
         ring.public().save(self.public)
 
@@ -33,6 +34,12 @@ class Files:
     def keys(self) -> tuple[int, int]:
         """How many keys there are in either."""
         return len(PrivateRing.load(self.private).keys), len(PublicRing.load(self.public).keys)
+
+
+def _folder(path: Path) -> Path:
+    """A folder for keys."""
+    path.mkdir(mode=0o700)
+    return path
 
 
 @pytest.fixture
@@ -65,6 +72,50 @@ def test_a_key_goes_from_both_files(files: Files) -> None:
     files.public.write_bytes(stale)
     assert not files.rotate().resumed
     assert (2, 2) == files.keys()
+
+
+def test_a_ring_that_was_rotated_apart_is_not_taken(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However often: neither installed nor taken up by the server that runs. The way out that is told is one."""
+    typist, safe, public = Typist(monkeypatch), own_server.safe, own_server.safe.path / "keys" / "public-ring.json"
+
+    def keys(*arguments: str) -> tuple[int, str, str]:
+        """A command at the data directory."""
+        return typist.command("keys", *arguments, cwd=safe.path, environ={"NIGHTSAFE_DATA": str(safe.path)})
+
+    first, apart = (Files(_folder(tmp_path / name), PrivateRing.load(safe.private_ring)) for name in ("1", "2"))
+    in_use = first.rotate().primary
+    assert 0 == keys("install", str(first.public))[0]
+    for _ in range(3):
+        apart.rotate()
+
+    code, _, told = keys("install", str(apart.public))
+    assert (1, True) == (code, f"lacks the key {in_use}, the primary of the ring in use" in told)
+    assert in_use == PublicRing.load(public).primary.id
+
+    whole = public.read_bytes()
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        for name in ("BEFORE", "AFTER"):
+            assert 200 == wire.put("worker", name).status
+            public.write_bytes(apart.public.read_bytes())
+    public.write_bytes(whole)
+    assert f"lacks the key {in_use}" in own_server.stderr.read_text()
+    assert {in_use: 2} == {one["id"]: one["values"] for one in json.loads(keys("status", "--json")[1])["keys"][:1]}
+
+    newer = first.rotate().primary
+    assert 0 == keys("install", str(first.public))[0]
+    assert newer == PublicRing.load(public).primary.id
+
+
+def test_a_key_that_the_ring_in_use_has_is_not_dropped_by_a_rotation(files: Files) -> None:
+    """A server that runs would not take up a ring without it: it is retired first."""
+    old = files.rotate().before
+    rings.remove_private(files.private, None, old)
+    with pytest.raises(NightsafeError, match=f"has no key {old}"):
+        rings.rotate(files.private, files.public, None, Known(number=2))
+    assert not rings.rotate(files.private, files.public, None, Known(number=2, retired=frozenset({old}))).resumed
 
 
 def test_status_says_whether_anybody_seals_anew(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

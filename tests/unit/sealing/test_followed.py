@@ -1,6 +1,7 @@
 """Key files that are replaced while a process runs."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,26 @@ def test_an_older_ring_in_its_place_changes_nothing(tmp_path: Path) -> None:
     third = second.rotated()
     third.public().save(public, replace=True)
     assert 3 == followed.current().number
+
+
+def test_a_ring_without_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
+    """It is reported once, and the ring in use stays; unless that key is known to have been given up meanwhile."""
+    public, problems = tmp_path / "public.json", list[NightsafeError]()
+    first = PrivateRing.generate()
+    second, apart = first.rotated(), first.rotated().rotated()
+    given_up: list[str] = []
+    second.public().save(public)
+    succeed = partial(PublicRing.succeeding, given_up=lambda: given_up)
+    followed = Followed(public, PublicRing.load, problems.append, succeed)
+
+    apart.public().save(public, replace=True)
+    assert [second.public().primary.id] * 2 == [followed.current().primary.id for _ in range(2)]
+    assert [True] == [f"lacks the key {second.public().primary.id}" in str(one) for one in problems]
+
+    third = second.rotated()
+    given_up += [key.id for key in second.keys]
+    third.public().without(given_up).save(public, replace=True)
+    assert [third.public().primary.id] == [key.id for key in followed.current().keys]
 
 
 def test_what_is_known_as_retired_stays_so(tmp_path: Path) -> None:

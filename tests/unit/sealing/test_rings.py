@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -243,7 +244,8 @@ class Histories:
         self.retired = self.second.retiring({self.old})
         self.removed = self.second.without({self.old})
         self.third = second.rotated().public()
-        self.apart = first.rotated().public()
+        apart = first.rotated()
+        self.apart, self.apart_twice = apart.public(), apart.rotated().public()
 
 
 def test_no_older_ring_succeeds() -> None:
@@ -255,10 +257,25 @@ def test_no_older_ring_succeeds() -> None:
         (rings.second, rings.removed, f"the key {rings.old}, which was removed"),
         (rings.retired, rings.removed, "removed since"),
         (rings.apart, rings.second, "rotated apart"),
+        (rings.apart_twice, rings.second, f"lacks the key {rings.second.primary.id}, the primary .* rotated apart"),
+        (rings.third.without({rings.old}), rings.second, f"lacks the key {rings.old}.* keys retire {rings.old}$"),
+        (PrivateRing.generate().rotated().rotated().public(), rings.second, "of another safe"),
     ]:
         with pytest.raises(NightsafeError, match=words) as caught:
             new.succeeding(before, "the file")
         assert caught.value.problems[0].detail.startswith("the file: ")
+
+
+def test_a_key_that_was_given_up_may_be_missing() -> None:
+    """When it is retired in the ring in use, or known to be, a primary too. Nobody is asked without need."""
+    rings = Histories()
+    newest = rings.third.without({rings.old})
+    assert newest is newest.succeeding(rings.retired)
+    assert newest is newest.succeeding(rings.second, given_up=lambda: [rings.old])
+    assert newest is newest.succeeding(rings.first, given_up=lambda: {rings.old})
+    asked = Mock(return_value=[])
+    rings.third.succeeding(rings.second, given_up=asked)
+    asked.assert_not_called()
 
 
 def test_what_is_retired_stays_so() -> None:
@@ -278,7 +295,7 @@ def test_rings_without_a_number() -> None:
     rings = Histories()
     first, second = (PublicRing.decode(ring.offered()) for ring in (rings.first, rings.second))
     assert second is second.succeeding(first)
-    assert rings.first is rings.first.succeeding(second.without({rings.old}))
+    assert rings.third is rings.third.succeeding(second)
     with pytest.raises(NightsafeError, match="older key of the one in use"):
         first.succeeding(second)
     with pytest.raises(NightsafeError, match="its number is 0"):
