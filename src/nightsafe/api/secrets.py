@@ -48,7 +48,7 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         """PATCH …/secrets-bulk."""
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
         shown = await secrets.patch(call.caller, call.script, patch)
-        return success_raw(_by_name(shown), await door.newest(call.script))
+        return success_raw(_by_name(shown), (*await door.newest(call.script), *patch.notices))
 
     async def _meant(call: Call) -> str:
         """The secret that a path names.

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.api.times import parse_time
-from nightsafe.bindings.fields import need_array, need_known, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.members import need_known
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, check_policies
