@@ -72,6 +72,7 @@ class Secrets:
             return shown
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        await refuse_others(self._store, ref, (name,))
         raise NightsafeError(Code.BINDING_NOT_FOUND, name)
 
     async def put(self, caller: Caller, ref: ScriptRef, secret: Secret) -> bytes:
@@ -137,12 +138,12 @@ class Secrets:
 
 
 async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at: str | None = None) -> None:
-    """Refuse to drop bindings that are there and are no secrets.
+    """Refuse names that bindings of other kinds have, where secrets are meant.
 
     Args:
         store: where they are.
         ref: of which script.
-        names: what is to be dropped; one that is not there at all is none of this.
+        names: of secrets; one that is not there at all is none of this.
         at: JSON Pointer to the object that has the names, where there is one.
 
     Raises:
@@ -175,10 +176,10 @@ def parse_patch(raw: object, limits: Limits) -> Patch:
             refused.
     """
     body = need_object(raw, "", "the body")
-    refuse_slips(body, _MEMBERS, "")
     if "secrets" not in body:
         sentence = "'secrets' is missing: give an object of secrets by their names, null for each to drop"
         raise NightsafeError(Code.INVALID, sentence, "/secrets")
+    refuse_slips(body, _MEMBERS, "")
     secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
     strange = unknown(body, _MEMBERS, "")
     return Patch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits), strange)
