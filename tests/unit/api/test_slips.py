@@ -169,12 +169,12 @@ def test_what_is_read_may_be_sent_back(worker: Api) -> None:
 def test_null_for_a_variable_is_refused(worker: Api) -> None:
     """Its deletion as a secret says whose name it is: alone, among several, for a version. No name is no fault."""
     before = state(worker)
-    single = worker.send("DELETE", f"{script_at('worker')}/secrets/P")
+    read, single = (worker.send(method, f"{script_at('worker')}/secrets/P") for method in ("GET", "DELETE"))
     bulk = send(worker, BULK, {"secrets": {"P": None, "S": None, "NONE": None}})
     undeployed = send(worker, LATEST, {"env": {"P": None, "S": None}})
 
-    assert [(404, [10056])] * 3 == [one.refusal for one in (single, bulk, undeployed)]
-    for answer in (single, bulk, undeployed):
+    assert [(404, [10056])] * 4 == [one.refusal for one in (read, single, bulk, undeployed)]
+    for answer in (read, single, bulk, undeployed):
         assert "'P'" in answer.messages[0]
         assert answer.messages[0].endswith("It is the name of a plain_text binding.")
     assert [["/secrets/P"], ["/env/P"]] == [bulk.pointers, undeployed.pointers]
