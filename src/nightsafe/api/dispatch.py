@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from nightsafe.api import content, scripts, secrets, settings, shown
 from nightsafe.api.call import Call
 from nightsafe.api.envelope import Reply, listed, success
-from nightsafe.api.paging import fields_of, page_of
+from nightsafe.api.paging import fields_of, whole_number
 from nightsafe.api.path import ACCOUNT, DISPATCHED, NAMESPACE
 from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
@@ -155,7 +155,7 @@ def _of_tags(namespaces: Namespaces) -> list[Resource]:
 
 def _limit(fields: dict[str, str]) -> int:
     """How many scripts a deletion may delete."""
-    return page_of({"per_page": fields.get("limit", str(_MAX_DELETED))}, _MAX_DELETED).size
+    return min(whole_number(fields, "limit", _MAX_DELETED), _MAX_DELETED)
 
 
 def _within(namespaces: Namespaces, pages: Iterable[Resource]) -> Iterator[Resource]:

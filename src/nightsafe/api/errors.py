@@ -137,7 +137,7 @@ TABLE: dict[Code, Row] = {
         _VARIABLES,
     ),
     Code.BINDING_NOT_FOUND: Row(
-        404, 10056, "Binding '{detail}' not found. Please use a different name and try again.", _SECRET
+        404, 10056, "Binding '{detail}' not found. Please use a different name and try again.{kind}", _SECRET
     ),
     Code.BINDING_TOO_LARGE: Row(
         400, 10054, "Text binding '{detail}' is too large. Text bindings must not exceed 5.1 kB.", _VARIABLE_LIMITS
@@ -255,7 +255,8 @@ def row_for(code: Code) -> Row:
 def as_json(problem: Problem) -> dict[str, object]:
     """One member of the envelope's `errors`."""
     row = row_for(problem.code)
-    kind = f" It is the name of a {problem.kind} binding." if problem.kind else ""
+    article = "an" if problem.kind.startswith(("a", "e", "i", "o", "u", "mtls")) else "a"
+    kind = f" It is the name of {article} {problem.kind} binding." if problem.kind else ""
     error: dict[str, object] = {
         "code": row.code,
         "message": row.message.replace("{kind}", kind).replace("{detail}", problem.detail[:_MAX_DETAIL]),

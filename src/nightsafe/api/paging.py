@@ -53,7 +53,7 @@ def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
         NightsafeError: INVALID, for a page or size that is no whole number from 1.
     """
     default = Page()
-    number, size = _whole(fields, "page", default.number), _whole(fields, "per_page", default.size)
+    number, size = whole_number(fields, "page", default.number), whole_number(fields, "per_page", default.size)
     return Page(number, min(size, max_size))
 
 
@@ -80,8 +80,17 @@ def paged_as(result: object, page: Page, count: int, total: int) -> Reply:
     return Reply(200, msgspec.json.encode(envelope) + b"\n")
 
 
-def _whole(fields: dict[str, str], name: str, default: int) -> int:
-    """A whole number from 1, also as clients write it that have no other numbers: `2.0`."""
+def whole_number(fields: dict[str, str], name: str, default: int) -> int:
+    """A whole number from 1, also as clients write it that have no other numbers: `2.0`.
+
+    Args:
+        fields: the query's fields.
+        name: which of them.
+        default: what it is when it is absent.
+
+    Raises:
+        NightsafeError: INVALID, for anything else.
+    """
     text = fields.get(name)
     if text is None:
         return default

@@ -48,7 +48,7 @@ def resources(use: UseCases, at: str = SCRIPT) -> list[Resource]:
         """PATCH …/secrets-bulk."""
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
         shown = await secrets.patch(call.caller, call.script, patch)
-        return success_raw(_by_name(shown), await door.newest(call.script))
+        return success_raw(_by_name(shown), (*await door.newest(call.script), *patch.notices))
 
     return [
         Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),

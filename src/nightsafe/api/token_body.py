@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.api.times import parse_time
-from nightsafe.bindings.fields import need_array, need_known, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.members import need_known, refuse_slips
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, check_policies
@@ -20,6 +21,7 @@ MAX_ITEMS = 300
 MAX_NAME = 120
 
 _MAX_RANGE = 64
+_MEMBERS = ("condition", "expires_on", "name", "not_before", "policies", "status")
 _STATUSES = (ACTIVE, DISABLED, EXPIRED)
 _PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _MISSING = re.compile(r"missing required field `(\w+)`")
@@ -32,7 +34,9 @@ class _Body(Struct):
 
 
 def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -> Wanted:
-    """A token as a request body asks for it; members that are not known are passed over.
+    """A token as a request body asks for it; members that are not known are passed over, but for slips.
+
+    Without that, a condition or an end that is misspelt would make a token that is good everywhere and for ever.
 
     Args:
         raw: any JSON value.
@@ -43,6 +47,7 @@ def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -
         NightsafeError: INVALID, with a pointer.
     """
     body = need_object(raw, "", "the request body")
+    refuse_slips(body, _MEMBERS, "")
     not_before, expires_on = _time(body, "not_before"), _time(body, "expires_on")
     if expires_on is not None and expires_on <= max(expires_after, not_before or 0):
         raise _invalid("'expires_on' must lie in the future and after 'not_before'", "/expires_on")

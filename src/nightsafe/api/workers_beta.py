@@ -19,7 +19,8 @@ from nightsafe.api.path import ACCOUNT
 from nightsafe.api.refusing import refusing
 from nightsafe.api.routing import Resource
 from nightsafe.api.woven import File, success_with_files
-from nightsafe.bindings.fields import need_known, need_object, optional_string
+from nightsafe.bindings.fields import need_object, optional_string
+from nightsafe.bindings.members import need_known
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -27,7 +28,7 @@ from nightsafe.store.model import Script, Version
 from nightsafe.store.serving import StoredFile
 from nightsafe.store.turns import in_turns
 from nightsafe.workers.beta import MEMBERS, OWN, PREVIEWS, Whole, parse_version, parse_version_patch, parse_worker
-from nightsafe.workers.notices import Notices, of_settings
+from nightsafe.workers.notices import Notices
 from nightsafe.workers.standing import subdomain_of
 from nightsafe.workers.use_cases import UseCases
 from nightsafe.workers.versions import parse_version_id
@@ -75,7 +76,7 @@ def resources(use: UseCases) -> list[Resource]:
         wanted, script = parse_worker(body, call.limits), await find_worker(use, call)
         if optional_string(body, "name", "") not in {None, script.ref.name}:
             raise NightsafeError(Code.UNSUPPORTED, "rename Workers: their secrets are sealed to their names", "/name")
-        return success(_shown(await use.beta.edit(call.caller, script, wanted)), of_settings(wanted.own))
+        return success(_shown(await use.beta.edit(call.caller, script, wanted)), wanted.notices)
 
     async def delete(call: Call) -> Reply:
         """DELETE /workers/workers/{script_name}: by force also what others need."""
@@ -129,7 +130,9 @@ def _of_versions(use: UseCases) -> list[Resource]:
             await find_worker(use, call),
         )
         made = await use.versions.patch_secrets(call.caller, script.ref, wanted)
-        return await _whole(use, script, made) if _may(call, script, Action.READ_SCRIPTS) else success(_stamped(made))
+        if not _may(call, script, Action.READ_SCRIPTS):
+            return success(_stamped(made), wanted.notices)
+        return await _whole(use, script, made, notices=wanted.notices)
 
     keep = refusing("delete versions: each is kept, to go back to")
     return [

@@ -1,6 +1,5 @@
 """Reading the fields of a JSON object, with an error that points at the one at fault."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from nightsafe.errors import Code, NightsafeError
@@ -81,23 +80,3 @@ def need_array(raw: dict[str, Any], member: str, at: str) -> list[Any]:
         return value
     was = f"not {type_name(value)}" if member in raw else "and is missing"
     raise NightsafeError(Code.INVALID, f"'{member}' must be an array, {was}", pointer_to(at, member))
-
-
-def need_known(fields: dict[str, Any], known: Iterable[str], at: str, what: str) -> None:
-    """Refuse an object that names something and nothing that is known: done as it stands, it would do nothing.
-
-    An empty object asks for nothing and gets it. Beside a member that is known, others are passed over.
-
-    Args:
-        fields: the object.
-        known: the members that it may have.
-        at: JSON Pointer to it.
-        what: how a message calls it.
-
-    Raises:
-        NightsafeError: INVALID, pointing at the first member.
-    """
-    names = sorted(known)
-    if fields and not any(name in fields for name in names):
-        sentence = f"{what} would change nothing: of its members none is known here, which are {', '.join(names)}"
-        raise NightsafeError(Code.INVALID, sentence, pointer_to(at, next(iter(fields))))

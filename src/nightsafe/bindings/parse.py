@@ -12,6 +12,7 @@ import rfc8785
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
 from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64, is_pem, pem_error
 from nightsafe.bindings.kinds import PLAIN_KINDS
+from nightsafe.bindings.members import refuse_slips
 from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.bindings.sealed import SealedByClient, is_sealed, read_sealed
 from nightsafe.errors import Code, NightsafeError
@@ -83,6 +84,7 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
         return parse_secret(fields, at, index=index, may_inherit=True)
     name = _name_in(fields, at, None, index)
     if kind == "inherit":
+        refuse_slips(fields, ("name", "old_name", "type", "version_id"), at)
         if fields.get("version_id", "latest") != "latest":
             raise NightsafeError(Code.INHERIT_VERSION, name, pointer_to(at, "version_id"))
         return InheritedBinding(name, optional_string(fields, "old_name", at) or name)
@@ -93,6 +95,7 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
 
 def _plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBinding:
     """A binding without a secret: only the members of its kind, and not too much of them."""
+    refuse_slips(fields, PLAIN_KINDS[kind] | {"name", "type"}, at)
     kept = {"name": name, "type": kind} | {one: fields[one] for one in fields if one in PLAIN_KINDS[kind]}
     if kind == "plain_text":
         _check_size(len(need_string(fields, "text", at).encode()), name, pointer_to(at, "text"))

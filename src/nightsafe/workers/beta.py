@@ -11,22 +11,25 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_array, need_known, need_object, need_string, pointer_to
+from nightsafe.bindings.fields import need_array, need_object, need_string, pointer_to
+from nightsafe.bindings.members import need_known, unknown
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.holding import Entry
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Change, Script, ScriptEdit, ScriptRef, Settings
-from nightsafe.workers.annotations import parse_annotations
+from nightsafe.workers.annotations import of_annotations, parse_annotations
 from nightsafe.workers.caller import Caller, change, holder_change, now
 from nightsafe.workers.commit import commit, until_undisturbed
 from nightsafe.workers.holders import commit_hold
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.merge_patch import merge_patch
 from nightsafe.workers.modules import Part
+from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.previews import PreviewPatch, Previews, parse_previews
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.secrets import Patch, parse_secrets
 from nightsafe.workers.setting_fields import encoded, script_settings
+from nightsafe.workers.setting_forms import check_consumers, unknown_in
 from nightsafe.workers.standing import parse_subdomain
 from nightsafe.workers.upload import ParsedUpload, parse_upload
 
@@ -38,6 +41,9 @@ OWN = ("logpush", "observability", "tags", "tail_consumers")
 
 MEMBERS = (*OWN, *PREVIEWS, "name", "subdomain")
 """All that a request may change of a script here."""
+
+_READ_BACK = ("created_on", "deployed_on", "id", "references", "updated_on")
+"""What reads show beside, and clients may send back."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -65,11 +71,13 @@ class WorkerPatch(Struct, frozen=True):
         own: settings of the script itself to merge, None for those to reset.
         standing: what no upload touches, to merge.
         previews: what previews begin with, or None to leave it.
+        notices: what of it is kept and does nothing, or is not known.
     """
 
     own: dict[str, Any]
     standing: dict[str, bool]
     previews: PreviewPatch | None
+    notices: Notices = ()
 
 
 class Beta:
@@ -159,16 +167,21 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
     need_known(body, MEMBERS, "", "the body")
     own = {name: body[name] for name in OWN if name in body}
     if own.get("tail_consumers") is not None:
-        own["tail_consumers"] = _services(need_array(body, "tail_consumers", ""))
+        consumers = need_array(body, "tail_consumers", "")
+        check_consumers(consumers, "/tail_consumers", "name")
+        own["tail_consumers"] = [{"service": one["name"]} for one in consumers]
     script_settings(own)
     given = [name for name in PREVIEWS if body.get(name) is not None]
     if len(given) > 1:
         raise NightsafeError(Code.INVALID, f"'{PREVIEWS[1]}' is the old name of '{PREVIEWS[0]}': give one", "")
     subdomain = body.get("subdomain")
+    previews = parse_previews(body[given[0]], f"/{given[0]}", limits) if given else None
+    strange = () if previews is None else unknown_in(previews.settings, f"/{given[0]}")
     return WorkerPatch(
         own,
         {} if subdomain is None else parse_subdomain(subdomain, "/subdomain", partly=True),
-        parse_previews(body[given[0]], f"/{given[0]}", limits) if given else None,
+        previews,
+        (*of_settings(own), *strange, *unknown(body, (*MEMBERS, *_READ_BACK), "")),
     )
 
 
@@ -186,7 +199,8 @@ def parse_version_patch(raw: object, limits: Limits) -> Patch:
         sentence = "'env' is missing: give an object of secrets by their names, null for each to drop"
         raise NightsafeError(Code.INVALID, sentence, "/env")
     secrets, dropped = parse_secrets(need_object(body["env"], "/env", "'env'"), "/env", limits)
-    return Patch(secrets, dropped, parse_annotations(body.get("annotations"), limits))
+    annotations = body.get("annotations")
+    return Patch(secrets, dropped, parse_annotations(annotations, limits), of_annotations(annotations))
 
 
 def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUpload:
@@ -228,12 +242,3 @@ def _part(raw: object, index: int) -> Part:
             Code.INVALID, "'content_base64' is not base64", pointer_to(at, "content_base64")
         ) from None
     return Part(name, content_type, content)
-
-
-def _services(consumers: Sequence[Any]) -> list[dict[str, Any]]:
-    """Tail consumers as a script's other pages name them: `service` for what is `name` here."""
-    every = []
-    for index, raw in enumerate(consumers):
-        at = pointer_to("/tail_consumers", index)
-        every.append({"service": need_string(need_object(raw, at, "a consumer"), "name", at)})
-    return every

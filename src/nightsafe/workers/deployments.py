@@ -11,11 +11,12 @@ from typing import Any
 from msgspec import Struct
 
 from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.members import refuse_slips
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Deployment, NewDeployment, ScriptEdit, ScriptRef
 from nightsafe.store.period import ALWAYS, Period
-from nightsafe.workers.annotations import parse_annotations
+from nightsafe.workers.annotations import of_annotations, parse_annotations
 from nightsafe.workers.caller import Caller, change
 from nightsafe.workers.commit import commit
 from nightsafe.workers.door import Door
@@ -31,11 +32,21 @@ _ROUNDING = 1e-6
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
+_MEMBERS = ("annotations", "code_update_strategy", "strategy", "versions")
+
+
 class Plan(Struct, frozen=True):
-    """A deployment as a client asks for it: UUIDs of versions with percentages, and annotations as JSON."""
+    """A deployment as a client asks for it.
+
+    Attributes:
+        versions: UUIDs of versions with percentages.
+        annotations: JSON object.
+        notices: what of it is not known.
+    """
 
     versions: tuple[tuple[bytes, float], ...]
     annotations: bytes
+    notices: Notices = ()
 
 
 class Deployments:
@@ -102,7 +113,7 @@ class Deployments:
             raise NightsafeError(Code.DEPLOYMENT_INVALID, missing, "/versions") from None
         if outcome.deployment is None:
             raise NightsafeError(Code.STORE, "the store did not tell of the deployment")
-        return outcome.deployment, notices
+        return outcome.deployment, (*notices, *plan.notices)
 
     async def roll_back(  # noqa: PLR0913 - a rollback has many sides
         self, caller: Caller, ref: ScriptRef, wanted: str, message: str, limits: Limits, *, force: bool
@@ -158,6 +169,7 @@ def parse_plan(raw: object, limits: Limits) -> Plan:
         NightsafeError: INVALID or DEPLOYMENT_INVALID, pointing at the member at fault.
     """
     body = need_object(raw, "", "the body")
+    refuse_slips(body, _MEMBERS, "")
     if (optional_string(body, "strategy", "") or "percentage") != "percentage":
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "'strategy' must be \"percentage\"", "/strategy")
     wanted = need_array(body, "versions", "")
@@ -172,7 +184,8 @@ def parse_plan(raw: object, limits: Limits) -> Plan:
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "the same version is named twice", "/versions/1/version_id")
     if abs(sum(percentage for _, percentage in versions) - _WHOLE) > _ROUNDING:
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "the percentages must sum to 100", "/versions")
-    return Plan(versions, parse_annotations(body.get("annotations"), limits))
+    annotations = body.get("annotations")
+    return Plan(versions, parse_annotations(annotations, limits), of_annotations(annotations))
 
 
 def _share(raw: object, at: str) -> tuple[bytes, float]:

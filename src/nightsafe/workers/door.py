@@ -137,6 +137,7 @@ class Door:
         *,
         versioned: bytes | None,
         made: Iterable[PlainBinding | Secret] | None,
+        keep: frozenset[str] = frozenset(),
         inherits: Iterable[Inherit] = (),
     ) -> Notices:
         """The same of a change of settings, which is refused only for what it makes worse.
@@ -145,6 +146,7 @@ class Door:
             ref: which script.
             versioned: JSON object to merge over the versioned settings, or None.
             made: bindings to make, or None to leave all.
+            keep: kinds of which those there are stay, when others are made.
             inherits: bindings to take over, when others are made.
         """
         newest = await self._store.made_of(ref) if self._is_delivered(ref) else None
@@ -154,7 +156,9 @@ class Door:
         after = _patched(before, {} if versioned is None else msgspec.json.decode(versioned))
         if made is not None:
             own = [_as_bundled(one) for one in made]
-            after = replace(after, bindings=(*own, *_inherited(before.bindings, tuple(inherits))))
+            after = replace(
+                after, bindings=(*own, *_taken(before.bindings, keep, tuple(inherits), {one.name for one in own}))
+            )
         return self._judge(after, {problem.detail for problem in problems_of(before)})
 
     async def deployment(self, ref: ScriptRef, version_ids: Iterable[bytes]) -> Notices:
@@ -207,10 +211,7 @@ class Door:
         newest = await self._store.made_of(ref) if keep or inherits else None
         if newest is None:
             return []
-        before = bundled(newest).bindings
-        taken = {one.name: one for one in before if one.kind in keep}
-        taken |= {one.name: one for one in _inherited(before, inherits)}
-        return [one for name, one in taken.items() if name not in own]
+        return _taken(bundled(newest).bindings, keep, inherits, own)
 
     async def _problem_of_service(self, ref: ScriptRef, binding: PlainBinding) -> Problem | None:
         """What is wrong with a service binding, if anything."""
@@ -308,6 +309,15 @@ def _as_bundled(binding: PlainBinding | Secret) -> BundleBinding:
     return BundleBinding(
         binding.name, binding.kind, msgspec.Raw(binding.shown()), None if isinstance(binding, PlainBinding) else b""
     )
+
+
+def _taken(
+    before: Sequence[BundleBinding], keep: frozenset[str], inherits: Sequence[Inherit], own: set[str]
+) -> list[BundleBinding]:
+    """The bindings of the version before that stay, by their kind or because they are inherited."""
+    taken = {one.name: one for one in before if one.kind in keep}
+    taken |= {one.name: one for one in _inherited(before, inherits)}
+    return [one for name, one in taken.items() if name not in own]
 
 
 def _inherited(before: Iterable[BundleBinding], inherits: Sequence[Inherit]) -> list[BundleBinding]:

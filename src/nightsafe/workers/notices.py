@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 from nightsafe.errors import Code, Problem
+from nightsafe.workers.setting_forms import unknown_in
 
 Notices = tuple[Problem, ...]
 
@@ -27,7 +28,7 @@ _SMART_OFF: Final = "off"
 
 
 def of_settings(settings: Mapping[str, Any], at: str = "") -> Notices:
-    """A notice for each setting that is kept and does nothing, and one for a date that the runtime does not know yet.
+    """A notice for each setting that is kept and does nothing, or not known, and for a date that the runtime lacks.
 
     Args:
         settings: those that a request names, checked.
@@ -64,6 +65,7 @@ def _of_settings(settings: Mapping[str, Any], at: str) -> Iterator[Problem]:
     ]
     for name in others:
         yield _idle(f"limit a Worker's {name}: 'limits.{name}' is kept and does nothing", f"{at}/limits/{name}")
+    yield from unknown_in(settings, at)
     date = settings.get("compatibility_date") or ""
     if date > NEWEST_DATE:
         sentence = f"the runtime here knows dates up to {NEWEST_DATE}, so '{date}' is served as that one"

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nightsafe.bindings.fields import need_known, need_object, pointer_to, type_name
+from nightsafe.bindings.fields import need_object, pointer_to, type_name
+from nightsafe.bindings.members import need_known
 from nightsafe.bindings.model import PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.errors import Code, NightsafeError, Problem
@@ -26,6 +27,7 @@ from nightsafe.workers.merge_patch import merge_patch
 from nightsafe.workers.rebinding import is_shown_secret
 from nightsafe.workers.seal import Safe, place_of
 from nightsafe.workers.setting_fields import encoded
+from nightsafe.workers.setting_forms import check_forms
 from nightsafe.workers.store_access import check_store_access
 
 MAX_PREVIEW_NAME = 255
@@ -178,6 +180,7 @@ def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
         if value is not None and not isinstance(value, _SETTINGS[name]):
             words = f"'{name}' must be {type_name(_SETTINGS[name]())}, not {type_name(value)}"
             raise NightsafeError(Code.INVALID, words, pointer_to(at, name))
+    check_forms(settings, at)
     env = fields.get("env")
     return _with_bindings(
         settings, {} if env is None else need_object(env, f"{at}/env", "'env'"), f"{at}/env", limits

@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_known, need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.fields import need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.members import need_known
 from nightsafe.bindings.model import PlainBinding, SecretText
 from nightsafe.bindings.parse import MAX_NAME_BYTES, MAX_VALUE_BYTES
 from nightsafe.errors import Code, NightsafeError, Problem

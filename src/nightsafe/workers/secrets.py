@@ -5,13 +5,15 @@ version is the only one served: otherwise it would put into service what nobody 
 Source: `workers/scripts/{script_name}/secrets` and `/secrets-bulk` in the Cloudflare v4 API's specification.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import msgspec
 from msgspec import Struct
 
 from nightsafe.bindings.fields import need_object, pointer_to
-from nightsafe.bindings.model import Secret
+from nightsafe.bindings.members import refuse_slips, unknown
+from nightsafe.bindings.model import SECRET_KINDS, Secret
 from nightsafe.bindings.parse import parse_secret
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.interfaces import Store
@@ -21,13 +23,23 @@ from nightsafe.workers.commit import commit
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.seal import Safe
 
+_MEMBERS = ("secrets", "version_tags")
+
 
 class Patch(Struct, frozen=True):
-    """A merge patch of a script's secrets: what to set, what to drop, tags for the version it makes."""
+    """A merge patch of a script's secrets.
+
+    Attributes:
+        set: secrets to set.
+        drop: names of secrets to drop; one that is not there is no fault.
+        annotations: JSON object, for the version that is made.
+        notices: what of it is not known.
+    """
 
     set: tuple[Secret, ...]
     drop: tuple[str, ...]
     annotations: bytes
+    notices: tuple[Problem, ...] = ()
 
 
 class Secrets:
@@ -60,6 +72,7 @@ class Secrets:
             return shown
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        await refuse_others(self._store, ref, (name,))
         raise NightsafeError(Code.BINDING_NOT_FOUND, name)
 
     async def put(self, caller: Caller, ref: ScriptRef, secret: Secret) -> bytes:
@@ -76,7 +89,10 @@ class Secrets:
             must_be_live=Code.SECRET_NOT_LIVE,
             max_variables=self._limits.max_variables,
         )
-        await commit(self._store, change(caller, "secrets.put", edit))
+        try:
+            await commit(self._store, change(caller, "secrets.put", edit))
+        except NightsafeError as error:
+            raise pointed(error, lambda _: "/name") from None
         return sealed.shown
 
     async def delete(self, caller: Caller, ref: ScriptRef, name: str) -> None:
@@ -86,16 +102,23 @@ class Secrets:
             NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NOT_FOUND.
         """
         edit = ScriptEdit(ref=ref, stamp=stamp(caller, "secret"), drop=(name,), must_be_live=Code.SECRET_NOT_LIVE)
-        await commit(self._store, change(caller, "secrets.delete", edit))
+        try:
+            await commit(self._store, change(caller, "secrets.delete", edit))
+        except NightsafeError as error:
+            if error.code is Code.BINDING_NOT_FOUND:
+                await refuse_others(self._store, ref, (name,))
+            raise
 
     async def patch(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Sequence[bytes]:
         """Set and drop secrets in one version, all or nothing; gives what may be shown of those there are then.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
+            NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS;
+                BINDING_NOT_FOUND, for the name of something else than a secret that is to be dropped.
         """
         if not patch.set and not patch.drop:
             return await self.list(ref)
+        await refuse_others(self._store, ref, patch.drop, "/secrets")
         sealed = await self._safe.seal_all(ref, patch.set)
         edit = ScriptEdit(
             ref=ref,
@@ -107,8 +130,42 @@ class Secrets:
             list_secrets=True,
             max_variables=self._limits.max_variables,
         )
-        outcome = await commit(self._store, change(caller, "secrets.patch", edit))
+        try:
+            outcome = await commit(self._store, change(caller, "secrets.patch", edit))
+        except NightsafeError as error:
+            raise pointed(error, lambda name: pointer_to("/secrets", name)) from None
         return outcome.secrets
+
+
+async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at: str | None = None) -> None:
+    """Refuse names that bindings of other kinds have, where secrets are meant.
+
+    Args:
+        store: where they are.
+        ref: of which script.
+        names: of secrets; one that is not there at all is none of this.
+        at: JSON Pointer to the object that has the names, where there is one.
+
+    Raises:
+        NightsafeError: BINDING_NOT_FOUND, with the kind that has the name; one problem for each.
+    """
+    if not names:
+        return
+    kinds = {one.name: one.kind for one in await store.bindings(ref) if one.kind not in SECRET_KINDS}
+    others = [
+        Problem(Code.BINDING_NOT_FOUND, name, None if at is None else pointer_to(at, name), kinds[name])
+        for name in names
+        if name in kinds
+    ]
+    if others:
+        raise NightsafeError.of(others)
+
+
+def pointed(error: NightsafeError, at: Callable[[str], str]) -> NightsafeError:
+    """The store's refusal of names that are taken, pointing at each; any other as it is."""
+    return NightsafeError.of(
+        replace(one, pointer=at(one.detail)) if one.code is Code.BINDING_NAME_TAKEN else one for one in error.problems
+    )
 
 
 def parse_patch(raw: object, limits: Limits) -> Patch:
@@ -122,8 +179,10 @@ def parse_patch(raw: object, limits: Limits) -> Patch:
     if "secrets" not in body:
         sentence = "'secrets' is missing: give an object of secrets by their names, null for each to drop"
         raise NightsafeError(Code.INVALID, sentence, "/secrets")
+    refuse_slips(body, _MEMBERS, "")
     secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
-    return Patch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits))
+    strange = unknown(body, _MEMBERS, "")
+    return Patch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits), strange)
 
 
 def parse_secrets(entries: dict[str, object], at: str, limits: Limits) -> tuple[tuple[Secret, ...], tuple[str, ...]]:

@@ -11,6 +11,7 @@ import msgspec
 
 from nightsafe.bindings.fields import type_name
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.workers.setting_forms import check_consumers, check_forms
 
 VERSION_LEVEL: dict[str, type] = {
     "assets": dict,
@@ -56,6 +57,7 @@ def version_settings(fields: dict[str, Any]) -> dict[str, Any]:
         sentence = f"'compatibility_date' is in the future: today's date, in UTC, is {today}"
         raise NightsafeError(Code.INVALID, sentence, "/compatibility_date")
     _need_strings(kept, "compatibility_flags")
+    check_forms(kept)
     _check_cpu(kept.get("limits", {}))
     if kept.get("assets", {}).get("jwt") is not None:
         raise NightsafeError(Code.UNSUPPORTED, "keep static assets", "/assets/jwt")
@@ -80,8 +82,8 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
             Code.INVALID, f"a tag may have up to {MAX_TAG_LENGTH} characters, and neither ',' nor '&'", "/tags"
         )
     for name in ("tail_consumers", "streaming_tail_consumers"):
-        if not all(isinstance(consumer, dict) for consumer in kept.get(name, ())):
-            raise NightsafeError(Code.INVALID, f"'{name}' may hold only objects", f"/{name}")
+        check_consumers(kept.get(name, []), f"/{name}")
+    check_forms(kept)
     return kept
 
 

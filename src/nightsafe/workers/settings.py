@@ -9,17 +9,20 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from nightsafe.bindings.fields import need_array, need_known, need_object
+from nightsafe.bindings.fields import need_array, need_object
+from nightsafe.bindings.members import need_known, unknown
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Outcome, Script, ScriptEdit, ScriptRef, Version
 from nightsafe.store.model import Settings as StoredSettings
 from nightsafe.workers import setting_fields
-from nightsafe.workers.annotations import parse_annotations
+from nightsafe.workers.annotations import of_annotations, parse_annotations
 from nightsafe.workers.caller import Caller, change, stamp
 from nightsafe.workers.commit import commit
 from nightsafe.workers.door import Door, needs_of
+from nightsafe.workers.keeping import kept_kinds
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.rebinding import Bound, Entry, bound, needs_look, parse_bindings
@@ -27,7 +30,16 @@ from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
 
 _SCRIPT_MEMBERS = frozenset(setting_fields.SCRIPT_LEVEL)
-_MEMBERS = _SCRIPT_MEMBERS | frozenset(setting_fields.VERSION_LEVEL) | {"annotations", "bindings", "migrations"}
+_MEMBERS = (
+    _SCRIPT_MEMBERS
+    | frozenset(setting_fields.VERSION_LEVEL)
+    | {
+        "annotations",
+        "bindings",
+        "keep_bindings",
+        "migrations",
+    }
+)
 
 USAGE_MODELS = ("standard", "bundled", "unbound")
 
@@ -37,6 +49,7 @@ class SettingsPatch(Struct, frozen=True, kw_only=True):
 
     Attributes:
         bindings: all that the script is to have, or None to leave them.
+        keep: kinds of which bindings stay that `bindings` does not name.
         versioned: JSON object to merge over the versioned settings, or None.
         of_script: JSON object to merge over those of the script, or None.
         annotations: JSON object, for the version that is made.
@@ -44,6 +57,7 @@ class SettingsPatch(Struct, frozen=True, kw_only=True):
     """
 
     bindings: tuple[Entry, ...] | None = None
+    keep: frozenset[str] = frozenset()
     versioned: bytes | None = None
     of_script: bytes | None = None
     annotations: bytes = b"{}"
@@ -118,20 +132,21 @@ class Settings:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, or INVALID with a pointer into the body.
         """
-        merge = parse_script_level(body)
+        merge, strange = parse_script_level(body)
         if merge is None:
-            return await self.get_script_level(ref), ()
+            return await self.get_script_level(ref), strange
         edit = ScriptEdit(ref=ref, script_settings=StoredSettings(merge, merge=True))
         script = _script_of(await commit(self._store, change(caller, "script_settings.patch", edit)))
-        return script, of_settings(msgspec.json.decode(merge))
+        return script, (*of_settings(msgspec.json.decode(merge)), *strange)
 
     async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> tuple[ScriptEdit, Notices]:
         """The change as the store takes it, with its secrets sealed, and what of it is not served."""
-        wanted = None if patch.bindings is None else await self._bound(caller, ref, patch.bindings)
+        wanted = None if patch.bindings is None else await self._bound(caller, ref, patch.bindings, patch.keep)
         not_served = await self._door.settings(
             ref,
             versioned=patch.versioned,
             made=None if wanted is None else (*wanted.secrets, *wanted.plain),
+            keep=patch.keep,
             inherits=() if wanted is None else wanted.rebind.inherits,
         )
         made = () if wanted is None else await self._made(ref, wanted)
@@ -149,13 +164,13 @@ class Settings:
         )
         return edit, not_served
 
-    async def _bound(self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...]) -> Bound:
+    async def _bound(self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...], keep: frozenset[str]) -> Bound:
         """The bindings to make, which lead to what is there, and what is to become of those there are."""
         there = await self._store.bindings(ref) if needs_look(entries) else ()
         wanted = bound(entries, there)
         check_store_access(caller, ref.account_id, wanted.plain)
         await self._door.check_targets(ref, wanted.plain)
-        return wanted
+        return replace(wanted, rebind=replace(wanted.rebind, keep=keep))
 
     async def _made(self, ref: ScriptRef, wanted: Bound) -> tuple[Binding, ...]:
         """The bindings to make, as the store takes them."""
@@ -178,22 +193,24 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
     bindings = body.get("bindings")
     return SettingsPatch(
         bindings=None if bindings is None else parse_bindings(need_array(body, "bindings", ""), limits),
+        keep=frozenset() if body.get("keep_bindings") is None else kept_kinds(body, in_force=True),
         versioned=_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
         of_script=_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
         annotations=parse_annotations(body.get("annotations"), limits),
-        notices=of_settings(body),
+        notices=(*of_settings(body), *of_annotations(body.get("annotations")), *unknown(body, _MEMBERS, "")),
     )
 
 
-def parse_script_level(raw: object) -> bytes | None:
-    """What to merge over a script's own settings, from a request body; None for nothing.
+def parse_script_level(raw: object) -> tuple[bytes | None, Notices]:
+    """What to merge over a script's own settings, from a request body, None for nothing; and what is not known in it.
 
     Raises:
         NightsafeError: INVALID, with a pointer into the body.
     """
     body = need_object(raw, "", "the body")
     need_known(body, _SCRIPT_MEMBERS, "", "the body")
-    return _merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
+    merge = _merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
+    return merge, unknown(body, _SCRIPT_MEMBERS, "")
 
 
 def parse_usage_model(raw: object) -> SettingsPatch:

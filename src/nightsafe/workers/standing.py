@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bindings.fields import need_known, need_object, need_string, pointer_to, type_name
+from nightsafe.bindings.fields import need_object, need_string, pointer_to, type_name
+from nightsafe.bindings.members import need_known
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Script, ScriptEdit, ScriptRef

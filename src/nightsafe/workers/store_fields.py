@@ -9,15 +9,8 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from nightsafe.bindings.fields import (
-    need_array,
-    need_known,
-    need_object,
-    need_string,
-    optional_string,
-    pointer_to,
-    type_name,
-)
+from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.members import need_known
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.secret_value import SecretValue
 from nightsafe.workers.limits import Limits

@@ -10,18 +10,38 @@ from msgspec import Struct
 
 from nightsafe.bindings.fields import need_array, need_object, optional_string
 from nightsafe.bindings.kinds import PLAIN_KINDS
+from nightsafe.bindings.members import refuse_slips, unknown
 from nightsafe.bindings.model import InheritedBinding, PlainBinding, Secret
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.model import Inherit
-from nightsafe.workers.annotations import parse_annotations
+from nightsafe.workers.annotations import of_annotations, parse_annotations
 from nightsafe.workers.keeping import kept_kinds
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import BODY_PART, Part, Source, parse_source
 from nightsafe.workers.notices import Notices, of_migrations, of_settings
 from nightsafe.workers.rebinding import Shown, parse_uploaded
-from nightsafe.workers.setting_fields import encoded, script_settings, version_settings
+from nightsafe.workers.setting_fields import (
+    SCRIPT_LEVEL,
+    VERSION_LEVEL,
+    encoded,
+    script_settings,
+    version_settings,
+)
 
 _MAX_MIGRATION_TAG = 1024
+
+_SENT = frozenset({"capnp_schema", "code_update_strategy", "keep_assets"})
+"""What wrangler sends beside, and means nothing here."""
+
+_MEMBERS = (
+    frozenset({"annotations", "bindings", BODY_PART, "keep_bindings", "main_module", "migrations"})
+    | frozenset(VERSION_LEVEL)
+    | frozenset(SCRIPT_LEVEL)
+    | _SENT
+)
+_MIGRATION = ("new_tag", "old_tag", "steps")
+_BINDINGS_ELSEWHERE = ("env", "env_vars", "secret", "secrets", "vars")
+"""What other requests and configuration files call the bindings that an upload brings in `bindings`."""
 
 
 class Migration(Struct, frozen=True):
@@ -79,6 +99,7 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
         NightsafeError: INVALID or a code of a binding, with a pointer into the metadata; one problem a binding.
     """
     fields = need_object(metadata, "", "'metadata'")
+    _check_members(fields)
     settings = version_settings(fields)
     bindings = parse_uploaded(need_array(fields, "bindings", "") if "bindings" in fields else [], limits)
     plain = tuple(one for one in bindings if isinstance(one, PlainBinding))
@@ -100,8 +121,19 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
 
 
 def _notices(fields: dict[str, Any]) -> Notices:
-    """What of an upload is kept and does nothing."""
-    return (*of_settings(fields), *of_migrations(present=fields.get("migrations") is not None))
+    """What of an upload is kept and does nothing, or is not known."""
+    migrations = of_migrations(present=fields.get("migrations") is not None)
+    strange = unknown(fields, _MEMBERS, "")
+    return (*of_settings(fields), *migrations, *of_annotations(fields.get("annotations")), *strange)
+
+
+def _check_members(fields: dict[str, Any]) -> None:
+    """Refuse members by which something else was meant: done as they stand, a secret would not be set."""
+    refuse_slips(fields, _MEMBERS, "")
+    elsewhere = next((name for name in _BINDINGS_ELSEWHERE if fields.get(name) is not None), None)
+    if elsewhere is not None:
+        sentence = f"an upload has no '{elsewhere}': give secrets and variables in 'bindings', each with its 'name'"
+        raise NightsafeError(Code.INVALID, sentence, f"/{elsewhere}")
 
 
 def _parts_of(plain: Sequence[PlainBinding]) -> set[str]:
@@ -123,6 +155,7 @@ def _migration(fields: dict[str, Any]) -> Migration | None:
     if fields.get("migrations") is None:
         return None
     raw = need_object(fields["migrations"], "/migrations", "'migrations'")
+    refuse_slips(raw, _MIGRATION, "/migrations")
     tags = {name: optional_string(raw, name, "/migrations") for name in ("old_tag", "new_tag")}
     for name, tag in tags.items():
         if tag is not None and len(tag) > _MAX_MIGRATION_TAG:

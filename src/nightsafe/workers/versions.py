@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from nightsafe.bindings.fields import pointer_to
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, ScriptEdit, ScriptRef, Stamp, Version
@@ -18,7 +19,7 @@ from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.notices import Notices
 from nightsafe.workers.seal import Safe
-from nightsafe.workers.secrets import Patch
+from nightsafe.workers.secrets import Patch, pointed, refuse_others
 from nightsafe.workers.store_access import check_store_access
 from nightsafe.workers.upload import ParsedUpload
 from nightsafe.workers.upload_edit import let_in, settled, upload_edit
@@ -143,8 +144,10 @@ class Versions:
         """Make a version from the newest one with other secrets, without deploying it.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
+            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS; BINDING_NOT_FOUND, for the name
+                of something else than a secret that is to be dropped.
         """
+        await refuse_others(self._store, ref, patch.drop, "/env")
         sealed = await self._safe.seal_all(ref, patch.set)
         edit = ScriptEdit(
             ref=ref,
@@ -155,7 +158,10 @@ class Versions:
             always=True,
             max_variables=self._limits.max_variables,
         )
-        return await self._made(caller, "versions.secrets", edit)
+        try:
+            return await self._made(caller, "versions.secrets", edit)
+        except NightsafeError as error:
+            raise pointed(error, lambda name: pointer_to("/env", name)) from None
 
     async def _made(self, caller: Caller, action: str, edit: ScriptEdit) -> Version:
         """Commit an edit; gives the version it made."""

@@ -66,12 +66,14 @@ def test_a_refused_body_comes_before_an_absent_script(wire: Wire, absent_script:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_10056_when_only_the_secret_is_absent(wire: Wire, script: str, method: str) -> None:
-    """404 with 10056 and the name in its message; a binding of another kind is no secret."""
+    """404 with 10056 and the name in its message; a binding of another kind is no secret, but is said to be there."""
     wire.upload(script, {"type": "plain_text", "name": "VAR", "text": "x"})
     for name in ("mine", "VAR", "var"):
         answer = wire.ask(method, f"{SCRIPTS}/{script}/secrets/{name}")
         assert answer.refusal == (404, [10056])
-        assert answer.messages == [f"Binding '{name}' not found. Please use a different name and try again."]
+        words = f"Binding '{name}' not found. Please use a different name and try again."
+        kind = " It is the name of a plain_text binding." if name == "VAR" else ""
+        assert answer.messages == [words + kind]
 
 
 def test_10056_on_the_second_delete(wire: Wire, script: str) -> None:

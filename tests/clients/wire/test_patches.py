@@ -72,12 +72,15 @@ def test_null_for_a_name_that_is_not_there(wire: Wire, script: str, content_type
     assert wire.patch(script, {"never-there": None}, content_type).result == {}
 
 
-def test_null_spares_bindings_of_other_kinds(wire: Wire, script: str) -> None:
-    """A variable is no secret: null for its name leaves it alone."""
+def test_null_for_a_variable(wire: Wire, script: str) -> None:
+    """A variable is no secret: null for its name is refused, with its kind, and leaves it alone."""
     variable = {"type": "plain_text", "name": "VAR", "text": "x"}
     wire.upload(script, variable)
 
-    assert wire.patch(script, {"VAR": None}).result == {}
+    answer = wire.patch(script, {"VAR": None})
+
+    assert ((404, [10056]), ["/secrets/VAR"]) == (answer.refusal, answer.pointers)
+    assert answer.messages[0].endswith("It is the name of a plain_text binding.")
     assert wire.ask("GET", f"{SCRIPTS}/{script}/settings").result["bindings"] == [variable]
 
 

@@ -90,6 +90,9 @@ class Model:
         model = self.scripts.get(script)
         if model is None:
             return Expected(404, [10007])
+        others = [name for name in gone if model.bindings.get(name, {"type": "secret_text"})["type"] not in SECRETS]
+        if others:
+            return Expected(404, [10056] * len(others))
         taken = [name for name in new if model.bindings.get(name, {"type": "secret_text"})["type"] not in SECRETS]
         if taken:
             return Expected(400, [10053] * len(taken))

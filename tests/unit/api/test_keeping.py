@@ -48,6 +48,12 @@ def send_json(api: Api, path: str, fields: dict[str, Any]) -> Answer:
     )
 
 
+def send_settings(api: Api, name: str, fields: dict[str, Any]) -> Answer:
+    """A change of settings."""
+    part = File("settings", json.dumps(fields).encode(), "application/json", as_file=False)
+    return api.send("PATCH", f"{script_at(name)}/settings", form(part), [form_type()])
+
+
 Upload = Callable[[Api, str, dict[str, Any]], Answer]
 ENDPOINTS: dict[str, Upload] = {
     "PUT S/{script}": lambda api, name, fields: send_form(api, "PUT", script_at(name), fields),
@@ -67,6 +73,9 @@ ENDPOINTS: dict[str, Upload] = {
         api, f"{AT}/workers/{name}/versions", fields
     ),
 }
+SETTINGS = "PATCH S/{script}/settings"
+EVERY = ENDPOINTS | {SETTINGS: lambda api, name, fields: send_settings(api, name, {"bindings": [], **fields})}
+"""Those that upload, and the change of settings, which brings bindings and no code."""
 
 
 def table() -> list[tuple[str, str, str]]:
@@ -74,7 +83,7 @@ def table() -> list[tuple[str, str, str]]:
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("| ---")]
     head, *body = rows
-    endpoints = [cell.strip("`") for cell in head[1:]]
+    endpoints = [cell.removesuffix(" with `bindings`").strip("`") for cell in head[1:]]
     return [(row[0].strip("`"), at, cell) for row in body for at, cell in zip(endpoints, row[1:], strict=True)]
 
 
@@ -101,10 +110,10 @@ def test_the_table_is_whole() -> None:
     """Each endpoint that uploads, and each form that clients send, has its cell."""
     cells = table()
 
-    assert set(ENDPOINTS) == {endpoint for _, endpoint, _ in cells}
+    assert set(EVERY) == {endpoint for _, endpoint, _ in cells}
     forms = {form for form, _, _ in cells}
     assert {"absent", "null", "[]", '["plain_text", "json"]', '["secret_key"]'} <= forms
-    assert len(cells) == len(ENDPOINTS) * len(forms) == len({cell[:2] for cell in cells})
+    assert len(cells) == len(EVERY) * len(forms) == len({cell[:2] for cell in cells})
 
 
 @pytest.mark.parametrize(("keep", "endpoint", "stays"), table())
@@ -118,12 +127,24 @@ def test_every_cell(api: Api, keep: str, endpoint: str, stays: str) -> None:
     fields = {} if keep == "absent" else {"keep_bindings": json.loads(keep)}
     brought = {"type": "plain_text", "name": "S", "text": "now a variable"}
 
-    assert ENDPOINTS[endpoint](api, name, fields).status == 200
+    assert EVERY[endpoint](api, name, fields).status == 200
     assert expected == set(held(api, place))
     again = made(api, endpoint)
-    assert ENDPOINTS[endpoint](api, again, fields | {"bindings": [brought]}).status == 200
+    assert EVERY[endpoint](api, again, fields | {"bindings": [brought]}).status == 200
     assert expected | {"S"} == set(held(api, place_of(endpoint, again)))
     assert brought == held(api, place_of(endpoint, again))["S"]
+
+
+def test_settings_without_bindings_keep_all(api: Api) -> None:
+    """Whatever `keep_bindings` says; what is no list of kinds is refused."""
+    for keep in ([], ["plain_text"], ["secret_text"], None):
+        name = made(api)
+        assert send_settings(api, name, {"keep_bindings": keep}).status == 200
+        assert set(NAMES.values()) == set(held(api, script_at(name)))
+    bad: object
+    for bad in ("secret_text", ["secret"], [1], {}):
+        answer = send_settings(api, made(api), {"keep_bindings": bad, "bindings": []})
+        assert ((400, [10021]), ["/keep_bindings"]) == (answer.refusal, answer.pointers)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

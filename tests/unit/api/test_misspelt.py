@@ -94,9 +94,22 @@ def test_a_condition_that_is_misspelt_is_refused(full: Api) -> None:
     for condition, at in (
         ({"request.ip": {"in": ["192.0.2.1/32"]}}, "/condition/request.ip"),
         ({"request_ip": {"ins": ["192.0.2.1/32"]}}, "/condition/request_ip/ins"),
+        ({"request_ip": {"in": ["192.0.2.1/32"], "notin": ["192.0.2.2/32"]}}, "/condition/request_ip/notin"),
     ):
         answer = full.json("POST", f"{AT}/tokens", {"name": "a", "policies": [policy], "condition": condition})
         assert ((400, [10021]), [at]) == (answer.refusal, answer.pointers)
+
+
+def test_a_token_whose_limits_are_misspelt_is_refused(full: Api) -> None:
+    """It would be good everywhere, or for ever."""
+    policy = {
+        "effect": "allow",
+        "permission_groups": [{"id": "6e6967687473616665207365637265c1"}],
+        "resources": {f"com.cloudflare.api.account.{ACCOUNT}": "*"},
+    }
+    for slip in ("conditions", "expire_on", "expiresOn", "not_befor"):
+        answer = full.json("POST", f"{AT}/tokens", {"name": "a", "policies": [policy], slip: "x"})
+        assert ((400, [10021]), [f"/{slip}"]) == (answer.refusal, answer.pointers)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +129,8 @@ def test_a_patch_of_nothing_is_one(full: Api, path: str, body: object) -> None:
 
 
 def test_beside_a_known_member_others_are_passed_over(full: Api) -> None:
-    """As Cloudflare does."""
+    """As Cloudflare does; the answer names them."""
     answer = send(full, "PATCH", f"{script_at('worker')}/script-settings", {"tags": ["a"], "unknown": 1})
 
+    assert ["/unknown"] == [one["source"]["pointer"] for one in answer.envelope["messages"]]
     assert ["a"] == answer.result["tags"]
