@@ -146,7 +146,7 @@ async def test_who_is_sent_to_a_process_that_has_just_begun_to_loop(folder: Path
       let asked = 0;
       export default { fetch: (request, env) => new Response(`${env.TOKEN} ${++asked}`) };"""
     async with Scene(folder, limits=ONE) as scene:
-        await scene.upload("counts", code, [text("TOKEN", "x")])
+        await scene.upload("counts", code, [text("TOKEN", "x")], cpu_ms=4000)
         await scene.upload("loop", LOOP, cpu_ms=4000)
         assert "x 1" == (await scene.get("counts")).text
         assert "fine" == (await scene.get("loop")).text

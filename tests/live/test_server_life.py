@@ -261,19 +261,10 @@ async def test_what_arrives_slowly_is_not_idle(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_half_closed_connection_gets_no_half_answer() -> None:
-    """The server's library drops it: what was asked for is done all the same, and the client sees the end at once."""
-    done = asyncio.Event()
-
-    async def note(scope: Any, receive: Any, send: Any) -> None:
-        """Answer, and note that it was asked for."""
-        await hello(scope, receive, send)
-        if scope["path"] == "/":
-            done.set()
-
-    async with serving(note) as (_, client):
+    """The server's library drops it: the client sees the end at once, and never a part of an answer."""
+    async with serving() as (_, client):
         talker = client()
         await talker.connect()
         talker.write(_GET)
         talker.write_eof()
-        await asyncio.wait_for(done.wait(), _SECONDS)
         assert (await talker.rest()) in {b"", await client().ask() + b"hi"}

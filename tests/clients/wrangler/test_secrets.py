@@ -102,9 +102,10 @@ def test_bulk_with_nulls(project: Project) -> None:
 def test_a_name_that_a_variable_holds(project: Project) -> None:
     """A secret does not take a variable's place: 10053 names it. The older `bulk` lists what there is, and does."""
     project.upload(VAR)
-    taken = "Binding name 'VAR' already in use. Please use a different name and try again. [code: 10053]"
+    taken = "Binding name 'VAR' already in use. Please use a different name and try again."
 
-    assert taken in project.refused("secret", "put", "VAR", stdin="hush").err
+    said = project.refused("secret", "put", "VAR", stdin="hush").err
+    assert (True, True) == (taken in said, "[code: 10053]" in said)
     assert {"VAR": VAR} == project.bindings()
 
     bulk = project.run("secret", "bulk", stdin='{"VAR": "hush", "A": "hush"}')
