@@ -175,7 +175,7 @@ def test_a_setting_has_its_type(name: str) -> None:
         ({"tags": ["a,b"]}, [(Code.INVALID, "/tags")]),
         ({"tags": ["a&b"]}, [(Code.INVALID, "/tags")]),
         ({"tags": [1]}, [(Code.INVALID, "/tags")]),
-        ({"tail_consumers": ["service"]}, [(Code.INVALID, "/tail_consumers")]),
+        ({"tail_consumers": ["service"]}, [(Code.INVALID, "/tail_consumers/0")]),
         ({"keep_assets": "yes"}, [(Code.INVALID, "/keep_assets")]),
         ({"assets": {"jwt": "made up"}}, [(Code.UNSUPPORTED, "/assets/jwt")]),
         ({"migrations": []}, [(Code.INVALID, "/migrations")]),

@@ -97,6 +97,7 @@ class SqliteStore(Reads, ContentReads, OriginReads, PointingReads, ServingReads,
             raise store_error(error, path) from error
         try:
             migrate(anchor)
+            owes = is_owed(anchor)
             place = Place(path)
             place.check_database(found, path)
             store = cls(path, anchor, place, busy_timeout)
@@ -107,6 +108,8 @@ class SqliteStore(Reads, ContentReads, OriginReads, PointingReads, ServingReads,
             anchor.close()
             raise
         store.start()
+        if owes:
+            store._writer.purge()
         return store
 
     def start(self) -> None:
@@ -126,8 +129,6 @@ class SqliteStore(Reads, ContentReads, OriginReads, PointingReads, ServingReads,
             self._anchor.close()
             self._index.close()
             raise NightsafeError(Code.STORE, NO_THREAD) from None
-        if is_owed(self._anchor):
-            self._writer.purge()
 
     def figures(self) -> Figures:
         """See `Store.figures`."""
