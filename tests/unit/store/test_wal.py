@@ -146,3 +146,15 @@ async def test_a_look_that_fails_leaves_nobody_waiting(store: SqliteStore) -> No
     looks = iter([store._index.header(), b"another"])
     async with asyncio.timeout(10):
         await commits.wait(60)
+
+
+async def test_a_copy_that_is_under_way_is_waited_for(store: SqliteStore) -> None:
+    """Large changes that come faster than they are copied are not refused: nothing outside holds the log."""
+    store._log.most = 1
+    store._log._idle.clear()
+    writing = asyncio.ensure_future(store.commit(upload()))
+    done, _ = await asyncio.wait({writing}, timeout=0.1)
+    assert not done
+
+    store._log._idle.set()
+    await writing

@@ -20,6 +20,7 @@ _SLOW: Final = 8
 """At so many times the limit each transaction waits a little for a copy that is under way."""
 
 _PAUSE_SECONDS: Final = 0.02
+_PATIENCE_SECONDS: Final = 10.0
 _REST: Final = 1000
 """So few pages that the writer copies them itself: some milliseconds."""
 
@@ -84,12 +85,13 @@ class LogKeeper:
         """
         if self._index.frames() < self.most:
             return
+        if self._index.uncopied() > _REST:
+            self._want()
+        await in_thread(self._idle.wait, _PATIENCE_SECONDS)  # large changes may only have come faster than it copies
         if self._idle.is_set() and self._index.uncopied() <= _REST:
             self._release()
             if await in_thread(_started_over, writer):
                 return
-        else:
-            self._want()
         raise NightsafeError(Code.LOG_FULL, self._words())
 
     async def after(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
