@@ -1,5 +1,7 @@
 """Asserting that a change is refused, and how."""
 
+from tests.engines.stored import modules_of
+
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Change, ScriptRef
@@ -22,7 +24,7 @@ async def state(store: Store, ref: ScriptRef) -> object:
         await store.versions(ref, limit=1_000_000),
         await store.deployments(ref, limit=1_000_000),
         await store.count_deployments(ref),
-        await store.modules(ref),
+        await modules_of(store, ref),
         await store.audit_entries(ref.account_id, limit=1_000_000),
         await store.accounts(),
     )

@@ -21,6 +21,7 @@ from tests.engines.changes import (
     upload,
 )
 from tests.engines.refusals import refusal, state
+from tests.engines.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
@@ -173,14 +174,14 @@ async def test_a_version_without_traffic_is_not_gone_back_from(store: Store) -> 
 async def test_going_back_brings_the_secrets_of_then(store: Store) -> None:
     """A rollback serves an old version and leaves the newest, its code and its bindings as they are."""
     one, _ = await history(store, [upload(secret("S"), plain("P")), upload(plain("Q"), keep=("secret_text",))])
-    before = await store.bindings(REF), await store.modules(REF), await store.bindings(REF, 1)
+    before = await store.bindings(REF), await modules_of(store, REF), await store.bindings(REF, 1)
 
     outcome = await store.commit(deploying((one.id, 100.0)))
 
     assert outcome.deployment is not None
     assert outcome.deployment.triggered_by == "rollback"
     assert ((await script(store)).version, (await script(store)).live_version) == (2, 1)
-    assert before == (await store.bindings(REF), await store.modules(REF), await store.bindings(REF, 1))
+    assert before == (await store.bindings(REF), await modules_of(store, REF), await store.bindings(REF, 1))
 
 
 async def test_what_is_a_rollback(store: Store) -> None:

@@ -37,6 +37,7 @@ from tests.engines.script_model import (
     settled,
     too_many,
 )
+from tests.engines.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
@@ -325,7 +326,7 @@ class Histories(RuleBasedStateMachine):
             assert version is not None
             assert (number, had.settings) == (version.number, json.loads(version.settings))
             assert ordered(had.bindings) == await self.store.bindings(ref, number)
-            assert list(had.code) == [module.body for module in await self.store.modules(ref, number)]
+            assert list(had.code) == [module.body for module in await modules_of(self.store, ref, number)]
         deployments = await self.store.deployments(ref)
         numbers = {version.id: number for number, version in enumerate(model.versions, 1)}
         found = [(d.triggered_by, tuple((numbers[one], share) for one, share in d.versions)) for d in deployments]

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable
 
 from tests.engines.changes import ACCOUNT, REF, change, dropping, removing, secret, setting, upload
+from tests.engines.stored import modules_of
+from tests.turns import turns_during
 
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import ScriptRef, Token
@@ -14,23 +15,6 @@ from nightsafe.store.turns import PART
 _SCRIPTS = 5 * PART + 7
 _VERSIONS = 1203
 """More than two parts of a history."""
-
-
-async def turns_during(long: Awaitable[object]) -> int:
-    """How many turns somebody else on the loop had while something long was done."""
-    turns = 0
-
-    async def bystander() -> None:
-        """Count."""
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
-
-    standing = asyncio.ensure_future(bystander())
-    await long
-    standing.cancel()
-    return turns
 
 
 async def test_every_script_is_listed_once_and_others_have_turns(store: Store) -> None:
@@ -78,7 +62,7 @@ async def test_contents_are_read_in_parts(store: Store) -> None:
     files = await store.files(REF)
 
     assert [*map(len, bodies)] == [file.size for file in files]
-    assert [*bodies] == [module.body for module in await store.modules(REF)]
+    assert [*bodies] == [module.body for module in await modules_of(store, REF)]
     for body, file in zip(bodies, files, strict=True):
         starts = range(0, file.size, 400_000)
         parts = [await store.content_part(ACCOUNT, file.digest, one, min(400_000, file.size - one)) for one in starts]

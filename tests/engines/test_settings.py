@@ -3,6 +3,7 @@
 import pytest
 from tests.engines.changes import REF, code, editing, plain, secret, setting, stamp, upload
 from tests.engines.refusals import refusal, state
+from tests.engines.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
@@ -31,7 +32,7 @@ async def test_settings_change_without_code(store: Store) -> None:
     assert (2, b'{"b":2}', "settings") == (outcome.version, outcome.newest.settings, outcome.newest.triggered_by)
     assert (first.etag, first.main_module) == (outcome.newest.etag, outcome.newest.main_module)
     assert (await store.script(REF), await store.version(REF)) == (outcome.script, outcome.newest)
-    assert await store.modules(REF, 1) == await store.modules(REF, 2) == await store.modules(REF)
+    assert await modules_of(store, REF, 1) == await modules_of(store, REF, 2) == await modules_of(store, REF)
     assert await store.bindings(REF, 1) == await store.bindings(REF, 2)
     assert first == await store.version(REF, first.id)
 
@@ -46,7 +47,7 @@ async def test_later_versions_have_the_settings_of_the_one_before(store: Store) 
     await store.commit(editing(stamp=stamp(), upload=code(b"three"), settings=Settings(b'{"m":4}', merge=True)))
 
     versions = reversed(await store.versions(REF))
-    bodies = [[part.body for part in await store.modules(REF, number)] for number in range(1, 7)]
+    bodies = [[part.body for part in await modules_of(store, REF, number)] for number in range(1, 7)]
 
     expected = [b'{"n":1}', b'{"n":2}', b'{"n":2}', b'{"n":3}', b'{"n":3}', b'{"n":3,"m":4}']
     assert expected == [version.settings for version in versions]

@@ -21,6 +21,7 @@ from tests.engines.changes import (
     upload,
 )
 from tests.engines.refusals import refusal, state
+from tests.engines.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
@@ -43,7 +44,7 @@ async def test_an_upload_creates_a_script(store: Store) -> None:
     assert (REF, outcome.script_id, new.at, new.at) == (script.ref, script.id, script.created_on, script.modified_on)
     assert (script.version, script.live_version, script.main_module, script.source) == (1, 1, "m0.js", "api")
     assert (script.settings, script.script_settings) == (b'{"a":1}', b'{"b":2}')
-    assert list(new.edit.upload.modules) == await store.modules(REF)
+    assert list(new.edit.upload.modules) == await modules_of(store, REF)
 
 
 async def test_the_source_is_that_of_the_code(store: Store) -> None:
@@ -79,7 +80,7 @@ async def test_a_later_upload_keeps_id_and_birth(store: Store) -> None:
         script.settings,
         script.script_settings,
     ) == (3, 3, b'{"n":3}', b'{"t":3}')
-    assert [part.body for part in await store.modules(REF)] == [b"three"]
+    assert [part.body for part in await modules_of(store, REF)] == [b"three"]
 
 
 async def test_modules_as_of_a_version(store: Store) -> None:
@@ -88,7 +89,7 @@ async def test_modules_as_of_a_version(store: Store) -> None:
     await store.commit(setting(secret("S")))
     await store.commit(upload(bodies=(b"three",)))
 
-    bodies = [[part.body for part in await store.modules(REF, number)] for number in range(5)]
+    bodies = [[part.body for part in await modules_of(store, REF, number)] for number in range(5)]
 
     assert bodies == [[], [b"one", b"two", b"one"], [b"one", b"two", b"one"], [b"three"], []]
 
@@ -241,16 +242,16 @@ async def test_removal_takes_everything_of_a_script(store: Store) -> None:
     created = await store.commit(upload(secret("S")))
     await store.commit(upload(secret("S"), ref=other))
     await store.commit(setting(secret("S")))
-    kept = await store.modules(other), await store.bindings(other)
+    kept = await modules_of(store, other), await store.bindings(other)
 
     outcome = await store.commit(removing())
 
     assert (0, created.script_id, ()) == (outcome.version, outcome.script_id, outcome.secrets)
     assert await store.script(REF) is None
-    assert [await store.versions(REF), await store.deployments(REF), await store.modules(REF)] == [[], [], []]
+    assert [await store.versions(REF), await store.deployments(REF), await modules_of(store, REF)] == [[], [], []]
     assert [await store.bindings(REF), await store.bindings(REF, 1)] == [[], []]
     assert (await store.secrets(REF), await store.shown(REF, "S")) == (None, None)
-    assert kept == (await store.modules(other), await store.bindings(other))
+    assert kept == (await modules_of(store, other), await store.bindings(other))
     assert [(Code.SCRIPT_NOT_FOUND, REF.name)] == await refusal(store, removing())
 
 
@@ -276,7 +277,7 @@ async def test_code_of_another_account_is_its_own(store: Store) -> None:
 
     await store.commit(removing())
 
-    assert [module(b"export default {}")] == await store.modules(other)
+    assert [module(b"export default {}")] == await modules_of(store, other)
 
 
 async def test_an_upload_tells_the_script_and_its_version(store: Store) -> None:
@@ -322,7 +323,7 @@ async def test_a_rebinding_needs_no_code(store: Store) -> None:
 
     assert outcome.version == 2
     assert ["KEPT", "KEPT2", "NEW"] == [binding.name for binding in await store.bindings(REF)]
-    assert [b"one"] == [part.body for part in await store.modules(REF)]
+    assert [b"one"] == [part.body for part in await modules_of(store, REF)]
     assert (await store.script(REF), await store.version(REF)) == (outcome.script, outcome.newest)
 
 

@@ -18,6 +18,7 @@ from tests.engines.changes import (
     upload,
 )
 from tests.engines.refusals import refusal, state
+from tests.engines.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.interfaces import Store
@@ -143,7 +144,7 @@ async def test_an_undeployed_version_is_the_newest(store: Store) -> None:
     assert (script.version, script.live_version) == (2, 1)
     assert ["A", "B"] == [binding.name for binding in await store.bindings(REF)]
     assert ["A"] == [binding.name for binding in await store.bindings(REF, 1)]
-    assert [[b"one"], [b"two"]] == [[part.body for part in await store.modules(REF, number)] for number in (1, 2)]
+    assert [[b"one"], [b"two"]] == [[part.body for part in await modules_of(store, REF, number)] for number in (1, 2)]
     assert served == await store.deployments(REF)
     assert await store.count_deployments(REF) == 1
 
@@ -159,7 +160,7 @@ async def test_an_always_edit_makes_a_version(store: Store) -> None:
     assert (2, first.etag, first.settings) == (outcome.version, outcome.newest and outcome.newest.etag, b'{"n":1}')
     assert (await store.script(REF), await store.version(REF)) == (outcome.script, outcome.newest)
     assert before == await store.bindings(REF)
-    assert await store.modules(REF, 1) == await store.modules(REF, 2)
+    assert await modules_of(store, REF, 1) == await modules_of(store, REF, 2)
     assert await store.count_deployments(REF) == 2
 
 

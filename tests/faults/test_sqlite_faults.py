@@ -25,6 +25,7 @@ from tests.engines.changes import (
     upload,
 )
 from tests.engines.refusals import state
+from tests.engines.stored import modules_of
 from tests.faults.broken import FAILURES, Breaker, Moment
 
 from nightsafe.errors import Code, NightsafeError
@@ -88,7 +89,7 @@ async def whole(store: SqliteStore) -> object:
     return (
         [await state(store, ref) for ref in (REF, NEW, BESIDE)],
         [await store.bindings(REF, number) for number in (1, 2, 3)],
-        [await store.modules(REF, number) for number in (1, 2, 3)],
+        [await modules_of(store, REF, number) for number in (1, 2, 3)],
     )
 
 

@@ -11,8 +11,9 @@ import click
 
 from nightsafe.cli.delivery_options import api_options, keys_option, option, ring_option
 from nightsafe.cli.options import data_option, json_option
-from nightsafe.cli.own_token import RESEALING, own_token
+from nightsafe.cli.own_token import own_token
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import RESEALING
 
 if TYPE_CHECKING:
     from nightsafe.cli.data_directory import DataDirectory

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nightsafe.errors import NightsafeError
 
@@ -10,13 +10,9 @@ if TYPE_CHECKING:
     from nightsafe.cli.data_directory import DataDirectory
     from nightsafe.store.sqlite import SqliteStore
 
-DELIVERY: Final = "6e6967687473616665206465c16976e1"
-RESEALING: Final = "6e69676874736166652072657365616c"
-"""Ids of permission groups."""
-
 
 class OwnToken(NamedTuple):
-    """A token with what it is of; it has no repr of its own, for it is never shown."""
+    """A token with what it is of; the token itself is never shown."""
 
     account_id: str
     id: str

@@ -27,8 +27,9 @@ from nightsafe.cli.delivery_options import (
     settings_of,
 )
 from nightsafe.cli.finishing import used
-from nightsafe.cli.own_token import DELIVERY, RESEALING, own_token
+from nightsafe.cli.own_token import own_token
 from nightsafe.errors import NightsafeError
+from nightsafe.identity.permissions import DELIVERY, RESEALING
 
 if TYPE_CHECKING:
     from nightsafe.cli.api_process import ApiProcess

@@ -108,7 +108,7 @@ def _path_of(number: int) -> Path | None:
 def serving() -> Files:
     """Become a process that serves, before anything else: nothing that happens to its output ends or holds it.
 
-    SIGHUP waits until somebody listens to it (`hangups`), SIGUSR1 and SIGUSR2 do nothing. Gives the files of its
+    SIGUSR1 and SIGUSR2 do nothing, nor does SIGHUP until somebody listens to it (`signals`). Gives the files of its
     output.
 
     Raises:

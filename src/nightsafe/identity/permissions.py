@@ -52,6 +52,9 @@ _INSIDE = frozenset({Action.DELIVER, Action.RESEAL})
 """What only the delivery side does."""
 
 ALL_ACCESS = "6e696768747361666520616c6c20616c"
+DELIVERY = "6e6967687473616665206465c16976e1"
+RESEALING = "6e69676874736166652072657365616c"
+"""Ids of permission groups."""
 
 PERMISSION_GROUPS = {
     group.id: group
@@ -102,12 +105,8 @@ PERMISSION_GROUPS = {
             frozenset({Action.READ_SECRETS, Action.WRITE_SECRETS}),
             _ACCOUNT,
         ),
-        PermissionGroup(
-            "6e6967687473616665206465c16976e1", "Nightsafe Delivery", frozenset({Action.DELIVER}), _ACCOUNT
-        ),
-        PermissionGroup(
-            "6e69676874736166652072657365616c", "Nightsafe Resealing", frozenset({Action.RESEAL}), _ACCOUNT
-        ),
+        PermissionGroup(DELIVERY, "Nightsafe Delivery", frozenset({Action.DELIVER}), _ACCOUNT),
+        PermissionGroup(RESEALING, "Nightsafe Resealing", frozenset({Action.RESEAL}), _ACCOUNT),
         PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - _INSIDE, _ACCOUNT + _USER),
     )
 }

@@ -12,7 +12,6 @@ from nightsafe.store.model import (
     Change,
     Deployment,
     Membership,
-    Module,
     Outcome,
     Script,
     ScriptRef,
@@ -120,12 +119,8 @@ class Store(Protocol):
         """When the newest of a script's deployments was made; None without any."""
         ...
 
-    async def modules(self, ref: ScriptRef, version: int | None = None) -> list[Module]:
-        """The files that a version runs, in the order they were uploaded (default: the newest)."""
-        ...
-
     async def files(self, ref: ScriptRef, version: int | None = None) -> list[StoredFile]:
-        """The same files without their contents, of which `content_part` gives the parts."""
+        """The files that a version runs, in the order they were uploaded (default: the newest), without contents."""
         ...
 
     async def version(self, ref: ScriptRef, version_id: bytes | None = None) -> Version | None:

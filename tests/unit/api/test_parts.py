@@ -1,14 +1,14 @@
 """Large answers are sent, and large bodies are read, in parts: others on the loop have turns between them."""
 
-import asyncio
 import base64
 import json
 import os
 import tracemalloc
-from collections.abc import Awaitable
 from typing import Any
 
 import pytest
+from tests.engines.stored import modules_of
+from tests.turns import turns_during
 from tests.unit.api.driver import ACCOUNT, Api, Exchange, File, scope_of, script_at
 from tests.unit.api.test_delivery import token
 
@@ -42,7 +42,7 @@ def messages(api: Api, target: str, bearer: tuple[bytes, bytes] | None = None) -
 
 def digest_of(api: Api, body: bytes) -> str:
     """The digest of the file with these contents."""
-    files = api.run(api.store.modules(api.ref("large")))
+    files = api.run(modules_of(api.store, api.ref("large")))
     return next(file.digest.hex() for file in files if file.body == body)
 
 
@@ -124,23 +124,6 @@ async def test_a_long_list_is_sent_in_parts_and_stays_whole_with_notices() -> No
     assert len(reply.body) < 1000 < len(body) == reply.size
     assert [{"number": number} for number in range(1000)] == json.loads(body)["result"]
     assert len(json.loads(body)["messages"]) == 1
-
-
-async def turns_during(long: Awaitable[Any]) -> int:
-    """How many turns somebody else on the loop had meanwhile."""
-    turns = 0
-
-    async def bystander() -> None:
-        """Count."""
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
-
-    standing = asyncio.ensure_future(bystander())
-    await long
-    standing.cancel()
-    return turns
 
 
 async def test_a_large_body_of_json_is_read_while_others_have_turns() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.engines.changes import deploying, editing, secret, stamp
 from tests.engines.refusals import refusal
+from tests.engines.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.model import Account, Membership, ScriptRef, Settings, Token, User
@@ -101,7 +102,7 @@ async def test_an_older_script_keeps_its_versions(old: SqliteStore) -> None:
     ]
     assert ["upload", "secret", "upload"] == [deployment.triggered_by for deployment in deployments]
     assert await old.count_deployments(OLD) == 3
-    assert [b"one", b"one", b"two"] == [(await old.modules(OLD, number))[0].body for number in (1, 2, 3)]
+    assert [b"one", b"one", b"two"] == [(await modules_of(old, OLD, number))[0].body for number in (1, 2, 3)]
     assert [b"P", b"Q", b"Q"] == [(await old.bindings(OLD, number))[0].sealed for number in (1, 2, 3)]
 
 
@@ -110,7 +111,7 @@ async def test_an_older_script_goes_on(old: SqliteStore) -> None:
     live = editing(OLD, stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE)
     assert (await old.commit(live)).version == 4
     assert (await old.commit(editing(OLD, stamp=stamp(), settings=Settings(b'{"n":5}')))).version == 5
-    assert [b"two"] == [module.body for module in await old.modules(OLD)]
+    assert [b"two"] == [module.body for module in await modules_of(old, OLD)]
     assert [(Code.SECRETS_CHANGED, "S")] == await refusal(old, deploying((b"\1\1", 100.0), ref=OLD))
 
     outcome = await old.commit(deploying((b"\1\1", 100.0), ref=OLD, force=True))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.engines.changes import ACCOUNT, REF, removing, secret, setting, upload
+from tests.engines.stored import modules_of
 
 from nightsafe.store.model import ScriptRef
 from nightsafe.store.sqlite import SqliteStore, removal, writer
@@ -56,7 +57,7 @@ async def test_it_is_gone_at_once_and_its_rows_later(long_past: SqliteStore, pat
     assert count(path, "binding_history")["binding_history"] > 0
     assert await store.script(REF) is None
     assert [] == await store.scripts(ACCOUNT)
-    assert ([], [], []) == (await store.versions(REF), await store.deployments(REF), await store.modules(REF))
+    assert ([], [], []) == (await store.versions(REF), await store.deployments(REF), await modules_of(store, REF))
     assert await store.secrets(REF) is None
     await until_purged(path)
     assert count(path, *_TABLES) == dict.fromkeys(_TABLES, 0)
@@ -77,7 +78,7 @@ async def test_its_name_is_free_at_once(long_past: SqliteStore, path: Path) -> N
     assert (script.id, script.version) == (made.script_id, 2)
     assert [2, 1] == [version.number for version in await store.versions(REF)]
     assert [b"new"] == [one.sealed for one in await store.bindings(REF)]
-    assert len(await store.modules(REF)) == len(await store.files(REF)) > 0
+    assert len(await modules_of(store, REF)) == len(await store.files(REF)) > 0
 
 
 async def test_others_write_between_two_parts(
@@ -178,7 +179,7 @@ async def test_contents_go_with_the_last_script_that_has_them(store: SqliteStore
     await asyncio.gather(*(store.commit(upload(ref=ref, bodies=(b"same",))) for ref in (REF, _OTHER)))
 
     await store.commit(removing())
-    assert [b"same"] == [one.body for one in await store.modules(_OTHER)]
+    assert [b"same"] == [one.body for one in await modules_of(store, _OTHER)]
     await store.commit(removing(_OTHER))
     await until_purged(path)
     assert count(path, "contents", "modules") == {"contents": 0, "modules": 0}

@@ -8,7 +8,6 @@ from nightsafe.store.model import (
     Binding,
     Deployment,
     Membership,
-    Module,
     Script,
     ScriptRef,
     Token,
@@ -49,15 +48,6 @@ WHERE account_id = ? AND namespace = ? AND script = ? ORDER BY name
 """
 _SCRIPT_BY_ID = SCRIPTS + "AND s.id = ?"
 _SCRIPTS_AFTER = SCRIPTS + "AND s.name > ? ORDER BY s.name LIMIT ?"
-_MODULES = """
-SELECT m.name, m.content_type, m.digest, c.body
-FROM versions v
-JOIN uploads u ON u.account_id = v.account_id AND u.script_id = v.script_id AND u.version = v.upload_version
-JOIN modules m ON m.account_id = u.account_id AND m.script_id = u.script_id AND m.version = u.code_version
-JOIN contents c ON c.account_id = m.account_id AND c.digest = m.digest
-WHERE v.account_id = ? AND v.script_id = ? AND v.number = ?
-ORDER BY m.position
-"""
 _VERSIONS = VERSIONS + "AND v.number BETWEEN ? AND ? ORDER BY v.number DESC"
 _VERSIONS_BETWEEN = VERSIONS + "AND v.id BETWEEN ? AND ? ORDER BY v.number DESC"
 _DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {BY_THEMSELVES} AND id = ?"
@@ -136,14 +126,6 @@ class Reads(HistoryReads, HolderReads):
         """See `Store.scripts_after`."""
         rows = self._reader.all(_SCRIPTS_AFTER, (account_id, namespace, name, limit))
         return [script_of(account_id, row) for row in rows]
-
-    async def modules(self, ref: ScriptRef, version: int | None = None) -> list[Module]:
-        """See `Store.modules`."""
-        head = self._head(ref)
-        if head is None:
-            return []
-        number = head[1] if version is None else version
-        return [Module(*row) for row in self._reader.all(_MODULES, (ref.account_id, head[0], number))]
 
     async def version(self, ref: ScriptRef, version_id: bytes | None = None) -> Version | None:
         """See `Store.version`."""
