@@ -18,7 +18,6 @@ from nightsafe.client.errors import (
     PermissionDeniedError,
     RateLimitError,
 )
-from nightsafe.client.network import UnusableProxyError
 
 FAILED: Final = 1
 NOT_PERMITTED: Final = 3
@@ -86,6 +85,8 @@ def exit_code_of(error: APIError) -> int:
 
 def reason_of(error: BaseException) -> str:
     """Why there is no connection, where that is not that nobody is there, with the way out; else ""."""
+    from nightsafe.client.network import UnusableProxyError  # noqa: PLC0415 - brings the HTTP library, most need none
+
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, UnusableProxyError):

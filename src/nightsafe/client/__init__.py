@@ -5,16 +5,12 @@
     client = Nightsafe()  # CLOUDFLARE_API_TOKEN, CLOUDFLARE_BASE_URL
     client.workers.scripts.secrets.get("mySecret", account_id="…", script_name="my-worker")
 
-It has the paths and signatures of the official SDK for what it covers: `docs/client.md`. The asynchronous one is
-loaded when it is asked for.
+It has the paths and signatures of the official SDK for what it covers: `docs/client.md`. Each of the two is loaded
+when it is asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from nightsafe.client.blocking.client import Nightsafe
-from nightsafe.client.blocking.page import ArrayPage, ItemsPage, SinglePage
-from nightsafe.client.blocking.response import APIResponse
-from nightsafe.client.blocking.transport import HttpTransport, Transport
 from nightsafe.client.errors import (
     APIConnectionError,
     APIError,
@@ -64,20 +60,32 @@ if TYPE_CHECKING:
     from nightsafe.client.aio.page import AsyncArrayPage, AsyncItemsPage, AsyncSinglePage
     from nightsafe.client.aio.response import AsyncAPIResponse
     from nightsafe.client.aio.transport import AsyncHttpTransport, AsyncTransport
+    from nightsafe.client.blocking.client import Nightsafe
+    from nightsafe.client.blocking.page import ArrayPage, ItemsPage, SinglePage
+    from nightsafe.client.blocking.response import APIResponse
+    from nightsafe.client.blocking.transport import HttpTransport, Transport
 
 CloudflareError = ClientError
 WorkersBindingKindSecretText = SecretText
 WorkersBindingKindSecretKey = SecretKey
 
-_ASYNCHRONOUS = {
-    "AsyncAPIResponse": "response",
-    "AsyncArrayPage": "page",
-    "AsyncHttpTransport": "transport",
-    "AsyncItemsPage": "page",
-    "AsyncNightsafe": "client",
-    "AsyncSinglePage": "page",
-    "AsyncTransport": "transport",
+_WHEN_ASKED = {
+    "APIResponse": "blocking.response",
+    "ArrayPage": "blocking.page",
+    "AsyncAPIResponse": "aio.response",
+    "AsyncArrayPage": "aio.page",
+    "AsyncHttpTransport": "aio.transport",
+    "AsyncItemsPage": "aio.page",
+    "AsyncNightsafe": "aio.client",
+    "AsyncSinglePage": "aio.page",
+    "AsyncTransport": "aio.transport",
+    "HttpTransport": "blocking.transport",
+    "ItemsPage": "blocking.page",
+    "Nightsafe": "blocking.client",
+    "SinglePage": "blocking.page",
+    "Transport": "blocking.transport",
 }
+"""What brings an HTTP library along, and the module of each: who wants an error, or one half, waits for no other."""
 
 __all__ = [
     "APIConnectionError",
@@ -146,10 +154,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The asynchronous half, loaded on first use."""
-    module = _ASYNCHRONOUS.get(name)
+    """One of the two halves, loaded on first use."""
+    module = _WHEN_ASKED.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - seldom needed
 
-    return getattr(import_module(f"{__name__}.aio.{module}"), name)
+    return getattr(import_module(f"{__name__}.{module}"), name)
