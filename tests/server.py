@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from msgspec import Struct
+from tests import warm
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 NIGHTSAFE = (sys.executable, "-m", "nightsafe")
@@ -49,15 +50,10 @@ def clean_environ(**extra: str) -> dict[str, str]:
 
 def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """One `nightsafe` command to its end."""
-    return subprocess.run(
-        [*NIGHTSAFE, *arguments],
-        cwd=cwd,
-        env=clean_environ(**(environ or {})),
-        capture_output=True,
-        text=True,
-        timeout=_COMMAND_SECONDS,
-        check=False,
+    done = warm.run(
+        *arguments, cwd=cwd, environ=clean_environ(**(environ or {})), stdin=b"", seconds=_COMMAND_SECONDS
     )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def make_safe(folder: Path, account_id: str = ACCOUNT) -> Safe:

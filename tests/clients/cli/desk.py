@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.clients.cli.terminal import Terminal, plain
 from tests.clients.wire.talk import Wire
 from tests.server import NIGHTSAFE, Server
@@ -63,15 +64,7 @@ class Desk:
 
     def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
         """A command through pipes, to its end."""
-        done = subprocess.run(
-            [*NIGHTSAFE, *arguments],
-            cwd=self.cwd,
-            env=self.environ | environ,
-            input=stdin,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        done = warm.run(*arguments, cwd=self.cwd, environ=self.environ | environ, stdin=stdin, seconds=_SECONDS)
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
