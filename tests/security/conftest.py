@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.security.planting import Planted, planted_server
 from tests.unit.api.driver import Api
 
 
@@ -12,3 +13,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with Api(tmp_path_factory.mktemp("api")) as api:
         assert api.upload("worker").status == 200
         yield api
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+    """A server of its own process with values in every kind of place; many tests share it and only add to it."""
+    with planted_server(tmp_path_factory.mktemp("planted"), tmp_path_factory.mktemp("watching")) as made:
+        yield made

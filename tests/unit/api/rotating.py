@@ -1,11 +1,14 @@
 """An API whose ring is a file, beside whoever seals anew: a rotation with nothing between them but their messages."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from tests.unit.api.driver import ACCOUNT, JSON, Answer, Api, Exchange, Headers, scope_of
+from tests.unit.api.test_pages import PROJECT, PROJECTS
+from tests.unit.api.test_secrets_store import Shop
 from tests.unit.api.tokens import keep, row
 
 from nightsafe.api.app import App
@@ -29,6 +32,24 @@ from nightsafe.workers.seal import Safe
 ROOT = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
 RESEALING = f"{ROOT}/resealing"
 GROUP = "6e69676874736166652072657365616c"
+KEY = {
+    "type": "secret_key",
+    "name": "K",
+    "format": "raw",
+    "algorithm": {"name": "HMAC", "hash": "SHA-256"},
+    "usages": ["sign"],
+    "key_base64": b64encode(b"the-key-of-the-worker").decode(),
+}
+BETA = f"/client/v4/accounts/{ACCOUNT}/workers/workers"
+ALL = {
+    "first": 1,
+    "second": 1,
+    "the-key-of-the-worker": 2,
+    "of-the-store": 2,
+    "of-the-project": 1,
+    "of-the-preview": 1,
+}
+COUNT = sum(ALL.values())
 
 
 class Rotation:
@@ -137,3 +158,26 @@ class Rotation:
         """Change the database as somebody does who can write to it."""
         db = self.api.store._anchor
         db.execute(sql, parameters)
+
+
+def text(name: str, value: str) -> dict[str, str]:
+    """A secret text as it is sent."""
+    return {"type": "secret_text", "name": name, "text": value}
+
+
+def with_values(api: Api, folder: Path) -> Rotation:
+    """An API with key files, and values of every kind in every kind of place: `ALL` of them."""
+    rotation = Rotation(api, folder)
+    assert api.upload("worker").status == 200
+    for value in ("first", "second"):
+        assert api.put("worker", text("T", value)).status == 200
+    assert api.put("worker", KEY).status == 200
+    shop = Shop(api)
+    (made,) = shop.make({"name": "S", "value": "of-the-store", "scopes": ["workers"]})
+    assert shop.ask("POST", f"/secrets/{made}/duplicate", {"name": "D", "scopes": ["workers"]}).status == 200
+    assert api.json("POST", PROJECTS, {"name": "blog"}).status == 200
+    variable = {"V": {"type": "secret_text", "value": "of-the-project"}}
+    assert api.json("PATCH", PROJECT, {"deployment_configs": {"preview": {"env_vars": variable}}}).status == 200
+    env = {"K": KEY, "P": {"type": "secret_text", "text": "of-the-preview"}}
+    assert api.json("PATCH", f"{BETA}/worker", {"previews_base_config": {"env": env}}).status == 200
+    return rotation

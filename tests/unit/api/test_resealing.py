@@ -1,6 +1,5 @@
 """A rotation of keys: every value comes under the new key, in its place, and nobody else is disturbed."""
 
-from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,9 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.api.driver import ACCOUNT, OTHER_ACCOUNT, Api, secret_at, secrets_of
 from tests.unit.api.holding import deeds
-from tests.unit.api.rotating import GROUP, RESEALING, ROOT, Rotation
-from tests.unit.api.test_pages import PROJECT, PROJECTS
-from tests.unit.api.test_secrets_store import Shop
+from tests.unit.api.rotating import ALL, COUNT, GROUP, RESEALING, ROOT, Rotation, text, with_values
 
 from nightsafe.audit.entry import Deed, entry_for
 from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, Stored
@@ -29,50 +26,11 @@ from nightsafe.store.model import Change
 from nightsafe.store.values import Retirement
 from nightsafe.workers.resealing import place_of_value
 
-KEY = {
-    "type": "secret_key",
-    "name": "K",
-    "format": "raw",
-    "algorithm": {"name": "HMAC", "hash": "SHA-256"},
-    "usages": ["sign"],
-    "key_base64": b64encode(b"the-key-of-the-worker").decode(),
-}
-BETA = f"/client/v4/accounts/{ACCOUNT}/workers/workers"
-
 
 @pytest.fixture
 def rotation(own_api: Api, tmp_path: Path) -> Rotation:
     """An API with key files, and values of every kind in every kind of place."""
-    rotation = Rotation(own_api, tmp_path)
-    assert own_api.upload("worker").status == 200
-    for value in ("first", "second"):
-        assert own_api.put("worker", text("T", value)).status == 200
-    assert own_api.put("worker", KEY).status == 200
-    shop = Shop(own_api)
-    (made,) = shop.make({"name": "S", "value": "of-the-store", "scopes": ["workers"]})
-    assert shop.ask("POST", f"/secrets/{made}/duplicate", {"name": "D", "scopes": ["workers"]}).status == 200
-    assert own_api.json("POST", PROJECTS, {"name": "blog"}).status == 200
-    variable = {"V": {"type": "secret_text", "value": "of-the-project"}}
-    assert own_api.json("PATCH", PROJECT, {"deployment_configs": {"preview": {"env_vars": variable}}}).status == 200
-    env = {"K": KEY, "P": {"type": "secret_text", "text": "of-the-preview"}}
-    assert own_api.json("PATCH", f"{BETA}/worker", {"previews_base_config": {"env": env}}).status == 200
-    return rotation
-
-
-def text(name: str, value: str) -> dict[str, str]:
-    """A secret text as it is sent."""
-    return {"type": "secret_text", "name": name, "text": value}
-
-
-ALL = {
-    "first": 1,
-    "second": 1,
-    "the-key-of-the-worker": 2,
-    "of-the-store": 2,
-    "of-the-project": 1,
-    "of-the-preview": 1,
-}
-COUNT = sum(ALL.values())
+    return with_values(own_api, tmp_path)
 
 
 def test_every_value_comes_under_the_new_key(rotation: Rotation) -> None:

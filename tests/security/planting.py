@@ -1,16 +1,84 @@
-"""Values and credentials go in by every way there is, and come out by none."""
+"""A server into which values and credentials have gone by every way there is."""
 
 import json
 import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.clients.canaries import CHUNK, Canaries, files, forms, found
-from tests.clients.planting import SHOWING, STORES, kept_beside_scripts, plant_beside_scripts
-from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Headers, Wire, form
-from tests.server import Server
+from msgspec import Struct
+from tests.clients.canaries import Canaries
+from tests.clients.planting import STORES, plant_beside_scripts
+from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Headers, Wire, form
+from tests.server import Safe, Server, make_safe
 
 AT = f"{SCRIPTS}/script"
 MIB = 1024 * 1024
+
+_WATCHER = """
+import os, sys
+log = os.open(os.environ["WATCHED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def watch(event, arguments):
+    if event in ("open", "import"):
+        os.write(log, f"{event} {arguments[0]}\\n".encode(errors="replace"))
+sys.addaudithook(watch)
+"""
+
+
+class Planted(Struct, frozen=True):
+    """A server that has taken in values, and what is known of it.
+
+    Attributes:
+        server: runs whenever a test begins.
+        planted: every value and credential that went in, also those that were refused.
+        answers: to the requests that brought them.
+        store_id: id of the Secrets Store among what is there.
+        watched: a file with what the server's process opened and imported, a line for each.
+    """
+
+    server: Server
+    planted: list[bytes]
+    answers: Sequence[Answer]
+    store_id: str
+    watched: Path
+
+    @property
+    def safe(self) -> Safe:
+        """Where all of it is kept."""
+        return self.server.safe
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is that the server leaves on disk: the safe and its logs."""
+        return self.safe.path.parent
+
+    def wire(self, token: str = "") -> Wire:
+        """A client with a token, by default the owner's."""
+        return Wire(self.server.port, [("Authorization", f"Bearer {token or self.safe.api_token}")])
+
+
+@contextmanager
+def planted_server(folder: Path, watching: Path) -> Iterator[Planted]:
+    """A server, watched by a hook that its interpreter finds in `watching`, with values in every kind of place."""
+    (watching / "sitecustomize.py").write_text(_WATCHER)
+    watched, canaries = watching / "watched.log", Canaries()
+    environ = {"PYTHONPATH": str(watching), "WATCHED": str(watched)}
+    with Server(make_safe(folder), environ=environ) as server:
+        with Wire.to(server) as wire:
+            wire.upload("script", {"type": "plain_text", "name": "VAR", "text": "shown"})
+            plant_texts(wire, canaries)
+            plant_bodies(wire, canaries)
+            plant_keys(wire, canaries)
+            plant_in_bulk(wire, canaries)
+            plant_in_uploads(wire, canaries)
+            plant_beside_scripts(wire, canaries)
+            plant_credentials(server, wire, canaries)
+            answers = tuple(wire.heard)
+            [store] = wire.ask("GET", STORES).result
+        yield Planted(server, canaries.planted, answers, store["id"], watched)
+    log = server.stderr.read_text()
+    assert "unforeseen" not in log, log
+    assert "Traceback" not in log, log
 
 
 def plant_texts(wire: Wire, canaries: Canaries) -> None:
@@ -137,49 +205,3 @@ def plant_credentials(server: Server, wire: Wire, canaries: Canaries) -> None:
         [("X-Auth-Key", new())],
     ):
         assert wire.ask("GET", f"{AT}/secrets/kept", credentials=credentials).status in {400, 403}
-
-
-def test_no_value_and_no_credential_gets_out(own_server: Server) -> None:
-    """Not in an answer, a log, a file, the command line or the environment; in no form that bytes are written in."""
-    canaries, folder = Canaries(), own_server.safe.path.parent
-    with Wire.to(own_server) as wire:
-        wire.upload("script", {"type": "plain_text", "name": "VAR", "text": "shown"})
-        plant_texts(wire, canaries)
-        plant_bodies(wire, canaries)
-        plant_keys(wire, canaries)
-        plant_in_bulk(wire, canaries)
-        plant_in_uploads(wire, canaries)
-        plant_beside_scripts(wire, canaries)
-        plant_credentials(own_server, wire, canaries)
-        for path in (SCRIPTS, AT, f"{AT}/settings", f"{AT}/secrets", f"{AT}/secrets/kept", "/readyz", *SHOWING):
-            assert wire.ask("GET", path).status == 200, path
-        answers = {f"answer {n}": repr(one.headers).encode() + one.body for n, one in enumerate(wire.heard)}
-        [store] = wire.ask("GET", STORES).result
-    process = Path(f"/proc/{own_server.pid}")
-    places = answers | files(folder) | {name: (process / name).read_bytes() for name in ("cmdline", "environ")}
-    own_server.stop()
-    places |= {f"{path} at the end": content for path, content in files(folder).items()}
-    own_server.start()
-
-    assert {"nightsafe.db", "nightsafe.db-wal", "nightsafe.db-shm", "stderr.log", "stdout.log"} <= {
-        Path(place).name for place in places
-    }
-    assert len(canaries.planted) > 500
-    for kept in kept_beside_scripts(own_server.safe, store["id"]):
-        assert kept
-        assert {value.encode() for value in kept.values()} <= set(canaries.planted)
-    assert found(canaries.planted, places) == []
-
-
-def test_the_search_is_not_blind(own_server: Server) -> None:
-    """What is no secret is found in the same places, in each form."""
-    with Wire.to(own_server) as wire:
-        wire.upload("script", {"type": "plain_text", "name": "VAR", "text": "canary-in-the-open"})
-        shown = wire.ask("GET", f"{AT}/settings").body
-    places = {"answer": shown, **files(own_server.safe.path)}
-
-    seen = {Path(place).name for place, _ in found([b"canary-in-the-open"], places)}
-
-    assert {"answer", "nightsafe.db-wal"} <= seen
-    for number, one in enumerate(forms(b"canary-in-the-open")):
-        assert found([b"canary-in-the-open"], {"place": bytes(CHUNK - 3) + one + b"after"}), number
