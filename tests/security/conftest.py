@@ -1,10 +1,12 @@
 """What the tests of the security page share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.security.planting import Planted, planted_server
 from tests.unit.api.driver import Api
+from tests.unit.api.rotating import Rotation, with_values
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,16 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     """A server of its own process with values in every kind of place; many tests share it and only add to it."""
     with planted_server(tmp_path_factory.mktemp("planted"), tmp_path_factory.mktemp("watching")) as made:
         yield made
+
+
+@pytest.fixture
+def own_api(tmp_path: Path) -> Iterator[Api]:
+    """An API in this process that only this test uses."""
+    with Api(tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+def rotation(own_api: Api, tmp_path: Path) -> Rotation:
+    """An API in this process with key files, and values of every kind in every kind of place."""
+    return with_values(own_api, tmp_path)

@@ -48,6 +48,11 @@ class Planted(Struct, frozen=True):
         return self.server.safe
 
     @property
+    def signing_key(self) -> Path:
+        """The file with what the API signs with."""
+        return self.safe.path / "keys" / "signing-key.json"
+
+    @property
     def folder(self) -> Path:
         """Where everything is that the server leaves on disk: the safe and its logs."""
         return self.safe.path.parent
