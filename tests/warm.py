@@ -35,6 +35,8 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """One command to its end, as `subprocess.run` does it with its output captured.
 
+    Where the environment tells the interpreter something else than it tells this one, a new one is started.
+
     Args:
         arguments: after `nightsafe`.
         cwd: where it runs.
@@ -45,6 +47,11 @@ def run(
     Raises:
         subprocess.TimeoutExpired: when it was.
     """
+    if _told(environ) != _told(os.environ):
+        command = [sys.executable, "-m", "nightsafe", *arguments]
+        return subprocess.run(
+            command, cwd=cwd, env=environ, input=stdin, capture_output=True, timeout=seconds, check=False
+        )
     with ExitStack() as stack:
         order, given, output, error = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(4))
         order.write(json.dumps([arguments, str(cwd), dict(environ)]).encode())
@@ -62,6 +69,11 @@ def run(
         for read in (output, error):
             read.seek(0)
         return subprocess.CompletedProcess(arguments, code, output.read(), error.read())
+
+
+def _told(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an environment tells an interpreter."""
+    return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
 
 
 @functools.cache
