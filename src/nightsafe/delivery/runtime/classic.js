@@ -4,11 +4,12 @@ import { env } from "cloudflare:workers";
 
 const evaluate = eval; // called by another name than its own, it does not run code in the scope of its caller
 const { Function, RangeError, SyntaxError } = globalThis; // a script may declare functions that are called so
+const { defineProperty, set } = Reflect; // as may a binding be
 
 export function run(name, source, parts) {
   for (const [binding, value] of Object.entries({ ...env, ...parts })) {
-    if (binding === "__proto__") Reflect.defineProperty(globalThis, binding, { value, writable: true, configurable: true });
-    else Reflect.set(globalThis, binding, value);
+    if (binding === "__proto__") defineProperty(globalThis, binding, { value, writable: true, configurable: true });
+    else set(globalThis, binding, value);
   }
   evaluate(`${plain(source)}\n//# sourceURL=${name}`);
 }

@@ -2,7 +2,7 @@
 // keeps a failed load for ever and never lets go of a named isolate by itself.
 import { exports } from "cloudflare:workers";
 import { gone } from "invocations.js";
-import { pull, unpack } from "loads.js";
+import { pull, unpack, wipe } from "loads.js";
 import { LIFECYCLE } from "names.js";
 import { reasonOf } from "reasons.js";
 import { beside, reporting } from "reports.js";
@@ -75,7 +75,7 @@ export class Entries {
   stub(env, entry) {
     entry.handOver ??= async () => {
       const code = await fetchCode(env, entry);
-      lifecycle(this.stub(env, entry)).ready().catch(() => {});
+      lifecycle(this.stub(env, entry)).ready().catch(() => {}).finally(() => wipe(code));
       return code;
     };
     return env.LOADER.get(entry.id, entry.handOver);
@@ -115,6 +115,7 @@ export class Entries {
       if (!(error instanceof Gone)) await report(env, entry, reporting.output ? said(error) : reasonOf(error, code?.modules));
       throw new StartFailed();
     } finally {
+      wipe(code);
       this.#under_way.delete(turn);
     }
     entry.failed = null;

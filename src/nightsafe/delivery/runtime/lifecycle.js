@@ -22,3 +22,7 @@ export class NightsafeLifecycle extends WorkerEntrypoint {
     abortIsolate("superseded");
   }
 }
+
+// A script that put others in their place could keep its isolate, and let the dispatcher wait for it.
+Object.freeze(NightsafeLifecycle.prototype);
+Object.freeze(NightsafeLifecycle);

@@ -21,7 +21,7 @@ async function reach(env, path) {
 }
 
 // A load as `workerLoader` takes it. `connect` makes the stub of a service binding, `keep` that of a store's secret.
-// Text stays as it is, to the byte: a decoder drops U+FEFF at the head of it unless it is told not to.
+// Text stays as it is, to the byte: a decoder drops U+FEFF at the head of it unless it is told not to. The buffer is wiped.
 export function unpack(buffer, { connect, keep }) {
   const size = new DataView(buffer).getUint32(0);
   const text = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -35,10 +35,7 @@ export function unpack(buffer, { connect, keep }) {
     data: (place) => ({ data: bytes(place).slice().buffer }),
     wasm: (place) => ({ wasm: bytes(place).slice().buffer }),
   };
-  const asKey = ({ place, ...key }) => ({
-    ...key,
-    material: key.format === "jwk" ? JSON.parse(text.decode(bytes(place))) : bytes(place).slice(),
-  });
+  const asKey = ({ place, ...key }) => ({ ...key, material: bytes(place).slice() });
   const asStored = ({ place, ...secret }) => ({ ...secret, value: place ? text.decode(bytes(place)) : null });
   const give = {
     text: ({ place }) => text.decode(bytes(place)),
@@ -49,13 +46,22 @@ export function unpack(buffer, { connect, keep }) {
     raw: ({ keys, stored, lost }) => rawOf(keys.map(asKey), stored.map(asStored), lost.map(given)),
   };
   const given = (item) => [item.name, give[item.kind](item)];
-  return {
-    compatibilityDate: head.compatibility_date,
-    compatibilityFlags: head.compatibility_flags,
-    mainModule: head.main_module,
-    modules: Object.fromEntries(head.modules.map(({ name, kind, place }) => [name, read[kind](place, name)])),
-    env: Object.fromEntries(head.env.map(given)),
-  };
+  try {
+    return {
+      compatibilityDate: head.compatibility_date,
+      compatibilityFlags: head.compatibility_flags,
+      mainModule: head.main_module,
+      modules: Object.fromEntries(head.modules.map(({ name, kind, place }) => [name, read[kind](place, name)])),
+      env: Object.fromEntries(head.env.map(given)),
+    };
+  } finally {
+    new Uint8Array(buffer).fill(0);
+  }
+}
+
+// Overwrites what a load has of keys, once it is handed over.
+export function wipe(code) {
+  for (const { material } of code?.env.__nightsafe?.get("keys") ?? []) material.fill(0);
 }
 
 // What the shim takes out of `env`. A map, for the runtime may make `process.env` before the shim runs, and puts into it

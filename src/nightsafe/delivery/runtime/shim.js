@@ -1,16 +1,15 @@
 // Before any code of the script runs: each key becomes a CryptoKey that cannot be taken out, each secret of a store an
 // object that gives its value when it is asked, and the raw forms go. What the runtime would lose, for it sets what it should
-// define, is put into `env`. All of that but what the runtime does by itself happens before the first await: a CommonJS
-// module may run from there on, and change what built-ins do.
+// define, is put into `env`.
+//
+// A CommonJS module may run as soon as this one waits, and change what built-ins do: methods, iterators, `instanceof`, what
+// every object inherits. So all imports begin before the first `await`, and what is left then is no material: the buffers
+// are wiped, and nothing leads to what cannot be, such as the strings of a JWK. After it, only `put` is called.
 import { RpcTarget, env } from "cloudflare:workers";
-
-const raw = env.__nightsafe;
-delete env.__nightsafe;
 
 const { defineProperty } = Object;
 const put = (name, value) =>
   defineProperty(env, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
-for (const [name, value] of raw.get("lost")) put(name, value);
 
 // A class of the runtime's for what is passed on to other scripts: they get a stub, with `get` and nothing else.
 class SecretsStoreSecret extends RpcTarget {
@@ -30,14 +29,28 @@ class SecretsStoreSecret extends RpcTarget {
 }
 
 const NotFound = Error;
-for (const { name, secret, value } of raw.get("stored")) {
+
+function keep({ name, secret, value }) {
   put(name, new SecretsStoreSecret(value, () => new NotFound(`Secret "${secret}" not found`)));
 }
 
-await Promise.all(
-  raw.get("keys").map(async ({ name, format, material, algorithm, usages }) => {
-    const imported = crypto.subtle.importKey(format, material, algorithm, false, usages);
-    if (material instanceof Uint8Array) material.fill(0);
-    put(name, await imported);
-  }),
-);
+// The runtime reads the material before `importKey` returns, whatever it is.
+function begin({ name, format, material, algorithm, usages }) {
+  try {
+    const given = format === "jwk" ? JSON.parse(new TextDecoder().decode(material)) : material;
+    return { name, key: crypto.subtle.importKey(format, given, algorithm, false, usages) };
+  } finally {
+    material.fill(0);
+  }
+}
+
+// Gives promises of keys, by name. Nothing of the raw forms is in reach once it has returned.
+function take() {
+  const raw = env.__nightsafe;
+  delete env.__nightsafe;
+  for (const [name, value] of raw.get("lost")) put(name, value);
+  for (const secret of raw.get("stored")) keep(secret);
+  return raw.get("keys").map(begin);
+}
+
+await Promise.all(take().map(async ({ name, key }) => put(name, await key)));
