@@ -2,7 +2,9 @@
 // all, for it has to be there before the runtime's module `cloudflare:workers` makes its own `waitUntil`.
 const { apply } = Reflect;
 const { bind } = Function.prototype;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
 const { then } = Promise.prototype;
+const { add, has } = WeakSet.prototype;
 const Settling = Promise;
 
 let count = 0;
@@ -29,15 +31,15 @@ function counted(native) {
 
 // Lets every `ctx.waitUntil` be counted, by the prototype that each `ctx` has.
 export function watch(ctx) {
-  countOn(Object.getPrototypeOf(ctx));
+  countOn(getPrototypeOf(ctx));
 }
 
 function countOn(prototype) {
-  const described = Object.getOwnPropertyDescriptor(prototype, "waitUntil");
-  if (watched.has(described.value)) return;
+  const described = getOwnPropertyDescriptor(prototype, "waitUntil");
+  if (apply(has, watched, [described.value])) return;
   const value = counted(described.value);
-  watched.add(value);
-  Object.defineProperty(prototype, "waitUntil", { ...described, value });
+  apply(add, watched, [value]);
+  defineProperty(prototype, "waitUntil", { __proto__: null, ...described, value });
 }
 
 const watched = new WeakSet();
