@@ -34,50 +34,6 @@ ATTACKER = """
     return Response.json(found);
   } };"""
 
-CALLED = """
-  import { WorkerEntrypoint } from "cloudflare:workers";
-  export default class extends WorkerEntrypoint {
-    fetch() { return new Response(String({}.polluted)); }
-    own() { return "own"; }
-    get deep() { return { own: () => "own", plain: {} }; }
-  }"""
-STRIPPED = """
-  const names = Reflect.ownKeys(Object.prototype).filter((name) => typeof name === "string");
-  function strip(...all) {
-    for (const one of all) {
-      for (let at = one; at; at = Object.getPrototypeOf(at)) {
-        for (const name of names) try { delete at[name]; } catch {}
-      }
-    }
-  }
-  export default { async fetch(request, env) {
-    const { stringify } = JSON;
-    const { VICTIM: it } = env;
-    const polluted = () => "polluted";
-    const tries = {
-      ours: () => it.own(), deep: () => it.deep.own(),
-      root: () => it.__proto__.__proto__.__defineGetter__("polluted", polluted),
-      rootless: () => it.__defineGetter__("polluted", polluted),
-      setter: () => it.__proto__.__proto__.__defineSetter__("polluted", polluted),
-      member: () => it.deep.__proto__.__proto__.__defineGetter__("polluted", polluted),
-      nested: () => it.deep.plain.__proto__.__defineGetter__("polluted", polluted),
-      there: () => it.__proto__.__proto__.hasOwnProperty("polluted"),
-    };
-    for (const name of names) {
-      tries[`call ${name}`] = () => it[name]("polluted");
-      tries[`read ${name}`] = () => it[name];
-      tries[`deep ${name}`] = () => it.deep[name]("polluted");
-      tries[`through ${name}`] = () => it[name].own();
-    }
-    strip(it, it.deep);
-    const found = { __proto__: null };
-    for (const name in tries) {
-      try { found[name] = `${typeof await tries[name]()}`; } catch (error) { found[name] = `${error.name}: ${error.message}`; }
-    }
-    for (const name of ["ours", "deep"]) try { found[name] = await tries[name](); } catch {}
-    return new Response(stringify(found));
-  } };"""
-
 
 async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
     """Not through globals, loaders, modules, the network, or a service binding; and the other serves on."""
@@ -94,18 +50,6 @@ async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
     found.pop("module")  # has no export
     assert [] == [name for name, answer in found.items() if not answer.startswith("refused")]
     assert "planted-secret" == (await scene.get("victim")).text
-
-
-async def test_no_name_reaches_objects_of_the_dispatcher(scene: Scene) -> None:
-    """Of a service binding: a script may strip its realm of a name, so that it is asked for over RPC."""
-    await scene.upload("victim", CALLED)
-    await scene.upload("attacker", STRIPPED, [{"type": "service", "name": "VICTIM", "service": "victim"}])
-
-    found = (await scene.get("attacker")).json()
-
-    assert {"ours": "own", "deep": "own"} == {name: found.pop(name) for name in ("ours", "deep")}
-    assert [] == [(name, answer) for name, answer in found.items() if not answer.startswith("TypeError: ")]
-    assert "undefined" == (await scene.get("victim")).text
 
 
 async def test_a_script_changes_nothing_of_what_ends_it(scene: Scene) -> None:

@@ -110,6 +110,15 @@ async def test_names_of_ours(scene: Scene, name: str) -> None:
     assert "begins with __nightsafe" in scene.delivery.follower.problems["ours"][0]
 
 
+@pytest.mark.parametrize("name", ["/index.js", "//index.js"])
+async def test_two_modules_of_one_name(scene: Scene, name: str) -> None:
+    """Are refused by both names: the one would be run in the place of the other."""
+    await scene.upload("twice", {"index.js": (JS, b"export default {}"), name: (CLASSIC, b"")})
+
+    assert 501 == (await scene.get("twice")).status_code
+    assert f"'index.js' and {name!r} have one name" in scene.delivery.follower.problems["twice"][0]
+
+
 async def test_a_main_module_that_is_no_module(scene: Scene) -> None:
     """CommonJS starts as well."""
     code = b"module.exports = { fetch: () => new Response('common') };"

@@ -1,4 +1,4 @@
-"""Keys that a script has are not its author's: whoever may upload code for it gets to use them, and not to see them."""
+"""Code that is uploaded for a script may use the keys that the script has, and does not get to see them."""
 
 import base64
 import secrets

@@ -77,8 +77,25 @@ ENTRYPOINT: Final = (
     + b"export default class extends WorkerEntrypoint { fetch() { return look(this.env, imported, this.ctx.env); } }"
 )
 ORDER: Final = b"""
-import "./data.bin"; import "./text.txt"; import "./data.json"; import "./wasm.wasm"; import "./e.cjs"; import "./late.js";
+import "./data.bin"; import "./text.txt"; import "./data.json"; import "./wasm.wasm";
+import "./e.cjs"; import "./late.js";
 """
+NODE: Final = """
+import { KeyObject, createPrivateKey, createSecretKey } from "node:crypto";
+export default { async fetch(request, env) {
+  const taken = [];
+  for (const [name, key] of Object.entries(env)) {
+    const made = () => KeyObject.from(key);
+    const tries = [
+      () => made().export(), () => made().export({ format: "jwk" }), () => createSecretKey(key).export(),
+      () => made().export({ format: "der", type: "pkcs8" }), () => made().export({ format: "der", type: "spki" }),
+      () => createPrivateKey({ key: made(), format: "jwk" }).export({ format: "jwk" }),
+      () => made().toCryptoKey(key.algorithm, true, key.usages), () => structuredClone(key),
+    ];
+    for (const each of tries) try { await each(); taken.push(`${name} ${each}`); } catch {}
+  }
+  return Response.json(taken);
+} };"""
 PART: Final = (CJS, EARLY + PATCHES)
 INERT: Final = {
     "data.bin": ("application/octet-stream", b"\0"),
@@ -144,7 +161,7 @@ async def wrong_in(scene: Scene, given: list[Fields], files: Files, **members: A
 
 
 async def test_a_key_does_not_come_out() -> None:
-    """A key reaches a script as a `CryptoKey` that cannot be exported: no code of the script is given its raw form."""
+    """A script gets a key as a `CryptoKey` that cannot be exported, and none of its code is given the raw form."""
     given, wrong = keys(), []
     with TemporaryDirectory(prefix="ns-") as folder:
         async with Scene(Path(folder)) as scene:
@@ -152,8 +169,11 @@ async def test_a_key_does_not_come_out() -> None:
                 for name, files in SCRIPTS.items():
                     own: Any = {"compatibility_date": date, "classic": name == "classic"}
                     wrong += [(date, name, one) for one in await wrong_in(scene, given, files, **own)]
+            await scene.upload("node", NODE, given, compatibility_flags=("nodejs_compat",))
+            wrong += [("", "node", one) for one in (await scene.get("node")).json()]
             for name, part in INERT.items():
                 await scene.upload("hostile", {name: part, "e.cjs": PART}, given)
-                wrong += [(name, answer.text) for answer in [await scene.get("hostile")] if answer.is_success]
+                answer = await scene.get("hostile")
+                wrong += [("", name, answer.text)] if answer.is_success else []
 
     assert [] == wrong

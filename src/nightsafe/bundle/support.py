@@ -113,8 +113,12 @@ def _problems(version: BundleVersion) -> Iterator[str]:
     names = {module.name for module in version.modules}
     if version.main_module not in names:
         yield f"the main module {version.main_module!r} is not among the modules"
+    places: dict[str, str] = {}
     for module in version.modules:
         yield from _of_module(module.name, module.content_type)
+        other = places.setdefault(module.name.lstrip("/"), module.name)
+        if other != module.name:
+            yield f"the modules {other!r} and {module.name!r} have one name: a slash before it says nothing"
     if IMPORTABLE_ENV in version.compatibility_flags and not version.classic:
         yield from _of_unreachable_env(version)
 
