@@ -78,6 +78,11 @@ def success_raw(result: bytes, notices: Sequence[Problem] = ()) -> Reply:
     return Reply(200, _HEAD + result + _TAIL_WITH + messages + b"}\n")
 
 
+def success_with_info(result: bytes, info: bytes) -> Reply:
+    """200 with a result, and what is told of it in `result_info`; both are JSON already."""
+    return Reply(200, _HEAD + result + b',"result_info":' + info + _TAIL)
+
+
 def with_inserts(result: bytes, inserts: Iterable[Insert]) -> Reply:
     """200 with a result that is JSON but for what is to be inserted into it."""
     return Reply(200, fragment(result), inserts=tuple(replace(one, at=one.at + len(_HEAD)) for one in inserts))

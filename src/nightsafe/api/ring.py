@@ -1,7 +1,7 @@
 """`/accounts/{account_id}/nightsafe/public-ring`: what clients seal to, so that no plaintext has to be sent."""
 
 from nightsafe.api.call import Call
-from nightsafe.api.envelope import Reply, success_raw
+from nightsafe.api.envelope import Reply, success_with_info
 from nightsafe.api.path import ACCOUNT
 from nightsafe.api.routing import Resource
 from nightsafe.workers.seal import Safe
@@ -12,6 +12,7 @@ def resources(safe: Safe) -> list[Resource]:
 
     async def public_ring(_: Call) -> Reply:
         """GET …/nightsafe/public-ring, for whoever sees the account: that of this moment; nothing in it is secret."""
-        return success_raw(safe.ring.offered())
+        ring = safe.ring
+        return success_with_info(ring.offered(), ring.proof())
 
     return [Resource("GET", f"{ACCOUNT}/nightsafe/public-ring", None, public_ring)]

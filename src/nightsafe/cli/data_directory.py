@@ -165,11 +165,12 @@ def _make_keys(directory: DataDirectory) -> None:
     """New key rings, in directories that only their owner may enter; what opens is apart from what serving reads."""
     # Only here is the private ring in the memory of a process that also has the rest.
     from nightsafe.sealing.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
+    from nightsafe.sealing.ring_signer import public_ring  # noqa: PLC0415 - the same
 
     for folder in (directory.public_ring.parent, directory.private_ring.parent):
         folder.mkdir(mode=0o700)
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(directory.private_ring)
-    ring.public().save(directory.public_ring)
+    public_ring(ring).save(directory.public_ring)
     signing_key.save(directory.signing_key)
     VerifyKeys([signing_key.verify_key]).save(directory.verify_keys)

@@ -71,7 +71,8 @@ def _since(old: DataDirectory, new: DataDirectory) -> _Since | None:
 def _joined(newer: PublicRing, older: PublicRing) -> PublicRing:
     """A ring with the keys of an older one, which take no new values."""
     back = [key for key in older.keys if newer.get(key.id) is None]
-    return PublicRing([*newer.keys, *(replace(key, state=State.RETIRED) for key in back)], number=newer.number)
+    keys = [*newer.keys, *(replace(key, state=State.RETIRED) for key in back)]
+    return PublicRing(keys, number=newer.number, lineage=newer.lineage)
 
 
 def _join_private(old: DataDirectory, new: DataDirectory) -> None:

@@ -12,6 +12,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.ring_file import State, check_not_older
+from nightsafe.sealing.ring_signer import public_ring
 from nightsafe.sealing.suite import Suite
 from nightsafe.workers.keys import Known
 
@@ -72,12 +73,13 @@ def rotate(private: Path, public: Path, suite: Suite | None, known: Known) -> Ro
     if offered is not None:
         _check_belongs(ring, offered, (private, public), known)
     before = (offered or ring.public()).primary.id
+    rotated = ring.get(before)
     resumed = offered is not None and _is_interrupted(ring, offered)
     if not resumed:
         ring = ring.rotated(suite, known.number)
         ring.save(private, replace=True)
-    _with_retired(ring.public(), offered, known).save(public, replace=True)
-    return Rotated(ring.public().primary.id, before, resumed)
+    _with_retired(public_ring(ring, offered, rotated), offered, known).save(public, replace=True)
+    return Rotated(ring.primary.id, before, resumed)
 
 
 def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], known: Known) -> None:
@@ -231,7 +233,7 @@ def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
         ring.save(private, replace=True)
     if copy is not None:
         present = PublicRing.load(copy) if copy.exists() else None
-        _with_retired(ring.public(), present, Known()).save(copy, replace=True)
+        _with_retired(public_ring(ring, present), present, Known()).save(copy, replace=True)
 
 
 def _with_retired(ring: PublicRing, present: PublicRing | None, known: Known) -> PublicRing:

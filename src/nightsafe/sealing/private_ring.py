@@ -126,8 +126,13 @@ class PrivateRing:
         """The key of this id, in whatever state, or None."""
         return self._by_id.get(key_id)
 
+    @property
+    def primary(self) -> PrivateKey:
+        """The key that new values are sealed to."""
+        return next(key for key in self.keys if key.state is State.PRIMARY)
+
     def public(self) -> PublicRing:
-        """The public ring that belongs to this one."""
+        """The public ring that belongs to this one, without its lineage: `ring_signer` gives that."""
         return PublicRing([key.public for key in self.keys], number=self.number)
 
     def succeeding(self, before: Self, source: str = "private ring") -> Self:
@@ -157,7 +162,7 @@ class PrivateRing:
             suite: the new key's suite; None keeps that of the primary, so that a hybrid ring stays hybrid.
             beyond: a number that the new ring's must be greater than, as its own is in any case.
         """
-        suite = suite or self.public().primary.suite
+        suite = suite or self.primary.public.suite
         older = [key.in_state(State.ACTIVE) if key.state is State.PRIMARY else key for key in self.keys]
         return type(self)([PrivateKey.generate(suite), *older], number=max(self.number, beyond) + 1)
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from nightsafe.sealing import files, ring_file
 from nightsafe.sealing.encoding import short_id
+from nightsafe.sealing.lineage import Identity, Lineage, check_lineage, primary_digest
 from nightsafe.sealing.ring_file import State, problem
 from nightsafe.sealing.suite import Suite
 
@@ -31,18 +32,25 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     public: bytes
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """The whole file; the second form has a number."""
+_Format = Literal["nightsafe-public-ring/1", "nightsafe-public-ring/2", "nightsafe-public-ring/3"]
 
-    format: Literal["nightsafe-public-ring/1", "nightsafe-public-ring/2"]
+
+class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The whole file; the second form has a number, the third a lineage too."""
+
+    format: _Format
     number: ring_file.Number = 0
     keys: list[_Entry]
+    lineage: Lineage = Lineage()
 
 
-_FORMS: Final[dict[bool, Literal["nightsafe-public-ring/1", "nightsafe-public-ring/2"]]] = {
-    False: "nightsafe-public-ring/1",
-    True: "nightsafe-public-ring/2",
-}
+class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a server says beside the ring that it offers, for clients that remember rings."""
+
+    number: ring_file.Number = 0
+    """The ring's number."""
+    lineage: Lineage = Lineage()
+    """How it came of earlier ones."""
 
 
 def key_id(suite: Suite, public: bytes) -> str:
@@ -87,23 +95,41 @@ class PublicRing:
         keys: the keys, in any order.
         source: how to name the ring in a refusal.
         number: as `ring_file.Number`: of two rings of one safe the one with the greater number is newer.
+        lineage: how it came of earlier ones.
 
     Raises:
         NightsafeError: INVALID, when there is not exactly one primary, or a key is there twice.
     """
 
-    __slots__ = ("_by_id", "keys", "number", "primary")
+    __slots__ = ("_by_id", "keys", "lineage", "number", "primary")
 
-    def __init__(self, keys: Iterable[PublicKey], source: str = "public ring", number: int = 0) -> None:
+    def __init__(
+        self,
+        keys: Iterable[PublicKey],
+        source: str = "public ring",
+        number: int = 0,
+        lineage: Lineage = Lineage(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.keys: Final = tuple(keys)
         self.number: Final = number
+        self.lineage: Final = lineage
         ring_file.check_ring(source, self.keys)
         self.primary: Final = next(key for key in self.keys if key.state is State.PRIMARY)
         self._by_id: Final = {key.id: key for key in self.keys}
 
+    @property
+    def identity(self) -> Identity:
+        """What one remembers of it."""
+        primary = primary_digest(self.primary.suite, self.primary.public)
+        return Identity(self.number, primary, self.lineage.signer or b"")
+
     def get(self, key_id: str) -> PublicKey | None:
         """The key of this id, in whatever state, or None."""
         return self._by_id.get(key_id)
+
+    def of(self, lineage: Lineage) -> Self:
+        """This ring with a lineage."""
+        return type(self)(self.keys, number=self.number, lineage=lineage)
 
     def retiring(self, key_ids: Collection[str], source: str = "public ring") -> Self:
         """This ring with those of these keys that it has refused for new values; itself when they are already.
@@ -118,11 +144,12 @@ class PublicRing:
         if all(key.state is State.RETIRED for key in self.keys if key.id in key_ids):
             return self
         keys = [replace(key, state=State.RETIRED) if key.id in key_ids else key for key in self.keys]
-        return type(self)(keys, source, self.number)
+        return type(self)(keys, source, self.number, self.lineage)
 
     def without(self, key_ids: Collection[str]) -> Self:
         """This ring without some of its keys."""
-        return type(self)([key for key in self.keys if key.id not in key_ids], number=self.number)
+        kept = [key for key in self.keys if key.id not in key_ids]
+        return type(self)(kept, number=self.number, lineage=self.lineage)
 
     def succeeding(
         self, before: Self, source: str = "public ring", given_up: Callable[[], Collection[str]] = frozenset
@@ -143,7 +170,15 @@ class PublicRing:
         if self.number == before.number:
             self._check_same_rotation(before, source)
         self._check_has_all(before, source, given_up)
-        return self.retiring({key.id for key in before.keys if key.state is State.RETIRED}, source)
+        return self._keeping(before).retiring({key.id for key in before.keys if key.state is State.RETIRED}, source)
+
+    def _keeping(self, before: Self) -> Self:
+        """This ring with what the one before it shows of its lineage and this one does not."""
+        own = self.lineage
+        if own.signer is None and self.primary.id == before.primary.id:
+            own = Lineage(before.lineage.signer, own.links)
+        joined = own.joined(before.lineage) if own.signer else own
+        return self if joined == self.lineage else self.of(joined)
 
     def _check_same_rotation(self, before: Self, source: str) -> None:
         """Refuse a ring of the same number that could not have become of the other one by retiring and removing.
@@ -199,7 +234,10 @@ class PublicRing:
         """
         form = ring_file.decode(data, _File, source)
         ring_file.check_number(source, form.format, form.number)
-        return cls([_key(entry, source) for entry in form.keys], source, form.number)
+        check_lineage(source, form.lineage)
+        if form.format.endswith("/3") != (form.lineage.signer is not None):
+            raise problem(source, "wrong or missing field at $.lineage")
+        return cls([_key(entry, source) for entry in form.keys], source, form.number, form.lineage)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -212,11 +250,18 @@ class PublicRing:
 
     def encode(self) -> bytes:
         """The ring as a file's bytes."""
-        return ring_file.encode(_File(format=_FORMS[bool(self.number)], number=self.number, keys=self._entries()))
+        form: _Format = "nightsafe-public-ring/1" if not self.number else "nightsafe-public-ring/2"
+        if self.lineage.signer is not None:
+            form = "nightsafe-public-ring/3"
+        return ring_file.encode(_File(format=form, number=self.number, keys=self._entries(), lineage=self.lineage))
 
     def offered(self) -> bytes:
         """The ring as clients are offered it: without its number, in the form that every release of them reads."""
-        return ring_file.encode(_File(format=_FORMS[False], keys=self._entries()))
+        return ring_file.encode(_File(format="nightsafe-public-ring/1", keys=self._entries()))
+
+    def proof(self) -> bytes:
+        """What clients are told beside it, as JSON."""
+        return msgspec.json.encode(Proof(self.number, self.lineage))
 
     def _entries(self) -> list[_Entry]:
         """The keys as they stand in a file."""

@@ -90,12 +90,12 @@ def check_unique(source: str, ids: Sequence[str]) -> None:
 
 
 def check_number(source: str, form: str, number: int) -> None:
-    """Refuse a ring of the first form with a number, and one of a later form without.
+    """Refuse a ring of the first form with a number, and one of the second without; the third may have none.
 
     Raises:
         NightsafeError: INVALID.
     """
-    if form.endswith("/1") != (number == 0):
+    if not form.endswith("/3") and form.endswith("/1") != (number == 0):
         raise problem(source, "wrong or missing field at $.number")
 
 
