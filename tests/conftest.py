@@ -20,6 +20,7 @@ def _environment_without_settings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [one for one in os.environ if one.startswith(_SETTINGS)]:
             patch.delenv(name)
+        patch.setenv("NIGHTSAFE_KNOWN_RINGS", ":memory:")  # one server after another has the same address
         yield
 
 

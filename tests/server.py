@@ -43,9 +43,12 @@ class Safe(Struct, frozen=True, kw_only=True):
 
 
 def clean_environ(**extra: str) -> dict[str, str]:
-    """This process's environment without what sets up the server or its clients, and with `extra`."""
+    """This process's environment without what sets up the server or its clients, and with `extra`.
+
+    Rings are remembered by no process: one server after another has the same address.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NIGHTSAFE_", "CLOUDFLARE_"))}
-    return kept | extra
+    return kept | {"NIGHTSAFE_KNOWN_RINGS": ":memory:"} | extra
 
 
 def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,25 +4,31 @@ A server that takes sealed values offers its public ring below each account; `do
 how. Sealing itself needs the extra `seal`, and is loaded only when a server offers a ring.
 """
 
+import logging
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from nightsafe.client.call import Call, Place, make, segment
+from nightsafe.client.call import Place
 from nightsafe.client.calls import Seal
-from nightsafe.client.errors import APIStatusError, SealingError, SecretRefusedError, errors_in, in_words
+from nightsafe.client.errors import APIStatusError, SecretRefusedError, errors_in, in_words
 from nightsafe.client.messages import Request, Response
-from nightsafe.client.settings import Settings
+from nightsafe.client.offer import Offer
+from nightsafe.client.offer import refusal as refusal_of_ring
+from nightsafe.client.settings import KNOWN_RINGS, Settings
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.secret_value import SecretValue
 
 if TYPE_CHECKING:
+    from nightsafe.client.pinning import Trust
+    from nightsafe.sealing.public_ring import PublicRing
     from nightsafe.sealing.sealer import RingSealer
 
-FORMAT: Final = "nightsafe-public-ring/"
+_log: Final = logging.getLogger("nightsafe.client")
 _SEALED_MEMBERS: Final = frozenset({"encrypted_value", "key_id"})
 _KINDS: Final = frozenset({"secret_text", "secret_key"})
 _IN_WORDS: Final = {
@@ -40,17 +46,13 @@ _CREDENTIALS_REFUSED: Final = frozenset({1000, 6003, 9103, 9106, 9109})
 _FIRST_OF_SERVER: Final = 500
 
 
-class _Form(msgspec.Struct):
-    """The one member of a ring that tells it from anything else."""
-
-    format: str = ""
-
-
 class _Known(NamedTuple):
     """What is known of one account's ring."""
 
     sealer: "RingSealer | None"
     """None when the server has no ring."""
+    unkept: str = ""
+    """Why the ring is remembered in this process only; nothing when it is kept."""
 
 
 class Rings:
@@ -59,43 +61,93 @@ class Rings:
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
+    @cached_property
+    def _trust(self) -> "Trust":
+        """Which rings are believed; loaded at the first write."""
+        from nightsafe.client.pinning import Trust  # noqa: PLC0415 - most clients only read
+
+        return Trust()
+
     def knows(self, place: Place) -> bool:
         """Whether the ring for a place, or that there is none, is known."""
         return place.account_id in self._known
 
-    def learn(self, settings: Settings, place: Place, ring: bytes | None) -> None:
+    def take_given(self, settings: Settings, place: Place) -> bool:
+        """Use the ring that was brought by hand; False when there is none.
+
+        Raises:
+            SealingError: when its file cannot be used.
+        """
+        if settings.public_ring is None:
+            return False
+        from nightsafe.sealing.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
+
+        try:
+            ring = PublicRing.load(Path(settings.public_ring))
+        except NightsafeError as error:
+            raise refusal_of_ring(settings, place, error.problems[0].detail) from None
+        self._trust.begin_with(place, ring.identity)
+        self._use(place, ring)
+        return True
+
+    def learn(self, settings: Settings, place: Place, offer: Offer | None) -> None:
         """Keep what a server offered.
 
         Raises:
-            SealingError: when it is a ring that cannot be used.
+            SealingError: when it is a ring that cannot be used, or another one than is known; when it is none, and
+                one is known.
         """
-        if ring is None:
+        if offer is None:
+            self._trust.refuse_lost(settings, place)
             self._known[place.account_id] = _Known(None)
+            note_unsealed(f"{settings.base_url} offers no public ring")
             return
-        from nightsafe.sealing.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
-        from nightsafe.sealing.sealer import RingSealer  # noqa: PLC0415 - the same
+        ring = _decoded(settings, place, offer)
+        unkept = self._trust.accept(settings, place, ring.identity, ring.lineage.links)
+        self._use(place, ring, unkept)
 
-        try:
-            self._known[place.account_id] = _Known(RingSealer(PublicRing.decode(ring)))
-        except NightsafeError as error:
-            message = f"the server's ring cannot be used: {error.problems[0].detail}; nothing was sent"
-            raise SealingError(message, _ring_request(settings, place)) from None
+    def _use(self, place: Place, ring: "PublicRing", unkept: str = "") -> None:
+        """Seal to a ring from now on."""
+        from nightsafe.sealing.sealer import RingSealer  # noqa: PLC0415 - loads cryptography
+
+        self._known[place.account_id] = _Known(RingSealer(ring), unkept)
+        if unkept:
+            _log.warning("the server's ring is remembered in this process only: %s", unkept)
 
     def seal(self, settings: Settings, place: Place) -> Seal:
         """What seals for a place whose ring is known.
 
         Raises:
-            SealingError: when a seal is required and the server has no ring.
+            SealingError: when a seal is required and the server has no ring, or one that cannot be remembered.
         """
-        sealer = self._known[place.account_id].sealer
-        if sealer is not None:
-            return _sealing(sealer, place)
-        if settings.seal == "require":
-            raise SealingError(
-                "sealing is required, and the server offers no public ring; nothing was sent",
-                _ring_request(settings, place),
+        known = self._known[place.account_id]
+        if settings.seal == "require" and known.unkept:
+            raise refusal_of_ring(
+                settings,
+                place,
+                f"sealing is required, and the ring cannot be remembered: {known.unkept}. Give the ring's file as "
+                f"the public ring, or name a place with {KNOWN_RINGS}",
             )
+        if known.sealer is not None:
+            return _sealing(known.sealer, place)
+        if settings.seal == "require":
+            raise refusal_of_ring(settings, place, "sealing is required, and the server offers no public ring")
         return leave
+
+
+def _decoded(settings: Settings, place: Place, offer: Offer) -> "PublicRing":
+    """The ring that is offered.
+
+    Raises:
+        SealingError: when it cannot be used.
+    """
+    from nightsafe.sealing.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
+
+    try:
+        return PublicRing.decode(offer.ring).proven(offer.proof)
+    except NightsafeError as error:
+        why = f"the server's ring cannot be used: {error.problems[0].detail}"
+        raise refusal_of_ring(settings, place, why) from None
 
 
 def leave(fields: Mapping[str, Any], _: str = "") -> Mapping[str, Any]:
@@ -109,19 +161,25 @@ def is_wanted(settings: Settings, place: Place) -> bool:
     Raises:
         SealingError: when it is required and cannot be done by this installation.
     """
-    if not settings.seal or (settings.seal != "require" and settings.origin.host == _HAS_NONE):
+    if not settings.seal:
+        return False
+    needed = settings.seal == "require" or settings.public_ring is not None
+    if not needed and settings.origin.host == _HAS_NONE:
+        note_unsealed(f"{_HAS_NONE} takes no sealed values")
         return False
     if _is_installed():
         return True
-    if settings.seal == "require":
-        message = "sealing is required, and is not installed; nothing was sent. Run: pip install 'nightsafe[seal]'"
-        raise SealingError(message, _ring_request(settings, place))
+    if needed:
+        why = "sealing is required, and is not installed. Run: pip install 'nightsafe[seal]'"
+        raise refusal_of_ring(settings, place, why)
+    note_unsealed("sealing is not installed")
     return False
 
 
-def get_ring(place: Place) -> Call[bytes]:
-    """The public ring of the server, as the JSON it is."""
-    return make("GET", _ring_path(place), _read_ring, {})
+@lru_cache(maxsize=8)
+def note_unsealed(why: str) -> None:
+    """Say once that values leave this process as they are."""
+    _log.info("values are sent unsealed: %s", why)
 
 
 def says_nothing(error: APIStatusError) -> bool:
@@ -159,32 +217,6 @@ def _as_json(problem: Problem) -> dict[str, object]:
 def _is_installed() -> bool:
     """Whether the extra `seal` is there."""
     return all(find_spec(name) is not None for name in ("cryptography", "rfc8785"))
-
-
-def _ring_path(place: Place) -> str:
-    """Where an account's ring is."""
-    return f"/accounts/{segment('account_id', place.account_id)}/nightsafe/public-ring"
-
-
-def _ring_request(settings: Settings, place: Place) -> Request:
-    """The request for a ring, for an error to carry."""
-    return Request("GET", settings.origin, (settings.prefix + _ring_path(place)).encode(), ())
-
-
-class _RingEnvelope(msgspec.Struct):
-    """The envelope a ring comes in."""
-
-    result: msgspec.Raw
-    success: bool = True
-
-
-def _read_ring(content: bytes) -> bytes:
-    """The ring out of its envelope; what does not say that it is one is none: a server may answer anything."""
-    envelope = msgspec.json.decode(content, type=_RingEnvelope)
-    ring = bytes(envelope.result)
-    if not envelope.success or not msgspec.json.decode(ring, type=_Form).format.startswith(FORMAT):
-        raise msgspec.ValidationError
-    return ring
 
 
 def _sealing(sealer: "RingSealer", place: Place) -> Seal:

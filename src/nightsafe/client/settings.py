@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, NamedTuple, TypeAlias, TypedDict
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -20,6 +20,11 @@ DEFAULT_MAX_RETRIES: Final = 2
 
 Seal = bool | Literal["require"]
 """Whether values are sealed before they are sent: where the server offers it, never, or always."""
+
+PUBLIC_RING: Final = "NIGHTSAFE_PUBLIC_RING"
+KNOWN_RINGS: Final = "NIGHTSAFE_KNOWN_RINGS"
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 _ENVIRONMENT: Final = {
     "api_token": "CLOUDFLARE_API_TOKEN",
@@ -63,6 +68,13 @@ class Credentials(Struct, frozen=True):
         return f"Credentials({', '.join(name for name in self.__struct_fields__ if getattr(self, name))})"
 
 
+class RingFiles(NamedTuple):
+    """Where rings are: the one to seal to, and those that were seen."""
+
+    public: str | None
+    known: str | None
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything that a request depends on beside the call itself."""
 
@@ -77,6 +89,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     custom_headers: Headers
     custom_query: Query
     seal: Seal
+    public_ring: str | None = None
+    """The file of the ring to seal to, where it was brought by hand."""
+    known_rings: str | None = None
+    """The file in which rings are remembered; None for that of the environment, or the user's own."""
     headers: tuple[tuple[bytes, bytes], ...]
     """What every request bears, ready for the wire."""
     authenticates: bool
@@ -102,6 +118,7 @@ def make_settings(  # noqa: PLR0913 - a client has many settings
     custom_headers: Headers,
     custom_query: Query,
     seal: Seal,
+    rings: RingFiles,
     agent: str,
 ) -> Settings:
     """Settings with their headers made and checked.
@@ -129,6 +146,8 @@ def make_settings(  # noqa: PLR0913 - a client has many settings
         custom_headers=custom_headers,
         custom_query=custom_query,
         seal=seal,
+        public_ring=rings.public,
+        known_rings=rings.known,
         headers=encode_headers(merged),
         authenticates=is_authenticating(merged),
     )
@@ -156,6 +175,12 @@ def credentials_from_environment(**given: str | None) -> Credentials:
             for name, variable in _ENVIRONMENT.items()
         }
     )
+
+
+def ring_files(public: PathLike | None, known: PathLike | None) -> RingFiles:
+    """What was given; the public ring that was not, from `NIGHTSAFE_PUBLIC_RING`."""
+    named = os.environ.get(PUBLIC_RING) or None if public is None else os.fspath(public)
+    return RingFiles(named, None if known is None else os.fspath(known))
 
 
 def base_url_from_environment() -> str:

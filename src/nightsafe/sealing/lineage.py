@@ -111,13 +111,10 @@ def follow(known: Identity, offered: Identity, links: Iterable[Link]) -> Identit
     number = _reached(known, offered, links) if known.signer and offered.signer else None
     if number is not None:
         return Identity(number, offered.primary, offered.signer)
-    if offered.number < known.number:
-        raise NotFollowedError(
-            f"is an older one: its number is {offered.number}, that of the known one {known.number}"
-        )
+    numbers = f"its number is {offered.number}, that of the known one {known.number}"
     if not known.signer:
-        raise NotFollowedError("is another one, and the known one was made before rings were signed")
-    raise NotFollowedError("is another one, and the known ring did not sign it")
+        raise NotFollowedError(f"is another one, and the known one was made before rings were signed; {numbers}")
+    raise NotFollowedError(f"is another one, and the known ring did not sign it; {numbers}")
 
 
 def _reached(known: Identity, offered: Identity, links: Iterable[Link]) -> int | None:

@@ -263,6 +263,18 @@ class PublicRing:
         """What clients are told beside it, as JSON."""
         return msgspec.json.encode(Proof(self.number, self.lineage))
 
+    def proven(self, proof: bytes) -> Self:
+        """This ring, as it was offered, with what was told beside it.
+
+        Raises:
+            NightsafeError: INVALID, when that is no `Proof`.
+        """
+        told = ring_file.decode(proof, Proof, "what is told of the ring")
+        check_lineage("what is told of the ring", told.lineage)
+        if told == Proof():
+            return self
+        return type(self)(self.keys, number=told.number, lineage=told.lineage)
+
     def _entries(self) -> list[_Entry]:
         """The keys as they stand in a file."""
         return [_Entry(key.id, key.suite, key.state, key.public) for key in self.keys]

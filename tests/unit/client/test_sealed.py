@@ -16,17 +16,20 @@ from nightsafe.sealing.context import Context
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.record import SealedValue
+from nightsafe.sealing.ring_signer import public_ring
 from nightsafe.sealing.signing import SigningKey
 from nightsafe.sealing.verifying import VerifyKeys
 
-RING, OTHER_RING, SIGNER = PrivateRing.generate(), PrivateRing.generate(), SigningKey.generate()
+RING, SIGNER = PrivateRing.generate(), SigningKey.generate()
+OTHER_RING = RING.rotated()
 TEXT = {"name": "S", "text": "plaintext-of-the-test", "type": "secret_text"}
 SECRET = {"name": "S", "type": "secret_text"}
 
 
-def offered(ring: PrivateRing = RING) -> Answer:
-    """The ring as a server offers it."""
-    return answer(json.loads(ring.public().encode()))
+def offered(ring: PrivateRing = RING, before: PrivateRing | None = None) -> Answer:
+    """The ring as a server offers it, which may have come of another one by a rotation."""
+    public = public_ring(ring, None, None if before is None else before.primary)
+    return answer(json.loads(public.offered()), result_info=json.loads(public.proof()))
 
 
 def opened(sent: dict[str, Any], *, namespace: str = "", public: bytes = b"", ring: PrivateRing = RING) -> bytes:
@@ -199,7 +202,7 @@ async def test_cloudflare_is_not_asked(either: Either) -> None:
 async def test_a_server_with_other_keys_by_now(either: Either) -> None:
     """A refusal that points at the key makes the client ask for the ring once more, and seal anew."""
     stale = refusal(400, 10021, source={"pointer": "/key_id"})
-    client = either.over(offered(), answer(SECRET), stale, offered(OTHER_RING), answer(SECRET), seal=True)
+    client = either.over(offered(), answer(SECRET), stale, offered(OTHER_RING, RING), answer(SECRET), seal=True)
     await settled(update(client))
     await settled(update(client))
 

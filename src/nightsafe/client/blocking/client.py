@@ -1,6 +1,7 @@
 # Made from aio/client.py by tools/unasync.py: edit that one.
 """The client itself."""
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
@@ -16,12 +17,15 @@ from nightsafe.client.sealed import Rings
 from nightsafe.client.settings import (
     DEFAULT_MAX_RETRIES,
     Credentials,
+    PathLike,
+    RingFiles,
     Seal,
     Settings,
     base_url_from_environment,
     credentials_from_environment,
     headers_from_environment,
     make_settings,
+    ring_files,
     today,
 )
 from nightsafe.client.timeouts import DEFAULT_TIMEOUT, TimeoutLike, timeout_of
@@ -49,6 +53,10 @@ class Nightsafe:
         http_client: what sends requests; by default a pool of connections.
         seal: whether the values of secrets are sealed before they are sent: True where the server offers its public
             ring, False never, "require" always, or nothing is sent.
+        public_ring: the file of the ring to seal to, brought by hand, so that no server is believed for it; by
+            default `NIGHTSAFE_PUBLIC_RING`.
+        known_rings: the file in which rings that were seen are remembered, or ":memory:"; by default
+            `NIGHTSAFE_KNOWN_RINGS`, else one in the user's configuration directory.
 
     Raises:
         ValueError: when the base URL is none, or a credential cannot be sent in a header.
@@ -69,6 +77,8 @@ class Nightsafe:
         default_query: Query | None = None,
         http_client: Transport | None = None,
         seal: Seal = True,
+        public_ring: PathLike | None = None,
+        known_rings: PathLike | None = None,
     ) -> None:
         settings = make_settings(
             credentials=credentials_from_environment(
@@ -81,6 +91,7 @@ class Nightsafe:
             custom_headers={**headers_from_environment(), **(default_headers or {})},
             custom_query=default_query or {},
             seal=seal,
+            rings=ring_files(public_ring, known_rings),
             agent=_AGENT,
         )
         self._sender = Sender(settings, HttpTransport() if http_client is None else http_client, Rings())
@@ -155,6 +166,8 @@ class Nightsafe:
         default_headers: Headers | None = None,
         default_query: Query | None = None,
         seal: Seal | Omit = omit,
+        public_ring: PathLike | Omit = omit,
+        known_rings: PathLike | Omit = omit,
     ) -> Self:
         """Another client that differs in what is given, and shares the connections.
 
@@ -171,6 +184,10 @@ class Nightsafe:
             custom_headers={**own.custom_headers, **(default_headers or {})},
             custom_query={**own.custom_query, **(default_query or {})},
             seal=own.seal if isinstance(seal, Omit) else seal,
+            rings=RingFiles(
+                own.public_ring if isinstance(public_ring, Omit) else os.fspath(public_ring),
+                own.known_rings if isinstance(known_rings, Omit) else os.fspath(known_rings),
+            ),
             agent=_AGENT,
         )
         return self._with(settings, http_client)
@@ -203,7 +220,13 @@ class Nightsafe:
     def _with(self, settings: Settings, http_client: Transport | None) -> Self:
         """Another client over the same connections, which knows the same rings of the same server."""
         other = type(self).__new__(type(self))
-        rings = self._sender.rings if settings.base_url == self.base_url else Rings()
+        own = self._settings
+        is_same = (settings.base_url, settings.public_ring, settings.known_rings) == (
+            own.base_url,
+            own.public_ring,
+            own.known_rings,
+        )
+        rings = self._sender.rings if is_same else Rings()
         transport = self._sender.transport if http_client is None else http_client
         other._sender = Sender(settings, transport, rings)  # noqa: SLF001 - one of its own kind
         return other

@@ -15,6 +15,7 @@ from nightsafe.client.envelope import Listed
 from nightsafe.client.errors import APIResponseValidationError, APIStatusError, BadRequestError
 from nightsafe.client.exchange import Exchange
 from nightsafe.client.messages import Response
+from nightsafe.client.offer import Offer, get_ring
 from nightsafe.client.settings import Settings
 from nightsafe.errors import NightsafeError
 
@@ -59,7 +60,7 @@ class Sender:
             SealingError: when a seal is required and cannot be made.
             APIError: when the call has no result for another reason.
         """
-        known = self.rings.knows(place)
+        known = self.rings.knows(place) or self.settings.public_ring is not None
         try:
             return self._send_once_sealed(place, build)
         except BadRequestError as error:
@@ -84,13 +85,13 @@ class Sender:
         """What seals for a place; it may leave secrets as they are."""
         if not sealed.is_wanted(self.settings, place):
             return sealed.leave
-        if not self.rings.knows(place):
+        if not self.rings.knows(place) and not self.rings.take_given(self.settings, place):
             self.rings.learn(self.settings, place, self._ring(place))
         return self.rings.seal(self.settings, place)
 
-    def _ring(self, place: Place) -> bytes | None:
+    def _ring(self, place: Place) -> Offer | None:
         """The ring that a server offers, or None when it has none."""
-        exchange = Exchange(self.settings, sealed.get_ring(place))
+        exchange = Exchange(self.settings, get_ring(place))
         try:
             return exchange.result(self._answer(exchange))
         except APIResponseValidationError:

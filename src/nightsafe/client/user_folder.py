@@ -1,0 +1,61 @@
+"""The user's own configuration directory, and whether a file in it is nobody else's."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+FOREIGN_WRITE: Final = 0o022
+
+
+def user_folder() -> Path | None:
+    """`nightsafe` in `XDG_CONFIG_HOME` or `~/.config`; None where the user has no home."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    try:
+        found = Path(base).expanduser() / "nightsafe"
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None
+
+
+def trouble_with(path: Path, descriptor: int) -> str | None:
+    """Why others may have written a file that is open; None when nobody else can have.
+
+    It is judged as sshd judges its files: the file and each directory above it belong to this process's user or to
+    root, and nobody else may write to them. Of a directory such as `/tmp`, only what one owns can be moved.
+
+    Args:
+        path: where it is; the directories are those that it leads to.
+        descriptor: the open file.
+
+    Raises:
+        OSError: when a directory cannot be looked at.
+    """
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is not a regular file"
+    return _trouble(path, status) or trouble_with_folders(path)
+
+
+def trouble_with_folders(path: Path) -> str | None:
+    """Why others could put another file in the place of one; None when nobody else can.
+
+    Raises:
+        OSError: when a directory cannot be looked at.
+    """
+    real = Path(os.path.realpath(path))
+    for folder in {*path.absolute().parents, *real.parents}:
+        status = folder.stat()
+        wrong = _trouble(folder, status)
+        if wrong is not None and not status.st_mode & stat.S_ISVTX:
+            return wrong
+    return None
+
+
+def _trouble(path: Path, status: os.stat_result) -> str | None:
+    """Why others may write to one file or directory."""
+    if status.st_uid not in {os.geteuid(), 0}:
+        return f"{path} belongs to user {status.st_uid}, not to you"
+    if status.st_mode & FOREIGN_WRITE:
+        return f"others may write to {path}; run: chmod go-w {path}"
+    return None
