@@ -70,7 +70,7 @@ def _settings(ctx: click.Context) -> dict[str, Any]:
 
     given: dict[str, Any] = {name: ctx.params[name] for name in _NAMES if name in ctx.params}
     words = ctx.command_path.split()[1:]
-    settings = default_map(ctx.find_root().params.get("config"))
+    settings = default_map(ctx.find_root().params.get("config"), quiet=True)
     for word in words:
         settings = settings.get(word, {})
     by_default = (ParameterSource.DEFAULT, None)

@@ -1,5 +1,6 @@
 """What every command that talks to a server shares: its options, and the client that is made of them."""
 
+import os
 from collections.abc import Callable
 from functools import cached_property, wraps
 from pathlib import Path
@@ -10,12 +11,15 @@ import click
 
 from nightsafe.cli.completing import complete_scripts, complete_secrets
 from nightsafe.cli.likely import note_likely
+from nightsafe.cli.notices import say_notices
 from nightsafe.cli.options import data_option, is_account_id, is_text
+from nightsafe.cli.output import tell
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.server_address import find_server
+from nightsafe.cli.sources import named_by_environment
 from nightsafe.cli.wrangler_config import configured_script
 from nightsafe.client import Nightsafe, NotFoundError
-from nightsafe.client.settings import Shown, token_alone
+from nightsafe.client.settings import PUBLIC_RING, Shown, token_alone
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _SEAL: dict[str, bool | Literal["require"]] = {"auto": True, "never": False, "require": "require"}
@@ -33,7 +37,8 @@ class Remote:
     """A server, an account and a script, each asked for or looked up when it is first needed.
 
     Args:
-        url, account_id, script, token_file, data, plain_http, seal: what the options say.
+        url, account_id, script, token_file, data, plain_http, seal, public_ring: what the options say.
+        unnamed: where it was read which server it is, when neither a flag nor a variable says so.
     """
 
     def __init__(  # noqa: PLR0913 - the options
@@ -46,12 +51,16 @@ class Remote:
         plain_http: bool,
         script: str | None = None,
         seal: str = "auto",
+        public_ring: Path | None = None,
+        unnamed: str = "",
     ) -> None:
         self._named = (url, token_file, data)
         self.plain_http = plain_http
         self._account_id = account_id
         self._script = script
         self._seal = _SEAL[seal]
+        self._public_ring = public_ring
+        self._unnamed = unnamed
         self._made = False
 
     @cached_property
@@ -63,9 +72,12 @@ class Remote:
         """
         url, token_file, data = self._named
         server = find_server(url, token_file, data, plain_http=self.plain_http)
+        if self._unnamed:
+            tell(f"the server is {server.url} ({self._unnamed})")
+        ring = self._public_ring or (None if PUBLIC_RING in os.environ else server.public_ring)
         try:
             who: Shown = {} if server.token is None else token_alone(server.token)
-            client = Nightsafe(base_url=server.url, seal=self._seal, **who)
+            client = Nightsafe(base_url=server.url, seal=self._seal, public_ring=ring, **who)
         except ValueError as error:
             raise CommandError(str(error)) from None
         self._made = True
@@ -129,7 +141,7 @@ def script_options(command: Command) -> Command:
 
 def write_options(command: Command) -> Command:
     """The same for a command that sends secrets."""
-    return _with_remote(command, (_SCRIPT, *_SERVER, _SEALING))
+    return _with_remote(command, (_SCRIPT, *_SERVER, *_SEALING))
 
 
 def _with_remote(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
@@ -137,7 +149,9 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
 
     @wraps(command)
     def run(**given: Any) -> None:
-        with Remote(**{name: given.pop(name) for name in _NAMES if name in given}) as remote:
+        named = {name: given.pop(name) for name in _NAMES if name in given}
+        with Remote(**named_by_environment(click.get_current_context(), named)) as remote:
+            say_notices()
             try:
                 command(remote=remote, **given)
             except NotFoundError as error:
@@ -164,7 +178,7 @@ def _check_account(_: click.Context, __: click.Parameter, value: str | None) -> 
     return value
 
 
-_NAMES = ("url", "account_id", "script", "token_file", "data", "plain_http", "seal")
+_NAMES = ("url", "account_id", "script", "token_file", "data", "plain_http", "seal", "public_ring")
 _SCRIPT = click.option(
     "--script",
     metavar="NAME",
@@ -208,14 +222,23 @@ _SERVER = (
     ),
     data_option,
 )
-_SEALING = click.option(
-    "--seal",
-    type=click.Choice(list(_SEAL)),
-    default="auto",
-    envvar="NIGHTSAFE_SEAL",
-    show_envvar=True,
-    show_default=True,
-    help="Whether values are sealed before they are sent: where the server takes them so, never, or at all costs.",
+_SEALING = (
+    click.option(
+        "--seal",
+        type=click.Choice(list(_SEAL)),
+        default="auto",
+        envvar="NIGHTSAFE_SEAL",
+        show_envvar=True,
+        show_default=True,
+        help="Whether values are sealed before they are sent: where the server has a ring, never, or at all costs.",
+    ),
+    click.option(
+        "--public-ring",
+        type=_FILE,
+        envvar="NIGHTSAFE_PUBLIC_RING",
+        show_envvar=True,
+        help="The ring to seal to, brought by hand.  [default: the one that was first seen of the server]",
+    ),
 )
 checked_name = _check_name
 secret_argument = click.argument("secret_name", metavar="NAME", callback=_check_name, shell_complete=complete_secrets)

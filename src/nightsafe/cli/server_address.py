@@ -22,10 +22,12 @@ class Server(NamedTuple):
     Attributes:
         url: the base URL.
         token: what to show; None for what the environment says.
+        public_ring: the file of its ring, where the server is the one of a data directory on this machine.
     """
 
     url: str
     token: str | None
+    public_ring: Path | None = None
 
 
 def find_server(url: str | None, token_file: Path | None, data: Path, *, plain_http: bool) -> Server:
@@ -37,15 +39,31 @@ def find_server(url: str | None, token_file: Path | None, data: Path, *, plain_h
         CommandError: when there is none, no credentials for it, or they would cross the network in the clear.
     """
     token = _read_token(token_file) if token_file else None
-    named = url or next(filter(None, map(os.environ.get, _VARIABLES)), None)
+    named, ring = url or server_in_environment(), None
     if named is not None:
         found = _checked(named, plain_http=plain_http)
     else:
-        found, kept = _local(data), data / KEPT_TOKEN
+        found, kept, ring = _local(data), data / KEPT_TOKEN, public_ring_of(data)
         token = _read_token(kept) if token is None and kept.is_file() else token
     if token is None:
         _need_environment(data)
-    return Server(found, token)
+    return Server(found, token, ring)
+
+
+def server_in_environment() -> str | None:
+    """The server that a variable of the official clients names."""
+    return next(filter(None, map(os.environ.get, _VARIABLES)), None)
+
+
+def has_credentials_in_environment() -> bool:
+    """Whether a variable of the official clients says who asks."""
+    return any(map(os.environ.get, _CREDENTIALS))
+
+
+def public_ring_of(data: Path) -> Path | None:
+    """The public ring of a data directory, which needs no server to be believed; None where it cannot be reached."""
+    ring = data / "keys" / "public-ring.json"
+    return ring if os.access(ring, os.R_OK) else None
 
 
 def _local(data: Path) -> str:
@@ -69,7 +87,7 @@ def _need_environment(data: Path) -> None:
     Raises:
         CommandError: when it does not.
     """
-    if not any(map(os.environ.get, _CREDENTIALS)):
+    if not has_credentials_in_environment():
         raise CommandError(
             "nothing says who asks: set CLOUDFLARE_API_TOKEN, give --token-file, or at the server's machine keep a "
             f"token in {data} with `nightsafe token create --keep`",

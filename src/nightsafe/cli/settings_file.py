@@ -6,11 +6,16 @@ from typing import Any, Final
 
 import click
 
+from nightsafe.cli.output import tell
 from nightsafe.cli.tree import TREE, Branch, Leaf, Node
+from nightsafe.user_folder import trouble_with, user_folder
 
 CLIENT_SETTINGS: Final = frozenset(
-    {"account_id", "data", "fingerprint_key_file", "plain_http", "script", "seal", "token_file", "url"}
-)
+    {
+        "account_id", "data", "fingerprint_key_file", "plain_http", "public_ring", "script", "seal", "token_file",
+        "url",
+    }
+)  # fmt: skip
 """What a command that talks to a server takes from the file: where and who, never what to do."""
 
 SERVER_SETTINGS: Final = frozenset(
@@ -26,18 +31,67 @@ SERVER_SETTINGS: Final = frozenset(
 )  # fmt: skip
 """What the operator's commands take; a test holds that it is what they have."""
 
+OF_A_FOLDER: Final = frozenset(
+    {"as_json", "keep_alive", "log_format", "max_loaded", "max_variables", "memory_limit", "script", "upload_memory"}
+)
+"""What `nightsafe.toml` in the working directory may say, which may be anybody's: which script the folder is about,
+what output looks like, and how much room there is. Never where to, with what, for whom, or whether sealed."""
+
 _OF_CLIENT: Final = "cli"
+_NAME: Final = "nightsafe.toml"
 
 
-def default_map(config: Path | None) -> dict[str, Any]:
-    """The file's settings, as click offers them to commands.
+def default_map(config: Path | None, *, quiet: bool = False) -> dict[str, Any]:
+    """The settings of files, as click offers them to commands.
+
+    A file that was named says everything. Else the user's own does, in the user's configuration directory, and what
+    it does not say may stand in the working directory, as far as a file there may say it.
+
+    Args:
+        config: the file that was named.
+        quiet: whether what is not taken is passed over without a word.
 
     Raises:
-        click.ClickException: when the file cannot be read, or has a setting that there is not.
+        click.ClickException: when a file cannot be read, has a setting that there is not, or is to be believed and
+            can be written by others.
     """
-    path = config or Path("nightsafe.toml")
-    if config is None and not path.exists():
-        return {}
+    if config is not None:
+        return _offered(TREE, _checked(config))
+    folder = Path(_NAME)
+    found = _checked(folder) if folder.exists() else {}
+    refused = sorted(found.keys() - OF_A_FOLDER)
+    if refused and not quiet:
+        tell(
+            f"{_NAME} in this directory may not say {', '.join(refused)}: passed over. If the file is yours: "
+            f"nightsafe --config {_NAME} …"
+        )
+    return _offered(TREE, {**_own(), **_only(found, OF_A_FOLDER)})
+
+
+def _own() -> dict[str, Any]:
+    """What stands in the user's own file; nothing where there is none."""
+    folder = user_folder()
+    path = None if folder is None else folder / _NAME
+    try:
+        if path is None or not path.exists():
+            return {}
+        with path.open("rb") as file:
+            wrong = trouble_with(path, file.fileno())
+    except PermissionError:
+        return {}  # in a home that is another user's
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
+    if wrong is not None:
+        raise click.ClickException(f"{path} is not used: {wrong}")
+    return _checked(path)
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    """A file's settings, all of which there are.
+
+    Raises:
+        click.ClickException: when it cannot be read, or has a setting that there is not.
+    """
     settings = _read(path)
     unknown = sorted(settings.keys() - CLIENT_SETTINGS - SERVER_SETTINGS)
     if unknown:
@@ -45,7 +99,7 @@ def default_map(config: Path | None) -> dict[str, Any]:
     for name, value in settings.items():
         if any("\0" in one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)):
             raise click.ClickException(f"{path}: {name} holds a character that no path and no name can hold")
-    return _offered(TREE, settings)
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any]:

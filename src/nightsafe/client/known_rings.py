@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from nightsafe.client.settings import KNOWN_RINGS
-from nightsafe.client.user_folder import trouble_with, trouble_with_folders, user_folder
 from nightsafe.sealing.lineage import Identity
+from nightsafe.user_folder import trouble_with, trouble_with_folders, user_folder
 
 IN_MEMORY: Final = ":memory:"
 _NAME: Final = "known-rings"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from nightsafe.cli.refusal import CommandError
+from nightsafe.user_folder import user_folder
 
 TAG: Final = "nightsafe/fingerprints"
 _FORM: Final = "1"
@@ -101,8 +102,10 @@ def own_key(path: Path | None) -> FingerprintKey:
     """
     if path is not None:
         return FingerprintKey.load(path)
-    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    default = Path(base).expanduser() / "nightsafe" / "fingerprint-key"
+    folder = user_folder()
+    if folder is None:
+        raise CommandError("there is no home directory; name a key with --fingerprint-key-file")
+    default = folder / "fingerprint-key"
     if not default.exists():
         _make(default)
     return FingerprintKey.load(default)
