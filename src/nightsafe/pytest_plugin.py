@@ -49,12 +49,13 @@ class RunningNightsafe:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Variables that set up the official SDKs and wrangler for this account, and nothing else."""
+        """Variables that set up the official SDKs and wrangler for this account, and which ring to seal to."""
         return {
             "CLOUDFLARE_API_TOKEN": self.api_token,
             "CLOUDFLARE_ACCOUNT_ID": self.account_id,
             "CLOUDFLARE_BASE_URL": self.base_url,
             "CLOUDFLARE_API_BASE_URL": self.base_url,
+            "NIGHTSAFE_PUBLIC_RING": str(self._public_ring),
         }
 
     def client(self, **settings: Any) -> "Nightsafe":
@@ -73,7 +74,12 @@ class RunningNightsafe:
         """A client's settings, whatever credentials the environment of the tests holds."""
         from nightsafe.client.settings import token_alone  # noqa: PLC0415 - the same
 
-        return {**token_alone(self.api_token), "base_url": self.base_url}
+        return {**token_alone(self.api_token), "base_url": self.base_url, "public_ring": self._public_ring}
+
+    @property
+    def _public_ring(self) -> Path:
+        """The server's own ring: nothing is sealed to another, or remembered of its port."""
+        return self.data / "keys" / "public-ring.json"
 
     def new_account(self) -> "RunningNightsafe":
         """Another account on the same server, with nothing in it."""

@@ -67,6 +67,7 @@ def _found(ctx: click.Context, incomplete: str, ask: "Callable[[Remote], Iterabl
 def _settings(ctx: click.Context) -> dict[str, Any]:
     """Where to ask: what flags and variables say, else the file of settings, which nobody has read yet."""
     from nightsafe.cli.settings_file import default_map  # noqa: PLC0415 - needed here alone
+    from nightsafe.cli.sources import without_overruled  # noqa: PLC0415 - the same
 
     given: dict[str, Any] = {name: ctx.params[name] for name in _NAMES if name in ctx.params}
     words = ctx.command_path.split()[1:]
@@ -77,4 +78,5 @@ def _settings(ctx: click.Context) -> dict[str, Any]:
     filed = {
         name: settings[name] for name in given if name in settings and ctx.get_parameter_source(name) in by_default
     }
+    filed = without_overruled(filed)
     return {**given, **filed, "data": Path(filed.get("data") or given.get("data") or ".nightsafe"), "seal": "never"}

@@ -70,6 +70,24 @@ def rotate(
     click.echo(f"Keep a new copy of {private}: older copies do not open what is sealed from now on.")
 
 
+@command.command("sign")
+@data_option
+@_private_option
+@click.option("--public-ring", type=_FILE, help="The public ring's file.  [default: that of the data directory]")
+@json_option
+def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_json: bool) -> None:
+    """Let a ring that was made before rings were signed say who signs the next one.
+
+    Clients follow the next rotation by it. Run it once where the private ring is; on two machines hand the public
+    ring over then: nightsafe keys install.
+    """
+    directory = DataDirectory(data)
+    private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
+    _hold(directory, private, public)
+    ring = rings.sign(private, public)
+    _tell(ring.primary.id, f"says who signs the ring after it: {ring.identity.fingerprint}", as_json=as_json)
+
+
 @command.command("install")
 @data_option
 @click.argument("file", type=_FILE)

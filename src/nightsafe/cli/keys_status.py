@@ -44,9 +44,23 @@ def status(data: Path, *, as_json: bool) -> None:
     ring, keys = found.ring, _keys(found.ring, found.known)
     if as_json:
         waiting = sum(one.values for one in found.waiting)
-        show_json({"number": ring.number, "keys": keys, "waiting": waiting, "resealing": _as_json(found.waiting)})
+        show_json(
+            {
+                "number": ring.number,
+                "fingerprint": ring.identity.fingerprint,
+                "signed": ring.lineage.signer is not None,
+                "keys": keys,
+                "waiting": waiting,
+                "resealing": _as_json(found.waiting),
+            }
+        )
         return
     show_table(_COLUMNS, [[str(key[column] or "-") for column in _COLUMNS] for key in keys])
+    click.echo(f"The ring's fingerprint is {ring.identity.fingerprint}.")
+    if ring.lineage.signer is None:
+        click.echo(
+            "It does not say who signs the next one, so no client would follow a rotation: nightsafe keys sign"
+        )
     for one in found.waiting:
         click.echo(_sentence(one, several=len(found.waiting) > 1))
 

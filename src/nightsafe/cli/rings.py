@@ -82,6 +82,21 @@ def rotate(private: Path, public: Path, suite: Suite | None, known: Known) -> Ro
     return Rotated(ring.primary.id, before, resumed)
 
 
+def sign(private: Path, public: Path) -> PublicRing:
+    """Write into the public ring who signs the one after it; gives the ring.
+
+    Raises:
+        NightsafeError: INVALID, when a file cannot be used, or the two are not of one rotation.
+    """
+    ring, offered = PrivateRing.load(private), PublicRing.load(public)
+    ring.check_covers(offered)
+    if ring.primary.id != offered.primary.id:
+        raise NightsafeError(Code.INVALID, f"{public}: its primary key is not that of {private}; rotate, or install")
+    signed = offered.of(public_ring(ring, offered).lineage)
+    signed.save(public, replace=True)
+    return signed
+
+
 def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], known: Known) -> None:
     """Refuse two rings that cannot be of one safe, and a private one that is an older copy.
 

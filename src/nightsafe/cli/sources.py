@@ -16,11 +16,17 @@ def named_by_environment(ctx: click.Context, named: dict[str, Any]) -> dict[str,
         named: its options by name; gets `unnamed`, where it was read which server it is, when neither a flag nor a
             variable says so.
     """
-    if _is_filed(ctx, "url") and server_in_environment():
-        named = {**named, "url": None}
-    if _is_filed(ctx, "token_file") and has_credentials_in_environment():
-        named = {**named, "token_file": None}
+    filed = {name: named[name] for name in ("url", "token_file") if _is_filed(ctx, name)}
+    kept = without_overruled(filed)
+    named = {**named, **{name: kept.get(name) for name in filed}}
     return {**named, "unnamed": _unnamed(ctx, named)}
+
+
+def without_overruled(filed: dict[str, Any]) -> dict[str, Any]:
+    """What a file says, without what a variable of the official clients says otherwise."""
+    gone = {"url"} if server_in_environment() else set()
+    gone |= {"token_file"} if has_credentials_in_environment() else set()
+    return {name: setting for name, setting in filed.items() if name not in gone}
 
 
 def _unnamed(ctx: click.Context, named: dict[str, Any]) -> str:

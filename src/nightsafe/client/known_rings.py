@@ -20,6 +20,7 @@ from nightsafe.user_folder import trouble_with, trouble_with_folders, user_folde
 
 IN_MEMORY: Final = ":memory:"
 _NAME: Final = "known-rings"
+_HOMELESS: Final = "there is no home directory"
 _HEAD: Final = (
     "# Rings that values were sealed to: server, account, number, primary key, signer. See docs/client.md.\n"
 )
@@ -71,7 +72,7 @@ class KnownRings:
             CannotKeepError: when it cannot be looked at.
         """
         if self.path is None:
-            raise CannotKeepError("there is no home directory")
+            raise CannotKeepError(_HOMELESS)
         return _find(self._lines(self.path), whose)
 
     def keep(self, whose: Whose, judge: Judge) -> Identity:
@@ -82,7 +83,7 @@ class KnownRings:
             CannotKeepError: when it cannot be written.
         """
         if self.path is None:
-            raise CannotKeepError("there is no home directory")
+            raise CannotKeepError(_HOMELESS)
         path = Path(os.path.realpath(self.path))
         with _locked(path):
             lines = self._lines(path)
@@ -92,6 +93,23 @@ class KnownRings:
                 kept = [line for line in lines if not _is_of(line, whose)] or [_HEAD]
                 _write(path, "".join([*kept, _line(whose, found)]))
         return found
+
+    def forget(self, whose: Whose) -> bool:
+        """Remember nothing of a ring any more; whether there was anything.
+
+        Raises:
+            UnusableError: when the file cannot be believed.
+            CannotKeepError: when it cannot be written.
+        """
+        if self.path is None:
+            raise CannotKeepError(_HOMELESS)
+        path = Path(os.path.realpath(self.path))
+        with _locked(path):
+            lines = self._lines(path)
+            kept = [line for line in lines if not _is_of(line, whose)]
+            if len(kept) < len(lines):
+                _write(path, "".join(kept))
+        return len(kept) < len(lines)
 
     def _lines(self, path: Path) -> list[str]:
         """The file's lines; none when there is no file."""

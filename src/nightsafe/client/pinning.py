@@ -69,7 +69,7 @@ class Trust:
 
     def _remember(self, settings: Settings, place: Place, judge: Judge) -> str:
         """Keep what a judge says in the file, or else in memory."""
-        whose, file = whose_ring(settings, place), known_rings(settings.known_rings)
+        whose, file = whose_ring(settings.base_url, place.account_id), known_rings(settings.known_rings)
         if file is None:
             self._seen[place.account_id] = judge(self._seen.get(place.account_id))
             return ""
@@ -91,15 +91,15 @@ class Trust:
         file = None if settings.public_ring is not None else known_rings(settings.known_rings)
         if file is not None:
             try:
-                return file.get(whose_ring(settings, place))
+                return file.get(whose_ring(settings.base_url, place.account_id))
             except CannotKeepError:
                 pass
         return self._seen.get(place.account_id)
 
 
-def whose_ring(settings: Settings, place: Place) -> Whose:
+def whose_ring(base_url: str, account_id: str) -> Whose:
     """How a ring is filed."""
-    return Whose(quote(settings.base_url, safe="!$%&'()*+,/:;=@[]~"), quote(place.account_id))
+    return Whose(quote(base_url, safe="!$%&'()*+,/:;=@[]~"), quote(account_id))
 
 
 def _refused(settings: Settings, place: Place, how: str, ring: Identity, known: Identity | None) -> SealingError:

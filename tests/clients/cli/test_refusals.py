@@ -93,7 +93,8 @@ def test_names_are_completed(desk: Desk) -> None:
     url = desk.environ.pop("CLOUDFLARE_BASE_URL")
     assert ["OTHER"] == completed(desk, f"secret put --url {url} O")
     (desk.cwd / "nightsafe.toml").write_text(f'url = "{url}"\n')
-    assert ["OTHER"] == completed(desk, "secret get O")
+    assert [] == completed(desk, "secret get O")
+    assert ["OTHER"] == completed(desk, "secret get O", NIGHTSAFE_CONFIG="nightsafe.toml")
 
 
 def test_completion_fails_in_silence(desk: Desk) -> None:

@@ -196,10 +196,11 @@ def test_the_script_of_the_configuration(desk: Desk, file: str, content: str) ->
 
 
 def test_settings_from_the_file(desk: Desk) -> None:
-    """`nightsafe.toml` says where and who, and never what to do."""
+    """A file that is named says where and who, and never what to do."""
     url = desk.environ.pop("CLOUDFLARE_BASE_URL")
     script = desk.environ.pop("NIGHTSAFE_SCRIPT")
     desk.write("nightsafe.toml", f'url = "{url}"\nscript = "{script}"\naccount_id = "{ACCOUNT}"\nname = "ignored"\n')
+    desk.environ["NIGHTSAFE_CONFIG"] = "nightsafe.toml"
     desk.run("secret", "put", "A", stdin=b"value")
 
     assert ["A"] == [one["name"] for one in desk.json("secret", "list")["secrets"]]

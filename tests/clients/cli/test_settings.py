@@ -24,7 +24,9 @@ def test_precedence(safe: Safe) -> None:
     with ExitStack() as stack:
         ports = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(4)]
         flag, variable, named, default = map(str, ports)
-        (folder / "nightsafe.toml").write_text(f"port = {default}\n")
+        own = folder / "config" / "nightsafe"
+        own.mkdir(parents=True)
+        (own / "nightsafe.toml").write_text(f"port = {default}\n")
         (folder / "other.toml").write_text(f"port = {named}\n")
         config = ("--config", "other.toml")
 
@@ -33,7 +35,7 @@ def test_precedence(safe: Safe) -> None:
             settled_port(safe, *config, "serve", *data, **{ENVIRON: variable}),
             settled_port(safe, *config, "serve", *data),
             settled_port(safe, "serve", *data, NIGHTSAFE_CONFIG="other.toml"),
-            settled_port(safe, "serve", *data),
+            settled_port(safe, "serve", *data, XDG_CONFIG_HOME=str(folder / "config")),
         ]
 
     assert [*ports[:3], ports[2], ports[3]] == settled
@@ -44,7 +46,7 @@ def test_precedence(safe: Safe) -> None:
 )
 def test_the_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Every command finds it by flag, variable and file alike; each error names the one that was meant."""
-    (tmp_path / "nightsafe.toml").write_text('data = "by-file"\n')
+    (tmp_path / "file.toml").write_text('data = "by-file"\n')
     if command == ("init",):
         for name in ("by-flag", "by-variable", "by-file"):
             (tmp_path / name).mkdir()
@@ -53,7 +55,7 @@ def test_the_data_directory(tmp_path: Path, command: tuple[str, ...]) -> None:
     errors = [
         run(*command, "--data", "by-flag", cwd=tmp_path, environ={"NIGHTSAFE_DATA": "by-variable"}),
         run(*command, cwd=tmp_path, environ={"NIGHTSAFE_DATA": "by-variable"}),
-        run(*command, cwd=tmp_path),
+        run("--config", "file.toml", *command, cwd=tmp_path),
     ]
 
     assert [done.returncode for done in errors] == [1, 1, 1]
@@ -65,9 +67,9 @@ def test_a_token_is_made_in_the_safe_of_the_file(safe: Safe) -> None:
     """And not in one that lies in the default place."""
     folder = safe.path.parent
     run("init", cwd=folder)
-    (folder / "nightsafe.toml").write_text('data = "safe"\n')
+    (folder / "file.toml").write_text('data = "safe"\n')
 
-    done = run("token", "create", "--all-access", "--json", cwd=folder)
+    done = run("--config", "file.toml", "token", "create", "--all-access", "--json", cwd=folder)
 
     assert json.loads(done.stdout)["account_id"] == safe.account_id
 

@@ -9,9 +9,10 @@ from typing import Any, Self, Unpack
 from nightsafe.client.aio.resources import AsyncAccounts, AsyncCurrentUser, AsyncWorkers, AsyncWorkersForPlatforms
 from nightsafe.client.aio.sender import AsyncSender
 from nightsafe.client.aio.transport import AsyncHttpTransport, AsyncTransport
-from nightsafe.client.call import make
+from nightsafe.client.call import Place, make
 from nightsafe.client.envelope import result_of
 from nightsafe.client.given import Headers, Omit, Query, RequestOptions, omit
+from nightsafe.client.offer import Offer, get_ring
 from nightsafe.client.sealed import Rings
 from nightsafe.client.settings import (
     DEFAULT_MAX_RETRIES,
@@ -149,6 +150,14 @@ class AsyncNightsafe:
             options: extra headers, query and body, and a timeout for this request.
         """
         return await self._sender.send(make(method, path, result_of(Any), options, query=query, body=body))
+
+    async def offered_ring(self, account_id: str) -> Offer:
+        """The public ring that the server offers for an account, as it came; nothing is believed by that.
+
+        Raises:
+            APIError: when it offers none.
+        """
+        return await self._sender.send(get_ring(Place(account_id, "")))
 
     def copy(
         self,

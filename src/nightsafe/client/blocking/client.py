@@ -10,9 +10,10 @@ from typing import Any, Self, Unpack
 from nightsafe.client.blocking.resources import Accounts, CurrentUser, Workers, WorkersForPlatforms
 from nightsafe.client.blocking.sender import Sender
 from nightsafe.client.blocking.transport import HttpTransport, Transport
-from nightsafe.client.call import make
+from nightsafe.client.call import Place, make
 from nightsafe.client.envelope import result_of
 from nightsafe.client.given import Headers, Omit, Query, RequestOptions, omit
+from nightsafe.client.offer import Offer, get_ring
 from nightsafe.client.sealed import Rings
 from nightsafe.client.settings import (
     DEFAULT_MAX_RETRIES,
@@ -150,6 +151,14 @@ class Nightsafe:
             options: extra headers, query and body, and a timeout for this request.
         """
         return self._sender.send(make(method, path, result_of(Any), options, query=query, body=body))
+
+    def offered_ring(self, account_id: str) -> Offer:
+        """The public ring that the server offers for an account, as it came; nothing is believed by that.
+
+        Raises:
+            APIError: when it offers none.
+        """
+        return self._sender.send(get_ring(Place(account_id, "")))
 
     def copy(
         self,
