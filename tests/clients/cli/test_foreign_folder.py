@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from tests.clients.cli.desk import Desk
 from tests.server import Safe, run
@@ -68,9 +67,3 @@ def test_serving_in_a_foreign_folder(safe: Safe) -> None:
         assert done.returncode in {1, 2}
         assert "may not say data, host, plain_http: passed over" in done.stderr
         assert str(safe.path) not in done.stderr
-
-
-def test_the_ring_of_this_machine(safe: Safe, tmp_path: Path) -> None:
-    """A known ring is asked about and trusted by its fingerprint alone."""
-    done = run("keys", "status", "--data", str(safe.path), cwd=tmp_path)
-    assert "The ring's fingerprint is SHA256:" in done.stdout

@@ -40,7 +40,7 @@ def names_in(offered: Mapping[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_folder_says_only_what_is_allowed(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """Each setting that says where to, with what, for whom or whether sealed is passed over, and named with the way."""
+    """Each setting that says where to, with what, for whom or whether sealed is passed over and named."""
     (folder / "nightsafe.toml").write_text(f'{name} = "x"\n')
     offered, said = names_in(default_map(None)), capsys.readouterr().err
 
