@@ -41,9 +41,7 @@ def test_the_first_ring_is_remembered(tmp_path: Path) -> None:
 
 
 def test_no_other_ring_is_taken(tmp_path: Path) -> None:
-    """When the server offers another one that the known ring did not sign, an older one, or none, nothing is sent
-    ([which ring](docs/client.md#which-ring)).
-    """
+    """When the server then offers an older ring, none, or one that the known ring did not sign, nothing is sent."""
     known = tmp_path / "known"
     sent(known, offered(RING), answer(SECRET))
     assert ROTATED.primary.id in sent(known, offered(ROTATED), answer(SECRET))
@@ -53,9 +51,7 @@ def test_no_other_ring_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_folder_says_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A settings file in the working directory cannot say which server is talked to, with which credentials, or whether
-    values are sealed.
-    """
+    """A settings file in the working directory names no server, no credentials, and nothing about sealing."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
     said = (

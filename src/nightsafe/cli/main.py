@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="NIGHTSAFE_CONFIG",
-    help="A file of settings.  [default: ~/.config/nightsafe/nightsafe.toml]",
+    help="A file of settings.  [default: one of your own]",
 )
 @click.pass_context
 def cli(ctx: click.Context, config: Path | None) -> None:
