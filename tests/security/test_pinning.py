@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
+from cloudflare import Cloudflare
 from tests.unit.client.recorder import ACCOUNT, Answer, Recorder, answer, refusal
 
 from nightsafe.cli.settings_file import default_map
@@ -68,8 +70,22 @@ def test_the_first_ring_is_believed(tmp_path: Path) -> None:
 
 
 def test_a_ring_is_brought_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bring the ring by hand where that is too much."""
+    """A ring that is brought by hand (--public-ring) is sealed to whatever the server offers."""
     RING.save(tmp_path / "ring.json")
     monkeypatch.setenv("NIGHTSAFE_PUBLIC_RING", str(tmp_path / "ring.json"))
     assert RING.primary.id in sent(tmp_path / "known", answer(SECRET))
     assert not (tmp_path / "known").exists()
+
+
+def test_official_clients_do_not_seal() -> None:
+    """The official clients do not seal: the API has their values in the clear."""
+    kept: list[bytes] = []
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        """Keep what is sent."""
+        kept.append(request.content)
+        return httpx.Response(200, json={"result": SECRET, "success": True, "errors": [], "messages": []})
+
+    with Cloudflare(api_token="any", http_client=httpx.Client(transport=httpx.MockTransport(answered))) as client:
+        client.workers.scripts.secrets.update("s", account_id=ACCOUNT, name="S", text=VALUE, type="secret_text")
+    assert VALUE in kept[0].decode()
