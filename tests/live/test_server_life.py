@@ -13,6 +13,7 @@ from tests.clients.tls.authority import Authority, Pair
 from nightsafe.cli import listener as listener_module
 from nightsafe.cli.listener import HEADER_SECONDS, KEEP_ALIVE, ListeningServer, authority, listen
 from nightsafe.cli.serving import Serving
+from nightsafe.cli.spare import Spare
 from nightsafe.cli.tls import Tls
 
 _GET = b"GET / HTTP/1.1\r\nHost: safe\r\n\r\n"
@@ -114,12 +115,14 @@ async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: 
         return clients[-1]
 
     port = int(authority(listener).rsplit(":", 1)[1])
-    server = Serving(app, listener, tls, keep_alive)
+    spare = Spare()
+    server = Serving(app, listener, (tls, spare) if tls else None, keep_alive)
     try:
         await server.start()
         yield server, client
     finally:
         await server.stop()
+        spare.close()
         for each in clients:
             await each.close()
 

@@ -65,11 +65,11 @@ class DataDirectory:
                 Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
             )
 
-    def open_store(self) -> SqliteStore:
-        """The store, on the running loop.
+    def check(self) -> None:
+        """Refuse a directory without a safe, or one that others can open.
 
         Raises:
-            NightsafeError: INVALID, when there is no safe here; STORE, when the database cannot be used.
+            NightsafeError: INVALID.
         """
         if not self.database.exists():
             raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; make one with: nightsafe init")
@@ -77,6 +77,14 @@ class DataDirectory:
             raise NightsafeError(
                 Code.INVALID, f"{self.database} can be opened by others; run: chmod 600 {self.database}"
             )
+
+    def open_store(self) -> SqliteStore:
+        """The store, on the running loop.
+
+        Raises:
+            NightsafeError: INVALID, as `check`; STORE, when the database cannot be used.
+        """
+        self.check()
         return SqliteStore.open(self.database)
 
     def run(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:

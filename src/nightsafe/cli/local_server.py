@@ -30,6 +30,15 @@ def announced(data: Path, url: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def announcement(data: Path) -> tuple[Path, ...]:
+    """The file that says where the server is, which is made now; nothing where it cannot be."""
+    try:
+        os.close(os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    except OSError:
+        return ()
+    return (data / _NAME,)
+
+
 def address_of(data: Path, *, believing_others: bool = True) -> str | None:
     """Where the server of a data directory listens; None when none runs.
 

@@ -14,6 +14,7 @@ from nightsafe.cli.lazy import LazyGroup
 from nightsafe.cli.output import JSON_WANTED
 from nightsafe.cli.settings_file import default_map
 from nightsafe.cli.tree import TREE
+from nightsafe.confining.process import hide
 
 if TYPE_CHECKING:
     import socket
@@ -40,6 +41,7 @@ def cli(ctx: click.Context, config: Path | None) -> None:
     if os.environ.get("NO_COLOR"):
         ctx.color = False
     ctx.default_map = default_map(config)
+    hide()  # nearly every command has a key, a token or a value in its memory
 
 
 def main(listener: "socket.socket | None" = None) -> None:

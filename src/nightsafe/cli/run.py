@@ -63,6 +63,7 @@ def command(**values: Any) -> None:
     """
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
     from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
+    from nightsafe.cli.reach import refuse_in_reach  # noqa: PLC0415 - the same
     from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
     output = serving()
@@ -75,6 +76,7 @@ def command(**values: Any) -> None:
     check_listen(values)
     directory = DataDirectory(values["data"])
     ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
+    refuse_in_reach(ring, directory)
     settings = settings_of("", ring, values)
     with used(directory.path):
         code = _serve_both(directory, settings, values, (ring, keys), output)

@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 import gc
 import re
-import resource
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from nightsafe.workers.limits import Limits
 
 if TYPE_CHECKING:
     from nightsafe.api.throttle import Application
+    from nightsafe.cli.spare import Spare
     from nightsafe.cli.stdio import Files
 
 _MEGABYTE = 1 << 20
@@ -196,10 +196,6 @@ def command(  # noqa: PLR0913 - a server has many settings
     """
     import uvloop  # noqa: PLC0415 - help needs no loop
 
-    from nightsafe.cli.directory_lock import shared  # noqa: PLC0415 - the same
-    from nightsafe.cli.finishing import used  # noqa: PLC0415 - the same
-
-    output = _prepared(log_format, has_parent=inherited is not None)
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         _refuse_plain(host)
@@ -211,22 +207,63 @@ def command(  # noqa: PLR0913 - a server has many settings
         rate_seconds=rate_window,
         auth_failures=auth_failures,
     )
-    where = partial(_listener, inherited, host, port)
-    running = partial(_run, tls=tls, keep_alive=keep_alive, output=output, data=None if inherited else data)
-    # Who started this process with a socket has dealt with what was left there, and this one may not read everything.
-    with shared(data) if inherited else used(data):
-        code = uvloop.run(_serve(DataDirectory(data), where, limits, door, running))
+    directory, where = DataDirectory(data), partial(_listener, inherited, host, port)
+    with _confined(directory, where, tls, log_format, has_parent=inherited is not None) as (listener, spare, output):
+        running = partial(
+            _run,
+            tls=(tls, spare) if tls and spare else None,
+            keep_alive=keep_alive,
+            output=output,
+            data=None if inherited else data,
+        )
+        code = uvloop.run(_serve(directory, listener, limits, door, running))
     sys.exit(code)
 
 
-def _prepared(log_format: str, *, has_parent: bool) -> "Files":
-    """Have this process write its log, leave no core file and open many files; gives where it writes."""
+@contextlib.contextmanager
+def _confined(
+    directory: DataDirectory,
+    listener: Callable[[], socket.socket],
+    tls: Tls | None,
+    log_format: str,
+    *,
+    has_parent: bool,
+) -> "Iterator[tuple[socket.socket, Spare | None, Files]]":
+    """Hold the safe and a socket, then give up all that serving does not take; gives what serving does.
+
+    Raises:
+        NightsafeError: when the safe cannot be used, or the socket not be had.
+    """
+    from nightsafe.cli.directory_lock import shared  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.finishing import used  # noqa: PLC0415 - the same
+    from nightsafe.cli.local_server import announcement  # noqa: PLC0415 - the same
+    from nightsafe.cli.reach import Reach  # noqa: PLC0415 - the same
+    from nightsafe.cli.spare import Spare  # noqa: PLC0415 - the same
+    from nightsafe.cli.stdio import Files  # noqa: PLC0415 - the same
+
+    # Who started this process with a socket has dealt with what was left there.
+    with contextlib.ExitStack() as held:
+        held.enter_context(shared(directory.path) if has_parent else used(directory.path))
+        named = (tls.certificate, tls.key, tls.client_ca) if tls else ()
+        reach = Reach(directory, tuple(filter(None, named)), beside_delivery=has_parent)
+        held.enter_context(reach.hold())
+        listening = held.enter_context(listener())
+        spare = held.enter_context(contextlib.closing(Spare())) if tls else None
+        files = Files()
+        files.keep_opening()
+        reach.confine(listening, spare, () if has_parent else announcement(directory.path))
+        output = _prepared(files, log_format, has_parent=has_parent)
+        reach.tell()
+        yield listening, spare, output
+
+
+def _prepared(files: "Files", log_format: str, *, has_parent: bool) -> "Files":
+    """Have this process write its log and open many files; gives where it writes."""
     from nightsafe.cli.logs import configure  # noqa: PLC0415 - help needs none
     from nightsafe.cli.open_files import allow_many  # noqa: PLC0415 - the same
     from nightsafe.cli.stdio import serving  # noqa: PLC0415 - the same
 
-    output = serving()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold plaintext
+    output = serving(files)
     configure(log_format)
     if not has_parent:  # or else that has done so
         allow_many()
@@ -249,7 +286,7 @@ def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.s
 
 async def _serve(
     directory: DataDirectory,
-    listener: Callable[[], socket.socket],
+    listener: socket.socket,
     limits: Limits,
     delivered: Delivered,
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
@@ -262,8 +299,7 @@ async def _serve(
     try:
         app = App(store, await directory.safe_for(store), limits, delivered)
         gc.freeze()  # what is there by now stays: to look through all of it again and again would hold requests up
-        with listener() as listening:
-            return await run(throttled(app, limits), listening, app.end_waiting)
+        return await run(throttled(app, limits), listener, app.end_waiting)
     finally:
         await store.close()
 
@@ -273,7 +309,7 @@ async def _run(  # noqa: PLR0913 - a server has many settings
     listener: socket.socket,
     end_waiting: Callable[[], None],
     *,
-    tls: Tls | None,
+    tls: "tuple[Tls, Spare] | None",
     keep_alive: int,
     output: "Files",
     data: Path | None,

@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import os
-import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 import structlog
 
 from nightsafe.cli.listener import HEADER_SECONDS, ListeningServer, until_ready
+from nightsafe.cli.spare import Spare
 from nightsafe.cli.tls import Tls, tls_of
 from nightsafe.cli.tls_copies import Copies
 from nightsafe.cli.tls_trial import try_out
@@ -74,12 +74,11 @@ class _Generation:
         self.task: Final = asyncio.ensure_future(self._server.serve())
         self._stopped = False
 
-    def retire(self) -> None:
+    def retire(self, nowhere: socket.socket) -> None:
         """Take no new connection; those that are there end with their next answer, or when they were idle long."""
         self.front.closing = True
         if not self._stopped:
-            with _unreachable() as nowhere:
-                os.dup2(nowhere.fileno(), self._server.descriptor)
+            os.dup2(nowhere.fileno(), self._server.descriptor)
 
     def stop(self) -> None:
         """Take no new connection, end those that are idle, and each other one after its answer."""
@@ -94,11 +93,13 @@ class Serving:
     Args:
         app: the ASGI application.
         listener: the socket; it stays the caller's.
-        tls: the files of TLS; None speaks plain HTTP.
+        tls: the files of TLS, and what taking them up anew needs; None speaks plain HTTP.
         keep_alive: seconds for which an idle connection is kept at least.
     """
 
-    def __init__(self, app: Application, listener: socket.socket, tls: Tls | None, keep_alive: int) -> None:
+    def __init__(
+        self, app: Application, listener: socket.socket, tls: tuple[Tls, Spare] | None, keep_alive: int
+    ) -> None:
         self._app: Final = app
         self._listener: Final = listener
         self._tls: Final = tls
@@ -113,7 +114,7 @@ class Serving:
         Raises:
             NightsafeError: UNAVAILABLE, when the server does not start.
         """
-        self._generations.append(self._new(self._tls))
+        self._generations.append(self._new(self._tls[0] if self._tls else None))
         await until_ready(self._listener, self._generations[0].task)
 
     async def ended(self) -> None:
@@ -164,9 +165,10 @@ class Serving:
     async def _renew_once(self) -> None:
         """Start a server with the certificates as they are now; ones that cannot be used change nothing."""
         assert self._tls is not None  # noqa: S101 - nobody asks otherwise
+        named, spare = self._tls
         with contextlib.closing(Copies()) as copies:
-            tls = copies.take(tls_of(self._tls.certificate, self._tls.key, self._tls.client_ca) or self._tls)
-            await try_out(tls, copies.descriptors)
+            tls = copies.take(tls_of(named.certificate, named.key, named.client_ca) or named)
+            await try_out(tls, copies.descriptors, spare.port)
             generation = self._new(tls)
             try:
                 await until_ready(self._listener, generation.task)
@@ -175,7 +177,7 @@ class Serving:
                 raise
         before = self._generations[-1]
         self._generations.append(generation)
-        before.retire()
+        before.retire(spare.nowhere)
         asyncio.get_running_loop().call_later(self._keep_alive + 2 * HEADER_SECONDS, self._forget, before)
         if len(self._generations) > _MOST_RETIRED:
             self._forget(self._generations[0])
@@ -209,13 +211,3 @@ def _under_way() -> int:
     """How many requests are being answered. Each is a task of the server's, so counting costs no request anything."""
     names = (getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks())
     return sum(name == "future_watcher" for name in names)
-
-
-@contextlib.contextmanager
-def _unreachable() -> Iterator[socket.socket]:
-    """A socket that listens where nobody finds it: under a drawn name that is in no directory."""
-    with socket.socket(socket.AF_UNIX) as nowhere:
-        nowhere.bind("\0" + secrets.token_hex(16))
-        nowhere.listen(1)
-        nowhere.setblocking(False)
-        yield nowhere

@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from nightsafe.cli.reopening import CREATED, Reopening
 from nightsafe.cli.threads import need_threads
 
 _MOST_WAITING: Final = 10_000
 _LAST_SECONDS: Final = 1.0
 _LAST_SECONDS_OF_FILES: Final = 10.0
 _OUTPUT: Final = (1, 2)
-_CREATED: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class Sink(io.TextIOBase):
@@ -83,13 +83,19 @@ class Files:
     """The files that standard output and error go to, if they are files: taken anew once they were rotated."""
 
     def __init__(self) -> None:
-        self._paths: Final = {number: path for number in _OUTPUT if (path := _path_of(number)) is not None}
+        self._files: Final = {number: (path, _mode_of(number)) for number in _OUTPUT if (path := _path_of(number))}
+        self._other: Reopening | None = None
+
+    def keep_opening(self) -> None:
+        """Have them opened by another process from now on, for this one is to be confined."""
+        if self._files:
+            self._other = Reopening(self._files)
 
     def renew(self) -> None:
         """Go on in the files that are now where they were; one that cannot be opened stays as it is."""
-        for number, path in self._paths.items():
+        for number, (path, mode) in self._files.items():
             with suppress(OSError):
-                opened = os.open(path, _CREATED, stat.S_IMODE(os.fstat(number).st_mode))
+                opened = self._other.open(number) if self._other else os.open(path, CREATED, mode)
                 try:
                     os.dup2(opened, number)
                 finally:
@@ -105,11 +111,19 @@ def _path_of(number: int) -> Path | None:
         return None
 
 
-def serving() -> Files:
+def _mode_of(number: int) -> int:
+    """What may be done with the file of a descriptor."""
+    return stat.S_IMODE(os.fstat(number).st_mode)
+
+
+def serving(files: Files | None = None) -> Files:
     """Become a process that serves, before anything else: nothing that happens to its output ends or holds it.
 
     SIGUSR1 and SIGUSR2 do nothing, nor does SIGHUP until somebody listens to it (`signals`). Gives the files of its
     output.
+
+    Args:
+        files: of the output, where they are known already.
 
     Raises:
         NightsafeError: STORE, when the system does not allow the threads that serving takes.
@@ -121,7 +135,7 @@ def serving() -> Files:
         sink = Sink(descriptor)
         setattr(sys, name, sink)
         atexit.register(sink.finish)
-    return Files()
+    return files or Files()
 
 
 def _nothing(_: int, __: object) -> None:

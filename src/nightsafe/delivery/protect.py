@@ -1,12 +1,7 @@
 """Keeps the memory of this process, which opens values, from others."""
 
-import ctypes
-import resource
-from typing import Final
-
+from nightsafe.confining.process import hide
 from nightsafe.errors import Code, NightsafeError
-
-_PR_SET_DUMPABLE: Final = 4  # prctl(2)
 
 
 def protect_process() -> None:
@@ -15,9 +10,5 @@ def protect_process() -> None:
     Raises:
         NightsafeError: UNAVAILABLE, when the system refuses.
     """
-    try:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (OSError, ValueError):
-        raise NightsafeError(Code.UNAVAILABLE, "core files cannot be switched off for this process") from None
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+    if not hide():
         raise NightsafeError(Code.UNAVAILABLE, "this process cannot be hidden from others of the same user")

@@ -1,0 +1,68 @@
+"""Numbers of system calls, by name and machine type: x86_64, then aarch64."""
+
+import platform
+from typing import Final
+
+_MACHINES: Final = ("x86_64", "aarch64")
+_ARCHITECTURES: Final = (0xC000003E, 0xC00000B7)  # linux/audit.h
+
+_NUMBERS: Final[dict[str, tuple[int, int]]] = {
+    "add_key": (248, 217),
+    "bpf": (321, 280),
+    "chroot": (161, 51),
+    "clone": (56, 220),
+    "clone3": (435, 435),
+    "delete_module": (176, 106),
+    "finit_module": (313, 273),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fsopen": (430, 430),
+    "fspick": (433, 433),
+    "init_module": (175, 105),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425),
+    "kcmp": (312, 272),
+    "kexec_file_load": (320, 294),
+    "kexec_load": (246, 104),
+    "keyctl": (250, 219),
+    "mount": (165, 40),
+    "mount_setattr": (442, 442),
+    "move_mount": (429, 429),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "perf_event_open": (298, 241),
+    "pidfd_getfd": (438, 438),
+    "pivot_root": (155, 41),
+    "process_madvise": (440, 440),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
+    "reboot": (169, 142),
+    "request_key": (249, 218),
+    "sendmmsg": (307, 269),
+    "sendmsg": (46, 211),
+    "sendto": (44, 206),
+    "setns": (308, 268),
+    "socket": (41, 198),
+    "swapoff": (168, 225),
+    "swapon": (167, 224),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "userfaultfd": (323, 282),
+}
+
+
+def is_known() -> bool:
+    """Whether the numbers of this machine type are known."""
+    return platform.machine() in _MACHINES
+
+
+def architecture() -> int:
+    """The value by which a filter knows this machine type."""
+    return _ARCHITECTURES[_MACHINES.index(platform.machine())]
+
+
+def number(name: str) -> int:
+    """The number of a system call on this machine."""
+    return _NUMBERS[name][_MACHINES.index(platform.machine())]

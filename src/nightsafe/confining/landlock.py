@@ -1,0 +1,148 @@
+"""Landlock (landlock(7)): a process keeps itself from files, TCP ports, signals and sockets that it does not need.
+
+It holds for the thread that asks, for every thread and process that this starts later, and for good: so it is asked
+for before there are threads.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from nightsafe.confining.process import LIBC, gain_nothing
+
+_CREATE_RULESET: Final = 444  # the numbers are the same on every architecture
+_ADD_RULE: Final = 445
+_RESTRICT_SELF: Final = 446
+_VERSION: Final = 1
+_PATH_BENEATH: Final = 1
+_NET_PORT: Final = 2
+
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = (1 << bit for bit in range(4))
+_TRUNCATE: Final = 1 << 14
+_TREE_READ: Final = _READ_FILE | _READ_DIR
+_TREE_FILL: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE | 1 << 8  # and make regular files
+_OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+_FIRST_RIGHTS: Final = (1 << 13) - 1
+"""Of version 1: execute, write, read, list, remove and make. To move to another directory is refused there."""
+_LATER_RIGHTS: Final = {2: 1 << 13, 3: _TRUNCATE, 5: 1 << 15}
+"""To move to another directory, to truncate, and ioctl(2) on devices."""
+_BIND, _CONNECT = 1, 2
+_NET, _SCOPED = 4, 6
+_ABSTRACT_SOCKETS, _SIGNALS = 1, 2
+_LACKING: Final = {
+    1: "reading, writing, making and removing files, and running programs",
+    3: "truncating files",
+    4: "TCP",
+    5: "ioctl on devices",
+    6: "signals and abstract sockets",
+}
+"""By the version of Landlock that first keeps a process from it."""
+
+
+class _Ruleset(ctypes.Structure):
+    """`struct landlock_ruleset_attr`."""
+
+    _fields_ = (("files", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _PathBeneath(ctypes.Structure):
+    """`struct landlock_path_beneath_attr`."""
+
+    _pack_ = 1
+    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+class _NetPort(ctypes.Structure):
+    """`struct landlock_net_port_attr`."""
+
+    _fields_ = (("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64))
+
+
+class Allowed(NamedTuple):
+    """What a process may still do. A path that is not there is left out; a directory stands for all in it.
+
+    Attributes:
+        read: files and directories that it may read; None for all.
+        write: files that it may read, write and truncate.
+        fill: directories in which it may make and write regular files.
+        run: programs that it may run.
+        bind: TCP ports that it may take.
+        connect: TCP ports that it may connect to; None for all.
+    """
+
+    read: tuple[Path, ...] | None
+    write: tuple[Path, ...] = ()
+    fill: tuple[Path, ...] = ()
+    run: tuple[Path, ...] = ()
+    bind: tuple[int, ...] = ()
+    connect: tuple[int, ...] | None = ()
+
+
+def version() -> int:
+    """The version of Landlock that the system has; 0 for none."""
+    return max(0, LIBC.syscall(_CREATE_RULESET, None, 0, _VERSION))
+
+
+def lacking(has: int) -> tuple[str, ...]:
+    """What a system with a version of Landlock cannot keep a process from."""
+    return tuple(what for since, what in _LACKING.items() if has < since)
+
+
+def restrict(allowed: Allowed) -> int:
+    """Keep this process from all but what is allowed, as far as the system can.
+
+    Returns:
+        The version of Landlock that does so; 0 when nothing has changed.
+    """
+    has = version()
+    files = _FIRST_RIGHTS | sum(right for since, right in _LATER_RIGHTS.items() if has >= since)
+    files &= ~(_TREE_READ if allowed.read is None else 0)
+    net = 0 if has < _NET else _BIND | (0 if allowed.connect is None else _CONNECT)
+    scoped = 0 if has < _SCOPED else _ABSTRACT_SOCKETS | _SIGNALS
+    asked = _Ruleset(files, net, scoped)
+    size = ctypes.sizeof(asked) if scoped else 16 if net else 8
+    ruleset = LIBC.syscall(_CREATE_RULESET, ctypes.byref(asked), size, 0)
+    if ruleset < 0:
+        return 0
+    try:
+        _add_files(ruleset, allowed, files)
+        _add_ports(ruleset, allowed, net)
+        return has if gain_nothing() and not LIBC.syscall(_RESTRICT_SELF, ruleset, 0) else 0
+    finally:
+        os.close(ruleset)
+
+
+def _add_files(ruleset: int, allowed: Allowed, handled: int) -> None:
+    """Allow what may be done with files."""
+    for paths, rights in (
+        (allowed.read or (), _TREE_READ),
+        (allowed.write, _READ_FILE | _WRITE_FILE | _TRUNCATE),
+        (allowed.fill, _TREE_FILL),
+        (allowed.run, _EXECUTE | _READ_FILE),
+    ):
+        for path in paths:
+            _add_file(ruleset, path, rights & handled)
+
+
+def _add_file(ruleset: int, path: Path, rights: int) -> None:
+    """Allow something with a file, or with all in a directory."""
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        rights &= ~0 if path.is_dir() else _OF_FILES
+        if rights:
+            LIBC.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(_PathBeneath(rights, place)), 0)
+    finally:
+        os.close(place)
+
+
+def _add_ports(ruleset: int, allowed: Allowed, handled: int) -> None:
+    """Allow TCP ports."""
+    given: tuple[tuple[Iterable[int], int], ...] = ((allowed.bind, _BIND), (allowed.connect or (), _CONNECT))
+    for ports, right in given:
+        for port in ports if handled & right else ():
+            LIBC.syscall(_ADD_RULE, ruleset, _NET_PORT, ctypes.byref(_NetPort(right, port)), 0)

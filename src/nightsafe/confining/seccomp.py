@@ -1,0 +1,111 @@
+"""Filters of system calls (seccomp(2)): they hold for a thread, all it starts, and what takes its place by exec."""
+
+import ctypes
+import errno
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from nightsafe.confining.calls import architecture, is_known, number
+from nightsafe.confining.process import LIBC, gain_nothing
+
+NEVER: Final = (
+    *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"),  # other processes
+    *("mount", "umount2", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr"),
+    *("pivot_root", "chroot", "unshare", "setns", "open_by_handle_at"),  # another view of the machine
+    *("kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "reboot", "swapon", "swapoff"),
+    *("bpf", "perf_event_open", "userfaultfd", "add_key", "request_key", "keyctl"),  # much of the kernel
+    *("io_uring_setup", "io_uring_enter", "io_uring_register"),  # system calls that no filter sees
+)
+"""What neither a server nor a runtime has to ask the system for."""
+
+_PR_SET_SECCOMP: Final = 22
+_FILTER: Final = 2
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_OF, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_OTHER_WAY: Final = 0x40000000
+"""Numbers from here on are those of x32, by which a filter could be passed."""
+_NEW_NAMESPACES: Final = 0x7E020000
+_KIND: Final = 0xF
+_FAST_OPEN: Final = 0x20000000
+
+
+class _Step(NamedTuple):
+    """`struct sock_filter`: what to do, how many steps to leave out if so, and if not."""
+
+    code: int
+    operand: int
+    then: int = 0
+    otherwise: int = 0
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_char_p))
+
+
+Rule = Callable[[], list[_Step]]
+
+
+def forbid(names: Iterable[str], *rules: Rule) -> bool:
+    """Refuse system calls to this process from now on, with EPERM.
+
+    Args:
+        names: of those that are never allowed.
+        rules: on some that are, with some arguments.
+
+    Returns:
+        Whether the system does so, and this machine type is known.
+    """
+    if not is_known() or not gain_nothing():
+        return False
+    steps = [_Step(_LOAD, _ARCHITECTURE), _Step(_EQUAL, architecture(), 1), _Step(_RETURN, _KILL)]
+    steps += [_Step(_LOAD, _NUMBER), _Step(_AT_LEAST, _OTHER_WAY, 0, 1), _refused(errno.EPERM)]
+    for name in names:
+        steps += [_Step(_EQUAL, number(name), 0, 1), _refused(errno.EPERM)]
+    for rule in (no_namespaces, *rules):
+        steps += rule()
+    steps.append(_Step(_RETURN, _ALLOW))
+    packed = b"".join(struct.pack("=HBBI", one.code, one.then, one.otherwise, one.operand) for one in steps)
+    return not LIBC.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(_Program(len(steps), packed)), 0, 0)
+
+
+def no_namespaces() -> list[_Step]:
+    """No process in a namespace of its own. What `clone3` is given is not seen: the C library then uses `clone`."""
+    return [
+        *(_Step(_EQUAL, number("clone3"), 0, 1), _refused(errno.ENOSYS)),
+        *_of("clone", [_Step(_ANY_OF, _NEW_NAMESPACES, 0, 1), _refused(errno.EPERM)], argument=0),
+    ]
+
+
+def only_tcp() -> list[_Step]:
+    """No socket but of TCP, and no TCP connection by a way that Landlock may not see."""
+    body = [
+        *(_Step(_EQUAL, socket.AF_INET, 1), _Step(_EQUAL, socket.AF_INET6, 0, 7)),
+        *(_argument(1), _Step(_AND, _KIND), _Step(_EQUAL, socket.SOCK_STREAM, 0, 4)),
+        *(_argument(2), _Step(_EQUAL, 0, 1), _Step(_EQUAL, socket.IPPROTO_TCP, 0, 1)),
+        *(_Step(_RETURN, _ALLOW), _refused(errno.EPERM)),
+    ]
+    steps = _of("socket", body, argument=0)
+    for name, flags in (("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)):
+        steps += _of(name, [_Step(_ANY_OF, _FAST_OPEN, 0, 1), _refused(errno.EPERM)], argument=flags)
+    return steps
+
+
+def _of(name: str, body: list[_Step], *, argument: int) -> list[_Step]:
+    """Steps for one system call, with one of its arguments loaded; it is allowed at their end."""
+    inner = [_argument(argument), *body, _Step(_RETURN, _ALLOW)]
+    return [_Step(_EQUAL, number(name), 0, len(inner)), *inner]
+
+
+def _argument(position: int) -> _Step:
+    """Load the lower half of an argument."""
+    return _Step(_LOAD, _ARGUMENTS + 8 * position)
+
+
+def _refused(error: int) -> _Step:
+    """The end: the call fails with an error."""
+    return _Step(_RETURN, _REFUSE | error)
