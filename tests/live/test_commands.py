@@ -17,7 +17,6 @@ from tests.delivery.scene import workerd
 from tests.live.running import HELLO, Deliver, Run, new_token, secret, surroundings, until, upload
 from tests.server import ACCOUNT, Safe, Server, run
 
-from nightsafe.cli import api_child
 from nightsafe.delivery import workerd as runtime
 
 
@@ -366,14 +365,3 @@ def test_the_api_of_a_parent_that_is_gone(safe: Safe, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert (1, "", "the delivery process is gone\n") == (done.returncode, done.stdout, done.stderr)
-
-
-def test_a_system_without_landlock(
-    safe: Safe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Serves all the same, and what is not kept from reading is said."""
-    monkeypatch.setattr("nightsafe.cli.landlock._CREATE_RULESET", -1)
-    api_child._confine(safe.path, [])
-
-    assert "no Landlock, so the API's process could read the private ring" in capsys.readouterr().err
-    assert safe.private_ring.read_bytes()

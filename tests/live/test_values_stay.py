@@ -2,8 +2,6 @@
 
 import base64
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,39 +49,6 @@ def test_the_search_finds_what_is_there(safe: Safe, tmp_path: Path) -> None:
         assert planted == delivery.workers.text("holder")
 
         assert any(planted.encode() in part for part in memory_of(delivery.child("workerd")))
-
-
-def test_the_api_of_run_cannot_read_the_private_ring(own: Run) -> None:
-    """Nor can any process that it starts; what it needs it can read. Whether the system can do that is told."""
-    code = """
-import os, sys
-from pathlib import Path
-from nightsafe.cli import api_child
-data, ring = Path(sys.argv[1]), Path(sys.argv[2])
-anchor = api_child._open_database(data)
-api_child._confine(data, [])
-for path in (data / "nightsafe.db", data / "keys" / "signing-key.json"):
-    path.read_bytes()
-for way in (ring.read_bytes, lambda: os.link(ring, data / "keys" / "linked")):
-    try:
-        way()
-    except OSError as error:
-        print("refused", error.errno)
-sys.exit(os.system(f"cat {ring} >/dev/null 2>&1") and 3)
-"""
-    script = own.safe.path.parent / "confined.py"
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-P", str(script), str(own.safe.path), str(own.safe.private_ring)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert ("refused 13\nrefused 18\n", 3) == (done.stdout, done.returncode), done.stderr
-    status = Path(f"/proc/{own.child('api_child')}/status").read_text()
-    assert "NoNewPrivs:\t1" in status
-    assert "Landlock" not in own.stderr.read_text()
 
 
 def test_nobody_may_look_into_the_delivery_process(own: Run) -> None:

@@ -82,7 +82,7 @@ class Allowed(NamedTuple):
 
 def version() -> int:
     """The version of Landlock that the system has; 0 for none."""
-    return max(0, LIBC.syscall(_CREATE_RULESET, None, 0, _VERSION))
+    return max(0, int(LIBC.syscall(_CREATE_RULESET, None, 0, _VERSION)))
 
 
 def lacking(has: int) -> tuple[str, ...]:

@@ -1,0 +1,192 @@
+"""What a process that was taken over cannot do, tried from inside it with the confinement that it has."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.live.running import Run
+from tests.security import attempts
+from tests.server import Safe, clean_environ, make_safe, run
+
+from nightsafe.cli import reach
+from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.confining import landlock, seccomp
+from nightsafe.errors import NightsafeError
+
+_ROOT = Path(__file__).parents[2]
+_REFUSED = {"EACCES", "EPERM", "EXDEV", "ENOSYS"}
+
+
+@pytest.fixture(scope="module")
+def confined(tmp_path_factory: pytest.TempPathFactory) -> Safe:
+    """A safe that nobody serves."""
+    return make_safe(tmp_path_factory.mktemp("confined"))
+
+
+def outcomes(who: str, safe: Safe, home: Path) -> dict[str, str]:
+    """What came of every attempt, beside a stranger who listens."""
+    (home / ".bashrc").write_text("old\n")
+    with socket.create_server(("127.0.0.1", 0)) as stranger, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0nightsafe-attempt-{os.getpid()}")
+        abstract.listen()
+        port = str(stranger.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.security.attempts", who, str(safe.path), str(home), port],
+            cwd=_ROOT,
+            env=clean_environ(PYTHONPATH=str(_ROOT)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "old\n" == (home / ".bashrc").read_text()
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
+    """The attempts that were not refused by the system."""
+    return {name: found[name] for name in names if found[name] not in _REFUSED}
+
+
+def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> None:
+    """It writes only the database, reads only what serving takes and reaches nobody; so does what it starts."""
+    found = outcomes("run", confined, tmp_path)
+    needed = set(attempts.needed(tmp_path, ()))
+
+    assert {"done"} == {found[name] for name in needed}
+    assert {} == not_refused(found, set(found) - needed)
+
+
+def test_the_api_alone(confined: Safe, tmp_path: Path) -> None:
+    """`serve` is kept from all of that but reading: its certificates may be anywhere."""
+    found = outcomes("serve", confined, tmp_path)
+    needed = set(attempts.needed(tmp_path, ()))
+
+    assert {"done"} == {found[name] for name in needed}
+    assert {} == not_refused(found, set(found) - needed - {"ring read", "passwords", "environment", "memory"})
+    assert {"memory", "environment"} >= set(not_refused(found, {"memory", "environment"}))
+
+
+def test_workerd(confined: Safe, tmp_path: Path) -> None:
+    """It writes nothing, reads its own files alone, starts nothing and touches no other process."""
+    found = outcomes("workerd", confined, tmp_path)
+
+    assert {} == not_refused(found, set(attempts.made(tmp_path)))
+    assert {} == not_refused(found, set(attempts.taken(tmp_path, tmp_path)))
+    assert {} == not_refused(found, set(attempts.others(1)))
+
+
+def test_they_are_so_when_they_run(confined: Safe) -> None:
+    """The processes of `run` that meet strangers have the filter, gain nothing and have few of root's rights."""
+    with Run(confined) as running:
+        for pid, kept in ((running.child("api_child"), 1 << 1), (running.child("workerd serve"), 1 << 2)):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            assert ("1", "2") == (status["NoNewPrivs"], status["Seccomp"])
+            assert int(status["CapEff"], 16) | int(status["CapBnd"], 16) in {kept, 0}
+    assert "api.not_confined" not in running.stderr.read_text()
+
+
+@pytest.mark.parametrize("command", [("keys", "status"), ("secret", "put", "X", "--script", "x")])
+def test_a_command_with_a_key_or_a_value(confined: Safe, command: tuple[str, ...], tmp_path: Path) -> None:
+    """Cannot be looked into by another process of its user, nor leave a core file."""
+    code = """
+import atexit, ctypes, resource, sys
+atexit.register(lambda: print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)))
+from nightsafe.cli.main import main
+main()
+"""
+    environ = clean_environ(NIGHTSAFE_DATA=str(confined.path))
+    told = subprocess.run(
+        [sys.executable, "-c", code, *command], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert "0 (0, 0)" == told.stdout.splitlines()[-1], told.stderr
+
+
+def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
+    """`run` refuses to start, with both places and what to do, also where a link leads there."""
+    (tmp_path / "linked").symlink_to(confined.path / "keys")
+    ring = tmp_path / "linked" / "private-ring.json"
+    done = run("run", "--data", str(confined.path), "--private-ring", str(ring), cwd=tmp_path)
+
+    assert 1 == done.returncode
+    assert f"{ring} lies in {confined.path / 'keys'}, which" in done.stderr
+    assert "--private-ring" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "place", ["/etc/ssl/ring", "/usr/local/ring", "/proc/ring", "/lib/ring", f"{sys.prefix}/ring", reach.__file__]
+)
+def test_a_ring_in_a_place_of_the_system(place: str, tmp_path: Path) -> None:
+    """Is refused too, as one beside the program."""
+    with pytest.raises(NightsafeError, match="which the API's process must be able to read"):
+        reach.refuse_in_reach(Path(place), DataDirectory(tmp_path))
+
+
+def test_a_ring_elsewhere(tmp_path: Path) -> None:
+    """Is none of its business."""
+    reach.refuse_in_reach(tmp_path / "delivery" / "ring", DataDirectory(tmp_path))
+    reach.refuse_in_reach(Path("/etc/nightsafe/ring"), DataDirectory(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (0, ["reading, writing, making and removing files, and running programs", "truncating files", "TCP"]),
+        (2, ["truncating files", "TCP"]),
+        (3, ["TCP"]),
+        (6, []),
+    ],
+)
+def test_what_an_older_system_lacks_is_said(
+    version: int, expected: list[str], confined: Safe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the log, and it serves all the same."""
+    said: list[dict[str, object]] = []
+    monkeypatch.setattr(landlock, "restrict", lambda _: version)
+    monkeypatch.setattr(seccomp, "forbid", lambda *_: True)
+    monkeypatch.setattr(reach, "drop_capabilities", lambda _: None)
+    monkeypatch.setattr(reach._log, "warning", lambda event, **told: said.append({"event": event, **told}))
+    held = reach.Reach(DataDirectory(confined.path), (), beside_delivery=True)
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        held.confine(own, None, ())
+    held.tell()
+
+    assert bool(expected) == bool(said)
+    for event in said:
+        missing = event["not_kept_from"]
+        assert isinstance(missing, list)
+        assert expected == missing[: len(expected)]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+def test_an_older_landlock(version: int, tmp_path: Path) -> None:
+    """Is asked for no more than it knows, and holds what it knows."""
+    code = f"""
+from pathlib import Path
+from nightsafe.confining import landlock, seccomp
+landlock.version = lambda: {version}
+print(landlock.restrict(landlock.Allowed(read=(Path("/usr"),))))
+try:
+    Path({str(tmp_path / "new")!r}).touch()
+except PermissionError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert f"{version}\nrefused\n" == done.stdout
+
+
+def test_a_system_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Changes nothing, and says so."""
+    monkeypatch.setattr(landlock, "_CREATE_RULESET", -1)
+
+    assert (0, 0) == (landlock.version(), landlock.restrict(landlock.Allowed(read=())))
+    (tmp_path / "new").touch()
+    assert 5 == len(landlock.lacking(0))
