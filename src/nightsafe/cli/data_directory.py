@@ -11,6 +11,7 @@ import structlog
 
 from nightsafe.cli.finishing import owned, used
 from nightsafe.cli.logs import configure_command
+from nightsafe.cli.ownership import refuse_unsafe
 from nightsafe.cli.placing import new_safe, parts_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.followed import Followed
@@ -48,6 +49,7 @@ class DataDirectory:
         Raises:
             NightsafeError: INVALID, when there is something at the path already or nothing can be made there.
         """
+        refuse_unsafe(self.path)
         with owned(self.path) as place:
             self._refuse_taken(place)
             try:
@@ -73,6 +75,7 @@ class DataDirectory:
         """
         if not self.database.exists():
             raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; make one with: nightsafe init")
+        refuse_unsafe(self.path)
         if stat.S_IMODE(self.database.stat().st_mode) & 0o077:
             raise NightsafeError(
                 Code.INVALID, f"{self.database} can be opened by others; run: chmod 600 {self.database}"

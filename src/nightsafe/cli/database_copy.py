@@ -39,6 +39,7 @@ def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
         uri = f"{path.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
             db.execute("PRAGMA query_only = ON")
+            db.execute("PRAGMA trusted_schema = OFF")
             yield db
     except sqlite3.Error as error:
         raise CommandError(f"{path} cannot be read: {error}") from None

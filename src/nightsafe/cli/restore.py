@@ -1,5 +1,6 @@
 """`nightsafe restore`."""
 
+import sqlite3
 import sys
 import time
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from nightsafe.cli.finishing import BEFORE, owned
 from nightsafe.cli.local_server import address_of
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json
+from nightsafe.cli.ownership import refuse_unsafe
 from nightsafe.cli.placing import must_be_inside, new_safe, parts_of
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.ring_restore import keep_given_up
@@ -23,6 +25,7 @@ from nightsafe.cli.signals import ending_tidily
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.store.sqlite.schema import check_own
 
 
 @click.command("restore")
@@ -42,6 +45,7 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
     if server is not None:
         raise CommandError(f"a server serves {data}, at {server}; stop it first")
     click.get_current_context().with_resource(ending_tidily())
+    refuse_unsafe(data)
     with owned(data) as place:
         taken = _refuse(data, place, force=force)
         try:
@@ -102,6 +106,7 @@ def _check(building: Path, file: Path) -> None:
     """Refuse a safe that could not be served."""
     directory = DataDirectory(building)
     with looked_at(directory.database) as db:
+        _refuse_foreign(db, file)
         wrong = complaints(db, thorough=True)
         schema, sealed_to = schema_of(db), key_ids(db)
     if wrong:
@@ -121,6 +126,14 @@ def _check(building: Path, file: Path) -> None:
     lost = sorted(sealed_to - {key.id for key in ring.keys})
     if lost:
         raise CommandError(f"values in {file} are sealed to keys that its ring does not have: {', '.join(lost)}")
+
+
+def _refuse_foreign(db: sqlite3.Connection, file: Path) -> None:
+    """Refuse a database with more in it than this program has made, before any of it is used."""
+    try:
+        check_own(db)
+    except NightsafeError as error:
+        raise CommandError(f"{file} is not used: {error.problems[0].detail}") from None
 
 
 def _take_ring_over(data: Path, building: Path) -> None:

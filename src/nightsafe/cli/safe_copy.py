@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Annotated, Final
 
 import msgspec
 
@@ -39,11 +39,20 @@ Told = Callable[[int], None]
 """Is told how many bytes have been dealt with since it was last told."""
 
 
+Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""In seconds; up to the year 9999."""
+Words = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,64}\Z")]
+"""What may be printed: no space, and nothing that a terminal would heed."""
+Counted = Annotated[str, msgspec.Meta(pattern=r"\A[a-z_]{1,32}\Z")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
 class Held(msgspec.Struct, frozen=True):
     """One file of an archive."""
 
-    size: int
-    sha256: str
+    size: Number
+    sha256: Digest
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +67,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         files: by name.
     """
 
-    format: str
-    made_on: int
-    nightsafe: str
-    schema: int
-    counts: dict[str, int]
-    files: dict[str, Held]
+    format: Words
+    made_on: Moment
+    nightsafe: Words
+    schema: Number
+    counts: Annotated[dict[Counted, Number], msgspec.Meta(max_length=32)]
+    files: Annotated[dict[Words, Held], msgspec.Meta(max_length=32)]
 
     @property
     def size(self) -> int:
@@ -128,7 +137,9 @@ def _read_manifest(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo],
     file = archive.extractfile(first) if first is not None and first.isreg() and first.name == _MANIFEST else None
     try:
         manifest = msgspec.json.decode(b"" if file is None else file.read(_MOST_MANIFEST_BYTES), type=Manifest)
-    except msgspec.DecodeError:
+    except msgspec.ValidationError as error:  # its words name a member by its type, and show nothing of what is there
+        raise CommandError(f"{path} is no backup: its manifest is not one ({error})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CommandError(f"{path} is no backup: it has no manifest") from None
     if manifest.format != FORMAT:
         raise CommandError(f"{path} has the format {manifest.format!r}; this program knows {FORMAT}")

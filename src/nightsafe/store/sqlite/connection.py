@@ -13,6 +13,7 @@ CACHE_SIZE = "PRAGMA cache_size = -32768"
 
 _CACHED_STATEMENTS = 256
 _PRAGMAS = (
+    "PRAGMA trusted_schema = OFF",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
