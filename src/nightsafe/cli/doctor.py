@@ -8,7 +8,7 @@ import click
 
 from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.cli.examine_keys import given_up_keys, key_files, private_ring, sealed_values
-from nightsafe.cli.examine_machine import clock, disk, server, workerd
+from nightsafe.cli.examine_machine import clock, confinement, disk, server, workerd
 from nightsafe.cli.examine_store import database, directory, unfinished
 from nightsafe.cli.examine_tls import tls
 from nightsafe.cli.examine_tokens import tokens
@@ -31,6 +31,7 @@ _CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
     clock,
     tls,
     server,
+    confinement,
     workerd,
 )
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from nightsafe.cli.database_copy import looked_at, newest_change
 from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.cli.local_server import address_of
+from nightsafe.confining import calls, landlock
 from nightsafe.delivery import workerd as runtime
 from nightsafe.errors import NightsafeError
 
@@ -81,6 +82,19 @@ def workerd(_: Examined) -> Iterator[Finding]:
         yield _lacking(State.FAILED, error)
     else:
         yield Finding(State.OK, "workerd", f"{runtime.VERSION}, {path}")
+
+
+def confinement(_: Examined) -> Iterator[Finding]:
+    """What a server that was taken over could be kept from on this machine."""
+    has = landlock.version()
+    missing = [*landlock.lacking(has), *(() if calls.is_known() else ("system calls",))]
+    if missing:
+        found = f"Landlock {has}: a server that is taken over is not kept from: {'; '.join(missing)}"
+        yield Finding(
+            State.WARNING, "confinement", found, "a newer Linux, with Landlock switched on, keeps it from all"
+        )
+    else:
+        yield Finding(State.OK, "confinement", f"Landlock {has} and a filter of system calls")
 
 
 def _lacking(state: State, error: NightsafeError) -> Finding:

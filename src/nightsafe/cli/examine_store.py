@@ -13,6 +13,8 @@ from nightsafe.cli.examination import Examined, Finding, State
 from nightsafe.cli.finishing import real, traces
 from nightsafe.cli.server_address import KEPT_TOKEN
 from nightsafe.cli.unfinished import NAME
+from nightsafe.errors import NightsafeError
+from nightsafe.store.sqlite.schema import check_own
 
 _LARGE_LOG: Final = 512 * 1024 * 1024
 
@@ -58,6 +60,10 @@ def database(safe: Examined) -> Iterator[Finding]:
         advice = "restore a backup: nightsafe restore FILE --force"
         yield Finding(State.FAILED, "database", f"it is damaged: {wrong[0]}", advice)
         return
+    foreign = _foreign(path)
+    if foreign:
+        yield Finding(State.FAILED, "database", foreign, "serving refuses it")
+        return
     yield Finding(State.OK, "database", ", ".join(f"{number} {what}" for what, number in there.items()))
     if schema > newest:
         found = f"version {schema}, and this program knows up to {newest}"
@@ -74,6 +80,18 @@ def database(safe: Examined) -> Iterator[Finding]:
         yield Finding(
             State.WARNING, "write-ahead log", found, "end the process that reads the database in one long transaction"
         )
+
+
+def _foreign(path: Path) -> str:
+    """What is in a database that this program has not made, or not there; "" when all is as it should be."""
+    with looked_at(path) as db:
+        if schema_of(db) > newest_schema():
+            return ""
+        try:
+            check_own(db)
+        except NightsafeError as error:
+            return error.problems[0].detail
+    return ""
 
 
 def _modes(paths: list[Path], mode: int) -> Iterator[Finding]:
