@@ -54,7 +54,7 @@ def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
 
 
 def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> None:
-    """It writes only the database, reads only what serving takes and reaches nobody; so does what it starts."""
+    """Under `nightsafe run` the API's process writes only the database and its log, and reaches nobody."""
     found = outcomes("run", confined, tmp_path)
     needed = set(attempts.needed(tmp_path, ()))
 
@@ -63,7 +63,7 @@ def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> No
 
 
 def test_the_api_alone(confined: Safe, tmp_path: Path) -> None:
-    """`serve` is kept from all of that but reading: its certificates may be anywhere."""
+    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody."""
     found = outcomes("serve", confined, tmp_path)
     needed = set(attempts.needed(tmp_path, ()))
 
@@ -73,7 +73,7 @@ def test_the_api_alone(confined: Safe, tmp_path: Path) -> None:
 
 
 def test_workerd(confined: Safe, tmp_path: Path) -> None:
-    """It writes nothing, reads its own files alone, starts nothing and touches no other process."""
+    """workerd writes no file, reads its own files alone and looks into no other process."""
     found = outcomes("workerd", confined, tmp_path)
 
     assert {} == not_refused(found, set(attempts.made(tmp_path)))
@@ -94,7 +94,7 @@ def test_they_are_so_when_they_run(confined: Safe) -> None:
 
 @pytest.mark.parametrize("command", [("keys", "status"), ("secret", "put", "X", "--script", "x")])
 def test_a_command_with_a_key_or_a_value(confined: Safe, command: tuple[str, ...], tmp_path: Path) -> None:
-    """Cannot be looked into by another process of its user, nor leave a core file."""
+    """A command with a key or a value in its memory leaves no core file, and hides it from its user's processes."""
     code = """
 import atexit, ctypes, resource, sys
 atexit.register(lambda: print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)))
@@ -110,7 +110,7 @@ main()
 
 
 def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
-    """`run` refuses to start, with both places and what to do, also where a link leads there."""
+    """`nightsafe run` refuses a private ring in a place that the API's process must read."""
     (tmp_path / "linked").symlink_to(confined.path / "keys")
     ring = tmp_path / "linked" / "private-ring.json"
     done = run("run", "--data", str(confined.path), "--private-ring", str(ring), cwd=tmp_path)

@@ -52,7 +52,7 @@ def changed(path: Path, statement: str) -> Path:
 
 @pytest.mark.parametrize("what", _FOREIGN)
 async def test_a_database_with_what_is_foreign(database: Path, what: str) -> None:
-    """A database whose schema is not the one that this version makes is refused before any of it is used."""
+    """A database with a table, index, trigger or view that Nightsafe has not made is refused."""
     changed(database, _FOREIGN[what])
     with pytest.raises(NightsafeError, match="the database") as refused:
         SqliteStore.open(database)
@@ -135,7 +135,7 @@ def test_a_manifest() -> None:
     ],
 )
 def test_a_manifest_with_what_is_not_to_be_printed(member: str, value: object) -> None:
-    """Is refused, and the words of the refusal have nothing of it."""
+    """A backup's manifest is checked before any of it is printed."""
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode(msgspec.json.encode(_MANIFEST | {member: value}), type=Manifest)
 
@@ -194,7 +194,7 @@ def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody")
 def test_a_directory_of_another_owner(place: Path) -> None:
-    """`init` and serving refuse a directory of another owner, and a link of another owner; the user is named."""
+    """A data directory of another user is refused."""
     link = place.with_name("link")
     link.symlink_to(place)
     os.chown(link, _NOBODY, _NOBODY, follow_symlinks=False)

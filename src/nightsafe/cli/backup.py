@@ -17,6 +17,7 @@ from nightsafe.cli.database_copy import complaints, copy_database, counts, looke
 from nightsafe.cli.finishing import real, used
 from nightsafe.cli.options import data_option, json_option
 from nightsafe.cli.output import say, show_json
+from nightsafe.cli.ownership import refuse_exchangeable, refuse_unsafe
 from nightsafe.cli.refusal import CommandError
 from nightsafe.cli.safe_copy import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
 from nightsafe.cli.signals import ending_tidily
@@ -78,6 +79,7 @@ def _refuse(data: Path, *, with_private_ring: bool) -> None:
     """Refuse a safe that cannot be copied."""
     if not (data / DATABASE).is_file():
         raise CommandError(f"there is no safe in {data}")
+    refuse_unsafe(data)
     if with_private_ring and not (data / PRIVATE_RING).is_file():
         raise CommandError(f"{data / PRIVATE_RING} is not there; leave out --with-private-ring")
 
@@ -96,6 +98,7 @@ def _refuse_stream(*, as_json: bool) -> None:
 
 def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
     """Refuse to replace what is no file of somebody's own, or what is part of the safe."""
+    refuse_exchangeable(real(file.absolute().parent) / file.name)
     if real(file.absolute().parent).is_relative_to(real(data)):
         raise CommandError(f"{file} would be in the data directory, and lost with it; name a place outside")
     try:
