@@ -73,7 +73,7 @@ def test_the_api_alone(confined: Safe, tmp_path: Path) -> None:
 
 
 def test_workerd(confined: Safe, tmp_path: Path) -> None:
-    """workerd writes no file, reads its own files alone and looks into no other process."""
+    """Workerd writes no file, reads its own files alone and looks into no other process."""
     found = outcomes("workerd", confined, tmp_path)
 
     assert {} == not_refused(found, set(attempts.made(tmp_path)))
