@@ -105,7 +105,7 @@ class Resealing:
         return OldValues(primary=primary, values=(), next="", waiting=waiting)
 
     async def store(self, caller: Caller, account_id: str, values: Sequence[NewValue]) -> Stored:
-        """Put values that were sealed anew in the place of those they were made from.
+        """Put values that were sealed anew in the place of those they were made from, which are under older keys.
 
         Raises:
             NightsafeError: INVALID, when one is no sealed value, or sealed to another key than the primary;
@@ -116,7 +116,7 @@ class Resealing:
         refused = 0
         for value in values:
             before = await self._store.value(account_id, value.mark)
-            if before is None or sha256(before.sealed).digest() != value.before:
+            if before is None or not self._is_old(before) or sha256(before.sealed).digest() != value.before:
                 continue
             try:
                 record = self._safe.vouch_anew(place_of_value(before).signed, before.sealed, value.sealed)
@@ -131,6 +131,10 @@ class Resealing:
             await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
         done = await self._commit(caller, account_id, signed, places) if signed else 0
         return Stored(resealed=done, changed=len(values) - refused - done, refused=refused)
+
+    def _is_old(self, value: StoredValue) -> bool:
+        """Whether a value is to be sealed anew: no other gives way to what a caller hands in."""
+        return value.key_id != self._safe.ring.primary.id
 
     async def _commit(
         self, caller: Caller, account_id: str, signed: Sequence[Resealed], places: Sequence[str]

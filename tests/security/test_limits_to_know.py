@@ -1,0 +1,87 @@
+"""Limits: each test shows that one is there. When a mend lets it fail, the page's sentence has to go."""
+
+import sqlite3
+from contextlib import closing
+
+from msgspec.structs import replace
+from tests.security.planting import Planted
+from tests.unit.api.driver import ACCOUNT, Api, script_at, secret_at, secrets_of
+from tests.unit.api.holding import deeds
+from tests.unit.api.rotating import Rotation, text
+from tests.unit.api.test_delivery import get
+from tests.unit.api.tokens import keep, row
+
+from nightsafe.bundle.model import BundleBinding
+from nightsafe.bundle.signed import open_bundle
+from nightsafe.identity.credentials import new_token
+from nightsafe.identity.permissions import ALL_ACCESS
+from nightsafe.identity.policy import policies_for
+from nightsafe.store.model import Membership, User
+
+
+def test_what_the_database_shows(planted: Planted) -> None:
+    """Names, kinds, times and who wrote are not hidden from a reader of the database."""
+    with closing(sqlite3.connect(f"file:{planted.safe.database}?mode=ro", uri=True)) as db:
+        bindings = dict(db.execute("SELECT name, kind FROM bindings WHERE script = 'script'").fetchall())
+        versions = db.execute("SELECT created_on, author_email FROM versions").fetchall()
+
+    assert {"kept": "secret_text", "raw": "secret_key"}.items() <= bindings.items()
+    assert planted.safe.email in {author for _, author in versions}
+    assert all(created > 0 for created, _ in versions)
+
+
+def test_an_upload_names_what_it_sets(own_api: Api) -> None:
+    """When an upload or a change of settings replaces bindings as a whole, the audit log names the version and what
+    it set, not each secret that went with it.
+    """
+    went, came = text("WENT", "x"), text("CAME", "x")
+    assert own_api.upload("worker", {"main_module": "worker.js", "bindings": [went]}).status == 200
+    assert (
+        own_api.upload("worker", {"main_module": "worker.js", "bindings": [came], "keep_bindings": []}).status == 200
+    )
+    last = deeds(own_api)[-1]
+
+    assert ["CAME"] == [one["name"] for one in own_api.send("GET", secrets_of("worker")).result]
+    assert "CAME" in str(last)
+    assert "WENT" not in str(last)
+    assert last["version"]
+
+
+def test_older_versions_keep_their_values(rotation: Rotation) -> None:
+    """A secret that is replaced or deleted leaves the script's newest version; its sealed value stays in the history
+    of older versions, which a rollback needs, until the script is deleted.
+    """
+    api = rotation.api
+    assert api.send("DELETE", secret_at("worker", "T")).status == 200
+    versions = api.send("GET", f"{script_at('worker')}/versions").result["items"]
+    assert {"first": 1, "second": 1}.items() <= rotation.contents().items()
+    assert ["K"] == [one["name"] for one in api.send("GET", secrets_of("worker")).result]
+
+    plan = {"strategy": "percentage", "versions": [{"version_id": versions[2]["id"], "percentage": 100}]}
+    assert api.json("POST", f"{script_at('worker')}/deployments?force=true", plan).status == 200
+    assert "T" in {one.name for one in bundle_of_served(rotation)}
+
+    assert api.send("DELETE", script_at("worker")).status == 200
+    assert not {"first", "second"} & rotation.contents().keys()
+
+
+def bundle_of_served(rotation: Rotation) -> tuple[BundleBinding, ...]:
+    """The bindings that the delivery side is given of the script."""
+    bundle = open_bundle(get(rotation.api, "bundles/worker").body, rotation.verifier)
+    return bundle.versions[0].bindings
+
+
+def test_rights_outlast_a_membership(own_api: Api) -> None:
+    """A token's rights are its own policies: they do not shrink when its user leaves an account. Revoke it."""
+    assert own_api.upload("worker").status == 200
+    member, made = User("d" * 32, "leaver@example.com", b"k" * 32, 0), new_token()
+    rights = policies_for(ACCOUNT, ALL_ACCESS)
+    token = row(made, rights, user_id=member.id, token_id="e" * 32)
+    keep(own_api, member, Membership(ACCOUNT, member.id, rights, 0), token)
+    bearer = [(b"authorization", b"Bearer " + made.encode())]
+    own_api.store._anchor.execute("DELETE FROM memberships WHERE user_id = ?", (member.id,))
+    own_api.restart()
+
+    assert 200 == own_api.send("GET", secrets_of("worker"), b"", bearer, anonymous=True).status
+    keep(own_api, replace(token, status="disabled"))
+    assert 403 == own_api.send("GET", secrets_of("worker"), b"", bearer, anonymous=True).status
