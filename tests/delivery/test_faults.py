@@ -295,27 +295,6 @@ async def test_before_the_source_was_ever_reached(folder: Path) -> None:
         assert (503, "1") == (answer.status_code, answer.headers["retry-after"])
 
 
-async def test_only_the_child_is_answered(scene: Scene) -> None:
-    """Another process gets nothing from the control socket, though of the same user; no other user may enter."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "planted-secret")])
-    control = scene.settings.folder / "control.sock"
-    code = """
-import socket, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-try:
-    s.sendall(b"GET /loads/1 HTTP/1.1\\r\\nHost: cp\\r\\n\\r\\n"); print(s.recv(65536))
-except ConnectionError:
-    print(b"")
-"""
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", code, str(control)], capture_output=True, text=True, check=True
-    )
-
-    assert done.stdout == "b''\n"
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (scene.settings.folder, control)}
-    assert {"run": 0o700, "control.sock": 0o600} == modes
-
-
 async def test_one_delivery_process_a_folder(scene: Scene, folder: Path) -> None:
     """A second one is refused, and the first is not disturbed."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])

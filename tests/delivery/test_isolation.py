@@ -35,23 +35,6 @@ ATTACKER = """
   } };"""
 
 
-async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
-    """Not through globals, loaders, modules, the network, or a service binding; and the other serves on."""
-    await scene.upload("victim", VICTIM, [text("TOKEN", "planted-secret")])
-    await scene.get("victim")
-    await scene.upload("attacker", ATTACKER, [{"type": "service", "name": "VICTIM", "service": "victim"}])
-
-    found = (await scene.get("attacker")).json()
-
-    assert "planted" not in str(found)
-    assert "undefined" == found.pop("global")
-    assert "VICTIM" in found.pop("env")
-    assert '["default","NightsafeLifecycle"]' == found.pop("exports")  # its own
-    found.pop("module")  # has no export
-    assert [] == [name for name, answer in found.items() if not answer.startswith("refused")]
-    assert "planted-secret" == (await scene.get("victim")).text
-
-
 async def test_a_script_changes_nothing_of_what_ends_it(scene: Scene) -> None:
     """It may import the class that the dispatcher ends an isolate by, and cannot put other methods in its place."""
     code = """

@@ -1,29 +1,10 @@
 """Values are where they are used, and nowhere else that anyone could look."""
 
-import os
-from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.keys import base64url, binding
 from tests.delivery.scene import Scene, text
-
-HMAC = {"name": "HMAC", "hash": "SHA-256"}
-CODE = """
-  console.log(JSON.stringify(env_of()), "planted by the script itself");
-  import { env } from "cloudflare:workers";
-  function env_of() { return Object.keys(env); }
-  export default { async fetch(request, env) {
-    if (new URL(request.url).pathname === "/throw") throw new Error(env.TOKEN);
-    await crypto.subtle.sign("HMAC", env.RAW, new Uint8Array(1));
-    return new Response(env.TOKEN.slice(0, 7));
-  } };"""
-
-
-def spellings(value: bytes) -> list[bytes]:
-    """How a value might be written down."""
-    return [value, b64encode(value).rstrip(b"="), urlsafe_b64encode(value).rstrip(b"="), value.hex().encode()]
 
 
 def places(pid: int) -> dict[str, bytes]:
@@ -35,41 +16,6 @@ def places(pid: int) -> dict[str, bytes]:
         if target.is_file() and target.stat().st_size < 1 << 20:
             found[str(target)] = target.read_bytes()
     return found
-
-
-def files_under(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder."""
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-async def test_values_are_nowhere_to_be_found(scene: Scene, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Not in arguments, environments, files or logs, through start, update, failure, and restart of workerd."""
-    planted = {name: b"planted" + os.urandom(24).hex().encode() for name in ("text", "raw", "jwk", "newer")}
-    raw = {"format": "raw", "key_base64": b64encode(planted["raw"]).decode()}
-    jwk = {"format": "jwk", "key_jwk": {"kty": "oct", "k": base64url(planted["jwk"])}}
-    keys = [binding("RAW", raw, HMAC, "sign"), binding("JWK", jwk, HMAC, "sign")]
-    with capture_logs() as logs:
-        for value in ("text", "newer"):
-            await scene.upload("holder", CODE, [text("TOKEN", planted[value].decode()), *keys])
-            assert "planted" == (await scene.get("holder")).text
-            assert 500 == (await scene.get("holder", "/throw")).status_code
-        await scene.upload(
-            "broken",
-            "throw new Error(JSON.stringify((await import('cloudflare:workers')).env));",
-            [text("TOKEN", planted["text"].decode())],
-        )
-        assert 500 == (await scene.get("broken")).status_code
-        pid = scene.delivery.supervisor.current.pid
-        seen = places(pid) | {f"own {name}": data for name, data in places(os.getpid()).items()}
-
-    seen |= files_under(folder)
-    out, err = capfd.readouterr()
-    seen |= {"log": str(logs).encode(), "stdout": out.encode(), "stderr": err.encode()}
-    assert {"cmdline", "environ", "log", "stderr"} < set(seen)
-    assert b"" == seen["environ"]
-    for name, planted_value in planted.items():
-        for spelling in spellings(planted_value):
-            assert [] == [place for place, data in seen.items() if spelling in data], name
 
 
 async def test_workerd_leaves_no_core_file(scene: Scene) -> None:
