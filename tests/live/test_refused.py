@@ -1,14 +1,12 @@
 """What is not as it was signed, or older than what was seen, is not served, and somebody is told."""
 
-import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.clients.wire.talk import Wire
-from tests.live.running import HELLO, Deliver, Run, put, secret, until, upload
+from tests.live.running import HELLO, Deliver, put, secret, until, upload
 from tests.server import Safe, Server
 
 from nightsafe.sealing.signing import SigningKey
@@ -63,36 +61,3 @@ def test_bundles_of_another_signer(safe: Safe, tmp_path: Path) -> None:
         with delivery:
             until(lambda: [one for one in delivery.problems() if "signature is not one of a trusted key" in one])
             assert 503 == delivery.workers.get("worker").status_code
-
-
-def test_a_record_that_was_altered(own: Run) -> None:
-    """In the database: the script is not started, the log names the binding, and other scripts are served."""
-    with Wire.to(own) as wire:
-        for name in ("altered", "other"):
-            upload(wire, name, HELLO, secret("TOKEN", name))
-        with closing(sqlite3.connect(own.safe.database)) as db:
-            [sealed] = db.execute("SELECT sealed FROM bindings WHERE script = 'altered'").fetchone()
-            changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
-            db.execute("UPDATE bindings SET sealed = ? WHERE script = 'altered'", (changed,))
-            db.commit()
-        put(wire, "altered", "SECOND", "makes a version")
-
-        assert 500 == own.workers.get("altered").status_code
-        assert "other" == own.workers.text("other")
-        reasons = [json.loads(line).get("reason") for line in own.stderr.read_text().splitlines()]
-        assert "the value of 'TOKEN' cannot be opened" in reasons
-
-
-def test_a_record_moved_to_another_script(own: Run) -> None:
-    """By whoever may write the database: it does not open there."""
-    with Wire.to(own) as wire:
-        for name in ("victim", "thief"):
-            upload(wire, name, HELLO, secret("TOKEN", f"of {name}"))
-        with closing(sqlite3.connect(own.safe.database)) as db:
-            [sealed] = db.execute("SELECT sealed FROM bindings WHERE script = 'victim'").fetchone()
-            db.execute("UPDATE bindings SET sealed = ? WHERE script = 'thief'", (sealed,))
-            db.commit()
-        put(wire, "thief", "SECOND", "makes a version")
-
-        assert 500 == own.workers.get("thief").status_code
-        assert "of victim" == own.workers.text("victim")
