@@ -103,20 +103,6 @@ def test_the_private_ring_is_not_needed(safe: Safe, tmp_path: Path) -> None:
     assert not [path for path in opened if "private-ring" in path]
 
 
-def test_the_private_ring_is_not_opened(safe: Safe, tmp_path: Path) -> None:
-    """Nor is it when it is there."""
-    (tmp_path / "sitecustomize.py").write_text(WATCHER)
-    watched = tmp_path / "watched.log"
-    with Server(safe, environ={"PYTHONPATH": str(tmp_path), "WATCHED": str(watched)}) as server:
-        use_everything(server)
-        held = [path.resolve() for path in Path(f"/proc/{server.pid}/fd").iterdir()]
-
-    assert "signing-key.json" in watched.read_text()
-    assert "private-ring" not in watched.read_text()
-    assert safe.database in held
-    assert safe.private_ring not in held
-
-
 def use_everything(server: Server) -> None:
     """Every call that succeeds, and a few that do not."""
     with Wire.to(server) as wire:

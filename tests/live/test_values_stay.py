@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.clients.wire.talk import Wire
-from tests.live.running import HELLO, Deliver, Run, files_in, memory_of, new_token, secret, upload
+from tests.live.running import HELLO, Deliver, Run, files_in, memory_of, secret, upload
 from tests.server import Safe, Server, run
 
 
@@ -60,31 +60,6 @@ def test_nobody_may_look_into_the_delivery_process(own: Run) -> None:
     assert ["0", "0"] == next(line for line in limits.splitlines() if "core file" in line).split()[4:6]
     for pid in (own.pid, own.child("api_child"), own.child("workerd serve")):
         assert b"nst_" not in Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
-
-
-def test_a_delivery_token_does_nothing_else(own: Run) -> None:
-    """No list, no read, no write of the API is open to it, but what it is for."""
-    bearer = [("Authorization", f"Bearer {new_token(own.safe)}")]
-    account = f"/client/v4/accounts/{own.safe.account_id}"
-    with Wire(own.port, bearer) as wire:
-        upload_as_owner(own)
-        for method, path in (
-            ("GET", f"{account}/workers/scripts"),
-            ("GET", f"{account}/workers/scripts/worker/secrets"),
-            ("GET", f"{account}/workers/scripts/worker"),
-            ("GET", f"{account}/tokens"),
-            ("DELETE", f"{account}/workers/scripts/worker"),
-        ):
-            assert (403, [10000]) == wire.ask(method, path).refusal
-        assert 200 == wire.ask("GET", f"{account}/nightsafe/bundles/worker").status
-    with Wire.to(own) as wire:
-        assert (403, [10000]) == wire.ask("GET", f"{account}/nightsafe/bundles/worker").refusal
-
-
-def upload_as_owner(own: Run) -> None:
-    """A script to ask for."""
-    with Wire.to(own) as wire:
-        upload(wire, "worker", HELLO, secret("TOKEN", "x"))
 
 
 def test_a_token_file_that_others_can_read(safe: Safe, tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ from tests.unit.api.test_door import settings
 from tests.unit.api.tokens import keep, row
 from tests.unit.api.uploads import add, items
 
+from nightsafe.api.throttle import throttled
 from nightsafe.bundle.model import BundleBinding
 from nightsafe.bundle.signed import open_bundle
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.identity.policy import policies_for
 from nightsafe.store.model import Membership, User
+from nightsafe.workers.limits import Limits
 
 
 def test_what_the_database_shows(planted: Planted) -> None:
@@ -89,3 +91,13 @@ def test_rights_outlast_a_membership(own_api: Api) -> None:
     assert 200 == own_api.send("GET", secrets_of("worker"), b"", bearer, anonymous=True).status
     keep(own_api, replace(token, status="disabled"))
     assert 403 == own_api.send("GET", secrets_of("worker"), b"", bearer, anonymous=True).status
+
+
+def test_an_address_fails_as_a_whole(own_api: Api) -> None:
+    """A limit on failed authentications holds for an address as a whole; behind a proxy that is everyone at once."""
+    door = throttled(own_api.app, Limits(auth_failures=3))
+    wrong = [(b"authorization", b"Bearer " + new_token().encode())]
+    failed = [own_api.send("GET", secrets_of("worker"), b"", wrong, anonymous=True, to=door).status for _ in range(3)]
+
+    assert [403] * 3 == failed
+    assert 429 == own_api.send("GET", secrets_of("worker"), to=door).status

@@ -52,16 +52,6 @@ def test_json(tmp_path: Path) -> None:
     assert KEY.fullmatch(printed["api_key"])
 
 
-def test_modes(safe: Safe) -> None:
-    """Nobody but the owner gets at anything that matters."""
-    modes = {str(path.relative_to(safe.path)): path.stat().st_mode & 0o777 for path in safe.path.rglob("*")}
-
-    assert safe.path.stat().st_mode & 0o777 == 0o700
-    assert {modes[name] for name in ("delivery", "keys")} == {0o700}
-    assert {modes[name] for name in ("delivery/private-ring.json", "keys/signing-key.json")} == {0o600}
-    assert modes["nightsafe.db"] == 0o600
-
-
 def test_two_safes_share_nothing(tmp_path: Path) -> None:
     """Keys and credentials are new each time, the account's id too unless it is given."""
     made = []
