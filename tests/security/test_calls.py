@@ -1,6 +1,9 @@
 """What each kind of token gets from every call there is."""
 
+import asyncio
 import json
+import re
+from pathlib import Path
 
 from tests.clients.canaries import found
 from tests.clients.opened import opened
@@ -9,11 +12,16 @@ from tests.clients.wire.talk import SCRIPTS
 from tests.security.planting import AT, Planted
 from tests.security.reaching import Asked, ask_all, names_there
 from tests.server import ACCOUNT
+from tests.unit.api.driver import JSON, Api
 from tests.unit.api.test_access_table import TOLD_TO_WHOEVER_SEES
+from tests.unit.api.test_delivery import exchanged
+from tests.unit.api.test_delivery import token as delivery_token
+from tests.unit.api.test_door import _upload
 
 from nightsafe.bundle.signed import open_bundle
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.workers.door import Delivered
 
 NIGHTSAFE = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
 READING = ("Workers Scripts Read", "Pages Read", "Secrets Store Read", "Account Settings Read")
@@ -133,3 +141,32 @@ def test_a_resealing_token_is_for_resealing(planted: Planted) -> None:
     name and its public ring.
     """
     check_little_is_told(refused_but(planted, "Nightsafe Resealing", Action.RESEAL))
+
+
+def test_a_delivery_token_has_uploads_refused(tmp_path: Path) -> None:
+    """With a delivery token, an attacker can fetch code, sealed values and their names, of one account, report what
+    is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account than
+    its name and its public ring.
+
+    It is asked what the runtime says to an upload, and says no.
+    """
+    with Api(tmp_path, delivered=Delivered(always=True)) as api:
+        bearer = delivery_token(api)
+
+        async def story() -> tuple[bytes, int, int]:
+            """What is given to be checked, and what comes of the upload and of its verdict."""
+            asking = asyncio.create_task(exchanged(api, "GET", f"{NIGHTSAFE}/checks", [bearer]))
+            while not api.app._checking._accounts[ACCOUNT].here:  # noqa: ASYNC110 - nothing tells when it waits
+                await asyncio.sleep(0)
+            uploading = asyncio.create_task(_upload(api, b"export default { is: 'good' }"))
+            given = (await asking).body
+            check = re.search(rb'"id": ?"([^"]+)"', given)
+            assert check is not None
+            path, verdict = f"{NIGHTSAFE}/checks/{check[1].decode()}", b'{"problem":"SyntaxError: it is not"}'
+            told = await exchanged(api, "POST", path, [bearer, JSON], verdict)
+            return given, told.status, await uploading
+
+        given, told, uploaded = api.run(story())
+
+    assert (200, 400) == (told, uploaded)
+    assert b"export default" in given or b"ZXhwb3J0" in given
