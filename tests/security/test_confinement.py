@@ -73,7 +73,7 @@ def test_the_api_alone(confined: Safe, tmp_path: Path) -> None:
 
 
 def test_workerd(confined: Safe, tmp_path: Path) -> None:
-    """Workerd writes no file, reads its own files alone and looks into no other process."""
+    """Each workerd writes no file, reads its own files alone and looks into no other process."""
     found = outcomes("workerd", confined, tmp_path)
 
     assert {} == not_refused(found, set(attempts.made(tmp_path)))
@@ -82,7 +82,10 @@ def test_workerd(confined: Safe, tmp_path: Path) -> None:
 
 
 def test_they_are_so_when_they_run(confined: Safe) -> None:
-    """The processes of `run` that meet strangers have the filter, gain nothing and have few of root's rights."""
+    """Under `nightsafe run` the API's process writes only the database and its log, and reaches nobody.
+
+    The processes of `run` that meet strangers have the filter, gain nothing and have few of root's rights.
+    """
     with Run(confined) as running:
         for pid, kept in ((running.child("api_child"), 1 << 1), (running.child("workerd serve"), 1 << 2)):
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -124,13 +127,19 @@ def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
     "place", ["/etc/ssl/ring", "/usr/local/ring", "/proc/ring", "/lib/ring", f"{sys.prefix}/ring", reach.__file__]
 )
 def test_a_ring_in_a_place_of_the_system(place: str, tmp_path: Path) -> None:
-    """Is refused too, as one beside the program."""
+    """`nightsafe run` refuses a private ring in a place that the API's process must read.
+
+    One in a place of the system is, as one beside the program.
+    """
     with pytest.raises(NightsafeError, match="which the API's process must be able to read"):
         reach.refuse_in_reach(Path(place), DataDirectory(tmp_path))
 
 
 def test_a_ring_elsewhere(tmp_path: Path) -> None:
-    """Is none of its business."""
+    """`nightsafe run` refuses a private ring in a place that the API's process must read.
+
+    One elsewhere is none of its business.
+    """
     reach.refuse_in_reach(tmp_path / "delivery" / "ring", DataDirectory(tmp_path))
     reach.refuse_in_reach(Path("/etc/nightsafe/ring"), DataDirectory(tmp_path))
 
@@ -147,7 +156,10 @@ def test_a_ring_elsewhere(tmp_path: Path) -> None:
 def test_what_an_older_system_lacks_is_said(
     version: int, expected: list[str], confined: Safe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the log, and it serves all the same."""
+    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody.
+
+    What an older system lacks is said in the log, and it serves all the same.
+    """
     said: list[dict[str, object]] = []
     monkeypatch.setattr(landlock, "restrict", lambda _: version)
     monkeypatch.setattr(seccomp, "forbid", lambda *_: True)
@@ -167,7 +179,10 @@ def test_what_an_older_system_lacks_is_said(
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_an_older_landlock(version: int, tmp_path: Path) -> None:
-    """Is asked for no more than it knows, and holds what it knows."""
+    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody.
+
+    An older Landlock is asked for no more than it knows, and holds what it knows.
+    """
     code = f"""
 from pathlib import Path
 from nightsafe.confining import landlock, seccomp
@@ -184,7 +199,10 @@ except PermissionError:
 
 
 def test_a_system_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Changes nothing, and says so."""
+    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody.
+
+    A system without Landlock changes nothing, and says so.
+    """
     monkeypatch.setattr(landlock, "_CREATE_RULESET", -1)
 
     assert (0, 0) == (landlock.version(), landlock.restrict(landlock.Allowed(read=())))

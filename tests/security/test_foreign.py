@@ -63,7 +63,10 @@ async def test_a_database_with_what_is_foreign(database: Path, what: str) -> Non
 
 @pytest.mark.parametrize("what", ["trigger", "view", "table", "index", "missing", "altered"])
 def test_a_backup_with_what_is_foreign(database: Path, what: str) -> None:
-    """Is not restored, and its file is named."""
+    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+
+    A backup with such a thing is not restored, and its file is named.
+    """
     changed(database, _FOREIGN[what])
     with pytest.raises(CommandError, match=r"backup\.tar is not used: the database"):
         restore._check(database.parent, Path("backup.tar"))
@@ -71,7 +74,10 @@ def test_a_backup_with_what_is_foreign(database: Path, what: str) -> None:
 
 @pytest.mark.parametrize("number", range(len(migrations()) + 1))
 def test_every_older_schema(number: int) -> None:
-    """Is ours, and foreign things in it are refused before the steps to the newest are done."""
+    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+
+    So is one of every older form, before the steps to the newest are done.
+    """
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript("".join(migrations()[:number]) + f"PRAGMA user_version = {number};")
         check_own(db)
@@ -81,7 +87,10 @@ def test_every_older_schema(number: int) -> None:
 
 
 def test_statistics_of_the_engine(database: Path) -> None:
-    """Are no foreign table: an operator may have had them made."""
+    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+
+    Statistics of the engine are none: an operator may have had them made.
+    """
     changed(changed(database, "INSERT INTO ring SELECT 1, 1 WHERE 0"), "ANALYZE")
     with closing(sqlite3.connect(database)) as db:
         assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'").fetchone() == (1,)
@@ -89,7 +98,10 @@ def test_statistics_of_the_engine(database: Path) -> None:
 
 
 def test_a_foreign_name_is_shown_without_what_a_terminal_heeds(database: Path) -> None:
-    """And cut where it is long."""
+    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+
+    A foreign name is shown without what a terminal heeds, and cut where it is long.
+    """
     changed(database, f'CREATE TABLE "a\x1b[2J{"x" * 5000}" (a)')
     with closing(sqlite3.connect(database)) as db, pytest.raises(NightsafeError) as refused:
         check_own(db)
@@ -109,7 +121,10 @@ _MANIFEST = {
 
 
 def test_a_manifest() -> None:
-    """As a backup has it is read."""
+    """A backup's manifest is checked before any of it is printed.
+
+    One as a backup has it is read.
+    """
     assert "0.1.0" == msgspec.json.decode(msgspec.json.encode(_MANIFEST), type=Manifest).nightsafe
 
 
@@ -167,7 +182,10 @@ def refusal(path: Path) -> str:
 
 
 def test_a_place_of_ones_own(place: Path) -> None:
-    """Is taken: empty, not there yet, by a link of one's own, or in a directory such as /tmp."""
+    """A data directory of another user is refused.
+
+    One's own is taken: empty, not there yet, by a link of one's own, or in a directory such as /tmp.
+    """
     link = place.with_name("link")
     link.symlink_to(place)
     assert ["", "", ""] == [refusal(path) for path in (place, place / "new" / "new", link)]
@@ -177,7 +195,10 @@ def test_a_place_of_ones_own(place: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
 def test_a_directory_that_others_may_fill(place: Path, mode: int) -> None:
-    """Is refused, with what to do."""
+    """A data directory of another user is refused.
+
+    So is one that others may fill, with what to do.
+    """
     place.chmod(mode)
 
     assert f"has mode {mode:04o}, so others may write to it; run: chmod 700 {place}" in refusal(place)
@@ -185,25 +206,36 @@ def test_a_directory_that_others_may_fill(place: Path, mode: int) -> None:
 
 @pytest.mark.parametrize("name", ["safe", "new", "new/new"])
 def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) -> None:
-    """Is refused, and it is named."""
+    """A data directory of another user is refused.
+
+    So is one below a directory in which others may rename, which is named.
+    """
     above = place.parent
     above.chmod(0o777)
 
     assert f"{above} has mode 0777, so others may put something else in the place of" in refusal(above / name)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody")
-def test_a_directory_of_another_owner(place: Path) -> None:
+def test_a_directory_of_another_owner(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A data directory of another user is refused."""
     link = place.with_name("link")
     link.symlink_to(place)
-    os.chown(link, _NOBODY, _NOBODY, follow_symlinks=False)
-    assert f"{link} belongs to user {_NOBODY}" in refusal(link)
-    os.chown(place, _NOBODY, _NOBODY)
-    assert f"{place} belongs to user {_NOBODY}, and must be yours or root's; run this as that user" in refusal(place)
-    with pytest.raises(NightsafeError, match=f"belongs to user {_NOBODY}"):
+    given_to_another(link, monkeypatch)
+    assert f"{link} belongs to user" in refusal(link)
+    given_to_another(place, monkeypatch)
+    assert f"{place} belongs to user" in refusal(place)
+    assert "and must be yours or root's; run this as that user" in refusal(place)
+    with pytest.raises(NightsafeError, match="belongs to user"):
         asyncio.run(DataDirectory(place).create(nobody))
     (place / "nightsafe.db").touch(0o600)
-    with pytest.raises(NightsafeError, match=f"belongs to user {_NOBODY}"):
+    with pytest.raises(NightsafeError, match="belongs to user"):
         DataDirectory(place).check()
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
+def given_to_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a path belong to another user: only root can give it away, anybody else seems to be another."""
+    if os.geteuid() == 0:
+        os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: _NOBODY)
