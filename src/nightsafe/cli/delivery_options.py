@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -187,7 +186,7 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     verify(binary)
     return Settings(
         account_id=account_id,
-        folder=values["sockets"] or _folder_for(marks),
+        folder=values["sockets"] or _fresh_folder(),
         marks=marks,
         binary=binary,
         domains=values["domain"],
@@ -200,8 +199,8 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     )
 
 
-def _folder_for(marks: Path) -> Path:
-    """A directory of this user's with a short path, one for each file of marks: one process at a time uses that."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    name = sha256(os.fsencode(marks.resolve())).hexdigest()[:12]
-    return Path(base) / f"nightsafe-{os.getuid()}-{name}"
+def _fresh_folder() -> Path:
+    """A directory for sockets that nobody can have made before, with a short path."""
+    from nightsafe.delivery.folder import fresh  # noqa: PLC0415 - help needs none
+
+    return fresh(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))

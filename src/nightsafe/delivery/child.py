@@ -36,7 +36,8 @@ class Child:
         binary: what to run.
         listener: where requests come in; it stays open here when the child is gone.
         reached: unix sockets that it may connect to, by the names that its configuration has for them.
-        admin: where to make the socket that it is told things on.
+        door: where to make the socket that it is told things on. The name is gone before it is started, and only this
+            process holds what leads there: no other of this user finds it.
         output: is given each line of the runtime's own; None for whom it does not interest. What scripts print is
             not among them: that goes nowhere by this way, for a process that reads it slowly would hold workerd up.
         part: what it is: `main`, or `cell-` and a number.
@@ -49,7 +50,7 @@ class Child:
         binary: Path,
         listener: socket.socket,
         reached: Mapping[str, Path],
-        admin: Path,
+        door: Path,
         output: Lines | None,
         *,
         part: str,
@@ -61,7 +62,8 @@ class Child:
         self._config = _RUNTIME / ("private.capnp" if reach_private else "runtime.capnp")
         self._listener = listener
         self._reached = reached
-        self.admin: Final = admin
+        self._door = door
+        self._held = -1
         self._output = output
         self.part: Final = part
         self.busy = False
@@ -83,8 +85,8 @@ class Child:
         self.owed: Final[set[asyncio.Future[None]]] = set()
         """What it is being told."""
         self._process: asyncio.subprocess.Process | None = None
-        self._calls: Final = Caller(admin)
-        self._probes: Final = Caller(admin)
+        self._calls = Caller(door)
+        self._probes = Caller(door)
         self._pumps: list[asyncio.Task[None]] = []
         self._ready: Final = asyncio.Event()
         self._exited: asyncio.Task[int] | None = None
@@ -105,18 +107,24 @@ class Child:
         """Whether it has begun to listen."""
         return self._ready.is_set()
 
+    @property
+    def admin(self) -> Path:
+        """What leads to the socket that it is told things on, in this process."""
+        return Path(f"/proc/self/fd/{self._held}")
+
     async def start(self) -> None:
         """Start it and wait until it listens.
 
         Raises:
             NightsafeError: UNAVAILABLE, when it ends or is silent instead.
         """
-        admin = unix_socket(self.admin)
+        admin = self._listen()
         news, said = os.pipe()
         try:
             await self._spawn(admin, said)
         except OSError as error:
             os.close(news)
+            self._let_go()
             raise NightsafeError(Code.UNAVAILABLE, f"workerd cannot be started: {error.strerror}") from None
         finally:
             admin.close()
@@ -129,6 +137,14 @@ class Child:
         except BaseException:  # nobody would know of it, and it would take requests
             await self.kill()
             raise
+
+    def _listen(self) -> socket.socket:
+        """The socket that it is told things on. A descriptor of its place leads there when its name is gone."""
+        admin = unix_socket(self._door)
+        self._held = os.open(self._door, os.O_PATH | os.O_CLOEXEC)
+        self._door.unlink()
+        self._calls, self._probes = Caller(self.admin), Caller(self.admin)
+        return admin
 
     async def _spawn(self, admin: socket.socket, said: int) -> None:
         """Run the program with what it inherits."""
@@ -233,11 +249,15 @@ class Child:
         await asyncio.gather(*self._pumps, return_exceptions=True)
         self._calls.close()
         self._probes.close()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
-        self.admin.unlink(missing_ok=True)
+        self._let_go()
         return code
+
+    def _let_go(self) -> None:
+        """Close what leads to it."""
+        for held in (self._pidfd, self._held):
+            if held >= 0:
+                os.close(held)
+        self._pidfd = self._held = -1
 
     def terminate(self) -> None:
         """Ask it to finish what it has begun and end."""

@@ -79,16 +79,17 @@ class Delivery:
         """Serve, from whatever the source has.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when workerd does not start or another process uses the folder; INVALID, when
-                the folder cannot be used.
+            NightsafeError: UNAVAILABLE, when workerd does not start, or another process uses the folder or the marks;
+                INVALID, when they cannot be used.
         """
-        self._folder.hold()
         try:
+            self._marks.hold()
+            self._folder.hold()
             await self._control.start()
             await self.supervisor.start()
         except BaseException:
             await self._control.stop()
-            self._folder.release()
+            self._let_go()
             raise
         self.follower.start()
         self._reporter.start()
@@ -131,8 +132,13 @@ class Delivery:
         await self.supervisor.stop()
         await self._control.stop()
         await self._marks.settle()
-        self._folder.release()
+        self._let_go()
         self._listener.close()
+
+    def _let_go(self) -> None:
+        """Let another process have what one at a time uses."""
+        self._folder.release()
+        self._marks.release()
 
     async def _tell(self, held: Held) -> None:
         """Tell workerd how a script is served now; NightsafeError UNAVAILABLE when it had to be killed for it."""

@@ -4,6 +4,8 @@ So a database that was put back to an older state is noticed after a restart too
 """
 
 import asyncio
+import fcntl
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -40,6 +42,30 @@ class Marks:
         self._serials: dict[str, int] = _read(path) if path.exists() else {}
         self._written = dict(self._serials)
         self._writing: asyncio.Task[None] | None = None
+        self._lock = -1
+
+    def hold(self) -> None:
+        """Keep other delivery processes from the file, until it is released or this process ends.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when another has it; INVALID, when there can be no lock beside it.
+        """
+        beside = self._path.with_name(f"{self._path.name}.lock")
+        try:
+            self._lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise NightsafeError(Code.UNAVAILABLE, f"{self._path}: another delivery process uses it") from None
+        except OSError as error:
+            self.release()
+            raise NightsafeError(Code.INVALID, f"{beside}: cannot be used: {error.strerror}") from None
+
+    def release(self) -> None:
+        """Let another process have the file."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def get(self, account_id: str) -> int:
         """The highest serial seen, 0 for none."""
