@@ -3,9 +3,6 @@
 import os
 import stat
 from pathlib import Path
-from typing import Final
-
-FOREIGN_WRITE: Final = 0o022
 
 
 def user_folder() -> Path | None:
@@ -22,7 +19,8 @@ def trouble_with(path: Path, descriptor: int) -> str | None:
     """Why others may have written a file that is open; None when nobody else can have.
 
     It is judged as sshd judges its files: the file and each directory above it belong to this process's user or to
-    root, and nobody else may write to them. Of a directory such as `/tmp`, only what one owns can be moved.
+    root, and nobody else may write to them. A group of one's own is nobody else, for systems make one for each user.
+    Of a directory such as `/tmp`, only what one owns can be moved.
 
     Args:
         path: where it is; the directories are those that it leads to.
@@ -56,6 +54,7 @@ def _trouble(path: Path, status: os.stat_result) -> str | None:
     """Why others may write to one file or directory."""
     if status.st_uid not in {os.geteuid(), 0}:
         return f"{path} belongs to user {status.st_uid}, not to you"
-    if status.st_mode & FOREIGN_WRITE:
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in {os.getegid(), 0}
+    if by_group or status.st_mode & stat.S_IWOTH:
         return f"others may write to {path}; run: chmod go-w {path}"
     return None

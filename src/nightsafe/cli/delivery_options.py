@@ -186,7 +186,7 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     verify(binary)
     return Settings(
         account_id=account_id,
-        folder=values["sockets"] or _fresh_folder(),
+        folder=values["sockets"] or fresh_folder(),
         marks=marks,
         binary=binary,
         domains=values["domain"],
@@ -199,7 +199,7 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     )
 
 
-def _fresh_folder() -> Path:
+def fresh_folder() -> Path:
     """A directory for sockets that nobody can have made before, with a short path."""
     from nightsafe.delivery.folder import fresh  # noqa: PLC0415 - help needs none
 

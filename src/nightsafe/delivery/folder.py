@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.user_folder import trouble_with_folders
 
 _LONGEST: Final = 107 - len("/admin-1000000.sock")
 """What unix(7) allows for a socket's path, without the longest name that is used here."""
@@ -104,6 +105,9 @@ def _refuse_shared(path: Path, found: os.stat_result) -> None:
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         raise NightsafeError(Code.INVALID, f"{path} has mode {mode}, so others may enter it; run: chmod 700 {path}")
+    wrong = trouble_with_folders(path)
+    if wrong is not None:
+        raise NightsafeError(Code.INVALID, f"{path} could be exchanged: {wrong}")
 
 
 def _clear(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.user_folder import trouble_with
 
 VERSION: Final = "1.20261117.1"
 """Of the npm package. What is relied on differs between builds, so there is one."""
@@ -38,17 +39,25 @@ def find(folder: Path = Path(".workerd")) -> Path:
 
 
 def verify(path: Path) -> None:
-    """Refuse a binary whose SHA-256 is not that of the pinned build. Reads all of it: half a second.
+    """Refuse a binary that others may write or exchange, or whose SHA-256 is not that of the pinned build.
 
-    A machine type for which none is known here passes: there the lock file's hash of the package stands.
+    It reads all of it: half a second. What is run later is the same file, for nobody else can change it meanwhile.
 
     Raises:
         NightsafeError: UNAVAILABLE, with how to get the right one.
     """
     expected = _DIGESTS.get(platform.machine())
+    if expected is None:
+        known = ", ".join(_DIGESTS)
+        raise NightsafeError(
+            Code.UNAVAILABLE, f"workerd {VERSION} is known for {known}; this machine is {platform.machine()}"
+        )
     with path.open("rb") as file:
+        wrong = trouble_with(path, file.fileno())
+        if wrong is not None:
+            raise NightsafeError(Code.UNAVAILABLE, f"{path} is not run, for somebody else may change it: {wrong}")
         found = file_digest(file, "sha256").hexdigest()
-    if expected is not None and found != expected:
+    if found != expected:
         raise NightsafeError(Code.UNAVAILABLE, f"{path} is not workerd {VERSION} as it was published: {_HOW}")
 
 
