@@ -107,6 +107,8 @@ def test_the_directory_that_nobody_named(folder: Path, monkeypatch: pytest.Monke
     killed.hold()
     (killed.path / "cell-1.sock").touch()
     os.close(killed._held)  # as the system does with a process's
+    assert fresh_folder().parent.joinpath(killed.path.name).exists()  # it might be starting
+    os.utime(killed.path, (0, 0))
     theirs = folder / names[2]
     another_users(theirs)
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -13,6 +14,10 @@ from nightsafe.user_folder import trouble_with_folders
 
 _LONGEST: Final = 107 - len("/admin-1000000.sock")
 """What unix(7) allows for a socket's path, without the longest name that is used here."""
+
+_RANDOM_BYTES: Final = 8
+_STARTING_SECONDS: Final = 60.0
+"""For so long a directory may have been made and not be held yet."""
 
 _OPENED: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -78,13 +83,14 @@ def fresh(base: Path) -> Path:
         base: where temporary files are; others may have theirs there too.
     """
     start = f"nightsafe-{os.geteuid()}-"
-    for left in base.glob(f"{start}*"):
-        folder = SocketFolder(left)
-        with suppress(NightsafeError):  # another process's, or another user's
-            folder.hold()
-            folder._made = True  # noqa: SLF001 - by a process that is gone
-            folder.release()
-    return base / (start + token_hex(8))
+    for left in base.glob(f"{start}{'?' * 2 * _RANDOM_BYTES}"):
+        with suppress(NightsafeError, OSError):  # another process's, another user's, or gone
+            if time.time() - left.stat().st_mtime > _STARTING_SECONDS:
+                folder = SocketFolder(left)
+                folder.hold()
+                folder._made = True  # noqa: SLF001 - by a process that is gone
+                folder.release()
+    return base / (start + token_hex(_RANDOM_BYTES))
 
 
 def _make(path: Path) -> bool:
