@@ -8,11 +8,16 @@ PYTEST := $(BIN)/python -m pytest
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
+FUZZ := $(VENV)/.fuzz
+SECONDS ?= 30
+TARGET ?=
+REQUESTS ?= 1000000
+SEED ?=
 NODE := tests/clients/node/node_modules/.installed
 WORKERD := .workerd/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander lock clean
+.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,9 +70,15 @@ bench-rotation: $(DEV) $(WORKERD) ## measure what a rotation of keys costs those
 bench-bystander: $(DEV) ## measure how long one client's requests hold another's up
 	@$(BIN)/python benchmarks/bystander.py
 
+fuzz: $(FUZZ) ## look for inputs that break a parser: SECONDS=30 for each TARGET=name
+	@$(BIN)/python tools/fuzz.py --seconds $(SECONDS) $(addprefix --target ,$(TARGET))
+
+fuzz-api: $(DEV) ## ask a real server what it never expects: REQUESTS=1000000 SEED=of-an-earlier-run
+	@$(BIN)/python tools/fuzz_api.py --requests $(REQUESTS) $(addprefix --seed ,$(SEED))
+
 lock: $(DEV) ## resolve the dependencies anew
 	@$(BIN)/python -m pip install --quiet uv
-	@for part in run:example dev:dev bench:bench; do \
+	@for part in run:example dev:dev bench:bench fuzz:fuzz; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
 	    --extra $${part#*:} $$(test $${part%%:*} = run || echo --constraint requirements/run.txt) \
@@ -95,6 +106,13 @@ $(DEV): requirements/dev.txt | $(RUN)
 
 $(BENCH): requirements/bench.txt | $(DEV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(FUZZ): requirements/fuzz.txt | $(DEV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	    -r requirements/fuzz.txt \
+	  || { echo 'atheris cannot be installed here: it has wheels for CPython on Linux x86-64 (glibc) only.' >&2; \
+	       echo 'The corpus is replayed without it: python -m pytest tests/fuzz' >&2; exit 1; }
 	@touch $@
 
 $(NODE): tests/clients/node/package-lock.json

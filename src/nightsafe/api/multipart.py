@@ -99,7 +99,7 @@ async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[Fo
     callbacks = {name: getattr(collector, name) for name in dir(collector) if name.startswith("on_")}
     try:
         parser = form.MultipartParser(options[b"boundary"], callbacks)  # type: ignore[arg-type] # a dict of callables
-        async for chunk in body:
+        async for chunk in _from_boundary(b"--" + options[b"boundary"], body):
             parser.write(chunk)
         parser.finalize()
     except FormParserError:
@@ -107,6 +107,25 @@ async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[Fo
     if not collector.ended:
         raise _unreadable("the form ends before its closing boundary")
     return collector.parts
+
+
+async def _from_boundary(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The body, which must begin with the boundary.
+
+    RFC 2046 allows text before it, which no client sends. The parser takes or refuses such a text by how the network
+    happened to cut it.
+    """
+    begun, start = False, b""
+    async for chunk in body:
+        if begun:
+            yield chunk
+            continue
+        start += chunk
+        begun = len(start) >= len(boundary)
+        if not boundary.startswith(start[: len(boundary)]):
+            raise _unreadable("the form does not begin with the boundary that its Content-Type names")
+        if begun:
+            yield start
 
 
 def _held(body: bytearray) -> bytes:

@@ -51,7 +51,7 @@ def read(folder: Path) -> Plan | None:
     try:
         with (folder / NAME).open("rb") as file:
             plan = msgspec.json.decode(file.read(_MOST_BYTES), type=Plan)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     names = (plan.folder, plan.aside, *plan.old, *plan.new)
     return plan if all(name == os.path.basename(name) not in {".", ".."} for name in names) else None  # noqa: PTH119

@@ -24,7 +24,7 @@ def _name_in(path: Path) -> str | None:
     try:
         content = path.read_text(encoding="utf-8")
         fields = _toml(content) if path.suffix == ".toml" else _jsonc(content)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     name = fields.get("name") if isinstance(fields, dict) else None
     return name if isinstance(name, str) and name else None

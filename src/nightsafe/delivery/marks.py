@@ -105,7 +105,7 @@ def _read(path: Path) -> dict[str, int]:
     Raises:
         NightsafeError: INVALID, when it is not one of marks.
     """
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(files.read(path, private=True), type=_File).serials
     raise NightsafeError(
         Code.INVALID,

@@ -28,7 +28,7 @@ class Probe:
     async def _ask(self) -> None:
         """Ask, and let it be known what the process has under way."""
         answer = await self._child.ask("/health")
-        with suppress(msgspec.MsgspecError):  # it has begun to end
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # it has begun to end
             self._child.going = msgspec.json.decode(answer, type=Going)
             self._child.heard_at = self.asked_at
 

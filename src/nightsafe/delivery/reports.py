@@ -103,7 +103,7 @@ class Reports:
         """Log a report. What is none is left out: it can only come of a mistake of ours."""
         try:
             report = msgspec.json.decode(body, type=Report)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         about = {"script": report.script, "version": self._versions.get(report.load, ""), "request": report.request}
         self._dropped += report.dropped + report.left_out

@@ -210,7 +210,7 @@ class Supervisor:
         try:
             async with asyncio.timeout(_ASK_SECONDS):
                 told = msgspec.json.decode(await self.current.ask(f"/cells/{number}/{since}"), type=tuple[User, ...])
-        except (OSError, TimeoutError, msgspec.MsgspecError):
+        except (OSError, TimeoutError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Used()
         users = {user.script: user for user in told}
         for script, load in child.going:

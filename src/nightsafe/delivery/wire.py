@@ -143,13 +143,21 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     """A body in chunks."""
     body = b""
     while True:
-        chunk = await _exactly(reader, (await reader.readuntil(b"\r\n")).decode("latin-1").strip(), 16)
-        await reader.readexactly(2)
+        chunk = await _exactly(reader, await _line(reader), 16)
+        await _exactly(reader, "2", 10)
         if not chunk:
             return body
         body += chunk
         if len(body) > MAX_BODY:
             raise MalformedError
+
+
+async def _line(reader: asyncio.StreamReader) -> str:
+    """The next line, without what ends it."""
+    try:
+        return (await reader.readuntil(b"\r\n")).decode("latin-1").strip()
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        raise MalformedError from None
 
 
 async def _exactly(reader: asyncio.StreamReader, size: str, base: int) -> bytes:

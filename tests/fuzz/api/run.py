@@ -1,0 +1,93 @@
+"""A whole run: a safe and a server of its own, a round of requests, and a look at what is left."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.clients.wire.talk import Wire
+from tests.fuzz.api.round import Outcome, play
+from tests.fuzz.api.scene import Scene, make_scene, sentinels, settle
+from tests.fuzz.api.watching import Watch, cpu_seconds, memory
+from tests.server import Server, make_safe
+
+_MORE_MEMORY: Final = 512 * 1024 * 1024
+_BAD_WORDS: Final = ("Traceback", '"unforeseen"', "panicked")
+_OPTIONS: Final = ("--auth-failures", "0", "--upload-memory", "64")
+
+
+class Run:
+    """What a run found.
+
+    Attributes:
+        outcome: of the requests.
+        cpu: seconds of the server's.
+        memory: bytes that the server had at first, and at the most.
+    """
+
+    def __init__(self, outcome: Outcome, cpu: float, sizes: tuple[int, int]) -> None:
+        self.outcome = outcome
+        self.cpu = cpu
+        self.memory = sizes
+
+    def describe(self) -> str:
+        """In a few lines."""
+        out, mega = self.outcome, 1 << 20
+        count = sum(out.statuses.values())
+        lines = [
+            f"{count:,} requests in {out.seconds:.0f} s: {count / max(out.seconds, 0.001):,.0f} a second",
+            f"server: {self.cpu:.0f} s of CPU; {self.memory[0] // mega} MB at first, {self.memory[1] // mega} at most",
+            f"slowest answer {out.slowest:.2f} s; slow for the machine's sake: {out.busy}",
+            f"statuses: {dict(sorted(out.statuses.items()))}",
+            *out.wrong,
+        ]
+        return "\n".join(lines)
+
+
+def fuzz(
+    folder: Path, seed: int, count: int, seconds: float, told: Callable[[Outcome], None] = lambda _: None
+) -> Run:
+    """Send so many requests, or as many as there is time for, to a server in an empty folder.
+
+    Raises:
+        AssertionError: when a sentinel was touched, the log tells of what nobody foresaw, or the server does not end
+            as it should.
+    """
+    scene = make_scene(make_safe(folder))
+    with Server(scene.main, *_OPTIONS) as server:
+        run, store_id = _against(server, scene, seed, _numbers(count, seconds), told)
+    text = server.stderr.read_text(errors="replace")
+    for word in _BAD_WORDS:
+        if word in text:
+            run.outcome.failures += 1
+            run.outcome.wrong.append(
+                f"the log has: {next(line for line in text.splitlines() if word in line)[:1000]}"
+            )
+    sentinels(scene, store_id)
+    return run
+
+
+def _against(
+    server: Server, scene: Scene, seed: int, numbers: Iterator[int], told: Callable[[Outcome], None]
+) -> tuple[Run, str]:
+    """Send requests to a server that runs, and look at it and at the sentinels afterwards."""
+    known = settle(server, scene)
+    store_id = known.ids["sentinel_store"]
+    before, first, watch = sentinels(scene, store_id), memory(server.pid), Watch(server.pid)
+    began = cpu_seconds(server.pid)
+    outcome = asyncio.run(play(known, watch, seed, numbers, told))
+    run = Run(outcome, cpu_seconds(server.pid) - began, (first, watch.largest))
+    assert before == sentinels(scene, store_id)
+    assert Wire.to(server).ask("GET", "/readyz").status == 200
+    assert watch.largest - first < _MORE_MEMORY, run.describe()
+    return run, store_id
+
+
+def _numbers(count: int, seconds: float) -> Iterator[int]:
+    """The numbers of the requests, as long as there is time."""
+    end = time.monotonic() + seconds
+    for number in range(count):
+        if time.monotonic() > end:
+            return
+        yield number

@@ -1,0 +1,21 @@
+"""Addresses and ranges, one a line: the first is a request's, the others a token's condition."""
+
+from nightsafe.api.limiter import address_key
+from nightsafe.identity.conditions import Condition, Networks, RequestIp
+
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
+
+
+def one(data: bytes) -> None:
+    """Ranges are refused or hold; `not_in` wins; every address has a key."""
+    address, *ranges = data.decode("utf-8", "replace").split("\n")
+    assert isinstance(address_key(address), bytes)
+    try:
+        allowed = Networks(Condition(RequestIp(in_=tuple(ranges[:8]))))
+        denied = Networks(Condition(RequestIp(in_=tuple(ranges[:8]), not_in=tuple(ranges[:8]))))
+    except ValueError:
+        return
+    admitted = allowed.admit(address)
+    assert admitted == allowed.admit(address)
+    assert not (ranges[:8] and denied.admit(address))
+    assert not Networks(Condition(RequestIp(not_in=_EVERYWHERE))).admit(address)

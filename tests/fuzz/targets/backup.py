@@ -1,0 +1,31 @@
+"""Backups: a tar archive of a safe, which `nightsafe restore` unpacks."""
+
+import tempfile
+from pathlib import Path
+
+from nightsafe.cli.refusal import CommandError
+from nightsafe.cli.safe_copy import NEEDED, PRIVATE_RING, Manifest, Told, read_archive
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="nightsafe-fuzz-")
+
+
+def one(data: bytes) -> None:
+    """It is refused, or unpacked to the files a safe has and no other; nothing is written beside them."""
+    with tempfile.TemporaryDirectory(dir=_FOLDER.name) as name:
+        archive, into = Path(name) / "backup", Path(name) / "safe"
+        archive.write_bytes(data)
+        into.mkdir()
+        try:
+            read_archive(archive, into, _told)
+        except CommandError:
+            pass
+        else:
+            assert all((into / one).is_file() for one in NEEDED)
+        found = {path.relative_to(name).as_posix() for path in Path(name).rglob("*") if not path.is_dir()}
+        assert found <= {"backup", *(f"safe/{one}" for one in (*NEEDED, PRIVATE_RING))}
+
+
+def _told(manifest: Manifest) -> Told:
+    """What is told of the progress."""
+    assert manifest.size is not None
+    return lambda _: None

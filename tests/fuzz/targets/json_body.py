@@ -1,0 +1,29 @@
+"""JSON bodies: what is taken, every strict reader takes and reads alike."""
+
+import json
+
+import msgspec
+
+from nightsafe.api.body import MAX_DEPTH, parse_json
+from nightsafe.errors import Code, NightsafeError
+
+
+def one(data: bytes) -> None:
+    """What is taken is JSON to two other readers with the same value, and survives being written out."""
+    try:
+        value = parse_json(data)
+    except NightsafeError as refused:
+        assert refused.code is Code.BODY_UNREADABLE
+        return
+    assert value == json.loads(data)
+    written = msgspec.json.encode(value)
+    assert _depth(value) <= MAX_DEPTH
+    assert parse_json(written) == value
+    assert msgspec.json.decode(data) == value
+
+
+def _depth(value: object) -> int:
+    """How many levels of objects and lists there are."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0

@@ -1,0 +1,37 @@
+"""Bindings of secret keys, mostly JSON Web Keys: any JSON object as one."""
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import structs
+
+from nightsafe.api.body import parse_json
+from nightsafe.bindings.keys.encoding import decode_member
+from nightsafe.bindings.model import SecretKey
+from nightsafe.bindings.parse import parse_secret
+from nightsafe.errors import NightsafeError
+from nightsafe.secret_value import SecretValue
+
+_CURVES: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
+
+
+def one(data: bytes) -> None:
+    """It is refused, or a key whose point `cryptography` finds on its curve; its value is in no text of it."""
+    try:
+        raw = parse_json(data)
+        secret = parse_secret(raw, may_inherit=True)
+    except NightsafeError as refused:
+        assert refused.problems
+        return
+    assert structs.replace(secret) == secret
+    if isinstance(secret, SecretKey) and isinstance(secret.value, SecretValue):
+        value = secret.value.reveal()
+        assert len(value) < 16 or value.decode("latin-1") not in repr(secret)
+        if secret.format == "jwk" and isinstance(raw["key_jwk"], dict) and raw["key_jwk"].get("kty") == "EC":
+            _check_point(raw["algorithm"], raw["key_jwk"])
+
+
+def _check_point(algorithm: object, jwk: dict[str, object]) -> None:
+    """The point is on the curve that the algorithm names."""
+    curve = _CURVES.get(str(algorithm.get("namedCurve"))) if isinstance(algorithm, dict) else None
+    x, y = (decode_member(str(jwk[member])) for member in "xy")
+    if curve is not None and x is not None and y is not None:
+        ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), curve).public_key()

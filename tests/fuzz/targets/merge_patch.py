@@ -1,0 +1,31 @@
+"""JSON Merge Patch: the lines are a target and a patch."""
+
+from typing import Any
+
+from nightsafe.api.body import parse_json
+from nightsafe.errors import NightsafeError
+from nightsafe.workers.merge_patch import merge_patch
+
+
+def one(data: bytes) -> None:
+    """Applied twice it changes no more than once, alters neither side, and leaves none of its nulls in objects."""
+    first, _, second = data.partition(b"\n")
+    try:
+        target, patch = parse_json(first), parse_json(second)
+    except NightsafeError:
+        return
+    kept = repr((target, patch))
+    merged = merge_patch(target, patch)
+    assert merge_patch(merged, patch) == merged
+    assert repr((target, patch)) == kept
+    assert not isinstance(patch, dict) or not _nulls(patch) & _members(merged)
+
+
+def _nulls(patch: dict[str, Any]) -> set[str]:
+    """The members that the patch removes."""
+    return {name for name, value in patch.items() if value is None}
+
+
+def _members(merged: Any) -> set[str]:
+    """The members that are there."""
+    return set(merged) if isinstance(merged, dict) else set()

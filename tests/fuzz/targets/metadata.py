@@ -1,0 +1,18 @@
+"""The metadata of uploads: any JSON."""
+
+from nightsafe.api.body import parse_json
+from nightsafe.errors import NightsafeError
+from nightsafe.workers.limits import Limits
+from nightsafe.workers.modules import Part
+from nightsafe.workers.upload import parse_upload
+
+_LIMITS = Limits()
+_FILES = [Part("worker.js", "application/javascript+module", b"export default {}")]
+
+
+def one(data: bytes) -> None:
+    """It is refused with what is wrong, or is an upload."""
+    try:
+        parse_upload(parse_json(data), _FILES, _LIMITS, in_force=True)
+    except NightsafeError as refused:
+        assert all(problem.detail or problem.code for problem in refused.problems)

@@ -1,0 +1,38 @@
+"""Sealed values and stored records: one form each."""
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.padding import unpad
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.record import Record, SealedValue, key_id_of
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
+
+_RING = PrivateRing.generate()
+_KEY = SigningKey.generate()
+_OPENER = RecordOpener(VerifyKeys([_KEY.verify_key]), _RING)
+_PLACE = Context(account_id="0" * 32, namespace="", script="s", name="N", kind="secret_text")
+
+
+def one(data: bytes) -> None:
+    """What parses packs to the same bytes; nothing of it opens, be it signed or not."""
+    for form in (SealedValue, Record):
+        try:
+            assert form.parse(data).pack() == data
+        except NightsafeError as refused:
+            assert refused.code is Code.CANNOT_OPEN
+    for record in (data, _KEY.sign(_PLACE, data)):
+        try:
+            assert len(key_id_of(record)) == 16
+        except NightsafeError as refused:
+            assert refused.code is Code.CANNOT_OPEN
+        try:
+            _OPENER.open(_PLACE, record)
+            raise AssertionError("a value opened that nobody sealed")
+        except NightsafeError as refused:
+            assert refused.code is Code.CANNOT_OPEN
+    try:
+        assert len(unpad(data)) <= len(data)
+    except NightsafeError as refused:
+        assert refused.code is Code.CANNOT_OPEN

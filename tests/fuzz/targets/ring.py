@@ -1,0 +1,34 @@
+"""The four key files: rings, the signing key and the keys that verify."""
+
+from typing import Protocol, Self
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.signing import SigningKey
+from nightsafe.sealing.verifying import VerifyKeys
+
+
+class _KeyFile(Protocol):
+    """What the four have in common."""
+
+    @classmethod
+    def decode(cls, data: bytes, source: str = ...) -> Self:
+        """Read a file's bytes."""
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+
+
+_FORMS: tuple[type[_KeyFile], ...] = (PrivateRing, PublicRing, SigningKey, VerifyKeys)
+
+
+def one(data: bytes) -> None:
+    """Each is refused, or written out in a form that is read back to the same bytes."""
+    for form in _FORMS:
+        try:
+            written = form.decode(data).encode()
+        except NightsafeError as refused:
+            assert refused.code is Code.INVALID
+            continue
+        assert form.decode(written).encode() == written
