@@ -80,6 +80,7 @@ async def play(
         for _ in range(CLIENTS):
             group.create_task(client())
     watching.cancel()
+    await asyncio.sleep(0)  # the loop lets go of what was closed last
     outcome.seconds = time.perf_counter() - began
     return outcome
 
@@ -93,7 +94,7 @@ def judge(outcome: Outcome, watch: Watch, sent: Sent, answer: Answer) -> None:
         outcome.refuse(sent, "hung up without an answer" if not answer.status else f"no answer in {_TIMEOUT} seconds")
     if answer.status >= _WORST and not (answer.status == _UNAVAILABLE and _ADMISSION in answer.data):
         outcome.refuse(sent, f"{answer.status}: {answer.body[:200]!r}")
-    if b"\r\ncontent-type: application/json" in answer.data[:2000].lower() and answer.body:
+    if sent.sound and b"\r\ncontent-type: application/json" in answer.data[:2000].lower() and answer.body:
         _check_envelope(outcome, sent, answer)
     _check_pace(outcome, watch, sent, answer)
 

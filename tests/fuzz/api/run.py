@@ -37,7 +37,7 @@ class Run:
         count = sum(out.statuses.values())
         lines = [
             f"{count:,} requests in {out.seconds:.0f} s: {count / max(out.seconds, 0.001):,.0f} a second",
-            f"server: {self.cpu:.0f} s of CPU; {self.memory[0] // mega} MB at first, {self.memory[1] // mega} at most",
+            f"server: {self.cpu:.0f} s of CPU; {self.memory[0] // mega} MB at first, {self.memory[1] // mega} later",
             f"slowest answer {out.slowest:.2f} s; slow for the machine's sake: {out.busy}",
             f"statuses: {dict(sorted(out.statuses.items()))}",
             *out.wrong,
@@ -79,7 +79,8 @@ def _against(
     outcome = asyncio.run(play(known, watch, seed, numbers, told))
     run = Run(outcome, cpu_seconds(server.pid) - began, (first, watch.largest))
     assert before == sentinels(scene, store_id)
-    assert Wire.to(server).ask("GET", "/readyz").status == 200
+    with Wire.to(server) as wire:
+        assert wire.ask("GET", "/readyz").status == 200
     assert watch.largest - first < _MORE_MEMORY, run.describe()
     return run, store_id
 

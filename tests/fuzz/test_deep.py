@@ -1,0 +1,82 @@
+"""What is nested too deeply to be read is refused as anything else that cannot be read, wherever a file is read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+import pytest
+
+from nightsafe.api.multipart import parse_form
+from nightsafe.cli.settings_file import default_map
+from nightsafe.cli.unfinished import NAME, read
+from nightsafe.cli.wrangler_config import configured_script
+from nightsafe.delivery.marks import _read as read_marks
+from nightsafe.delivery.wire import MalformedError, read_request
+from nightsafe.errors import Code, NightsafeError
+
+_DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("wrangler.json", _DEEP), ("wrangler.jsonc", '{"a":' + _DEEP), ("wrangler.toml", "a = " + _DEEP)],
+)
+def test_a_deep_wrangler_configuration_names_no_script(tmp_path: Path, name: str, content: str) -> None:
+    """As one that is no JSON, or no TOML."""
+    (tmp_path / name).write_text(content)
+    assert configured_script(tmp_path) is None
+
+
+def test_deep_settings_are_refused(tmp_path: Path) -> None:
+    """As a file that is no TOML."""
+    path = tmp_path / "settings.toml"
+    path.write_text("a = " + _DEEP)
+    with pytest.raises(click.ClickException, match="is not TOML"):
+        default_map(path)
+
+
+def test_a_deep_plan_is_none(tmp_path: Path) -> None:
+    """As one of a program that is not known."""
+    (tmp_path / NAME).write_text('{"a":' + _DEEP)
+    assert read(tmp_path) is None
+
+
+def test_deep_marks_are_refused(tmp_path: Path) -> None:
+    """As a file of something else."""
+    path = tmp_path / "marks.json"
+    path.touch(0o600)
+    path.write_text('{"a":' + _DEEP)
+    with pytest.raises(NightsafeError, match="no file of marks"):
+        read_marks(path)
+
+
+@pytest.mark.parametrize("cut", [b"", b"3", b"3\r\nabc", b"3\r\nabc\r\n", b"0\r\n", b"0" * 20_000])
+def test_a_cut_body_is_malformed(cut: bytes) -> None:
+    """A body in chunks that ends early, or whose line of a length has no end."""
+
+    async def ask() -> None:
+        """Read one request."""
+        reader = asyncio.StreamReader(limit=16 * 1024)
+        reader.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + cut)
+        reader.feed_eof()
+        await read_request(reader)
+
+    with pytest.raises(MalformedError):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize("size", [1, 6, 1000])
+@pytest.mark.parametrize("start", [b"\r\n", b"\n", b"\r\nexport default {}\r\n", b"hello\r\n", b"-"])
+def test_text_before_the_boundary_is_refused(start: bytes, size: int) -> None:
+    """However the network cut it; the parser alone took it in some pieces and not in others."""
+    body = start + b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n'
+
+    async def pieces() -> AsyncIterator[bytes]:
+        """The body in pieces."""
+        for at in range(0, len(body), size):
+            yield body[at : at + size]
+
+    with pytest.raises(NightsafeError) as refused:
+        asyncio.run(parse_form(b"multipart/form-data; boundary=b", pieces()))
+    assert refused.value.code is Code.SCRIPT_UNPARSABLE
