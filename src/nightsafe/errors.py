@@ -85,6 +85,7 @@ class Code(StrEnum):
     STORE_SECRET_TAKEN = "store_secret_taken"
     STORE_VALUE_TOO_LONG = "store_value_too_long"
     STORE_NOT_GRANTED = "store_not_granted"
+    TARGET_NOT_GRANTED = "target_not_granted"
     HOLDER_TAKEN = "holder_taken"
     HOLDER_NOT_FOUND = "holder_not_found"
     HOLDER_NOT_EMPTY = "holder_not_empty"

@@ -232,6 +232,13 @@ TABLE: dict[Code, Row] = {
         "Authentication error: binding '{detail}' needs the permission Secrets Store Read on the account",
         _STORED,
     ),
+    Code.TARGET_NOT_GRANTED: Row(
+        403,
+        10000,
+        "Authentication error: {detail} leads to a Worker that your token may not read, if it is there at all: give "
+        "your token the permission Workers Scripts Read on that Worker, or leave the reference out",
+        _PERMISSIONS,
+    ),
     Code.HOLDER_TAKEN: Row(400, 1003, "The name '{detail}' is already in use. Choose another one.", _STORES),
     Code.TOO_MANY_HOLDERS: Row(400, 1003, "maximum_stores_exceeded: the limit is {detail}.", _STORE_LIMITS),
     Code.KEY_IN_USE: Row(400, 10021, "values are sealed to the key {detail}.", _SECRETS),

@@ -49,6 +49,7 @@ _REFUSED_CALLERS = frozenset(
         Code.NOT_PERMITTED,
         Code.NOT_AUTHORIZED,
         Code.STORE_NOT_GRANTED,
+        Code.TARGET_NOT_GRANTED,
     }
 )
 _TIMED_OUT = 408

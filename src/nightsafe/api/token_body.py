@@ -13,10 +13,9 @@ from nightsafe.bindings.fields import need_array, need_object, need_string, opti
 from nightsafe.bindings.members import need_known, refuse_slips
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, check_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, MAX_POLICIES, Policy, check_policies
 from nightsafe.workers.tokens import ACTIVE, DISABLED, EXPIRED, Wanted
 
-MAX_POLICIES = 100
 MAX_ITEMS = 300
 MAX_NAME = 120
 
@@ -101,10 +100,6 @@ def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
         raise _of_type(str(error)) from None
     for index, policy in enumerate(policies):
         at = pointer_to("/policies", index)
-        _bound(policy.permission_groups, f"{at}/permission_groups", MAX_ITEMS)
-        _bound(policy.resources, f"{at}/resources", MAX_ITEMS)
-        for scope in policy.resources.values():
-            _bound(scope if isinstance(scope, dict) else (), f"{at}/resources", MAX_ITEMS)
         if account_id and set(policy.resources) - {ACCOUNT_RESOURCE + account_id}:
             raise _invalid("a token of an account may name no resource but this account", f"{at}/resources")
     check_policies(policies)

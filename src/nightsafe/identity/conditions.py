@@ -1,12 +1,12 @@
 """Conditions on the request that a token comes with: the address it may come from."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Struct
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from nightsafe.identity.addresses import Addresses, Network
 
 _MAX_REMEMBERED = 1024
 
@@ -32,8 +32,7 @@ class Networks:
     """
 
     def __init__(self, condition: Condition) -> None:
-        self._allowed = _parse(condition.request_ip.in_)
-        self._denied = _parse(condition.request_ip.not_in)
+        self.admitted = Addresses(_parse(condition.request_ip.in_), _parse(condition.request_ip.not_in))
         self._remembered: dict[str, bool] = {}
 
     def admit(self, address: str) -> bool:
@@ -45,17 +44,16 @@ class Networks:
                 self._remembered[address] = answer
         return answer
 
+    def within(self, other: "Networks") -> bool:
+        """Whether every request that passes here passes there."""
+        return self.admitted.within(other.admitted)
+
     def _decide(self, address: str) -> bool:
-        """Look at every range. An IPv4 address that came mapped into IPv6 is both."""
+        """Read the address, and look."""
         try:
-            source = ipaddress.ip_address(address)
+            return self.admitted.hold(ipaddress.ip_address(address))
         except ValueError:
             return False
-        mapped = source.ipv4_mapped if isinstance(source, ipaddress.IPv6Address) else None
-        forms = (source,) if mapped is None else (source, mapped)
-        if any(form in network for form in forms for network in self._denied):
-            return False
-        return not self._allowed or any(form in network for form in forms for network in self._allowed)
 
 
 def encode_condition(condition: Condition) -> bytes:
@@ -69,6 +67,6 @@ def networks_of(encoded: bytes) -> Networks | None:
     return Networks(condition) if condition.request_ip != RequestIp() else None
 
 
-def _parse(ranges: Iterable[str]) -> tuple[Network, ...]:
+def _parse(ranges: Iterable[str]) -> Iterator[Network]:
     """Ranges as networks."""
-    return tuple(ipaddress.ip_network(one, strict=False) for one in ranges)
+    return (ipaddress.ip_network(one, strict=False) for one in ranges)

@@ -1,10 +1,14 @@
-"""What policies come to: the answer to whether, and by which policy, something is allowed."""
+"""What policies come to: the answer to whether, and by which policy, something is allowed.
+
+A set of rules is a number here, bit n of it standing for rule n. So a question costs a few operations on numbers and
+one look at the globs, however many rules there are.
+"""
 
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from nightsafe.identity import globs
+from nightsafe.identity.globs import Globs, is_name
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
@@ -29,26 +33,38 @@ class Rule(Struct, frozen=True):
     user_id: str = ""
     scripts: str = ""
 
-    def is_about(self, resource: Resource) -> bool:
-        """Whether it speaks of this resource."""
-        if resource.user_id or self.user_id:
-            return self.user_id == resource.user_id
-        if self.account_id not in {resource.account_id, EVERY}:
-            return False
-        return not self.scripts or bool(resource.script and globs.matches(self.scripts, resource.script))
-
 
 class Grants:
     """What policies allow. Answers are remembered: policies never change, a changed credential gets new ones.
 
+    Of a script whose name no script can have, no glob allows anything, and each one that denies does.
+
     Args:
         policies: every statement, in any order.
+
+    Attributes:
+        rules: all that they say.
+        allowing: the rules that allow.
+        denying: the rules that deny.
+        acting: by action, the rules that speak of it.
     """
 
     def __init__(self, policies: Iterable[Policy]) -> None:
-        self.rules = tuple(rule for policy in policies for rule in _rules(policy))
+        self.allowing = self.denying = self._whole = 0
+        self.acting = dict.fromkeys(Action, 0)
+        self._accounts: dict[str, int] = {}
+        self._users: dict[str, int] = {}
+        rules: list[Rule] = []
+        for policy in policies:
+            before = len(rules)
+            rules += _rules(policy)
+            self._file(rules, before)
+        self.rules = tuple(rules)
+        self._everywhere = self._accounts.get(EVERY, 0)
+        self._globs = Globs(rule.scripts for rule in self.rules)
         self._by_script = any(rule.scripts for rule in self.rules)
         self._remembered: dict[tuple[Action, str, str, str], str | None] = {}
+        self._seen: dict[str, bool] = {}
 
     def allowed_by(self, action: Action, resource: Resource) -> str | None:
         """Id of the first policy that allows it, or None: when there is none, or when some policy denies it."""
@@ -57,7 +73,7 @@ class Grants:
             return self._remembered[key]
         except KeyError:
             answer = self._decide(action, resource)
-        if len(self._remembered) < _MAX_REMEMBERED:
+        if len(self._remembered) < _MAX_REMEMBERED and (not key[-1] or is_name(key[-1])):
             self._remembered[key] = answer
         return answer
 
@@ -65,23 +81,81 @@ class Grants:
         """Whether some policy allows it and none denies it."""
         return self.allowed_by(action, resource) is not None
 
+    def allow_all(self, action: Action, account_id: str, scripts: str = "") -> bool:
+        """Whether it is known that an action is allowed on all that a glob matches, by default on a whole account."""
+        wanted, acting = (
+            Rule("", allows=True, actions=frozenset(), account_id=account_id, scripts=scripts),
+            self.acting[action],
+        )
+        if not acting & self.allowing & self.containing(wanted):
+            return False
+        return not (denying := acting & self.denying) or not denying & self.touching(wanted)
+
     def sees(self, account_id: str) -> bool:
         """Whether anything at all is allowed in an account, be it with one of its scripts."""
-        here = [rule for rule in self.rules if rule.account_id in {account_id, EVERY}]
-        denied = {action for rule in here if not rule.allows and not rule.scripts for action in rule.actions}
-        return any(rule.allows and rule.actions - denied for rule in here)
+        key = account_id if account_id in self._accounts else EVERY
+        if key not in self._seen:
+            here = self._in(key)
+            self._seen[key] = any(
+                acting & here & self.allowing and not acting & here & self.denying & self._whole
+                for acting in self.acting.values()
+            )
+        return self._seen[key]
 
     def accounts(self) -> set[str]:
         """Ids of the accounts that it `sees`, EVERY among them when policies allow something in all of them."""
-        named = {rule.account_id for rule in self.rules if rule.allows and rule.account_id}
-        return {account_id for account_id in named if self.sees(account_id)}
+        return {account_id for account_id in self._accounts if self.allowing and self.sees(account_id)}
+
+    def containing(self, wanted: Rule) -> int:
+        """The rules on all that a rule is on, as far as is known."""
+        if wanted.user_id:
+            return self._users.get(wanted.user_id, 0)
+        scripts = self._globs.containing(wanted.scripts) if wanted.scripts else 0
+        return self._in(wanted.account_id) & (self._whole | scripts)
+
+    def touching(self, wanted: Rule) -> int:
+        """The rules on something that a rule is on, as far as the opposite is not known."""
+        if wanted.user_id:
+            return self._users.get(wanted.user_id, 0)
+        here = ~0 if wanted.account_id == EVERY else self._in(wanted.account_id)
+        return here & (self._whole | self._globs.touching(wanted.scripts) if wanted.scripts else ~0)
+
+    def _file(self, rules: list[Rule], before: int) -> None:
+        """Note what the rules of a policy, which come after some others, are about."""
+        for place, rule in enumerate(rules[before:], before):
+            table, key = (self._users, rule.user_id) if rule.user_id else (self._accounts, rule.account_id)
+            table[key] = table.get(key, 0) | 1 << place
+            if not rule.scripts:
+                self._whole |= 1 << place
+        every = (1 << len(rules)) - (1 << before)
+        if not every:
+            return
+        if rules[before].allows:
+            self.allowing |= every
+        else:
+            self.denying |= every
+        for action in rules[before].actions:
+            self.acting[action] |= every
+
+    def _in(self, account_id: str) -> int:
+        """The rules on an account, on some of its scripts, or on every account."""
+        return self._accounts.get(account_id, 0) | self._everywhere
 
     def _decide(self, action: Action, resource: Resource) -> str | None:
         """Ask every rule."""
-        about = [rule for rule in self.rules if action in rule.actions and rule.is_about(resource)]
-        if any(not rule.allows for rule in about):
+        about = self.acting[action] & self._about(resource)
+        if not about or about & self.denying:
             return None
-        return next((rule.policy_id for rule in about), None)
+        return self.rules[(about & -about).bit_length() - 1].policy_id
+
+    def _about(self, resource: Resource) -> int:
+        """The rules on a resource."""
+        if resource.user_id:
+            return self._users.get(resource.user_id, 0)
+        if not resource.script or not self._by_script:
+            return self._in(resource.account_id) & self._whole
+        scripts = self._globs.matching(resource.script) if is_name(resource.script) else self.denying
+        return self._in(resource.account_id) & (self._whole | scripts)
 
 
 def _rules(policy: Policy) -> Iterator[Rule]:

@@ -10,17 +10,29 @@ a user or, as our own extension in the same shape, scripts of an account by name
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.globs import is_pattern
 from nightsafe.identity.permissions import PERMISSION_GROUPS
 
 ACCOUNT_RESOURCE = "com.cloudflare.api.account."
 USER_RESOURCE = "com.cloudflare.api.user."
 SCRIPT_RESOURCE = "com.nightsafe.script."
+
+MAX_POLICIES: Final = 100
+MAX_RESOURCES: Final = 1000
+MAX_GROUPS: Final = 1000
+MAX_CHARACTERS: Final = 16_384
+MAX_PATTERNS: Final = 64
+MAX_PATTERN_CHARACTERS: Final = 1024
+"""What all policies of one credential may have together: so much is looked at, or held against another's, at once."""
+
+MAX_ENCODED: Final = 512 * 1024
+"""Bytes of policies as they are stored: what is allowed has fewer."""
 
 EVERY = "*"
 """In place of an account's id: all of them."""
@@ -97,12 +109,15 @@ def confine(policy: Policy, account_id: str) -> Policy:
     return msgspec.structs.replace(policy, resources=resources)
 
 
-def check_policies(policies: Iterable[Policy]) -> None:
-    """Refuse policies that name what is not known: they would silently say nothing.
+def check_policies(policies: Sequence[Policy]) -> None:
+    """Refuse policies that name what is not known, for they would silently say nothing, and those that are too many.
 
     Raises:
         NightsafeError: INVALID, with a pointer into `policies`.
     """
+    excess = excess_of(policies)
+    if excess:
+        raise NightsafeError(Code.INVALID, f"{excess}: give less, or make several tokens", "/policies")
     for index, policy in enumerate(policies):
         at = f"/policies/{index}"
         if not policy.permission_groups or not policy.resources:
@@ -118,6 +133,36 @@ def check_policies(policies: Iterable[Policy]) -> None:
                     f'{{"{SCRIPT_RESOURCE}GLOB": "*"}}',
                     f"{at}/resources",
                 )
+
+
+def excess_of(policies: Sequence[Policy]) -> str:
+    """What of policies is more than one credential may have, in words; "" when nothing is.
+
+    Globs are counted by name: `MAX_PATTERNS` of those that are more than a name, or a beginning and `*`.
+    """
+    scopes = [scope for policy in policies for scope in policy.resources.values()]
+    resources = sum(len(scope) if isinstance(scope, dict) else 1 for scope in scopes)
+    counted = [
+        (len(policies), MAX_POLICIES, "policies"),
+        (sum(len(policy.permission_groups) for policy in policies), MAX_GROUPS, "permission groups in its policies"),
+        (resources, MAX_RESOURCES, "resources in its policies, each script or glob counted"),
+    ]
+    if resources <= MAX_RESOURCES:
+        counted += _counted_globs(scopes)
+    return next(
+        (f"a token has {there} {what}; {most} are allowed" for there, most, what in counted if there > most), ""
+    )
+
+
+def _counted_globs(scopes: Iterable[Scope]) -> list[tuple[int, int, str]]:
+    """How much there is of scripts' names and globs, how much there may be, and of what."""
+    globs = [name.removeprefix(SCRIPT_RESOURCE) for scope in scopes if isinstance(scope, dict) for name in scope]
+    patterns = {glob for glob in globs if is_pattern(glob)}
+    return [
+        (sum(map(len, globs)), MAX_CHARACTERS, "characters in the names and globs of its scripts"),
+        (len(patterns), MAX_PATTERNS, "different globs that are more than a name, or a beginning and *"),
+        (sum(map(len, patterns)), MAX_PATTERN_CHARACTERS, "characters in globs that are more than a beginning and *"),
+    ]
 
 
 def _is_resource(name: str, scope: Scope) -> bool:

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.identity.conditions import Networks, networks_of
+from nightsafe.identity.compiled import CompiledTokens, compiled_token, refuse_excess, weight_of
+from nightsafe.identity.conditions import Networks
 from nightsafe.identity.credentials import digest
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, Action
@@ -15,7 +16,8 @@ from nightsafe.identity.policy import USER_RESOURCE, Policy, Resource, allowing,
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Token, User
 
-_MAX_CACHED = 10_000
+_MAX_WEIGHT = 8 * 1024 * 1024
+"""Of the tokens that are remembered, as `weight_of` has it: about 8,000 of one policy."""
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -76,6 +78,8 @@ class Authenticator:
         self._store = store
         self._generation: object = None
         self._tokens: dict[bytes, Principal] = {}
+        self._weight = 0
+        self._compiled = CompiledTokens()
 
     def remembered(self, token: bytes) -> Principal | None:
         """The principal of a token that was looked up since the last commit, or None."""
@@ -98,8 +102,8 @@ class Authenticator:
         if found is None or not hmac.compare_digest(found.digest, token_digest):
             raise NightsafeError(Code.UNKNOWN_TOKEN, "no such token")
         principal = await self._principal_of(found)
-        if generation == self._store.generation() and len(self._tokens) < _MAX_CACHED:
-            self._tokens[token_digest] = principal
+        if generation == self._store.generation():
+            self._remember(found, principal)
         return principal
 
     async def by_key(self, email: str, key: bytes) -> Principal:
@@ -136,14 +140,16 @@ class Authenticator:
         if token.status != "active":
             raise NightsafeError(Code.UNKNOWN_TOKEN, f"token {token.id} is {token.status}")
         user = await self._store.user(token.user_id)
+        compiled = self._compiled.of(token)
+        refuse_excess(token, compiled)
         principal = Principal(
             kind="account_token" if token.account_id else "token",
             id=token.id,
             user_id=token.user_id,
             email=user.email if user else "",
-            grants=grants_of(token),
+            grants=compiled.grants,
             account_id=token.account_id,
-            networks=networks_of(token.condition),
+            networks=compiled.networks,
             not_before=token.not_before or 0,
             expires_on=token.expires_on,
         )
@@ -165,15 +171,19 @@ class Authenticator:
         generation = self._store.generation()
         if generation != self._generation:
             self._tokens.clear()
+            self._weight = 0
             self._generation = generation
+
+    def _remember(self, token: Token, principal: Principal) -> None:
+        """Keep the principal of a token, if there is room."""
+        if self._weight < _MAX_WEIGHT:
+            self._weight += weight_of(token)
+            self._tokens[token.digest] = principal
 
 
 def grants_of(token: Token) -> Grants:
     """What a token may do while it is active: one that an account owns, in that account only."""
-    policies = parse_policies(token.policies)
-    if token.account_id:
-        policies = tuple(confine(policy, token.account_id) for policy in policies)
-    return Grants(policies)
+    return compiled_token(token).grants
 
 
 def _of_membership(policy: Policy, account_id: str) -> Policy:

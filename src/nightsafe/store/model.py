@@ -174,6 +174,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
         remove: delete the script with all that belongs to it.
         pointing: with `remove`, what may lead to the script must still be that; None for whatever leads to it.
         needs: scripts that must be there.
+        based_on: number that the newest version must have, 0 for a script that must not be there; None for any.
         max_variables: the most secrets and text and JSON variables that the script may then have.
         list_secrets: whether the outcome is to tell every secret there is then.
     """
@@ -194,6 +195,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
     remove: bool = False
     pointing: "Pointing | None" = None
     needs: "tuple[Need, ...]" = ()
+    based_on: int | None = None
     max_variables: int = 128
     list_secrets: bool = False
 

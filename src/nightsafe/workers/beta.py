@@ -31,6 +31,7 @@ from nightsafe.workers.secrets import Patch, parse_secrets
 from nightsafe.workers.setting_fields import encoded, script_settings
 from nightsafe.workers.setting_forms import check_consumers, unknown_in
 from nightsafe.workers.standing import parse_subdomain
+from nightsafe.workers.target_access import TargetAccess
 from nightsafe.workers.upload import ParsedUpload, parse_upload
 
 PREVIEWS = ("previews_base_config", "preview_defaults")
@@ -86,16 +87,20 @@ class Beta:
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
         self._previews = Previews(store, safe, limits)
+        self._targets = TargetAccess(store)
 
     async def find(self, account_id: str, key: str) -> Script:
-        """A script by its name or, when none has it, by its id.
+        """A script by its id or, when none has it, by its name.
+
+        Ids are given by the safe and names by anybody: a script that is called like another's id takes nothing of
+        what is meant for that one.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        script = await self._store.script(ScriptRef(account_id, key))
-        if script is None and _ID.fullmatch(key):
-            script = await self._store.script_by_id(account_id, key)
+        script = await self._store.script_by_id(account_id, key) if _ID.fullmatch(key) else None
+        if script is None:
+            script = await self._store.script(ScriptRef(account_id, key))
         if script is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
@@ -118,8 +123,9 @@ class Beta:
         """Change a script in all that is not of a version; gives it as it is then.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, and what `Previews.seal` and `Previews.edit` raise.
+            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and what `Previews.seal` and `Previews.edit` raise.
         """
+        await self._targets.check_settings(caller, script.ref, msgspec.json.encode(patch.own))
         put = () if patch.previews is None else await self._previews.seal(caller, script.ref, patch.previews)
 
         async def attempt() -> None:

@@ -22,6 +22,7 @@ from nightsafe.workers.commit import commit
 from nightsafe.workers.door import Door
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.notices import Notices
+from nightsafe.workers.target_access import TargetAccess
 
 BY_THEMSELVES = frozenset({"deployment", "rollback"})
 """`Deployment.triggered_by` of those of versions that were there before."""
@@ -55,6 +56,7 @@ class Deployments:
     def __init__(self, store: Store, door: Door) -> None:
         self._store = store
         self._door = door
+        self._targets = TargetAccess(store)
 
     async def list(
         self, ref: ScriptRef, offset: int, limit: int, period: Period = ALWAYS
@@ -91,9 +93,10 @@ class Deployments:
             force: go back to older versions even if secrets have changed since.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a version that is not there, SECRETS_CHANGED, or
-                what `Door.deployment` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a version that is not there, SECRETS_CHANGED,
+                TARGET_NOT_GRANTED, or what `Door.deployment` raises.
         """
+        await self._targets.check_versions(caller, ref, (version_id for version_id, _ in plan.versions))
         notices = await self._door.deployment(ref, (version_id for version_id, _ in plan.versions))
         new = NewDeployment(
             id=uuid.uuid4().bytes,

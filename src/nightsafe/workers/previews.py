@@ -29,6 +29,7 @@ from nightsafe.workers.seal import Safe, place_of
 from nightsafe.workers.setting_fields import encoded
 from nightsafe.workers.setting_forms import check_forms
 from nightsafe.workers.store_access import check_store_access
+from nightsafe.workers.target_access import TargetAccess
 
 MAX_PREVIEW_NAME = 255
 MAX_PREVIEWS = 100
@@ -69,6 +70,7 @@ class Previews:
         self._store = store
         self._safe = safe
         self._limits = limits
+        self._targets = TargetAccess(store)
 
     async def get(self, ref: ScriptRef) -> tuple[bytes, Sequence[Entry]]:
         """The settings, as a JSON object, and the bindings by name.
@@ -118,9 +120,11 @@ class Previews:
         """The bindings that a patch puts, with their values sealed to the preview's name and wiped.
 
         Raises:
-            NightsafeError: STORE_NOT_GRANTED.
+            NightsafeError: STORE_NOT_GRANTED, TARGET_NOT_GRANTED.
         """
         check_store_access(caller, ref.account_id, patch.plain)
+        await self._targets.check_bindings(caller, ref, patch.plain)
+        await self._targets.check_settings(caller, ref, msgspec.json.encode(patch.settings))
         sealed = await self._safe.seal_all(place_of(_KIND, ref.account_id, ref.name, preview), patch.secrets)
         return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in patch.plain)
 

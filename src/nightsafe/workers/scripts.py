@@ -21,8 +21,9 @@ from nightsafe.workers.modules import BODY_PART, Source
 from nightsafe.workers.notices import Notices
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
+from nightsafe.workers.target_access import TargetAccess
 from nightsafe.workers.upload import Migration, ParsedUpload
-from nightsafe.workers.upload_edit import code, let_in, settled, upload_edit
+from nightsafe.workers.upload_edit import code, let_in, reach_of_upload, settled, upload_edit
 
 Look = Callable[[], Awaitable[Pointing]]
 """Looks at all that may lead to a script, and refuses when something does."""
@@ -53,6 +54,7 @@ class Scripts:
         self._safe = safe
         self._limits = limits
         self._door = door
+        self._targets = TargetAccess(store)
 
     async def upload(self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool) -> Uploaded:
         """Create the script or give it new code, in one version that is deployed at once.
@@ -68,26 +70,28 @@ class Scripts:
 
         Raises:
             NightsafeError: SCRIPT_NAME, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, MIGRATION_TAG,
-                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED, and what `let_in` raises.
+                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED, TARGET_NOT_GRANTED, and what `let_in` raises.
         """
         if len(ref.name) > MAX_NAME_LENGTH or not _NAME.fullmatch(ref.name):
             raise NightsafeError(Code.SCRIPT_NAME, str(MAX_NAME_LENGTH))
         check_store_access(caller, ref.account_id, parsed.plain)
         parsed = await settled(self._store, ref, parsed)
+        seen = await reach_of_upload(self._targets, caller, ref, parsed)
         notices = await let_in(self._door, ref, parsed)
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:
             await self._check_migration(ref, parsed.migration)
         made = stamp(caller, "upload", parsed.annotations)
-        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict)
+        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict, seen=seen)
         return await self._uploaded(caller, "scripts.upload", edit, made, notices)
 
     async def put_content(self, caller: Caller, ref: ScriptRef, source: Source) -> Uploaded:
         """Give a script new code and nothing else, in one version that is deployed at once.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, and what `Door.content` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and what `Door.content` raises.
         """
+        seen = await self._targets.check_code(caller, ref)
         notices = await self._door.content(ref, source)
         made = stamp(caller, "upload")
         mark = {BODY_PART: source.main_module if source.classic else None}
@@ -96,6 +100,7 @@ class Scripts:
             stamp=made,
             upload=code(source, create=False),
             settings=Settings(msgspec.json.encode(mark), merge=True),
+            based_on=seen,
             max_variables=self._limits.max_variables,
         )
         return await self._uploaded(caller, "scripts.content", edit, made, notices)

@@ -28,6 +28,7 @@ from nightsafe.workers.notices import Notices, of_settings
 from nightsafe.workers.rebinding import Bound, Entry, bound, needs_look, parse_bindings
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.store_access import check_store_access
+from nightsafe.workers.target_access import TargetAccess
 
 _SCRIPT_MEMBERS = frozenset(setting_fields.SCRIPT_LEVEL)
 _MEMBERS = (
@@ -81,6 +82,7 @@ class Settings:
         self._safe = safe
         self._limits = limits
         self._door = door
+        self._targets = TargetAccess(store)
 
     async def get(self, ref: ScriptRef) -> AllSettings:
         """Everything there is to tell.
@@ -99,10 +101,11 @@ class Settings:
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, SETTINGS_NOT_LIVE, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS,
-                STORE_NOT_GRANTED, or a code of a binding.
+                STORE_NOT_GRANTED, TARGET_NOT_GRANTED, or a code of a binding.
         """
         if (patch.bindings, patch.versioned, patch.of_script) == (None, None, None):
             return await self.get(ref)
+        await self._targets.check_settings(caller, ref, patch.of_script)
         edit, not_served = await self._edit(caller, ref, patch)
         outcome = await commit(self._store, change(caller, "settings.patch", edit))
         if outcome.script is None or outcome.newest is None:
@@ -130,11 +133,12 @@ class Settings:
             body: JSON object; a member that is null is reset, an absent one stays.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, or INVALID with a pointer into the body.
+            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, or INVALID with a pointer into the body.
         """
         merge, strange = parse_script_level(body)
         if merge is None:
             return await self.get_script_level(ref), strange
+        await self._targets.check_settings(caller, ref, merge)
         edit = ScriptEdit(ref=ref, script_settings=StoredSettings(merge, merge=True))
         script = _script_of(await commit(self._store, change(caller, "script_settings.patch", edit)))
         return script, (*of_settings(msgspec.json.decode(merge)), *strange)
@@ -169,6 +173,7 @@ class Settings:
         there = await self._store.bindings(ref) if needs_look(entries) else ()
         wanted = bound(entries, there)
         check_store_access(caller, ref.account_id, wanted.plain)
+        await self._targets.check_bindings(caller, ref, wanted.plain)
         await self._door.check_targets(ref, wanted.plain)
         return replace(wanted, rebind=replace(wanted.rebind, keep=keep))
 

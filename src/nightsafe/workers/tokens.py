@@ -1,7 +1,8 @@
 """API tokens, of a user or of an account: list, get, create, update, roll, delete.
 
 A token's value is shown when it is made or rolled and kept nowhere; what is kept is its SHA-256. Nobody gives a
-token more than they have, and nobody gets the value of a token that may do more than they.
+token more than they have: what it may do, until when and from where. And nobody changes a token that has more than
+they, or gets its value; but they may delete it, which gives nothing to anybody.
 Source: `user/tokens` and `accounts/{account_id}/tokens` in the Cloudflare v4 API's specification.
 """
 
@@ -13,14 +14,16 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.identity.conditions import Condition
+from nightsafe.identity.compiled import compiled_token
+from nightsafe.identity.conditions import Condition, Networks
 from nightsafe.identity.credentials import digest, new_token
-from nightsafe.identity.delegation import holds
+from nightsafe.identity.delegation import Reach, excess_over
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.policy import Policy, Resource, parse_policies
 from nightsafe.identity.service import Principal
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Token
+from nightsafe.store.turns import turn
 from nightsafe.workers.caller import Caller, identity_change, now
 
 ACTIVE = "active"
@@ -76,9 +79,9 @@ class Tokens:
         """Make a token; gives it with its value, which is shown this once.
 
         Raises:
-            NightsafeError: TOKEN_EXCEEDS, when it could do what the caller may not.
+            NightsafeError: TOKEN_EXCEEDS, when it could do what the caller may not, longer, or from elsewhere.
         """
-        _need_no_more(caller.principal, wanted.policies)
+        _need_no_more(caller.principal, _reach_of_wanted(wanted))
         value, at = new_token(), now()
         token = Token(
             id=uuid.uuid4().hex,
@@ -101,12 +104,14 @@ class Tokens:
         """Replace everything about a token but its value; gives it as it is then.
 
         Raises:
-            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, when it could do what the caller may not; UNAVAILABLE,
-                when it was changed meanwhile.
+            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, when it can already, or then could, do what the caller may
+                not, longer, or from elsewhere; UNAVAILABLE, when it was changed meanwhile.
         """
         async with self._turn:
             token = await self.get(owner, token_id)
-            _need_no_more(caller.principal, wanted.policies)
+            _need_no_more_already(caller.principal, token)
+            await turn()
+            _need_no_more(caller.principal, _reach_of_wanted(wanted))
             kept = {policy.id for policy in parse_policies(token.policies)}
             changed = msgspec.structs.replace(
                 token,
@@ -125,12 +130,12 @@ class Tokens:
         """Give a token a new value, which is shown this once; the old one is dead.
 
         Raises:
-            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, when it can do what the caller may not; UNAVAILABLE, when
-                it was changed meanwhile.
+            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, when it can do what the caller may not, longer, or from
+                elsewhere; UNAVAILABLE, when it was changed meanwhile.
         """
         async with self._turn:
             token = await self.get(owner, token_id)
-            _need_no_more(caller.principal, parse_policies(token.policies))
+            _need_no_more_already(caller.principal, token)
             value = new_token()
             rolled = msgspec.structs.replace(token, digest=digest(value), modified_on=now())
             await self._commit(caller, "tokens.roll", token, put=(rolled,))
@@ -165,14 +170,38 @@ def status_of(token: Token, at: int) -> str:
     return token.status
 
 
-def _need_no_more(principal: Principal, policies: Iterable[Policy]) -> None:
-    """Refuse policies that give what the principal has not got.
+def _need_no_more(principal: Principal, wanted: Reach) -> None:
+    """Refuse a token that gives what the principal has not got.
 
     Raises:
         NightsafeError: TOKEN_EXCEEDS.
     """
-    if not holds(principal.grants.rules, Grants(policies).rules):
-        raise NightsafeError(Code.TOKEN_EXCEEDS, "a token may do nothing that its maker may not", "/policies")
+    excess = excess_over(Reach(principal.grants, principal.networks, principal.expires_on), wanted)
+    if excess is not None:
+        sentence, pointer = excess
+        raise NightsafeError(Code.TOKEN_EXCEEDS, sentence, pointer)
+
+
+def _need_no_more_already(principal: Principal, token: Token) -> None:
+    """Refuse to touch a token that has more than the principal: its value and what it may do are not theirs.
+
+    Raises:
+        NightsafeError: TOKEN_EXCEEDS.
+    """
+    if token.id == principal.id:
+        return
+    compiled = compiled_token(token)
+    mine = Reach(principal.grants, principal.networks, principal.expires_on)
+    if excess_over(mine, Reach(compiled.grants, compiled.networks, token.expires_on)) is not None:
+        sentence = "this token has more than you: it may do more, for longer, or from elsewhere"
+        raise NightsafeError(Code.TOKEN_EXCEEDS, sentence)
+
+
+def _reach_of_wanted(wanted: Wanted) -> Reach:
+    """What a token gives as it is wanted."""
+    condition = wanted.condition
+    networks = None if condition == Condition() else Networks(condition)
+    return Reach(Grants(wanted.policies), networks, wanted.expires_on)
 
 
 def _named(policies: Iterable[Policy], kept: Iterable[str] = ()) -> list[Policy]:

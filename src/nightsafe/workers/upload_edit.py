@@ -8,16 +8,25 @@ from msgspec.structs import replace
 
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Rebind, ScriptEdit, ScriptRef, Settings, Stamp, Upload
+from nightsafe.workers.caller import Caller
 from nightsafe.workers.door import Door, needs_of
 from nightsafe.workers.limits import Limits
 from nightsafe.workers.modules import Source
 from nightsafe.workers.notices import Notices, of_kept
 from nightsafe.workers.rebinding import bound
+from nightsafe.workers.target_access import TargetAccess
 from nightsafe.workers.upload import ParsedUpload
 
 
 def upload_edit(  # noqa: PLR0913 - an upload has many sides
-    ref: ScriptRef, made: Stamp, parsed: ParsedUpload, sealed: tuple[Binding, ...], limits: Limits, *, strict: bool
+    ref: ScriptRef,
+    made: Stamp,
+    parsed: ParsedUpload,
+    sealed: tuple[Binding, ...],
+    limits: Limits,
+    *,
+    strict: bool,
+    seen: int | None,
 ) -> ScriptEdit:
     """The edit of an upload.
 
@@ -31,6 +40,7 @@ def upload_edit(  # noqa: PLR0913 - an upload has many sides
         sealed: its secrets, sealed.
         limits: how many variables the script may have.
         strict: refuse, rather than drop, an inherited binding that is not there.
+        seen: as `reach_of_upload` gives it.
     """
     deployed = bool(made.deployment_id)
     plain = tuple(Binding(one.name, one.kind, one.shown()) for one in parsed.plain)
@@ -44,6 +54,7 @@ def upload_edit(  # noqa: PLR0913 - an upload has many sides
         script_settings=Settings(parsed.script_settings, merge=True) if deployed else None,
         standing=_standing(parsed),
         needs=needs_of(ref, parsed.plain),
+        based_on=seen,
         max_variables=limits.max_variables,
     )
 
@@ -60,6 +71,23 @@ async def settled(store: Store, ref: ScriptRef, parsed: ParsedUpload) -> ParsedU
     kept = tuple(replace(one, must=True) for one in bound(parsed.shown, there).rebind.inherits)
     said = of_kept(one.name for one in kept)
     return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *said))
+
+
+async def reach_of_upload(targets: TargetAccess, caller: Caller, ref: ScriptRef, parsed: ParsedUpload) -> int | None:
+    """Refuse an upload by what its code would reach, before any of that is looked up; else as `check_code`.
+
+    Raises:
+        NightsafeError: TARGET_NOT_GRANTED.
+    """
+    return await targets.check_code(
+        caller,
+        ref,
+        parsed.plain,
+        [one.name for one in parsed.secrets],
+        keep=parsed.keep,
+        inherits=parsed.inherits,
+        settings=parsed.script_settings,
+    )
 
 
 async def let_in(door: Door, ref: ScriptRef, parsed: ParsedUpload) -> Notices:

@@ -21,8 +21,9 @@ from nightsafe.workers.notices import Notices
 from nightsafe.workers.seal import Safe
 from nightsafe.workers.secrets import Patch, pointed, refuse_others
 from nightsafe.workers.store_access import check_store_access
+from nightsafe.workers.target_access import TargetAccess
 from nightsafe.workers.upload import ParsedUpload
-from nightsafe.workers.upload_edit import let_in, settled, upload_edit
+from nightsafe.workers.upload_edit import let_in, reach_of_upload, settled, upload_edit
 
 DEPLOYABLE = 100
 """How many of the newest versions are listed as those to go back to. Older ones can be deployed too."""
@@ -41,6 +42,7 @@ class Versions:
         self._safe = safe
         self._limits = limits
         self._door = door
+        self._targets = TargetAccess(store)
 
     async def list(self, ref: ScriptRef, *, offset: int, limit: int) -> tuple[Sequence[Version], int]:
         """Versions, newest first, and how many there are in all.
@@ -124,11 +126,12 @@ class Versions:
             strict: refuse, rather than drop, an inherited binding that is not there.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, STORE_NOT_GRANTED, what
-                `let_in` raises, and INVALID for migrations.
+            NightsafeError: SCRIPT_NOT_FOUND, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, STORE_NOT_GRANTED,
+                TARGET_NOT_GRANTED, what `let_in` raises, and INVALID for migrations.
         """
         check_store_access(caller, ref.account_id, parsed.plain)
         parsed = await settled(self._store, ref, parsed)
+        seen = await reach_of_upload(self._targets, caller, ref, parsed)
         notices = await let_in(self._door, ref, parsed)
         made = _undeployed(stamp(caller, "version_upload", parsed.annotations))
         sealed = await self._safe.seal_all(ref, parsed.secrets)
@@ -137,7 +140,7 @@ class Versions:
                 "migrations take effect at once, so they need a deployed version: upload with PUT (wrangler deploy)"
             )
             raise NightsafeError(Code.INVALID, sentence, "/migrations")
-        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict)
+        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict, seen=seen)
         return await self._made(caller, "versions.upload", edit), notices
 
     async def patch_secrets(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Version:

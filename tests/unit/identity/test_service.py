@@ -149,7 +149,7 @@ async def test_a_refusal_is_not_remembered() -> None:
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound tokens are looked up each time, and still pass."""
-    monkeypatch.setattr(service, "_MAX_CACHED", 2)
+    monkeypatch.setattr(service, "_MAX_WEIGHT", 2 * 1024)
     names = [b"1", b"2", b"3"]
     asked = authenticator(Books(*(token(name) for name in names)))
     for name in names:

@@ -73,6 +73,8 @@ def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome,
     """
     key = key_of(edit.ref)
     before = _head(db, key, edit)
+    if edit.based_on not in {None, before.version}:
+        raise NightsafeError(Code.UNAVAILABLE, "the Worker was changed meanwhile: send the request again")
     refuse_absent(db, edit.needs)
     if edit.remove:
         refuse_pointed_at(db, edit)

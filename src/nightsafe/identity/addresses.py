@@ -1,0 +1,99 @@
+"""Sets of addresses as intervals: whether one is in a set costs a bisection, however many ranges made it."""
+
+import ipaddress
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Interval = tuple[int, int]
+"""The first of some addresses that follow one another, and the first after them."""
+
+_MAPPED: Final = 0xFFFF << 32
+"""Where IPv4 addresses lie among those of IPv6 (RFC 4291, section 2.5.5.2)."""
+
+_ALL: Final = {4: 1 << 32, 6: 1 << 128}
+
+
+class Intervals:
+    """A set of numbers.
+
+    Args:
+        intervals: what is in it, in any order.
+    """
+
+    def __init__(self, intervals: Iterable[Interval]) -> None:
+        joined: list[Interval] = []
+        for first, after in sorted(intervals):
+            if joined and first <= joined[-1][1]:
+                joined[-1] = joined[-1][0], max(joined[-1][1], after)
+            else:
+                joined.append((first, after))
+        self.joined: Final = joined
+        self._firsts: Final = [first for first, _ in joined]
+
+    def holds(self, first: int, after: int | None = None) -> bool:
+        """Whether a number is in it, or all from one up to another."""
+        place = bisect_right(self._firsts, first) - 1
+        return place >= 0 and (first + 1 if after is None else after) <= self.joined[place][1]
+
+    def within(self, other: "Intervals") -> bool:
+        """Whether all of it is in another."""
+        return all(other.holds(first, after) for first, after in self.joined)
+
+    def without(self, other: "Intervals") -> "Intervals":
+        """What of it is not in another."""
+        left: list[Interval] = []
+        gone = iter([*other.joined, (2 * _ALL[6], 2 * _ALL[6])])
+        hole = next(gone)
+        for first, after in self.joined:
+            start = first
+            while hole[1] <= start:
+                hole = next(gone)
+            while hole[0] < after:
+                if start < hole[0]:
+                    left.append((start, hole[0]))
+                start = hole[1]
+                if start >= after:
+                    break
+                hole = next(gone)
+            if start < after:
+                left.append((start, after))
+        return Intervals(left)
+
+
+class Addresses:
+    """A set of addresses. One of IPv4 that came mapped into IPv6 is both: a range of either kind has it.
+
+    Args:
+        allowed: ranges; none for every address.
+        denied: ranges that are taken out of them.
+    """
+
+    def __init__(self, allowed: Iterable[Network], denied: Iterable[Network]) -> None:
+        allowed, denied = list(allowed), list(denied)
+        self.by_version: Final = {
+            version: Intervals(_intervals(allowed, version) if allowed else [(0, size)]).without(
+                Intervals(_intervals(denied, version))
+            )
+            for version, size in _ALL.items()
+        }
+
+    def hold(self, address: Address) -> bool:
+        """Whether an address is one of them."""
+        return self.by_version[address.version].holds(int(address))
+
+    def within(self, other: "Addresses") -> bool:
+        """Whether all of them are in another set."""
+        return all(mine.within(other.by_version[version]) for version, mine in self.by_version.items())
+
+
+def _intervals(networks: Iterable[Network], version: int) -> Iterable[Interval]:
+    """Ranges as intervals of the addresses of one version."""
+    for one in networks:
+        first = int(one.network_address)
+        if one.version == version:
+            yield first, first + one.num_addresses
+        elif version == 6:  # noqa: PLR2004 - IPv6
+            yield _MAPPED + first, _MAPPED + first + one.num_addresses
