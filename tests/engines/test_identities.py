@@ -75,6 +75,7 @@ async def test_a_token_belongs_to_a_user_or_an_account(store: Store) -> None:
     await store.commit(change(None, second, TOKEN, *reversed(owned), foreign))
 
     assert [TOKEN, second] == await store.tokens_of_user(USER.id)
+    assert [TOKEN, None] == [await store.token_by_id(TOKEN.id), await store.token_by_id("none")]
     assert owned == await store.tokens_of_account(ACCOUNT)
     assert [foreign] == await store.tokens_of_account(OTHER_ACCOUNT)
     assert [] == await store.tokens_of_account("")

@@ -229,6 +229,10 @@ class Store(Protocol):
         """The token with this SHA-256."""
         ...
 
+    async def token_by_id(self, token_id: str) -> Token | None:
+        """The token with this id, whoever owns it."""
+        ...
+
     async def tokens_of_user(self, user_id: str) -> list[Token]:
         """Every token that a user owns, oldest first."""
         ...

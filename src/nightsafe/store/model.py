@@ -158,8 +158,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
         stamp: the version it makes; None when it can make none.
         set: bindings to create or replace.
         drop: names of secrets to remove.
-        require_drop: refuse the change when a name of `drop` is no secret of the script;
-            otherwise such names are passed over.
+        require_drop: refuse the change when a name of `drop` is no secret of the script; else it is passed over.
         upload: new code; None leaves the code as it is and needs the script to exist.
         rebind: what becomes of the bindings that are neither set nor dropped; None leaves them.
         settings: versioned settings (compatibility date, flags, limits ...); None leaves them.
@@ -167,8 +166,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
             tail consumers); None leaves them.
         standing: JSON object of what no upload touches (subdomain, schedules, migration tag), merged as
             `Settings.merge` says; None leaves it.
-        must_be_live: the code to refuse the change with unless the newest version is the only deployed one;
-            None for any state.
+        must_be_live: the code to refuse with unless the newest version is the only deployed one; None for any state.
         always: make a version even if nothing is altered.
         deploy: a deployment to make, of versions that are there.
         remove: delete the script with all that belongs to it.

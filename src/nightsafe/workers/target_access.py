@@ -152,9 +152,10 @@ def _refuse(caller: Caller, ref: ScriptRef, targets: Iterable[Target]) -> None:
             return grants.allow_all(Action.READ_SCRIPTS, ref.account_id, path)
         return bool(path) and grants.allow(Action.READ_SCRIPTS, Resource(ref.account_id, path))
 
-    refused = [one for one in dict.fromkeys(targets) if one.path != ref.path and not is_readable(one.path)]
+    refused = [one for one in targets if one.path != ref.path and not is_readable(one.path)]
     if refused:
-        raise NightsafeError.of(Problem(Code.TARGET_NOT_GRANTED, one.words, one.pointer) for one in refused)
+        problems = dict.fromkeys(Problem(Code.TARGET_NOT_GRANTED, one.words, one.pointer) for one in refused)
+        raise NightsafeError.of(problems)
 
 
 def _kept(

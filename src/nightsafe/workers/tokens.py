@@ -70,8 +70,8 @@ class Tokens:
         Raises:
             NightsafeError: TOKEN_NOT_FOUND, when this owner has none with this id.
         """
-        found = next((token for token in await self.list(owner) if token.id == token_id), None)
-        if found is None:
+        found = await self._store.token_by_id(token_id)
+        if found is None or not _is_of(found, owner):
             raise NightsafeError(Code.TOKEN_NOT_FOUND)
         return found
 
@@ -161,6 +161,13 @@ class Tokens:
         """
         change = identity_change(caller, action, token.account_id, token.id, put=put, drop_tokens=drop)
         await self._store.commit(msgspec.structs.replace(change, unchanged=(token,)))
+
+
+def _is_of(token: Token, owner: Resource) -> bool:
+    """Whether a token is an owner's. The user who made it for an account owns none of that."""
+    if owner.user_id:
+        return not token.account_id and token.user_id == owner.user_id
+    return bool(owner.account_id) and token.account_id == owner.account_id
 
 
 def status_of(token: Token, at: int) -> str:

@@ -116,15 +116,15 @@ def test_what_another_process_rolled_stays_dead(own_api: Api, monkeypatch: pytes
     api.upload("worker")
     token = made(api, ACCOUNT_TOKENS)
     at = f"{ACCOUNT_TOKENS}/{token['id']}"
-    before = api.run(api.store.tokens_of_account(ACCOUNT))
+    before = api.run(api.store.token_by_id(token["id"]))
     value = ask(api, "PUT", f"{at}/value", {}).result
 
-    async def stale(_: str) -> list[Token]:
+    async def stale(_: str) -> Token | None:
         """What was there before."""
         return before
 
     with monkeypatch.context() as late:
-        late.setattr(api.store, "tokens_of_account", stale)
+        late.setattr(api.store, "token_by_id", stale)
         for method, target, body in (("PUT", at, wanted()), ("PUT", f"{at}/value", {}), ("DELETE", at, None)):
             sent = json.dumps(body).encode() if body is not None else b""
             answer = api.try_send(method, target, sent, [*key(api), *([JSON] if sent else [])], anonymous=True)
@@ -386,8 +386,12 @@ BAD: list[tuple[object, str]] = [
     (wanted(policy(READ) | {"resources": {}}), "/policies/0"), (wanted(policy()), "/policies/0"),
     (wanted(policy("0" * 32)), "/policies/0/permission_groups/0/id"),
     (wanted(policy(READ) | {"permission_groups": [{"name": "x"}]}), "/policies/0/permission_groups/0/id"),
-    (wanted(policy(*[READ] * 301)), "/policies/0/permission_groups"),
-    (wanted(policy(READ, scope=scripts(*[f"s{number}" for number in range(301)]))), "/policies/0/resources"),
+    (wanted(policy(*[READ] * 1001)), "/policies"), (wanted(*[policy(*[READ] * 501)] * 2), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"s{number}" for number in range(1001)]))), "/policies"),
+    (wanted(*[policy(READ, scope=scripts(*[f"s{number}" for number in range(51)]))] * 20), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"s*{number}" for number in range(65)]))), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"*{number}" + "x" * 250 for number in range(5)]))), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"{number:0250}" for number in range(66)]))), "/policies"),
     (wanted(policy(READ, resource="com.cloudflare.api.account.zone." + ACCOUNT)), "/policies/0/resources"),
     (wanted(policy(READ, scope="billing-*")), "/policies/0/resources"),
     (wanted(policy(READ, scope={"billing-*": "*"})), "/policies/0/resources"),

@@ -58,6 +58,7 @@ SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_
 FROM tokens WHERE
 """
 _BY_DIGEST = f"{_ISSUED} digest = ?"
+_BY_TOKEN_ID = f"{_ISSUED} id = ?"
 _NEXT_ISSUED = "(user_id, issued_on, id) > (?, ?, ?) ORDER BY user_id, issued_on, id LIMIT ?"
 _OF_USER = f"{_ISSUED} account_id = '' AND user_id = ? AND {_NEXT_ISSUED}"
 _OF_ACCOUNT = f"{_ISSUED} account_id = ? AND account_id <> '' AND {_NEXT_ISSUED}"
@@ -173,6 +174,11 @@ class Reads(HistoryReads, HolderReads):
     async def token(self, digest: bytes) -> Token | None:
         """See `Store.token`."""
         row = self._reader.one(_BY_DIGEST, (digest,))
+        return None if row is None else build(Token, row)
+
+    async def token_by_id(self, token_id: str) -> Token | None:
+        """See `Store.token_by_id`."""
+        row = self._reader.one(_BY_TOKEN_ID, (token_id,))
         return None if row is None else build(Token, row)
 
     async def tokens_of_user(self, user_id: str) -> list[Token]:
