@@ -43,6 +43,7 @@ def main() -> None:
             partial(reads_and_writes, report, directory, token, place, log),
             partial(bursts, report, directory, token, log),
             partial(_micro, report, directory, token, log),
+            partial(_worst_token, report, log),
             partial(clients, report, log),
         ):
             _guarded(report, part)
@@ -69,13 +70,25 @@ def _guarded(report: Report, part: Callable[[], None]) -> None:
 def _micro(report: Report, directory: DataDirectory, token: str, _: IO[bytes]) -> None:
     """The single steps, in a process of their own on the server's core."""
     report.title("Single steps, without HTTP")
-    repeats = "3" if report.settings.quick else "7"
-    command = [sys.executable, "-m", "benchmarks.micro", str(directory.path), token, str(report.settings.scripts)]
+    figures = _figures_of(report, "benchmarks.micro", str(directory.path), token, str(report.settings.scripts))
+    for name, values in figures.items():
+        report.add(Line(name, "/s" if "second" in name else "us", values))
+
+
+def _worst_token(report: Report, _: IO[bytes]) -> None:
+    """What the worst token costs that is accepted, in a process of its own on the server's core."""
+    report.title("The worst token that is accepted")
+    for name, values in _figures_of(report, "benchmarks.worst_token").items():
+        is_read = name.startswith("GET")
+        report.add(Line(name, "us" if is_read else "ms", values, at_most=50 if is_read else 20))
+
+
+def _figures_of(report: Report, module: str, *arguments: str) -> dict[str, list[float]]:
+    """What a module prints, run on the server's core with so many repeats."""
+    command = [sys.executable, "-m", module, *arguments, "3" if report.settings.quick else "7"]
     with machine.on_core(SERVER_CORE):
-        done = subprocess.run(
-            [*command, repeats], capture_output=True, text=True, check=False, cwd=ROOT, timeout=_MICRO_SECONDS
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=_MICRO_SECONDS)
     if done.returncode:
         raise NotMeasuredError(done.stderr.strip().splitlines()[-1])
-    for name, values in json.loads(done.stdout).items():
-        report.add(Line(name, "/s" if "second" in name else "us", values))
+    figures: dict[str, list[float]] = json.loads(done.stdout)
+    return figures

@@ -64,7 +64,20 @@ def holds(giver: Grants, given: Grants) -> bool:
         given: what is to be given.
     """
     masks = _masks(giver, given)
-    return all(_holds_one(giver, given, rule, masks[rule.actions]) for rule in given.rules if rule.allows)
+    whole = {actions: _all_at_once(giver, actions) for actions in masks}
+    return all(
+        whole[rule.actions] & giver.containing(rule) or _holds_one(giver, given, rule, masks[rule.actions])
+        for rule in given.rules
+        if rule.allows
+    )
+
+
+def _all_at_once(giver: Grants, actions: Iterable[Action]) -> int:
+    """The giver's rules that allow all of some actions, where nothing is denied that could stand against them."""
+    rules = 0 if giver.denying else giver.allowing
+    for action in actions:
+        rules &= giver.acting[action]
+    return rules
 
 
 def _masks(giver: Grants, given: Grants) -> Mapping[frozenset[Action], Sequence[_Masks]]:

@@ -21,6 +21,7 @@ from nightsafe.identity.patterns import STAR, Patterns
 
 _SPECIAL: Final = re.compile(r"[*?\[]")
 _NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,64}/)?[A-Za-z0-9_-]{1,255}")
+LONGEST_NAME: Final = 64 + 1 + 255
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_/-]*")
 _AFTER: Final = "\U0010ffff"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from nightsafe.identity.globs import Globs, is_name
+from nightsafe.identity.globs import LONGEST_NAME, Globs, is_name
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
@@ -73,7 +73,9 @@ class Grants:
             return self._remembered[key]
         except KeyError:
             answer = self._decide(action, resource)
-        if len(self._remembered) < _MAX_REMEMBERED and (not key[-1] or is_name(key[-1])):
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered.clear()
+        if len(key[-1]) <= LONGEST_NAME:
             self._remembered[key] = answer
         return answer
 

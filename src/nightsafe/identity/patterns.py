@@ -41,6 +41,7 @@ class Patterns:
             place <<= 1
         self._last = sum(self._ends)
         self._moves = _by_character(places)
+        self._all: dict[Step, int] = {"": 0}
         self._moves_of = self._moves.__getitem__  # the fastest way
 
     def matching(self, name: str) -> int:
@@ -76,10 +77,13 @@ class Patterns:
 
     def _all_of(self, step: Step) -> int:
         """Where all that a step stands for is taken."""
-        move = -1
-        for one in step:
-            move &= self._moves.get(one, 0)
-        return max(move, 0)
+        known = self._all.get(step)
+        if known is None:
+            move = -1
+            for one in step:
+                move &= self._moves.get(one, 0)
+            known = self._all[step] = max(move, 0)
+        return known
 
     def _bits(self, state: int) -> int:
         """The bits of the globs that have come to their end."""

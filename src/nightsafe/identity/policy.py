@@ -27,8 +27,8 @@ MAX_POLICIES: Final = 100
 MAX_RESOURCES: Final = 1000
 MAX_GROUPS: Final = 1000
 MAX_CHARACTERS: Final = 16_384
-MAX_PATTERNS: Final = 64
-MAX_PATTERN_CHARACTERS: Final = 1024
+MAX_PATTERNS: Final = 32
+MAX_PATTERN_CHARACTERS: Final = 512
 """What all policies of one credential may have together: so much is looked at, or held against another's, at once."""
 
 MAX_ENCODED: Final = 512 * 1024

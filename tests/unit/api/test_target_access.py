@@ -1,4 +1,4 @@
-"""A token limited to some scripts reaches no others: not by a binding, a consumer, what is kept, or an older version."""
+"""A token limited to some scripts reaches no others: by no binding or consumer, nor what is kept, nor a rollback."""
 
 import json
 from collections.abc import Callable
@@ -98,7 +98,9 @@ WAYS: dict[str, Callable[[Ask, dict[str, Any]], Answer]] = {
     "upload": lambda ask, one: upload(ask, bindings=[one]),
     "new": lambda ask, one: upload(ask, f"{HERE}/scripts/billing-new", bindings=[one]),
     "version": lambda ask, one: upload(ask, f"{SCRIPT}/versions", "POST", bindings=[one]),
-    "environment": lambda ask, one: upload(ask, f"{HERE}/services/billing-api/environments/production", bindings=[one]),
+    "environment": lambda ask, one: upload(
+        ask, f"{HERE}/services/billing-api/environments/production", bindings=[one]
+    ),
     "dispatched": lambda ask, one: upload(ask, IN_NAMESPACE, bindings=[one]),
     "settings": lambda ask, one: by_form(ask, "PATCH", f"{SCRIPT}/settings", "settings", {"bindings": [one]}),
     "beta": lambda ask, one: by_json(
@@ -157,7 +159,7 @@ def fill(api: Api) -> None:
 
 def owner(api: Api) -> Ask:
     """Ask with a token that is not limited."""
-    return lambda method, path, body, headers: api.send(method, path, body, headers)
+    return api.send
 
 
 @pytest.mark.parametrize("kind", BINDINGS)
@@ -197,7 +199,7 @@ def test_a_refusal_looks_nothing_up(api: Api, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_reading_is_enough(own_api: Api) -> None:
-    """Read on the other script, its own script, and others of the glob are no matter; nor is anything without limits."""
+    """Read on the other script, the script itself, and others of the glob are let; so is all, without limits."""
     fill(own_api)
     reader = asking(
         own_api, allowing(NAME, ALL_ACCESS, scripts=["billing-*"]), allowing(NAME, READ, scripts=[THERE, "mine/*"])

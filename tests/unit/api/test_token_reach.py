@@ -1,4 +1,4 @@
-"""A token that may make tokens makes none that lasts longer, or is good from elsewhere, and touches none that does."""
+"""A token that may make tokens makes none that lasts longer or is good from elsewhere, and touches none such."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def within(*ranges: str, but: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 LIMITS: dict[str, Any] = {"expires_on": END, "condition": within(HERE, but=("192.0.2.200/32",))}
-SHED = {
+SHED: dict[str, tuple[dict[str, Any], str]] = {
     "no end": ({"expires_on": None}, "/expires_on"),
     "a later end": ({"expires_on": LATER}, "/expires_on"),
     "no condition": ({"condition": None}, "/condition"),
@@ -74,7 +74,7 @@ def test_what_lies_within_is_given(api: Api) -> None:
     assert works(api, made(api, ACCOUNT_TOKENS, policy(READ))["value"])
 
 
-STRONGER = {
+STRONGER: dict[str, dict[str, Any]] = {
     "for longer": LIMITS | {"expires_on": LATER},
     "for ever": LIMITS | {"expires_on": None},
     "from elsewhere": LIMITS | {"condition": within(WIDER)},
@@ -84,7 +84,7 @@ STRONGER = {
 
 @pytest.mark.parametrize("how", STRONGER)
 def test_a_token_that_has_more_is_not_touched(api: Api, how: str) -> None:
-    """Its new value would be shown, and it is not the caller's to weaken: no roll, no update; deleting gives nothing."""
+    """Its new value would be shown, and it is not the caller's to weaken; deleting it gives nothing."""
     mine = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS), **LIMITS)["value"]
     stronger = made(api, ACCOUNT_TOKENS, policy(READ), **STRONGER[how])
     at = f"{ACCOUNT_TOKENS}/{stronger['id']}"

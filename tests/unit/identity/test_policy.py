@@ -144,7 +144,7 @@ def test_a_confined_policy_says_the_same_of_its_account(policy: Policy, account:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """Past the bound answers are worked out each time, and are the same; without globs scripts take no room."""
+    """Past the bound it is forgotten, and the answers are the same; without globs scripts take no room."""
     globbed = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS, scripts=["x*"])])
     plain = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS)])
     for _ in range(2):
@@ -154,7 +154,7 @@ def test_what_is_remembered_is_bounded() -> None:
                 assert globbed.allow(Action.READ_SECRETS, resource) is name.startswith("x")
                 assert plain.allow(Action.READ_SECRETS, resource)
 
-    assert len(globbed._remembered) == 1024
+    assert 0 < len(globbed._remembered) <= 1024
     assert len(plain._remembered) == 1
 
 

@@ -49,12 +49,13 @@ SCOPES = st.just("*") | st.dictionaries(
     min_size=1,
     max_size=2,
 )
+ACCOUNTS = st.sampled_from([ACCOUNT_RESOURCE + one for one in (ACCOUNT, EVERY)])
 POLICIES = st.lists(
     st.builds(
         Policy,
         effect=st.sampled_from(["allow", "allow", "allow", "deny"]),
         permission_groups=st.sampled_from([ALL_ACCESS, READ, WRITE]).map(lambda group: (GroupRef(group),)),
-        resources=st.dictionaries(st.sampled_from([ACCOUNT_RESOURCE + one for one in (ACCOUNT, EVERY)]), SCOPES, min_size=1),
+        resources=st.dictionaries(ACCOUNTS, SCOPES, min_size=1),
     ),
     min_size=1,
     max_size=2,
@@ -69,8 +70,9 @@ WANTED = st.builds(
     expires_on=st.sampled_from([None, None, *(AT + hours * HOUR for hours in (1, 2, 3))]),
     status=st.sampled_from([None, ACTIVE, DISABLED]),
 )
+KINDS = st.sampled_from(["create", "update", "roll", "roll"])
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["create", "update", "roll", "roll"]), st.integers(0, 9), st.integers(0, 9), WANTED | st.none()),
+    st.tuples(KINDS, st.integers(0, 9), st.integers(0, 9), WANTED | st.none()),
     min_size=1,
     max_size=6,
 )  # fmt: skip
@@ -141,7 +143,7 @@ def caller_by(token: Token) -> Caller:
 
 
 async def step(books: Books, reachable: list[str], move: tuple[str, int, int, Wanted | None]) -> None:
-    """One request of a token that the holder has, on any token there is; `None` asks for what the token has itself."""
+    """One request of a token that the holder has, on any token; `None` asks for what the token has itself."""
     kind, who, whom, asked = move
     mine = books.tokens[reachable[who % len(reachable)]]
     if mine.status != ACTIVE or (mine.not_before or 0) > AT:
@@ -159,8 +161,9 @@ async def step(books: Books, reachable: list[str], move: tuple[str, int, int, Wa
             await tokens.roll(caller, OWNER, target)
             reachable.append(target)
     except NightsafeError as error:
-        assert error.code is Code.TOKEN_EXCEEDS
-        assert asked is not None or (kind, target) not in {("create", target), ("update", mine.id), ("roll", mine.id)}
+        own = kind == "create" or target == mine.id
+        if error.code is not Code.TOKEN_EXCEEDS or (asked is None and own):
+            raise
 
 
 def wanted_again(token: Token) -> Wanted:
