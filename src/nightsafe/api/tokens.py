@@ -23,6 +23,9 @@ from nightsafe.workers.tokens import Tokens, status_of
 _USER = "/client/v4/user/tokens"
 _ACCOUNT = "/client/v4/accounts/{account_id}/tokens"
 _VALID = {"code": 10000, "message": "This API Token is valid and active", "type": None}
+_TURN = 4
+"""Tokens that are shown in a turn: each may have a thousand resources."""
+
 _ACCOUNT_SCOPE = "com.cloudflare.api.account"
 
 
@@ -36,7 +39,7 @@ def resources(tokens: Tokens) -> list[Resource]:
         if fields.get("direction") == "desc":
             every = every[::-1]
         page = page_of(fields)
-        return paged([_shown(token) async for token in in_turns(page.of(every))], page, len(every))
+        return paged([_shown(token) async for token in in_turns(page.of(every), _TURN)], page, len(every))
 
     async def create(call: Call) -> Reply:
         """POST …/tokens."""

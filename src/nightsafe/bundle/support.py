@@ -1,6 +1,6 @@
 """What of a version can be served on workerd, and what cannot: named, so that its owner can act on it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from posixpath import normpath
 from typing import Any, Final
 from urllib.parse import unquote
@@ -92,6 +92,7 @@ def fields_of(binding: BundleBinding) -> dict[str, Any]:
 def _of_flags(version: BundleVersion) -> Iterator[str]:
     """Reasons that lie in the flags, each of which the runtime refuses."""
     seen: set[str] = set()
+    given = frozenset(version.compatibility_flags)
     for flag in version.compatibility_flags:
         if flag in seen:
             yield f"the compatibility flag {flag!r} is given twice"
@@ -101,16 +102,16 @@ def _of_flags(version: BundleVersion) -> Iterator[str]:
             yield f"the compatibility flag {flag!r} is experimental: no script that is uploaded may have it"
         elif flag == _PYTHON:
             yield f"the compatibility flag {flag!r} is for Python, which cannot be served"
-        elif (opposite := OPPOSITES.get(flag)) in version.compatibility_flags:
+        elif (opposite := OPPOSITES.get(flag)) in given:
             yield f"the compatibility flags {flag!r} and {opposite!r} contradict each other"
         seen.add(flag)
 
 
 def _problems(version: BundleVersion) -> Iterator[str]:
     """Every reason not to serve a version, in words."""
-    for binding in version.bindings:
-        yield from _of_binding(binding, version)
     names = {module.name for module in version.modules}
+    for binding in version.bindings:
+        yield from _of_binding(binding, names, classic=version.classic)
     if version.main_module not in names:
         yield f"the main module {version.main_module!r} is not among the modules"
     places: dict[str, str] = {}
@@ -137,9 +138,9 @@ def _of_unreachable_env(version: BundleVersion) -> Iterator[str]:
         )
 
 
-def _of_binding(binding: BundleBinding, version: BundleVersion) -> Iterator[str]:
-    """Reasons that lie in one binding."""
-    if binding.kind not in _SERVED or (binding.kind == "wasm_module" and not version.classic):
+def _of_binding(binding: BundleBinding, names: Collection[str], *, classic: bool) -> Iterator[str]:
+    """Reasons that lie in one binding of a version with modules of these names."""
+    if binding.kind not in _SERVED or (binding.kind == "wasm_module" and not classic):
         yield f"the binding {binding.name!r} is of kind {binding.kind}, which cannot be served"
         return
     if binding.name.startswith(RESERVED):
@@ -147,7 +148,7 @@ def _of_binding(binding: BundleBinding, version: BundleVersion) -> Iterator[str]
     if binding.kind in {"secret_key", "secret_text"} and binding.sealed is None:
         yield f"the binding {binding.name!r} has no sealed value"
     fields = fields_of(binding)
-    if binding.kind in PARTS and fields.get("part") not in {module.name for module in version.modules}:
+    if binding.kind in PARTS and fields.get("part") not in names:
         yield f"the binding {binding.name!r} names a part that is not in the upload"
     if binding.kind == "service":
         yield from _of_service(binding.name, fields)

@@ -150,9 +150,9 @@ def _is_beginning(glob: str, beginning: str) -> bool:
     return len(beginning) == len(glob) - 1 and glob[-1] == STAR
 
 
-def _marked(text: str, glob: str) -> str:
-    """A text behind a mark that tells scripts of namespaces from others: neither begins as the other does."""
-    return f"{'/' if '/' in glob else '.'}{text}"
+def _marked(beginning: str, glob: str) -> str:
+    """A beginning of a glob behind a mark that tells scripts of namespaces from others: neither begins as the other."""
+    return ("/" if "/" in glob else ".") + beginning
 
 
 def _common(one: str, other: str) -> int:

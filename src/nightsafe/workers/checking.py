@@ -116,7 +116,8 @@ class Checking:
 def _check(source: Source, version: BundleVersion) -> Check | None:
     """What is to be loaded of code; None when that is nothing, or too much."""
     parts = tuple(fields_of(one)["part"] for one in version.bindings if one.kind == _PART) if source.classic else ()
-    files = [one for one in source.modules if not source.classic or one.name in {source.main_module, *parts}]
+    needed = {source.main_module, *parts}
+    files = [one for one in source.modules if not source.classic or one.name in needed]
     modules = tuple(_checked(files, source.main_module))
     if not modules or sum(len(one.body) for one in modules) > _MOST_BYTES:
         return None

@@ -19,6 +19,7 @@ from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import Resource
 from nightsafe.store.interfaces import Store
 from nightsafe.store.model import Binding, Inherit, ScriptRef
+from nightsafe.store.turns import in_turns
 from nightsafe.workers.caller import Caller
 
 _CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
@@ -86,7 +87,7 @@ class TargetAccess:
         there = {} if script is None else msgspec.json.decode(script.script_settings)
         shown = [(one.name, one.kind, one.fields) for one in own]
         shown += _kept(before, {*names, *(one.name for one in own)}, keep, {one.old_name for one in inherits})
-        _refuse(caller, ref, (*_bound(ref, shown), *_consuming(ref, there | new)))
+        await _refuse(caller, ref, (*_bound(ref, shown), *_consuming(ref, there | new)))
         return 0 if script is None else script.version
 
     async def check_bindings(self, caller: Caller, ref: ScriptRef, made: Iterable[PlainBinding]) -> None:
@@ -100,7 +101,7 @@ class TargetAccess:
             return
         there = {(one.name, one.shown) for one in await self._store.bindings(ref)}
         fresh = [(one.name, one.kind, one.fields) for one in made if (one.name, one.shown()) not in there]
-        _refuse(caller, ref, _bound(ref, fresh))
+        await _refuse(caller, ref, _bound(ref, fresh))
 
     async def check_settings(self, caller: Caller, ref: ScriptRef, settings: bytes | None) -> None:
         """Refuse consumers that are new to a script and that the caller may not read.
@@ -118,7 +119,7 @@ class TargetAccess:
             return
         script = await self._store.script(ref)
         there = set() if script is None else set(_consuming(ref, msgspec.json.decode(script.script_settings)))
-        _refuse(caller, ref, (one for one in wanted if one not in there))
+        await _refuse(caller, ref, (one for one in wanted if one not in there))
 
     async def check_versions(self, caller: Caller, ref: ScriptRef, version_ids: Iterable[bytes]) -> None:
         """Refuse to serve versions that reach what the caller may not read; one that is not there is passed over.
@@ -134,7 +135,7 @@ class TargetAccess:
             version = await self._store.version(ref, version_id)
             bindings = [] if version is None else await self._store.bindings(ref, version.number)
             reached += _bound(ref, _kept(bindings))
-        _refuse(caller, ref, reached)
+        await _refuse(caller, ref, reached)
 
 
 def _reads_all(caller: Caller, ref: ScriptRef) -> bool:
@@ -142,8 +143,8 @@ def _reads_all(caller: Caller, ref: ScriptRef) -> bool:
     return caller.principal.grants.allow_all(Action.READ_SCRIPTS, ref.account_id)
 
 
-def _refuse(caller: Caller, ref: ScriptRef, targets: Iterable[Target]) -> None:
-    """Refuse what is reached and may not be read. A script reaches itself anyway."""
+async def _refuse(caller: Caller, ref: ScriptRef, targets: Iterable[Target]) -> None:
+    """Refuse what is reached and may not be read, looking at a part in a turn. A script reaches itself anyway."""
     grants = caller.principal.grants
 
     def is_readable(path: str) -> bool:
@@ -152,7 +153,7 @@ def _refuse(caller: Caller, ref: ScriptRef, targets: Iterable[Target]) -> None:
             return grants.allow_all(Action.READ_SCRIPTS, ref.account_id, path)
         return bool(path) and grants.allow(Action.READ_SCRIPTS, Resource(ref.account_id, path))
 
-    refused = [one for one in targets if one.path != ref.path and not is_readable(one.path)]
+    refused = [one async for one in in_turns(targets) if one.path != ref.path and not is_readable(one.path)]
     if refused:
         problems = dict.fromkeys(Problem(Code.TARGET_NOT_GRANTED, one.words, one.pointer) for one in refused)
         raise NightsafeError.of(problems)
