@@ -151,7 +151,7 @@ def _is_beginning(glob: str, beginning: str) -> bool:
 
 
 def _marked(beginning: str, glob: str) -> str:
-    """A beginning of a glob behind a mark that tells scripts of namespaces from others: neither begins as the other."""
+    """A beginning of a glob, behind a mark that tells whether it is about scripts of namespaces."""
     return ("/" if "/" in glob else ".") + beginning
 
 
