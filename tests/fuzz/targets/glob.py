@@ -1,17 +1,30 @@
-"""Globs over names of scripts: the lines are two globs and a name."""
+"""Globs over names of scripts: the lines are globs, the last one a name."""
 
-from nightsafe.identity.globs import apart, contains, matches
+import fnmatch
+from itertools import permutations
+
+from nightsafe.identity.globs import Globs, is_name
 
 _LONGEST = 80
-"""A pattern is refused above some hundred characters; longer ones only take longer."""
+_MOST = 8
+"""A token's patterns are bounded; more and longer ones only take longer."""
 
 
 def one(data: bytes) -> None:
-    """What lies within another never matches what the other does not; what is apart never matches the same name."""
-    lines = [line[:_LONGEST] for line in data.decode("utf-8", "replace").split("\n")]
-    outer, inner, name = [*lines, "", "", ""][:3]
-    is_in, is_out = matches(inner, name), matches(outer, name)
-    assert not (contains(outer, inner) and is_in and not is_out), (outer, inner, name)
-    assert not (apart(outer, inner) and is_in and is_out), (outer, inner, name)
-    assert apart(outer, inner) == apart(inner, outer)
-    assert not inner or contains(inner, inner)
+    """Each matches as a shell's does, alone and among others; what is said of two of them is true of the name."""
+    *globs, name = [line[:_LONGEST] for line in data.decode("utf-8", "replace").split("\n")][: _MOST + 1]
+    if is_name(name):
+        found = Globs(globs).matching(name)
+        within = [glob for place, glob in enumerate(globs) if found >> place & 1]
+        assert within == [glob for glob in globs if _matches(glob, name)], (globs, name)
+    for outer, inner in permutations(globs, 2):
+        contains, touches = Globs([outer]).containing(inner), Globs([outer]).touching(inner)
+        if is_name(name) and _matches(inner, name):
+            assert not contains or _matches(outer, name), (outer, inner, name)
+            assert touches or not _matches(outer, name), (outer, inner, name)
+
+
+def _matches(glob: str, name: str) -> bool:
+    """Whether a name matches, part by part, as a shell sees it."""
+    globs, parts = glob.split("/"), name.split("/")
+    return len(globs) == len(parts) and all(map(fnmatch.fnmatchcase, parts, globs))
