@@ -172,10 +172,10 @@ async def test_an_address_that_is_refused(silent: Scene, log: Log, host: str) ->
     answer = await silent.get("asks", ask=f"http://{host}/path?q=planted")
     (refused,) = await logged(log, "script.refused_outbound")
 
-    why = "private addresses are refused unless Nightsafe is started with --reach-private"
+    why = "private addresses, and those of this machine, are refused unless --reach names them"
     assert f"{host} cannot be reached: {why}" == answer.text
     assert ("asks", host) == (refused["script"], refused["host"])
-    assert "--reach-private" in refused["reason"]
+    assert "--reach" in refused["reason"]
     assert "planted" not in str(log)
 
 

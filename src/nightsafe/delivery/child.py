@@ -18,7 +18,7 @@ from nightsafe.delivery.wire import Caller, MalformedError
 from nightsafe.errors import Code, NightsafeError
 
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
-_RUNTIME: Final = files("nightsafe.delivery") / "runtime"
+_CONFIG: Final = files("nightsafe.delivery") / "runtime" / "runtime.capnp"
 _SOCKETS: Final = frozenset({"http", "admin"})
 _START_SECONDS: Final = 20.0
 _TICK: Final = os.sysconf("SC_CLK_TCK")
@@ -41,7 +41,7 @@ class Child:
         output: is given each line of the runtime's own; None for whom it does not interest. What scripts print is
             not among them: that goes nowhere by this way, for a process that reads it slowly would hold workerd up.
         part: what it is: `main`, or `cell-` and a number.
-        reach_private: whether scripts may fetch from private networks.
+        reach: the directory of the file that says where scripts may connect to.
         behind_proxies: whether there are proxies that are believed what they say of their clients.
     """
 
@@ -54,12 +54,12 @@ class Child:
         output: Lines | None,
         *,
         part: str,
-        reach_private: bool = False,
+        reach: Path,
         behind_proxies: bool = False,
     ) -> None:
         self._binary = binary
         self._constant = part.partition("-")[0] + ("BehindProxies" if behind_proxies and part == "main" else "")
-        self._config = _RUNTIME / ("private.capnp" if reach_private else "runtime.capnp")
+        self._reach = reach
         self._listener = listener
         self._reached = reached
         self._door = door
@@ -154,7 +154,7 @@ class Child:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._binary)),
-            *("serve", "--experimental", str(self._config), self._constant),
+            *("serve", "--experimental", f"--import-path={self._reach}", str(_CONFIG), self._constant),
             *(part for name, path in self._reached.items() for part in ("--external-addr", f"{name}=unix:{path}")),
             *sockets,
             *("--control-fd", str(said)),

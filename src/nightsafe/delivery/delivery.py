@@ -15,6 +15,7 @@ from nightsafe.delivery.follower import Follower
 from nightsafe.delivery.loads import build_load
 from nightsafe.delivery.marks import Marks
 from nightsafe.delivery.probes import Readiness
+from nightsafe.delivery.reach import Reach
 from nightsafe.delivery.reporter import Reporter
 from nightsafe.delivery.reports import Reports
 from nightsafe.delivery.settings import Settings, as_range
@@ -59,6 +60,7 @@ class Delivery:
         self._reports: Final = Reports()
         self._folder: Final = SocketFolder(settings.folder)
         control = self._folder.path / "control.sock"
+        self._reach: Final = Reach(settings.reach, private=settings.reach_private)
         self.supervisor: Final = Supervisor(
             settings.binary,
             listener,
@@ -67,7 +69,7 @@ class Delivery:
             settings.limits,
             self._reports.printed if settings.worker_output else None,
             self._shelf,
-            reach_private=settings.reach_private,
+            reach=self._reach.folder,
             behind_proxies=bool(settings.trusted_proxies),
         )
         self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
@@ -85,6 +87,7 @@ class Delivery:
         try:
             self._marks.hold()
             self._folder.hold()
+            self._reach.write()
             await self._control.start()
             await self.supervisor.start()
         except BaseException:
@@ -93,6 +96,7 @@ class Delivery:
             raise
         self.follower.start()
         self._reporter.start()
+        self._reach.start(self.supervisor.renew)
 
     def readiness(self) -> Readiness:
         """Whether scripts can be served at this moment.
@@ -115,7 +119,10 @@ class Delivery:
         Raises:
             Exception: what has ended it.
         """
-        parts = {asyncio.create_task(part.watch()) for part in (self.follower, self.supervisor, self._reporter)}
+        parts = {
+            asyncio.create_task(part.watch())
+            for part in (self.follower, self.supervisor, self._reporter, self._reach)
+        }
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
@@ -129,6 +136,7 @@ class Delivery:
         self._stopping = True
         await self.follower.stop()
         await self._reporter.stop()
+        await self._reach.stop()
         await self.supervisor.stop()
         await self._control.stop()
         await self._marks.settle()

@@ -75,6 +75,7 @@ class Keeper:
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._shed_at: float | None = None
+        self._outdated: Final = asyncio.Event()
         self.restarts = 0
 
     @property
@@ -104,6 +105,10 @@ class Keeper:
         current = [] if self._current is None else [self.end(self._current)]
         await asyncio.gather(*self._tasks, *current, return_exceptions=True)
 
+    def renew(self) -> None:
+        """Have another process take the place of the current one, which finishes what it has begun."""
+        self._outdated.set()
+
     async def watch(self) -> None:
         """Return when the process is watched no longer, or raise what has ended that: it must not be left at that."""
         assert self._keeping is not None  # noqa: S101 - only of a started one
@@ -131,6 +136,7 @@ class Keeper:
 
     async def _launch(self) -> Child:
         """A new process, that listens. It is told of changes from its beginning."""
+        self._outdated.clear()
         child = self._make()
         self.children.append(child)
         try:
@@ -180,14 +186,19 @@ class Keeper:
     async def _watch(self, child: Child) -> bool:
         """Return when a process has to be replaced: True when it still serves, False when it has ended."""
         ended = asyncio.create_task(child.wait())
+        outdated = asyncio.create_task(self._outdated.wait())
+        first = asyncio.FIRST_COMPLETED
         try:
             while not ended.done():
-                await asyncio.wait({ended}, timeout=self._limits.probe_seconds)
+                await asyncio.wait({ended, outdated}, timeout=self._limits.probe_seconds, return_when=first)
                 if not ended.done() and (await self._is_busy(child) or await self._is_too_large(child)):
+                    return True
+                if not ended.done() and outdated.done():
                     return True
             return False
         finally:
             ended.cancel()
+            outdated.cancel()
 
     async def _is_busy(self, child: Child) -> bool:
         """Ask a process whether it is well; True when it computes and another has to take its place."""

@@ -18,6 +18,7 @@ from nightsafe.confining.process import DAC_READ_SEARCH, drop_capabilities
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _CONFIGURATION = ".capnp"
+_IMPORTED = "--import-path="
 _SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/proc", "/sys", "/dev/null", "/dev/urandom")
 _SETTINGS = ("ssl", "pki", "ca-certificates", "resolv.conf", "hosts", "host.conf", "nsswitch.conf", "gai.conf")
 _MORE_SETTINGS = ("ld.so.cache", "localtime", "services", "protocols")
@@ -41,7 +42,8 @@ def confine(command: list[str]) -> None:
     It takes no port, for it inherits what it listens on; where it may connect to is the configuration's to say.
     """
     binary = Path(command[0])
-    configuration = (Path(word).resolve().parent for word in command if word.endswith(_CONFIGURATION))
+    configuration = [Path(word).resolve().parent for word in command if word.endswith(_CONFIGURATION)]
+    configuration += [Path(word.removeprefix(_IMPORTED)) for word in command if word.startswith(_IMPORTED)]
     settings = (f"/etc/{name}" for name in (*_SETTINGS, *_MORE_SETTINGS))
     read = (*map(Path, (*_SYSTEM, *settings, *_ELSEWHERE)), *configuration)
     loaders = (path for folder in ("/lib64", "/lib") for path in Path(folder).glob("ld-*.so*"))

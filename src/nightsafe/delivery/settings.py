@@ -24,7 +24,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         trusted_proxies: networks of proxies that are believed what they say of their clients.
         script_header: whether a request may name its script in the header `nightsafe-script`: for tests.
         worker_output: whether what scripts print, and say in what they throw, goes to the log. It may be secret.
-        reach_private: whether scripts may fetch from this machine and private networks: for development.
+        reach: networks that scripts may connect to besides public ones.
+        reach_private: whether scripts may fetch from this machine, at all of its addresses, and private networks: for
+            development.
         max_loaded: scripts that one process has loaded at once; who was idle longest makes room.
         limits: of the runtime's processes.
     """
@@ -37,6 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     script_header: bool = False
     worker_output: bool = False
+    reach: tuple[IPv4Network | IPv6Network, ...] = ()
     reach_private: bool = False
     max_loaded: int = 1000
     limits: Limits = Limits()

@@ -66,9 +66,9 @@ class Supervisor:
         control: the socket that workerd asks.
         limits: when to step in.
         output: is given each line of workerd's own; None for whom it does not interest.
-        reach_private: whether scripts may fetch from private networks.
         behind_proxies: whether there are proxies that are believed what they say of their clients.
         scripts: what is served.
+        reach: the directory of the file that says where scripts may connect to.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what processes need
@@ -81,7 +81,7 @@ class Supervisor:
         output: Lines | None,
         scripts: Scripts,
         *,
-        reach_private: bool = False,
+        reach: Path,
         behind_proxies: bool = False,
     ) -> None:
         self._limits: Final = limits
@@ -103,7 +103,7 @@ class Supervisor:
                 admin,
                 output,
                 part=part,
-                reach_private=reach_private,
+                reach=reach,
                 behind_proxies=behind_proxies,
             )
 
@@ -198,6 +198,14 @@ class Supervisor:
     async def announce(self) -> None:
         """Tell every process of the others, and of scripts that are held apart; as `tell`."""
         await self._to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._children()))
+
+    def renew(self) -> None:
+        """Have another process take the place of each, for it is to start anew."""
+        for keeper in (self._main, *(cell.keeper for cell in self._cells.values())):
+            keeper.renew()
+        for child in self._lingering:
+            child.terminate()
+        self._lingering.clear()
 
     def grow(self) -> None:
         """Start one more cell, unless there are enough or one is being started."""

@@ -5,7 +5,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { scriptOf } from "names.js";
 import { cut, send } from "reports.js";
 
-// As the operator has it: whether scripts may reach private networks, and what their host names are.
+// As the operator has it: whether scripts may reach this machine and private networks, and what their host names are.
 export const outward = { private: false, account: "", domains: [] };
 
 export class Outbound extends WorkerEntrypoint {
@@ -41,7 +41,7 @@ function isHandedOn({ headers, url }) {
 
 function why(hostname) {
   if (outward.private) return "its name leads nowhere, or nothing answers there";
-  const refused = "private addresses are refused unless Nightsafe is started with --reach-private";
+  const refused = "private addresses, and those of this machine, are refused unless --reach names them";
   const isAddress = /^\[|^[\d.]+$|(^|\.)localhost$/.test(hostname);
   return isAddress ? refused : `its name leads to no public address, and ${refused}`;
 }

@@ -3,6 +3,7 @@
 # `main` takes the requests. `cell` is a process beside it, in which scripts run that might hold others up; the main
 # process hands requests to it over a unix socket. Both are the same dispatcher.
 using Workerd = import "/workerd/workerd.capnp";
+using Reach = import "/reach.capnp"; # `reach.py` writes it: where scripts may connect to
 
 const main :Workerd.Config = (services = .mainServices, sockets = .mainSockets, logging = .logging);
 const mainBehindProxies :Workerd.Config = (services = .mainServices, sockets = .behindSockets, logging = .logging);
@@ -16,14 +17,14 @@ const mainServices :List(Workerd.Service) = [
   (name = "cell4", external = (http = .inner)),
   (name = "cell5", external = (http = .inner)),
   (name = "cell6", external = (http = .inner)),
-  (name = "internet", network = .public),
+  (name = "internet", network = Reach.network),
 ];
 
 const cell :Workerd.Config = (
   services = [
     (name = "router", worker = .cellRouter),
     (name = "cp", external = (http = ())),
-    (name = "internet", network = .public),
+    (name = "internet", network = Reach.network),
   ],
   sockets = .cellSockets,
   logging = .logging,
@@ -31,8 +32,6 @@ const cell :Workerd.Config = (
 
 # What scripts print goes to stdout, which nobody reads: `reports.js` sees it too. So stderr has the runtime's own lines.
 const logging :Workerd.LoggingOptions = (structuredLogging = true);
-
-const public :Workerd.Network = (allow = ["public"], tlsOptions = (trustBrowserCas = true));
 
 # How a request keeps its scheme and its `cf` on its way to a cell. The main process sets both headers anew.
 const inner :Workerd.HttpOptions = (forwardedProtoHeader = "nightsafe-proto", cfBlobHeader = "nightsafe-cf");

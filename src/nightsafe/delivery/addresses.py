@@ -1,0 +1,105 @@
+"""Addresses that lead to this machine, and a word when there are others."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from pathlib import Path
+from typing import Final
+
+from nightsafe.errors import Code, NightsafeError
+
+Network = IPv4Network | IPv6Network
+
+_TABLES: Final = Path("/proc/self/net")
+_LOOK_SECONDS: Final = 5.0
+"""How often to look where the kernel says nothing by itself."""
+
+_CHANGES: Final = 0x10 | 0x100
+"""RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR (rtnetlink(7))."""
+
+_MOST_NEWS: Final = 1 << 16
+_LOCAL: Final = 0x80000000 | 0x00100000
+"""RTF_LOCAL and RTF_ANYCAST: what is delivered to this machine (linux/ipv6_route.h)."""
+
+_FLAGS: Final = 8
+
+
+def own_networks(tables: Path = _TABLES) -> frozenset[Network]:
+    """What the kernel delivers to this machine itself: addresses of its interfaces, and routes of the type `local`.
+
+    Args:
+        tables: where the kernel tells of its routes.
+
+    Raises:
+        NightsafeError: UNAVAILABLE, when it does not tell: then nobody knows what must be refused.
+    """
+    try:
+        fourth = (tables / "fib_trie").read_text()
+    except OSError as error:
+        detail = f"the addresses of this machine cannot be read from {tables}/fib_trie: {error.strerror}; "
+        advice = "start where /proc/net is there, or let scripts reach this machine too, with --reach-private"
+        raise NightsafeError(Code.UNAVAILABLE, detail + advice) from None
+    sixth = ""
+    with suppress(FileNotFoundError):  # IPv6 is off
+        sixth = (tables / "ipv6_route").read_text()
+    return frozenset((*collapse_addresses(_fourth(fourth)), *collapse_addresses(_sixth(sixth))))
+
+
+def _fourth(trie: str) -> Iterator[IPv4Network]:
+    """Local networks in `fib_trie`: an address, and below it a length of prefix, a scope and a type."""
+    address = ""
+    for line in trie.splitlines():
+        mark, *rest = line.split() or [""]
+        if mark == "|--":
+            address = rest[0]
+        elif rest[-1:] == ["LOCAL"]:
+            yield IPv4Network(address + mark)
+
+
+def _sixth(routes: str) -> Iterator[IPv6Network]:
+    """Local networks in `ipv6_route`: a route a line, in hexadecimal digits."""
+    for line in routes.splitlines():
+        destination, length, *rest = line.split()
+        if int(rest[_FLAGS - 2], 16) & _LOCAL:
+            yield IPv6Network((int(destination, 16), int(length, 16)))
+
+
+async def changes() -> AsyncGenerator[None]:
+    """Something whenever the machine may have got an address: the kernel says so, and every few seconds anyway."""
+    news = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    kernel = _kernel()
+    if kernel is not None:
+        loop.add_reader(kernel, _heard, kernel, news)
+    try:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), _LOOK_SECONDS)
+            news.clear()
+            yield
+    finally:
+        if kernel is not None:
+            loop.remove_reader(kernel)
+            kernel.close()
+
+
+def _kernel() -> socket.socket | None:
+    """Where the kernel tells of addresses; None where it does not."""
+    with suppress(OSError):
+        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        try:
+            kernel.bind((0, _CHANGES))
+        except OSError:
+            kernel.close()
+        else:
+            return kernel
+    return None
+
+
+def _heard(kernel: socket.socket, news: asyncio.Event) -> None:
+    """Take what the kernel tells. When there was too much of it to keep, that is news as well."""
+    with suppress(OSError):
+        kernel.recv(_MOST_NEWS)
+    news.set()
