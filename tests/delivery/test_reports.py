@@ -100,7 +100,7 @@ async def test_where_a_script_throws(silent: Scene, log: Log) -> None:
     ray = (await silent.get("talks", "/later")).text
     first, later = await logged(log, "script.threw", lambda found: len(found) == 2)
 
-    assert ("TypeError", "at inner (index.js:2:29)\nat Object.fetch (index.js:5:38)") == (
+    assert ("TypeError", "at index.js:2:29\nat index.js:5:38") == (
         first["kind"],
         first["stack"],
     )
@@ -131,7 +131,7 @@ async def test_one_that_throws_where_it_is_not_traced(silent: Scene, log: Log) -
 
     await silent.get("talks", "/throws")
     found = await logged(log, "script.threw", lambda found: len(found) == 2)
-    assert found[1]["stack"].startswith("at inner (index.js:2:29)")
+    assert found[1]["stack"].startswith("at index.js:2:29")
 
 
 async def test_one_process_alone_traces(folder: Path, log: Log) -> None:
@@ -140,7 +140,7 @@ async def test_one_process_alone_traces(folder: Path, log: Log) -> None:
         await scene.upload("talks", SCRIPT, [text("TOKEN", HUSH)])
         await scene.get("talks", "/throws")
         (threw,) = await logged(log, "script.threw")
-    assert threw["stack"].startswith("at inner (index.js:2:29)")
+    assert threw["stack"].startswith("at index.js:2:29")
 
 
 async def test_a_script_that_prints_without_end(telling: Scene, log: Log) -> None:
@@ -172,9 +172,10 @@ async def test_an_address_that_is_refused(silent: Scene, log: Log, host: str) ->
     answer = await silent.get("asks", ask=f"http://{host}/path?q=planted")
     (refused,) = await logged(log, "script.refused_outbound")
 
-    why = "private addresses, and those of this machine, are refused unless --reach names them"
+    why = "private addresses and those of this machine are refused unless --reach names them"
     assert f"{host} cannot be reached: {why}" == answer.text
-    assert ("asks", host) == (refused["script"], refused["host"])
+    assert "asks" == refused["script"]
+    assert "host" not in refused
     assert "--reach" in refused["reason"]
     assert "planted" not in str(log)
 
@@ -185,14 +186,12 @@ async def test_a_name_that_leads_nowhere(silent: Scene, log: Log) -> None:
     answer = await silent.get("asks", ask="http://nowhere.invalid/")
     await logged(log, "script.refused_outbound")
 
-    assert answer.text.startswith(
-        "nowhere.invalid cannot be reached: its name leads to no public address, and private"
-    )
+    assert answer.text.startswith("nowhere.invalid cannot be reached: its name leads to no public address: private")
 
 
 async def test_what_cannot_be_reached_of_private_networks(folder: Path, log: Log) -> None:
     """Is named in the same way where they are open."""
-    async with Scene(folder, reach_private=True) as scene:
+    async with Scene(folder, reach_private=True, worker_output=True) as scene:
         await scene.upload("asks", OUT)
         answer = await scene.get("asks", ask="http://nowhere.invalid/")
         (refused,) = await logged(log, "script.refused_outbound")

@@ -129,11 +129,33 @@ _OPTIONS = (
         metavar="CIDR",
         callback=_networks,
     ),
-    option("--reach-private", "Let scripts fetch from this machine and private networks.", is_flag=True),
+    option(
+        "--reach-never",
+        "Network or address that scripts may not connect to, public or not. May be given several times.",
+        multiple=True,
+        metavar="CIDR",
+        callback=_networks,
+    ),
+    option(
+        "--reach-private",
+        "Let scripts connect to this machine, by each of its addresses, and to private networks.",
+        is_flag=True,
+    ),
     option("--script-header", "Let a request name its script in the header nightsafe-script.", is_flag=True),
     option("--worker-output", "Show what scripts print. They may print their secrets.", is_flag=True),
 )
-NAMES = ("listen", "domain", "marks", "sockets", "max_loaded", "memory_limit", "cells", "reach", "reach_private")
+NAMES = (
+    "listen",
+    "domain",
+    "marks",
+    "sockets",
+    "max_loaded",
+    "memory_limit",
+    "cells",
+    "reach",
+    "reach_never",
+    "reach_private",
+)
 _API = (
     option("--api", "The API's address.", default="http://127.0.0.1:8787/client/v4"),
     option("--api-ca", "PEM file of who issued the API's certificate.  [default: whom the system trusts]", type=FILE),
@@ -201,6 +223,7 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
         script_header=values["script_header"],
         worker_output=values["worker_output"],
         reach=values["reach"],
+        reach_never=values["reach_never"],
         reach_private=values["reach_private"],
         max_loaded=values["max_loaded"],
         limits=Limits(resident_bytes=values["memory_limit"] * _MEGABYTE, cells=values["cells"]),

@@ -57,10 +57,10 @@ class Delivery:
         self._marks: Final = Marks(settings.marks)
         self._shelf: Final = Shelf(settings.account_id, verifier, self._marks)
         self._contents: Final = Contents(source)
-        self._reports: Final = Reports()
+        self._reports: Final = Reports(output=settings.worker_output)
         self._folder: Final = SocketFolder(settings.folder)
         control = self._folder.path / "control.sock"
-        self._reach: Final = Reach(settings.reach, private=settings.reach_private)
+        self._reach: Final = Reach(settings.reach, settings.reach_never, private=settings.reach_private)
         self.supervisor: Final = Supervisor(
             settings.binary,
             listener,

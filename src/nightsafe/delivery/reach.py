@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 FILE: Final = "reach.capnp"
 """What `runtime/runtime.capnp` imports."""
 
-_REFUSED: Final = tuple(
+NOT_PUBLIC: Final = tuple(
     ip_network(one)
     for one in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
@@ -51,10 +51,9 @@ def through_nat64(network: IPv4Network) -> IPv6Network:
     return IPv6Network((whole, _NAT64.prefixlen + network.prefixlen))
 
 
-def refused(own: Iterable[Network], reach: Collection[Network]) -> list[Network]:
-    """What is refused, given what leads to this machine and what the operator has named."""
-    plain = [*_REFUSED, *own]
-    every = {*plain, *(through_nat64(one) for one in plain if isinstance(one, IPv4Network))}
+def refused(closed: Collection[Network], reach: Collection[Network]) -> list[Network]:
+    """What is refused of networks, with what leads to them by NAT64, when the operator has opened some."""
+    every = {*closed, *(through_nat64(one) for one in closed if isinstance(one, IPv4Network))}
     narrow = [one for one in every if one not in reach and not _is_covered(one, every, reach)]
     return sorted(narrow, key=lambda one: (one.version, int(one.network_address), one.prefixlen))
 
@@ -82,19 +81,22 @@ class Reach:
     """What scripts may connect to, in a file of its own that every workerd reads as it starts.
 
     Args:
-        reach: networks that the operator has named.
+        reach: networks that the operator has opened.
+        never: networks that the operator has closed.
         private: whether scripts may reach this machine and private networks too.
         look: gives what leads to this machine.
     """
 
     def __init__(
         self,
-        reach: Collection[Network] = (),
+        reach: Iterable[Network] = (),
+        never: Iterable[Network] = (),
         *,
         private: bool = False,
         look: Callable[[], frozenset[Network]] = own_networks,
     ) -> None:
-        self._reach: Final = reach
+        self._never: Final = frozenset(never)
+        self._reach: Final = [one for one in reach if not any(_within(one, closed) for closed in self._never)]
         self._private: Final = private
         self._look = look
         self._refused: frozenset[Network] = frozenset()
@@ -112,7 +114,8 @@ class Reach:
         Raises:
             NightsafeError: UNAVAILABLE, when the addresses of this machine cannot be read.
         """
-        now = [] if self._private else refused(self._look(), self._reach)
+        own = () if self._private else (*NOT_PUBLIC, *self._look())
+        now = refused((*own, *self._never), self._reach)
         added = not self._refused.issuperset(now)
         self._refused = frozenset(now)
         text = _configuration(["public", *(["private"] if self._private else []), *self._reach], now)

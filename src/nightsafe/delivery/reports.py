@@ -11,6 +11,7 @@ import structlog
 from msgspec import Struct
 
 from nightsafe.delivery.shelf import Load
+from nightsafe.delivery.words import kind_of, places, request_of
 
 _log = structlog.get_logger()
 
@@ -79,25 +80,40 @@ class Report(Struct, frozen=True):
     dropped: int = 0
 
 
+class _Seen(Struct, frozen=True):
+    """What is remembered of a load.
+
+    Attributes:
+        version: its id.
+        modules: their names.
+    """
+
+    version: str = ""
+    modules: frozenset[str] = frozenset()
+
+
 class Reports:
     """Logs what scripts do, at most so much of it in a second.
 
     Args:
         clock: seconds, for how many events there may be.
+        output: whether the operator wants to see what scripts say; else no word of theirs is logged.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, output: bool = False) -> None:
         self._clock = clock
-        self._versions: OrderedDict[int, str] = OrderedDict()
+        self._output: Final = output
+        self._seen_loads: OrderedDict[int, _Seen] = OrderedDict()
         self._left = _BURST
         self._seen = clock()
         self._dropped = 0
 
     def loaded(self, load: Load) -> None:
         """Remember which version a load is of: it may be told of after it was superseded."""
-        self._versions[load.number] = load.version.id
-        while len(self._versions) > _MOST_LOADS:
-            self._versions.popitem(last=False)
+        modules = frozenset(one.name for one in load.version.modules)
+        self._seen_loads[load.number] = _Seen(load.version.id, modules)
+        while len(self._seen_loads) > _MOST_LOADS:
+            self._seen_loads.popitem(last=False)
 
     def told(self, body: bytes) -> None:
         """Log a report. What is none is left out: it can only come of a mistake of ours."""
@@ -105,26 +121,47 @@ class Reports:
             report = msgspec.json.decode(body, type=Report)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
-        about = {"script": report.script, "version": self._versions.get(report.load, ""), "request": report.request}
+        seen = self._seen_loads.get(report.load, _Seen())
+        request = report.request if self._output else request_of(report.request)
+        about = {"script": report.script, "version": seen.version, "request": request}
         self._dropped += report.dropped + report.left_out
-        for line in report.lines:
+        if self._output:
+            self._lines(report.lines, about)
+        for one in report.exceptions:
+            if self._may():
+                _log.error("script.threw", **about, **self._thrown(one, seen.modules))
+        self._outbound(report, about)
+        if report.truncated and self._may():
+            _log.warning("worker.output_cut", **about)
+
+    def _lines(self, lines: tuple[Line, ...], about: dict[str, str]) -> None:
+        """Log what was printed."""
+        for line in lines:
             if self._may():
                 at = datetime.fromtimestamp(line.at / 1000, UTC).isoformat().replace("+00:00", "Z")
                 log = getattr(_log, _LEVELS.get(line.level, "info"))
                 log("worker.output", **about, at=at, message=line.message)
-        for one in report.exceptions:
-            message = {} if one.message is None else {"message": one.message}
-            if self._may():
-                _log.error("script.threw", **about, kind=one.kind, stack="\n".join(one.stack), **message)
+
+    def _thrown(self, one: Threw, modules: frozenset[str]) -> dict[str, str]:
+        """What is told of what was thrown."""
+        if not self._output:
+            return {"kind": kind_of(one.kind), "stack": "\n".join(places(one.stack, modules))}
+        message = {} if one.message is None else {"message": one.message}
+        return {"kind": one.kind, "stack": "\n".join(one.stack), **message}
+
+    def _outbound(self, report: Report, about: dict[str, str]) -> None:
+        """Log what did not go out. A host that a script has put together is its word."""
         if report.refused and self._may():
-            by = about | {"host": report.refused, "reason": report.reason}
+            by = about | self._host(report.refused) | {"reason": report.reason}
             del by["request"]  # it is not known which it was for
             _log.warning("script.refused_outbound", **by)
         if report.unanswered and self._may():
             reason = "the script has not answered, or has passed the request on to its own host: there is no origin"
-            _log.warning("script.unanswered", **about, host=report.unanswered, reason=reason)
-        if report.truncated and self._may():
-            _log.warning("worker.output_cut", **about)
+            _log.warning("script.unanswered", **about, **self._host(report.unanswered), reason=reason)
+
+    def _host(self, host: str) -> dict[str, str]:
+        """A host, when what scripts say is wanted."""
+        return {"host": host} if self._output else {}
 
     def printed(self, line: bytes) -> None:
         """Log a line of the runtime's own, which may quote a script."""

@@ -23,8 +23,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         domains: what host names of scripts end in.
         trusted_proxies: networks of proxies that are believed what they say of their clients.
         script_header: whether a request may name its script in the header `nightsafe-script`: for tests.
-        worker_output: whether what scripts print, and say in what they throw, goes to the log. It may be secret.
+        worker_output: whether what scripts print, throw and call goes to the log, in their words. It may be secret.
         reach: networks that scripts may connect to besides public ones.
+        reach_never: networks that scripts may not connect to, public or not.
         reach_private: whether scripts may fetch from this machine, at all of its addresses, and private networks: for
             development.
         max_loaded: scripts that one process has loaded at once; who was idle longest makes room.
@@ -40,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     script_header: bool = False
     worker_output: bool = False
     reach: tuple[IPv4Network | IPv6Network, ...] = ()
+    reach_never: tuple[IPv4Network | IPv6Network, ...] = ()
     reach_private: bool = False
     max_loaded: int = 1000
     limits: Limits = Limits()

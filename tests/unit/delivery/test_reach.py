@@ -1,6 +1,7 @@
 """What leads to this machine, and what is refused for it."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address, ip_network
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightsafe.delivery.addresses import Network, changes, own_networks
-from nightsafe.delivery.reach import FILE, Reach, refused
+from nightsafe.delivery.reach import FILE, NOT_PUBLIC, Reach, refused
 from nightsafe.errors import Code, NightsafeError
 
 TRIE = """Main:
@@ -82,7 +83,7 @@ def holds(address: str, own: frozenset[Network], *reach: str) -> bool:
         """How narrow those rules are that fit."""
         return [rule.prefixlen for rule in rules if rule.version == one.version and one.subnet_of(rule)]  # type: ignore[arg-type]
 
-    return max(widths(tuple(refused(own, named))), default=-1) >= max(widths(named), default=0)
+    return max(widths(tuple(refused((*NOT_PUBLIC, *own), named))), default=-1) >= max(widths(named), default=0)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,20 @@ async def test_what_is_written_down() -> None:
     assert [FILE] == [path.name for path in reach.folder.iterdir()]
     await reach.stop()
     assert not reach.folder.exists()
+
+
+async def test_what_is_closed() -> None:
+    """Stays closed, also where private networks are open or a part of it was named; by NAT64 as well."""
+    closed, named = nets("30.0.0.0/8", "2600::/16"), nets("30.1.2.3", "31.1.2.3")
+    for private in (False, True):
+        reach = Reach(named, closed, private=private, look=frozenset)
+        reach.write()
+        allowed, _, denied = (reach.folder / FILE).read_text().partition("deny")
+
+        assert ("30." in allowed, '"31.1.2.3/32"' in allowed) == (False, True)
+        assert {'"30.0.0.0/8"', '"2600::/16"'} <= set(re.findall('"[^"]*"', denied))
+        await reach.stop()
+    assert "64:ff9b::1e00:0/104" in map(str, refused(closed, nets("64:ff9b::/96")))
 
 
 async def test_private_networks() -> None:

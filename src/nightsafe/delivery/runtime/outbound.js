@@ -41,7 +41,7 @@ function isHandedOn({ headers, url }) {
 
 function why(hostname) {
   if (outward.private) return "its name leads nowhere, or nothing answers there";
-  const refused = "private addresses, and those of this machine, are refused unless --reach names them";
+  const refused = "private addresses and those of this machine are refused unless --reach names them";
   const isAddress = /^\[|^[\d.]+$|(^|\.)localhost$/.test(hostname);
-  return isAddress ? refused : `its name leads to no public address, and ${refused}`;
+  return isAddress ? refused : `its name leads to no public address: ${refused}`;
 }

@@ -1,8 +1,9 @@
 // Why a script did not start, without its own words: what a script throws may hold a value. So of an error's message
 // only sentences of the runtime's are told that have nothing of the script in them, and what the script's code shows.
-const STARTED = /^Failed to start Worker:\s+Uncaught (?:(Eval|Range|Reference|Syntax|Type|URI)?Error\b|DOMException\((\w+)\))?/;
+const STARTED = /^Failed to start Worker:\s+Uncaught (?:(Eval|Range|Reference|Syntax|Type|URI)?Error\b|DOMException\()?/;
 const MISSING = /: (?:No such module "([^"\n]*)"|Module not found: ([^\s"]+))/;
 const PLACE = /\n\s+(?:at|imported from) "?([^\s"]+?)(:\d+:\d+)?"?(?: in [^\n]*)?$/;
+const LITERAL = /(["'`])((?:(?!\1)[^\\\n]){1,500})\1/g;
 const ROOT = /^file:\/\/\/bundle\//;
 const OWN = "__nightsafe/";
 const EVALUATED = "worker.js"; // what the runtime calls code that is evaluated, as classic scripts are
@@ -26,8 +27,9 @@ const UNTOLD = "what the script threw is not told, for it may hold a value";
 export function reasonOf(error, modules = {}) {
   const text = String(error?.message);
   const started = STARTED.exec(text);
+  if (!started && error?.remote) return `Error: ${UNTOLD}`; // thrown in the script's isolate, by whatever it made of that
   if (!started) return text.slice(0, 200); // the runtime's words about dates, flags and sizes
-  const kind = started[2] ?? `${started[1] ?? ""}Error`;
+  const kind = `${started[1] ?? ""}Error`;
   const says = (sentence) => text.includes(`: ${sentence}`);
   const words = SENTENCES.find(says) ?? PLAIN.find(([sentence]) => says(sentence))?.[1] ?? missing(text, modules);
   const place = placeOf(text, modules);
@@ -38,14 +40,20 @@ export function reasonOf(error, modules = {}) {
 // Whether the runtime says that there is nothing to hand a request to.
 export const isHandlerless = (error) => error?.message === NO_HANDLER;
 
-// The module that is not there, if its name stands in the script's code: else it is a value, given to `import`.
+// The module that is not there, if the script's code or the name of a module of its has each part of its name: else it is
+// a value, or has one in it, given to `import`.
 function missing(text, modules) {
   const found = MISSING.exec(text);
   if (!found) return undefined;
-  const name = found[1] ?? found[2];
-  const last = name.slice(name.lastIndexOf("/") + 1);
-  const told = last && Object.values(modules).some(({ js, cjs }) => (js ?? cjs ?? "").includes(last));
-  return told ? `No such module "${name.replace(ROOT, "")}"` : "No such module";
+  const name = (found[1] ?? found[2]).replace(ROOT, "");
+  const known = partsOf(modules);
+  return name.split("/").every((part) => known.has(part)) ? `No such module "${name}"` : "No such module";
+}
+
+// Parts of paths in what a script's code has in quotes, and in the names of its modules.
+function partsOf(modules) {
+  const literals = Object.values(modules).flatMap(({ js, cjs }) => [...(js ?? cjs ?? "").matchAll(LITERAL)]);
+  return new Set([...Object.keys(modules), ...literals.map(([, , literal]) => literal)].flatMap((path) => path.split("/")));
 }
 
 // The outermost place in a module of the script's. Lines that name no such module may be the script's words.

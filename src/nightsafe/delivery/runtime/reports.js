@@ -1,5 +1,6 @@
 // What scripts print and throw, and what they ask for in vain: told to the delivery process, which logs it. What a script
-// prints, and the message of what it throws, may hold a value: they are told only when the operator wants them.
+// prints, and the message of what it throws, may hold a value: they are told only when the operator wants them. So may
+// names: of errors, functions, hosts. The delivery process leaves out of the log what can be a script's word.
 import { WorkerEntrypoint, exports } from "cloudflare:workers";
 import { over } from "invocations.js";
 import { LIFECYCLE } from "names.js";

@@ -1,0 +1,124 @@
+"""What scripts say is in the log when that was asked for, and else nowhere: each way that they have."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import httpx
+import pytest
+from msgspec import Struct
+from structlog.testing import capture_logs
+from tests.delivery.scene import Scene, text
+
+WORD: Final = "sentinel4711word"
+RUNS: Final = (Path(__file__).parent / "words.js").read_text()
+SHIMMED: Final = 'import { env } from "cloudflare:workers"; const { T } = env; '
+ENDING: Final = " export default { fetch: () => new Response('started') };"
+STARTS: Final = {
+    "throws": "throw new Error(T);",
+    "throws-text": "throw T;",
+    "throws-object": "throw { toString: () => T, message: T, name: T, stack: T };",
+    "throws-name": "throw Object.assign(new Error(T), { name: T });",
+    "throws-dom": "throw new DOMException(T, T);",
+    "throws-stack": "throw Object.assign(new Error('x'), { stack: `Error\\n    at ${T} (index.js:1:1)` });",
+    "throws-place": "throw new Error(`x\\n    at ${T} (${T}.js:1:1)\\n    at ${T}.js:1:1`);",
+    "throws-sentence": 'throw new Error(`No such module "${T}".`);',
+    "throws-class": "new ({ [T]: class { constructor() { throw new TypeError(T); } } })[T]();",
+    "rejects": "await Promise.reject(new RangeError(T));",
+    "rejects-nobody": "Promise.reject(new RangeError(T));",
+    "imports": "await import(`./${T}`);",
+    "imports-below": "await import(`./${T}/index.js`); 'index.js';",
+    "imports-other": "await import(`node:${T}`);",
+}
+CLASSIC: Final = {
+    "classic-start": "throw new Error(T);",
+    "classic": "addEventListener('fetch', () => { throw Object.assign(new Error(T), { name: T }); });",
+    "classic-pass": "addEventListener('fetch', (event) => { event.passThroughOnException(); throw new Error(T); });",
+}
+
+
+class Heard(Struct, frozen=True):
+    """What came of it.
+
+    Attributes:
+        log: what was logged.
+        answers: what clients were answered, by script and way.
+        ways: that a script said its value in.
+    """
+
+    log: list[Any]
+    answers: Mapping[str, httpx.Response]
+    ways: list[str]
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    """Each script asked in each way, once for all of these tests."""
+    return asyncio.run(_ask())
+
+
+async def _ask() -> Heard:
+    """Serve them and ask them."""
+    bound = text("T", WORD)
+    with TemporaryDirectory(prefix="ns-") as name, capture_logs() as log:
+        async with Scene(Path(name)) as scene:
+            answers = {}
+            for script, code in STARTS.items():
+                await scene.upload(script, SHIMMED + code + ENDING, [bound])
+                answers[script] = await scene.get(script)
+            for script, code in CLASSIC.items():
+                files = {"worker.js": ("application/javascript", code.encode())}
+                await scene.upload(script, files, [bound], classic=True)
+                answers[script] = await scene.get(script)
+            services = [
+                {"type": "service", "name": entrypoint.upper(), "service": "runs", "entrypoint": entrypoint}
+                for entrypoint in ("Called", "Built")
+            ]
+            await scene.upload("runs", RUNS, [bound, *services])
+            ways = (await scene.get("runs")).json()
+            async for way, answer in _ways(scene, ways):
+                answers[f"runs {way}"] = answer
+            await _until_told(scene, log)
+    return Heard(log, answers, ways)
+
+
+async def _ways(scene: Scene, ways: list[str]) -> AsyncIterator[tuple[str, httpx.Response]]:
+    """The script's answers, way by way."""
+    for way in ways:
+        yield way, await scene.get("runs", f"/{way}")
+
+
+async def _until_told(scene: Scene, log: list[Any]) -> None:
+    """Return once what was reported of the last request has been logged, and with it what was of those before."""
+    async with asyncio.timeout(60):
+        while not any("4711:42" in one.get("stack", "") for one in log):
+            await scene.stats()
+
+
+def test_no_word_of_a_script_is_in_the_log(heard: Heard) -> None:
+    """No word of a script is in the log unless `--worker-output` is given: not of what it prints, throws, imports, or
+    calls.
+    """
+    said = [one for one in heard.log if WORD in str(one).lower()]
+
+    assert [] == said
+    events = [one["event"] for one in heard.log]
+    assert len(STARTS) - 3 <= events.count("script.not_started") <= len(STARTS) + 1
+    assert events.count("script.threw") >= len(heard.ways) - 2
+    assert {"script.refused_outbound", "script.unanswered"} <= set(events)
+
+
+def test_no_word_of_a_script_is_in_an_answer_of_ours(heard: Heard) -> None:
+    """When a script gives no answer, the answer that stands for it has no word of the script."""
+    ours = {way: answer for way, answer in heard.answers.items() if answer.status_code >= 500}
+
+    assert len(ours) > len(heard.answers) - 6
+    for way, answer in ours.items():
+        assert WORD not in f"{answer.text} {answer.headers}".lower(), way
+
+
+def test_numbers_of_a_script(heard: Heard) -> None:
+    """A script can put numbers into the log: it says itself in which line of which of its modules it threw."""
+    assert "at index.js:4711:42" in [one.get("stack") for one in heard.log]
