@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
@@ -38,6 +39,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "reporter": ("_run",),
     "resealer": ("run", "_idle", "run_once", "_batch"),
     "checker": ("run", "_problem_of"),
+    "reach": ("_follow",),
     "keeper": ("_keep", "_over", "_relaunch", "_launch", "_watch", "_is_busy", "_is_too_large"),
     "supervisor": ("watch",),
     "delivery": ("watch",),
@@ -112,6 +114,28 @@ async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     supervisor.changed.set()
     await until(lambda: (supervisor.changed.set(), len(told) > 2)[1])
     await reporter.stop()
+
+
+async def reaches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
+    """An address that comes is noticed, and another after it."""
+
+    async def news() -> AsyncGenerator[None]:
+        """Something, again and again."""
+        while True:
+            await asyncio.sleep(0.001)
+            yield
+
+    own: set[IPv4Network] = set()
+    renewed: list[int] = []
+    module.__dict__["changes"] = news
+    reach = module.Reach(look=lambda: frozenset(own))
+    reach.write()
+    arm()
+    reach.start(lambda: renewed.append(len(own)))
+    for number in (1, 2):
+        own.add(IPv4Network((11 << 24) + number))
+        await until(lambda: number in renewed)  # noqa: B023 - it is over before the next
+    await reach.stop()
 
 
 async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
@@ -283,7 +307,7 @@ async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
         one.__dict__.update(_main=watched, _cells={1: SimpleNamespace(keeper=watched)})
     else:
         one = module.Delivery.__new__(module.Delivery)
-        one.__dict__.update(follower=watched, supervisor=watched, _reporter=watched)
+        one.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _reach=watched)
     arm()
     running = asyncio.create_task(lasting("watch", one.watch))
     for _round in range(50):
@@ -298,6 +322,7 @@ WORK: dict[str, Callable[[ModuleType, Path, Callable[[], None]], Awaitable[None]
     "reporter": reports,
     "resealer": reseals,
     "checker": checks,
+    "reach": reaches,
     "keeper": keeps,
     "supervisor": watches,
     "delivery": watches,

@@ -91,6 +91,7 @@ class Delivery:
             await self._control.start()
             await self.supervisor.start()
         except BaseException:
+            await self._reach.stop()
             await self._control.stop()
             self._let_go()
             raise

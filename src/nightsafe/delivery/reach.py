@@ -4,12 +4,15 @@ Of the rules that fit an address the narrowest holds, and a refusal before a per
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Collection, Iterable
 from contextlib import aclosing
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from secrets import token_hex
+from shutil import rmtree
+from tempfile import gettempdir
 from typing import Final
 
 import structlog
@@ -101,12 +104,9 @@ class Reach:
         self._look = look
         self._refused: frozenset[Network] = frozenset()
         self._task: asyncio.Task[None] | None = None
-        self._folder: Final = TemporaryDirectory(prefix="nightsafe-reach-")
-
-    @property
-    def folder(self) -> Path:
-        """Where the file is, and nothing else."""
-        return Path(self._folder.name)
+        self._text = ""
+        self.folder: Final = Path(gettempdir()) / f"nightsafe-reach-{token_hex(16)}"
+        """Where the file is, and nothing else; made when it is first written, which fails if somebody else has."""
 
     def write(self) -> bool:
         """Write down what holds now; tells whether something is refused that was not before.
@@ -117,11 +117,16 @@ class Reach:
         own = () if self._private else (*NOT_PUBLIC, *self._look())
         now = refused((*own, *self._never), self._reach)
         added = not self._refused.issuperset(now)
-        self._refused = frozenset(now)
         text = _configuration(["public", *(["private"] if self._private else []), *self._reach], now)
+        if text == self._text:
+            os.utime(self.folder / FILE)  # so that nobody clears it away as old
+            return False
+        if not self._text:
+            self.folder.mkdir(mode=0o700)
         new = self.folder / "new"
         new.write_text(text)
         new.replace(self.folder / FILE)  # a workerd that starts meanwhile reads one or the other
+        self._text, self._refused = text, frozenset(now)
         return added
 
     def start(self, renew: Callable[[], None]) -> None:
@@ -133,7 +138,7 @@ class Reach:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._folder.cleanup()
+        rmtree(self.folder, ignore_errors=True)
 
     async def watch(self) -> None:
         """Return when it looks no longer, or raise what has ended that: it must not be left at that."""
@@ -144,7 +149,8 @@ class Reach:
     async def _follow(self, renew: Callable[[], None]) -> None:
         """Write down each change. An address that has gone waits for the next workerd."""
         async with aclosing(changes()) as news:
-            async for _ in news:
+            while True:
+                await anext(news)
                 if self.write():
                     _log.info("delivery.addresses_changed")
                     renew()
