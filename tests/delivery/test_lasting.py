@@ -116,7 +116,7 @@ async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     await reporter.stop()
 
 
-async def reaches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
+async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
     """An address that comes is noticed, and another after it."""
 
     async def news() -> AsyncGenerator[None]:
@@ -128,7 +128,7 @@ async def reaches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     own: set[IPv4Network] = set()
     renewed: list[int] = []
     module.__dict__["changes"] = news
-    reach = module.Reach(look=lambda: frozenset(own))
+    reach = module.Reach(folder / "reach", look=lambda: frozenset(own))
     reach.write()
     arm()
     reach.start(lambda: renewed.append(len(own)))

@@ -10,7 +10,7 @@ import structlog
 
 from nightsafe.delivery.contents import Contents
 from nightsafe.delivery.control import Answer, ControlServer
-from nightsafe.delivery.folder import SocketFolder
+from nightsafe.delivery.folder import REACH, SocketFolder
 from nightsafe.delivery.follower import Follower
 from nightsafe.delivery.loads import build_load
 from nightsafe.delivery.marks import Marks
@@ -60,7 +60,9 @@ class Delivery:
         self._reports: Final = Reports(output=settings.worker_output)
         self._folder: Final = SocketFolder(settings.folder)
         control = self._folder.path / "control.sock"
-        self._reach: Final = Reach(settings.reach, settings.reach_never, private=settings.reach_private)
+        self._reach: Final = Reach(
+            self._folder.path / REACH, settings.reach, settings.reach_never, private=settings.reach_private
+        )
         self.supervisor: Final = Supervisor(
             settings.binary,
             listener,

@@ -21,6 +21,9 @@ _STARTING_SECONDS: Final = 60.0
 
 _OPENED: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+REACH: Final = "reach"
+"""A directory in it, of files that runtimes read."""
+
 
 class SocketFolder:
     """A directory of mode 0700, held by this process until it is released or ends.
@@ -117,6 +120,8 @@ def _refuse_shared(path: Path, found: os.stat_result) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove the sockets in a directory."""
-    for left in path.glob("*.sock"):
+    """Remove the sockets in a directory, and what runtimes are told there of where scripts may connect to."""
+    for left in (*path.glob("*.sock"), *(path / REACH).glob("*.capnp")):
         left.unlink(missing_ok=True)
+    with suppress(OSError):
+        (path / REACH).rmdir()

@@ -6,13 +6,10 @@ Of the rules that fit an address the narrowest holds, and a refusal before a per
 import asyncio
 import os
 from collections.abc import Callable, Collection, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from secrets import token_hex
-from shutil import rmtree
-from tempfile import gettempdir
 from typing import Final
 
 import structlog
@@ -84,6 +81,7 @@ class Reach:
     """What scripts may connect to, in a file of its own that every workerd reads as it starts.
 
     Args:
+        folder: a directory to make, for this file alone.
         reach: networks that the operator has opened.
         never: networks that the operator has closed.
         private: whether scripts may reach this machine and private networks too.
@@ -92,6 +90,7 @@ class Reach:
 
     def __init__(
         self,
+        folder: Path,
         reach: Iterable[Network] = (),
         never: Iterable[Network] = (),
         *,
@@ -105,8 +104,7 @@ class Reach:
         self._refused: frozenset[Network] = frozenset()
         self._task: asyncio.Task[None] | None = None
         self._text = ""
-        self.folder: Final = Path(gettempdir()) / f"nightsafe-reach-{token_hex(16)}"
-        """Where the file is, and nothing else; made when it is first written, which fails if somebody else has."""
+        self.folder: Final = folder
 
     def write(self) -> bool:
         """Write down what holds now; tells whether something is refused that was not before.
@@ -122,8 +120,8 @@ class Reach:
             os.utime(self.folder / FILE)  # so that nobody clears it away as old
             return False
         if not self._text:
-            self.folder.mkdir(mode=0o700)
-        new = self.folder / "new"
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+        new = self.folder / "new.capnp"
         new.write_text(text)
         new.replace(self.folder / FILE)  # a workerd that starts meanwhile reads one or the other
         self._text, self._refused = text, frozenset(now)
@@ -138,7 +136,10 @@ class Reach:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        rmtree(self.folder, ignore_errors=True)
+        if self._text:  # else it may be another process's
+            (self.folder / FILE).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
 
     async def watch(self) -> None:
         """Return when it looks no longer, or raise what has ended that: it must not be left at that."""

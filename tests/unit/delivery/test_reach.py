@@ -136,11 +136,11 @@ def looking(found: list[frozenset[Network]]) -> Callable[[], frozenset[Network]]
     return lambda: found.pop(0) if len(found) > 1 else found[0]
 
 
-async def test_what_is_written_down() -> None:
+async def test_what_is_written_down(tmp_path: Path) -> None:
     """Is said to be new only when something is refused that was not before."""
     first, more = frozenset(nets("11.22.33.44")), frozenset(nets("11.22.33.44", "25.1.2.3"))
     private = frozenset(nets("11.22.33.44", "25.1.2.3", "172.17.0.1", "fe80::1"))
-    reach = Reach(nets("30.0.0.0/8"), look=looking([first, first, more, private, first]))
+    reach = Reach(tmp_path / "reach", nets("30.0.0.0/8"), look=looking([first, first, more, private, first]))
 
     assert [True, False, True, False, False] == [reach.write() for _ in range(5)]
     assert '"30.0.0.0/8"' in (reach.folder / FILE).read_text()
@@ -149,11 +149,11 @@ async def test_what_is_written_down() -> None:
     assert not reach.folder.exists()
 
 
-async def test_what_is_closed() -> None:
+async def test_what_is_closed(tmp_path: Path) -> None:
     """Stays closed, also where private networks are open or a part of it was named; by NAT64 as well."""
     closed, named = nets("30.0.0.0/8", "2600::/16"), nets("30.1.2.3", "31.1.2.3")
     for private in (False, True):
-        reach = Reach(named, closed, private=private, look=frozenset)
+        reach = Reach(tmp_path / str(private), named, closed, private=private, look=frozenset)
         reach.write()
         allowed, _, denied = (reach.folder / FILE).read_text().partition("deny")
 
@@ -163,25 +163,36 @@ async def test_what_is_closed() -> None:
     assert "64:ff9b::1e00:0/104" in map(str, refused(closed, nets("64:ff9b::/96")))
 
 
-async def test_private_networks() -> None:
+async def test_one_that_has_written_nothing(tmp_path: Path) -> None:
+    """Removes nothing: the file may be that of a process that has the directory."""
+    one, other = Reach(tmp_path / "reach", look=frozenset), Reach(tmp_path / "reach", look=frozenset)
+    one.write()
+    await other.stop()
+
+    assert (tmp_path / "reach" / FILE).exists()
+    await one.stop()
+    assert [] == list(tmp_path.iterdir())
+
+
+async def test_private_networks(tmp_path: Path) -> None:
     """Are open where the operator has said so, and this machine with them, whatever its addresses are."""
 
     def look() -> frozenset[Network]:
         """Nobody asks."""
         raise AssertionError
 
-    reach = Reach(private=True, look=look)
+    reach = Reach(tmp_path / "reach", private=True, look=look)
     reach.write()
     assert 'allow = ["public", "private"],\n  deny = [],' in (reach.folder / FILE).read_text()
     await reach.stop()
 
 
-async def test_a_change_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runtime is replaced when the kernel tells of an address that was not refused before."""
     here, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     here.setblocking(False)
     monkeypatch.setattr("nightsafe.delivery.addresses._kernel", lambda: here)
-    reach = Reach(look=looking([frozenset(), frozenset(nets("25.1.2.3"))]))
+    reach = Reach(tmp_path / "reach", look=looking([frozenset(), frozenset(nets("25.1.2.3"))]))
     renewed = asyncio.Event()
     reach.write()
     reach.start(renewed.set)
