@@ -56,6 +56,8 @@ def test_one_process_has_the_folder() -> None:
         first, second = SocketFolder(path), SocketFolder(path)
         first.hold()
         (path / "control.sock").touch()
+        (path / "reach").mkdir()
+        (path / "reach" / "reach.capnp").touch()
         with pytest.raises(NightsafeError) as refused:
             second.hold()
         assert Code.UNAVAILABLE is refused.value.code
