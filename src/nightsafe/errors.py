@@ -14,6 +14,7 @@ class Code(StrEnum):
     BODY_UNREADABLE = "body_unreadable"
     BODY_TOO_LARGE = "body_too_large"
     CONTENT_TYPE = "content_type"
+    MALFORMED_HEADER = "malformed_header"
     INVALID = "invalid"
     NO_ROUTE = "no_route"
     BAD_IDENTIFIER = "bad_identifier"

@@ -7,12 +7,35 @@ half of the pair counts as nothing sent.
 import re
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.service import Authenticator, Principal
+
+LONGEST = 512
+"""Bytes of the longest credential that is looked up: ours have 51 at the most, and to hash more is wasted work."""
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 _KEY = re.compile(rb"[A-Za-z0-9\-._]{16,128}")
 _EMAIL = re.compile(rb"[^@\s]{1,64}@[^@\s]{1,255}")
+
+
+class Credential(Struct, frozen=True):
+    """The one credential that a request acts by, whatever others stand beside it.
+
+    Attributes:
+        kind: `token`, `key` or `service_key`.
+        secret: the credential itself.
+        email: of a `key`.
+    """
+
+    kind: str
+    secret: bytes
+    email: str = ""
+
+    def __repr__(self) -> str:
+        """Its kind alone."""
+        return f"Credential({self.kind})"
 
 
 async def authenticate(
@@ -26,17 +49,28 @@ async def authenticate(
         authenticator: where credentials are looked up.
 
     Raises:
-        NightsafeError: NO_CREDENTIALS, MALFORMED_AUTHORIZATION, MALFORMED_KEY, MALFORMED_EMAIL, UNKNOWN_KEY,
-            UNKNOWN_SERVICE_KEY, UNKNOWN_TOKEN or ADDRESS_REFUSED.
+        NightsafeError: as `credential_of`; NO_CREDENTIALS, UNKNOWN_KEY, UNKNOWN_SERVICE_KEY, UNKNOWN_TOKEN or
+            ADDRESS_REFUSED.
     """
-    principal = await _principal(headers, authenticator)
+    credential = credential_of(headers)
+    if credential is None:
+        raise NightsafeError(Code.NO_CREDENTIALS)
+    principal = await _principal(credential, authenticator)
     if not principal.may_come_from(address):
         raise NightsafeError(Code.ADDRESS_REFUSED, address)
     return principal
 
 
-async def _principal(headers: Iterable[tuple[bytes, bytes]], authenticator: Authenticator) -> Principal:
-    """The principal of the credential that counts."""
+def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
+    """The credential that counts, or None when there is none.
+
+    Args:
+        headers: names in lower case, with values.
+
+    Raises:
+        NightsafeError: MALFORMED_AUTHORIZATION, MALFORMED_KEY or MALFORMED_EMAIL; UNKNOWN_TOKEN or
+            UNKNOWN_SERVICE_KEY, for what nobody can have been given.
+    """
     sent: dict[bytes, list[bytes]] = {
         b"authorization": [],
         b"x-auth-email": [],
@@ -47,12 +81,22 @@ async def _principal(headers: Iterable[tuple[bytes, bytes]], authenticator: Auth
         if name in sent:
             sent[name].append(value)
     if sent[b"authorization"]:
-        return await authenticator.by_token(_bearer(sent[b"authorization"]))
+        return Credential("token", _bearer(sent[b"authorization"]))
     if sent[b"x-auth-email"] and sent[b"x-auth-key"]:
-        return await authenticator.by_key(*_key_pair(sent[b"x-auth-email"], sent[b"x-auth-key"]))
+        email, key = _key_pair(sent[b"x-auth-email"], sent[b"x-auth-key"])
+        return Credential("key", key, email)
     if sent[b"x-auth-user-service-key"]:
-        return await authenticator.by_service_key(_service_key(sent[b"x-auth-user-service-key"]))
-    raise NightsafeError(Code.NO_CREDENTIALS)
+        return Credential("service_key", _service_key(sent[b"x-auth-user-service-key"]))
+    return None
+
+
+async def _principal(credential: Credential, authenticator: Authenticator) -> Principal:
+    """The principal of a credential."""
+    if credential.kind == "token":
+        return await authenticator.by_token(credential.secret)
+    if credential.kind == "key":
+        return await authenticator.by_key(credential.email, credential.secret)
+    return await authenticator.by_service_key(credential.secret)
 
 
 def _bearer(values: list[bytes]) -> bytes:
@@ -60,6 +104,8 @@ def _bearer(values: list[bytes]) -> bytes:
     match = _BEARER.fullmatch(values[0]) if len(values) == 1 else None
     if match is None:
         raise NightsafeError(Code.MALFORMED_AUTHORIZATION)
+    if len(match[1]) > LONGEST:
+        raise NightsafeError(Code.UNKNOWN_TOKEN, "longer than any token")
     return match[1]
 
 
@@ -76,4 +122,6 @@ def _service_key(values: list[bytes]) -> bytes:
     """The only service key."""
     if len(values) != 1:
         raise NightsafeError(Code.UNKNOWN_SERVICE_KEY, "sent more than once")
+    if len(values[0]) > LONGEST:
+        raise NightsafeError(Code.UNKNOWN_SERVICE_KEY, "longer than any service key")
     return values[0]

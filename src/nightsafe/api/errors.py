@@ -78,6 +78,7 @@ TABLE: dict[Code, Row] = {
     Code.BODY_UNREADABLE: Row(400, 10026, "Could not parse the request body: {detail}.", _CALLS),
     Code.BODY_TOO_LARGE: Row(413, 10026, "The request body is too large: the limit is {detail} bytes.", _CALLS),
     Code.CONTENT_TYPE: Row(400, 10001, "Unsupported or unexpected Content-Type: {detail}.", _CALLS),
+    Code.MALFORMED_HEADER: Row(400, 6003, "Invalid request headers: {detail}.", _CALLS),
     Code.INVALID: Row(400, 10021, "{detail}.", _INVALID),
     Code.NO_ROUTE: Row(400, 7000, "No route for that URI", _TROUBLES),
     Code.BAD_IDENTIFIER: Row(

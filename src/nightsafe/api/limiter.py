@@ -6,6 +6,7 @@ then every call is refused for the next five.
 
 import hashlib
 import ipaddress
+import math
 import time
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from nightsafe.api.authentication import credential_of
 from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
@@ -30,7 +32,8 @@ _FAILED = frozenset(
     }
 )
 _SCOPE_KEY = "nightsafe.failures"
-_CREDENTIALS = (b"authorization", b"x-auth-key", b"x-auth-user-service-key")
+_WINDOW_KEY = "nightsafe.window"
+_LONGEST_WAIT = 60  # clients of the Cloudflare v4 API heed no longer one
 
 Clock = Callable[[], float]
 
@@ -90,6 +93,19 @@ class Quota:
             del self.blocked[first]
         return max(0.0, self.blocked.get(key, now) - now)
 
+    def take_for(self, scope: MutableMapping[str, Any], key: bytes) -> Standing:
+        """Count a request, until `note_failure` learns that its credential is nobody's."""
+        scope[_WINDOW_KEY] = self, key
+        return self.take(key)
+
+    def forget(self, key: bytes) -> None:
+        """Take back the first count of a key that turned out to be nobody's: it makes no other key's window go.
+
+        A later one stays, for a key that is somebody's can be sent with an e-mail that is not.
+        """
+        if self._windows.get(key, (0, 0.0))[0] == 1:
+            del self._windows[key]
+
     def _block(self, key: bytes, now: float) -> Standing:
         """Refuse a key from now on."""
         self._windows.pop(key, None)
@@ -99,7 +115,9 @@ class Quota:
 
 
 class Failures:
-    """Failed authentications of each source address: who has had `limit` in a minute waits for one.
+    """Failed authentications of each source address: who has had `limit` in a minute fails for one without a reason.
+
+    A credential is looked up first, so one that is good passes, whoever else has failed at the same address.
 
     Args:
         limit: failures in a minute, at least 1.
@@ -111,11 +129,11 @@ class Failures:
         self._quota = Quota(limit - 1, _FAILURE_SECONDS, clock, capacity)  # the last one blocks
 
     def left(self, scope: MutableMapping[str, Any]) -> float:
-        """For how many seconds the source of a request is still refused; 0 when it is not."""
+        """For how many seconds the source of a request is still told no more than that; 0 when it is not."""
         return self._quota.left(_source(scope)) if self._quota.blocked else 0.0
 
     def count(self, scope: MutableMapping[str, Any]) -> bool:
-        """Count one failure; tells whether the source is refused from now on."""
+        """Count one failure; tells whether the source is blocked from now on."""
         return self._quota.take(_source(scope)).newly
 
     def watch(self, scope: MutableMapping[str, Any]) -> None:
@@ -129,26 +147,49 @@ def note_failure(scope: MutableMapping[str, Any], error: NightsafeError) -> None
     Args:
         scope: of the request.
         error: what authentication raised; a permission that a known caller lacks does not belong here.
+
+    Raises:
+        NightsafeError: TOO_MANY_FAILURES, in place of `error`, when the source had failed too often before. Whatever
+            is wrong with a credential, it is told the same.
     """
+    if error.code not in _FAILED:
+        return
+    if _WINDOW_KEY in scope:
+        quota, key = scope[_WINDOW_KEY]
+        quota.forget(key)
     failures: Failures | None = scope.get(_SCOPE_KEY)
-    if failures is not None and error.code in _FAILED and failures.count(scope):
+    if failures is None:
+        return
+    if failures.left(scope):
+        raise NightsafeError(Code.TOO_MANY_FAILURES)
+    if failures.count(scope):
         _log.warning("throttled", reason=Code.TOO_MANY_FAILURES, address=(scope.get("client") or ("",))[0])
+
+
+def try_again(scope: MutableMapping[str, Any]) -> tuple[bytes, bytes]:
+    """When the source of a request that failed once too often may come again."""
+    failures: Failures = scope[_SCOPE_KEY]
+    return retry_after(failures.left(scope))
+
+
+def retry_after(seconds: float) -> tuple[bytes, bytes]:
+    """When to come again: within what clients heed, even where the block is longer."""
+    return b"retry-after", b"%d" % min(_LONGEST_WAIT, max(1, math.ceil(seconds)))
 
 
 def credential_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """What stands for the credential that a request acts by, or None when it has none; no credential is kept.
 
+    It is the one that authentication looks up: what stands beside it makes no other key.
+
     Args:
         headers: names in lower case, with values.
     """
-    sent: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in _CREDENTIALS:
-            sent.setdefault(name, value)
-    for name in _CREDENTIALS:
-        if name in sent:
-            return hashlib.sha256(sent[name].split(b" ")[-1]).digest()
-    return None
+    try:
+        credential = credential_of(headers)
+    except NightsafeError:
+        return None  # it is refused as malformed
+    return None if credential is None else hashlib.sha256(credential.secret).digest()
 
 
 def address_key(address: str) -> bytes:

@@ -22,7 +22,7 @@ from nightsafe.api.authentication import authenticate
 from nightsafe.api.body import Incoming
 from nightsafe.api.call import Call, Handler, source_of
 from nightsafe.api.envelope import Reply, failure, with_notices
-from nightsafe.api.limiter import note_failure
+from nightsafe.api.limiter import note_failure, try_again
 from nightsafe.api.path import account_id, bad_identifier, decode_segment, policy_name, script_of
 from nightsafe.api.woven import joined, send_reply
 from nightsafe.errors import Code, NightsafeError, Problem
@@ -205,7 +205,7 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
         reply = await joined(await make_reply(scope, incoming))
     except NightsafeError as error:
         _log_refusal(scope, error)
-        reply = failure(error, _SOON if error.code is Code.UNAVAILABLE else ())
+        reply = failure(error, _when(scope, error))
     except Exception as error:  # noqa: BLE001 - the edge: nothing may get past it
         reply = _unforeseen(scope, error)
     if reply.status == _TIMED_OUT or not await incoming.discard():
@@ -214,6 +214,18 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
         await send_reply(send, reply)
     except NightsafeError as error:  # what was sent so far is cut off by the server: nothing else can tell the client
         _log_refusal(scope, error)
+
+
+def refuse(
+    scope: Scope, receive: Any, send: Any, error: NightsafeError, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> Awaitable[None]:
+    """Refuse a request before anything else is done with it; what was still being sent is let go of."""
+
+    async def reply(_: Scope, __: Any) -> Reply:
+        """The refusal."""
+        return failure(error, headers)
+
+    return answer(scope, receive, send, reply)
 
 
 def router(
@@ -233,7 +245,7 @@ def router(
 async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
     """What is no part of a safe by its name; else 404 below an account, where a name must be at fault; else 400."""
 
-    async def refuse(scope: Scope, _: Any) -> Reply:
+    async def no_such_path(scope: Scope, _: Any) -> Reply:
         """No such path."""
         absent = refusal_of(scope["raw_path"])
         if absent is not None:
@@ -243,7 +255,14 @@ async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
             raise no_route
         raise NightsafeError.of((*bad_identifier(scope["raw_path"]).problems, *no_route.problems))
 
-    await answer(scope, receive, send, refuse)
+    await answer(scope, receive, send, no_such_path)
+
+
+def _when(scope: Scope, error: NightsafeError) -> Iterable[tuple[bytes, bytes]]:
+    """The header that says when to come again, if that helps."""
+    if error.code is Code.TOO_MANY_FAILURES:
+        return (try_again(scope),)
+    return _SOON if error.code is Code.UNAVAILABLE else ()
 
 
 def address_of(scope: Scope) -> str:

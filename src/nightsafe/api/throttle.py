@@ -4,22 +4,23 @@ Nothing of it is in the way when every such limit is off.
 """
 
 import math
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
-from nightsafe.api.envelope import Reply, failure
-from nightsafe.api.health import PATHS
-from nightsafe.api.limiter import Failures, Quota, Standing, credential_key
-from nightsafe.api.routing import answer
+from nightsafe.api.limiter import Failures, Quota, Standing, credential_key, retry_after
+from nightsafe.api.routing import refuse
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.workers.limits import Limits
 
 _log = structlog.get_logger()
-_ACCOUNTS = b"/client/v4/accounts/"
-_DELIVERY = slice(len(_ACCOUNTS) + 32, len(_ACCOUNTS) + 32 + len(b"/nightsafe/"))
-_LONGEST_WAIT = 60  # clients of the Cloudflare v4 API heed no longer one
+_DELIVERY: Final = re.compile(
+    rb"/client/v4/accounts/[^/]*/nightsafe/(?:changes|bundles|modules|checks|processes|resealing)(?:/|$)"
+)
+_DELIVERY_TIMES: Final = 100
+"""How much more often the delivery side may ask: each change costs it some requests, whoever made the change."""
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -28,17 +29,17 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 def throttled(app: Application, limits: Limits) -> Application:
     """The application behind what counts, or the application itself when nothing is to be counted."""
     if limits.rate_limit:
-        app = RateLimited(app, Quota(limits.rate_limit, limits.rate_seconds))
+        app = RateLimited(app, limits)
     if limits.auth_failures:
         app = Guarded(app, Failures(limits.auth_failures))
     return app
 
 
 class Guarded:
-    """Refuses sources that failed to authenticate too often, whatever they send.
+    """Has authentication count what fails. Who fails too often is told so there, once the credential was looked up.
 
     Args:
-        app: who answers all others.
+        app: who answers.
         failures: the count.
     """
 
@@ -48,9 +49,6 @@ class Guarded:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Answer one ASGI request; no coroutine of its own, for every request comes through here."""
-        left = self._failures.left(scope)
-        if left and scope["type"] == "http" and scope["raw_path"] not in PATHS:
-            return _refuse(scope, receive, send, Code.TOO_MANY_FAILURES, (_retry_after(left),))
         self._failures.watch(scope)
         return self._app(scope, receive, send)
 
@@ -60,61 +58,44 @@ class RateLimited:
 
     Args:
         app: who answers all others.
-        quota: the count.
+        limits: how often, and in what time.
     """
 
-    def __init__(self, app: Application, quota: Quota) -> None:
+    def __init__(self, app: Application, limits: Limits) -> None:
         self._app = app
-        self._quota = quota
-        self._policy = (b"ratelimit-policy", b'"default";q=%d;w=%d' % (quota.limit, math.ceil(quota.seconds)))
+        self._ordinary = Quota(limits.rate_limit, limits.rate_seconds)
+        self._delivery = Quota(limits.rate_limit * _DELIVERY_TIMES, limits.rate_seconds)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Answer one ASGI request."""
         key = credential_key(scope["headers"]) if scope["type"] == "http" else None
-        if key is None or _is_of_delivery(scope["raw_path"]):
+        if key is None:
             return self._app(scope, receive, send)
-        standing = self._quota.take(key)
+        quota = self._delivery if _DELIVERY.match(scope["raw_path"]) else self._ordinary
+        standing = quota.take_for(scope, key)
+        told = _headers(quota, standing)
         if standing.blocked:
             if standing.newly:
                 _log.warning("throttled", reason=Code.TOO_MANY_REQUESTS, address=(scope.get("client") or ("",))[0])
-            headers = (_retry_after(standing.seconds), *self._headers(standing))
-            return _refuse(scope, receive, send, Code.TOO_MANY_REQUESTS, headers)
-        return self._app(scope, receive, self._telling(send, standing))
-
-    def _headers(self, standing: Standing) -> tuple[tuple[bytes, bytes], ...]:
-        """How a credential stands, in words of the wire."""
-        told = b'"default";r=%d;t=%d' % (standing.remaining, math.ceil(standing.seconds))
-        return (b"ratelimit", told), self._policy
-
-    def _telling(self, send: Any, standing: Standing) -> Any:
-        """What sends an answer with the standing in its headers."""
-
-        async def tell(message: Scope) -> None:
-            """Send one ASGI message."""
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *self._headers(standing)]
-            await send(message)
-
-        return tell
+            refusal = NightsafeError(Code.TOO_MANY_REQUESTS)
+            return refuse(scope, receive, send, refusal, (retry_after(standing.seconds), *told))
+        return self._app(scope, receive, _telling(send, told))
 
 
-def _is_of_delivery(raw_path: bytes) -> bool:
-    """Whether the delivery side asks, which no number of requests may keep from what has changed."""
-    return raw_path.startswith(_ACCOUNTS) and raw_path[_DELIVERY] == b"/nightsafe/"
+def _headers(quota: Quota, standing: Standing) -> tuple[tuple[bytes, bytes], ...]:
+    """How a credential stands, in words of the wire."""
+    told = b'"default";r=%d;t=%d' % (standing.remaining, math.ceil(standing.seconds))
+    policy = b'"default";q=%d;w=%d' % (quota.limit, math.ceil(quota.seconds))
+    return (b"ratelimit", told), (b"ratelimit-policy", policy)
 
 
-def _retry_after(seconds: float) -> tuple[bytes, bytes]:
-    """When to come again: within what clients heed, even where the block is longer."""
-    return b"retry-after", b"%d" % min(_LONGEST_WAIT, math.ceil(seconds))
+def _telling(send: Any, told: tuple[tuple[bytes, bytes], ...]) -> Any:
+    """What sends an answer with further headers."""
 
+    async def tell(message: Scope) -> None:
+        """Send one ASGI message."""
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *told]
+        await send(message)
 
-def _refuse(
-    scope: Scope, receive: Any, send: Any, code: Code, headers: tuple[tuple[bytes, bytes], ...]
-) -> Awaitable[None]:
-    """429, and what was still being sent is let go of."""
-
-    async def reply(_: Scope, __: Any) -> Reply:
-        """The refusal."""
-        return failure(NightsafeError(code), headers)
-
-    return answer(scope, receive, send, reply)
+    return tell

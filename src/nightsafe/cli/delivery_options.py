@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Network, IPv6Network
+from nightsafe.cli.proxies import trusted_proxy_option
 
+if TYPE_CHECKING:
     from nightsafe.delivery.settings import Settings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -48,18 +48,6 @@ def _domains(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     return domains
 
 
-def _networks(
-    _: click.Context, __: click.Parameter, values: tuple[str, ...]
-) -> "tuple[IPv4Network | IPv6Network, ...]":
-    """Networks, or single addresses."""
-    from ipaddress import ip_network  # noqa: PLC0415 - help needs none
-
-    try:
-        return tuple(ip_network(value) for value in values)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; give a network as 10.0.0.0/8, or an address") from None
-
-
 def option(flag: str, help_text: str, **rest: Any) -> Callable[[Any], Any]:
     """An option with the variable that belongs to it."""
     name = flag.removeprefix("--").replace("-", "_")
@@ -90,13 +78,7 @@ _OPTIONS = (
         "Whose scripts.  [default: the oldest account, or the one that the token is for]",
         metavar="HEX32",
     ),
-    option(
-        "--trusted-proxy",
-        "Network of proxies that say who their client is. May be given several times.",
-        multiple=True,
-        metavar="CIDR",
-        callback=_networks,
-    ),
+    trusted_proxy_option,
     option("--marks", "File of the highest audit numbers seen.  [default: beside the private ring]", type=FILE),
     option(
         "--sockets",

@@ -43,8 +43,9 @@ _OF_SERVE = {parameter.name: parameter for parameter in serve.command.params if 
 
 
 def _with_options_of_serve(command: click.Command) -> click.Command:
-    """The same command with every option of `serve` before its own."""
-    command.params = [*(one for name, one in _OF_SERVE.items() if name != _ALWAYS), *command.params]
+    """The same command with every option of `serve` before its own; one that both have is there once."""
+    own = {_ALWAYS, *(one.name for one in command.params)}
+    command.params = [*(one for name, one in _OF_SERVE.items() if name not in own), *command.params]
     return command
 
 
@@ -167,7 +168,8 @@ def _arguments(values: dict[str, Any]) -> list[str]:
         if parameter.is_flag:
             arguments += [parameter.opts[0]] if value else []
         elif value is not None:
-            arguments += [parameter.opts[0], str(value)]
+            for one in value if isinstance(value, tuple) else (value,):
+                arguments += [parameter.opts[0], str(one)]
     return arguments
 
 

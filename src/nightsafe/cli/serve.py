@@ -15,12 +15,14 @@ import click
 
 from nightsafe.cli.data_directory import DataDirectory
 from nightsafe.cli.options import data_option
+from nightsafe.cli.proxies import proxy_options
 from nightsafe.cli.tls import Tls, tls_of
 from nightsafe.workers.door import Delivered
 from nightsafe.workers.limits import Limits
 
 if TYPE_CHECKING:
     from nightsafe.api.throttle import Application
+    from nightsafe.cli.proxies import Networks
     from nightsafe.cli.spare import Spare
     from nightsafe.cli.stdio import Files
 
@@ -167,6 +169,7 @@ def _domain(value: str | None) -> str | None:
     show_envvar=True,
     help="Where Workers are reached with TLS, as workers.example: links that wrangler prints lead there.",
 )
+@proxy_options
 @click.pass_obj
 def command(  # noqa: PLR0913 - a server has many settings
     inherited: socket.socket | None,
@@ -188,6 +191,8 @@ def command(  # noqa: PLR0913 - a server has many settings
     delivered: bool,
     accept_undeliverable: bool,
     workers_domain: str | None,
+    trusted_proxy: "Networks",
+    proxy_header: str,
 ) -> None:
     """Serve the API of a safe.
 
@@ -207,6 +212,7 @@ def command(  # noqa: PLR0913 - a server has many settings
         rate_seconds=rate_window,
         auth_failures=auth_failures,
     )
+    front = partial(_entrance, trusted_proxy, proxy_header)
     directory, where = DataDirectory(data), partial(_listener, inherited, host, port)
     with _confined(directory, where, tls, log_format, has_parent=inherited is not None) as (listener, spare, output):
         running = partial(
@@ -216,7 +222,7 @@ def command(  # noqa: PLR0913 - a server has many settings
             output=output,
             data=None if inherited else data,
         )
-        code = uvloop.run(_serve(directory, listener, limits, door, running))
+        code = uvloop.run(_serve(directory, listener, limits, door, front, running))
     sys.exit(code)
 
 
@@ -284,11 +290,20 @@ def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.s
     return inherited or listen(host, port)
 
 
-async def _serve(
+def _entrance(networks: "Networks", header: str, app: "Application") -> "Application":
+    """An application behind what every request must pass first."""
+    from nightsafe.api.entrance import Entrance  # noqa: PLC0415 - help needs no server
+    from nightsafe.api.forwarded import Proxies  # noqa: PLC0415 - the same
+
+    return Entrance(app, Proxies([str(one) for one in networks], header) if networks else None)
+
+
+async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
     directory: DataDirectory,
     listener: socket.socket,
     limits: Limits,
     delivered: Delivered,
+    front: "Callable[[Application], Application]",
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:
     """Open the safe and serve it until told to stop; gives the exit code."""
@@ -299,7 +314,7 @@ async def _serve(
     try:
         app = App(store, await directory.safe_for(store), limits, delivered)
         gc.freeze()  # what is there by now stays: to look through all of it again and again would hold requests up
-        return await run(throttled(app, limits), listener, app.end_waiting)
+        return await run(front(throttled(app, limits)), listener, app.end_waiting)
     finally:
         await store.close()
 

@@ -1,14 +1,21 @@
 """Quotas in fixed windows, failures by source, and what stands for a credential."""
 
+import asyncio
+import hashlib
+from contextlib import suppress
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nightsafe.api.authentication import LONGEST, authenticate, credential_of
 from nightsafe.api.limiter import Failures, Quota, address_key, credential_key, note_failure
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.service import Authenticator, Principal
 
 TOKEN = (b"authorization", b"Bearer the-token-itself")
-KEY = (b"x-auth-key", b"the-key-itself")
+KEY = (b"x-auth-key", b"the-key-itself-in-full")
 EMAIL = (b"x-auth-email", b"a@example.com")
 SERVICE = (b"x-auth-user-service-key", b"v1.0-the-service-key")
 
@@ -126,6 +133,9 @@ def test_only_failed_credentials_count() -> None:
     assert failures.left(watched) == 0
     note_failure(watched, NightsafeError(Code.UNKNOWN_KEY))
     assert failures.left(watched) == 60
+    with pytest.raises(NightsafeError) as refused:
+        note_failure(watched, NightsafeError(Code.MALFORMED_KEY))
+    assert refused.value.code is Code.TOO_MANY_FAILURES
 
 
 @pytest.mark.parametrize(
@@ -156,7 +166,7 @@ def test_a_source_that_is_not_known() -> None:
 
 def test_credentials() -> None:
     """The one that the request acts by counts, whatever stands beside it and however its scheme is written."""
-    token, key, service = (credential_key([header]) for header in (TOKEN, KEY, SERVICE))
+    token, key, service = (credential_key(headers) for headers in ([TOKEN], [EMAIL, KEY], [SERVICE]))
 
     assert len({token, key, service, None}) == 4
     assert credential_key([KEY, EMAIL, TOKEN, SERVICE]) == token
@@ -164,3 +174,73 @@ def test_credentials() -> None:
     assert credential_key([(b"authorization", b"BEARER  the-token-itself")]) == token
     assert credential_key([EMAIL]) is None
     assert b"the-token" not in (token or b"")
+
+
+@given(st.sampled_from([b"x-auth-key", b"x-auth-email", b"x-other"]), st.binary(max_size=40))
+def test_a_header_that_nobody_looks_at(name: bytes, value: bytes) -> None:
+    """Makes no other key, and so no new window: half a pair beside a service key, anything beside a token."""
+    beside = (name, value)
+
+    assert credential_key([SERVICE]) == credential_key([beside, SERVICE]) == credential_key([SERVICE, beside])
+    assert credential_key([TOKEN]) == credential_key([beside, TOKEN, KEY, EMAIL, SERVICE])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"authorization", b"x-auth-key", b"x-auth-email", b"x-auth-user-service-key"]),
+            st.sampled_from([b"Bearer one", b"bearer  one", b"Bearer two", b"a@example.com", b"k" * 40, b"x"]),
+        ),
+        max_size=6,
+    )
+)
+def test_the_key_is_of_what_is_looked_up(headers: list[tuple[bytes, bytes]]) -> None:
+    """Whatever is sent together: the key is that of the credential that authentication takes, or there is none."""
+    looked_up: list[bytes] = []
+
+    class Noting:
+        """An authenticator that knows nobody and keeps what it is asked for."""
+
+        async def by_token(self, token: bytes) -> Principal:
+            """A token."""
+            looked_up.append(token)
+            raise NightsafeError(Code.UNKNOWN_TOKEN)
+
+        async def by_key(self, _: str, key: bytes) -> Principal:
+            """A Global API key."""
+            looked_up.append(key)
+            raise NightsafeError(Code.UNKNOWN_KEY)
+
+        by_service_key = by_token
+
+    with suppress(NightsafeError):
+        asyncio.run(authenticate(headers, "", cast("Authenticator", Noting())))
+
+    expected = hashlib.sha256(looked_up[0]).digest() if looked_up else None
+    assert credential_key(headers) == expected
+    assert len(looked_up) <= 1
+
+
+def test_a_key_of_nobody_leaves_no_window() -> None:
+    """So credentials that are made up make no window of another go; a second count of the same key stays."""
+    quota = Quota(2, 60, Clock(), capacity=2)
+    quota.take(b"somebody")
+    for number in range(5):
+        scope = request_from("192.0.2.1")
+        quota.take_for(scope, b"nobody %d" % number)
+        note_failure(scope, NightsafeError(Code.UNKNOWN_TOKEN))
+    scope = request_from("192.0.2.1")
+    quota.take_for(scope, b"somebody")
+    note_failure(scope, NightsafeError(Code.UNKNOWN_KEY))
+
+    assert quota.take(b"somebody").blocked
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"x-auth-user-service-key"])
+def test_a_credential_longer_than_any(name: bytes) -> None:
+    """Is refused before it is hashed or looked up."""
+    value = b"x" * (LONGEST + 1)
+    header = (name, b"Bearer " + value if name == b"authorization" else value)
+    with pytest.raises(NightsafeError, match="longer than any"):
+        credential_of([header])
+    assert "xxx" not in repr(credential_of([(name, header[1][:-1])]))

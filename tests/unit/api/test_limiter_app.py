@@ -9,6 +9,7 @@ from tests.unit.api.driver import SCRIPTS, Answer, Api
 
 from nightsafe.api.throttle import throttled
 from nightsafe.workers.limits import Limits
+from nightsafe.workers.provision import create_user
 
 OTHER_ACCOUNT = SCRIPTS.replace("023e", "123e")
 BAD = [
@@ -83,26 +84,58 @@ def test_a_body_is_let_go_of(api: Api) -> None:
 
 @pytest.mark.parametrize("bad", BAD)
 def test_an_address_that_fails_too_often(api: Api, bad: tuple[bytes, bytes]) -> None:
-    """So many failures are each told as always; then all that comes from there is 10502, a good credential too."""
+    """So many failures are each told as always; further ones are 10502, whatever is wrong with the credential."""
     app = throttled(api.app, Limits(auth_failures=3))
 
     failed = [ask(api, app, credential=bad) for _ in range(3)]
-    answers = [ask(api, app, credential=bad), ask(api, app)]
+    answers = [ask(api, app, credential=each) for each in BAD]
+    answers.append(ask(api, app, "/client/v4/user/tokens/verify", bad))
 
     assert 429 not in {answer.status for answer in failed}
-    assert [answer.refusal for answer in answers] == [(429, [10502])] * 2
+    assert [answer.refusal for answer in answers] == [(429, [10502])] * 4
     assert {answer.messages[0] for answer in answers} == {"Too many authentication failures"}
     assert all(0 < int(answer.header(b"retry-after") or 0) <= 60 for answer in answers)
+    assert len({(answer.body, answer.headers) for answer in answers}) == 1
     assert api.send("GET", "/livez", anonymous=True, to=app).status == 200
+
+
+def test_a_good_credential_passes(api: Api) -> None:
+    """Whoever else has failed at its address, and whatever it asks for; it resets nothing."""
+    app = throttled(api.app, Limits(auth_failures=2))
+    key = [(b"x-auth-email", api.credentials.email.encode()), (b"x-auth-key", api.credentials.api_key.encode())]
+    for _ in range(5):
+        ask(api, app, credential=BAD[0])
+
+    assert [ask(api, app).status for _ in range(3)] == [200] * 3
+    assert api.send("GET", SCRIPTS, b"", key, anonymous=True, to=app).status == 200
+    assert ask(api, app, OTHER_ACCOUNT).refusal == (403, [10000])
+    assert api.send("GET", SCRIPTS, anonymous=True, to=app).refusal == (400, [9106])
+    assert ask(api, app, credential=BAD[0]).refusal == (429, [10502])
 
 
 def test_a_good_credential_resets_nothing(api: Api) -> None:
     """The failures before it and after it add up."""
     app = throttled(api.app, Limits(auth_failures=3))
 
-    statuses = [ask(api, app, credential=each).status for each in (BAD[0], BAD[0], None, BAD[0], None)]
+    statuses = [ask(api, app, credential=each).status for each in (BAD[0], BAD[0], None, BAD[0], None, BAD[0])]
 
-    assert statuses == [403, 403, 200, 403, 429]
+    assert statuses == [403, 403, 200, 403, 200, 429]
+
+
+def test_a_window_is_the_principals(api: Api) -> None:
+    """A service key has one, whatever stands beside it and nobody looks at."""
+    made = api.run(create_user(api.store, "service@example.com", with_service_key=True))
+    app = throttled(api.app, Limits(rate_limit=3, auth_failures=0))
+    service = (b"x-auth-user-service-key", made.service_key.encode())
+
+    statuses = [
+        api.send(
+            "GET", "/client/v4/user", b"", [service, (b"x-auth-key", b"%040d" % n)], anonymous=True, to=app
+        ).status
+        for n in range(5)
+    ]
+
+    assert statuses == [200, 200, 200, 429, 429]
 
 
 def test_a_permission_that_is_lacking_is_no_failure(api: Api) -> None:
@@ -117,10 +150,21 @@ def test_a_permission_that_is_lacking_is_no_failure(api: Api) -> None:
     assert ask(api, app).status == 200
 
 
-def test_what_delivery_asks_for_is_not_counted(api: Api) -> None:
-    """However often a script's value changes; a script that is called so is counted like any other."""
+def test_what_delivery_asks_for_has_a_window_of_its_own(api: Api) -> None:
+    """A hundred times as large: however often scripts change, it learns of it; and without end nobody may ask."""
     app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
     delivery = SCRIPTS.replace("/workers/scripts", "/nightsafe/changes")
 
-    assert [403] * 5 == [ask(api, app, delivery).status for _ in range(5)]
-    assert [404, 429] == [ask(api, app, f"{SCRIPTS}/nightsafe/secrets").status for _ in range(2)]
+    assert [403] * 100 + [429] == [ask(api, app, delivery).status for _ in range(101)]
+    assert [200, 429] == [ask(api, app).status for _ in range(2)]
+
+
+@pytest.mark.parametrize("path", ["public-ring", "scripts/mine/secrets", "keys", "changesx", "none"])
+def test_what_is_only_here_counts_too(api: Api, path: str) -> None:
+    """All but what the delivery side asks for, whether it is there or not."""
+    app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
+    at = SCRIPTS.replace("/workers/scripts", f"/nightsafe/{path}")
+
+    assert 429 != ask(api, app, at).status
+    assert ask(api, app, at).refusal == (429, [971])
+    assert ask(api, app).status == 429

@@ -1,0 +1,133 @@
+"""Whose request it is when a proxy stands in front: what a proxy that is trusted says of its client.
+
+Each proxy appends the address that it was asked from, so the list is read from its end: the first address that is no
+trusted proxy's is the client's, and what stands before it is what that client claims. Only one header is read. A
+proxy sets one and passes the other on as it came, so the other is the client's own word.
+
+Source: RFC 7239 for `Forwarded`; `X-Forwarded-For` is the same list without names.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.conditions import Condition, Networks, RequestIp
+
+UNKNOWN: Final = "unknown"
+"""The address of a client that the proxy does not name: in no range, so no condition on addresses holds for it."""
+
+LISTED: Final = "x-forwarded-for"
+NAMED: Final = "forwarded"
+
+_MAX_BYTES: Final = 4096
+_MAX_HOPS: Final = 32
+_SPACES: Final = b" \t"
+_PORT: Final = rb"(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?"
+_BRACKETED: Final = re.compile(rb"\[([0-9A-Fa-f:.]+)\]" + _PORT)
+_DOTTED: Final = re.compile(rb"([0-9.]+)" + _PORT)
+_BARE: Final = re.compile(rb"([0-9A-Fa-f:.]+)")
+_NAMELESS: Final = re.compile(rb"(?:unknown|_[A-Za-z0-9._-]+)" + _PORT, re.IGNORECASE)
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED: Final = rb"\"(?:[^\"\\\r\n]|\\[^\r\n])*\""
+_PAIR: Final = re.compile(rb"[ \t]*(%b)=(%b|%b)[ \t]*(;|,|$)" % (_TOKEN, _TOKEN, _QUOTED))
+_EMPTY: Final = re.compile(rb"[ \t]*(?:,|$)")
+
+
+class Proxies:
+    """Who is believed about the address of a client.
+
+    Args:
+        networks: address ranges of the proxies, at least one.
+        header: the header that they set, in lower case.
+    """
+
+    def __init__(self, networks: Sequence[str], header: str = LISTED) -> None:
+        self._trusted = Networks(Condition(RequestIp(in_=tuple(networks))))
+        self._header = header.encode()
+        self._hops = _named if header == NAMED else _listed
+
+    def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The address that a request came from.
+
+        Args:
+            peer: who the connection is with. Of any but a trusted proxy the headers are not looked at.
+            headers: names in lower case, with values.
+
+        Raises:
+            NightsafeError: MALFORMED_HEADER, when what the proxy says cannot be read: to guess would be worse.
+        """
+        if not self._trusted.admit(peer):
+            return peer
+        lines = [value for name, value in headers if name == self._header]
+        if not lines:
+            return peer
+        if sum(map(len, lines)) > _MAX_BYTES:
+            raise self._refusal(f"is over {_MAX_BYTES} bytes")
+        address, seen = peer, 0
+        for hop in self._hops(lines):
+            address, seen = self._address(hop), seen + 1
+            if not self._trusted.admit(address):
+                return address
+            if seen == _MAX_HOPS:
+                raise self._refusal(f"names more than {_MAX_HOPS} proxies")
+        return address
+
+    def _address(self, hop: bytes | None) -> str:
+        """The address of one hop."""
+        if hop is None:
+            raise self._refusal("is not a list as RFC 7239 has it")
+        found = _BRACKETED.fullmatch(hop) or _DOTTED.fullmatch(hop) or _BARE.fullmatch(hop)
+        if found is None and _NAMELESS.fullmatch(hop):
+            return UNKNOWN
+        try:
+            address = ipaddress.ip_address(found[1].decode() if found else "")
+        except ValueError:
+            raise self._refusal("holds something that is no address") from None
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return str(mapped or address)
+
+    def _refusal(self, what: str) -> NightsafeError:
+        """The refusal of the header, without what stands in it."""
+        name = self._header.decode().title()
+        return NightsafeError(Code.MALFORMED_HEADER, f"{name}, as the proxy in front sent it, {what}")
+
+
+def _listed(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """The hops of `X-Forwarded-For`, the last one first; several lines are one list."""
+    for line in reversed(lines):
+        for hop in reversed(line.split(b",")):
+            if bare := hop.strip(_SPACES):
+                yield bare
+
+
+def _named(lines: Sequence[bytes]) -> Iterator[bytes | None]:
+    """The hops of `Forwarded`, the last one first; None where it cannot be read."""
+    for line in reversed(lines):
+        yield from reversed(_elements(line) or [None])
+
+
+def _elements(line: bytes) -> list[bytes | None]:
+    """The `for` of each element of a line, or `unknown` where one has none; nothing when the line cannot be read."""
+    found: list[bytes | None] = []
+    at, hop, within = 0, b"", False
+    while at < len(line) or within:
+        empty, pair = _EMPTY.match(line, at), _PAIR.match(line, at)
+        if empty is not None and not within:
+            at = empty.end()
+            continue
+        if pair is None or (hop and pair[1].lower() == b"for"):
+            return []
+        if pair[1].lower() == b"for":
+            hop = _unquoted(pair[2]) or b"?"
+        at, within = pair.end(), pair[3] == b";"
+        if not within:
+            found.append(hop or UNKNOWN.encode())
+            hop = b""
+    return found
+
+
+def _unquoted(value: bytes) -> bytes:
+    """A token, or what a quoted string holds."""
+    return re.sub(rb"\\(.)", rb"\1", value[1:-1]) if value.startswith(b'"') else value

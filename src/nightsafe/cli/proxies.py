@@ -1,0 +1,47 @@
+"""Options that say which proxies in front are believed about their clients."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    Networks = tuple[IPv4Network | IPv6Network, ...]
+
+HEADERS = ("x-forwarded-for", "forwarded")
+
+
+def _networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "Networks":
+    """Networks, or single addresses."""
+    from ipaddress import ip_network  # noqa: PLC0415 - help needs none
+
+    try:
+        return tuple(ip_network(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; give a network as 10.0.0.0/8, or an address") from None
+
+
+trusted_proxy_option = click.option(
+    "--trusted-proxy",
+    multiple=True,
+    metavar="CIDR",
+    callback=_networks,
+    envvar="NIGHTSAFE_TRUSTED_PROXY",
+    show_envvar=True,
+    help="Network of proxies that say who their client is. May be given several times.",
+)
+_header_option = click.option(
+    "--proxy-header",
+    type=click.Choice(HEADERS),
+    default=HEADERS[0],
+    envvar="NIGHTSAFE_PROXY_HEADER",
+    show_envvar=True,
+    show_default=True,
+    help="Header in which proxies in front of the API say it; the other one is not read.",
+)
+
+
+def proxy_options(command: Any) -> Any:
+    """What an API behind proxies takes."""
+    return trusted_proxy_option(_header_option(command))
