@@ -16,6 +16,9 @@ _HOST: Final = re.compile(
 )
 """RFC 3986, section 3.2.2 and 3.2.3; the host of an HTTP URL is never empty (RFC 9110, section 4.2.1)."""
 
+_NONE: Final[tuple[list[bytes], ...]] = ([], [b""])
+"""No Host at all: the server makes an empty one of that."""
+
 _LAST: Final = ((b"connection", b"close"),)
 _ONE_HOST: Final = NightsafeError(
     Code.MALFORMED_HEADER, "send one Host header, with a host name or address and, if need be, a port"
@@ -39,7 +42,7 @@ class Entrance:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         hosts = [value for name, value in scope["headers"] if name == b"host"]
-        if not _names_one(hosts) and (hosts or scope["http_version"] == "1.1"):
+        if (len(hosts) != 1 or not _is_host(hosts[0])) and not (scope["http_version"] != "1.1" and hosts in _NONE):
             return refuse(scope, receive, send, _ONE_HOST, _LAST)
         if self._proxies is not None:
             try:
@@ -49,14 +52,9 @@ class Entrance:
         return self._app(scope, receive, send)
 
 
-def _names_one(hosts: list[bytes]) -> bool:
-    """Whether these are one Host header that names a host (RFC 9112, section 3.2)."""
-    return len(hosts) == 1 and _is_host(hosts[0])
-
-
 @functools.lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
-    """Whether a header names a host."""
+    """Whether a Host header names a host (RFC 9112, section 3.2)."""
     return _HOST.fullmatch(value) is not None
 
 

@@ -7,6 +7,7 @@ proxy sets one and passes the other on as it came, so the other is the client's 
 Source: RFC 7239 for `Forwarded`; `X-Forwarded-For` is the same list without names.
 """
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ NAMED: Final = "forwarded"
 
 _MAX_BYTES: Final = 4096
 _MAX_HOPS: Final = 32
+_MAX_REMEMBERED: Final = 1024
 _SPACES: Final = b" \t"
 _PORT: Final = rb"(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?"
 _BRACKETED: Final = re.compile(rb"\[([0-9A-Fa-f:.]+)\]" + _PORT)
@@ -47,6 +49,7 @@ class Proxies:
         self._trusted = Networks(Condition(RequestIp(in_=tuple(networks))))
         self._header = header.encode()
         self._hops = _named if header == NAMED else _listed
+        self._said = functools.lru_cache(maxsize=_MAX_REMEMBERED)(self._read)
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The address that a request came from.
@@ -60,9 +63,11 @@ class Proxies:
         """
         if not self._trusted.admit(peer):
             return peer
-        lines = [value for name, value in headers if name == self._header]
-        if not lines:
-            return peer
+        lines = tuple([value for name, value in headers if name == self._header])
+        return self._said(peer, lines) if lines else peer
+
+    def _read(self, peer: str, lines: Sequence[bytes]) -> str:
+        """The address that these lines of a proxy come to."""
         if sum(map(len, lines)) > _MAX_BYTES:
             raise self._refusal(f"is over {_MAX_BYTES} bytes")
         address, seen = peer, 0

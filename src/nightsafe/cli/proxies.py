@@ -25,6 +25,7 @@ def _networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 trusted_proxy_option = click.option(
     "--trusted-proxy",
     multiple=True,
+    default=None,
     metavar="CIDR",
     callback=_networks,
     envvar="NIGHTSAFE_TRUSTED_PROXY",

@@ -75,8 +75,10 @@ def test_no_host(api: Api, hosts: list[bytes], path: str) -> None:
 
 def test_other_versions(api: Api) -> None:
     """HTTP/1.0 needs no Host, nor does HTTP/2, where a server makes one of `:authority`; but two are two."""
-    for version in ("1.0", "2"):
+    for version in ("1", "1.0", "2"):
         assert ask(api, Entrance(api.app), version=version).status == 200
+        assert ask(api, Entrance(api.app), (b"host", b""), version=version).status == 200
+        assert ask(api, Entrance(api.app), (b"host", b"a/b"), version=version).status == 400
         assert ask(api, Entrance(api.app), HOST, HOST, version=version).status == 400
 
 
