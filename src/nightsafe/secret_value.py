@@ -1,6 +1,11 @@
 """The plaintext of a secret, on its short way from the request to the seal."""
 
-from typing import NoReturn
+from typing import NoReturn, Self
+
+
+def wipe(buffer: bytearray) -> None:
+    """Overwrite a buffer with zeros."""
+    buffer[:] = bytes(len(buffer))
 
 
 class SecretValue:
@@ -15,13 +20,22 @@ class SecretValue:
     def __init__(self, plaintext: bytes | bytearray | memoryview) -> None:
         self._buffer = bytearray(plaintext)
 
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """The UTF-8 of a text."""
+        return cls(text.encode())
+
+    def view(self) -> memoryview:
+        """The plaintext itself, for a `with`: while it lasts the value cannot be wiped."""
+        return memoryview(self._buffer)
+
     def reveal(self) -> bytes:
         """The plaintext itself. Only sealing and delivery call this."""
         return bytes(self._buffer)
 
     def wipe(self) -> None:
         """Overwrite the buffer with zeros and empty it."""
-        self._buffer[:] = bytes(len(self._buffer))
+        wipe(self._buffer)
         self._buffer.clear()
 
     def __del__(self) -> None:

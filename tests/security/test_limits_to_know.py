@@ -93,11 +93,14 @@ def test_rights_outlast_a_membership(own_api: Api) -> None:
     assert 403 == own_api.send("GET", secrets_of("worker"), b"", bearer, anonymous=True).status
 
 
-def test_an_address_fails_as_a_whole(own_api: Api) -> None:
-    """A limit on failed authentications holds for an address as a whole; behind a proxy that is everyone at once."""
+def test_guessing_goes_on(own_api: Api) -> None:
+    """An address that failed to authenticate too often is told no reason for a minute, but may go on guessing: each
+    credential is looked up.
+    """
     door = throttled(own_api.app, Limits(auth_failures=3))
     wrong = [(b"authorization", b"Bearer " + new_token().encode())]
     failed = [own_api.send("GET", secrets_of("worker"), b"", wrong, anonymous=True, to=door).status for _ in range(3)]
 
     assert [403] * 3 == failed
-    assert 429 == own_api.send("GET", secrets_of("worker"), to=door).status
+    assert 429 == own_api.send("GET", secrets_of("worker"), b"", wrong, anonymous=True, to=door).status
+    assert 404 == own_api.send("GET", secrets_of("worker"), to=door).status

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire
+from tests.clients.wire.test_heads import LAST, NEXT, NO_HOST, said
 from tests.live.running import new_token
 from tests.server import ACCOUNT, Server, make_safe, run
 
@@ -68,8 +69,13 @@ def test_the_client_of_a_trusted_proxy(server: Server, wire: Wire) -> None:
 
     assert 200 == ask(wire, token, SCRIPTS, CLIENT).status
     assert 200 == ask(wire, token, SCRIPTS, ("X-Forwarded-For", "198.51.100.1"), CLIENT).status
-    for said in ([], [(CLIENT[0], "198.51.100.1")], [CLIENT, (CLIENT[0], "198.51.100.1")], [(CLIENT[0], "unknown")]):
-        assert (403, [9109]) == ask(wire, token, SCRIPTS, *said).refusal
+    for forwarded in (
+        [],
+        [(CLIENT[0], "198.51.100.1")],
+        [CLIENT, (CLIENT[0], "198.51.100.1")],
+        [(CLIENT[0], "unknown")],
+    ):
+        assert (403, [9109]) == ask(wire, token, SCRIPTS, *forwarded).refusal
     assert (400, [6003]) == ask(wire, token, SCRIPTS, (CLIENT[0], "203.0.113.9, x")).refusal
     assert (403, [9109]) == ask(wire, token, SCRIPTS, ("Forwarded", "for=203.0.113.9")).refusal
     addresses = [json.loads(line).get("address") for line in server.stderr.read_text().splitlines()]
@@ -86,6 +92,51 @@ def test_the_client_of_anybody_else(tmp_path_factory: pytest.TempPathFactory) ->
             for header in (("X-Forwarded-For", "198.51.100.1"), ("Forwarded", "for=198.51.100.1")):
                 assert (403, [9109]) == ask(wire, token, SCRIPTS, header).refusal
             assert 403 == ask(wire, token, SCRIPTS, ("Forwarded", "x")).status
+
+
+def test_who_is_behind_no_trusted_proxy(server: Server, wire: Wire) -> None:
+    """Behind a proxy that `--trusted-proxy` does not name, all clients have the proxy's address.
+
+    Here one forwards to the one that is named, and is the last that the list shows.
+    """
+    token = [("Authorization", f"Bearer {new_token_of(server, '--ip', '198.51.100.7', '--all-access')}")]
+    for client in ("203.0.113.1", "203.0.113.2"):
+        assert 200 == ask(wire, token, SCRIPTS, (CLIENT[0], f"{client}, 198.51.100.7")).status
+
+
+def test_what_a_trusted_proxy_says(server: Server, wire: Wire) -> None:
+    """What a trusted proxy says of its client is believed: it must append the address that it was asked from.
+
+    One that passes the header on as it came lets a client have any address.
+    """
+    token = [("Authorization", f"Bearer {new_token_of(server, '--ip', '203.0.113.9', '--all-access')}")]
+
+    assert 200 == ask(wire, token, SCRIPTS, CLIENT).status
+    assert (403, [9109]) == ask(wire, token, SCRIPTS, (CLIENT[0], f"{CLIENT[1]}, 198.51.100.7")).refusal
+
+
+@pytest.mark.parametrize("what", NO_HOST)
+def test_a_request_names_one_host(server: Server, what: str) -> None:
+    """An HTTP/1.1 request that does not name exactly one host is refused.
+
+    That is 400 (RFC 9112, 3.2), and the connection's last.
+    """
+    statuses, read = said(server, NO_HOST[what], then=NEXT)
+
+    assert [400] == statuses
+    assert b'"code":6003' in read
+
+
+@pytest.mark.parametrize("what", LAST)
+def test_a_body_that_could_end_in_two_places(server: Server, what: str) -> None:
+    """A request whose body could end in two places is the last on its connection.
+
+    What follows it is no request of anybody's (RFC 9112, 6.3).
+    """
+    statuses, _ = said(server, LAST[what], then=NEXT)
+
+    assert 1 == len(statuses)
+    assert 400 <= statuses[0] < 500
 
 
 def new_token_of(server: Server, *options: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mutabl
 from typing import Any
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.secret_value import wipe
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -90,8 +91,11 @@ async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) 
         yield part
 
 
-async def read(receive: Receive, limit: int, seconds: float) -> bytes:
-    """The whole body; as `chunks` with BODY_TOO_LARGE, and without its cost for each part."""
+async def read(receive: Receive, limit: int, seconds: float) -> bytearray:
+    """The whole body, for `parse_json` to wipe.
+
+    As `chunks` with BODY_TOO_LARGE, and without its cost for each part.
+    """
     parts: list[bytes] = []
     started, size, more = time.monotonic(), 0, True
     while more:
@@ -101,7 +105,7 @@ async def read(receive: Receive, limit: int, seconds: float) -> bytes:
             raise NightsafeError(Code.BODY_TOO_LARGE, str(limit))
         _check_pace(started, size, seconds)
         parts.append(part)
-    return b"".join(parts)
+    return bytearray().join(parts)
 
 
 def _check_pace(started: float, size: int, seconds: float) -> None:
@@ -134,13 +138,13 @@ def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:
         raise NightsafeError(Code.CONTENT_TYPE, f"send {wanted}")
 
 
-async def parse_json_aside(body: bytes) -> Any:
+async def parse_json_aside(body: bytes | bytearray) -> Any:
     """As `parse_json`; large ones in a thread, for half a second of a million brackets would hold everybody up."""
     return await asyncio.to_thread(parse_json, body) if len(body) > _ASIDE else parse_json(body)
 
 
-def parse_json(body: bytes) -> Any:
-    """A JSON value from UTF-8 text, strictly.
+def parse_json(body: bytes | bytearray) -> Any:
+    """A JSON value from UTF-8 text, strictly. A `bytearray` is wiped.
 
     Refused beside what is no JSON: members named twice, lone surrogates, NaN and infinities,
     integers past 64 bits, more than 32 levels.
@@ -151,16 +155,19 @@ def parse_json(body: bytes) -> Any:
     try:
         text = body.decode()
         value = _decoder.decode(text)
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+            _check_depth(value)
+        if _SURROGATE.search(text):
+            _check_surrogates(value)
     except UnicodeDecodeError as error:
         raise _unreadable(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise _unreadable(f"not JSON at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise _unreadable(f"nested deeper than {MAX_DEPTH} levels") from None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _check_depth(value)
-    if _SURROGATE.search(text):
-        _check_surrogates(value)
+    finally:
+        if isinstance(body, bytearray):
+            wipe(body)
     return value
 
 

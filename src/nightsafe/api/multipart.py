@@ -12,6 +12,7 @@ from nightsafe.errors import Code, NightsafeError
 
 MAX_PARTS = 1001
 _COPIED = 1024 * 1024
+_METADATA = "metadata"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -64,7 +65,8 @@ class _Collector:
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Extend the body."""
-        self._body += data[start:end]
+        with memoryview(data) as view:
+            self._body += view[start:end]
 
     def on_part_end(self) -> None:
         """Finish a part."""
@@ -72,14 +74,10 @@ class _Collector:
         if kind != b"form-data" or b"name" not in options:
             raise _unreadable("a part of the form has no name in its Content-Disposition")
         filename = options.get(b"filename")
-        self.parts.append(
-            FormPart(
-                _text(options[b"name"]),
-                None if filename is None else _text(filename),
-                self._headers.get(b"content-type", b"").decode("latin-1"),
-                _held(self._body),
-            )
-        )
+        name, file = _text(options[b"name"]), None if filename is None else _text(filename)
+        content_type = self._headers.get(b"content-type", b"").decode("latin-1")
+        body = _held(self._body, is_file=file is not None and name != _METADATA)
+        self.parts.append(FormPart(name, file, content_type, body))
 
     def on_end(self) -> None:
         """Note that the closing boundary came."""
@@ -128,9 +126,13 @@ async def _from_boundary(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIt
             yield start
 
 
-def _held(body: bytearray) -> bytes:
-    """What a part holds. A large one is not copied: that would double it, and hold everybody up."""
-    return bytes(body) if len(body) <= _COPIED else cast("bytes", body)
+def _held(body: bytearray, *, is_file: bool) -> bytes:
+    """What a part holds.
+
+    A large one is not copied: that would double it, and hold everybody up. What is no file may be JSON with secrets,
+    and is wiped when it is parsed.
+    """
+    return bytes(body) if is_file and len(body) <= _COPIED else cast("bytes", body)
 
 
 def _text(value: bytes) -> str:

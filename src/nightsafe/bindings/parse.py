@@ -133,9 +133,9 @@ def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
     """A secret string."""
     if is_sealed(fields):
         return SecretText(name, read_sealed(fields, at, "text"))
-    plaintext = need_string(fields, "text", at).encode()
-    _check_size(len(plaintext), name, pointer_to(at, "text"))
-    return SecretText(name, SecretValue(plaintext))
+    value = SecretValue.of_text(need_string(fields, "text", at))
+    _check_size(len(value), name, pointer_to(at, "text"))
+    return SecretText(name, value)
 
 
 def _secret_key(fields: dict[str, Any], name: str, at: str) -> SecretKey:

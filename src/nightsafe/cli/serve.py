@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import re
 import socket
 import sys
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from nightsafe.cli.stdio import Files
 
 _MEGABYTE = 1 << 20
+_OVERWRITING = "junk:free"
+"""What has the HTTP server's allocator overwrite memory that is given back: bodies of requests have lain in it."""
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 
@@ -201,6 +205,7 @@ def command(  # noqa: PLR0913 - a server has many settings
     """
     import uvloop  # noqa: PLC0415 - help needs no loop
 
+    os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITING  # before the server's library is loaded
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         _refuse_plain(host)
@@ -214,14 +219,8 @@ def command(  # noqa: PLR0913 - a server has many settings
     )
     front = partial(_entrance, trusted_proxy, proxy_header)
     directory, where = DataDirectory(data), partial(_listener, inherited, host, port)
-    with _confined(directory, where, tls, log_format, has_parent=inherited is not None) as (listener, spare, output):
-        running = partial(
-            _run,
-            tls=(tls, spare) if tls and spare else None,
-            keep_alive=keep_alive,
-            output=output,
-            data=None if inherited else data,
-        )
+    with _confined(directory, where, tls, log_format, has_parent=inherited is not None) as (listener, pair, output):
+        running = partial(_run, tls=pair, keep_alive=keep_alive, output=output, data=None if inherited else data)
         code = uvloop.run(_serve(directory, listener, limits, door, front, running))
     sys.exit(code)
 
@@ -234,7 +233,7 @@ def _confined(
     log_format: str,
     *,
     has_parent: bool,
-) -> "Iterator[tuple[socket.socket, Spare | None, Files]]":
+) -> "Iterator[tuple[socket.socket, tuple[Tls, Spare] | None, Files]]":
     """Hold the safe and a socket, then give up all that serving does not take; gives what serving does.
 
     Raises:
@@ -260,7 +259,7 @@ def _confined(
         reach.confine(listening, spare, () if has_parent else announcement(directory.path))
         output = _prepared(files, log_format, has_parent=has_parent)
         reach.tell()
-        yield listening, spare, output
+        yield listening, (tls, spare) if tls and spare else None, output
 
 
 def _prepared(files: "Files", log_format: str, *, has_parent: bool) -> "Files":

@@ -25,7 +25,7 @@ def padded_size(size: int) -> int:
 MAX_PADDED: Final = padded_size(MAX_VALUE + 1)
 
 
-def pad(value: bytes) -> bytearray:
+def pad(value: bytes | memoryview) -> bytearray:
     """The value, the mark 0x80 and zeros, in a buffer that the caller can wipe.
 
     Raises:
@@ -34,7 +34,8 @@ def pad(value: bytes) -> bytearray:
     if len(value) > MAX_VALUE:
         raise NightsafeError(Code.INVALID, f"a value may have at most {MAX_VALUE} bytes")
     padded = bytearray(padded_size(len(value) + 1))
-    padded[: len(value) + 1] = value + _MARK
+    padded[: len(value)] = value
+    padded[len(value)] = _MARK[0]
     return padded
 
 

@@ -34,7 +34,8 @@ class RingSealer:
         key = self._ring.primary
         value_id = secrets.token_bytes(VALUE_ID_SIZE)
         info = context.info(value_id, key.id)
-        padded = pad(value.reveal())
+        with value.view() as plaintext:
+            padded = pad(plaintext)
         body = HPKE[key.suite].encrypt(padded, key.loaded, info)
         padded[:] = bytes(len(padded))
         return SealedValue(key.suite, key.id, value_id, body).pack()

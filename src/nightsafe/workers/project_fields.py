@@ -190,9 +190,10 @@ def _variable(raw: Any, name: str, at: str) -> SecretText | PlainBinding | str:
         raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), at)
     if kind == "secret_text" and fields.get("value") is None and fields.keys() <= {"type", "value"}:
         return name
-    value = need_string(fields, "value", at)
-    if len(value.encode()) > MAX_VALUE_BYTES:
+    text = need_string(fields, "value", at)
+    value = SecretValue.of_text(text)
+    if len(value) > MAX_VALUE_BYTES:
         raise NightsafeError(Code.BINDING_TOO_LARGE, name, pointer_to(at, "value"))
-    if kind == "secret_text":
-        return SecretText(name, SecretValue(value.encode()))
-    return PlainBinding(name, kind, {"type": kind, "value": value})
+    return (
+        SecretText(name, value) if kind == "secret_text" else PlainBinding(name, kind, {"type": kind, "value": text})
+    )

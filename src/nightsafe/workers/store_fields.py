@@ -159,7 +159,7 @@ def _comment(fields: dict[str, Any], at: str) -> str | None:
 
 def _value(fields: dict[str, Any], at: str, limits: Limits) -> SecretValue:
     """The value of a secret."""
-    plaintext = need_string(fields, "value", at).encode()
-    if len(plaintext) > limits.max_store_value_bytes:
+    value = SecretValue.of_text(need_string(fields, "value", at))
+    if len(value) > limits.max_store_value_bytes:
         raise NightsafeError(Code.STORE_VALUE_TOO_LONG, str(limits.max_store_value_bytes), pointer_to(at, "value"))
-    return SecretValue(plaintext)
+    return value

@@ -80,15 +80,6 @@ def _part(line: socket.socket) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("what", NO_HOST)
-def test_a_request_names_one_host(server: Server, what: str) -> None:
-    """HTTP/1.1 without a Host, with two, or with one that is no host is 400 (RFC 9112, 3.2), and the last."""
-    statuses, read = said(server, NO_HOST[what], then=NEXT)
-
-    assert [400] == statuses
-    assert b'"code":6003' in read
-
-
 @pytest.mark.parametrize("what", PASSES)
 def test_what_names_one(server: Server, what: str) -> None:
     """Passes: HTTP/1.0 may leave it out. A line may end in a line feed alone (RFC 9112, 2.2)."""
@@ -99,15 +90,6 @@ def test_what_names_one(server: Server, what: str) -> None:
 def test_a_head_that_could_be_read_in_two_ways(server: Server, what: str) -> None:
     """Is refused by the server itself, and what follows it on the connection is no request."""
     assert [400] == said(server, MALFORMED[what], then=NEXT)[0]
-
-
-@pytest.mark.parametrize("what", LAST)
-def test_a_body_that_could_end_in_two_places(server: Server, what: str) -> None:
-    """Is the last on its connection: what follows it is no request of anybody's (RFC 9112, 6.3)."""
-    statuses, _ = said(server, LAST[what], then=NEXT)
-
-    assert 1 == len(statuses)
-    assert 400 <= statuses[0] < 500
 
 
 def test_a_trailer_is_no_header(server: Server) -> None:

@@ -110,7 +110,7 @@ def test_a_body_is_bounded_as_it_comes(parts: list[bytes], limit: int) -> None:
     async def get() -> bytes | Code:
         """The body, or why not."""
         try:
-            return await read(Line(*parts), limit, 1)
+            return bytes(await read(Line(*parts), limit, 1))
         except NightsafeError as error:
             return error.code
 
