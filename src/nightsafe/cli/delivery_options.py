@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from nightsafe.cli.proxies import trusted_proxy_option
+from nightsafe.cli.proxies import networks, trusted_proxy_option
 
 if TYPE_CHECKING:
     from nightsafe.delivery.settings import Settings
@@ -109,14 +109,14 @@ _OPTIONS = (
         "Network or address that scripts may connect to besides public ones. May be given several times.",
         multiple=True,
         metavar="CIDR",
-        callback=_networks,
+        callback=networks,
     ),
     option(
         "--reach-never",
         "Network or address that scripts may not connect to, public or not. May be given several times.",
         multiple=True,
         metavar="CIDR",
-        callback=_networks,
+        callback=networks,
     ),
     option(
         "--reach-private",

@@ -18,6 +18,7 @@ _FEW: Final = 1024
 _SPARE: Final = 128
 """What is left for files and threads of one's own; about 50 are in use."""
 _SPARE_OF_FEW: Final = 64
+_WAY_OUT: Final = "raise it: `ulimit -Hn`, LimitNOFILE= in a unit of systemd, or --ulimit of a container"
 
 
 def allow_many() -> None:
@@ -26,12 +27,21 @@ def allow_many() -> None:
     Raises:
         NightsafeError: INVALID, when that is too low to serve anybody.
     """
-    limit = _raised()
-    way_out = "raise it: `ulimit -Hn`, LimitNOFILE= in a unit of systemd, or --ulimit of a container"
-    if limit < _LEAST:
-        raise NightsafeError(Code.INVALID, f"{limit} open files are allowed, and serving takes {_LEAST}; {way_out}")
+    limit = refuse_few()
     if limit < _FEW:
-        _log.warning("files.few", limit=limit, connections=connections(), reason=way_out)
+        _log.warning("files.few", limit=limit, connections=connections(), reason=_WAY_OUT)
+
+
+def refuse_few() -> int:
+    """Raise the limit to what the system lets this process have; gives that.
+
+    Raises:
+        NightsafeError: INVALID, when it is too low to serve anybody.
+    """
+    limit = _raised()
+    if limit < _LEAST:
+        raise NightsafeError(Code.INVALID, f"{limit} open files are allowed, and serving takes {_LEAST}; {_WAY_OUT}")
+    return limit
 
 
 def connections() -> int:

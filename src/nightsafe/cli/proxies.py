@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 HEADERS = ("x-forwarded-for", "forwarded")
 
 
-def _networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "Networks":
+def networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "Networks":
     """Networks, or single addresses."""
     from ipaddress import ip_network  # noqa: PLC0415 - help needs none
 
@@ -27,7 +27,7 @@ trusted_proxy_option = click.option(
     multiple=True,
     default=None,
     metavar="CIDR",
-    callback=_networks,
+    callback=networks,
     envvar="NIGHTSAFE_TRUSTED_PROXY",
     show_envvar=True,
     help="Network of proxies that say who their client is. May be given several times.",

@@ -242,10 +242,12 @@ def _confined(
     from nightsafe.cli.directory_lock import shared  # noqa: PLC0415 - help needs none
     from nightsafe.cli.finishing import used  # noqa: PLC0415 - the same
     from nightsafe.cli.local_server import announcement  # noqa: PLC0415 - the same
+    from nightsafe.cli.open_files import refuse_few  # noqa: PLC0415 - the same
     from nightsafe.cli.reach import Reach  # noqa: PLC0415 - the same
     from nightsafe.cli.spare import Spare  # noqa: PLC0415 - the same
     from nightsafe.cli.stdio import Files  # noqa: PLC0415 - the same
 
+    refuse_few()
     # Who started this process with a socket has dealt with what was left there.
     with contextlib.ExitStack() as held:
         held.enter_context(shared(directory.path) if has_parent else used(directory.path))

@@ -24,9 +24,10 @@ SERVER_SETTINGS: Final = frozenset(
         "client_cert", "client_key", "data", "delivered", "deny_permission", "deny_script", "domain", "email",
         "expires_in", "expires_on", "host", "ip", "keep_alive", "listen", "log_format", "marks", "max_loaded",
         "max_variables", "memory_limit", "name", "not_before", "not_ip", "owner", "permissions", "plain_http", "port",
-        "private_ring", "probes", "proxy_header", "rate_limit", "rate_window", "reach", "reach_never", "reach_private",
-        "script_header", "scripts", "service_key", "sockets", "tls_cert", "tls_client_ca", "tls_key", "token_fd",
-        "token_file", "token_id", "trusted_proxy", "upload_memory", "verify_keys", "worker_output", "workers_domain",
+        "private_ring", "probes", "proxy_header", "rate_limit", "rate_window", "reach", "reach_never",
+        "reach_private", "script_header", "scripts", "service_key", "sockets", "tls_cert", "tls_client_ca",
+        "tls_key", "token_fd", "token_file", "token_id", "trusted_proxy", "upload_memory", "verify_keys",
+        "worker_output", "workers_domain",
     }
 )  # fmt: skip
 """What the operator's commands take; a test holds that it is what they have."""

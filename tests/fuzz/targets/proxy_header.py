@@ -3,7 +3,6 @@
 import ipaddress
 
 from nightsafe.api.forwarded import LISTED, NAMED, UNKNOWN, Proxies
-
 from nightsafe.errors import Code, NightsafeError
 
 _TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "::1/128")
