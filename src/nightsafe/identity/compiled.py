@@ -14,6 +14,10 @@ _MAX_WEIGHT: Final = 8 * 1024 * 1024
 _LEAST_WEIGHT: Final = 1024
 
 
+_Source = tuple[bytes, bytes, str]
+"""All of a token that counts here: its policies, its condition, and the account that owns it."""
+
+
 class Compiled(Struct, frozen=True):
     """What a token may do, and from where; `excess` says in words why it may do nothing, "" when it may."""
 
@@ -26,20 +30,21 @@ class CompiledTokens:
     """Tokens that were asked for. It forgets all of them when they weigh too much together."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[bytes, bytes, Compiled]] = {}
+        self._known: dict[str, tuple[_Source, Compiled]] = {}
         self._weight = 0
 
     def of(self, token: Token) -> Compiled:
         """What a token comes to."""
+        source = token.policies, token.condition, token.account_id
         known = self._known.get(token.id)
-        if known is not None and known[:2] == (token.policies, token.condition):
-            return known[2]
+        if known is not None and known[0] == source:
+            return known[1]
         compiled = compiled_token(token)
         self._weight += weight_of(token)
         if self._weight > _MAX_WEIGHT:
             self._known.clear()
             self._weight = weight_of(token)
-        self._known[token.id] = token.policies, token.condition, compiled
+        self._known[token.id] = source, compiled
         return compiled
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.compiled import CompiledTokens
@@ -107,7 +108,7 @@ def test_addresses_are_bisected() -> None:
 
 
 def test_a_token_is_compiled_once() -> None:
-    """Until its policies or its condition are others, whatever else is written meanwhile."""
+    """Until its policies, its condition or its owner are others, whatever else of it is written meanwhile."""
     known = CompiledTokens()
     token = Token(
         id="t", digest=b"d", user_id="u", name="n", status="active", policies=encode_policies(policies_of("a")),
@@ -116,10 +117,13 @@ def test_a_token_is_compiled_once() -> None:
     first = known.of(token)
 
     assert known.of(token) is first
-    changed = Token(
-        **{name: getattr(token, name) for name in token.__struct_fields__} | {"condition": b'{"request_ip":{}}'}
-    )
-    assert known.of(changed) is not first
+    assert known.of(replace(token, digest=b"e", name="m", modified_on=1, expires_on=1)) is first
+    for changed in (
+        replace(token, policies=b"[]"),
+        replace(token, condition=b'{"request_ip":{"in":["10.0.0.0/8"]}}'),
+        replace(token, account_id="b" * 32),
+    ):
+        assert known.of(changed) is not first
 
 
 @pytest.mark.parametrize(("policies", "words"), [
