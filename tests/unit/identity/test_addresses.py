@@ -1,6 +1,6 @@
 """Sets of addresses as intervals, held against sets of numbers written out."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightsafe.identity.addresses import Intervals
@@ -28,6 +28,7 @@ def numbers(intervals: list[tuple[int, int]]) -> set[int]:
 
 
 @given(INTERVALS, INTERVALS)
+@settings(deadline=None)
 def test_intervals_are_sets(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
     """What is in one, in one without the other, and whether all of one is in the other."""
     left = Intervals(one).without(Intervals(other))
@@ -38,6 +39,7 @@ def test_intervals_are_sets(one: list[tuple[int, int]], other: list[tuple[int, i
 
 
 @given(RANGES, RANGES, RANGES, RANGES)
+@settings(deadline=None)
 def test_what_lies_within_admits_nobody_else(
     inside: tuple[str, ...], outside: tuple[str, ...], wider: tuple[str, ...], holes: tuple[str, ...]
 ) -> None:

@@ -42,6 +42,7 @@ def test_what_is_given_is_had(mine: list[Policy], theirs: list[Policy], action: 
 
 
 @given(POLICIES)
+@settings(deadline=None)
 def test_everybody_may_give_what_they_have(mine: list[Policy]) -> None:
     """All of it, word for word."""
     assert holds(Grants(mine), Grants(mine))

@@ -4,7 +4,7 @@ import fnmatch
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightsafe.errors import Code, NightsafeError
@@ -80,6 +80,7 @@ def allowed(policies: list[Policy]) -> set[tuple[Action, Resource]]:
 
 
 @given(st.lists(POLICIES, max_size=6))
+@settings(deadline=None)
 def test_deny_wins_and_is_the_default(policies: list[Policy]) -> None:
     """What may be done is exactly what some policy allows and none denies; asked again, the answer is the same."""
     grants = Grants(policies)
@@ -91,6 +92,7 @@ def test_deny_wins_and_is_the_default(policies: list[Policy]) -> None:
 
 
 @given(st.lists(POLICIES, max_size=5).flatmap(lambda some: st.tuples(st.just(some), st.permutations(some))))
+@settings(deadline=None)
 def test_the_order_of_policies_does_not_matter(orders: tuple[list[Policy], list[Policy]]) -> None:
     """Any order comes to the same."""
     first, second = orders
@@ -99,6 +101,7 @@ def test_the_order_of_policies_does_not_matter(orders: tuple[list[Policy], list[
 
 
 @given(st.lists(POLICIES, max_size=5), POLICIES)
+@settings(deadline=None)
 def test_a_denial_takes_only_away(policies: list[Policy], more: Policy) -> None:
     """With one more denial nothing can be done that could not be done before; with a permission, nothing less."""
     before, after = allowed(policies), allowed([*policies, more])
@@ -107,6 +110,7 @@ def test_a_denial_takes_only_away(policies: list[Policy], more: Policy) -> None:
 
 
 @given(st.lists(POLICIES, max_size=6))
+@settings(deadline=None)
 def test_the_policy_that_allows_is_named(policies: list[Policy]) -> None:
     """It is one of those that allow this very thing."""
     named = list(parse_policies(encode_policies(policies)))
@@ -120,6 +124,7 @@ def test_the_policy_that_allows_is_named(policies: list[Policy]) -> None:
 
 
 @given(st.lists(POLICIES, max_size=6))
+@settings(deadline=None)
 def test_accounts_are_seen_by_what_is_allowed_there(policies: list[Policy]) -> None:
     """Whoever may do anything in an account, or with a script of it, sees it; without a permission nobody does."""
     grants, may = Grants(policies), {resource.account_id for _, resource in allowed(policies)} - {""}
@@ -133,6 +138,7 @@ def test_accounts_are_seen_by_what_is_allowed_there(policies: list[Policy]) -> N
 
 
 @given(POLICIES, st.sampled_from(ACCOUNTS))
+@settings(deadline=None)
 def test_a_confined_policy_says_the_same_of_its_account(policy: Policy, account: str) -> None:
     """And nothing of any other, nor of users."""
     confined = confine(policy, account)
@@ -188,6 +194,7 @@ def test_stored_policies_come_back() -> None:
 
 
 @given(st.lists(POLICIES, max_size=4))
+@settings(deadline=None)
 def test_policies_are_kept_whole(policies: list[Policy]) -> None:
     """Written and read again they are the same, but for the place that names one without an id."""
     read = parse_policies(encode_policies(policies))
