@@ -20,7 +20,7 @@ def trouble_with(path: Path, descriptor: int) -> str | None:
 
     It is judged as sshd judges its files: the file and each directory above it belong to this process's user or to
     root, and nobody else may write to them. A group of one's own is nobody else, for systems make one for each user.
-    Of a directory such as `/tmp`, only what one owns can be moved.
+    Of root's `/tmp`, or one's own, only what one owns can be moved.
 
     Args:
         path: where it is; the directories are those that it leads to.
@@ -32,7 +32,7 @@ def trouble_with(path: Path, descriptor: int) -> str | None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return f"{path} is not a regular file"
-    return _trouble(path, status) or trouble_with_folders(path)
+    return _owned_by_another(path, status) or _written_by_others(path, status) or trouble_with_folders(path)
 
 
 def trouble_with_folders(path: Path) -> str | None:
@@ -44,16 +44,23 @@ def trouble_with_folders(path: Path) -> str | None:
     real = Path(os.path.realpath(path))
     for folder in {*path.absolute().parents, *real.parents}:
         status = folder.stat()
-        wrong = _trouble(folder, status)
-        if wrong is not None and not status.st_mode & stat.S_ISVTX:
+        wrong = _owned_by_another(folder, status)
+        if wrong is None and not status.st_mode & stat.S_ISVTX:
+            wrong = _written_by_others(folder, status)
+        if wrong is not None:
             return wrong
     return None
 
 
-def _trouble(path: Path, status: os.stat_result) -> str | None:
-    """Why others may write to one file or directory."""
+def _owned_by_another(path: Path, status: os.stat_result) -> str | None:
+    """Why another user has a file or directory, who may do with it, and with what is in it, whatever its mode is."""
     if status.st_uid not in {os.geteuid(), 0}:
         return f"{path} belongs to user {status.st_uid}, not to you"
+    return None
+
+
+def _written_by_others(path: Path, status: os.stat_result) -> str | None:
+    """Why others may write one file or directory."""
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in {os.getegid(), 0}
     if by_group or status.st_mode & stat.S_IWOTH:
         return f"others may write to {path}; run: chmod go-w {path}"

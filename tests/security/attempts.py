@@ -53,6 +53,10 @@ def made(home: Path) -> dict[str, Callable[[], object]]:
         "truncated": lambda: os.truncate(home / ".bashrc", 0),
         "temporary": lambda: _drop("/tmp/nightsafe-attempt"),  # noqa: S108 - the place is what is tried
         "shell": lambda: start("/bin/sh", "-c", ":"),
+        "mode": lambda: (home / ".bashrc").chmod(0o666),
+        "owner": lambda: os.chown(home / ".bashrc", -1, -1),
+        "times": lambda: os.utime(home / ".bashrc"),
+        "attribute": lambda: os.setxattr(home / ".bashrc", "user.x", b"x"),
     }
 
 
@@ -74,6 +78,10 @@ def others(parent: int) -> dict[str, Callable[[], object]]:
     """Ways into other processes and the system."""
     return {
         "signal": lambda: os.kill(parent, 0),
+        "limits": lambda: resource.prlimit(parent, resource.RLIMIT_CORE),
+        "priority": lambda: os.setpriority(os.PRIO_PROCESS, parent, 0),
+        "processors": lambda: os.sched_setaffinity(parent, {0}),
+        "shared memory": lambda: system("shmget", 0, 4096, 0o1666),
         "ptrace": lambda: system("ptrace", _ATTACH, parent, 0, 0),
         "memory": Path(f"/proc/{parent}/mem").read_bytes,
         "environment": Path(f"/proc/{parent}/environ").read_bytes,
@@ -98,6 +106,11 @@ def sent(port: int) -> dict[str, Callable[[], object]]:
         "unix socket": lambda: socket.socket(socket.AF_UNIX).close(),
         "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
     }
+
+
+def heard() -> dict[str, Callable[[], object]]:
+    """Ways to be reached from outside."""
+    return {"a port of its own": lambda: _listen(("127.0.0.1", 0)), "a port that is found": lambda: _listen(None)}
 
 
 def needed(data: Path, own: object) -> dict[str, Callable[[], object]]:
@@ -133,6 +146,16 @@ def _connect(family: int, address: object) -> None:
         asking.connect(address)  # type: ignore[arg-type] # of whatever family
 
 
+def _listen(address: object) -> None:
+    """Wait for somebody."""
+    with socket.socket() as waiting:
+        if address is not None:
+            waiting.bind(address)  # type: ignore[arg-type] # as `_connect`
+        waiting.listen()
+        if not waiting.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise PermissionError(errno.EPERM, "it does not")
+
+
 def _write(database: Path) -> None:
     """Change a database in a transaction."""
     with closing(sqlite3.connect(database)) as db:
@@ -144,7 +167,7 @@ def main() -> None:
     """Confine this process, and try everything."""
     who, data, home, port = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     directory, parent = DataDirectory(data), os.getppid()
-    tries = made(home) | taken(directory.private_ring, directory.signing_key) | others(parent) | sent(port)
+    tries = made(home) | taken(directory.private_ring, directory.signing_key) | others(parent) | sent(port) | heard()
     with socket.create_server(("127.0.0.1", 0)) as own:
         if who == "workerd":
             launch.confine([sys.executable, "serve", str(home / "runtime.capnp")])

@@ -213,7 +213,20 @@ def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) ->
     above = place.parent
     above.chmod(0o777)
 
-    assert f"{above} has mode 0777, so others may put something else in the place of" in refusal(above / name)
+    assert f"could be exchanged: others may write to {above}; run: chmod go-w {above}, or" in refusal(above / name)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o1755, 0o1777])
+def test_a_directory_above_of_another_owner(place: Path, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data directory of another user is refused.
+
+    So is one below a directory of another user, who may rename what is in it whatever its mode is.
+    """
+    place.parent.chmod(mode)
+    given_to_another(place.parent, monkeypatch)
+
+    assert "belongs to user" in refusal(place)
+    assert "belongs to user" in refusal(place / "new")
 
 
 def test_a_directory_of_another_owner(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.user_folder import trouble_with_folders
 
 _WRITTEN_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -31,22 +32,15 @@ def refuse_unsafe(data: Path) -> None:
 
 
 def refuse_exchangeable(place: Path) -> None:
-    """Refuse a path below a directory in which others may rename what is not theirs.
-
-    A group that is the user's own is not others: systems make one for each.
+    """Refuse a path below a directory whose owner, or anybody else, may put something else in its place.
 
     Raises:
         NightsafeError: INVALID.
     """
-    for above in place.absolute().parents:
-        try:
-            found = above.stat()
-        except OSError:
-            continue  # it is not there yet
-        by_group = found.st_mode & stat.S_IWGRP and found.st_gid not in {os.getegid(), 0}
-        if (by_group or found.st_mode & stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX:
-            mode = f"has mode {stat.S_IMODE(found.st_mode):04o}, so others may put something else in the place of"
-            raise _problem(above, f"{mode} {place}; run: chmod go-w {above}, or choose another place")
+    above = next(one for one in place.absolute().parents if one.exists())
+    wrong = trouble_with_folders(above / place.name)
+    if wrong is not None:
+        raise _problem(place, f"could be exchanged: {wrong}, or choose another place")
 
 
 def _refuse_owner(path: Path, found: os.stat_result) -> None:

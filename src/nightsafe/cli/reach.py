@@ -92,7 +92,8 @@ class Reach:
         )
         drop_capabilities({DAC_OVERRIDE})
         self._version = landlock.restrict(allowed)
-        self._filtered = seccomp.forbid(seccomp.NEVER, seccomp.only_tcp)
+        rules = (seccomp.only_tcp, *(() if spare else (seccomp.no_further_ports,)))  # a trial has to listen
+        self._filtered = seccomp.forbid(seccomp.NEVER, *rules)
 
     def tell(self) -> None:
         """Log what it could not be kept from, if anything."""

@@ -17,6 +17,30 @@ NEVER: Final = (
     *("kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "reboot", "swapon", "swapoff"),
     *("bpf", "perf_event_open", "userfaultfd", "add_key", "request_key", "keyctl"),  # much of the kernel
     *("io_uring_setup", "io_uring_enter", "io_uring_register"),  # system calls that no filter sees
+    *(
+        "chmod",
+        "fchmod",
+        "fchmodat",
+        "fchmodat2",
+        "chown",
+        "fchown",
+        "lchown",
+        "fchownat",
+    ),  # what Landlock does not see
+    *("utime", "utimes", "futimesat", "utimensat", "file_setattr"),
+    *(
+        "setxattr",
+        "lsetxattr",
+        "fsetxattr",
+        "setxattrat",
+        "removexattr",
+        "lremovexattr",
+        "fremovexattr",
+        "removexattrat",
+    ),
+    *("setpriority", "ioprio_set", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr"),
+    *("migrate_pages", "move_pages", "process_mrelease"),
+    *("shmget", "msgget", "semget", "mq_open"),  # what other users' processes can share
 )
 """What neither a server nor a runtime has to ask the system for."""
 
@@ -64,9 +88,9 @@ def forbid(names: Iterable[str], *rules: Rule) -> bool:
         return False
     steps = [_Step(_LOAD, _ARCHITECTURE), _Step(_EQUAL, architecture(), 1), _Step(_RETURN, _KILL)]
     steps += [_Step(_LOAD, _NUMBER), _Step(_AT_LEAST, _OTHER_WAY, 0, 1), _refused(errno.EPERM)]
-    for name in names:
+    for name in filter(lambda name: number(name) >= 0, names):
         steps += [_Step(_EQUAL, number(name), 0, 1), _refused(errno.EPERM)]
-    for rule in (no_namespaces, *rules):
+    for rule in (no_namespaces, no_limits_of_others, *rules):
         steps += rule()
     steps.append(_Step(_RETURN, _ALLOW))
     packed = b"".join(struct.pack("=HBBI", one.code, one.then, one.otherwise, one.operand) for one in steps)
@@ -79,6 +103,16 @@ def no_namespaces() -> list[_Step]:
         *(_Step(_EQUAL, number("clone3"), 0, 1), _refused(errno.ENOSYS)),
         *_of("clone", [_Step(_ANY_OF, _NEW_NAMESPACES, 0, 1), _refused(errno.EPERM)], argument=0),
     ]
+
+
+def no_limits_of_others() -> list[_Step]:
+    """No limits of another process."""
+    return _of("prlimit64", [_Step(_EQUAL, 0, 1), _refused(errno.EPERM)], argument=0)
+
+
+def no_further_ports() -> list[_Step]:
+    """No socket begins to listen, which would find a port by itself; one that does already is told so."""
+    return [_Step(_EQUAL, number("listen"), 0, 1), _refused(0)]
 
 
 def only_tcp() -> list[_Step]:

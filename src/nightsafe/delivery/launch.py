@@ -51,7 +51,7 @@ def confine(command: list[str]) -> None:
     landlock.restrict(
         landlock.Allowed(read=read, write=(Path("/dev/null"),), run=(binary, *loaders), bind=(), connect=None)
     )
-    seccomp.forbid(seccomp.NEVER)
+    seccomp.forbid(seccomp.NEVER, seccomp.no_further_ports)
 
 
 if __name__ == "__main__":
