@@ -10,6 +10,7 @@ from tests.unit.client.recorder import ACCOUNT, Answer, Recorder, answer, refusa
 
 from nightsafe.cli.settings_file import default_map
 from nightsafe.client import Nightsafe, SealingError
+from nightsafe.sealing.lineage import Lineage
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
 from nightsafe.sealing.ring_signer import public_ring
@@ -67,6 +68,16 @@ def test_the_first_ring_is_believed(tmp_path: Path) -> None:
     """The first ring that a client sees is believed, and so is a server that says at first that it has none."""
     assert FOREIGN.primary.id in sent(tmp_path / "known", offered(FOREIGN), answer(SECRET))
     assert VALUE in sent(tmp_path / "other", refusal(404, 7003), answer(SECRET))
+
+
+def test_a_first_signer_is_believed(tmp_path: Path) -> None:
+    """A ring that is known without a signer, as of an older safe, takes the first signer that the server names."""
+    known = tmp_path / "known"
+    assert RING.primary.id in sent(known, offered(PublicRing(RING.keys, number=RING.number)), answer(SECRET))
+    claimed = PublicRing(RING.keys, number=RING.number, lineage=Lineage(FOREIGN.identity.signer, ()))
+    assert RING.primary.id in sent(known, offered(claimed), answer(SECRET))
+    with pytest.raises(SealingError, match="another signer"):
+        sent(known, offered(RING))
 
 
 def test_a_ring_is_brought_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ OF_A_FOLDER: Final = frozenset(
 what output looks like, and how much room there is. Never where to, with what, for whom, or whether sealed."""
 
 _OF_CLIENT: Final = "cli"
+_MOST_BYTES: Final = 1 << 20
 _NAME: Final = "nightsafe.toml"
 
 
@@ -59,7 +60,7 @@ def default_map(config: Path | None, *, quiet: bool = False) -> dict[str, Any]:
     if config is not None:
         return _offered(TREE, _checked(config))
     folder = Path(_NAME)
-    found = _checked(folder) if folder.exists() else {}
+    found = _checked(folder) if folder.is_file() else {}  # a pipe there would never end
     refused = sorted(found.keys() - OF_A_FOLDER)
     if refused and not quiet:
         tell(
@@ -108,7 +109,11 @@ def _read(path: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - most calls have no file
 
     try:
-        return tomllib.loads(path.read_text())
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise click.ClickException(f"{path} has more than {_MOST_BYTES} bytes")
+        return tomllib.loads(content.decode())
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):

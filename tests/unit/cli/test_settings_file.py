@@ -1,5 +1,6 @@
 """What a settings file may say, by where it lies and who may write it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,17 @@ def test_what_is_never_a_folders(name: str) -> None:
     """None of these is ever taken from a directory that one happens to be in."""
     assert name in EVERY
     assert name not in OF_A_FOLDER
+
+
+def test_a_folders_file_that_never_ends(folder: Path) -> None:
+    """A pipe, or a link to a device, is passed over; of a file that was named no more is read than it may have."""
+    os.mkfifo(folder / "nightsafe.toml")
+    assert set() == names_in(default_map(None))
+    (folder / "nightsafe.toml").unlink()
+    (folder / "nightsafe.toml").symlink_to("/dev/zero")
+    assert set() == names_in(default_map(None))
+    with pytest.raises(click.ClickException, match="has more than 1048576 bytes"):
+        default_map(folder / "nightsafe.toml")
 
 
 def test_completing_says_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
