@@ -4,7 +4,7 @@ import json
 
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.scene import JS, Binding, Scene, stored
+from tests.delivery.scene import JS, Binding, Scene, stored, text
 from tests.delivery.test_serving import CLASSIC, KEY
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
@@ -183,6 +183,31 @@ async def test_why_a_script_does_not_start(scene: Scene, date: str, code: str, r
     assert told.startswith(reason), told
     assert "Error" != told
     assert "planted-value" not in told
+
+
+@pytest.mark.parametrize("date", ["2026-11-16", NEWEST_DATE])
+async def test_a_missing_module_of_another_folder(scene: Scene, date: str) -> None:
+    """Is told by the name that the runtime gives it, though the code leads to it from where it stands."""
+    files = {
+        "index.js": (JS, b"import './sub/a.js'; export default {}"),
+        "sub/a.js": (JS, b"const note = `it's no.js'`; import \"../lib/./no.js\";"),
+    }
+    await scene.upload("broken", files, compatibility_date=date)
+    with capture_logs() as logs:
+        await scene.get("broken")
+
+    assert logs[-1]["reason"].startswith('Error: No such module "lib/no.js"')
+
+
+@pytest.mark.parametrize("date", ["2026-11-16", NEWEST_DATE])
+async def test_a_name_with_parts_from_the_code_is_not_told(scene: Scene, date: str) -> None:
+    """The code must have it as a whole: parts of it may have been put together, as a value is."""
+    code = "import { env } from 'cloudflare:workers'; ['planted', 'secret', './']; await import(`./${env.TOKEN}`);"
+    await scene.upload("secretive", code, [text("TOKEN", "planted/secret")], compatibility_date=date)
+    with capture_logs() as logs:
+        assert 500 == (await scene.get("secretive")).status_code
+
+    assert logs[-1]["reason"].startswith("Error: No such module at index.js")
 
 
 async def test_a_name_that_is_a_value_is_not_told(scene: Scene) -> None:

@@ -30,6 +30,10 @@ STARTS: Final = {
     "rejects-nobody": "Promise.reject(new RangeError(T));",
     "imports": "await import(`./${T}`);",
     "imports-below": "await import(`./${T}/index.js`); 'index.js';",
+    "imports-aside": "await import(`${T}/cloudflare:workers`);",
+    "imports-in-words": 'throw new TypeError(`: No such module "${T}/index.js"`); "index.js";',
+    "imports-in-url": 'throw new TypeError(`: No such module "file:///bundle/${T}/index.js"`); "./index.js";',
+    "imports-not-found": 'throw new Error(`: Module not found: ${T}/index.js`); "./index.js";',
     "imports-other": "await import(`node:${T}`);",
 }
 CLASSIC: Final = {
@@ -46,11 +50,15 @@ class Heard(Struct, frozen=True):
         log: what was logged.
         answers: what clients were answered, by script and way.
         ways: that a script said its value in.
+        reported: what the API was told.
+        errors: where each runtime's own words went.
     """
 
     log: list[Any]
     answers: Mapping[str, httpx.Response]
     ways: list[str]
+    reported: Any
+    errors: set[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +89,14 @@ async def _ask() -> Heard:
             async for way, answer in _ways(scene, ways):
                 answers[f"runs {way}"] = answer
             await _until_told(scene, log)
-    return Heard(log, answers, ways)
+            errors = set(map(_written_to, scene.delivery.supervisor.pids()))
+            return Heard(log, answers, ways, scene.source.reported, errors)
+
+
+def _written_to(pid: int) -> tuple[str, str]:
+    """Where a process writes what it says."""
+    out, error = (str(Path(f"/proc/{pid}/fd/{end}").readlink()) for end in (1, 2))
+    return out, error
 
 
 async def _ways(scene: Scene, ways: list[str]) -> AsyncIterator[tuple[str, httpx.Response]]:
@@ -98,12 +113,14 @@ async def _until_told(scene: Scene, log: list[Any]) -> None:
 
 
 def test_no_word_of_a_script_is_in_the_log(heard: Heard) -> None:
-    """No word of a script is in the log unless `--worker-output` is given: not of what it prints, throws, imports, or
-    calls.
+    """No word that a script makes as it runs is in the log unless `--worker-output` is given: not of what it prints,
+    throws, imports, or calls.
     """
     said = [one for one in heard.log if WORD in str(one).lower()]
 
     assert [] == said
+    assert {("/dev/null", "/dev/null")} == heard.errors
+    assert WORD not in str(heard.reported)
     events = [one["event"] for one in heard.log]
     assert len(STARTS) - 3 <= events.count("script.not_started") <= len(STARTS) + 1
     assert events.count("script.threw") >= len(heard.ways) - 2
@@ -120,5 +137,8 @@ def test_no_word_of_a_script_is_in_an_answer_of_ours(heard: Heard) -> None:
 
 
 def test_numbers_of_a_script(heard: Heard) -> None:
-    """A script can put numbers into the log: it says itself in which line of which of its modules it threw."""
+    """A script can put numbers into the log: it says itself in which line of which of its modules it threw, and for
+    which request.
+    """
     assert "at index.js:4711:42" in [one.get("stack") for one in heard.log]
+    assert "4711471147114711-LOCAL" in [one.get("request") for one in heard.log]

@@ -60,6 +60,7 @@ const ways = {
   "answers-header": ({ T }) => new Response("", { headers: { "no header": T } }),
   "answers-broken": ({ T }) => new Response(new ReadableStream({ pull() { throw new Error(T); } })),
   prints: ({ T }) => (console.log(T), console.error(T), new Response("done")),
+  "numbers-request": ({ CALLED }) => CALLED.fetch("http://called/", { headers: { "cf-ray": "4711471147114711-LOCAL" } }),
   numbers: ({ CALLED }) => {
     throw named("Error", { stack: "Error\n    at index.js:4711:42" });
   },

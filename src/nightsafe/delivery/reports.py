@@ -85,7 +85,7 @@ class _Seen(Struct, frozen=True):
 
     Attributes:
         version: its id.
-        modules: their names.
+        modules: their names, as the runtime has them.
     """
 
     version: str = ""
@@ -110,7 +110,7 @@ class Reports:
 
     def loaded(self, load: Load) -> None:
         """Remember which version a load is of: it may be told of after it was superseded."""
-        modules = frozenset(one.name for one in load.version.modules)
+        modules = frozenset(one.name.removeprefix("./").lstrip("/") for one in load.version.modules)
         self._seen_loads[load.number] = _Seen(load.version.id, modules)
         while len(self._seen_loads) > _MOST_LOADS:
             self._seen_loads.popitem(last=False)

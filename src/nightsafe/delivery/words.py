@@ -7,6 +7,7 @@ likes. Any of these may be a value. So what is told can be no text of its own.
 import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
+from urllib.parse import unquote
 
 _KINDS: Final = frozenset(
     {
@@ -38,5 +39,8 @@ def places(stack: Iterable[str], modules: Collection[str]) -> Iterator[str]:
     """Where something was thrown: lines of a script's modules, and not what it calls its functions."""
     for line in stack:
         found = _PLACE.search(line)
-        if found is not None and found[1] in modules:
-            yield f"at {found[1]}{found[2]}"
+        if found is None:
+            continue
+        name = found[1] if found[1] in modules else unquote(found[1])
+        if name in modules:
+            yield f"at {name}{found[2]}"

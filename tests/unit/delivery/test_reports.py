@@ -74,3 +74,61 @@ def test_what_is_no_report(body: bytes) -> None:
         Reports().told(body)
 
     assert [] == log
+
+
+WORD = "hushed4711"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"exceptions": [{"kind": WORD}]},
+        {"exceptions": [{"kind": "Error", "message": WORD}]},
+        {
+            "exceptions": [
+                {"kind": "Error", "stack": [f"at {WORD} (index.js:1:2)", f"at {WORD}:1:2", f"at {WORD}.js:1:2"]}
+            ]
+        },
+        {
+            "exceptions": [
+                {"kind": "Error", "stack": [f"at f (index.js:1:2) {WORD}", f"at index.js:1:2 ({WORD}:1:2)"]}
+            ]
+        },
+        {"exceptions": [{"kind": "Error", "stack": [f"at {WORD}/index.js:1:2", f"at f ({WORD}/index.js:1:2)"]}]},
+        {"exceptions": [{"kind": "Error"}], "request": WORD},
+        {"lines": [{"level": "log", "message": WORD, "at": 0}]},
+        {"refused": f"{WORD}.example:9", "reason": "it is private"},
+        {"unanswered": f"{WORD}.localhost"},
+        {"refused": "x", "request": f"{'0' * 16}-LOCAL {WORD}", "truncated": True},
+    ],
+)
+def test_words_that_were_not_asked_for(members: dict[str, Any]) -> None:
+    """Are logged by no way that they may come in; all of them are where they were asked for."""
+    load = cast(
+        "Load",
+        SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=(SimpleNamespace(name="index.js"),))),
+    )
+    silent, telling = Reports(), Reports(output=True)
+    silent.loaded(load)
+    telling.loaded(load)
+
+    assert WORD not in str(told(silent, **members))
+    assert told(telling, **members)
+
+
+def test_what_is_told_without_words() -> None:
+    """The kind of an error that there is, and places in modules, however these are called."""
+    modules = tuple(SimpleNamespace(name=name) for name in ("./index.js", "/sub/a.mjs", "\u00fc.js"))
+    reports = Reports()
+    reports.loaded(cast("Load", SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=modules))))
+    stack = [
+        "at f (a) b (index.js:1:2)",
+        "at async Object.fetch (file:///bundle/sub/a.mjs:3:4)",
+        "at file:///bundle/%C3%BC.js:5:6",
+        "at other.js:7:8",
+    ]
+    [event] = told(reports, exceptions=[{"kind": "RangeError", "stack": stack}], request="0123456789abcdef-LOCAL")
+
+    assert "RangeError" == event["kind"]
+    assert "at index.js:1:2\nat sub/a.mjs:3:4\nat \u00fc.js:5:6" == event["stack"]
+    assert "0123456789abcdef-LOCAL" == event["request"]

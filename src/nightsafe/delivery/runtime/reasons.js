@@ -3,7 +3,6 @@
 const STARTED = /^Failed to start Worker:\s+Uncaught (?:(Eval|Range|Reference|Syntax|Type|URI)?Error\b|DOMException\()?/;
 const MISSING = /: (?:No such module "([^"\n]*)"|Module not found: ([^\s"]+))/;
 const PLACE = /\n\s+(?:at|imported from) "?([^\s"]+?)(:\d+:\d+)?"?(?: in [^\n]*)?$/;
-const LITERAL = /(["'`])((?:(?!\1)[^\\\n]){1,500})\1/g;
 const ROOT = /^file:\/\/\/bundle\//;
 const OWN = "__nightsafe/";
 const EVALUATED = "worker.js"; // what the runtime calls code that is evaluated, as classic scripts are
@@ -21,13 +20,15 @@ const PLAIN = [
   ["Duplicate export of 'NightsafeLifecycle'", "an export called NightsafeLifecycle is Nightsafe's own"],
 ];
 const NO_HANDLER = "Handler does not export a fetch() function.";
+const LONGEST_LITERAL = 500; // characters
+const MOST_LITERALS = 1000; // that are looked at
 const UNTOLD = "what the script threw is not told, for it may hold a value";
 
 // `modules` are those of the load, as far as it came to be.
 export function reasonOf(error, modules = {}) {
   const text = String(error?.message);
   const started = STARTED.exec(text);
-  if (!started && error?.remote) return `Error: ${UNTOLD}`; // thrown in the script's isolate, by whatever it made of that
+  if (!started && isItsOwn(error)) return `Error: ${UNTOLD}`;
   if (!started) return text.slice(0, 200); // the runtime's words about dates, flags and sizes
   const kind = `${started[1] ?? ""}Error`;
   const says = (sentence) => text.includes(`: ${sentence}`);
@@ -37,23 +38,60 @@ export function reasonOf(error, modules = {}) {
   return [kind, words && `: ${words}`, place && ` at ${place}`].filter(Boolean).join("");
 }
 
+// Thrown in the script's isolate, by whatever it made of that; or what the parser says of a value that is no JSON.
+const isItsOwn = (error) => error?.remote || (error instanceof SyntaxError && !error.module);
+
 // Whether the runtime says that there is nothing to hand a request to.
 export const isHandlerless = (error) => error?.message === NO_HANDLER;
 
-// The module that is not there, if the script's code or the name of a module of its has each part of its name: else it is
-// a value, or has one in it, given to `import`.
+// The module that is not there, if its name stands in the script's code: else it is a value, or has one in it, that was
+// given to `import`, or words that the script throws.
 function missing(text, modules) {
   const found = MISSING.exec(text);
   if (!found) return undefined;
   const name = (found[1] ?? found[2]).replace(ROOT, "");
-  const known = partsOf(modules);
-  return name.split("/").every((part) => known.has(part)) ? `No such module "${name}"` : "No such module";
+  return isWritten(name, modules) ? `No such module "${name}"` : "No such module";
 }
 
-// Parts of paths in what a script's code has in quotes, and in the names of its modules.
-function partsOf(modules) {
-  const literals = Object.values(modules).flatMap(({ js, cjs }) => [...(js ?? cjs ?? "").matchAll(LITERAL)]);
-  return new Set([...Object.keys(modules), ...literals.map(([, , literal]) => literal)].flatMap((path) => path.split("/")));
+// Whether a module's code has in quotes, as a whole, what leads from there to a name.
+function isWritten(name, modules) {
+  const last = decode(name.slice(name.lastIndexOf("/") + 1));
+  let left = MOST_LITERALS;
+  for (const [from, { js, cjs }] of Object.entries(modules)) {
+    for (const literal of literalsIn(js ?? cjs ?? "", last)) {
+      if (leadsTo(literal, from, decode(name))) return true;
+      if (--left === 0) return false;
+    }
+  }
+  return false;
+}
+
+// What stands between quotes and ends with a word.
+function* literalsIn(code, last) {
+  if (last === "") return;
+  for (let at = code.indexOf(last); at >= 0; at = code.indexOf(last, at + 1)) {
+    const end = at + last.length;
+    if (!`"'\``.includes(code[end] ?? " ")) continue;
+    const before = code.slice(Math.max(0, at - LONGEST_LITERAL), at);
+    const start = before.lastIndexOf(code[end]);
+    if (start >= 0) yield before.slice(start + 1) + last;
+  }
+}
+
+function leadsTo(literal, from, name) {
+  const path = literal.replace(ROOT, "");
+  const folder = from.slice(0, from.lastIndexOf("/") + 1);
+  return path === name || straight(path) === name || straight(folder + path) === name;
+}
+
+// A path without `.`, `..` and what is empty.
+function straight(path) {
+  const parts = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return parts.join("/");
 }
 
 // The outermost place in a module of the script's. Lines that name no such module may be the script's words.

@@ -12,7 +12,7 @@ const MOST_BODY = 48_000; // of one report
 const MOST_FRAMES = 12;
 const MOST_IN_A_SECOND = 100; // reports: a script that prints without end must not hold up what others ask
 const KIND = /^[A-Za-z_$][\w$]{0,63}$/;
-const FRAME = /^\s*at (?:(?:async )?[\w.$<>[\] ]{1,100} \()?[\w./:@-]{1,200}:\d+:\d+\)?$/;
+const FRAME = /^\s*at [^\n]{1,400}:\d+:\d+\)?$/;
 
 // As the operator has it: whether what scripts print is wanted, and whether they are traced in the main process too.
 export const reporting = { output: false, traced: false };
@@ -99,7 +99,8 @@ const worded = (message) => (Array.isArray(message) ? message : [message]).map(w
 const word = (item) => (typeof item === "string" ? item : JSON.stringify(item) ?? "undefined");
 const kindOf = (name) => (KIND.test(name) ? name : "Error");
 
-// Where it happened, and nothing else that may stand in a stack: a script can write what it likes there.
+// Lines that look like places. A script can write what it likes there: which of them are told, and what of them, is
+// seen to by the delivery process.
 function framesOf(stack) {
   const lines = String(stack ?? "").split("\n").filter((line) => FRAME.test(line));
   return lines.slice(0, MOST_FRAMES).map((line) => line.trim());
