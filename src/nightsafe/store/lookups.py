@@ -1,5 +1,7 @@
 """What some reads of scripts find: where a secret came from, and what leads to another script; and what needs one."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from nightsafe.errors import Problem
@@ -24,6 +26,10 @@ class Origin(Struct, frozen=True):
     created_on: int
     author_email: str
     source: str
+
+
+MOST_POINTING: Final = 2000
+"""Bindings, and settings, that are looked at for whether they lead to a script: so many at most."""
 
 
 class Pointer(Struct, frozen=True):

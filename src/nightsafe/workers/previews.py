@@ -27,7 +27,7 @@ from nightsafe.workers.merge_patch import merge_patch
 from nightsafe.workers.rebinding import is_shown_secret
 from nightsafe.workers.seal import Safe, place_of
 from nightsafe.workers.setting_fields import encoded
-from nightsafe.workers.setting_forms import check_forms
+from nightsafe.workers.setting_forms import check_forms, refuse_many_consumers
 from nightsafe.workers.store_access import check_store_access
 from nightsafe.workers.target_access import TargetAccess
 
@@ -184,6 +184,7 @@ def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
         if value is not None and not isinstance(value, _SETTINGS[name]):
             words = f"'{name}' must be {type_name(_SETTINGS[name]())}, not {type_name(value)}"
             raise NightsafeError(Code.INVALID, words, pointer_to(at, name))
+    refuse_many_consumers(settings.get("tail_consumers") or [], pointer_to(at, "tail_consumers"))
     check_forms(settings, at)
     env = fields.get("env")
     return _with_bindings(

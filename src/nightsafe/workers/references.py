@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interfaces import Store
-from nightsafe.store.lookups import Pointing
+from nightsafe.store.lookups import MOST_POINTING, Pointing
 from nightsafe.store.model import Binding, Script, ScriptRef
+from nightsafe.store.turns import in_turns
 
 Sees = Callable[[ScriptRef], bool]
 """Whether the caller may know of a script."""
@@ -78,14 +79,14 @@ class References:
         """
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        incoming = [one for one in _incoming(ref, await self._pointing(ref)) if sees(one.script)]
+        incoming = [one for one in await _incoming(ref, await self._pointing(ref)) if sees(one.script)]
         outgoing = _references(ref, await self._store.bindings(ref))
         return incoming, [one for one in outgoing if one.target not in {None, ref}]
 
     async def producers(self, ref: ScriptRef, sees: Sees) -> list[Script]:
         """The scripts that this one consumes the tail of."""
         seen = await self._pointing(ref)
-        found = [await self._store.script(one) for one in _producers(ref, seen) if sees(one)]
+        found = [await self._store.script(one) for one in await _producers(ref, seen) if sees(one)]
         return [one for one in found if one is not None]
 
     async def refuse_if_used(self, ref: ScriptRef, sees: Sees) -> Pointing:
@@ -102,10 +103,13 @@ class References:
             NightsafeError: SCRIPT_IN_USE.
         """
         seen = await self._pointing(ref)
-        users = [(one.script, f"by its {one.kind} binding '{one.name}'") for one in _incoming(ref, seen)]
-        users += [(one, "as its tail consumer") for one in _producers(ref, seen)]
+        users = [(one.script, f"by its {one.kind} binding '{one.name}'") for one in await _incoming(ref, seen)]
+        users += [(one, "as its tail consumer") for one in await _producers(ref, seen)]
         told = [f"'{script.path}' {how}" for script, how in dict.fromkeys(users) if sees(script)]
         more = len(dict.fromkeys(users)) - len(told[:_MOST_NAMED])
+        if not users and max(len(seen.bindings), len(seen.settings)) >= MOST_POINTING:
+            way_out = "too many to see whether it is needed; ask with ?force=true to delete it all the same"
+            raise NightsafeError(Code.SCRIPT_IN_USE, f"{MOST_POINTING} bindings or more name it, {way_out}")
         if not users:
             return seen
         named = ", ".join([*told[:_MOST_NAMED], *([f"{more} more"] if more else [])])
@@ -118,16 +122,20 @@ class References:
         return Pointing(tuple(bindings), tuple(await self._store.settings_naming(ref.account_id, ref.name)))
 
 
-def _incoming(ref: ScriptRef, seen: Pointing) -> list[Reference]:
+async def _incoming(ref: ScriptRef, seen: Pointing) -> list[Reference]:
     """Bindings of other scripts that point at this one."""
-    every = [Reference(one.script, one.name, one.kind, msgspec.json.decode(one.shown)) for one in seen.bindings]
+    every = [
+        Reference(one.script, one.name, one.kind, msgspec.json.decode(one.shown))
+        async for one in in_turns(seen.bindings)
+    ]
     found = [one for one in every if one.script != ref and one.target == ref]
     return list({(one.script, one.name): one for one in reversed(found)}.values())[::-1]
 
 
-def _producers(ref: ScriptRef, seen: Pointing) -> list[ScriptRef]:
+async def _producers(ref: ScriptRef, seen: Pointing) -> list[ScriptRef]:
     """The other scripts that name this one among their tail consumers."""
-    return [one for one, settings in seen.settings if one != ref and ref in _consumers(one, settings)]
+    every = in_turns(seen.settings)
+    return [one async for one, settings in every if one != ref and ref in _consumers(one, settings)]
 
 
 def _references(ref: ScriptRef, bindings: Sequence[Binding]) -> Iterator[Reference]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from nightsafe.bindings.fields import need_object, need_string, optional_string, pointer_to
 from nightsafe.bindings.members import refuse_slips, unknown
-from nightsafe.errors import Problem
+from nightsafe.errors import Code, NightsafeError, Problem
 
 Form = dict[str, "Form"]
 """The members of an object, each with the form of its own members; an empty one says nothing of them."""
@@ -20,6 +20,7 @@ def _form(names: str, **inner: Form) -> Form:
     return {name: {} for name in names.split()} | inner
 
 
+MAX_CONSUMERS: Final = 100
 _SINK: Final = "destinations enabled head_sampling_rate invocation_logs persist propagation_policy"
 _PLACE: Final = "host hostname region"
 _FORMS: Final[Form] = {
@@ -84,12 +85,19 @@ def check_consumers(consumers: list[Any], at: str, member: str = "service") -> N
     Raises:
         NightsafeError: INVALID, pointing at the member.
     """
+    refuse_many_consumers(consumers, at)
     for index, raw in enumerate(consumers):
         here = pointer_to(at, index)
         fields = need_object(raw, here, "a consumer")
         need_string(fields, member, here)
         for other in ("environment", "namespace"):
             optional_string(fields, other, here)
+
+
+def refuse_many_consumers(consumers: list[Any], at: str) -> None:
+    """Refuse more consumers of logs than anybody has; NightsafeError INVALID, pointing at the list."""
+    if len(consumers) > MAX_CONSUMERS:
+        raise NightsafeError(Code.INVALID, f"a Worker may have {MAX_CONSUMERS} consumers of its logs at most", at)
 
 
 def _objects(settings: Mapping[str, Any], at: str) -> Iterator[tuple[str, dict[str, Any], Form, str]]:

@@ -145,7 +145,9 @@ class Settings:
 
     async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> tuple[ScriptEdit, Notices]:
         """The change as the store takes it, with its secrets sealed, and what of it is not served."""
-        wanted = None if patch.bindings is None else await self._bound(caller, ref, patch.bindings, patch.keep)
+        wanted, seen = None, None
+        if patch.bindings is not None:
+            wanted, seen = await self._bound(caller, ref, patch.bindings, patch.keep)
         not_served = await self._door.settings(
             ref,
             versioned=patch.versioned,
@@ -164,18 +166,24 @@ class Settings:
             script_settings=_merged(patch.of_script),
             must_be_live=Code.SETTINGS_NOT_LIVE,
             needs=() if wanted is None else needs_of(ref, wanted.plain),
+            based_on=seen,
             max_variables=self._limits.max_variables,
         )
         return edit, not_served
 
-    async def _bound(self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...], keep: frozenset[str]) -> Bound:
-        """The bindings to make, which lead to what is there, and what is to become of those there are."""
+    async def _bound(
+        self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...], keep: frozenset[str]
+    ) -> tuple[Bound, int | None]:
+        """The bindings to make, which lead to what is there, and what is to become of those there are.
+
+        Gives the number, too, that the newest version must have then; None when it may be any.
+        """
         there = await self._store.bindings(ref) if needs_look(entries) else ()
         wanted = bound(entries, there)
         check_store_access(caller, ref.account_id, wanted.plain)
-        await self._targets.check_bindings(caller, ref, wanted.plain)
+        seen = await self._targets.check_bindings(caller, ref, wanted.plain)
         await self._door.check_targets(ref, wanted.plain)
-        return replace(wanted, rebind=replace(wanted.rebind, keep=keep))
+        return replace(wanted, rebind=replace(wanted.rebind, keep=keep)), seen
 
     async def _made(self, ref: ScriptRef, wanted: Bound) -> tuple[Binding, ...]:
         """The bindings to make, as the store takes them."""

@@ -90,18 +90,24 @@ class TargetAccess:
         await _refuse(caller, ref, (*_bound(ref, shown), *_consuming(ref, there | new)))
         return 0 if script is None else script.version
 
-    async def check_bindings(self, caller: Caller, ref: ScriptRef, made: Iterable[PlainBinding]) -> None:
+    async def check_bindings(self, caller: Caller, ref: ScriptRef, made: Iterable[PlainBinding]) -> int | None:
         """Refuse bindings, for code that is there, by which it would newly reach what the caller may not read.
+
+        Returns:
+            As `check_code`: other code must not have come when they are made.
 
         Raises:
             NightsafeError: as `check_code`.
         """
         made = tuple(made)
         if not made or _reads_all(caller, ref):
-            return
-        there = {(one.name, one.shown) for one in await self._store.bindings(ref)}
+            return None
+        script = await self._store.script(ref)
+        before = [] if script is None else await self._store.bindings(ref, script.version)
+        there = {(one.name, one.shown) for one in before}
         fresh = [(one.name, one.kind, one.fields) for one in made if (one.name, one.shown()) not in there]
         await _refuse(caller, ref, _bound(ref, fresh))
+        return None if script is None else script.version
 
     async def check_settings(self, caller: Caller, ref: ScriptRef, settings: bytes | None) -> None:
         """Refuse consumers that are new to a script and that the caller may not read.

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
 from nightsafe.store.model import ScriptRef
 from nightsafe.store.serving import StoredFile
@@ -30,9 +30,11 @@ _CONTENT: Final = "SELECT body FROM contents WHERE account_id = ? AND digest = ?
 _SIZE: Final = "SELECT length(body) FROM contents WHERE account_id = ? AND digest = ?"
 _ROW: Final = "SELECT rowid FROM contents WHERE account_id = ? AND digest = ?"
 
+T = TypeVar("T")
+
 
 class PartReader:
-    """A thread with a connection of its own that reads parts of contents, one at a time.
+    """A thread with a connection of its own for what takes long: parts of contents, rows that have to be searched.
 
     Args:
         connect: opens a connection; called again after an engine failure.
@@ -57,6 +59,24 @@ class PartReader:
             if self._db is None:
                 self._db = self._connect()
             return _part(self._db, (account_id, digest), start, size)
+        except sqlite3.Error as error:
+            self._drop()
+            raise store_error(error) from error
+
+    def within(self, read: Callable[[sqlite3.Cursor], T]) -> T:
+        """In the thread: what a longer read gives, in a transaction.
+
+        Raises:
+            NightsafeError: as `Store` promises of any read.
+        """
+        try:
+            if self._db is None:
+                self._db = self._connect()
+            self._db.execute("BEGIN")
+            try:
+                return read(self._db.cursor())
+            finally:
+                self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._drop()
             raise store_error(error) from error

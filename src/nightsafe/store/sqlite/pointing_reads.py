@@ -1,33 +1,38 @@
 """What may lead to a script, in SQL: the reads, and the refusals that need them in a change's own transaction."""
 
+import asyncio
 import sqlite3
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.lookups import Need, Pointer, Pointing
+from nightsafe.store.lookups import MOST_POINTING, Need, Pointer, Pointing
 from nightsafe.store.model import ScriptEdit, ScriptRef
+from nightsafe.store.sqlite.content_reads import PartReader
 from nightsafe.store.sqlite.reader import Reader
 from nightsafe.store.sqlite.rows import DEPLOYMENTS, HEAD, VERSION_BY_ID, deployment_of, key_of
 
 _KINDS: Final = "('dispatch_namespace', 'durable_object_namespace', 'service', 'workflow')"
 """As the indexes of migration 0007 have it, word for word: else they could not be used."""
 
+T = TypeVar("T")
+
 _LIVE: Final = f"""
 SELECT namespace, script, name, kind, shown FROM bindings INDEXED BY bindings_of_scripts
-WHERE account_id = ? AND kind IN {_KINDS} AND instr(shown, ?) > 0
+WHERE account_id = ? AND kind IN {_KINDS} AND instr(shown, ?) > 0 LIMIT {MOST_POINTING}
 """  # noqa: S608  # our own SQL
 _OLDER: Final = f"""
 SELECT s.namespace, s.name, h.name, h.kind, h.shown, h.from_version, h.to_version FROM binding_history h
 INDEXED BY binding_history_of_scripts JOIN scripts s ON s.account_id = h.account_id AND s.id = h.script_id
 WHERE h.account_id = ? AND h.kind IN {_KINDS} AND instr(h.shown, ?) > 0 AND s.live_version <> s.version
+LIMIT {MOST_POINTING}
 """  # noqa: S608  # our own SQL
-_SETTINGS: Final = """
+_SETTINGS: Final = f"""
 SELECT namespace, name, script_settings FROM scripts
-WHERE account_id = ? AND instr(script_settings, ?) > 0 ORDER BY namespace, name
-"""
+WHERE account_id = ? AND instr(script_settings, ?) > 0 ORDER BY namespace, name LIMIT {MOST_POINTING}
+"""  # noqa: S608  # our own SQL
 
 
 def pointing(db: sqlite3.Cursor, account_id: str, name: str) -> list[Pointer]:
@@ -83,14 +88,23 @@ def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
 
 
 class PointingReads:
-    """What `Store` promises of reads of what may lead to a script. Each looks at the bytes and knows no member."""
+    """What `Store` promises of reads of what may lead to a script. Each looks at the bytes and knows no member.
+
+    They search all bindings of an account that lead to scripts, so a thread makes them.
+    """
 
     _reader: Reader
+    _parts: PartReader
 
     async def pointing(self, account_id: str, name: str) -> list[Pointer]:
         """See `Store.pointing`."""
-        return self._reader.within(lambda db: pointing(db, account_id, name))
+        return await self._searched(lambda db: pointing(db, account_id, name))
 
     async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
         """See `Store.settings_naming`."""
-        return self._reader.within(lambda db: settings_naming(db, account_id, name))
+        return await self._searched(lambda db: settings_naming(db, account_id, name))
+
+    async def _searched(self, read: Callable[[sqlite3.Cursor], T]) -> T:
+        """What a search gives."""
+        self._reader.generation()  # refuses what comes after the end
+        return await asyncio.get_running_loop().run_in_executor(self._parts.thread, self._parts.within, read)
