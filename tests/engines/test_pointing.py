@@ -7,7 +7,7 @@ from tests.engines.refusals import refusal, state
 
 from nightsafe.errors import Code, Problem
 from nightsafe.store.interfaces import Store
-from nightsafe.store.lookups import Need, Pointer, Pointing
+from nightsafe.store.lookups import MOST_POINTING, Need, Pointer, Pointing
 from nightsafe.store.model import Binding, Change, Inherit, ScriptRef
 
 DISPATCHED = ScriptRef(ACCOUNT, "user", "customers")
@@ -36,6 +36,15 @@ async def test_bindings_that_may_lead_to_a_script_are_told(store: Store) -> None
 
     assert pointers(REF, here) + pointers(DISPATCHED, there) == await store.pointing(ACCOUNT, "target")
     assert [] == await store.pointing(ACCOUNT, "nothing")
+
+
+async def test_so_many_are_told_and_no_more(store: Store) -> None:
+    """However many there are: whoever asks waits for these."""
+    many = [service(f"S{number}") for number in range(900)]
+    for script in ("a", "b", "c"):
+        await store.commit(upload(*many, ref=ScriptRef(ACCOUNT, script)))
+
+    assert MOST_POINTING == len(await store.pointing(ACCOUNT, "target"))
 
 
 @pytest.mark.parametrize("kind", ["dispatch_namespace", "durable_object_namespace", "service", "workflow"])

@@ -69,6 +69,22 @@ def test_what_others_are_bound_to_is_not_deleted(target: Api, binding: dict[str,
     assert [binding["name"]] == [one["name"] for one in target.send("GET", f"{script_at('user')}/bindings").result]
 
 
+def test_what_too_many_name_is_not_deleted(target: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many bindings are looked at and no more: when none of these needs it, others may. By force it goes."""
+    monkeypatch.setattr("nightsafe.workers.references.MOST_POINTING", 2)
+    other = {"type": "service", "service": "user", "entrypoint": "target"}
+    put(target, script_at("user"))
+    put(target, script_at("user"), bindings=[{**other, "name": "A"}])
+    assert 200 == delete(target, PLACES[0]).status
+
+    put(target, script_at("target"))
+    put(target, script_at("user"), bindings=[{**other, "name": "A"}, {**other, "name": "B"}])
+    answer = delete(target, PLACES[0])
+    assert (400, [10142]) == answer.refusal
+    assert "2 bindings or more name it, too many to see whether it is needed; ask with ?force" in answer.messages[0]
+    assert 200 == delete(target, PLACES[0], "?force=true").status
+
+
 @pytest.mark.parametrize("member", ["tail_consumers", "streaming_tail_consumers"])
 def test_a_tail_consumer_is_not_deleted(target: Api, member: str) -> None:
     """Until nobody sends it their tail."""

@@ -335,3 +335,53 @@ def test_a_binding_made_meanwhile_is_not_kept(own_api: Api, monkeypatch: pytest.
     answer = own_api.try_send("PUT", SCRIPT, sent, [bearer, form_type()], anonymous=True)
     assert answer is not None
     assert (503, [10002]) == answer.refusal
+
+
+def test_a_binding_as_it_was_is_not_given_to_other_code(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that were looked at beside one version's code are not made for another's that came meanwhile."""
+    fill(own_api)
+    assert upload(owner(own_api), bindings=[service(THERE)]).status == 200
+    look, token, codes = own_api.store.bindings, new_token(), [b"export default {}; // other code"]
+    keep(own_api, row(token, policies_on("billing-*")))
+    bearer = (b"authorization", b"Bearer " + token.encode())
+
+    async def stale(*asked: Any) -> Any:
+        """What was there before the same token brought code of its own, without the binding."""
+        found = await look(*asked)
+        if codes:
+            metadata = File("metadata", b'{"main_module":"worker.js"}', "application/json", as_file=False)
+            sent = form(metadata, File("worker.js", codes.pop()))
+            exchange = Exchange(scope_of("PUT", SCRIPT, [bearer, form_type()]), [sent])
+            await own_api.app(exchange.scope, exchange.receive, exchange.send)
+            assert exchange.answer is not None
+            assert exchange.answer.status == 200
+        return found
+
+    monkeypatch.setattr(own_api.store, "bindings", stale)
+    body = form(
+        File("settings", json.dumps({"bindings": [service(THERE)]}).encode(), "application/json", as_file=False)
+    )
+    answer = own_api.try_send("PATCH", f"{SCRIPT}/settings", body, [bearer, form_type()], anonymous=True)
+    assert answer is not None
+    assert (503, [10002]) == answer.refusal
+    assert [] == own_api.send("GET", f"{SCRIPT}/settings").result["bindings"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{SCRIPT}/script-settings", {"tail_consumers": [{"service": "a"}] * 101}),
+        (f"{SCRIPT}/script-settings", {"streaming_tail_consumers": [{"service": "a"}] * 101}),
+        (BETA, {"tail_consumers": [{"name": "a"}] * 101}),
+        (BETA, {"preview_defaults": {"tail_consumers": [{"name": "a"}] * 101}}),
+    ],
+)
+def test_more_consumers_than_anybody_has(own_api: Api, path: str, body: dict[str, Any]) -> None:
+    """Are refused by their number, before one of them is looked at."""
+    fill(own_api)
+    answer = by_json(owner(own_api), "PATCH", path, body)
+
+    assert (400, "a Worker may have 100 consumers of its logs at most" in answer.body.decode()) == (
+        answer.status,
+        True,
+    )
