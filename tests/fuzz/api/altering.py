@@ -15,6 +15,7 @@ _STRANGE: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 _BRACKETS: Final = 400_000
 _WIDE: Final = 3_000
+_MANY: Final = 20_000
 
 
 def altered(draw: Random, value: Any) -> Any:
@@ -39,7 +40,7 @@ def _changed(draw: Random, value: Any, place: tuple[str | int, ...]) -> Any:
 
 
 def _with_more(draw: Random, value: Any, place: tuple[str | int, ...]) -> Any:
-    """A copy in which a place holds something twice, or under a name that is nearly the same."""
+    """A copy in which a place holds something twice, or many times, or under a name that is nearly the same."""
     whole = copy.deepcopy(value)
     inner = whole
     for member in place[:-1]:
@@ -49,7 +50,7 @@ def _with_more(draw: Random, value: Any, place: tuple[str | int, ...]) -> Any:
         name = str(last)
         inner[draw.choice((name.upper(), name[:-1], f"{name}s", f"{name}\0", name * 50))] = inner[last]
     else:
-        inner.append(inner[last])
+        inner.extend([inner[last]] * draw.choice((1, 1, 1, 100, _MANY)))
     return whole
 
 
