@@ -24,11 +24,11 @@ USER_RESOURCE = "com.cloudflare.api.user."
 SCRIPT_RESOURCE = "com.nightsafe.script."
 
 MAX_POLICIES: Final = 100
-MAX_RESOURCES: Final = 1000
-MAX_GROUPS: Final = 1000
-MAX_CHARACTERS: Final = 16_384
-MAX_PATTERNS: Final = 32
-MAX_PATTERN_CHARACTERS: Final = 512
+MAX_RESOURCES: Final = 600
+MAX_GROUPS: Final = 600
+MAX_CHARACTERS: Final = 10_000
+MAX_PATTERNS: Final = 16
+MAX_PATTERN_CHARACTERS: Final = 240
 """What all policies of one credential may have together: so much is looked at, or held against another's, at once."""
 
 MAX_ENCODED: Final = 512 * 1024
