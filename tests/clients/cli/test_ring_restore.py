@@ -8,7 +8,7 @@ from tests.clients.cli.test_doctor import examined
 from tests.clients.cli.typed import Typist
 from tests.clients.opened import opened
 from tests.clients.wire.talk import Wire
-from tests.server import Safe, Server
+from tests.server import Safe, Server, run
 
 from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.public_ring import PublicRing
@@ -73,8 +73,9 @@ def test_an_older_ring_is_not_served(safe: Safe, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "newest.json").chmod(0o644)
     public.write_bytes(first)
 
-    code, said = nightsafe("serve", "--port", "0")
-    assert (1, True) == (code, "is an older ring: its number is 1, and there has been one with the number 2" in said)
+    done = run("serve", "--port", "0", "--data", str(safe.path), cwd=tmp_path)  # it would confine this process
+    said = "is an older ring: its number is 1, and there has been one with the number 2"
+    assert (1, True) == (done.returncode, said in done.stderr)
 
     assert 0 == nightsafe("keys", "install", str(tmp_path / "newest.json"))[0]
     with Server(safe) as server:

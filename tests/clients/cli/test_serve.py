@@ -159,7 +159,7 @@ def test_mistakes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 
 
 def test_failed_authentications(safe: Safe) -> None:
-    """--auth-failures is how many an address may have in a minute, loopback included; the probes still answer."""
+    """--auth-failures is how many an address may have in a minute, loopback included; who has a token is let in."""
     target = f"/client/v4/accounts/{safe.account_id}/workers/scripts"
     bad = [("Authorization", "Bearer nobody")]
     with Server(safe, "--auth-failures", "3") as server, Wire.to(server) as wire:
@@ -168,8 +168,8 @@ def test_failed_authentications(safe: Safe) -> None:
         probe = wire.ask("GET", "/readyz")
 
     assert failed == [403, 403, 403]
-    assert [answer.refusal for answer in after] == [(429, [10502])] * 2
-    assert [1 <= int(answer.header("retry-after") or 0) <= 60 for answer in after] == [True, True]
+    assert [answer.refusal for answer in after] == [(429, [10502]), (200, [])]
+    assert 1 <= int(after[0].header("retry-after") or 0) <= 60
     assert probe.status == 200
     assert server.stderr.read_text().count('"throttled"') == 1
 
