@@ -113,7 +113,8 @@ VALUES: dict[type, list[Any]] = {
     list: [[]],
     dict: [{}, {"mode": "smart"}],
 }
-NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=3).map("no setting: {}".format)
+"""Members that nobody knows, and that are no slip of one that is known."""
 
 
 @given(st.data(), st.dictionaries(NAMES, st.just("misplaced"), max_size=4))
