@@ -4,9 +4,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from pytest_socket import disable_socket, enable_socket
 from tests.server import Safe, Server, make_safe
 
@@ -67,3 +69,17 @@ def own_server(safe: Safe) -> Iterator[Server]:
     """A server that only this test uses."""
     with Server(safe) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a command in this process makes of the log is put back: it would write to what is closed by then."""
+    configure = structlog.configure
+
+    def uncached(**settings: Any) -> None:
+        """Configure, but so that no logger keeps what it is configured with."""
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
+    yield
+    structlog.reset_defaults()
