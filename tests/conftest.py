@@ -1,5 +1,7 @@
 """What several suites share: a running server, an environment without settings, and no sockets in the unit tests."""
 
+import copy
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -83,3 +85,11 @@ def _log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(structlog, "configure", uncached)
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command in this process makes of the client's log is put back: other tests read it."""
+    log = logging.getLogger("nightsafe.client")
+    for name in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(log, name, copy.copy(getattr(log, name)))

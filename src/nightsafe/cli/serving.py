@@ -1,7 +1,6 @@
 """The life of the API's server on its socket: from its start over new certificates to an orderly end."""
 
 import asyncio
-import contextlib
 import os
 import socket
 import time
@@ -13,7 +12,6 @@ import structlog
 from nightsafe.cli.listener import HEADER_SECONDS, ListeningServer, until_ready
 from nightsafe.cli.spare import Spare
 from nightsafe.cli.tls import Tls, tls_of
-from nightsafe.cli.tls_copies import Copies
 from nightsafe.cli.tls_trial import try_out
 from nightsafe.errors import NightsafeError
 
@@ -166,15 +164,17 @@ class Serving:
         """Start a server with the certificates as they are now; ones that cannot be used change nothing."""
         assert self._tls is not None  # noqa: S101 - nobody asks otherwise
         named, spare = self._tls
-        with contextlib.closing(Copies()) as copies:
-            tls = copies.take(tls_of(named.certificate, named.key, named.client_ca) or named)
-            await try_out(tls, copies.descriptors, spare.port)
+        try:
+            tls = spare.copies.take(tls_of(named.certificate, named.key, named.client_ca) or named)
+            await try_out(tls, spare.copies.descriptors, spare.port)
             generation = self._new(tls)
             try:
                 await until_ready(self._listener, generation.task)
             except BaseException:
                 generation.stop()
                 raise
+        finally:
+            spare.copies.clear()
         before = self._generations[-1]
         self._generations.append(generation)
         before.retire(spare.nowhere)

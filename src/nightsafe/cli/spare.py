@@ -4,9 +4,14 @@ import secrets
 import socket
 from typing import Final
 
+from nightsafe.cli.tls_copies import Copies
+
 
 class Spare:
-    """A port to try new certificates out on, and a socket at which nobody ever connects. Made before confinement."""
+    """A port to try new certificates out on, room for copies of them, and a socket at which nobody ever connects.
+
+    Made before confinement.
+    """
 
     def __init__(self) -> None:
         self._reserved: Final = socket.socket()
@@ -19,8 +24,11 @@ class Spare:
         self.nowhere.bind("\0" + secrets.token_hex(16))
         self.nowhere.listen(1)
         self.nowhere.setblocking(False)
+        self.copies: Final = Copies()
+        self.copies.reserve()
 
     def close(self) -> None:
-        """Give both up."""
+        """Give them up."""
+        self.copies.close()
         self._reserved.close()
         self.nowhere.close()

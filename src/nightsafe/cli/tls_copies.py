@@ -32,6 +32,16 @@ class Copies:
         read = {name: files.read(path, private=name == "key") for name, path in held.items() if path is not None}
         return Tls(**{name: self._keep(name, data) for name, data in read.items()})
 
+    def reserve(self) -> None:
+        """Make room for each file. A confined process cannot: it may not change a file's mode."""
+        for name in Tls.__struct_fields__:
+            self._keep(name, b"")
+
+    def clear(self) -> None:
+        """Forget what the files hold, and keep the room for them."""
+        for descriptor in self._descriptors.values():
+            os.ftruncate(descriptor, 0)
+
     def close(self) -> None:
         """Forget them."""
         while self._descriptors:
