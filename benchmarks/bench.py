@@ -21,7 +21,7 @@ from benchmarks.servers import NotMeasuredError
 from benchmarks.settings import CACHE, ROOT, SERVER_CORE, Settings
 from benchmarks.startup import startup
 
-from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.data_directory.directory import DataDirectory
 
 _MICRO_SECONDS = 300
 

@@ -28,14 +28,16 @@ from benchmarks.servers import nightsafe  # noqa: E402
 from benchmarks.settings import ACCOUNT_ID, CACHE, LOADER_CORE, PER_SCRIPT, Settings  # noqa: E402
 from benchmarks.standing_by import Spread, Times, standing_by  # noqa: E402
 from benchmarks.traffic import NAMES, SCRIPT  # noqa: E402
-from tests.engines.changes import code, stamp  # noqa: E402
+from tests.engines.tools.changes import code, stamp  # noqa: E402
 
-from nightsafe.audit.entry import Deed, entry_for  # noqa: E402
-from nightsafe.cli.data_directory import DataDirectory  # noqa: E402
-from nightsafe.store.model import Binding, Change, Rebind, ScriptEdit, ScriptRef  # noqa: E402
-from nightsafe.store.model import Settings as Texts  # noqa: E402
+from nightsafe.audit.entry import AuditEvent, entry_for  # noqa: E402
+from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: E402
+from nightsafe.services.caller import now  # noqa: E402
+from nightsafe.store.changes import Change  # noqa: E402
+from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit  # noqa: E402
+from nightsafe.store.script_edit import Settings as Texts  # noqa: E402
+from nightsafe.store.scripts import Binding, ScriptRef  # noqa: E402
 from nightsafe.store.sqlite import SqliteStore  # noqa: E402
-from nightsafe.workers.caller import now  # noqa: E402
 
 _AT_MOST = 20.0
 """Milliseconds for which one client's request may hold another's."""
@@ -94,8 +96,10 @@ def main() -> None:
 async def _history(store: SqliteStore, name: str, versions: int) -> None:
     """A script with so many versions, each of which replaced a secret."""
     ref, at = ScriptRef(ACCOUNT_ID, name), now()
-    audit = entry_for(Deed(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID))
-    first = ScriptEdit(ref=ref, stamp=stamp(), upload=code(), rebind=Rebind(), settings=Texts(b"{}"))
+    audit = entry_for(
+        AuditEvent(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
+    )
+    first = ScriptEdit(ref=ref, stamp=stamp(), upload=code(), bindings_update=BindingsUpdate(), settings=Texts(b"{}"))
     await store.commit(Change(at=at, audit=audit, edit=first))
     for start in range(0, versions, _BATCH):
         edits = (

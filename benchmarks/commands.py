@@ -14,7 +14,7 @@ from benchmarks.servers import NotMeasuredError, nightsafe
 from benchmarks.settings import ACCOUNT_ID, ROOT
 from benchmarks.traffic import NAMES, SCRIPT
 
-from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.data_directory.directory import DataDirectory
 
 _WRANGLER: Final = ROOT / "tests" / "clients" / "node" / "node_modules" / "wrangler" / "bin" / "wrangler.js"
 _NOWHERE: Final = "http://127.0.0.1:9/"

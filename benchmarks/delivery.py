@@ -29,7 +29,7 @@ from benchmarks.settings import CACHE, SERVER_CORE, Settings  # noqa: E402
 from benchmarks.traffic import Requests  # noqa: E402
 from tests.clients.wire.talk import Wire  # noqa: E402
 from tests.delivery.scene import Scene, text, workerd  # noqa: E402
-from tests.live.running import Run, put, upload  # noqa: E402
+from tests.live.tools.running import Run, put, upload  # noqa: E402
 from tests.server import make_safe  # noqa: E402
 
 HELLO = "export default { fetch(request, env) { return new Response(env.TOKEN); } };"

@@ -13,7 +13,7 @@ from benchmarks.rounds import Target, cpu, interleave, rate, ratios, record
 from benchmarks.servers import NotMeasuredError, Running, constant_answer, nightsafe
 from benchmarks.settings import PER_SCRIPT, Settings
 
-from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.data_directory.directory import DataDirectory
 
 T = TypeVar("T")
 

@@ -19,15 +19,17 @@ from benchmarks.traffic import NAMES, SCRIPT, SECRET
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from nightsafe.bindings.keys import check_key
 from nightsafe.bindings.model import SecretText
-from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.identity.service import Authenticator, Principal
 from nightsafe.secret_value import SecretValue
-from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Change, ScriptEdit, ScriptRef
-from nightsafe.workers.caller import Caller, change, stamp
-from nightsafe.workers.seal import Safe
+from nightsafe.services.caller import Caller, change, stamp
+from nightsafe.services.secrets.seal import Safe
+from nightsafe.store.changes import Change
+from nightsafe.store.interface import Store
+from nightsafe.store.script_edit import ScriptEdit
+from nightsafe.store.scripts import Binding, ScriptRef
+from nightsafe.webcrypto import check_key
 
 _WRITERS = 64
 _EACH = 50

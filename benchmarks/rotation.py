@@ -20,20 +20,22 @@ sys.path[0] = str(ROOT)
 from benchmarks import machine  # noqa: E402 - found from the root of the project
 from benchmarks.report import Line, Report  # noqa: E402
 from benchmarks.settings import ACCOUNT_ID, CACHE, Settings  # noqa: E402
-from tests.clients.cli.test_keys import done  # noqa: E402
+from tests.clients.cli.keys.test_keys import done  # noqa: E402
 from tests.clients.wire.talk import SCRIPTS, Wire  # noqa: E402
-from tests.engines.changes import code, stamp  # noqa: E402
-from tests.live.running import HELLO, Run, put, secret, upload  # noqa: E402
+from tests.engines.tools.changes import code, stamp  # noqa: E402
+from tests.live.tools.running import HELLO, Run, put, secret, upload  # noqa: E402
 from tests.server import Safe, make_safe  # noqa: E402
 
-from nightsafe.audit.entry import Deed, entry_for  # noqa: E402
+from nightsafe.audit.entry import AuditEvent, entry_for  # noqa: E402
 from nightsafe.bindings.model import SecretText  # noqa: E402
-from nightsafe.cli.data_directory import DataDirectory  # noqa: E402
+from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: E402
 from nightsafe.secret_value import SecretValue  # noqa: E402
-from nightsafe.store.model import Change, Rebind, ScriptEdit, ScriptRef  # noqa: E402
-from nightsafe.store.model import Settings as Texts  # noqa: E402
+from nightsafe.services.caller import now  # noqa: E402
+from nightsafe.store.changes import Change  # noqa: E402
+from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit  # noqa: E402
+from nightsafe.store.script_edit import Settings as Texts  # noqa: E402
+from nightsafe.store.scripts import ScriptRef  # noqa: E402
 from nightsafe.store.sqlite import SqliteStore  # noqa: E402
-from nightsafe.workers.caller import now  # noqa: E402
 
 PER_SCRIPT = 100
 _PAUSE = 0.005
@@ -72,9 +74,14 @@ async def _fill(store: SqliteStore, directory: DataDirectory, scripts: int) -> N
             for place in range(PER_SCRIPT)
         )
         edit = ScriptEdit(
-            ref=ref, stamp=stamp("upload"), set=bindings, upload=code(HELLO), rebind=Rebind(), settings=Texts(b"{}")
+            ref=ref,
+            stamp=stamp("upload"),
+            set=bindings,
+            upload=code(HELLO),
+            bindings_update=BindingsUpdate(),
+            settings=Texts(b"{}"),
         )
-        deed = Deed(
+        deed = AuditEvent(
             at=at, action="scripts.put", actor="", actor_kind="operator", account_id=ACCOUNT_ID, script=ref.name
         )
         await store.commit(Change(at=at, audit=entry_for(deed), edit=edit))

@@ -16,16 +16,18 @@ from pathlib import Path
 from benchmarks.settings import ACCOUNT_ID, CACHE, PER_SCRIPT, VALUE
 from benchmarks.traffic import NAMES, SCRIPT, SECRET
 
-from nightsafe.audit.entry import Deed, entry_for
+from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.bindings.model import SecretText
-from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.secret_value import SecretValue
-from nightsafe.store.model import Binding, Change, Module, Rebind, ScriptEdit, ScriptRef, Settings, Stamp, Upload
+from nightsafe.services.caller import now
+from nightsafe.services.identity.administration import Credentials, create_account
+from nightsafe.services.secrets.seal import Safe
+from nightsafe.store.changes import Change
+from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit, Settings, Stamp
+from nightsafe.store.scripts import Binding, Module, ScriptRef, Upload
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.store.sqlite.schema import migrations
-from nightsafe.workers.caller import now
-from nightsafe.workers.provision import Credentials, create_account
-from nightsafe.workers.seal import Safe
+from nightsafe.store.sqlite.engine.schema import migrations
 
 _BATCH = 512
 _POOL = 64
@@ -94,8 +96,15 @@ def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
     at, ref = now(), ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % number)
     upload = Upload(script_id=uuid.uuid4().hex, main_module=_MODULE.name, modules=(_MODULE,))
     bindings = tuple(_bindings(pool, draw))
-    edit = ScriptEdit(ref=ref, stamp=_stamp(), set=bindings, upload=upload, rebind=Rebind(), settings=Settings(b"{}"))
-    deed = Deed(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
+    edit = ScriptEdit(
+        ref=ref,
+        stamp=_stamp(),
+        set=bindings,
+        upload=upload,
+        bindings_update=BindingsUpdate(),
+        settings=Settings(b"{}"),
+    )
+    deed = AuditEvent(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
     return Change(at=at, audit=entry_for(deed), edit=edit)
 
 

@@ -10,7 +10,7 @@ from benchmarks.machine import resident_bytes, wait_until_idle
 from benchmarks.report import Line, Report
 from benchmarks.servers import nightsafe
 
-from nightsafe.cli.data_directory import DataDirectory
+from nightsafe.cli.data_directory.directory import DataDirectory
 
 _TIMES = 10
 

@@ -29,14 +29,14 @@ from nightsafe.identity.policy import (
     allowing,
     excess_of,
 )
-from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.services.identity.administration import create_account, issue_token
+from nightsafe.services.limits import Limits
+from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.limits import Limits
-from nightsafe.workers.provision import create_account, issue_token
-from nightsafe.workers.seal import Safe
 
 LONG, USUAL = 255, 24
 """Lengths of a script's name: the longest there is, and one that people give."""

@@ -18,8 +18,8 @@ NOTE = "# Made from aio/{name} by tools/unasync.py: edit that one.\n"
 WORDS = (
     (re.compile(r"\b_?AsyncPaginator\[(.+\]), \w+\]"), r"\1"),
     (re.compile(r"import AsyncPaginator, listing"), "import listing"),
-    (re.compile(r"Awaitable\[(AsyncAPIResponse\[T\]|T)\]"), r"\1"),
-    (re.compile(r"import Awaitable, Callable"), "import Callable"),
+    (re.compile(r"Awaitable\[(AsyncAPIResponse\[T\]|Listed\[Any\]|T)\]"), r"\1"),
+    (re.compile(r"\bAwaitable, Callable$", re.MULTILINE), "Callable"),
     (re.compile(r"\basync (def|for|with)\b"), r"\1"),
     (re.compile(r"\bawait "), ""),
     (re.compile(r"\bAsyncIterator\b"), "Iterator"),

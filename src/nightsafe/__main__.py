@@ -2,7 +2,7 @@
 
 import sys
 
-from nightsafe.cli.descriptors import take_standard
+from nightsafe.cli.process.descriptors import take_standard
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The one error that crosses a package. No HTTP here: `api/errors.py` holds the table to the wire."""
+"""The one error that crosses a package. No HTTP here: `api/http/errors.py` holds the table to the wire."""
 
 # ruff: noqa: S105 - the names of codes are no secrets
 from collections.abc import Iterable
@@ -87,13 +87,13 @@ class Code(StrEnum):
     STORE_VALUE_TOO_LONG = "store_value_too_long"
     STORE_NOT_GRANTED = "store_not_granted"
     TARGET_NOT_GRANTED = "target_not_granted"
-    HOLDER_TAKEN = "holder_taken"
-    HOLDER_NOT_FOUND = "holder_not_found"
-    HOLDER_NOT_EMPTY = "holder_not_empty"
-    ENTRY_TAKEN = "entry_taken"
-    ENTRY_NOT_FOUND = "entry_not_found"
-    TOO_MANY_HOLDERS = "too_many_holders"
-    TOO_MANY_ENTRIES = "too_many_entries"
+    COLLECTION_TAKEN = "collection_taken"
+    COLLECTION_NOT_FOUND = "collection_not_found"
+    COLLECTION_NOT_EMPTY = "collection_not_empty"
+    ITEM_TAKEN = "item_taken"
+    ITEM_NOT_FOUND = "item_not_found"
+    TOO_MANY_COLLECTIONS = "too_many_collections"
+    TOO_MANY_ITEMS = "too_many_items"
 
     # Keys
     KEY_IN_USE = "key_in_use"

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from tests.clients.python_sdk.keys import fresh_keys
+from tests.clients.python_sdk.tools.keys import fresh_keys
 
 HEAD = 8
 """Bytes by which a form is looked for at first: none is shorter."""

@@ -9,12 +9,12 @@ from tests.server import Safe
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.interfaces import Verifier
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.verifying import VerifyKeys
-from nightsafe.store.holding import Entry, Kind
-from nightsafe.store.model import Binding, ScriptRef
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.services.secrets.seal import place_of
+from nightsafe.store.collections import Item, Kind
+from nightsafe.store.scripts import Binding, ScriptRef
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.seal import place_of
 
 
 def opened(safe: Safe, script: str, namespace: str = "", version: int | None = None) -> dict[str, str]:
@@ -33,14 +33,14 @@ def opened(safe: Safe, script: str, namespace: str = "", version: int | None = N
     }
 
 
-def opened_held(safe: Safe, kind: Kind, holder: str, slot: str = "") -> dict[str, str]:
-    """The values of a holder's secret texts by name: of a Pages project's environment, or of a script's previews."""
-    place = place_of(kind, safe.account_id, holder, slot)
+def opened_held(safe: Safe, kind: Kind, collection: str, environment: str = "") -> dict[str, str]:
+    """The values of a collection's secret texts, by name: a Pages project's environment or a script's previews."""
+    place = place_of(kind, safe.account_id, collection, environment)
     opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
     return {
-        entry.name: bytes(opener.open(_named(place, entry.name), entry.sealed).reveal()).decode()
-        for entry in _entries(safe, kind, holder)
-        if entry.kind == "secret_text" and entry.sealed is not None and entry.slot == slot
+        item.name: bytes(opener.open(_named(place, item.name), item.sealed).reveal()).decode()
+        for item in _items(safe, kind, collection)
+        if item.kind == "secret_text" and item.sealed is not None and item.environment == environment
     }
 
 
@@ -48,11 +48,11 @@ def opened_stored(safe: Safe, store_id: str) -> dict[str, str]:
     """The values of a Secrets Store's secrets by name: each sealed to the id that its value came with."""
     place = place_of(Kind.SECRETS_STORE, safe.account_id, store_id)
     ring, values = PrivateRing.load(safe.private_ring), {}
-    for entry in _entries(safe, Kind.SECRETS_STORE, store_id):
-        assert entry.sealed is not None
-        opener = RecordOpener(_SignedFor(_verifier(safe), _named(place, entry.name)), ring)
-        sealed_name = json.loads(entry.shown)["sealed_name"]
-        values[entry.name] = bytes(opener.open(_named(place, sealed_name), entry.sealed).reveal()).decode()
+    for item in _items(safe, Kind.SECRETS_STORE, store_id):
+        assert item.sealed is not None
+        opener = RecordOpener(_SignedFor(_verifier(safe), _named(place, item.name)), ring)
+        sealed_name = json.loads(item.shown)["sealed_name"]
+        values[item.name] = bytes(opener.open(_named(place, sealed_name), item.sealed).reveal()).decode()
     return values
 
 
@@ -73,14 +73,14 @@ def _verifier(safe: Safe) -> VerifyKeys:
     return VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
 
 
-def _entries(safe: Safe, kind: Kind, name: str) -> list[Entry]:
-    """Every entry of a holder."""
+def _items(safe: Safe, kind: Kind, name: str) -> list[Item]:
+    """Every item of a collection."""
 
-    async def read(store: SqliteStore) -> list[Entry]:
-        """The entries as they are stored."""
-        holder = await store.holder(safe.account_id, kind, name)
-        assert holder is not None
-        return await store.entries(safe.account_id, holder.id)
+    async def read(store: SqliteStore) -> list[Item]:
+        """The items as they are stored."""
+        collection = await store.collection(safe.account_id, kind, name)
+        assert collection is not None
+        return await store.items(safe.account_id, collection.id)
 
     return in_store(safe, read)
 

@@ -13,7 +13,7 @@ from tests.clients.opened import opened, opened_held, opened_stored
 from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, form
 from tests.server import Safe
 
-from nightsafe.store.holding import Kind
+from nightsafe.store.collections import Kind
 
 _ACCOUNT = SCRIPTS.removesuffix("/workers/scripts")
 _AT = f"{SCRIPTS}/doors"

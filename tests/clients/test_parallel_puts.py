@@ -6,7 +6,7 @@ from tests.clients.tokens import in_store
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Server
 
-from nightsafe.store.model import ScriptRef
+from nightsafe.store.scripts import ScriptRef
 
 PUTS = 1000
 CONNECTIONS = 64

@@ -98,7 +98,7 @@ def test_the_private_ring_is_not_needed(safe: Safe, tmp_path: Path) -> None:
     imported = {event.removeprefix("import ") for event in events if event.startswith("import ")}
     opened = {event.removeprefix("open ") for event in events if event.startswith("open ")}
     assert {"nightsafe.api.app", "nightsafe.sealing.sealer"} <= imported
-    assert not imported & {"nightsafe.sealing.opener", "nightsafe.sealing.private_ring"}
+    assert not imported & {"nightsafe.sealing.opener", "nightsafe.sealing.rings.private_ring"}
     assert [path for path in opened if path.endswith("signing-key.json")]
     assert not [path for path in opened if "private-ring" in path]
 

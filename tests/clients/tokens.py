@@ -8,14 +8,15 @@ from typing import TypeVar
 import msgspec
 from tests.server import Safe
 
-from nightsafe.audit.entry import Deed, entry_for
+from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.identity.credentials import digest, new_token
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.identity.policy import ACCOUNT_RESOURCE
-from nightsafe.store.model import Change, Identity, Token
+from nightsafe.services.caller import now
+from nightsafe.services.identity.administration import Credentials, create_account
+from nightsafe.store.changes import Change
+from nightsafe.store.identities import Identity, Token
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.caller import now
-from nightsafe.workers.provision import Credentials, create_account
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ def write(safe: Safe, *rows: Identity) -> None:
 
     async def job(store: SqliteStore) -> None:
         """What is written."""
-        deed = Deed(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
+        deed = AuditEvent(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
         await store.commit(Change(at=deed.at, audit=entry_for(deed), put=rows))
 
     in_store(safe, job)

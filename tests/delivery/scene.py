@@ -17,17 +17,17 @@ from nightsafe.bindings.model import PlainBinding, Secret, SecretText
 from nightsafe.bindings.parse import parse_binding
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVersion, StoredSecret
 from nightsafe.delivery.delivery import Delivery
-from nightsafe.delivery.environment import STORE_SPACE
+from nightsafe.delivery.load.environment import STORE_SPACE
 from nightsafe.delivery.settings import Settings
-from nightsafe.delivery.source import MemorySource
-from nightsafe.delivery.workerd import find
+from nightsafe.delivery.source.bundle_source import MemorySource
+from nightsafe.delivery.workerd.binary import find
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing import Context
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.private_ring import PrivateRing
+from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
@@ -75,7 +75,7 @@ class Scene:
         self.settings = Settings(
             account_id=ACCOUNT,
             folder=folder / "run",
-            marks=folder / "marks.json",
+            serials=folder / "marks.json",
             binary=workerd(),
             **({"script_header": True} | options),
         )

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.engines.engine import ENGINES, Engine
+from tests.engines.tools.engine import ENGINES, Engine
 
-from nightsafe.store.interfaces import Store
+from nightsafe.store.interface import Store
 
 
 @pytest.fixture(params=sorted(ENGINES))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from tests.engines.changes import (
+from tests.engines.tools.changes import (
     ACCOUNT,
     REF,
     change,
@@ -17,13 +17,15 @@ from tests.engines.changes import (
     setting,
     upload,
 )
-from tests.engines.engine import Engine
-from tests.engines.refusals import refusal, state
+from tests.engines.tools.engine import Engine
+from tests.engines.tools.refusals import refusal, state
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.holding import HolderEdit, Kind
-from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Binding, Outcome, ScriptEdit, ScriptRef
+from nightsafe.store.changes import Outcome
+from nightsafe.store.collections import CollectionEdit, Kind
+from nightsafe.store.interface import Store
+from nightsafe.store.script_edit import ScriptEdit
+from nightsafe.store.scripts import Binding, ScriptRef
 
 
 async def test_a_thousand_at_once_are_a_thousand_versions(store: Store) -> None:
@@ -141,36 +143,39 @@ async def test_bindings_as_of_each_version(store: Store) -> None:
     assert expected == history
 
 
-async def test_one_change_may_alter_a_script_and_a_holder(store: Store) -> None:
+async def test_one_change_may_alter_a_script_and_a_collection(store: Store) -> None:
     """It is written with its audit entry when either is altered, and not at all when neither is."""
     await store.commit(namespace("ns"))
     await store.commit(upload())
     kind = Kind.DISPATCH_NAMESPACE
-    edits = (ScriptEdit(ref=REF, standing=b'{"a":1}'), ScriptEdit(ref=REF, standing=b"{}"))
-    holds = [HolderEdit(account_id=ACCOUNT, kind=kind, name="ns", body=body) for body in (b'{"b":1}', b"{}")]
+    edits = (ScriptEdit(ref=REF, triggers=b'{"a":1}'), ScriptEdit(ref=REF, triggers=b"{}"))
+    holds = [CollectionEdit(account_id=ACCOUNT, kind=kind, name="ns", body=body) for body in (b'{"b":1}', b"{}")]
     counts = []
-    for edit, hold in ((0, 1), (1, 0), (1, 1)):
-        outcome = await store.commit(replace(change(edits[edit]), hold=holds[hold]))
+    for edit, collection_edit in ((0, 1), (1, 0), (1, 1)):
+        outcome = await store.commit(replace(change(edits[edit]), collection_edit=holds[collection_edit]))
         counts.append(len(await store.audit_entries(ACCOUNT)))
-        assert (await store.script(REF), await store.holder(ACCOUNT, kind, "ns")) == (outcome.script, outcome.holder)
+        assert (await store.script(REF), await store.collection(ACCOUNT, kind, "ns")) == (
+            outcome.script,
+            outcome.collection,
+        )
 
-    script, holder = await store.script(REF), await store.holder(ACCOUNT, kind, "ns")
+    script, collection = await store.script(REF), await store.collection(ACCOUNT, kind, "ns")
 
     assert script is not None
-    assert holder is not None
+    assert collection is not None
     assert [3, 4, 4] == counts
-    assert (script.standing, holder.body) == (b'{"a":1}', b'{"b":1}')
+    assert (script.triggers, collection.body) == (b'{"a":1}', b'{"b":1}')
 
 
-async def test_a_refused_holder_undoes_the_script(store: Store) -> None:
+async def test_a_refused_collection_undoes_the_script(store: Store) -> None:
     """When one of the two is refused, neither is altered."""
     await store.commit(upload())
     before = await state(store, REF)
-    hold = HolderEdit(account_id=ACCOUNT, kind=Kind.DISPATCH_NAMESPACE, name="absent", body=b"{}")
+    collection_edit = CollectionEdit(account_id=ACCOUNT, kind=Kind.DISPATCH_NAMESPACE, name="absent", body=b"{}")
 
-    problems = await refusal(store, replace(setting(secret("S")), hold=hold))
+    problems = await refusal(store, replace(setting(secret("S")), collection_edit=collection_edit))
 
-    assert [(Code.HOLDER_NOT_FOUND, "absent")] == problems
+    assert [(Code.COLLECTION_NOT_FOUND, "absent")] == problems
     assert before == await state(store, REF)
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.engines.changes import ACCOUNT, OTHER_ACCOUNT, REF, change, dropping, entry, secret, setting, upload
-from tests.engines.refusals import refusal
+from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, REF, change, dropping, entry, secret, setting, upload
+from tests.engines.tools.refusals import refusal
 
 from nightsafe.errors import Code
-from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Account, Membership, Token, User
+from nightsafe.store.identities import Account, Membership, Token, User
+from nightsafe.store.interface import Store
 
 USER = User("c" * 32, "Someone@Example.com", b"k" * 32, 5, b"s" * 32)
 TOKEN = Token(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.faults.broken import Breaker, BrokenConnection
 
-from nightsafe.store.sqlite import connection
+from nightsafe.store.sqlite.engine import connection
 
 
 @pytest.fixture

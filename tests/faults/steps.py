@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from nightsafe.cli import exchange, placing
+from nightsafe.cli.data_directory import exchange, placing
 
 _CALLS: Final = ("rename", "replace", "link", "symlink", "unlink", "rmdir", "mkdir")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.engines.changes import REF, secret, setting, upload
+from tests.engines.tools.changes import REF, secret, setting, upload
 from tests.faults.disk import Disk, crash_image
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.store.sqlite.condition import PAGE_BYTES
+from nightsafe.store.sqlite.engine.condition import PAGE_BYTES
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from click.testing import CliRunner, Result
 from tests.faults.steps import Killed, Steps
 from tests.server import Safe, make_safe
 
-from nightsafe.cli import placing
-from nightsafe.cli.exchange import CannotExchangeError
-from nightsafe.cli.finishing import used
+from nightsafe.cli.data_directory import placing
+from nightsafe.cli.data_directory.exchange import CannotExchangeError
+from nightsafe.cli.data_directory.recovery import used
+from nightsafe.cli.data_directory.unfinished import PREFIX
 from nightsafe.cli.main import cli
-from nightsafe.cli.unfinished import PREFIX
-from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
 
 _MOST_STEPS: Final = 200
 

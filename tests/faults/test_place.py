@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.engines.changes import REF, secret, setting, upload
+from tests.engines.tools.changes import REF, secret, setting, upload
 from tests.faults.disk import crash_image
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.store.sqlite.place import Place
+from nightsafe.store.sqlite.engine.place import Place
 
 Take = Callable[[Path, Path], None]
 Give = Callable[[Path, Path], None]

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.engines.changes import ACCOUNT, REF, change, entry, secret, setting, upload
-from tests.engines.holding import making, new_holder, value
+from tests.engines.tools.changes import ACCOUNT, REF, change, entry, secret, setting, upload
+from tests.engines.tools.collections import making, new_collection, value
 from tests.faults.broken import FAILURES, Breaker, Moment
 
 from nightsafe.errors import NightsafeError
-from nightsafe.store.model import Account, Change, Outcome
+from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.identities import Account
+from nightsafe.store.sealed_values import Resealed, Retirement
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.store.values import Resealed, Retirement
 
 MOMENTS: list[Moment] = ["before", "after", "from"]
 OLD, NEW = "key-1", "key-2"
@@ -19,13 +20,13 @@ BASE = [
     change(None, Account(ACCOUNT, "Home", 1)),
     upload(secret("A"), secret("B")),
     setting(secret("A")),
-    making(new_holder(), put=(value("S"),)),
+    making(new_collection(), put=(value("S"),)),
 ]
 RECORDS = {name: name.encode() * 200 for name in ("A", "B", "S")}
 
 
 async def filled(path: Path) -> SqliteStore:
-    """A store with values in a newest version, an older one and a holder."""
+    """A store with values in a newest version, an older one and a collection."""
     store = SqliteStore.open(path, create=True)
     for new in BASE:
         await store.commit(new)

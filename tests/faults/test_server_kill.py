@@ -14,8 +14,8 @@ from tests.server import ACCOUNT, Safe, Server
 
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.verify_keys import VerifyKeys
 
 KILLS = 50
 NAMES = 8

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.engines.changes import (
+from tests.engines.tools.changes import (
     ACCOUNT,
     REF,
     change,
@@ -24,12 +24,15 @@ from tests.engines.changes import (
     stamp,
     upload,
 )
-from tests.engines.refusals import state
-from tests.engines.stored import modules_of
+from tests.engines.tools.refusals import state
+from tests.engines.tools.stored import modules_of
 from tests.faults.broken import FAILURES, Breaker, Moment
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.model import Account, Change, Inherit, NewDeployment, Outcome, ScriptRef, Settings
+from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.identities import Account
+from nightsafe.store.script_edit import Inherit, NewDeployment, Settings
+from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
 
@@ -51,7 +54,7 @@ CHANGES = {
         stamp=stamp(),
         settings=Settings(b'{"b":2}', merge=True),
         script_settings=Settings(b'{"d":4}'),
-        standing=b'{"c":3}',
+        triggers=b'{"c":3}',
     ),
     "deploy": deploying((FIRST.version_id, 40.0), (DRAFT.version_id, 60.0)),
     "version and deployment": editing(

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.engines.changes import secret, setting, upload
+from tests.engines.tools.changes import secret, setting, upload
 from tests.faults.test_sqlite_faults import open_things
 from tests.server import Safe, Server, run
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.engines.changes import ACCOUNT, REF, removing, secret, setting, upload
+from tests.engines.tools.changes import ACCOUNT, REF, removing, secret, setting, upload
 from tests.faults.broken import FAILURES
 from tests.throwing import Boom, Moment, Thrower, awaits_of, thrown
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.model import Change, ScriptRef
-from nightsafe.store.sqlite import SqliteStore, removal
+from nightsafe.store.changes import Change
+from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
+from nightsafe.store.sqlite.writes import removal
 
-WRITER, KEEPER = "nightsafe.store.sqlite.writer", "nightsafe.store.sqlite.log_keeper"
+WRITER, KEEPER = "nightsafe.store.sqlite.engine.writer", "nightsafe.store.sqlite.engine.checkpointer"
 CLASSES = {WRITER: "Writer", KEEPER: "LogKeeper"}
 CLOSING = ("end",)
 """What is called once at the end, by somebody who learns of the error."""

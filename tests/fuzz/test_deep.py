@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 import pytest
 
-from nightsafe.api.multipart import parse_form
-from nightsafe.cli.settings_file import default_map
-from nightsafe.cli.unfinished import NAME, read
-from nightsafe.cli.wrangler_config import configured_script
-from nightsafe.delivery.marks import _read as read_marks
-from nightsafe.delivery.wire import MalformedError, read_request
+from nightsafe.api.http.multipart import parse_form
+from nightsafe.cli.data_directory.unfinished import NAME, read
+from nightsafe.cli.settings.settings_file import default_map
+from nightsafe.cli.settings.wrangler_config import configured_script
+from nightsafe.delivery.cache.serials import _read as read_marks
+from nightsafe.delivery.workerd.wire import MalformedError, read_request
 from nightsafe.errors import Code, NightsafeError
 
 _DEEP = "[" * 100_000

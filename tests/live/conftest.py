@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.clients.wire.talk import Wire
-from tests.live.running import Run
+from tests.live.tools.running import Run
 from tests.server import Safe, make_safe
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 from tests.clients.wire.talk import Wire
 from tests.delivery.sink import Sink
-from tests.live.running import Run, upload
+from tests.live.tools.running import Run, upload
 from tests.server import Safe
 
 CODE = b"""

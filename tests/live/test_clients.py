@@ -9,8 +9,8 @@ from cloudflare import BadRequestError, Cloudflare
 from tests.clients.node.tools import NEWER
 from tests.clients.wire.talk import Wire
 from tests.clients.wrangler.project import Project
-from tests.live import running
-from tests.live.running import Run
+from tests.live.tools import running
+from tests.live.tools.running import Run
 from tests.server import ACCOUNT
 
 CODE = """

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.clients.node.tools import NEWER
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.clients.wrangler.project import Project
-from tests.live.running import Run, surroundings
+from tests.live.tools.running import Run, surroundings
 from tests.server import clean_environ
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "worker_with_a_secret"

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.clients.wire.talk import SCRIPTS, Wire
-from tests.live.running import HELLO, Run, put, secret, until, upload
+from tests.live.tools.running import HELLO, Run, put, secret, until, upload
 from tests.server import run
 
 LOOP = b"export default { fetch() { while (true); } };"

@@ -4,9 +4,9 @@ import base64
 import secrets
 
 from tests.clients.wire.talk import SCRIPTS, Wire
-from tests.live.running import DATE, HELLO, Run, upload
-from tests.unit.api.driver import File, form, form_type
-from tests.unit.api.uploads import metadata
+from tests.live.tools.running import DATE, HELLO, Run, upload
+from tests.unit.api.tools.driver import File, form, form_type
+from tests.unit.api.tools.uploads import metadata
 
 MAIN = b"""import "./e.cjs"; import { env } from "cloudflare:workers";
 export default{fetch(){return new Response(JSON.stringify([L, String(env.RAW) + env.JWK, env.RAW.extractable]))}}"""

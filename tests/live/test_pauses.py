@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.clients.wire.talk import Wire
-from tests.live.running import Run, events, put, secret, upload
+from tests.live.tools.running import Run, events, put, secret, upload
 from tests.server import Safe, make_safe
 
 from nightsafe.client import Nightsafe

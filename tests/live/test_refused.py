@@ -6,11 +6,11 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.clients.wire.talk import Wire
-from tests.live.running import HELLO, Deliver, put, secret, until, upload
+from tests.live.tools.running import HELLO, Deliver, put, secret, until, upload
 from tests.server import Safe, Server
 
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """A rotation of keys while Workers run."""
 
-from tests.clients.cli.test_keys import done, states
+from tests.clients.cli.keys.test_keys import done, states
 from tests.clients.wire.talk import Wire
-from tests.live.running import HELLO, Run, put, secret, until, upload
 from tests.live.test_stored_secrets import ASKING, Store
+from tests.live.tools.running import HELLO, Run, put, secret, until, upload
 
 
 def test_workers_do_not_notice_a_rotation(own: Run) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.clients.wire.talk import Answer, Wire
-from tests.live.running import HELLO, Run, attempt, secret, upload
+from tests.live.tools.running import HELLO, Run, attempt, secret, upload
 from tests.server import ACCOUNT
 
 STORES = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.live.test_server_life import serving
-from tests.unit.api.driver import Api, File, form, form_type, script_at
-from tests.unit.api.uploads import metadata
+from tests.live.process.test_server_life import serving
+from tests.unit.api.tools.driver import Api, File, form, form_type, script_at
+from tests.unit.api.tools.uploads import metadata
 
-from nightsafe.workers.limits import Limits
+from nightsafe.services.limits import Limits
 
 _BODY = form(metadata({"main_module": "worker.js"}), File("worker.js", b"//" + b"x" * (6 << 20)))
 _MEMORY = 16 << 20

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.clients.wire.talk import Wire
-from tests.live.running import HELLO, Deliver, Run, files_in, memory_of, secret, upload
+from tests.live.tools.running import HELLO, Deliver, Run, files_in, memory_of, secret, upload
 from tests.server import Safe, Server, run
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 
 from tests.clients.wire.talk import SCRIPTS, Wire
-from tests.live.running import HELLO, Run, put, secret, upload
+from tests.live.tools.running import HELLO, Run, put, secret, upload
 
 WRITES = 1000
 READERS = 4

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.security.planting import Planted, planted_server
-from tests.unit.api.driver import Api
-from tests.unit.api.rotating import Rotation, with_values
+from tests.security.tools.planting import Planted, planted_server
+from tests.unit.api.tools.driver import Api
+from tests.unit.api.tools.rotation import Rotation, with_values
 
 
 @pytest.fixture(scope="session")

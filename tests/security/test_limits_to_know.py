@@ -5,23 +5,23 @@ from contextlib import closing
 
 import pytest
 from msgspec.structs import replace
-from tests.security.planting import Planted
-from tests.unit.api.driver import ACCOUNT, Api, script_at, secret_at, secrets_of
-from tests.unit.api.holding import deeds
-from tests.unit.api.rotating import Rotation, text
-from tests.unit.api.test_delivery import get
-from tests.unit.api.test_door import settings
-from tests.unit.api.tokens import keep, row
-from tests.unit.api.uploads import add, items
+from tests.security.tools.planting import Planted
+from tests.unit.api.delivery.test_admission import settings
+from tests.unit.api.delivery.test_bundles import get
+from tests.unit.api.tools.collections import events
+from tests.unit.api.tools.driver import ACCOUNT, Api, script_at, secret_at, secrets_of
+from tests.unit.api.tools.rotation import Rotation, text
+from tests.unit.api.tools.tokens import keep, row
+from tests.unit.api.tools.uploads import add, items
 
-from nightsafe.api.throttle import throttled
+from nightsafe.api.http.entrance import throttled
 from nightsafe.bundle.model import BundleBinding
 from nightsafe.bundle.signed import open_bundle
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.identity.policy import policies_for
-from nightsafe.store.model import Membership, User
-from nightsafe.workers.limits import Limits
+from nightsafe.services.limits import Limits
+from nightsafe.store.identities import Membership, User
 
 
 def test_what_the_database_shows(planted: Planted) -> None:
@@ -46,7 +46,7 @@ def test_the_log_names_what_is_set(own_api: Api, way: str) -> None:
         assert settings(own_api, {"bindings": [came]}).status == 200
     else:
         assert add(own_api, "worker", {"bindings": [came], "keep_bindings": []}).status == 200
-    last = deeds(own_api)[-1]
+    last = events(own_api)[-1]
 
     assert last["version_id"] == items(own_api, "worker")[0]["id"].replace("-", "")
     assert "CAME" in str(last)

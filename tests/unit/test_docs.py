@@ -7,10 +7,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from nightsafe.api.errors import INTERNAL, TABLE
-from nightsafe.cli import refusal
+from nightsafe.api.http.errors import INTERNAL, TABLE
 from nightsafe.cli.lazy import load
 from nightsafe.cli.main import cli
+from nightsafe.cli.terminal import errors
 from nightsafe.cli.tree import Leaf, leaves
 
 ROOT = Path(__file__).parents[2]
@@ -91,9 +91,9 @@ def test_there_is_somebody_to_report_a_weakness_to() -> None:
 def test_exit_codes_are_documented() -> None:
     """Each of ours stands in the table, and no other."""
     page = (ROOT / "docs" / "cli.md").read_text()
-    codes = {refusal.FAILED, refusal.NOT_PERMITTED, refusal.NOT_FOUND, refusal.REFUSED, refusal.UNAVAILABLE}
+    codes = {errors.FAILED, errors.NOT_PERMITTED, errors.NOT_FOUND, errors.REFUSED, errors.UNAVAILABLE}
 
-    assert codes | {0, 2, refusal.DIFFERS} == {int(code) for code in re.findall(r"^\| (\d) \|", page, re.MULTILINE)}
+    assert codes | {0, 2, errors.DIFFERS} == {int(code) for code in re.findall(r"^\| (\d) \|", page, re.MULTILINE)}
 
 
 def test_every_wire_code_is_documented() -> None:

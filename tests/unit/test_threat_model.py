@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.security.claims import PAGE, TESTS, Claim, Holding, claims_of, complaints, holding
+from tests.security.tools.claims import PAGE, TESTS, Claim, Holding, claims_of, complaints, holding
 
 SAMPLE = """# Security
 
@@ -87,7 +87,7 @@ def test_what_is_missing_is_told() -> None:
 
     [missing, gone] = complaints([kept, new], [Holding("a::test_a", "It is kept."), Holding("a::test_b", "It was.")])
 
-    assert "tests/security/test_records_and_files.py" in missing
+    assert "tests/security/machine/test_records_and_files.py" in missing
     assert '"It is new."' in missing
     assert gone.startswith('a::test_b holds "It was."')
 

@@ -3,47 +3,31 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from nightsafe.api import (
-    by_script,
-    checking,
-    content,
-    delivery,
-    deployments,
-    dispatch,
-    elsewhere,
-    health,
-    named_previews,
-    origins,
-    pages,
-    processes,
-    references,
-    resealing,
-    ring,
-    schedules,
-    scripts,
-    secrets,
-    secrets_store,
-    services,
-    settings,
-    subdomain,
-    tokens,
-    users,
-    versions,
-    workers_beta,
-)
-from nightsafe.api.envelope import FIXED_HEADERS, fragment
-from nightsafe.api.path import decode_segment
-from nightsafe.api.routing import address_of, router
+from nightsafe.api import health
+from nightsafe.api.delivery import bundles, code_checks, processes
+from nightsafe.api.dispatch import namespaces
+from nightsafe.api.http.envelope import FIXED_HEADERS, fragment
+from nightsafe.api.http.path import decode_segment
+from nightsafe.api.http.routing import address_of, router
+from nightsafe.api.identity import tokens, users
+from nightsafe.api.key_rotation import public_ring, resealing
+from nightsafe.api.pages import projects
+from nightsafe.api.scripts import content, references, scripts, service_environments, settings, triggers
+from nightsafe.api.secrets import secret_versions, secrets
+from nightsafe.api.secrets_store import stores
+from nightsafe.api.unsupported import routes
+from nightsafe.api.versions import deployments, deployments_by_script, versions
+from nightsafe.api.workers import previews, workers
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import Resource
 from nightsafe.identity.service import Authenticator
-from nightsafe.store.interfaces import Store
-from nightsafe.store.model import ScriptRef
-from nightsafe.workers.door import Delivered
-from nightsafe.workers.limits import Limits
-from nightsafe.workers.seal import Safe
-from nightsafe.workers.use_cases import UseCases
+from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.limits import Limits
+from nightsafe.services.secrets.seal import Safe
+from nightsafe.services.services import Services
+from nightsafe.store.interface import Store
+from nightsafe.store.scripts import ScriptRef
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -52,21 +36,20 @@ _PAGES = (
     content.resources,
     versions.resources,
     deployments.resources,
-    by_script.resources,
-    named_previews.resources,
-    workers_beta.resources,
-    services.resources,
-    subdomain.resources,
-    schedules.resources,
+    deployments_by_script.resources,
+    previews.resources,
+    workers.resources,
+    service_environments.resources,
+    triggers.resources,
     references.resources,
-    dispatch.resources,
-    pages.resources,
-    secrets_store.resources,
-    elsewhere.resources,
-    delivery.resources,
+    namespaces.resources,
+    projects.resources,
+    stores.resources,
+    routes.resources,
+    bundles.resources,
     resealing.resources,
     processes.resources,
-    checking.resources,
+    code_checks.resources,
 )
 _BASE = b"/client/v4/"
 _SLASHED = b"/client/v4//"
@@ -90,19 +73,19 @@ class App:
     def __init__(self, store: Store, safe: Safe, limits: Limits, delivered: Delivered | None = None) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
-        use = UseCases(store, safe, limits, delivered or Delivered())
+        use = Services(store, safe, limits, delivered or Delivered())
         every = [
             *secrets.resources(use),
             *scripts.resources(use),
             *tokens.resources(use.tokens),
             *users.resources(use.users),
-            *ring.resources(safe),
+            *public_ring.resources(safe),
             *(resource for page in _PAGES for resource in page(use)),
-            *origins.resources(use.origins),
+            *secret_versions.resources(use.secret_versions),
         ]
-        self._following = use.following
-        self._checking = use.checking
-        self._router = router(every, self._authenticator, limits, use.following.acted_on, use.processes.notices)
+        self._change_feed = use.change_feed
+        self._code_checks = use.code_checks
+        self._router = router(every, self._authenticator, limits, use.change_feed.acted_on, use.processes.notices)
         self._health = health.Health(store)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
@@ -128,8 +111,8 @@ class App:
 
     def end_waiting(self) -> None:
         """Let no request wait any longer: the server is about to stop."""
-        self._following.end()
-        self._checking.end()
+        self._change_feed.end()
+        self._code_checks.end()
 
     async def _known_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
         """What may be shown of the secret that a GET asks for, when all is plain.

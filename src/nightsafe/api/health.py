@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from nightsafe.api.envelope import Reply, failure, success
-from nightsafe.api.routing import Scope, answer
+from nightsafe.api.http.envelope import Reply, failure, success
+from nightsafe.api.http.routing import Scope, answer
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.interfaces import Store
+from nightsafe.store.interface import Store
 
 LIVE = b"/livez"
 READY = b"/readyz"

@@ -6,14 +6,14 @@ The leaf is hashed as RFC 6962, section 2.1 has it, so that the log can be grown
 import hashlib
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from nightsafe.store.model import AuditEntry
+from nightsafe.store.changes import AuditEntry
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AuditEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is written down.
 
     Attributes:
@@ -25,12 +25,12 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
         address: where the request came from.
         permission: what was asked for and allowed, for example `secrets.write`.
         policy: id of the policy that allowed it, or `#` and its place among those of the credential.
-        resource: id of the token, user or deployment that it is done to, or name of the holder, or "".
-        holder: kind of what holds the values (`pages_project`, `secrets_store` ...), or "".
+        resource: id of the token, user or deployment that it is done to, or name of the collection, or "".
+        collection: kind of the collection that holds the values (`pages_project`, `secrets_store` ...), or "".
         account_id: the account.
         namespace: the dispatch namespace, or "".
         script: the script's name, or "".
-        set: names of bindings or of a holder's entries that were set; those of an entry after its slot and a `/`.
+        set: names of bindings that were set; a collection's items have their environment and a `/` before the name.
         dropped: likewise, of those that were to be removed.
         version_id: the 32 hex digits of the UUID of the version it made, of those it deployed by commas, or "".
     """
@@ -45,7 +45,7 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     permission: str = ""
     policy: str = ""
     resource: str = ""
-    holder: str = ""
+    collection: str = field(default="", name="holder")
     namespace: str = ""
     script: str = ""
     set: tuple[str, ...] = ()
@@ -53,10 +53,10 @@ class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version_id: str = ""
 
 
-def entry_for(deed: Deed) -> AuditEntry:
+def entry_for(event: AuditEvent) -> AuditEntry:
     """The log entry of a deed, as canonical JSON (RFC 8785) with its leaf hash."""
-    entry = _encoder.encode(deed)
-    return AuditEntry(deed.account_id, entry, leaf_hash(entry))
+    entry = _encoder.encode(event)
+    return AuditEntry(event.account_id, entry, leaf_hash(entry))
 
 
 def leaf_hash(entry: bytes) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 import rfc8785
 from msgspec import Struct
 
-from nightsafe.bindings.sealed import SealedByClient
+from nightsafe.bindings.client_sealed import SealedByClient
 from nightsafe.secret_value import SecretValue
 
 SECRET_KINDS = frozenset({"secret_text", "secret_key"})

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import rfc8785
 
-from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to
-from nightsafe.bindings.keys import KeyRefusedError, check_key, decode_base64, is_pem, pem_error
+from nightsafe.bindings.client_sealed import SealedByClient, is_sealed, read_sealed
+from nightsafe.bindings.json_fields import need_array, need_object, need_string, optional_string, pointer_to
 from nightsafe.bindings.kinds import PLAIN_KINDS
-from nightsafe.bindings.members import refuse_slips
 from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
-from nightsafe.bindings.sealed import SealedByClient, is_sealed, read_sealed
+from nightsafe.bindings.unknown_members import refuse_slips
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.secret_value import SecretValue
+from nightsafe.webcrypto import KeyRefusedError, check_key, decode_base64, is_pem, pem_error
 
 MAX_NAME_BYTES = 2712
 MAX_VALUE_BYTES = 5120

@@ -1,6 +1,7 @@
 """The compatibility flags and dates that the shipped runtime knows.
 
-Made by `tools/runtime_flags.py`, which asks the binary itself; `tests/delivery/test_runtime_flags.py` asks it again.
+`tools/runtime_flags.py` makes this file out of the answers of the binary;
+`tests/delivery/load/test_runtime_flags.py` asks the binary again.
 """
 
 from typing import Final

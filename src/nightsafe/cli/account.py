@@ -6,15 +6,15 @@ from pathlib import Path
 import click
 import msgspec
 
-from nightsafe.api.times import format_time
-from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.handing_over import handing_over
-from nightsafe.cli.options import account_id_option, credential_lines, data_option, email_option, json_option
-from nightsafe.cli.table import table
+from nightsafe.api.http.times import format_time
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.settings.options import account_id_option, credential_lines, data_option, email_option, json_option
+from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.table import table
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.model import Account
+from nightsafe.services.identity.administration import Credentials, create_account
+from nightsafe.store.identities import Account
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.provision import Credentials, create_account
 
 
 @click.group("account")

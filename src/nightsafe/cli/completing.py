@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class
 
 if TYPE_CHECKING:
-    from nightsafe.cli.remote import Remote
+    from nightsafe.cli.settings.remote import Remote
 
 _SECONDS: Final = 1.0
 _NAMES: Final = ("url", "account_id", "script", "token_file", "data", "plain_http")
@@ -38,14 +38,14 @@ def prepare() -> None:
 
 def complete_scripts(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The scripts whose names begin so."""
-    from nightsafe.cli.likely import script_names  # noqa: PLC0415 - needs a client
+    from nightsafe.cli.terminal.likely import script_names  # noqa: PLC0415 - needs a client
 
     return _found(ctx, incomplete, script_names)
 
 
 def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The secrets of the script whose names begin so, but for those that the command line already has."""
-    from nightsafe.cli.likely import secret_names  # noqa: PLC0415 - needs a client
+    from nightsafe.cli.terminal.likely import secret_names  # noqa: PLC0415 - needs a client
 
     given = ctx.params.get(parameter.name or "")
     there = set(given) if isinstance(given, tuple) else set()
@@ -54,7 +54,7 @@ def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete:
 
 def _found(ctx: click.Context, incomplete: str, ask: "Callable[[Remote], Iterable[str]]") -> list[CompletionItem]:
     """What a server tells, once; nothing where there is none, or it does not answer at once."""
-    from nightsafe.cli.remote import Remote  # noqa: PLC0415 - it has options that are completed here
+    from nightsafe.cli.settings.remote import Remote  # noqa: PLC0415 - it has options that are completed here
 
     try:
         with Remote(**_settings(ctx)) as remote:
@@ -66,8 +66,8 @@ def _found(ctx: click.Context, incomplete: str, ask: "Callable[[Remote], Iterabl
 
 def _settings(ctx: click.Context) -> dict[str, Any]:
     """Where to ask: what flags and variables say, else the file of settings, which nobody has read yet."""
-    from nightsafe.cli.settings_file import default_map  # noqa: PLC0415 - needed here alone
-    from nightsafe.cli.sources import without_overruled  # noqa: PLC0415 - the same
+    from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - needed here alone
+    from nightsafe.cli.settings.sources import without_overruled  # noqa: PLC0415 - the same
 
     given: dict[str, Any] = {name: ctx.params[name] for name in _NAMES if name in ctx.params}
     words = ctx.command_path.split()[1:]

@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from nightsafe.cli.refusal import CommandError
+from nightsafe.cli.terminal.errors import CommandError
 
 _SHELLS = ("bash", "zsh", "fish")
 

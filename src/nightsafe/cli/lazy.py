@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 from click.shell_completion import CompletionItem
 
-from nightsafe.cli.suggestion import did_you_mean
+from nightsafe.cli.terminal.suggestion import did_you_mean
 from nightsafe.cli.tree import Branch, Leaf, Node
 
 
@@ -72,7 +72,7 @@ def load(leaf: Leaf) -> click.Command:
         click.ClickException: when what it needs is not installed.
     """
     try:
-        command: click.Command = importlib.import_module(f"nightsafe.cli.{leaf.module}").command
+        command: click.Command = getattr(importlib.import_module(f"nightsafe.cli.{leaf.module}"), leaf.command)
     except ModuleNotFoundError as error:
         raise click.ClickException(missing(error, leaf.extra)) from None
     return command

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from nightsafe import __version__
-from nightsafe.cli.failing import end_refused, refusals
 from nightsafe.cli.lazy import LazyGroup
-from nightsafe.cli.output import JSON_WANTED
-from nightsafe.cli.settings_file import default_map
+from nightsafe.cli.settings.settings_file import default_map
+from nightsafe.cli.terminal.failing import end_refused, refusals
+from nightsafe.cli.terminal.output import JSON_WANTED
 from nightsafe.cli.tree import TREE
 from nightsafe.confining.process import hide
 

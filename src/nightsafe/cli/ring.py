@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import click
 
-from nightsafe.cli.confirm import confirm, yes_option
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import fields_table, say, show_json
-from nightsafe.cli.refusal import CommandError
-from nightsafe.cli.remote import Remote, remote_options
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import remote_options
+from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import fields_table, say, show_json
 from nightsafe.client import APIResponseValidationError, NotFoundError
-from nightsafe.client.known_rings import CannotKeepError, KnownRings, UnusableError, Whose, known_rings
-from nightsafe.client.pinning import whose_ring
-from nightsafe.sealing.lineage import Identity, NotFollowedError, follow
+from nightsafe.client.rings.known_rings import CannotKeepError, KnownRings, UnusableError, Whose, known_rings
+from nightsafe.client.rings.pinning import whose_ring
+from nightsafe.sealing.rings.lineage import Identity, NotFollowedError, follow
 
 
 class _Found(NamedTuple):
@@ -103,7 +104,7 @@ def forget(*, remote: Remote, yes: bool, as_json: bool) -> None:
 
 def _look(remote: Remote) -> _Found:
     """What is known and what is offered."""
-    from nightsafe.sealing.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
+    from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
 
     whose, file = whose_ring(remote.client.base_url, remote.account_id), _file()
     with _usable():

@@ -4,13 +4,14 @@ from typing import Final
 
 import click
 
-from nightsafe.cli.confirm import confirm, is_interactive, yes_option
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json
-from nightsafe.cli.refusal import NOT_FOUND, CommandError
-from nightsafe.cli.remote import Remote, script_options
-from nightsafe.cli.times import shown
-from nightsafe.cli.versions import find_version, number_of
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import script_options
+from nightsafe.cli.terminal.confirm import confirm, is_interactive, yes_option
+from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
+from nightsafe.cli.terminal.output import say, show_json
+from nightsafe.cli.terminal.times import shown
+from nightsafe.cli.version import find_version, number_of
 from nightsafe.client import BadRequestError, Deployment, Version, omit
 
 _SECRETS_CHANGED: Final = 10220

@@ -2,9 +2,10 @@
 
 import click
 
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json, show_table
-from nightsafe.cli.remote import Remote, remote_options
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import remote_options
+from nightsafe.cli.terminal.output import say, show_json, show_table
 
 _RESEALS = {True: "yes", False: "no", None: "-"}
 

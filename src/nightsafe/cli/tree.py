@@ -8,16 +8,18 @@ class Leaf(NamedTuple):
     """A command, or a group that its module makes by itself.
 
     Attributes:
-        module: below `nightsafe.cli`; its `command` is the command.
+        module: below `nightsafe.cli`.
         help: one line.
         extra: what must be installed for it.
         children: of a group.
+        command: the command's name in its module.
     """
 
     module: str
     help: str
     extra: str
     children: tuple[str, ...] = ()
+    command: str = "command"
 
 
 class Branch(NamedTuple):
@@ -37,17 +39,19 @@ Node: TypeAlias = Leaf | Branch
 _SERVER, _CLI = "server", "cli"
 
 TREE: Mapping[str, Node] = {
-    "init": Leaf("init", "Make a new safe.", _SERVER),
-    "serve": Leaf("serve", "Serve the API of a safe.", _SERVER),
-    "deliver": Leaf("deliver", "Deliver secrets to Workers scripts.", _SERVER),
-    "run": Leaf("run", "Serve and deliver, on one machine.", _SERVER),
+    "init": Leaf("safe.init", "Make a new safe.", _SERVER),
+    "serve": Leaf("server.serve", "Serve the API of a safe.", _SERVER),
+    "deliver": Leaf("server.deliver", "Deliver secrets to Workers scripts.", _SERVER),
+    "run": Leaf("server.run", "Serve and deliver, on one machine.", _SERVER),
     "keys": Leaf(
-        "keys",
+        "keys.commands",
         "Rotate the keys that values are sealed to.",
         _SERVER,
         ("reseal", "status", "rotate", "sign", "install", "retire", "remove"),
     ),
-    "token": Leaf("token", "Make, list, roll and revoke API tokens.", _SERVER, ("create", "list", "roll", "revoke")),
+    "token": Leaf(
+        "token.commands", "Make, list, roll and revoke API tokens.", _SERVER, ("create", "list", "roll", "revoke")
+    ),
     "account": Leaf("account", "Make and list accounts.", _SERVER, ("create", "list")),
     "user": Leaf("user", "Make users.", _SERVER, ("create",)),
     "secret": Branch(
@@ -64,8 +68,8 @@ TREE: Mapping[str, Node] = {
             "key": Branch(
                 "Make or import a cryptographic key.",
                 {
-                    "generate": Leaf("secret.key_generate", "Make a new key; the private half is not shown.", _CLI),
-                    "import": Leaf("secret.key_import", "Put a key from PEM, DER, JWK or raw bytes.", _CLI),
+                    "generate": Leaf("secret.key.generate", "Make a new key; the private half is not shown.", _CLI),
+                    "import": Leaf("secret.key.import_", "Put a key from PEM, DER, JWK or raw bytes.", _CLI),
                 },
             ),
         },
@@ -73,31 +77,31 @@ TREE: Mapping[str, Node] = {
     "script": Branch(
         "List and show scripts.",
         {
-            "list": Leaf("script_list", "List the scripts of an account.", _CLI),
-            "show": Leaf("script_show", "Show one script.", _CLI),
+            "list": Leaf("script", "List the scripts of an account.", _CLI, command="list_command"),
+            "show": Leaf("script", "Show one script.", _CLI, command="show_command"),
         },
     ),
     "version": Branch(
         "List and show the versions of a script.",
         {
-            "list": Leaf("version_list", "List versions, the newest first.", _CLI),
-            "show": Leaf("version_show", "Show one version.", _CLI),
+            "list": Leaf("version", "List versions, the newest first.", _CLI, command="list_command"),
+            "show": Leaf("version", "Show one version.", _CLI, command="show_command"),
         },
     ),
     "deployment": Branch(
         "List and show the deployments of a script.",
         {
-            "list": Leaf("deployment_list", "List deployments, the newest first.", _CLI),
-            "show": Leaf("deployment_show", "Show one deployment.", _CLI),
+            "list": Leaf("deployment", "List deployments, the newest first.", _CLI, command="list_command"),
+            "show": Leaf("deployment", "Show one deployment.", _CLI, command="show_command"),
         },
     ),
     "ring": Leaf("ring", "Show and trust the ring that values are sealed to.", _CLI, ("show", "trust", "forget")),
     "rollback": Leaf("rollback", "Serve an earlier version again.", _CLI),
     "status": Leaf("status", "Show who delivers scripts, and which are held apart.", _CLI),
     "whoami": Leaf("whoami", "Show whom the credentials belong to.", _CLI),
-    "doctor": Leaf("doctor", "Look for what is wrong with a safe, and say what to do.", _SERVER),
-    "backup": Leaf("backup", "Copy a safe into one file, also while it is served.", _SERVER),
-    "restore": Leaf("restore", "Make a safe from a backup.", _SERVER),
+    "doctor": Leaf("doctor.command", "Look for what is wrong with a safe, and say what to do.", _SERVER),
+    "backup": Leaf("safe.backup", "Copy a safe into one file, also while it is served.", _SERVER),
+    "restore": Leaf("safe.restore", "Make a safe from a backup.", _SERVER),
     "completion": Leaf("completion", "Print what makes a shell complete commands.", _CLI),
 }
 

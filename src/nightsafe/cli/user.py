@@ -6,15 +6,15 @@ from pathlib import Path
 import click
 import msgspec
 
-from nightsafe.cli.data_directory import DataDirectory
-from nightsafe.cli.handing_over import handing_over
-from nightsafe.cli.options import credential_lines, data_option, email_option, json_option
-from nightsafe.cli.scopes import groups_of
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.settings.options import credential_lines, data_option, email_option, json_option
+from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.token.policies import groups_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS
+from nightsafe.services.identity.administration import UserCredentials, create_user
+from nightsafe.services.identity.operator import account_of, let_in
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.operator import account_of, let_in
-from nightsafe.workers.provision import UserCredentials, create_user
 
 
 @click.group("user")

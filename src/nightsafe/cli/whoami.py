@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import fields_table, show_json
-from nightsafe.cli.remote import Remote, remote_options
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import remote_options
+from nightsafe.cli.terminal.output import fields_table, show_json
 from nightsafe.client import APIStatusError
 
 

@@ -35,7 +35,6 @@ from nightsafe.client.errors import (
     SecretRefusedError,
     UnprocessableEntityError,
 )
-from nightsafe.client.given import Omit, omit
 from nightsafe.client.messages import Headers, Origin, Request, Response
 from nightsafe.client.model import (
     Account,
@@ -52,6 +51,7 @@ from nightsafe.client.model import (
     VersionMetadata,
     VersionResources,
 )
+from nightsafe.client.not_given import Omit, omit
 from nightsafe.client.params import SecretKeyParam, SecretParam, SecretTextParam
 from nightsafe.client.timeouts import Timeout
 

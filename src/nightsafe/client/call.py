@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from nightsafe.client.given import Headers, Omit, Query, RequestOptions, omit
+from nightsafe.client.not_given import Headers, Omit, Query, RequestOptions, omit
 from nightsafe.client.timeouts import TimeoutLike
 
 T = TypeVar("T")

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from nightsafe.bindings.fields import pointer_to
+from nightsafe.bindings.json_fields import pointer_to
 from nightsafe.client.call import Call, Place, make, segment
 from nightsafe.client.envelope import Listed, as_text, nothing, page_of, result_of, wrapped_page_of
 from nightsafe.client.form import File, encode_form
-from nightsafe.client.given import Omit, Query, RequestOptions
 from nightsafe.client.model import (
     Account,
     Deployment,
@@ -17,6 +16,7 @@ from nightsafe.client.model import (
     User,
     Version,
 )
+from nightsafe.client.not_given import Omit, Query, RequestOptions
 from nightsafe.errors import NightsafeError, Problem
 
 K = TypeVar("K", str, int)

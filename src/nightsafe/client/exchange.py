@@ -14,8 +14,8 @@ from typing import Final, Generic, TypeVar
 from nightsafe.client.call import Call, encode_query
 from nightsafe.client.envelope import error_for, read_result
 from nightsafe.client.errors import APIConnectionError, APITimeoutError
-from nightsafe.client.given import Omit
 from nightsafe.client.messages import Request, Response
+from nightsafe.client.not_given import Omit
 from nightsafe.client.settings import Settings, encode_headers, is_authenticating, merge_headers
 from nightsafe.client.timeouts import Timeout, timeout_of
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from nightsafe import __version__
-from nightsafe.client.given import Headers, Omit, Query
 from nightsafe.client.messages import Origin
+from nightsafe.client.not_given import Headers, Omit, Query
 from nightsafe.client.timeouts import Timeout
 
 DEFAULT_BASE_URL: Final = "https://api.cloudflare.com/client/v4"

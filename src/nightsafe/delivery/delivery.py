@@ -8,21 +8,21 @@ from typing import Final
 import msgspec
 import structlog
 
-from nightsafe.delivery.contents import Contents
-from nightsafe.delivery.control import Answer, ControlServer
-from nightsafe.delivery.folder import REACH, SocketFolder
-from nightsafe.delivery.follower import Follower
-from nightsafe.delivery.loads import build_load
-from nightsafe.delivery.marks import Marks
+from nightsafe.delivery.cache.bundle_cache import NOT_SERVED, BundleCache, Held, Load
+from nightsafe.delivery.cache.module_cache import ModuleCache
+from nightsafe.delivery.cache.serials import Serials
+from nightsafe.delivery.egress.egress import Egress
+from nightsafe.delivery.load.worker_code import build_load
 from nightsafe.delivery.probes import Readiness
-from nightsafe.delivery.reach import Reach
-from nightsafe.delivery.reporter import Reporter
-from nightsafe.delivery.reports import Reports
+from nightsafe.delivery.reports.processes import Reporter
+from nightsafe.delivery.reports.reports import Reports
 from nightsafe.delivery.settings import Settings, as_range
-from nightsafe.delivery.shelf import NOT_SERVED, Held, Load, Shelf
-from nightsafe.delivery.source import BundleSource
-from nightsafe.delivery.supervisor import Supervisor
-from nightsafe.delivery.wire import Request
+from nightsafe.delivery.source.bundle_source import BundleSource
+from nightsafe.delivery.source.follower import Follower
+from nightsafe.delivery.workerd.control import Answer, ControlServer
+from nightsafe.delivery.workerd.folder import REACH, SocketFolder
+from nightsafe.delivery.workerd.supervisor import Supervisor
+from nightsafe.delivery.workerd.wire import Request
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import MessageVerifier, NamedOpener
 
@@ -54,13 +54,13 @@ class Delivery:
         self._settings: Final = settings
         self._opener: Final = opener
         self._listener: Final = listener
-        self._marks: Final = Marks(settings.marks)
-        self._shelf: Final = Shelf(settings.account_id, verifier, self._marks)
-        self._contents: Final = Contents(source)
+        self._serials: Final = Serials(settings.serials)
+        self._bundle_cache: Final = BundleCache(settings.account_id, verifier, self._serials)
+        self._contents: Final = ModuleCache(source)
         self._reports: Final = Reports(output=settings.worker_output)
         self._folder: Final = SocketFolder(settings.folder)
         control = self._folder.path / "control.sock"
-        self._reach: Final = Reach(
+        self._reach: Final = Egress(
             self._folder.path / REACH, settings.reach, settings.reach_never, private=settings.reach_private
         )
         self.supervisor: Final = Supervisor(
@@ -70,12 +70,12 @@ class Delivery:
             control,
             settings.limits,
             self._reports.printed if settings.worker_output else None,
-            self._shelf,
+            self._bundle_cache,
             reach=self._reach.folder,
             behind_proxies=bool(settings.trusted_proxies),
         )
         self._control: Final = ControlServer(control, self._answer, self.supervisor.pids)
-        self.follower: Final = Follower(source, self._shelf, self._contents, self._tell)
+        self.follower: Final = Follower(source, self._bundle_cache, self._contents, self._tell)
         self._reporter: Final = Reporter(source, self.supervisor)
         self._stopping = False
 
@@ -87,7 +87,7 @@ class Delivery:
                 INVALID, when they cannot be used.
         """
         try:
-            self._marks.hold()
+            self._serials.hold()
             self._folder.hold()
             self._reach.write()
             await self._control.start()
@@ -142,14 +142,14 @@ class Delivery:
         await self._reach.stop()
         await self.supervisor.stop()
         await self._control.stop()
-        await self._marks.settle()
+        await self._serials.settle()
         self._let_go()
         self._listener.close()
 
     def _let_go(self) -> None:
         """Let another process have what one at a time uses."""
         self._folder.release()
-        self._marks.release()
+        self._serials.release()
 
     async def _tell(self, held: Held) -> None:
         """Tell workerd how a script is served now; NightsafeError UNAVAILABLE when it had to be killed for it."""
@@ -207,18 +207,18 @@ class Delivery:
 
     async def _route(self, script: str) -> Answer:
         """How a script is served; 503 when that is not known yet and the source cannot be reached."""
-        held = self._shelf.get(script)
+        held = self._bundle_cache.get(script)
         if held is None and not self.follower.knows_all:
             with suppress(NightsafeError):
                 await self.follower.fetch(script)
-            held = self._shelf.get(script)
+            held = self._bundle_cache.get(script)
         if held is None and not self.follower.knows(script):
             return 503, b""
         return 200, msgspec.json.encode(held.route() if held else {"unknown": True, "refusal": NOT_SERVED})
 
     async def _load(self, number: int) -> Answer:
         """A load with its values opened; 410 when it is superseded."""
-        load = self._shelf.load(number)
+        load = self._bundle_cache.load(number)
         if load is None:
             return _GONE, b""
         try:
@@ -239,12 +239,12 @@ class Delivery:
         """
         with suppress(NightsafeError):
             await self.follower.fetch(load.bundle.script)
-        held = self._shelf.get(load.bundle.script)
+        held = self._bundle_cache.get(load.bundle.script)
         return held is not None and load.number not in {one.number for one in held.loads}
 
     def _report_failure(self, number: int, reason: bytes) -> None:
         """Log that a script did not start. What it threw is not in the reason: `runtime/reasons.js` sees to that."""
-        load = self._shelf.load(number)
+        load = self._bundle_cache.load(number)
         if load is not None:
             script, version = load.bundle.script, load.version.id
             _log.error("script.not_started", script=script, version=version, reason=reason.decode("utf-8", "replace"))

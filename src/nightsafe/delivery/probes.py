@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from nightsafe.delivery.wire import MalformedError, Request, read_request
+from nightsafe.delivery.workerd.wire import MalformedError, Request, read_request
 
 _MOST_AT_ONCE: Final = 64
 _IDLE_SECONDS: Final = 75.0

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from nightsafe.delivery.limits import Limits
+from nightsafe.delivery.workerd.limits import Limits
 
 _BYTES: Final = 16
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -18,7 +18,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     Attributes:
         account_id: whose scripts are served.
         folder: a directory for sockets; made when it is not there. Its path must be short.
-        marks: file of the highest serials seen.
+        serials: file of the highest serials seen.
         binary: workerd.
         domains: what host names of scripts end in.
         trusted_proxies: networks of proxies that are believed what they say of their clients.
@@ -34,7 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     account_id: str
     folder: Path
-    marks: Path
+    serials: Path
     binary: Path
     domains: tuple[str, ...] = ("localhost",)
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()

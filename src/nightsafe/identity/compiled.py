@@ -8,7 +8,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Networks, networks_of
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.policy import MAX_ENCODED, Policy, confine, excess_of, parse_policies
-from nightsafe.store.model import Token
+from nightsafe.store.identities import Token
 
 _MAX_WEIGHT: Final = 8 * 1024 * 1024
 _LEAST_WEIGHT: Final = 1024

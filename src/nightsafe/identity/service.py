@@ -13,8 +13,8 @@ from nightsafe.identity.credentials import digest
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, Action
 from nightsafe.identity.policy import USER_RESOURCE, Policy, Resource, allowing, confine, parse_policies
-from nightsafe.store.interfaces import Store
-from nightsafe.store.model import Token, User
+from nightsafe.store.identities import Token, User
+from nightsafe.store.interface import Store
 
 _MAX_WEIGHT = 8 * 1024 * 1024
 """Of the tokens that are remembered, as `weight_of` has it: about 8,000 of one policy."""

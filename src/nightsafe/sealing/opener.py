@@ -8,9 +8,9 @@ from nightsafe.errors import NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.interfaces import Verifier
 from nightsafe.sealing.padding import unpad
-from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.public_ring import HPKE
 from nightsafe.sealing.record import SealedValue, cannot_open
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import HPKE
 from nightsafe.secret_value import SecretValue
 
 

@@ -7,9 +7,9 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.interfaces import MessageSigner, Signer
 from nightsafe.sealing.padding import pad
-from nightsafe.sealing.public_ring import HPKE, PublicRing
 from nightsafe.sealing.record import VALUE_ID_SIZE, SealedValue
-from nightsafe.sealing.ring_file import State
+from nightsafe.sealing.rings.public_ring import HPKE, PublicRing
+from nightsafe.sealing.rings.ring_file import State
 from nightsafe.secret_value import SecretValue
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.clients.cli.terminal import Terminal, plain
+from tests.clients.cli.tools.terminal import Terminal, plain
 from tests.clients.node.tools import MODULES, know_of_no_update
 from tests.clients.opened import opened
-from tests.live.running import surroundings
+from tests.live.tools.running import surroundings
 from tests.server import Safe
 
 ROOT = Path(__file__).parents[3]

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.python_sdk.settling import gathered, settled
+from tests.clients.python_sdk.tools.settling import gathered, settled
 from tests.clients.tokens import make_account
 from tests.server import ACCOUNT, Server
 
 from nightsafe.client import AuthenticationError, BadRequestError, NotFoundError, ScriptNotFoundError
-from nightsafe.workers.provision import Credentials
+from nightsafe.services.identity.administration import Credentials
 
 MODULE = ("worker.js", b"export default {};", "application/javascript+module")
 

@@ -10,8 +10,8 @@ import pytest
 from cloudflare import Cloudflare, omit
 from tests.clients.canaries import forms
 from tests.clients.opened import opened
-from tests.clients.python_sdk.keys import fresh_keys, shown
-from tests.clients.python_sdk.settling import gathered, settled
+from tests.clients.python_sdk.tools.keys import fresh_keys, shown
+from tests.clients.python_sdk.tools.settling import gathered, settled
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Server
 
@@ -26,8 +26,8 @@ from nightsafe.client import (
     Timeout,
 )
 from nightsafe.sealing.context import Context
-from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.public_ring import PublicRing
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.sealer import RingSealer
 from nightsafe.secret_value import SecretValue
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from cloudflare import Cloudflare
 from tests.clients.names import NAMES, shortened
-from tests.clients.python_sdk.keys import fresh_keys, shown
-from tests.clients.python_sdk.settling import gathered, settled
+from tests.clients.python_sdk.tools.keys import fresh_keys, shown
+from tests.clients.python_sdk.tools.settling import gathered, settled
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT, Server
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpcore
 import pytest
-from tests.clients.python_sdk.settling import settled
+from tests.clients.python_sdk.tools.settling import settled
 from tests.server import ACCOUNT
 
 from nightsafe.client import (

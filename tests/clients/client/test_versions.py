@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.clients.python_sdk.settling import gathered, settled
+from tests.clients.python_sdk.tools.settling import gathered, settled
 from tests.server import ACCOUNT
 
 from nightsafe.client import BadRequestError, Deployment, NotFoundError, ScriptNotFoundError, Version

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from cloudflare import APIStatusError, BadRequestError, NotFoundError, PermissionDeniedError
-from tests.clients.python_sdk.settling import gathered, settled
+from tests.clients.python_sdk.tools.settling import gathered, settled
 from tests.clients.wire.talk import Wire
 from tests.server import ACCOUNT
 

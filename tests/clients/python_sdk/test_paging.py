@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudflare import Cloudflare
-from tests.clients.python_sdk.settling import gathered
-from tests.clients.python_sdk.workers import add_version, upload
+from tests.clients.python_sdk.tools.settling import gathered
+from tests.clients.python_sdk.tools.workers import add_version, upload
 from tests.server import ACCOUNT
 
 

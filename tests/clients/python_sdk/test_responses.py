@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.clients.python_sdk.settling import settled
+from tests.clients.python_sdk.tools.settling import settled
 from tests.server import ACCOUNT
 
 TEXT = {"name": "mine", "text": "a value", "type": "secret_text"}

@@ -6,7 +6,7 @@ import pytest
 from tests.clients.tls.authority import Authority, Pair
 from tests.server import Safe, Server
 
-from nightsafe.cli.refusal import reason_of
+from nightsafe.cli.terminal.errors import reason_of
 from nightsafe.client import APIConnectionError, AsyncHttpTransport, AsyncNightsafe, HttpTransport, Nightsafe
 
 

@@ -7,7 +7,7 @@ from tests.clients.tokens import in_store
 from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Wire, text
 from tests.server import ACCOUNT, Server
 
-from nightsafe.store.model import ScriptRef, Version
+from nightsafe.store.scripts import ScriptRef, Version
 
 BOTH = pytest.mark.parametrize("content_type", [JSON, MERGE_PATCH], ids=["json", "merge-patch"])
 

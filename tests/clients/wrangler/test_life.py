@@ -6,10 +6,12 @@ from uuid import uuid4
 from tests.clients.tokens import in_store
 from tests.clients.wrangler.project import Project
 
-from nightsafe.audit.entry import Deed, entry_for
-from nightsafe.store.model import Change, Module, Outcome, ScriptEdit, ScriptRef, Settings, Stamp, Upload
+from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.services.caller import now
+from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.script_edit import ScriptEdit, Settings, Stamp
+from nightsafe.store.scripts import Module, ScriptRef, Upload
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.workers.caller import now
 
 CODE = b"export default {};"
 _TYPE = "application/javascript+module"
@@ -96,7 +98,7 @@ def edited_in_a_dashboard(project: Project) -> None:
         author_id="0" * 32,
         author_email=safe.email,
     )
-    deed = Deed(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
+    deed = AuditEvent(at=now(), action="tests.write", actor="", actor_kind="operator", account_id=safe.account_id)
     edit = ScriptEdit(
         ref=ScriptRef(safe.account_id, project.worker),
         stamp=stamp,

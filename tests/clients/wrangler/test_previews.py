@@ -6,7 +6,7 @@ from tests.clients.opened import opened_held
 from tests.clients.wire.talk import SCRIPTS
 from tests.clients.wrangler.project import Project, together
 
-from nightsafe.store.holding import Kind
+from nightsafe.store.collections import Kind
 
 COMMAND = {OLDER: ("preview", "secret"), NEWER: ("preview", "base-config", "secret")}
 FIELD = {OLDER: "preview_defaults", NEWER: "previews_base_config"}

@@ -5,7 +5,7 @@ import json
 from random import Random
 from typing import Any, Final
 
-from tests.unit.api.mutate import places, replaced, without
+from tests.unit.api.tools.mutate import places, replaced, without
 
 _STRANGE: Final[tuple[Any, ...]] = (
     None, True, False, 0, -1, 1, 1.5, -0.0, 2**53, 2**63 - 1, "", " ", "*", "/", "..", "\0", "é", "💥", "a" * 300,

@@ -12,12 +12,12 @@ from tests.clients.tokens import in_store, make_account, make_token, policy
 from tests.clients.wire.talk import Answer, Wire, form
 from tests.fuzz.api.asking import Known
 from tests.server import Safe, Server
-from tests.unit.api.driver import Api
+from tests.unit.api.tools.driver import Api
 
 from nightsafe.identity.permissions import DELIVERY, RESEALING
 from nightsafe.identity.policy import ACCOUNT_RESOURCE
-from nightsafe.store.holding import Kind
-from nightsafe.store.model import Binding, ScriptRef
+from nightsafe.store.collections import Kind
+from nightsafe.store.scripts import Binding, ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 
 VALUE: Final = "sentinel-value-that-no-answer-holds"

@@ -1,6 +1,6 @@
 """Addresses and ranges, one a line: the first is a request's, the others a token's condition."""
 
-from nightsafe.api.limiter import address_key
+from nightsafe.api.http.rate_limits import address_key
 from nightsafe.identity.conditions import Condition, Networks, RequestIp
 
 _EVERYWHERE = ("0.0.0.0/0", "::/0")

@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from nightsafe.cli.refusal import CommandError
-from nightsafe.cli.safe_copy import NEEDED, PRIVATE_RING, Manifest, Told, read_archive
+from nightsafe.cli.safe.archive import NEEDED, PRIVATE_RING, Manifest, Told, read_archive
+from nightsafe.cli.terminal.errors import CommandError
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="nightsafe-fuzz-")
 

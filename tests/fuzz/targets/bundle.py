@@ -5,8 +5,8 @@ import msgspec
 from nightsafe.bundle.model import Bundle
 from nightsafe.bundle.signed import _message, open_bundle, sign_bundle
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 
 _KEY = SigningKey.generate()
 _TRUSTED = VerifyKeys([_KEY.verify_key])

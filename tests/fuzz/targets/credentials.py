@@ -2,8 +2,8 @@
 
 import asyncio
 
-from nightsafe.api.authentication import authenticate
-from nightsafe.api.limiter import credential_key
+from nightsafe.api.http.authentication import authenticate
+from nightsafe.api.http.rate_limits import credential_key
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.credentials import has_valid_checksum
 from nightsafe.identity.service import Authenticator

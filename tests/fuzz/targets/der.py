@@ -3,9 +3,9 @@
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
-from nightsafe.bindings.keys import containers
-from nightsafe.bindings.keys.der import DerError
-from nightsafe.bindings.keys.material import EcKey, Key, OkpKey
+from nightsafe.webcrypto.der import containers
+from nightsafe.webcrypto.der.reader import DerError
+from nightsafe.webcrypto.material import EcKey, Key, OkpKey
 
 _MAX = 6000
 

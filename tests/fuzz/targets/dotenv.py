@@ -1,6 +1,6 @@
 """Files of variables, as wrangler reads them."""
 
-from nightsafe.cli.secret.dotenv import parse_dotenv
+from nightsafe.cli.secret.sources.dotenv import parse_dotenv
 
 _LONGEST = 20_000
 

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from nightsafe.api.body import MAX_DEPTH, parse_json
+from nightsafe.api.http.body import MAX_DEPTH, parse_json
 from nightsafe.errors import Code, NightsafeError
 
 

@@ -3,12 +3,12 @@
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import structs
 
-from nightsafe.api.body import parse_json
-from nightsafe.bindings.keys.encoding import decode_member
+from nightsafe.api.http.body import parse_json
 from nightsafe.bindings.model import SecretKey
 from nightsafe.bindings.parse import parse_secret
 from nightsafe.errors import NightsafeError
 from nightsafe.secret_value import SecretValue
+from nightsafe.webcrypto.encoding import decode_member
 
 _CURVES: dict[str, ec.EllipticCurve] = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 

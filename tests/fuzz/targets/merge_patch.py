@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from nightsafe.api.body import parse_json
+from nightsafe.api.http.body import parse_json
 from nightsafe.errors import NightsafeError
-from nightsafe.workers.merge_patch import merge_patch
+from nightsafe.services.merge_patch import merge_patch
 
 
 def one(data: bytes) -> None:

@@ -1,10 +1,10 @@
 """The metadata of uploads: any JSON."""
 
-from nightsafe.api.body import parse_json
+from nightsafe.api.http.body import parse_json
 from nightsafe.errors import NightsafeError
-from nightsafe.workers.limits import Limits
-from nightsafe.workers.modules import Part
-from nightsafe.workers.upload import parse_upload
+from nightsafe.services.limits import Limits
+from nightsafe.services.scripts.modules import Part
+from nightsafe.services.scripts.upload import parse_upload
 
 _LIMITS = Limits()
 _FILES = [Part("worker.js", "application/javascript+module", b"export default {}")]

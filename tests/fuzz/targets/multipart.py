@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from email.parser import BytesParser
 from email.policy import HTTP
 
-from nightsafe.api.multipart import MAX_PARTS, FormPart, parse_form
+from nightsafe.api.http.multipart import MAX_PARTS, FormPart, parse_form
 from nightsafe.errors import Code, NightsafeError
 
 _PLAIN = b"multipart/form-data; boundary=b"

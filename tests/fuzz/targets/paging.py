@@ -1,6 +1,6 @@
 """Query strings, and the pages they ask for."""
 
-from nightsafe.api.paging import fields_of, page_of
+from nightsafe.api.http.paging import fields_of, page_of
 from nightsafe.errors import Code, NightsafeError
 
 _ITEMS = range(50)

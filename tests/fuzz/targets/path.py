@@ -2,8 +2,8 @@
 
 from urllib.parse import quote
 
-from nightsafe.api.absent import refusal_of
-from nightsafe.api.path import decode_segment, script_of
+from nightsafe.api.http.path import decode_segment, script_of
+from nightsafe.api.unsupported.paths import refusal_of
 from nightsafe.errors import Code, NightsafeError
 
 

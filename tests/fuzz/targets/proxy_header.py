@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from nightsafe.api.forwarded import LISTED, NAMED, UNKNOWN, Proxies
+from nightsafe.api.http.forwarded import LISTED, NAMED, UNKNOWN, Proxies
 from nightsafe.errors import Code, NightsafeError
 
 _TRUSTED = ("127.0.0.0/8", "10.0.0.0/8", "::1/128")

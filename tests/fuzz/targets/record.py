@@ -4,10 +4,10 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.padding import unpad
-from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.record import Record, SealedValue, key_id_of
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 
 _RING = PrivateRing.generate()
 _KEY = SigningKey.generate()

@@ -3,10 +3,10 @@
 from typing import Protocol, Self
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.public_ring import PublicRing
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 
 
 class _KeyFile(Protocol):

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from nightsafe.api.times import format_time, parse_time
+from nightsafe.api.http.times import format_time, parse_time
 
 
 def one(data: bytes) -> None:

@@ -1,7 +1,7 @@
 """Bodies that make tokens: any JSON."""
 
-from nightsafe.api.body import parse_json
-from nightsafe.api.token_body import parse_wanted
+from nightsafe.api.http.body import parse_json
+from nightsafe.api.identity.token_fields import parse_wanted
 from nightsafe.errors import NightsafeError
 from nightsafe.identity.policy import encode_policies, parse_policies
 

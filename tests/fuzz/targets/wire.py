@@ -2,7 +2,7 @@
 
 import asyncio
 
-from nightsafe.delivery.wire import MAX_BODY, MalformedError, read_request
+from nightsafe.delivery.workerd.wire import MAX_BODY, MalformedError, read_request
 
 
 def one(data: bytes) -> None:

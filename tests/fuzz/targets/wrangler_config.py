@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from nightsafe.cli.wrangler_config import configured_script
+from nightsafe.cli.settings.wrangler_config import configured_script
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="nightsafe-fuzz-")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.api.driver import Api
+from tests.unit.api.tools.driver import Api
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightsafe.audit.entry import Deed, entry_for, leaf_hash
+from nightsafe.audit.entry import AuditEvent, entry_for, leaf_hash
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 DEEDS = st.builds(
-    Deed,
+    AuditEvent,
     at=st.integers(0, 2**53 - 1),
     action=TEXT,
     actor=TEXT,
@@ -22,7 +22,7 @@ DEEDS = st.builds(
     namespace=TEXT,
     script=TEXT,
     resource=TEXT,
-    holder=TEXT,
+    collection=TEXT,
     set=st.lists(TEXT, max_size=3).map(tuple),
     dropped=st.lists(TEXT, max_size=3).map(tuple),
     version_id=TEXT,
@@ -36,10 +36,10 @@ def test_a_leaf_is_hashed_apart_from_nodes(entry: bytes) -> None:
 
 
 @given(DEEDS)
-def test_an_entry_is_canonical(deed: Deed) -> None:
+def test_an_entry_is_canonical(event: AuditEvent) -> None:
     """One deed has one text, that of RFC 8785, with absent members left out; and its leaf is of that text."""
-    made = entry_for(deed)
-    fields = {name: getattr(deed, name) for name in deed.__struct_fields__}
+    made = entry_for(event)
+    fields = {name: getattr(event, name) for name in event.__struct_fields__}
     kept = {
         name: value
         for name, value in fields.items()
@@ -47,18 +47,20 @@ def test_an_entry_is_canonical(deed: Deed) -> None:
     }
 
     assert rfc8785.dumps(json.loads(json.dumps(kept))) == made.entry
-    assert (deed.account_id, leaf_hash(made.entry), made) == (made.account_id, made.leaf, entry_for(deed))
+    assert (event.account_id, leaf_hash(made.entry), made) == (made.account_id, made.leaf, entry_for(event))
 
 
 @given(DEEDS, DEEDS)
-def test_different_deeds_have_different_leaves(one: Deed, other: Deed) -> None:
+def test_different_deeds_have_different_leaves(one: AuditEvent, other: AuditEvent) -> None:
     """Two entries are the same only if the deeds are."""
     assert (one == other) is (entry_for(one).leaf == entry_for(other).leaf)
 
 
 def test_a_known_entry() -> None:
     """The text and the leaf that logs of this version hold."""
-    made = entry_for(Deed(at=1, action="secrets.put", actor="t", actor_kind="token", account_id="a", set=("é",)))
+    made = entry_for(
+        AuditEvent(at=1, action="secrets.put", actor="t", actor_kind="token", account_id="a", set=("é",))
+    )
 
     assert made.entry == (
         '{"account_id":"a","action":"secrets.put","actor":"t","actor_kind":"token","at":1,"set":["é"]}'.encode()
@@ -70,5 +72,5 @@ def test_there_is_no_place_for_a_value() -> None:
     """A deed has names, times and places; whoever adds a field has to think of this."""
     assert {
         "at", "action", "actor", "actor_kind", "account_id", "email", "address", "namespace", "script", "set",
-        "dropped", "version_id", "permission", "policy", "resource", "holder",
-    } == set(Deed.__struct_fields__)  # fmt: skip
+        "dropped", "version_id", "permission", "policy", "resource", "collection",
+    } == set(AuditEvent.__struct_fields__)  # fmt: skip

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightsafe.bindings.fields import need_array, need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.json_fields import (
+    need_array,
+    need_object,
+    need_string,
+    optional_string,
+    pointer_to,
+    type_name,
+)
 from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import InheritedBinding, PlainBinding, SecretKey, SecretText
 from nightsafe.bindings.parse import parse_binding, parse_secret

@@ -9,8 +9,8 @@ from nightsafe.bundle.model import Bundle, BundleBinding, BundleModule, BundleVe
 from nightsafe.bundle.signed import open_bundle, sign_bundle
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.encoding import encode
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 
 KEY = SigningKey.generate()
 TRUSTED = VerifyKeys([KEY.verify_key])

@@ -10,7 +10,7 @@ import pytest
 
 from nightsafe.cli.lazy import load
 from nightsafe.cli.main import cli
-from nightsafe.cli.settings_file import CLIENT_SETTINGS, SERVER_SETTINGS, default_map
+from nightsafe.cli.settings.settings_file import CLIENT_SETTINGS, SERVER_SETTINGS, default_map
 from nightsafe.cli.tree import Leaf, leaves
 
 LEAVES = list(leaves())
@@ -94,7 +94,7 @@ def test_help_loads_little(words: tuple[str, ...]) -> None:
 
 def test_what_is_not_installed_is_named() -> None:
     """A command that lacks a library says which extra has it."""
-    code = "import sys; sys.modules['uvloop'] = sys.modules['nightsafe.cli.doctor'] = None\n"
+    code = "import sys; sys.modules['uvloop'] = sys.modules['nightsafe.cli.doctor.command'] = None\n"
     code += "import importlib.abc\n"
     code += "class Absent(importlib.abc.MetaPathFinder):\n"
     code += "  def find_spec(self, name, path, target=None):\n"

@@ -75,9 +75,9 @@ async def test_raw_lists(either: Either) -> None:
     one, two = ([{"id": name, "name": name}] for name in "ab")
     client = either.over(answer(one), answer(two))
     page = await settled((await settled(client.accounts.with_raw_response.list())).parse())
-    following = await settled(page.get_next_page())
+    change_feed = await settled(page.get_next_page())
 
-    assert ["a", "b"] == [page.result[0].id, following.result[0].id]
+    assert ["a", "b"] == [page.result[0].id, change_feed.result[0].id]
 
 
 async def test_a_raw_answer_that_is_no_result(either: Either) -> None:

@@ -62,9 +62,9 @@ async def test_pages_one_by_one(either: Either) -> None:
     page = await settled(client.accounts.list(page=3))
 
     assert page.has_next_page()
-    following = await settled(page.get_next_page())
-    assert (["d"], True) == ([one.id for one in following.result], following.has_next_page())
-    last = await settled(following.get_next_page())
+    change_feed = await settled(page.get_next_page())
+    assert (["d"], True) == ([one.id for one in change_feed.result], change_feed.has_next_page())
+    last = await settled(change_feed.get_next_page())
     assert ([], False) == (last.result, last.has_next_page())
     assert ["page=3", "page=4", "page=5"] == pages_asked(either)
 

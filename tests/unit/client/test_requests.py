@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.clients.names import DOTS, NAMES, shortened
 from tests.unit.client.recorder import ACCOUNT, Either, answer, gathered, settled
 
-from nightsafe.api.multipart import FormPart, parse_form
+from nightsafe.api.http.multipart import FormPart, parse_form
 from nightsafe.client import Timeout, omit
 from nightsafe.client.call import segment
 

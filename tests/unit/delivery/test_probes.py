@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from nightsafe.delivery.control import unix_socket
 from nightsafe.delivery.probes import Probes, Readiness
+from nightsafe.delivery.workerd.control import unix_socket
 
 
 @pytest.fixture

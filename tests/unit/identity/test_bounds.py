@@ -27,7 +27,7 @@ from nightsafe.identity.policy import (
     check_policies,
     encode_policies,
 )
-from nightsafe.store.model import Token
+from nightsafe.store.identities import Token
 
 ACCOUNT = "a" * 32
 _MANY = 400

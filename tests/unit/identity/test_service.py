@@ -24,7 +24,7 @@ from nightsafe.identity.policy import (
     policies_for,
 )
 from nightsafe.identity.service import Authenticator, Principal, may
-from nightsafe.store.model import Membership, Token, User
+from nightsafe.store.identities import Membership, Token, User
 
 ACCOUNT, OTHER = "a" * 32, "b" * 32
 OWNER = User("u" * 32, "owner@example.com", digest("a-global-key-of-theirs"), 0, digest("a-service-key-of-theirs"))

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context, Suite
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.record import SealedValue
+from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import RingSealer, SigningSealer
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sealing import hpke_reference as reference
 
-from nightsafe.sealing.private_ring import PrivateKey
-from nightsafe.sealing.public_ring import HPKE
-from nightsafe.sealing.ring_file import State
+from nightsafe.sealing.rings.private_ring import PrivateKey
+from nightsafe.sealing.rings.public_ring import HPKE
+from nightsafe.sealing.rings.ring_file import State
 from nightsafe.sealing.suite import Suite
 
 KEMS = {Suite.X25519: reference.X25519_KEM, Suite.HYBRID: reference.XWING_KEM}

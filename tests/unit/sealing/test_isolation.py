@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SEALING_SIDE = ["nightsafe.sealing.sealer", "nightsafe.sealing.signing", "nightsafe.sealing.public_ring"]
+SEALING_SIDE = ["nightsafe.sealing.sealer", "nightsafe.sealing.signing_key", "nightsafe.sealing.rings.public_ring"]
 
 
 def modules_after_importing(*names: str) -> set[str]:
@@ -15,7 +15,7 @@ def modules_after_importing(*names: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["nightsafe.sealing.opener", "nightsafe.sealing.private_ring"])
+@pytest.mark.parametrize("module", ["nightsafe.sealing.opener", "nightsafe.sealing.rings.private_ring"])
 def test_the_sealing_side_loads_nothing_that_opens(module: str) -> None:
     """Public ring, signing key and sealer come without opener and private ring."""
     assert module not in modules_after_importing(*SEALING_SIDE)
@@ -23,7 +23,7 @@ def test_the_sealing_side_loads_nothing_that_opens(module: str) -> None:
 
 def test_the_delivery_side_loads_no_signing_key() -> None:
     """Opener and verification keys come without what signs."""
-    assert "nightsafe.sealing.signing" not in modules_after_importing("nightsafe.sealing.opener")
+    assert "nightsafe.sealing.signing_key" not in modules_after_importing("nightsafe.sealing.opener")
 
 
 def test_the_package_loads_no_cryptography() -> None:

@@ -11,8 +11,8 @@ from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.sealing import Context, Suite, key_id_of
 from nightsafe.sealing.encoding import encode
 from nightsafe.sealing.padding import MAX_PADDED
-from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.record import RECORD_MAGIC, SEALED_MAGIC, Record, SealedValue
+from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.secret_value import SecretValue
 

@@ -11,12 +11,12 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context, Suite
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.padding import MAX_VALUE, pad
-from nightsafe.sealing.private_ring import PrivateRing
-from nightsafe.sealing.public_ring import HPKE
 from nightsafe.sealing.record import Record, SealedValue
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import HPKE
 from nightsafe.sealing.sealer import RingSealer, SigningSealer
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
 
 FIELDS = [field.name for field in msgspec.structs.fields(Context)]

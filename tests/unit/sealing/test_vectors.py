@@ -15,11 +15,11 @@ from tests.unit.sealing import make_vectors
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing import Context
 from nightsafe.sealing.opener import RecordOpener
-from nightsafe.sealing.private_ring import PrivateRing
 from nightsafe.sealing.record import Record, SealedValue
+from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
-from nightsafe.sealing.signing import SigningKey
-from nightsafe.sealing.verifying import VerifyKeys
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
 
 PATHS = sorted(make_vectors.FOLDER.glob("*.json"))

@@ -5,7 +5,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from tests.engines.changes import REF, secret, setting
+from tests.engines.tools.changes import REF, secret, setting
 
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module

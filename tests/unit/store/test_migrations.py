@@ -6,13 +6,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.engines.changes import deploying, editing, secret, stamp
-from tests.engines.refusals import refusal
-from tests.engines.stored import modules_of
+from tests.engines.tools.changes import deploying, editing, secret, stamp
+from tests.engines.tools.refusals import refusal
+from tests.engines.tools.stored import modules_of
 
 from nightsafe.errors import Code
-from nightsafe.store.model import Account, Membership, ScriptRef, Settings, Token, User
-from nightsafe.store.sqlite import SqliteStore, schema
+from nightsafe.store.identities import Account, Membership, Token, User
+from nightsafe.store.script_edit import Settings
+from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite.engine import schema
 
 OLD = ScriptRef("acc", "old")
 OLD_ROWS = """
@@ -92,7 +95,7 @@ async def test_an_older_script_keeps_its_versions(old: SqliteStore) -> None:
     versions, deployments = await old.versions(OLD), await old.deployments(OLD)
 
     assert script is not None
-    assert (script.version, script.live_version, script.etag, script.standing) == (3, 3, "etag-3", b"{}")
+    assert (script.version, script.live_version, script.etag, script.triggers) == (3, 3, "etag-3", b"{}")
     assert (script.settings, script.script_settings) == (b'{"n":3}', b'{"a":1}')
     assert [(3, b"\3\3", b'{"n":3}'), (2, b"\2\2", b'{"n":1}'), (1, b"\1\1", b'{"n":1}')] == [
         (version.number, version.id, version.settings) for version in versions

@@ -9,10 +9,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.engines.changes import REF, secret, setting, upload
+from tests.engines.tools.changes import REF, secret, setting, upload
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.sqlite import SqliteStore, connection, schema
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite.engine import connection, schema
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.engines.changes import ACCOUNT, REF, secret, setting, upload
-from tests.engines.refusals import refusal
+from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
+from tests.engines.tools.refusals import refusal
 
 from nightsafe.errors import Code
 from nightsafe.store.sqlite import SqliteStore

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.changes import ACCOUNT, REF, removing, secret, setting, upload
-from tests.engines.stored import modules_of
+from tests.engines.tools.changes import ACCOUNT, REF, removing, secret, setting, upload
+from tests.engines.tools.stored import modules_of
 
-from nightsafe.store.model import ScriptRef
-from nightsafe.store.sqlite import SqliteStore, removal, writer
+from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite.engine import writer
+from nightsafe.store.sqlite.writes import removal
 
 _VERSIONS = 700
 _OTHER = ScriptRef(ACCOUNT, "other")

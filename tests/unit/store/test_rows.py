@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engines.changes import (
+from tests.engines.tools.changes import (
     ACCOUNT,
     OTHER_ACCOUNT,
     REF,
@@ -23,11 +23,16 @@ from tests.engines.changes import (
     stamp,
     upload,
 )
-from tests.engines.refusals import refusal
+from tests.engines.tools.refusals import refusal
 
 from nightsafe.errors import Code
-from nightsafe.store.model import Change, ScriptRef, Settings
-from nightsafe.store.sqlite import SqliteStore, content_reads, reads, resealing, rows, serving_reads, value_reads
+from nightsafe.store.changes import Change
+from nightsafe.store.script_edit import Settings
+from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.sqlite import SqliteStore
+from nightsafe.store.sqlite.reads import bundles, rows, scripts, sealed_values
+from nightsafe.store.sqlite.reads import content as content_reads
+from nightsafe.store.sqlite.writes import resealing
 
 NAMES = st.sampled_from(["A", "B", "C"])
 KINDS = st.sampled_from(["plain_text", "json", "kv_namespace"])
@@ -182,11 +187,11 @@ async def test_a_secret_write_is_few_statements(store: SqliteStore) -> None:
 @pytest.mark.parametrize(
     ("sql", "key"),
     [
-        (reads._SHOWN, "account_id=? AND namespace=? AND script=? AND name=?"),
+        (scripts._SHOWN, "account_id=? AND namespace=? AND script=? AND name=?"),
         (rows.VERSION_BY_ID, "versions_by_id (id=?)"),
-        (reads._VERSIONS, "account_id=? AND script_id=?"),
+        (scripts._VERSIONS, "account_id=? AND script_id=?"),
         (rows.DEPLOYMENTS, "account_id=? AND script_id=?"),
-        (serving_reads._AUDIT_HEAD, "audit_of_account (account_id=?)"),
+        (bundles._AUDIT_HEAD, "audit_of_account (account_id=?)"),
         (content_reads._CONTENT, "account_id=? AND digest=?"),
     ],
 )
@@ -204,11 +209,11 @@ async def test_reads_are_by_a_key(store: SqliteStore, path: Path, sql: str, key:
 @pytest.mark.parametrize(
     "sql",
     [
-        serving_reads._BOUND_TO_STORES,
-        *value_reads._NEXT_KEYS,
-        *value_reads._COUNTS,
-        *value_reads._PAGES.values(),
-        *value_reads._VALUES.values(),
+        bundles._BOUND_TO_STORES,
+        *sealed_values._NEXT_KEYS,
+        *sealed_values._COUNTS,
+        *sealed_values._PAGES.values(),
+        *sealed_values._VALUES.values(),
         *resealing._USES,
         *resealing._RESEAL.values(),
     ],

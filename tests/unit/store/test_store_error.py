@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from nightsafe.errors import Code
-from nightsafe.store.sqlite.connection import store_error
+from nightsafe.store.sqlite.engine.connection import store_error
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ async def test_a_turn_for_others_after_each_part() -> None:
             others += 1
             await asyncio.sleep(0)
 
-    standing = asyncio.ensure_future(bystander())
+    triggers = asyncio.ensure_future(bystander())
     seen = [(item, others) async for item in in_turns(range(10 * PART))]
-    standing.cancel()
+    triggers.cancel()
 
     assert [item for item, _ in seen] == list(range(10 * PART))
     parts = [{turns for _, turns in seen[start : start + PART]} for start in range(0, 10 * PART, PART)]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.engines.changes import ACCOUNT, REF, secret, setting, upload
+from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.model import ScriptRef
-from nightsafe.store.sqlite import SqliteStore, log_keeper
+from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
-from nightsafe.store.sqlite.waiting import Waiting
+from nightsafe.store.sqlite.engine import checkpointer
+from nightsafe.store.sqlite.engine.waiting import Waiting
 
 PAGE = 4096 + 24
 REFS = [ScriptRef(ACCOUNT, f"worker-{number}") for number in range(64)]
@@ -91,17 +92,17 @@ async def test_a_long_reader_cannot_make_the_log_grow_for_ever(path: Path, monke
     """
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
     monkeypatch.setattr(store_module, "LOG_MOST", 1000)
-    monkeypatch.setattr(log_keeper, "_REST", 100)
+    monkeypatch.setattr(checkpointer, "_REST", 100)
     store = SqliteStore.open(path, create=True)
     copied: list[int] = []
-    copy_rest = log_keeper._copy_rest
+    copy_rest = checkpointer._copy_rest
 
     def noted(db: sqlite3.Connection) -> None:
         """Copy, and remember how much there was to be copied."""
         copied.append(store._index.uncopied())
         copy_rest(db)
 
-    monkeypatch.setattr(log_keeper, "_copy_rest", noted)
+    monkeypatch.setattr(checkpointer, "_copy_rest", noted)
     await asyncio.gather(*(store.commit(upload(ref=ref)) for ref in REFS))
     with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as log:
         reader.execute("BEGIN")

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.confirm import yes_option
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say
-from nightsafe.cli.remote import Remote, write_options
-from nightsafe.cli.secret.declared import Declared, read_declared
-from nightsafe.cli.secret.fingerprint import own_key
-from nightsafe.cli.secret.losing import confirm_known
+from nightsafe.cli.secret.fingerprints import own_key
+from nightsafe.cli.secret.losses import confirm_known
 from nightsafe.cli.secret.plan import make_plan
+from nightsafe.cli.secret.sources.declared import Declared, read_declared
 from nightsafe.cli.secret.writing import in_requests, key_file_option, write_in_parts, writes_of
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import write_options
+from nightsafe.cli.terminal.confirm import yes_option
+from nightsafe.cli.terminal.output import say
 
 
 @click.command("apply")

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.confirm import yes_option
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json
-from nightsafe.cli.refusal import CommandError
-from nightsafe.cli.remote import Remote, write_options
-from nightsafe.cli.secret.declared import MOST_OPERATIONS, read_declared
-from nightsafe.cli.secret.losing import confirm_all
+from nightsafe.cli.secret.losses import confirm_all
+from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, read_declared
 from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import write_options
+from nightsafe.cli.terminal.confirm import yes_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import say, show_json
 
 
 @click.command("bulk")

@@ -3,13 +3,14 @@
 import click
 
 from nightsafe.cli.completing import complete_secrets
-from nightsafe.cli.confirm import confirm, yes_option
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json
-from nightsafe.cli.refusal import NOT_FOUND, CommandError
-from nightsafe.cli.remote import Remote, checked_name, script_options
-from nightsafe.cli.secret.declared import MOST_OPERATIONS
-from nightsafe.cli.suggestion import did_you_mean
+from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import checked_name, script_options
+from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
+from nightsafe.cli.terminal.output import say, show_json
+from nightsafe.cli.terminal.suggestion import did_you_mean
 
 
 def _check_names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

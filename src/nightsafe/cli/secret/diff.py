@@ -5,14 +5,15 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say
-from nightsafe.cli.refusal import DIFFERS
-from nightsafe.cli.remote import Remote, script_options
-from nightsafe.cli.secret.declared import read_declared
-from nightsafe.cli.secret.fingerprint import own_key
+from nightsafe.cli.secret.fingerprints import own_key
 from nightsafe.cli.secret.plan import make_plan
+from nightsafe.cli.secret.sources.declared import read_declared
 from nightsafe.cli.secret.writing import key_file_option
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import script_options
+from nightsafe.cli.terminal.errors import DIFFERS
+from nightsafe.cli.terminal.output import say
 
 
 @click.command("diff")

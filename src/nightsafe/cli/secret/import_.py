@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.bar import step_bar
-from nightsafe.cli.confirm import yes_option
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json
-from nightsafe.cli.refusal import CommandError
-from nightsafe.cli.remote import Remote, write_options
-from nightsafe.cli.secret.declared import Declared, check, read_declared, text_fields
-from nightsafe.cli.secret.losing import confirm_known
-from nightsafe.cli.secret.vault import SCHEMES, Kv
+from nightsafe.cli.secret.losses import confirm_known
+from nightsafe.cli.secret.sources.declared import Declared, check, read_declared, text_fields
+from nightsafe.cli.secret.sources.vault import SCHEMES, Kv
 from nightsafe.cli.secret.writing import fingerprint_options, write_in_parts, writing_key
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import write_options
+from nightsafe.cli.terminal.confirm import yes_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import say, show_json
+from nightsafe.cli.terminal.progress import step_bar
 
 
 @click.command("import")

@@ -2,11 +2,12 @@
 
 import click
 
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json, show_table
-from nightsafe.cli.remote import Remote, script_options
-from nightsafe.cli.secret.origins import origins_by_name
-from nightsafe.cli.secret.shown import ELASTIC, HEAD, fields, row
+from nightsafe.cli.secret.secret_versions import origins_by_name
+from nightsafe.cli.secret.views import ELASTIC, HEAD, fields, row
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import script_options
+from nightsafe.cli.terminal.output import say, show_json, show_table
 
 
 @click.command("list")

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nightsafe.cli.output import show_json, show_table
-from nightsafe.cli.remote import Remote
-from nightsafe.cli.secret.declared import Declared, Fields
-from nightsafe.cli.secret.fingerprint import FingerprintKey, Place, tags_by_name
-from nightsafe.cli.secret.losing import is_of_kind
-from nightsafe.cli.secret.origins import origins
+from nightsafe.cli.secret.fingerprints import FingerprintKey, Place, tags_by_name
+from nightsafe.cli.secret.losses import is_of_kind
+from nightsafe.cli.secret.secret_versions import origins
+from nightsafe.cli.secret.sources.declared import Declared, Fields
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.terminal.output import show_json, show_table
 from nightsafe.client import Secret
 
 

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
-from nightsafe.cli.confirm import yes_option
-from nightsafe.cli.options import json_option
-from nightsafe.cli.output import say, show_json
-from nightsafe.cli.remote import Remote, secret_argument, write_options
-from nightsafe.cli.secret.declared import check, text_fields
-from nightsafe.cli.secret.losing import confirm_put
-from nightsafe.cli.secret.reading import read_value
+from nightsafe.cli.secret.losses import confirm_put
+from nightsafe.cli.secret.sources.declared import check, text_fields
+from nightsafe.cli.secret.sources.prompt import read_value
 from nightsafe.cli.secret.writing import fingerprint_options, write, writing_key
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import secret_argument, write_options
+from nightsafe.cli.terminal.confirm import yes_option
+from nightsafe.cli.terminal.output import say, show_json
 
 _NEVER = (
     "a value is never an argument: others see it in the list of processes, and the shell keeps it in its history. "

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from nightsafe.cli.bar import step_bar
-from nightsafe.cli.confirm import is_interactive
-from nightsafe.cli.output import say
-from nightsafe.cli.remote import Remote
-from nightsafe.cli.secret.declared import MOST_OPERATIONS, Declared, Fields
-from nightsafe.cli.secret.fingerprint import TAG, FingerprintKey, Place, own_key
+from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, Place, own_key
+from nightsafe.cli.secret.sources.declared import MOST_OPERATIONS, Declared, Fields
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.terminal.confirm import is_interactive
+from nightsafe.cli.terminal.output import say
+from nightsafe.cli.terminal.progress import step_bar
 from nightsafe.client import Secret
 
 _FILE = click.Path(dir_okay=False, path_type=Path)

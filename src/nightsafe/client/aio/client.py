@@ -10,10 +10,10 @@ from nightsafe.client.aio.resources import AsyncAccounts, AsyncCurrentUser, Asyn
 from nightsafe.client.aio.sender import AsyncSender
 from nightsafe.client.aio.transport import AsyncHttpTransport, AsyncTransport
 from nightsafe.client.call import Place, make
+from nightsafe.client.client_sealed import Rings
 from nightsafe.client.envelope import result_of
-from nightsafe.client.given import Headers, Omit, Query, RequestOptions, omit
-from nightsafe.client.offer import Offer, get_ring
-from nightsafe.client.sealed import Rings
+from nightsafe.client.not_given import Headers, Omit, Query, RequestOptions, omit
+from nightsafe.client.rings.offer import Offer, get_ring
 from nightsafe.client.settings import (
     DEFAULT_MAX_RETRIES,
     Credentials,

@@ -11,8 +11,8 @@ from nightsafe.client.aio.page import AsyncItemsPage
 from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import Place, given
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import Deployment
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import AnnotationsParam, DeployedVersionParam
 
 

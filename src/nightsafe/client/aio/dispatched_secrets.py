@@ -10,8 +10,8 @@ from nightsafe.client.aio.page import AsyncSinglePage
 from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import given, place_in_namespace
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import KeyFormat, Secret, Usage
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
 
 

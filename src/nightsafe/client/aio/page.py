@@ -1,7 +1,7 @@
 """A page of a list, and the way to the next one."""
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import msgspec
 
@@ -9,23 +9,21 @@ from nightsafe.client.call import Call
 from nightsafe.client.envelope import Listed
 from nightsafe.client.model import Items, ResultInfo
 
-if TYPE_CHECKING:
-    from nightsafe.client.aio.sender import AsyncSender
-
 T = TypeVar("T")
+Fetch: TypeAlias = Callable[[Call[Listed[Any]]], Awaitable[Listed[Any]]]
 
 
 class AsyncPage(Generic[T]):
     """A page.
 
     Args:
-        sender: what sends.
-        call: what it was asked for with.
-        listed: what came back.
+        fetch: sends the call for another page.
+        call: the call that this page answers.
+        listed: the answer.
     """
 
-    def __init__(self, sender: "AsyncSender", call: Call[Listed[T]], listed: Listed[T]) -> None:
-        self._sender = sender
+    def __init__(self, fetch: Fetch, call: Call[Listed[T]], listed: Listed[T]) -> None:
+        self._fetch = fetch
         self._call = call
         self.items: list[T] = listed.items
         self.result_info: ResultInfo | None = listed.result_info
@@ -44,7 +42,7 @@ class AsyncPage(Generic[T]):
             raise RuntimeError("No next page expected; please check `.has_next_page()` before calling.")
         number = self._number() + 1
         call = msgspec.structs.replace(self._call, query={**self._call.query, "page": number})
-        return await self._sender.page(call, type(self))
+        return type(self)(self._fetch, call, await self._fetch(call))
 
     async def iter_pages(self) -> AsyncIterator[Self]:
         """This page and all after it."""

@@ -11,8 +11,8 @@ from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.scripts import AsyncScripts, AsyncScriptsWithRawResponse
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import given
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import Account, TokenStatus, User
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 
 
 class _AsyncResource:

@@ -14,8 +14,8 @@ from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.aio.versions import AsyncVersions
 from nightsafe.client.call import Place
 from nightsafe.client.form import File
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import Script
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import Metadata
 
 

@@ -11,8 +11,8 @@ from nightsafe.client.aio.response import raw
 from nightsafe.client.aio.sender import AsyncRawSender, AsyncSender
 from nightsafe.client.call import Place, given
 from nightsafe.client.form import File
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import Version
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import Metadata
 
 

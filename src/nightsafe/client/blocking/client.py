@@ -11,10 +11,10 @@ from nightsafe.client.blocking.resources import Accounts, CurrentUser, Workers, 
 from nightsafe.client.blocking.sender import Sender
 from nightsafe.client.blocking.transport import HttpTransport, Transport
 from nightsafe.client.call import Place, make
+from nightsafe.client.client_sealed import Rings
 from nightsafe.client.envelope import result_of
-from nightsafe.client.given import Headers, Omit, Query, RequestOptions, omit
-from nightsafe.client.offer import Offer, get_ring
-from nightsafe.client.sealed import Rings
+from nightsafe.client.not_given import Headers, Omit, Query, RequestOptions, omit
+from nightsafe.client.rings.offer import Offer, get_ring
 from nightsafe.client.settings import (
     DEFAULT_MAX_RETRIES,
     Credentials,

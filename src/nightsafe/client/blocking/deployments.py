@@ -12,8 +12,8 @@ from nightsafe.client.blocking.page import ItemsPage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import Place, given
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import Deployment
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import AnnotationsParam, DeployedVersionParam
 
 

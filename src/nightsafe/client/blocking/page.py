@@ -1,8 +1,8 @@
 # Made from aio/page.py by tools/unasync.py: edit that one.
 """A page of a list, and the way to the next one."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import msgspec
 
@@ -10,23 +10,21 @@ from nightsafe.client.call import Call
 from nightsafe.client.envelope import Listed
 from nightsafe.client.model import Items, ResultInfo
 
-if TYPE_CHECKING:
-    from nightsafe.client.blocking.sender import Sender
-
 T = TypeVar("T")
+Fetch: TypeAlias = Callable[[Call[Listed[Any]]], Listed[Any]]
 
 
 class Page(Generic[T]):
     """A page.
 
     Args:
-        sender: what sends.
-        call: what it was asked for with.
-        listed: what came back.
+        fetch: sends the call for another page.
+        call: the call that this page answers.
+        listed: the answer.
     """
 
-    def __init__(self, sender: "Sender", call: Call[Listed[T]], listed: Listed[T]) -> None:
-        self._sender = sender
+    def __init__(self, fetch: Fetch, call: Call[Listed[T]], listed: Listed[T]) -> None:
+        self._fetch = fetch
         self._call = call
         self.items: list[T] = listed.items
         self.result_info: ResultInfo | None = listed.result_info
@@ -45,7 +43,7 @@ class Page(Generic[T]):
             raise RuntimeError("No next page expected; please check `.has_next_page()` before calling.")
         number = self._number() + 1
         call = msgspec.structs.replace(self._call, query={**self._call.query, "page": number})
-        return self._sender.page(call, type(self))
+        return type(self)(self._fetch, call, self._fetch(call))
 
     def iter_pages(self) -> Iterator[Self]:
         """This page and all after it."""

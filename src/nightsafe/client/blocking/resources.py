@@ -12,8 +12,8 @@ from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.scripts import Scripts, ScriptsWithRawResponse
 from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import given
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import Account, TokenStatus, User
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 
 
 class _Resource:

@@ -15,8 +15,8 @@ from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.blocking.versions import Versions
 from nightsafe.client.call import Place
 from nightsafe.client.form import File
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import Script
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import Metadata
 
 

@@ -11,8 +11,8 @@ from nightsafe.client.blocking.page import SinglePage
 from nightsafe.client.blocking.response import raw
 from nightsafe.client.blocking.sender import RawSender, Sender
 from nightsafe.client.call import Place, given
-from nightsafe.client.given import Omit, RequestOptions, omit
 from nightsafe.client.model import KeyFormat, Secret, Usage
+from nightsafe.client.not_given import Omit, RequestOptions, omit
 from nightsafe.client.params import SecretParam
 
 

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from nightsafe.client import sealed
+from nightsafe.client import client_sealed
 from nightsafe.client.blocking.page import Page
 from nightsafe.client.blocking.response import APIResponse
 from nightsafe.client.blocking.transport import Transport
@@ -15,7 +15,7 @@ from nightsafe.client.envelope import Listed
 from nightsafe.client.errors import APIResponseValidationError, APIStatusError, BadRequestError
 from nightsafe.client.exchange import Exchange
 from nightsafe.client.messages import Response
-from nightsafe.client.offer import Offer, get_ring
+from nightsafe.client.rings.offer import Offer, get_ring
 from nightsafe.client.settings import Settings
 from nightsafe.errors import NightsafeError
 
@@ -32,7 +32,7 @@ class Sender:
         rings: what is known of the servers' public rings.
     """
 
-    def __init__(self, settings: Settings, transport: Transport, rings: sealed.Rings) -> None:
+    def __init__(self, settings: Settings, transport: Transport, rings: client_sealed.Rings) -> None:
         self.settings = settings
         self.transport = transport
         self.rings = rings
@@ -48,7 +48,7 @@ class Sender:
 
     def page(self, call: Call[Listed[T]], kind: type[P]) -> P:
         """A page of a list."""
-        return kind(self, call, self.send(call))
+        return kind(self.send, call, self.send(call))
 
     def send_sealed(self, place: Place, build: Callable[[Seal], Call[T]]) -> T:
         """The result of a call whose secrets are sealed on the way, where the server takes them so.
@@ -64,7 +64,7 @@ class Sender:
         try:
             return self._send_once_sealed(place, build)
         except BadRequestError as error:
-            if not known or not sealed.is_stale(error):
+            if not known or not client_sealed.is_stale(error):
                 raise
             ring = self._ring(place)
             if ring is None:
@@ -78,13 +78,13 @@ class Sender:
         try:
             call = build(seal)
         except NightsafeError as error:
-            raise sealed.refusal(self.settings, place, error) from None
+            raise client_sealed.refusal(self.settings, place, error) from None
         return self.send(call)
 
     def _seal(self, place: Place) -> Seal:
         """What seals for a place; it may leave secrets as they are."""
-        if not sealed.is_wanted(self.settings, place):
-            return sealed.leave
+        if not client_sealed.is_wanted(self.settings, place):
+            return client_sealed.leave
         if not self.rings.knows(place) and not self.rings.take_given(self.settings, place):
             self.rings.learn(self.settings, place, self._ring(place))
         return self.rings.seal(self.settings, place)
@@ -97,7 +97,7 @@ class Sender:
         except APIResponseValidationError:
             return None
         except APIStatusError as error:
-            if sealed.says_nothing(error):
+            if client_sealed.says_nothing(error):
                 raise
             return None
 
@@ -132,7 +132,7 @@ class RawSender(Sender):
         """The answer to a call for a page; further pages come parsed."""
         exchange = Exchange(self.settings, call)
         parsing = Sender(self.settings, self.transport, self.rings)
-        return cast("P", self._raw(exchange, lambda response: kind(parsing, call, exchange.result(response))))
+        return cast("P", self._raw(exchange, lambda response: kind(parsing.send, call, exchange.result(response))))
 
     def _raw(self, exchange: Exchange[Any], parse: Callable[[Response], T]) -> APIResponse[T]:
         """The answer."""

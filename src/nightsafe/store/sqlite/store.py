@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Self
 
 from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.figures import Figures
-from nightsafe.store.model import Change, Outcome
-from nightsafe.store.sqlite.condition import PAGE_BYTES, Condition
-from nightsafe.store.sqlite.connection import closed_error, connect, create_file, store_error
-from nightsafe.store.sqlite.content_reads import ContentReads, PartReader
-from nightsafe.store.sqlite.log_keeper import LogKeeper
-from nightsafe.store.sqlite.origins import OriginReads
-from nightsafe.store.sqlite.place import Place, identity
-from nightsafe.store.sqlite.pointing_reads import PointingReads
-from nightsafe.store.sqlite.reader import Reader
-from nightsafe.store.sqlite.reads import Reads
-from nightsafe.store.sqlite.removal import is_owed
-from nightsafe.store.sqlite.schema import migrate
-from nightsafe.store.sqlite.serving_reads import ServingReads
-from nightsafe.store.sqlite.value_reads import ValueReads
-from nightsafe.store.sqlite.waiting import Waiting
-from nightsafe.store.sqlite.wal import WalIndex
-from nightsafe.store.sqlite.writer import Writer
+from nightsafe.store.sqlite.engine.checkpointer import LogKeeper
+from nightsafe.store.sqlite.engine.condition import PAGE_BYTES, Condition
+from nightsafe.store.sqlite.engine.connection import closed_error, connect, create_file, store_error
+from nightsafe.store.sqlite.engine.place import Place, identity
+from nightsafe.store.sqlite.engine.reader import Reader
+from nightsafe.store.sqlite.engine.schema import migrate
+from nightsafe.store.sqlite.engine.waiting import Waiting
+from nightsafe.store.sqlite.engine.wal import WalIndex
+from nightsafe.store.sqlite.engine.writer import Writer
+from nightsafe.store.sqlite.reads.bundles import BundleReads
+from nightsafe.store.sqlite.reads.content import ContentReads, PartReader
+from nightsafe.store.sqlite.reads.references import PointingReads
+from nightsafe.store.sqlite.reads.scripts import Reads
+from nightsafe.store.sqlite.reads.sealed_values import ValueReads
+from nightsafe.store.sqlite.reads.secret_versions import SecretVersionReads
+from nightsafe.store.sqlite.writes.removal import is_owed
 
 BUSY_TIMEOUT = 10.0
 """Seconds that a write waits for another process's, before it fails."""
@@ -43,7 +43,7 @@ NO_THREAD = (
 )
 
 
-class SqliteStore(Reads, ContentReads, OriginReads, PointingReads, ServingReads, ValueReads):
+class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, BundleReads, ValueReads):
     """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
 
     def __init__(self, path: Path, anchor: sqlite3.Connection, place: Place, busy_timeout: float) -> None:

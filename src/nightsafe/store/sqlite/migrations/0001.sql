@@ -1,6 +1,6 @@
 -- Every key of what belongs to a tenant is led by account_id, so that the same tables can be
 -- partitioned by it. Rowid tables with a UNIQUE key: rows of 1 KB would overflow an index page.
--- `source`, `created_on` and the like are as in store/model.py; times are microseconds.
+-- `source`, `created_on` and the like are as in store/scripts.py; times are microseconds.
 
 CREATE TABLE accounts (
   id TEXT NOT NULL UNIQUE,

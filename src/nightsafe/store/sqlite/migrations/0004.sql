@@ -1,4 +1,4 @@
--- What holds named values beside a script's versions: see store/holding.py. A script has a row here, of kind `script`
+-- What holds named values beside a script's versions: see store/collections.py. A script has a row here, of kind `script`
 -- and with its own id, once something was put into it as a holder.
 
 CREATE TABLE holders (

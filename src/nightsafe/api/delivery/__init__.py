@@ -1,0 +1,1 @@
+"""What delivery processes ask for and report."""

@@ -1,0 +1,137 @@
+"""`…/nightsafe/changes`, `/bundles/{script_name}` and `/modules/{digest}`: what the delivery side asks for.
+
+No other permission includes this one, and a token that has only this one can do nothing else.
+"""
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from functools import partial
+from typing import Final, TypeVar
+
+import msgspec
+
+from nightsafe.api.http.body import read
+from nightsafe.api.http.envelope import FIXED_HEADERS, Reply, success
+from nightsafe.api.http.paging import fields_of
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.http.streaming import Weaver
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity import policy
+from nightsafe.identity.permissions import Action
+from nightsafe.services.delivery.bundles import Changes, Cursor
+from nightsafe.services.delivery.change_feed import LONGEST_WAIT
+from nightsafe.services.services import Services
+
+T = TypeVar("T")
+
+_AT: Final = f"{ACCOUNT}/nightsafe"
+_NOBODY: Final = "nobody waits for the answer"
+_BINARY: Final = ((b"content-type", b"application/octet-stream"), *FIXED_HEADERS[1:])
+_CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,17})-([0-9a-f]{0,16})")
+_SECONDS: Final = re.compile(r"[0-9]{1,2}")
+_PROCESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def get_changes(call: Call) -> Reply:
+        """GET …/nightsafe/changes."""
+        return success(_shown(await _follow(call, use)))
+
+    async def get_bundle(call: Call) -> Reply:
+        """GET …/nightsafe/bundles/{script_name}."""
+        return Reply(200, await use.bundles.bundle(call.script), _BINARY)
+
+    async def get_module(call: Call) -> Reply:
+        """GET …/nightsafe/modules/{digest}."""
+        digest = call.names["digest"]
+        of = (call.account_id, bytes.fromhex(digest) if _DIGEST.fullmatch(digest) else b"")
+        size = await use.contents.size(*of)
+        if size is None:
+            raise NightsafeError(Code.BAD_IDENTIFIER, "a module of this SHA-256")
+        weaver = Weaver()
+        weaver.insert(size, partial(use.contents.slices, *of, size))
+        return weaver.reply(_BINARY)
+
+    return [
+        Resource("GET", f"{_AT}/changes", Action.DELIVER, get_changes),
+        Resource("GET", f"{_AT}/bundles/{{script_name}}", Action.DELIVER, get_bundle),
+        Resource("GET", f"{_AT}/modules/{{digest}}", Action.DELIVER, get_module),
+    ]
+
+
+async def _follow(call: Call, use: Services) -> Changes:
+    """Wait for changes, for as long as somebody waits for the answer.
+
+    Raises:
+        NightsafeError: MALFORMED_PARAMETER; BODY_TOO_LARGE for any body.
+    """
+    fields = fields_of(call.query)
+    after, seconds = _cursor(fields.get("after", "")), _seconds(fields.get("wait"))
+    who = (call.caller.principal.id, _process(fields.get("process")))
+    may_reseal = call.caller.principal.grants.allow(Action.RESEAL, policy.Resource(call.account_id))
+    use.processes.asks(call.account_id, who, reseals=may_reseal)
+    changes = await while_waited_for(call, use.change_feed.follow(call.account_id, who, after, seconds))
+    if changes is None:
+        use.change_feed.leave(call.account_id, who)
+        raise NightsafeError(Code.BODY_UNREADABLE, _NOBODY)
+    return changes
+
+
+async def while_waited_for(call: Call, work: Coroutine[None, None, T]) -> T | None:
+    """The result of something that takes long; None when the client has gone away before.
+
+    Raises:
+        NightsafeError: BODY_TOO_LARGE for any body.
+    """
+    await read(call.receive, 0, call.limits.body_seconds)  # to its end: from there on the client can only hang up
+    answer = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_hung_up(call))
+    try:
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else None
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _hung_up(call: Call) -> None:
+    """Return when the client has gone away."""
+    await call.receive()
+
+
+def _cursor(text: str) -> Cursor | None:
+    """How far the caller has come; None for the beginning."""
+    if not text:
+        return None
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise NightsafeError(Code.MALFORMED_PARAMETER, "after")
+    return Cursor(int(match[1]), match[2])
+
+
+def _seconds(text: str | None) -> float:
+    """How long to wait."""
+    if text is None:
+        return LONGEST_WAIT
+    if not _SECONDS.fullmatch(text):
+        raise NightsafeError(Code.MALFORMED_PARAMETER, "wait")
+    return float(text)
+
+
+def _process(text: str | None) -> str:
+    """What the caller calls itself, so that two with one token are told apart."""
+    if text is not None and not _PROCESS.fullmatch(text):
+        raise NightsafeError(Code.MALFORMED_PARAMETER, "process")
+    return text or ""
+
+
+def _shown(changes: Changes) -> dict[str, object]:
+    """The answer."""
+    fields: dict[str, object] = msgspec.structs.asdict(changes)
+    return fields | {"cursor": f"{changes.cursor.number}-{changes.cursor.leaf}"}

@@ -1,0 +1,57 @@
+"""`…/nightsafe/checks`: uploads whose code the delivery side has the runtime compile, before they are let in."""
+
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import asdict
+
+from nightsafe.api.delivery.bundles import while_waited_for
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.http.streaming import File, held, success_with_files
+from nightsafe.bundle.code_checks import LONGEST_WAIT, Check, Verdict
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.services import Services
+
+_CHECKS: Final = f"{ACCOUNT}/nightsafe/checks"
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def get_check(call: Call) -> Reply:
+        """GET …/nightsafe/checks: the next upload to check, or null after a few seconds."""
+        check = await while_waited_for(call, use.code_checks.next(call.account_id, LONGEST_WAIT))
+        return success(None) if check is None else _shown(check)
+
+    async def post_verdict(call: Call) -> Reply:
+        """POST …/nightsafe/checks/{check}."""
+        use.code_checks.tell(call.account_id, call.names["check"], _read(await call.json()).problem)
+        return success(None)
+
+    return [
+        Resource("GET", _CHECKS, Action.DELIVER, get_check),
+        Resource("POST", f"{_CHECKS}/{{check}}", Action.DELIVER, post_verdict),
+    ]
+
+
+def _shown(check: Check) -> Reply:
+    """A check with the contents of its modules."""
+    fields = {name: value for name, value in asdict(check).items() if name != "modules"}
+    files = [
+        File({"name": one.name, "content_type": one.content_type}, len(one.body), partial(held, one.body))
+        for one in check.modules
+    ]
+    return success_with_files(fields, files, "body")
+
+
+def _read(raw: Any) -> Verdict:
+    """A body as a verdict."""
+    try:
+        return msgspec.convert(raw, Verdict)
+    except msgspec.ValidationError:
+        raise NightsafeError(Code.INVALID, "'problem' must be a string", "/problem") from None

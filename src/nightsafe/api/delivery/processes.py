@@ -1,0 +1,71 @@
+"""`…/nightsafe/processes`: who delivers, and which scripts are held apart; delivery processes tell it."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.http.times import format_time
+from nightsafe.bundle.processes import HeldScript, Report
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity import policy
+from nightsafe.identity.permissions import Action
+from nightsafe.services.delivery.processes import Process
+from nightsafe.services.services import Services
+
+_AT: Final = f"{ACCOUNT}/nightsafe/processes"
+_MICROSECONDS: Final = 1_000_000
+_PROCESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def get_processes(call: Call) -> Reply:
+        """GET …/nightsafe/processes: of held scripts those that no policy keeps from the caller."""
+        return success([_shown(call, one) for one in use.processes.list(call.account_id)])
+
+    async def put_report(call: Call) -> Reply:
+        """PUT …/nightsafe/processes/{process}."""
+        process = call.names["process"]
+        if not _PROCESS.fullmatch(process):
+            raise NightsafeError(Code.MALFORMED_PARAMETER, "process")
+        try:
+            report = msgspec.convert(await call.json(), Report)
+        except msgspec.ValidationError:
+            raise NightsafeError(
+                Code.INVALID, "'held' must be a list of objects with 'script', 'until' and 'reason'", "/held"
+            ) from None
+        use.processes.report(call.account_id, (call.caller.principal.id, process), report)
+        return success({"held": len(report.held)})
+
+    return [
+        Resource("GET", _AT, Action.READ_SCRIPTS, get_processes),
+        Resource("PUT", f"{_AT}/{{process}}", Action.DELIVER, put_report),
+    ]
+
+
+def _shown(call: Call, process: Process) -> dict[str, Any]:
+    """A process as it goes out."""
+    return {
+        "name": process.name,
+        "acted_on": process.acted_on,
+        "asked_seconds_ago": round(process.asked_seconds, 1),
+        "reseals": process.reseals,
+        "held": [_held(one) for one in process.held if _may_see(call, one.script)],
+    }
+
+
+def _held(one: HeldScript) -> dict[str, str]:
+    """A held script as it goes out."""
+    return {"script": one.script, "until": format_time(int(one.until) * _MICROSECONDS), "reason": one.reason}
+
+
+def _may_see(call: Call, script: str) -> bool:
+    """Whether the caller may read a script."""
+    grants = call.caller.principal.grants
+    return grants.allow(Action.READ_SCRIPTS, policy.Resource(call.account_id, script))

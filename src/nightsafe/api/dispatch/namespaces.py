@@ -1,0 +1,199 @@
+"""`/workers/dispatch/namespaces` and the scripts in them.
+
+Below a namespace, a script has the pages that it has elsewhere. Each of them first makes sure that the namespace is
+there: clients take the absence of a script for leave to create it.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from nightsafe.api.http.envelope import Reply, listed, success
+from nightsafe.api.http.paging import fields_of, whole_number
+from nightsafe.api.http.path import ACCOUNT, DISPATCHED, NAMESPACE
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import content, scripts, settings, views
+from nightsafe.api.secrets import secrets
+from nightsafe.api.unsupported.routes import refusing
+from nightsafe.bindings.json_fields import need_object, need_string
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.dispatch.namespaces import Namespace, Namespaces, check_tags
+from nightsafe.services.services import Services
+from nightsafe.store.scripts import Script
+
+_MAX_DELETED = 1000
+"""How many scripts one request deletes at most; its answer says whether there are more."""
+
+_NAMESPACES = f"{ACCOUNT}/workers/dispatch/namespaces"
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+    namespaces = use.namespaces
+
+    async def list_namespaces(call: Call) -> Reply:
+        """GET …/namespaces."""
+        return success([_shown(one) for one in await namespaces.list(call.account_id)])
+
+    async def create(call: Call) -> Reply:
+        """POST …/namespaces."""
+        name = need_string(need_object(await call.json(), "", "the body"), "name", "")
+        return success(_shown(await namespaces.create(call.caller, call.account_id, name)))
+
+    async def get(call: Call) -> Reply:
+        """GET …/namespaces/{namespace}."""
+        return success(_shown(await namespaces.get(call.account_id, call.names["namespace"])))
+
+    async def delete(call: Call) -> Reply:
+        """DELETE …/namespaces/{namespace}."""
+        await namespaces.delete(call.caller, call.account_id, call.names["namespace"])
+        return success(None)
+
+    rename = refusing("rename or change dispatch namespaces: secrets in them are sealed to their names")
+    return [
+        Resource("GET", _NAMESPACES, Action.READ_SCRIPTS, list_namespaces),
+        Resource("POST", _NAMESPACES, Action.WRITE_SCRIPTS, create),
+        Resource("GET", NAMESPACE, Action.READ_SCRIPTS, get),
+        Resource("PUT", NAMESPACE, Action.WRITE_SCRIPTS, rename),
+        Resource("PATCH", NAMESPACE, Action.WRITE_SCRIPTS, rename),
+        Resource("DELETE", NAMESPACE, Action.WRITE_SCRIPTS, delete),
+        *_within(namespaces, _of_scripts(use)),
+        Resource("POST", f"{DISPATCHED}/assets-upload-session", Action.WRITE_SCRIPTS, refusing("keep static assets")),
+    ]
+
+
+def _of_scripts(use: Services) -> Iterator[Resource]:
+    """The pages of the scripts in a namespace."""
+
+    async def list_scripts(call: Call) -> Reply:
+        """GET …/scripts: those that no policy keeps from the caller."""
+        wanted = scripts.wanted_tags(fields_of(call.query).get("tags", ""))
+        every = scripts.visible(use, call, call.names["namespace"])
+        return await listed(
+            _dispatched(script) | views.script(script) async for script in every if scripts.has_tags(script, wanted)
+        )
+
+    async def delete_scripts(call: Call) -> Reply:
+        """DELETE …/scripts?tags=: those with these tags that the caller may delete, a number of them at a time."""
+        fields = fields_of(call.query)
+        wanted, most = scripts.wanted_tags(fields.get("tags", "")), _limit(fields)
+        if not wanted:
+            raise NightsafeError(Code.INVALID, "'tags' is missing: say which to delete, as customer-1:yes,keep:no")
+        every = scripts.visible(use, call, call.names["namespace"], Action.WRITE_SCRIPTS)
+        found = [script.ref async for script in every if scripts.has_tags(script, wanted)]
+        looks = [(ref, scripts.unless_used(use, call, ref)) for ref in found[:most]]
+        for _, look in looks:
+            if look is not None:
+                await look()
+        for ref, look in looks:
+            await use.scripts.delete(call.caller, ref, look)
+        gone = [ref.name for ref in found[:most]]
+        return success({"deleted": gone, "deleted_count": len(gone), "has_more": len(found) > most})
+
+    async def get_script(call: Call) -> Reply:
+        """GET …/scripts/{script_name}: what there is to tell of it; its content has a page of its own.
+
+        wrangler deploys a new script there only when this says so by a code of its own.
+        """
+        try:
+            script = await use.scripts.get(call.script)
+        except NightsafeError as error:
+            if error.code is not Code.SCRIPT_NOT_FOUND:
+                raise
+            raise NightsafeError(Code.DISPATCHED_NOT_FOUND, call.script.name) from None
+        return success(_dispatched(script) | {"script": views.script(script)})
+
+    yield Resource("GET", f"{NAMESPACE}/scripts", Action.READ_SCRIPTS, list_scripts)
+    yield Resource("DELETE", f"{NAMESPACE}/scripts", Action.WRITE_SCRIPTS, delete_scripts)
+    yield Resource("GET", DISPATCHED, Action.READ_SCRIPTS, get_script)
+    yield from scripts.uploads(use, DISPATCHED)
+    yield from scripts.deletions(use, DISPATCHED)
+    yield from secrets.resources(use, DISPATCHED)
+    yield from settings.resources(use, DISPATCHED)
+    yield from content.resources(use, DISPATCHED)
+    yield from _of_tags(use.namespaces)
+
+
+def _of_tags(namespaces: Namespaces) -> list[Resource]:
+    """The tags of a script in a namespace."""
+
+    async def list_tags(call: Call) -> Reply:
+        """GET …/tags; with the filter `tags`, whether the script has those it must and none that it must not."""
+        tags = await namespaces.tags(call.script)
+        wanted = scripts.wanted_tags(fields_of(call.query).get("tags", ""))
+        return success(all((tag in tags) is must for tag, must in wanted.items()) if wanted else tags)
+
+    async def put_tags(call: Call) -> Reply:
+        """PUT …/tags."""
+        tags = check_tags(await call.json())
+        return success(await namespaces.set_tags(call.caller, call.script, tags))
+
+    async def put_tag(call: Call) -> Reply:
+        """PUT …/tags/{tag}."""
+        tag = call.names["tag"]
+        tags = await namespaces.alter_tags(
+            call.caller, call.script, lambda there: there if tag in there else check_tags([*there, tag])
+        )
+        return success(tags)
+
+    async def delete_tag(call: Call) -> Reply:
+        """DELETE …/tags/{tag}: a script without it is what was asked for."""
+        gone = call.names["tag"]
+        await namespaces.alter_tags(call.caller, call.script, lambda there: [tag for tag in there if tag != gone])
+        return success(None)
+
+    return [
+        Resource("GET", f"{DISPATCHED}/tags", Action.READ_SCRIPTS, list_tags),
+        Resource("PUT", f"{DISPATCHED}/tags", Action.WRITE_SCRIPTS, put_tags),
+        Resource("PUT", f"{DISPATCHED}/tags/{{tag}}", Action.WRITE_SCRIPTS, put_tag),
+        Resource("DELETE", f"{DISPATCHED}/tags/{{tag}}", Action.WRITE_SCRIPTS, delete_tag),
+    ]
+
+
+def _limit(fields: dict[str, str]) -> int:
+    """How many scripts a deletion may delete."""
+    return min(whole_number(fields, "limit", _MAX_DELETED), _MAX_DELETED)
+
+
+def _within(namespaces: Namespaces, pages: Iterable[Resource]) -> Iterator[Resource]:
+    """The same pages, each of which first makes sure that the namespace is there."""
+    for page in pages:
+        yield replace(page, handler=_guarded(namespaces, page))
+
+
+def _guarded(namespaces: Namespaces, page: Resource) -> Any:
+    """The page's handler behind a look at the namespace."""
+
+    async def handler(call: Call) -> Reply:
+        """Answer, unless the namespace is absent."""
+        await namespaces.require(call.account_id, call.names["namespace"])
+        return await page.handler(call)
+
+    return handler
+
+
+def _shown(one: Namespace) -> dict[str, Any]:
+    """A namespace as lists show it."""
+    return {
+        "namespace_id": str(uuid.UUID(hex=one.collection.id)),
+        "namespace_name": one.collection.name,
+        "script_count": one.script_count,
+        "trusted_workers": False,
+        "created_on": views.time(one.collection.created_on),
+        "created_by": one.created_by,
+        "modified_on": views.time(one.collection.modified_on),
+        "modified_by": one.created_by,
+    }
+
+
+def _dispatched(script: Script) -> dict[str, Any]:
+    """Where a script is, and since when."""
+    return {
+        "dispatch_namespace": script.ref.namespace,
+        "created_on": views.time(script.created_on),
+        "modified_on": views.time(script.modified_on),
+    }

@@ -1,0 +1,1 @@
+"""HTTP that is no resource: routing, requests, bodies, envelopes, errors, paging, limits."""

@@ -1,0 +1,155 @@
+"""In front of everything else: the Host header, the client behind a proxy, and the rate limits."""
+
+import functools
+import math
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+
+from nightsafe.api.http.forwarded import Proxies
+from nightsafe.api.http.rate_limits import Failures, Quota, QuotaState, credential_key, retry_after
+from nightsafe.api.http.routing import Scope, address_of, refuse
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.limits import Limits
+
+_HOST: Final = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\]"
+    rb"|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?"
+)
+"""RFC 3986, section 3.2.2 and 3.2.3; the host of an HTTP URL is never empty (RFC 9110, section 4.2.1)."""
+
+_NONE: Final[tuple[list[bytes], ...]] = ([], [b""])
+"""No Host at all: the server makes an empty one of that."""
+
+_LAST: Final = ((b"connection", b"close"),)
+_ONE_HOST: Final = NightsafeError(
+    Code.MALFORMED_HEADER, "send one Host header, with a host name or address and, if need be, a port"
+)
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Entrance:
+    """Lets requests in that are what HTTP says, and has the rest see the client and not the proxy.
+
+    Args:
+        app: who answers them.
+        proxies: who is believed about a client's address; None for nobody.
+    """
+
+    def __init__(self, app: Application, proxies: Proxies | None = None) -> None:
+        self._app = app
+        self._proxies = proxies
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Answer one ASGI request; no coroutine of its own, for every request comes through here."""
+        if scope["type"] != "http":
+            return self._app(scope, receive, send)
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if (len(hosts) != 1 or not _is_host(hosts[0])) and not (scope["http_version"] != "1.1" and hosts in _NONE):
+            return refuse(scope, receive, send, _ONE_HOST, _LAST)
+        if self._proxies is not None:
+            try:
+                _set_client(scope, self._proxies)
+            except NightsafeError as error:
+                return refuse(scope, receive, send, error, _LAST)
+        return self._app(scope, receive, send)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    """Whether a Host header names a host (RFC 9112, section 3.2)."""
+    return _HOST.fullmatch(value) is not None
+
+
+def _set_client(scope: Scope, proxies: Proxies) -> None:
+    """Have everything that asks where a request came from see the client; NightsafeError MALFORMED_HEADER."""
+    peer = address_of(scope)
+    client = proxies.client(peer, scope["headers"])
+    if client != peer:
+        scope["client"] = (client, 0)
+
+
+_log = structlog.get_logger()
+_DELIVERY: Final = re.compile(
+    rb"/client/v4/accounts/[^/]*/nightsafe/(?:changes|bundles|modules|checks|processes|resealing)(?:/|$)"
+)
+_DELIVERY_TIMES: Final = 100
+"""How much more often the delivery side may ask: each change costs it some requests, whoever made the change."""
+
+
+def throttled(app: Application, limits: Limits) -> Application:
+    """The application behind what counts, or the application itself when nothing is to be counted."""
+    if limits.rate_limit:
+        app = RateLimited(app, limits)
+    if limits.auth_failures:
+        app = Guarded(app, Failures(limits.auth_failures))
+    return app
+
+
+class Guarded:
+    """Has authentication count what fails. Who fails too often is told so there, once the credential was looked up.
+
+    Args:
+        app: who answers.
+        failures: the count.
+    """
+
+    def __init__(self, app: Application, failures: Failures) -> None:
+        self._app = app
+        self._failures = failures
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Answer one ASGI request; no coroutine of its own, for every request comes through here."""
+        self._failures.watch(scope)
+        return self._app(scope, receive, send)
+
+
+class RateLimited:
+    """Refuses credentials that ask too often, and tells every one how it stands.
+
+    Args:
+        app: who answers all others.
+        limits: how often, and in what time.
+    """
+
+    def __init__(self, app: Application, limits: Limits) -> None:
+        self._app = app
+        self._ordinary = Quota(limits.rate_limit, limits.rate_seconds)
+        self._delivery = Quota(limits.rate_limit * _DELIVERY_TIMES, limits.rate_seconds)
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Answer one ASGI request."""
+        key = credential_key(scope["headers"]) if scope["type"] == "http" else None
+        if key is None:
+            return self._app(scope, receive, send)
+        quota = self._delivery if _DELIVERY.match(scope["raw_path"]) else self._ordinary
+        quota_state = quota.take_for(scope, key)
+        told = _headers(quota, quota_state)
+        if quota_state.blocked:
+            if quota_state.newly:
+                _log.warning("throttled", reason=Code.TOO_MANY_REQUESTS, address=(scope.get("client") or ("",))[0])
+            refusal = NightsafeError(Code.TOO_MANY_REQUESTS)
+            return refuse(scope, receive, send, refusal, (retry_after(quota_state.seconds), *told))
+        return self._app(scope, receive, _telling(send, told))
+
+
+def _headers(quota: Quota, quota_state: QuotaState) -> tuple[tuple[bytes, bytes], ...]:
+    """How a credential stands, in words of the wire."""
+    told = b'"default";r=%d;t=%d' % (quota_state.remaining, math.ceil(quota_state.seconds))
+    policy = b'"default";q=%d;w=%d' % (quota.limit, math.ceil(quota.seconds))
+    return (b"ratelimit", told), (b"ratelimit-policy", policy)
+
+
+def _telling(send: Any, told: tuple[tuple[bytes, bytes], ...]) -> Any:
+    """What sends an answer with further headers."""
+
+    async def tell(message: Scope) -> None:
+        """Send one ASGI message."""
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *told]
+        await send(message)
+
+    return tell

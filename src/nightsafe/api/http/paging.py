@@ -1,0 +1,130 @@
+"""Paged lists: `page` and `per_page` in, `result_info` out. A page past the end is empty."""
+
+from collections.abc import AsyncIterable, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Final, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.api.http.envelope import Reply
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.turns import in_turns
+
+T = TypeVar("T")
+
+_MAX_DIGITS = 9
+_MAX_FIELDS = 100
+
+
+class Page(Struct, frozen=True):
+    """Which part of a list is asked for.
+
+    Attributes:
+        number: from 1.
+        size: how many items a page has.
+    """
+
+    number: int = 1
+    size: int = 20
+
+    def of(self, items: Sequence[T]) -> Sequence[T]:
+        """The items of this page."""
+        start = (self.number - 1) * self.size
+        return items[start : start + self.size]
+
+
+def fields_of(query: bytes) -> dict[str, str]:
+    """A query string's fields, decoded; of several of one name, the last.
+
+    Raises:
+        NightsafeError: INVALID, when there are too many.
+    """
+    try:
+        fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise NightsafeError(Code.INVALID, f"at most {_MAX_FIELDS} query parameters are read") from None
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
+    """The page that a query asks for; a size beyond `max_size` is cut to it.
+
+    Raises:
+        NightsafeError: INVALID, for a page or size that is no whole number from 1.
+    """
+    default = Page()
+    number, size = whole_number(fields, "page", default.number), whole_number(fields, "per_page", default.size)
+    return Page(number, min(size, max_size))
+
+
+def paged(items: Sequence[object], page: Page, total: int) -> Reply:
+    """200 with the items of one page, and where it stands among `total`."""
+    return paged_as(items, page, len(items), total)
+
+
+def paged_as(result: object, page: Page, count: int, total: int) -> Reply:
+    """200 with a result that holds `count` items of one page, and where that stands among `total`."""
+    envelope = {
+        "result": result,
+        "success": True,
+        "errors": [],
+        "messages": [],
+        "result_info": {
+            "page": page.number,
+            "per_page": page.size,
+            "count": count,
+            "total_count": total,
+            "total_pages": -(-total // page.size),
+        },
+    }
+    return Reply(200, msgspec.json.encode(envelope) + b"\n")
+
+
+def whole_number(fields: dict[str, str], name: str, default: int) -> int:
+    """A whole number from 1, also as clients write it that have no other numbers: `2.0`.
+
+    Args:
+        fields: the query's fields.
+        name: which of them.
+        default: what it is when it is absent.
+
+    Raises:
+        NightsafeError: INVALID, for anything else.
+    """
+    text = fields.get(name)
+    if text is None:
+        return default
+    digits = text.removesuffix(".0")
+    if digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS and int(digits) > 0:
+        return int(digits)
+    raise NightsafeError(Code.INVALID, f"'{name}' must be a whole number from 1")
+
+
+_RUN: Final = 500
+
+Key = tuple[str | int, str]
+"""What to sort by, then the name: the first is a text or a number throughout a list."""
+
+
+async def names_on(page: Page, keys: AsyncIterable[Key], *, last_first: bool = False) -> tuple[list[str], int]:
+    """The names on a page of the sorted list, and how many there are in all.
+
+    Args:
+        page: which.
+        keys: of all, in any order; it gives others their turn.
+        last_first: whether the largest comes first.
+    """
+    runs, run, total = list[list[Key]](), list[Key](), 0
+    async for key in keys:
+        run.append(key)
+        total += 1
+        if len(run) == _RUN:
+            runs.append(sorted(run, reverse=last_first))
+            run = []
+    merged = merge(*runs, sorted(run, reverse=last_first), reverse=last_first)
+    end = page.number * page.size
+    names = [name async for _, name in in_turns(islice(merged, end), _RUN)]
+    return names[end - page.size :], total

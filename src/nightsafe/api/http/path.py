@@ -1,0 +1,69 @@
+"""Names in a request's path: split as they came, decoded once."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.scripts import ScriptRef
+
+ACCOUNT = "/client/v4/accounts/{account_id}"
+SCRIPT = f"{ACCOUNT}/workers/scripts/{{script_name}}"
+NAMESPACE = f"{ACCOUNT}/workers/dispatch/namespaces/{{namespace}}"
+DISPATCHED = f"{NAMESPACE}/scripts/{{script_name}}"
+ENVIRONMENT = f"{ACCOUNT}/workers/services/{{script_name}}/environments/{{environment}}"
+
+DEFAULT_ENVIRONMENT = "production"
+_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+_MAX_SHOWN = 200
+
+
+def bad_identifier(raw_path: bytes) -> NightsafeError:
+    """The refusal of a path with a name in it that cannot be one."""
+    return NightsafeError(Code.BAD_IDENTIFIER, raw_path[:_MAX_SHOWN].decode("ascii", "replace"))
+
+
+def decode_segment(segment: str, raw_path: bytes) -> str:
+    """A path segment percent-decoded once; `+` stays, and so does a `%` that begins no escape.
+
+    Args:
+        segment: its bytes, one character each.
+        raw_path: the whole path, for the refusal.
+
+    Raises:
+        NightsafeError: BAD_IDENTIFIER, when it does not decode to UTF-8.
+    """
+    if "%" not in segment and segment.isascii():
+        return segment
+    try:
+        return unquote_to_bytes(segment.encode("latin-1")).decode()
+    except UnicodeDecodeError:
+        raise bad_identifier(raw_path) from None
+
+
+def account_id(segment: str, raw_path: bytes) -> str:
+    """An account's id: 32 lower-case hex digits.
+
+    Raises:
+        NightsafeError: BAD_IDENTIFIER.
+    """
+    if _ACCOUNT_ID.fullmatch(segment) is None:
+        raise bad_identifier(raw_path)
+    return segment
+
+
+def script_of(account: str, names: Mapping[str, str]) -> ScriptRef:
+    """The script that a path's names lead to; its name is "" when they lead to none.
+
+    An environment of a service, other than the one every service has, is the script `{service}-{environment}`: what
+    wrangler calls it where it does not use services' environments.
+    """
+    name, environment = names.get("script_name", ""), names.get("environment", DEFAULT_ENVIRONMENT)
+    if environment != DEFAULT_ENVIRONMENT:
+        name = f"{name}-{environment}"
+    return ScriptRef(account, name, names.get("namespace", ""))
+
+
+def policy_name(ref: ScriptRef) -> str:
+    """What a policy's globs see of a script: `name`, or `namespace/name` in a dispatch namespace."""
+    return ref.path

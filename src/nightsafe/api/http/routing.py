@@ -1,0 +1,290 @@
+"""From a path to the handler of a resource, and every refusal on that way.
+
+Starlette's router is given the raw path, so that an encoded slash stays inside its segment; nothing is merged,
+stripped or redirected.
+"""
+
+import secrets
+import traceback
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+from starlette.routing import Route, Router
+
+from nightsafe.api.http.authentication import authenticate
+from nightsafe.api.http.body import Incoming
+from nightsafe.api.http.body_budget import Admission
+from nightsafe.api.http.envelope import Reply, failure, with_notices
+from nightsafe.api.http.path import account_id, bad_identifier, decode_segment, policy_name, script_of
+from nightsafe.api.http.rate_limits import note_failure, try_again
+from nightsafe.api.http.request import Call, Handler, source_of
+from nightsafe.api.http.streaming import joined, send_reply
+from nightsafe.api.unsupported.paths import refusal_of
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.identity import policy
+from nightsafe.identity.permissions import Action
+from nightsafe.identity.service import Authenticator, Principal
+from nightsafe.services.caller import Caller
+from nightsafe.services.limits import Limits
+from nightsafe.store.scripts import ScriptRef
+
+_log = structlog.get_logger()
+_REFUSED_CALLERS = frozenset(
+    {
+        Code.NO_CREDENTIALS,
+        Code.MALFORMED_AUTHORIZATION,
+        Code.MALFORMED_KEY,
+        Code.MALFORMED_EMAIL,
+        Code.UNKNOWN_KEY,
+        Code.UNKNOWN_SERVICE_KEY,
+        Code.UNKNOWN_TOKEN,
+        Code.INVALID_API_TOKEN,
+        Code.AUTHENTICATION_FAILED,
+        Code.ADDRESS_REFUSED,
+        Code.NOT_PERMITTED,
+        Code.NOT_AUTHORIZED,
+        Code.STORE_NOT_GRANTED,
+        Code.TARGET_NOT_GRANTED,
+    }
+)
+_TIMED_OUT = 408
+_SOON = ((b"retry-after", b"5"),)
+"""When to come again: official clients heed it."""
+
+_DELIVERED = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
+"""What is answered once the delivery side, where there is one, has acted on it."""
+
+Scope = MutableMapping[str, Any]
+Settle = Callable[[str], Awaitable[None]]
+"""Waits, within a short limit, until what was written to an account has been delivered."""
+
+NoticesOf = Callable[[ScriptRef], Sequence[Problem]]
+"""What every answer about a script is to say besides."""
+
+
+class Resource(Struct, frozen=True):
+    """One method on one path: what the caller must be allowed to do, and who answers.
+
+    With `{account_id}` in its path it belongs to an account, which must be there and visible to the caller; with
+    `{script_name}` besides, to one of its scripts, so that a policy's script globs count. Any other path belongs to
+    the caller's own user. With None for the action the handler decides, by `call.caller.principal`:
+
+        Resource("GET", "/client/v4/user/tokens", Action.READ_TOKENS, list_tokens)
+        Resource("GET", "/client/v4/accounts/{account_id}/tokens", Action.READ_TOKENS, list_account_tokens)
+        Resource("GET", "/client/v4/accounts", None, list_accounts)  # principal.grants.sees(account.id)
+        Resource("GET", "/client/v4/user/tokens/verify", None, verify, unknown=Code.INVALID_API_TOKEN)
+
+    A handler's own refusals are `NightsafeError(Code.NOT_AUTHORIZED, "why, for the log")` and the like.
+
+    Attributes:
+        method: in capitals.
+        path: as Starlette writes it.
+        action: what the caller must be allowed to do, or None for whoever has good credentials.
+        handler: who answers.
+        unknown: what an unknown, disabled or expired token is told; by default NOT_PERMITTED below an account and
+            UNKNOWN_TOKEN elsewhere.
+    """
+
+    method: str
+    path: str
+    action: Action | None
+    handler: Handler
+    unknown: Code | None = None
+
+    @property
+    def is_of_account(self) -> bool:
+        """Whether it belongs to an account, and not to a user."""
+        return "{account_id}" in self.path
+
+
+class Gate:
+    """Lets a request through to its handler: method, names, credentials, permission, in this order."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a request passes
+        self,
+        resources: Iterable[Resource],
+        authenticator: Authenticator,
+        limits: Limits,
+        admission: Admission,
+        settle: Settle,
+        notices: NoticesOf,
+    ) -> None:
+        self._by_method = {resource.method: resource for resource in resources}
+        self._authenticator = authenticator
+        self._limits = limits
+        self._admission = admission
+        self._settle = settle
+        self._notices = notices
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Answer one request, whatever happens."""
+        await answer(scope, receive, send, self._reply)
+
+    async def _reply(self, scope: Scope, receive: Any) -> Reply:
+        """The handler's answer, once every check has passed."""
+        resource = self._by_method.get(scope["method"])
+        if resource is None:
+            allowed = ", ".join(sorted(self._by_method)).encode()
+            return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", allowed)])
+        raw_path = scope["raw_path"]
+        names = {name: decode_segment(segment, raw_path) for name, segment in scope["path_params"].items()}
+        account = account_id(scope["path_params"]["account_id"], raw_path) if resource.is_of_account else ""
+        principal = await self._principal(scope, resource)
+        allowed_by = await self._allowed_by(principal, resource, account, policy_name(script_of(account, names)))
+        headers = dict(scope["headers"])
+        caller = Caller(
+            principal,
+            source_of(headers.get(b"user-agent", b"")),
+            address_of(scope),
+            permission=resource.action or "",
+            policy=allowed_by,
+        )
+        call = Call(
+            caller=caller,
+            account_id=account,
+            names=names,
+            query=scope["query_string"],
+            headers=headers,
+            receive=receive,
+            limits=self._limits,
+        )
+        reply = await self._handled(resource.handler, call)
+        if resource.action in _DELIVERED:
+            await self._settle(account)
+        return with_notices(reply, self._notices(script_of(account, names)))
+
+    async def _handled(self, handler: Handler, call: Call) -> Reply:
+        """The handler's answer, once there is room for the body."""
+        waits = self._admission.lane(call.headers)
+        if waits is None:
+            return await handler(call)
+        lane, size = waits
+        async with lane.held(size):
+            return await handler(msgspec.structs.replace(call, receive=lane.paced(call.receive)))
+
+    async def _principal(self, scope: Scope, resource: Resource) -> Principal:
+        """Who asks; one who is not known is told so in this resource's words."""
+        try:
+            return await authenticate(scope["headers"], address_of(scope), self._authenticator)
+        except NightsafeError as error:
+            note_failure(scope, error)
+            if error.code != Code.UNKNOWN_TOKEN:
+                raise
+            unknown = resource.unknown or (Code.NOT_PERMITTED if resource.is_of_account else Code.UNKNOWN_TOKEN)
+            raise NightsafeError(unknown, error.problems[0].detail) from None
+
+    async def _allowed_by(self, principal: Principal, resource: Resource, account: str, script: str) -> str:
+        """Id of the policy that lets the caller in, or "" where the handler decides.
+
+        Raises:
+            NightsafeError: NOT_PERMITTED, also for an account that is not there; NOT_AUTHORIZED outside of accounts.
+        """
+        refusal = Code.NOT_PERMITTED if resource.is_of_account else Code.NOT_AUTHORIZED
+        target = policy.Resource(account, script) if resource.is_of_account else principal.user()
+        allowed_by: str | None = ""
+        if resource.action is not None:
+            allowed_by = principal.grants.allowed_by(resource.action, target)
+        if allowed_by is None or (account and not principal.grants.sees(account)):
+            where = f"in account {account}" if account else "for its user"
+            what = resource.action or "anything"
+            raise NightsafeError(refusal, f"{what} {where} is not granted to {principal.kind} {principal.id}")
+        if account and not await self._authenticator.has_account(account):
+            raise NightsafeError(refusal, f"there is no account {account}")
+        return allowed_by
+
+
+async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None:
+    """Send what `make_reply` gives, or the refusal it raises; an unforeseen failure is a 500 without detail."""
+    incoming = Incoming(scope, receive)
+    try:
+        reply = await joined(await make_reply(scope, incoming))
+    except NightsafeError as error:
+        _log_refusal(scope, error)
+        reply = failure(error, _when(scope, error))
+    except Exception as error:  # noqa: BLE001 - the edge: nothing may get past it
+        reply = _unforeseen(scope, error)
+    if reply.status == _TIMED_OUT or not await incoming.discard():
+        reply = replace(reply, headers=(*reply.headers, (b"connection", b"close")))
+    try:
+        await send_reply(send, reply)
+    except NightsafeError as error:  # what was sent so far is cut off by the server: nothing else can tell the client
+        _log_refusal(scope, error)
+
+
+def refuse(
+    scope: Scope, receive: Any, send: Any, error: NightsafeError, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> Awaitable[None]:
+    """Refuse a request before anything else is done with it; what was still being sent is let go of."""
+
+    async def reply(_: Scope, __: Any) -> Reply:
+        """The refusal."""
+        return failure(error, headers)
+
+    return answer(scope, receive, send, reply)
+
+
+def router(
+    resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle, notices: NoticesOf
+) -> Router:
+    """A router over raw paths; what matches nothing is answered in the envelope too."""
+    by_path: dict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        by_path[resource.path].append(resource)
+    admission = Admission(limits)
+    routes = [
+        Route(path, Gate(group, authenticator, limits, admission, settle, notices)) for path, group in by_path.items()
+    ]
+    return Router(routes, redirect_slashes=False, default=_no_route)
+
+
+async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
+    """What is no part of a safe by its name; else 404 below an account, where a name must be at fault; else 400."""
+
+    async def no_such_path(scope: Scope, _: Any) -> Reply:
+        """No such path."""
+        absent = refusal_of(scope["raw_path"])
+        if absent is not None:
+            raise absent
+        no_route = NightsafeError(Code.NO_ROUTE)
+        if not scope["raw_path"].startswith(b"/client/v4/accounts/"):
+            raise no_route
+        raise NightsafeError.of((*bad_identifier(scope["raw_path"]).problems, *no_route.problems))
+
+    await answer(scope, receive, send, no_such_path)
+
+
+def _when(scope: Scope, error: NightsafeError) -> Iterable[tuple[bytes, bytes]]:
+    """The header that says when to come again, if that helps."""
+    if error.code is Code.TOO_MANY_FAILURES:
+        return (try_again(scope),)
+    return _SOON if error.code is Code.UNAVAILABLE else ()
+
+
+def address_of(scope: Scope) -> str:
+    """Where the request came from."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _log_refusal(scope: Scope, error: NightsafeError) -> None:
+    """Write down who was refused and why, and every failure of the safe itself."""
+    problem: Problem = error.problems[0]
+    if problem.code in _REFUSED_CALLERS:
+        _log.warning(
+            "refused", reason=problem.code, why=problem.detail, address=address_of(scope), method=scope["method"]
+        )
+    elif problem.code in {Code.STORE, Code.CANNOT_OPEN, Code.UNAVAILABLE}:
+        _log.error("failed", reason=problem.code, why=problem.detail)
+
+
+def _unforeseen(scope: Scope, error: Exception) -> Reply:
+    """A 500; the log gets the kind of error and the lines it came through, but no words that may hold a value."""
+    ray = secrets.token_hex(8)
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    _log.error("unforeseen", ray=ray, error=type(error).__name__, method=scope["method"], lines=lines)
+    return failure(NightsafeError(Code.STORE), [(b"cf-ray", ray.encode())])

@@ -1,0 +1,141 @@
+"""Answers with large contents in the midst of them: these are read and sent slice by slice, as the client takes them.
+
+The body has places in which the contents belong. So an answer of 60 MB takes a slice of memory and no more, and
+whoever has it to change (`with_notices`) changes a small one.
+"""
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from nightsafe.api.http.envelope import Headers, Insert, Reply, with_inserts
+from nightsafe.services.scripts.content import SLICE
+from nightsafe.store.turns import turn
+
+_SMALL: Final = 64 * 1024
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Slices = Callable[[], AsyncIterator[bytes]]
+
+
+class Weaver:
+    """Makes such an answer from its beginning to its end."""
+
+    def __init__(self) -> None:
+        self._body = bytearray()
+        self._inserts: list[Insert] = []
+
+    def add(self, text: bytes) -> None:
+        """What comes next."""
+        self._body += text
+
+    def insert(self, size: int, slices: Slices) -> None:
+        """The contents that come next, of so many bytes."""
+        self._inserts.append(Insert(len(self._body), size, slices))
+
+    def insert_base64(self, size: int, slices: Slices) -> None:
+        """The contents that come next, of so many bytes, in base64. The slices are whole groups of three bytes."""
+        self.insert(-(-size // 3) * 4, lambda: _in_base64(slices()))
+
+    def reply(self, headers: Headers) -> Reply:
+        """200 with all of it."""
+        return Reply(200, bytes(self._body), headers, tuple(self._inserts))
+
+    def enveloped(self) -> Reply:
+        """200 with all of it, which is JSON, as the result."""
+        return with_inserts(bytes(self._body), self._inserts)
+
+
+class File(NamedTuple):
+    """A file with its contents, to be told of in JSON.
+
+    Attributes:
+        fields: what is told beside the contents.
+        size: of the contents in bytes.
+        slices: gives the contents.
+    """
+
+    fields: dict[str, Any]
+    size: int
+    slices: Slices
+
+
+def success_with_files(result: dict[str, Any], files: Iterable[File], member: str) -> Reply:
+    """200 with a result that has `modules`, each with its contents in base64.
+
+    Args:
+        result: the other members.
+        files: the modules.
+        member: what the contents are called in each.
+    """
+    weaver, encode, comma = Weaver(), msgspec.json.encode, b""
+    weaver.add(encode(result)[:-1] + b',"modules":[')
+    for file in files:
+        weaver.add(comma + encode(file.fields)[:-1] + b',"%b":"' % member.encode())
+        weaver.insert_base64(file.size, file.slices)
+        weaver.add(b'"}')
+        comma = b","
+    weaver.add(b"]}")
+    return weaver.enveloped()
+
+
+async def held(body: bytes) -> AsyncIterator[bytes]:
+    """Contents that are in memory anyway, slice by slice."""
+    for start in range(0, len(body), SLICE):
+        await turn()
+        yield body[start : start + SLICE]
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """The ASGI messages of a reply: two, or more for one that is large.
+
+    Raises:
+        NightsafeError: contents cannot be read to their end. The answer is cut off there; the client can tell by its
+            length.
+    """
+    headers = [*reply.headers, (b"content-length", b"%d" % reply.size)]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.inserts:
+        async for part in _gathered(_pieces(reply)):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+async def joined(reply: Reply) -> Reply:
+    """The same answer in one piece, when it is small."""
+    if not reply.inserts or reply.size > _SMALL:
+        return reply
+    return Reply(reply.status, b"".join([piece async for piece in _pieces(reply)]), reply.headers)
+
+
+async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
+    """The body, piece by piece."""
+    at = 0
+    for insert in reply.inserts:
+        yield reply.body[at : insert.at]
+        async for part in insert.slices():
+            yield part
+        at = insert.at
+    yield reply.body[at:]
+
+
+async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes with small pieces put together: each message to the server costs something."""
+    some, size = list[bytes](), 0
+    async for part in parts:
+        some.append(part)
+        size += len(part)
+        if size >= _SMALL:
+            yield b"".join(some) if len(some) > 1 else part
+            some, size = [], 0
+    yield b"".join(some)
+
+
+async def _in_base64(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Slices in base64."""
+    async for part in parts:
+        yield base64.b64encode(part)

@@ -1,0 +1,1 @@
+"""API tokens, users, accounts and memberships."""

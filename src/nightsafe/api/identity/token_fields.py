@@ -1,0 +1,164 @@
+"""The body that makes or changes a token, with a pointer to whatever is wrong in it."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.api.http.times import parse_time
+from nightsafe.bindings.json_fields import need_array, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.unknown_members import need_known, refuse_slips
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.conditions import Condition, RequestIp
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, MAX_POLICIES, Policy, check_policies
+from nightsafe.services.identity.tokens import ACTIVE, DISABLED, EXPIRED, Wanted
+
+MAX_ITEMS = 300
+MAX_NAME = 120
+
+_MAX_RANGE = 64
+_MEMBERS = ("condition", "expires_on", "name", "not_before", "policies", "status")
+_STATUSES = (ACTIVE, DISABLED, EXPIRED)
+_PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_MISSING = re.compile(r"missing required field `(\w+)`")
+
+
+class _Body(Struct):
+    """What of a body is read by its types alone."""
+
+    policies: tuple[Policy, ...]
+
+
+def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -> Wanted:
+    """A token as a request body asks for it; members that are not known are passed over, but for slips.
+
+    Without that, a condition or an end that is misspelt would make a token that is good everywhere and for ever.
+
+    Args:
+        raw: any JSON value.
+        account_id: the account whose token it is, or "".
+        expires_after: the end of its time must be later, in microseconds.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer.
+    """
+    body = need_object(raw, "", "the request body")
+    refuse_slips(body, _MEMBERS, "")
+    not_before, expires_on = _time(body, "not_before"), _time(body, "expires_on")
+    if expires_on is not None and expires_on <= max(expires_after, not_before or 0):
+        raise _invalid("'expires_on' must lie in the future and after 'not_before'", "/expires_on")
+    return Wanted(
+        name=_name(body),
+        policies=_policies(body, account_id),
+        condition=_condition(body),
+        not_before=not_before,
+        expires_on=expires_on,
+        status=_status(body),
+    )
+
+
+def _invalid(sentence: str, pointer: str) -> NightsafeError:
+    """A refusal of one field."""
+    return NightsafeError(Code.INVALID, sentence, pointer)
+
+
+def _name(body: dict[str, Any]) -> str:
+    """What to call it."""
+    name = need_string(body, "name", "")
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise _invalid(f"'name' must have 1 to {MAX_NAME} printable characters", "/name")
+    return name
+
+
+def _status(body: dict[str, Any]) -> str | None:
+    """What it shall be; `expired` is what a client read, and leaves it as it is."""
+    status = optional_string(body, "status", "")
+    if status is not None and status not in _STATUSES:
+        raise _invalid(f"'status' must be one of {', '.join(_STATUSES)}", "/status")
+    return None if status == EXPIRED else status
+
+
+def _time(body: dict[str, Any], member: str) -> int | None:
+    """A time that may be absent or null."""
+    text = optional_string(body, member, "")
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError:
+        sentence = f"'{member}' must be an RFC 3339 time from 1970 on with its offset, as 2030-01-31T12:00:00Z"
+        raise _invalid(sentence, f"/{member}") from None
+
+
+def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
+    """What it may do; an account's token may do nothing elsewhere."""
+    _bound(need_array(body, "policies", ""), "/policies", MAX_POLICIES, least=1)
+    try:
+        policies = msgspec.convert(body, _Body).policies
+    except msgspec.ValidationError as error:
+        raise _of_type(str(error)) from None
+    for index, policy in enumerate(policies):
+        at = pointer_to("/policies", index)
+        if account_id and set(policy.resources) - {ACCOUNT_RESOURCE + account_id}:
+            raise _invalid("a token of an account may name no resource but this account", f"{at}/resources")
+    check_policies(policies)
+    return policies
+
+
+def _of_type(message: str) -> NightsafeError:
+    """The refusal of what is no policy, by msgspec's message, of which only the path is repeated."""
+    _, _, path = message.rpartition("$")
+    steps = [name or index for name, index in _PATH_STEP.findall(path)] or ["policies"]
+    missing = _MISSING.search(message)
+    return _invalid(
+        "a policy needs 'effect' (allow or deny), 'permission_groups' ([{\"id\"}]) and 'resources' ({name: \"*\"})",
+        pointer_to("", *steps, *([missing[1]] if missing else [])),
+    )
+
+
+def _condition(body: dict[str, Any]) -> Condition:
+    """What its requests must be like."""
+    at = "/condition/request_ip"
+    condition = _member(body, "condition", "")
+    need_known(condition, ("request_ip",), "/condition", "the condition")
+    request_ip = _member(condition, "request_ip", "/condition")
+    need_known(request_ip, ("in", "not_in"), at, "the condition")
+    ranges = RequestIp(_ranges(request_ip, "in", at), _ranges(request_ip, "not_in", at))
+    return Condition() if ranges == RequestIp() else Condition(ranges)
+
+
+def _member(raw: dict[str, Any], member: str, at: str) -> dict[str, Any]:
+    """An object that may be absent or null."""
+    value = raw.get(member)
+    return {} if value is None else need_object(value, pointer_to(at, member), f"'{member}'")
+
+
+def _ranges(raw: dict[str, Any], member: str, at: str) -> tuple[str, ...]:
+    """CIDR ranges, which may be absent or null."""
+    if raw.get(member) is None:
+        return ()
+    ranges = need_array(raw, member, at)
+    at = pointer_to(at, member)
+    _bound(ranges, at, MAX_ITEMS)
+    for index, one in enumerate(ranges):
+        if not _holds(lambda text: ipaddress.ip_network(text, strict=False), one):
+            raise _invalid("give a CIDR range, as 192.0.2.0/24 or 2001:db8::/32", pointer_to(at, index))
+    return tuple(ranges)
+
+
+def _holds(read: Callable[[str], object], value: object) -> bool:
+    """Whether a value is a short string that can be read."""
+    if not isinstance(value, str) or len(value) > _MAX_RANGE:
+        return False
+    try:
+        read(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _bound(items: Any, at: str, most: int, least: int = 0) -> None:
+    """Refuse a list that is too long or too short."""
+    if not least <= len(items) <= most:
+        raise _invalid(f"from {least} to {most} items are allowed here", at)

@@ -1,0 +1,1 @@
+"""The public ring and the rotation of recipient keys."""

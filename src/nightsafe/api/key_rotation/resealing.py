@@ -1,0 +1,60 @@
+"""`…/nightsafe/keys` and `…/nightsafe/resealing`: a rotation of keys, for operators and for the delivery side.
+
+Whoever may seal anew gets records and gives sealed values back, each for the place that it came from. The API cannot
+tell whether the content is the same: SECURITY.md says what that means.
+"""
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.paging import fields_of
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.bundle.resealing import NewValues
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.key_rotation.resealing import MOST_VALUES
+from nightsafe.services.services import Services
+
+T = TypeVar("T")
+
+_AT: Final = f"{ACCOUNT}/nightsafe"
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def get_keys(call: Call) -> Reply:
+        """GET …/nightsafe/keys."""
+        return success({"keys": await use.resealing.keys(call.account_id)})
+
+    async def get_old(call: Call) -> Reply:
+        """GET …/nightsafe/resealing."""
+        fields = fields_of(call.query)
+        return success(await use.resealing.old_values(call.account_id, fields.get("after", "")))
+
+    async def post_new(call: Call) -> Reply:
+        """POST …/nightsafe/resealing."""
+        values = _read(await call.json(), NewValues).values
+        if len(values) > MOST_VALUES:
+            raise NightsafeError(Code.INVALID, f"at most {MOST_VALUES} values are taken at once", "/values")
+        return success(await use.resealing.store(call.caller, call.account_id, values))
+
+    return [
+        Resource("GET", f"{_AT}/keys", Action.READ_ACCOUNT, get_keys),
+        Resource("GET", f"{_AT}/resealing", Action.RESEAL, get_old),
+        Resource("POST", f"{_AT}/resealing", Action.RESEAL, post_new),
+    ]
+
+
+def _read(raw: Any, kind: type[T]) -> T:
+    """A body as a struct; the parser's own message might repeat what stands in it."""
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError:
+        raise NightsafeError(
+            Code.INVALID, "'values' must be a list of objects with 'mark', 'before' and 'sealed'", "/values"
+        ) from None

@@ -1,0 +1,145 @@
+"""`/pages/projects`: their variables, secret ones among them, and settings. Nothing is built or served here."""
+
+import uuid
+from typing import Any
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.paging import fields_of, page_of, paged
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call, read_loose_json
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import views
+from nightsafe.api.unsupported.routes import refusing
+from nightsafe.bindings.json_fields import need_object, need_string, optional_string
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.pages.fields import ENVIRONMENTS, parse_project
+from nightsafe.services.pages.projects import Project, Projects
+from nightsafe.services.services import Services
+from nightsafe.store.collections import Item
+from nightsafe.store.turns import in_turns
+
+_PROJECTS = f"{ACCOUNT}/pages/projects"
+_PROJECT = f"{_PROJECTS}/{{project_name}}"
+_TURN = 20
+_CONFIG: dict[str, Any] = {
+    "always_use_latest_compatibility_date": False,
+    "build_image_major_version": 3,
+    "compatibility_date": "",
+    "compatibility_flags": [],
+    "fail_open": False,
+    "usage_model": "standard",
+}
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+    projects = use.projects
+
+    async def list_projects(call: Call) -> Reply:
+        """GET /pages/projects."""
+        every, page = await projects.list(call.account_id), page_of(fields_of(call.query))
+        shares = in_turns(page.of(every), _TURN)
+        items = [_shown(await projects.with_variables(collection)) async for collection in shares]
+        return paged(items, page, len(every))
+
+    async def create(call: Call) -> Reply:
+        """POST /pages/projects."""
+        fields = need_object(await read_loose_json(call), "", "the body")
+        name, patch = need_string(fields, "name", ""), parse_project(fields, call.limits)
+        return success(_shown(await projects.create(call.caller, call.account_id, name, patch)))
+
+    async def get(call: Call) -> Reply:
+        """GET /pages/projects/{project_name}."""
+        return success(_shown(await projects.get(call.account_id, call.names["project_name"])))
+
+    async def edit(call: Call) -> Reply:
+        """PATCH /pages/projects/{project_name}."""
+        fields, name = need_object(await read_loose_json(call), "", "the body"), call.names["project_name"]
+        if optional_string(fields, "name", "") not in {None, name}:
+            raise NightsafeError(
+                Code.UNSUPPORTED, "rename Pages projects: their secrets are sealed to their names", "/name"
+            )
+        return success(
+            _shown(await projects.edit(call.caller, call.account_id, name, parse_project(fields, call.limits)))
+        )
+
+    async def delete(call: Call) -> Reply:
+        """DELETE /pages/projects/{project_name}."""
+        await projects.delete(call.caller, call.account_id, call.names["project_name"])
+        return success(None)
+
+    return [
+        Resource("GET", _PROJECTS, Action.READ_PAGES, list_projects),
+        Resource("POST", _PROJECTS, Action.WRITE_PAGES, create),
+        Resource("GET", _PROJECT, Action.READ_PAGES, get),
+        Resource("PATCH", _PROJECT, Action.WRITE_PAGES, edit),
+        Resource("DELETE", _PROJECT, Action.WRITE_PAGES, delete),
+        *_of_deployments(projects),
+    ]
+
+
+def _of_deployments(projects: Projects) -> list[Resource]:
+    """What is built and served elsewhere."""
+
+    async def list_none(call: Call) -> Reply:
+        """GET …/deployments and …/domains: there are none."""
+        await projects.get(call.account_id, call.names["project_name"])
+        return paged([], page_of(fields_of(call.query)), 0)
+
+    return [
+        Resource("GET", f"{_PROJECT}/deployments", Action.READ_PAGES, list_none),
+        Resource("POST", f"{_PROJECT}/deployments", Action.WRITE_PAGES, refusing("deploy Pages projects")),
+        Resource("GET", f"{_PROJECT}/domains", Action.READ_PAGES, list_none),
+        Resource("POST", f"{_PROJECT}/domains", Action.WRITE_PAGES, refusing("serve Pages projects on domains")),
+        Resource("GET", f"{_PROJECT}/upload-token", Action.WRITE_PAGES, refusing("keep files of Pages projects")),
+        Resource("POST", f"{_PROJECT}/purge_build_cache", Action.WRITE_PAGES, refusing("build Pages projects")),
+    ]
+
+
+def _shown(project: Project) -> dict[str, Any]:
+    """A project as clients need it. Its subdomain can lead nowhere (RFC 2606), for nothing is served there."""
+    collection = project.collection
+    body = msgspec.json.decode(collection.body)
+    return {
+        "id": str(uuid.UUID(hex=collection.id)),
+        "name": collection.name,
+        "subdomain": f"{collection.name}.invalid",
+        "domains": [],
+        "source": None,
+        "build_config": _below("build_config", body),
+        "deployment_configs": {
+            environment: _config(
+                _below(environment, body), [one for one in project.items if one.environment == environment]
+            )
+            for environment in ENVIRONMENTS
+        },
+        "latest_deployment": None,
+        "canonical_deployment": None,
+        "created_on": views.time(collection.created_on),
+        "production_branch": body.get("production_branch", ""),
+        "production_script_name": f"pages-worker--{collection.id}-production",
+        "preview_script_name": f"pages-worker--{collection.id}-preview",
+        "uses_functions": False,
+        "framework": "",
+        "framework_version": "",
+    }
+
+
+def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
+    """The settings, bindings and variables of an environment; secret values are shown empty."""
+    config = {"env_vars": {one.name: msgspec.Raw(one.shown) for one in variables}} | _CONFIG
+    for path, value in kept.items():
+        member, slash, name = path.partition("/")
+        if slash:
+            config.setdefault(member, {})[name] = value
+        else:
+            config[member] = value
+    return config
+
+
+def _below(place: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What is kept under a path, by the rest of its path."""
+    return {path.removeprefix(f"{place}/"): value for path, value in body.items() if path.startswith(f"{place}/")}

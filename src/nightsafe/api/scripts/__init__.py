@@ -1,0 +1,1 @@
+"""Scripts: `…/workers/scripts` and what hangs below a script."""

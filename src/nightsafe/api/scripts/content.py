@@ -1,0 +1,141 @@
+"""`…/{script_name}/content` and `/content/v2`: the files of a script, byte for byte."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from nightsafe.api.http.envelope import FIXED_HEADERS, Headers, Reply, success
+from nightsafe.api.http.paging import fields_of
+from nightsafe.api.http.path import SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.http.streaming import Weaver
+from nightsafe.api.scripts import views
+from nightsafe.api.scripts.upload_form import parsed_aside, read_upload
+from nightsafe.bindings.json_fields import need_object
+from nightsafe.identity.permissions import Action
+from nightsafe.services.scripts.modules import BODY_PART, MAIN_MODULE, parse_source
+from nightsafe.services.services import Services
+from nightsafe.services.versions.versions import parse_version_id
+from nightsafe.store.bundles import StoredFile
+from nightsafe.store.scripts import Version
+
+_MODULE_TYPE = "application/javascript+module"
+_MODULE_TYPES = frozenset(
+    {
+        _MODULE_TYPE,
+        "text/javascript+module",
+        "application/javascript",
+        "text/javascript",
+        "text/x-python",
+        "text/x-python-requirement",
+        "application/wasm",
+        "application/json",
+        "text/plain",
+        "application/octet-stream",
+        "application/source-map",
+    }
+)
+_HEADER_SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_PART_HEADERS = {b"cf-worker-body-part": BODY_PART, b"cf-worker-main-module-part": MAIN_MODULE}
+
+
+Read = Callable[[StoredFile], AsyncIterator[bytes]]
+"""Gives the contents of a file, slice by slice."""
+
+
+def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script."""
+
+    async def get_content(call: Call) -> Reply:
+        """GET …/content and …/content/v2, of the newest version or the one that `version` names."""
+        wanted = fields_of(call.query).get("version")
+        version_id = None if wanted is None else parse_version_id(wanted, "version")
+        return as_form(*await use.scripts.files(call.script, version_id), reader(use, call))
+
+    async def put_content(call: Call) -> Reply:
+        """PUT …/content."""
+        metadata, parts = await read_upload(call, need_metadata=False)
+        described = _described(call, metadata)
+        source = await parsed_aside(parts, partial(parse_source, described, parts, (), call.limits))
+        done = await use.scripts.put_content(call.caller, call.script, source)
+        return success(views.script(done.script), done.notices)
+
+    return [
+        Resource("GET", f"{at}/content", Action.READ_SCRIPTS, get_content),
+        Resource("GET", f"{at}/content/v2", Action.READ_SCRIPTS, get_content),
+        Resource("PUT", f"{at}/content", Action.WRITE_SCRIPTS, put_content),
+    ]
+
+
+def _described(call: Call, metadata: object) -> dict[str, Any]:
+    """The metadata of a content upload, with what headers may say in its place."""
+    fields = need_object(metadata, "", "'metadata'")
+    by_header = {
+        member: call.headers[header].decode("latin-1")
+        for header, member in _PART_HEADERS.items()
+        if call.headers.get(header)
+    }
+    return fields | by_header
+
+
+def reader(use: Services, call: Call) -> Read:
+    """What reads the files of the call's account."""
+    return lambda file: use.contents.slices(call.account_id, file.digest, file.size)
+
+
+def as_script(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
+    """Modules in a form, the one that starts first; of a classic script the main file as itself.
+
+    cloudflare-go, and Terraform's provider over it, take a form as the sign of a module, and the first of its parts
+    as the script.
+    """
+    first = sorted(files, key=lambda file: file.name != version.main_module)
+    return _form(version, first, read) if views.has_modules(version.settings) else _alone(version, first[0], read)
+
+
+def as_form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
+    """Every file in a form, unless it is the only one of a classic script: clients tell classic scripts by that."""
+    if len(files) == 1 and not views.has_modules(version.settings):
+        return _alone(version, files[0], read)
+    return _form(version, files, read)
+
+
+def _alone(version: Version, file: StoredFile, read: Read) -> Reply:
+    """A file as itself."""
+    weaver = Weaver()
+    weaver.insert(file.size, partial(read, file))
+    return weaver.reply(_headers(version, _type_of(file).removesuffix("+module").encode()))
+
+
+def _form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
+    """Every file in a form."""
+    digests, weaver = b"".join(file.digest for file in files), Weaver()
+    boundary = hashlib.sha256(digests).hexdigest()[:32].encode()  # no file can be written that has its own in it
+    for file in files:
+        weaver.add(_part_head(boundary, file))
+        weaver.insert(file.size, partial(read, file))
+        weaver.add(b"\r\n")
+    weaver.add(b"--" + boundary + b"--\r\n")
+    return weaver.reply(_headers(version, b"multipart/form-data; boundary=" + boundary))
+
+
+def _headers(version: Version, content_type: bytes) -> Headers:
+    """The headers of an answer with content; `cf-entrypoint` names the file that starts."""
+    entry = quote(version.main_module, safe=_HEADER_SAFE).encode()
+    return (b"content-type", content_type), (b"cf-entrypoint", entry), *FIXED_HEADERS[1:]
+
+
+def _part_head(boundary: bytes, file: StoredFile) -> bytes:
+    """What stands before a file in a form; its name is escaped as browsers do."""
+    name = file.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
+    head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
+    return head % (boundary, name, name, _type_of(file).encode())
+
+
+def _type_of(file: StoredFile) -> str:
+    """A file's type as it may stand in a header: a known one, else that of any bytes."""
+    bare = file.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
+    return bare if bare in _MODULE_TYPES else "application/octet-stream"

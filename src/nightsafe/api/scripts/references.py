@@ -1,0 +1,73 @@
+"""`…/{script_name}/references` and `/workers/tails/by-consumer/{script_name}`: asked before a deletion."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import ACCOUNT, DEFAULT_ENVIRONMENT, SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts.visibility import sees
+from nightsafe.identity.permissions import Action
+from nightsafe.services.scripts.references import Reference
+from nightsafe.services.services import Services
+from nightsafe.store.scripts import Script
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def references(call: Call) -> Reply:
+        """GET …/references."""
+        return success(_references(*await use.references.around(call.script, sees(call))))
+
+    async def by_consumer(call: Call) -> Reply:
+        """GET /workers/tails/by-consumer/{script_name}."""
+        producers = await use.references.producers(call.script, sees(call))
+        return success([_tail(call.script.name, producer) for producer in producers])
+
+    return [
+        Resource("GET", f"{SCRIPT}/references", Action.READ_SCRIPTS, references),
+        Resource("GET", f"{ACCOUNT}/workers/tails/by-consumer/{{script_name}}", Action.READ_SCRIPTS, by_consumer),
+    ]
+
+
+def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) -> dict[str, Any]:
+    """The references of a script as wrangler reads them."""
+    coming = list(incoming)
+    return {
+        "services": {
+            "incoming": [_side(one.script.name) | {"name": one.name} for one in coming if one.kind == "service"],
+            "outgoing": [
+                _side(one.target.name) | {"name": one.name}
+                for one in outgoing
+                if one.kind == "service" and one.target is not None
+            ],
+            "pages_function": False,
+        },
+        "durable_objects": [
+            _side(one.script.name)
+            | {
+                "name": one.name,
+                "durable_object_namespace_id": one.fields.get("namespace_id", ""),
+                "durable_object_namespace_name": one.fields.get("class_name", ""),
+            }
+            for one in coming
+            if one.kind == "durable_object_namespace"
+        ],
+        "dispatch_outbounds": [
+            _side(one.script.name) | {"name": one.name, "namespace": one.fields.get("namespace", "")}
+            for one in coming
+            if one.kind == "dispatch_namespace"
+        ],
+    }
+
+
+def _side(script: str) -> dict[str, str]:
+    """The script on one side of a reference."""
+    return {"service": script, "environment": DEFAULT_ENVIRONMENT}
+
+
+def _tail(consumer: str, producer: Script) -> dict[str, Any]:
+    """Who gives its tail to whom."""
+    return {"tag": producer.id, "producer": {"script": producer.ref.name}, "consumer": {"script": consumer}}

@@ -1,0 +1,191 @@
+"""`…/workers/scripts`, `/{script_name}` and `…/workers/scripts-search`."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, listed, success
+from nightsafe.api.http.paging import fields_of, names_on, page_of, paged
+from nightsafe.api.http.path import ACCOUNT, SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import views
+from nightsafe.api.scripts.content import as_script, reader
+from nightsafe.api.scripts.upload_form import asks_strict, read_parsed_upload, read_text_part
+from nightsafe.api.scripts.visibility import sees
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.scripts.scripts import Look
+from nightsafe.services.services import Services
+from nightsafe.store.scripts import Script, ScriptRef
+from nightsafe.store.turns import in_turns
+
+_SEARCH_SIZE = {"per_page": "10"}
+_MAX_SEARCH_SIZE = 100
+_TURN = 20
+_ORDERS: dict[str, Callable[[Script], Any]] = {
+    "name": lambda script: script.ref.name,
+    "created_on": lambda script: script.created_on,
+    "modified_on": lambda script: script.modified_on,
+}
+_ANSWERS = {"yes": True, "true": True, "no": False, "false": False}
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def list_scripts(call: Call) -> Reply:
+        """GET …/scripts: those that no policy keeps from the caller."""
+        wanted = wanted_tags(fields_of(call.query).get("tags", ""))
+        every = visible(use, call)
+        return await listed(views.script(script) async for script in every if has_tags(script, wanted))
+
+    async def search(call: Call) -> Reply:
+        """GET …/scripts-search."""
+        fields = fields_of(call.query)
+        page = page_of(_SEARCH_SIZE | fields, _MAX_SEARCH_SIZE)
+        order, every = _order(fields), visible(use, call)
+        keys = ((order(script), script.ref.name) async for script in every if _matches(script, fields))
+        names, total = await names_on(page, keys)
+        return paged([_found(script) async for script in named(use, call, names)], page, total)
+
+    async def content(call: Call) -> Reply:
+        """GET …/scripts/{script_name}."""
+        return as_script(*await use.scripts.files(call.script), reader(use, call))
+
+    return [
+        Resource("GET", f"{ACCOUNT}/workers/scripts", Action.READ_SCRIPTS, list_scripts),
+        Resource("GET", f"{ACCOUNT}/workers/scripts-search", Action.READ_SCRIPTS, search),
+        Resource("GET", SCRIPT, Action.READ_SCRIPTS, content),
+        *uploads(use),
+        *deletions(use),
+    ]
+
+
+async def visible(
+    use: Services, call: Call, namespace: str = "", action: Action = Action.READ_SCRIPTS
+) -> AsyncIterator[Script]:
+    """The scripts of the account, or of a dispatch namespace, with which the caller may do something.
+
+    Other requests get their turn in between: there may be many thousands.
+
+    Args:
+        use: the use cases.
+        call: the request.
+        namespace: the dispatch namespace, "" for none.
+        action: what to do with them; by default, read them.
+    """
+    may = sees(call, action)
+    async for script in use.scripts.each(call.account_id, namespace):
+        if may(script.ref):
+            yield script
+
+
+async def named(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[Script]:
+    """The account's scripts of these names, but for those that were deleted meanwhile."""
+    async for name in in_turns(names, _TURN):
+        try:
+            yield await use.scripts.get(ScriptRef(call.account_id, name))
+        except NightsafeError as error:
+            if error.code is not Code.SCRIPT_NOT_FOUND:
+                raise
+
+
+def uploads(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The upload, below the path of a script."""
+
+    async def upload(call: Call) -> Reply:
+        """PUT …/scripts/{script_name}; with `rollback_to`, as older wranglers have it, a deployment of what was."""
+        rollback_to = fields_of(call.query).get("rollback_to")
+        if rollback_to is not None:
+            return await rolled_back(use, call, rollback_to)
+        strict = asks_strict(call)
+        parsed = await read_parsed_upload(call, in_force=True)
+        done = await use.scripts.upload(call.caller, call.script, parsed, strict=strict)
+        return success(uploaded(done.script, done.version_id), done.notices)
+
+    return [Resource("PUT", at, Action.WRITE_SCRIPTS, upload)]
+
+
+def deletions(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The deletion, below the path of a script."""
+
+    async def delete(call: Call) -> Reply:
+        """DELETE …/scripts/{script_name}: by force also what others need."""
+        return success({"id": await deleted(use, call, call.script)})
+
+    return [Resource("DELETE", at, Action.WRITE_SCRIPTS, delete)]
+
+
+async def rolled_back(use: Services, call: Call, wanted: str) -> Reply:
+    """Serve again what a deployment served, or one version; the form may hold a message."""
+    message = await read_text_part(call, "message")
+    force = call.asks("force", "true")
+    done, notices = await use.deployments.roll_back(
+        call.caller, call.script, wanted, message, call.limits, force=force
+    )
+    return success(uploaded(await use.scripts.get(call.script), views.identifier(done.id)), notices)
+
+
+async def deleted(use: Services, call: Call, ref: ScriptRef) -> str:
+    """Delete a script, unless others need it and the query does not say `force`; gives the tag it had."""
+    await use.scripts.get(ref)
+    return await use.scripts.delete(call.caller, ref, unless_used(use, call, ref))
+
+
+def unless_used(use: Services, call: Call, ref: ScriptRef) -> Look | None:
+    """How a deletion makes sure that no others need a script; None when the query says `force`."""
+    return None if call.asks("force", "true") else partial(use.references.refuse_if_used, ref, sees(call))
+
+
+def uploaded(script: Script, version_id: str) -> dict[str, Any]:
+    """What an upload is answered with. Nothing is started here, so it takes no time to start."""
+    made = {"deployment_id": version_id.replace("-", ""), "startup_time_ms": 0, "entry_point": script.main_module}
+    return views.script(script) | made
+
+
+def wanted_tags(text: str) -> dict[str, bool]:
+    """The filter `tags`: for each tag whether it must be there. A tag may hold colons itself."""
+    wanted = {}
+    for pair in text.split(",") if text else ():
+        tag, colon, answer = pair.rpartition(":")
+        if not colon or answer not in _ANSWERS:
+            raise NightsafeError(Code.INVALID, "'tags' must be pairs as production:yes,staging:no")
+        wanted[tag] = _ANSWERS[answer]
+    return wanted
+
+
+def has_tags(script: Script, wanted: dict[str, bool]) -> bool:
+    """Whether a script has the tags it must, and none that it must not."""
+    if not wanted:
+        return True
+    tags = msgspec.json.decode(script.script_settings).get("tags", ())
+    return all((tag in tags) is must for tag, must in wanted.items())
+
+
+def _matches(script: Script, fields: dict[str, str]) -> bool:
+    """Whether a search by a part of the name, or by the whole tag, finds a script."""
+    return fields.get("name", "") in script.ref.name and fields.get("id", script.id) == script.id
+
+
+def _order(fields: dict[str, str]) -> Callable[[Script], Any]:
+    """What a search sorts by."""
+    order = _ORDERS.get(fields.get("order_by", "name"))
+    if order is None:
+        raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_ORDERS)}")
+    return order
+
+
+def _found(script: Script) -> dict[str, Any]:
+    """A script as a search shows it; the environment is the one that every service has."""
+    return {
+        "id": script.id,
+        "script_name": script.ref.name,
+        "service_name": script.ref.name,
+        "environment_name": "production",
+        "environment_is_default": True,
+        "created_on": views.time(script.created_on),
+        "modified_on": views.time(script.modified_on),
+    }

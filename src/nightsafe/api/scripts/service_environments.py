@@ -1,0 +1,83 @@
+"""`/workers/services/{script_name}` and its environments: the older layer that wrangler still has over scripts."""
+
+from typing import Any
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import ACCOUNT, DEFAULT_ENVIRONMENT, ENVIRONMENT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import content, scripts, settings, triggers, views
+from nightsafe.api.secrets import secrets
+from nightsafe.api.unsupported import routes
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.services import Services
+from nightsafe.store.scripts import Script
+
+_SERVICE = f"{ACCOUNT}/workers/services/{{script_name}}"
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers, and below an environment those of the script that it is."""
+
+    async def get_service(call: Call) -> Reply:
+        """GET /workers/services/{script_name}."""
+        return success(_service(await _script(use, call)))
+
+    async def delete_service(call: Call) -> Reply:
+        """DELETE /workers/services/{script_name}: by force also what others need."""
+        await _script(use, call)
+        await scripts.deleted(use, call, call.script)
+        return success(None)
+
+    async def get_environment(call: Call) -> Reply:
+        """GET …/environments/{environment}."""
+        return success(_environment(await _script(use, call), call.names["environment"]))
+
+    return [
+        Resource("GET", _SERVICE, Action.READ_SCRIPTS, get_service),
+        Resource("DELETE", _SERVICE, Action.WRITE_SCRIPTS, delete_service),
+        Resource("GET", ENVIRONMENT, Action.READ_SCRIPTS, get_environment),
+        *scripts.uploads(use, ENVIRONMENT),
+        *scripts.deletions(use, ENVIRONMENT),
+        *secrets.resources(use, ENVIRONMENT),
+        *settings.resources(use, ENVIRONMENT),
+        *content.resources(use, ENVIRONMENT),
+        *triggers.of_script(use, ENVIRONMENT),
+        *routes.of_script(use, ENVIRONMENT),
+    ]
+
+
+async def _script(use: Services, call: Call) -> Script:
+    """The script that the service or environment is."""
+    try:
+        return await use.settings.get_script_level(call.script)
+    except NightsafeError as error:
+        if error.code is not Code.SCRIPT_NOT_FOUND:
+            raise
+        raise NightsafeError(Code.SERVICE_NOT_FOUND, call.script.name) from None
+
+
+def _service(script: Script) -> dict[str, Any]:
+    """A service. Its other environments are scripts of their own, and not told from those that are none."""
+    times = _times(script)
+    known = {"environment": DEFAULT_ENVIRONMENT, **times, "script_tag": script.id}
+    whole = views.script(script)
+    return {
+        "id": script.ref.name,
+        **times,
+        "usage_model": whole["usage_model"],
+        "default_environment": _environment(script, DEFAULT_ENVIRONMENT),
+        "environments": [known],
+    }
+
+
+def _environment(script: Script, name: str) -> dict[str, Any]:
+    """One environment with its script; wrangler reads the tags as a list, also when there are none."""
+    whole = views.script(script)
+    return {"environment": name, **_times(script), "script": whole | {"tags": whole["tags"] or []}}
+
+
+def _times(script: Script) -> dict[str, str]:
+    """When it was made and last changed."""
+    return {"created_on": views.time(script.created_on), "modified_on": views.time(script.modified_on)}

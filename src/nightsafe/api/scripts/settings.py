@@ -1,0 +1,102 @@
+"""`…/{script_name}/settings`, `/script-settings`, `/bindings` and `/usage-model`."""
+
+from typing import Any
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import views
+from nightsafe.api.scripts.upload_form import read_json_part
+from nightsafe.identity.permissions import Action
+from nightsafe.services.scripts.settings import AllSettings, parse_settings, parse_usage_model
+from nightsafe.services.services import Services
+from nightsafe.store.scripts import Script
+
+_VERSION_DEFAULTS: dict[str, Any] = {
+    "placement": {},
+    "compatibility_flags": [],
+    "usage_model": "standard",
+}
+_SCRIPT_DEFAULTS: dict[str, Any] = {"logpush": False, "tags": [], "tail_consumers": []}
+
+
+def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script."""
+
+    async def get(call: Call) -> Reply:
+        """GET …/settings."""
+        return success(_shown(await use.settings.get(call.script)))
+
+    async def patch(call: Call) -> Reply:
+        """PATCH …/settings."""
+        wanted = parse_settings(await read_json_part(call, "settings"), call.limits)
+        done = await use.settings.patch(call.caller, call.script, wanted)
+        return success(_shown(done), done.notices)
+
+    async def bindings(call: Call) -> Reply:
+        """GET …/bindings."""
+        return success(views.bindings((await use.settings.get(call.script)).bindings))
+
+    async def get_script_level(call: Call) -> Reply:
+        """GET …/script-settings."""
+        return success(script_level(await use.settings.get_script_level(call.script)))
+
+    async def patch_script_level(call: Call) -> Reply:
+        """PATCH …/script-settings."""
+        body = await call.json(merge_patch=True)
+        script, notices = await use.settings.patch_script_level(call.caller, call.script, body)
+        return success(script_level(script), notices)
+
+    return [
+        Resource("GET", f"{at}/settings", Action.READ_SCRIPTS, get),
+        Resource("PATCH", f"{at}/settings", Action.WRITE_SCRIPTS, patch),
+        Resource("GET", f"{at}/bindings", Action.READ_SCRIPTS, bindings),
+        Resource("GET", f"{at}/script-settings", Action.READ_SCRIPTS, get_script_level),
+        Resource("PATCH", f"{at}/script-settings", Action.WRITE_SCRIPTS, patch_script_level),
+        *_usage_model(use, at),
+    ]
+
+
+def _usage_model(use: Services, at: str) -> list[Resource]:
+    """The one setting with a page of its own."""
+
+    async def get(call: Call) -> Reply:
+        """GET …/usage-model."""
+        return success(_usage_model_of(await use.settings.get(call.script)))
+
+    async def put(call: Call) -> Reply:
+        """PUT …/usage-model."""
+        wanted = parse_usage_model(await call.json())
+        return success(_usage_model_of(await use.settings.patch(call.caller, call.script, wanted)))
+
+    return [
+        Resource("GET", f"{at}/usage-model", Action.READ_SCRIPTS, get),
+        Resource("PUT", f"{at}/usage-model", Action.WRITE_SCRIPTS, put),
+    ]
+
+
+def script_level(script: Script) -> dict[str, Any]:
+    """The settings that are a script's own."""
+    own: dict[str, Any] = msgspec.json.decode(script.script_settings)
+    return _SCRIPT_DEFAULTS | own
+
+
+def _shown(every: AllSettings) -> dict[str, Any]:
+    """The settings of both levels, and the bindings without secret values."""
+    versioned = views.versioned(every.version.settings)
+    return (
+        _VERSION_DEFAULTS
+        | versioned
+        | {"compatibility_date": views.date_of(versioned)}
+        | script_level(every.script)
+        | views.annotated(every.version.annotations, every.version.triggered_by)
+        | {"bindings": views.bindings(every.bindings)}
+    )
+
+
+def _usage_model_of(every: AllSettings) -> dict[str, Any]:
+    """The usage model as its page shows it."""
+    return {"usage_model": _shown(every)["usage_model"]}

@@ -1,0 +1,101 @@
+"""`…/{script_name}/subdomain`, `…/{script_name}/schedules` and the account's `/workers/subdomain`.
+
+Nightsafe serves no workers.dev: the subdomain of a script says whether it is reached from outside at all. The account
+has a name all the same, for without one wrangler does not deploy. wrangler prints a link made of `https://`, the
+script's name, this name and `.workers.dev`. Where the operator says under which domain Workers are reached, the name
+is that domain with a fragment's beginning, which takes the rest of the link: it leads to the script. Elsewhere the
+name has an underscore, so that nobody can ever register it, and no link leads to somebody else.
+
+Schedules are kept and given back; nothing here runs them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import ACCOUNT, SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import views
+from nightsafe.api.unsupported.routes import refusing
+from nightsafe.bindings.json_fields import need_object, need_string
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.notices import of_schedules
+from nightsafe.services.scripts.triggers import Schedule, parse_schedules, parse_subdomain
+from nightsafe.services.services import Services
+
+_OF_ACCOUNT = f"{ACCOUNT}/workers/subdomain"
+_SHOWN_DIGITS = 8
+_WORKERS_DEV = "serve workers.dev: the account's subdomain stands for nothing and cannot be changed"
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers. The account's name is told to whoever sees the account."""
+
+    async def get_name(call: Call) -> Reply:
+        """GET /workers/subdomain."""
+        return success({"subdomain": _name(call.account_id, use.delivered.domain)})
+
+    async def put_name(call: Call) -> Reply:
+        """PUT /workers/subdomain: the name that it has, and no other."""
+        wanted = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
+        if wanted != _name(call.account_id, use.delivered.domain):
+            raise NightsafeError(Code.UNSUPPORTED, _WORKERS_DEV, "/subdomain")
+        return success({"subdomain": wanted})
+
+    return [
+        Resource("GET", _OF_ACCOUNT, None, get_name),
+        Resource("PUT", _OF_ACCOUNT, Action.WRITE_SCRIPTS, put_name),
+        Resource("DELETE", _OF_ACCOUNT, Action.WRITE_SCRIPTS, refusing(_WORKERS_DEV)),
+        *of_script(use),
+    ]
+
+
+def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The subdomain and the schedules of one script, below its path."""
+
+    async def get_subdomain(call: Call) -> Reply:
+        """GET …/subdomain."""
+        return success(await use.triggers.subdomain(call.script))
+
+    async def post_subdomain(call: Call) -> Reply:
+        """POST …/subdomain."""
+        members = parse_subdomain(await call.json())
+        return success(await use.triggers.set_subdomain(call.caller, call.script, members))
+
+    async def delete_subdomain(call: Call) -> Reply:
+        """DELETE …/subdomain."""
+        return success(await use.triggers.reset_subdomain(call.caller, call.script))
+
+    async def get_schedules(call: Call) -> Reply:
+        """GET …/schedules."""
+        return success(_shown(await use.triggers.schedules(call.script)))
+
+    async def put_schedules(call: Call) -> Reply:
+        """PUT …/schedules."""
+        crons = parse_schedules(await call.json())
+        return success(_shown(await use.triggers.set_schedules(call.caller, call.script, crons)), of_schedules(crons))
+
+    return [
+        Resource("GET", f"{at}/subdomain", Action.READ_SCRIPTS, get_subdomain),
+        Resource("POST", f"{at}/subdomain", Action.WRITE_SCRIPTS, post_subdomain),
+        Resource("DELETE", f"{at}/subdomain", Action.WRITE_SCRIPTS, delete_subdomain),
+        Resource("GET", f"{at}/schedules", Action.READ_SCRIPTS, get_schedules),
+        Resource("PUT", f"{at}/schedules", Action.WRITE_SCRIPTS, put_schedules),
+    ]
+
+
+def _name(account_id: str, domain: str) -> str:
+    """The name of an account's subdomain: always the same one."""
+    return f"{domain}/#" if domain else f"nightsafe_{account_id[:_SHOWN_DIGITS]}"
+
+
+def _shown(schedules: Iterable[Schedule]) -> dict[str, Any]:
+    """Schedules as they go out."""
+    return {
+        "schedules": [
+            {"cron": one.cron, "created_on": views.time(one.created_on), "modified_on": views.time(one.modified_on)}
+            for one in schedules
+        ]
+    }

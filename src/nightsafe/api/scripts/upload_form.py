@@ -1,0 +1,149 @@
+"""Reading a multipart body: a script upload, or one JSON value in a part of its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from nightsafe.api.http.body import chunks, parse_json_aside
+from nightsafe.api.http.multipart import FormPart, parse_form
+from nightsafe.api.http.paging import fields_of
+from nightsafe.api.http.request import Call
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.scripts.modules import BODY_PART, Part
+from nightsafe.services.scripts.upload import ParsedUpload, parse_upload
+
+T = TypeVar("T")
+
+_METADATA = "metadata"
+_ASIDE = 1024 * 1024
+_CLASSIC_TYPES = frozenset({b"application/javascript", b"text/javascript"})
+_CLASSIC_NAME = "worker.js"
+_FORM = b"multipart/form-data"
+_FORM_MARKS = (b"--", b"\r\nContent-Disposition: form-data;")
+_FORM_MARKS_WITHIN = 256
+
+
+async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, Sequence[Part]]:
+    """The metadata and the files of an upload: a form, or a classic script as the whole body.
+
+    Args:
+        call: the request.
+        need_metadata: whether a form without metadata is refused; otherwise it has the metadata `{}`.
+
+    Raises:
+        NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, SCRIPT_TOO_LARGE, BODY_UNREADABLE or TIMEOUT; INVALID, for a
+            form without metadata.
+    """
+    content_type = _bare_type(call)
+    if content_type in _CLASSIC_TYPES:
+        source = await _classic(call)
+        return {BODY_PART: _CLASSIC_NAME}, [Part(_CLASSIC_NAME, content_type.decode(), source)]
+    if content_type != _FORM:
+        raise NightsafeError(Code.CONTENT_TYPE, f"send {_FORM.decode()} with a part '{_METADATA}'")
+    form = await _form(call, call.limits.max_upload_bytes, Code.SCRIPT_TOO_LARGE)
+    named = any(part.name == _METADATA for part in form)
+    if need_metadata and not named:
+        raise NightsafeError(Code.INVALID, _missing(form, _METADATA))
+    metadata = await _json_in(form, _METADATA, call.limits.max_metadata_bytes) if named else {}
+    files = [Part(part.name, part.content_type, part.body, part.filename) for part in form if part.name != _METADATA]
+    return metadata, files
+
+
+async def parsed_aside(files: Sequence[Part], parse: Callable[[], T]) -> T:
+    """What parsing gives, aside where there are large files: their digests alone would hold everybody up."""
+    return await asyncio.to_thread(parse) if sum(len(file.body) for file in files) > _ASIDE else parse()
+
+
+async def read_parsed_upload(call: Call, *, in_force: bool) -> ParsedUpload:
+    """A whole upload that has passed every check which needs no look at the store.
+
+    Args:
+        call: the request.
+        in_force: whether the version that it makes is served at once.
+
+    Raises:
+        NightsafeError: as `read_upload` and `parse_upload`.
+    """
+    metadata, files = await read_upload(call)
+    return await parsed_aside(files, partial(parse_upload, metadata, files, call.limits, in_force=in_force))
+
+
+async def read_json_part(call: Call, name: str) -> Any:
+    """The JSON value in the one part of a form that has this name.
+
+    Raises:
+        NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, NO_SETTINGS, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
+    """
+    if _bare_type(call) != _FORM:
+        raise NightsafeError(Code.CONTENT_TYPE, f"send {_FORM.decode()} with a part '{name}'")
+    form = await _form(call, call.limits.max_body_bytes, Code.BODY_TOO_LARGE)
+    if all(part.name != name for part in form):
+        raise NightsafeError(Code.NO_SETTINGS, _missing(form, name))
+    return await _json_in(form, name, call.limits.max_metadata_bytes)
+
+
+async def read_text_part(call: Call, name: str) -> str:
+    """The text in the part of a form that has this name; "" when there is no form or no such part.
+
+    Raises:
+        NightsafeError: SCRIPT_UNPARSABLE, BODY_TOO_LARGE or TIMEOUT.
+    """
+    if _bare_type(call) != _FORM:
+        return ""
+    form = await _form(call, call.limits.max_body_bytes, Code.BODY_TOO_LARGE)
+    return next((part.body.decode("utf-8", "replace") for part in form if part.name == name), "")
+
+
+def asks_strict(call: Call) -> bool:
+    """Whether a binding that cannot be inherited is to be refused rather than dropped.
+
+    Raises:
+        NightsafeError: INVALID, when the query asks for something that does not exist.
+    """
+    asked = fields_of(call.query).get("bindings_inherit")
+    if asked not in {None, "strict"}:
+        raise NightsafeError(Code.INVALID, "'bindings_inherit' may only be strict, or be left out")
+    return asked is not None
+
+
+def _bare_type(call: Call) -> bytes:
+    """The Content-Type without parameters, of a body that is not compressed."""
+    call.refuse_encoding()
+    return call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+async def _form(call: Call, most: int, too_large: Code) -> Sequence[FormPart]:
+    """The parts of the body."""
+    body = chunks(call.receive, most, call.limits.body_seconds, too_large)
+    return await parse_form(call.headers[b"content-type"], body)
+
+
+async def _classic(call: Call) -> bytes:
+    """The whole body as a script; a form under the wrong Content-Type is none, and may hold secrets."""
+    body = chunks(call.receive, call.limits.max_upload_bytes, call.limits.body_seconds, Code.SCRIPT_TOO_LARGE)
+    source = bytearray()
+    async for chunk in body:
+        source += chunk
+    opening, mark = _FORM_MARKS
+    if source.startswith(opening) and mark in source[:_FORM_MARKS_WITHIN]:
+        raise NightsafeError(
+            Code.SCRIPT_UNPARSABLE, f"the body is a form: send it as {_FORM.decode()} with its boundary"
+        )
+    return cast("bytes", source)  # as a large part of a form is
+
+
+async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
+    """The JSON value of the one part of this name."""
+    found = [part for part in form if part.name == name]
+    if len(found) != 1:
+        raise NightsafeError(Code.SCRIPT_UNPARSABLE, _missing(form, name))
+    if len(found[0].body) > most:
+        raise NightsafeError(Code.SCRIPT_UNPARSABLE, f"the part '{name}' is over {most} bytes")
+    return await parse_json_aside(found[0].body)
+
+
+def _missing(form: Sequence[FormPart], name: str) -> str:
+    """What to do about a part that is not there once; a client that spreads its value over parts is told so."""
+    spread = any(part.name.startswith(f"{name}[") for part in form)
+    return f"the form must have one part '{name}' with JSON" + (f", not parts '{name}[…]'" if spread else "")

@@ -1,0 +1,1 @@
+"""Secret bindings of a script."""

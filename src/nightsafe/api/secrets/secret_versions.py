@@ -1,0 +1,44 @@
+"""`/accounts/{account_id}/nightsafe/scripts/{script_name}/secrets`: when, by whom and in which version each was set.
+
+No other server has it. With the tags that a client gives a version it makes, the client can tell later whether a
+secret is still the one that it put: `docs/decisions/0006-the-command-line.md`.
+"""
+
+import uuid
+from typing import Any, Final
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.http.times import format_time
+from nightsafe.identity.permissions import Action
+from nightsafe.services.secrets.secret_versions import SecretVersions
+from nightsafe.store.references import SecretVersion
+
+_PATH: Final = f"{ACCOUNT}/nightsafe/scripts/{{script_name}}/secrets"
+_TAGS: Final = "version_tags"
+
+
+def resources(secret_versions: SecretVersions) -> list[Resource]:
+    """The route of this page with its handler."""
+
+    async def list_secret_versions(call: Call) -> Reply:
+        """GET …/nightsafe/scripts/{script_name}/secrets."""
+        return success([_shown(one) for one in await secret_versions.list(call.script)])
+
+    return [Resource("GET", _PATH, Action.READ_SECRETS, list_secret_versions)]
+
+
+def _shown(secret_version: SecretVersion) -> dict[str, Any]:
+    """One secret's name, and the version that set it."""
+    return {
+        "name": secret_version.name,
+        "version_id": str(uuid.UUID(bytes=secret_version.version_id)),
+        _TAGS: msgspec.json.decode(secret_version.annotations).get(_TAGS, {}),
+        "modified_on": format_time(secret_version.created_on),
+        "modified_by": secret_version.author_email,
+        "source": secret_version.source,
+    }

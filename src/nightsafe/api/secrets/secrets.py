@@ -1,0 +1,89 @@
+"""`…/workers/scripts/{script_name}/secrets`, `/secrets/{secret_name}` and `/secrets-bulk`."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from urllib.parse import unquote
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.api.http.envelope import Reply, array, success, success_raw
+from nightsafe.api.http.path import SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.bindings.parse import parse_secret
+from nightsafe.errors import NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.secrets.secrets import Secrets, parse_patch
+from nightsafe.services.services import Services
+
+
+def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script.
+
+    A write makes a version. Where that is not served, because something else of it cannot be, the answer says so.
+    """
+    secrets, admission = use.secrets, use.admission
+
+    async def list_secrets(call: Call) -> Reply:
+        """GET …/secrets."""
+        return success_raw(array(await secrets.list(call.script)))
+
+    async def put_secret(call: Call) -> Reply:
+        """PUT …/secrets."""
+        secret = parse_secret(await call.json())
+        shown = await secrets.put(call.caller, call.script, secret)
+        return success_raw(shown, await admission.newest(call.script))
+
+    async def get_secret(call: Call) -> Reply:
+        """GET …/secrets/{secret_name}: also by a name that its client has encoded twice, and says so."""
+        return success_raw(await secrets.get(call.script, await _meant(call, secrets)))
+
+    async def delete_secret(call: Call) -> Reply:
+        """DELETE …/secrets/{secret_name}."""
+        await secrets.delete(call.caller, call.script, await _meant(call, secrets))
+        return success(None, await admission.newest(call.script))
+
+    async def patch_secrets(call: Call) -> Reply:
+        """PATCH …/secrets-bulk."""
+        patch = parse_patch(await call.json(merge_patch=True), call.limits)
+        shown = await secrets.patch(call.caller, call.script, patch)
+        return success_raw(_by_name(shown), (*await admission.newest(call.script), *patch.notices))
+
+    return [
+        Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),
+        Resource("PUT", f"{at}/secrets", Action.WRITE_SECRETS, put_secret),
+        Resource("GET", f"{at}/secrets/{{secret_name}}", Action.READ_SECRETS, get_secret),
+        Resource("DELETE", f"{at}/secrets/{{secret_name}}", Action.WRITE_SECRETS, delete_secret),
+        Resource("PATCH", f"{at}/secrets-bulk", Action.WRITE_SECRETS, patch_secrets),
+    ]
+
+
+async def _meant(call: Call, secrets: Secrets) -> str:
+    """The secret that a path names.
+
+    With `url_encoded=true` that is the name decoded once more, where there is no secret of the name as it stands in
+    the path: some clients encode it themselves before their library does.
+    """
+    name = call.names["secret_name"]
+    if "%" not in name or not call.asks("url_encoded", "true"):
+        return name
+    for known in (name, unquote(name)):
+        with suppress(NightsafeError):
+            await secrets.get(call.script, known)
+            return known
+    return name
+
+
+class _Named(Struct):
+    """The one member of a shown secret that is needed to file it."""
+
+    name: str
+
+
+_names = msgspec.json.Decoder(_Named)
+
+
+def _by_name(shown: Iterable[bytes]) -> bytes:
+    """A JSON object of shown secrets under their names."""
+    return b"{" + b",".join(msgspec.json.encode(_names.decode(one).name) + b":" + one for one in shown) + b"}"

@@ -1,0 +1,1 @@
+"""Cloudflare products that Nightsafe does not offer."""

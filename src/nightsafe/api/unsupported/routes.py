@@ -1,0 +1,85 @@
+"""What other products keep: an empty list where clients only look, and a refusal where they would change it."""
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.paging import fields_of, page_of, paged
+from nightsafe.api.http.path import ACCOUNT, SCRIPT
+from nightsafe.api.http.request import Call, Handler
+from nightsafe.api.http.routing import Resource
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.services import Services
+
+_KV = f"{ACCOUNT}/storage/kv/namespaces"
+_DURABLE_OBJECTS = f"{ACCOUNT}/workers/durable_objects/namespaces"
+_LIVE = (
+    "take them out of the configuration and deploy again; the code is uploaded by now, and wrangler has switched the "
+    "Worker's host name off unless workers_dev is true"
+)
+_DOMAINS = f"{ACCOUNT}/workers/domains"
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers. Empty lists are told to whoever sees the account."""
+    return [
+        Resource("GET", _KV, None, _no_items),
+        Resource("POST", _KV, Action.WRITE_SCRIPTS, refusing("keep KV namespaces")),
+        Resource("GET", _DURABLE_OBJECTS, None, _no_items),
+        Resource("GET", f"{_DOMAINS}/records", None, _nothing),
+        Resource("GET", _DOMAINS, None, _nothing),
+        Resource(
+            "PUT",
+            _DOMAINS,
+            Action.WRITE_SCRIPTS,
+            refusing(f"serve custom domains: {_LIVE}"),
+        ),
+        *of_script(use),
+    ]
+
+
+def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """What a script has none of, below its path."""
+
+    async def list_none(call: Call) -> Reply:
+        """GET …/routes and …/tails."""
+        await use.settings.get_script_level(call.script)
+        return success([])
+
+    async def put_routes(call: Call) -> Reply:
+        """PUT …/routes: none is what there is; anything else is refused."""
+        if await call.json() != []:
+            raise NightsafeError(
+                Code.UNSUPPORTED,
+                f"have zones, so a Worker has no routes: {_LIVE}",
+            )
+        return await list_none(call)
+
+    return [
+        Resource("GET", f"{at}/routes", Action.READ_SCRIPTS, list_none),
+        Resource("PUT", f"{at}/routes", Action.WRITE_SCRIPTS, put_routes),
+        Resource("GET", f"{at}/tails", Action.READ_SCRIPTS, list_none),
+        Resource("POST", f"{at}/tails", Action.WRITE_SCRIPTS, refusing("stream a Worker's logs")),
+    ]
+
+
+async def _no_items(call: Call) -> Reply:
+    """An empty page of a list that is read page by page."""
+    return paged([], page_of(fields_of(call.query)), 0)
+
+
+async def _nothing(_: Call) -> Reply:
+    """An empty list, whatever is asked of it."""
+    return success([])
+
+
+def refusing(what: str) -> Handler:
+    """A handler that says what it is that Nightsafe does not do, whatever is asked and whatever is there.
+
+    Args:
+        what: after `Nightsafe does not`, without a full stop.
+    """
+
+    async def refuse(_: Call) -> Reply:
+        """Refuse, without a look at the body."""
+        raise NightsafeError(Code.UNSUPPORTED, what)
+
+    return refuse

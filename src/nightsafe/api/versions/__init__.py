@@ -1,0 +1,1 @@
+"""Versions and deployments of a script."""

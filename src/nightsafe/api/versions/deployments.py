@@ -1,0 +1,95 @@
+"""`…/{script_name}/deployments` and `/deployments/{deployment_id}`."""
+
+from typing import Any
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.paging import fields_of, page_of, paged_as
+from nightsafe.api.http.path import SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.http.times import parse_time
+from nightsafe.api.scripts import views
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.services import Services
+from nightsafe.services.versions.deployments import parse_plan
+from nightsafe.store.period import ALWAYS, Period
+from nightsafe.store.scripts import Deployment
+
+_DEFAULT_SIZE = {"per_page": "10"}
+"""What wrangler lists: it asks for no page, and then for each version of each deployment."""
+
+
+def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script."""
+
+    async def list_deployments(call: Call) -> Reply:
+        """GET …/deployments: under both names that clients read."""
+        fields = fields_of(call.query)
+        page = page_of(_DEFAULT_SIZE | fields)
+        part, total = await use.deployments.list(
+            call.script, (page.number - 1) * page.size, page.size, _period(fields)
+        )
+        items = [_shown(one) for one in part]
+        return paged_as({"deployments": items, "items": items}, page, len(items), total)
+
+    async def create(call: Call) -> Reply:
+        """POST …/deployments."""
+        plan = parse_plan(await call.json(), call.limits)
+        force = call.asks("force", "true")
+        deployment, notices = await use.deployments.create(call.caller, call.script, plan, force=force)
+        return success(_shown(deployment), notices)
+
+    async def get(call: Call) -> Reply:
+        """GET …/deployments/{deployment_id}."""
+        return success(_shown(await use.deployments.get(call.script, call.names["deployment_id"])))
+
+    async def delete(call: Call) -> Reply:
+        """DELETE …/deployments/{deployment_id}."""
+        await use.deployments.refuse_delete(call.script, call.names["deployment_id"])
+        return success(None)
+
+    one = f"{at}/deployments/{{deployment_id}}"
+    return [
+        Resource("GET", f"{at}/deployments", Action.READ_SCRIPTS, list_deployments),
+        Resource("POST", f"{at}/deployments", Action.WRITE_SCRIPTS, create),
+        Resource("GET", one, Action.READ_SCRIPTS, get),
+        Resource("DELETE", one, Action.WRITE_SCRIPTS, delete),
+    ]
+
+
+def _period(fields: dict[str, str]) -> Period:
+    """The time that a list is about."""
+    return Period(_moment(fields, "since", ALWAYS.since), _moment(fields, "until", ALWAYS.until))
+
+
+def _moment(fields: dict[str, str], name: str, default: int) -> int:
+    """A time in the query."""
+    if name not in fields:
+        return default
+    try:
+        return parse_time(fields[name])
+    except ValueError:
+        raise NightsafeError(Code.INVALID, f"'{name}' must be a time as 2030-01-31T12:00:00Z (RFC 3339)") from None
+
+
+def _shown(deployment: Deployment) -> dict[str, Any]:
+    """A deployment as it goes out."""
+    return {
+        "id": views.identifier(deployment.id),
+        "created_on": views.time(deployment.created_on),
+        "source": deployment.source,
+        "strategy": "percentage",
+        "author_id": deployment.author_id,
+        "author_email": deployment.author_email,
+        "annotations": views.annotated(deployment.annotations, deployment.triggered_by)["annotations"],
+        "versions": [
+            {"version_id": views.identifier(version_id), "percentage": _number(percentage)}
+            for version_id, percentage in deployment.versions
+        ],
+    }
+
+
+def _number(percentage: float) -> float:
+    """A whole percentage without a fraction."""
+    return int(percentage) if percentage.is_integer() else percentage

@@ -1,0 +1,99 @@
+"""`/workers/deployments/by-script/{script_tag}`: deployments as wrangler up to 3.7x knows them, one version each.
+
+Source: `deployments list`, `deployments view` and `rollback` of wrangler 3.34. A deployment goes by the id that the
+upload was answered with, which is its version's; one that was made by itself goes by its own.
+"""
+
+from typing import Any
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.paging import fields_of, page_of
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import views
+from nightsafe.api.scripts.visibility import sees
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import Action
+from nightsafe.services.services import Services
+from nightsafe.services.versions.deployments import BY_THEMSELVES
+from nightsafe.services.versions.versions import parse_version_id
+from nightsafe.store.scripts import Deployment, Script, ScriptRef, Version
+
+_BY_SCRIPT = f"{ACCOUNT}/workers/deployments/by-script/{{script_tag}}"
+_DEFAULT_SIZE = {"per_page": "10"}
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def list_deployments(call: Call) -> Reply:
+        """GET …/by-script/{script_tag}: the newest of them, and with `order=asc` the last one last."""
+        script, fields = await _find(use, call), fields_of(call.query)
+        page = page_of(_DEFAULT_SIZE | fields)
+        newest, _ = await use.deployments.list(script.ref, 0, 1)
+        part, _ = await use.deployments.list(script.ref, (page.number - 1) * page.size, page.size)
+        items = [await _short(use, script.ref, one) for one in part]
+        latest = [await _short(use, script.ref, one) for one in newest]
+        in_order = items[::-1] if fields.get("order") == "asc" else items
+        return success({"latest": latest[0] if latest else None, "items": in_order})
+
+    async def get(call: Call) -> Reply:
+        """GET …/by-script/{script_tag}/detail/{deployment_id}: by either id."""
+        script, wanted = await _find(use, call), call.names["deployment_id"]
+        try:
+            deployment = await use.deployments.get(script.ref, wanted)
+        except NightsafeError as error:
+            if error.code is not Code.DEPLOYMENT_NOT_FOUND:
+                raise
+            version = await use.versions.get(script.ref, parse_version_id(wanted, "deployment_id"))
+            return success(views.version(version, await use.versions.bindings(script.ref, version)))
+        version = await _version(use, script.ref, deployment)
+        whole = views.version(version, await use.versions.bindings(script.ref, version))
+        return success(whole | _own(deployment, version))
+
+    return [
+        Resource("GET", _BY_SCRIPT, None, list_deployments),
+        Resource("GET", f"{_BY_SCRIPT}/detail/{{deployment_id}}", None, get),
+    ]
+
+
+async def _find(use: Services, call: Call) -> Script:
+    """The script with this tag, if the caller may read it: the path alone does not tell which it is.
+
+    Raises:
+        NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
+    """
+    script = await use.workers.find(call.account_id, call.names["script_tag"])
+    if not sees(call)(script.ref):
+        raise NightsafeError(Code.NOT_PERMITTED, f"{Action.READ_SCRIPTS} in account {call.account_id} is not granted")
+    return script
+
+
+async def _version(use: Services, ref: ScriptRef, deployment: Deployment) -> Version:
+    """The version that has the largest part of a deployment."""
+    version_id, _ = max(deployment.versions, key=lambda one: one[1])
+    return await use.versions.get(ref, version_id)
+
+
+async def _short(use: Services, ref: ScriptRef, deployment: Deployment) -> dict[str, Any]:
+    """A deployment as the list shows it."""
+    version = await _version(use, ref, deployment)
+    return views.short_version(version) | _own(deployment, version)
+
+
+def _own(deployment: Deployment, version: Version) -> dict[str, Any]:
+    """What is a deployment's and not its version's: id, who made it and when, and why."""
+    by_itself = deployment.triggered_by in BY_THEMSELVES
+    metadata: dict[str, Any] = views.short_version(version)["metadata"]
+    return {
+        "id": views.identifier(deployment.id if by_itself else version.id),
+        "metadata": metadata
+        | {
+            "created_on": views.time(deployment.created_on),
+            "source": deployment.source,
+            "author_id": deployment.author_id,
+            "author_email": deployment.author_email,
+        },
+        **views.annotated(deployment.annotations, deployment.triggered_by),
+    }

@@ -1,0 +1,64 @@
+"""`…/{script_name}/versions` and `/versions/{version_id}`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.paging import Page, fields_of, page_of, paged_as
+from nightsafe.api.http.path import SCRIPT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import views
+from nightsafe.api.scripts.upload_form import asks_strict, read_parsed_upload
+from nightsafe.identity.permissions import Action
+from nightsafe.services.services import Services
+from nightsafe.services.versions.versions import DEPLOYABLE, parse_version_id
+from nightsafe.store.scripts import ScriptRef, Version
+from nightsafe.store.turns import in_turns
+
+_DEFAULT_SIZE = {"per_page": "10"}
+_MAX_SIZE = 100
+_TURN = 20
+
+
+def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+    """The routes of this page with their handlers, below the path of a script."""
+
+    async def list_versions(call: Call) -> Reply:
+        """GET …/versions: a page of them or, with `deployable`, the newest on the only page.
+
+        The page after that is empty, for the SDKs ask on until one is.
+        """
+        fields = fields_of(call.query)
+        page, deployable = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), fields.get("deployable") == "true"
+        if deployable:
+            page = Page(page.number, DEPLOYABLE)
+        versions, total = await use.versions.list(call.script, offset=(page.number - 1) * page.size, limit=page.size)
+        if deployable:
+            versions, total = versions if page.number == 1 else [], min(total, DEPLOYABLE)
+        return paged_as({"items": await _whole(call.script, versions)}, page, len(versions), total)
+
+    async def upload(call: Call) -> Reply:
+        """POST …/versions. Nothing is started here, so it takes no time to start."""
+        strict = asks_strict(call)
+        parsed = await read_parsed_upload(call, in_force=False)
+        version, notices = await use.versions.upload(call.caller, call.script, parsed, strict=strict)
+        made = views.version(version, await use.versions.bindings(call.script, version))
+        return success(made | {"startup_time_ms": 0}, notices)
+
+    async def get(call: Call) -> Reply:
+        """GET …/versions/{version_id}."""
+        version = await use.versions.get(call.script, parse_version_id(call.names["version_id"]))
+        return success(views.version(version, await use.versions.bindings(call.script, version)))
+
+    async def _whole(ref: ScriptRef, versions: Sequence[Version]) -> list[dict[str, Any]]:
+        """Versions with their bindings."""
+        bindings = await use.versions.bindings_of(ref, versions)
+        pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
+        return [views.version(version, its) async for version, its in pairs]
+
+    return [
+        Resource("GET", f"{at}/versions", Action.READ_SCRIPTS, list_versions),
+        Resource("POST", f"{at}/versions", Action.WRITE_SCRIPTS, upload),
+        Resource("GET", f"{at}/versions/{{version_id}}", Action.READ_SCRIPTS, get),
+    ]

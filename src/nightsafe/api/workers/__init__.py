@@ -1,0 +1,1 @@
+"""The `workers/workers` resource and its previews."""

@@ -1,0 +1,74 @@
+"""`/workers/workers/{script_name}/previews/{preview}`: previews by their names, of which only bindings are kept.
+
+Source: `wrangler preview secret put|bulk|delete|list` of wrangler 4.130 and later, which read and patch the newest
+deployment of a preview. There is none here, nor a preview: only the bindings that were put under its name.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.scripts import views
+from nightsafe.api.unsupported.routes import refusing
+from nightsafe.api.workers.workers import find_worker
+from nightsafe.identity.permissions import Action
+from nightsafe.services.services import Services
+from nightsafe.services.workers.previews import parse_named
+from nightsafe.store.collections import Item
+
+_PREVIEWS = f"{ACCOUNT}/workers/workers/{{script_name}}/previews"
+_PREVIEW = f"{_PREVIEWS}/{{preview}}"
+_LATEST = f"{_PREVIEW}/deployments/latest"
+_REFUSED = {
+    _PREVIEWS: ("GET", "POST"),
+    _PREVIEW: ("GET", "PATCH", "DELETE"),
+    f"{_PREVIEW}/deployments": ("GET", "POST"),
+    f"{_PREVIEW}/deployments/{{deployment}}": ("GET", "PATCH", "DELETE"),
+}
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def get(call: Call) -> Reply:
+        """GET …/deployments/latest: the bindings that were put under the preview's name."""
+        script, preview = await find_worker(use, call), call.names["preview"]
+        return success(_shown(preview, script.id, await use.previews.named(script.ref, preview)))
+
+    async def patch(call: Call) -> Reply:
+        """PATCH …/deployments/latest: a merge patch of them."""
+        wanted = parse_named(await call.json(merge_patch=True), call.limits)
+        script, preview = await find_worker(use, call), call.names["preview"]
+        items = await use.previews.edit_named(call.caller, script.ref, preview, wanted)
+        return success(_shown(preview, script.id, items))
+
+    refuse = refusing("make preview deployments; it keeps the secrets that they would have")
+    return [
+        Resource("GET", _LATEST, Action.READ_SCRIPTS, get),
+        Resource("PATCH", _LATEST, Action.WRITE_SCRIPTS, patch),
+        Resource("DELETE", _LATEST, Action.WRITE_SCRIPTS, refuse),
+        *(
+            Resource(method, path, Action.READ_SCRIPTS if method == "GET" else Action.WRITE_SCRIPTS, refuse)
+            for path, methods in _REFUSED.items()
+            for method in methods
+        ),
+    ]
+
+
+def _shown(preview: str, script_id: str, items: Sequence[Item]) -> dict[str, Any]:
+    """What clients read of a preview's deployment; its id is another one whenever a binding is."""
+    changed = max((item.modified_on for item in items), default=0)
+    made = {"created_on": views.time(changed)} if items else {}
+    return {
+        "id": str(uuid.uuid5(uuid.UUID(hex=script_id), f"{changed} {preview} {[one.name for one in items]}")),
+        "preview_name": preview,
+        **made,
+        "urls": [],
+        "env": {one.name: msgspec.Raw(one.shown) for one in items},
+    }

@@ -1,0 +1,294 @@
+"""`/workers/workers/{script_name}` and its `/versions`: one object with the settings of every level.
+
+A worker goes by its name or its id here. By its id it is found only after its path was let through, so whether the
+caller may do this with it is asked once more.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from nightsafe.api.http.envelope import Reply, success
+from nightsafe.api.http.paging import fields_of, names_on, page_of, paged
+from nightsafe.api.http.path import ACCOUNT
+from nightsafe.api.http.request import Call
+from nightsafe.api.http.routing import Resource
+from nightsafe.api.http.streaming import File, success_with_files
+from nightsafe.api.scripts import scripts, views
+from nightsafe.api.unsupported.routes import refusing
+from nightsafe.bindings.json_fields import need_object, optional_string
+from nightsafe.bindings.unknown_members import need_known
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity import policy
+from nightsafe.identity.permissions import Action
+from nightsafe.services.notices import Notices
+from nightsafe.services.scripts.triggers import subdomain_of
+from nightsafe.services.services import Services
+from nightsafe.services.versions.versions import parse_version_id
+from nightsafe.services.workers.workers import (
+    MEMBERS,
+    OWN,
+    PREVIEWS,
+    Whole,
+    parse_version,
+    parse_version_patch,
+    parse_worker,
+)
+from nightsafe.store.bundles import StoredFile
+from nightsafe.store.scripts import Script, Version
+from nightsafe.store.turns import in_turns
+
+_WORKERS = f"{ACCOUNT}/workers/workers"
+_WORKER = f"{_WORKERS}/{{script_name}}"
+_VERSIONS = f"{_WORKER}/versions"
+_LATEST = "latest"
+_REFERENCES = ("dispatch_namespace_outbounds", "domains", "durable_objects", "queues", "workers")
+_NOWHERE = {"enabled": False, "previews_enabled": False}
+_DEFAULT_SIZE = {"per_page": "10"}
+_MAX_SIZE = 100
+Order = Callable[[Services, Script], Awaitable[int]]
+_TURN = 20
+
+
+def resources(use: Services) -> list[Resource]:
+    """The routes of this page with their handlers."""
+
+    async def list_workers(call: Call) -> Reply:
+        """GET /workers/workers: those that no policy keeps from the caller."""
+        fields = fields_of(call.query)
+        page, (order, last_first) = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), _order(fields)
+        keys = ((await order(use, script), script.ref.name) async for script in scripts.visible(use, call))
+        names, total = await names_on(page, keys, last_first=last_first)
+        return paged([one async for one in _whole_of(use, call, names)], page, total)
+
+    async def get(call: Call) -> Reply:
+        """GET /workers/workers/{script_name}."""
+        return success(_shown(await use.workers.whole(await find_worker(use, call))))
+
+    async def patch(call: Call) -> Reply:
+        """PATCH /workers/workers/{script_name}: what the body does not name stays."""
+        return await edited(call, need_object(await call.json(merge_patch=True), "", "the body"))
+
+    async def put(call: Call) -> Reply:
+        """PUT /workers/workers/{script_name}: what the body does not name is reset, but for what previews have."""
+        body = need_object(await call.json(), "", "the body")
+        need_known(body, MEMBERS, "", "the body")
+        subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
+        return await edited(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
+
+    async def edited(call: Call, body: dict[str, Any]) -> Reply:
+        """The worker after a change."""
+        wanted, script = parse_worker(body, call.limits), await find_worker(use, call)
+        if optional_string(body, "name", "") not in {None, script.ref.name}:
+            raise NightsafeError(Code.UNSUPPORTED, "rename Workers: their secrets are sealed to their names", "/name")
+        return success(_shown(await use.workers.edit(call.caller, script, wanted)), wanted.notices)
+
+    async def delete(call: Call) -> Reply:
+        """DELETE /workers/workers/{script_name}: by force also what others need."""
+        await scripts.deleted(use, call, (await find_worker(use, call)).ref)
+        return success(None)
+
+    without_code = refusing("keep Workers without code: upload a script of that name")
+    return [
+        Resource("GET", _WORKERS, Action.READ_SCRIPTS, list_workers),
+        Resource("POST", _WORKERS, Action.WRITE_SCRIPTS, without_code),
+        Resource("GET", _WORKER, Action.READ_SCRIPTS, get),
+        Resource("PATCH", _WORKER, Action.WRITE_SCRIPTS, patch),
+        Resource("PUT", _WORKER, Action.WRITE_SCRIPTS, put),
+        Resource("DELETE", _WORKER, Action.WRITE_SCRIPTS, delete),
+        *_of_versions(use),
+    ]
+
+
+def _of_versions(use: Services) -> list[Resource]:
+    """The versions of a worker."""
+
+    async def list_versions(call: Call) -> Reply:
+        """GET …/versions."""
+        return await _page_of_versions(use, call)
+
+    async def create(call: Call) -> Reply:
+        """POST …/versions: deployed at once only if the query says so."""
+        in_force = call.asks("deploy", "true")
+        parsed = parse_version(await call.json(), call.limits, in_force=in_force)
+        script = await find_worker(use, call)
+        if in_force:
+            done = await use.scripts.upload(call.caller, script.ref, parsed, strict=True)
+            version = await use.versions.get(script.ref, parse_version_id(done.version_id))
+            return await _whole(use, script, version, notices=done.notices)
+        version, notices = await use.versions.upload(call.caller, script.ref, parsed, strict=True)
+        return await _whole(use, script, version, notices=notices)
+
+    async def get(call: Call) -> Reply:
+        """GET …/versions/{version_id}."""
+        script = await find_worker(use, call)
+        version = await use.versions.find(script.ref, call.names.get("version_id", _LATEST))
+        return await _whole(use, script, version, modules=call.asks("include", "modules"))
+
+    async def patch_latest(call: Call) -> Reply:
+        """PATCH …/versions/latest: a version with other secrets, not deployed.
+
+        Who may set secrets and not read scripts is told of the version, but not of the variables and settings in it.
+        """
+        wanted, script = (
+            parse_version_patch(await call.json(merge_patch=True), call.limits),
+            await find_worker(use, call),
+        )
+        made = await use.versions.patch_secrets(call.caller, script.ref, wanted)
+        if not _may(call, script, Action.READ_SCRIPTS):
+            return success(_stamped(made), wanted.notices)
+        return await _whole(use, script, made, notices=wanted.notices)
+
+    keep = refusing("delete versions: each is kept, to go back to")
+    return [
+        Resource("GET", _VERSIONS, Action.READ_SCRIPTS, list_versions),
+        Resource("POST", _VERSIONS, Action.WRITE_SCRIPTS, create),
+        Resource("PATCH", f"{_VERSIONS}/{_LATEST}", Action.WRITE_SECRETS, patch_latest),
+        Resource("GET", f"{_VERSIONS}/{_LATEST}", Action.READ_SCRIPTS, get),
+        Resource("GET", f"{_VERSIONS}/{{version_id}}", Action.READ_SCRIPTS, get),
+        Resource("DELETE", f"{_VERSIONS}/{_LATEST}", Action.WRITE_SCRIPTS, keep),
+        Resource("DELETE", f"{_VERSIONS}/{{version_id}}", Action.WRITE_SCRIPTS, keep),
+    ]
+
+
+async def _page_of_versions(use: Services, call: Call) -> Reply:
+    """Some of the versions, each with its bindings."""
+    ref, page = (await find_worker(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
+    versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
+    bindings = await use.versions.bindings_of(ref, versions)
+    pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
+    items = [_version(version) | {"bindings": views.bindings(its)} async for version, its in pairs]
+    return paged(items, page, total)
+
+
+async def _whole(
+    use: Services, script: Script, version: Version, *, modules: bool = False, notices: Notices = ()
+) -> Reply:
+    """A version with its bindings and, if they are asked for, its files."""
+    parts = {"bindings": views.bindings(await use.versions.bindings(script.ref, version))}
+    if modules:
+        _, files = await use.scripts.files(script.ref, version.id)
+        every = [_file(use, script.ref.account_id, one) for one in files]
+        return success_with_files(_version(version) | parts, every, "content_base64")
+    return success(_version(version) | parts, notices)
+
+
+async def _whole_of(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
+    """Workers as the page shows them. One that is deleted meanwhile is none of them."""
+    async for script in scripts.named(use, call, names):
+        try:
+            whole = await use.workers.whole(script)
+        except NightsafeError as error:
+            if error.code is not Code.SCRIPT_NOT_FOUND:
+                raise
+        else:
+            yield _shown(whole)
+
+
+async def find_worker(use: Services, call: Call) -> Script:
+    """The worker of the path, if the caller may do this with it.
+
+    Raises:
+        NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
+    """
+    script = await use.workers.find(call.account_id, call.names["script_name"])
+    principal = call.caller.principal
+    if not _may(call, script, Action(call.caller.permission)):
+        where = f"in account {call.account_id}"
+        raise NightsafeError(
+            Code.NOT_PERMITTED, f"{call.caller.permission} {where} is not granted to {principal.kind} {principal.id}"
+        )
+    return script
+
+
+def _may(call: Call, script: Script, action: Action) -> bool:
+    """Whether the caller may do something with a worker."""
+    return call.caller.principal.grants.allow(action, policy.Resource(call.account_id, script.ref.name))
+
+
+def _shown(whole: Whole) -> dict[str, Any]:
+    """A worker as its page shows it."""
+    script = whole.script
+    own = msgspec.json.decode(script.script_settings)
+    env = {one.name: msgspec.Raw(one.shown) for one in whole.items}
+    previews = msgspec.json.decode(whole.previews) | {"env": env}
+    return {
+        "id": script.id,
+        "name": script.ref.name,
+        "created_on": views.time(script.created_on),
+        "updated_on": views.time(script.modified_on),
+        "deployed_on": None if whole.deployed_on is None else views.time(whole.deployed_on),
+        "logpush": own.get("logpush", False),
+        "observability": own.get("observability") or {"enabled": False},
+        "tags": own.get("tags") or [],
+        "tail_consumers": [{"name": one["service"]} for one in own.get("tail_consumers") or () if "service" in one],
+        "subdomain": subdomain_of(script),
+        "references": {name: [] for name in _REFERENCES},
+        **dict.fromkeys(PREVIEWS, previews),
+    }
+
+
+def _order(fields: dict[str, str]) -> tuple[Order, bool]:
+    """How a query wants workers sorted, and whether the last comes first: else the last one deployed does."""
+    order, direction = fields.get("order_by", "deployed_on"), fields.get("order")
+    if order not in _ORDERS:
+        raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_ORDERS)}")
+    if direction not in {None, "asc", "desc"}:
+        raise NightsafeError(Code.INVALID, "'order' must be asc or desc")
+    return _ORDERS[order], order != "name" if direction is None else direction == "desc"
+
+
+async def _deployed_on(use: Services, script: Script) -> int:
+    """When it was last deployed."""
+    return await use.workers.deployed_on(script) or 0
+
+
+async def _updated_on(_: Services, script: Script) -> int:
+    """When it was last changed."""
+    return script.modified_on
+
+
+async def _created_on(_: Services, script: Script) -> int:
+    """When it was made."""
+    return script.created_on
+
+
+async def _name(_: Services, __: Script) -> int:
+    """Nothing: those that are alike are sorted by name."""
+    return 0
+
+
+_ORDERS: dict[str, Order] = {
+    "deployed_on": _deployed_on,
+    "updated_on": _updated_on,
+    "created_on": _created_on,
+    "name": _name,
+}
+
+
+def _version(version: Version) -> dict[str, Any]:
+    """A version as this page shows it, without its bindings."""
+    settings = views.versioned(version.settings)
+    date = {"compatibility_date": views.date_of(settings)}
+    return settings | date | _stamped(version) | {"urls": [], "main_module": version.main_module}
+
+
+def _stamped(version: Version) -> dict[str, Any]:
+    """Who made a version, and when."""
+    return {
+        "id": views.identifier(version.id),
+        "number": version.number,
+        "created_on": views.time(version.created_on),
+        "source": version.source,
+        "author_id": version.author_id,
+        "author_email": version.author_email,
+        **views.annotated(version.annotations, version.triggered_by),
+    }
+
+
+def _file(use: Services, account_id: str, one: StoredFile) -> File:
+    """A file of a version."""
+    fields = {"name": one.name, "content_type": one.content_type}
+    return File(fields, one.size, partial(use.contents.slices, account_id, one.digest, one.size))

@@ -1,0 +1,1 @@
+"""The data directory on disk: its files, its lock, and the recovery from interrupted commands."""

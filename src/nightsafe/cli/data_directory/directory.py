@@ -1,0 +1,187 @@
+"""The data directory: one database and the key files, each with the mode it needs."""
+
+import asyncio
+import stat
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from nightsafe.cli.data_directory.ownership import refuse_unsafe
+from nightsafe.cli.data_directory.placing import new_safe, parts_of
+from nightsafe.cli.data_directory.recovery import owned, used
+from nightsafe.cli.process.logs import configure_command
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.sealer import ReloadingSealer
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.services.key_rotation.recipient_keys import take_ring
+from nightsafe.services.secrets.seal import Safe
+from nightsafe.store.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+
+class DataDirectory:
+    """Where a safe lives.
+
+    Args:
+        path: the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "nightsafe.db"
+        self.public_ring = path / "keys" / "public-ring.json"
+        self.private_ring = path / "delivery" / "private-ring.json"
+        self.signing_key = path / "keys" / "signing-key.json"
+        self.verify_keys = path / "keys" / "verify-keys.json"
+
+    async def create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+        """Make the directory with new keys and a database that `fill` writes the first rows to; all or nothing.
+
+        Raises:
+            NightsafeError: INVALID, when there is something at the path already or nothing can be made there.
+        """
+        refuse_unsafe(self.path)
+        with owned(self.path) as place:
+            self._refuse_taken(place)
+            try:
+                with new_safe(place, "init", inside=place.is_dir()) as made:
+                    result = await _fill(DataDirectory(made.path), fill)
+                    made.settle()
+            except OSError as error:
+                raise NightsafeError(Code.INVALID, f"{self.path} cannot be made: {error.strerror}") from None
+        return result
+
+    def _refuse_taken(self, place: Path) -> None:
+        """Refuse a path with anything but an empty directory at it."""
+        if parts_of(place) if place.is_dir() else place.exists() or self.path.is_symlink():
+            raise NightsafeError(
+                Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
+            )
+
+    def check(self) -> None:
+        """Refuse a directory without a safe, or one that others can open.
+
+        Raises:
+            NightsafeError: INVALID.
+        """
+        if not self.database.exists():
+            raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; make one with: nightsafe init")
+        refuse_unsafe(self.path)
+        if stat.S_IMODE(self.database.stat().st_mode) & 0o077:
+            raise NightsafeError(
+                Code.INVALID, f"{self.database} can be opened by others; run: chmod 600 {self.database}"
+            )
+
+    def open_store(self) -> SqliteStore:
+        """The store, on the running loop.
+
+        Raises:
+            NightsafeError: INVALID, as `check`; STORE, when the database cannot be used.
+        """
+        self.check()
+        return SqliteStore.open(self.database)
+
+    def run(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+        """Do something with the store, on a loop of its own, and give what it gives; nobody exchanges it meanwhile.
+
+        Raises:
+            NightsafeError: as `open_store`, or what the work raises.
+        """
+        with used(self.path):
+            return self.run_unlocked(work)
+
+    def run_unlocked(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+        """The same, for who holds the directory already.
+
+        Raises:
+            NightsafeError: as `run`.
+        """
+        configure_command()
+
+        async def done() -> T:
+            """With the store closed behind it."""
+            store = self.open_store()
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(done())
+
+    def safe(self) -> Safe:
+        """What seals, with the public ring and the signing key only.
+
+        Raises:
+            NightsafeError: INVALID, when a key file is missing, damaged, open to others, or of another safe.
+        """
+        return Safe(*self._sealer())
+
+    async def safe_for(self, store: SqliteStore) -> Safe:
+        """The same, to serve with: keys that the database knows as retired are so, whatever the ring's file says.
+
+        Raises:
+            NightsafeError: as `safe`; INVALID, when the public ring is older than one that was in use here.
+        """
+        sealer, trusted = self._sealer(store.retired_now)
+        await take_ring(store, sealer.ring, str(self.public_ring))
+        sealer.refuse(await store.retired_keys(), str(self.public_ring))
+        return Safe(sealer, trusted)
+
+    def _sealer(self, given_up: Callable[[], Collection[str]] = frozenset) -> tuple[ReloadingSealer, VerifyKeys]:
+        """What seals and signs, and what tells whether it has signed.
+
+        Args:
+            given_up: tells the keys that were retired, which a ring that takes the place of this one may lack.
+        """
+        signing_key = SigningKey.load(self.signing_key)
+        trusted = VerifyKeys([signing_key.verify_key])
+        if self.verify_keys.exists():
+            trusted = VerifyKeys.load(self.verify_keys)
+        if signing_key.id not in {key.id for key in trusted.keys}:
+            raise NightsafeError(
+                Code.INVALID,
+                f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
+            )
+        ring = Reloading(
+            self.public_ring, PublicRing.load, report_unusable, partial(PublicRing.succeeding, given_up=given_up)
+        )
+        return ReloadingSealer(ring, signing_key), trusted
+
+
+def report_unusable(error: NightsafeError) -> None:
+    """Say that a key file was replaced by one that is not used."""
+    _log.error("ring.not_taken_up", reason=error.problems[0].detail)
+
+
+async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    """Make the keys, then the database with its first rows."""
+    _make_keys(directory)
+    store = SqliteStore.open(directory.database, create=True)
+    try:
+        return await fill(store)
+    finally:
+        await store.close()
+
+
+def _make_keys(directory: DataDirectory) -> None:
+    """New key rings, in directories that only their owner may enter; what opens is apart from what serving reads."""
+    # Only here is the private ring in the memory of a process that also has the rest.
+    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
+    from nightsafe.sealing.rings.ring_signer import public_ring  # noqa: PLC0415 - the same
+
+    for folder in (directory.public_ring.parent, directory.private_ring.parent):
+        folder.mkdir(mode=0o700)
+    ring, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring.save(directory.private_ring)
+    public_ring(ring).save(directory.public_ring)
+    signing_key.save(directory.signing_key)
+    VerifyKeys([signing_key.verify_key]).save(directory.verify_keys)

@@ -1,0 +1,1 @@
+"""`nightsafe doctor`: one module for each part that is examined."""

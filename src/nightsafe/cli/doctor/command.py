@@ -1,0 +1,76 @@
+"""`nightsafe doctor`."""
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+
+from nightsafe.cli.doctor.examination import Examined, Finding, State
+from nightsafe.cli.doctor.keys import given_up_keys, key_files, private_ring, sealed_values
+from nightsafe.cli.doctor.machine import clock, confinement, disk, server, workerd
+from nightsafe.cli.doctor.store import database, directory, unfinished
+from nightsafe.cli.doctor.tls import tls
+from nightsafe.cli.doctor.tokens import tokens
+from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.terminal.os_errors import sentence
+from nightsafe.cli.terminal.output import say, show_json, show_table
+from nightsafe.errors import NightsafeError
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
+    directory,
+    unfinished,
+    database,
+    key_files,
+    private_ring,
+    sealed_values,
+    given_up_keys,
+    tokens,
+    disk,
+    clock,
+    tls,
+    server,
+    confinement,
+    workerd,
+)
+
+
+@click.command("doctor")
+@data_option
+@click.option("--quick", is_flag=True, help="Do not compare the database's indexes with its tables.")
+@click.option("--tls-cert", type=_FILE, envvar="NIGHTSAFE_TLS_CERT", help="As with serve.")
+@click.option("--tls-key", type=_FILE, envvar="NIGHTSAFE_TLS_KEY", help="As with serve.")
+@click.option("--tls-client-ca", type=_FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As with serve.")
+@json_option
+def command(  # noqa: PLR0913 - the options
+    *, data: Path, quick: bool, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, as_json: bool
+) -> None:
+    """Look for what is wrong with a safe, and say what to do: files and their modes, keys, database, clock, TLS.
+
+    It changes nothing, and may run beside the server. Ends with 1 when something has failed.
+    """
+    safe = Examined(data, thorough=not quick, tls=(tls_cert, tls_key, tls_client_ca))
+    findings = [finding for check in _CHECKS for finding in _findings(check, safe)]
+    failed = any(one.state is State.FAILED for one in findings)
+    if as_json:
+        show_json({"data": str(data), "healthy": not failed, "findings": [one.as_json() for one in findings]})
+    else:
+        show_table(("state", "what", "found"), [[one.state, one.what, one.found] for one in findings], coloured=0)
+        for one in findings:
+            if one.advice:
+                say(f"{one.what}: {one.advice}")
+    sys.exit(int(failed))
+
+
+def _findings(check: Callable[[Examined], Iterable[Finding]], safe: Examined) -> list[Finding]:
+    """What one check finds; one that cannot be made is a finding too."""
+    try:
+        return list(check(safe))
+    except OSError as error:
+        words = sentence(error)
+    except NightsafeError as error:
+        words = error.problems[0].detail
+    except click.ClickException as error:
+        words = error.message
+    return [Finding(State.FAILED, check.__name__.replace("_", " "), words)]

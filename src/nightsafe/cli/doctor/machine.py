@@ -1,0 +1,112 @@
+"""What is around a safe: disk, clock, the server itself, and the runtime that is to get the values."""
+
+import ctypes
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from nightsafe.cli.data_directory.local_server import address_of
+from nightsafe.cli.doctor.examination import Examined, Finding, State
+from nightsafe.cli.safe.database_copy import looked_at, newest_change
+from nightsafe.confining import calls, landlock
+from nightsafe.delivery.workerd import binary as runtime
+from nightsafe.errors import NightsafeError
+
+_LITTLE, _TOO_LITTLE = 1 << 30, 64 << 20
+_UNSYNCHRONISED: Final = 5
+_TIMEX_BYTES: Final = 512
+_WAIT_SECONDS: Final = 5
+
+
+def disk(safe: Examined) -> Iterator[Finding]:
+    """That there is room."""
+    if not safe.is_there:
+        return
+    free = shutil.disk_usage(safe.data).free
+    state = State.FAILED if free < _TOO_LITTLE else State.WARNING if free < _LITTLE else State.OK
+    yield Finding(
+        state, "disk", f"{free >> 20:,} MiB free", "" if state is State.OK else "make room: writes will fail"
+    )
+
+
+def clock(safe: Examined) -> Iterator[Finding]:
+    """That it is not behind what the safe has seen, and is kept right.
+
+    A clock that was ahead for a while leaves versions from then: that is told, and no failure.
+    """
+    newest = 0
+    if safe.is_there:
+        with looked_at(safe.directory.database) as db:
+            newest = newest_change(db) // 1_000_000
+    behind = newest - time.time()
+    advice = "run a time service, such as chrony: tokens and certificates are good for a time only"
+    if behind > 1:
+        found = f"{behind:.0f} s behind the newest version in the safe: it is behind, or was ahead then"
+        yield Finding(State.WARNING, "clock", found, advice)
+    elif _is_synchronised() is False:
+        yield Finding(State.WARNING, "clock", "nothing keeps it right, says the kernel", advice)
+    else:
+        yield Finding(State.OK, "clock", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+
+
+def server(safe: Examined) -> Iterator[Finding]:
+    """Whether a server of it runs, and can be reached."""
+    address = address_of(safe.data)
+    if address is None:
+        yield Finding(State.OK, "server", "none serves this directory now")
+        return
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=_WAIT_SECONDS).close()
+    except OSError as error:
+        yield Finding(
+            State.FAILED, "server", f"{address} cannot be reached: {error}", "look into its log; restart it"
+        )
+    else:
+        yield Finding(State.OK, "server", address)
+
+
+def workerd(_: Examined) -> Iterator[Finding]:
+    """Whether there is a runtime to deliver to, and whether it is the one that this was built for."""
+    try:
+        path = runtime.find()
+    except NightsafeError as error:
+        yield _lacking(State.WARNING, error)
+        return
+    try:
+        runtime.verify(path)
+    except NightsafeError as error:
+        yield _lacking(State.FAILED, error)
+    else:
+        yield Finding(State.OK, "workerd", f"{runtime.VERSION}, {path}")
+
+
+def confinement(_: Examined) -> Iterator[Finding]:
+    """What a server that was taken over could be kept from on this machine."""
+    has = landlock.version()
+    missing = [*landlock.lacking(has), *(() if calls.is_known() else ("system calls",))]
+    if missing:
+        found = f"Landlock {has}: a server that is taken over is not kept from: {'; '.join(missing)}"
+        yield Finding(
+            State.WARNING, "confinement", found, "a newer Linux, with Landlock switched on, keeps it from all"
+        )
+    else:
+        yield Finding(State.OK, "confinement", f"Landlock {has} and a filter of system calls")
+
+
+def _lacking(state: State, error: NightsafeError) -> Finding:
+    """What is wrong with the runtime, apart from how it is had."""
+    found, _, advice = error.problems[0].detail.partition(": ")
+    return Finding(state, "workerd", found, f"where scripts are delivered, {advice}")
+
+
+def _is_synchronised() -> bool | None:
+    """Whether the kernel knows of something that keeps the clock right (adjtimex(2)); None when it does not say."""
+    try:
+        said = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))  # zeros: it only asks
+    except (OSError, AttributeError):
+        return None
+    return None if said < 0 else said != _UNSYNCHRONISED

@@ -1,0 +1,111 @@
+"""The data directory and its database."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from nightsafe.cli.data_directory.lock import release, take
+from nightsafe.cli.data_directory.recovery import real, traces
+from nightsafe.cli.data_directory.unfinished import NAME
+from nightsafe.cli.doctor.examination import Examined, Finding, State
+from nightsafe.cli.safe.database_copy import complaints, counts, looked_at, newest_schema, schema_of
+from nightsafe.cli.settings.server_address import KEPT_TOKEN
+from nightsafe.errors import NightsafeError
+from nightsafe.store.sqlite.engine.schema import check_own
+
+_LARGE_LOG: Final = 512 * 1024 * 1024
+
+
+def directory(safe: Examined) -> Iterator[Finding]:
+    """That it is there, and its owner's alone."""
+    if not safe.is_there:
+        yield Finding(State.FAILED, "data directory", f"there is no safe in {safe.data}", "make one: nightsafe init")
+        return
+    yield from _modes([safe.data, safe.directory.public_ring.parent], 0o700)
+    private = [
+        safe.directory.database,
+        safe.directory.signing_key,
+        safe.directory.private_ring,
+        safe.data / KEPT_TOKEN,
+    ]
+    beside = [safe.data / f"{safe.directory.database.name}{end}" for end in ("-wal", "-shm")]
+    yield from _modes([path for path in (*private, *beside) if path.exists()], 0o600)
+
+
+def unfinished(safe: Examined) -> Iterator[Finding]:
+    """Whether commands that were interrupted have left anything, or one is at work that nobody may disturb."""
+    place = real(safe.data)
+    for path in traces(place):
+        lock = take(place if path.name == NAME else path, fcntl.LOCK_SH)
+        if lock is None:
+            yield Finding(State.WARNING, "unfinished", f"{path}: a command is at work", "wait until it is done")
+            continue
+        release(lock)
+        advice = "the next command on the data directory deals with it, as: nightsafe token list"
+        yield Finding(State.WARNING, "unfinished", f"{path}: left by a command that was interrupted", advice)
+
+
+def database(safe: Examined) -> Iterator[Finding]:
+    """That it is whole, and that this program knows its schema."""
+    if not safe.is_there:
+        return
+    path = safe.directory.database
+    with looked_at(path) as db:
+        wrong = complaints(db, thorough=safe.thorough)
+        schema, newest, there = schema_of(db), newest_schema(), counts(db)
+    if wrong:
+        advice = "restore a backup: nightsafe restore FILE --force"
+        yield Finding(State.FAILED, "database", f"it is damaged: {wrong[0]}", advice)
+        return
+    foreign = _foreign(path)
+    if foreign:
+        yield Finding(State.FAILED, "database", foreign, "serving refuses it")
+        return
+    yield Finding(State.OK, "database", ", ".join(f"{number} {what}" for what, number in there.items()))
+    if schema > newest:
+        found = f"version {schema}, and this program knows up to {newest}"
+        yield Finding(State.FAILED, "schema", found, "use a newer program")
+    elif schema < newest:
+        yield Finding(
+            State.WARNING, "schema", f"version {schema} of {newest}", "`nightsafe serve` brings it up to date"
+        )
+    else:
+        yield Finding(State.OK, "schema", f"version {schema}")
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size > _LARGE_LOG:
+        found = f"{log.stat().st_size >> 20} MiB"
+        yield Finding(
+            State.WARNING, "write-ahead log", found, "end the process that reads the database in one long transaction"
+        )
+
+
+def _foreign(path: Path) -> str:
+    """What is in a database that this program has not made, or not there; "" when all is as it should be."""
+    with looked_at(path) as db:
+        if schema_of(db) > newest_schema():
+            return ""
+        try:
+            check_own(db)
+        except NightsafeError as error:
+            return error.problems[0].detail
+    return ""
+
+
+def _modes(paths: list[Path], mode: int) -> Iterator[Finding]:
+    """That others may do nothing with some files."""
+    sound = True
+    for path in paths:
+        status = path.stat()
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            sound = False
+            found = f"{path} has mode {stat.S_IMODE(status.st_mode):04o}"
+            yield Finding(State.FAILED, "file modes", found, f"run: chmod {mode:04o} {path}")
+        if status.st_uid not in {os.geteuid(), 0}:
+            sound = False
+            advice = "run this as the user that serves, or give it the file"
+            yield Finding(State.FAILED, "file owner", f"{path} belongs to user {status.st_uid}", advice)
+    if sound:
+        yield Finding(State.OK, "file modes", f"{len(paths)} of {mode:04o}")

@@ -1,0 +1,32 @@
+"""API tokens that end soon: whoever uses one that nobody renews is refused from one moment to the next."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from nightsafe.cli.doctor.examination import Examined, Finding, State
+from nightsafe.cli.safe.database_copy import looked_at
+
+_SECOND: Final = 1_000_000
+_DAY: Final = 24 * 60 * 60 * _SECOND
+_SOON_DAYS: Final = 14
+_ENDING: Final = """
+SELECT name, id, expires_on FROM tokens
+WHERE status = 'active' AND expires_on BETWEEN ? AND ? ORDER BY expires_on, id
+"""
+
+
+def tokens(safe: Examined) -> Iterator[Finding]:
+    """That none ends within two weeks, or has ended in the last two."""
+    if not safe.is_there:
+        return
+    now = int(time.time() * _SECOND)
+    with looked_at(safe.directory.database) as db:
+        ending = db.execute(_ENDING, (now - _SOON_DAYS * _DAY, now + _SOON_DAYS * _DAY)).fetchall()
+    for name, token_id, expires_on in ending:
+        days = abs(expires_on - now) // _DAY
+        found = f"{name} ({token_id}) {'has ended' if expires_on < now else f'ends in {days} days'}"
+        advice = "make another in its place, if it is still needed: nightsafe token create"
+        yield Finding(State.WARNING, "tokens", found, advice)
+    if not ending:
+        yield Finding(State.OK, "tokens", f"none ends within {_SOON_DAYS} days")

@@ -1,0 +1,1 @@
+"""`nightsafe keys`: recipient keys and their rotation."""

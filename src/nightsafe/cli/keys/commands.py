@@ -1,0 +1,230 @@
+"""`nightsafe keys`: the keys that values are sealed to, and their rotation."""
+
+import json
+from pathlib import Path
+
+import click
+
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.data_directory.recovery import used
+from nightsafe.cli.keys import ring_files
+from nightsafe.cli.keys.reseal import command as reseal
+from nightsafe.cli.keys.status import status
+from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.sealing.suite import Suite
+from nightsafe.services.key_rotation.recipient_keys import Known, known_of, refuse_in_use, retire_key, take_ring
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_private_option = click.option(
+    "--private-ring", type=_FILE, help="The private ring's file.  [default: that of the data directory]"
+)
+
+
+@click.group("keys")
+def command() -> None:
+    """Rotate the keys that values are sealed to.
+
+    A running server takes a changed ring up with the next value it seals.
+    """
+
+
+command.add_command(reseal)
+command.add_command(status)
+
+
+@command.command("rotate")
+@data_option
+@_private_option
+@click.option("--public-ring", type=_FILE, help="Where the public ring goes.  [default: that of the data directory]")
+@click.option(
+    "--suite",
+    type=click.Choice([suite.value for suite in Suite]),
+    help="Of the new key.  [default: that of the primary]",
+)
+@json_option
+def rotate(
+    data: Path, private_ring: Path | None, public_ring: Path | None, suite: str | None, *, as_json: bool
+) -> None:
+    """Make a new primary key: new values are sealed to it, older ones still open and are sealed anew.
+
+    Where the private ring is on another machine than the data directory, run this there with both files named, bring
+    the public ring over and hand it to: nightsafe keys install.
+    """
+    directory = DataDirectory(data)
+    private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
+    in_use = public == directory.public_ring and directory.database.exists()
+    _hold(directory, private, public)
+    known = directory.run(known_of) if in_use else Known()
+    done = ring_files.rotate(private, public, None if suite is None else Suite(suite), known)
+    if in_use:
+        _remember(directory)
+    if as_json:
+        click.echo(json.dumps(done._asdict()))
+        return
+    began = "begun earlier, is finished: it" if done.resumed else "done: it"
+    click.echo(f"The rotation is {began} leads from {done.before} to {done.primary}.")
+    click.echo(f"Keep a new copy of {private}: older copies do not open what is sealed from now on.")
+
+
+@command.command("sign")
+@data_option
+@_private_option
+@click.option("--public-ring", type=_FILE, help="The public ring's file.  [default: that of the data directory]")
+@json_option
+def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_json: bool) -> None:
+    """Let a ring that was made before rings were signed say who signs the next one.
+
+    Clients follow the next rotation by it. Run it once where the private ring is; on two machines hand the public
+    ring over then: nightsafe keys install.
+    """
+    directory = DataDirectory(data)
+    private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
+    _hold(directory, private, public)
+    ring = ring_files.sign(private, public)
+    _tell(ring.primary.id, f"says who signs the ring after it: {ring.identity.fingerprint}", as_json=as_json)
+
+
+@command.command("install")
+@data_option
+@click.argument("file", type=_FILE)
+@json_option
+def install(data: Path, file: Path, *, as_json: bool) -> None:
+    """Take over a public ring that was made where the private one is; an older one is refused."""
+    directory = DataDirectory(data)
+    _hold(directory, directory.public_ring)
+    ring = ring_files.install(file, directory.public_ring, directory.run(known_of))
+    _remember(directory)
+    told = {"primary": ring.primary.id, "number": ring.number, "keys": [key.id for key in ring.keys]}
+    click.echo(json.dumps(told) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
+
+
+@command.command("retire")
+@data_option
+@_private_option
+@click.option("--in-use", is_flag=True, help="Also while values are sealed to it; these still open.")
+@click.argument("key_id", metavar="KEY")
+@json_option
+def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, as_json: bool) -> None:
+    """Let a key take no new values, whoever seals them; refused while values are sealed to it."""
+    directory = DataDirectory(data)
+    private = private_ring or directory.private_ring
+    _hold(directory, directory.public_ring, *_there(private))
+    ring_files.check_retirable(directory.public_ring, key_id)
+    directory.run(lambda store: retire_key(store, key_id, in_use=in_use))
+    ring_files.retire(directory.public_ring, private, key_id)
+    _tell(key_id, "is retired: it takes no new values", as_json=as_json)
+
+
+@command.command("remove")
+@data_option
+@_private_option
+@click.option("--public-ring", type=_FILE, help="With --unchecked: a copy of the public ring that loses the key too.")
+@click.option("--unchecked", is_flag=True, help="There is no database here to look for values in.")
+@yes_option
+@click.argument("key_id", metavar="KEY")
+@json_option
+def remove(  # noqa: PLR0913 - the options
+    data: Path,
+    private_ring: Path | None,
+    public_ring: Path | None,
+    key_id: str,
+    *,
+    unchecked: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Delete a retired key: what is sealed to it, in backups too, can never be opened again."""
+    directory = DataDirectory(data)
+    private = private_ring or directory.private_ring
+    copies = [public_ring] if public_ring else []
+    _hold(directory, *_there(directory.public_ring, private, *copies))
+    _check_place(directory, private, public_ring, unchecked=unchecked)
+    if _is_removed(directory, private, key_id):  # by a command that was interrupted before it could say so
+        _tell(key_id, "is removed", as_json=as_json)
+        return
+    if private.exists():
+        ring_files.check_removable(private, public_ring, key_id)
+    question = f"Delete the key {key_id}? What is sealed to it, in backups too, can never be opened again. Go on?"
+    if not unchecked:
+        _check_public(directory, key_id)
+    confirm(question, yes=yes)
+    if not unchecked:
+        _remove_public(directory, key_id)
+    if private.exists():
+        ring_files.remove_private(private, public_ring, key_id)
+    _tell(key_id, "is removed", as_json=as_json)
+
+
+def _check_place(directory: DataDirectory, private: Path, public_ring: Path | None, *, unchecked: bool) -> None:
+    """Refuse flags that are for the other of two machines.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    if directory.database.exists():
+        if unchecked or public_ring is not None:
+            flag = "--unchecked" if unchecked else "--public-ring"
+            raise NightsafeError(Code.INVALID, f"there is a database in {directory.path}: leave out {flag}")
+    elif not unchecked:
+        raise NightsafeError(
+            Code.INVALID,
+            f"there is no database in {directory.path} to look for values in: remove the key on the API's machine "
+            "first, then give --unchecked here",
+        )
+    elif not private.exists():
+        raise NightsafeError(Code.INVALID, f"there is no private ring at {private}; name it with --private-ring")
+
+
+def _check_public(directory: DataDirectory, key_id: str) -> None:
+    """Refuse a key that is in use, before anybody is asked."""
+    ring_files.is_retired(directory.public_ring, key_id)
+    directory.run(lambda store: refuse_in_use(store, key_id))
+
+
+def _remember(directory: DataDirectory) -> None:
+    """Let the database know the public ring's number, so that no older one is ever taken again."""
+    ring = PublicRing.load(directory.public_ring)
+    directory.run(lambda store: take_ring(store, ring, str(directory.public_ring)))
+
+
+def _remove_public(directory: DataDirectory, key_id: str) -> None:
+    """Take a key out of the public ring, once it is sure that nothing is sealed to it and nothing will be."""
+    if ring_files.is_retired(directory.public_ring, key_id):
+        directory.run(lambda store: retire_key(store, key_id))
+        ring_files.remove_public(directory.public_ring, key_id)
+    else:
+        directory.run(lambda store: refuse_in_use(store, key_id))
+
+
+def _is_removed(directory: DataDirectory, private: Path, key_id: str) -> bool:
+    """Whether a key that the database knows as retired is in neither ring any more."""
+    if not directory.database.exists() or PublicRing.load(directory.public_ring).get(key_id) is not None:
+        return False
+    if private.exists() and PrivateRing.load(private).get(key_id) is not None:
+        return False
+    return key_id in directory.run(lambda store: store.retired_keys())
+
+
+def _hold(directory: DataDirectory, *files: Path) -> None:
+    """Until the command ends, use the data directory beside whoever serves it, and change these files alone.
+
+    Raises:
+        NightsafeError: as `used` and `rings.alone_with`.
+    """
+    context = click.get_current_context()
+    context.with_resource(used(directory.path))
+    context.with_resource(ring_files.alone_with(*files))
+
+
+def _there(*files: Path) -> list[Path]:
+    """Those of some files whose directories are there."""
+    return [file for file in files if file.parent.is_dir()]
+
+
+def _tell(key_id: str, what: str, *, as_json: bool) -> None:
+    """Say what was done with a key."""
+    click.echo(json.dumps({"id": key_id}) if as_json else f"{key_id} {what}")

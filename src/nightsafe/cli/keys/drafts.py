@@ -1,0 +1,32 @@
+"""Key files that an interrupted command did not write to their end: a private ring's content, under no name."""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from nightsafe.cli.terminal.output import tell
+from nightsafe.sealing import files
+
+_PLACES: Final = {
+    "keys": ("public-ring.json", "signing-key.json", "verify-keys.json"),
+    "delivery": ("private-ring.json",),
+    ".": ("token",),
+}
+
+
+def sweep(data: Path) -> None:
+    """Remove those of a data directory."""
+    for folder, names in _PLACES.items():
+        sweep_beside(data / folder / name for name in names)
+
+
+def sweep_beside(paths: Iterable[Path]) -> None:
+    """Remove what was to become of these files, unless somebody is writing it, and say so."""
+    for path in paths:
+        form = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}")
+        with suppress(OSError):
+            for left in path.parent.iterdir():
+                if form.fullmatch(left.name) and files.remove_draft(left):
+                    tell(f"{left} is removed: a command that was interrupted has left it")

@@ -1,0 +1,142 @@
+"""`nightsafe keys reseal`: seals values anew in the foreground, and tells how far it has come."""
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nightsafe.cli.server.delivery_options import api_options, keys_option, option, ring_option
+from nightsafe.cli.server.own_token import own_token
+from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import RESEALING
+
+if TYPE_CHECKING:
+    from nightsafe.cli.data_directory.directory import DataDirectory
+    from nightsafe.delivery.key_rotation.resealing import Progress
+    from nightsafe.delivery.source.http import HttpSource
+    from nightsafe.services.key_rotation.status import Waiting
+
+_TELL_SECONDS = 1.0
+_DAY = 24 * 60 * 60 * 1_000_000
+
+
+@click.command("reseal")
+@data_option
+@api_options
+@option("--account-id", "Whose values.  [default: those of the account that the token is for]")
+@ring_option
+@keys_option
+@click.option(
+    "--rest", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times of its work to rest."
+)
+@json_option
+def command(**values: Any) -> None:
+    """Seal values anew that are under older keys.
+
+    A delivery process does the same in the background, when its token may. It may be ended at any time; what is done
+    is done. At the data directory that a server serves no token is needed: one is made for as long as this takes.
+    """
+    from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.process.logs import configure_command  # noqa: PLC0415 - the same
+    from nightsafe.cli.server.delivery_process import source_of  # noqa: PLC0415 - the same
+
+    configure_command()
+    directory = DataDirectory(values["data"])
+    if _is_named(values) or not directory.database.exists():
+        done = asyncio.run(_reseal(directory, values, values["account_id"], source_of(values)))
+    else:
+        done = _reseal_here(directory, values)
+    _conclude(done, as_json=values["as_json"])
+
+
+def _is_named(values: dict[str, Any]) -> bool:
+    """Whether a token was named."""
+    return values["token_file"] is not None or values["token_fd"] is not None
+
+
+def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progress":
+    """Every account of a data directory, or the one that is named, with tokens of our own."""
+    from nightsafe.cli.data_directory.local_server import address_of  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.server.delivery_process import source_at  # noqa: PLC0415 - the same
+    from nightsafe.delivery.key_rotation.resealing import Progress  # noqa: PLC0415 - the same
+    from nightsafe.services.caller import now  # noqa: PLC0415 - the same
+
+    url = address_of(directory.path, believing_others=False)
+    if url is None:
+        raise NightsafeError(
+            Code.UNAVAILABLE, f"no server serves {directory.path}: start one, or name another with --api and a token"
+        )
+    chosen = values["account_id"]
+    accounts = [chosen] if chosen else [one.account_id for one in _waiting(directory)]
+    total, name = Progress(), f"nightsafe keys reseal {os.getpid()}"
+    for account_id in accounts:
+        with own_token(directory, account_id, name, (RESEALING,), expires_on=now() + _DAY) as own:
+            source = source_at(url, own.token, own.account_id, values)
+            total = total.plus(asyncio.run(_reseal(directory, values, own.account_id, source)))
+    return total
+
+
+def _waiting(directory: "DataDirectory") -> "list[Waiting]":
+    """The accounts with anything to do."""
+    from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - help needs none
+    from nightsafe.services.key_rotation.status import waiting_under_older  # noqa: PLC0415 - the same
+
+    primary = PublicRing.load(directory.public_ring).primary.id
+    return directory.run(lambda store: waiting_under_older(store, primary))
+
+
+async def _reseal(
+    directory: "DataDirectory", values: dict[str, Any], account_id: str | None, source: "HttpSource"
+) -> "Progress":
+    """One pass over all there is of an account."""
+    from nightsafe.cli.data_directory.directory import report_unusable  # noqa: PLC0415 - help needs none
+    from nightsafe.delivery.key_rotation.resealing import Resealer  # noqa: PLC0415 - the same
+    from nightsafe.delivery.source.http_resealing import HttpResealing  # noqa: PLC0415 - the same
+    from nightsafe.sealing.reloading.key_file import Reloading  # noqa: PLC0415 - the same
+    from nightsafe.sealing.reloading.opener import ReloadingOpener  # noqa: PLC0415 - the same
+    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - the same
+    from nightsafe.sealing.verify_keys import VerifyKeys  # noqa: PLC0415 - the same
+
+    try:
+        private: Path = values["private_ring"] or directory.private_ring
+        verifier = VerifyKeys.load(values["verify_keys"] or directory.verify_keys)
+        ring = Reloading(private, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+        opener = ReloadingOpener(verifier, ring)
+        account_id = account_id or await source.find_account()
+        resealer = Resealer(account_id, HttpResealing(source), opener, rest=values["rest"])
+        return await resealer.run_once(_Teller())
+    finally:
+        await source.close()
+
+
+class _Teller:
+    """Says on stderr how far a pass has come, once a second at the most."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+
+    def __call__(self, progress: "Progress") -> None:
+        """After a batch."""
+        if time.monotonic() - self._told >= _TELL_SECONDS:
+            self._told = time.monotonic()
+            click.echo(f"{progress.resealed} of {progress.waiting} values sealed anew", err=True)
+
+
+def _conclude(done: "Progress", *, as_json: bool) -> None:
+    """Say what came of it.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when there are values that do not open.
+    """
+    told = {"resealed": done.resealed, "changed": done.changed, "unopened": done.unopened}
+    click.echo(json.dumps(told) if as_json else f"{done.resealed} values sealed anew")
+    if done.unopened:
+        raise NightsafeError(
+            Code.CANNOT_OPEN,
+            f"{done.unopened} values do not open, or were not signed for their place; the log above names them",
+        )

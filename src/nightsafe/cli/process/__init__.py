@@ -1,0 +1,1 @@
+"""What every serving process sets up: signals, standard streams, logs, limits."""

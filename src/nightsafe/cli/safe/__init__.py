@@ -1,0 +1,1 @@
+"""A whole safe: made, backed up, restored."""

@@ -1,0 +1,200 @@
+"""A safe in one file: a tar archive with a manifest first, then the database and the key files, none of them altered.
+
+manifest.json                what is in it: format, when, size and SHA-256 of each file
+nightsafe.db                 a consistent copy; secrets are in it as they are stored, sealed
+keys/public-ring.json        what values are sealed to
+keys/signing-key.json        what records are signed with
+keys/verify-keys.json        what signatures are checked with
+delivery/private-ring.json   what opens every value: only when it is asked for
+"""
+
+import hashlib
+import io
+import os
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Final
+
+import msgspec
+
+from nightsafe import __version__
+from nightsafe.cli.terminal.errors import CommandError
+
+FORMAT: Final = "nightsafe-backup/1"
+DATABASE: Final = "nightsafe.db"
+PRIVATE_RING: Final = "delivery/private-ring.json"
+NEEDED: Final = (DATABASE, "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
+STREAM: Final = Path("-")
+"""In place of a file's path: standard output, or standard input."""
+_MANIFEST: Final = "manifest.json"
+_READABLE: Final = ("keys/public-ring.json", "keys/verify-keys.json")
+_MOST_MANIFEST_BYTES: Final = 64 * 1024
+_CHUNK: Final = 1024 * 1024
+
+Told = Callable[[int], None]
+"""Is told how many bytes have been dealt with since it was last told."""
+
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""In seconds; up to the year 9999."""
+Words = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,64}\Z")]
+"""What may be printed: no space, and nothing that a terminal would heed."""
+Counted = Annotated[str, msgspec.Meta(pattern=r"\A[a-z_]{1,32}\Z")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """One file of an archive."""
+
+    size: Number
+    sha256: Digest
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in an archive.
+
+    Attributes:
+        format: `FORMAT`.
+        made_on: when, in seconds since 1970 UTC.
+        nightsafe: the version of the program that made it.
+        schema: of the database.
+        counts: how much is in it, for people.
+        files: by name.
+    """
+
+    format: Words
+    made_on: Moment
+    nightsafe: Words
+    schema: Number
+    counts: Annotated[dict[Counted, Number], msgspec.Meta(max_length=32)]
+    files: Annotated[dict[Words, Held], msgspec.Meta(max_length=32)]
+
+    @property
+    def size(self) -> int:
+        """Of all files together."""
+        return sum(held.size for held in self.files.values())
+
+
+def new_manifest(files: dict[str, Path], schema: int, counts: dict[str, int]) -> Manifest:
+    """The manifest of files by their names in the archive."""
+    held = {name: Held(path.stat().st_size, _digest(path)) for name, path in files.items()}
+    return Manifest(
+        format=FORMAT, made_on=int(time.time()), nightsafe=__version__, schema=schema, counts=counts, files=held
+    )
+
+
+def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], told: Told) -> None:
+    """Write an archive to an open file, or a pipe."""
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+        archive.addfile(_member(_MANIFEST, len(encoded), manifest.made_on), io.BytesIO(encoded))
+        for name, path in files.items():
+            with path.open("rb") as file:
+                archive.addfile(_member(name, manifest.files[name].size, manifest.made_on), _Counted(file, told))
+
+
+def read_archive(path: Path, into: Path, told: Callable[[Manifest], Told]) -> Manifest:
+    """Unpack an archive into an empty directory; only what the manifest names, with the modes it must have.
+
+    Raises:
+        CommandError: when it is no backup, is damaged, or of a newer program.
+    """
+    try:
+        with _opened(path) as archive:
+            members = iter(archive)
+            manifest = _read_manifest(archive, members, path)
+            step = told(manifest)
+            for name, held in manifest.files.items():
+                _unpack(archive, next(members, None), name, held, into, step)
+            if next(members, None) is not None:
+                raise CommandError(f"{path} holds more than its manifest names: it is not used")
+    except OSError as error:
+        raise CommandError(f"{path} cannot be unpacked: {error.strerror or 'it ends early'}") from None
+    except tarfile.TarError:
+        raise CommandError(f"{path} is no backup, or is damaged") from None
+    return manifest
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """An archive in a file, or as it comes from standard input."""
+    if path == STREAM:
+        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
+            yield archive
+    else:
+        with path.open("rb") as opened, tarfile.open(fileobj=opened, mode="r:") as archive:
+            yield archive
+
+
+def _read_manifest(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo], path: Path) -> Manifest:
+    """The first member."""
+    first = next(members, None)
+    file = archive.extractfile(first) if first is not None and first.isreg() and first.name == _MANIFEST else None
+    try:
+        manifest = msgspec.json.decode(b"" if file is None else file.read(_MOST_MANIFEST_BYTES), type=Manifest)
+    except msgspec.ValidationError as error:  # its words name a member by its type, and show nothing of what is there
+        raise CommandError(f"{path} is no backup: its manifest is not one ({error})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise CommandError(f"{path} is no backup: it has no manifest") from None
+    if manifest.format != FORMAT:
+        raise CommandError(f"{path} has the format {manifest.format!r}; this program knows {FORMAT}")
+    names = set(manifest.files)
+    if not set(NEEDED) <= names or names - {*NEEDED, PRIVATE_RING}:
+        raise CommandError(f"{path} lacks a file that a safe needs, or holds one that none has")
+    return manifest
+
+
+def _unpack(  # noqa: PLR0913, PLR0917 - one member and what is said of it
+    archive: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, held: Held, into: Path, told: Told
+) -> None:
+    """One file, which must be what the manifest says."""
+    file = archive.extractfile(member) if member is not None and member.isreg() and member.name == name else None
+    if file is None:
+        raise CommandError(f"{name} is not where the manifest says")
+    target = into / name
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with target.open("xb") as out:
+        target.chmod(0o644 if name in _READABLE else 0o600)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            out.write(chunk)
+            told(len(chunk))
+        out.flush()
+        os.fsync(out.fileno())
+    if (size, digest.hexdigest()) != (held.size, held.sha256):
+        raise CommandError(f"{name} is damaged: its SHA-256 is not what the manifest says")
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _member(name: str, size: int, made_on: int) -> tarfile.TarInfo:
+    """A regular file that nobody owns."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = size, made_on, 0o600
+    return member
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how much was read of it."""
+
+    def __init__(self, file: IO[bytes], told: Told) -> None:
+        super().__init__()
+        self._file = file
+        self._told = told
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        chunk = self._file.read(size)
+        self._told(len(chunk))
+        return chunk

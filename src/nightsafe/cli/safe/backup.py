@@ -1,0 +1,188 @@
+"""`nightsafe backup`."""
+
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+import click
+
+from nightsafe.cli.data_directory.ownership import refuse_exchangeable, refuse_unsafe
+from nightsafe.cli.data_directory.recovery import real, used
+from nightsafe.cli.data_directory.unfinished import PREFIX
+from nightsafe.cli.data_directory.workshop import Workshop, clear, left_in, new_path
+from nightsafe.cli.process.signals import ending_tidily
+from nightsafe.cli.safe.archive import DATABASE, NEEDED, PRIVATE_RING, STREAM, Manifest, new_manifest, write_archive
+from nightsafe.cli.safe.database_copy import complaints, copy_database, counts, looked_at, schema_of
+from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import say, show_json
+from nightsafe.cli.terminal.progress import byte_bar
+from nightsafe.sealing.files import sync
+
+_KINDS: Final = (
+    (stat.S_ISLNK, "a symbolic link: name the file that it leads to"),
+    (stat.S_ISDIR, "a directory: name a file in it"),
+    (lambda _: True, "no regular file: to write into it, redirect: nightsafe backup - > FILE"),
+)
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@data_option
+@click.option(
+    "--with-private-ring", is_flag=True, help="Also what opens every value; without it, keep that elsewhere."
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@json_option
+def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_json: bool) -> None:
+    """Copy a safe into one file, also while it is served; - writes to standard output.
+
+    The copy is consistent, and checked before it gets its name. Secrets are in it as they are stored: sealed. So that
+    the safe can be served again the key files come along, but for the private ring.
+    """
+    _refuse(data, with_private_ring=with_private_ring)
+    if file == STREAM:
+        _refuse_stream(as_json=as_json)
+    else:
+        _refuse_file(data, file, force=force)
+    click.get_current_context().with_resource(ending_tidily())
+    try:
+        with used(data):
+            manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)
+    except OSError as error:
+        if error.filename is not None and PREFIX not in str(error.filename) and str(error.filename) != str(file):
+            raise  # it is about another file, which is named where all such errors are
+        raise CommandError(f"{_shown(file)} cannot be written: {error.strerror}") from None
+    if as_json:
+        show_json({"file": str(file), "size": manifest.size, "private_ring": with_private_ring, **manifest.counts})
+        return
+    there = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
+    say(f"{data} is in {_shown(file)}: {there}")
+    if with_private_ring:
+        say("Who has this file can open every value in it: keep it as you keep the private ring.")
+    else:
+        say(f"The private ring ({data / PRIVATE_RING}) is not in it: without a copy of that nobody opens the values.")
+
+
+def _shown(file: Path) -> str:
+    """What a target is called."""
+    return "standard output" if file == STREAM else str(file)
+
+
+def _refuse(data: Path, *, with_private_ring: bool) -> None:
+    """Refuse a safe that cannot be copied."""
+    if not (data / DATABASE).is_file():
+        raise CommandError(f"there is no safe in {data}")
+    refuse_unsafe(data)
+    if with_private_ring and not (data / PRIVATE_RING).is_file():
+        raise CommandError(f"{data / PRIVATE_RING} is not there; leave out --with-private-ring")
+
+
+def _refuse_stream(*, as_json: bool) -> None:
+    """Refuse a standard output that a backup cannot go to."""
+    if as_json:
+        raise click.UsageError(
+            "--json prints to standard output, where the backup is to go: name a file, or leave it out"
+        )
+    if sys.stdout is None or sys.stdout.closed:
+        raise CommandError("standard output is closed")
+    if sys.stdout.isatty():
+        raise CommandError("standard output is a terminal, and a backup is no text; redirect it, or name a file")
+
+
+def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
+    """Refuse to replace what is no file of somebody's own, or what is part of the safe."""
+    refuse_exchangeable(real(file.absolute().parent) / file.name)
+    if real(file.absolute().parent).is_relative_to(real(data)):
+        raise CommandError(f"{file} would be in the data directory, and lost with it; name a place outside")
+    try:
+        mode = file.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise CommandError(f"{file} is {next(words for is_so, words in _KINDS if is_so(mode))}")
+    if not force:
+        raise CommandError(f"{file} is there already; give --force to replace it")
+
+
+def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) -> Manifest:
+    """Copy, check, pack, and only then give it its name."""
+    names = [*NEEDED, PRIVATE_RING] if with_private_ring else [*NEEDED]
+    with _folder_for(data, file) as folder:
+        copied = folder / DATABASE
+        copy_database(data / DATABASE, copied)
+        with looked_at(copied) as db:
+            wrong = complaints(db, thorough=False)
+            if wrong:
+                raise CommandError(f"the database is damaged ({wrong[0]}); no backup is made. Run: nightsafe doctor")
+            schema, there = schema_of(db), counts(db)
+        # The keys after the database: a key that came meanwhile is in them, and none leaves a ring that is in use.
+        files = {name: copied if name == DATABASE else _held(data / name, folder) for name in names}
+        manifest = new_manifest(files, schema, there)
+        if file == STREAM:
+            _pack(sys.stdout.buffer, manifest, files)
+        else:
+            packed = folder / "packed"
+            with packed.open("xb") as out:
+                packed.chmod(0o600)
+                _pack(out, manifest, files)
+            _refuse_file(data, file, force=force)  # by now it may be there
+            _give_name(packed, file, force=force)
+    return manifest
+
+
+def _pack(out: IO[bytes], manifest: Manifest, files: dict[str, Path]) -> None:
+    """Write the archive; on the disk when this returns, where that is a file."""
+    with byte_bar(manifest.size, "Packing") as told:
+        write_archive(out, manifest, files, told)
+    out.flush()
+    if stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+        os.fsync(out.fileno())
+
+
+def _give_name(packed: Path, file: Path, *, force: bool) -> None:
+    """Let a finished backup have its name, for good."""
+    if force:
+        packed.replace(file)
+    else:
+        file.hardlink_to(packed)
+    sync(file.absolute().parent)
+
+
+def _held(path: Path, folder: Path) -> Path:
+    """A file as it is at this moment."""
+    kept = folder / f"{secrets.token_hex(4)}-{path.name}"
+    shutil.copyfile(path, kept)
+    return kept
+
+
+@contextmanager
+def _folder_for(data: Path, file: Path) -> Iterator[Path]:
+    """A folder of mode 0700 on the disk that the file is to be on, gone at the end.
+
+    A link in the data directory leads there, so that the next command finds it if this one is killed.
+    """
+    where = real(data) if file == STREAM else file.absolute().parent
+    for left in left_in(where):
+        clear(left)
+    path = new_path(where)
+    link = real(data) / path.name
+    if file != STREAM:
+        with suppress(OSError):  # to whoever may not write there it is of no use
+            link.symlink_to(path)
+    try:
+        workshop = Workshop.begin(path, "backup")
+        try:
+            yield path
+        finally:
+            with suppress(OSError):
+                workshop.remove()
+    finally:
+        if link.is_symlink():
+            link.unlink()

@@ -1,0 +1,149 @@
+"""`nightsafe restore`."""
+
+import sqlite3
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.data_directory.exchange import CannotExchangeError
+from nightsafe.cli.data_directory.local_server import address_of
+from nightsafe.cli.data_directory.ownership import refuse_unsafe
+from nightsafe.cli.data_directory.placing import must_be_inside, new_safe, parts_of
+from nightsafe.cli.data_directory.recovery import BEFORE, owned
+from nightsafe.cli.process.signals import ending_tidily
+from nightsafe.cli.safe.archive import PRIVATE_RING, STREAM, Manifest, read_archive
+from nightsafe.cli.safe.database_copy import complaints, key_ids, looked_at, newest_schema, schema_of
+from nightsafe.cli.safe.ring_restore import keep_given_up
+from nightsafe.cli.settings.options import data_option, json_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import say, show_json
+from nightsafe.cli.terminal.progress import byte_bar
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.store.sqlite.engine.schema import check_own
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@data_option
+@click.option("--force", is_flag=True, help="Put a safe that is there aside, under another name.")
+@json_option
+def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
+    """Make a safe from a backup; - reads it from standard input.
+
+    The backup is checked to the last byte before anything is touched. A safe that is there is never overwritten: with
+    --force it is put aside, and its private ring is taken over if it fits.
+    """
+    if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
+        raise CommandError("standard input is a terminal, or closed; let a backup come from it, or name a file")
+    server = address_of(data)
+    if server is not None:
+        raise CommandError(f"a server serves {data}, at {server}; stop it first")
+    click.get_current_context().with_resource(ending_tidily())
+    refuse_unsafe(data)
+    with owned(data) as place:
+        taken = _refuse(data, place, force=force)
+        try:
+            manifest, aside = _restore(file, place, taken=taken)
+        except OSError as error:
+            raise CommandError(f"{data} cannot be made: {error.strerror}") from None
+    opens = (data / PRIVATE_RING).exists()
+    if as_json:
+        put_aside = None if aside is None else str(aside)
+        show_json({"data": str(data), "aside": put_aside, "private_ring": opens, **manifest.counts})
+        return
+    there = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
+    made_on = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(manifest.made_on))
+    say(f"{data} is what it was on {made_on}: {there}")
+    if aside is not None:
+        say(f"What was there is in {aside}.")
+    if not opens:
+        say(f"The private ring is not in it; the delivery side needs it at {data / PRIVATE_RING}, or where it runs.")
+
+
+def _refuse(data: Path, place: Path, *, force: bool) -> bool:
+    """Refuse to overwrite anything; gives whether there is something to put aside."""
+    if data.is_symlink() and not place.exists():
+        raise CommandError(f"{data} is a link that leads nowhere; make {place}, or name another with --data")
+    taken = bool(parts_of(place))
+    if taken and not force:
+        raise CommandError(f"{data} is there already; name another with --data, or give --force to put it aside")
+    return taken
+
+
+def _restore(file: Path, data: Path, *, taken: bool) -> tuple[Manifest, Path | None]:
+    """Make a safe beside its place where that can be; else in it."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    if data.is_dir() and (not taken or must_be_inside(data)):
+        return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if taken else "", inside=True)
+    try:
+        return _restore_to(file, data, aside=f"{data.name}.{BEFORE}{stamp}" if taken else "", inside=False)
+    except CannotExchangeError:
+        return _restore_to(file, data, aside=f"{BEFORE}{stamp}", inside=True)
+
+
+def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Manifest, Path | None]:
+    """Unpack in a folder, check, and only then put it in its place; gives what is in it, and what was there."""
+    with new_safe(data, "restore", inside=inside, aside=aside) as made:
+        with ExitStack() as stack:
+            manifest = read_archive(
+                file, made.path, lambda said: stack.enter_context(byte_bar(said.size, "Unpacking"))
+            )
+        _check(made.path, file)
+        DataDirectory(made.path).private_ring.parent.mkdir(mode=0o700, exist_ok=True)  # a copy is put there by hand
+        if aside:
+            _take_ring_over(data, made.path)
+            keep_given_up(DataDirectory(data), DataDirectory(made.path))
+        return manifest, made.settle()
+
+
+def _check(building: Path, file: Path) -> None:
+    """Refuse a safe that could not be served."""
+    directory = DataDirectory(building)
+    with looked_at(directory.database) as db:
+        _refuse_foreign(db, file)
+        wrong = complaints(db, thorough=True)
+        schema, sealed_to = schema_of(db), key_ids(db)
+    if wrong:
+        raise CommandError(f"the database in {file} is damaged: {wrong[0]}")
+    if not 1 <= schema <= newest_schema():
+        raise CommandError(
+            f"the database in {file} has schema version {schema}, this program knows up to {newest_schema()}: "
+            "use a newer program"
+        )
+    try:
+        directory.safe()
+        ring = PublicRing.load(directory.public_ring)
+        if directory.private_ring.exists():
+            PrivateRing.load(directory.private_ring).check_covers(ring)
+    except NightsafeError as error:
+        raise CommandError(f"a key file in {file} cannot be used: {error.problems[0].detail}") from None
+    lost = sorted(sealed_to - {key.id for key in ring.keys})
+    if lost:
+        raise CommandError(f"values in {file} are sealed to keys that its ring does not have: {', '.join(lost)}")
+
+
+def _refuse_foreign(db: sqlite3.Connection, file: Path) -> None:
+    """Refuse a database with more in it than this program has made, before any of it is used."""
+    try:
+        check_own(db)
+    except NightsafeError as error:
+        raise CommandError(f"{file} is not used: {error.problems[0].detail}") from None
+
+
+def _take_ring_over(data: Path, building: Path) -> None:
+    """Take the private ring of the safe that was there, if it opens what is restored and the backup has none."""
+    old, new = DataDirectory(data), DataDirectory(building)
+    if new.private_ring.exists() or not old.private_ring.exists():
+        return
+    try:
+        ring = PrivateRing.load(old.private_ring)
+        ring.check_covers(PublicRing.load(new.public_ring))
+    except NightsafeError:
+        return
+    ring.save(new.private_ring)

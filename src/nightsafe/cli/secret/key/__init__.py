@@ -1,0 +1,1 @@
+"""`nightsafe secret key`: cryptographic keys as secrets."""

@@ -1,0 +1,159 @@
+"""`nightsafe secret key generate`."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+
+from nightsafe.cli.secret.key.import_ import USAGES
+from nightsafe.cli.secret.key.material import Key, PrivateKey, of_object, public_pem
+from nightsafe.cli.secret.key.put import put_key, ready_key, words
+from nightsafe.cli.secret.key.usage import ALGORITHMS, CIPHERS, HASHES, Family, use_of
+from nightsafe.cli.secret.writing import fingerprint_options, writing_key
+from nightsafe.cli.settings.options import json_option
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.cli.settings.remote_options import secret_argument, write_options
+from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.output import say
+
+_CURVES: Final[dict[str, ec.EllipticCurve]] = {
+    "P-256": ec.SECP256R1(),
+    "P-384": ec.SECP384R1(),
+    "P-521": ec.SECP521R1(),
+}
+_HMAC_BITS: Final = {"SHA-1": 512, "SHA-256": 512, "SHA-384": 1024, "SHA-512": 1024}
+_AES_BITS: Final = (128, 192, 256)
+_RSA_BITS: Final = (2048, 3072, 4096)
+_EXPONENT: Final = 65537
+
+
+@click.command("generate")
+@secret_argument
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), required=True, help="What it is for.")
+@click.option(
+    "--length", type=click.IntRange(8, 16384), metavar="BITS", help="[default: AES 256, HMAC a block, RSA 3072]"
+)
+@click.option(
+    "--curve", type=click.Choice(list(_CURVES)), default="P-256", show_default=True, help="Of ECDSA and ECDH."
+)
+@click.option("--hash", "digest", type=click.Choice(HASHES), default="SHA-256", show_default=True, help="The digest.")
+@click.option(
+    "--usage",
+    "usages",
+    type=click.Choice(USAGES),
+    multiple=True,
+    help="What the script may do.  [default: the usual]",
+)
+@click.option(
+    "--public-out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the public half here.  [default: print it]",
+)
+@yes_option
+@fingerprint_options
+@write_options
+@json_option
+def command(  # noqa: PLR0913 - a key has many sides
+    *,
+    remote: Remote,
+    secret_name: str,
+    algorithm: str,
+    length: int | None,
+    curve: str,
+    digest: str,
+    usages: tuple[str, ...],
+    public_out: Path | None,
+    yes: bool,
+    fingerprint_key_file: Path | None,
+    no_fingerprint: bool,
+    as_json: bool,
+) -> None:
+    """Make a new key and put it. It is kept nowhere else, and shown to nobody; a public half is printed, in PEM."""
+    fingerprint_key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
+    key, public = _generate(algorithm, length, curve, digest)
+    ready = ready_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
+    shown = ready.shown | ({"public_key": public} if public else {})
+    out = public_out if public else None
+    if out is not None and out.exists():
+        confirm(f"Replace {out} by the public half of the new key?", yes=yes)
+    with handing_over("the public half" if public else "what is told of the key") as show, _written(out, public):
+        if as_json or (public and out is None):
+            show(json.dumps(shown, ensure_ascii=False) if as_json else public)
+        put_key(remote, ready, fingerprint_key)
+    if not as_json:
+        say(words(ready.shown))
+
+
+def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:
+    """A new key, and its public half in PEM or ""."""
+    if algorithm in (*CIPHERS, "AES-KW"):
+        return _octets(_one_of(length or 256, _AES_BITS, algorithm)), ""
+    if algorithm == "HMAC":
+        return _octets(length or _HMAC_BITS[digest]), ""
+    if algorithm in {"HKDF", "PBKDF2"}:
+        return _octets(length or 256), ""
+    made = _pair(algorithm, length, curve)
+    return of_object(made), public_pem(made)
+
+
+def _pair(algorithm: str, length: int | None, curve: str) -> PrivateKey:
+    """A new private key."""
+    if algorithm.startswith("RSA"):
+        return rsa.generate_private_key(_EXPONENT, _one_of(length or 3072, _RSA_BITS, algorithm))
+    if length is not None:
+        raise CommandError(f"{algorithm} has no --length; its --curve says how long it is")
+    if algorithm in {"ECDSA", "ECDH"}:
+        return ec.generate_private_key(_CURVES[curve])
+    return ed25519.Ed25519PrivateKey.generate() if algorithm == "Ed25519" else x25519.X25519PrivateKey.generate()
+
+
+def _octets(bits: int) -> Key:
+    """Random bytes."""
+    if bits % 8:
+        raise CommandError("--length must be whole bytes: a multiple of 8")
+    return Key("raw", secrets.token_bytes(bits // 8), Family("oct", private=True))
+
+
+def _one_of(bits: int, allowed: tuple[int, ...], algorithm: str) -> int:
+    """A length that the algorithm has."""
+    if bits not in allowed:
+        raise CommandError(f"--length of {algorithm} must be one of {', '.join(map(str, allowed))}")
+    return bits
+
+
+@contextmanager
+def _written(path: Path | None, public: str) -> Iterator[None]:
+    """The public half in a file, which gets its name when the key is put, and keeps what it had when it is not.
+
+    Raises:
+        CommandError: when it cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    replaced = path.is_file() or not path.exists()  # a device or a pipe is written to as it is
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}") if replaced else path
+    try:
+        _write(beside, path, public)
+        yield
+        if replaced:
+            beside.replace(path)
+    except BaseException:
+        if replaced:
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def _write(file: Path, named: Path, public: str) -> None:
+    """Write a file that was asked for by another name."""
+    try:
+        file.write_text(public)
+    except OSError as error:
+        raise CommandError(f"{named} cannot be written: {error.strerror}; nothing was put") from None

@@ -1,0 +1,65 @@
+"""Putting a key, however it was come by."""
+
+import base64
+from typing import Any, NamedTuple
+
+from nightsafe.cli.secret.fingerprints import FingerprintKey
+from nightsafe.cli.secret.key.material import Key
+from nightsafe.cli.secret.key.usage import Use, checked
+from nightsafe.cli.secret.losses import confirm_put
+from nightsafe.cli.secret.sources.declared import Fields
+from nightsafe.cli.secret.views import algorithm_words
+from nightsafe.cli.secret.writing import write
+from nightsafe.cli.settings.remote import Remote
+
+
+class KeyPut(NamedTuple):
+    """A key that is ready to be put.
+
+    Attributes:
+        name: of the secret.
+        fields: the secret as the API takes it, with the key.
+        shown: what may be shown of it.
+    """
+
+    name: str
+    fields: Fields
+    shown: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """No key in it."""
+        return f"KeyPut({self.name!r}, hidden)"
+
+
+def ready_key(remote: Remote, name: str, key: Key, use: Use, *, yes: bool) -> KeyPut:
+    """A key that the runtime would import and that may take the place of what is there.
+
+    Raises:
+        CommandError: when the runtime would not, or as `confirm_put`.
+        click.Abort, APIError: as `confirm_put`.
+    """
+    checked(key.format, use, key.held)
+    shown = {"type": "secret_key", "algorithm": use.algorithm, "format": key.format, "usages": use.usages}
+    if key.format == "jwk":
+        held: dict[str, Any] = {"key_jwk": key.held}
+    else:
+        held = {"key_base64": base64.b64encode(key.held).decode()}
+    fields = {**shown, **held}
+    confirm_put(remote, name, fields, yes=yes)
+    return KeyPut(name, fields, {"script": remote.script, "name": name, **shown})
+
+
+def put_key(remote: Remote, ready: KeyPut, fingerprint_key: FingerprintKey | None) -> None:
+    """Put it.
+
+    Raises:
+        APIError: when the server refuses it.
+    """
+    write(remote, {ready.name: ready.fields}, fingerprint_key)
+
+
+def words(shown: dict[str, Any]) -> str:
+    """What was put, in a line."""
+    usages = ", ".join(shown["usages"]) or "nothing by itself"
+    what = f"{algorithm_words(shown['algorithm'])}, {shown['format']}, for {usages}"
+    return f"{shown['name']} of {shown['script']} is put: {what}"

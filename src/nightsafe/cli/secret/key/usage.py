@@ -1,0 +1,139 @@
+"""What a key is for: algorithm and usages, worked out from the key where they are not given.
+
+Source: the Web Cryptography API's algorithms with their usages, and RFC 7518 for the names in a JWK.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.webcrypto import KeyRefusedError, check_key
+
+SIGNATURES: Final = ("RSASSA-PKCS1-v1_5", "RSA-PSS", "ECDSA", "Ed25519")
+AGREEMENTS: Final = ("ECDH", "X25519")
+CIPHERS: Final = ("AES-GCM", "AES-CBC", "AES-CTR")
+DERIVATIONS: Final = ("HKDF", "PBKDF2")
+SYMMETRIC: Final = ("HMAC", *CIPHERS, "AES-KW", *DERIVATIONS)
+ALGORITHMS: Final = (*SIGNATURES, "RSA-OAEP", *AGREEMENTS, *SYMMETRIC)
+HASHES: Final = ("SHA-1", "SHA-256", "SHA-384", "SHA-512")
+DEFAULT_HASH: Final = "SHA-256"
+
+_HASHED: Final = frozenset({"RSASSA-PKCS1-v1_5", "RSA-PSS", "RSA-OAEP", "HMAC"})
+_CURVED: Final = frozenset({"ECDSA", "ECDH"})
+_BY_FAMILY: Final = {"RSA": "RSASSA-PKCS1-v1_5", "EC": "ECDSA", "Ed25519": "Ed25519", "X25519": "X25519"}
+_FAMILY_NAMES: Final[dict[str, str]] = {
+    "RS": "RSASSA-PKCS1-v1_5",
+    "PS": "RSA-PSS",
+    "HS": "HMAC",
+    "ES": "ECDSA",
+}
+
+
+class Family(NamedTuple):
+    """What a key shows of itself.
+
+    Attributes:
+        name: `RSA`, `EC`, `Ed25519`, `X25519`, or `oct` for bytes.
+        private: whether it is a private or a secret key, and no public one.
+        curve: of EC.
+        suggested: the algorithm that it says it is for, or "".
+        hash: the digest that it says it goes with, or "".
+        usages: those that it says it has, or None.
+    """
+
+    name: str
+    private: bool
+    curve: str = ""
+    suggested: str = ""
+    hash: str = ""
+    usages: tuple[str, ...] | None = None
+
+
+class Use(NamedTuple):
+    """What is put beside a key."""
+
+    algorithm: dict[str, Any]
+    usages: list[str]
+
+
+def use_of(family: Family, algorithm: str | None, digest: str | None, usages: Sequence[str]) -> Use:
+    """Algorithm and usages: those that are given, else those that the key names, else the usual ones of its kind.
+
+    Raises:
+        CommandError: when the key does not show what it is for.
+    """
+    name = algorithm or family.suggested or _BY_FAMILY.get(family.name)
+    if not name:
+        raise CommandError(f"bytes do not show what they are for; give --algorithm: {', '.join(SYMMETRIC)}")
+    full: dict[str, Any] = {"name": name}
+    if name in _HASHED:
+        full["hash"] = digest or family.hash or DEFAULT_HASH
+    if name in _CURVED and family.curve:
+        full["namedCurve"] = family.curve
+    wanted = list(usages) or (
+        usual_usages(name, private=family.private) if family.usages is None else [*family.usages]
+    )
+    return Use(full, wanted)
+
+
+def usual_usages(algorithm: str, *, private: bool) -> list[str]:
+    """What keys of an algorithm are mostly made for."""
+    if algorithm == "HMAC":
+        return ["sign", "verify"]
+    if algorithm in SIGNATURES:
+        return ["sign"] if private else ["verify"]
+    if algorithm == "RSA-OAEP":
+        return ["decrypt"] if private else ["encrypt"]
+    if algorithm in (*AGREEMENTS, *DERIVATIONS):
+        return ["deriveKey", "deriveBits"] if private else []
+    return ["wrapKey", "unwrapKey"] if algorithm == "AES-KW" else ["encrypt", "decrypt"]
+
+
+def jwk_family(jwk: Mapping[str, Any]) -> Family:
+    """What a JWK shows of itself.
+
+    Raises:
+        CommandError: when it is of a kind that there is no algorithm for.
+    """
+    kind, curve = jwk.get("kty"), str(jwk.get("crv") or "")
+    suggested, digest = _named(str(jwk.get("alg") or ""), str(jwk.get("use") or ""), kind)
+    operations = jwk.get("key_ops")
+    usages = tuple(map(str, operations)) if isinstance(operations, list) else None
+    if kind == "oct":
+        return Family("oct", private=True, suggested=suggested, hash=digest, usages=usages)
+    private = "d" in jwk
+    if kind == "RSA":
+        return Family("RSA", private, suggested=suggested, hash=digest, usages=usages)
+    if kind == "EC":
+        return Family("EC", private, curve, suggested, digest, usages)
+    if kind == "OKP" and curve in _BY_FAMILY:
+        return Family(curve, private, usages=usages)
+    raise CommandError("the JWK is of no kind that is known: its 'kty' must be RSA, EC, OKP or oct")
+
+
+def checked(key_format: str, use: Use, held: object) -> None:
+    """Refuse a key that the Workers runtime would not import.
+
+    Raises:
+        CommandError: in the runtime's words.
+    """
+    try:
+        check_key(key_format, use.algorithm, use.usages, held)
+    except KeyRefusedError as refused:
+        raise CommandError(f"the Workers runtime would not import this key: {refused} (at {refused.field})") from None
+
+
+def _named(alg: str, use: str, kind: object) -> tuple[str, str]:
+    """Algorithm and digest by the names of RFC 7518, or else by `use`."""
+    digest = f"SHA-{alg[-3:]}" if alg[-3:] in {"256", "384", "512"} else ""
+    if alg[:2] in _FAMILY_NAMES and digest:
+        return _FAMILY_NAMES[alg[:2]], digest
+    if alg.startswith("RSA-OAEP"):
+        return "RSA-OAEP", digest or "SHA-1"
+    if alg.startswith("ECDH-ES"):
+        return "ECDH", ""
+    if alg.startswith("A") and alg[4:] in {"GCM", "CBC", "CTR", "KW"}:
+        return f"AES-{alg[4:]}", ""
+    if use == "enc":
+        return {"RSA": "RSA-OAEP", "EC": "ECDH"}.get(str(kind), ""), ""
+    return "", ""

@@ -1,0 +1,31 @@
+"""Which version set each secret, when and by whom, where the server tells."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from nightsafe.cli.settings.remote import Remote
+from nightsafe.client import APIStatusError
+from nightsafe.client.call import segment
+
+_NO_ROUTE: Final = range(400, 406)
+
+
+def origins(remote: Remote) -> list[Mapping[str, Any]]:
+    """What is told of every secret of the script; nothing from a server that has no such page.
+
+    Raises:
+        APIStatusError: when the server fails.
+    """
+    account, script = segment("account_id", remote.account_id), segment("script_name", remote.script)
+    try:
+        found = remote.client.request("GET", f"/accounts/{account}/nightsafe/scripts/{script}/secrets")
+    except APIStatusError as error:
+        if error.status_code not in _NO_ROUTE:
+            raise
+        return []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def origins_by_name(remote: Remote) -> dict[str, Mapping[str, Any]]:
+    """The same by the secret's name."""
+    return {str(one.get("name")): one for one in origins(remote)}

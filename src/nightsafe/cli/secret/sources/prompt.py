@@ -1,0 +1,61 @@
+"""Getting a value without its ever being an argument: from standard input, a file, or a prompt that shows nothing."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from nightsafe.cli.secret.sources.declared import MOST_VALUE_BYTES
+from nightsafe.cli.terminal.errors import CommandError
+
+_MOST_BYTES = 1024 * 1024
+
+
+def read_bytes(from_file: Path | None) -> bytes:
+    """A file's bytes, or those of standard input.
+
+    Raises:
+        CommandError: when they cannot be read, or are far too many.
+    """
+    source = "standard input" if from_file is None else str(from_file)
+    try:
+        if from_file is None:
+            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with from_file.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise CommandError(f"{source} cannot be read: {error.strerror}") from None
+    if len(content) > _MOST_BYTES:
+        raise CommandError(f"{source} is over 1 MiB; a value has at most {MOST_VALUE_BYTES:,} bytes")
+    return content
+
+
+def read_value(name: str, from_file: Path | None, *, exact: bool, allow_empty: bool) -> str:
+    """The value of a secret string.
+
+    Line breaks at its end are taken away, for `echo` and editors put them there, unless it is wanted to the byte.
+
+    Raises:
+        CommandError: when it cannot be read, is empty or no text.
+    """
+    if from_file is None and sys.stdin.isatty():
+        given = _prompt(name)
+    else:
+        try:
+            given = read_bytes(from_file).decode()
+        except UnicodeDecodeError:
+            raise CommandError(
+                "the value is not UTF-8 text; encode it in base64, or put it with `nightsafe secret key import`"
+            ) from None
+    if not exact:
+        given = given.rstrip("\r\n")
+    if not given and not allow_empty:
+        raise CommandError("the value is empty; give --allow-empty if that is meant")
+    return given
+
+
+def _prompt(name: str) -> str:
+    """What is typed, and not shown."""
+    typed: str = click.prompt(f"Value of {name}", hide_input=True, default="", show_default=False, err=True)
+    return typed

@@ -1,0 +1,205 @@
+"""Reading a KV mount of Vault or OpenBao, version 1 or 2, over its HTTP API.
+
+Source: the API documentation of both, "KV secrets engine" and "/sys/internal/ui/mounts".
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+from nightsafe.cli.settings.server_address import refuse_in_the_clear
+from nightsafe.cli.terminal.errors import NOT_FOUND, NOT_PERMITTED, UNAVAILABLE, CommandError, reason_of
+from nightsafe.client.blocking.transport import HttpTransport
+from nightsafe.client.messages import Origin, Request
+from nightsafe.client.timeouts import timeout_of
+
+SCHEMES: Final = {"vault": ("VAULT",), "bao": ("BAO", "VAULT")}
+"""The prefixes of the variables that each reads, the first first, as their own command lines do."""
+
+_TIMEOUT: Final = timeout_of(30)
+_OK, _FORBIDDEN, _NOT_FOUND = 200, 403, 404
+_REDIRECTS: Final = range(300, 400)
+_MOST_SECRETS: Final = 10_000
+
+
+class KvSecret(NamedTuple):
+    """One secret of a mount: its path, and its members."""
+
+    path: str
+    data: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Where it is, and not what."""
+        return f"KvSecret({self.path!r})"
+
+
+class Kv:
+    """A client of the KV mount that a path is in.
+
+    Args:
+        scheme: `vault` or `bao`.
+        path: mount and path, with a slash at its end for all that is below.
+        plain_http: whether token and values may cross the network in the clear.
+
+    Raises:
+        CommandError: when no address or token is set, or the address is none, or in the clear to another machine.
+    """
+
+    def __init__(self, scheme: str, path: str, *, plain_http: bool) -> None:
+        self._scheme = scheme
+        self._path = path.strip("/")
+        self._below = path.endswith("/")
+        self._origin, self._prefix = _address(scheme, plain_http=plain_http)
+        self._headers = self._make_headers()
+        self._transport = HttpTransport()
+
+    def paths(self) -> list[str]:
+        """The paths of all secrets that are meant, within the mount.
+
+        Raises:
+            CommandError: when there is none, or it may not be seen.
+        """
+        mount, version = self._mount()
+        inside = self._path.removeprefix(mount).strip("/")
+        self._data = f"{mount}/data" if version == "2" else mount
+        self._metadata = f"{mount}/metadata" if version == "2" else mount
+        self._version = version
+        if not self._below and inside:
+            return [inside]
+        found = []
+        for path in self._walk(inside):
+            found.append(path)
+            if len(found) > _MOST_SECRETS:
+                raise CommandError(f"over {_MOST_SECRETS:,} secrets below {self._path}/; name a folder in it")
+        if not found:
+            raise CommandError(f"there is nothing below {self._path}/", NOT_FOUND)
+        return found
+
+    def read(self, path: str) -> KvSecret:
+        """One secret, its newest version.
+
+        Raises:
+            CommandError: when it is not there, deleted, or may not be read.
+        """
+        status, answer = self._ask("GET", f"{self._data}/{path}")
+        data = answer.get("data") if status == _OK else None
+        if self._version == "2" and isinstance(data, dict):
+            data = data.get("data")
+        if not isinstance(data, dict):
+            if status in {_OK, _NOT_FOUND}:
+                raise CommandError(f"there is no secret at {self._data}/{path}, or it is deleted", NOT_FOUND)
+            raise self._refused(status, f"reading {self._data}/{path}")
+        return KvSecret(path, data)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def _mount(self) -> tuple[str, str]:
+        """The mount that the path is in, and the version of its KV engine."""
+        status, answer = self._ask("GET", f"sys/internal/ui/mounts/{self._path}")
+        if status != _OK:
+            # It is refused both for what is not there and for what may not be seen.
+            raise self._refused(status, f"looking for the mount of {self._path}")
+        mount = answer.get("data") or {}
+        if mount.get("type") not in {"kv", "generic"}:
+            raise CommandError(f"{mount.get('path', self._path)} is no KV mount")
+        options: Mapping[str, str] = mount.get("options") or {}
+        return str(mount["path"]).strip("/"), str(options.get("version", "1"))
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        """The paths of all secrets below a folder."""
+        below = f"{self._metadata}/{folder}".rstrip("/") + "/"
+        status, answer = self._ask("GET", below, {"list": "true"})
+        if status == _NOT_FOUND:
+            return
+        if status != _OK:
+            raise self._refused(status, f"listing {below}")
+        for key in sorted((answer.get("data") or {}).get("keys") or ()):
+            path = f"{folder}/{key}".lstrip("/")
+            if key.endswith("/"):
+                yield from self._walk(path.rstrip("/"))
+            else:
+                yield path
+
+    def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+        """One request; gives the status and the JSON object that came back, if one did."""
+        target = f"{self._prefix}/v1/{quote(path)}" + (f"?{urlencode(query)}" if query else "")
+        request = Request(method, self._origin, target.encode("ascii"), self._headers)
+        try:
+            response = self._transport.send(request, _TIMEOUT)
+        except OSError as error:
+            way_out = reason_of(error) or f"is {self._named('ADDR')} right?"
+            raise CommandError(f"{self._origin.authority} cannot be reached; {way_out}", UNAVAILABLE) from None
+        if response.status_code in _REDIRECTS:
+            raise CommandError(
+                f"{self._origin.authority} sends elsewhere; name the active node in {self._named('ADDR')}",
+                UNAVAILABLE,
+            )
+        try:
+            answer = json.loads(response.content)
+        except (ValueError, RecursionError):
+            answer = None
+        return response.status_code, answer if isinstance(answer, dict) else {}
+
+    def _refused(self, status: int, doing: str) -> CommandError:
+        """What is wrong when it is not answered with what was asked for."""
+        if status in {_FORBIDDEN, _NOT_FOUND}:
+            return CommandError(
+                f"{doing} is not permitted, or it is not there; is {self._named('TOKEN')} right?", NOT_PERMITTED
+            )
+        return CommandError(f"{doing} was answered with {status}", UNAVAILABLE)
+
+    def _make_headers(self) -> list[tuple[bytes, bytes]]:
+        """What every request bears.
+
+        Raises:
+            CommandError: when there is no token, or one that cannot be sent.
+        """
+        token = _variable(self._scheme, "TOKEN") or _token_file()
+        if not token:
+            raise CommandError(f"nothing says who asks: set {self._named('TOKEN')}", NOT_PERMITTED)
+        namespace = _variable(self._scheme, "NAMESPACE")
+        headers = {"Host": self._origin.authority, "Accept": "application/json", "X-Vault-Request": "true"}
+        headers |= {"X-Vault-Token": token} | ({"X-Vault-Namespace": namespace} if namespace else {})
+        if not all(shown.isascii() and shown.isprintable() for shown in headers.values()):
+            raise CommandError(f"{self._named('TOKEN')} or {self._named('NAMESPACE')} holds what no header can")
+        return [(name.encode(), shown.encode()) for name, shown in headers.items()]
+
+    def _named(self, what: str) -> str:
+        """The variable, in words."""
+        return " or ".join(f"{prefix}_{what}" for prefix in SCHEMES[self._scheme])
+
+
+def _address(scheme: str, *, plain_http: bool) -> tuple[Origin, str]:
+    """Whom the variables name."""
+    address = _variable(scheme, "ADDR")
+    named = " or ".join(f"{prefix}_ADDR" for prefix in SCHEMES[scheme])
+    if not address:
+        raise CommandError(f"set {named} to the server's address")
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not host:
+        raise CommandError(f"{named} must be like https://host:8200")
+    refuse_in_the_clear(parts.scheme, host, plain_http=plain_http)
+    return Origin(parts.scheme, host, port), parts.path.rstrip("/")
+
+
+def _variable(scheme: str, what: str) -> str | None:
+    """The first of the variables that is set."""
+    return next(filter(None, (os.environ.get(f"{prefix}_{what}") for prefix in SCHEMES[scheme])), None)
+
+
+def _token_file() -> str | None:
+    """The token that `vault login` and `bao login` leave behind."""
+    try:
+        return (Path.home() / ".vault-token").read_text("ascii").strip()
+    except (OSError, RuntimeError, UnicodeDecodeError):
+        return None

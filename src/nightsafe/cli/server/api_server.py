@@ -1,0 +1,213 @@
+"""The life of the API's server on its socket: from its start over new certificates to an orderly end."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import structlog
+
+from nightsafe.cli.server.listener import HEADER_SECONDS, ListeningServer, until_ready
+from nightsafe.cli.tls.files import Tls, tls_of
+from nightsafe.cli.tls.spare import Spare
+from nightsafe.cli.tls.trial import try_out
+from nightsafe.errors import NightsafeError
+
+_log = structlog.get_logger()
+
+_STOP_SECONDS: Final = 60.0
+_DRAIN_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.02
+_QUIET_LOOKS: Final = 3
+_ENDED_LOOKS: Final = 50
+_MOST_RETIRED: Final = 8
+
+Message = MutableMapping[str, Any]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Front:
+    """Stands between a server and the application: knows of every request, and can tell clients to come anew.
+
+    Args:
+        app: who answers.
+    """
+
+    __slots__ = ("_app", "closing", "seen")
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self.closing = False
+        """Whether every connection is to end with the answer that is sent on it."""
+        self.seen = 0
+        """How many requests there have been."""
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Answer one ASGI request; no coroutine of its own, for every request comes through here."""
+        self.seen += 1
+        return self._app(scope, receive, _closing(send) if self.closing else send)
+
+
+def _closing(send: Any) -> Any:
+    """What sends an answer that is the last of its connection."""
+
+    async def last(message: Message) -> None:
+        """Send one ASGI message."""
+        if message["type"] == "http.response.start":
+            headers = [header for header in message["headers"] if header[0] != b"connection"]
+            message = {**message, "headers": [*headers, (b"connection", b"close")]}
+        await send(message)
+
+    return last
+
+
+class _Generation:
+    """A server with the certificates of its time. What it shares with the next one is the socket."""
+
+    def __init__(self, app: Application, listener: socket.socket, tls: Tls | None, keep_alive: int) -> None:
+        self.front: Final = Front(app)
+        self._server: Final = ListeningServer(self.front, listener, tls, keep_alive)
+        self.task: Final = asyncio.ensure_future(self._server.serve())
+        self._stopped = False
+
+    def retire(self, nowhere: socket.socket) -> None:
+        """Take no new connection; those that are there end with their next answer, or when they were idle long."""
+        self.front.closing = True
+        if not self._stopped:
+            os.dup2(nowhere.fileno(), self._server.descriptor)
+
+    def stop(self) -> None:
+        """Take no new connection, end those that are idle, and each other one after its answer."""
+        if not self._stopped:
+            self._stopped = True
+            self._server.stop()  # type: ignore[no-untyped-call] # the library leaves it without annotations
+
+
+class ApiServer:
+    """A server that serves an application on a socket until it is stopped.
+
+    Args:
+        app: the ASGI application.
+        listener: the socket; it stays the caller's.
+        tls: the files of TLS, and what taking them up anew needs; None speaks plain HTTP.
+        keep_alive: seconds for which an idle connection is kept at least.
+    """
+
+    def __init__(
+        self, app: Application, listener: socket.socket, tls: tuple[Tls, Spare] | None, keep_alive: int
+    ) -> None:
+        self._app: Final = app
+        self._listener: Final = listener
+        self._tls: Final = tls
+        self._keep_alive: Final = keep_alive
+        self._generations: list[_Generation] = []
+        self._renewing: asyncio.Task[None] | None = None
+        self._again = False
+
+    async def start(self) -> None:
+        """Begin to serve.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when the server does not start.
+        """
+        self._generations.append(self._new(self._tls[0] if self._tls else None))
+        await until_ready(self._listener, self._generations[0].task)
+
+    async def ended(self) -> None:
+        """Return when the server has ended by itself."""
+        while True:
+            current = self._generations[-1]
+            await asyncio.wait({current.task})
+            if current is self._generations[-1]:
+                return
+
+    def renew(self) -> None:
+        """Take up the certificates as they are now, soon. Connections that are there go on with those they have."""
+        if self._tls is None:
+            return
+        self._again = True
+        if self._renewing is None:
+            self._renewing = asyncio.ensure_future(self._renew())
+
+    async def stop(self) -> None:
+        """Tell every client to come no more on its connection, answer what has arrived, and end."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+        for generation in self._generations:
+            generation.front.closing = True
+        await self._until_quiet()
+        self._listener.close()
+        for generation in self._generations:
+            generation.stop()
+        await _until_ended({generation.task for generation in self._generations})
+
+    def _new(self, tls: Tls | None) -> _Generation:
+        """A server beside those that are there."""
+        return _Generation(self._app, self._listener, tls, self._keep_alive)
+
+    async def _renew(self) -> None:
+        """Start servers with new certificates, as often as it was asked for."""
+        try:
+            while self._again:
+                self._again = False
+                await self._renew_once()
+        except NightsafeError as error:
+            _log.error("tls.refused", reason=error.problems[0].detail)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on as it was
+            _log.error("tls.refused", reason=type(error).__name__)
+        finally:
+            self._renewing = None
+
+    async def _renew_once(self) -> None:
+        """Start a server with the certificates as they are now; ones that cannot be used change nothing."""
+        assert self._tls is not None  # noqa: S101 - nobody asks otherwise
+        named, spare = self._tls
+        try:
+            tls = spare.copies.take(tls_of(named.certificate, named.key, named.client_ca) or named)
+            await try_out(tls, spare.copies.descriptors, spare.port)
+            generation = self._new(tls)
+            try:
+                await until_ready(self._listener, generation.task)
+            except BaseException:
+                generation.stop()
+                raise
+        finally:
+            spare.copies.clear()
+        before = self._generations[-1]
+        self._generations.append(generation)
+        before.retire(spare.nowhere)
+        asyncio.get_running_loop().call_later(self._keep_alive + 2 * HEADER_SECONDS, self._forget, before)
+        if len(self._generations) > _MOST_RETIRED:
+            self._forget(self._generations[0])
+        _log.info("tls.renewed")
+
+    def _forget(self, generation: _Generation) -> None:
+        """End a retired server: its connections have been idle for so long that none is left."""
+        generation.stop()
+        if generation in self._generations:
+            self._generations.remove(generation)
+
+    async def _until_quiet(self) -> None:
+        """Wait until no request has been under way for a moment, but not for ever."""
+        end, quiet, seen = time.monotonic() + _DRAIN_SECONDS, 0, -1
+        while quiet < _QUIET_LOOKS and time.monotonic() < end:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = sum(generation.front.seen for generation in self._generations)
+            quiet = quiet + 1 if now == seen and not _under_way() else 0
+            seen = now
+
+
+async def _until_ended(servers: set["asyncio.Task[None]"]) -> None:
+    """Wait until servers have ended; one that has nothing under way and does not end is left to the process's end."""
+    end, looks = time.monotonic() + _STOP_SECONDS, 0
+    while servers and looks < _ENDED_LOOKS and time.monotonic() < end:
+        _, servers = await asyncio.wait(servers, timeout=_LOOK_SECONDS)
+        looks = 0 if _under_way() else looks + 1
+
+
+def _under_way() -> int:
+    """How many requests are being answered. Each is a task of the server's, so counting costs no request anything."""
+    names = (getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks())
+    return sum(name == "future_watcher" for name in names)

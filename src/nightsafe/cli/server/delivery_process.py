@@ -1,0 +1,253 @@
+"""A delivery process, from its start to its end: what `nightsafe deliver` and `nightsafe run` have in common."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import structlog
+
+from nightsafe.cli.data_directory.directory import report_unusable
+from nightsafe.cli.server.delivery_options import Listen
+from nightsafe.cli.server.listener import authority, is_loopback, listen
+from nightsafe.delivery.delivery import Delivery
+from nightsafe.delivery.key_rotation.resealing import Resealer
+from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.load.code_checks import Checker, HttpChecks
+from nightsafe.delivery.load.compiling import Compiler
+from nightsafe.delivery.probes import Probes
+from nightsafe.delivery.protect import protect_process
+from nightsafe.delivery.settings import Settings
+from nightsafe.delivery.source.http import HttpSource
+from nightsafe.delivery.source.http_resealing import HttpResealing
+from nightsafe.delivery.workerd.control import unix_socket
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing import files
+from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.opener import ReloadingOpener
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.verify_keys import VerifyKeys
+
+_log = structlog.get_logger()
+
+_LONGEST_TOKEN = 4096
+_GREETING_SECONDS = 1.0
+_UNFIT = "--api-ca, --client-cert or --client-key cannot be read, or do not fit each other"
+
+
+@contextlib.asynccontextmanager
+async def delivering(
+    settings: Settings, source: HttpSource, keys: tuple[Path, Path], where: Listen, probes: Probes | None
+) -> AsyncIterator[Delivery]:
+    """A delivery side that serves, and is ended at the end.
+
+    Args:
+        settings: what the operator chose.
+        source: where bundles come from.
+        keys: files of the private ring, and of the keys that the API signs with.
+        where: requests to scripts come in.
+        probes: are told how it is.
+
+    Raises:
+        NightsafeError: INVALID or UNAVAILABLE, when it cannot start.
+    """
+    protect_process()
+    private_ring, verify_keys = keys
+    verifier = VerifyKeys.load(verify_keys)
+    ring = Reloading(private_ring, PrivateRing.load, report_unusable, PrivateRing.succeeding)
+    opener = ReloadingOpener(verifier, ring)
+    listener = listen(*where, "--listen")
+    try:
+        delivery = Delivery(settings, source, verifier, opener, listener)
+        if probes is not None:
+            probes.readiness = delivery.readiness
+        await delivery.start()
+    except BaseException:
+        listener.close()
+        await source.close()
+        raise
+    resealer = Resealer(settings.account_id, HttpResealing(source), opener)
+    resealing = asyncio.ensure_future(lasting("reseal", resealer.run))
+    checker = Checker(HttpChecks(source), Compiler(settings.binary))
+    checking = asyncio.ensure_future(lasting("check", checker.run))
+    try:
+        with contextlib.suppress(TimeoutError):  # an API that is away will know it later
+            await asyncio.wait_for(checker.known.wait(), _GREETING_SECONDS)
+        click.echo(
+            f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{where_port(listener)})"
+        )
+        yield delivery
+    finally:
+        resealing.cancel()
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+        await delivery.stop()
+        await source.close()
+
+
+@contextlib.asynccontextmanager
+async def probed(where: Listen | Path | None) -> AsyncIterator[Probes | None]:
+    """What answers probes from the first moment on, if it is wanted.
+
+    Raises:
+        NightsafeError: INVALID, when it cannot listen there.
+    """
+    if where is None:
+        yield None
+        return
+    probes = Probes(_listening_file(where) if isinstance(where, Path) else listen(*where, "--probes"))
+    await probes.start()
+    try:
+        yield probes
+    finally:
+        await probes.stop()
+
+
+def _listening_file(path: Path) -> socket.socket:
+    """A listening unix socket at a path, in place of one that an earlier process left.
+
+    Raises:
+        NightsafeError: INVALID, when there is something else, or it cannot be made.
+    """
+    try:
+        if path.is_socket():
+            with socket.socket(socket.AF_UNIX) as asking, contextlib.suppress(ConnectionRefusedError):
+                asking.connect(str(path))
+                raise _invalid(f"--probes {path}: another process listens there; name another")
+            path.unlink(missing_ok=True)
+        return unix_socket(path)
+    except OSError as error:
+        raise _invalid(f"--probes {path}: {error.strerror or error}; name another") from None
+
+
+def where_port(listener: object) -> int:
+    """The port of a listening socket."""
+    port: int = listener.getsockname()[1]  # type: ignore[attr-defined] # a socket
+    return port
+
+
+async def until_any(*parts: Awaitable[object]) -> BaseException | None:
+    """Return when the first of several has ended, with what ended it unless all was well."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next((task.exception() for task in done if task.exception() is not None), None)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
+    """Wait until told to stop, or a part ends; gives the exit code."""
+    error = await until_any(stopping.wait(), lasting("watch", delivery.watch), *others)
+    if isinstance(error, NightsafeError):
+        _log.error("delivery.ended", reason=error.problems[0].detail)
+        click.echo(f"nightsafe: {error.problems[0].detail}", err=True)
+    elif error is not None:  # the words may hold anything; the kind is enough to look for
+        _log.error("delivery.ended", error=type(error).__name__)
+    return 0 if stopping.is_set() else 1
+
+
+def source_of(values: dict[str, Any]) -> HttpSource:
+    """The API that options name.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong with one of them.
+    """
+    token = _token(values["token_file"], values["token_fd"])
+    return source_at(values["api"], token, values["account_id"] or "", values)
+
+
+def source_at(url: str, token: str, account_id: str, values: dict[str, Any]) -> HttpSource:
+    """The API at an address, with TLS as options say.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong with one of them.
+    """
+    tls = trusting(
+        url, values["api_ca"], values["client_cert"], values["client_key"], plain_http=values["plain_http"]
+    )
+    return HttpSource(url, token, account_id, tls)
+
+
+def trust_anew(source: HttpSource, values: dict[str, Any]) -> None:
+    """Take up the files of TLS as they are now, beside those before; ones that cannot be used change nothing."""
+    context = source.tls
+    if context is None:
+        return
+    try:
+        if values["api_ca"] is not None:
+            context.load_verify_locations(values["api_ca"])
+        if values["client_cert"] is not None:
+            context.load_cert_chain(values["client_cert"], values["client_key"])
+    except (OSError, ssl.SSLError):
+        _log.error("tls.refused", reason=_UNFIT)
+
+
+def trusting(
+    url: str, ca: Path | None, certificate: Path | None, key: Path | None, *, plain_http: bool
+) -> ssl.SSLContext | None:
+    """How to speak to an API; None without TLS.
+
+    Args:
+        url: of the API.
+        ca: PEM file of who issued its certificate; None for those that the system trusts.
+        certificate: PEM file of our own.
+        key: PEM file of its private key.
+        plain_http: whether the token may cross a network in the clear.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname:
+        if not plain_http and not is_loopback(parts.hostname):
+            raise _invalid(
+                f"--api {url}: without TLS the token can be read on the way; use https://, or --plain-http"
+            )
+        return None
+    if parts.scheme != "https" or not parts.hostname:
+        raise _invalid("--api takes an address that begins with http:// or https://")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError):
+        raise _invalid(_UNFIT) from None
+    return context
+
+
+def _invalid(what: str) -> NightsafeError:
+    """A refusal to start."""
+    return NightsafeError(Code.INVALID, what)
+
+
+def _token(file: Path | None, descriptor: int | None) -> str:
+    """The token, from a file that nobody else may read or from a descriptor.
+
+    Raises:
+        NightsafeError: INVALID, with what is wrong.
+    """
+    if (file is None) == (descriptor is None):
+        raise click.UsageError("give one of --token-file and --token-fd; make the token with: nightsafe token create")
+    try:
+        raw = files.read(file, private=True) if file else _drained(descriptor or 0)
+        token = raw.decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        token = ""
+    if not token or not token.isprintable() or " " in token:
+        raise NightsafeError(Code.INVALID, f"{file or f'descriptor {descriptor}'}: holds no token")
+    return token
+
+
+def _drained(descriptor: int) -> bytes:
+    """All that comes from a descriptor, which is closed."""
+    with os.fdopen(descriptor, "rb") as source:
+        return source.read(_LONGEST_TOKEN)

@@ -1,0 +1,180 @@
+"""`nightsafe run`: API and delivery for one machine, as two processes.
+
+This process is the delivery side. The API is its child, started before any key is read, and cannot read the private
+ring. It ends with this process; when it ends by itself it is started anew, and scripts are served on meanwhile.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.data_directory.recovery import used
+from nightsafe.cli.server import serve
+from nightsafe.cli.server.delivery_options import (
+    FILE,
+    check_listen,
+    delivery_options,
+    keys_option,
+    option,
+    ring_option,
+    settings_of,
+)
+from nightsafe.cli.server.own_token import own_token
+from nightsafe.errors import NightsafeError
+from nightsafe.identity.permissions import DELIVERY, RESEALING
+
+if TYPE_CHECKING:
+    from nightsafe.cli.process.stdio import Files
+    from nightsafe.cli.server.api_process import ApiProcess
+    from nightsafe.delivery.settings import Settings
+
+_ALWAYS = "delivered"
+"""The option of `serve` that is always set here."""
+
+_OF_SERVE = {parameter.name: parameter for parameter in serve.command.params if isinstance(parameter, click.Option)}
+
+
+def _with_options_of_serve(command: click.Command) -> click.Command:
+    """The same command with every option of `serve` before its own; one that both have is there once."""
+    own = {_ALWAYS, *(one.name for one in command.params)}
+    command.params = [*(one for name, one in _OF_SERVE.items() if name not in own), *command.params]
+    return command
+
+
+@_with_options_of_serve
+@click.command("run")
+@option("--client-cert", "PEM file of a certificate to show to the API, with --tls-client-ca.", type=FILE)
+@option("--client-key", "PEM file of its private key.", type=FILE)
+@ring_option
+@keys_option
+@delivery_options
+def command(**values: Any) -> None:
+    """Serve the API of a safe and deliver its secrets to Workers scripts, on one machine.
+
+    Prints a line when the API is ready, and one when scripts are. SIGTERM finishes the requests in flight, then exits
+    with 0. SIGHUP takes up new certificates and log files.
+    """
+    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - the same
+    from nightsafe.cli.server.confinement import refuse_in_reach  # noqa: PLC0415 - the same
+
+    output = serving()
+    configure(values["log_format"])
+    allow_many()
+    if values["tls_client_ca"] and not values["client_cert"]:
+        raise click.UsageError(
+            "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API"
+        )
+    check_listen(values)
+    directory = DataDirectory(values["data"])
+    ring, keys = values["private_ring"] or directory.private_ring, values["verify_keys"] or directory.verify_keys
+    refuse_in_reach(ring, directory)
+    settings = settings_of("", ring, values)
+    with used(directory.path):
+        code = _serve_both(directory, settings, values, (ring, keys), output)
+    sys.exit(code)
+
+
+def _serve_both(
+    directory: DataDirectory,
+    settings: "Settings",
+    values: dict[str, Any],
+    keys: tuple[Path, Path],
+    output: "Files",
+) -> int:
+    """Serve and deliver with a token that lives as long; gives the exit code."""
+    _need_folder(settings.folder)  # before the token of another run would be taken for one that was left behind
+    name = f"nightsafe run {settings.folder}"
+    with own_token(directory, values["account_id"], name, (DELIVERY, RESEALING)) as own:
+        settings = msgspec.structs.replace(settings, account_id=own.account_id)
+        return asyncio.run(_run(settings, values, keys, own.token, output))
+
+
+def _need_folder(path: Path) -> None:
+    """Refuse to begin while another process delivers with the same files; NightsafeError UNAVAILABLE."""
+    from nightsafe.delivery.workerd.folder import SocketFolder  # noqa: PLC0415 - help needs none
+
+    folder = SocketFolder(path)
+    folder.hold()
+    folder.release()
+
+
+async def _run(
+    settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
+) -> int:
+    """Serve and deliver until told to stop; gives the exit code."""
+    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same
+    from nightsafe.cli.server.delivery_process import delivering, probed, watched  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.tls.own import OwnTls  # noqa: PLC0415 - the same
+    from nightsafe.delivery.lasting import lasting  # noqa: PLC0415 - the same
+    from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - the same
+
+    tls = OwnTls(values)
+    hangups: list[Callable[[], None]] = [output.renew, tls.renew]
+    with contextlib.closing(tls), signals(hangups) as stopping:
+        async with (
+            probed(values["probes"]) as probes,
+            _api(values | tls.copied, tls.descriptors) as (api, url),
+        ):
+            hangups.append(api.hang_up)
+            click.echo(f"listening on {url}")
+            local = _local(url)
+            source = HttpSource(local, token, settings.account_id, tls.context)
+            with announced(values["data"], local):
+                async with delivering(settings, source, keys, values["listen"], probes) as delivery:
+                    watching = lasting("api", api.watch, by_design=(NightsafeError,))
+                    return await watched(delivery, stopping, watching)
+
+
+@contextlib.asynccontextmanager
+async def _api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterator[tuple["ApiProcess", str]]:
+    """The API's process and its address, ended at the end.
+
+    Args:
+        values: of the options.
+        inherited: descriptors that it is given.
+
+    Raises:
+        NightsafeError: INVALID, when it may not or cannot listen there; UNAVAILABLE, when it does not start; it has
+            said why.
+    """
+    from nightsafe.cli.server.api_process import ApiProcess  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.server.listener import listen, refuse_plain  # noqa: PLC0415 - the same
+
+    if not values["tls_cert"] and not values["plain_http"]:
+        refuse_plain(values["host"])
+    api = ApiProcess(_arguments(values), listen(values["host"], values["port"]), inherited=inherited)
+    try:
+        yield api, await api.start()
+    finally:
+        await api.stop()
+
+
+def _arguments(values: dict[str, Any]) -> list[str]:
+    """The command line of `serve` that says what is set here; no secret is among it."""
+    arguments = ["serve"]
+    for name, parameter in _OF_SERVE.items():
+        value = name == _ALWAYS or values[name or ""]
+        if parameter.is_flag:
+            arguments += [parameter.opts[0]] if value else []
+        elif value is not None:
+            for one in value if isinstance(value, tuple) else (value,):
+                arguments += [parameter.opts[0], str(one)]
+    return arguments
+
+
+def _local(url: str) -> str:
+    """The address at which this machine reaches its own API."""
+    parts = urlsplit(url)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")  # noqa: S104 - asked for by --host
+    return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else url

@@ -1,0 +1,357 @@
+"""`nightsafe serve`: the API server of one safe."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import re
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.server.proxies import proxy_options
+from nightsafe.cli.settings.options import data_option
+from nightsafe.cli.tls.files import Tls, tls_of
+from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.limits import Limits
+
+if TYPE_CHECKING:
+    from nightsafe.api.http.entrance import Application
+    from nightsafe.cli.process.stdio import Files
+    from nightsafe.cli.server.proxies import Networks
+    from nightsafe.cli.tls.spare import Spare
+
+_MEGABYTE = 1 << 20
+_OVERWRITING = "junk:free"
+"""What has the HTTP server's allocator overwrite memory that is given back: bodies of requests have lain in it."""
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
+
+
+def _domain(value: str | None) -> str | None:
+    """A host name, with or without a port."""
+    if value and not _DOMAIN.fullmatch(value):
+        raise click.BadParameter("give a host name, as workers.example or workers.example:8443")
+    return value
+
+
+@click.command("serve")
+@data_option
+@click.option("--host", default="127.0.0.1", envvar="NIGHTSAFE_HOST", show_envvar=True, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8787,
+    envvar="NIGHTSAFE_PORT",
+    show_envvar=True,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--tls-cert",
+    type=_FILE,
+    default=None,
+    envvar="NIGHTSAFE_TLS_CERT",
+    show_envvar=True,
+    help="PEM file of the server's certificate and those that lead to its issuer: speaks HTTPS.",
+)
+@click.option(
+    "--tls-key",
+    type=_FILE,
+    default=None,
+    envvar="NIGHTSAFE_TLS_KEY",
+    show_envvar=True,
+    help="PEM file of its private key.",
+)
+@click.option(
+    "--tls-client-ca",
+    type=_FILE,
+    default=None,
+    envvar="NIGHTSAFE_TLS_CLIENT_CA",
+    show_envvar=True,
+    help="PEM file of issuers: every client must show a certificate of one of them.",
+)
+@click.option(
+    "--plain-http",
+    is_flag=True,
+    default=False,
+    envvar="NIGHTSAFE_PLAIN_HTTP",
+    show_envvar=True,
+    help="Allow an address that other machines reach without TLS.",
+)
+@click.option(
+    "--keep-alive",
+    type=click.IntRange(min=1),
+    default=120,
+    envvar="NIGHTSAFE_KEEP_ALIVE",
+    show_envvar=True,
+    show_default=True,
+    help="Seconds for which an idle connection is kept at least.",
+)
+@click.option(
+    "--max-variables",
+    type=click.IntRange(min=1),
+    default=128,
+    envvar="NIGHTSAFE_MAX_VARIABLES",
+    show_envvar=True,
+    show_default=True,
+    help="Secrets, text and JSON variables that one script may have.",
+)
+@click.option(
+    "--upload-memory",
+    type=click.IntRange(min=16),
+    default=256,
+    envvar="NIGHTSAFE_UPLOAD_MEMORY",
+    show_envvar=True,
+    show_default=True,
+    help="Megabytes that large uploads take in memory, all together; further ones wait.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "text"]),
+    default="json",
+    envvar="NIGHTSAFE_LOG_FORMAT",
+    show_envvar=True,
+    show_default=True,
+    help="How the log is written to stderr.",
+)
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(min=0),
+    default=0,
+    envvar="NIGHTSAFE_RATE_LIMIT",
+    show_envvar=True,
+    show_default=True,
+    help="Requests of one credential in a window; 0 for any number. Cloudflare has 1200.",
+)
+@click.option(
+    "--rate-window",
+    type=click.IntRange(min=1),
+    default=300,
+    envvar="NIGHTSAFE_RATE_WINDOW",
+    show_envvar=True,
+    show_default=True,
+    help="Seconds of that window, and of the refusal after it.",
+)
+@click.option(
+    "--auth-failures",
+    type=click.IntRange(min=0),
+    default=1000,
+    envvar="NIGHTSAFE_AUTH_FAILURES",
+    show_envvar=True,
+    show_default=True,
+    help="Failed authentications of one address in a minute; 0 for any number.",
+)
+@click.option(
+    "--delivered",
+    is_flag=True,
+    default=False,
+    envvar="NIGHTSAFE_DELIVERED",
+    show_envvar=True,
+    help="The scripts are delivered: refuse what cannot be served, also while no delivery process is there.",
+)
+@click.option(
+    "--accept-undeliverable",
+    is_flag=True,
+    default=False,
+    envvar="NIGHTSAFE_ACCEPT_UNDELIVERABLE",
+    show_envvar=True,
+    help="Keep versions that cannot be served; the last one that can be goes on being served.",
+)
+@click.option(
+    "--workers-domain",
+    default=None,
+    callback=lambda _context, _option, value: _domain(value),
+    envvar="NIGHTSAFE_WORKERS_DOMAIN",
+    show_envvar=True,
+    help="Where Workers are reached with TLS, as workers.example: links that wrangler prints lead there.",
+)
+@proxy_options
+@click.pass_obj
+def command(  # noqa: PLR0913 - a server has many settings
+    inherited: socket.socket | None,
+    *,
+    data: Path,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    max_variables: int,
+    upload_memory: int,
+    log_format: str,
+    rate_limit: int,
+    rate_window: int,
+    auth_failures: int,
+    plain_http: bool,
+    keep_alive: int,
+    delivered: bool,
+    accept_undeliverable: bool,
+    workers_domain: str | None,
+    trusted_proxy: "Networks",
+    proxy_header: str,
+) -> None:
+    """Serve the API of a safe.
+
+    Prints one line when it is ready. SIGTERM finishes the requests in flight, then exits with 0. SIGHUP takes up new
+    certificates and log files. The private ring is not needed and not read.
+    """
+    import uvloop  # noqa: PLC0415 - help needs no loop
+
+    os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITING  # before the server's library is loaded
+    tls = tls_of(tls_cert, tls_key, tls_client_ca)
+    if tls is None and not plain_http:
+        _refuse_plain(host)
+    admission = Delivered(delivered, accept_undeliverable, workers_domain or "")
+    limits = Limits(
+        max_variables=max_variables,
+        upload_memory=upload_memory * _MEGABYTE,
+        rate_limit=rate_limit,
+        rate_seconds=rate_window,
+        auth_failures=auth_failures,
+    )
+    front = partial(_entrance, trusted_proxy, proxy_header)
+    directory, where = DataDirectory(data), partial(_listener, inherited, host, port)
+    with _confined(directory, where, tls, log_format, has_parent=inherited is not None) as (listener, pair, output):
+        running = partial(_run, tls=pair, keep_alive=keep_alive, output=output, data=None if inherited else data)
+        code = uvloop.run(_serve(directory, listener, limits, admission, front, running))
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def _confined(
+    directory: DataDirectory,
+    listener: Callable[[], socket.socket],
+    tls: Tls | None,
+    log_format: str,
+    *,
+    has_parent: bool,
+) -> "Iterator[tuple[socket.socket, tuple[Tls, Spare] | None, Files]]":
+    """Hold the safe and a socket, then give up all that serving does not take; gives what serving does.
+
+    Raises:
+        NightsafeError: when the safe cannot be used, or the socket not be had.
+    """
+    from nightsafe.cli.data_directory.local_server import announcement  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory.lock import shared  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.data_directory.recovery import used  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.open_files import refuse_few  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.stdio import Files  # noqa: PLC0415 - the same
+    from nightsafe.cli.server.confinement import Confinement  # noqa: PLC0415 - the same
+    from nightsafe.cli.tls.spare import Spare  # noqa: PLC0415 - the same
+
+    refuse_few()
+    # Who started this process with a socket has dealt with what was left there.
+    with contextlib.ExitStack() as held:
+        held.enter_context(shared(directory.path) if has_parent else used(directory.path))
+        named = (tls.certificate, tls.key, tls.client_ca) if tls else ()
+        reach = Confinement(directory, tuple(filter(None, named)), beside_delivery=has_parent)
+        held.enter_context(reach.hold())
+        listening = held.enter_context(listener())
+        spare = held.enter_context(contextlib.closing(Spare())) if tls else None
+        files = Files()
+        files.keep_opening()
+        reach.confine(listening, spare, () if has_parent else announcement(directory.path))
+        output = _prepared(files, log_format, has_parent=has_parent)
+        reach.tell()
+        yield listening, (tls, spare) if tls and spare else None, output
+
+
+def _prepared(files: "Files", log_format: str, *, has_parent: bool) -> "Files":
+    """Have this process write its log and open many files; gives where it writes."""
+    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - the same
+
+    output = serving(files)
+    configure(log_format)
+    if not has_parent:  # or else that has done so
+        allow_many()
+    return output
+
+
+def _refuse_plain(host: str) -> None:
+    """Refuse an address that other machines reach; NightsafeError INVALID."""
+    from nightsafe.cli.server.listener import refuse_plain  # noqa: PLC0415 - help needs no server
+
+    refuse_plain(host)
+
+
+def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:
+    """The socket to listen on: one that was inherited, or a new one."""
+    from nightsafe.cli.server.listener import listen  # noqa: PLC0415 - help needs no server
+
+    return inherited or listen(host, port)
+
+
+def _entrance(networks: "Networks", header: str, app: "Application") -> "Application":
+    """An application behind what every request must pass first."""
+    from nightsafe.api.http.entrance import Entrance  # noqa: PLC0415 - help needs no server
+    from nightsafe.api.http.forwarded import Proxies  # noqa: PLC0415 - the same
+
+    return Entrance(app, Proxies([str(one) for one in networks], header) if networks else None)
+
+
+async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
+    directory: DataDirectory,
+    listener: socket.socket,
+    limits: Limits,
+    delivered: Delivered,
+    front: "Callable[[Application], Application]",
+    run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
+) -> int:
+    """Open the safe and serve it until told to stop; gives the exit code."""
+    from nightsafe.api.app import App  # noqa: PLC0415 - help needs no server
+    from nightsafe.api.http.entrance import throttled  # noqa: PLC0415 - the same
+
+    store = directory.open_store()
+    try:
+        app = App(store, await directory.safe_for(store), limits, delivered)
+        gc.freeze()  # what is there by now stays: to look through all of it again and again would hold requests up
+        return await run(front(throttled(app, limits)), listener, app.end_waiting)
+    finally:
+        await store.close()
+
+
+async def _run(  # noqa: PLR0913 - a server has many settings
+    app: "Application",
+    listener: socket.socket,
+    end_waiting: Callable[[], None],
+    *,
+    tls: "tuple[Tls, Spare] | None",
+    keep_alive: int,
+    output: "Files",
+    data: Path | None,
+) -> int:
+    """Serve on a socket until told to stop, then let no request wait for news; gives the exit code.
+
+    It is announced in a data directory, but not where another process does so for it.
+    """
+    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same
+    from nightsafe.cli.server.api_server import ApiServer  # noqa: PLC0415 - the same
+    from nightsafe.cli.server.listener import authority, reachable  # noqa: PLC0415 - help needs no server
+
+    serving = ApiServer(app, listener, tls, keep_alive)
+    with signals([output.renew, serving.renew]) as stopping:
+        await serving.start()
+        told, ended = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(serving.ended())
+        scheme = "https" if tls else "http"
+        click.echo(f"listening on {scheme}://{authority(listener)}/client/v4")
+        url = f"{scheme}://{reachable(listener)}/client/v4"
+        with announced(data, url) if data else contextlib.nullcontext():
+            await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        ended.cancel()
+        if not stopping.is_set():
+            return 1
+        end_waiting()
+        await serving.stop()
+        return 0

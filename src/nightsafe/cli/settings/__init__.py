@@ -1,0 +1,1 @@
+"""Where a command finds its settings and its server."""

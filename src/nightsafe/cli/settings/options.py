@@ -1,0 +1,108 @@
+"""Options that several commands share."""
+
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nightsafe.cli.terminal.output import JSON_WANTED
+
+_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+_LABELS = {
+    "user_id": "user id",
+    "account_id": "account id",
+    "api_token": "API token",
+    "email": "e-mail",
+    "api_key": "Global API key",
+    "service_key": "service key",
+}
+
+
+def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """The given id, or a new one."""
+    if value is None:
+        return uuid.uuid4().hex
+    if not is_account_id(value):
+        raise click.BadParameter("give 32 lower-case hex digits")
+    return value
+
+
+def _check_email(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The given address, if it can be one."""
+    if not _EMAIL.fullmatch(value) or not is_text(value):
+        raise click.BadParameter("give an address with an @")
+    return value
+
+
+def email_option(default: str | None, help_text: str) -> Callable[[Any], Any]:
+    """The option of an e-mail, which must be given where it has no default."""
+    rest = {"required": True} if default is None else {"default": default, "show_default": True}
+    return click.option("--email", callback=_check_email, help=help_text, **rest)
+
+
+def credential_lines(**credentials: str) -> str:
+    """What there is, each on a line of its own."""
+    return "\n".join(f"  {_LABELS[name]:15} {value}" for name, value in credentials.items() if value)
+
+
+account_id_option = click.option(
+    "--account-id", metavar="HEX32", callback=_check_account_id, help="The account's id.  [default: random]"
+)
+_CENTURY = 100 * 366 * 24 * 60 * 60
+
+
+def is_account_id(value: str) -> bool:
+    """Whether it can be an account's id."""
+    return _ACCOUNT_ID.fullmatch(value) is not None
+
+
+def is_text(value: str) -> bool:
+    """Whether an argument was UTF-8: what was not holds half surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_text(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Refuse an argument that was not UTF-8."""
+    if not is_text(value):
+        raise click.BadParameter("give UTF-8 text")
+    return value
+
+
+def _note_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - as the library calls it
+    """Have a refusal printed so, too: the settings file can also ask for it."""
+    if value:
+        JSON_WANTED.set(True)
+    return value
+
+
+class _DirectoryType(click.Path):
+    """The path of a directory; an empty one, as of an unset variable, is not taken for the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        if value == "":
+            self.fail("give a directory: this is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+seconds_type = click.IntRange(1, _CENTURY)
+data_option = click.option(
+    "--data",
+    type=_DirectoryType(file_okay=False, path_type=Path),
+    default=Path(".nightsafe"),
+    envvar="NIGHTSAFE_DATA",
+    show_envvar=True,
+    show_default=True,
+    help="The data directory.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, callback=_note_json, help="Print one JSON object."
+)

@@ -1,0 +1,119 @@
+"""The server, account and script that a command talks to."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypedDict
+
+from nightsafe.cli.settings.server_address import find_server
+from nightsafe.cli.settings.wrangler_config import configured_script
+from nightsafe.cli.terminal.errors import CommandError
+from nightsafe.cli.terminal.output import tell
+from nightsafe.client import Nightsafe
+from nightsafe.client.settings import PUBLIC_RING, Shown, token_alone
+
+SEAL: dict[str, bool | Literal["require"]] = {"auto": True, "never": False, "require": "require"}
+
+
+class ScriptPlace(TypedDict):
+    """Account and script, as calls take them."""
+
+    account_id: str
+    script_name: str
+
+
+class Remote:
+    """A server, an account and a script, each asked for or looked up when it is first needed.
+
+    Args:
+        url, account_id, script, token_file, data, plain_http, seal, public_ring: what the options say.
+        unnamed: where it was read which server it is, when neither a flag nor a variable says so.
+    """
+
+    def __init__(  # noqa: PLR0913 - the options
+        self,
+        *,
+        url: str | None,
+        account_id: str | None,
+        token_file: Path | None,
+        data: Path,
+        plain_http: bool,
+        script: str | None = None,
+        seal: str = "auto",
+        public_ring: Path | None = None,
+        unnamed: str = "",
+    ) -> None:
+        self._named = (url, token_file, data)
+        self.plain_http = plain_http
+        self._account_id = account_id
+        self._script = script
+        self._seal = SEAL[seal]
+        self._public_ring = public_ring
+        self._unnamed = unnamed
+        self._made = False
+
+    @cached_property
+    def client(self) -> Nightsafe:
+        """The client.
+
+        Raises:
+            CommandError: when nothing says which server, or who asks.
+        """
+        url, token_file, data = self._named
+        server = find_server(url, token_file, data, plain_http=self.plain_http)
+        if self._unnamed:
+            tell(f"the server is {server.url} ({self._unnamed})")
+        ring = self._public_ring or (None if PUBLIC_RING in os.environ else server.public_ring)
+        try:
+            who: Shown = {} if server.token is None else token_alone(server.token)
+            client = Nightsafe(base_url=server.url, seal=self._seal, public_ring=ring, **who)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        self._made = True
+        return client
+
+    @cached_property
+    def account_id(self) -> str:
+        """The account that was named, or the only one that the credentials see.
+
+        Raises:
+            CommandError: when there is none, or several.
+        """
+        if self._account_id is not None:
+            return self._account_id
+        accounts = list(self.client.accounts.list())
+        if len(accounts) == 1:
+            return accounts[0].id
+        if not accounts:
+            raise CommandError("the credentials see no account; give --account or CLOUDFLARE_ACCOUNT_ID")
+        seen = ", ".join(f"{one.id} ({one.name})" for one in accounts)
+        raise CommandError(f"the credentials see several accounts; give one of them with --account: {seen}")
+
+    @cached_property
+    def script(self) -> str:
+        """The script that was named, or the one whose wrangler configuration is here.
+
+        Raises:
+            CommandError: when there is neither.
+        """
+        name = self._script or configured_script(Path.cwd())
+        if name:
+            return name
+        raise CommandError("no script is named; give --script, or run this where a wrangler configuration is")
+
+    @property
+    def place(self) -> ScriptPlace:
+        """Where the script is, as keyword arguments."""
+        return {"account_id": self.account_id, "script_name": self.script}
+
+    def __enter__(self) -> Self:
+        """Itself; its connections are closed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened."""
+        if self._made:
+            self.client.close()

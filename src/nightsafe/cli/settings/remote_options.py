@@ -1,0 +1,134 @@
+"""Options of the commands that talk to a server; together they make a `Remote`."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from nightsafe.cli.completing import complete_scripts, complete_secrets
+from nightsafe.cli.settings.options import data_option, is_account_id, is_text
+from nightsafe.cli.settings.remote import SEAL, Remote
+from nightsafe.cli.settings.sources import named_by_environment
+from nightsafe.cli.terminal.likely import note_likely
+from nightsafe.cli.terminal.notices import say_notices
+from nightsafe.client import NotFoundError
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+Command: TypeAlias = Callable[..., None]
+
+
+def remote_options(command: Command) -> Command:
+    """The options of a command about an account, which gets a `remote` for them."""
+    return _with_remote(command, _SERVER)
+
+
+def script_options(command: Command) -> Command:
+    """The same for a command about a script."""
+    return _with_remote(command, (_SCRIPT, *_SERVER))
+
+
+def write_options(command: Command) -> Command:
+    """The same for a command that sends secrets."""
+    return _with_remote(command, (_SCRIPT, *_SERVER, *_SEALING))
+
+
+def _with_remote(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+    """A command whose options about the server come as one."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        named = {name: given.pop(name) for name in _NAMES if name in given}
+        with Remote(**named_by_environment(click.get_current_context(), named)) as remote:
+            say_notices()
+            try:
+                command(remote=remote, **given)
+            except NotFoundError as error:
+                note_likely(error, remote, given)
+                raise
+
+    decorated: Command = run
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+def _check_name(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what no path can hold."""
+    if value in {"", ".", ".."} or (value is not None and not is_text(value)):
+        raise click.BadParameter("this can be no name", param=parameter)
+    return value
+
+
+def _check_account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no account's id."""
+    if value is not None and not is_account_id(value):
+        raise click.BadParameter("give 32 lower-case hex digits")
+    return value
+
+
+_NAMES = ("url", "account_id", "script", "token_file", "data", "plain_http", "seal", "public_ring")
+_SCRIPT = click.option(
+    "--script",
+    metavar="NAME",
+    envvar="NIGHTSAFE_SCRIPT",
+    show_envvar=True,
+    callback=_check_name,
+    shell_complete=complete_scripts,
+    help="The script.  [default: the name in wrangler.json(c) or wrangler.toml]",
+)
+_SERVER = (
+    click.option(
+        "--url",
+        metavar="URL",
+        envvar="NIGHTSAFE_URL",
+        show_envvar=True,
+        help="The server.  [default: CLOUDFLARE_BASE_URL, else the one that serves --data]",
+    ),
+    click.option(
+        "--account",
+        "--account-id",
+        "account_id",
+        metavar="HEX32",
+        envvar="CLOUDFLARE_ACCOUNT_ID",
+        show_envvar=True,
+        callback=_check_account,
+        help="The account.  [default: the only one]",
+    ),
+    click.option(
+        "--token-file",
+        type=_FILE,
+        envvar="NIGHTSAFE_TOKEN_FILE",
+        show_envvar=True,
+        help="A file of mode 0600 with an API token.  [default: CLOUDFLARE_API_TOKEN]",
+    ),
+    click.option(
+        "--plain-http",
+        is_flag=True,
+        envvar="NIGHTSAFE_PLAIN_HTTP",
+        show_envvar=True,
+        help="Allow http:// to another machine.",
+    ),
+    data_option,
+)
+_SEALING = (
+    click.option(
+        "--seal",
+        type=click.Choice(list(SEAL)),
+        default="auto",
+        envvar="NIGHTSAFE_SEAL",
+        show_envvar=True,
+        show_default=True,
+        help="Whether values are sealed before they are sent: where the server has a ring, never, or at all costs.",
+    ),
+    click.option(
+        "--public-ring",
+        type=_FILE,
+        envvar="NIGHTSAFE_PUBLIC_RING",
+        show_envvar=True,
+        help="The ring to seal to, brought by hand.  [default: the one that was first seen of the server]",
+    ),
+)
+checked_name = _check_name
+secret_argument = click.argument("secret_name", metavar="NAME", callback=_check_name, shell_complete=complete_secrets)

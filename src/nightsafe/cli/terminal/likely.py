@@ -1,0 +1,44 @@
+"""Which script or secret may be meant by somebody who has named one that is not there."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from nightsafe.cli.terminal.suggestion import did_you_mean
+from nightsafe.client import ClientError, NotFoundError
+
+if TYPE_CHECKING:
+    from nightsafe.cli.settings.remote import Remote
+
+_NO_SCRIPT: Final = frozenset({10007, 10090})
+_NO_SECRET: Final = 10056
+
+
+def note_likely(error: NotFoundError, remote: "Remote", given: Mapping[str, Any]) -> None:
+    """Note on an error which names are like the one that is not there. Where they cannot be had, nothing.
+
+    Args:
+        error: of a command.
+        remote: what it talked to.
+        given: its other arguments.
+    """
+    codes = {one.code for one in error.errors}
+    with suppress(ClientError):
+        words = ""
+        if codes & _NO_SCRIPT:
+            words = did_you_mean(given.get("script_name") or remote.script, script_names(remote))
+        elif _NO_SECRET in codes:
+            named = given.get("secret_name") or next(iter(given.get("secret_names") or ()), "")
+            words = did_you_mean(named, secret_names(remote))
+        if words:
+            error.add_note(words)
+
+
+def script_names(remote: "Remote") -> Iterable[str]:
+    """The scripts of the account."""
+    return [one.id for one in remote.client.workers.scripts.list(account_id=remote.account_id)]
+
+
+def secret_names(remote: "Remote") -> Iterable[str]:
+    """The secrets of the script."""
+    return [one.name for one in remote.client.workers.scripts.secrets.list(**remote.place)]

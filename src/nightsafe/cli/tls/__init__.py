@@ -1,0 +1,1 @@
+"""TLS files of the server: checked, copied, tried and reloaded."""

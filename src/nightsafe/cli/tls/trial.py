@@ -1,0 +1,68 @@
+"""Tries new files of TLS in a process of its own: the server's library ends its process over what it cannot use.
+
+`python -m nightsafe.cli.tls.trial PORT CERTIFICATE KEY [CLIENT_CA]` exits with 0 when a server starts with them.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from nightsafe.cli.tls.files import Tls
+from nightsafe.confining.process import hide
+from nightsafe.errors import Code, NightsafeError
+
+_SECONDS: Final = 20.0
+
+
+async def try_out(tls: Tls, descriptors: Iterable[int], port: int) -> None:
+    """Start a server with these files, elsewhere.
+
+    Args:
+        tls: the files.
+        descriptors: what must be inherited for the paths to lead there.
+        port: a free one of this machine.
+
+    Raises:
+        NightsafeError: INVALID, when it does not start.
+    """
+    given = [str(path) for path in (tls.certificate, tls.key, tls.client_ca) if path is not None]
+    nowhere = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "nightsafe.cli.tls.trial", str(port), *given),
+        pass_fds=tuple(descriptors),
+        stdin=nowhere,
+        stdout=nowhere,
+        stderr=nowhere,
+    )
+    try:
+        code = await asyncio.wait_for(process.wait(), _SECONDS)
+    except TimeoutError:
+        process.kill()
+        code = await process.wait()
+    if code:
+        raise NightsafeError(Code.INVALID, "the server cannot use the new certificate and key")
+
+
+async def _start(tls: Tls, port: int) -> None:
+    """Start a server and let it end."""
+    from nightsafe.cli.server.listener import ListeningServer, listen, until_ready  # noqa: PLC0415 - only in the trial
+
+    async def nobody(_: object, __: object, ___: object) -> None:
+        """Answer nothing."""
+
+    with listen("127.0.0.1", port) as listener:
+        serving = asyncio.ensure_future(ListeningServer(nobody, listener, tls).serve())
+        await until_ready(listener, serving)
+
+
+def main() -> None:
+    """Try the files of the command line."""
+    hide()
+    certificate, key, *authority = map(Path, sys.argv[2:])
+    asyncio.run(_start(Tls(certificate, key, authority[0] if authority else None), int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

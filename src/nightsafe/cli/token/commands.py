@@ -1,0 +1,256 @@
+"""`nightsafe token`: API tokens, made, listed, rolled and revoked by the operator at the machine."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from nightsafe.api.http.times import format_time
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.settings.options import check_text, data_option, json_option, seconds_type
+from nightsafe.cli.settings.server_address import KEPT_TOKEN
+from nightsafe.cli.terminal.confirm import confirm, yes_option
+from nightsafe.cli.terminal.handing_over import handing_over
+from nightsafe.cli.terminal.output import say
+from nightsafe.cli.terminal.table import table
+from nightsafe.cli.token.lifetime import DEFAULT_DAYS, check_time, end_of
+from nightsafe.cli.token.policies import Scopes, check_ranges, condition_of, need_limits, policies_of
+from nightsafe.identity import credentials
+from nightsafe.identity.conditions import Condition
+from nightsafe.sealing import files
+from nightsafe.services.caller import now
+from nightsafe.services.identity.administration import Issued, issue_token
+from nightsafe.services.identity.operator import (
+    account_of,
+    every_token,
+    find_token,
+    member_of,
+    revoke_token,
+    roll_token,
+    tokens_of,
+)
+from nightsafe.services.identity.tokens import ACTIVE, status_of
+from nightsafe.store.identities import Token
+from nightsafe.store.sqlite import SqliteStore
+
+_TIME = "RFC3339"
+
+
+@click.group("token")
+def command() -> None:
+    """Make, list, roll and revoke API tokens.
+
+    What is done takes effect at once, also on a server that runs.
+    """
+
+
+@command.command("create")
+@data_option
+@click.option("--account-id", metavar="HEX32", help="The account.  [default: the oldest]")
+@click.option("--name", default="token", show_default=True, callback=check_text, help="What to call it.")
+@click.option(
+    "--permission",
+    "permissions",
+    metavar="NAME",
+    multiple=True,
+    help="A permission group's name or id.",
+)
+@click.option("--script", "scripts", metavar="GLOB", multiple=True, help="Only these scripts.  [default: all]")
+@click.option("--all-access", is_flag=True, help="For all that can be done in the account.")
+@click.option(
+    "--deny-permission", metavar="NAME", multiple=True, help="What it may not do.  [default: all, with --deny-script]"
+)
+@click.option(
+    "--deny-script", metavar="GLOB", multiple=True, help="Where it may not.  [default: all, with --deny-permission]"
+)
+@click.option("--ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Only from these addresses.")
+@click.option("--not-ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Not from these addresses.")
+@click.option("--not-before", metavar=_TIME, callback=check_time, help="When it becomes valid.  [default: now]")
+@click.option(
+    "--expires-in",
+    type=seconds_type,
+    metavar="SECONDS",
+    help=f"How long it is valid.  [default: {DEFAULT_DAYS} days]",
+)
+@click.option("--expires-on", metavar=_TIME, callback=check_time, help="When it ends.")
+@click.option("--no-expiry", is_flag=True, help="It never ends.")
+@click.option(
+    "--owner", type=click.Choice(["user", "account"]), default="user", show_default=True, help="Whose token it is."
+)
+@click.option("--email", help="The user who owns it, or makes it.  [default: the account's first]")
+@click.option("--keep", is_flag=True, help="Keep it in the data directory, for `nightsafe` here; it is not printed.")
+@json_option
+def create(*, data: Path, keep: bool, as_json: bool, **asked: Any) -> None:
+    """Make a token; it is printed once.
+
+    Without --permission it is for all that can be done in an account: unless --script or what is denied limits that,
+    it is asked whether this is meant, or --all-access says so. What is denied is denied, whatever is allowed.
+    """
+    end = end_of(asked["expires_in"], asked["expires_on"], asked["not_before"], never=asked["no_expiry"])
+    scopes = Scopes(
+        permissions=asked["permissions"],
+        scripts=asked["scripts"],
+        denied_permissions=asked["deny_permission"],
+        denied_scripts=asked["deny_script"],
+    )
+    need_limits(scopes, all_access=asked["all_access"])
+    directory, kept = DataDirectory(data), data / KEPT_TOKEN
+    before = _kept_before(directory, kept) if keep else None
+    with _keeping(kept) if keep else _showing(end, as_json=as_json) as give:
+        account, issued = directory.run(lambda store: _issue(store, scopes, end, asked, give))
+    if keep:
+        shown = _shown_new(account, issued, end)
+        click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {kept}")
+    if before is not None:
+        say(f"the token {before.id}, which was kept there before, is valid still: nightsafe token revoke {before.id}")
+    if end and not as_json and asked["expires_in"] is None and asked["expires_on"] is None:
+        say(f"it ends on {format_time(end)}; --expires-in, --expires-on or --no-expiry say otherwise")
+
+
+async def _issue(
+    store: SqliteStore, scopes: Scopes, end: int | None, asked: dict[str, Any], give: Callable[[str, Issued], None]
+) -> tuple[str, Issued]:
+    """Make a token in the store, once it was given to whom it is for; gives the account with it."""
+    account = await account_of(store, asked["account_id"])
+    user = await member_of(store, account, asked["email"])
+    issued = await issue_token(
+        store,
+        account.id,
+        user.id,
+        asked["name"],
+        show=lambda issued: give(account.id, issued),
+        policies=policies_of(scopes, account.id, user.id if asked["owner"] == "user" else ""),
+        condition=condition_of(asked["ip"], asked["not_ip"]),
+        not_before=asked["not_before"],
+        expires_on=end,
+        owner=asked["owner"],
+    )
+    return account.id, issued
+
+
+def _kept_before(directory: DataDirectory, path: Path) -> Token | None:
+    """The token that a file has, if it can still be used."""
+    try:
+        digest = credentials.digest(path.read_bytes().strip())
+    except OSError:
+        return None
+    token = directory.run(lambda store: store.token(digest))
+    return token if token and status_of(token, now()) == ACTIVE else None
+
+
+@command.command("list")
+@data_option
+@click.option("--account-id", metavar="HEX32", help="Of this account and its members.  [default: every account]")
+@json_option
+def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
+    """List tokens, oldest first; never the tokens themselves, which are kept nowhere."""
+
+    async def work(store: SqliteStore) -> list[dict[str, Any]]:
+        """Every one as it is shown."""
+        if account_id is None:
+            return [await _shown(store, token) for token in await every_token(store)]
+        return [await _shown(store, token) for token in await tokens_of(store, await account_of(store, account_id))]
+
+    tokens = DataDirectory(data).run(work)
+    if as_json:
+        click.echo(json.dumps({"tokens": tokens}))
+        return
+    columns = ("id", "status", "owner", "expires_on", "name")
+    click.echo(table(columns, [[str(token[column] or "-") for column in columns] for token in tokens]))
+
+
+@command.command("roll")
+@data_option
+@click.argument("token_id", metavar="ID")
+@yes_option
+@json_option
+def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
+    """Give a token a new value, printed once; the old one is refused from now on."""
+    directory = DataDirectory(data)
+    name = directory.run(lambda store: find_token(store, token_id)).name
+    confirm(f"Give the token {name} ({token_id}) a new value? Whoever has the old one is refused.", yes=yes)
+    with handing_over("the token") as show:
+
+        def give(issued: Issued) -> None:
+            """Print it, this once."""
+            show(json.dumps({"id": issued.id, "api_token": issued.token}) if as_json else issued.token)
+
+        directory.run(lambda store: roll_token(store, token_id, show=give))
+
+
+@command.command("revoke")
+@data_option
+@click.argument("token_id", metavar="ID")
+@yes_option
+@json_option
+def revoke(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
+    """Delete a token; it is refused from now on."""
+    directory = DataDirectory(data)
+    name = directory.run(lambda store: find_token(store, token_id)).name
+    confirm(f"Delete the token {name} ({token_id})? Whoever has it is refused.", yes=yes)
+    directory.run(lambda store: revoke_token(store, token_id))
+    click.echo(json.dumps({"id": token_id}) if as_json else f"{token_id} is revoked")
+
+
+def _shown_new(account: str, issued: Issued, end: int | None) -> dict[str, Any]:
+    """What is told of a new token beside its value."""
+    return {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
+
+
+@contextmanager
+def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issued], None]]:
+    """What prints a new token, this once."""
+    with handing_over("the token") as show:
+
+        def give(account: str, issued: Issued) -> None:
+            """Print it."""
+            shown = _shown_new(account, issued, end) | {"api_token": issued.token}
+            show(json.dumps(shown) if as_json else issued.token)
+
+        yield give
+
+
+@contextmanager
+def _keeping(path: Path) -> Iterator[Callable[[str, Issued], None]]:
+    """What keeps a new token in a file; the one that was in it comes back when the new one is not stored."""
+    before = path.read_bytes() if path.is_file() else None
+    written = False
+
+    def give(_: str, issued: Issued) -> None:
+        """Write it."""
+        nonlocal written
+        files.write(path, issued.token.encode() + b"\n", private=True, replace=True)
+        written = True
+
+    try:
+        yield give
+    except BaseException:
+        if written and before is not None:
+            files.write(path, before, private=True, replace=True)
+        elif written:
+            path.unlink()
+        raise
+
+
+async def _shown(store: SqliteStore, token: Token) -> dict[str, Any]:
+    """A token as it is listed."""
+    user = await store.user(token.user_id)
+    email = user.email if user else ""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "status": status_of(token, now()),
+        "owner": f"account {token.account_id}" if token.account_id else f"user {email}",
+        "account_id": token.account_id or None,
+        "email": email or None,
+        "policies": json.loads(token.policies),
+        "condition": msgspec.to_builtins(msgspec.json.decode(token.condition, type=Condition)),
+        "issued_on": format_time(token.issued_on),
+        "modified_on": format_time(token.modified_on),
+        "not_before": None if token.not_before is None else format_time(token.not_before),
+        "expires_on": None if token.expires_on is None else format_time(token.expires_on),
+    }

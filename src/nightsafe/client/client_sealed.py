@@ -1,0 +1,251 @@
+"""Sealing before sending: the plaintext of a secret does not leave the process.
+
+A server that takes sealed values offers its public ring below each account; `docs/decisions/0004-the-client.md` says
+how. Sealing itself needs the extra `seal`, and is loaded only when a server offers a ring.
+"""
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from nightsafe.client.call import Place
+from nightsafe.client.calls import Seal
+from nightsafe.client.errors import APIStatusError, SecretRefusedError, errors_in, in_words
+from nightsafe.client.messages import Request, Response
+from nightsafe.client.rings.offer import Offer
+from nightsafe.client.rings.offer import refusal as refusal_of_ring
+from nightsafe.client.settings import KNOWN_RINGS, Settings
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.secret_value import SecretValue
+
+if TYPE_CHECKING:
+    from nightsafe.client.rings.pinning import Trust
+    from nightsafe.sealing.rings.public_ring import PublicRing
+    from nightsafe.sealing.sealer import RingSealer
+
+_log: Final = logging.getLogger("nightsafe.client")
+_SEALED_MEMBERS: Final = frozenset({"encrypted_value", "key_id"})
+_KINDS: Final = frozenset({"secret_text", "secret_key"})
+_IN_WORDS: Final = {
+    Code.BINDING_UNNAMED: (10052, "Binding at index {detail} must have a name"),
+    Code.BINDING_TOO_LARGE: (
+        10054,
+        "Text binding '{detail}' is too large. Text bindings must not exceed 5.1 kB.",
+    ),
+    Code.BINDING_NAME_TOO_LONG: (10100, "workers.api.error.binding_name_too_large: the limit is {detail} bytes."),
+}
+_INVALID: Final = (10021, "{detail}.")
+_HAS_NONE: Final = "api.cloudflare.com"
+_NO_ANSWER: Final = frozenset({*range(300, 400), 401, 408, 409, 425, 429})
+_CREDENTIALS_REFUSED: Final = frozenset({1000, 6003, 9103, 9106, 9109})
+_FIRST_OF_SERVER: Final = 500
+
+
+class _Known(NamedTuple):
+    """What is known of one account's ring."""
+
+    sealer: "RingSealer | None"
+    """None when the server has no ring."""
+    unkept: str = ""
+    """Why the ring is remembered in this process only; nothing when it is kept."""
+
+
+class Rings:
+    """What is known of a server's public rings, by account."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+
+    @cached_property
+    def _trust(self) -> "Trust":
+        """Which rings are believed; loaded at the first write."""
+        from nightsafe.client.rings.pinning import Trust  # noqa: PLC0415 - most clients only read
+
+        return Trust()
+
+    def knows(self, place: Place) -> bool:
+        """Whether the ring for a place, or that there is none, is known."""
+        return place.account_id in self._known
+
+    def take_given(self, settings: Settings, place: Place) -> bool:
+        """Use the ring that was brought by hand; False when there is none.
+
+        Raises:
+            SealingError: when its file cannot be used.
+        """
+        if settings.public_ring is None:
+            return False
+        from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
+
+        try:
+            ring = PublicRing.load(Path(settings.public_ring))
+        except NightsafeError as error:
+            raise refusal_of_ring(settings, place, error.problems[0].detail) from None
+        self._trust.begin_with(place, ring.identity)
+        self._use(place, ring)
+        return True
+
+    def learn(self, settings: Settings, place: Place, offer: Offer | None) -> None:
+        """Keep what a server offered.
+
+        Raises:
+            SealingError: when it is a ring that cannot be used, or another one than is known; when it is none, and
+                one is known.
+        """
+        if offer is None:
+            self._trust.refuse_lost(settings, place)
+            self._known[place.account_id] = _Known(None)
+            note_unsealed(f"{settings.base_url} offers no public ring")
+            return
+        ring = _decoded(settings, place, offer)
+        unkept = self._trust.accept(settings, place, ring.identity, ring.lineage.links)
+        self._use(place, ring, unkept)
+
+    def _use(self, place: Place, ring: "PublicRing", unkept: str = "") -> None:
+        """Seal to a ring from now on."""
+        from nightsafe.sealing.sealer import RingSealer  # noqa: PLC0415 - loads cryptography
+
+        self._known[place.account_id] = _Known(RingSealer(ring), unkept)
+        if unkept:
+            _log.warning("the server's ring is remembered in this process only: %s", unkept)
+
+    def seal(self, settings: Settings, place: Place) -> Seal:
+        """What seals for a place whose ring is known.
+
+        Raises:
+            SealingError: when a seal is required and the server has no ring, or one that cannot be remembered.
+        """
+        known = self._known[place.account_id]
+        if settings.seal == "require" and known.unkept:
+            raise refusal_of_ring(
+                settings,
+                place,
+                f"sealing is required, and the ring cannot be remembered: {known.unkept}. Give the ring's file as "
+                f"the public ring, or name a place with {KNOWN_RINGS}",
+            )
+        if known.sealer is not None:
+            return _sealing(known.sealer, place)
+        if settings.seal == "require":
+            raise refusal_of_ring(settings, place, "sealing is required, and the server offers no public ring")
+        return leave
+
+
+def _decoded(settings: Settings, place: Place, offer: Offer) -> "PublicRing":
+    """The ring that is offered.
+
+    Raises:
+        SealingError: when it cannot be used.
+    """
+    from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
+
+    try:
+        return PublicRing.decode(offer.ring).proven(offer.proof)
+    except NightsafeError as error:
+        why = f"the server's ring cannot be used: {error.problems[0].detail}"
+        raise refusal_of_ring(settings, place, why) from None
+
+
+def leave(fields: Mapping[str, Any], _: str = "") -> Mapping[str, Any]:
+    """A binding as it is."""
+    return fields
+
+
+def is_wanted(settings: Settings, place: Place) -> bool:
+    """Whether values are to be sealed, if the server takes them so.
+
+    Raises:
+        SealingError: when it is required and cannot be done by this installation.
+    """
+    if not settings.seal:
+        return False
+    needed = settings.seal == "require" or settings.public_ring is not None
+    if not needed and settings.origin.host == _HAS_NONE:
+        note_unsealed(f"{_HAS_NONE} takes no sealed values")
+        return False
+    if _is_installed():
+        return True
+    if needed:
+        why = "sealing is required, and is not installed. Run: pip install 'nightsafe[seal]'"
+        raise refusal_of_ring(settings, place, why)
+    note_unsealed("sealing is not installed")
+    return False
+
+
+@lru_cache(maxsize=8)
+def note_unsealed(why: str) -> None:
+    """Say once that values leave this process as they are."""
+    _log.info("values are sent unsealed: %s", why)
+
+
+def says_nothing(error: APIStatusError) -> bool:
+    """Whether a refusal leaves open whether there is a ring: it may pass, leads elsewhere, or is for who asks."""
+    if error.status_code in _NO_ANSWER or error.status_code >= _FIRST_OF_SERVER:
+        return True
+    return any(one.code in _CREDENTIALS_REFUSED for one in error.errors)
+
+
+def is_stale(error: APIStatusError) -> bool:
+    """Whether a refusal is for the key that was sealed to."""
+    return any((one.pointer or "").endswith("/key_id") for one in error.errors)
+
+
+def refusal(settings: Settings, place: Place, error: NightsafeError) -> SecretRefusedError:
+    """The error for secrets that are none, in the API's words, made without asking it."""
+    errors = [_as_json(problem) for problem in error.problems]
+    body = {"result": None, "success": False, "errors": errors, "messages": []}
+    return SecretRefusedError(
+        f"Error code: 400 - {in_words(errors_in(body), '')} (nothing was sent)",
+        response=Response(400, (), msgspec.json.encode(body)),
+        request=Request("PUT", settings.origin, (settings.prefix + place.path).encode(), ()),
+        body=body,
+    )
+
+
+def _as_json(problem: Problem) -> dict[str, object]:
+    """One problem, as the API would put it."""
+    code, message = _IN_WORDS.get(problem.code, _INVALID)
+    source = {"pointer": problem.pointer or ""}
+    return {"code": code, "message": message.replace("{detail}", problem.detail), "source": source}
+
+
+@lru_cache(maxsize=1)
+def _is_installed() -> bool:
+    """Whether the extra `seal` is there."""
+    return all(find_spec(name) is not None for name in ("cryptography", "rfc8785"))
+
+
+def _sealing(sealer: "RingSealer", place: Place) -> Seal:
+    """What seals bindings of one script."""
+    from nightsafe.bindings.parse import parse_secret  # noqa: PLC0415 - loads what only sealing needs
+    from nightsafe.sealing.context import Context  # noqa: PLC0415 - the same
+    from nightsafe.sealing.record import SealedValue  # noqa: PLC0415 - the same
+
+    def seal(fields: Mapping[str, Any], at: str) -> Mapping[str, Any]:
+        """A binding with its value sealed; one that has none, or a sealed one, as it is."""
+        if fields.get("type") not in _KINDS or not _SEALED_MEMBERS.isdisjoint(fields):
+            return fields
+        as_received = msgspec.json.decode(msgspec.json.encode(fields))
+        secret = parse_secret(as_received, at)
+        if not isinstance(secret.value, SecretValue):
+            return fields
+        context = Context(
+            account_id=place.account_id,
+            namespace=place.namespace,
+            script=place.script,
+            name=secret.name,
+            kind=secret.kind,
+            public=secret.public(),
+        )
+        try:
+            sealed = sealer.seal(context, secret.value)
+        finally:
+            secret.value.wipe()
+        shown = msgspec.json.decode(secret.shown())
+        return {**shown, "encrypted_value": msgspec.to_builtins(sealed), "key_id": SealedValue.parse(sealed).key_id}
+
+    return seal

@@ -1,0 +1,1 @@
+"""The public ring that a server offers, and the one that is remembered."""

@@ -1,0 +1,43 @@
+"""Contents of modules by their SHA-256, kept while a bundle needs them."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+from nightsafe.bundle.model import BundleVersion
+from nightsafe.delivery.source.bundle_source import BundleSource
+from nightsafe.errors import Code, NightsafeError
+
+
+class ModuleCache:
+    """Fetches each content once and checks that it is the one it is called after.
+
+    Args:
+        source: where they come from.
+    """
+
+    def __init__(self, source: BundleSource) -> None:
+        self._source = source
+        self._kept: dict[bytes, bytes] = {}
+
+    async def of(self, version: BundleVersion) -> dict[bytes, bytes]:
+        """All contents of a version.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when one cannot be had; INVALID, when it is another one.
+        """
+        return {module.digest: await self._one(module.digest) for module in version.modules}
+
+    async def _one(self, digest: bytes) -> bytes:
+        """One content."""
+        if digest not in self._kept:
+            data = await self._source.module(digest)
+            if sha256(data).digest() != digest:
+                raise NightsafeError(Code.INVALID, "the contents of a module are not those that the bundle names")
+            self._kept[digest] = data
+        return self._kept[digest]
+
+    def keep_only(self, digests: Iterable[bytes]) -> None:
+        """Let go of all others."""
+        needed = set(digests)
+        for digest in [one for one in self._kept if one not in needed]:
+            del self._kept[digest]

@@ -1,0 +1,113 @@
+"""The highest serial seen of each account, kept in a file.
+
+So a database that was put back to an older state is noticed after a restart too.
+"""
+
+import asyncio
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import structlog
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing import files
+
+_log = structlog.get_logger()
+_LARGEST: Final = (1 << 63) - 1
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole file."""
+
+    format: Literal["nightsafe-marks/1"]
+    serials: dict[str, int]
+
+
+class Serials:
+    """High-water marks. Raising one returns at once; the file follows as fast as the disk takes it.
+
+    Args:
+        path: of the file; made when it is not there.
+
+    Raises:
+        NightsafeError: INVALID, when the file is there and is not one of marks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._serials: dict[str, int] = _read(path) if path.exists() else {}
+        self._written = dict(self._serials)
+        self._writing: asyncio.Task[None] | None = None
+        self._lock = -1
+
+    def hold(self) -> None:
+        """Keep other delivery processes from the file, until it is released or this process ends.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when another has it; INVALID, when there can be no lock beside it.
+        """
+        beside = self._path.with_name(f"{self._path.name}.lock")
+        try:
+            self._lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise NightsafeError(Code.UNAVAILABLE, f"{self._path}: another delivery process uses it") from None
+        except OSError as error:
+            self.release()
+            raise NightsafeError(Code.INVALID, f"{beside}: cannot be used: {error.strerror}") from None
+
+    def release(self) -> None:
+        """Let another process have the file."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def get(self, account_id: str) -> int:
+        """The highest serial seen, 0 for none."""
+        return self._serials.get(account_id, 0)
+
+    def raise_to(self, account_id: str, serial: int) -> None:
+        """Remember a serial, unless a higher one is remembered."""
+        if self.get(account_id) < serial <= _LARGEST:
+            self._serials[account_id] = serial
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.create_task(self._write())
+
+    async def settle(self) -> None:
+        """Return when the file has caught up."""
+        while self._writing is not None and not self._writing.done():
+            await asyncio.wait({self._writing})
+
+    async def _write(self) -> None:
+        """Write the file until it holds what is remembered."""
+        while self._written != self._serials:
+            serials = dict(self._serials)
+            data = msgspec.json.encode(_File("nightsafe-marks/1", serials))
+            try:
+                await asyncio.to_thread(files.write, self._path, data, private=True, replace=True)
+            except NightsafeError as error:
+                _log.error("marks.not_written", reason=error.problems[0].detail)
+                return
+            except RuntimeError as error:  # there may be no further thread; the next one writes it
+                _log.error("marks.not_written", reason=str(error))
+                return
+            self._written = serials
+
+
+def _read(path: Path) -> dict[str, int]:
+    """What the file says.
+
+    Raises:
+        NightsafeError: INVALID, when it is not one of marks.
+    """
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(files.read(path, private=True), type=_File).serials
+    raise NightsafeError(
+        Code.INVALID,
+        f"{path}: is no file of marks. Delete it to start anew; a database put back until now is then not noticed",
+    )

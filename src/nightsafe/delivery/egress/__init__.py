@@ -1,0 +1,1 @@
+"""Addresses that scripts may connect to."""

@@ -1,0 +1,1 @@
+"""Values re-encrypted to the primary key after a rotation."""

@@ -1,0 +1,71 @@
+"""One value sealed anew: opened where it belongs, sealed for the same place to another key of the same ring."""
+
+from functools import lru_cache
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from nightsafe.bundle.resealing import NewValue, OldValue
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.sealing.rings.private_ring import PrivateKey, PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicKey, PublicRing
+from nightsafe.sealing.rings.ring_file import State
+from nightsafe.sealing.sealer import RingSealer
+
+
+def renew(account_id: str, value: OldValue, primary: str, opener: NamedOpener, ring: PrivateRing) -> NewValue:
+    """Seal a value anew.
+
+    The API says which key to seal to, but only one that is in the private ring is taken: nothing is ever sealed to a
+    stranger's key.
+
+    Args:
+        account_id: whose value it is.
+        value: as the API gave it; nothing of it is believed but what is signed.
+        primary: id of the key to seal to.
+        opener: opens it.
+        ring: the private ring.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when it does not open in the place it is said to be of; INVALID, when the key is
+            not in the private ring, or retired there.
+    """
+    sealer = _sealer(_usable(ring, primary).in_state(State.PRIMARY).public)
+    signed = Context(
+        account_id=account_id,
+        namespace=value.namespace,
+        script=value.script,
+        name=value.name,
+        kind=value.kind,
+        public=value.public,
+    )
+    place = replace(signed, name=value.sealed_name)
+    opened = opener.open_named(signed, place, value.record)
+    try:
+        sealed = sealer.seal(place, opened)
+    finally:
+        opened.wipe()
+    return NewValue(mark=value.mark, before=sha256(value.record).digest(), sealed=sealed)
+
+
+def _usable(ring: PrivateRing, key_id: str) -> PrivateKey:
+    """The key to seal to."""
+    key = ring.get(key_id)
+    if key is None:
+        raise NightsafeError(
+            Code.INVALID,
+            f"the API's primary key {key_id} is not in the private ring: bring the rings together (nightsafe keys)",
+        )
+    if key.state is State.RETIRED:
+        raise NightsafeError(
+            Code.INVALID, f"the API's primary key {key_id} is retired in the private ring: hand the public ring over"
+        )
+    return key
+
+
+@lru_cache(maxsize=1)
+def _sealer(key: PublicKey) -> RingSealer:
+    """What seals to one key, kept for the next value."""
+    return RingSealer(PublicRing([key]))

@@ -1,0 +1,1 @@
+"""What workerd loads: the code, the environment with opened values, and the frame they travel in."""

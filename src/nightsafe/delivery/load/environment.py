@@ -1,0 +1,142 @@
+"""What stands in a script's `env`: every binding, its value opened."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import rfc8785
+from msgspec.structs import replace
+
+from nightsafe.bundle.compatibility import IMPORTABLE_ENV, callee_of, fields_of
+from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredSecret
+from nightsafe.delivery.load.frame import Packing, Place
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing import Context
+from nightsafe.sealing.interfaces import NamedOpener
+from nightsafe.secret_value import SecretValue
+
+MAX_ENV_BYTES: Final = 1024 * 1024
+"""What workerd takes as `env` of a loaded script."""
+
+STORE_SPACE: Final = "store:"
+"""The namespace in the context of a secret of a Secrets Store; its script is the store's id."""
+
+
+class Environment:
+    """Fills `env`.
+
+    Args:
+        packing: where it goes.
+        bundle: says where each value belongs.
+        version: whose bindings they are.
+        files: contents of the version's modules by name.
+        opener: opens values.
+    """
+
+    def __init__(
+        self,
+        packing: Packing,
+        bundle: Bundle,
+        version: BundleVersion,
+        files: Mapping[str, bytes],
+        opener: NamedOpener,
+    ) -> None:
+        self._packing = packing
+        self._bundle = bundle
+        self._version = version
+        self._files = files
+        self._opener = opener
+        self._adders: dict[str, Callable[[BundleBinding, dict[str, Any]], None]] = {
+            "data_blob": lambda one, fields: packing.add_env(one.name, "data", files[fields["part"]]),
+            "json": lambda one, fields: packing.add_env(one.name, "json", msgspec.json.encode(fields["json"])),
+            "plain_text": lambda one, fields: packing.add_env(one.name, "text", fields["text"].encode()),
+            "secret_key": self._key,
+            "secret_text": self._text,
+            "secrets_store_secret": self._stored,
+            "service": self._service,
+            "text_blob": lambda one, fields: packing.add_env(one.name, "text", files[fields["part"]]),
+            "version_metadata": self._metadata,
+            "wasm_module": lambda *_: None,  # no value of `env`, but a module: see `modules.py`
+        }
+
+    def fill(self) -> None:
+        """Put every binding into it.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
+                values are more than workerd takes.
+        """
+        before = len(self._packing.body)
+        for binding in self._version.bindings:
+            self._adders[binding.kind](binding, fields_of(binding))
+        if len(self._packing.body) - before > MAX_ENV_BYTES:
+            raise NightsafeError(Code.UNSUPPORTED, f"the bindings' values are over {MAX_ENV_BYTES} bytes together")
+
+    def _text(self, binding: BundleBinding, _: dict[str, Any]) -> None:
+        """A secret string."""
+        self._packing.env.append({"name": binding.name, "kind": "text", "place": self._open(binding, b"")})
+
+    def _key(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
+        """A secret key: its raw form is gone before the script runs."""
+        metadata = {member: fields[member] for member in ("format", "algorithm", "usages")}
+        place = self._open(binding, rfc8785.dumps(metadata))
+        self._packing.keys.append({"name": binding.name, **metadata, "place": place})
+
+    def _stored(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
+        """A secret of a store, which the script asks for; one that is not there says so when it is asked for."""
+        item: dict[str, Any] = {"name": binding.name, "secret": str(fields.get("secret_name"))}
+        if binding.stored is not None:
+            item["place"] = self._open_stored(binding.name, binding.stored)
+        if IMPORTABLE_ENV in self._version.compatibility_flags and not self._version.classic:
+            self._packing.env.append(item | {"kind": "stored"})  # out of the shim's reach
+        else:
+            self._packing.stored.append(item)
+
+    def _service(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
+        """A way to another script."""
+        told = {
+            "script": callee_of(fields),
+            "entrypoint": fields.get("entrypoint") or None,
+            "props": fields.get("props"),
+        }
+        self._packing.env.append({"name": binding.name, "kind": "service", **told})
+
+    def _metadata(self, binding: BundleBinding, _: dict[str, Any]) -> None:
+        """What tells a script which version it is."""
+        told = {"id": self._version.id, "tag": self._version.tag, "timestamp": self._version.created_on}
+        self._packing.add_env(binding.name, "json", msgspec.json.encode(told))
+
+    def _open(self, binding: BundleBinding, public: bytes) -> Place:
+        """Where an opened value lies in the body; NightsafeError CANNOT_OPEN with the binding's name."""
+        context = Context(
+            account_id=self._bundle.account_id,
+            namespace=self._bundle.namespace,
+            script=self._bundle.script,
+            name=binding.name,
+            kind=binding.kind,
+            public=public,
+        )
+        return self._place(binding.name, lambda: self._opener.open(context, binding.sealed or b""))
+
+    def _open_stored(self, name: str, secret: StoredSecret) -> Place:
+        """Where the opened value of a store's secret lies; NightsafeError CANNOT_OPEN with the binding's name."""
+        signed = Context(
+            account_id=self._bundle.account_id,
+            namespace=STORE_SPACE,
+            script=secret.store_id,
+            name=secret.name,
+            kind="secret_text",
+        )
+        sealed = replace(signed, name=secret.sealed_name)
+        return self._place(name, lambda: self._opener.open_named(signed, sealed, secret.sealed))
+
+    def _place(self, name: str, opening: Callable[[], SecretValue]) -> Place:
+        """Open a value and put it into the body."""
+        try:
+            opened = opening()
+        except NightsafeError:
+            raise NightsafeError(Code.CANNOT_OPEN, f"the value of {name!r} cannot be opened") from None
+        try:
+            return self._packing.place(opened.reveal())
+        finally:
+            opened.wipe()

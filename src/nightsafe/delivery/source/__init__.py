@@ -1,0 +1,1 @@
+"""Where bundles come from, and how their changes are followed."""

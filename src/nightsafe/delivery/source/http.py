@@ -1,0 +1,238 @@
+"""Bundles from an API elsewhere, over HTTP with connections that are kept."""
+
+import asyncio
+import secrets
+import ssl
+import time
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpcore
+import msgspec
+from msgspec import Struct
+
+from nightsafe.bundle.processes import Report
+from nightsafe.delivery.source.bundle_source import Changes
+from nightsafe.errors import Code, NightsafeError
+
+_LONGEST_POLL: Final = 25
+_SHORTEST_POLL: Final = 1
+
+_MOST: Final = 128 * 1024 * 1024
+_SPARE_SECONDS: Final = 10.0
+_TIMES: Final = {"connect": 5.0, "write": 10.0, "pool": 30.0}
+_OK: Final = 200
+_REFUSED: Final = frozenset({401, 403})
+
+
+class _Changes(Struct):
+    """What the API answers to a request for changes."""
+
+    cursor: str
+    scripts: tuple[str, ...]
+    whole: bool = False
+    rolled_back: bool = False
+
+
+class _Account(Struct):
+    """One account of those that the token sees."""
+
+    id: str
+
+
+class _Answer(Struct):
+    """The part of an envelope that is read here."""
+
+    result: msgspec.Raw
+
+
+class HttpSource:
+    """A `BundleSource` that is an API's address and a token that may fetch.
+
+    Args:
+        base_url: of the API, as clients have it: `https://safe.example/client/v4`.
+        token: what to authenticate with.
+        account_id: whose scripts; "" until `find_account` has found it.
+        tls: whom to trust, and who to be; None for a plain address.
+    """
+
+    def __init__(self, base_url: str, token: str, account_id: str = "", tls: ssl.SSLContext | None = None) -> None:
+        self.tls: Final = tls
+        """As it was given; what is loaded into it counts for new connections."""
+        parts = urlsplit(base_url)
+        self._origin: Final = (parts.scheme.encode(), (parts.hostname or "").encode(), parts.port)
+        self._prefix: Final = parts.path.rstrip("/")
+        self._headers: Final = [
+            (b"host", parts.netloc.rpartition("@")[2].encode()),
+            (b"authorization", b"Bearer " + token.encode()),
+            (b"user-agent", b"nightsafe-delivery"),
+        ]
+        self._account_id = account_id
+        self._name: Final = secrets.token_hex(8)
+        self._patience = _LONGEST_POLL
+        self._kept: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, keepalive_expiry=60.0)
+        self._fresh: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, max_keepalive_connections=0)
+
+    async def changes(self, after: str, *, wait: bool) -> Changes:
+        """As `BundleSource.changes`."""
+        seconds = self._patience if wait else 0
+        query = urlencode({"after": after, "wait": seconds, "process": self._name})
+        began = time.monotonic()
+        try:
+            told = self._result(await self._get(self._at(f"changes?{query}"), seconds), _Changes)
+        except NightsafeError:
+            self._expect_less(seconds, time.monotonic() - began)
+            raise
+        if wait and time.monotonic() - began >= seconds:
+            self._patience = min(seconds * 2, _LONGEST_POLL)
+        return Changes(cursor=told.cursor, scripts=told.scripts, whole=told.whole, rolled_back=told.rolled_back)
+
+    def _expect_less(self, seconds: int, lasted: float) -> None:
+        """After a request that was cut off: something in between may allow none to take so long."""
+        if lasted >= _SHORTEST_POLL:
+            self._patience = max(_SHORTEST_POLL, min(seconds, int(lasted)) // 2)
+
+    async def bundle(self, script: str) -> bytes:
+        """As `BundleSource.bundle`."""
+        return await self._get(self._at(f"bundles/{quote(script, safe='')}"))
+
+    async def module(self, digest: bytes) -> bytes:
+        """As `BundleSource.module`."""
+        return await self._get(self._at(f"modules/{digest.hex()}"))
+
+    async def report(self, report: Report) -> None:
+        """As `BundleSource.report`."""
+        _checked(*await self.ask("PUT", f"processes/{self._name}", msgspec.json.encode(report)))
+
+    async def find_account(self) -> str:
+        """The one account that the token is for.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when the API cannot be reached or refuses the token; INVALID, when the token
+                is for several accounts.
+        """
+        accounts = self._result(await self._get(f"{self._prefix}/accounts"), tuple[_Account, ...])
+        if len(accounts) != 1:
+            raise NightsafeError(
+                Code.INVALID, f"the token is for {len(accounts)} accounts; say which with --account-id"
+            )
+        self._account_id = accounts[0].id
+        return self._account_id
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._kept.aclose()
+        await self._fresh.aclose()
+
+    def _at(self, rest: str) -> str:
+        """The target of a request about the account."""
+        return f"{self._prefix}/accounts/{self._account_id}/nightsafe/{rest}"
+
+    @staticmethod
+    def _result(body: bytes, kind: type[Any]) -> Any:
+        """The result in an envelope; NightsafeError UNAVAILABLE when there is none."""
+        try:
+            return msgspec.json.decode(msgspec.json.decode(body, type=_Answer).result, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise NightsafeError(
+                Code.UNAVAILABLE, "what answers at the API's address is no API of Nightsafe"
+            ) from None
+
+    async def _get(self, target: str, seconds: float = 0.0) -> bytes:
+        """The body of a 200.
+
+        Args:
+            target: path and query.
+            seconds: for which the API was asked to wait.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, whatever else there is.
+        """
+        return _checked(*await self._ask("GET", target, b"", seconds))
+
+    async def ask(self, method: str, rest: str, body: bytes = b"") -> tuple[int, bytes]:
+        """The status and the body of the answer to a request about the account.
+
+        Args:
+            method: in capitals. A request whose answer is lost is sent once more.
+            rest: path and query below the account's `nightsafe`.
+            body: JSON, or none.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when there is no answer.
+        """
+        return await self._ask(method, self._at(rest), body)
+
+    async def _ask(self, method: str, target: str, body: bytes, seconds: float = 0.0) -> tuple[int, bytes]:
+        """The status and the body of an answer; NightsafeError UNAVAILABLE when there is none."""
+        reason = ""
+        for pool in (
+            self._kept,
+            self._fresh,
+        ):  # what was kept and idle may have ended meanwhile, and all of it at once
+            try:
+                async with asyncio.timeout(seconds + _TIMES["pool"] + _SPARE_SECONDS):
+                    return await self._exchange(pool, method, target, body, seconds + _SPARE_SECONDS)
+            except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError) as error:
+                reason = type(error).__name__
+            except (httpcore.TimeoutException, TimeoutError):
+                raise _unavailable("the API does not answer in time") from None
+            except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
+                raise _unavailable(f"the API cannot be reached: {_words(error)}") from None
+            except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
+                raise _unavailable("what answers at the API's address does not speak HTTP as it should") from None
+        raise _unavailable(f"the connection to the API was lost ({reason})")
+
+    async def _exchange(
+        self, pool: httpcore.AsyncConnectionPool, method: str, target: str, content: bytes, seconds: float
+    ) -> tuple[int, bytes]:
+        """One request over a pool's connections; the status and the body of the answer."""
+        scheme, host, port = self._origin
+        url = httpcore.URL(scheme=scheme, host=host, port=port, target=target.encode())
+        times = {**_TIMES, "read": seconds}
+        headers = [*self._headers, *_announced(content)]
+        extensions = {"timeout": times}
+        async with pool.stream(
+            method, url, headers=headers, content=content or None, extensions=extensions
+        ) as answer:
+            body = bytearray()
+            async for part in answer.aiter_stream():
+                body += part
+                if len(body) > _MOST:
+                    raise ValueError
+            return answer.status, bytes(body)
+
+
+def _checked(status: int, body: bytes) -> bytes:
+    """The body of a 200; NightsafeError UNAVAILABLE for any other answer. Nothing of it is repeated."""
+    if status == _OK:
+        return body
+    if status in _REFUSED:
+        raise _unavailable(
+            f"the API refuses the token ({status}): it needs the permission Nightsafe Delivery on this account"
+        )
+    raise _unavailable(f"the API answered {status}")
+
+
+def _announced(content: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers that go with a body of JSON; none without one."""
+    if not content:
+        return []
+    return [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+
+
+def _words(error: BaseException) -> str:
+    """The system's own words for what is wrong with a connection."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
+
+
+def _unavailable(what: str) -> NightsafeError:
+    """The one refusal of this source."""
+    return NightsafeError(Code.UNAVAILABLE, what)

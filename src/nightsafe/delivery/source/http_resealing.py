@@ -1,0 +1,73 @@
+"""Values to seal anew from an API elsewhere, over the connections that bundles come by."""
+
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.bundle.resealing import NewValues, OldValues, Stored
+from nightsafe.delivery.source.http import HttpSource
+from nightsafe.errors import Code, NightsafeError
+
+T = TypeVar("T", bound=Struct)
+
+_OK: Final = 200
+_CODES: Final = {400: Code.INVALID, 401: Code.NOT_PERMITTED, 403: Code.NOT_PERMITTED}
+_LONGEST_WORDS: Final = 500
+
+
+class _Error(Struct):
+    """One problem of a refusal."""
+
+    message: str = ""
+
+
+class _Envelope(Struct):
+    """The parts of an envelope that are read here."""
+
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    errors: tuple[_Error, ...] = ()
+
+
+class HttpResealing:
+    """A `ResealingSource` that is an API.
+
+    Args:
+        source: how to reach it; its token needs the permission Nightsafe Resealing.
+    """
+
+    def __init__(self, source: HttpSource) -> None:
+        self._source: Final = source
+
+    async def old_values(self, after: str) -> OldValues:
+        """As `ResealingSource.old_values`."""
+        return _read(*await self._source.ask("GET", f"resealing?{urlencode({'after': after})}"), OldValues)
+
+    async def store(self, values: NewValues) -> Stored:
+        """As `ResealingSource.store`."""
+        return _read(*await self._source.ask("POST", "resealing", msgspec.json.encode(values)), Stored)
+
+
+def _read(status: int, body: bytes, kind: type[T]) -> T:
+    """The result of a 200.
+
+    Raises:
+        NightsafeError: NOT_PERMITTED, INVALID or UNAVAILABLE, as the status is; of a refusal with the API's own
+            words, which hold no value.
+    """
+    try:
+        envelope = msgspec.json.decode(body, type=_Envelope)
+        if status == _OK:
+            return msgspec.json.decode(envelope.result, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise NightsafeError(Code.UNAVAILABLE, "what answers at the API's address is no API of Nightsafe") from None
+    raise NightsafeError(_CODES.get(status, Code.UNAVAILABLE), _told(status, envelope))
+
+
+def _told(status: int, envelope: Any) -> str:
+    """Why the API refuses."""
+    if _CODES.get(status) is Code.NOT_PERMITTED:
+        return "the token lacks the permission Nightsafe Resealing on this account"
+    words = "; ".join(error.message for error in envelope.errors)[:_LONGEST_WORDS]
+    return f"the API answered {status}: {words}" if words else f"the API answered {status}"

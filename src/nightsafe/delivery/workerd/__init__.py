@@ -1,0 +1,1 @@
+"""The workerd processes: start, supervision, and the sockets to them."""

@@ -1,0 +1,102 @@
+"""The socket over which workerd asks for routes and loads. It answers nobody but our own child."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from nightsafe.delivery.load.frame import wipe
+from nightsafe.delivery.workerd.wire import MalformedError, Request, read_request, write_answer
+
+BACKLOG: Final = 4096
+"""Connections that may wait: a unix socket refuses what comes past it, and workerd makes one for each request."""
+
+_CREDENTIALS: Final = struct.Struct("3i")
+
+Answer = tuple[int, bytes | bytearray]
+Handler = Callable[[Request, int], Awaitable[Answer]]
+"""Answers a request of the process with an id."""
+
+
+def unix_socket(path: Path) -> socket.socket:
+    """A listening unix socket that only this user may connect to, also while it is being made."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+class ControlServer:
+    """Answers the processes that are named, and closes the door to every other.
+
+    Args:
+        path: of the socket, in a directory that only this user may enter.
+        handler: answers a request. An answer that is a `bytearray` is wiped once it is sent.
+        allowed: ids of the processes that may ask; looked up at each connection.
+    """
+
+    def __init__(self, path: Path, handler: Handler, allowed: Callable[[], Collection[int]]) -> None:
+        self.path: Final = path
+        self._handler = handler
+        self._allowed = allowed
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_unix_server(self._connected, sock=unix_socket(self.path), backlog=BACKLOG)
+
+    async def stop(self) -> None:
+        """Close every connection and the socket."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        self.path.unlink(missing_ok=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection. It is known from its first moment, so that it is closed whenever the end comes."""
+        task = asyncio.create_task(self._serve_all(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(lambda done: self._over(done, writer))
+
+    def _over(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
+        """A connection is over, also one that was never served."""
+        self._connections.discard(task)
+        writer.close()
+
+    async def _serve_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer until the connection ends."""
+        with suppress(OSError, MalformedError, asyncio.CancelledError):
+            await self._serve(reader, writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer request after request, if it is our child that asks."""
+        writer.transport.set_write_buffer_limits(0)
+        pid = peer_of(writer.get_extra_info("socket"))
+        if pid not in self._allowed():
+            return
+        while (request := await read_request(reader)) is not None:
+            status, body = await self._handler(request, pid)
+            try:
+                await write_answer(writer, status, body)
+            finally:
+                if isinstance(body, bytearray):
+                    wipe(body)
+
+
+def peer_of(connection: socket.socket) -> int:
+    """The process that connected a unix socket (`SO_PEERCRED`, unix(7))."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid: int = _CREDENTIALS.unpack(raw)[0]
+    return pid

@@ -1,0 +1,48 @@
+"""Opening with the ring as its file has it at that moment: what the delivery side does through a rotation."""
+
+from typing import Final
+
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.interfaces import Verifier
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.secret_value import SecretValue
+
+
+class ReloadingOpener:
+    """A `RecordOpener` whose ring is that of a file.
+
+    Args:
+        verifier: tells which records were vouched for.
+        ring: the private ring's file.
+    """
+
+    __slots__ = ("_opener", "_ring", "_seen", "_verifier")
+
+    def __init__(self, verifier: Verifier, ring: Reloading[PrivateRing]) -> None:
+        self._verifier: Final = verifier
+        self._ring: Final = ring
+        self._seen = ring.current()
+        self._opener = RecordOpener(verifier, self._seen)
+
+    @property
+    def ring(self) -> PrivateRing:
+        """The ring that values are opened with."""
+        self._now()
+        return self._seen
+
+    def open(self, context: Context, record: bytes) -> SecretValue:
+        """As `RecordOpener.open`."""
+        return self._now().open(context, record)
+
+    def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
+        """As `RecordOpener.open_named`."""
+        return self._now().open_named(signed, context, record)
+
+    def _now(self) -> RecordOpener:
+        """With the ring of this moment."""
+        ring = self._ring.current()
+        if ring is not self._seen:
+            self._seen, self._opener = ring, RecordOpener(self._verifier, ring)
+        return self._opener

@@ -1,0 +1,45 @@
+"""What signs the ring that comes after: an Ed25519 key that is derived from a primary's private key.
+
+So every private ring has one, none needs to be kept beside it, and the serving machine never has it.
+"""
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from nightsafe.sealing.encoding import encode
+from nightsafe.sealing.rings.lineage import Lineage, Link, link_message, primary_digest
+from nightsafe.sealing.rings.private_ring import PrivateKey, PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicKey, PublicRing
+
+_TAG = b"nightsafe ring signer v1"
+
+
+def signer_of(key: PrivateKey) -> Ed25519PrivateKey:
+    """What signs for the time in which this key is the primary."""
+    info = encode(_TAG, bytes((key.public.suite.number,)), key.public.public)
+    return Ed25519PrivateKey.from_private_bytes(HKDF(SHA256(), 32, None, info).derive(key.private.reveal()))
+
+
+def public_ring(ring: PrivateRing, before: PublicRing | None = None, rotated: PrivateKey | None = None) -> PublicRing:
+    """The public ring that belongs to a private one, with its lineage.
+
+    Args:
+        ring: the private ring.
+        before: the public ring so far, whose links it keeps.
+        rotated: the primary of before, when a rotation has just made another one.
+    """
+    primary = ring.primary
+    signer = signer_of(primary).public_key().public_bytes_raw()
+    links: tuple[Link, ...] = ()
+    if rotated is not None and rotated.id != primary.id:
+        links = (_link(rotated, primary.public, signer, ring.number),)
+    lineage = Lineage(signer, links).joined(Lineage() if before is None else before.lineage)
+    return ring.public().of(lineage)
+
+
+def _link(before: PrivateKey, primary: PublicKey, signer: bytes, number: int) -> Link:
+    """One rotation, signed with the side of the primary of before."""
+    digest, signing = primary_digest(primary.suite, primary.public), signer_of(before)
+    by = signing.public_key().public_bytes_raw()
+    return Link(number, digest, signer, by, signing.sign(link_message(number, digest, signer, by)))

@@ -1,0 +1,99 @@
+"""The API node's signing key: it vouches for every record that is stored."""
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from nightsafe.sealing import files
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.record import Record
+from nightsafe.sealing.rings import ring_file
+from nightsafe.sealing.rings.ring_file import problem
+from nightsafe.sealing.verify_keys import VerifyKey
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole file."""
+
+    format: Literal["nightsafe-signing-key/1"]
+    id: str
+    private: bytes
+
+    def __repr__(self) -> str:
+        """No private key in it."""
+        return f"_File({self.id})"
+
+
+class SigningKey:
+    """An Ed25519 key as a `Signer`.
+
+    Args:
+        key: the private key, kept loaded.
+    """
+
+    __slots__ = ("_key", "verify_key")
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key: Final = key
+        self.verify_key: Final = VerifyKey.load(key.public_key().public_bytes_raw())
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @property
+    def id(self) -> str:
+        """The id that stands in what it signs."""
+        return self.verify_key.id
+
+    def sign(self, context: Context, sealed: bytes) -> bytes:
+        """Make the stored record: the sealed value, signed for this context.
+
+        Raises:
+            NightsafeError: INVALID, when the context is not text.
+        """
+        signature = self.sign_message(context.signed_message(sealed, self.id))
+        return Record(self.id, signature, sealed).pack()
+
+    def sign_message(self, message: bytes) -> bytes:
+        """Sign a message that begins with a tag of its own; gives the 64 bytes."""
+        return self._key.sign(message)
+
+    @classmethod
+    def decode(cls, data: bytes, source: str = "signing key") -> Self:
+        """Read a key from a file's bytes.
+
+        Raises:
+            NightsafeError: INVALID, with the source and what is wrong, never with the key.
+        """
+        form = ring_file.decode(data, _File, source)
+        try:
+            key = cls(Ed25519PrivateKey.from_private_bytes(form.private))
+        except ValueError:
+            raise problem(source, "holds a private key that is not a usable Ed25519 key") from None
+        ring_file.check_id(source, form.id, key.id)
+        return key
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a key from a file that nobody else may touch.
+
+        Raises:
+            NightsafeError: INVALID, with the path and what is wrong, never with the key.
+        """
+        return cls.decode(files.read(path, private=True), str(path))
+
+    def encode(self) -> bytes:
+        """The key as a file's bytes: in the clear."""
+        return ring_file.encode(_File("nightsafe-signing-key/1", self.id, self._key.private_bytes_raw()))
+
+    def save(self, path: Path, *, replace: bool = False) -> None:
+        """Write the key to a file of mode 0600, whole or not at all.
+
+        Raises:
+            NightsafeError: INVALID, when it cannot be written, or is there and may not be replaced.
+        """
+        files.write(path, self.encode(), private=True, replace=replace)

@@ -1,0 +1,142 @@
+"""The keys whose signatures the delivery side trusts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing import files
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.encoding import short_id
+from nightsafe.sealing.record import Record, cannot_open
+from nightsafe.sealing.rings import ring_file
+from nightsafe.sealing.rings.ring_file import problem
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    """One key in the file."""
+
+    id: str
+    public: bytes
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole file."""
+
+    format: Literal["nightsafe-verify-keys/1"]
+    keys: list[_Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyKey:
+    """The public half of a signing key.
+
+    Attributes:
+        id: derived from the public bytes.
+        public: 32 bytes.
+        loaded: the library's object, kept so that no check has to parse.
+    """
+
+    id: str
+    public: bytes
+    loaded: Ed25519PublicKey = field(repr=False, compare=False)
+
+    @classmethod
+    def load(cls, public: bytes) -> Self:
+        """Parse a public key.
+
+        Raises:
+            ValueError: when the bytes are no such key.
+        """
+        loaded = Ed25519PublicKey.from_public_bytes(public)
+        return cls(short_id(b"nightsafe signer id v1", public), public, loaded)
+
+
+class VerifyKeys:
+    """Trusted keys by id, as a `Verifier`.
+
+    Args:
+        keys: at least one.
+        source: how to name them in a refusal.
+
+    Raises:
+        NightsafeError: INVALID, when there is none, or one is there twice.
+    """
+
+    __slots__ = ("_by_id", "keys")
+
+    def __init__(self, keys: Iterable[VerifyKey], source: str = "verification keys") -> None:
+        self.keys: Final = tuple(keys)
+        ring_file.check_unique(source, [key.id for key in self.keys])
+        self._by_id: Final = {key.id: key for key in self.keys}
+
+    def verify(self, context: Context, record: bytes) -> bytes:
+        """Give the sealed value out of a record signed by a trusted key for this context.
+
+        Raises:
+            NightsafeError: CANNOT_OPEN, whatever the reason.
+        """
+        parsed = Record.parse(record)
+        try:
+            message = context.signed_message(parsed.sealed, parsed.signer_id)
+        except NightsafeError:
+            raise cannot_open() from None
+        if not self.verify_message(parsed.signer_id, message, parsed.signature):
+            raise cannot_open()
+        return parsed.sealed
+
+    def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
+        """Whether the trusted key of this id has signed this message; False also when there is no such key."""
+        key = self._by_id.get(signer_id)
+        if key is None:
+            return False
+        try:
+            key.loaded.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    @classmethod
+    def decode(cls, data: bytes, source: str = "verification keys") -> Self:
+        """Read the keys from a file's bytes.
+
+        Raises:
+            NightsafeError: INVALID, with the source and what is wrong.
+        """
+        return cls([_key(entry, source) for entry in ring_file.decode(data, _File, source).keys], source)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the keys from a file that nobody else may write to.
+
+        Raises:
+            NightsafeError: INVALID, with the path and what is wrong.
+        """
+        return cls.decode(files.read(path, private=False), str(path))
+
+    def encode(self) -> bytes:
+        """The keys as a file's bytes."""
+        return ring_file.encode(_File("nightsafe-verify-keys/1", [_Entry(key.id, key.public) for key in self.keys]))
+
+    def save(self, path: Path, *, replace: bool = False) -> None:
+        """Write the keys to a file of mode 0644, whole or not at all.
+
+        Raises:
+            NightsafeError: INVALID, when it cannot be written, or is there and may not be replaced.
+        """
+        files.write(path, self.encode(), private=False, replace=replace)
+
+
+def _key(entry: _Entry, source: str) -> VerifyKey:
+    """A key out of its entry; NightsafeError INVALID when it is none, or not the one it says."""
+    try:
+        key = VerifyKey.load(entry.public)
+    except ValueError:
+        raise problem(source, "holds a public key that is not a usable Ed25519 key") from None
+    ring_file.check_id(source, entry.id, key.id)
+    return key

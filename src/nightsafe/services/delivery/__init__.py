@@ -1,0 +1,1 @@
+"""What the delivery side fetches: bundles, the change feed, code checks, processes."""

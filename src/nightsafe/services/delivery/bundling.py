@@ -1,0 +1,55 @@
+"""A version of the store as a bundle has it."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion, StoredSecret
+from nightsafe.services.scripts.modules import BODY_PART
+from nightsafe.services.secrets_store.bound_secrets import KIND, Place, place_of_binding
+from nightsafe.store.bundles import ServedVersion
+from nightsafe.store.scripts import Binding
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+
+
+def bundled(served: ServedVersion, stored: Mapping[Place, StoredSecret] = MappingProxyType({})) -> BundleVersion:
+    """A version as a bundle has it.
+
+    Args:
+        served: the version.
+        stored: the secrets of stores that its bindings lead to.
+    """
+    version = served.version
+    settings: dict[str, Any] = msgspec.json.decode(version.settings)
+    annotations: dict[str, Any] = msgspec.json.decode(version.annotations)
+    return BundleVersion(
+        id=str(uuid.UUID(bytes=version.id)),
+        percentage=served.percentage,
+        created_on=(_EPOCH + version.created_on * _MICROSECOND).isoformat().replace("+00:00", "Z"),
+        tag=annotations.get("workers/tag", ""),
+        main_module=version.main_module,
+        classic=BODY_PART in settings,
+        compatibility_date=settings.get("compatibility_date", ""),
+        compatibility_flags=tuple(settings.get("compatibility_flags", ())),
+        cpu_ms=_cpu_ms(settings),
+        modules=tuple(BundleModule(one.name, one.content_type, one.digest) for one in served.modules),
+        bindings=tuple(_binding(one, stored) for one in served.bindings),
+    )
+
+
+def _cpu_ms(settings: Mapping[str, Any]) -> int | None:
+    """The limit that a version sets itself, or None."""
+    asked = settings.get("limits", {}).get("cpu_ms")
+    return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else None
+
+
+def _binding(binding: Binding, stored: Mapping[Place, StoredSecret]) -> BundleBinding:
+    """A binding as a bundle has it."""
+    secret = stored.get(place_of_binding(binding)) if binding.kind == KIND else None
+    return BundleBinding(binding.name, binding.kind, msgspec.Raw(binding.shown), binding.sealed, secret)

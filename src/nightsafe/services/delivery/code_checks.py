@@ -1,0 +1,144 @@
+"""Uploads that wait, for a moment, until a delivery process has had their code loaded by the runtime.
+
+What waits is kept in memory, by the API process that was asked. Without a process that checks nobody waits, and an
+upload about which nothing is heard in time goes through.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from nightsafe.bundle.code_checks import LONGEST_WAIT, Check, CheckedModule
+from nightsafe.bundle.compatibility import fields_of, module_kind
+from nightsafe.bundle.model import BundleVersion
+from nightsafe.errors import NightsafeError
+from nightsafe.services.scripts.modules import Source
+from nightsafe.store.scripts import Module
+
+_MARGIN_SECONDS: Final = 0.5
+_AWAY_SECONDS: Final = 3.0
+_MOST_BYTES: Final = 32 * 1024 * 1024
+_MOST_WAITING: Final = 16
+_PART: Final = "wasm_module"
+_COMPILED: Final = frozenset({"js", "cjs", "json", "wasm"})
+_LONGEST_PROBLEM: Final = 500
+
+
+class _Account:
+    """What waits in one account, and who checks.
+
+    Attributes:
+        checks: those that nobody has taken.
+        verdicts: by id, what is done once a verdict is there.
+        here: how many processes ask for something to check at this moment.
+        left_at: when the last of them was answered.
+    """
+
+    def __init__(self) -> None:
+        self.checks: deque[Check] = deque()
+        self.verdicts: dict[str, asyncio.Future[str]] = {}
+        self.news = asyncio.Event()
+        self.here = 0
+        self.left_at = float("-inf")
+
+
+class CodeChecks:
+    """Brings uploads and those who check them together.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock: Final = clock
+        self._accounts: defaultdict[str, _Account] = defaultdict(_Account)
+        self._ended = False
+
+    async def problem_of(self, account_id: str, source: Source, version: BundleVersion) -> str:
+        """What the runtime says against code that makes a version; "" when it says nothing, in time or at all."""
+        if account_id not in self._accounts:
+            return ""
+        account = self._accounts[account_id]
+        check = _check(source, version)
+        away = not account.here and self._clock() - account.left_at > _AWAY_SECONDS
+        if check is None or away or len(account.checks) >= _MOST_WAITING:
+            return ""
+        verdict: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        account.verdicts[check.id] = verdict
+        account.checks.append(check)
+        account.news.set()
+        try:
+            return await asyncio.wait_for(verdict, check.seconds + _MARGIN_SECONDS)
+        except TimeoutError:
+            return ""
+        finally:
+            del account.verdicts[check.id]
+            if check in account.checks:
+                account.checks.remove(check)
+
+    async def next(self, account_id: str, seconds: float) -> Check | None:
+        """An upload to check; None when there is none within some seconds."""
+        account = self._accounts[account_id]
+        account.here += 1
+        try:
+            deadline = self._clock() + min(seconds, LONGEST_WAIT)
+            while not account.checks and not self._ended and (left := deadline - self._clock()) > 0:
+                account.news.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(account.news.wait(), left)
+            check = account.checks.popleft() if account.checks else None
+        finally:
+            account.here -= 1
+            account.left_at = self._clock()
+        if check is not None:
+            account.left_at += check.seconds  # it is away for no longer than that
+        return check
+
+    def tell(self, account_id: str, check_id: str, problem: str) -> None:
+        """The verdict on an upload; one that waits no longer is passed over. Whoever tells one is there to check."""
+        account = self._accounts[account_id]
+        account.left_at = self._clock()
+        waiting = account.verdicts.get(check_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result("".join(one for one in problem if one.isprintable())[:_LONGEST_PROBLEM])
+
+    def end(self) -> None:
+        """Answer all who ask: the server is about to stop."""
+        self._ended = True
+        for account in self._accounts.values():
+            account.news.set()
+
+
+def _check(source: Source, version: BundleVersion) -> Check | None:
+    """What is to be loaded of code; None when that is nothing, or too much."""
+    parts = tuple(fields_of(one)["part"] for one in version.bindings if one.kind == _PART) if source.classic else ()
+    needed = {source.main_module, *parts}
+    files = [one for one in source.modules if not source.classic or one.name in needed]
+    modules = tuple(_checked(files, source.main_module))
+    if not modules or sum(len(one.body) for one in modules) > _MOST_BYTES:
+        return None
+    return Check(
+        id=secrets.token_hex(8),
+        main_module=source.main_module,
+        classic=source.classic,
+        date=version.compatibility_date,
+        flags=version.compatibility_flags,
+        modules=modules,
+        parts=parts,
+    )
+
+
+def _checked(modules: Iterable[Module], main: str) -> Iterable[CheckedModule]:
+    """The files that can be imported, with the contents of those that the runtime compiles."""
+    for one in modules:
+        try:
+            kind = module_kind(one.content_type)
+        except NightsafeError:
+            continue
+        if kind or one.name == main:
+            body = one.body if kind in _COMPILED or one.name == main else b""
+            yield CheckedModule(one.name, one.content_type, body)

@@ -1,0 +1,1 @@
+"""API tokens, users and accounts."""

@@ -1,0 +1,217 @@
+"""What an operator at the machine does: accounts with their owner, users, and API tokens.
+
+What makes credentials shows them before it stores anything: they are kept nowhere, so one that nobody got must not be
+valid. `show` is given them, and when it raises, nothing is stored.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.identity.conditions import Condition, encode_condition
+from nightsafe.identity.credentials import digest, new_key, new_service_key, new_token
+from nightsafe.identity.permissions import ALL_ACCESS
+from nightsafe.identity.policy import (
+    ACCOUNT_RESOURCE,
+    USER_RESOURCE,
+    Policy,
+    allowing,
+    check_policies,
+    encode_policies,
+    policies_for,
+)
+from nightsafe.services.caller import now
+from nightsafe.store.changes import Change
+from nightsafe.store.identities import Account, Identity, Membership, Token, User
+from nightsafe.store.interface import Store
+
+_ANYWHERE = Condition()
+
+
+class Credentials(Struct, frozen=True):
+    """What is shown once and kept nowhere; `api_key` is empty for a user who was there before."""
+
+    account_id: str
+    api_token: str
+    email: str
+    api_key: str
+
+    def __repr__(self) -> str:
+        """No credential in it."""
+        return f"Credentials(account_id={self.account_id!r}, hidden)"
+
+
+class UserCredentials(Struct, frozen=True):
+    """What is shown once and kept nowhere; `service_key` is empty when none was asked for."""
+
+    user_id: str
+    email: str
+    api_key: str
+    service_key: str
+
+    def __repr__(self) -> str:
+        """No credential in it."""
+        return f"UserCredentials(user_id={self.user_id!r}, hidden)"
+
+
+class Issued(Struct, frozen=True):
+    """A new token; its value is shown once and kept nowhere."""
+
+    id: str
+    token: str
+
+    def __repr__(self) -> str:
+        """No credential in it."""
+        return f"Issued(id={self.id!r}, hidden)"
+
+
+def to_nobody(_: object) -> None:
+    """For credentials that whoever makes them keeps."""
+
+
+async def create_account(
+    store: Store, account_id: str, name: str, email: str, show: Callable[[Credentials], None] = to_nobody
+) -> Credentials:
+    """An account, its owner with a Global API key, and a token for all that can be done in it and by the owner.
+
+    A user with this e-mail becomes the owner, and keeps the key; lacking one, a user is made.
+
+    Raises:
+        NightsafeError: STORE.
+    """
+    at, key, token = now(), "", new_token()
+    user = await store.user_by_email(email)
+    rows: tuple[Identity, ...] = ()
+    if user is None:
+        key = new_key()
+        user = User(uuid.uuid4().hex, email, digest(key), at)
+        rows = (user,)
+    policies = encode_policies(all_access(account_id, user.id))
+    rows = (
+        Account(account_id, name, at),
+        *rows,
+        Membership(account_id, user.id, policies_for(account_id, ALL_ACCESS), at),
+        _token(token, user.id, "owner", policies, at),
+    )
+    made = Credentials(account_id, token, user.email, key)
+    show(made)
+    await _write(store, "accounts.create", account_id, account_id, at, rows)
+    return made
+
+
+async def create_user(
+    store: Store,
+    email: str,
+    show: Callable[[UserCredentials], None] = to_nobody,
+    *,
+    with_service_key: bool = False,
+) -> UserCredentials:
+    """A user with a Global API key, who belongs to no account yet.
+
+    Raises:
+        NightsafeError: INVALID, when there is a user with this e-mail; STORE.
+    """
+    at, key, service_key = now(), new_key(), new_service_key() if with_service_key else ""
+    user = User(uuid.uuid4().hex, email, digest(key), at, digest(service_key) if service_key else None)
+    made = UserCredentials(user.id, email, key, service_key)
+    show(made)
+    await _write(store, "users.create", "", user.id, at, (user,))
+    return made
+
+
+async def issue_token(  # noqa: PLR0913 - a token has many sides
+    store: Store,
+    account_id: str,
+    user_id: str,
+    name: str,
+    show: Callable[[Issued], None] = to_nobody,
+    *,
+    policies: Iterable[Policy] | None = None,
+    condition: Condition = _ANYWHERE,
+    not_before: int | None = None,
+    expires_on: int | None = None,
+    owner: Literal["user", "account"] = "user",
+) -> Issued:
+    """A new token.
+
+    Args:
+        store: where it goes.
+        account_id: the account that owns it, or in whose log it stands.
+        user_id: the user who owns it, or who makes it for the account.
+        name: what to call it.
+        show: is given the token before it is valid.
+        policies: what it may do; by default all that can be done in the account.
+        condition: from where it may be used.
+        not_before: from when on, in microseconds, or None.
+        expires_on: until when, in microseconds, or None for ever.
+        owner: whether it is the user's or the account's.
+
+    Raises:
+        NightsafeError: INVALID, for policies that name what is not known; STORE.
+    """
+    at, token = now(), new_token()
+    every = [allowing(ACCOUNT_RESOURCE + account_id, ALL_ACCESS)] if policies is None else list(policies)
+    check_policies(every)
+    row = _token(
+        token,
+        user_id,
+        name,
+        encode_policies(every),
+        at,
+        condition=encode_condition(condition),
+        not_before=not_before,
+        expires_on=expires_on,
+        account_id=account_id if owner == "account" else "",
+    )
+    issued = Issued(row.id, token)
+    show(issued)
+    await _write(store, "tokens.create", account_id, row.id, at, (row,))
+    return issued
+
+
+def all_access(account_id: str, user_id: str) -> list[Policy]:
+    """Policies for all that can be done in an account, and by its owner about themselves."""
+    every = [ACCOUNT_RESOURCE + account_id, USER_RESOURCE + user_id]
+    return [allowing(resource, ALL_ACCESS) for resource in every]
+
+
+def _token(  # noqa: PLR0913 - a row has many columns
+    token: str,
+    user_id: str,
+    name: str,
+    policies: bytes,
+    at: int,
+    *,
+    condition: bytes = b"{}",
+    not_before: int | None = None,
+    expires_on: int | None = None,
+    account_id: str = "",
+) -> Token:
+    """The row of a new token."""
+    return Token(
+        id=uuid.uuid4().hex,
+        digest=digest(token),
+        user_id=user_id,
+        name=name,
+        status="active",
+        policies=policies,
+        issued_on=at,
+        modified_on=at,
+        not_before=not_before,
+        expires_on=expires_on,
+        account_id=account_id,
+        condition=condition,
+    )
+
+
+async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many sides
+    store: Store, action: str, account_id: str, resource: str, at: int, rows: tuple[Identity, ...]
+) -> None:
+    """Commit rows with their log entry."""
+    event = AuditEvent(
+        at=at, action=action, actor="", actor_kind="operator", account_id=account_id, resource=resource
+    )
+    await store.commit(Change(at=at, audit=entry_for(event), put=rows))

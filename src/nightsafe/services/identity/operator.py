@@ -1,0 +1,127 @@
+"""What an operator at the machine does to what is there: finds tokens, rolls and revokes them, lets users in.
+
+Unlike a caller of the API, an operator may do all of it; the log says `operator`.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.credentials import digest, new_token
+from nightsafe.identity.policy import policies_for
+from nightsafe.services.caller import now
+from nightsafe.services.identity.administration import Issued, to_nobody
+from nightsafe.store.changes import Change
+from nightsafe.store.identities import Account, Identity, Membership, Token, User
+from nightsafe.store.interface import Store
+
+
+async def account_of(store: Store, account_id: str | None) -> Account:
+    """The account with this id, or the oldest.
+
+    Raises:
+        NightsafeError: INVALID, when it is not there.
+    """
+    account = next((one for one in await store.accounts() if account_id in {None, one.id}), None)
+    if account is None:
+        wanted = f" {account_id}" if account_id else ""
+        raise NightsafeError(Code.INVALID, f"there is no such account{wanted}; see: nightsafe account list")
+    return account
+
+
+async def member_of(store: Store, account: Account, email: str | None) -> User:
+    """The member of an account with this e-mail, or the one who has been in it longest.
+
+    Raises:
+        NightsafeError: INVALID, when there is none.
+    """
+    for membership in await store.members(account.id):
+        user = await store.user(membership.user_id)
+        if user is not None and email in {None, user.email}:
+            return user
+    who = f"{email} is no member of account {account.id}" if email else f"account {account.id} has no member"
+    raise NightsafeError(Code.INVALID, f"{who}; make one with: nightsafe user create --account-id {account.id}")
+
+
+async def tokens_of(store: Store, account: Account) -> Sequence[Token]:
+    """The tokens of an account and of its members, oldest first."""
+    found = {token.id: token for token in await store.tokens_of_account(account.id)}
+    for membership in await store.members(account.id):
+        found |= {token.id: token for token in await store.tokens_of_user(membership.user_id)}
+    return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
+
+
+async def every_token(store: Store) -> Sequence[Token]:
+    """The tokens of every account and of its members, oldest first."""
+    found = {token.id: token for account in await store.accounts() for token in await tokens_of(store, account)}
+    return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
+
+
+async def roll_token(store: Store, token_id: str, show: Callable[[Issued], None] = to_nobody) -> Issued:
+    """Give a token a new value, which is shown this once, before the old one is dead.
+
+    Only if it is still as it was read: one that a server revokes meanwhile stays dead.
+
+    Raises:
+        NightsafeError: INVALID, when there is none with this id; UNAVAILABLE, when it was changed meanwhile; STORE.
+    """
+    token, value, at = await find_token(store, token_id), new_token(), now()
+    rolled = replace(token, digest=digest(value), modified_on=at)
+    issued = Issued(token.id, value)
+    show(issued)
+    await _write(store, "tokens.roll", token.account_id, token.id, at, put=(rolled,), unchanged=(token,))
+    return issued
+
+
+async def revoke_token(store: Store, token_id: str) -> None:
+    """Delete a token.
+
+    Raises:
+        NightsafeError: INVALID, when there is none with this id; STORE.
+    """
+    token = await find_token(store, token_id)
+    await _write(store, "tokens.delete", token.account_id, token.id, now(), drop_tokens=(token.id,))
+
+
+async def let_in(store: Store, user_id: str, account_id: str, groups: Sequence[str]) -> None:
+    """Make a user a member of an account, whose key may do there what these permission groups say.
+
+    Raises:
+        NightsafeError: STORE.
+    """
+    at = now()
+    membership = Membership(account_id, user_id, policies_for(account_id, *groups), at)
+    await _write(store, "memberships.create", account_id, user_id, at, put=(membership,))
+
+
+async def find_token(store: Store, token_id: str) -> Token:
+    """The token with this id.
+
+    Raises:
+        NightsafeError: INVALID, when there is none.
+    """
+    for token in await every_token(store):
+        if token.id == token_id:
+            return token
+    raise NightsafeError(Code.INVALID, f"there is no token {token_id}; see: nightsafe token list")
+
+
+async def _write(  # noqa: PLR0913 - a log entry has many sides
+    store: Store,
+    action: str,
+    account_id: str,
+    resource: str,
+    at: int,
+    *,
+    put: tuple[Identity, ...] = (),
+    drop_tokens: tuple[str, ...] = (),
+    unchanged: tuple[Token, ...] = (),
+) -> None:
+    """Commit rows with their log entry."""
+    event = AuditEvent(
+        at=at, action=action, actor="", actor_kind="operator", account_id=account_id, resource=resource
+    )
+    change = Change(at=at, audit=entry_for(event), put=put, drop_tokens=drop_tokens, unchanged=unchanged)
+    await store.commit(change)

@@ -1,0 +1,206 @@
+"""A rotation of recipient keys: which key values are sealed to, and records under the new one.
+
+Nobody here can open a value. Whoever can, which is the delivery side, asks for values under older keys and gives them
+back sealed to the primary; each takes the place of the record that it was made from, if that is still there, under a
+new signature for the same place. No version is made, so nothing is delivered anew for it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.bindings.metadata import public_of
+from nightsafe.bundle.resealing import NewValue, OldValue, OldValues, Stored
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.record import key_id_of
+from nightsafe.services.caller import Caller, asker, now
+from nightsafe.services.secrets.seal import STORED_KIND, Safe, place_of
+from nightsafe.services.secrets_store.stores import SecretNote
+from nightsafe.store.changes import Change
+from nightsafe.store.collections import Kind
+from nightsafe.store.interface import Store
+from nightsafe.store.sealed_values import Resealed, StoredValue
+
+MOST_VALUES: Final = 64
+"""Values in one batch: what is done to them in one go holds others up for a millisecond."""
+
+_MOST_BYTES: Final = 512 * 1024
+
+
+class KeyUse(Struct, frozen=True, kw_only=True):
+    """One recipient key.
+
+    Attributes:
+        id: its id.
+        suite: what it seals with; "" for a key that is not in the ring.
+        state: as in the ring, or `unknown` when it is not there.
+        values: how many values are sealed to it.
+    """
+
+    id: str
+    suite: str
+    state: str
+    values: int
+
+
+class Place(Struct, frozen=True):
+    """Where a value belongs: what it is signed for, and what stands for the name in its seal."""
+
+    signed: Context
+    sealed_name: str
+
+
+class Resealing:
+    """The use cases.
+
+    Args:
+        store: where everything is kept.
+        safe: what signs.
+    """
+
+    def __init__(self, store: Store, safe: Safe) -> None:
+        self._store = store
+        self._safe = safe
+
+    async def keys(self, account_id: str) -> list[KeyUse]:
+        """The keys of the ring, and those that values are sealed to all the same, with the number of values."""
+        ring = {key.id: (key.suite.value, key.state.value) for key in self._safe.ring.keys}
+        strangers = [key_id for key_id in await self._store.keys_in_use(account_id) if key_id not in ring]
+        return [
+            KeyUse(id=key_id, suite=suite, state=state, values=await self._store.count_values(account_id, key_id))
+            for key_id, (suite, state) in (ring | dict.fromkeys(strangers, ("", "unknown"))).items()
+        ]
+
+    async def old_values(self, account_id: str, after: str, limit: int = MOST_VALUES) -> OldValues:
+        """Values under other keys than the primary.
+
+        Args:
+            account_id: whose.
+            after: `OldValues.next` of the ones before, "" to begin.
+            limit: the most to give.
+
+        Raises:
+            NightsafeError: INVALID, when `after` is nothing that was given.
+        """
+        primary = self._safe.ring.primary.id
+        key_from, _, mark = after.partition(":")
+        older = [key_id for key_id in await self._store.keys_in_use(account_id) if key_id != primary]
+        waiting = None if after else sum([await self._store.count_values(account_id, key_id) for key_id in older])
+        for key_id in older:
+            if key_id < key_from:
+                continue
+            behind = mark if key_id == key_from else ""
+            found = await self._store.values_under(
+                account_id, key_id, after=behind, limit=limit, max_bytes=_MOST_BYTES
+            )
+            if found:
+                values = tuple(_told(one) for one in found)
+                return OldValues(primary=primary, values=values, next=f"{key_id}:{found[-1].mark}", waiting=waiting)
+        return OldValues(primary=primary, values=(), next="", waiting=waiting)
+
+    async def store(self, caller: Caller, account_id: str, values: Sequence[NewValue]) -> Stored:
+        """Put values that were sealed anew in the place of those they were made from, which are under older keys.
+
+        Raises:
+            NightsafeError: INVALID, when one is no sealed value, or sealed to another key than the primary;
+                UNAVAILABLE, when that key was retired meanwhile. Nothing is stored then.
+        """
+        places: list[str] = []
+        signed: list[Resealed] = []
+        refused = 0
+        for value in values:
+            before = await self._store.value(account_id, value.mark)
+            if before is None or not self._is_old(before) or sha256(before.sealed).digest() != value.before:
+                continue
+            try:
+                record = self._safe.countersign_again(place_of_value(before).signed, before.sealed, value.sealed)
+            except NightsafeError as error:
+                if error.code is not Code.CANNOT_OPEN:
+                    raise
+                refused += 1
+                continue
+            key_id = key_id_of(record)
+            signed.append(Resealed(mark=value.mark, before=before.sealed, sealed=record, key_id=key_id))
+            places.append(_named(before))
+            await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
+        done = await self._commit(caller, account_id, signed, places) if signed else 0
+        return Stored(resealed=done, changed=len(values) - refused - done, refused=refused)
+
+    def _is_old(self, value: StoredValue) -> bool:
+        """Whether a value is to be sealed anew: no other gives way to what a caller hands in."""
+        return value.key_id != self._safe.ring.primary.id
+
+    async def _commit(
+        self, caller: Caller, account_id: str, signed: Sequence[Resealed], places: Sequence[str]
+    ) -> int:
+        """Store records with one log entry that names their places; gives how many took the place of others."""
+        at = now()
+        event = AuditEvent(
+            **asker(caller),
+            at=at,
+            action="keys.reseal",
+            account_id=account_id,
+            resource=signed[0].key_id,
+            set=tuple(places),
+        )
+        outcome = await self._store.commit(Change(at=at, audit=entry_for(event), reseal=tuple(signed)))
+        return len(outcome.resealed)
+
+
+def place_of_value(value: StoredValue) -> Place:
+    """The place that a value was sealed and signed for.
+
+    Raises:
+        NightsafeError: CANNOT_OPEN, when what is shown of it is not as it was written.
+    """
+    namespace, sealed_name, kind = value.namespace, value.name, value.kind
+    try:
+        public = public_of(value.kind, value.shown)
+        if value.collection is not None:
+            namespace = place_of(value.collection, value.account_id, value.owner, value.environment).namespace
+        if value.collection is Kind.SECRETS_STORE:
+            sealed_name, kind = msgspec.json.decode(value.shown, type=SecretNote).sealed_name, STORED_KIND
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+        raise NightsafeError(
+            Code.CANNOT_OPEN, "the database holds a value that was not written by this program"
+        ) from None
+    signed = Context(
+        account_id=value.account_id,
+        namespace=namespace,
+        script=value.owner,
+        name=value.name,
+        kind=kind,
+        public=public,
+    )
+    return Place(signed, sealed_name)
+
+
+def _told(value: StoredValue) -> OldValue:
+    """A value as it is given out; one whose place cannot be told is given so that it does not open."""
+    try:
+        place = place_of_value(value)
+    except NightsafeError:
+        place = Place(Context(account_id=value.account_id, namespace="", script="", name="", kind=""), "")
+    signed = place.signed
+    return OldValue(
+        mark=value.mark,
+        namespace=signed.namespace,
+        script=signed.script,
+        name=signed.name,
+        sealed_name=place.sealed_name,
+        kind=signed.kind,
+        public=signed.public,
+        record=value.sealed,
+    )
+
+
+def _named(value: StoredValue) -> str:
+    """A value as the log names it: its script or collection, with what that is in, and its own name."""
+    where = (value.collection, value.namespace, value.owner, value.environment, value.name)
+    return "/".join(part for part in where if part)

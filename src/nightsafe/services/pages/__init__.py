@@ -1,0 +1,1 @@
+"""Pages projects, as far as they hold secrets."""

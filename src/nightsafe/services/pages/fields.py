@@ -1,0 +1,199 @@
+"""What a request may say of a Pages project, and how it is kept.
+
+The members of a project are kept flat, each under the path to it (`production/kv_namespaces/CACHE`), so that two
+requests which change different ones never undo each other. Nothing else is kept: it would be shown again.
+Source: `pages/projects` in the Cloudflare v4 API's specification, and what wrangler sends.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from nightsafe.bindings.json_fields import need_object, need_string, optional_string, pointer_to, type_name
+from nightsafe.bindings.model import PlainBinding, SecretText
+from nightsafe.bindings.parse import MAX_NAME_BYTES, MAX_VALUE_BYTES
+from nightsafe.bindings.unknown_members import need_known
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.secret_value import SecretValue
+from nightsafe.services.limits import Limits
+
+ENVIRONMENTS = ("preview", "production")
+
+_SETTINGS: dict[str, type] = {
+    "always_use_latest_compatibility_date": bool,
+    "build_image_major_version": int,
+    "compatibility_date": str,
+    "compatibility_flags": list,
+    "fail_open": bool,
+    "usage_model": str,
+    "wrangler_config_hash": str,
+}
+_GROUPS: dict[str, frozenset[str]] = {"limits": frozenset({"cpu_ms"}), "placement": frozenset({"mode"})}
+_MAPS: dict[str, frozenset[str]] = {
+    name: frozenset(members.split())
+    for name, members in {
+        "ai_bindings": "project_id",
+        "analytics_engine_datasets": "dataset",
+        "browsers": "",
+        "d1_databases": "id",
+        "durable_object_namespaces": "namespace_id",
+        "hyperdrive_bindings": "id",
+        "kv_namespaces": "namespace_id",
+        "mtls_certificates": "certificate_id",
+        "queue_producers": "name",
+        "r2_buckets": "name jurisdiction",
+        "services": "service environment entrypoint",
+        "vectorize_bindings": "index_name",
+    }.items()
+}
+_BUILD: dict[str, type] = {
+    "build_caching": bool,
+    "build_command": str,
+    "destination_dir": str,
+    "root_dir": str,
+    "web_analytics_tag": str,
+}
+_PROJECT = ("build_config", "deployment_configs", "name", "production_branch", "source")
+_MAX_TEXT_BYTES = 8 * 1024
+_AT = "/deployment_configs"
+
+
+class ProjectPatch(Struct, frozen=True):
+    """What a request changes of a project.
+
+    Attributes:
+        body: members by the path to each, None for those to remove.
+        secrets: secret variables to put, each with its environment.
+        plain: other variables to put, likewise.
+        keep: secret variables that come without a value, by environment and name: those there are stay.
+        drop: variables to remove, by environment and name.
+    """
+
+    body: dict[str, Any]
+    secrets: tuple[tuple[str, SecretText], ...] = ()
+    plain: tuple[tuple[str, PlainBinding], ...] = ()
+    keep: tuple[tuple[str, str], ...] = ()
+    drop: tuple[tuple[str, str], ...] = ()
+
+
+def parse_project(fields: dict[str, Any], limits: Limits) -> ProjectPatch:
+    """A project's members from a request body, as a merge patch (RFC 7396): null removes, absent keeps.
+
+    Raises:
+        NightsafeError: INVALID, BINDING_NAME_TOO_LONG, BINDING_TOO_LARGE or TOO_MANY_OPERATIONS, with a pointer;
+            UNSUPPORTED, for a repository to deploy from.
+    """
+    need_known(fields, _PROJECT, "", "the project")
+    if fields.get("source") is not None:
+        raise NightsafeError(Code.UNSUPPORTED, "deploy Pages projects from a repository", "/source")
+    branch = optional_string(fields, "production_branch", "")
+    body: dict[str, Any] = {} if branch is None else {"production_branch": branch}
+    build = _object(fields, "build_config", "")
+    need_known(build, _BUILD, "/build_config", "'build_config'")
+    body |= {f"build_config/{name}": value for name, value in _typed(build, _BUILD, "/build_config")}
+    configs = _object(fields, _AT.removeprefix("/"), "")
+    need_known(configs, ENVIRONMENTS, _AT, "'deployment_configs'")
+    for environment in ENVIRONMENTS:
+        config, at = _object(configs, environment, _AT), f"{_AT}/{environment}"
+        need_known(config, (*_SETTINGS, *_GROUPS, *_MAPS, "env_vars"), at, f"'{environment}'")
+        members = _members(config, at)
+        body |= {f"{environment}/{path}": value for path, value in members}
+    return _variables(body, configs, limits)
+
+
+def _members(config: dict[str, Any], at: str) -> Iterator[tuple[str, Any]]:
+    """The settings and bindings of an environment, each with the path to it."""
+    yield from _typed(config, _SETTINGS, at)
+    for name, members in _GROUPS.items():
+        if name in config:
+            yield name, _only(config[name], members, pointer_to(at, name))
+    for name, members in _MAPS.items():
+        for key, value in _object(config, name, at).items():
+            yield f"{name}/{key}", _only(value, members, pointer_to(at, name, key))
+
+
+def _typed(fields: dict[str, Any], types: dict[str, type], at: str) -> Iterator[tuple[str, Any]]:
+    """The members that a table knows, each of its type or null."""
+    for name, wanted in types.items():
+        value = fields.get(name)
+        if value is not None and (type(value) is not wanted or not _is_sound(value)):
+            sentence = f"'{name}' must be {type_name(wanted())} of no more than {_MAX_TEXT_BYTES} bytes"
+            raise NightsafeError(Code.INVALID, sentence, pointer_to(at, name))
+        if name in fields:
+            yield name, value
+
+
+def _is_sound(value: Any) -> bool:
+    """Whether a text, or every text of a list, is one, and not too long."""
+    texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    return (
+        all(isinstance(text, str) for text in texts) and sum(len(text.encode()) for text in texts) <= _MAX_TEXT_BYTES
+    )
+
+
+def _only(value: Any, members: frozenset[str], at: str) -> dict[str, Any] | None:
+    """An object's known members, which are texts or numbers; None for null."""
+    if value is None:
+        return None
+    kept = {
+        name: one for name, one in need_object(value, at, "a binding").items() if name in members and one is not None
+    }
+    for name, one in kept.items():
+        if not isinstance(one, str | int) or not _is_sound(one):
+            raise NightsafeError(Code.INVALID, f"'{name}' must be a string or a number", pointer_to(at, name))
+    return kept
+
+
+def _object(fields: dict[str, Any], name: str, at: str) -> dict[str, Any]:
+    """A member that is an object, or absent or null."""
+    return {} if fields.get(name) is None else need_object(fields[name], pointer_to(at, name), f"'{name}'")
+
+
+def _variables(body: dict[str, Any], configs: dict[str, Any], limits: Limits) -> ProjectPatch:
+    """The patch with the variables of both environments, or every problem with them."""
+    found = [
+        (environment, name, raw)
+        for environment in ENVIRONMENTS
+        for name, raw in _object(_object(configs, environment, _AT), "env_vars", f"{_AT}/{environment}").items()
+    ]
+    if len(found) > limits.max_operations:
+        raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(found)), _AT)
+    read: list[tuple[str, SecretText | PlainBinding | str]] = []
+    problems: list[Problem] = []
+    for environment, name, raw in found:
+        try:
+            at = pointer_to(_AT, environment, "env_vars", name)
+            read += [] if raw is None else [(environment, _variable(raw, name, at))]
+        except NightsafeError as error:
+            problems += error.problems
+    if problems:
+        raise NightsafeError.of(problems)
+    return ProjectPatch(
+        body,
+        secrets=tuple((environment, one) for environment, one in read if isinstance(one, SecretText)),
+        plain=tuple((environment, one) for environment, one in read if isinstance(one, PlainBinding)),
+        keep=tuple((environment, one) for environment, one in read if isinstance(one, str)),
+        drop=tuple((environment, name) for environment, name, raw in found if raw is None),
+    )
+
+
+def _variable(raw: Any, name: str, at: str) -> SecretText | PlainBinding | str:
+    """A variable, or the name of a secret one that comes without its value."""
+    fields = need_object(raw, at, "a variable")
+    kind = optional_string(fields, "type", at) or "plain_text"
+    if kind not in {"plain_text", "secret_text"}:
+        raise NightsafeError(Code.INVALID, '\'type\' must be "plain_text" or "secret_text"', pointer_to(at, "type"))
+    if not name:
+        raise NightsafeError(Code.INVALID, "a variable must have a name", at)
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), at)
+    if kind == "secret_text" and fields.get("value") is None and fields.keys() <= {"type", "value"}:
+        return name
+    text = need_string(fields, "value", at)
+    value = SecretValue.of_text(text)
+    if len(value) > MAX_VALUE_BYTES:
+        raise NightsafeError(Code.BINDING_TOO_LARGE, name, pointer_to(at, "value"))
+    return (
+        SecretText(name, value) if kind == "secret_text" else PlainBinding(name, kind, {"type": kind, "value": text})
+    )

@@ -1,0 +1,161 @@
+"""Pages projects, as far as they hold secrets: variables of two environments, and the settings beside them.
+
+Source: `pages/projects` in the Cloudflare v4 API's specification.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.caller import Caller, collection_change, now
+from nightsafe.services.collections import commit_collection, item_of, new_id
+from nightsafe.services.limits import Limits
+from nightsafe.services.pages.fields import ENVIRONMENTS, ProjectPatch
+from nightsafe.services.scripts.setting_fields import encoded
+from nightsafe.services.secrets.seal import Safe, place_of
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
+from nightsafe.store.interface import Store
+from nightsafe.store.scripts import Binding
+
+MAX_NAME_LENGTH = 58
+DEFAULT_BRANCH = "main"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_KIND = Kind.PAGES_PROJECT
+_SECRET_SHOWN = b'{"type":"secret_text","value":""}'
+
+
+class Project(Struct, frozen=True):
+    """A project and its variables, by environment and name."""
+
+    collection: Collection
+    items: Sequence[Item]
+
+
+class Projects:
+    """The use cases. Values pass through to the safe and are wiped there."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+
+    async def list(self, account_id: str) -> Sequence[Collection]:
+        """Every project of an account, by name, without its variables."""
+        return await self._store.collections(account_id, _KIND)
+
+    async def get(self, account_id: str, name: str) -> Project:
+        """One project.
+
+        Raises:
+            NightsafeError: PROJECT_NOT_FOUND.
+        """
+        collection = await self._store.collection(account_id, _KIND, name)
+        if collection is None:
+            raise NightsafeError(Code.PROJECT_NOT_FOUND)
+        return await self.with_variables(collection)
+
+    async def with_variables(self, collection: Collection) -> Project:
+        """A project with its variables."""
+        return Project(collection, await self._store.items(collection.account_id, collection.id))
+
+    async def create(self, caller: Caller, account_id: str, name: str, patch: ProjectPatch) -> Project:
+        """Make a project.
+
+        Raises:
+            NightsafeError: INVALID, for a name that none may have, or a secret without a value; PROJECT_TAKEN;
+                TOO_MANY_BINDINGS.
+        """
+        if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
+            words = (
+                f"'name' must be up to {MAX_NAME_LENGTH} lower-case letters, digits and -, and may not begin with -"
+            )
+            raise NightsafeError(Code.INVALID, words, "/name")
+        _refuse_missing(patch, ())
+        self._refuse_more(patch, ())
+        at = now()
+        kept = {"production_branch": DEFAULT_BRANCH} | patch.body
+        body = encoded({path: value for path, value in kept.items() if value is not None})
+        collection = Collection(
+            account_id=account_id, kind=_KIND, name=name, id=new_id(), body=body, created_on=at, modified_on=at
+        )
+        put = await self._items(account_id, name, patch, at)
+        edit = CollectionEdit(account_id=account_id, kind=_KIND, name=name, create=collection, put=put)
+        return await self._commit(caller, "projects.create", edit, at)
+
+    async def edit(self, caller: Caller, account_id: str, name: str, patch: ProjectPatch) -> Project:
+        """Change a project: members and variables that the patch does not name stay.
+
+        Raises:
+            NightsafeError: PROJECT_NOT_FOUND; INVALID, for a secret that is new and has no value, or settings that
+                become too large; TOO_MANY_BINDINGS.
+        """
+        there = await self.get(account_id, name)
+        _refuse_missing(patch, there.items)
+        self._refuse_more(patch, there.items)
+        encoded(msgspec.json.decode(there.collection.body) | patch.body)
+        at = now()
+        edit = CollectionEdit(
+            account_id=account_id,
+            kind=_KIND,
+            name=name,
+            body=msgspec.json.encode(patch.body),
+            put=await self._items(account_id, name, patch, at),
+            drop=patch.drop,
+        )
+        return await self._commit(caller, "projects.edit", edit, at)
+
+    async def delete(self, caller: Caller, account_id: str, name: str) -> None:
+        """Delete a project with its variables.
+
+        Raises:
+            NightsafeError: PROJECT_NOT_FOUND.
+        """
+        edit = CollectionEdit(account_id=account_id, kind=_KIND, name=name, remove=True)
+        await commit_collection(self._store, collection_change(caller, "projects.delete", edit, now()))
+
+    def _refuse_more(self, patch: ProjectPatch, held: Sequence[Item]) -> None:
+        """Refuse to hold too many variables in an environment."""
+        before = {(item.environment, item.name) for item in held}
+        new = {(environment, one.name) for environment, one in patch.secrets}
+        new |= {(environment, one.name) for environment, one in patch.plain}
+        counts = Counter(environment for environment, _ in (before - set(patch.drop)) | new)
+        for environment, count in counts.items():
+            if new - before and count > self._limits.max_variables:
+                words = f"{environment} would have {count} variables; {self._limits.max_variables} are allowed"
+                raise NightsafeError(Code.TOO_MANY_BINDINGS, words, f"/deployment_configs/{environment}/env_vars")
+
+    async def _items(self, account_id: str, name: str, patch: ProjectPatch, at: int) -> tuple[Item, ...]:
+        """The variables of a patch as items, the secret ones sealed to their environment."""
+        items = [
+            item_of(Binding(one.name, one.kind, one.shown()), environment, at) for environment, one in patch.plain
+        ]
+        try:
+            for environment in ENVIRONMENTS:
+                secrets = [one for of, one in patch.secrets if of == environment]
+                sealed = await self._safe.seal_all(place_of(_KIND, account_id, name, environment), secrets)
+                items += [replace(item_of(one, environment, at), shown=_SECRET_SHOWN) for one in sealed]
+        finally:
+            for _, secret in patch.secrets:
+                secret.value.wipe()
+        return tuple(items)
+
+    async def _commit(self, caller: Caller, action: str, edit: CollectionEdit, at: int) -> Project:
+        """Commit an edit; gives the project as it is then."""
+        outcome = await commit_collection(self._store, collection_change(caller, action, edit, at))
+        if outcome.collection is None:
+            raise NightsafeError(Code.STORE, "the store did not tell of the project")
+        return Project(outcome.collection, outcome.items)
+
+
+def _refuse_missing(patch: ProjectPatch, held: Sequence[Item]) -> None:
+    """Refuse secrets without a value that are not there already."""
+    there = {(item.environment, item.name) for item in held if item.sealed is not None}
+    for environment, name in patch.keep:
+        if (environment, name) not in there:
+            words = f"'value' is missing: there is no secret '{name}' in {environment} to keep"
+            raise NightsafeError(Code.INVALID, words, f"/deployment_configs/{environment}/env_vars")

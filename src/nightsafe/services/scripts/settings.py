@@ -1,0 +1,261 @@
+"""The settings of a script: those of its versions, with the bindings, and those of the script itself.
+
+A change of versioned settings makes a version of the code there is and deploys it at 100 %. Source:
+`workers/scripts/{script_name}/settings` and `/script-settings` in the Cloudflare v4 API's specification.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from nightsafe.bindings.json_fields import need_array, need_object
+from nightsafe.bindings.unknown_members import need_known, unknown
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.caller import Caller, change, stamp
+from nightsafe.services.commit import commit
+from nightsafe.services.delivery.admission import Admission, needs_of
+from nightsafe.services.limits import Limits
+from nightsafe.services.notices import Notices, of_settings
+from nightsafe.services.scripts import setting_fields
+from nightsafe.services.scripts.bindings_update import Bound, Entry, bound, needs_look, parse_bindings
+from nightsafe.services.scripts.kept_bindings import kept_kinds
+from nightsafe.services.secrets.seal import Safe
+from nightsafe.services.secrets_store.access import check_store_access
+from nightsafe.services.target_access import TargetAccess
+from nightsafe.services.versions.annotations import of_annotations, parse_annotations
+from nightsafe.store.changes import Outcome
+from nightsafe.store.interface import Store
+from nightsafe.store.script_edit import ScriptEdit
+from nightsafe.store.script_edit import Settings as StoredSettings
+from nightsafe.store.scripts import Binding, Script, ScriptRef, Version
+
+_SCRIPT_MEMBERS = frozenset(setting_fields.SCRIPT_LEVEL)
+_MEMBERS = (
+    _SCRIPT_MEMBERS
+    | frozenset(setting_fields.VERSION_LEVEL)
+    | {
+        "annotations",
+        "bindings",
+        "keep_bindings",
+        "migrations",
+    }
+)
+
+USAGE_MODELS = ("standard", "bundled", "unbound")
+
+
+class SettingsPatch(Struct, frozen=True, kw_only=True):
+    """A change of settings that has passed every check which needs no look at the store.
+
+    Attributes:
+        bindings: all that the script is to have, or None to leave them.
+        keep: kinds of which bindings stay that `bindings` does not name.
+        versioned: JSON object to merge over the versioned settings, or None.
+        of_script: JSON object to merge over those of the script, or None.
+        annotations: JSON object, for the version that is made.
+        notices: what of it is kept and does nothing.
+    """
+
+    bindings: tuple[Entry, ...] | None = None
+    keep: frozenset[str] = frozenset()
+    versioned: bytes | None = None
+    of_script: bytes | None = None
+    annotations: bytes = b"{}"
+    notices: Notices = ()
+
+
+class AllSettings(Struct, frozen=True):
+    """A script and its newest version with their settings and bindings; after a change, what of it is not done."""
+
+    script: Script
+    version: Version
+    bindings: Sequence[Binding]
+    notices: Notices = ()
+
+
+class Settings:
+    """The use cases. Values of secrets pass through to the safe and are wiped there."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits, admission: Admission) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+        self._admission = admission
+        self._targets = TargetAccess(store)
+
+    async def get(self, ref: ScriptRef) -> AllSettings:
+        """Everything there is to tell.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        script = await self.get_script_level(ref)
+        version = await self._store.version(ref)
+        if version is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return AllSettings(script, version, await self._store.bindings(ref))
+
+    async def patch(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> AllSettings:
+        """Change settings and bindings in one version; gives everything as it is then.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, SETTINGS_NOT_LIVE, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS,
+                STORE_NOT_GRANTED, TARGET_NOT_GRANTED, or a code of a binding.
+        """
+        if (patch.bindings, patch.versioned, patch.of_script) == (None, None, None):
+            return await self.get(ref)
+        await self._targets.check_settings(caller, ref, patch.of_script)
+        edit, not_served = await self._edit(caller, ref, patch)
+        outcome = await commit(self._store, change(caller, "settings.patch", edit))
+        if outcome.script is None or outcome.newest is None:
+            raise NightsafeError(Code.STORE, "the store did not tell of the settings")
+        bindings = await self._store.bindings(ref, outcome.newest.number)
+        return AllSettings(outcome.script, outcome.newest, bindings, (*not_served, *patch.notices))
+
+    async def get_script_level(self, ref: ScriptRef) -> Script:
+        """The script, with the settings that are its own.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        script = await self._store.script(ref)
+        if script is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return script
+
+    async def patch_script_level(self, caller: Caller, ref: ScriptRef, body: object) -> tuple[Script, Notices]:
+        """Change the settings that are the script's own: no version is made of that. Tells what is not done.
+
+        Args:
+            caller: who asks.
+            ref: which script.
+            body: JSON object; a member that is null is reset, an absent one stays.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, or INVALID with a pointer into the body.
+        """
+        merge, strange = parse_script_level(body)
+        if merge is None:
+            return await self.get_script_level(ref), strange
+        await self._targets.check_settings(caller, ref, merge)
+        edit = ScriptEdit(ref=ref, script_settings=StoredSettings(merge, merge=True))
+        script = _script_of(await commit(self._store, change(caller, "script_settings.patch", edit)))
+        return script, (*of_settings(msgspec.json.decode(merge)), *strange)
+
+    async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> tuple[ScriptEdit, Notices]:
+        """The change as the store takes it, with its secrets sealed, and what of it is not served."""
+        wanted, seen = None, None
+        if patch.bindings is not None:
+            wanted, seen = await self._bound(caller, ref, patch.bindings, patch.keep)
+        not_served = await self._admission.settings(
+            ref,
+            versioned=patch.versioned,
+            made=None if wanted is None else (*wanted.secrets, *wanted.plain),
+            keep=patch.keep,
+            inherits=() if wanted is None else wanted.bindings_update.inherits,
+        )
+        made = () if wanted is None else await self._made(ref, wanted)
+        trigger = "secret" if any(one.sealed is not None for one in made) else "settings"
+        edit = ScriptEdit(
+            ref=ref,
+            stamp=stamp(caller, trigger, patch.annotations),
+            set=made,
+            bindings_update=None if wanted is None else wanted.bindings_update,
+            settings=_merged(patch.versioned),
+            script_settings=_merged(patch.of_script),
+            must_be_live=Code.SETTINGS_NOT_LIVE,
+            needs=() if wanted is None else needs_of(ref, wanted.plain),
+            based_on=seen,
+            max_variables=self._limits.max_variables,
+        )
+        return edit, not_served
+
+    async def _bound(
+        self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...], keep: frozenset[str]
+    ) -> tuple[Bound, int | None]:
+        """The bindings to make, which lead to what is there, and what is to become of those there are.
+
+        Gives the number, too, that the newest version must have then; None when it may be any.
+        """
+        there = await self._store.bindings(ref) if needs_look(entries) else ()
+        wanted = bound(entries, there)
+        check_store_access(caller, ref.account_id, wanted.plain)
+        seen = await self._targets.check_bindings(caller, ref, wanted.plain)
+        await self._admission.check_targets(ref, wanted.plain)
+        return replace(wanted, bindings_update=replace(wanted.bindings_update, keep=keep)), seen
+
+    async def _made(self, ref: ScriptRef, wanted: Bound) -> tuple[Binding, ...]:
+        """The bindings to make, as the store takes them."""
+        sealed = await self._safe.seal_all(ref, wanted.secrets)
+        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in wanted.plain)
+
+
+def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
+    """A change of settings from a request body; a setting that is null is reset, an absent one stays.
+
+    Raises:
+        NightsafeError: INVALID or a code of a binding, with a pointer into the body; one problem a binding.
+    """
+    body = need_object(raw, "", "the settings")
+    need_known(body, _MEMBERS, "", "the settings")
+    if body.get("migrations") is not None:
+        raise NightsafeError(
+            Code.UNSUPPORTED, "apply migrations by settings: upload the script with them", "/migrations"
+        )
+    bindings = body.get("bindings")
+    return SettingsPatch(
+        bindings=None if bindings is None else parse_bindings(need_array(body, "bindings", ""), limits),
+        keep=frozenset() if body.get("keep_bindings") is None else kept_kinds(body, in_force=True),
+        versioned=_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
+        of_script=_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
+        annotations=parse_annotations(body.get("annotations"), limits),
+        notices=(*of_settings(body), *of_annotations(body.get("annotations")), *unknown(body, _MEMBERS, "")),
+    )
+
+
+def parse_script_level(raw: object) -> tuple[bytes | None, Notices]:
+    """What to merge over a script's own settings, from a request body, None for nothing; and what is not known in it.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer into the body.
+    """
+    body = need_object(raw, "", "the body")
+    need_known(body, _SCRIPT_MEMBERS, "", "the body")
+    merge = _merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
+    return merge, unknown(body, _SCRIPT_MEMBERS, "")
+
+
+def parse_usage_model(raw: object) -> SettingsPatch:
+    """A change of nothing but the usage model.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer into the body.
+    """
+    model = need_object(raw, "", "the body").get("usage_model")
+    if model not in USAGE_MODELS:
+        raise NightsafeError(Code.INVALID, f"'usage_model' must be one of {', '.join(USAGE_MODELS)}", "/usage_model")
+    return SettingsPatch(versioned=setting_fields.encoded({"usage_model": model}))
+
+
+def _merge(
+    body: dict[str, Any], known: dict[str, type], check: Callable[[dict[str, Any]], dict[str, Any]]
+) -> bytes | None:
+    """The settings of one level that a body names, checked, with null for those to reset; None without any."""
+    reset = {name: None for name in known if name in body and body[name] is None}
+    merge = reset | check(body)
+    return setting_fields.encoded(merge) if merge else None
+
+
+def _merged(merge: bytes | None) -> StoredSettings | None:
+    """Settings as the store merges them."""
+    return None if merge is None else StoredSettings(merge, merge=True)
+
+
+def _script_of(outcome: Outcome) -> Script:
+    """The script after an edit of more than its secrets."""
+    if outcome.script is None:
+        raise NightsafeError(Code.STORE, "the store did not tell of the script")
+    return outcome.script

@@ -1,0 +1,181 @@
+"""What a script keeps whatever is uploaded: where it is to be reached and when it is to be run.
+
+A script is reached from outside unless somebody has said that its subdomain is off. Nothing here runs schedules: they
+are kept and given back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from nightsafe.bindings.json_fields import need_object, need_string, pointer_to, type_name
+from nightsafe.bindings.unknown_members import need_known
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.caller import Caller, change, now
+from nightsafe.services.commit import commit
+from nightsafe.store.interface import Store
+from nightsafe.store.script_edit import ScriptEdit
+from nightsafe.store.scripts import Script, ScriptRef
+
+MAX_SCHEDULES = 250
+_MAX_CRON_LENGTH = 256
+_CRON_FIELDS = 5
+_ENABLED = "subdomain_enabled"
+_PREVIEWS_ENABLED = "previews_enabled"
+_SCHEDULES = "schedules"
+
+
+class Subdomain(Struct, frozen=True):
+    """Whether a script is to be reached under the account's subdomain, and whether its versions are."""
+
+    enabled: bool
+    previews_enabled: bool
+
+
+class Schedule(Struct, frozen=True):
+    """When a script is to be run; times are in microseconds."""
+
+    cron: str
+    created_on: int
+    modified_on: int
+
+
+class Triggers:
+    """The use cases."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def subdomain(self, ref: ScriptRef) -> Subdomain:
+        """Where the script is to be reached.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        return subdomain_of(await self._script(ref))
+
+    async def set_subdomain(self, caller: Caller, ref: ScriptRef, members: Mapping[str, bool | None]) -> Subdomain:
+        """Say where the script is to be reached; see `parse_subdomain`.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        return subdomain_of(await self._merge(caller, ref, "subdomain.set", members))
+
+    async def reset_subdomain(self, caller: Caller, ref: ScriptRef) -> Subdomain:
+        """Take the script off the subdomain.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        return await self.set_subdomain(caller, ref, {_ENABLED: False, _PREVIEWS_ENABLED: None})
+
+    async def schedules(self, ref: ScriptRef) -> tuple[Schedule, ...]:
+        """When the script is to be run.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        return schedules_of(await self._script(ref))
+
+    async def set_schedules(self, caller: Caller, ref: ScriptRef, crons: tuple[str, ...]) -> tuple[Schedule, ...]:
+        """Say when the script is to be run, in place of what was said before; see `parse_schedules`.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        there = {one.cron: one for one in await self.schedules(ref)}
+        at = now()
+        every = [there.get(cron) or Schedule(cron, at, at) for cron in crons]
+        return schedules_of(await self._merge(caller, ref, "schedules.set", {_SCHEDULES: every or None}))
+
+    async def _script(self, ref: ScriptRef) -> Script:
+        """The script, which must be there."""
+        script = await self._store.script(ref)
+        if script is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return script
+
+    async def _merge(self, caller: Caller, ref: ScriptRef, action: str, members: Mapping[str, object]) -> Script:
+        """Alter what is kept; a member that is None is removed."""
+        edit = ScriptEdit(ref=ref, triggers=msgspec.json.encode(members))
+        outcome = await commit(self._store, change(caller, action, edit))
+        if outcome.script is None:
+            raise NightsafeError(Code.STORE, "the store did not tell of the script")
+        return outcome.script
+
+
+def subdomain_of(script: Script) -> Subdomain:
+    """What a script keeps of its place under the account's subdomain."""
+    kept = msgspec.json.decode(script.triggers)
+    return Subdomain(kept.get(_ENABLED, True), kept.get(_PREVIEWS_ENABLED, False))
+
+
+def is_inner(triggers: bytes) -> bool:
+    """Whether somebody has said that a script is not to be reached from outside.
+
+    Args:
+        triggers: of the script.
+    """
+    return not msgspec.json.decode(triggers).get(_ENABLED, True)
+
+
+def schedules_of(script: Script) -> tuple[Schedule, ...]:
+    """When a script is to be run."""
+    return msgspec.convert(msgspec.json.decode(script.triggers).get(_SCHEDULES, []), tuple[Schedule, ...])
+
+
+def parse_subdomain(raw: object, at: str = "", *, partly: bool = False) -> dict[str, bool]:
+    """What to change of a script's place under the subdomain: `enabled`, and `previews_enabled` if it is given.
+
+    Args:
+        raw: the JSON value.
+        at: JSON Pointer to it.
+        partly: whether `enabled`, too, may be left out.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer to the member at fault.
+    """
+    body = need_object(raw, at, "the body")
+    if body.get("enabled") is None and not partly:
+        raise NightsafeError(Code.INVALID, "'enabled' is missing: give true or false", pointer_to(at, "enabled"))
+    wanted = {_ENABLED: "enabled", _PREVIEWS_ENABLED: "previews_enabled"}
+    need_known(body, wanted.values(), at, "the subdomain")
+    return {kept: _flag(body, member, at) for kept, member in wanted.items() if body.get(member) is not None}
+
+
+def parse_schedules(raw: object) -> tuple[str, ...]:
+    """Cron expressions, each once: from a list of objects with a member `cron`, as such or as member `schedules`.
+
+    Raises:
+        NightsafeError: INVALID, with a pointer to the member at fault.
+    """
+    at = "/schedules" if isinstance(raw, dict) else ""
+    every = raw.get("schedules") if isinstance(raw, dict) else raw
+    if not isinstance(every, list):
+        raise NightsafeError(Code.INVALID, f"the schedules must be an array, not {type_name(every)}", at)
+    if len(every) > MAX_SCHEDULES:
+        raise NightsafeError(Code.INVALID, f"a Worker may have {MAX_SCHEDULES} schedules at most", at)
+    return tuple(dict.fromkeys(_cron(one, pointer_to(at, index)) for index, one in enumerate(every)))
+
+
+def _cron(raw: object, at: str) -> str:
+    """One cron expression. Only its form is looked at: nothing here runs it."""
+    cron = need_string(need_object(raw, at, "a schedule"), "cron", at)
+    if len(cron) > _MAX_CRON_LENGTH or len(cron.split()) != _CRON_FIELDS:
+        raise NightsafeError(
+            Code.INVALID, f"'cron' must be {_CRON_FIELDS} fields, as in '*/30 * * * *'", pointer_to(at, "cron")
+        )
+    return cron
+
+
+def _flag(body: dict[str, Any], member: str, at: str) -> bool:
+    """A member that is true or false."""
+    value = body[member]
+    if not isinstance(value, bool):
+        raise NightsafeError(
+            Code.INVALID, f"'{member}' must be a boolean, not {type_name(value)}", pointer_to(at, member)
+        )
+    return value

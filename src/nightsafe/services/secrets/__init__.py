@@ -1,0 +1,1 @@
+"""Secret bindings: put, list, delete, and the sealing of their values."""

@@ -1,0 +1,40 @@
+"""Taking in what a client sealed: checked as far as it can be without opening it, then signed for its place."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from nightsafe.bindings.client_sealed import ENCRYPTED, KEY_ID, SealedByClient
+from nightsafe.bindings.json_fields import pointer_to
+from nightsafe.bindings.parse import MAX_VALUE_BYTES
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.padding import padded_size
+from nightsafe.sealing.record import SealedValue
+from nightsafe.sealing.suite import TAG_SIZE
+
+MAX_PADDED: Final = padded_size(MAX_VALUE_BYTES + 1)
+"""The longest that the longest value is padded to."""
+
+Countersign: TypeAlias = Callable[[Context, bytes], bytes]
+"""Makes a record of a sealed value, unless its key takes no new ones."""
+
+
+def countersigned(countersign: Countersign, context: Context, given: SealedByClient) -> bytes:
+    """The record to store of a value that a client sealed.
+
+    Raises:
+        NightsafeError: INVALID or BINDING_TOO_LARGE, pointing at the member at fault: it does not parse, it is longer
+            than any value may be, or its key is unknown, retired, or not the one that was named.
+    """
+    try:
+        parsed = SealedValue.parse(given.sealed)
+    except NightsafeError:
+        raise given.refuse(ENCRYPTED, f"'{ENCRYPTED}' is no sealed value of a known version and suite") from None
+    if len(parsed.body) > parsed.suite.enc_size + MAX_PADDED + TAG_SIZE:
+        raise NightsafeError(Code.BINDING_TOO_LARGE, context.name, pointer_to(given.at, ENCRYPTED))
+    if parsed.key_id != given.key_id:
+        raise given.refuse(KEY_ID, f"'{KEY_ID}' is not the key that '{ENCRYPTED}' is sealed to: {parsed.key_id}")
+    try:
+        return countersign(context, given.sealed)
+    except NightsafeError as refused:
+        raise given.refuse(KEY_ID, refused.problems[0].detail) from None

@@ -1,0 +1,28 @@
+"""Where the secrets of a script came from, for whoever is to tell whether they are still what was put."""
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.interface import Store
+from nightsafe.store.references import SecretVersion
+from nightsafe.store.scripts import ScriptRef
+
+
+class SecretVersions:
+    """The use case.
+
+    Args:
+        store: where everything is kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def list(self, ref: ScriptRef) -> list[SecretVersion]:
+        """The version that set each secret, by the secret's name.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        secret_versions = await self._store.secret_versions(ref)
+        if not secret_versions and await self._store.script(ref) is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return secret_versions

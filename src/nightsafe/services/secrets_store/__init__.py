@@ -1,0 +1,1 @@
+"""The Secrets Store: stores, their secrets, and the scripts bound to them."""

@@ -1,0 +1,172 @@
+"""What a request may say of a secret of a Secrets Store.
+
+Source: `secrets_store/stores/{store_id}/secrets` in the Cloudflare v4 API's specification.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType
+
+from nightsafe.bindings.json_fields import (
+    need_array,
+    need_object,
+    need_string,
+    optional_string,
+    pointer_to,
+    type_name,
+)
+from nightsafe.bindings.unknown_members import need_known
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.secret_value import SecretValue
+from nightsafe.services.limits import Limits
+
+SCOPES = ("access", "ai_gateway", "containers", "dex", "websearch", "workers")
+"""Services that a secret can be for. A Worker gets those that are for `workers`."""
+
+MAX_NAME_LENGTH = 255
+MAX_COMMENT_BYTES = 1024
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class NewSecret(Struct, frozen=True):
+    """A secret to make; `value` is None for one that has the value of another."""
+
+    name: str
+    scopes: tuple[str, ...]
+    comment: str
+    value: SecretValue | None
+
+
+class SecretPatch(Struct, frozen=True):
+    """What changes of a secret: what is UNSET stays."""
+
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    comment: str | UnsetType = UNSET
+    value: SecretValue | None = None
+
+
+def parse_store_name(raw: object) -> str:
+    """The name of a new store.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    return _name(need_object(raw, "", "the body"), "", "a store")
+
+
+def parse_new_secrets(raw: object, limits: Limits) -> Sequence[NewSecret]:
+    """The secrets to make, or every problem with them.
+
+    Raises:
+        NightsafeError: INVALID, TOO_MANY_OPERATIONS, or STORE_SECRET_TAKEN for a name that comes twice.
+    """
+    every = _items(raw, limits)
+    secrets: list[NewSecret] = []
+    problems: list[Problem] = []
+    for index, one in enumerate(every):
+        try:
+            secrets.append(_new_secret(one, f"/{index}", limits))
+        except NightsafeError as error:
+            problems += error.problems
+    names = [secret.name for secret in secrets]
+    problems += [Problem(Code.STORE_SECRET_TAKEN, name) for name in dict.fromkeys(names) if names.count(name) > 1]
+    if problems:
+        raise NightsafeError.of(problems)
+    return secrets
+
+
+def parse_duplicate(raw: object) -> NewSecret:
+    """The name, scopes and comment of a secret to make with the value of another.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    fields = need_object(raw, "", "the body")
+    return NewSecret(_name(fields, "", "a secret"), _scopes(fields, ""), _comment(fields, "") or "", None)
+
+
+def parse_secret_patch(raw: object, limits: Limits) -> SecretPatch:
+    """What changes of a secret.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    fields = need_object(raw, "", "the body")
+    need_known(fields, ("comment", "name", "scopes", "value"), "", "the body")
+    if fields.get("name") is not None:
+        raise NightsafeError(Code.UNSUPPORTED, "rename secrets of a store: duplicate it under the new name", "/name")
+    comment = _comment(fields, "")
+    return SecretPatch(
+        scopes=UNSET if fields.get("scopes") is None else _scopes(fields, ""),
+        comment=UNSET if comment is None else comment,
+        value=None if fields.get("value") is None else _value(fields, "", limits),
+    )
+
+
+def parse_ids(raw: object, limits: Limits) -> Sequence[str]:
+    """The ids in an array of objects.
+
+    Raises:
+        NightsafeError: INVALID, TOO_MANY_OPERATIONS.
+    """
+    return [
+        need_string(need_object(one, f"/{index}", "a secret"), "id", f"/{index}")
+        for index, one in enumerate(_items(raw, limits))
+    ]
+
+
+def _items(raw: object, limits: Limits) -> list[Any]:
+    """The members of an array, of which there is at least one."""
+    if not isinstance(raw, list):
+        raise NightsafeError(Code.INVALID, f"the body must be an array of secrets, not {type_name(raw)}", "")
+    if not raw:
+        raise NightsafeError(Code.INVALID, "the body names no secret: give an array of at least one", "")
+    if len(raw) > limits.max_operations:
+        raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(raw)), "")
+    return raw
+
+
+def _new_secret(raw: object, at: str, limits: Limits) -> NewSecret:
+    """One secret to make."""
+    fields = need_object(raw, at, "a secret")
+    name, scopes, comment = _name(fields, at, "a secret"), _scopes(fields, at), _comment(fields, at) or ""
+    return NewSecret(name, scopes, comment, _value(fields, at, limits))
+
+
+def _name(fields: dict[str, Any], at: str, what: str) -> str:
+    """The name of a store or a secret."""
+    name = need_string(fields, "name", at)
+    if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
+        words = (
+            f"the name of {what} may have up to {MAX_NAME_LENGTH} letters, digits, _ and -, and no other characters"
+        )
+        raise NightsafeError(Code.INVALID, words, pointer_to(at, "name"))
+    return name
+
+
+def _scopes(fields: dict[str, Any], at: str) -> tuple[str, ...]:
+    """The services that a secret is for: at least one, each once."""
+    scopes = need_array(fields, "scopes", at)
+    if not scopes or not all(isinstance(scope, str) and scope in SCOPES for scope in scopes):
+        words = f"'scopes' must name at least one of {', '.join(SCOPES)}, and nothing else"
+        raise NightsafeError(Code.INVALID, words, pointer_to(at, "scopes"))
+    return tuple(dict.fromkeys(scopes))
+
+
+def _comment(fields: dict[str, Any], at: str) -> str | None:
+    """The comment, None when there is none."""
+    comment = optional_string(fields, "comment", at)
+    if comment is not None and len(comment.encode()) > MAX_COMMENT_BYTES:
+        words = f"'comment' is over {MAX_COMMENT_BYTES} bytes"
+        raise NightsafeError(Code.INVALID, words, pointer_to(at, "comment"))
+    return comment
+
+
+def _value(fields: dict[str, Any], at: str, limits: Limits) -> SecretValue:
+    """The value of a secret."""
+    value = SecretValue.of_text(need_string(fields, "value", at))
+    if len(value) > limits.max_store_value_bytes:
+        raise NightsafeError(Code.STORE_VALUE_TOO_LONG, str(limits.max_store_value_bytes), pointer_to(at, "value"))
+    return value

@@ -1,0 +1,269 @@
+"""The account's Secrets Store: stores, and secrets that many Workers may be bound to.
+
+A store is a collection whose name is its id: paths and bindings use the id, and the id of a deleted store is never
+given to another. The store's own name is in the body.
+Source: `secrets_store/stores` in the Cloudflare v4 API's specification.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct, UnsetType
+from msgspec.structs import replace
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.record import key_id_of
+from nightsafe.services.caller import Caller, collection_change, now
+from nightsafe.services.collections import commit_collection, new_id
+from nightsafe.services.limits import Limits
+from nightsafe.services.secrets.seal import STORED_KIND, Safe, place_of
+from nightsafe.services.secrets_store.fields import NewSecret, SecretPatch
+from nightsafe.store.changes import Outcome
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, Put
+from nightsafe.store.interface import Store
+from nightsafe.store.scripts import ScriptRef
+
+_KIND = Kind.SECRETS_STORE
+
+
+class StoreBody(Struct, frozen=True):
+    """What is kept of a store beside its id."""
+
+    name: str
+
+
+class SecretNote(Struct, frozen=True):
+    """What is kept of a secret beside its value.
+
+    Attributes:
+        scopes: the services that it is for.
+        comment: free text.
+        sealed_name: what stands for the name in the seal: the id of the secret with which the value first came. It
+            never changes, so that no two writes can part a value from it.
+    """
+
+    scopes: tuple[str, ...]
+    comment: str
+    sealed_name: str
+
+
+class _NoteChange(Struct, frozen=True):
+    """What a patch names of a secret's note; `sealed_name` is never among it."""
+
+    scopes: tuple[str, ...] | UnsetType
+    comment: str | UnsetType
+
+
+class Stores:
+    """The use cases. Values pass through to the safe and are wiped there."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+
+    async def list(self, account_id: str) -> Sequence[Collection]:
+        """Every store of an account."""
+        return await self._store.collections(account_id, _KIND)
+
+    async def get(self, account_id: str, store_id: str) -> Collection:
+        """One store.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND.
+        """
+        collection = await self._store.collection(account_id, _KIND, store_id)
+        if collection is None:
+            raise NightsafeError(Code.STORE_NOT_FOUND)
+        return collection
+
+    async def create(self, caller: Caller, account_id: str, name: str) -> Collection:
+        """Make a store.
+
+        Raises:
+            NightsafeError: COLLECTION_TAKEN, when another one has the name; TOO_MANY_COLLECTIONS.
+        """
+        if any(name_of(collection) == name for collection in await self.list(account_id)):
+            raise NightsafeError(Code.COLLECTION_TAKEN, name)
+        at, store_id = now(), new_id()
+        body = msgspec.json.encode(StoreBody(name))
+        collection = Collection(
+            account_id=account_id, kind=_KIND, name=store_id, id=store_id, body=body, created_on=at, modified_on=at
+        )
+        edit = CollectionEdit(
+            account_id=account_id,
+            kind=_KIND,
+            name=store_id,
+            create=collection,
+            max_collections=self._limits.max_stores,
+        )
+        await commit_collection(self._store, collection_change(caller, "stores.create", edit, at))
+        return collection
+
+    async def delete(self, caller: Caller, account_id: str, store_id: str, *, force: bool) -> None:
+        """Delete a store; with secrets in it only by force.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND, COLLECTION_NOT_EMPTY.
+        """
+        edit = CollectionEdit(account_id=account_id, kind=_KIND, name=store_id, remove=True, only_empty=not force)
+        await commit_collection(self._store, collection_change(caller, "stores.delete", edit, now()))
+
+    async def usage(self, account_id: str) -> int:
+        """How many secrets the stores of an account hold together."""
+        return sum([len(await self._store.items(account_id, one.id)) for one in await self.list(account_id)])
+
+    async def secrets(self, account_id: str, store_id: str) -> Sequence[Item]:
+        """Every secret of a store, by name.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND.
+        """
+        return await self._store.items(account_id, (await self.get(account_id, store_id)).id)
+
+    async def secret(self, account_id: str, store_id: str, secret_id: str) -> Item:
+        """One secret of a store.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
+        """
+        every = await self.secrets(account_id, store_id)
+        found = next((secret for secret in every if secret.id == secret_id), None)
+        if found is None:
+            raise NightsafeError(Code.STORE_SECRET_NOT_FOUND)
+        return found
+
+    async def put_new(
+        self, caller: Caller, account_id: str, store_id: str, secrets: Sequence[NewSecret]
+    ) -> Sequence[Item]:
+        """Make secrets, all or none; gives them in their order.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND, STORE_SECRET_TAKEN, TOO_MANY_ITEMS.
+        """
+        at, place = now(), place_of(_KIND, account_id, store_id)
+        items = []
+        try:
+            for secret in secrets:
+                items.append(self._item(place, new_id(), secret, at))
+                await asyncio.sleep(0)
+        finally:
+            for secret in secrets:
+                _wipe(secret)
+        await self._commit(caller, "stores.secrets.create", self._put(place, items, Put.NEW), at)
+        return items
+
+    async def edit(self, caller: Caller, account_id: str, store_id: str, secret_id: str, patch: SecretPatch) -> Item:
+        """Change a secret: what the patch does not name stays.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
+        """
+        secret = await self.secret(account_id, store_id, secret_id)
+        at, place = now(), place_of(_KIND, account_id, store_id)
+        record = None
+        if patch.value is not None:
+            record = self._safe.seal_stored(place, secret.name, note_of(secret).sealed_name, patch.value)
+        item = replace(
+            secret,
+            shown=msgspec.json.encode(_NoteChange(patch.scopes, patch.comment)),
+            modified_on=at,
+            sealed=record,
+            key_id=None if record is None else key_id_of(record),
+        )
+        edit = replace(self._put(place, [item], Put.PRESENT), amend=True)
+        outcome = await self._commit(caller, "stores.secrets.edit", edit, at)
+        return next(one for one in outcome.items if one.id == secret_id)
+
+    async def duplicate(
+        self, caller: Caller, account_id: str, store_id: str, secret_id: str, wanted: NewSecret
+    ) -> Item:
+        """Make a secret with the value of another, which nobody has to know for it.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND, STORE_SECRET_TAKEN, TOO_MANY_ITEMS; INVALID,
+                when the value is sealed to a key that takes no new values.
+        """
+        secret = await self.secret(account_id, store_id, secret_id)
+        if secret.sealed is None:
+            raise NightsafeError(Code.CANNOT_OPEN, "a secret of a store without a record")
+        at, place = now(), place_of(_KIND, account_id, store_id)
+        record = self._safe.rename_stored(place, secret.name, wanted.name, secret.sealed)
+        note = SecretNote(wanted.scopes, wanted.comment, note_of(secret).sealed_name)
+        item = _stored(new_id(), wanted.name, note, record, at)
+        await self._commit(caller, "stores.secrets.duplicate", self._put(place, [item], Put.NEW), at)
+        return item
+
+    async def drop(self, caller: Caller, account_id: str, store_id: str, secret_ids: Sequence[str]) -> Sequence[Item]:
+        """Delete secrets, all or none; gives what they were.
+
+        Raises:
+            NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
+        """
+        every = {secret.id: secret for secret in await self.secrets(account_id, store_id)}
+        wanted = dict.fromkeys(secret_ids)
+        if not every.keys() >= wanted.keys():
+            raise NightsafeError(Code.STORE_SECRET_NOT_FOUND)
+        gone = [every[secret_id] for secret_id in wanted]
+        edit = CollectionEdit(
+            account_id=account_id,
+            kind=_KIND,
+            name=store_id,
+            drop=tuple((secret.environment, secret.name) for secret in gone),
+            require_drop=True,
+        )
+        await self._commit(caller, "stores.secrets.delete", edit, now())
+        return gone
+
+    def _item(self, place: ScriptRef, secret_id: str, secret: NewSecret, at: int) -> Item:
+        """A new secret with its value sealed to its own id."""
+        if secret.value is None:
+            raise NightsafeError(Code.INVALID, "a secret needs a value")
+        record = self._safe.seal_stored(place, secret.name, secret_id, secret.value)
+        return _stored(secret_id, secret.name, SecretNote(secret.scopes, secret.comment, secret_id), record, at)
+
+    def _put(self, place: ScriptRef, items: Sequence[Item], over: Put) -> CollectionEdit:
+        """The edit that puts items into a store."""
+        return CollectionEdit(
+            account_id=place.account_id,
+            kind=_KIND,
+            name=place.name,
+            put=tuple(items),
+            over=over,
+            max_items=self._limits.max_store_secrets,
+        )
+
+    async def _commit(self, caller: Caller, action: str, edit: CollectionEdit, at: int) -> Outcome:
+        """Commit an edit of a store's secrets."""
+        return await commit_collection(self._store, collection_change(caller, action, edit, at))
+
+
+def name_of(collection: Collection) -> str:
+    """A store's own name."""
+    return msgspec.json.decode(collection.body, type=StoreBody).name
+
+
+def note_of(secret: Item) -> SecretNote:
+    """What is kept of a secret beside its value."""
+    return msgspec.json.decode(secret.shown, type=SecretNote)
+
+
+def _stored(secret_id: str, name: str, note: SecretNote, record: bytes, at: int) -> Item:
+    """A new secret as it is kept."""
+    return Item(
+        name=name,
+        id=secret_id,
+        kind=STORED_KIND,
+        shown=msgspec.json.encode(note),
+        created_on=at,
+        modified_on=at,
+        sealed=record,
+        key_id=key_id_of(record),
+    )
+
+
+def _wipe(secret: NewSecret) -> None:
+    """Overwrite the value, if it is still there."""
+    if secret.value is not None:
+        secret.value.wipe()

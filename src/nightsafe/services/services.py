@@ -1,0 +1,63 @@
+"""The use cases, each over the same store, safe and limits."""
+
+from nightsafe.services.delivery.admission import Admission, Delivered
+from nightsafe.services.delivery.bundles import Bundles
+from nightsafe.services.delivery.change_feed import ChangeFeed
+from nightsafe.services.delivery.code_checks import CodeChecks
+from nightsafe.services.delivery.processes import Processes
+from nightsafe.services.dispatch.namespaces import Namespaces
+from nightsafe.services.identity.tokens import Tokens
+from nightsafe.services.identity.users import Users
+from nightsafe.services.key_rotation.resealing import Resealing
+from nightsafe.services.limits import Limits
+from nightsafe.services.pages.projects import Projects
+from nightsafe.services.scripts.content import Contents
+from nightsafe.services.scripts.references import References
+from nightsafe.services.scripts.scripts import Scripts
+from nightsafe.services.scripts.settings import Settings
+from nightsafe.services.scripts.triggers import Triggers
+from nightsafe.services.secrets.seal import Safe
+from nightsafe.services.secrets.secret_versions import SecretVersions
+from nightsafe.services.secrets.secrets import Secrets
+from nightsafe.services.secrets_store.stores import Stores
+from nightsafe.services.versions.deployments import Deployments
+from nightsafe.services.versions.versions import Versions
+from nightsafe.services.workers.previews import Previews
+from nightsafe.services.workers.workers import Workers
+from nightsafe.store.interface import Store
+
+
+class Services:
+    """What the API's pages call.
+
+    Args:
+        store: where everything is kept.
+        safe: what seals values.
+        limits: what requests must keep to.
+        delivered: what the operator says about delivery.
+    """
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits, delivered: Delivered) -> None:
+        self.bundles = Bundles(store, safe)
+        self.change_feed = ChangeFeed(store, self.bundles)
+        self.delivered = delivered
+        self.code_checks = CodeChecks()
+        self.admission = admission = Admission(store, self.change_feed, self.code_checks, delivered)
+        self.secrets = Secrets(store, safe, limits)
+        self.secret_versions = SecretVersions(store)
+        self.scripts = Scripts(store, safe, limits, admission)
+        self.contents = Contents(store)
+        self.versions = Versions(store, safe, limits, admission)
+        self.settings = Settings(store, safe, limits, admission)
+        self.deployments = Deployments(store, admission)
+        self.triggers = Triggers(store)
+        self.references = References(store)
+        self.namespaces = Namespaces(store)
+        self.projects = Projects(store, safe, limits)
+        self.stores = Stores(store, safe, limits)
+        self.workers = Workers(store, safe, limits)
+        self.previews = Previews(store, safe, limits)
+        self.resealing = Resealing(store, safe)
+        self.processes = Processes(self.change_feed)
+        self.tokens = Tokens(store)
+        self.users = Users(store)

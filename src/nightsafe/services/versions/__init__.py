@@ -1,0 +1,1 @@
+"""Versions of a script and the deployments that serve them."""

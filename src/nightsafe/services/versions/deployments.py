@@ -1,0 +1,219 @@
+"""The deployments of a script: which of its versions are served, and which were.
+
+Source: `workers/scripts/{script_name}/deployments` in the Cloudflare v4 API's specification.
+"""
+
+import re
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from nightsafe.bindings.json_fields import need_array, need_object, need_string, optional_string, pointer_to
+from nightsafe.bindings.unknown_members import refuse_slips
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.caller import Caller, change
+from nightsafe.services.commit import commit
+from nightsafe.services.delivery.admission import Admission
+from nightsafe.services.limits import Limits
+from nightsafe.services.notices import Notices
+from nightsafe.services.target_access import TargetAccess
+from nightsafe.services.versions.annotations import of_annotations, parse_annotations
+from nightsafe.store.interface import Store
+from nightsafe.store.period import ALWAYS, Period
+from nightsafe.store.script_edit import NewDeployment, ScriptEdit
+from nightsafe.store.scripts import Deployment, ScriptRef
+
+BY_THEMSELVES = frozenset({"deployment", "rollback"})
+"""`Deployment.triggered_by` of those of versions that were there before."""
+
+_MAX_VERSIONS = 2
+_WHOLE = 100
+_ROUNDING = 1e-6
+_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+_MEMBERS = ("annotations", "code_update_strategy", "strategy", "versions")
+
+
+class Plan(Struct, frozen=True):
+    """A deployment as a client asks for it.
+
+    Attributes:
+        versions: UUIDs of versions with percentages.
+        annotations: JSON object.
+        notices: what of it is not known.
+    """
+
+    versions: tuple[tuple[bytes, float], ...]
+    annotations: bytes
+    notices: Notices = ()
+
+
+class Deployments:
+    """The use cases."""
+
+    def __init__(self, store: Store, admission: Admission) -> None:
+        self._store = store
+        self._admission = admission
+        self._targets = TargetAccess(store)
+
+    async def list(
+        self, ref: ScriptRef, offset: int, limit: int, period: Period = ALWAYS
+    ) -> tuple[Sequence[Deployment], int]:
+        """A part of the deployments of a period, newest first, and how many there are in all.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        await self._need_script(ref)
+        part = await self._store.deployments(ref, offset=offset, limit=limit, period=period)
+        return part, await self._store.count_deployments(ref, period)
+
+    async def get(self, ref: ScriptRef, deployment_id: str) -> Deployment:
+        """One deployment by its UUID.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND or DEPLOYMENT_NOT_FOUND.
+        """
+        await self._need_script(ref)
+        wanted = _uuid(deployment_id)
+        deployment = None if wanted is None else await self._store.deployment(ref, wanted)
+        if deployment is None:
+            raise NightsafeError(Code.DEPLOYMENT_NOT_FOUND, deployment_id)
+        return deployment
+
+    async def create(self, caller: Caller, ref: ScriptRef, plan: Plan, *, force: bool) -> tuple[Deployment, Notices]:
+        """Serve other versions from now on. Tells what is not served.
+
+        Args:
+            caller: who asks.
+            ref: which script.
+            plan: what to serve.
+            force: go back to older versions even if secrets have changed since.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a version that is not there, SECRETS_CHANGED,
+                TARGET_NOT_GRANTED, or what `Admission.deployment` raises.
+        """
+        await self._targets.check_versions(caller, ref, (version_id for version_id, _ in plan.versions))
+        notices = await self._admission.deployment(ref, (version_id for version_id, _ in plan.versions))
+        new = NewDeployment(
+            id=uuid.uuid4().bytes,
+            versions=plan.versions,
+            source=caller.source,
+            author_id=caller.principal.user_id,
+            author_email=caller.principal.email,
+            annotations=plan.annotations,
+            force=force,
+        )
+        try:
+            outcome = await commit(self._store, change(caller, "deployments.create", ScriptEdit(ref=ref, deploy=new)))
+        except NightsafeError as error:
+            if error.code is not Code.VERSION_NOT_FOUND:
+                raise
+            missing = f"Version not found: {error.problems[0].detail}"
+            raise NightsafeError(Code.DEPLOYMENT_INVALID, missing, "/versions") from None
+        if outcome.deployment is None:
+            raise NightsafeError(Code.STORE, "the store did not tell of the deployment")
+        return outcome.deployment, (*notices, *plan.notices)
+
+    async def roll_back(  # noqa: PLR0913 - a rollback has many sides
+        self, caller: Caller, ref: ScriptRef, wanted: str, message: str, limits: Limits, *, force: bool
+    ) -> tuple[Deployment, Notices]:
+        """Serve again what a deployment served, or one version alone.
+
+        Args:
+            caller: who asks.
+            ref: which script.
+            wanted: the UUID of the deployment or the version, with or without dashes.
+            message: for the annotations, "" for none.
+            limits: what annotations must keep to.
+            force: even if secrets have changed since.
+
+        Raises:
+            NightsafeError: as `create`.
+        """
+        await self._need_script(ref)
+        found = _uuid(wanted)
+        if found is None:
+            raise NightsafeError(Code.MALFORMED_PARAMETER, "rollback_to")
+        before = await self._store.deployment(ref, found)
+        versions = ((found, float(_WHOLE)),) if before is None else before.versions
+        annotations = parse_annotations({"workers/message": message} if message else None, limits)
+        return await self.create(caller, ref, Plan(versions, annotations), force=force)
+
+    async def refuse_delete(self, ref: ScriptRef, deployment_id: str) -> None:
+        """Refuse to delete a deployment, and say why: what was served stays on record as long as the script.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_NOT_FOUND, DEPLOYMENT_INVALID for what is served now, or else
+                UNSUPPORTED.
+        """
+        deployment = await self.get(ref, deployment_id)
+        if [deployment] == await self._store.deployments(ref, limit=1):
+            raise NightsafeError(
+                Code.DEPLOYMENT_INVALID, "what is served now cannot be deleted; deploy another version first"
+            )
+        raise NightsafeError(
+            Code.UNSUPPORTED, "delete deployments: what was served stays on record until the Worker is deleted"
+        )
+
+    async def _need_script(self, ref: ScriptRef) -> None:
+        """Refuse a script that is not there."""
+        if await self._store.script(ref) is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+
+
+def parse_plan(raw: object, limits: Limits) -> Plan:
+    """A deployment from a request body.
+
+    Raises:
+        NightsafeError: INVALID or DEPLOYMENT_INVALID, pointing at the member at fault.
+    """
+    body = need_object(raw, "", "the body")
+    refuse_slips(body, _MEMBERS, "")
+    if (optional_string(body, "strategy", "") or "percentage") != "percentage":
+        raise NightsafeError(Code.DEPLOYMENT_INVALID, "'strategy' must be \"percentage\"", "/strategy")
+    wanted = need_array(body, "versions", "")
+    if not 1 <= len(wanted) <= _MAX_VERSIONS:
+        raise NightsafeError(
+            Code.DEPLOYMENT_INVALID,
+            f"give one version, or two that share the traffic, not {len(wanted)}",
+            "/versions",
+        )
+    versions = tuple(_share(one, pointer_to("/versions", index)) for index, one in enumerate(wanted))
+    if len({version_id for version_id, _ in versions}) != len(versions):
+        raise NightsafeError(Code.DEPLOYMENT_INVALID, "the same version is named twice", "/versions/1/version_id")
+    if abs(sum(percentage for _, percentage in versions) - _WHOLE) > _ROUNDING:
+        raise NightsafeError(Code.DEPLOYMENT_INVALID, "the percentages must sum to 100", "/versions")
+    annotations = body.get("annotations")
+    return Plan(versions, parse_annotations(annotations, limits), of_annotations(annotations))
+
+
+def _share(raw: object, at: str) -> tuple[bytes, float]:
+    """A version's UUID with its percentage."""
+    fields = need_object(raw, at, "a version")
+    text = need_string(fields, "version_id", at)
+    version_id = _uuid(text)
+    if version_id is None:
+        raise NightsafeError(Code.DEPLOYMENT_INVALID, "'version_id' is no UUID", pointer_to(at, "version_id"))
+    return version_id, _percentage(fields, at)
+
+
+def _percentage(fields: dict[str, Any], at: str) -> float:
+    """The share of the traffic that a version gets. With none it gets only the requests that name it."""
+    percentage = fields.get("percentage")
+    if isinstance(percentage, (int, float)) and not isinstance(percentage, bool):
+        if 0 <= percentage <= _WHOLE:
+            return float(percentage)
+        wrong = f"'percentage' must be between 0 and {_WHOLE}"
+    else:
+        wrong = "'percentage' must be a number"
+    raise NightsafeError(Code.DEPLOYMENT_INVALID, wrong, pointer_to(at, "percentage"))
+
+
+def _uuid(text: str) -> bytes | None:
+    """The 16 bytes of a UUID, or None for what is none."""
+    return uuid.UUID(text).bytes if _UUID.fullmatch(text) else None

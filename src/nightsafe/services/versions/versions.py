@@ -1,0 +1,199 @@
+"""The versions of a script: list, get, upload without deploying, patch secrets without deploying.
+
+Source: `workers/scripts/{script_name}/versions` in the Cloudflare v4 API's specification.
+"""
+
+import re
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from nightsafe.bindings.json_fields import pointer_to
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.services.caller import Caller, change, stamp
+from nightsafe.services.commit import commit
+from nightsafe.services.delivery.admission import Admission
+from nightsafe.services.limits import Limits
+from nightsafe.services.notices import Notices
+from nightsafe.services.scripts.upload import ParsedUpload
+from nightsafe.services.scripts.upload_edit import let_in, reach_of_upload, settled, upload_edit
+from nightsafe.services.secrets.seal import Safe
+from nightsafe.services.secrets.secrets import Patch, pointed, refuse_others
+from nightsafe.services.secrets_store.access import check_store_access
+from nightsafe.services.target_access import TargetAccess
+from nightsafe.store.interface import Store
+from nightsafe.store.script_edit import ScriptEdit, Stamp
+from nightsafe.store.scripts import Binding, ScriptRef, Version
+
+DEPLOYABLE = 100
+"""How many of the newest versions are listed as those to go back to. Older ones can be deployed too."""
+
+_UUID_LENGTH = 36
+_PREFIX = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,27}", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LEAST, _MOST = str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1))
+
+
+class Versions:
+    """The use cases."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits, admission: Admission) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+        self._admission = admission
+        self._targets = TargetAccess(store)
+
+    async def list(self, ref: ScriptRef, *, offset: int, limit: int) -> tuple[Sequence[Version], int]:
+        """Versions, newest first, and how many there are in all.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        script = await self._store.script(ref)
+        if script is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return await self._store.versions(ref, offset=offset, limit=limit), script.version
+
+    async def get(self, ref: ScriptRef, version_id: bytes) -> Version:
+        """One version by its UUID.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND.
+        """
+        version = await self._store.version(ref, version_id)
+        if version is None:
+            await self.latest(ref)
+            raise NightsafeError(Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=version_id)))
+        return version
+
+    async def latest(self, ref: ScriptRef) -> Version:
+        """The newest version, deployed or not.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        version = await self._store.version(ref)
+        if version is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return version
+
+    async def find(self, ref: ScriptRef, wanted: str) -> Version:
+        """One version by its UUID, by at least the first eight digits of it, or the newest as `latest`.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND, MALFORMED_PARAMETER, or INVALID for several.
+        """
+        newest = await self.latest(ref)
+        if wanted == "latest":
+            return newest
+        if len(wanted) >= _UUID_LENGTH:
+            return await self.get(ref, parse_version_id(wanted))
+        if not _PREFIX.fullmatch(wanted):
+            raise NightsafeError(Code.MALFORMED_PARAMETER, "version_id")
+        first, last = (wanted + rest[len(wanted) :] for rest in (_LEAST, _MOST))
+        found = []
+        if _UUID.fullmatch(first):
+            found = await self._store.versions_between(ref, uuid.UUID(first).bytes, uuid.UUID(last).bytes)
+        if not found:
+            raise NightsafeError(Code.VERSION_NOT_FOUND, wanted)
+        if len(found) > 1:
+            raise NightsafeError(Code.INVALID, f"{len(found)} versions have an id that begins so: give more of it")
+        return found[0]
+
+    async def bindings(self, ref: ScriptRef, version: Version) -> Sequence[Binding]:
+        """The bindings of a version, by name."""
+        return await self._store.bindings(ref, version.number)
+
+    async def bindings_of(self, ref: ScriptRef, versions: Sequence[Version]) -> Sequence[Sequence[Binding]]:
+        """The bindings of each of several versions that follow one another, newest first."""
+        if not versions:
+            return []
+        found = await self._store.bindings_of(ref, versions[-1].number, versions[0].number)
+        return [found.get(version.number, []) for version in versions]
+
+    async def upload(
+        self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool
+    ) -> tuple[Version, Notices]:
+        """Make a version from an upload, without deploying it; the script must be there. Tells what is not done.
+
+        Settings of the script itself are passed over: they would be in force at once.
+
+        Args:
+            caller: who asks.
+            ref: which script.
+            parsed: the upload.
+            strict: refuse, rather than drop, an inherited binding that is not there.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, STORE_NOT_GRANTED,
+                TARGET_NOT_GRANTED, what `let_in` raises, and INVALID for migrations.
+        """
+        check_store_access(caller, ref.account_id, parsed.plain)
+        parsed = await settled(self._store, ref, parsed)
+        seen = await reach_of_upload(self._targets, caller, ref, parsed)
+        notices = await let_in(self._admission, ref, parsed)
+        made = _undeployed(stamp(caller, "version_upload", parsed.annotations))
+        sealed = await self._safe.seal_all(ref, parsed.secrets)
+        if parsed.migration is not None:
+            sentence = (
+                "migrations take effect at once, so they need a deployed version: upload with PUT (wrangler deploy)"
+            )
+            raise NightsafeError(Code.INVALID, sentence, "/migrations")
+        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict, seen=seen)
+        return await self._made(caller, "versions.upload", edit), notices
+
+    async def patch_secrets(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Version:
+        """Make a version from the newest one with other secrets, without deploying it.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS; BINDING_NOT_FOUND, for the name
+                of something else than a secret that is to be dropped.
+        """
+        await refuse_others(self._store, ref, patch.drop, "/env")
+        sealed = await self._safe.seal_all(ref, patch.set)
+        edit = ScriptEdit(
+            ref=ref,
+            stamp=_undeployed(stamp(caller, "secret", patch.annotations)),
+            set=sealed,
+            drop=patch.drop,
+            require_drop=False,
+            always=True,
+            max_variables=self._limits.max_variables,
+        )
+        try:
+            return await self._made(caller, "versions.secrets", edit)
+        except NightsafeError as error:
+            raise pointed(error, lambda name: pointer_to("/env", name)) from None
+
+    async def _made(self, caller: Caller, action: str, edit: ScriptEdit) -> Version:
+        """Commit an edit; gives the version it made."""
+        outcome = await commit(self._store, change(caller, action, edit))
+        if outcome.newest is None:
+            raise NightsafeError(Code.STORE, "the store did not tell of the version")
+        return outcome.newest
+
+
+def parse_version_id(text: str, parameter: str = "version_id") -> bytes:
+    """The 16 bytes of a version's UUID in its usual form.
+
+    Args:
+        text: as the client sent it.
+        parameter: where it stood, for the refusal.
+
+    Raises:
+        NightsafeError: MALFORMED_PARAMETER.
+    """
+    try:
+        parsed = uuid.UUID(text)
+    except ValueError:
+        raise NightsafeError(Code.MALFORMED_PARAMETER, parameter) from None
+    if len(text) != _UUID_LENGTH:
+        raise NightsafeError(Code.MALFORMED_PARAMETER, parameter)
+    return parsed.bytes
+
+
+def _undeployed(made: Stamp) -> Stamp:
+    """The same version without its deployment."""
+    return msgspec.structs.replace(made, deployment_id=b"")

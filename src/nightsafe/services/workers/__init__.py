@@ -1,0 +1,1 @@
+"""The `workers/workers` resource: a Worker with its settings, and its previews."""

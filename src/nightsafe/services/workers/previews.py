@@ -1,0 +1,263 @@
+"""What previews of a script begin with, and the bindings of each by its name: sealed ones among them.
+
+Nightsafe makes no previews. It keeps what clients say of them, so that no secret of theirs has to be kept elsewhere.
+Source: `previews_base_config` (once `preview_defaults`) of `workers/workers/{worker_id}` in the Cloudflare v4 API's
+specification.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from nightsafe.bindings.json_fields import need_object, pointer_to, type_name
+from nightsafe.bindings.model import PlainBinding, Secret, SecretKey, SecretText
+from nightsafe.bindings.parse import parse_binding
+from nightsafe.bindings.unknown_members import need_known
+from nightsafe.errors import Code, NightsafeError, Problem
+from nightsafe.services.caller import Caller, collection_change, now
+from nightsafe.services.collections import commit_collection, item_of
+from nightsafe.services.limits import Limits
+from nightsafe.services.merge_patch import merge_patch
+from nightsafe.services.scripts.bindings_update import is_shown_secret
+from nightsafe.services.scripts.setting_fields import encoded
+from nightsafe.services.scripts.setting_forms import check_forms, refuse_many_consumers
+from nightsafe.services.secrets.seal import Safe, place_of
+from nightsafe.services.secrets_store.access import check_store_access
+from nightsafe.services.target_access import TargetAccess
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
+from nightsafe.store.interface import Store
+from nightsafe.store.scripts import Binding, ScriptRef
+
+MAX_PREVIEW_NAME = 255
+MAX_PREVIEWS = 100
+
+_KIND = Kind.SCRIPT
+_SETTINGS: dict[str, type] = {
+    "cache_options": dict,
+    "limits": dict,
+    "logpush": bool,
+    "observability": dict,
+    "placement": dict,
+    "tail_consumers": list,
+}
+
+
+class PreviewPatch(Struct, frozen=True, kw_only=True):
+    """A merge patch of what previews begin with.
+
+    Attributes:
+        settings: members to merge, None for those to remove.
+        secrets: secret bindings to put.
+        plain: other bindings to put.
+        keep: names of secrets that come without a value: those there are stay.
+        drop: names of bindings to remove.
+    """
+
+    settings: dict[str, Any]
+    secrets: tuple[Secret, ...]
+    plain: tuple[PlainBinding, ...]
+    keep: tuple[str, ...]
+    drop: tuple[str, ...]
+
+
+class Previews:
+    """The use cases. Values pass through to the safe and are wiped there."""
+
+    def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
+        self._store = store
+        self._safe = safe
+        self._limits = limits
+        self._targets = TargetAccess(store)
+
+    async def get(self, ref: ScriptRef) -> tuple[bytes, Sequence[Item]]:
+        """The settings, as a JSON object, and the bindings by name.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        collection, every = await self._held(ref)
+        return collection.body, of_preview(every, "")
+
+    async def named(self, ref: ScriptRef, preview: str) -> Sequence[Item]:
+        """The bindings of one preview, by name: none, when nobody has put any under its name.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
+        return of_preview((await self._held(ref))[1], preview)
+
+    async def edit_named(self, caller: Caller, ref: ScriptRef, preview: str, patch: PreviewPatch) -> Sequence[Item]:
+        """Change the bindings of one preview, which is there from its first binding on; gives them as they are then.
+
+        Raises:
+            NightsafeError: as `edit`; INVALID, for a name that none may have, or too many previews.
+        """
+        _, every = await self._held(ref)
+        _check_name(preview, {item.environment for item in every})
+        self._check(patch, of_preview(every, preview))
+        put, at = await self.seal(caller, ref, patch, preview), now()
+        edit = CollectionEdit(
+            account_id=ref.account_id,
+            kind=_KIND,
+            name=ref.name,
+            put=tuple(_item(one, at, preview) for one in put),
+            drop=tuple((preview, name) for name in patch.drop),
+        )
+        outcome = await commit_collection(self._store, collection_change(caller, "previews.edit", edit, at))
+        return of_preview(outcome.items, preview)
+
+    async def _held(self, ref: ScriptRef) -> tuple[Collection, Sequence[Item]]:
+        """All that is kept for previews of a script."""
+        collection = await self._store.collection(ref.account_id, _KIND, ref.name)
+        if collection is None:
+            raise NightsafeError(Code.SCRIPT_NOT_FOUND)
+        return collection, await self._store.items(ref.account_id, collection.id)
+
+    async def seal(self, caller: Caller, ref: ScriptRef, patch: PreviewPatch, preview: str = "") -> Sequence[Binding]:
+        """The bindings that a patch puts, with their values sealed to the preview's name and wiped.
+
+        Raises:
+            NightsafeError: STORE_NOT_GRANTED, TARGET_NOT_GRANTED.
+        """
+        check_store_access(caller, ref.account_id, patch.plain)
+        await self._targets.check_bindings(caller, ref, patch.plain)
+        await self._targets.check_settings(caller, ref, msgspec.json.encode(patch.settings))
+        sealed = await self._safe.seal_all(place_of(_KIND, ref.account_id, ref.name, preview), patch.secrets)
+        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in patch.plain)
+
+    async def edit(self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int) -> CollectionEdit:
+        """The edit that a patch comes to, over what there is now.
+
+        Args:
+            ref: which script.
+            patch: what to change.
+            put: its bindings, sealed.
+            at: when, in microseconds.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND; INVALID, for a secret that is new and has no value; TOO_MANY_BINDINGS.
+        """
+        body, held = await self.get(ref)
+        self._check(patch, held)
+        before = msgspec.json.decode(body)
+        settings = {name: merge_patch(before.get(name), value) for name, value in patch.settings.items()}
+        return CollectionEdit(
+            account_id=ref.account_id,
+            kind=_KIND,
+            name=ref.name,
+            body=encoded(settings) if settings else None,
+            body_was=body,
+            put=tuple(_item(one, at) for one in put),
+            drop=tuple(("", name) for name in patch.drop),
+        )
+
+    def _check(self, patch: PreviewPatch, held: Sequence[Item]) -> None:
+        """Refuse to keep what is not there, and to hold too much."""
+        secrets = {item.name for item in held if item.sealed is not None}
+        missing = [
+            Problem(Code.INVALID, f"there is no secret '{name}' to keep: give its value")
+            for name in patch.keep
+            if name not in secrets
+        ]
+        if missing:
+            raise NightsafeError.of(missing)
+        new = {one.name for one in (*patch.secrets, *patch.plain)}
+        after = ({item.name for item in held} - set(patch.drop)) | new
+        if new and len(after) > self._limits.max_variables:
+            words = f"Previews would begin with {len(after)} bindings; {self._limits.max_variables} are allowed"
+            raise NightsafeError(Code.TOO_MANY_BINDINGS, words)
+
+
+def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
+    """A patch of what previews begin with, from a request body.
+
+    Raises:
+        NightsafeError: INVALID or a code of a binding, with a pointer; one problem a binding.
+    """
+    fields = need_object(raw, at, "what previews begin with")
+    need_known(fields, (*_SETTINGS, "env"), at, "what previews begin with")
+    settings = {name: fields[name] for name in _SETTINGS if name in fields}
+    for name, value in settings.items():
+        if value is not None and not isinstance(value, _SETTINGS[name]):
+            words = f"'{name}' must be {type_name(_SETTINGS[name]())}, not {type_name(value)}"
+            raise NightsafeError(Code.INVALID, words, pointer_to(at, name))
+    refuse_many_consumers(settings.get("tail_consumers") or [], pointer_to(at, "tail_consumers"))
+    check_forms(settings, at)
+    env = fields.get("env")
+    return _with_bindings(
+        settings, {} if env is None else need_object(env, f"{at}/env", "'env'"), f"{at}/env", limits
+    )
+
+
+def _with_bindings(settings: dict[str, Any], env: Mapping[str, Any], at: str, limits: Limits) -> PreviewPatch:
+    """The patch with its bindings, or every problem with them."""
+    if len(env) > limits.max_bindings:
+        raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", at)
+    read: list[Secret | PlainBinding | str] = []
+    problems: list[Problem] = []
+    for name, raw in env.items():
+        try:
+            read += [] if raw is None else [_binding(raw, name, pointer_to(at, name))]
+        except NightsafeError as error:
+            problems += error.problems
+    if problems:
+        raise NightsafeError.of(problems)
+    return PreviewPatch(
+        settings=settings,
+        secrets=tuple(one for one in read if isinstance(one, SecretText | SecretKey)),
+        plain=tuple(one for one in read if isinstance(one, PlainBinding)),
+        keep=tuple(one for one in read if isinstance(one, str)),
+        drop=tuple(name for name, raw in env.items() if raw is None),
+    )
+
+
+def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
+    """A binding under its name, or the name of a secret that comes without its value."""
+    fields = need_object(raw, at, "a binding")
+    if fields.get("name", name) != name:
+        raise NightsafeError(
+            Code.INVALID, "'name' must be the same as the member it stands under", pointer_to(at, "name")
+        )
+    if name and is_shown_secret(fields):
+        return name
+    binding = parse_binding(fields | {"name": name}, at, 0)
+    if isinstance(binding, SecretText | SecretKey | PlainBinding):
+        return binding
+    raise NightsafeError(Code.UNSUPPORTED, "inherit bindings of previews from a version", pointer_to(at, "type"))
+
+
+def parse_named(raw: object, limits: Limits) -> PreviewPatch:
+    """A patch of the bindings of one preview, from a request body.
+
+    Raises:
+        NightsafeError: INVALID, without `env`, or a code of a binding, with a pointer; one problem a binding.
+    """
+    fields = need_object(raw, "", "the body")
+    if fields.get("env") is None:
+        raise NightsafeError(
+            Code.INVALID, "'env' is missing: give an object of bindings, null for each to drop", "/env"
+        )
+    return _with_bindings({}, need_object(fields["env"], "/env", "'env'"), "/env", limits)
+
+
+def of_preview(items: Sequence[Item], preview: str) -> Sequence[Item]:
+    """The items of one preview; of none of them, what they begin with."""
+    return [item for item in items if item.environment == preview]
+
+
+def _check_name(preview: str, there: set[str]) -> None:
+    """Refuse a name that no preview may have, and more previews than a script may have."""
+    if not preview or len(preview) > MAX_PREVIEW_NAME or not preview.isprintable():
+        raise NightsafeError(Code.INVALID, f"a preview's name has up to {MAX_PREVIEW_NAME} printable characters")
+    if preview not in there and len(there) >= MAX_PREVIEWS:
+        raise NightsafeError(Code.INVALID, f"a Worker may have bindings of {MAX_PREVIEWS} previews at most")
+
+
+def _item(binding: Binding, at: int, preview: str = "") -> Item:
+    """A binding as it is kept: what is shown of it stands under its name already."""
+    shown = msgspec.json.decode(binding.shown)
+    del shown["name"]
+    return replace(item_of(binding, preview, at), shown=msgspec.json.encode(shown))

@@ -1,0 +1,75 @@
+"""The reads of collections, in SQL."""
+
+from typing import Any
+
+from nightsafe.store.collections import Collection, Item, Kind
+from nightsafe.store.sqlite.engine.reader import Reader
+
+_COLLECTIONS = """
+SELECT name, id, body, created_on, modified_on FROM collections WHERE account_id = ? AND kind = ?
+"""
+_COLLECTION = f"{_COLLECTIONS} AND name = ?"
+_COLLECTIONS_BY_NAME = f"{_COLLECTIONS} ORDER BY name"
+_SCRIPT_AS_COLLECTION = """
+SELECT s.name, s.id, coalesce(h.body, CAST('{}' AS BLOB)), s.created_on, coalesce(h.modified_on, s.created_on)
+FROM scripts s LEFT JOIN collections h ON h.account_id = s.account_id AND h.id = s.id
+WHERE s.account_id = ? AND s.namespace = '' AND s.name = ?
+"""
+ITEMS = """
+SELECT environment, name, id, kind, shown, created_on, modified_on, sealed, key_id FROM items
+WHERE account_id = ? AND collection_id = ? ORDER BY environment, name
+"""
+COUNT_SCRIPTS = "SELECT count(*) FROM scripts WHERE account_id = ? AND namespace = ?"
+
+
+class CollectionReads:
+    """What `Store` promises of the reads of collections."""
+
+    _reader: Reader
+
+    async def collection(self, account_id: str, kind: Kind, name: str) -> Collection | None:
+        """See `Store.collection`."""
+        row = self._reader.one(*collection_query(account_id, kind, name))
+        return None if row is None else collection_of(account_id, kind, row)
+
+    async def collections(self, account_id: str, kind: Kind) -> list[Collection]:
+        """See `Store.collections`."""
+        if kind is Kind.SCRIPT:
+            return []
+        return [
+            collection_of(account_id, kind, row) for row in self._reader.all(_COLLECTIONS_BY_NAME, (account_id, kind))
+        ]
+
+    async def items(self, account_id: str, collection_id: str) -> list[Item]:
+        """See `Store.items`."""
+        return [item_of(row) for row in self._reader.all(ITEMS, (account_id, collection_id))]
+
+    async def count_scripts(self, account_id: str, namespace: str) -> int:
+        """See `Store.count_scripts`."""
+        return int(self._reader.one(COUNT_SCRIPTS, (account_id, namespace))[0])
+
+
+def collection_query(account_id: str, kind: Kind, name: str) -> tuple[str, tuple[str, ...]]:
+    """The SQL that finds one collection, and its parameters."""
+    if kind is Kind.SCRIPT:
+        return _SCRIPT_AS_COLLECTION, (account_id, name)
+    return _COLLECTION, (account_id, kind, name)
+
+
+def collection_of(account_id: str, kind: Kind, row: tuple[Any, ...]) -> Collection:
+    """A row of `collection_query`, or of all collections of a kind."""
+    name, collection_id, body, created_on, modified_on = row
+    return Collection(
+        account_id=account_id,
+        kind=kind,
+        name=name,
+        id=collection_id,
+        body=body,
+        created_on=created_on,
+        modified_on=modified_on,
+    )
+
+
+def item_of(row: tuple[Any, ...]) -> Item:
+    """A row of ITEMS."""
+    return Item(**dict(zip(Item.__struct_fields__, row, strict=True)))

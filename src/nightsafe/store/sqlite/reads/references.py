@@ -1,0 +1,111 @@
+"""What may lead to a script, in SQL: the reads, and the refusals that need them in a change's own transaction."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.references import MOST_POINTING, Need, Pointer, Pointing
+from nightsafe.store.script_edit import ScriptEdit
+from nightsafe.store.scripts import ScriptRef
+from nightsafe.store.sqlite.engine.reader import Reader
+from nightsafe.store.sqlite.reads.content import PartReader
+from nightsafe.store.sqlite.reads.rows import DEPLOYMENTS, HEAD, VERSION_BY_ID, deployment_of, key_of
+
+_KINDS: Final = "('dispatch_namespace', 'durable_object_namespace', 'service', 'workflow')"
+"""As the indexes of migration 0007 have it, word for word: else they could not be used."""
+
+T = TypeVar("T")
+
+_LIVE: Final = f"""
+SELECT namespace, script, name, kind, shown FROM bindings INDEXED BY bindings_of_scripts
+WHERE account_id = ? AND kind IN {_KINDS} AND instr(shown, ?) > 0 LIMIT {MOST_POINTING}
+"""  # noqa: S608  # our own SQL
+_OLDER: Final = f"""
+SELECT s.namespace, s.name, h.name, h.kind, h.shown, h.from_version, h.to_version FROM binding_history h
+INDEXED BY binding_history_of_scripts JOIN scripts s ON s.account_id = h.account_id AND s.id = h.script_id
+WHERE h.account_id = ? AND h.kind IN {_KINDS} AND instr(h.shown, ?) > 0 AND s.live_version <> s.version
+LIMIT {MOST_POINTING}
+"""  # noqa: S608  # our own SQL
+_SETTINGS: Final = f"""
+SELECT namespace, name, script_settings FROM scripts
+WHERE account_id = ? AND instr(script_settings, ?) > 0 ORDER BY namespace, name LIMIT {MOST_POINTING}
+"""  # noqa: S608  # our own SQL
+
+
+def pointing(db: sqlite3.Cursor, account_id: str, name: str) -> list[Pointer]:
+    """See `Store.pointing`."""
+    wanted = (account_id, msgspec.json.encode(name))
+    live, older = (_pointers(account_id, db.execute(sql, wanted).fetchall()) for sql in (_LIVE, _OLDER))
+    served = {script: _served(db, script) for script in {one.script for one in older}}
+    return live + [one for one in older if any(one.since <= at < one.until for at in served[one.script])]
+
+
+def settings_naming(db: sqlite3.Cursor, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+    """See `Store.settings_naming`."""
+    rows = db.execute(_SETTINGS, (account_id, msgspec.json.encode(name)))
+    return [(ScriptRef(account_id, script, namespace), settings) for namespace, script, settings in rows]
+
+
+def refuse_absent(db: sqlite3.Cursor, needs: Iterable[Need]) -> None:
+    """Refuse a change that needs scripts which are not there.
+
+    Raises:
+        NightsafeError: the problem of each.
+    """
+    problems = [one.problem for one in needs if db.execute(HEAD, key_of(one.script)).fetchone() is None]
+    if problems:
+        raise NightsafeError.of(problems)
+
+
+def refuse_pointed_at(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
+    """Refuse a removal when other things lead to the script than were looked at.
+
+    Raises:
+        NightsafeError: UNAVAILABLE.
+    """
+    if edit.pointing is None:
+        return
+    place = (edit.ref.account_id, edit.ref.name)
+    if edit.pointing != Pointing(tuple(pointing(db, *place)), tuple(settings_naming(db, *place))):
+        raise NightsafeError(Code.UNAVAILABLE, "what needs the Worker was changed meanwhile: send the request again")
+
+
+def _pointers(account_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Pointer]:
+    """Rows as bindings, in an order that is always the same."""
+    return [Pointer(ScriptRef(account_id, script, place), *rest) for place, script, *rest in sorted(rows)]
+
+
+def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
+    """The numbers of the versions that are served of a script."""
+    script_id, _ = db.execute(HEAD, key_of(ref)).fetchone()
+    within = (ref.account_id, script_id)
+    row = db.execute(DEPLOYMENTS, (*within, *within, 1, 0)).fetchone()
+    every = () if row is None else deployment_of(row).versions
+    return [db.execute(VERSION_BY_ID, (*within, version_id)).fetchone()[0] for version_id, _ in every]
+
+
+class PointingReads:
+    """What `Store` promises of reads of what may lead to a script. Each looks at the bytes and knows no member.
+
+    They search all bindings of an account that lead to scripts, so a thread makes them.
+    """
+
+    _reader: Reader
+    _parts: PartReader
+
+    async def pointing(self, account_id: str, name: str) -> list[Pointer]:
+        """See `Store.pointing`."""
+        return await self._searched(lambda db: pointing(db, account_id, name))
+
+    async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+        """See `Store.settings_naming`."""
+        return await self._searched(lambda db: settings_naming(db, account_id, name))
+
+    async def _searched(self, read: Callable[[sqlite3.Cursor], T]) -> T:
+        """What a search gives."""
+        self._reader.generation()  # refuses what comes after the end
+        return await asyncio.get_running_loop().run_in_executor(self._parts.thread, self._parts.within, read)

@@ -1,0 +1,183 @@
+"""The reads of sealed values by their key, in SQL.
+
+A mark is the letter of a table and the row's number in it. A number may come to name another row (VACUUM), which does
+no harm: what is written by a mark is compared with what was read.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.collections import Kind
+from nightsafe.store.sealed_values import StoredValue
+from nightsafe.store.sqlite.engine.reader import Reader
+from nightsafe.store.turns import turn
+
+_ROWS_A_TURN: Final = 5000
+"""Entries of an index that are counted before other tasks have their turn: half a millisecond."""
+
+
+class _Home(NamedTuple):
+    """A table that values lie in.
+
+    Attributes:
+        table: its name.
+        columns: collection's kind, namespace, owner, environment.
+        joined: what leads to them, of a row `t`.
+    """
+
+    table: str
+    columns: str
+    joined: str = ""
+
+
+_HOMES: Final[Mapping[str, _Home]] = MappingProxyType(
+    {
+        "a": _Home("bindings", "NULL, t.namespace, t.script, ''"),
+        "b": _Home(
+            "binding_history",
+            "NULL, s.namespace, s.name, ''",
+            "LEFT JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id",
+        ),
+        "c": _Home(
+            "items",
+            "h.kind, '', h.name, t.environment",
+            "JOIN collections h ON h.account_id = t.account_id AND h.id = t.collection_id",
+        ),
+    }
+)
+"""By the letter that stands for it in marks; the live rows first, for what a change moves goes to the history."""
+
+TABLES: Final = tuple(home.table for home in _HOMES.values())
+
+_OWNER: Final = 3
+"""Where a row has its owner's name: none when that was deleted."""
+
+_NEXT_KEY = "SELECT min(key_id) FROM {table} WHERE account_id = ? AND key_id > ?"
+_COUNT = """
+SELECT count(*), max(number) FROM (
+  SELECT rowid AS number FROM {table} WHERE account_id = ? AND key_id = ? AND rowid > ? ORDER BY rowid LIMIT ?
+)
+"""
+_VALUE = """
+SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id FROM {table} t {joined}
+WHERE t.rowid = ? AND t.account_id = ? AND t.key_id IS NOT NULL
+"""
+_PAGE = """
+SELECT t.rowid, {columns}, t.name, t.kind, t.shown, t.sealed, t.key_id FROM (
+  SELECT number, sum(size) OVER (ORDER BY number) - size AS before FROM (
+    SELECT rowid AS number, length(sealed) AS size FROM {table}
+    WHERE account_id = ? AND key_id = ? AND rowid > ? ORDER BY rowid LIMIT ?
+  )
+) p JOIN {table} t ON t.rowid = p.number {joined}
+WHERE p.before < ? ORDER BY t.rowid
+"""
+_NEXT_KEYS: Final = tuple(_NEXT_KEY.format(table=table) for table in TABLES)
+_COUNTS: Final = tuple(_COUNT.format(table=table) for table in TABLES)
+_PAGES: Final = {letter: _PAGE.format(**home._asdict()) for letter, home in _HOMES.items()}
+_VALUES: Final = {letter: _VALUE.format(**home._asdict()) for letter, home in _HOMES.items()}
+_RETIRED = "SELECT id FROM retired_keys ORDER BY id"
+_RING_NUMBER = "SELECT number FROM ring"
+
+
+class ValueReads:
+    """What `Store` promises of the reads of values by their key."""
+
+    _reader: Reader
+
+    async def keys_in_use(self, account_id: str) -> list[str]:
+        """See `Store.keys_in_use`."""
+        return sorted({key_id for sql in _NEXT_KEYS for key_id in self._keys(sql, account_id)})
+
+    async def count_values(self, account_id: str, key_id: str) -> int:
+        """See `Store.count_values`."""
+        total = 0
+        for sql in _COUNTS:
+            number, count = 0, _ROWS_A_TURN
+            while count == _ROWS_A_TURN:
+                count, number = self._reader.one(sql, (account_id, key_id, number, _ROWS_A_TURN))
+                total += count
+                await asyncio.sleep(0)
+        return total
+
+    async def values_under(
+        self, account_id: str, key_id: str, *, after: str = "", limit: int = 100, max_bytes: int = 1 << 20
+    ) -> list[StoredValue]:
+        """See `Store.values_under`. A page ends with its table, unless it is empty by that.
+
+        Rows of scripts that were deleted, and are not purged yet, are passed over.
+        """
+        first, number = (next(iter(_HOMES)), 0) if not after else parse_mark(after)
+        for letter in _HOMES:
+            if letter < first:
+                continue
+            behind = number if letter == first else 0
+            while rows := self._reader.all(_PAGES[letter], (account_id, key_id, behind, limit, max_bytes)):
+                found = [_value(letter, account_id, row) for row in rows if row[_OWNER] is not None]
+                if found:
+                    return found
+                behind = rows[-1][0]
+                await turn()
+        return []
+
+    async def value(self, account_id: str, mark: str) -> StoredValue | None:
+        """See `Store.value`."""
+        letter, number = parse_mark(mark)
+        row = self._reader.one(_VALUES[letter], (number, account_id))
+        return None if row is None or row[_OWNER] is None else _value(letter, account_id, row)
+
+    async def retired_keys(self) -> list[str]:
+        """See `Store.retired_keys`."""
+        return self.retired_now()
+
+    def retired_now(self) -> list[str]:
+        """The same, for who cannot wait: a server that sees another ring in the place of the one in use."""
+        return [key_id for (key_id,) in self._reader.all(_RETIRED)]
+
+    async def ring_number(self) -> int:
+        """See `Store.ring_number`."""
+        number: int = self._reader.one(_RING_NUMBER, ())[0]
+        return number
+
+    def _keys(self, sql: str, account_id: str) -> Iterator[str]:
+        """The keys of one table: a look-up for each, however many rows it has."""
+        key_id = ""
+        while (key_id := self._reader.one(sql, (account_id, key_id))[0]) is not None:
+            yield key_id
+
+
+def parse_mark(mark: str) -> tuple[str, int]:
+    """A mark's letter and number.
+
+    Raises:
+        NightsafeError: INVALID, when it is no mark of this engine.
+    """
+    letter, digits = mark[:1], mark[1:]
+    if letter not in _HOMES or not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(1 << 62)):
+        raise NightsafeError(Code.INVALID, "the mark is none that the store has given")
+    return letter, int(digits)
+
+
+def table_of(letter: str) -> str:
+    """The table that a mark's letter stands for."""
+    return _HOMES[letter].table
+
+
+def _value(letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:
+    """A row of a page, or one by its mark."""
+    number, collection, namespace, owner, environment, name, kind, shown, sealed, key_id = row
+    return StoredValue(
+        mark=f"{letter}{number}",
+        account_id=account_id,
+        collection=None if collection is None else Kind(collection),
+        namespace=namespace,
+        owner=owner,
+        environment=environment,
+        name=name,
+        kind=kind,
+        shown=shown,
+        sealed=sealed,
+        key_id=key_id,
+    )

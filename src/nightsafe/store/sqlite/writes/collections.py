@@ -1,0 +1,128 @@
+"""Carrying out an edit of a collection in SQL, inside a transaction that the writer holds."""
+
+import sqlite3
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.collection_plan import CollectionPlan, Counts, plan_collection, refuse_senseless
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
+from nightsafe.store.sqlite.reads.collections import COUNT_SCRIPTS, ITEMS, collection_of, collection_query, item_of
+
+_ID_EXISTS = "SELECT 1 FROM collections WHERE account_id = ? AND id = ?"
+_COUNT_COLLECTIONS = "SELECT count(*) FROM collections WHERE account_id = ? AND kind = ?"
+_COUNT_ITEMS = """
+SELECT count(*) FROM collections h JOIN items e ON e.account_id = h.account_id AND e.collection_id = h.id
+WHERE h.account_id = ? AND h.kind = ?
+"""
+_PUT_COLLECTION = """
+INSERT INTO collections (account_id, kind, name, id, body, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (account_id, kind, name) DO UPDATE SET body = excluded.body, modified_on = excluded.modified_on
+"""
+_PUT_ITEM = """
+INSERT INTO items
+  (account_id, collection_id, environment, name, id, kind, shown, created_on, modified_on, key_id, sealed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_DROP_ITEM = "DELETE FROM items WHERE account_id = ? AND collection_id = ? AND environment = ? AND name = ?"
+_REMOVE_ITEMS = "DELETE FROM items WHERE account_id = ? AND collection_id = ?"
+_REMOVE_COLLECTION = "DELETE FROM collections WHERE account_id = ? AND id = ?"
+
+
+def edit_collection(
+    db: sqlite3.Cursor, edit: CollectionEdit, at: int
+) -> tuple[Collection | None, tuple[Item, ...], bool]:
+    """Carry out an edit of a collection.
+
+    Args:
+        db: in a transaction, with a savepoint of this change's own.
+        edit: what is asked for.
+        at: when, in microseconds.
+
+    Returns:
+        The collection after the edit, None when it was removed; its items, by environment and name; whether
+            anything changed.
+
+    Raises:
+        NightsafeError: as `Store.commit` promises; nothing was written.
+        sqlite3.Error: the caller rolls back.
+    """
+    refuse_senseless(edit)
+    collection = _find(db, edit.account_id, edit.kind, edit.name)
+    if edit.remove:
+        _remove(db, edit, collection)
+        return None, (), True
+    held = [] if collection is None else _items(db, collection)
+    plan = plan_collection(edit, collection, held, _counts(db, edit), at)
+    if plan.altered:
+        _refuse_id(db, edit)
+        _write(db, plan)
+    return plan.collection, plan.items, plan.altered
+
+
+def exists(db: sqlite3.Cursor, account_id: str, kind: Kind, name: str) -> bool:
+    """Whether a collection is there."""
+    return _find(db, account_id, kind, name) is not None
+
+
+def forget_script(db: sqlite3.Cursor, account_id: str, script_id: str) -> None:
+    """Remove what a script that is being deleted holds."""
+    _erase(db, account_id, script_id)
+
+
+def _find(db: sqlite3.Cursor, account_id: str, kind: Kind, name: str) -> Collection | None:
+    """The collection as it is."""
+    row = db.execute(*collection_query(account_id, kind, name)).fetchone()
+    return None if row is None else collection_of(account_id, kind, row)
+
+
+def _items(db: sqlite3.Cursor, collection: Collection) -> list[Item]:
+    """All its items."""
+    return [item_of(row) for row in db.execute(ITEMS, (collection.account_id, collection.id))]
+
+
+def _counts(db: sqlite3.Cursor, edit: CollectionEdit) -> Counts:
+    """What there is of the edit's kind, counted only where there is a limit."""
+    of = (edit.account_id, edit.kind)
+    collections = (
+        db.execute(_COUNT_COLLECTIONS, of).fetchone()[0] if edit.max_collections and edit.create is not None else 0
+    )
+    items = db.execute(_COUNT_ITEMS, of).fetchone()[0] if edit.max_items and edit.put else 0
+    return Counts(collections, items)
+
+
+def _refuse_id(db: sqlite3.Cursor, edit: CollectionEdit) -> None:
+    """Refuse to make a collection whose id another one of the account has: they would share their items."""
+    if edit.create is not None and db.execute(_ID_EXISTS, (edit.account_id, edit.create.id)).fetchone() is not None:
+        raise NightsafeError(Code.COLLECTION_TAKEN, edit.name)
+
+
+def _write(db: sqlite3.Cursor, plan: CollectionPlan) -> None:
+    """Write the rows of a plan. What goes does so first, so that an id can pass from one item to another."""
+    new = plan.collection
+    values = (new.id, new.body, new.created_on, new.modified_on)
+    db.execute(_PUT_COLLECTION, (new.account_id, new.kind, new.name, *values))
+    for item in plan.retire:
+        db.execute(_DROP_ITEM, (new.account_id, new.id, item.environment, item.name))
+    for item in plan.put:
+        what = (item.environment, item.name, item.id, item.kind, item.shown)
+        rest = (item.created_on, item.modified_on, item.key_id, item.sealed)
+        db.execute(_PUT_ITEM, (new.account_id, new.id, *what, *rest))
+
+
+def _remove(db: sqlite3.Cursor, edit: CollectionEdit, collection: Collection | None) -> None:
+    """Delete a collection with its items; a dispatch namespace goes only when no script is in it."""
+    if collection is None:
+        raise NightsafeError(Code.COLLECTION_NOT_FOUND, edit.name)
+    if edit.kind is Kind.DISPATCH_NAMESPACE:
+        count = db.execute(COUNT_SCRIPTS, (edit.account_id, edit.name)).fetchone()[0]
+        if count:
+            raise NightsafeError(Code.NAMESPACE_NOT_EMPTY, str(count))
+    count = len(_items(db, collection)) if edit.only_empty else 0
+    if count:
+        raise NightsafeError(Code.COLLECTION_NOT_EMPTY, str(count))
+    _erase(db, edit.account_id, collection.id)
+
+
+def _erase(db: sqlite3.Cursor, account_id: str, collection_id: str) -> None:
+    """Delete every row of a collection."""
+    db.execute(_REMOVE_ITEMS, (account_id, collection_id))
+    db.execute(_REMOVE_COLLECTION, (account_id, collection_id))

@@ -1,0 +1,75 @@
+"""Deployments made by themselves: a rollback, split traffic, a version that was uploaded earlier."""
+
+import sqlite3
+import uuid
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.script_edit import NewDeployment
+from nightsafe.store.script_plan import refuse
+from nightsafe.store.scripts import Deployment, ScriptRef
+from nightsafe.store.sqlite.reads.rows import BINDINGS_AT, at_version, traffic_of
+from nightsafe.store.sqlite.writes.versions import Head
+
+_NUMBER = "SELECT number FROM versions WHERE account_id = ? AND script_id = ? AND id = ?"
+_SECRETS_AT = f"SELECT name, kind, sealed FROM ({BINDINGS_AT}) WHERE sealed IS NOT NULL"  # noqa: S608  # our own SQL
+_DEPLOY = """
+INSERT INTO deployments (account_id, script_id, newest_version, place, id, created_on, source, triggered_by,
+  author_id, author_email, annotations, traffic) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def deploy(db: sqlite3.Cursor, ref: ScriptRef, head: Head, new: NewDeployment, at: int) -> tuple[Head, Deployment]:
+    """Write a deployment; gives the script as it is then, whose own row the caller writes.
+
+    Raises:
+        NightsafeError: VERSION_NOT_FOUND or SECRETS_CHANGED, as `Store.commit` promises.
+    """
+    numbers = _numbers(db, ref.account_id, head.id, new)
+    newest = max(numbers[version_id] for version_id, percentage in new.versions if percentage)
+    goes_back = newest < head.served_version
+    if goes_back and not new.force:
+        _refuse_changed(_secrets(db, ref, head.id, newest), _secrets(db, ref, head.id, head.served_version))
+    head = head._replace(
+        live_version=newest if len(numbers) == 1 else 0,
+        served_version=newest,
+        deployment_count=head.deployment_count + 1,
+    )
+    trigger = "rollback" if goes_back else "deployment"
+    made = (new.id, at, new.source, trigger, new.author_id, new.author_email, new.annotations)
+    place = (ref.account_id, head.id, head.version, head.deployment_count)
+    db.execute(_DEPLOY, (*place, *made, traffic_of(new.versions)))
+    return head, Deployment(
+        id=new.id,
+        created_on=at,
+        source=new.source,
+        triggered_by=trigger,
+        author_id=new.author_id,
+        author_email=new.author_email,
+        annotations=new.annotations,
+        versions=new.versions,
+    )
+
+
+def _numbers(db: sqlite3.Cursor, account_id: str, script_id: str, new: NewDeployment) -> dict[bytes, int]:
+    """The numbers of the versions to deploy, by their UUIDs."""
+    rows = {
+        version_id: db.execute(_NUMBER, (account_id, script_id, version_id)).fetchone()
+        for version_id, _ in new.versions
+    }
+    refuse(
+        Code.VERSION_NOT_FOUND, (str(uuid.UUID(bytes=version_id)) for version_id in rows if rows[version_id] is None)
+    )
+    return {version_id: number for version_id, (number,) in rows.items()}
+
+
+def _secrets(db: sqlite3.Cursor, ref: ScriptRef, script_id: str, number: int) -> dict[str, tuple[str, bytes]]:
+    """Kind and sealed record of each secret of a version, by name. Equal records are of one and the same write."""
+    rows = db.execute(_SECRETS_AT, at_version(ref, script_id, number))
+    return {name: (kind, sealed) for name, kind, sealed in rows}
+
+
+def _refuse_changed(then: dict[str, tuple[str, bytes]], now: dict[str, tuple[str, bytes]]) -> None:
+    """Refuse when any secret is not the same in both."""
+    changed = [name for name in then.keys() | now.keys() if then.get(name) != now.get(name)]
+    if changed:
+        raise NightsafeError(Code.SECRETS_CHANGED, ", ".join(sorted(changed, key=str.encode)))

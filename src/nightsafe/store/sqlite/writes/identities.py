@@ -1,0 +1,55 @@
+"""Writing accounts, users, memberships and tokens."""
+
+import sqlite3
+
+from msgspec.structs import astuple
+
+from nightsafe.store.identities import Account, Identity, Membership, Token, User
+
+_PUT: dict[type[Identity], str] = {
+    Account: """
+INSERT INTO accounts (id, name, created_on) VALUES (?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, created_on = excluded.created_on
+""",
+    User: """
+INSERT INTO users (id, email, key_digest, created_on, service_key_digest, email_folded) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET email = excluded.email, key_digest = excluded.key_digest,
+  created_on = excluded.created_on, service_key_digest = excluded.service_key_digest,
+  email_folded = excluded.email_folded
+""",
+    Membership: """
+INSERT INTO memberships (account_id, user_id, policies, created_on) VALUES (?, ?, ?, ?)
+ON CONFLICT (account_id, user_id) DO UPDATE SET policies = excluded.policies, created_on = excluded.created_on
+""",
+    Token: """
+INSERT INTO tokens (id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on,
+  account_id, condition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, user_id = excluded.user_id, name = excluded.name,
+  status = excluded.status, policies = excluded.policies, issued_on = excluded.issued_on,
+  modified_on = excluded.modified_on, not_before = excluded.not_before, expires_on = excluded.expires_on,
+  account_id = excluded.account_id, condition = excluded.condition
+""",
+}
+
+
+def put_identity(db: sqlite3.Cursor, identity: Identity) -> None:
+    """Create or replace one, by its id; a membership by its account and user.
+
+    Raises:
+        sqlite3.IntegrityError: another user has the e-mail, or another token the digest.
+    """
+    values = astuple(identity)
+    if isinstance(identity, User):
+        values = (*values, identity.email.casefold())
+    db.execute(_PUT[type(identity)], values)
+
+
+def drop_token(db: sqlite3.Cursor, token_id: str) -> None:
+    """Delete a token, if it is there."""
+    db.execute("DELETE FROM tokens WHERE id = ?", (token_id,))
+
+
+def is_unchanged(db: sqlite3.Cursor, token: Token) -> bool:
+    """Whether a token is still there with the same secret, not changed since it was read."""
+    sql = "SELECT 1 FROM tokens WHERE id = ? AND digest = ? AND modified_on = ?"
+    return db.execute(sql, (token.id, token.digest, token.modified_on)).fetchone() is not None

@@ -1,0 +1,78 @@
+"""Carrying out what a rotation of keys does to values, inside a transaction that the writer holds."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.changes import Change
+from nightsafe.store.sealed_values import Resealed, Retirement
+from nightsafe.store.sqlite.reads.sealed_values import TABLES, parse_mark, table_of
+
+_RESEAL: Final = {
+    table: f"UPDATE {table} SET sealed = ?, key_id = ? WHERE rowid = ? AND account_id = ? AND sealed = ?"  # noqa: S608 - our own SQL
+    for table in TABLES
+}
+_USES: Final = tuple(f"SELECT 1 FROM {table} WHERE account_id = ? AND key_id = ? LIMIT 1" for table in TABLES)  # noqa: S608 - the same
+_ACCOUNTS = "SELECT id FROM accounts"
+_RETIRE = "INSERT INTO retired_keys (id, retired_on) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_RING = "UPDATE ring SET number = max(number, ?)"
+_IS_RETIRED = "SELECT 1 FROM retired_keys WHERE id = ?"
+
+
+def refuse_retired(db: sqlite3.Cursor, change: Change) -> None:
+    """Refuse values that are sealed to a retired key: whoever seals so has an old ring.
+
+    Raises:
+        NightsafeError: UNAVAILABLE.
+    """
+    for key_id in {*_brought(change)}:
+        if db.execute(_IS_RETIRED, (key_id,)).fetchone() is not None:
+            raise NightsafeError(
+                Code.UNAVAILABLE,
+                f"the value is sealed to the key {key_id}, which takes no new values any more: send the request"
+                " again, or seal it to the ring's primary key",
+            )
+
+
+def reseal(db: sqlite3.Cursor, account_id: str, values: tuple[Resealed, ...]) -> tuple[str, ...]:
+    """Put records in the place of others that are still there; gives the marks of those that were."""
+    return tuple(one.mark for one in values if _reseal(db, account_id, one))
+
+
+def retire(db: sqlite3.Cursor, retirement: Retirement, at: int) -> None:
+    """Let a key take no new values.
+
+    Raises:
+        NightsafeError: KEY_IN_USE, when values are sealed to it and the retirement does not say that they may.
+    """
+    if not retirement.in_use and _is_in_use(db, retirement.key_id):
+        raise NightsafeError(Code.KEY_IN_USE, retirement.key_id)
+    db.execute(_RETIRE, (retirement.key_id, at))
+
+
+def keep_ring_number(db: sqlite3.Cursor, number: int) -> None:
+    """Remember the number of a ring, if it is the greatest so far."""
+    db.execute(_RING, (number,))
+
+
+def _brought(change: Change) -> Iterator[str]:
+    """The keys that the change's values are sealed to."""
+    if change.edit is not None:
+        yield from (one.key_id for one in change.edit.set if one.key_id is not None)
+    if change.collection_edit is not None:
+        yield from (one.key_id for one in change.collection_edit.put if one.key_id is not None)
+    yield from (one.key_id for one in change.reseal)
+
+
+def _reseal(db: sqlite3.Cursor, account_id: str, value: Resealed) -> bool:
+    """Replace one record; False when another one is there now."""
+    letter, number = parse_mark(value.mark)
+    row = (value.sealed, value.key_id, number, account_id, value.before)
+    return db.execute(_RESEAL[table_of(letter)], row).rowcount > 0
+
+
+def _is_in_use(db: sqlite3.Cursor, key_id: str) -> bool:
+    """Whether any account has a value that is sealed to the key."""
+    accounts = db.execute(_ACCOUNTS).fetchall()
+    return any(db.execute(sql, (account, key_id)).fetchone() for (account,) in accounts for sql in _USES)

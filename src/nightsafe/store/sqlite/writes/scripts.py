@@ -1,0 +1,187 @@
+"""Carrying out what a change does to a script."""
+
+import sqlite3
+from typing import NamedTuple
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.store.changes import Outcome
+from nightsafe.store.collections import Kind
+from nightsafe.store.json_merge import settled
+from nightsafe.store.script_edit import ScriptEdit, Settings
+from nightsafe.store.script_plan import Held, Plan, plan_edit
+from nightsafe.store.scripts import Deployment
+from nightsafe.store.sqlite.reads.references import refuse_absent, refuse_pointed_at
+from nightsafe.store.sqlite.reads.rows import SCRIPT, VERSION, key_of, script_of, version_of
+from nightsafe.store.sqlite.writes import collections
+from nightsafe.store.sqlite.writes.deployments import deploy
+from nightsafe.store.sqlite.writes.removal import remove_script
+from nightsafe.store.sqlite.writes.versions import Content, Head, Key, write_version
+
+_HEAD = """
+SELECT id, version, upload_version, variables, live_version, served_version, deployment_count, source FROM scripts
+WHERE account_id = ? AND namespace = ? AND name = ?
+"""
+_HELD_ONE = """
+SELECT kind, shown, sealed IS NOT NULL FROM bindings
+WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?
+"""
+_HELD_ALL = """
+SELECT name, kind, shown, sealed IS NOT NULL FROM bindings
+WHERE account_id = ? AND namespace = ? AND script = ?
+"""
+_SECRETS = """
+SELECT CAST(group_concat(shown, char(30)) AS BLOB) FROM (
+  SELECT CAST(shown AS TEXT) AS shown FROM bindings
+  WHERE account_id = ? AND namespace = ? AND script = ? AND sealed IS NOT NULL ORDER BY name
+)
+"""
+_TEXTS = """
+SELECT u.settings, s.script_settings, s.standing FROM scripts s JOIN uploads u
+  ON u.account_id = s.account_id AND u.script_id = s.id AND u.version = s.upload_version
+WHERE s.account_id = ? AND s.namespace = ? AND s.name = ?
+"""
+_NEW_SCRIPT = """
+INSERT INTO scripts (account_id, namespace, name, id, created_on, modified_on, version, upload_version,
+  variables, source, script_settings) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, '', x'7b7d')
+"""
+_TOUCH = """
+UPDATE scripts SET modified_on = ?, version = ?, upload_version = ?, variables = ?, live_version = ?,
+  served_version = ?, deployment_count = ?, source = ?
+WHERE account_id = ? AND namespace = ? AND name = ?
+"""
+_SCRIPT_SETTINGS = "UPDATE scripts SET script_settings = ? WHERE account_id = ? AND namespace = ? AND name = ?"
+_TRIGGERS = "UPDATE scripts SET standing = ? WHERE account_id = ? AND namespace = ? AND name = ?"
+
+_EMPTY = b"{}"
+
+
+class _Texts(NamedTuple):
+    """A script's JSON texts after an edit, as the fields of `ScriptEdit` have them; None for one that stays."""
+
+    settings: bytes | None = None
+    script_settings: bytes | None = None
+    triggers: bytes | None = None
+
+
+_NO_TEXTS = _Texts()
+_NO_PARTS = (None,) * 6
+
+
+def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome, bool]:
+    """Carry out an edit; also tells whether it altered anything.
+
+    Raises:
+        NightsafeError: as `Store.commit` promises.
+    """
+    key = key_of(edit.ref)
+    before = _head(db, key, edit)
+    if edit.based_on not in {None, before.version}:
+        raise NightsafeError(Code.UNAVAILABLE, "the Worker was changed meanwhile: send the request again")
+    refuse_absent(db, edit.needs)
+    if edit.remove:
+        refuse_pointed_at(db, edit)
+        remove_script(db, key, before.id)
+        return Outcome(script_id=before.id), True
+    if edit.must_be_live is not None and before.live_version != before.version:
+        raise NightsafeError(edit.must_be_live, edit.ref.name)
+    plan = plan_edit(edit, _held(db, key, edit), before.variables)
+    texts = _texts(db, key, edit)
+    if not _alters(edit, plan, texts):
+        return _outcome(db, edit, before, 0), False
+    head, deployment = _write(db, edit, before, plan, texts, at)
+    return _outcome(db, edit, head, head.version if head.version > before.version else 0, deployment), True
+
+
+def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> Head:
+    """The script before the edit; refuses when it is absent and the edit may not create it."""
+    row = db.execute(_HEAD, key).fetchone()
+    if row is not None:
+        return Head(*row)
+    if edit.upload is None or not edit.upload.create or edit.remove:
+        raise NightsafeError(Code.SCRIPT_NOT_FOUND, edit.ref.name)
+    account_id, namespace, _ = key
+    if namespace and not collections.exists(db, account_id, Kind.DISPATCH_NAMESPACE, namespace):
+        raise NightsafeError(Code.NAMESPACE_NOT_FOUND, namespace)
+    return Head(edit.upload.script_id)
+
+
+def _held(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> dict[str, Held]:
+    """The bindings there are: all for a rebinding, otherwise those that the edit names."""
+    if edit.bindings_update is not None:
+        return {name: Held(*rest) for name, *rest in db.execute(_HELD_ALL, key)}
+    held = {}
+    for name in {*(binding.name for binding in edit.set), *edit.drop}:
+        row = db.execute(_HELD_ONE, (*key, name)).fetchone()
+        if row is not None:
+            held[name] = Held(*row)
+    return held
+
+
+def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
+    """What becomes of the script's texts. With new code there is a row of settings to write in any case."""
+    if edit.upload is None and edit.settings is None and edit.script_settings is None and edit.triggers is None:
+        return _NO_TEXTS
+    triggers = None if edit.triggers is None else Settings(edit.triggers, merge=True)
+    wanted = (edit.settings, edit.script_settings, triggers)
+    old = db.execute(_TEXTS, key).fetchone() or (_EMPTY,) * 3
+    new = _Texts(*(None if one is None else settled(text, one) for text, one in zip(old, wanted, strict=True)))
+    return new._replace(settings=old[0]) if edit.upload is not None and new.settings is None else new
+
+
+def _alters(edit: ScriptEdit, plan: Plan, texts: _Texts) -> bool:
+    """Whether the edit alters anything."""
+    return _makes_version(edit, plan, texts) or edit.deploy is not None or texts != _NO_TEXTS
+
+
+def _makes_version(edit: ScriptEdit, plan: Plan, texts: _Texts) -> bool:
+    """Whether the edit alters what a version is made of."""
+    return bool(edit.upload or plan.put or plan.retire or edit.always) or texts.settings is not None
+
+
+def _write(  # noqa: PLR0913, PLR0917  # what the edit came to
+    db: sqlite3.Cursor, edit: ScriptEdit, head: Head, plan: Plan, texts: _Texts, at: int
+) -> tuple[Head, Deployment | None]:
+    """Write what an edit alters; gives the script as it is then."""
+    key, deployment = key_of(edit.ref), None
+    if not head.version:
+        db.execute(_NEW_SCRIPT, (*key, head.id, at, at))
+    if _makes_version(edit, plan, texts):
+        if edit.stamp is None:
+            raise NightsafeError(Code.INVALID, "an edit that makes a version needs a stamp")
+        head = write_version(db, key, head, plan, Content(edit.upload, texts.settings), edit.stamp, at)
+    if texts.script_settings is not None:
+        db.execute(_SCRIPT_SETTINGS, (texts.script_settings, *key))
+    if texts.triggers is not None:
+        db.execute(_TRIGGERS, (texts.triggers, *key))
+    if edit.deploy is not None:
+        head, deployment = deploy(db, edit.ref, head, edit.deploy, at)
+    db.execute(_TOUCH, (at, *head[1:], *key))
+    return head, deployment
+
+
+def _outcome(
+    db: sqlite3.Cursor, edit: ScriptEdit, head: Head, number: int, deployment: Deployment | None = None
+) -> Outcome:
+    """What the edit came to, `number` being that of the version it made, or 0."""
+    key = key_of(edit.ref)
+    secrets = _secrets(db, key) if edit.list_secrets else ()
+    if not _tells_script(edit):
+        return Outcome(number, head.id, secrets)
+    script = script_of(key[0], db.execute(SCRIPT, key).fetchone())
+    newest = version_of(db.execute(VERSION, (key[0], head.id, head.version)).fetchone())
+    return Outcome(number, head.id, secrets, script, newest, deployment)
+
+
+def _tells_script(edit: ScriptEdit) -> bool:
+    """Whether the edit can alter more than secrets."""
+    parts = (edit.upload, edit.bindings_update, edit.settings, edit.script_settings, edit.triggers, edit.deploy)
+    return edit.always or parts != _NO_PARTS
+
+
+def _secrets(db: sqlite3.Cursor, key: Key) -> tuple[bytes, ...]:
+    """`shown` of every secret, in one row: each row fetched hands the interpreter lock over and back.
+
+    The separator, U+001E, occurs in no JSON text (RFC 8259, sections 2 and 7).
+    """
+    joined: bytes | None = db.execute(_SECRETS, key).fetchone()[0]
+    return () if joined is None else tuple(joined.split(b"\x1e"))

@@ -1,0 +1,7 @@
+"""Whether the Workers runtime would import a `secret_key` binding's key, decided without the runtime."""
+
+from nightsafe.webcrypto.check import check_key
+from nightsafe.webcrypto.encoding import decode_base64, is_pem, pem_error
+from nightsafe.webcrypto.errors import KeyRefusedError
+
+__all__ = ["KeyRefusedError", "check_key", "decode_base64", "is_pem", "pem_error"]

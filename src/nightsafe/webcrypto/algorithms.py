@@ -1,0 +1,120 @@
+"""The `algorithm` of a binding, read as the runtime reads the argument of `importKey`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from nightsafe.webcrypto.errors import KeyRefusedError, shown, support_error, type_error
+from nightsafe.webcrypto.javascript import to_int32, to_string
+
+_HASHES: Final = frozenset({"sha-1", "sha-256", "sha-384", "sha-512", "md5"})
+_CURVES: Final = {"p-256": "P-256", "p-384": "P-384", "p-521": "P-521"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportAlgorithm:
+    """What was asked for, in the caller's own spelling.
+
+    Attributes:
+        name: the algorithm's name.
+        hash: the digest's name, where there is one.
+        length: the key's length in bits, where there is one (HMAC only).
+        named_curve: the curve's name, where there is one.
+    """
+
+    name: str
+    hash: str | None = None
+    length: int | None = None
+    named_curve: str | None = None
+
+
+def read_algorithm(value: object) -> ImportAlgorithm:
+    """Read a bare name or an object of parameters, coercing as the runtime does, in its order.
+
+    Raises:
+        KeyRefusedError: a `TypeError`, for what cannot be coerced.
+    """
+    if value is None:
+        raise _null_error("18ImportKeyAlgorithmE", "algorithm")
+    if isinstance(value, list | tuple):
+        # To JavaScript an array is an object too, one without a name.
+        value = {}
+    if not isinstance(value, dict):
+        return ImportAlgorithm(to_string(value, "algorithm"))
+    return ImportAlgorithm(
+        name=to_string(value["name"], "algorithm/name") if "name" in value else "undefined",
+        hash=_read_hash(value["hash"]) if "hash" in value else None,
+        length=to_int32(value["length"], "algorithm/length") if "length" in value else None,
+        named_curve=to_string(value["namedCurve"], "algorithm/namedCurve") if "namedCurve" in value else None,
+    )
+
+
+def folded(name: str) -> str:
+    """A name as the runtime's tables compare it: up to a NUL, ASCII letters in lower case."""
+    name = name.partition("\0")[0]
+    return name.lower() if name.isascii() else name
+
+
+def required_hash(algorithm: ImportAlgorithm) -> str:
+    """The digest asked for, in the caller's spelling.
+
+    Raises:
+        KeyRefusedError: there is none.
+    """
+    if algorithm.hash is None:
+        raise type_error('Missing field "hash" in "algorithm".', "algorithm/hash")
+    return algorithm.hash
+
+
+def check_hash(name: str) -> None:
+    """Refuse a digest the runtime does not have.
+
+    Raises:
+        KeyRefusedError: it does not.
+    """
+    if folded(name) not in _HASHES:
+        raise support_error("Unrecognized or unimplemented digest algorithm requested.", "algorithm/hash")
+
+
+def required_curve_name(algorithm: ImportAlgorithm) -> str:
+    """The curve asked for, in the caller's spelling.
+
+    Raises:
+        KeyRefusedError: there is none.
+    """
+    if algorithm.named_curve is None:
+        raise type_error('Missing field "namedCurve" in "algorithm".', "algorithm/namedCurve")
+    return algorithm.named_curve
+
+
+def curve_for(name: str) -> str:
+    """The normalised name of a NIST curve.
+
+    Raises:
+        KeyRefusedError: the runtime has no such curve.
+    """
+    curve = _CURVES.get(folded(name))
+    if curve is None:
+        raise support_error(
+            f'Unrecognized or unimplemented EC curve "{shown(name)}" requested.', "algorithm/namedCurve"
+        )
+    return curve
+
+
+def _read_hash(value: object) -> str:
+    """A digest is a name, or an object that has one."""
+    if value is None:
+        raise _null_error("13HashAlgorithmE", "algorithm/hash")
+    if isinstance(value, dict) and "name" in value:
+        return to_string(value["name"], "algorithm/hash")
+    if isinstance(value, dict | list | tuple):
+        return "undefined"
+    return to_string(value, "algorithm/hash")
+
+
+def _null_error(mangled: str, field: str) -> KeyRefusedError:
+    """Null is where an object belongs; the runtime names its C++ type."""
+    message = (
+        f"Cannot initialize N7workerd3api12SubtleCrypto{mangled} with required members "
+        "from an undefined or null value."
+    )
+    return type_error(message, field)

@@ -1,0 +1,1 @@
+"""DER: the reader, and the structures that keys of each family come in."""

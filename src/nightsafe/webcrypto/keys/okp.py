@@ -1,0 +1,101 @@
+"""Ed25519 (also by its older name NODE-ED25519) and X25519."""
+
+from nightsafe.webcrypto.algorithms import required_curve_name
+from nightsafe.webcrypto.der.okp import KEY_BYTES
+from nightsafe.webcrypto.errors import data_error, shown, support_error
+from nightsafe.webcrypto.jwk import JsonWebKey
+from nightsafe.webcrypto.keys.asymmetric import Imported, read_key
+from nightsafe.webcrypto.material import DsaKey, EcKey, Key, OkpKey, RsaKey
+from nightsafe.webcrypto.request import ImportRequest
+from nightsafe.webcrypto.usages import DERIVE, SIGN, check_public_usages, require_usage
+
+
+def check_okp(request: ImportRequest) -> None:
+    """Check a key of Ed25519, NODE-ED25519 or X25519.
+
+    The runtime imports a key of any kind here and fails at its first use; this refuses what cannot work.
+
+    Raises:
+        KeyRefusedError: the runtime would not take it, or could not use it.
+    """
+    if request.name == "NODE-ED25519":
+        _check_node_curve(required_curve_name(request.algorithm))
+    curve = "X25519" if request.name == "X25519" else "Ed25519"
+    allowed = DERIVE if curve == "X25519" else SIGN
+    if request.format == "raw" and isinstance(request.material, bytes):
+        check_public_usages(request.name, request.usages, allowed)
+        _check_raw(curve, request.material)
+        return
+    imported = read_key(request, allowed, lambda jwk: _read_jwk(jwk, curve))
+    if imported.private:
+        require_usage(request.usages)
+    _check_usable(imported, curve, request.name)
+
+
+def _check_node_curve(name: str) -> None:
+    """NODE-ED25519 has one curve, spelled like this only."""
+    if name != "NODE-ED25519":
+        raise support_error(f'EDDSA curve "{shown(name)}" isn\'t supported.', "algorithm/namedCurve")
+
+
+def _check_raw(curve: str, key: bytes) -> None:
+    """A public key is any 32 bytes."""
+    if len(key) != KEY_BYTES:
+        message = f"{curve} raw keys must be exactly 32-bytes (provided {len(key)})."
+        raise data_error(message, "key_base64")
+
+
+def _check_usable(imported: Imported, curve: str, name: str) -> None:
+    """The key must be of the curve; these words are ours."""
+    if imported.key != OkpKey(curve):
+        kind = _kind(imported.key)
+        message = (
+            f'The key is of the kind {kind} and could not work under "{name}": '
+            f"give a key of the kind {curve}, or name the algorithm of this one."
+        )
+        raise data_error(message, "key_base64")
+
+
+def _kind(key: Key) -> str:
+    """What a key is called."""
+    match key:
+        case RsaKey():
+            return "RSA"
+        case DsaKey():
+            return "DSA"
+        case EcKey() | OkpKey():
+            return key.curve
+
+
+def _read_jwk(jwk: JsonWebKey, curve: str) -> OkpKey:
+    """Type, curve, and the size of the components; whether they belong together the runtime does not ask."""
+    _check_members(jwk, curve)
+    refusal = f'Invalid {curve} key in JSON WebKey; missing or invalid public key component ("x").'
+    x = jwk.decode("x", refusal)
+    if len(x) != KEY_BYTES:
+        raise data_error(f"Invalid length {len(x)} for public key", "key_jwk/x")
+    if jwk.get("d") is not None:
+        refusal = f'Invalid {curve} key in JSON Web Key; missing or invalid private key component ("d").'
+        d = jwk.decode("d", refusal)
+        if len(d) != KEY_BYTES:
+            raise data_error(f"Invalid length {len(d)} for private key", "key_jwk/d")
+    return OkpKey(curve)
+
+
+def _check_members(jwk: JsonWebKey, curve: str) -> None:
+    """What the key says of itself."""
+    if jwk.kty != "OKP":
+        message = (
+            f'{curve} "jwk" key imports requires a JSON Web Key with Key Type parameter "kty" '
+            f'("{shown(jwk.kty)}") equal to "OKP".'
+        )
+        raise data_error(message, "key_jwk/kty")
+    crv, alg = jwk.get("crv"), jwk.get("alg")
+    if crv is None:
+        raise data_error(f'Missing field "crv" for {curve} key.', "key_jwk/crv")
+    if crv != curve:
+        message = f'Only {curve} is supported but "{shown(crv)}" was requested.'
+        raise support_error(message, "key_jwk/crv")
+    if curve == "Ed25519" and alg is not None and alg != "EdDSA":
+        message = f'JSON Web Key Algorithm parameter "alg" ("{shown(alg)}") does not match requested Ed25519 curve.'
+        raise data_error(message, "key_jwk/alg")

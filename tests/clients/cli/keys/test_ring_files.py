@@ -1,0 +1,147 @@
+"""Ring files that were carried, copied and left behind; and whether anybody seals anew."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.clients.cli.tools.typed import Typist
+from tests.clients.wire.talk import Wire
+from tests.server import Server
+
+from nightsafe.cli.keys import ring_files
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.services.key_rotation.recipient_keys import Known
+
+NOTHING: Final = Known()
+
+
+class Files:
+    """Where delivery is: a private ring, and the public one that is handed over."""
+
+    def __init__(self, folder: Path, ring: PrivateRing | None = None) -> None:
+        self.private, self.public = folder / "private.json", folder / "public.json"
+        ring = ring or PrivateRing.generate()
+        ring.save(self.private)
+        ring.public().save(self.public)
+
+    def rotate(self) -> ring_files.Rotated:
+        """A rotation there, where there is no database."""
+        return ring_files.rotate(self.private, self.public, None, NOTHING)
+
+    def keys(self) -> tuple[int, int]:
+        """How many keys there are in either."""
+        return len(PrivateRing.load(self.private).keys), len(PublicRing.load(self.public).keys)
+
+
+def _folder(path: Path) -> Path:
+    """A folder for keys."""
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Of one safe."""
+    return Files(tmp_path)
+
+
+def test_an_older_copy_of_the_private_ring_is_not_rotated(files: Files) -> None:
+    """It lacks a key; two rings would come of it."""
+    copy = files.private.read_bytes()
+    files.rotate()
+    files.private.write_bytes(copy)
+    with pytest.raises(NightsafeError, match="older copy"):
+        files.rotate()
+
+
+def test_a_key_goes_from_both_files(files: Files) -> None:
+    """Also when it was interrupted between the two; a copy that was left behind does not stop the next rotation."""
+    old = files.rotate().before
+    stale = files.public.read_bytes()
+    ring_files.remove_private(files.private, None, old)
+    assert (1, 2) == files.keys()
+    ring_files.check_removable(files.private, files.public, old)
+    ring_files.remove_private(files.private, files.public, old)
+    assert (1, 1) == files.keys()
+    with pytest.raises(NightsafeError, match="has no key"):
+        ring_files.check_removable(files.private, files.public, old)
+
+    files.public.write_bytes(stale)
+    assert not files.rotate().resumed
+    assert (2, 2) == files.keys()
+
+
+def test_a_ring_that_was_rotated_apart_is_not_taken(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However often: neither installed nor taken up by the server that runs. The way out that is told is one."""
+    typist, safe, public = Typist(monkeypatch), own_server.safe, own_server.safe.path / "keys" / "public-ring.json"
+
+    def keys(*arguments: str) -> tuple[int, str, str]:
+        """A command at the data directory."""
+        return typist.command("keys", *arguments, cwd=safe.path, environ={"NIGHTSAFE_DATA": str(safe.path)})
+
+    first, apart = (Files(_folder(tmp_path / name), PrivateRing.load(safe.private_ring)) for name in ("1", "2"))
+    in_use = first.rotate().primary
+    assert 0 == keys("install", str(first.public))[0]
+    for _ in range(3):
+        apart.rotate()
+
+    code, _, told = keys("install", str(apart.public))
+    assert (1, True) == (code, f"lacks the key {in_use}, the primary of the ring in use" in told)
+    assert in_use == PublicRing.load(public).primary.id
+
+    whole = public.read_bytes()
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        for name in ("BEFORE", "AFTER"):
+            assert 200 == wire.put("worker", name).status
+            public.write_bytes(apart.public.read_bytes())
+    public.write_bytes(whole)
+    assert f"lacks the key {in_use}" in own_server.stderr.read_text()
+    assert {in_use: 2} == {one["id"]: one["values"] for one in json.loads(keys("status", "--json")[1])["keys"][:1]}
+
+    newer = first.rotate().primary
+    assert 0 == keys("install", str(first.public))[0]
+    assert newer == PublicRing.load(public).primary.id
+
+
+def test_a_key_that_the_ring_in_use_has_is_not_dropped_by_a_rotation(files: Files) -> None:
+    """A server that runs would not take up a ring without it: it is retired first."""
+    old = files.rotate().before
+    ring_files.remove_private(files.private, None, old)
+    with pytest.raises(NightsafeError, match=f"has no key {old}"):
+        ring_files.rotate(files.private, files.public, None, Known(number=2))
+    assert not ring_files.rotate(files.private, files.public, None, Known(number=2, retired=frozenset({old}))).resumed
+
+
+def test_status_says_whether_anybody_seals_anew(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the token of the delivery page nobody does; one that may is named, and when it was last done."""
+    typist, safe = Typist(monkeypatch), own_server.safe
+
+    def nightsafe(*arguments: str) -> str:
+        """A command at the data directory, which must end well."""
+        environ: dict[str, str | None] = {"NIGHTSAFE_DATA": str(safe.path)}
+        code, stdout, stderr = typist.command(*arguments, cwd=safe.path.parent, environ=environ)
+        assert code == 0, stderr
+        return stdout
+
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        wire.put("worker", "TOKEN", "value")
+    nightsafe("token", "create", "--permission", "Nightsafe Delivery", "--name", "delivery")
+    assert "sealed anew" not in nightsafe("keys", "status")
+    nightsafe("keys", "rotate")
+    assert "1 values are to be sealed anew, and nobody does it: no token" in nightsafe("keys", "status")
+    nightsafe("token", "create", "--permission", "Nightsafe Resealing", "--name", "another")
+    status = nightsafe("keys", "status")
+    assert "none was yet" in status
+    assert "while it runs: another (" in status
+
+    nightsafe("keys", "reseal")
+    nightsafe("keys", "rotate")
+    assert "the last was at 20" in nightsafe("keys", "status")
+    assert "nightsafe keys reseal" not in nightsafe("token", "list")

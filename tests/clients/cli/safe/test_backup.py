@@ -1,0 +1,452 @@
+"""`nightsafe backup` and `restore`: what is restored is served as before, and what is damaged is not restored."""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import tarfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from tests.clients.cli.tools.terminal import Terminal, plain
+from tests.clients.opened import opened
+from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.server import NIGHTSAFE, Safe, Server, clean_environ, run
+
+import nightsafe.cli.data_directory.placing
+import nightsafe.cli.safe.backup
+import nightsafe.cli.safe.restore
+from nightsafe.cli.main import cli
+
+NAMES = ("nightsafe.db", "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
+
+
+@pytest.fixture
+def filled(own_server: Server) -> Server:
+    """A server with a script and a secret."""
+    with Wire.to(own_server) as wire:
+        wire.upload("worker")
+        assert wire.put("worker", "TOKEN", "canary of the backup").status == 200
+    return own_server
+
+
+def backed_up(safe: Safe, *options: str, name: str = "backup.tar") -> Path:
+    """A backup of a safe."""
+    path = safe.path.parent / name
+    done = run("backup", str(path), "--data", str(safe.path), *options, cwd=safe.path.parent)
+    assert 0 == done.returncode, done.stderr
+    return path
+
+
+def restored(safe: Safe, file: Path, name: str = "again", *options: str) -> Safe:
+    """The safe that a backup makes, with the credentials of the old one."""
+    path = safe.path.parent / name
+    done = run("restore", str(file), "--data", str(path), *options, cwd=safe.path.parent)
+    assert 0 == done.returncode, done.stderr
+    return msgspec.structs.replace(safe, path=path)
+
+
+def altered(file: Path, change: Callable[[dict[str, bytes]], None], *, keep_manifest: bool = False) -> Path:
+    """A copy of a backup whose files were changed; the manifest fits them unless it is kept."""
+    with tarfile.open(file) as archive:
+        held = {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
+    change(held)
+    manifest = json.loads(held.pop("manifest.json"))
+    if not keep_manifest:
+        manifest["files"] = {
+            name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in held.items()
+        }
+    made = file.with_name("altered.tar")
+    with tarfile.open(made, "w") as archive:
+        for name, content in {"manifest.json": json.dumps(manifest).encode(), **held}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return made
+
+
+def test_a_backup_of_a_server_under_load_is_served_again(filled: Server) -> None:
+    """Every write that was answered before it began is in it; it is whole; what is in it can be opened."""
+    stop, written = threading.Event(), [0]
+
+    def write() -> None:
+        """Put secrets until told to stop."""
+        with Wire.to(filled) as wire:
+            while not stop.is_set():
+                written[0] += 1
+                assert wire.put("worker", f"S{written[0] % 50}", str(written[0])).status == 200
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        backups = [(written[0] - 1, backed_up(filled.safe, name=f"backup{number}.tar")) for number in range(3)]
+    finally:
+        stop.set()
+        writer.join()
+    assert written[0] > 3
+
+    for at_least, file in backups:
+        safe = restored(filled.safe, file, file.stem)
+        shutil.copy(filled.safe.private_ring, safe.private_ring)
+        with Server(safe) as again, Wire.to(again) as wire:
+            names = {one["name"] for one in wire.ask("GET", f"{SCRIPTS}/worker/secrets").result}
+            assert wire.put("worker", "NEW", "after").status == 200
+        values = opened(safe, "worker")
+        assert {"TOKEN", *(f"S{number % 50}" for number in range(1, at_least))} <= names
+        assert ("canary of the backup", "after") == (values["TOKEN"], values["NEW"])
+
+
+def test_what_is_in_a_backup(filled: Server) -> None:
+    """What serving needs, for its owner's eyes; the private ring only if asked for; no value in the clear."""
+    plain_one, with_ring = backed_up(filled.safe), backed_up(filled.safe, "--with-private-ring", name="ring.tar")
+
+    with tarfile.open(plain_one) as archive:
+        assert ["manifest.json", *NAMES] == archive.getnames()
+        assert {0o600} == {one.mode for one in archive}
+    with tarfile.open(with_ring) as archive:
+        assert ["manifest.json", *NAMES, "delivery/private-ring.json"] == archive.getnames()
+    for file in (plain_one, with_ring):
+        assert 0o600 == file.stat().st_mode & 0o777
+        assert b"canary of the backup" not in file.read_bytes()
+    assert filled.safe.private_ring.read_bytes() not in plain_one.read_bytes()
+    assert [] == [one.name for one in filled.safe.path.parent.iterdir() if one.name.startswith(".")]
+
+
+def test_restore_makes_the_modes(filled: Server) -> None:
+    """Files that only the owner may read are so, whatever the umask."""
+    safe = restored(filled.safe, backed_up(filled.safe, "--with-private-ring"))
+
+    modes = {str(one.relative_to(safe.path)): one.stat().st_mode & 0o777 for one in safe.path.rglob("*")}
+    assert {0o700} == {safe.path.stat().st_mode & 0o777, modes.pop("keys"), modes.pop("delivery")}
+    assert {0o644} == {modes.pop("keys/public-ring.json"), modes.pop("keys/verify-keys.json")}
+    assert {0o600} == set(modes.values())
+    assert filled.safe.private_ring.read_bytes() == safe.private_ring.read_bytes()
+
+
+def at_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
+    """A command at a terminal to its end."""
+    with Terminal([*NIGHTSAFE, *arguments], folder, clean_environ()) as terminal:
+        return terminal.end(), plain(terminal.shown)
+
+
+def test_at_a_terminal(filled: Server) -> None:
+    """It is said what is in it, what is missing, and how far it is."""
+    folder, data = filled.safe.path.parent, str(filled.safe.path)
+
+    code, shown = at_terminal(folder, "backup", "b.tar", "--data", data)
+    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "The private ring" in shown)
+    assert "Packing" in shown
+    code, shown = at_terminal(folder, "restore", "b.tar", "--data", "again")
+    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "The private ring" in shown)
+    assert "Unpacking" in shown
+    assert "100%" in shown
+
+
+def test_nothing_is_overwritten(filled: Server) -> None:
+    """Not a file, nor a safe, unless that is wanted; and a safe is put aside then, never while it is served."""
+    safe, folder = filled.safe, filled.safe.path.parent
+    file = backed_up(safe)
+    at = ("--data", str(safe.path))
+
+    assert "is there already; give --force" in run("backup", str(file), *at, cwd=folder).stderr
+    assert "a server serves" in run("restore", str(file), *at, "--force", cwd=folder).stderr
+    filled.stop()
+    refused = run("restore", str(file), *at, cwd=folder)
+    assert (1, True) == (refused.returncode, "give --force to put it aside" in refused.stderr)
+    ring = safe.private_ring.read_bytes()
+
+    done = json.loads(run("restore", str(file), *at, "--force", "--json", cwd=folder).stdout)
+
+    assert done["private_ring"]
+    assert (
+        ring
+        == safe.private_ring.read_bytes()
+        == (Path(done["aside"]) / "delivery" / "private-ring.json").read_bytes()
+    )
+    filled.start()
+    assert {"TOKEN": "canary of the backup"} == opened(safe, "worker")
+
+
+def test_into_an_empty_directory(filled: Server) -> None:
+    """As a volume is that was just mounted."""
+    empty = filled.safe.path.parent / "empty"
+    empty.mkdir(mode=0o755)
+
+    assert 0o700 == restored(filled.safe, backed_up(filled.safe), "empty").path.stat().st_mode & 0o777
+
+
+def damage(name: str) -> Callable[[dict[str, bytes]], None]:
+    """Flip a bit in the middle of a file."""
+
+    def change(held: dict[str, bytes]) -> None:
+        middle = len(held[name]) // 2
+        held[name] = held[name][:middle] + bytes([held[name][middle] ^ 1]) + held[name][middle + 1 :]
+
+    return change
+
+
+def other_schema(held: dict[str, bytes]) -> None:
+    """A database of a newer program."""
+    with sqlite3.connect(":memory:") as db:
+        db.execute("PRAGMA user_version = 999")
+        db.execute("CREATE TABLE bindings (key_id TEXT)")
+        held["nightsafe.db"] = db.serialize()
+
+
+def no_database(held: dict[str, bytes]) -> None:
+    """Something else in its place."""
+    held["nightsafe.db"] = b"no database " * 1000
+
+
+def no_signing_key(held: dict[str, bytes]) -> None:
+    """A file is missing."""
+    del held["keys/signing-key.json"]
+
+
+def one_more(held: dict[str, bytes]) -> None:
+    """A file that no safe has."""
+    held["../../etc/passwd"] = b"x"
+
+
+@pytest.mark.parametrize(
+    ("change", "keep_manifest", "words"),
+    [
+        (damage("nightsafe.db"), True, "nightsafe.db is damaged: its SHA-256"),
+        (damage("keys/public-ring.json"), False, "a key file in"),
+        (damage("keys/signing-key.json"), True, "keys/signing-key.json is damaged"),
+        (no_database, False, "cannot be read: file is not a database"),
+        (other_schema, False, "has schema version 999"),
+        (no_signing_key, False, "lacks a file that a safe needs"),
+        (no_signing_key, True, "is not where the manifest says"),
+        (one_more, False, "or holds one that none has"),
+        (one_more, True, "holds more than its manifest names"),
+    ],
+)
+def test_what_is_not_restored(
+    filled: Server, change: Callable[[dict[str, bytes]], None], words: str, *, keep_manifest: bool
+) -> None:
+    """What was altered or is incomplete is refused, and leaves nothing behind."""
+    file = altered(backed_up(filled.safe), change, keep_manifest=keep_manifest)
+    folder = filled.safe.path.parent
+    before = sorted(one.name for one in folder.iterdir())
+
+    done = run("restore", str(file), "--data", "again", cwd=folder)
+
+    assert (1, "", True) == (done.returncode, done.stdout, words in done.stderr), done.stderr
+    assert before == sorted(one.name for one in folder.iterdir())
+
+
+def test_files_that_are_no_backup(filled: Server) -> None:
+    """Text, nothing, an archive of another kind, and one that ends early."""
+    folder, whole = filled.safe.path.parent, backed_up(filled.safe).read_bytes()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("x"))
+    for content in (b"", b"text", packed.getvalue(), *(whole[: len(whole) * part // 5] for part in range(1, 5))):
+        (folder / "bad.tar").write_bytes(content)
+        done = run("restore", "bad.tar", "--data", "again", cwd=folder)
+        assert (1, "") == (done.returncode, done.stdout)
+        assert "Traceback" not in done.stderr
+        assert not (folder / "again").exists()
+    assert "cannot be unpacked: No such file" in run("restore", "absent", "--data", "again", cwd=folder).stderr
+
+
+def test_what_cannot_be_backed_up(safe: Safe) -> None:
+    """No safe, a damaged one, a private ring that is not there, a place that cannot be written."""
+    folder, data = safe.path.parent, str(safe.path)
+
+    def words(*arguments: str) -> str:
+        """What is said."""
+        done = run("backup", *arguments, cwd=folder)
+        assert (1, "") == (done.returncode, done.stdout)
+        return done.stderr
+
+    assert "there is no safe in none" in words("b.tar", "--data", "none")
+    assert "cannot be written: No such file" in words("none/b.tar", "--data", data)
+    safe.private_ring.unlink()
+    assert "leave out --with-private-ring" in words("b.tar", "--data", data, "--with-private-ring")
+    with safe.database.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+    assert "is damaged" in words("b.tar", "--data", data) or "malformed" in words("b.tar", "--data", data)
+    assert not (folder / "b.tar").exists()
+
+
+def test_what_was_put_aside_comes_back(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the new safe cannot take its place the old one is there as before, and nothing beside it."""
+    folder, file = safe.path.parent, backed_up(safe)
+    before = sorted(one.name for one in folder.iterdir())
+
+    def fail(one: Path, other: Path) -> None:
+        """In place of the last step."""
+        raise OSError(errno.ENOSPC, f"{one} and {other}")
+
+    monkeypatch.setattr(nightsafe.cli.data_directory.placing, "exchange", fail)
+    done = CliRunner().invoke(nightsafe.cli.safe.restore.command, [str(file), "--data", str(safe.path), "--force"])
+
+    assert (1, True) == (done.exit_code, "cannot be made" in done.output), done.output
+    assert before == sorted(one.name for one in folder.iterdir())
+    assert safe.database.exists()
+
+
+def make_link(path: Path) -> None:
+    """A link to a file with something in it."""
+    path.with_name("kept").write_text("kept")
+    path.symlink_to("kept")
+
+
+def make_dangling(path: Path) -> None:
+    """A link to where nothing is."""
+    path.symlink_to("nothing")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (make_link, "is a symbolic link: name the file that it leads to"),
+        (make_dangling, "is a symbolic link: name the file that it leads to"),
+        (os.mkfifo, "is no regular file: to write into it, redirect: nightsafe backup - > FILE"),
+        (Path.mkdir, "is a directory"),
+    ],
+)
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_what_is_never_replaced(
+    new_safe: Safe, tmp_path: Path, make: Callable[[Path], None], words: str, force: tuple[str, ...]
+) -> None:
+    """A link, a named pipe, a directory, whatever is forced; nothing has changed then, and nothing is beside it."""
+    target = tmp_path / "target"
+    make(target)
+    before = state(tmp_path)
+
+    done = in_process("backup", target, "--data", new_safe.path, *force)
+
+    assert (True, True) == (done.exit_code in {1, 2}, words in done.output), done.output
+    assert before == state(tmp_path)
+
+
+def state(folder: Path) -> dict[Path, tuple[int, ...]]:
+    """Everything below a folder, with what changes when it is written to or replaced."""
+    found = {path: path.lstat() for path in folder.rglob("*")}
+    return {path: (one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns) for path, one in found.items()}
+
+
+def in_process(command: str, *arguments: object) -> Result:
+    """A command in this process."""
+    return CliRunner().invoke(cli, [command, *map(str, arguments)])
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_a_device_stays_one(new_safe: Safe, device: str) -> None:
+    """It would be a file from then on, for everybody."""
+    done = in_process("backup", device, "--data", new_safe.path, "--force")
+
+    assert (1, True) == (done.exit_code, "is no regular file" in done.output), done.output
+    assert stat.S_ISCHR(os.stat(device).st_mode)  # noqa: PTH116 - of a device
+
+
+@pytest.mark.parametrize("name", ["nightsafe.db", "keys/signing-key.json", "backup.tar"])
+def test_the_safe_itself_is_never_replaced(safe: Safe, tmp_path: Path, name: str) -> None:
+    """A backup in the data directory would be lost with it, or take a key's place; by a link, too."""
+    (tmp_path / "link").symlink_to(safe.path)
+    before = state(safe.path)
+
+    for place in (safe.path, tmp_path / "link"):
+        done = in_process("backup", place / name, "--data", safe.path, "--force")
+        assert (1, True) == (done.exit_code, "would be in the data directory" in done.output), done.output
+
+    assert before == state(safe.path)
+
+
+def test_what_came_into_its_place_meanwhile(safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is not replaced either."""
+    target, pack = tmp_path / "backup.tar", nightsafe.cli.safe.backup._pack
+
+    def slow(*arguments: Any) -> None:
+        """Somebody is quicker."""
+        pack(*arguments)
+        os.mkfifo(target)
+
+    monkeypatch.setattr(nightsafe.cli.safe.backup, "_pack", slow)
+    done = in_process("backup", target, "--data", safe.path, "--force")
+
+    assert (1, True) == (done.exit_code, "is no regular file" in done.output), done.output
+    assert stat.S_ISFIFO(target.stat().st_mode)
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_backup_lasts(
+    new_safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: tuple[str, ...]
+) -> None:
+    """Its directory is synced, once the file has its name and before it is said to be there."""
+    synced, seen = tmp_path / "backup.tar", []
+    monkeypatch.setattr(nightsafe.cli.safe.backup, "sync", lambda folder: seen.append((folder, synced.exists())))
+    monkeypatch.setattr(nightsafe.cli.safe.backup, "say", seen.append)
+
+    assert 0 == in_process("backup", synced, "--data", new_safe.path, *force).exit_code
+
+    assert (tmp_path, True) == seen[0]
+    assert "is in" in str(seen[1])
+
+
+def test_through_a_pipe(new_safe: Safe, tmp_path: Path) -> None:
+    """What `-` writes is a backup like any other, and `restore -` reads it; a full disk behind it is said."""
+    data = ("--data", str(new_safe.path))
+    before = set(new_safe.path.iterdir())
+    written = subprocess.run([*NIGHTSAFE, "backup", "-", *data], capture_output=True, check=False, cwd=tmp_path)
+    assert (0, True) == (written.returncode, b"is in standard output" in written.stderr), written.stderr
+
+    read = subprocess.run(
+        [*NIGHTSAFE, "restore", "-", "--data", "again"], input=written.stdout, capture_output=True, check=False,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert 0 == read.returncode, read.stderr
+    assert sorted(NAMES) == sorted(
+        str(path.relative_to(tmp_path / "again")) for path in (tmp_path / "again").rglob("*") if path.is_file()
+    )
+    with Path("/dev/full").open("wb") as full:
+        failed = subprocess.run([*NIGHTSAFE, "backup", "-", *data], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert 1 == failed.returncode
+    assert b"nightsafe: standard output cannot be written: No space left on device\n" == failed.stderr
+    assert before == set(new_safe.path.iterdir())
+
+
+def test_a_backup_is_no_text(new_safe: Safe, tmp_path: Path) -> None:
+    """It does not go to a terminal, nor come from one, nor beside a JSON object."""
+    code, shown = at_terminal(tmp_path, "backup", "-", "--data", str(new_safe.path))
+    assert (1, True) == (code, "standard output is a terminal" in shown)
+    code, shown = at_terminal(tmp_path, "restore", "-", "--data", "again")
+    assert (1, True) == (code, "standard input is a terminal" in shown)
+    done = in_process("backup", "-", "--data", new_safe.path, "--json")
+    assert (2, True) == (done.exit_code, "--json prints to standard output" in done.output)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_into_a_directory_that_cannot_be_exchanged(
+    safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a volume is: its parts go aside within it, the kept private ring fits, and a second time finds room, too."""
+    archive = backed_up(safe)
+    ring = safe.private_ring.read_bytes()
+    monkeypatch.setattr(nightsafe.cli.safe.restore, "must_be_inside", lambda _: True)
+    inode = safe.path.stat().st_ino
+
+    for number in (1, 2):
+        done = in_process("restore", archive, "--data", safe.path, "--force")
+        assert 0 == done.exit_code, done.output
+        asides = [path for path in safe.path.iterdir() if path.name.startswith("before-")]
+        assert number == len(asides)
+        assert {ring} == {path.read_bytes() for path in safe.path.rglob("private-ring.json")}
+        assert all((path / "nightsafe.db").exists() for path in [safe.path, *asides])
+    assert inode == safe.path.stat().st_ino
+    assert {safe.path, archive} == set(safe.path.parent.iterdir()) - {tmp_path / "stdout.log"}

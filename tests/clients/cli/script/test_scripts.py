@@ -1,0 +1,122 @@
+"""`nightsafe script`, `whoami` and `completion`."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.clients.cli.tools.desk import Desk
+from tests.clients.cli.tools.terminal import Terminal
+from tests.server import ACCOUNT, Server, run
+
+
+def test_script_list(desk: Desk) -> None:
+    """Every script of the account, by name."""
+    code, shown = desk.at_terminal("script", "list")
+
+    names = [line.split()[0] for line in shown.splitlines()]
+    assert (0, "name") == (code, names[0])
+    assert desk.script in names[1:]
+    assert sorted(names[1:]) == names[1:] == [one["id"] for one in desk.json("script", "list")["scripts"]]
+
+
+def test_script_list_of_nothing(own_server: Server, tmp_path: Path) -> None:
+    """It says that there are none."""
+    assert (0, "there are no scripts\n") == Desk(own_server, "x", tmp_path).at_terminal("script", "list")
+
+
+def test_script_show(desk: Desk) -> None:
+    """One script with its secrets, named by argument or option."""
+    desk.run("secret", "put", "TOKEN", stdin=b"value")
+
+    code, shown = desk.at_terminal("script", "show", desk.script)
+    fields = dict(line.split(maxsplit=1) for line in shown.splitlines())
+
+    assert (0, desk.script, "TOKEN") == (code, fields["name"], fields["secrets"])
+    found = desk.json("script", "show")
+    assert (desk.script, ["TOKEN"], found["tag"]) == (found["id"], found["secrets"], fields["tag"])
+    assert "[10007]" in desk.refusal("script", "show", "absent", code=4)
+
+
+def test_whoami(desk: Desk) -> None:
+    """The user, the token and the accounts, by token and by key."""
+    code, shown = desk.at_terminal("whoami")
+    safe = desk.server.safe
+
+    assert (0, True) == (code, safe.email in shown)
+    assert f"{ACCOUNT} (Nightsafe)" in shown
+    assert safe.api_token not in shown
+    found = desk.json("whoami")
+    assert ("active", "user", desk.server.base_url) == (
+        found["token"]["status"],
+        found["token"]["owner"],
+        found["server"],
+    )
+    desk.environ.pop("CLOUDFLARE_API_TOKEN")
+    desk.environ |= {"CLOUDFLARE_EMAIL": safe.email, "CLOUDFLARE_API_KEY": safe.api_key}
+    by_key = desk.json("whoami")
+    assert (safe.email, None, [ACCOUNT]) == (
+        by_key["email"],
+        by_key["token"],
+        [one["id"] for one in by_key["accounts"]],
+    )
+
+
+def test_whoami_of_an_account_token(desk: Desk) -> None:
+    """A token of the account, which no user owns, is known as such."""
+    safe = desk.server.safe
+    made = run(
+        *("token", "create", "--all-access", "--owner", "account", "--expires-in", "3600"),
+        *("--json", "--data", str(safe.path)),
+        cwd=safe.path.parent,
+    )
+    token = json.loads(made.stdout)
+    desk.environ["CLOUDFLARE_API_TOKEN"] = token["api_token"]
+
+    found = desk.json("whoami")
+
+    assert (None, token["id"], "account") == (found["email"], found["token"]["id"], found["token"]["owner"])
+    assert desk.at_terminal("whoami")[0] == 0
+
+
+def test_bash_completes(desk: Desk) -> None:
+    """In a real bash, Tab completes commands and options of what the shell was told."""
+    if shutil.which("bash") is None:
+        pytest.fail("bash is not installed", pytrace=False)
+    desk.environ |= {"PS1": "ready> ", "HISTFILE": "/dev/null"}
+    with Terminal(["bash", "--norc", "--noprofile", "-i"], desk.cwd, desk.environ) as shell:
+        shell.wait_for("ready> ")
+        shell.type('eval "$(nightsafe completion bash)"\n')
+        shell.wait_for("ready> ")
+        shell.type("nightsafe secret ge\t")
+        shell.wait_for("secret get ")
+        shell.type("--scr\t")
+        shell.wait_for("--script ")
+        shell.type("\x15exit\n")  # Ctrl-U takes the line away
+        shell.end()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(desk: Desk, shell: str) -> None:
+    """Each shell gets a script, which a shell that is here takes."""
+    done = desk.run("completion", shell)
+
+    assert (0, True) == (done.returncode, "_NIGHTSAFE_COMPLETE" in done.stdout)
+    if shutil.which(shell):
+        checked = subprocess.run([shell, "-n"], input=done.stdout, text=True, capture_output=True, check=False)
+        assert (0, "") == (checked.returncode, checked.stderr)
+
+
+def test_completion_loads_nothing(desk: Desk) -> None:
+    """Completing a command's name needs no module of any command."""
+    desk.environ |= {"_NIGHTSAFE_COMPLETE": "bash_complete", "COMP_WORDS": "nightsafe s", "COMP_CWORD": "1"}
+
+    done = desk.run()
+
+    assert ["plain,serve", "plain,secret", "plain,script", "plain,status"] == done.stdout.split()
+
+
+def test_the_wrong_shell(desk: Desk) -> None:
+    """Is refused with those that are known."""
+    assert "'bash', 'zsh', 'fish'" in desk.refusal("completion", "tcsh", code=2)

@@ -1,0 +1,67 @@
+"""`.env` files are read as wrangler reads them: the same file through both puts the same values."""
+
+from pathlib import Path
+from typing import Final
+
+from tests.clients.cli.tools.desk import Desk
+from tests.clients.node.tools import NEWER, wrangler
+from tests.clients.opened import opened
+
+EVERYTHING: Final = r"""
+# a comment
+PLAIN=value
+  INDENTED = padded value   # and a comment
+export EXPORTED=yes
+COLON: value
+EMPTY=
+ONLY_SPACES=
+SINGLE='no $EXPANSION \n here # not a comment'
+DOUBLE="a\nb\r\tc \"inner\" # not a comment" # a comment
+BACKTICK=`both ' and "`
+MULTI="-----BEGIN PRIVATE KEY-----
+MIIBVAIBADANBgkqhkiG9w0BAQEFAASCAT4wggE6AgEAAkEA
+# no comment in here
+-----END PRIVATE KEY-----"
+MULTI_SINGLE='a
+
+b'
+OPEN="no end
+AFTER_OPEN=1
+HASH=a#b
+QUOTED_HASH="a#b"
+EQUALS=a=b=c
+JSON={"a": "b"}
+URL=https://user:pass@host/?q=1&r=2
+DOT.TED-NAME=1
+UNICODE=żółć 🔑
+TWICE=first
+TWICE=last
+not an assignment
+"""
+
+
+def test_the_same_values(desk: Desk, tmp_path: Path) -> None:
+    """Quotes of all kinds, several lines, comments, escapes, oddities: nothing differs."""
+    file = desk.cwd / "secrets.env"
+    for content in (EVERYTHING, EVERYTHING.replace("\n", "\r\n"), "A=1\nB='x", 'A="1\n2"'):
+        file.write_bytes(content.encode())
+        desk.run("secret", "apply", str(file), "--prune", "--yes")
+        ours = opened(desk.server.safe, desk.script)
+        desk.run("secret", "apply", "-", "--prune", "--yes", stdin=b"{}")
+
+        done = wrangler(
+            desk.server,
+            tmp_path,
+            "secret",
+            "bulk",
+            str(file),
+            "--name",
+            desk.script,
+            version=NEWER,
+            CLOUDFLARE_API_TOKEN=desk.server.safe.api_token,
+            CLOUDFLARE_ACCOUNT_ID=desk.server.safe.account_id,
+        )
+
+        assert 0 == done.returncode, done.stdout + done.stderr
+        assert opened(desk.server.safe, desk.script) == ours
+        assert ours

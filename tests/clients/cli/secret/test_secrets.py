@@ -1,0 +1,173 @@
+"""`nightsafe secret put`, `get`, `list` and `delete`, at a terminal and through pipes."""
+
+import pytest
+from tests.clients.cli.tools.desk import Desk
+from tests.clients.opened import opened
+from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.server import ACCOUNT, run
+
+
+def values(desk: Desk) -> dict[str, str]:
+    """What the script would get."""
+    return opened(desk.server.safe, desk.script)
+
+
+def test_put_asks_and_shows_nothing(desk: Desk) -> None:
+    """At a terminal the value is asked for, and what is typed does not appear."""
+    code, shown = desk.at_terminal("secret", "put", "TOKEN", replies=[("Value of TOKEN:", "typed unseen")])
+
+    assert (0, True) == (code, shown.endswith(f"TOKEN of {desk.script} is put\n"))
+    assert "typed" not in shown
+    assert {"TOKEN": "typed unseen"} == values(desk)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "kept"),
+    [
+        (b"value\n", (), "value"),
+        (b"value\r\n\n", (), "value"),
+        (b" a\nb \n", (), " a\nb "),
+        (b"value\n", ("--exact",), "value\n"),
+        (b"\n", ("--allow-empty",), ""),
+        ("żółć\U0001f511".encode(), (), "żółć\U0001f511"),
+        (b"x" * 5120 + b"\n", (), "x" * 5120),
+    ],
+)
+def test_put_from_standard_input(desk: Desk, given: bytes, options: tuple[str, ...], kept: str) -> None:
+    """The value is what came in, without the line breaks at its end unless they are wanted."""
+    done = desk.run("secret", "put", "TOKEN", *options, stdin=given)
+
+    assert (0, "") == (done.returncode, done.stdout), done.stderr
+    assert {"TOKEN": kept} == values(desk)
+
+
+def test_put_from_a_file(desk: Desk) -> None:
+    """A file's content is the value; at a terminal nothing is asked."""
+    file = desk.write("value.pem", "-----BEGIN\nmiddle\n-----END\n")
+
+    code, _ = desk.at_terminal("secret", "put", "PEM", "--from-file", file)
+
+    assert (0, {"PEM": "-----BEGIN\nmiddle\n-----END"}) == (code, values(desk))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("TOKEN", "canary-value"), ("TOKEN=canary-value",), ("TOKEN", "a", "canary-value")]
+)
+def test_put_takes_no_value_as_an_argument(desk: Desk, arguments: tuple[str, ...]) -> None:
+    """It is refused before anything is read or sent, with the reason and the other ways, and is not repeated."""
+    words = desk.refusal("secret", "put", *arguments, code=2, stdin=b"value")
+
+    assert "a value is never an argument" in words
+    assert "--from-file" in words
+    assert "canary" not in words
+    assert {} == values(desk)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "words"),
+    [
+        (b"", (), "the value is empty; give --allow-empty"),
+        (b"\n\n", (), "the value is empty"),
+        (b"\xff\xfe", (), "the value is not UTF-8 text"),
+        (b"x" * 5121, (), "over 5,120 bytes"),
+        (b"x" * (1 << 20) + b"x", (), "over 1 MiB"),
+        (b"x", ("--from-file", "absent"), "absent cannot be read: No such file or directory"),
+        (b"x", ("--from-file", "."), "is a directory"),
+        (b"x", ("--script", ".."), "this can be no name"),
+    ],
+)
+def test_put_refuses(desk: Desk, given: bytes, options: tuple[str, ...], words: str) -> None:
+    """What cannot be a value is refused here, with what is wrong."""
+    done = desk.run("secret", "put", "TOKEN", *options, stdin=given)
+
+    assert done.returncode in {1, 2}
+    assert words in done.stderr
+    assert {} == values(desk)
+
+
+def test_get_and_list(desk: Desk) -> None:
+    """They show what is known, in a table for people and as JSON for programs."""
+    assert desk.json("secret", "list") == {"script": desk.script, "secrets": []}
+    assert (0, f"{desk.script} has no secrets\n") == desk.at_terminal("secret", "list")
+    desk.run("secret", "put", "B", stdin=b"value")
+    desk.run("secret", "put", "A", stdin=b"value")
+
+    code, shown = desk.at_terminal("secret", "list")
+    head, first, second = shown.splitlines()
+
+    assert (0, ["name", "type", "modified_on", "modified_by", "key"]) == (code, head.split())
+    assert (["A", "secret_text"], ["B", "secret_text"]) == (first.split()[:2], second.split()[:2])
+    for found in (desk.json("secret", "list")["secrets"][1], desk.json("secret", "get", "B")):
+        assert {"name": "B", "type": "secret_text"}.items() <= found.items()
+    assert shown.splitlines()[0] == desk.at_terminal("secret", "get", "A")[1].splitlines()[0]
+    assert "[10056]" in desk.refusal("secret", "get", "C", code=4)
+
+
+def test_list_tells_when_and_by_whom(desk: Desk) -> None:
+    """Of each secret it is the version that last set it, whoever has made others since; programs are told too."""
+    desk.run("secret", "put", "FIRST", stdin=b"value")
+    desk.run("secret", "key", "generate", "KEY", "--algorithm", "HMAC")
+    with desk.wire as wire:
+        third = wire.put(desk.script, "SECOND")
+        assert wire.upload(desk.script, keep_bindings=["secret_text", "secret_key"]).status == third.status == 200
+    versions = {one["number"]: one for one in desk.json("version", "list")["versions"]}
+
+    found = {one["name"]: one for one in desk.json("secret", "list")["secrets"]}
+    lines = desk.run("secret", "list").stdout.splitlines()[1:]
+
+    for number, name in ((2, "FIRST"), (3, "KEY"), (4, "SECOND")):
+        version, secret = versions[number], found[name]
+        assert (version["id"], desk.server.safe.email) == (secret["version_id"], secret["modified_by"])
+        assert (version["metadata"]["created_on"], "api") == (secret["modified_on"], secret["source"])
+        told = (secret["modified_on"][:19], secret["modified_by"][:9])
+        assert [True, True] == [part in next(line for line in lines if line.startswith(name)) for part in told]
+    assert "HMAC" in lines[1]
+
+
+def test_who_may_read_names_is_told_who_put_them(desk: Desk) -> None:
+    """A token for secrets alone sees it, one without is refused; what the official clients ask for is as it was."""
+    desk.run("secret", "put", "A", stdin=b"value")
+    at = ("--data", str(desk.server.safe.path))
+    made = run("token", "create", *at, "--permission", "Workers Tail Read", "--expires-in", "600", cwd=desk.cwd)
+    other = run("token", "create", *at, "--permission", "Memberships Read", "--expires-in", "600", cwd=desk.cwd)
+    path = f"/client/v4/accounts/{ACCOUNT}/nightsafe/scripts/{desk.script}/secrets"
+
+    statuses = []
+    for done in (made, other):
+        with Wire(desk.server.port, [("Authorization", f"Bearer {done.stdout.strip()}")]) as wire:
+            statuses.append(wire.ask("GET", path).status)
+    with desk.wire as wire:
+        wanted = wire.ask("GET", f"{SCRIPTS}/{desk.script}/secrets").result
+
+    assert [200, 403] == statuses
+    assert [{"name": "A", "type": "secret_text"}] == wanted
+
+
+def test_delete_asks_at_a_terminal(desk: Desk) -> None:
+    """No is no, yes is yes, and through pipes nobody is asked."""
+    for name in ("A", "B", "C", "D"):
+        desk.run("secret", "put", name, stdin=b"value")
+
+    refused, _ = desk.at_terminal("secret", "delete", "A", replies=[("Delete A of", "n")])
+    agreed, _ = desk.at_terminal("secret", "delete", "A", replies=[("Delete A of", "y")])
+    silent, _ = desk.at_terminal("secret", "delete", "B", "--yes")
+
+    assert (1, 0, 0) == (refused, agreed, silent)
+    assert {"script": desk.script, "deleted": ["C", "D"]} == desk.json("secret", "delete", "C", "D", "--yes")
+    assert {} == values(desk)
+
+
+def test_delete_is_all_or_nothing(desk: Desk) -> None:
+    """When one of several is not there, none is deleted; one alone is refused in the API's words."""
+    desk.run("secret", "put", "A", stdin=b"value")
+
+    assert "no secret B, C; nothing is deleted" in desk.refusal("secret", "delete", "B", "A", "C", "--yes", code=4)
+    assert "[10056]" in desk.refusal("secret", "delete", "B", "--yes", code=4)
+    assert {"A": "value"} == values(desk)
+
+
+def test_values_are_sealed_before_they_are_sent(desk: Desk) -> None:
+    """With `--seal require` a value goes only to a server that takes it sealed, and arrives whole."""
+    done = desk.run("secret", "put", "TOKEN", "--seal", "require", stdin=b"value")
+
+    assert (0, {"TOKEN": "value"}) == (done.returncode, values(desk)), done.stderr

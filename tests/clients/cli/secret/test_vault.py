@@ -1,0 +1,124 @@
+"""`nightsafe secret import` from a real OpenBao, which speaks Vault's API."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.clients.cli.tools.bao import Bao, running_bao
+from tests.clients.cli.tools.desk import Desk
+from tests.clients.opened import opened
+
+
+@pytest.fixture(scope="module")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
+    """A server with secrets in mounts of both versions."""
+    with running_bao(tmp_path_factory.mktemp("bao")) as running:
+        secrets: dict[str, dict[str, Any]] = {
+            "my-app": {"API_KEY": "one", "PEM": "a\nb\n", "PORT": 8080, "NESTED": {"a": [True, None, "ż"]}},
+            "team/a": {"KEY": "1"},
+            "team/deep/er": {"KEY": "2", "OTHER": "3"},
+        }
+        for name, data in secrets.items():
+            running.ask("POST", f"secret/data/{name}", {"data": data})
+            running.ask("POST", f"old/kv/{name}", data)
+        running.ask("POST", "secret/data/gone", {"data": {"A": "1"}})
+        running.ask("DELETE", "secret/data/gone")
+        yield running
+
+
+def values(desk: Desk) -> dict[str, str]:
+    """What the script would get."""
+    return opened(desk.server.safe, desk.script)
+
+
+WHOLE = {"API_KEY": "one", "PEM": "a\nb\n", "PORT": "8080", "NESTED": '{"a": [true, null, "ż"]}'}
+BELOW = {"team_a_KEY": "1", "team_deep_er_KEY": "2", "team_deep_er_OTHER": "3"}
+
+
+@pytest.mark.parametrize("mount", ["secret", "old/kv"])
+def test_one_secret(desk: Desk, bao: Bao, mount: str) -> None:
+    """The members of a secret of either version are secrets of the script: strings as they are, the rest as JSON."""
+    desk.environ |= bao.environ
+
+    code, _ = desk.at_terminal("secret", "import", f"bao:{mount}/my-app")
+
+    assert (0, WHOLE) == (code, values(desk))
+
+
+@pytest.mark.parametrize("mount", ["secret", "old/kv"])
+def test_all_below(desk: Desk, bao: Bao, mount: str) -> None:
+    """With a slash at the end everything below is taken over, named by its path; a bar shows how far it is."""
+    desk.environ |= {"VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.environ["BAO_TOKEN"]}
+
+    code, shown = desk.at_terminal("secret", "import", f"vault:{mount}/team/")
+
+    assert (0, BELOW) == (code, values(desk))
+    assert "Reading" in shown
+
+
+def test_a_whole_mount(desk: Desk, bao: Bao) -> None:
+    """A mount alone is all that is in it; what is not wanted is left out by name."""
+    desk.environ |= bao.environ
+
+    found = desk.json("secret", "import", "bao:old/kv/", "--only", "my-app_*", "--dry-run")
+
+    assert ["my-app_API_KEY", "my-app_NESTED", "my-app_PEM", "my-app_PORT"] == found["put"]
+    assert {} == values(desk)
+
+
+def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
+    """A token that may read the one secret, and no more, takes it over; its file stands in for the variable."""
+    (desk.home / ".vault-token").write_text(bao.token("secret/data/my-app") + "\n")
+    desk.environ |= {"VAULT_ADDR": bao.address}
+
+    desk.json("secret", "import", "vault:secret/my-app")
+
+    assert WHOLE == values(desk)
+
+
+@pytest.mark.parametrize(
+    ("source", "environ", "code", "words"),
+    [
+        ("bao:secret/absent", {}, 4, "there is no secret at secret/data/absent"),
+        ("bao:secret/gone", {}, 4, "there is no secret at secret/data/gone, or it is deleted"),
+        ("bao:secret/none/", {}, 4, "there is nothing below secret/none/"),
+        ("bao:elsewhere/x", {}, 1, "is no KV mount"),
+        ("bao:nowhere/x", {}, 3, "looking for the mount of nowhere/x is not permitted, or it is not there"),
+        ("bao:secret/my-app", {"BAO_TOKEN": "wrong"}, 3, "is BAO_TOKEN or VAULT_TOKEN right?"),
+        ("bao:secret/my-app", {"BAO_TOKEN": ""}, 3, "nothing says who asks: set BAO_TOKEN or VAULT_TOKEN"),
+        ("bao:secret/my-app", {"BAO_ADDR": "http://127.0.0.1:9"}, 6, "127.0.0.1:9 cannot be reached"),
+        ("bao:secret/my-app", {"BAO_ADDR": "127.0.0.1"}, 1, "must be like https://host:8200"),
+        ("vault:secret/my-app", {}, 1, "set VAULT_ADDR to the server's address"),
+        ("bao:", {}, 1, "name a mount and a path, as bao:secret/my-app"),
+    ],
+)
+def test_what_cannot_be_read(  # noqa: PLR0913, PLR0917 - a case has many sides
+    desk: Desk, bao: Bao, source: str, environ: dict[str, str], code: int, words: str
+) -> None:
+    """What is at fault is named with the way out, and no token is shown."""
+    desk.environ |= bao.environ | environ
+
+    said = desk.refusal("secret", "import", source, code=code)
+
+    assert words in said
+    assert bao.environ["BAO_TOKEN"] not in said
+    assert {} == values(desk)
+
+
+def test_two_of_one_name(desk: Desk, bao: Bao) -> None:
+    """Two secrets that would have one name are refused, and none is put."""
+    bao.ask("POST", "secret/data/twice/a_b", {"data": {"C": "1"}})
+    bao.ask("POST", "secret/data/twice/a/b", {"data": {"C": "1"}})
+    desk.environ |= bao.environ
+
+    assert "'twice_a_b_C'" in desk.refusal("secret", "import", "bao:secret/twice/", code=1)
+    assert {} == values(desk)
+
+
+def test_nothing_crosses_the_network_in_the_clear(desk: Desk) -> None:
+    """Another machine's address without TLS is refused before the token is sent there; --plain-http allows it."""
+    ask = ("secret", "import", "vault:secret/my-app")
+    environ = {"VAULT_ADDR": "http://vault.invalid:8200", "VAULT_TOKEN": "canary"}
+
+    assert "would cross the network in the clear; use https" in desk.refusal(*ask, code=1, stdin=b"", **environ)
+    assert "vault.invalid:8200 cannot be reached" in desk.refusal(*ask, "--plain-http", code=6, stdin=b"", **environ)

@@ -1,0 +1,86 @@
+"""Somebody's desk: a home, a working directory, and `nightsafe` set up for one server and one script."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests import warm
+from tests.clients.cli.tools.terminal import Terminal, plain
+from tests.clients.wire.talk import Wire
+from tests.server import NIGHTSAFE, Server
+
+_SECONDS = 120
+
+
+class Desk:
+    """Runs commands, at a terminal or through pipes.
+
+    Args:
+        server: whom they talk to.
+        script: the script that they are about.
+        folder: an empty folder of its own.
+    """
+
+    def __init__(self, server: Server, script: str, folder: Path) -> None:
+        self.server = server
+        self.script = script
+        self.home = folder / "home"
+        self.cwd = folder / "work"
+        self.temporary = folder / "tmp"
+        for path in (self.home, self.cwd, self.temporary):
+            path.mkdir()
+        self.environ = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "TMPDIR": str(self.temporary),
+            "TERM": "xterm",
+            "LANG": "C.UTF-8",
+            "CLOUDFLARE_BASE_URL": server.base_url,
+            "CLOUDFLARE_API_TOKEN": server.safe.api_token,
+            "NIGHTSAFE_SCRIPT": script,
+            **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
+        }
+
+    @property
+    def wire(self) -> Wire:
+        """A client on the bare wire."""
+        return Wire.to(self.server)
+
+    def terminal(self, *arguments: str, command: Sequence[str] = NIGHTSAFE) -> Terminal:
+        """A command at a terminal."""
+        return Terminal([*command, *arguments], self.cwd, self.environ)
+
+    def at_terminal(self, *arguments: str, replies: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+        """A command at a terminal to its end: the exit code, and what is on the screen."""
+        with self.terminal(*arguments) as terminal:
+            for question, reply in replies:
+                terminal.answer(question, reply)
+            code = terminal.end()
+            return code, plain(terminal.shown)
+
+    def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
+        """A command through pipes, to its end."""
+        done = warm.run(*arguments, cwd=self.cwd, environ=self.environ | environ, stdin=stdin, seconds=_SECONDS)
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def json(self, *arguments: str, stdin: bytes = b"", code: int = 0) -> Any:
+        """What a command prints as JSON."""
+        done = self.run(*arguments, "--json", stdin=stdin)
+        assert code == done.returncode, done.stderr
+        return json.loads(done.stdout)
+
+    def refusal(self, *arguments: str, code: int, stdin: bytes = b"", **environ: str) -> str:
+        """What a command says when it does nothing."""
+        done = self.run(*arguments, stdin=stdin, **environ)
+        assert (code, "") == (done.returncode, done.stdout), done.stderr
+        return done.stderr
+
+    def write(self, name: str, content: str | bytes) -> str:
+        """A file in the working directory; gives its name."""
+        (self.cwd / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        return name

@@ -1,0 +1,38 @@
+"""The keys that a script would get, opened with the safe's private ring."""
+
+import json
+from typing import Any
+
+from tests.clients.tokens import in_store
+from tests.server import Safe
+
+from nightsafe.bindings.model import SecretKey
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.secret_value import SecretValue
+from nightsafe.store.scripts import Binding, ScriptRef
+from nightsafe.store.sqlite import SqliteStore
+
+
+def opened_key(safe: Safe, script: str, name: str) -> tuple[dict[str, Any], bytes]:
+    """What is shown of a key, and its bytes (of a JWK, its JSON)."""
+    ref = ScriptRef(safe.account_id, script)
+
+    async def read(store: SqliteStore) -> list[Binding]:
+        """The bindings as they are stored."""
+        return await store.bindings(ref)
+
+    binding = next(one for one in in_store(safe, read) if one.name == name)
+    shown = json.loads(binding.shown)
+    usages = tuple(shown["usages"])
+    key = SecretKey(name, shown["algorithm"], shown["format"], usages, SecretValue(b""))
+    context = Context(
+        account_id=ref.account_id, namespace="", script=script, name=name, kind="secret_key", public=key.public()
+    )
+    verify = VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
+    assert binding.sealed is not None
+    return shown, bytes(
+        RecordOpener(verify, PrivateRing.load(safe.private_ring)).open(context, binding.sealed).reveal()
+    )

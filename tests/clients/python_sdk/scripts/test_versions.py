@@ -1,0 +1,117 @@
+"""Versions, their content, and the search for scripts, through the SDK.
+
+Its release 5.9.0 cannot build the model of a version, whatever the answer: what is made and read comes raw.
+"""
+
+import io
+from typing import Any
+
+import pytest
+from cloudflare import BadRequestError, NotFoundError
+from tests.clients.python_sdk.tools.settling import gathered, settled
+from tests.server import ACCOUNT
+
+CODE = b"export default {};"
+MODULE = ("worker.js", CODE, "application/javascript+module")
+NOTE = ("note.txt", b"a note", "text/plain")
+
+
+async def version(client: Any, script: str, *bindings: object, **metadata: object) -> Any:
+    """Make a version of a script that is there."""
+    described = {"main_module": "worker.js", "bindings": bindings, **metadata}
+    raw = client.workers.scripts.versions.with_raw_response
+    return await result(raw.create(script, account_id=ACCOUNT, metadata=described, files=[MODULE, NOTE]))
+
+
+async def result(call: Any) -> Any:
+    """The member `result` of a raw response."""
+    return (await settled((await settled(call)).json()))["result"]
+
+
+async def upload(client: Any, script: str) -> None:
+    """Make a script with one secret."""
+    described = {"main_module": "worker.js", "bindings": [{"type": "secret_text", "name": "S", "text": "x"}]}
+    await settled(client.workers.scripts.update(script, account_id=ACCOUNT, metadata=described, files=[MODULE]))
+
+
+async def test_versions_come_and_are_listed(either: Any, absent_script: str) -> None:
+    """Made without deploying, read back, listed newest first through every page to the end."""
+    await upload(either, absent_script)
+    versions = either.workers.scripts.versions
+
+    made = await version(
+        either,
+        absent_script,
+        {"type": "plain_text", "name": "P", "text": "shown"},
+        compatibility_date="2026-01-01",
+        annotations={"workers/message": "why"},
+    )
+    for at in range(10):
+        await version(either, absent_script, annotations={"workers/tag": f"v{at}"})
+    listed = await gathered(versions.list(absent_script, account_id=ACCOUNT))
+    got = await result(versions.with_raw_response.get(made["id"], account_id=ACCOUNT, script_name=absent_script))
+
+    assert [*range(12, 0, -1)] == [one.number for one in listed]
+    assert (listed[-2].id, 2, 0) == (made["id"], made["number"], made.pop("startup_time_ms"))
+    assert made == got
+    assert "2026-01-01" == got["resources"]["script_runtime"]["compatibility_date"]
+    assert ["P", "S"] == [one["name"] for one in got["resources"]["bindings"]]
+    assert "why" == got["annotations"]["workers/message"]
+    assert 12 == len(await gathered(versions.list(absent_script, account_id=ACCOUNT, per_page=5)))
+
+
+async def test_versions_that_cannot_be(either: Any, absent_script: str) -> None:
+    """No script, no such version, nothing to inherit: each in its own words."""
+    versions = either.workers.scripts.versions
+    with pytest.raises(NotFoundError) as none:
+        await version(either, absent_script)
+    assert [10007] == [error.code for error in none.value.errors]
+    await upload(either, absent_script)
+    with pytest.raises(NotFoundError) as unknown:
+        await settled(
+            versions.get("00000000-0000-4000-8000-000000000000", account_id=ACCOUNT, script_name=absent_script)
+        )
+    assert [100146] == [error.code for error in unknown.value.errors]
+    with pytest.raises(BadRequestError) as inherit:
+        await settled(
+            versions.create(
+                absent_script,
+                account_id=ACCOUNT,
+                metadata={"main_module": "worker.js", "bindings": [{"type": "inherit", "name": "NONE"}]},
+                files=[MODULE],
+                bindings_inherit="strict",
+            )
+        )
+    assert [10057] == [error.code for error in inherit.value.errors]
+
+
+async def test_content_comes_and_goes(either: Any, absent_script: str) -> None:
+    """New code alone keeps the secrets; it reads back as it came."""
+    await upload(either, absent_script)
+    content = either.workers.scripts.content
+
+    shown = await settled(
+        content.update(
+            absent_script,
+            account_id=ACCOUNT,
+            metadata={"main_module": "new.js"},
+            files=[("new.js", io.BytesIO(b"export default 1;"), "application/javascript+module")],
+        )
+    )
+    read = await settled(content.get(absent_script, account_id=ACCOUNT))
+
+    assert absent_script == shown.id
+    assert "new.js" == read.headers["cf-entrypoint"]
+    assert b"\r\n\r\nexport default 1;\r\n" in await settled(read.read())
+    secrets = await gathered(either.workers.scripts.secrets.list(absent_script, account_id=ACCOUNT))
+    assert ["S"] == [one.name for one in secrets]
+
+
+async def test_a_script_is_found(either: Any, absent_script: str) -> None:
+    """By its name and by its id."""
+    await upload(either, absent_script)
+
+    by_name = await settled(either.workers.scripts.search(account_id=ACCOUNT, name=absent_script))
+    by_id = await settled(either.workers.scripts.search(account_id=ACCOUNT, id=by_name[0].id))
+
+    assert [absent_script] == [one.script_name for one in by_name] == [one.script_name for one in by_id]

@@ -1,0 +1,293 @@
+"""Scripts that compute for long, never end, or eat the memory: nobody else notices."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from tests.delivery.scene import Scene, text
+from tests.live.tools.running import alive
+
+from nightsafe.delivery.workerd.limits import Limits
+
+HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
+LOOP = """
+  export default { fetch(request) {
+    if (new URL(request.url).pathname === "/loop") while (true);
+    return new Response("fine");
+  } };"""
+BUSY = """
+  export default { fetch() {
+    let sum = 0;
+    for (let i = 0; i < 1.5e9; i++) sum += i;
+    return new Response("done");
+  } };"""
+EATER = """
+  const kept = [];
+  export default { async fetch() {
+    for (;;) { kept.push(new Uint8Array(64 << 20).fill(1)); await scheduler.wait(1); }
+  } };"""
+BORN = "let born; export default { fetch: () => new Response((born ??= crypto.randomUUID())) };"
+PROVEN = 200
+"""Answers after which a script runs in the main process, as `runtime/cells.js` has it."""
+
+
+class Neighbour:
+    """Somebody who asks another script all the time, on a connection that is kept."""
+
+    def __init__(self, scene: Scene, script: str) -> None:
+        self._scene = scene
+        self._script = script
+        self.answers: list[str] = []
+
+    async def run(self) -> None:
+        """Ask until stopped."""
+        while True:
+            answer = await self._scene.get(self._script)
+            self.answers.append(f"{answer.status_code} {answer.text}")
+
+
+@asynccontextmanager
+async def neighbour(scene: Scene, script: str = "hello") -> AsyncIterator[Neighbour]:
+    """One who asks meanwhile; each request of his was answered."""
+    asking = Neighbour(scene, script)
+    task = asyncio.create_task(asking.run())
+    try:
+        yield asking
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled(), task.exception()
+    assert {"200 x"} == set(asking.answers)
+
+
+async def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Return when something holds that another process decides."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - another process decides
+            await asyncio.sleep(0.01)
+
+
+async def prove(scene: Scene, script: str) -> None:
+    """Ask a script until it runs in the main process."""
+    for _ in range(PROVEN + 1):
+        assert 200 == (await scene.get(script)).status_code
+
+
+async def test_a_script_that_computes_for_long(scene: Scene) -> None:
+    """Is answered, though it computes for longer than a second, and no process ends; others do not wait for it."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await scene.upload("busy", BUSY)
+    await scene.get("hello")
+    with capture_logs() as logs:
+        async with neighbour(scene) as other:
+            answers = await asyncio.gather(scene.get("busy"), scene.get("busy"))
+            after = len(other.answers)
+
+    assert [(200, "done")] * 2 == [(answer.status_code, answer.text) for answer in answers]
+    assert after > 20
+    assert "script.busy" in {log["event"] for log in logs}
+    assert not {"workerd.ended", "workerd.busy", "script.held"} & {log["event"] for log in logs}
+
+
+async def test_a_script_in_an_endless_loop(scene: Scene) -> None:
+    """Is ended when its CPU time is over and held apart; nobody else notices, and its next version is let in."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await scene.upload("loop", LOOP, cpu_ms=1000)
+    assert "fine" == (await scene.get("loop")).text
+    pid = scene.delivery.supervisor.current.pid
+    with capture_logs() as logs:
+        async with neighbour(scene) as other:
+            ended = await scene.get("loop", "/loop")
+            before = len(other.answers)
+            held = await scene.get("loop", "/loop")
+            harmless = await scene.get("loop")
+    await scene.upload("loop", LOOP + "// mended", cpu_ms=1000)
+
+    assert [503] * 3 == [answer.status_code for answer in (ended, held, harmless)]
+    assert all("it used 1 s of CPU time" in answer.text for answer in (ended, held, harmless))
+    assert 1 <= int(held.headers["retry-after"]) <= 10
+    assert before > 20
+    assert [("loop", 10)] == [(log["script"], log["seconds"]) for log in logs if log["event"] == "script.held"]
+    assert pid == scene.delivery.supervisor.current.pid
+    assert "fine" == (await scene.get("loop")).text
+
+
+async def test_a_script_that_loops_again(folder: Path) -> None:
+    """Is held apart for longer each time."""
+    async with Scene(folder, limits=Limits(first_hold=0.2)) as scene:
+        await scene.upload("loop", LOOP, cpu_ms=600)
+        with capture_logs() as logs:
+            for _ in range(3):
+                while "it used" not in (await scene.get("loop", "/loop")).text:
+                    pass
+                while (await scene.get("loop")).status_code == 503:
+                    pass
+
+        assert [0.2, 0.4, 0.8] == [log["seconds"] for log in logs if log["event"] == "script.held"]
+
+
+async def test_a_new_value_frees_a_script(scene: Scene) -> None:
+    """A version with another secret is another version."""
+    await scene.upload("loop", LOOP, [text("A", "1")], cpu_ms=600)
+    await scene.get("loop", "/loop")
+    assert 503 == (await scene.get("loop")).status_code
+    await scene.upload("loop", LOOP, [text("A", "2")], cpu_ms=600)
+
+    assert "fine" == (await scene.get("loop")).text
+
+
+async def test_a_change_while_a_script_computes(scene: Scene) -> None:
+    """Is acknowledged and seen at once: requests that come after it do not wait for the older version."""
+    code = """
+      export default { fetch(request, env) {
+        let sum = 0;
+        if (new URL(request.url).pathname === "/busy") for (let i = 0; i < 3e9; i++) sum += i;
+        return new Response(env.TOKEN);
+      } };"""
+    await scene.upload("busy", code, [text("TOKEN", "old")])
+    await scene.get("busy")
+    with capture_logs() as logs:
+        computing = asyncio.create_task(scene.get("busy", "/busy"))
+        await until(lambda: "script.busy" in {log["event"] for log in logs})
+        await scene.upload("busy", code, [text("TOKEN", "new")])
+        newer = await scene.get("busy")
+        was_computing = not computing.done()
+
+    assert ("new", True) == (newer.text, was_computing)
+    assert "old" == (await computing).text
+    assert "new" == (await scene.get("busy")).text
+    assert "workerd.deaf" not in {log["event"] for log in logs}
+
+
+async def test_a_script_that_eats_the_memory(folder: Path) -> None:
+    """Is ended and held apart, and says so; nobody else notices."""
+    async with Scene(folder, limits=Limits(cell_bytes=300 << 20)) as scene:
+        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        await scene.upload("eater", EATER)
+        async with neighbour(scene):
+            answer = await scene.get("eater")
+        again = await scene.get("eater")
+
+        assert [503, 503] == [answer.status_code, again.status_code]
+        assert "too much memory" in answer.text
+        assert 0 == scene.delivery.supervisor.restarts
+
+
+async def test_a_script_that_fills_its_heap(scene: Scene) -> None:
+    """Its process aborts by itself: the script is held apart all the same."""
+    code = """
+      const kept = [];
+      export default { async fetch() {
+        for (;;) { kept.push(new Array(4e6).fill(0.5 + kept.length)); await scheduler.wait(0); }
+      } };"""
+    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await scene.upload("heap", code)
+    async with neighbour(scene):
+        first = await scene.get("heap")
+        await until(lambda: "heap" in scene.delivery.supervisor.holds.held())
+        held = await scene.get("heap")
+
+    assert [503, 503] == [first.status_code, held.status_code]
+    assert "held apart" in held.text
+
+
+async def test_a_cell_that_somebody_kills(scene: Scene) -> None:
+    """Nobody is to blame: the script is served on by the next one."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await scene.get("hello")
+    for child in scene.delivery.supervisor.cells:
+        os.kill(child.pid, signal.SIGKILL)
+    answers = set()
+    while "x" not in answers:
+        answers.add((await scene.get("hello")).text)
+
+    assert not any("held" in answer for answer in answers)
+
+
+async def test_a_script_that_is_proven_runs_in_the_main_process(scene: Scene) -> None:
+    """It moves once, and stays when a value changes; other code has to prove itself."""
+    await scene.upload("born", BORN)
+    first = (await scene.get("born")).text
+    await prove(scene, "born")
+    moved = {(await scene.get("born")).text for _ in range(20)}
+    await scene.upload("born", BORN, [text("A", "1")])
+    changed = {(await scene.get("born")).text for _ in range(20)}
+
+    assert 1 == len(moved)
+    assert 1 == len(changed)
+    assert 3 == len({first} | moved | changed)
+
+
+async def test_a_proven_script_that_loops(scene: Scene) -> None:
+    """Another main process takes its place on the socket; the next time it is alone in a cell, and held apart."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await scene.upload("loop", LOOP)
+    await prove(scene, "loop")
+    pid = scene.delivery.supervisor.current.pid
+    looping = asyncio.create_task(scene.get("loop", "/loop"))
+    await until(lambda: scene.delivery.supervisor.current.pid != pid)
+    async with httpx.AsyncClient(timeout=60) as fresh:
+        host = {"host": f"hello.localhost:{scene.port}"}
+        assert "x" == (await fresh.get(f"http://127.0.0.1:{scene.port}/", headers=host)).text
+    with pytest.raises(httpx.TransportError):
+        await looping
+    assert pid != scene.delivery.supervisor.current.pid
+
+
+async def test_a_proven_script_that_computes_for_long(folder: Path) -> None:
+    """It is answered, though another main process takes its place; nobody who keeps a connection loses a request."""
+    code = """
+      export default { fetch(request) {
+        let sum = 0;
+        if (new URL(request.url).pathname === "/busy") for (let i = 0; i < 1.5e9; i++) sum += i;
+        return new Response("done");
+      } };"""
+    async with Scene(folder) as scene:
+        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        await scene.upload("busy", code)
+        await prove(scene, "busy")
+        with capture_logs() as logs:
+            async with neighbour(scene), neighbour(scene) as other:
+                answer = await scene.get("busy", "/busy")
+                seen = len(other.answers)
+                await until(lambda: len(other.answers) > seen + 20)
+
+        assert (200, "done") == (answer.status_code, answer.text)
+        assert "workerd.busy" in {log["event"] for log in logs}
+        assert not {"workerd.ended", "workerd.hung"} & {log["event"] for log in logs}
+        assert "done" == (await scene.get("busy")).text
+        processes = {*scene.delivery.supervisor.pids()}
+        assert 4 == len(processes)
+
+    assert not [pid for pid in processes if alive(pid)]
+
+
+async def test_more_scripts_at_a_time_than_cells(scene: Scene) -> None:
+    """Further cells are started, and whoever computes still has one alone."""
+    waiting = "export default { async fetch() { await scheduler.wait(500); return new Response('x'); } };"
+    names = [f"waits-{number}" for number in range(12)]
+    for name in names:
+        await scene.upload(name, waiting)
+    await scene.upload("busy", BUSY)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(scene.get(name)) for name in [*names, "busy", *names]]
+
+    assert {200} == {task.result().status_code for task in tasks}
+    assert len(scene.delivery.supervisor.cells) > 2
+
+
+async def test_without_cells(folder: Path) -> None:
+    """Every script runs in the main process; one in a loop is ended with it."""
+    async with Scene(folder, limits=Limits(cells=0, most_cells=0, stall_cpu_seconds=1.0)) as scene:
+        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        await scene.upload("loop", LOOP)
+        with pytest.raises(httpx.TransportError):
+            await scene.get("loop", "/loop")
+
+        assert "x" == (await scene.get("hello")).text

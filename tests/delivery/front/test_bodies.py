@@ -1,0 +1,93 @@
+"""Bodies of requests that a script answers before it has read them: no client loses the answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.delivery.scene import Scene
+
+from nightsafe.delivery.workerd.limits import Limits
+
+EARLY = """
+  const answers = {
+    "/ignores": () => new Response("no", { status: 401 }),
+    "/throws": () => { throw new Error("no"); },
+    "/begins": async (request) => {
+      const reader = request.body.getReader();
+      const { value } = await reader.read();
+      return new Response(`read ${value.length > 0}`);
+    },
+    "/cancels": async (request) => { await request.body.cancel(); return new Response("no"); },
+    "/empty": () => new Response(null, { status: 204 }),
+    "/counts": async (request) => {
+      const { byteLength } = await request.arrayBuffer();
+      return new Response(`${byteLength} ${request.headers.get("content-length")}`);
+    },
+  };
+  export default { fetch: (request) => answers[new URL(request.url).pathname](request) };"""
+
+
+async def send(scene: Scene, path: str, body: bytes) -> httpx.Response:
+    """POST a body."""
+    return await scene.client.post(path, content=body, headers={"host": f"early.localhost:{scene.port}"})
+
+
+@pytest.mark.parametrize("cells", [0, 2])
+@pytest.mark.parametrize("path", ["/ignores", "/throws", "/begins", "/cancels", "/counts", "/empty"])
+async def test_an_answer_before_all_of_the_body(folder: Path, path: str, cells: int) -> None:
+    """Reaches the client, who may still be sending: in a cell as in the main process, and with the length it had."""
+    async with Scene(folder, limits=Limits(cells=cells, most_cells=cells)) as scene:
+        await scene.upload("early", EARLY)
+        for size in (10, 60_000, 1_000_000):
+            expected = {
+                "/ignores": (401, "no"),
+                "/throws": (500, ""),
+                "/begins": (200, "read true"),
+                "/cancels": (200, "no"),
+                "/counts": (200, f"{size} {size}"),
+                "/empty": (204, ""),
+            }[path]
+            for _ in range(12):
+                answer = await send(scene, path, bytes(size))
+                assert expected == (answer.status_code, "" if path == "/throws" else answer.text)
+
+
+async def test_a_body_in_parts(scene: Scene) -> None:
+    """Arrives part by part while the answer goes out, whole, and without a length when it had none."""
+    code = """
+      export default { fetch(request) {
+        const headers = { length: String(request.headers.get("content-length")) };
+        return new Response(request.body, { headers });
+      } };"""
+    await scene.upload("echo", code)
+
+    async def parts() -> AsyncIterator[bytes]:
+        """Slowly."""
+        for number in range(5):
+            yield str(number).encode() * 1000
+            await asyncio.sleep(0.05)
+
+    host = {"host": f"echo.localhost:{scene.port}"}
+    answer = await scene.client.post("/", content=parts(), headers=host)
+
+    assert "".join(str(number) * 1000 for number in range(5)) == answer.text
+    assert "null" == answer.headers["length"]
+
+
+@pytest.mark.slow
+async def test_a_client_that_sends_no_more(scene: Scene) -> None:
+    """Has the whole answer at once all the same, and is not waited for without end."""
+    await scene.upload("early", EARLY)
+    reader, writer = await asyncio.open_connection("127.0.0.1", scene.port)
+    writer.write(b"POST /ignores HTTP/1.1\r\nHost: early.localhost\r\nContent-Length: 100000\r\n\r\nbegun")
+    async with asyncio.timeout(4):
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readexactly(len(b"2\r\nno"))
+    async with asyncio.timeout(20):
+        rest = await reader.read()
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 401 ")
+    assert (b"2\r\nno", b"\r\n0\r\n\r\n") == (body, rest)

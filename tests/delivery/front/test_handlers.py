@@ -1,0 +1,91 @@
+"""Scripts that cannot answer a request: what only running them shows is logged, and answered 500."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from tests.delivery.front.test_serving import CLASSIC
+from tests.delivery.scene import Scene
+
+from nightsafe.bundle.runtime_flags import NEWEST_DATE
+
+ENTRYPOINT = "import { WorkerEntrypoint } from 'cloudflare:workers'; export"
+NO_HANDLER = ("script.not_started", "it has no fetch handler")
+NO_EXPORT = ("script.not_started", "TypeError: an export is no class, function or object of handlers")
+NO_VALUE = ("script.not_started", "TypeError: the default export is null or undefined")
+UNANSWERED = ("script.unanswered", "the script has not answered")
+REASONS = {
+    "export const a = 1;": NO_EXPORT,
+    "export default 'x';": NO_EXPORT,
+    "export default undefined;": NO_VALUE,
+    "export default null;": NO_VALUE,
+    "export default {};": NO_HANDLER,
+    "export default { fetch: 'x' };": NO_HANDLER,
+    "export default { scheduled() {} };": NO_HANDLER,
+    f"{ENTRYPOINT} default class extends WorkerEntrypoint {{ called() {{}} }}": NO_HANDLER,
+    f"{ENTRYPOINT} class Named extends WorkerEntrypoint {{ called() {{}} }}": UNANSWERED,
+    "export class Other {}": UNANSWERED,
+    "export {};": UNANSWERED,
+}
+
+
+async def told(scene: Scene, script: str) -> tuple[str, dict[str, Any]]:
+    """What is answered, which must be 500, and the one event of the log, once there is any."""
+    with capture_logs() as logs:
+        answer = await scene.get(script)
+        async with asyncio.timeout(60):
+            while not logs:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        await scene.delivery.supervisor.current.ask("/health")
+    [event] = logs
+    assert 500 == answer.status_code
+    return answer.text, dict(event)
+
+
+@pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", NEWEST_DATE])
+async def test_modules(scene: Scene, date: str) -> None:
+    """Are told of with script, version and reason."""
+    for number, (code, (event, reason)) in enumerate(REASONS.items(), 1):
+        await scene.upload("idle", code, compatibility_date=date)
+        answer, one = await told(scene, "idle")
+
+        assert (event, "idle") == (one["event"], one["script"]), code
+        assert one["reason"].startswith(reason), code
+        assert one["version"].endswith(f"{number:012d}"), code
+        assert answer.startswith("the script"), code
+
+
+async def test_a_classic_script(scene: Scene) -> None:
+    """That listens to nothing is one."""
+    await scene.upload("idle", {"worker.js": (CLASSIC, b"1;")}, classic=True)
+    answer, one = await told(scene, "idle")
+
+    assert UNANSWERED[0] == one["event"]
+    assert "has not answered" in answer
+
+
+async def test_it_is_told_once(scene: Scene) -> None:
+    """Of each version, however often it is asked; and the next one that has a handler answers."""
+    await scene.upload("idle", "export default {};")
+    with capture_logs() as logs:
+        for _ in range(5):
+            assert "the script has no fetch handler\n" == (await scene.get("idle")).text
+    assert ["script.not_started"] == [one["event"] for one in logs]
+
+    await scene.upload("idle", "export default { fetch: () => new Response('answers') };")
+    assert "answers" == (await scene.get("idle")).text
+
+
+async def test_by_a_service_binding(scene: Scene) -> None:
+    """It is thrown; methods of such a script can be called."""
+    callee = f"{ENTRYPOINT} default class extends WorkerEntrypoint {{ called() {{ return 'called'; }} }}"
+    caller = """export default { async fetch(request, env) {
+      const words = await env.TARGET.fetch("http://target/").catch((error) => error.message);
+      return new Response(`${await env.TARGET.called()} ${words}`);
+    } };"""
+    await scene.upload("callee", callee)
+    await scene.upload("caller", caller, [{"type": "service", "name": "TARGET", "service": "callee"}])
+
+    words = 'called The service "callee" of the binding TARGET cannot be called: the script has no fetch handler'
+    assert words == (await scene.get("caller")).text

@@ -1,0 +1,295 @@
+"""Classic (service worker) scripts run as such: in the global scope, with the runtime's own events."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from tests.delivery.front.test_serving import CLASSIC, KEY
+from tests.delivery.scene import Binding, Scene, text
+
+from nightsafe.bundle.runtime_flags import NEWEST_DATE
+from nightsafe.delivery.workerd.limits import Limits
+
+DATES = ["", "2022-10-31", "2025-06-01", NEWEST_DATE]
+
+
+async def classic(
+    scene: Scene, code: str, bindings: list[Binding] | None = None, name: str = "worker.js", **members: Any
+) -> None:
+    """A classic script, served as `classic`."""
+    await scene.upload("classic", {name: (CLASSIC, code.encode())}, bindings or [], classic=True, **members)
+
+
+@pytest.mark.parametrize("date", DATES)
+async def test_its_scope(scene: Scene, date: str) -> None:
+    """Is the global one, not in strict mode; nothing of a CommonJS wrapper is there, so UMD code makes globals."""
+    code = """
+      var declared = 1; function named() { return this === globalThis && arguments.callee === named; }
+      implicit = 2; let lexical = 3; const here = this;
+      (function (root, factory) {
+        if (typeof exports === "object" && typeof module !== "undefined") factory(exports);
+        else if (typeof define === "function" && define.amd) define(["exports"], factory);
+        else factory((root = typeof globalThis !== "undefined" ? globalThis : root || self).Library = {});
+      })(this, function (exports) { exports.answer = 42; });
+      with ({ within: 4 }) { var found = within; }
+      TOKEN = TOKEN + "!";
+      addEventListener("fetch", (event) => event.respondWith(new Response(JSON.stringify({
+        declared: globalThis.declared, named: self.named(), implicit: globalThis.implicit, lexical,
+        none: globalThis.lexical === undefined, here: here === globalThis, library: Library.answer, found,
+        wrapper: [typeof module, typeof exports, typeof require, typeof define, typeof __filename].join(),
+        token: globalThis.TOKEN, key: KEY instanceof CryptoKey,
+        names: Object.keys(globalThis).filter((name) => /nightsafe/i.test(name)) }))));"""
+    await classic(scene, code, [text("TOKEN", "secret"), KEY], compatibility_date=date)
+
+    told = (await scene.get("classic")).json()
+
+    assert {
+        "declared": 1,
+        "named": True,
+        "implicit": 2,
+        "lexical": 3,
+        "none": True,
+        "here": True,
+        "library": 42,
+        "found": 4,
+        "wrapper": ",".join(["undefined"] * 5),
+        "token": "secret!",
+        "key": True,
+        "names": [],
+    } == told
+
+
+@pytest.mark.parametrize("date", DATES)
+async def test_its_events(scene: Scene, date: str) -> None:
+    """Are the runtime's: of its classes, answered once, while the handler runs; who answers is asked last."""
+    code = """
+      let twice, other = "not asked";
+      const attempt = (what) => { try { what(); return "taken"; } catch (error) { return error.name; } };
+      addEventListener("fetch", (event) => {
+        event.passThroughOnException();
+        event.waitUntil(Promise.resolve());
+        event.respondWith(answer(event));
+        twice = attempt(() => event.respondWith(new Response("second")));
+      });
+      addEventListener("fetch", (event) => { other = attempt(() => event.respondWith(new Response("other"))); });
+      async function answer(event) {
+        await null;
+        const late = attempt(() => event.respondWith(new Response("late")));
+        return new Response(JSON.stringify({ type: event.type, late, twice, other,
+          kinds: [FetchEvent, ExtendableEvent, Event].map((kind) => event instanceof kind),
+          request: event.request instanceof Request, method: event.request.method }));
+      }"""
+    await classic(scene, code, compatibility_date=date)
+
+    told = (await scene.get("classic")).json()
+
+    refused = "InvalidStateError"
+    assert ("fetch", [True, True, True], True, "GET") == (
+        told["type"],
+        told["kinds"],
+        told["request"],
+        told["method"],
+    )
+    assert [refused, refused, "not asked"] == [told["twice"], told["late"], told["other"]]
+
+
+async def test_listeners(scene: Scene) -> None:
+    """May be objects, be called once, be taken away, and listen to events of the script's own."""
+    code = """
+      const seen = [];
+      const gone = (event) => event.respondWith(new Response("gone"));
+      addEventListener("fetch", gone);
+      removeEventListener("fetch", gone);
+      addEventListener("fetch", (event) => event.respondWith(new Response("once")), { once: true });
+      addEventListener("own", (event) => seen.push(event.type, event.detail));
+      dispatchEvent(new CustomEvent("own", { detail: "told" }));
+      addEventListener("fetch", { handleEvent(event) {
+        if (!event.request.url.endsWith("/first")) event.respondWith(new Response(seen.join()));
+      } });"""
+    await classic(scene, code)
+
+    assert "once" == (await scene.get("classic", "/first")).text
+    assert ["own,told"] * 2 == [(await scene.get("classic")).text for _ in range(2)]
+
+
+@pytest.mark.parametrize("date", DATES)
+async def test_rejections(scene: Scene, date: str) -> None:
+    """That nobody handles, or handles late, are told to who listens."""
+    code = """
+      const seen = [];
+      let kept;
+      addEventListener("unhandledrejection", (event) => seen.push(event.type, event.reason.message));
+      addEventListener("rejectionhandled", (event) => seen.push(event.type));
+      addEventListener("fetch", (event) => {
+        const { pathname } = new URL(event.request.url);
+        if (pathname === "/reject") kept = Promise.reject(new Error("nobody"));
+        if (pathname === "/handle") kept.catch(() => {});
+        event.respondWith(new Response(JSON.stringify(seen)));
+      });"""
+    await classic(scene, code, compatibility_date=date)
+
+    for path in ("/reject", "/handle"):
+        await scene.get("classic", path)
+
+    assert ["unhandledrejection", "nobody", "rejectionhandled"] == (await scene.get("classic")).json()
+
+
+FALLS = """addEventListener("fetch", (event) => {
+  const { pathname } = new URL(event.request.url);
+  if (pathname.startsWith("/pass")) event.passThroughOnException();
+  if (pathname.endsWith("/throw")) throw new Error("planted");
+  if (pathname.endsWith("/reject")) event.respondWith(Promise.reject(new Error("planted")));
+  if (pathname === "/prevent") event.preventDefault();
+  if (pathname === "/nothing") event.respondWith("no response");
+  if (pathname === "/forward") event.respondWith(fetch(event.request));
+  if (pathname === "/fine") event.respondWith(new Response("fine"));
+});"""
+
+
+async def test_what_is_not_answered(scene: Scene) -> None:
+    """A handler that throws is an error; so is a request that no handler answers here, where there is no origin."""
+    await classic(scene, FALLS)
+
+    for path in ("/throw", "/reject", "/prevent", "/nothing", "/none"):
+        answer = await scene.get("classic", path)
+        assert answer.status_code in {500, 503}, path
+        assert "planted" not in answer.text
+    assert "fine" == (await scene.get("classic", "/fine")).text
+
+
+HANDED_ON = ("/none", "/pass/throw", "/pass/reject", "/forward")
+
+
+@pytest.mark.parametrize("cells", [0, 2])
+@pytest.mark.parametrize("reach_private", [False, True])
+async def test_no_origin(folder: Path, *, reach_private: bool, cells: int) -> None:
+    """What would go to one is a 500 with the reason, and in the log; it does not come back to the script."""
+    domains = ("0.0.1", "localhost")  # so that 127.0.0.1 is a script's host, which can be reached
+    limits = Limits(cells=cells, most_cells=cells)
+    async with Scene(folder, reach_private=reach_private, limits=limits, domains=domains) as scene:
+        await scene.upload("127", {"worker.js": (CLASSIC, FALLS.encode())}, classic=True)
+        for path in HANDED_ON:
+            with capture_logs() as logs:
+                answer = await scene.client.get(path)
+                while not (told := [one for one in logs if one["event"] == "script.unanswered"]):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert (500, True) == (answer.status_code, "no origin" in answer.text), path
+            assert [("127", False)] == [(one["script"], "host" in one) for one in told]
+            assert told[0]["request"].endswith("-LOCAL")
+            assert not [one for one in logs if one["event"] == "script.refused_outbound"]
+
+
+async def test_requests_to_scripts_by_their_hosts(folder: Path) -> None:
+    """Go out where they may: to itself, and to another with all that came in the headers."""
+    code = """export default { async fetch(request) {
+      const url = request.headers.get("ask");
+      if (!url) return new Response(request.headers.get("own"));
+      const itself = await fetch(url, { headers: { own: "plain" } });
+      const passed = new Request(url, request);
+      passed.headers.delete("ask");
+      return new Response(`${await itself.text()} ${await (await fetch(passed)).text()}`);
+    } };"""
+    async with Scene(folder, reach_private=True, domains=("0.0.1", "localhost")) as scene:
+        for script in ("127", "other"):
+            await scene.upload(script, code)
+        headers = {"own": "copied", "ask": f"http://127.0.0.1:{scene.port}/", "host": "other.localhost"}
+        answer = await scene.client.get("/", headers=headers)
+
+    assert "plain copied" == answer.text
+
+
+async def test_stack_traces(scene: Scene) -> None:
+    """Name the script's file and its own lines."""
+    code = """
+      addEventListener("fetch", (event) => event.respondWith(answer()));
+      async function answer() {
+        return new Response(new Error().stack);
+      }"""
+    await classic(scene, code, name="lib/worker.js")
+
+    assert "(lib/worker.js:4:29)" in (await scene.get("classic")).text
+
+
+async def test_code_from_strings(scene: Scene) -> None:
+    """Is refused once the script has started, as everywhere."""
+    code = """
+      const attempt = (what) => { try { return what(); } catch (error) { return error.name; } };
+      addEventListener("fetch", (event) => event.respondWith(new Response([
+        attempt(() => eval("1")), attempt(() => (0, eval)("1")), attempt(() => new Function("return 1")()),
+      ].join())));"""
+    await classic(scene, code)
+
+    assert "EvalError,EvalError,EvalError" == (await scene.get("classic")).text
+
+
+async def test_by_service_binding(scene: Scene) -> None:
+    """It is fetched from like any other; there are no methods to call on it."""
+    await classic(scene, "addEventListener('fetch', (event) => event.respondWith(new Response(event.request.url)));")
+    caller = """export default { async fetch(request, env) {
+      const fetched = await (await env.TARGET.fetch("http://target/path")).text();
+      const called = await env.TARGET.anything().then(() => "called", () => "refused");
+      return new Response(`${fetched} ${called}`);
+    } };"""
+    await scene.upload("caller", caller, [{"type": "service", "name": "TARGET", "service": "classic"}])
+
+    assert "http://target/path refused" == (await scene.get("caller")).text
+
+
+@pytest.mark.parametrize("date", DATES)
+async def test_strict_scripts(scene: Scene, date: str) -> None:
+    """Stay strict."""
+    code = """"use strict";
+      var own = "own";
+      const strict = (function () { return this === undefined; })();
+      addEventListener("fetch", (event) => event.respondWith(new Response(`${strict} ${own} ${TOKEN}`)));"""
+    await classic(scene, code, [text("TOKEN", "token")], compatibility_date=date)
+
+    assert "true own token" == (await scene.get("classic")).text
+
+
+@pytest.mark.parametrize("date", DATES)
+async def test_a_first_line_for_a_shell(scene: Scene, date: str) -> None:
+    """Is passed over, as the runtime does by itself; lines keep their numbers."""
+    code = "#!/bin/node\naddEventListener('fetch', (event) => event.respondWith(new Response(Error().stack)));"
+    await classic(scene, code, compatibility_date=date)
+
+    assert "worker.js:2:" in (await scene.get("classic")).text
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("var a = 1;\nvar b = ;", "SyntaxError"),
+        ("var a = 1;\nthrow new Error('planted');", "Error at worker.js:2:7"),
+        ("null.member;", "TypeError at worker.js:1:6"),
+        ("throw 'planted\\n  at planted.js:1:1';", "Error: what the script threw is not told"),
+    ],
+)
+async def test_what_does_not_start(scene: Scene, code: str, reason: str) -> None:
+    """Is a 500, and the log has the kind of error and the place in the script, not its words."""
+    await classic(scene, code)
+    with capture_logs() as logs:
+        assert 500 == (await scene.get("classic")).status_code
+
+    assert logs[-1]["reason"].startswith(reason)
+    assert "planted" not in str(logs)
+
+
+@pytest.mark.parametrize("date", DATES)
+async def test_listeners_of_modules(scene: Scene, date: str) -> None:
+    """A script in modules without a default export may listen as well, as on the platform."""
+    code = "addEventListener('fetch', (event) => event.respondWith(new Response('heard'))); export {};"
+    await scene.upload("listening", code, compatibility_date=date)
+
+    assert "heard" == (await scene.get("listening")).text
+
+
+@pytest.mark.parametrize("name", ["origin", "self", "performance", "crypto", "__proto__", "fetch"])
+async def test_bindings_called_like_globals(scene: Scene, name: str) -> None:
+    """Do not keep the script from starting."""
+    code = "addEventListener('fetch', (event) => event.respondWith(new Response('started')));"
+    await classic(scene, code, [text(name, "value")])
+
+    assert "started" == (await scene.get("classic")).text

@@ -1,0 +1,192 @@
+"""The runtime compiles and links what is uploaded, and runs none of it."""
+
+from typing import Any
+
+import pytest
+from tests.delivery.front.test_serving import CLASSIC
+from tests.delivery.scene import JS, workerd
+
+from nightsafe.bundle.code_checks import Check, CheckedModule
+from nightsafe.delivery.load.compiling import Compiler
+
+TYPES = {"js": JS, "cjs": "application/javascript", "json": "application/json", "wasm": "application/wasm"}
+DATES = ["", "2026-04-01", "2026-11-24"]
+DEEP = b"export default " + b"[" * 200_000
+GOOD = "export default { fetch() {} };"
+PLACES = {
+    "js": (b"export default {\n fetch( }", "SyntaxError: Unexpected token '}' at lib/it.x:2:8"),
+    "cjs": (b"module.exports = (", "SyntaxError: Unexpected end of input at lib/it.x:1:18"),
+    "json": (b"{a", "SyntaxError: Expected property name or '}' in JSON"),
+    "wasm": (b"no", "CompileError: WasmModuleObject::Compile()"),
+}
+
+
+def modules(kind: str, body: bytes, main: str = GOOD, **members: Any) -> Check:
+    """An upload of a main module, a good one if nothing is said, and another file."""
+    files = (CheckedModule("index.js", JS, main.encode()), CheckedModule("lib/it.x", TYPES[kind], body))
+    return Check(id="1", main_module="index.js", modules=files, **members)
+
+
+def classic(body: bytes, **members: Any) -> Check:
+    """An upload of a classic script."""
+    return Check(
+        id="1", main_module="worker.js", classic=True, modules=(CheckedModule("worker.js", CLASSIC, body),), **members
+    )
+
+
+async def problem_of(check: Check) -> str:
+    """What the runtime says."""
+    return await Compiler(workerd()).problem_of(check)
+
+
+@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("kind", PLACES)
+async def test_what_does_not_compile(kind: str, date: str) -> None:
+    """Is told with its place, in whichever file it is, imported or not."""
+    body, words = PLACES[kind]
+
+    assert (await problem_of(modules(kind, body, date=date))).startswith(words)
+
+
+@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"while (true);",
+        b"throw new Error('ran');",
+        b"await new Promise(() => {});",
+        b"import * as self from './it.x'; import '../index.js'; while (true);",
+        b"export const late = () => import('./absent.js');",
+    ],
+)
+async def test_nothing_is_run(body: bytes, date: str) -> None:
+    """Neither a loop nor what throws, as the main module or imported by it, as a module or as CommonJS."""
+    importing = "import './lib/it.x'; export default {};"
+    for main in (GOOD, importing, f"await 0; while (true); {importing}"):
+        assert "" == await problem_of(modules("js", body, main, date=date))
+    assert "" == await problem_of(modules("cjs", b"while (true);", importing, date=date))
+
+
+@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("import './nope.js';", "nope.js"),
+        ("import lodash from 'lodash';", "lodash"),
+        ("import 'node:nothere';", "node:nothere"),
+        ("import 'cloudflare:nothere';", "cloudflare:nothere"),
+        ("import { nope } from './lib/it.x';", "'nope'"),
+        ("export { nope } from './lib/it.x';", "'nope'"),
+        ("import { nope } from 'cloudflare:workers';", "'nope'"),
+    ],
+)
+async def test_what_cannot_be_imported(line: str, name: str, date: str) -> None:
+    """Is told by name, also when it is a module of the script's that imports it; what only may be is not."""
+    main = f"{line} {GOOD}"
+    imported = line.replace("'./lib/it.x'", "'./it.x'")
+    assert name in await problem_of(modules("js", b"export const there = 1;", main, date=date))
+    if "it.x" not in line:
+        assert name in await problem_of(modules("js", imported.encode(), f"import './lib/it.x'; {GOOD}", date=date))
+    later = f"export default {{ fetch: () => import('./lib/it.x') }}; const text = {line!r};"
+    assert "" == await problem_of(modules("js", imported.encode(), later, date=date))
+
+
+@pytest.mark.parametrize(
+    ("date", "flags", "there"),
+    [
+        ("2021-11-02", ["nodejs_compat"], False),
+        ("2026-04-01", [], False),
+        ("2026-04-01", ["nodejs_compat"], True),
+        ("2026-11-24", [], True),
+        ("2026-11-24", ["legacy_module_registry"], True),
+        ("2026-04-01", ["new_module_registry", "nodejs_compat"], True),
+    ],
+)
+async def test_what_the_runtime_brings(date: str, flags: list[str], *, there: bool) -> None:
+    """Depends on the upload's own date and flags."""
+    check = modules("js", b"", f"import fs from 'node:fs'; {GOOD}", date=date, flags=tuple(flags))
+
+    assert there is (await problem_of(check) == "")
+
+
+async def test_flags_that_are_refused() -> None:
+    """By the runtime when it loads a script are told in its words."""
+    assert "unsafe_module" in await problem_of(modules("js", b"", flags=("unsafe_module",)))
+
+
+async def test_our_own_export() -> None:
+    """Is told: a script that exports the same name cannot be started."""
+    main = f"export class NightsafeLifecycle {{}}; {GOOD}"
+
+    assert "Duplicate export of 'NightsafeLifecycle': the name is reserved" in await problem_of(
+        modules("js", b"", main)
+    )
+
+
+@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"while (true); //",
+        b"let exports, module, require; throw 1",
+        b"<!-- x\nreturn_: 1",
+        b"--> x\nthrow 1",
+        b"'use strict'; while (true);",
+        b"#!/usr/bin/env node\nwhile (true);",
+        b"function Error() { while (true); } function Function() { Error(); } function SyntaxError() { Error(); }",
+    ],
+)
+async def test_classic_scripts(body: bytes, date: str) -> None:
+    """Are compiled as such: in sloppy mode, without names that belong to modules, and not run either."""
+    assert "" == await problem_of(classic(body, date=date))
+    assert (await problem_of(classic(body + b"\n)", date=date))).startswith("SyntaxError: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"if (1) return;", "SyntaxError: Illegal return statement"),
+        (b"new.target;", "SyntaxError: new.target expression is not allowed here"),
+        (b"'use strict'; with (a) {}", "SyntaxError: Strict mode code may not include a with statement"),
+        (b"}); (function () {", "SyntaxError: Unexpected token '}'"),
+    ],
+)
+async def test_what_is_no_script(body: bytes, words: str) -> None:
+    """Though it would be the body of a function, or a sloppy one, is an error."""
+    assert words == await problem_of(classic(body))
+
+
+async def test_parts_of_classic_scripts() -> None:
+    """That it has as compiled modules are compiled too; others are not loaded."""
+    script = classic(b"1;")
+    part = CheckedModule("part", TYPES["wasm"], b"no")
+    check = Check(id="1", main_module="worker.js", classic=True, modules=(*script.modules, part), parts=("part",))
+
+    assert (await problem_of(check)).startswith("CompileError")
+
+
+async def test_too_deep() -> None:
+    """Code that no parser gets through is a problem of that code and of nothing else."""
+    assert "RangeError: Maximum call stack size exceeded" == await problem_of(modules("js", DEEP))
+
+
+async def test_a_large_script() -> None:
+    """Is compiled as well: what is wrong at its end is found."""
+    large = "export default { fetch: () => new Response(`" + "x" * 20_000_000 + "`) };\n"
+
+    assert "" == await problem_of(modules("js", b"", main=large))
+    assert "SyntaxError" in await problem_of(modules("js", b"", main=large + "("))
+
+
+async def test_no_verdict_in_time() -> None:
+    """What takes too long is let through."""
+    assert "" == await Compiler(workerd(), seconds=0.0).problem_of(modules("js", b"("))
+
+
+@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("name", ['a", esModule = "(', "./a.js", "dir/a b.js", "\u00e9.js", "a%41.js", "a?b#c.js"])
+async def test_names(name: str, date: str) -> None:
+    """Of files may be any: what is wrong in one is told, and nothing is where all is well."""
+    for body, fine in ((b"(", False), (GOOD.encode(), True)):
+        check = Check(id="1", main_module=name, modules=(CheckedModule(name, JS, body),), date=date)
+        assert fine is (await problem_of(check) == "")

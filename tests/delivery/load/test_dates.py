@@ -1,0 +1,187 @@
+"""At every compatibility date that changes what the runtime does, scripts of every kind are served as they are."""
+
+import datetime as dt
+import mmap
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from tests.delivery.front.test_serving import CLASSIC, KEY, WASM
+from tests.delivery.load.dates import FIRST, TURNS, around_turns, day_before
+from tests.delivery.scene import JS, Binding, Scene, stored, text, workerd
+
+from nightsafe.bundle.runtime_flags import NEWEST_DATE
+
+MAIN = """#!/usr/bin/env node
+  import wasm from "./lib/f.wasm"; import words from "./words.txt"; import bytes from "./bytes.bin";
+  import object from "./object.json"; import common from "./common.cjs"; import { deep } from "./lib/deep.js";
+  import { env } from "cloudflare:workers";
+  const early = env.KEY instanceof CryptoKey;
+  export default { fetch: async (request, env) => Response.json({
+    wasm: new WebAssembly.Instance(wasm).exports.f(), words, bytes: new Uint8Array(bytes).length, object,
+    common: common.answer, deep, early, token: env.TOKEN, stored: await env.STORED.get(),
+    blob: new Uint8Array(env.BLOB).length, main: import.meta.main ?? true,
+    names: Object.keys(env).sort().join(), process: JSON.stringify(globalThis.process?.env ?? {}) }) };"""
+FILES = {
+    "index.js": (JS, MAIN.encode()),
+    "lib/deep.js": (
+        JS,
+        b"""import { twice } from "./twice.js"; import { env } from "cloudflare:workers";
+        export const deep = env.KEY instanceof CryptoKey && twice(21);""",
+    ),
+    "lib/twice.js": (JS, b"export const twice = (number) => 2 * number;"),
+    "lib/f.wasm": ("application/wasm", WASM),
+    "words.txt": ("text/plain", "\ufeffwörds".encode()),
+    "bytes.bin": ("application/octet-stream", bytes(5)),
+    "object.json": ("application/json", b'{"a": 1}'),
+    "common.cjs": (CLASSIC, b"exports.answer = 42;"),
+}
+SCRIPT = b"""
+  var top_level = 1;
+  addEventListener("fetch", (event) => event.respondWith(STORED.get().then((value) => new Response(JSON.stringify({
+    token: TOKEN, stored: value, key: KEY instanceof CryptoKey, event: event instanceof FetchEvent,
+    global: globalThis.top_level, wasm: new WebAssembly.Instance(CODE).exports.f(),
+    process: JSON.stringify(globalThis.process?.env ?? {}) })))));"""
+JWK: Binding = {
+    "type": "secret_key",
+    "name": "JWK",
+    "format": "jwk",
+    "algorithm": {"name": "HMAC", "hash": "SHA-256"},
+    "usages": ["sign"],
+    "key_jwk": {"kty": "oct", "k": "cGxhbnRlZC1pbi1hLWtleS1hbmQtbm93aGVyZS1lbHM"},
+}
+BINDINGS: list[Binding] = [
+    KEY,
+    JWK,
+    text("TOKEN", "\ufefftoken"),
+    stored("STORED", "shelf", "planted-in-a-store"),
+]
+FOUND = {
+    "wasm": 42,
+    "words": "\ufeffwörds",
+    "bytes": 5,
+    "object": {"a": 1},
+    "common": 42,
+    "deep": 42,
+    "early": True,
+    "token": "\ufefftoken",
+    "stored": "planted-in-a-store",
+    "blob": 5,
+    "main": True,
+    "names": "BLOB,JWK,KEY,STORED,TOKEN",
+}
+FOUND_CLASSIC = {
+    "token": "\ufefftoken",
+    "stored": "planted-in-a-store",
+    "key": True,
+    "event": True,
+    "global": 1,
+    "wasm": 42,
+}
+
+
+async def wrong(
+    scene: Scene, expected: Mapping[str, Any], code: Any, bindings: list[Binding], **members: Any
+) -> dict[str, Any]:
+    """What a script answers at dates where it does not answer what is expected, or shows a raw value."""
+    answers: dict[str, Any] = {}
+    for date in around_turns():
+        for flags in ((), ("nodejs_compat",)):
+            with capture_logs() as logs:
+                await scene.upload(
+                    "dated", code, bindings, compatibility_date=date, compatibility_flags=flags, **members
+                )
+                answer = await scene.get("dated")
+            told = answer.json() if answer.status_code == 200 else [log.get("reason") for log in logs]
+            shown = told.pop("process") if isinstance(told, dict) else ""
+            if told != expected or "planted" in shown or "cGxhbnRl" in shown:
+                answers[f"{date} {flags}"] = told, shown
+    return answers
+
+
+async def test_scripts_in_modules(scene: Scene) -> None:
+    """Modules of every kind, keys before any code runs, text to the byte; and `process.env` has nothing raw in it."""
+    bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
+
+    assert {} == await wrong(scene, FOUND, FILES, bindings)
+
+
+async def test_classic_scripts(scene: Scene) -> None:
+    """The same for classic scripts, whose bindings are globals."""
+    files = {"worker.js": (CLASSIC, SCRIPT), "code.wasm": ("application/wasm", WASM)}
+    bindings = [*BINDINGS, {"type": "wasm_module", "name": "CODE", "part": "code.wasm"}]
+
+    assert {} == await wrong(scene, FOUND_CLASSIC, files, bindings, classic=True)
+
+
+@pytest.mark.parametrize("registry", ["new_module_registry", "legacy_module_registry"])
+@pytest.mark.parametrize("date", [day_before("2026-11-17"), NEWEST_DATE])
+async def test_either_registry_by_flag(scene: Scene, date: str, registry: str) -> None:
+    """A script may choose the way modules are found: keys and modules are there in both."""
+    bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
+    flags = (registry, "nodejs_compat")
+    await scene.upload("chosen", FILES, bindings, compatibility_date=date, compatibility_flags=flags)
+
+    told = (await scene.get("chosen")).json()
+
+    assert "planted" not in told.pop("process")
+    assert FOUND == told
+
+
+async def test_dates_past_the_newest(scene: Scene) -> None:
+    """Up to today a script is run with the newest date of the runtime; tomorrow it is refused in the log."""
+    today = dt.datetime.now(dt.UTC).date()
+    code = "export default { fetch: () => Response.json(Cloudflare.compatibilityFlags) };"
+    await scene.upload("newest", code, compatibility_date=NEWEST_DATE)
+    await scene.upload("dated", code, compatibility_date=today.isoformat())
+    assert (await scene.get("newest")).json() == (await scene.get("dated")).json()
+
+    with capture_logs() as logs:
+        await scene.upload("dated", code, compatibility_date=(today + dt.timedelta(days=2)).isoformat())
+        assert 500 == (await scene.get("dated")).status_code
+    assert "compatibility date" in logs[-1]["reason"]
+
+
+def test_the_newest_date(tmp_path: Path) -> None:
+    """Is what the runtime says of itself."""
+    config = tmp_path / "config.capnp"
+    config.write_text(
+        """using Workerd = import "/workerd/workerd.capnp";
+        const config :Workerd.Config = (services = [(name = "w", worker = (
+          compatibilityDate = "2999-01-01", serviceWorkerScript = "" ))]);""",
+        encoding="utf-8",
+    )
+    told = subprocess.run([workerd(), "serve", config], capture_output=True, timeout=60, check=False, text=True)
+
+    assert f'supported by this server binary is "{NEWEST_DATE}"' in told.stderr
+
+
+async def test_the_dates_are_all_there_are(scene: Scene) -> None:
+    """Each date in the binary at which the runtime's flags change is among those that are tested, and no other."""
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    known = [date for date in _dates_in(workerd()) if FIRST < date <= min(today, NEWEST_DATE)]
+
+    found = {date for date in known if await _flags(scene, day_before(date)) != await _flags(scene, date)}
+
+    assert set(TURNS) == found
+
+
+async def _flags(scene: Scene, date: str) -> list[dict[str, bool]]:
+    """The flags that are on at a date, without and with `nodejs_compat`."""
+    code = "export default { fetch: () => Response.json(Cloudflare.compatibilityFlags) };"
+    told = []
+    for flags in ((), ("nodejs_compat",)):
+        await scene.upload("flags", code, compatibility_date=date, compatibility_flags=flags)
+        told.append((await scene.get("flags")).json())
+    return told
+
+
+def _dates_in(binary: Path) -> Iterator[str]:
+    """Whatever stands in a binary as a string of its own and is a date since 2021."""
+    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = {match[1].decode() for match in re.finditer(rb"\0(202\d-[01]\d-[0-3]\d)\0", data)}
+    yield from sorted(found)

@@ -1,0 +1,187 @@
+"""What is made in a script's isolate before it runs: keys and secrets of a store, and what can be seen of them."""
+
+from typing import Any
+
+import pytest
+from tests.delivery.front.test_serving import CLASSIC, KEY
+from tests.delivery.scene import JS, Binding, Scene, stored, text
+
+from nightsafe.bundle.runtime_flags import NEWEST_DATE
+
+PLANTED = "planted-in-a-store"
+LOOKING = """
+  import util from "node:util";
+  import { RpcTarget, env as imported } from "cloudflare:workers";
+  const refused = (error) => `refused ${error}`;
+  const attempt = async (what) => { try { return String(await what()); } catch (error) { return refused(error); } };
+  export default { async fetch(request, env) {
+    const { S } = env;
+    const other = new S.constructor("other", () => new Error());
+    const every = (it) => it ? [...Reflect.ownKeys(it), ...every(Object.getPrototypeOf(it))] : [];
+    const found = {};
+    for (const [name, what] of Object.entries({
+      json: () => JSON.stringify([S, env, { ...env }, { ...S }]), text: () => `${S}`, inspect: () =>
+        util.inspect([S, env, imported], { showHidden: true, depth: 9, getters: true, showProxy: true }),
+      keys: () => every(S).map(String).join(),
+      symbols: () => Reflect.ownKeys(S).length, raw: () => imported.__nightsafe,
+      clone: () => structuredClone(S), process: () => JSON.stringify(process.env), code: () => S.get.toString(),
+      constructor: () => S.constructor.toString(), prototype: () => S.constructor.prototype.get.call({}),
+      value: () => S.value ?? S["#value"], module: () => import("/__nightsafe/shim.js").then(JSON.stringify),
+    })) found[name] = await attempt(what);
+    return Response.json({ found, value: await S.get(), other: await other.get(), names: Object.keys(env),
+      kind: typeof S.get, target: S instanceof RpcTarget, same: imported.S === S,
+      detached: await attempt(() => { const { get } = S; return get.call(S); }) });
+  } };"""
+PASSING = """
+  export default { async fetch(request, env) {
+    return new Response(await env.OTHER.take(env.S));
+  } };"""
+TAKING = """
+  import { WorkerEntrypoint } from "cloudflare:workers";
+  export default class extends WorkerEntrypoint {
+    async take(secret) {
+      const tries = [];
+      for (const name of ["constructor", "#value", "value", "name"]) {
+        try { tries.push(String(await secret[name])); } catch { tries.push("refused"); }
+      }
+      return JSON.stringify([await secret.get(), tries]);
+    }
+  }"""
+
+
+@pytest.mark.parametrize("date", ["2024-09-26", "2026-04-01", NEWEST_DATE])
+async def test_a_secret_of_a_store_does_not_show_itself(scene: Scene, date: str) -> None:
+    """It has `get` and nothing else: no copy, text, inspection or constructor gives the value."""
+    flags = ("nodejs_compat",)
+    await scene.upload(
+        "looking", LOOKING, [stored("S", "shelf", PLANTED)], compatibility_date=date, compatibility_flags=flags
+    )
+
+    told: dict[str, Any] = (await scene.get("looking")).json()
+
+    assert PLANTED == told.pop("value") == told.pop("detached")
+    assert [] == [name for name, shown in told["found"].items() if PLANTED in shown]
+    assert PLANTED not in str(told)
+    assert ("function", True, True, ["S"], "other") == (
+        told["kind"],
+        told["target"],
+        told["same"],
+        told["names"],
+        told["other"],
+    )
+    assert "0" == told["found"]["symbols"]
+    assert told["found"]["clone"].startswith("refused DataCloneError")
+    assert told["found"]["prototype"].startswith("refused TypeError")
+
+
+@pytest.mark.parametrize("date", ["2024-04-03", "2026-04-01", NEWEST_DATE])
+async def test_a_secret_of_a_store_is_passed_on(scene: Scene, date: str) -> None:
+    """Another script that is given it by RPC can ask it, and learns nothing else of it."""
+    await scene.upload("taking", TAKING, compatibility_date=date)
+    bindings: list[Binding] = [
+        stored("S", "shelf", PLANTED),
+        {"type": "service", "name": "OTHER", "service": "taking"},
+    ]
+    await scene.upload("passing", PASSING, bindings, compatibility_date=date)
+
+    value, tries = (await scene.get("passing")).json()
+
+    assert PLANTED == value
+    assert PLANTED not in str(tries)
+
+
+async def test_at_the_top_level(scene: Scene) -> None:
+    """A secret of a store and a key are there before any code of the script runs, and give what they hold later."""
+    code = """
+      import { env } from "cloudflare:workers";
+      const { S, KEY } = env;
+      export default { fetch: async () => new Response(`${await S.get()} ${KEY instanceof CryptoKey}`) };"""
+    await scene.upload("early", code, [stored("S", "shelf", "\ufeffearly"), KEY])
+
+    assert b"\xef\xbb\xbfearly true" == (await scene.get("early")).content
+
+
+@pytest.mark.parametrize("date", ["2021-11-02", "2024-04-02", NEWEST_DATE])
+async def test_common_modules_get_no_raw_value(scene: Scene, date: str) -> None:
+    """A CommonJS module may run while keys are imported; whatever it replaces, it is given no raw value."""
+    main = """
+      import seen from "./patch.cjs";
+      import { env } from "cloudflare:workers";
+      export default { fetch: async () => {
+        await env.S.get();
+        return Response.json([seen, env.KEY instanceof CryptoKey]);
+      } };"""
+    patch = b"""
+      const seen = [];
+      module.exports = seen;
+      const note = (...all) => { for (const one of all) {
+        if (ArrayBuffer.isView(one)) seen.push([...one]);
+        else if (one && typeof one === "object") seen.push(String(one), JSON.stringify(one));
+        else seen.push(String(one));
+      } };
+      const wrap = (on, name) => { const was = on[name]; on[name] = function (...all) {
+        note(this, ...all); return was.apply(this, all); }; };
+      wrap(SubtleCrypto.prototype, "importKey"); wrap(Uint8Array.prototype.__proto__, "fill"); wrap(Promise, "all");
+      wrap(Array.prototype, "map"); wrap(Promise.prototype, "then"); wrap(Reflect, "apply");
+      const Was = globalThis.Error; globalThis.Error = function (...all) { note(...all); return new Was(...all); };"""
+    files = {"index.js": (JS, main.encode()), "patch.cjs": (CLASSIC, patch)}
+    key = {**KEY, "key_base64": "Kioq" * 8}
+    bindings = [key, {**key, "name": "MORE"}, stored("S", "shelf", PLANTED)]
+    await scene.upload("patched", files, bindings, compatibility_date=date)
+
+    seen, imported = (await scene.get("patched")).json()
+
+    assert imported is True
+    assert "42, 42" not in str(seen)
+    assert PLANTED not in str(seen)
+
+
+async def test_where_env_cannot_be_imported(scene: Scene) -> None:
+    """With `disallow_importable_env` a secret of a store is a stub of the runtime's, where those have `get`."""
+    code = "export default { fetch: async (request, env) => new Response(await env.S.get()) };"
+    flags = ("disallow_importable_env",)
+    await scene.upload("sealed", code, [stored("S", "shelf", "value")], compatibility_flags=flags)
+    assert "value" == (await scene.get("sealed")).text
+
+    await scene.upload(
+        "sealed",
+        code,
+        [stored("S", "shelf", "value")],
+        compatibility_flags=flags,
+        compatibility_date="2024-04-02",
+    )
+
+    assert 501 == (await scene.get("sealed")).status_code
+    assert "before the compatibility date 2024-04-03" in scene.delivery.follower.problems["sealed"][0]
+
+
+async def test_a_name_that_is_lost_out_of_reach(scene: Scene) -> None:
+    """Is refused by name where `env` is out of the shim's reach."""
+    await scene.upload("lost", LOOKING, [text("__proto__", "x")], compatibility_flags=("disallow_importable_env",))
+
+    assert "a binding called __proto__" in scene.delivery.follower.problems["lost"][0]
+
+
+async def test_classic_scripts_have_globals_without_importable_env(scene: Scene) -> None:
+    """`disallow_importable_env` says nothing to a classic script: keys and secrets are its globals."""
+    code = b"""addEventListener("fetch", (event) => event.respondWith(
+      S.get().then((value) => new Response(`${value} ${KEY instanceof CryptoKey} ${TOKEN}`))));"""
+    bindings = [stored("S", "shelf", "value"), KEY, text("TOKEN", "token")]
+    files = {"worker.js": (CLASSIC, code)}
+    await scene.upload("classic", files, bindings, classic=True, compatibility_flags=("disallow_importable_env",))
+
+    assert "value true token" == (await scene.get("classic")).text
+
+
+@pytest.mark.parametrize(
+    "name", ["cloudflare:workers", "./cloudflare:workers", "a/../cloudflare:workers", "//cloudflare:workers"]
+)
+async def test_no_module_takes_the_place_of_the_runtimes(scene: Scene, name: str) -> None:
+    """One called as the module that `env` is imported from would keep keys from being imported, and see them."""
+    main = "export default { fetch: (request, env) => new Response(JSON.stringify(env)) };"
+    fake = b"export const env = { __nightsafe: new Map([['keys', []], ['stored', []]]) }; export class RpcTarget {};"
+    files = {"index.js": (JS, main.encode()), name: (JS, fake)}
+    await scene.upload("fake", files, [KEY])
+
+    assert 501 == (await scene.get("fake")).status_code
+    assert "begins with cloudflare:" in scene.delivery.follower.problems["fake"][0]

@@ -1,0 +1,297 @@
+"""Changes under way: nothing older after something newer, nothing lost, nothing left behind."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.delivery.scene import Scene, text
+from tests.delivery.sockets import websocket
+
+from nightsafe.delivery.workerd.child import Child
+from nightsafe.delivery.workerd.limits import Limits
+
+HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
+ONE = Limits(cells=1, most_cells=1)
+
+
+async def test_update_storm(scene: Scene) -> None:
+    """A value that changes 1,000 times under load: no request sees an older one after a newer one, and none fails."""
+    last, stop, wrong, seen = 0, False, [], set()
+
+    async def ask() -> None:
+        """Ask until told to stop; what was answered before the request began must not be newer than its answer."""
+        nonlocal last
+        while not stop:
+            before = last
+            answer = await scene.get("storm")
+            value = int(answer.text) if answer.status_code == 200 else -1
+            if value < before:
+                wrong.append((answer.status_code, answer.text, before))
+            seen.add(value)
+            last = max(last, value)
+
+    await scene.upload("storm", HELLO, [text("TOKEN", "0")])
+    askers = [asyncio.create_task(ask()) for _ in range(8)]
+    for number in range(1, 1001):
+        await scene.upload("storm", HELLO, [text("TOKEN", str(number))])
+        last = max(last, number)  # it was acknowledged: from now on nobody may get less
+    stop = True
+    await asyncio.gather(*askers)
+
+    assert [] == wrong
+    assert len(seen) > 100
+    assert str(1000) == (await scene.get("storm")).text
+    counted = await scene.stats()
+    assert (1, counted["starts"] - 1, 0) == (counted["loaded"], counted["retired"], counted["failures"])
+
+
+async def test_changes_that_nobody_waits_for(scene: Scene) -> None:
+    """When changes come faster than they can be fetched, the last one counts."""
+    for number in range(200):
+        serial = await scene.put("fast", scene.version("fast", HELLO, [text("TOKEN", str(number))]))
+    await scene.source.wait_until_acted_on(serial)
+
+    assert "199" == (await scene.get("fast")).text
+
+
+async def test_a_response_under_way_is_finished(scene: Scene) -> None:
+    """By the version that began it, though a newer one has taken its place and its isolate was let go."""
+    code = """
+      let release;
+      export default { async fetch(request, env, ctx) {
+        const { pathname } = new URL(request.url);
+        if (pathname === "/plain") return new Response(env.TOKEN);
+        const { readable, writable } = new TransformStream();
+        const writer = writable.getWriter();
+        const say = (words) => writer.write(new TextEncoder().encode(words));
+        ctx.waitUntil((async () => {
+          for (let line = 0; line < 10; line++) { await say(`${env.TOKEN}${line} `); await scheduler.wait(30); }
+          await writer.close();
+        })());
+        return new Response(readable);
+      } };"""
+    await scene.upload("stream", code, [text("TOKEN", "old")])
+    async with scene.client.stream("GET", "/", headers={"nightsafe-script": "stream"}) as answer:
+        chunks = answer.aiter_text()
+        words = await anext(chunks)
+        await scene.upload("stream", code, [text("TOKEN", "new")])
+        assert "new" == (await scene.get("stream", "/plain")).text
+        while (await scene.stats())["retired"] == 0:
+            await scene.get("stream", "/plain")
+        words += "".join([chunk async for chunk in chunks])
+
+    assert "".join(f"old{line} " for line in range(10)) == words
+
+
+async def test_a_websocket_outlives_an_update(scene: Scene) -> None:
+    """It stays with the version that opened it."""
+    code = """
+      export default { fetch(request, env) {
+        if (request.headers.get("upgrade") !== "websocket") return new Response(env.TOKEN);
+        const [client, server] = Object.values(new WebSocketPair());
+        server.accept();
+        server.addEventListener("message", ({ data }) => server.send(`${env.TOKEN} ${data}`));
+        return new Response(null, { status: 101, webSocket: client });
+      } };"""
+    await scene.upload("socket", code, [text("TOKEN", "old")])
+    async with websocket(scene.port, "socket") as socket:
+        socket.send(b"one")
+        assert b"old one" == await socket.receive()
+        await scene.upload("socket", code, [text("TOKEN", "new")])
+        assert "new" == (await scene.get("socket")).text
+        await until(scene.stats, lambda counted: counted["retired"] == 1)
+        socket.send(b"two")
+        assert b"old two" == await socket.receive()
+
+
+async def test_split_versions_keep_their_isolates(scene: Scene) -> None:
+    """Only what has changed is loaded anew: another percentage leaves both as they are."""
+    code = "let born; export default { fetch: () => new Response((born ??= crypto.randomUUID())) };"
+    versions = [scene.version("split", code, percentage=50.0) for _ in range(2)]
+    await scene.serve("split", *versions)
+    before = {(await scene.get("split")).text for _ in range(40)}
+    changed = [scene.version("split", code, percentage=share) for share in (10.0, 90.0)]
+    same = [type(one)(**{**_members(one), "id": old.id}) for one, old in zip(changed, versions, strict=True)]
+    await scene.serve("split", *same)
+
+    assert 2 == len(before)
+    assert before == {(await scene.get("split")).text for _ in range(80)}
+    assert 2 == (await scene.stats())["starts"]
+
+
+def _members(version: Any) -> dict[str, Any]:
+    """What a version is made of."""
+    return {name: getattr(version, name) for name in version.__struct_fields__}
+
+
+@pytest.mark.parametrize("scene_limit", [5])
+async def test_idle_scripts_make_room(folder: Any, scene_limit: int) -> None:
+    """No more are loaded in a process than the limit; one that made room is loaded again when it is asked for."""
+    async with Scene(folder, max_loaded=scene_limit, limits=ONE) as scene:
+        for number in range(20):
+            await scene.upload(f"s{number}", HELLO, [text("TOKEN", f"value {number}")])
+            assert f"value {number}" == (await scene.get(f"s{number}")).text
+        counted = await scene.stats()
+
+        assert (scene_limit, 20, 20 - scene_limit) == (counted["loaded"], counted["starts"], counted["retired"])
+        assert "value 0" == (await scene.get("s0")).text
+        assert "value 19" == (await scene.get("s19")).text
+        assert 21 == (await scene.stats())["starts"]
+
+
+async def test_many_requests_to_a_cold_script(scene: Scene) -> None:
+    """Are one load."""
+    await scene.upload("cold", HELLO, [text("TOKEN", "x")])
+
+    answers = await asyncio.gather(*(scene.get("cold") for _ in range(30)))
+
+    assert {"x"} == {answer.text for answer in answers}
+    assert 1 == (await scene.stats())["starts"]
+
+
+async def test_many_cold_scripts_at_once(scene: Scene) -> None:
+    """Are all served: neither is the socket overrun, nor is so much work taken for a hang."""
+    for number in range(200):
+        await scene.put(f"s{number}", scene.version(f"s{number}", HELLO, [text("TOKEN", f"value {number}")]))
+    await scene.source.wait_until_acted_on(scene.source.serial)
+
+    answers = await asyncio.gather(*(scene.get(f"s{number}") for number in range(200)))
+
+    assert [f"value {number}" for number in range(200)] == [answer.text for answer in answers]
+    assert 0 == scene.delivery.supervisor.restarts
+
+
+def delay_loads(scene: Scene, gate: asyncio.Event, asked: asyncio.Event) -> None:
+    """Let the delivery side answer no load before the gate is open."""
+    answer = scene.delivery._control._handler
+
+    async def late(request: Any, pid: int) -> Any:
+        """Wait for the gate."""
+        if request.path.startswith("/loads/"):
+            asked.set()
+            await gate.wait()
+        return await answer(request, pid)
+
+    scene.delivery._control._handler = late
+
+
+async def test_the_client_that_causes_a_load_goes_away(scene: Scene) -> None:
+    """Those who wait for the same load get their answer."""
+    gate, asked = asyncio.Event(), asyncio.Event()
+    delay_loads(scene, gate, asked)
+    await scene.upload("cold", HELLO, [text("TOKEN", "x")])
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{scene.port}") as leaving:
+        first = asyncio.create_task(leaving.get("/", headers={"nightsafe-script": "cold"}))
+        await asked.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+    others = [asyncio.create_task(scene.get("cold")) for _ in range(5)]
+    await scene.stats()  # whatever of them has been sent is taken in before this is answered
+    gate.set()
+
+    assert ["x"] * 5 == [(await other).text for other in others]
+
+
+async def test_a_load_that_is_superseded_on_its_way(scene: Scene) -> None:
+    """Whoever has asked meanwhile is answered, and whoever asks then has the newer value."""
+    gate, asked = asyncio.Event(), asyncio.Event()
+    delay_loads(scene, gate, asked)
+    await scene.upload("cold", HELLO, [text("TOKEN", "old")])
+    early = asyncio.create_task(scene.get("cold"))
+    await asked.wait()
+    await scene.upload("cold", HELLO, [text("TOKEN", "new")])
+    late = asyncio.create_task(scene.get("cold"))
+    await scene.stats()
+    gate.set()
+
+    assert (await early).text in {"old", "new"}
+    assert "new" == (await late).text
+
+
+async def test_a_script_that_was_broken_works_once_it_is_mended(scene: Scene) -> None:
+    """A failed load is not kept; and a broken script is not tried at every request."""
+    await scene.upload("broken", "syntax error")
+    for _ in range(20):
+        assert 500 == (await scene.get("broken")).status_code
+    assert (await scene.stats())["failures"] < 5
+    await scene.upload("broken", HELLO, [text("TOKEN", "mended")])
+
+    assert "mended" == (await scene.get("broken")).text
+
+
+async def test_a_failure_that_passes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same load is tried again under another id, after a pause."""
+    count = 0
+    answer = scene.delivery._control._handler
+
+    async def flaky(request: Any, pid: int) -> Any:
+        """Do not open the first time."""
+        nonlocal count
+        if request.path.startswith("/loads/"):
+            count += 1
+            if count == 1:
+                return 422, b""
+        return await answer(request, pid)
+
+    monkeypatch.setattr(scene.delivery._control, "_handler", flaky)
+    await scene.upload("flaky", HELLO, [text("TOKEN", "x")])
+
+    assert 500 == (await scene.get("flaky")).status_code
+    await until(lambda: scene.get("flaky"), lambda answer: answer.status_code == 200)
+
+
+async def test_a_late_push_undoes_nothing(scene: Scene) -> None:
+    """A route with a lower epoch than the one in force is not taken."""
+    await scene.upload("late", HELLO, [text("TOKEN", "old")])
+    held = scene.delivery._bundle_cache.get("late")
+    assert held is not None
+    await scene.upload("late", HELLO, [text("TOKEN", "new")])
+    await scene.delivery._tell(held)
+
+    assert "new" == (await scene.get("late")).text
+
+
+async def until(ask: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
+    """Ask until it is enough, at most for a minute."""
+    async with asyncio.timeout(60):
+        while not enough(answer := await ask()):  # noqa: ASYNC110 - another process decides
+            await asyncio.sleep(0.05)
+    return answer
+
+
+async def test_updates_leave_no_memory_behind(scene: Scene) -> None:
+    """300 loaded versions of one script are one isolate in the end, not 300 of over 1.5 MB each."""
+    child: Child = scene.delivery.supervisor.current
+    await scene.upload("grows", HELLO, [text("TOKEN", "0")])
+    await scene.get("grows")
+    before = child.resident_bytes()
+    for number in range(300):
+        await scene.upload("grows", HELLO, [text("TOKEN", str(number))])
+        assert str(number) == (await scene.get("grows")).text
+
+    assert 1 == (await scene.stats())["loaded"]
+    assert child.resident_bytes() - before < 150e6
+
+
+async def test_clients_that_go_away(folder: Path) -> None:
+    """Isolates whose requests were torn down do not wait for them for ever: a few are kept, no more."""
+    code = """
+      export default { async fetch(request, env) {
+        if (new URL(request.url).pathname === "/slow") await scheduler.wait(60_000);
+        return new Response(env.TOKEN);
+      } };"""
+    async with Scene(folder, limits=ONE) as scene:
+        for number in range(68):
+            await scene.upload("left", code, [text("TOKEN", str(number))])
+            assert str(number) == (await scene.get("left")).text
+            with suppress(httpx.TimeoutException):
+                await scene.client.get("/slow", headers={"nightsafe-script": "left"}, timeout=0.05)
+        counted = await scene.stats()
+
+    assert 64 <= counted["loaded"] <= 66
+    assert counted["retired"] >= 68 - 66

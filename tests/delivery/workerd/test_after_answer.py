@@ -1,0 +1,318 @@
+"""Work that a script goes on with after it has answered is finished, whatever becomes of the script meanwhile."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from tests.delivery.scene import Binding, Scene, text
+from tests.delivery.sink import Sink
+
+from nightsafe.delivery.workerd.child import Child
+from nightsafe.delivery.workerd.limits import Limits
+
+MODULE: Final = """
+import { WorkerEntrypoint, abortIsolate, waitUntil } from "cloudflare:workers";
+const work = async (env, name) => {
+  await fetch(`${env.SINK}/hold/${name}`);
+  await new Promise((done) => setTimeout(done, 5));
+  await scheduler.wait(5);
+  await fetch(`${env.SINK}/done/${name}/${env.TOKEN}`);
+};
+export class Called extends WorkerEntrypoint {
+  method() { this.ctx.waitUntil(work(this.env, "called")); return "called"; }
+}
+export default { async fetch(request, env, ctx) {
+  const { pathname } = new URL(request.url);
+  const { waitUntil: torn } = ctx;
+  if (pathname === "/end") abortIsolate("enough");
+  if (pathname === "/work") {
+    ctx.waitUntil(work(env, "ctx"));
+    waitUntil(work(env, "imported"));
+    Reflect.apply(torn, ctx, [work(env, "torn")]);
+    ctx.waitUntil({ then: (done) => work(env, "thenable").then(done) });
+    ctx.waitUntil(Promise.reject(new Error("fails at once")));
+    if (env.SELF?.method) ctx.waitUntil(env.SELF.method());
+  }
+  if (pathname === "/fill") { (globalThis.kept ??= []).push(new Uint8Array(16 << 20).fill(1)); }
+  return new Response(env.TOKEN);
+} };"""
+CLASSIC: Final = """
+const work = async (name) => { await fetch(`${SINK}/hold/${name}`); await fetch(`${SINK}/done/${name}/${TOKEN}`); };
+addEventListener("fetch", (event) => {
+  const { pathname } = new URL(event.request.url);
+  if (pathname === "/work") event.waitUntil(work("event"));
+  event.respondWith(new Response(TOKEN));
+});"""
+NAMES: Final = ("ctx", "imported", "torn", "thenable")
+MOST_FINISHING: Final = 64
+
+Change = Callable[[Scene, Sink], Awaitable[None]]
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Sink]:
+    """What scripts call."""
+    async with Sink() as started:
+        yield started
+
+
+def bindings(sink: Sink, value: str) -> list[Binding]:
+    """What the script has in its `env`."""
+    own: Binding = {"type": "service", "name": "SELF", "service": "works", "entrypoint": "Called"}
+    return [sink.binding, text("TOKEN", value), own]
+
+
+@pytest.fixture
+def terminated(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set once a process of the runtime has been asked to end."""
+    event, terminate = asyncio.Event(), Child.terminate
+
+    def told(child: Child) -> None:
+        """Ask it, and say so."""
+        terminate(child)
+        event.set()
+
+    monkeypatch.setattr(Child, "terminate", told)
+    return event
+
+
+async def counts(scene: Scene, **expected: int) -> bool:
+    """Whether the dispatcher counts so many."""
+    told = await scene.stats()
+    return expected == {name: told[name] for name in expected}
+
+
+async def until(ask: Callable[[], Awaitable[Any]], seconds: float = 60) -> None:
+    """Return when something holds."""
+    async with asyncio.timeout(seconds):
+        while not await ask():  # noqa: ASYNC110 - another process decides
+            await asyncio.sleep(0.01)
+
+
+async def begin(scene: Scene, sink: Sink, **members: Any) -> tuple[str, ...]:
+    """Let a script begin its work; gives what it calls at the end of each."""
+    classic = members.get("classic", False)
+    code = {"worker.js": ("application/javascript", CLASSIC.encode())} if classic else MODULE
+    await scene.upload("works", code, bindings(sink, "old")[: 2 if classic else 3], **members)
+    assert "old" == (await scene.get("works", "/work")).text
+    names = ("event",) if classic else NAMES + ("called",) * (members.get("compatibility_date", "2026") > "2024-04")
+    await sink.until(*(f"/hold/{name}" for name in names))
+    return tuple(f"/done/{name}/old" for name in names)
+
+
+async def change_secret(scene: Scene, sink: Sink) -> None:
+    """Another value, the same code."""
+    await scene.upload("works", MODULE, bindings(sink, "new"))
+    assert "new" == (await scene.get("works")).text
+
+
+async def redeploy(scene: Scene, _: Sink) -> None:
+    """Other code."""
+    await scene.upload("works", "export default { fetch: () => new Response('other') };")
+    assert "other" == (await scene.get("works")).text
+
+
+async def delete(scene: Scene, _: Sink) -> None:
+    """No such script any more."""
+    await scene.serve("works")
+    assert 404 == (await scene.get("works")).status_code
+
+
+async def evict(scene: Scene, _: Sink) -> None:
+    """Others take its place; it was let go of, and is loaded anew when it is asked."""
+    for name in ("one", "two", "three"):
+        await scene.upload(name, "export default { fetch: () => new Response('x') };")
+        await scene.get(name)
+    assert "old" == (await scene.get("works")).text
+
+
+CHANGES: Final = (change_secret, redeploy, delete, evict)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", "2026-11-16"])
+async def test_it_outlives_the_end_of_its_isolate(folder: Path, sink: Sink, change: Change, date: str) -> None:
+    """By `ctx`, by the function that the runtime exports, by an entrypoint's `ctx`; then the isolate ends."""
+    async with Scene(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, most_cells=1)) as scene:
+        done = await begin(scene, sink, compatibility_date=date)
+        await change(scene, sink)
+        await until(lambda: counts(scene, finishing=1))
+        assert [] == [call for call in sink.called if call.startswith("/done")]
+
+        sink.release()
+        await sink.until(*done)
+        await until(lambda: counts(scene, finishing=0))
+
+
+async def test_of_a_classic_script(folder: Path, sink: Sink) -> None:
+    """By its event."""
+    async with Scene(folder, reach_private=True) as scene:
+        done = await begin(scene, sink, classic=True)
+        await redeploy(scene, sink)
+        await until(lambda: counts(scene, finishing=1))
+
+        sink.release()
+        await sink.until(*done)
+        await until(lambda: counts(scene, finishing=0))
+
+
+async def test_calls_under_way_outlive_both_scripts(folder: Path, sink: Sink) -> None:
+    """A target that was given away, and a function that came with a call, are there when both are replaced."""
+    callee = """
+      import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+      class Counter extends RpcTarget { #value = 0; add(by) { return (this.#value += by); } }
+      export class Called extends WorkerEntrypoint {
+        make() { return new Counter(); }
+        async call(back) { await fetch(`${this.env.SINK}/hold/callee`); return back(this.env.TOKEN); }
+      }
+      export default {};"""
+    caller = """
+      export default { async fetch(request, env) {
+        const counter = await env.SELF.make();
+        await counter.add(1);
+        const called = env.SELF.call((word) => `${word} called ${env.TOKEN}`);
+        await fetch(`${env.SINK}/hold/caller`);
+        return Response.json([await counter.add(2), await called]);
+      } };"""
+    async with Scene(folder, reach_private=True) as scene:
+
+        async def upload(value: str) -> None:
+            """Both scripts, with a value."""
+            await scene.upload("works", callee, bindings(sink, f"callee {value}")[:2])
+            await scene.upload("caller", caller, bindings(sink, f"caller {value}"))
+
+        await upload("old")
+        asking = asyncio.create_task(scene.get("caller"))
+        await sink.until("/hold/callee", "/hold/caller")
+        await upload("new")
+
+        sink.release()
+        assert [3, "callee old called caller old"] == (await asking).json()
+        assert [3, "callee new called caller new"] == (await scene.get("caller")).json()
+
+
+async def test_of_an_isolate_that_was_handed_over_again(folder: Path, sink: Sink) -> None:
+    """After a script has ended its own."""
+    async with Scene(folder, reach_private=True) as scene:
+        await scene.upload("works", MODULE, bindings(sink, "old"))
+        assert 500 == (await scene.get("works", "/end")).status_code
+        assert "old" == (await scene.get("works")).text
+        done = await begin(scene, sink)
+        await change_secret(scene, sink)
+        await until(lambda: counts(scene, finishing=1))
+
+        sink.release()
+        await sink.until(*done)
+
+
+async def test_without_any_the_isolate_ends_at_once(scene: Scene) -> None:
+    """Also when there was some that is done."""
+    code = """
+      export default { async fetch(request, env, ctx) {
+        const work = scheduler.wait(1);
+        ctx.waitUntil(work);
+        await work;
+        return new Response(env.TOKEN);
+      } };"""
+    waiting = 0
+    for number in range(100):
+        await scene.upload("quick", code, [text("TOKEN", str(number))])
+        assert str(number) == (await scene.get("quick")).text
+        waiting = max(waiting, (await scene.stats())["finishing"])
+
+    assert 0 == waiting
+    await until(lambda: counts(scene, loaded=1, retired=99))
+
+
+@pytest.mark.slow
+async def test_it_has_as_long_as_on_the_platform(folder: Path, sink: Sink) -> None:
+    """Then its isolate ends, and it with it."""
+    async with Scene(folder, reach_private=True) as scene:
+        await scene.upload("works", MODULE, bindings(sink, "old")[:2])
+        await scene.get("works", "/work")
+        await scene.serve("works")
+        await until(lambda: counts(scene, finishing=1, loaded=0))
+        await until(lambda: counts(scene, finishing=0), 120)
+        sink.release()
+
+        await redeploy(scene, sink)
+        assert [] == [call for call in sink.called if call.startswith("/done")]
+
+
+async def test_few_isolates_wait(folder: Path, sink: Sink) -> None:
+    """The one that has waited longest is ended when they are too many."""
+    async with Scene(folder, reach_private=True) as scene:
+        code = MODULE.replace("/hold/${name}", "/hold/${name}/${env.TOKEN}")
+        for number in range(70):
+            await scene.upload("works", code, bindings(sink, str(number))[:2])
+            await scene.get("works", "/work")
+            await sink.until(*(f"/hold/{name}/{number}" for name in NAMES))
+        await scene.serve("works")
+        await until(lambda: counts(scene, finishing=MOST_FINISHING, loaded=0))
+
+        sink.release()
+        await sink.until(*(f"/done/ctx/{number}" for number in range(70 - MOST_FINISHING, 70)))
+        await until(lambda: counts(scene, finishing=0))
+        assert "/done/ctx/0" not in sink.called
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["replaced", "replaced and stopped"])
+async def test_it_outlives_its_process(folder: Path, sink: Sink, terminated: asyncio.Event, *, stopped: bool) -> None:
+    """When that is replaced for its size: the old one ends once all is done, also when the delivery then stops."""
+    limits = Limits(cells=0, resident_bytes=200 << 20, shed_seconds=0.2)
+    async with Scene(folder, reach_private=True, limits=limits) as scene:
+        done = await begin(scene, sink)
+        old, filled = scene.delivery.supervisor.current, 0
+        async with asyncio.timeout(60):
+            while not terminated.is_set():
+                with suppress(httpx.TransportError):
+                    await scene.get("works", "/fill" if filled < 8 else "/")
+                filled += 1
+        stopping = asyncio.create_task(scene.delivery.stop()) if stopped else None
+        assert await still(old)
+
+        sink.release()
+        await sink.until(*done)
+        assert 0 == await asyncio.wait_for(old.wait(), 60)
+        if stopping:
+            await asyncio.wait_for(stopping, 60)
+
+
+@pytest.mark.parametrize("cells", [0, 1])
+async def test_it_outlives_the_stop_of_the_delivery(
+    folder: Path, sink: Sink, terminated: asyncio.Event, cells: int
+) -> None:
+    """Which waits for it, and for no longer; whichever process it is in."""
+    async with Scene(folder, reach_private=True, limits=Limits(cells=cells, most_cells=cells)) as scene:
+        done = await begin(scene, sink)
+        await change_secret(scene, sink)
+        supervisor = scene.delivery.supervisor
+        child = [supervisor.current, *supervisor.cells][-1]
+        stopping = asyncio.create_task(scene.delivery.stop())
+        await terminated.wait()
+        assert await still(child)
+
+        sink.release()
+        await sink.until(*done)
+        await asyncio.wait_for(stopping, 60)
+
+
+async def test_a_process_that_hangs_is_not_asked_for_long(folder: Path) -> None:
+    """One that does not answer is ended all the same."""
+    async with Scene(folder, limits=Limits(drain_seconds=1.0)) as scene:
+        os.kill(scene.delivery.supervisor.current.pid, signal.SIGSTOP)
+        await asyncio.wait_for(scene.delivery.stop(), 20)
+
+
+async def still(child: Child) -> bool:
+    """Whether a process goes on for as long as another takes to start and end."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import asyncio")
+    await process.wait()
+    return child.alive

@@ -1,0 +1,348 @@
+"""Each process dies, hangs, or grows, and the source fails: what is served then."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from tests.delivery.scene import Scene, text
+from tests.live.tools.running import alive
+
+from nightsafe.delivery.source.bundle_source import Changes
+from nightsafe.delivery.workerd.limits import Limits
+from nightsafe.errors import Code, NightsafeError
+
+HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
+
+
+async def until(ask: Callable[[], Any], seconds: float = 60) -> None:
+    """Return when something holds."""
+    async with asyncio.timeout(seconds):
+        while not ask():  # noqa: ASYNC110 - another process decides
+            await asyncio.sleep(0.02)
+
+
+def restarted(scene: Scene, times: int) -> bool:
+    """Whether workerd was started anew so often."""
+    return scene.delivery.supervisor.restarts == times
+
+
+async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Ask again when the connection was lost with the process."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await ask()
+            except httpx.TransportError:
+                await asyncio.sleep(0)
+
+
+async def test_workerd_is_killed(scene: Scene) -> None:
+    """Under load: another takes its place on the socket; only requests under way are lost; values are the newest."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    await scene.upload("hello", HELLO, [text("TOKEN", "new")])
+    await scene.get("hello")
+    lost, answers, stop = 0, set(), False
+
+    async def ask() -> None:
+        """Ask until told to stop."""
+        nonlocal lost
+        while not stop:
+            try:
+                answer = await scene.get("hello")
+                answers.add((answer.status_code, answer.text))
+            except httpx.TransportError:
+                lost += 1
+
+    askers = [asyncio.create_task(ask()) for _ in range(8)]
+    for kill in range(1, 4):
+        os.kill(scene.delivery.supervisor.current.pid, signal.SIGKILL)
+        await until(partial(restarted, scene, kill))
+        await patiently(lambda: scene.get("hello"))
+        await until(lambda: scene.delivery.supervisor.current.alive)
+    stop = True
+    await asyncio.gather(*askers)
+
+    assert {(200, "new")} == answers
+    assert lost <= 3 * 8 * 2  # at each kill, one request of each asker, and one on a connection already in the queue
+
+
+async def test_a_process_that_is_stopped_is_killed_too(folder: Path) -> None:
+    """It uses no CPU, but does not answer either."""
+    async with Scene(folder, limits=Limits(idle_seconds=1.0)) as scene:
+        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        os.kill(scene.delivery.supervisor.current.pid, signal.SIGSTOP)
+
+        assert "x" == (await patiently(lambda: scene.get("hello"))).text
+
+
+GROW = """
+  const kept = [];
+  export default { fetch() {
+    kept.push(new Uint8Array(16 << 20).fill(1));
+    return new Response(String(kept.length)); } };"""
+
+
+@pytest.mark.parametrize("cells", [0, 2])
+async def test_a_process_that_has_grown_too_large(folder: Path, cells: int) -> None:
+    """Lets go of its scripts: none of their requests fails, none gets an older value, and the process stays."""
+    async with Scene(folder, limits=Limits(resident_bytes=200 << 20, cells=cells)) as scene:
+        await scene.upload("grow", GROW)
+        await scene.upload("hello", HELLO, [text("TOKEN", "0")])
+        supervisor = scene.delivery.supervisor
+        pids, number = set(supervisor.pids()), 0
+        kept: list[int] = []
+        while not kept or kept[-1] > min(kept[-2:]):
+            if number < 12:
+                await scene.get("grow")
+            number += 1
+            await scene.upload("hello", HELLO, [text("TOKEN", str(number))])
+            assert str(number) == (await scene.get("hello")).text
+            if number >= 12:
+                kept.append(int((await scene.get("grow")).text))
+                assert number < 2000
+
+        assert pids == set(supervisor.pids())
+
+
+async def test_a_process_that_stays_too_large(folder: Path) -> None:
+    """Is replaced by one that has the newest values; a request that comes as it stops to listen may be lost."""
+    async with Scene(folder, limits=Limits(resident_bytes=1 << 20, shed_seconds=0.0, cells=0)) as scene:
+        supervisor = scene.delivery.supervisor
+        first, number = supervisor.current.pid, 0
+        while supervisor.current.pid == first or number < 20:
+            number += 1
+            await scene.upload("hello", HELLO, [text("TOKEN", str(number))])
+            assert str(number) == (await patiently(lambda: scene.get("hello"))).text
+
+        assert 0 == supervisor.restarts
+
+
+async def test_workerd_that_takes_no_push(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is killed, for it would serve an old value; the next one has the new value."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    await scene.get("hello")
+    child = scene.delivery.supervisor.current
+
+    async def deaf(*_: object) -> None:
+        """Say no."""
+        raise NightsafeError(Code.UNAVAILABLE, "deaf")
+
+    monkeypatch.setattr(child, "push", deaf)
+    await scene.upload("hello", HELLO, [text("TOKEN", "new")])
+
+    assert not child.alive
+    assert "new" == (await patiently(lambda: scene.get("hello"))).text
+
+
+async def test_the_source_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there is served on, also by a workerd that starts meanwhile; when it is back nothing is missed."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
+
+    async def fail(*_: object, **__: object) -> Any:
+        """Not to be reached."""
+        raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
+
+    real = {name: getattr(scene.source, name) for name in ("bundle", "changes", "module")}
+    for name in real:
+        monkeypatch.setattr(scene.source, name, fail)
+    serial = await scene.put("hello", scene.version("hello", HELLO, [text("TOKEN", "new")]))
+    await until(lambda: "hello" in scene.delivery.follower.problems)
+    await scene.delivery.supervisor.current.kill()
+    assert "old" == (await patiently(lambda: scene.get("hello"))).text
+    for name, method in real.items():
+        monkeypatch.setattr(scene.source, name, method)
+    await until(lambda: not scene.delivery.follower.problems)
+
+    assert serial == scene.source.serial
+    assert "new" == (await scene.get("hello")).text
+
+
+async def test_bundles_that_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unsigned, altered, of another script, or recorded earlier: it is said, and the last good one is served on."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    old = await scene.source.bundle("hello")
+    await scene.upload("hello", HELLO, [text("TOKEN", "good")])
+    good = await scene.source.bundle("hello")
+    other = await scene.source.bundle("other")
+
+    for served, words in [
+        (b"", "is not signed"),
+        (good[77:], "is not signed"),
+        (good[:-2] + b" }", "signature"),
+        (good.replace(b'"script":"hello"', b'"script":"jello"'), "signature"),
+        (other, "another script"),
+        (old, "older state"),
+    ]:
+
+        async def bundle(_: str, served: bytes = served) -> bytes:
+            """What an attacker gives."""
+            return served
+
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.source, "bundle", bundle)
+            with pytest.raises(NightsafeError, match=words):
+                await scene.delivery.follower.fetch("hello")
+
+        assert "good" == (await scene.get("hello")).text
+
+
+async def test_a_database_that_was_put_back_is_noticed(folder: Path) -> None:
+    """Also after a restart of the delivery side: nothing of it is served, and it is said why."""
+    async with Scene(folder) as scene:
+        for value in ("one", "two", "three"):
+            await scene.upload("hello", HELLO, [text("TOKEN", value)])
+        again = Scene(folder)
+        again.ring, again.signing_key, again.verifier, again.sealer = (
+            scene.ring,
+            scene.signing_key,
+            scene.verifier,
+            scene.sealer,
+        )
+        again.source._signer = scene.signing_key
+    with capture_logs() as logs:
+        async with again:
+            await again.put("hello", again.version("hello", HELLO, [text("TOKEN", "one")]))
+            await until(lambda: "hello" in again.delivery.follower.problems)
+            answer = await again.get("hello")
+
+            assert answer.status_code in {404, 503}
+            assert "older state" in again.delivery.follower.problems["hello"][0]
+    assert any("older state" in log.get("reason", "") for log in logs)
+
+
+async def test_a_log_that_was_put_back_is_said(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source says that the cursor is none of its own."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    first = True
+    real = scene.source.changes
+
+    async def changes(after: str, *, wait: bool) -> Changes:
+        """Once, as after a restore."""
+        nonlocal first
+        if first:
+            first = False
+            return Changes(cursor=after, scripts=(), whole=True, rolled_back=True)
+        return await real(after, wait=wait)
+
+    monkeypatch.setattr(scene.source, "changes", changes)
+    with capture_logs() as logs:
+        await scene.upload("hello", HELLO, [text("TOKEN", "y")])
+        await scene.upload("hello", HELLO, [text("TOKEN", "z")])
+
+    assert any("put back" in log.get("reason", "") for log in logs)
+
+
+async def test_a_part_that_fails_is_not_left_at_that(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw ends a task, which begins anew: changes are delivered as before, and the log says why."""
+
+    async def broken(*_: object, **__: object) -> Any:
+        """Fail as no source should."""
+        raise ZeroDivisionError
+
+    with capture_logs() as logs:
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.source, "changes", broken)
+            await scene.put("hello", scene.version("hello", HELLO, [text("TOKEN", "x")]))
+            await until(lambda: any(log["event"] == "task.failed" for log in logs))
+        await until(lambda: scene.delivery.follower.knows("hello"))
+        await scene.upload("hello", HELLO, [text("TOKEN", "y")])
+
+    assert "y" == (await scene.get("hello")).text
+    assert {("follow", "ZeroDivisionError")} == {
+        (log["task"], log["error"]) for log in logs if log["event"] == "task.failed"
+    }
+
+
+async def test_a_value_that_does_not_open(scene: Scene) -> None:
+    """Is named in the log; its script is a 500, until it is put anew."""
+    stolen = scene.seal_text("other", "TOKEN", "planted-secret")
+    version = scene.version("hello", HELLO)
+    moved = type(version)(
+        **{name: getattr(version, name) for name in version.__struct_fields__} | {"bindings": (stolen,)}
+    )
+    with capture_logs() as logs:
+        await scene.serve("hello", moved)
+        answer = await scene.get("hello")
+    await scene.upload("hello", HELLO, [text("TOKEN", "again")])
+
+    assert 500 == answer.status_code
+    assert "'TOKEN' cannot be opened" in str(logs)
+    assert "planted" not in answer.text + str(logs)
+    assert "again" == (await scene.get("hello")).text
+
+
+async def test_before_the_source_was_ever_reached(folder: Path) -> None:
+    """A script is a 503, not a 404: it may well be there."""
+    scene = Scene(folder)
+
+    async def fail(*_: object, **__: object) -> Any:
+        """Not to be reached."""
+        raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
+
+    scene.source.changes = scene.source.bundle = fail  # type: ignore[method-assign]
+    async with scene:
+        answer = await scene.get("hello")
+
+        assert (503, "1") == (answer.status_code, answer.headers["retry-after"])
+
+
+async def test_one_delivery_process_a_folder(scene: Scene, folder: Path) -> None:
+    """A second one is refused, and the first is not disturbed."""
+    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    with pytest.raises(NightsafeError, match="another delivery process"):
+        async with Scene(folder):
+            pass
+
+    assert "x" == (await scene.get("hello")).text
+
+
+async def test_workerd_dies_with_the_delivery_process(folder: Path) -> None:
+    """However that ends: so nothing old is served past a restart."""
+    code = """
+import asyncio, sys
+from functools import partial
+from pathlib import Path
+from tests.delivery.scene import Scene
+async def main():
+    async with Scene(Path(sys.argv[1])) as scene:
+        print(scene.delivery.supervisor.current.pid, scene.port, flush=True)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    parent = subprocess.Popen(  # noqa: ASYNC220 - it is only started
+        [sys.executable, "-c", code, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert parent.stdout is not None
+    with parent, parent.stdout:
+        try:
+            child, port = await asyncio.to_thread(_first_pair, parent.stdout)
+            assert alive(child)
+        finally:
+            parent.kill()
+    await until(lambda: not alive(child))
+
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"http://127.0.0.1:{port}/")
+
+
+def _first_pair(lines: Any) -> tuple[int, int]:
+    """The two numbers of the first line that has two."""
+    for line in lines:
+        words = line.split()
+        if len(words) == 2 and all(word.isdigit() for word in words):
+            return int(words[0]), int(words[1])
+    raise AssertionError("the process said nothing")

@@ -1,0 +1,452 @@
+"""The long-lived tasks of the delivery side: whatever is thrown at each await, they begin anew and do their work."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Network
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+from structlog.testing import capture_logs
+from tests.delivery.scene import ACCOUNT, Scene
+from tests.throwing import Boom, Thrower, awaits_of, thrown
+from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, Source, value
+
+from nightsafe.bundle.code_checks import Check, Verdict
+from nightsafe.bundle.processes import Report
+from nightsafe.delivery import lasting as lasting_module
+from nightsafe.delivery.cache.bundle_cache import BundleCache, Held
+from nightsafe.delivery.cache.module_cache import ModuleCache
+from nightsafe.delivery.cache.serials import Serials
+from nightsafe.delivery.lasting import lasting
+from nightsafe.delivery.workerd.holds import Hold
+from nightsafe.delivery.workerd.limits import Limits
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.opener import ReloadingOpener
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.verify_keys import VerifyKeys
+
+SECONDS = 20.0
+AWAY = NightsafeError(Code.UNAVAILABLE, "it is away")
+HELLO = "export default { fetch() { return new Response(); } };"
+
+TASKS: dict[str, tuple[str, ...]] = {
+    "follower": ("_follow", "_act_on", "_act", "_retry", "fetch"),
+    "reporter": ("_run",),
+    "resealer": ("run", "_idle", "run_once", "_batch"),
+    "checker": ("run", "_problem_of"),
+    "reach": ("_follow",),
+    "keeper": ("_keep", "_over", "_relaunch", "_launch", "_watch", "_is_busy", "_is_too_large"),
+    "supervisor": ("watch",),
+    "delivery": ("watch",),
+}
+"""The functions that run in a long-lived task, by their module."""
+
+AWAITS = [
+    pytest.param(name, number, id=f"{name}:{line}")
+    for name, functions in TASKS.items()
+    for number, line in enumerate(awaits_of(f"nightsafe.delivery.{name}", only=functions))
+]
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(SECONDS):
+        while not holds():  # noqa: ASYNC110 - whatever it is, nobody says when
+            await asyncio.sleep(0.001)
+
+
+async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
+    """The feed, from a source that is away at first: two versions of a script are told, one after the other."""
+    module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _AT_ONCE_AGAIN=(0.001,))
+    scene = Scene(folder)
+    source, bundle, changes = scene.source, scene.source.bundle, scene.source.changes
+    trouble = itertools.chain([AWAY] * 4, itertools.repeat(None))
+    away = itertools.chain([AWAY], itertools.repeat(None))
+    told: list[Held] = []
+
+    async def failing_bundle(script: str) -> bytes:
+        """Away for a while."""
+        if error := next(trouble):
+            raise error
+        return await bundle(script)
+
+    async def failing_changes(after: str, *, wait: bool) -> Any:
+        """Away at first."""
+        if error := next(away):
+            raise error
+        return await changes(after, wait=wait)
+
+    async def tell(held: Held) -> None:
+        """Take it."""
+        told.append(held)
+
+    source.bundle, source.changes = failing_bundle, failing_changes  # type: ignore[method-assign]
+    bundle_cache = BundleCache(ACCOUNT, scene.verifier, Serials(folder / "marks.json"))
+    follower = module.Follower(source, bundle_cache, ModuleCache(source), tell)
+    arm()
+    follower.start()
+    for number in (1, 2):
+        await scene.put("hello", scene.version("hello", f"{HELLO} // {number}"))
+        await until(lambda: len(told) >= number)  # noqa: B023 - it is over before the next
+    await follower.stop()
+
+
+async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
+    """What is held apart is told."""
+    told: list[Report] = []
+    supervisor = SimpleNamespace(
+        changed=asyncio.Event(), holds=SimpleNamespace(held=lambda: {"x": Hold(1.0, 1.0, "it")})
+    )
+
+    async def report(one: Report) -> None:
+        """Take it."""
+        told.append(one)
+
+    module.__dict__["_AGAIN_SECONDS"] = 0.001
+    reporter = module.Reporter(SimpleNamespace(report=report), supervisor)
+    arm()
+    reporter.start()
+    supervisor.changed.set()
+    await until(lambda: (supervisor.changed.set(), len(told) > 2)[1])
+    await reporter.stop()
+
+
+async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
+    """An address that comes is noticed, and another after it."""
+
+    async def news() -> AsyncGenerator[None]:
+        """Something, again and again."""
+        while True:
+            await asyncio.sleep(0.001)
+            yield
+
+    own: set[IPv4Network] = set()
+    renewed: list[int] = []
+    module.__dict__["changes"] = news
+    reach = module.Reach(folder / "reach", look=lambda: frozenset(own))
+    reach.write()
+    arm()
+    reach.start(lambda: renewed.append(len(own)))
+    for number in (1, 2):
+        own.add(IPv4Network((11 << 24) + number))
+        await until(lambda: number in renewed)  # noqa: B023 - it is over before the next
+    await reach.stop()
+
+
+async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
+    """Values under an older key are sealed anew, also those that come later."""
+    RING.save(folder / "ring.json")
+    opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(folder / "ring.json", PrivateRing.load))
+    source = Source(value(1), value(2), value(3))
+    resealer = module.Resealer(ACCOUNT, source, opener, rest=0, idle_seconds=0.001)
+    module.__dict__["renew"] = lambda _account, one, *_: one  # what is stored is not looked at
+    arm()
+    running = asyncio.create_task(lasting("reseal", resealer.run))
+    await until(lambda: not source.values)
+    source.values["a4"] = value(4)
+    await until(lambda: not source.values)
+    running.cancel()
+
+
+async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
+    """Uploads are checked, also after the API was away."""
+    waiting: Iterator[NightsafeError | Check] = iter(
+        [AWAY, *(Check(id=str(number), main_module="", modules=(), flags=()) for number in range(50))]
+    )
+    told: list[str] = []
+
+    class Checks:
+        """An API."""
+
+        async def greet(self) -> None:
+            """Listen."""
+
+        async def next(self) -> Check | None:
+            """The next upload."""
+            found = next(waiting)
+            if isinstance(found, NightsafeError):
+                raise found
+            await asyncio.sleep(0)
+            return found
+
+        async def tell(self, check: Check, _: Verdict) -> None:
+            """Take a verdict."""
+            told.append(check.id)
+
+    async def problem_of(_: Check) -> str:
+        """None."""
+        return ""
+
+    checker = module.Checker(Checks(), SimpleNamespace(problem_of=problem_of))
+    arm()
+    running = asyncio.create_task(lasting("check", checker.run))
+    await until(lambda: len(told) > 3)
+    running.cancel()
+
+
+class FakeChild:
+    """A process that does what a test says."""
+
+    pids = itertools.count(1)
+    part = "main"
+
+    def __init__(self, fails: bool) -> None:  # noqa: FBT001 - one of two
+        self.pid = next(self.pids)
+        self.size = 0
+        self.pushed: list[str] = []
+        self._fails = fails
+        self._ended = asyncio.Event()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return not self._ended.is_set()
+
+    async def start(self) -> None:
+        """Begin, or fail to."""
+        if self._fails:
+            raise AWAY
+
+    async def wait(self) -> int:
+        """Its end."""
+        await self._ended.wait()
+        return 1
+
+    async def kill(self) -> None:
+        """End; whatever was wrong is over."""
+        FakeProbe.wrong.clear()
+        self._ended.set()
+
+    async def push(self, path: str, _: bytes) -> None:
+        """Be told."""
+        self.pushed.append(path)
+
+    def resident_bytes(self) -> int:
+        """Its memory."""
+        return self.size
+
+
+class FakeProbe:
+    """A question that is answered unless something is wrong: the CPU time that was used without an answer."""
+
+    wrong: ClassVar[list[float]] = []
+
+    def __init__(self, _: FakeChild) -> None:
+        self.used = 0.0
+
+    async def answered(self, **_: float) -> bool:
+        """Whether there is an answer."""
+        self.used = self.wrong[0] if self.wrong else 0.0
+        return not self.wrong
+
+    async def end(self) -> None:
+        """Over."""
+
+
+async def keeps(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
+    """There is a process again whenever one has ended, was stuck, busy or too large."""
+    no_time = SimpleNamespace(monotonic=lambda: 0.0)  # so that a busy machine makes no difference
+    module.__dict__.update(Probe=FakeProbe, _FREED_SECONDS=-1.0, time=no_time)
+    FakeProbe.wrong.clear()
+    fails = itertools.chain([False, True], itertools.repeat(False))
+    limits = Limits(
+        probe_seconds=0.001, pause_seconds=0.001, drain_seconds=0.001, shed_seconds=0.0, resident_bytes=10
+    )
+    seen: list[int] = []
+
+    async def noted(child: FakeChild, *_: object) -> bool:
+        """Be told of a process; whatever was wrong is over."""
+        FakeProbe.wrong.clear()
+        seen.append(child.pid)
+        return False
+
+    async def told() -> None:
+        """Be told."""
+
+    async def retired(child: FakeChild) -> None:
+        """End one whose place another has taken."""
+        keeper.children.remove(child)
+
+    keeper: Any = module.Keeper(lambda: FakeChild(next(fails)), limits, noted, noted, told, retired, noted, told)
+    await keeper.start()
+    arm()
+    for trouble in ("end", "stuck", "busy", "large", "overgrown", "end"):
+        child: FakeChild = keeper.current
+        if trouble == "end":
+            await child.kill()
+        elif trouble in {"stuck", "busy"}:
+            FakeProbe.wrong.append(0.0 if trouble == "stuck" else 9.0)
+        else:
+            child.size = 12 if trouble == "large" else 20
+        if trouble == "busy":
+            await until(lambda: not FakeProbe.wrong)
+        elif trouble == "overgrown":
+            await until(lambda: child.pid in seen)  # noqa: B023 - it is over before the next
+        else:
+            await until(lambda: keeper.current is not child and keeper.up)  # noqa: B023 - the same
+    assert [keeper.current] == keeper.children
+    keeper._keeping.cancel()
+
+
+async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
+    """Whoever watches goes on to, and learns of the end of a part."""
+    ended = asyncio.Event()
+
+    async def part() -> None:
+        """Something that is watched."""
+        await ended.wait()
+
+    watched = SimpleNamespace(watch=part)
+    if module.__name__.endswith("supervisor"):
+        one = module.Supervisor.__new__(module.Supervisor)
+        one.__dict__.update(_main=watched, _cells={1: SimpleNamespace(keeper=watched)})
+    else:
+        one = module.Delivery.__new__(module.Delivery)
+        one.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _reach=watched)
+    arm()
+    running = asyncio.create_task(lasting("watch", one.watch))
+    for _round in range(50):
+        await asyncio.sleep(0.001)
+    assert not running.done()
+    ended.set()
+    await until(running.done)
+
+
+WORK: dict[str, Callable[[ModuleType, Path, Callable[[], None]], Awaitable[None]]] = {
+    "follower": follows,
+    "reporter": reports,
+    "resealer": reseals,
+    "checker": checks,
+    "reach": reaches,
+    "keeper": keeps,
+    "supervisor": watches,
+    "delivery": watches,
+}
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails is begun anew at once."""
+    monkeypatch.setattr(lasting_module, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(lasting_module, "_LONGEST_PAUSE", 0.001)
+
+
+@pytest.mark.parametrize(("name", "number"), AWAITS)
+async def test_a_task_goes_on_whatever_is_thrown(folder: Path, name: str, number: int) -> None:
+    """At each await, an error or a cancellation that is not its own: it does all its work, and the log says why.
+
+    An await that the work does not come to fails this test: give it more to do.
+    """
+    for error in (Boom(), asyncio.CancelledError()):
+        thrower = Thrower()
+        module = thrown(f"nightsafe.delivery.{name}", thrower, only=TASKS[name])
+        with capture_logs() as log:
+            own = folder / type(error).__name__
+            own.mkdir()
+            await WORK[name](module, own, lambda: thrower.arm(number, "before", error))  # noqa: B023 - at once
+        assert thrower.struck
+        assert type(error).__name__ in {line.get("error") for line in log if line["event"] == "task.failed"}
+
+
+@asynccontextmanager
+async def running_for_ever() -> AsyncIterator[tuple["asyncio.Task[None]", list[int]]]:
+    """A lasting task that fails each time, and how often it was begun."""
+    begun: list[int] = []
+
+    async def work() -> None:
+        """Fail."""
+        begun.append(1)
+        raise Boom
+
+    task = asyncio.create_task(lasting("fails", work))
+    yield task, begun
+    task.cancel()
+
+
+async def test_a_lasting_task_ends_when_it_is_told_to() -> None:
+    """Cancelled it ends, however often it has failed; and so it does when its work is done, or by design."""
+    async with running_for_ever() as (task, begun):
+        await until(lambda: len(begun) > 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def designed() -> None:
+        """Give up."""
+        raise AWAY
+
+    with pytest.raises(NightsafeError):
+        await lasting("gives up", designed, by_design=(NightsafeError,))
+    await lasting("done", lambda: asyncio.sleep(0))
+
+
+@pytest.mark.parametrize("number", range(len(awaits_of("nightsafe.delivery.lasting"))))
+async def test_what_begins_tasks_anew_goes_on_too(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Whatever is thrown at its own awaits."""
+    thrower = Thrower()
+    module = thrown("nightsafe.delivery.lasting", thrower)
+    module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001)
+    begun: list[int] = []
+
+    async def work() -> None:
+        """Fail."""
+        begun.append(1)
+        raise Boom
+
+    thrower.arm(number, "before", Boom())
+    task = asyncio.create_task(module.lasting("fails", work))
+    await until(lambda: len(begun) > 3)
+    task.cancel()
+    assert thrower.struck
+    del monkeypatch
+
+
+API = "nightsafe.cli.server.api_process"
+OF_API = ("watch", "_launch", "_ended", "_kill")
+
+
+FAKE = """#!/bin/sh
+cd {folder}
+echo $$ >> pids
+[ -e hangs ] && exec sleep 60
+[ -e mute ] || echo listening on http://x
+"""
+
+
+@pytest.mark.parametrize("number", range(len(awaits_of(API, only=OF_API))))
+async def test_the_api_is_started_anew_whatever_is_thrown(tmp_path: Path, number: int) -> None:
+    """At each await of what keeps the API's process, whether that ends, says nothing or hangs: there is one again."""
+    fake, pids = tmp_path / "python", tmp_path / "pids"
+    fake.write_text(FAKE.format(folder=tmp_path))
+    fake.chmod(0o700)
+    thrower = Thrower()
+    module = thrown(API, thrower, only=OF_API)
+    module.__dict__.update(sys=SimpleNamespace(executable=str(fake)), _END_SECONDS=0.01)
+    patience = module.Patience(deaths=1 << 30, pause_seconds=0.0, longest_pause_seconds=0.0, start_seconds=0.2)
+    api = module.ApiProcess([], SimpleNamespace(fileno=lambda: 0, close=lambda: None), patience)
+    await api._launch()
+    thrower.arm(number, "after", Boom())
+    running = asyncio.create_task(lasting("api", api.watch, by_design=(NightsafeError,)))
+
+    async def until_started(times: int) -> None:
+        """Wait until it was started so often from now on."""
+        before = len(pids.read_text().split())
+        await until(lambda: len(pids.read_text().split()) >= before + times)
+
+    await until_started(2)
+    for state in ("mute", "hangs"):
+        (tmp_path / state).touch()
+        await until_started(2)
+        (tmp_path / state).unlink()
+    await until_started(1)
+    assert not running.done()
+    assert thrower.struck
+    while not running.done():
+        running.cancel()
+        await asyncio.sleep(0)
+    await api._kill()

@@ -1,0 +1,361 @@
+"""Collections as such: made, found, described, counted, removed."""
+
+import pytest
+from msgspec.structs import replace
+from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, change
+from tests.engines.tools.collections import (
+    KINDS,
+    NAME,
+    everything,
+    held,
+    holding,
+    making,
+    new_collection,
+    putting,
+    value,
+)
+from tests.engines.tools.engine import Engine
+from tests.engines.tools.refusals import refusal
+
+from nightsafe.errors import Code
+from nightsafe.store.changes import Outcome
+from nightsafe.store.collections import Kind
+from nightsafe.store.identities import Account
+from nightsafe.store.interface import Store
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_made_collection_is_there(store: Store, kind: Kind) -> None:
+    """A collection is told by the outcome and by every read as it was made, and one audit entry with it."""
+    new = new_collection(kind=kind, body=b'{"a":1,"b":null}')
+
+    outcome = await store.commit(making(new))
+
+    assert Outcome(collection=new) == outcome
+    assert new == await store.collection(ACCOUNT, kind, NAME)
+    assert [new] == await store.collections(ACCOUNT, kind)
+    assert [] == await store.items(ACCOUNT, new.id)
+    assert 1 == len(await store.audit_entries(ACCOUNT))
+
+
+async def test_a_collection_can_be_made_with_items_and_more_body(store: Store) -> None:
+    """What comes with the making is done to the collection that is made, which keeps its own times."""
+    new, one, two = new_collection(body=b'{"a":1}'), value("B"), value("A")
+
+    outcome = await store.commit(making(new, put=(one, two), body=b'{"b":2}'))
+
+    expected = replace(new, body=b'{"a":1,"b":2}')
+    assert Outcome(collection=expected, items=(two, one)) == outcome
+    assert expected == await store.collection(ACCOUNT, new.kind, NAME)
+    assert [two, one] == await store.items(ACCOUNT, new.id)
+
+
+async def test_what_is_not_there_is_none(store: Store) -> None:
+    """Reads of absent collections give None or nothing, also beside one that is there."""
+    await store.commit(making(new_collection()))
+
+    assert None is await store.collection(ACCOUNT, Kind.SECRETS_STORE, "other")
+    assert None is await store.collection(ACCOUNT, Kind.PAGES_PROJECT, NAME)
+    assert None is await store.collection(OTHER_ACCOUNT, Kind.SECRETS_STORE, NAME)
+    assert [] == await store.collections(ACCOUNT, Kind.PAGES_PROJECT)
+    assert [] == await store.collections(OTHER_ACCOUNT, Kind.SECRETS_STORE)
+    assert [] == await store.items(ACCOUNT, "0" * 32)
+
+
+async def test_collections_are_by_name_in_byte_order(store: Store) -> None:
+    """A list is ordered by the UTF-8 bytes of the names, whatever the order of making."""
+    names = ["a", "Z", "é", "\U0001f511", "z", "￿", "A1", "A"]
+    for name in names:
+        await store.commit(making(new_collection(name)))
+
+    assert sorted(names, key=str.encode) == [one.name for one in await store.collections(ACCOUNT, Kind.SECRETS_STORE)]
+
+
+async def test_a_name_is_taken_only_in_its_account_and_kind(store: Store) -> None:
+    """The same name serves once for each kind and account; a second time it is refused by name."""
+    first = [new_collection(kind=kind, account_id=account) for kind in KINDS for account in (ACCOUNT, OTHER_ACCOUNT)]
+    for new in first:
+        await store.commit(making(new))
+    before = await everything(store)
+
+    problems = [
+        await refusal(store, making(new_collection(kind=new.kind, account_id=new.account_id))) for new in first
+    ]
+
+    assert [[(Code.COLLECTION_TAKEN, NAME)]] * 6 == problems
+    assert before == await everything(store)
+    assert first == [await store.collection(new.account_id, new.kind, NAME) for new in first]
+
+
+async def test_an_id_is_taken_too(store: Store) -> None:
+    """Two collections of an account cannot share an id, and with it their items; two of different accounts can."""
+    new = new_collection()
+    await store.commit(making(new, put=(value("A"),)))
+    foreign = replace(new, account_id=OTHER_ACCOUNT)
+
+    for other in (replace(new, name="other"), replace(new, kind=Kind.PAGES_PROJECT)):
+        assert [(Code.COLLECTION_TAKEN, other.name)] == await refusal(store, making(other))
+    await store.commit(making(foreign))
+
+    assert 1 == len(await store.items(ACCOUNT, new.id))
+    assert [] == await store.items(OTHER_ACCOUNT, new.id)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Kind.SCRIPT])
+async def test_an_edit_needs_its_collection(store: Store, kind: Kind) -> None:
+    """Whatever is to be done to an absent collection is refused by its name, even what would come to nothing."""
+    for other in KINDS:
+        if other is not kind:
+            await store.commit(making(new_collection(kind=other)))
+    await store.commit(making(new_collection("other") if kind is not Kind.SECRETS_STORE else new_collection("x")))
+    before = await everything(store)
+
+    for wanted in (
+        holding(kind=kind),
+        holding(kind=kind, put=(value("A"),)),
+        holding(kind=kind, drop=(("", "A"),)),
+        holding(kind=kind, body=b'{"a":1}'),
+    ):
+        assert [(Code.COLLECTION_NOT_FOUND, NAME)] == await refusal(store, wanted)
+    assert before == await everything(store)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_removal_needs_its_collection(store: Store, kind: Kind) -> None:
+    """A collection that is absent, or another account's, cannot be removed."""
+    await store.commit(making(new_collection(kind=kind, account_id=OTHER_ACCOUNT)))
+    before = await everything(store)
+
+    assert [(Code.COLLECTION_NOT_FOUND, NAME)] == await refusal(store, holding(kind=kind, remove=True))
+    assert before == await everything(store)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_removal_takes_the_items_along(store: Store, kind: Kind) -> None:
+    """Of a removed collection nothing is told; its name and ids are free; its neighbours keep theirs."""
+    new, items = new_collection(kind=kind), (value("A"), value("B", "preview"))
+    others = [
+        new_collection("other", kind),
+        new_collection(kind=next(other for other in KINDS if other is not kind)),
+        new_collection(kind=kind, account_id=OTHER_ACCOUNT),
+    ]
+    for one in (new, *others):
+        await store.commit(making(one, put=items))
+
+    outcome = await store.commit(holding(kind=kind, remove=True))
+
+    assert Outcome() == outcome
+    assert None is await store.collection(ACCOUNT, kind, NAME)
+    assert [] == await store.items(ACCOUNT, new.id)
+    for one in others:
+        assert one == await store.collection(one.account_id, one.kind, one.name)
+        assert list(items) == await store.items(one.account_id, one.id)
+    assert 4 == len(await store.audit_entries(ACCOUNT))
+    assert Outcome(collection=new) == await store.commit(making(new))
+
+
+async def test_body_is_merged_member_by_member(store: Store) -> None:
+    """A member replaces, whole, the one of its name; a null one removes it; the others stay byte for byte."""
+    new = new_collection(body=b'{"stays":[1, 2],"goes":1,"deep":{"a":1,"b":2}}')
+    await store.commit(making(new))
+
+    outcome = await store.commit(holding(body=b'{"deep":{"c":null},"goes":null,"absent":null,"new":"\\u00e9"}'))
+
+    assert outcome.collection is not None
+    assert b'{"stays":[1, 2],"deep":{"c":null},"new":"\\u00e9"}' == outcome.collection.body
+    assert outcome.collection == await store.collection(ACCOUNT, new.kind, NAME)
+
+
+async def test_a_body_worked_out_from_an_older_one_is_refused(store: Store) -> None:
+    """UNAVAILABLE, and nothing is changed, items neither; over the one there is it is taken."""
+    await store.commit(making(new_collection(body=b'{"a":1}')))
+    await store.commit(holding(body=b'{"a":2}', body_was=b'{"a":1}'))
+    before = await everything(store)
+
+    refused = await refusal(store, holding(body=b'{"a":3}', body_was=b'{"a":1}', put=(value("A"),)))
+
+    assert [Code.UNAVAILABLE] == [code for code, _ in refused]
+    assert before == await everything(store)
+
+
+async def test_a_change_is_the_collections_newest_time(store: Store) -> None:
+    """An altered body, put and dropped items each set `modified_on` to the change's time, and nothing else."""
+    new = new_collection()
+    await store.commit(making(new))
+    for wanted in (holding(body=b'{"a":1}'), putting(value("A")), holding(drop=(("", "A"),))):
+        outcome = await store.commit(wanted)
+
+        assert outcome.collection is not None
+        expected = replace(new, modified_on=wanted.at, body=b'{"a":1}')
+        assert expected == outcome.collection
+        assert expected == await store.collection(ACCOUNT, new.kind, NAME)
+
+
+async def test_an_items_change_is_its_own_collections_alone(store: Store) -> None:
+    """The other collections of the account keep their times."""
+    one, two = new_collection("one"), new_collection("two")
+    for new in (one, two):
+        await store.commit(making(new))
+
+    await store.commit(holding("one", put=(value("A"),)))
+
+    assert two == await store.collection(ACCOUNT, two.kind, "two")
+
+
+async def test_what_alters_nothing_writes_nothing(store: Store) -> None:
+    """Such an edit tells the collection and its items as they are, without audit entry or commit."""
+    new, kept = new_collection(body=b'{"a": 1,"b":{"c":null}}'), value("A")
+    await store.commit(making(new, put=(kept,)))
+    before, generation = await everything(store), store.generation()
+
+    for wanted in (
+        holding(),
+        holding(body=b"{}"),
+        holding(body=b'{"x":null}'),
+        holding(body=b'{"b":{"c":null}}'),
+        holding(drop=(("", "X"), ("preview", "A"))),
+        holding(max_collections=1, max_items=1),
+    ):
+        assert Outcome(collection=new, items=(kept,)) == await store.commit(wanted)
+
+    assert before == await everything(store)
+    assert generation == store.generation()
+
+
+async def test_identities_are_put_beside_a_collection_that_stays(store: Store) -> None:
+    """A change that puts identities is written with its audit entry, though its edit alters nothing."""
+    await store.commit(making(new_collection()))
+    account = Account(ACCOUNT, "Home", 1)
+
+    await store.commit(replace(holding(), put=(account,)))
+
+    assert account == await store.account(ACCOUNT)
+    assert 2 == len(await store.audit_entries(ACCOUNT))
+
+
+async def test_a_refused_collection_keeps_the_rest_out(store: Store) -> None:
+    """A change whose collection is refused puts no identity either."""
+    wanted = replace(holding(), put=(Account(ACCOUNT, "Home", 1),))
+
+    assert [(Code.COLLECTION_NOT_FOUND, NAME)] == await refusal(store, wanted)
+
+    assert None is await store.account(ACCOUNT)
+    assert [] == await store.audit_entries(ACCOUNT)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_number_of_collections_is_limited(store: Store, kind: Kind) -> None:
+    """One more than `max_collections` is refused with the limit; other kinds and accounts do not count."""
+    others = [new_collection(kind=other) for other in KINDS if other is not kind]
+    foreign = [new_collection(name, kind, OTHER_ACCOUNT) for name in ("x", "y", "z")]
+    for new in (*others, *foreign):
+        await store.commit(making(new))
+    for name in ("a", "b"):
+        await store.commit(making(new_collection(name, kind), max_collections=2))
+    before = await everything(store)
+
+    problems = await refusal(store, making(new_collection("c", kind), max_collections=2))
+
+    assert [(Code.TOO_MANY_COLLECTIONS, "2")] == problems
+    assert before == await everything(store)
+    await store.commit(making(new_collection("c", kind), max_collections=3))
+    await store.commit(making(new_collection("d", kind)))
+
+
+async def test_a_collection_with_items_can_be_spared(store: Store) -> None:
+    """Its removal is refused with how many there are, and goes through once there is none."""
+    await store.commit(making(new_collection(), put=(value("A"), value("B"))))
+    await store.commit(making(new_collection("other"), put=(value("A"),)))
+
+    assert [(Code.COLLECTION_NOT_EMPTY, "2")] == await refusal(store, holding(remove=True, only_empty=True))
+    assert ["A", "B"] == [item.name for item in await held(store)]
+    await store.commit(holding(drop=(("", "A"), ("", "B"))))
+    await store.commit(holding(remove=True, only_empty=True))
+    await store.commit(holding("other", remove=True))
+    assert [] == await store.collections(ACCOUNT, Kind.SECRETS_STORE)
+
+
+async def test_collections_past_the_limit_can_be_edited_and_removed(store: Store) -> None:
+    """A limit that was lowered stops only further ones."""
+    for name in ("a", "b"):
+        await store.commit(making(new_collection(name)))
+
+    await store.commit(holding("a", body=b'{"x":1}', max_collections=1))
+    await store.commit(holding("a", remove=True, max_collections=1))
+
+    assert [(Code.TOO_MANY_COLLECTIONS, "1")] == await refusal(store, making(new_collection("a"), max_collections=1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_number_of_items_is_limited(store: Store, kind: Kind) -> None:
+    """All items of the account's collections of a kind count, in every environment; others do not."""
+    for new in (
+        *(new_collection(kind=other) for other in KINDS if other is not kind),
+        new_collection(kind=kind, account_id=OTHER_ACCOUNT),
+        new_collection("x", kind),
+    ):
+        await store.commit(making(new, put=(value("A"), value("B"))))
+    await store.commit(making(new_collection(kind=kind), put=(value("A"),), max_items=3))
+    before = await everything(store)
+
+    problems = await refusal(store, holding(kind=kind, put=(value("A", "preview"),), max_items=3))
+
+    assert [(Code.TOO_MANY_ITEMS, "3")] == problems
+    assert before == await everything(store)
+    await store.commit(holding(kind=kind, put=(value("A", "preview"),), max_items=4))
+    await store.commit(holding(kind=kind, put=(value("C"),)))
+
+
+async def test_a_new_collections_items_count(store: Store) -> None:
+    """A collection cannot be made with more items than there may be; then it is not made at all."""
+    problems = await refusal(store, making(new_collection(), put=(value("A"), value("B")), max_items=1))
+
+    assert [(Code.TOO_MANY_ITEMS, "1")] == problems
+    assert None is await store.collection(ACCOUNT, Kind.SECRETS_STORE, NAME)
+
+
+async def test_items_past_the_limit_can_be_replaced_exchanged_and_dropped(store: Store) -> None:
+    """What does not make them more is not refused, however many there are."""
+    await store.commit(making(new_collection(), put=(value("A"), value("B"), value("C"))))
+
+    await store.commit(putting(value("A"), max_items=1))
+    await store.commit(putting(value("D"), drop=(("", "A"),), max_items=1))
+    outcome = await store.commit(holding(drop=(("", "B"),), max_items=1))
+
+    assert ["C", "D"] == [item.name for item in outcome.items]
+
+
+async def test_an_edit_without_sense_is_refused(store: Store) -> None:
+    """A collection other than the edit's cannot be made, and a script neither made nor removed as a collection."""
+    script = new_collection(kind=Kind.SCRIPT)
+    for wanted in (
+        making(script),
+        holding(kind=Kind.SCRIPT, remove=True),
+        holding("other", create=new_collection()),
+        holding(kind=Kind.PAGES_PROJECT, create=new_collection()),
+        holding(account_id=OTHER_ACCOUNT, create=new_collection()),
+    ):
+        [(code, detail)] = await refusal(store, wanted)
+        assert Code.INVALID is code
+        assert "collection" in detail
+    assert [[], []] == await everything(store)
+
+
+async def test_collections_are_there_after_opening_again(engine: Engine) -> None:
+    """Closing and opening changes nothing."""
+    store = await engine.open()
+    await store.commit(making(new_collection(body=b'{"a":1}'), put=(value("A"),)))
+    await store.commit(putting(value("B", "preview")))
+    before = await everything(store)
+    await store.close()
+
+    store = await engine.open()
+    try:
+        assert before == await everything(store)
+    finally:
+        await store.close()
+
+
+async def test_a_change_without_collection_tells_none(store: Store) -> None:
+    """The outcome of another change has no collection and no items."""
+    assert Outcome() == await store.commit(change())

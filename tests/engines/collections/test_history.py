@@ -1,0 +1,202 @@
+"""Random histories of collections, their items and the scripts beside them, against dictionaries."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from msgspec.structs import replace
+from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, removing, upload
+from tests.engines.tools.collection_model import CollectionModel, Where
+from tests.engines.tools.collections import KINDS, holding, making, new_collection, open_value, value
+from tests.engines.tools.engine import ENGINES, Engine
+from tests.engines.tools.refusals import refusal
+
+from nightsafe.errors import Code
+from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.collections import Collection, Item, Kind, Put
+from nightsafe.store.interface import Store
+from nightsafe.store.scripts import ScriptRef
+
+ACCOUNTS = st.sampled_from([ACCOUNT, OTHER_ACCOUNT])
+COLLECTIONS = st.sampled_from(["one", "two"])
+SLOTS = st.sampled_from(["", "preview"])
+NAMES = st.sampled_from(["A", "B", "é"])
+IDS = st.sampled_from(["1" * 32, "2" * 32, "3" * 32, "4" * 32])
+TIMES = st.integers(1, 9)
+LIMITS = st.sampled_from([0, 0, 1, 3])
+ITEMS = st.sampled_from([value, open_value]).flatmap(
+    lambda make: st.builds(make, NAMES, SLOTS, id=IDS, created_on=TIMES, modified_on=TIMES)
+)
+BODIES = st.dictionaries(st.sampled_from(["a", "b"]), st.none() | st.integers(0, 1), max_size=2)
+EDITS = st.fixed_dictionaries(
+    {
+        "put": st.lists(ITEMS, max_size=3).map(tuple),
+        "over": st.sampled_from([Put.ANY, Put.ANY, Put.NEW, Put.PRESENT]),
+        "amend": st.booleans(),
+        "drop": st.lists(st.tuples(SLOTS, NAMES), max_size=2).map(tuple),
+        "require_drop": st.booleans(),
+        "body": st.none() | BODIES.map(lambda body: json.dumps(body).encode()),
+        "max_items": LIMITS,
+    }
+)
+WHERE = st.tuples(ACCOUNTS, st.sampled_from([*KINDS, Kind.SCRIPT]), COLLECTIONS)
+MADE = st.tuples(ACCOUNTS, st.sampled_from(KINDS), COLLECTIONS)
+
+
+def plainly(collection: Collection | None) -> object:
+    """A collection with its body decoded: how that is written is none of the model's business."""
+    return collection and (replace(collection, body=b""), json.loads(collection.body))
+
+
+class CollectionHistories(RuleBasedStateMachine):
+    """Every rule does the same to the store and to the model, and compares."""
+
+    make: Callable[[], Engine]
+
+    @initialize()
+    def start(self) -> None:
+        """An empty store."""
+        self.runner = asyncio.Runner()
+        self.engine = type(self).make()
+        self.store: Store = self.runner.run(self.engine.open())
+        self.model = CollectionModel()
+        self.log = {ACCOUNT: 0, OTHER_ACCOUNT: 0}
+
+    def teardown(self) -> None:
+        """Close the store."""
+        if hasattr(self, "store"):
+            self.runner.run(self.store.close())
+            self.runner.close()
+
+    @rule()
+    def reopen(self) -> None:
+        """Close and open."""
+        self.runner.run(self.store.close())
+        self.store = self.runner.run(self.engine.open())
+
+    @rule(where=MADE, edit=EDITS, max_collections=LIMITS)
+    def make_collection(self, where: Where, edit: dict[str, Any], max_collections: int) -> None:
+        """Make a collection, with all that an edit can do to it."""
+        account_id, kind, name = where
+        self._hold(making(new_collection(name, kind, account_id), max_collections=max_collections, **edit))
+
+    @rule(where=WHERE, edit=EDITS)
+    def edit_collection(self, where: Where, edit: dict[str, Any]) -> None:
+        """Alter a collection."""
+        account_id, kind, name = where
+        self._hold(holding(name, kind, account_id, **edit))
+
+    @rule(where=MADE)
+    def remove_collection(self, where: Where) -> None:
+        """Remove a collection."""
+        account_id, kind, name = where
+        self._hold(holding(name, kind, account_id, remove=True))
+
+    @rule(account_id=ACCOUNTS, name=COLLECTIONS)
+    def upload_outside(self, account_id: str, name: str) -> None:
+        """Upload a script that is a collection."""
+        wanted = upload(ref=ScriptRef(account_id, name))
+        outcome = self.runner.run(self.store.commit(wanted))
+        self.log[account_id] += 1
+        if (account_id, Kind.SCRIPT, name) not in self.model.collections:
+            collection = replace(
+                new_collection(name, Kind.SCRIPT, account_id),
+                id=outcome.script_id,
+                created_on=wanted.at,
+                modified_on=wanted.at,
+            )
+            self.model.collections[account_id, Kind.SCRIPT, name] = (collection, {})
+
+    @rule(account_id=ACCOUNTS, namespace=COLLECTIONS, name=COLLECTIONS)
+    def upload_inside(self, account_id: str, namespace: str, name: str) -> None:
+        """Upload a script into a namespace."""
+        wanted = upload(ref=ScriptRef(account_id, name, namespace))
+        problems = self.runner.run(refusal(self.store, wanted))
+        if (account_id, Kind.DISPATCH_NAMESPACE, namespace) not in self.model.collections:
+            assert [(Code.NAMESPACE_NOT_FOUND, namespace)] == problems
+            return
+        assert [] == problems
+        self.log[account_id] += 1
+        self.model.inside.add((account_id, namespace, name))
+
+    @rule(account_id=ACCOUNTS, namespace=COLLECTIONS | st.just(""), name=COLLECTIONS)
+    def remove_script(self, account_id: str, namespace: str, name: str) -> None:
+        """Remove a script, and with one outside what it holds."""
+        problems = self.runner.run(refusal(self.store, removing(ScriptRef(account_id, name, namespace))))
+        outside, inside = (account_id, Kind.SCRIPT, name), (account_id, namespace, name)
+        if outside not in self.model.collections if namespace == "" else inside not in self.model.inside:
+            assert [(Code.SCRIPT_NOT_FOUND, name)] == problems
+            return
+        assert [] == problems
+        self.log[account_id] += 1
+        if namespace == "":
+            del self.model.collections[outside]
+        else:
+            self.model.inside.remove(inside)
+
+    @invariant()
+    def reads_agree(self) -> None:
+        """Every read says what the model says."""
+        if hasattr(self, "store"):
+            self.runner.run(self._compare())
+
+    def _hold(self, wanted: Change) -> None:
+        """One edit of a collection, in both."""
+        edit = wanted.collection_edit
+        assert edit is not None
+        problems, altered = self.model.collection_edit(edit, wanted.at)
+        if problems:
+            assert problems == self.runner.run(refusal(self.store, wanted))
+            return
+        self.log[edit.account_id] += altered
+        outcome = self.runner.run(self.store.commit(wanted))
+        collection, items = self.model.collections.get((edit.account_id, edit.kind, edit.name)) or (None, {})
+        assert plainly(collection) == plainly(outcome.collection)
+        told: tuple[Item, ...] = tuple(items[place] for place in sorted(items))
+        assert Outcome(collection=outcome.collection, items=told) == outcome
+
+    async def _compare(self) -> None:
+        """The same, on the store's loop."""
+        for account_id in (ACCOUNT, OTHER_ACCOUNT):
+            assert self.log[account_id] == len(await self.store.audit_entries(account_id, limit=1_000_000))
+            for kind in (*KINDS, Kind.SCRIPT):
+                names = sorted(one[2] for one in self.model.collections if one[:2] == (account_id, kind))
+                listed = [one.name for one in await self.store.collections(account_id, kind)]
+                assert ([] if kind is Kind.SCRIPT else names) == listed
+                for name in ("one", "two"):
+                    await self._compare_collection((account_id, kind, name))
+            for namespace in ("one", "two"):
+                count = self.model.count(account_id, namespace)
+                assert count == await self.store.count_scripts(account_id, namespace)
+
+    async def _compare_collection(self, where: Where) -> None:
+        """One collection, there or not."""
+        collection, _ = self.model.collections.get(where) or (None, {})
+        assert plainly(collection) == plainly(await self.store.collection(*where))
+        if collection is not None:
+            assert self.model.items(where) == await self.store.items(collection.account_id, collection.id)
+
+
+def test_random_histories_of_collections(engine_name: str, tmp_path: Path) -> None:
+    """Whatever is done to collections in whatever order, the store answers as the model does, opened again or not."""
+
+    class Machine(CollectionHistories):
+        """The machine for one engine, each run with data of its own."""
+
+        @staticmethod
+        def make() -> Engine:
+            """An engine with no data."""
+            return ENGINES[engine_name](Path(mkdtemp(dir=tmp_path)))
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

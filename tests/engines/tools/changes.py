@@ -1,0 +1,156 @@
+"""Short ways to make the values that a store takes, for the tests of every engine."""
+
+import hashlib
+import itertools
+import json
+import os
+from typing import Any
+
+from nightsafe.store.changes import AuditEntry, Change
+from nightsafe.store.collections import Collection, CollectionEdit, Kind
+from nightsafe.store.identities import Identity
+from nightsafe.store.script_edit import BindingsUpdate, Inherit, NewDeployment, ScriptEdit, Settings, Stamp
+from nightsafe.store.scripts import Binding, Module, ScriptRef, Upload
+
+ACCOUNT = "a" * 32
+OTHER_ACCOUNT = "b" * 32
+REF = ScriptRef(ACCOUNT, "worker")
+CODE = (b"export default {}",)
+
+_clock = itertools.count(1_700_000_000_000_000)
+
+
+def shown(name: str, kind: str, **fields: str) -> bytes:
+    """What reads give back of a binding."""
+    return json.dumps({"name": name, "type": kind, **fields}, separators=(",", ":")).encode()
+
+
+def secret(name: str, kind: str = "secret_text", sealed: bytes | None = None) -> Binding:
+    """A secret with a sealed value of its own."""
+    return Binding(name, kind, shown(name, kind), sealed or os.urandom(200), "key-1")
+
+
+def plain(name: str, kind: str = "plain_text", text: str = "x") -> Binding:
+    """A binding that is no secret."""
+    return Binding(name, kind, shown(name, kind, text=text))
+
+
+def stamp(triggered_by: str = "secret", source: str = "api", *, deployed: bool = True) -> Stamp:
+    """A version to be made."""
+    return Stamp(
+        version_id=os.urandom(16),
+        deployment_id=os.urandom(16) if deployed else b"",
+        source=source,
+        triggered_by=triggered_by,
+        author_id="c" * 32,
+        author_email="someone@example.com",
+    )
+
+
+def entry(text: str = "done", account_id: str = ACCOUNT) -> AuditEntry:
+    """An audit entry."""
+    return AuditEntry(account_id, text.encode(), hashlib.sha256(text.encode()).digest())
+
+
+def change(edit: ScriptEdit | None = None, *put: Identity, audit: AuditEntry | None = None) -> Change:
+    """A change later than every one before."""
+    account_id = ACCOUNT if edit is None else edit.ref.account_id
+    return Change(at=next(_clock), audit=audit or entry(account_id=account_id), edit=edit, put=put)
+
+
+def setting(*bindings: Binding, ref: ScriptRef = REF, most: int = 128) -> Change:
+    """A change that sets bindings."""
+    return change(ScriptEdit(list_secrets=True, ref=ref, stamp=stamp(), set=bindings, max_variables=most))
+
+
+def dropping(*names: str, ref: ScriptRef = REF, require: bool = True) -> Change:
+    """A change that drops secrets."""
+    return change(ScriptEdit(list_secrets=True, ref=ref, stamp=stamp(), drop=names, require_drop=require))
+
+
+def removing(ref: ScriptRef = REF) -> Change:
+    """A change that deletes a script."""
+    return change(ScriptEdit(list_secrets=True, ref=ref, remove=True))
+
+
+def module(body: bytes, position: int = 0) -> Module:
+    """One file."""
+    return Module(f"m{position}.js", "application/javascript+module", hashlib.sha256(body).digest(), body)
+
+
+def code(*bodies: bytes, create: bool = True) -> Upload:
+    """Code of that many files."""
+    return Upload(
+        script_id=os.urandom(16).hex(),
+        main_module="m0.js",
+        modules=tuple(module(body, position) for position, body in enumerate(bodies)),
+        create=create,
+    )
+
+
+def upload(  # noqa: PLR0913  # an upload has that many sides
+    *bindings: Binding,
+    ref: ScriptRef = REF,
+    bodies: tuple[bytes, ...] = CODE,
+    keep: tuple[str, ...] = (),
+    inherits: tuple[Inherit, ...] = (),
+    strict: bool = False,
+    drop: tuple[str, ...] = (),
+    most: int = 128,
+    settings: bytes = b"{}",
+    script_settings: bytes = b"{}",
+    deployed: bool = True,
+    made_by: Stamp | None = None,
+) -> Change:
+    """A change that brings code, and all there is to a script."""
+    return change(
+        ScriptEdit(
+            list_secrets=True,
+            ref=ref,
+            stamp=made_by or stamp("upload", deployed=deployed),
+            set=bindings,
+            drop=drop,
+            upload=code(*bodies),
+            bindings_update=BindingsUpdate(keep=frozenset(keep), inherits=inherits, strict=strict),
+            settings=Settings(settings),
+            script_settings=Settings(script_settings),
+            max_variables=most,
+        )
+    )
+
+
+def editing(ref: ScriptRef = REF, **parts: Any) -> Change:
+    """A change that is a `ScriptEdit` of these parts."""
+    return change(ScriptEdit(ref=ref, **parts))
+
+
+def deploying(
+    *versions: tuple[bytes, float], ref: ScriptRef = REF, force: bool = False, annotations: bytes = b"{}"
+) -> Change:
+    """A change that deploys versions that are there."""
+    new = NewDeployment(
+        id=os.urandom(16),
+        versions=versions,
+        source="wrangler",
+        author_id="d" * 32,
+        author_email="other@example.com",
+        annotations=annotations,
+        force=force,
+    )
+    return change(ScriptEdit(ref=ref, deploy=new))
+
+
+def namespace(name: str, account_id: str = ACCOUNT) -> Change:
+    """A change that makes a dispatch namespace."""
+    at, kind = next(_clock), Kind.DISPATCH_NAMESPACE
+    made = Collection(
+        account_id=account_id,
+        kind=kind,
+        name=name,
+        id=os.urandom(16).hex(),
+        body=b"{}",
+        created_on=at,
+        modified_on=at,
+    )
+    collection_edit = CollectionEdit(account_id=account_id, kind=kind, name=name, create=made)
+    return Change(at=at, audit=entry(account_id=account_id), collection_edit=collection_edit)

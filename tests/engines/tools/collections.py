@@ -1,0 +1,95 @@
+"""Short ways to make collections, items and the changes that alter them, for the tests of every engine."""
+
+import os
+from typing import Any
+
+from msgspec.structs import replace
+from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, change, entry, shown
+
+from nightsafe.store.changes import Change
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
+from nightsafe.store.interface import Store
+
+NAME = "main"
+LONG_AGO = 1_600_000_000_000_000
+KINDS = (Kind.DISPATCH_NAMESPACE, Kind.PAGES_PROJECT, Kind.SECRETS_STORE)
+"""The kinds that are made and removed as collections."""
+
+
+def some_id() -> str:
+    """An id that nothing else has."""
+    return os.urandom(16).hex()
+
+
+def value(name: str, environment: str = "", **fields: Any) -> Item:
+    """A secret item with an id and a sealed value of its own; `fields` say otherwise."""
+    made: dict[str, Any] = {
+        "id": some_id(),
+        "kind": "secret_text",
+        "shown": shown(name, "secret_text"),
+        "created_on": LONG_AGO,
+        "modified_on": LONG_AGO,
+        "sealed": os.urandom(200),
+        "key_id": "key-1",
+    }
+    return Item(environment=environment, name=name, **{**made, **fields})
+
+
+def open_value(name: str, environment: str = "", **fields: Any) -> Item:
+    """An item that is no secret."""
+    return value(name, environment, **{"kind": "plain_text", "sealed": None, "key_id": None, **fields})
+
+
+def new_collection(
+    name: str = NAME, kind: Kind = Kind.SECRETS_STORE, account_id: str = ACCOUNT, body: bytes = b"{}"
+) -> Collection:
+    """A collection to be made."""
+    return Collection(
+        account_id=account_id,
+        kind=kind,
+        name=name,
+        id=some_id(),
+        body=body,
+        created_on=LONG_AGO,
+        modified_on=LONG_AGO,
+    )
+
+
+def making(collection: Collection, **fields: Any) -> Change:
+    """A change that makes a collection; `fields` are more of its edit."""
+    return holding(collection.name, collection.kind, collection.account_id, create=collection, **fields)
+
+
+def holding(name: str = NAME, kind: Kind = Kind.SECRETS_STORE, account_id: str = ACCOUNT, **fields: Any) -> Change:
+    """A change of one collection, later than every change before."""
+    edit = CollectionEdit(account_id=account_id, kind=kind, name=name, **fields)
+    return replace(change(audit=entry(account_id=account_id)), collection_edit=edit)
+
+
+def putting(*items: Item, **fields: Any) -> Change:
+    """A change that puts items into the usual store."""
+    return holding(put=items, **fields)
+
+
+async def held(store: Store, name: str = NAME, kind: Kind = Kind.SECRETS_STORE) -> list[Item]:
+    """Every item of a collection that is there."""
+    collection = await store.collection(ACCOUNT, kind, name)
+    assert collection is not None
+    return await store.items(ACCOUNT, collection.id)
+
+
+async def everything(store: Store) -> object:
+    """All that is told of collections in both accounts, with the log: what a refused change must leave as it was."""
+    return [await _of_account(store, account_id) for account_id in (ACCOUNT, OTHER_ACCOUNT)]
+
+
+async def _of_account(store: Store, account_id: str) -> list[object]:
+    """The same of one account; nothing when there is nothing."""
+    collections = [collection for kind in KINDS for collection in await store.collections(account_id, kind)]
+    scripts = [
+        await store.collection(account_id, Kind.SCRIPT, one.ref.name) for one in await store.scripts(account_id)
+    ]
+    told: list[object] = [
+        (one, await store.items(account_id, one.id)) for one in (*collections, *scripts) if one is not None
+    ]
+    return [*told, *await store.audit_entries(account_id, limit=1_000_000)]

@@ -1,0 +1,145 @@
+"""A script as a dictionary would keep it: what the random histories compare a store with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.engines.tools.changes import plain, secret
+
+from nightsafe.errors import Code
+from nightsafe.store.script_edit import Inherit
+from nightsafe.store.scripts import Binding
+
+COUNTED = {"secret_text", "secret_key", "plain_text", "json"}
+
+Live = dict[str, Binding]
+Problems = list[tuple[Code, str]]
+Shares = tuple[tuple[int, float], ...]
+"""Numbers of versions with their percentages."""
+
+
+@dataclass
+class VersionModel:
+    """What one version holds."""
+
+    id: bytes
+    bindings: Live
+    code: tuple[bytes, ...]
+    settings: dict[str, Any]
+
+
+@dataclass
+class ScriptModel:
+    """What a script is."""
+
+    id: str
+    versions: list[VersionModel] = field(default_factory=list)
+    deployments: list[tuple[str, Shares]] = field(default_factory=list)
+    script_settings: dict[str, Any] = field(default_factory=dict)
+    triggers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def live(self) -> Live:
+        """The newest bindings."""
+        return self.versions[-1].bindings if self.versions else {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The newest settings."""
+        return self.versions[-1].settings if self.versions else {}
+
+    @property
+    def served(self) -> Shares:
+        """What is served now."""
+        return self.deployments[-1][1] if self.deployments else ()
+
+    @property
+    def alone(self) -> int:
+        """The number of the version that is served alone, or 0."""
+        return self.served[0][0] if len(self.served) == 1 else 0
+
+    def add(self, version: VersionModel, triggered_by: str, *, deployed: bool) -> None:
+        """One more version."""
+        self.versions.append(version)
+        if deployed:
+            self.deployments.append((triggered_by, ((len(self.versions), 100.0),)))
+
+    def deploy(self, shares: Shares, *, force: bool) -> Problems:
+        """One more deployment, or why not."""
+        newest, served = max(number for number, _ in shares), max((number for number, _ in self.served), default=0)
+        back = newest < served
+        if back and not force:
+            changed = different(self.versions[newest - 1].bindings, self.versions[served - 1].bindings)
+            if changed:
+                return [(Code.SECRETS_CHANGED, ", ".join(changed))]
+        self.deployments.append(("rollback" if back else "deployment", shares))
+        return []
+
+
+def made(name: str, kind: str) -> Binding:
+    """A binding of a kind: sealed if it is a secret."""
+    return secret(name, kind) if kind.startswith("secret") else plain(name, kind)
+
+
+def ordered(live: Live) -> list[Binding]:
+    """Bindings by name."""
+    return [live[name] for name in sorted(live, key=str.encode)]
+
+
+def secrets(live: Live) -> tuple[bytes, ...]:
+    """`shown` of the secrets, by name."""
+    return tuple(binding.shown for binding in ordered(live) if binding.sealed is not None)
+
+
+def different(one: Live, other: Live) -> list[str]:
+    """Names of the secrets that are not the same in both, in order."""
+    first, second = ({name: b for name, b in live.items() if b.sealed is not None} for live in (one, other))
+    return sorted((n for n in {*first, *second} if first.get(n) != second.get(n)), key=str.encode)
+
+
+def settled(old: Mapping[str, Any], new: Mapping[str, Any], *, merge: bool) -> dict[str, Any]:
+    """Settings after a change of them."""
+    if not merge:
+        return dict(new)
+    return {name: value for name, value in {**old, **new}.items() if name not in new or value is not None}
+
+
+def too_many(before: Live, after: Live, most: int) -> Problems:
+    """What the limit says of a change."""
+    old, new = (sum(binding.kind in COUNTED for binding in live.values()) for live in (before, after))
+    return [(Code.TOO_MANY_BINDINGS, str(new))] if old < new > most else []
+
+
+def edited(live: Live, new: Sequence[Binding], drop: Sequence[str], *, require: bool) -> tuple[Live, Problems]:
+    """An edit of secrets."""
+    drops = [name for name in dict.fromkeys(drop) if name not in live or live[name].sealed is None]
+    taken = [name for name in {b.name: b for b in new} if name in live and live[name].sealed is None]
+    if require and drops:
+        return live, [(Code.BINDING_NOT_FOUND, name) for name in drops]
+    if taken:
+        return live, [(Code.BINDING_NAME_TAKEN, name) for name in taken]
+    rest = {name: had for name, had in live.items() if name not in drop or name in drops}
+    return {**rest, **{binding.name: binding for binding in new}}, []
+
+
+def rebound(
+    live: Live, new: Sequence[Binding], keep: Sequence[str], inherits: Sequence[Inherit], *, strict: bool
+) -> tuple[Live, Problems]:
+    """The bindings as a whole."""
+    bad = [(Code.INHERIT, one.name) for one in inherits if strict and one.old_name not in live]
+    bad += [
+        (Code.INHERIT_RENAMED, one.name)
+        for one in inherits
+        if one.old_name in live and one.name != one.old_name and live[one.old_name].sealed is not None
+    ]
+    if bad:
+        return live, bad
+    result = {name: had for name, had in live.items() if had.kind in keep}
+    for one in inherits:
+        if one.old_name in live:
+            had = live[one.old_name]
+            text = json.dumps({**json.loads(had.shown), "name": one.name}, separators=(",", ":"), ensure_ascii=False)
+            same = one.name == one.old_name
+            result[one.name] = had if same else Binding(one.name, had.kind, text.encode())
+    return {**result, **{binding.name: binding for binding in new}}, []

@@ -1,0 +1,78 @@
+"""`run` and `deliver`, whatever is the matter with their standard streams; probes on a port tell how they are."""
+
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.live.process.test_server_output import status, until
+from tests.live.tools.running import Deliver, Run, surroundings
+from tests.server import Safe, Server, clean_environ
+
+_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def answers(port: int, path: str) -> int:
+    """What a probe is answered; 0 where nobody listens yet."""
+    try:
+        return status(port, path)
+    except OSError:
+        return 0
+
+
+@contextmanager
+def redirected(
+    command: list[str], folder: Path, redirections: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """A command with its standard streams as a shell makes them, and the port of its probes."""
+    port = free_port()
+    line = shlex.join([*command, "--probes", f"127.0.0.1:{port}"])
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {line} {redirections}"],
+        cwd=folder,
+        env=clean_environ(**surroundings()),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: answers(port, "/readyz") == 200)
+        yield process, port
+    finally:
+        process.terminate()
+        assert process.wait(_SECONDS) == 0
+
+
+def check(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """It lives through the signals that end a process that knows nothing of them."""
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        process.send_signal(number)
+        assert [200, 200, 404] == [status(port, path) for path in ("/livez", "/readyz", "/")]
+    assert process.poll() is None
+
+
+def test_closed_streams_end_no_run(safe: Safe) -> None:
+    """It serves and delivers, lives through SIGHUP, SIGUSR1 and SIGUSR2, and SIGTERM ends it with 0."""
+    with redirected(Run(safe)._command, safe.path.parent, "<&- >&- 2>&-") as (process, port):
+        check(process, port)
+
+
+def test_full_streams_end_no_delivery(safe: Safe, tmp_path: Path) -> None:
+    """Nor `deliver`; its log goes on in a new file after SIGHUP."""
+    log = tmp_path / "log"
+    with Server(safe) as server:
+        command = Deliver(safe, server.base_url, tmp_path / "delivery")._command
+        with redirected(command, tmp_path, f"<&- >/dev/full 2>>{log}") as (process, port):
+            log.rename(tmp_path / "log.1")
+            check(process, port)
+            until(log.exists)

@@ -1,0 +1,129 @@
+"""What a token gives, changes and reaches: the sentences of SECURITY.md on tokens."""
+
+from typing import Any
+
+import pytest
+from tests.unit.api.identity.test_target_access import HERE, NOT_THERE, THERE, asking, owner, refused, service, upload
+from tests.unit.api.identity.test_token_reach import LIMITS, SHED, STRONGER
+from tests.unit.api.identity.test_tokens import ACCOUNT_TOKENS, EXCEEDS, ask, made, policy, scripts, wanted, works
+from tests.unit.api.tools.driver import ACCOUNT, Answer, Api
+from tests.unit.api.tools.tokens import READ, WRITE
+from tests.unit.identity.test_bounds import calls_of, policies_of
+
+from nightsafe.identity.delegation import holds
+from nightsafe.identity.grants import Grants
+from nightsafe.identity.permissions import ALL_ACCESS, Action
+from nightsafe.identity.policy import Resource
+
+TOKENS_WRITE = "5bc3f8b21c554832afc660159ab75fa4"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scripts_there(api: Api) -> None:
+    """The other script, which is there."""
+    assert api.upload(THERE).status == 200
+
+
+def given(api: Api, by: dict[str, Any], body: dict[str, Any]) -> list[Answer]:
+    """The answers when a token makes such a token, and when it becomes one."""
+    return [
+        ask(api, "POST", ACCOUNT_TOKENS, body, by["value"]),
+        ask(api, "PUT", f"{ACCOUNT_TOKENS}/{by['id']}", body, by["value"]),
+    ]
+
+
+def test_tokens_give_no_more_than_they_have(api: Api) -> None:
+    """What a token gives to others lies within what it has: permissions, scripts, time and addresses."""
+    mine = made(api, ACCOUNT_TOKENS, policy(TOKENS_WRITE), policy(READ, scope=scripts("billing-*")), **LIMITS)
+    inside = policy(READ, scope=scripts("billing-eu-*"))
+    more = [wanted(inside, **LIMITS | change) for change, _ in SHED.values()]
+    more += [wanted(policy(WRITE, scope=scripts("billing-*")), **LIMITS), wanted(policy(READ), **LIMITS)]
+
+    assert all(EXCEEDS == answer.refusal for body in more for answer in given(api, mine, body))
+    assert ask(api, "POST", ACCOUNT_TOKENS, wanted(inside, **LIMITS), mine["value"]).status == 200
+
+
+def test_stronger_tokens_are_not_touched(api: Api) -> None:
+    """Nobody changes a token, or gets its value, that has more than they have."""
+    mine = made(api, ACCOUNT_TOKENS, policy(TOKENS_WRITE), policy(READ), **LIMITS)["value"]
+    for fields, groups in (*((one, READ) for one in STRONGER.values()), (LIMITS, ALL_ACCESS)):
+        stronger = made(api, ACCOUNT_TOKENS, policy(groups), **fields)
+        at = f"{ACCOUNT_TOKENS}/{stronger['id']}"
+        assert EXCEEDS == ask(api, "PUT", f"{at}/value", {}, mine).refusal
+        assert EXCEEDS == ask(api, "PUT", at, wanted(policy(READ), **LIMITS), mine).refusal
+        assert works(api, stronger["value"])
+
+
+def test_code_reaches_what_its_sender_may_read(own_api: Api) -> None:
+    """A token that is limited to some scripts brings no code that reaches scripts it may not read."""
+    assert own_api.upload(THERE).status == 200
+    assert own_api.upload("billing-api").status == 200
+    refused(upload(asking(own_api), bindings=[service(THERE)]))
+    refused(upload(asking(own_api), tail_consumers=[{"service": THERE}]))
+    assert upload(owner(own_api), bindings=[service(THERE)]).status == 200
+    refused(upload(asking(own_api), keep_bindings=["service"]))
+
+
+def test_a_refusal_does_not_tell_what_is_there(api: Api) -> None:
+    """The refusal is the same whether they are there."""
+    ask_for = asking(api)
+    assert refused(upload(ask_for, bindings=[service(THERE)])) == refused(
+        upload(ask_for, bindings=[service(NOT_THERE)])
+    )
+
+
+def test_an_id_is_nobody_elses_name(own_api: Api) -> None:
+    """What is written to a script by its id reaches that script, whatever other scripts are called."""
+    assert own_api.upload("mine").status == 200
+    script_id = own_api.send("GET", f"{HERE}/workers/mine").result["id"]
+    assert own_api.upload(script_id).status == 200
+
+    assert own_api.json("PATCH", f"{HERE}/workers/{script_id}", {"logpush": True}).result["name"] == "mine"
+    assert own_api.send("GET", f"{HERE}/workers/mine").result["logpush"]
+
+
+def test_policies_are_bounded_work(api: Api) -> None:
+    """The work that a token's policies make is bounded, and is no product of two things that a caller chooses."""
+    over = wanted(*[policy(READ, scope=scripts(*[f"s{number}" for number in range(51)]))] * 20)
+    assert (400, [10021]) == ask(api, "POST", ACCOUNT_TOKENS, over).refusal
+
+    many = Grants(policies_of(*[f"script-{number}-*" for number in range(600)]))
+    assert calls_of(lambda: many.allow(Action.READ_SECRETS, Resource(ACCOUNT, "script-7-eu"))) < 100
+    assert calls_of(lambda: holds(many, many)) < 600 * 100
+
+
+def test_a_made_token_does_not_shrink(api: Api) -> None:
+    """A token does not shrink when the token that made it does."""
+    mine = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))
+    child = made(api, ACCOUNT_TOKENS, policy(READ), by=mine["value"])
+    ask(api, "PUT", f"{ACCOUNT_TOKENS}/{mine['id']}", wanted(policy(READ), status="disabled"))
+
+    assert not works(api, mine["value"])
+    assert works(api, child["value"])
+
+
+def test_stronger_tokens_can_be_deleted(api: Api) -> None:
+    """Whoever may write tokens may delete every token of the same owner, stronger ones too."""
+    mine = made(api, ACCOUNT_TOKENS, policy(TOKENS_WRITE))["value"]
+    stronger = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))
+    assert ask(api, "DELETE", f"{ACCOUNT_TOKENS}/{stronger['id']}", by=mine).status == 200
+    assert not works(api, stronger["value"])
+
+
+def test_code_in_force_stays(own_api: Api) -> None:
+    """Code in force goes on reaching what it reached when the token that brought it may read that no more."""
+    for script in (THERE, "billing-api"):
+        assert own_api.upload(script).status == 200
+    token = made(own_api, ACCOUNT_TOKENS, policy(WRITE))
+    bound = [service(THERE)]
+    assert upload(asking_with(own_api, token["value"]), bindings=bound).status == 200
+    ask(own_api, "PUT", f"{ACCOUNT_TOKENS}/{token['id']}", wanted(policy(WRITE, scope=scripts("billing-*"))))
+
+    refused(upload(asking_with(own_api, token["value"]), bindings=bound))
+    assert bound == own_api.send("GET", f"{HERE}/scripts/billing-api/bindings").result
+
+
+def asking_with(api: Api, value: str) -> Any:
+    """Ask with a token."""
+    bearer = (b"authorization", b"Bearer " + value.encode())
+    return lambda method, path, body, headers: api.send(method, path, body, [bearer, *headers], anonymous=True)

@@ -1,0 +1,256 @@
+"""What a process that was taken over cannot do, tried from inside it with the confinement that it has."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.live.tools.running import Run
+from tests.security.tools import attempts
+from tests.server import Safe, clean_environ, make_safe, run
+
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.server import confinement
+from nightsafe.confining import landlock, seccomp
+from nightsafe.delivery.workerd import launch
+from nightsafe.errors import NightsafeError
+
+_ROOT = Path(__file__).parents[3]
+_NOBODY = 65534
+_REFUSED = {"EACCES", "EPERM", "EXDEV", "ENOSYS"}
+
+
+@pytest.fixture(scope="module")
+def confined(tmp_path_factory: pytest.TempPathFactory) -> Safe:
+    """A safe that nobody serves."""
+    return make_safe(tmp_path_factory.mktemp("confined"))
+
+
+def outcomes(who: str, safe: Safe, home: Path) -> dict[str, str]:
+    """What came of every attempt, beside a stranger who listens."""
+    (home / ".bashrc").write_text("old\n")
+    with socket.create_server(("127.0.0.1", 0)) as stranger, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0nightsafe-attempt-{os.getpid()}")
+        abstract.listen()
+        port = str(stranger.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.security.tools.attempts", who, str(safe.path), str(home), port],
+            cwd=_ROOT,
+            env=clean_environ(PYTHONPATH=str(_ROOT)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "old\n" == (home / ".bashrc").read_text()
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
+    """The attempts that were not refused by the system."""
+    return {name: found[name] for name in names if found[name] not in _REFUSED}
+
+
+def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> None:
+    """Under `nightsafe run` the API's process writes only the database and its log, and reaches nobody."""
+    found = outcomes("run", confined, tmp_path)
+    needed = set(attempts.needed(tmp_path, ()))
+
+    assert {"done"} == {found[name] for name in needed}
+    assert {} == not_refused(found, set(found) - needed)
+
+
+@pytest.fixture(scope="module")
+def alone(confined: Safe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What came of every attempt from within `nightsafe serve`."""
+    return outcomes("serve", confined, tmp_path_factory.mktemp("alone"))
+
+
+def test_the_api_alone(alone: dict[str, str], tmp_path: Path) -> None:
+    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody."""
+    needed = set(attempts.needed(tmp_path, ()))
+
+    assert {"done"} == {alone[name] for name in needed}
+    assert {} == not_refused(alone, set(alone) - needed - {"ring read", "passwords", "environment", "memory"})
+    assert {"memory", "environment"} >= set(not_refused(alone, {"memory", "environment"}))
+
+
+def test_what_the_api_alone_reads(alone: dict[str, str]) -> None:
+    """`nightsafe serve` alone may read whatever its user may."""
+    assert "done" == alone["ring read"]
+
+
+def test_a_workerd_can_be_looked_into() -> None:
+    """A workerd, which has its scripts' values, is open to its user's processes, unless `ptrace_scope` closes it.
+
+    What the launcher becomes is shown as its own group's; the system shows a hidden process as root's.
+    """
+    command = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), "/bin/sleep", "60"]
+    with subprocess.Popen(command, env={}, group=_NOBODY if os.geteuid() == 0 else None) as started:
+        place = Path(f"/proc/{started.pid}")
+        while (place / "cmdline").read_bytes().split(b"\0")[0] != b"/bin/sleep":
+            assert started.poll() is None
+        shown = (place / "mem").stat().st_gid
+        started.kill()
+
+    assert (_NOBODY if os.geteuid() == 0 else os.getegid()) == shown
+
+
+def test_workerd(confined: Safe, tmp_path: Path) -> None:
+    """Each workerd writes no file, reads its own files alone and looks into no other process."""
+    found = outcomes("workerd", confined, tmp_path)
+
+    assert {} == not_refused(found, set(attempts.made(tmp_path)))
+    assert {} == not_refused(found, set(attempts.taken(tmp_path, tmp_path)))
+    assert {} == not_refused(found, set(attempts.others(1)) | set(attempts.heard()))
+
+
+@pytest.fixture(scope="module")
+def running(confined: Safe) -> Iterator[Run]:
+    """The safe, served and delivered."""
+    with Run(confined) as started:
+        yield started
+
+
+def test_they_are_so_when_they_run(running: Run) -> None:
+    """Under `nightsafe run` the API's process writes only the database and its log, and reaches nobody.
+
+    The processes of `run` that meet strangers have the filter, gain nothing and have few of root's rights.
+    """
+    for pid, kept in ((running.child("api_child"), 1 << 1), (running.child("workerd serve"), 1 << 2)):
+        status = status_of(pid)
+        assert ("1", "2") == (status["NoNewPrivs"], status["Seccomp"])
+        assert int(status["CapEff"], 16) | int(status["CapBnd"], 16) in {kept, 0}
+    assert "api.not_confined" not in running.stderr.read_text()
+
+
+def test_the_delivery_process(running: Run) -> None:
+    """The delivery process itself is not confined."""
+    status = status_of(running.pid)
+
+    assert ("0", "0") == (status["NoNewPrivs"], status["Seccomp"])
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """What the system tells of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+@pytest.mark.parametrize("command", [("keys", "status"), ("secret", "put", "X", "--script", "x")])
+def test_a_command_with_a_key_or_a_value(confined: Safe, command: tuple[str, ...], tmp_path: Path) -> None:
+    """A command with a key or a value in its memory leaves no core file, and hides it from its user's processes."""
+    code = """
+import atexit, ctypes, resource, sys
+atexit.register(lambda: print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)))
+from nightsafe.cli.main import main
+main()
+"""
+    environ = clean_environ(NIGHTSAFE_DATA=str(confined.path))
+    told = subprocess.run(
+        [sys.executable, "-c", code, *command], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert "0 (0, 0)" == told.stdout.splitlines()[-1], told.stderr
+
+
+def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
+    """`nightsafe run` refuses a private ring in a place that the API's process must read."""
+    (tmp_path / "linked").symlink_to(confined.path / "keys")
+    ring = tmp_path / "linked" / "private-ring.json"
+    done = run("run", "--data", str(confined.path), "--private-ring", str(ring), cwd=tmp_path)
+
+    assert 1 == done.returncode
+    assert f"{ring} lies in {confined.path / 'keys'}, which" in done.stderr
+    assert "--private-ring" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/etc/ssl/ring", "/usr/local/ring", "/proc/ring", "/lib/ring", f"{sys.prefix}/ring", confinement.__file__],
+)
+def test_a_ring_in_a_place_of_the_system(place: str, tmp_path: Path) -> None:
+    """`nightsafe run` refuses a private ring in a place that the API's process must read.
+
+    One in a place of the system is, as one beside the program.
+    """
+    with pytest.raises(NightsafeError, match="which the API's process must be able to read"):
+        confinement.refuse_in_reach(Path(place), DataDirectory(tmp_path))
+
+
+def test_a_ring_elsewhere(tmp_path: Path) -> None:
+    """`nightsafe run` refuses a private ring in a place that the API's process must read.
+
+    One elsewhere is none of its business.
+    """
+    confinement.refuse_in_reach(tmp_path / "delivery" / "ring", DataDirectory(tmp_path))
+    confinement.refuse_in_reach(Path("/etc/nightsafe/ring"), DataDirectory(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (0, ["reading, writing, making and removing files, and running programs", "truncating files", "TCP"]),
+        (2, ["truncating files", "TCP"]),
+        (3, ["TCP"]),
+        (6, []),
+    ],
+)
+def test_what_an_older_system_lacks_is_said(
+    version: int, expected: list[str], confined: Safe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody.
+
+    What an older system lacks is said in the log, and it serves all the same.
+    """
+    said: list[dict[str, object]] = []
+    monkeypatch.setattr(landlock, "restrict", lambda _: version)
+    monkeypatch.setattr(seccomp, "forbid", lambda *_: True)
+    monkeypatch.setattr(confinement, "drop_capabilities", lambda _: None)
+    monkeypatch.setattr(confinement._log, "warning", lambda event, **told: said.append({"event": event, **told}))
+    held = confinement.Confinement(DataDirectory(confined.path), (), beside_delivery=True)
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        held.confine(own, None, ())
+    held.tell()
+
+    assert bool(expected) == bool(said)
+    for event in said:
+        missing = event["not_kept_from"]
+        assert isinstance(missing, list)
+        assert expected == missing[: len(expected)]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+def test_an_older_landlock(version: int, tmp_path: Path) -> None:
+    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody.
+
+    An older Landlock is asked for no more than it knows, and holds what it knows.
+    """
+    code = f"""
+from pathlib import Path
+from nightsafe.confining import landlock, seccomp
+from nightsafe.delivery import launch
+landlock.version = lambda: {version}
+print(landlock.restrict(landlock.Allowed(read=(Path("/usr"),))))
+try:
+    Path({str(tmp_path / "new")!r}).touch()
+except PermissionError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert f"{version}\nrefused\n" == done.stdout
+
+
+def test_a_system_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without Landlock nothing keeps the serving processes from their user's files and ports; the log says so."""
+    monkeypatch.setattr(landlock, "_CREATE_RULESET", -1)
+
+    assert (0, 0) == (landlock.version(), landlock.restrict(landlock.Allowed(read=())))
+    (tmp_path / "new").touch()
+    assert 5 == len(landlock.lacking(0))

@@ -1,0 +1,205 @@
+"""What the database, a backup and the keys give to whoever has them."""
+
+import base64
+import json
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.clients.canaries import files, forms, found
+from tests.clients.opened import opened, opened_stored
+from tests.live.tools.running import memory_of
+from tests.security.tools.planting import Planted
+from tests.server import run
+from tests.unit.api.tools.rotation import ALL, Rotation, text
+
+from nightsafe.errors import NightsafeError
+from nightsafe.identity.credentials import digest
+from nightsafe.sealing import Context
+from nightsafe.sealing.reloading.sealer import ReloadingSealer
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.secret_value import SecretValue
+from nightsafe.services.key_rotation.resealing import place_of_value
+from nightsafe.store.sealed_values import StoredValue
+
+COMPRESSED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
+
+
+def unpacked(content: bytes) -> Iterator[bytes]:
+    """What comes of every place where something compressed may begin."""
+    for begin in COMPRESSED.finditer(content):
+        reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        try:
+            yield reader.decompress(content[begin.start() :], 1 << 20)
+        except zlib.error:
+            continue
+
+
+def nothing_in(planted: Planted, places: dict[str, bytes]) -> bool:
+    """Whether no value and no credential is in any of these, in no form, nor below a compression."""
+    inside = {f"{name} {at}": one for name, data in places.items() for at, one in enumerate(unpacked(data))}
+    return found(planted.planted, places | inside) == []
+
+
+def test_the_database_tells_no_value(planted: Planted) -> None:
+    """With the database or a backup of it, an attacker can read names and metadata, sealed values, and hashes of
+    credentials, but cannot read a value, a token or a key.
+    """
+    database = {name: data for name, data in files(planted.safe.path).items() if "nightsafe.db" in name}
+    whole = b"".join(database.values())
+
+    assert nothing_in(planted, database)
+    for known in (b"secret_text", b"kept", b"NSR\x01\x01", planted.safe.email.encode()):
+        assert known in whole
+    for credential in (planted.safe.api_token, planted.safe.api_key):
+        assert digest(credential) in whole
+
+
+def backup(planted: Planted, folder: Path, *options: str) -> dict[str, bytes]:
+    """The files in a file of `nightsafe backup`."""
+    file = folder / "backup.tar"
+    done = run("backup", str(file), "--data", str(planted.safe.path), *options, cwd=folder)
+    assert 0 == done.returncode, done.stderr
+    with tarfile.open(file) as archive:
+        return {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
+
+
+def test_a_backup_tells_no_value(planted: Planted, tmp_path: Path) -> None:
+    """With a file of `nightsafe backup`, an attacker can read names and metadata, sealed values, hashes of
+    credentials and the signing key, but cannot read a value, unless the file was made with the private ring.
+    """
+    without = backup(planted, tmp_path)
+    with_ring = backup(planted, tmp_path, "--with-private-ring", "--force")
+
+    assert nothing_in(planted, without)
+    assert SigningKey.decode(without["keys/signing-key.json"]).id
+    assert digest(planted.safe.api_token) in without["nightsafe.db"]
+    assert {"delivery/private-ring.json"} == with_ring.keys() - without.keys()
+
+
+def test_ring_and_database_tell_all(planted: Planted) -> None:
+    """With the private ring and the database, an attacker can read every value."""
+    values = opened(planted.safe, "doors") | opened_stored(planted.safe, planted.store_id)
+
+    assert values
+    assert {value.encode() for value in values.values()} <= set(planted.planted)
+
+
+def moved(rotation: Rotation, value: StoredValue, to: StoredValue) -> bytes:
+    """A value opened by the delivery side in the place of another."""
+    place = place_of_value(to)
+    context: Context = replace(place.signed, name=place.sealed_name)
+    return rotation.opener.open_named(place.signed, context, value.sealed).reveal()
+
+
+def test_records_stay_in_their_places(rotation: Rotation) -> None:
+    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    record to another place, or forge one.
+
+    Each record in the place of each other one; those that open are of the same place, older or newer.
+    """
+    values = rotation.under(rotation.primary)
+
+    assert len(values) == sum(ALL.values())
+    for value, other in permutations(values, 2):
+        if place_of_value(value) == place_of_value(other):
+            assert moved(rotation, value, other) == rotation.opened(value)
+        else:
+            with pytest.raises(NightsafeError, match="cannot open"):
+                moved(rotation, value, other)
+
+
+def test_records_are_not_forged(rotation: Rotation) -> None:
+    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    record to another place, or forge one.
+
+    Not one byte is changed, and no other key's signature is taken, although what it signs is well sealed.
+    """
+    [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"second"]
+    theirs = SigningSealer(rotation.ring.public(), SigningKey.generate())
+    sealed = theirs.seal(place_of_value(value).signed, SecretValue(b"forged"))
+    flipped = [
+        value.sealed[:at] + bytes([value.sealed[at] ^ 1 << at % 8]) + value.sealed[at + 1 :]
+        for at in range(len(value.sealed))
+    ]
+
+    for forged in (sealed, *flipped, value.sealed[:-1], value.sealed + b"\0", b""):
+        with pytest.raises(NightsafeError, match="cannot open"):
+            rotation.opened(replace(value, sealed=forged))
+
+
+def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
+    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    record to another place, or forge one.
+
+    What they can.
+    """
+    rotation.meddle("DELETE FROM bindings WHERE name = 'K'")
+    rotation.meddle(
+        "UPDATE bindings SET sealed = (SELECT sealed FROM binding_history WHERE name = 'T') WHERE name = 'T'"
+    )
+
+    assert {"first": 2, "the-key-of-the-worker": 1} == {
+        value: count for value, count in rotation.contents().items() if not value.startswith("of-the")
+    }
+
+
+def test_the_signing_key_makes_values(rotation: Rotation) -> None:
+    """With a file of `nightsafe backup` and the database for writing, an attacker can put values of their own in any
+    place, but cannot read a value.
+
+    It has the public ring and the signing key.
+    """
+    [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"of-the-project"]
+    public = PublicRing.load(rotation.public)
+    own = SigningSealer(public, rotation.signing_key).seal(place_of_value(value).signed, SecretValue(b"their own"))
+    rotation.meddle("UPDATE items SET sealed = ? WHERE name = 'V'", own)
+
+    assert 1 == rotation.contents()["their own"]
+
+
+def test_what_a_machine_sees(rotation: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the serving machine as a whole, an attacker can read the signing key, and every value that is put from
+    then on, but cannot read a value that was put before: the private ring is not there.
+
+    The process that seals is theirs.
+    """
+    seen: list[bytes] = []
+    sealing = ReloadingSealer.seal
+
+    def seal(sealer: ReloadingSealer, context: Context, value: SecretValue) -> bytes:
+        """Look at what is sealed."""
+        seen.append(value.reveal())
+        return sealing(sealer, context, value)
+
+    monkeypatch.setattr(ReloadingSealer, "seal", seal)
+    assert rotation.api.put("worker", text("T", "from then on")).status == 200
+
+    assert [b"from then on"] == seen
+
+
+def test_what_a_machine_has(planted: Planted) -> None:
+    """With the serving machine as a whole, an attacker can read the signing key, and every value that is put from
+    then on, but cannot read a value that was put before: the private ring is not there.
+
+    Neither in a file of those that serving needs, nor in the memory of the process; both have the signing key.
+    """
+    opening, signing = (json.loads(path.read_text()) for path in (planted.safe.private_ring, planted.signing_key))
+    needed = [data for name, data in files(planted.safe.path).items() if "/delivery/" not in name]
+    memory = list(memory_of(planted.server.pid))
+
+    def is_in(places: list[bytes], encoded: str) -> bool:
+        """Whether a key is in any of these."""
+        return any(one in data for data in places for one in forms(base64.b64decode(encoded)))
+
+    assert 1 == len(opening["keys"])
+    assert not is_in(needed + memory, opening["keys"][0]["private"])
+    assert is_in(needed, signing["private"])
+    assert is_in(memory, signing["private"])

@@ -1,0 +1,153 @@
+"""Where workerd, and the sockets that it is spoken to on, are: places that other users could have come to first."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from tests.delivery.scene import Scene, text, workerd
+from tests.delivery.workerd.test_faults import HELLO
+
+from nightsafe.cli.server.delivery_options import fresh_folder
+from nightsafe.delivery.workerd import binary
+from nightsafe.delivery.workerd.folder import SocketFolder
+from nightsafe.errors import NightsafeError
+
+_NOBODY = 65534
+_CONNECTS = """
+import os, socket, sys
+for place in sys.argv[1:]:
+    with socket.socket(socket.AF_UNIX) as attempt:
+        try:
+            attempt.connect(place)
+            print("connected to", place)
+        except OSError:
+            pass
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory with a path short enough for unix sockets."""
+    with TemporaryDirectory(prefix="ns-") as name:
+        yield Path(name)
+
+
+async def test_the_socket_that_a_workerd_is_told_on(folder: Path) -> None:
+    """Only the delivery process that started a workerd reaches the socket on which it is told what to serve.
+
+    It has no name: another process of the same user tries each that the system shows.
+    """
+    async with Scene(folder) as scene:
+        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        assert "x" == (await scene.get("hello")).text
+        with socket.socket(socket.AF_UNIX) as own:
+            own.connect(str(scene.delivery.supervisor.current.admin))
+        tried = await asyncio.to_thread(try_all, scene.settings.folder)
+
+    assert (True, "") == (any("/admin-" in name for name in tried[0]), tried[1])
+
+
+def try_all(folder: Path) -> tuple[set[str], str]:
+    """Names that admin sockets in a folder have or had, and those of them that another process can connect to."""
+    bound = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines() if f" {folder}" in line}
+    tried = {name for name in {*bound, *map(str, folder.iterdir())} if "admin" in name}
+    done = subprocess.run([sys.executable, "-c", _CONNECTS, *tried], capture_output=True, text=True, check=True)
+    return tried, done.stdout
+
+
+def another_users(path: Path) -> None:
+    """A directory of another user's, as far as one can make it."""
+    path.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(path, _NOBODY, _NOBODY)
+    else:
+        path.chmod(0o777)
+
+
+def a_link(path: Path) -> None:
+    """A link to a directory that is all right."""
+    path.with_name("real").mkdir(mode=0o700)
+    path.symlink_to(path.with_name("real"))
+
+
+@pytest.mark.parametrize("lay", [another_users, a_link, lambda path: path.mkdir(mode=0o755), Path.touch])
+def test_a_directory_that_somebody_made_first(folder: Path, lay: Callable[[Path], object]) -> None:
+    """A directory for sockets that is a link, another user's or open to others is refused; the default is a new one.
+
+    It is left as it was.
+    """
+    path = folder / "run"
+    lay(path)
+    (folder / "real").mkdir(exist_ok=True)
+    before = path.lstat()
+
+    with pytest.raises(NightsafeError, match=str(path)):
+        SocketFolder(path).hold()
+    assert (before.st_mode, before.st_uid) == (path.lstat().st_mode, path.lstat().st_uid)
+    assert [] == list((folder / "real").iterdir())
+
+
+def test_the_directory_that_nobody_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory for sockets that is a link, another user's or open to others is refused; the default is a new one.
+
+    What processes that were killed have left is gone, and what another process uses stays.
+    """
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    names = [fresh_folder().name for _ in range(3)]
+    assert 3 == len({*names})
+
+    used, killed = (SocketFolder(folder / name) for name in names[:2])
+    used.hold()
+    killed.hold()
+    (killed.path / "cell-1.sock").touch()
+    os.close(killed._held)  # as the system does with a process's
+    assert fresh_folder().parent.joinpath(killed.path.name).exists()  # it might be starting
+    os.utime(killed.path, (0, 0))
+    theirs = folder / names[2]
+    another_users(theirs)
+
+    held = SocketFolder(fresh_folder())
+    assert {used.path, theirs} == set(folder.iterdir())
+    held.hold()
+    assert 0o700 == held.path.stat().st_mode & 0o777
+    for one in (held, used):
+        one.release()
+    assert {theirs} == set(folder.iterdir())
+
+
+@pytest.mark.parametrize("who", ["others", "another"])
+def test_a_workerd_that_others_may_change(tmp_path: Path, who: str) -> None:
+    """A workerd is run only when nobody else can change its file, and the file is the pinned build by its SHA-256."""
+    path = tmp_path / "bin" / "workerd"
+    path.parent.mkdir()
+    path.symlink_to(workerd())
+    binary.verify(path)
+    if who == "others":
+        path.parent.chmod(0o777)
+    elif os.geteuid() == 0:
+        os.chown(path.parent, _NOBODY, _NOBODY)
+    else:
+        path.parent.chmod(0o772)
+
+    with pytest.raises(NightsafeError, match="is not run, for somebody else may change it"):
+        binary.verify(path)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "riscv64", "arm64"])
+def test_a_workerd_of_another_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    """A workerd is run only when nobody else can change its file, and the file is the pinned build by its SHA-256.
+
+    A machine for which no build is known runs none.
+    """
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    path = tmp_path / "workerd"
+    path.write_bytes(b"#!/bin/sh\n")
+
+    with pytest.raises(NightsafeError, match=r"is not workerd|is known for x86_64, aarch64; this machine is"):
+        binary.verify(path)

@@ -1,0 +1,189 @@
+"""What somebody who has taken over a process would try next. It runs in a process of its own, confined first.
+
+`python -m tests.security.tools.attempts WHO DATA HOME PORT`: what confines itself, a data directory, somebody's home,
+and a port of loopback at which a stranger listens. It prints what came of each attempt, as JSON.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import nightsafe.delivery.protect
+from nightsafe.cli.data_directory.directory import DataDirectory
+from nightsafe.cli.server.confinement import Confinement
+from nightsafe.confining.calls import number
+from nightsafe.delivery.workerd import launch
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+_ATTACH, _NEW_USER = 16, 0x10000000
+
+
+def system(name: str, *arguments: int) -> None:
+    """A system call that is to be refused; OSError when it is."""
+    if LIBC.syscall(number(name), *arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
+
+def start(*command: str) -> None:
+    """Run a program to its end."""
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def made(home: Path) -> dict[str, Callable[[], object]]:
+    """Ways to leave something behind."""
+    return {
+        "code": lambda: Path(nightsafe.delivery.protect.__file__).open("ab").close(),
+        "profile": lambda: (home / ".bashrc").open("ab").close(),
+        "cron": lambda: Path("/etc/cron.d").mkdir() if not Path("/etc/cron.d").exists() else _drop("/etc/cron.d/x"),
+        "file": (home / "new").touch,
+        "directory": (home / "new").mkdir,
+        "link": lambda: (home / "new").symlink_to("/"),
+        "pipe": lambda: os.mkfifo(home / "new"),
+        "removed": (home / ".bashrc").unlink,
+        "renamed": lambda: (home / ".bashrc").rename(home / "new"),
+        "truncated": lambda: os.truncate(home / ".bashrc", 0),
+        "temporary": lambda: _drop("/tmp/nightsafe-attempt"),  # noqa: S108 - the place is what is tried
+        "shell": lambda: start("/bin/sh", "-c", ":"),
+        "mode": lambda: (home / ".bashrc").chmod(0o666),
+        "owner": lambda: os.chown(home / ".bashrc", -1, -1),
+        "times": lambda: os.utime(home / ".bashrc"),
+        "attribute": lambda: os.setxattr(home / ".bashrc", "user.x", b"x"),
+    }
+
+
+def taken(ring: Path, key: Path) -> dict[str, Callable[[], object]]:
+    """Ways to the private ring, or to change a key."""
+    return {
+        "ring read": ring.read_bytes,
+        "ring written": lambda: ring.open("ab").close(),
+        "ring removed": ring.unlink,
+        "ring moved": lambda: ring.rename(key.with_name("moved")),
+        "ring linked": lambda: os.link(ring, key.with_name("linked")),
+        "key written": lambda: key.open("ab").close(),
+        "key exchanged": lambda: key.rename(key.with_name("other")),
+        "passwords": Path("/etc/shadow").read_bytes,
+    }
+
+
+def others(parent: int) -> dict[str, Callable[[], object]]:
+    """Ways into other processes and the system."""
+    return {
+        "signal": lambda: os.kill(parent, 0),
+        "limits": lambda: resource.prlimit(parent, resource.RLIMIT_CORE),
+        "priority": lambda: os.setpriority(os.PRIO_PROCESS, parent, 0),
+        "processors": lambda: os.sched_setaffinity(parent, {0}),
+        "shared memory": lambda: system("shmget", 0, 4096, 0o1666),
+        "ptrace": lambda: system("ptrace", _ATTACH, parent, 0, 0),
+        "memory": Path(f"/proc/{parent}/mem").read_bytes,
+        "environment": Path(f"/proc/{parent}/environ").read_bytes,
+        "memory copied": lambda: system("process_vm_readv", parent, 0, 0, 0, 0, 0),
+        "namespace": lambda: system("unshare", _NEW_USER),
+        "namespace of a child": lambda: system("clone", _NEW_USER | 17, 0, 0, 0, 0),
+        "mount": lambda: system("mount", 0, 0, 0, 0, 0),
+        "bpf": lambda: system("bpf", 0, 0, 0),
+        "ring of requests": lambda: system("io_uring_setup", 1, 0),
+        "keys of the kernel": lambda: system("keyctl", 0, 0, 0, 0, 0),
+        "abstract socket": lambda: _connect(socket.AF_UNIX, f"\0nightsafe-attempt-{parent}"),
+    }
+
+
+def sent(port: int) -> dict[str, Callable[[], object]]:
+    """Ways to send something away."""
+    return {
+        "TCP": lambda: _connect(socket.AF_INET, ("127.0.0.1", port)),
+        "TCP, fast": lambda: socket.socket().sendto(b"x", 0x20000000, ("127.0.0.1", port)),
+        "another protocol": lambda: socket.socket(proto=262).close(),  # Multipath TCP
+        "UDP": lambda: socket.socket(type=socket.SOCK_DGRAM).close(),
+        "unix socket": lambda: socket.socket(socket.AF_UNIX).close(),
+        "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
+    }
+
+
+def heard() -> dict[str, Callable[[], object]]:
+    """Ways to be reached from outside."""
+    return {"a port of its own": lambda: _listen(("127.0.0.1", 0)), "a port that is found": lambda: _listen(None)}
+
+
+def needed(data: Path, own: object) -> dict[str, Callable[[], object]]:
+    """What serving takes."""
+    return {
+        "database": lambda: _write(data / "nightsafe.db"),
+        "keys": (data / "keys" / "signing-key.json").read_bytes,
+        "its own port": lambda: _connect(socket.AF_INET, own),
+        "itself": lambda: start(sys.executable, "-S", "-c", "pass"),
+    }
+
+
+def outcome(attempt: Callable[[], object]) -> str:
+    """What came of an attempt: "done", or the name of the error."""
+    try:
+        attempt()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, "?")
+    except sqlite3.Error as error:
+        return str(error)
+    return "done"
+
+
+def _drop(path: str) -> None:
+    """Make a file; it does not stay when that was possible."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    Path(path).unlink()
+
+
+def _connect(family: int, address: object) -> None:
+    """Reach somebody."""
+    with socket.socket(family) as asking:
+        asking.connect(address)  # type: ignore[arg-type] # of whatever family
+
+
+def _listen(address: object) -> None:
+    """Wait for somebody."""
+    with socket.socket() as waiting:
+        if address is not None:
+            waiting.bind(address)  # type: ignore[arg-type] # as `_connect`
+        waiting.listen()
+        if not waiting.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise PermissionError(errno.EPERM, "it does not")
+
+
+def _write(database: Path) -> None:
+    """Change a database in a transaction."""
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("UPDATE probe SET count = count + 1")
+        db.commit()
+
+
+def main() -> None:
+    """Confine this process, and try everything."""
+    who, data, home, port = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    directory, parent = DataDirectory(data), os.getppid()
+    tries = made(home) | taken(directory.private_ring, directory.signing_key) | others(parent) | sent(port) | heard()
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        if who == "workerd":
+            launch.confine([sys.executable, "serve", str(home / "runtime.capnp")])
+            tell(tries)
+            return
+        reach = Confinement(directory, (), beside_delivery=who == "run")
+        with reach.hold():
+            reach.confine(own, None, ())
+            tell(tries | needed(data, own.getsockname()))
+
+
+def tell(tries: dict[str, Callable[[], object]]) -> None:
+    """Try everything, and print what came of it."""
+    sys.stdout.write(json.dumps({name: outcome(attempt) for name, attempt in tries.items()}))
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()

@@ -1,0 +1,33 @@
+"""What a fingerprint gives to whoever has it."""
+
+import secrets
+from itertools import product
+
+from nightsafe.cli.secret.fingerprints import FingerprintKey, Place
+
+HERE = Place("a" * 32, "worker")
+
+
+def _text(value: str) -> dict[str, str]:
+    """A secret text as it is fingerprinted."""
+    return {"type": "secret_text", "text": value}
+
+
+def test_guesses_can_be_tried() -> None:
+    """With a value's fingerprint and its key, an attacker can try out guesses at the value, but cannot find a value
+    that cannot be guessed.
+
+    A PIN is found in a thousand guesses. Of a value that is in no list nothing shows, not even its length.
+    """
+    key = FingerprintKey(secrets.token_bytes(32))
+    pin = key.tag(HERE, {"PIN": _text("735")})
+    random = [secrets.token_hex(16), secrets.token_hex(160)]
+    tags = [key.tag(HERE, {"TOKEN": _text(value)}) for value in random]
+    guesses = ["".join(digits) for digits in product("0123456789", repeat=3)]
+
+    assert ["735"] == [guess for guess in guesses if key.matches(pin, HERE, "PIN", _text(guess))]
+    assert not [guess for guess in guesses for tag in tags if key.matches(tag, HERE, "TOKEN", _text(guess))]
+    assert 1 == len({len(tag) for tag in tags})
+    assert not [value for value in random for tag in tags if value[:8] in tag]
+    assert key.matches(tags[0], HERE, "TOKEN", _text(random[0]))
+    assert not key.matches(tags[0], HERE, "TOKEN", _text(random[0][:-1] + "?"))

@@ -1,0 +1,102 @@
+"""Which ring a client seals to, and what a directory can say: the sentences of SECURITY.md, attacked."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from cloudflare import Cloudflare
+from tests.unit.client.recorder import ACCOUNT, Answer, Recorder, answer, refusal
+
+from nightsafe.cli.settings.settings_file import default_map
+from nightsafe.client import Nightsafe, SealingError
+from nightsafe.sealing.rings.lineage import Lineage
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.sealing.rings.ring_signer import public_ring
+
+PRIVATE = PrivateRing.generate()
+RING, FOREIGN = public_ring(PRIVATE), public_ring(PrivateRing.generate())
+ROTATED = public_ring(PRIVATE.rotated(), RING, PRIVATE.primary)
+SECRET = {"name": "S", "type": "secret_text"}
+VALUE = "plaintext-of-the-test"
+
+
+def offered(ring: PublicRing) -> Answer:
+    """A ring as a server offers it."""
+    return answer(json.loads(ring.offered()), result_info=json.loads(ring.proof()))
+
+
+def sent(known: Path, *answers: Answer) -> str:
+    """The body that a new client sends when it writes; it has the key's id when it is sealed."""
+    recorder = Recorder(*answers)
+    with Nightsafe(
+        api_token="any", base_url="https://safe.test/client/v4", http_client=recorder, known_rings=known
+    ) as one:
+        one.workers.scripts.secrets.update("s", account_id=ACCOUNT, name="S", text=VALUE, type="secret_text")
+    return recorder.requests[-1].content.decode()
+
+
+def test_the_first_ring_is_remembered(tmp_path: Path) -> None:
+    """A client that seals remembers the first ring of a server and account."""
+    assert RING.primary.id in sent(tmp_path / "known", offered(RING), answer(SECRET))
+    assert f"https://safe.test/client/v4 {ACCOUNT} 1 " in (tmp_path / "known").read_text()
+
+
+def test_no_other_ring_is_taken(tmp_path: Path) -> None:
+    """When the server then offers an older ring, none, or one that the known ring did not sign, nothing is sent."""
+    known = tmp_path / "known"
+    sent(known, offered(RING), answer(SECRET))
+    assert ROTATED.primary.id in sent(known, offered(ROTATED), answer(SECRET))
+    for swapped in (offered(FOREIGN), offered(RING), refusal(404, 7003), refusal(403, 10000)):
+        with pytest.raises(SealingError, match="nothing was sent"):
+            sent(known, swapped)
+
+
+def test_a_folder_says_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settings file in the working directory names no server, no credentials, and nothing about sealing."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    said = (
+        'url = "https://e.test"\ntoken_file = "t"\nseal = "never"\nplain_http = true\npublic_ring = "r"\ndata = "d"\n'
+    )
+    (tmp_path / "nightsafe.toml").write_text(f'{said}account_id = "{ACCOUNT}"\n')
+    assert {} == default_map(None)["secret"]["put"] == default_map(None)["serve"]
+
+
+def test_the_first_ring_is_believed(tmp_path: Path) -> None:
+    """The first ring that a client sees is believed, and so is a server that says at first that it has none."""
+    assert FOREIGN.primary.id in sent(tmp_path / "known", offered(FOREIGN), answer(SECRET))
+    assert VALUE in sent(tmp_path / "other", refusal(404, 7003), answer(SECRET))
+
+
+def test_a_first_signer_is_believed(tmp_path: Path) -> None:
+    """A ring that is known without a signer, as of an older safe, takes the first signer that the server names."""
+    known = tmp_path / "known"
+    assert RING.primary.id in sent(known, offered(PublicRing(RING.keys, number=RING.number)), answer(SECRET))
+    claimed = PublicRing(RING.keys, number=RING.number, lineage=Lineage(FOREIGN.identity.signer, ()))
+    assert RING.primary.id in sent(known, offered(claimed), answer(SECRET))
+    with pytest.raises(SealingError, match="another signer"):
+        sent(known, offered(RING))
+
+
+def test_a_ring_is_brought_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ring that is brought by hand (--public-ring) is sealed to whatever the server offers."""
+    RING.save(tmp_path / "ring.json")
+    monkeypatch.setenv("NIGHTSAFE_PUBLIC_RING", str(tmp_path / "ring.json"))
+    assert RING.primary.id in sent(tmp_path / "known", answer(SECRET))
+    assert not (tmp_path / "known").exists()
+
+
+def test_official_clients_do_not_seal() -> None:
+    """The official clients do not seal: the API has their values in the clear."""
+    kept: list[bytes] = []
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        """Keep what is sent."""
+        kept.append(request.content)
+        return httpx.Response(200, json={"result": SECRET, "success": True, "errors": [], "messages": []})
+
+    with Cloudflare(api_token="any", http_client=httpx.Client(transport=httpx.MockTransport(answered))) as client:
+        client.workers.scripts.secrets.update("s", account_id=ACCOUNT, name="S", text=VALUE, type="secret_text")
+    assert VALUE in kept[0].decode()

@@ -1,0 +1,204 @@
+"""Where a value is, where it is not, and how it is sealed."""
+
+import base64
+import gc
+import itertools
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hpke
+from tests.clients.canaries import CHUNK, files, forms, found
+from tests.clients.planting import SHOWING, kept_beside_scripts
+from tests.clients.wire.talk import SCRIPTS
+from tests.security.tools.planting import AT, Planted
+from tests.unit.api.tools.driver import Api
+from tests.unit.sealing import format_reference, hpke_reference
+
+from nightsafe.sealing import Context, Suite
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import HPKE
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.secret_value import SecretValue
+
+LEFT = "left-{}-behind"
+PLACE = Context(
+    account_id="a" * 32, namespace="production", script="worker", name="TOKEN", kind="secret_text", public=b"public"
+)
+
+
+def test_values_get_nowhere(planted: Planted) -> None:
+    """A value is never in a log, an error, a file, an argument or an environment variable.
+
+    Nor is a credential, nor is either in an answer; in no form that bytes are written in.
+    """
+    with planted.wire() as wire:
+        for path in (SCRIPTS, AT, f"{AT}/settings", f"{AT}/secrets", f"{AT}/secrets/kept", "/readyz", *SHOWING):
+            assert wire.ask("GET", path).status == 200, path
+        heard = [*planted.answers, *wire.heard]
+    answers = {f"answer {n}": repr(one.headers).encode() + one.body for n, one in enumerate(heard)}
+    process = Path(f"/proc/{planted.server.pid}")
+    places = (
+        answers | files(planted.folder) | {name: (process / name).read_bytes() for name in ("cmdline", "environ")}
+    )
+    planted.server.stop()
+    places |= {f"{path} at the end": content for path, content in files(planted.folder).items()}
+    planted.server.start()
+
+    assert {"nightsafe.db", "nightsafe.db-wal", "nightsafe.db-shm", "stderr.log", "stdout.log"} <= {
+        Path(place).name for place in places
+    }
+    assert len(planted.planted) > 500
+    for kept in kept_beside_scripts(planted.safe, planted.store_id):
+        assert kept
+        assert {value.encode() for value in kept.values()} <= set(planted.planted)
+    assert found(planted.planted, places) == []
+
+
+def test_the_search_is_not_blind(planted: Planted) -> None:
+    """A value is never in a log, an error, a file, an argument or an environment variable.
+
+    What is no secret is found in the same places, in each form.
+    """
+    with planted.wire() as wire:
+        wire.upload("open", {"type": "plain_text", "name": "VAR", "text": "canary-in-the-open"})
+        shown = wire.ask("GET", f"{SCRIPTS}/open/settings").body
+    places = {"answer": shown, **files(planted.safe.path)}
+
+    seen = {Path(place).name for place, _ in found([b"canary-in-the-open"], places)}
+
+    assert {"answer", "nightsafe.db-wal"} <= seen
+    for number, one in enumerate(forms(b"canary-in-the-open")):
+        assert found([b"canary-in-the-open"], {"place": bytes(CHUNK - 3) + one + b"after"}), number
+
+
+def test_no_core_file(planted: Planted) -> None:
+    """The serving process writes no core file (`RLIMIT_CORE`)."""
+    limits = Path(f"/proc/{planted.server.pid}/limits").read_text()
+
+    assert ["0", "0"] == next(line for line in limits.splitlines() if "core file" in line).split()[4:6]
+
+
+def test_the_private_ring_is_left_alone(planted: Planted) -> None:
+    """`serve` never reads the private ring.
+
+    Not in all the calls that went before: it opens no such file, holds none, and loads nothing that opens a value.
+    """
+    events = planted.watched.read_text().splitlines()
+    imported = {event.removeprefix("import ") for event in events if event.startswith("import ")}
+    opened = {event.removeprefix("open ") for event in events if event.startswith("open ")}
+    held = [path.resolve() for path in Path(f"/proc/{planted.server.pid}/fd").iterdir()]
+
+    assert planted.safe.private_ring.exists()
+    assert {"nightsafe.api.app", "nightsafe.sealing.sealer"} <= imported
+    assert not imported & {"nightsafe.sealing.opener", "nightsafe.sealing.rings.private_ring"}
+    assert [path for path in opened if path.endswith("signing-key.json")]
+    assert not [path for path in opened if "private-ring" in path]
+    assert planted.safe.database in held
+    assert planted.safe.private_ring not in held
+
+
+def test_nothing_is_left_of_a_request(api: Api) -> None:
+    """A value lives in the serving process for one request, between the body's last byte and the seal.
+
+    Once it is answered no object that Python knows of has it.
+    """
+    _bring_values(api)
+
+    assert 0 == _left()
+    assert 1 == _left([LEFT.format(0)])
+
+
+def _bring_values(api: Api) -> None:
+    """Values that are taken, and values that are refused."""
+    for number in range(20):
+        secret = {"type": "secret_text", "name": f"LEFT_{number}", "text": LEFT.format(number)}
+        assert api.put("worker", secret).status == 200
+        assert api.put("worker", secret | {"type": "nothing"}).status == 400
+
+
+def _left(*more: object) -> int:
+    """How many texts with a value there are in the objects that Python knows of, and in these."""
+    held = itertools.chain.from_iterable(map(gc.get_referents, [*gc.get_objects(), *more]))
+    texts = {id(one): one for one in held if isinstance(one, str | bytes | bytearray)}
+    plain = (one if isinstance(one, str) else one.decode("latin-1") for one in texts.values())
+    return sum(re.search(LEFT.format("[0-9]+"), one) is not None for one in plain)
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_how_values_are_sealed(suite: Suite) -> None:
+    """Sealing is HPKE (RFC 9180) with X25519, HKDF-SHA256 and AES-256-GCM, or the hybrid with ML-KEM-768, from the
+    `cryptography` library.
+
+    What is sealed opens in a second implementation of these; there is no third suite, and nothing else seals.
+    """
+    kems = {Suite.X25519: hpke_reference.X25519_KEM, Suite.HYBRID: hpke_reference.XWING_KEM}
+
+    assert b"a value" == _opened_by_the_page(PrivateRing.generate(suite), b"a value")
+    assert kems == {one: format_reference.KEMS[one.number] for one in Suite}
+    assert set(Suite) == set(HPKE)
+    assert {hpke.Suite} == {type(one) for one in HPKE.values()}
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_lengths_are_hidden(suite: Suite) -> None:
+    """Lengths are padded.
+
+    Up to 63 bytes all records are of one length, and past 1 KiB what a length tells is a range of an eighth.
+    """
+    sealer = SigningSealer(PrivateRing.generate(suite).public(), SigningKey.generate())
+
+    def sealed(size: int) -> int:
+        """The length of a record."""
+        return len(sealer.seal(PLACE, SecretValue(bytes(size))))
+
+    assert 1 == len({sealed(size) for size in range(64)})
+    assert 1 == len({sealed(size) for size in range(64, 128)})
+    assert len({sealed(size) for size in range(50_000, 60_000, 100)}) < 12
+    assert max(Counter(map(sealed, range(64, 1024))).values()) == 64
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_the_format_is_written_down(suite: Suite) -> None:
+    """[docs/sealed-format.md](docs/sealed-format.md) is the whole format.
+
+    Who has read that page alone opens what the API stores, and the delivery side opens what they store.
+    """
+    ring, key = PrivateRing.generate(suite), SigningKey.generate()
+    signer = _read(key.encode(), "private")
+    recipe = format_reference.Recipe(
+        _place(), suite.number, _read(ring.encode(), "keys", 0, "private"), signer, bytes(16), bytes(range(32)), b""
+    )
+    record = recipe.holding(b"of theirs").record()
+
+    assert b"of ours" == _opened_by_the_page(ring, b"of ours")
+    assert b"of theirs" == RecordOpener(VerifyKeys([key.verify_key]), ring).open(PLACE, record).reveal()
+    assert "import nightsafe" not in Path(format_reference.__file__).read_text()
+    assert "from nightsafe" not in Path(format_reference.__file__).read_text()
+
+
+def _opened_by_the_page(ring: PrivateRing, value: bytes) -> bytes:
+    """A value that was sealed and signed by ours, opened by the other implementation."""
+    key = SigningKey.generate()
+    record = SigningSealer(ring.public(), key).seal(PLACE, SecretValue(value))
+    private = _read(ring.encode(), "keys", 0, "private")
+    return format_reference.open_(_place(), record, private, key.verify_key.public)
+
+
+def _read(file: bytes, *path: str | int) -> bytes:
+    """A key out of a key file."""
+    at: Any = json.loads(file)
+    for member in path:
+        at = at[member]
+    return base64.b64decode(at)
+
+
+def _place() -> format_reference.Place:
+    """The place as the other implementation has it."""
+    return format_reference.Place(*(getattr(PLACE, field) for field in PLACE.__struct_fields__))

@@ -1,0 +1,167 @@
+"""What is left of values in the memory of the API's process."""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from tests.clients.wire.talk import JSON, SCRIPTS, Wire, form
+from tests.live.tools.running import memory_of
+from tests.server import ACCOUNT, Server, make_safe
+
+from nightsafe.api.http.body import parse_json
+from nightsafe.errors import NightsafeError
+from nightsafe.secret_value import SecretValue
+
+ROUNDS = 16
+SIZES = (4, 8, 16, 20, 40, 80, 150, 250, 600)
+"""Of values, in bytes before they are written in hexadecimal."""
+
+MARKS = (b"planted-", base64.b64encode(b"planted-a")[:10])
+"""How values begin, as they are and in base64."""
+
+ACCOUNTS = f"/client/v4/accounts/{ACCOUNT}"
+SPACE = f"{ACCOUNTS}/workers/dispatch/namespaces"
+STORES = f"{ACCOUNTS}/secrets_store/stores"
+HMAC = {"algorithm": {"name": "HMAC", "hash": "SHA-256"}, "usages": ["sign"], "type": "secret_key"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One of this page's own."""
+    with Server(make_safe(tmp_path_factory.mktemp("memory"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def overwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One whose interpreter overwrites what it frees."""
+    safe = make_safe(tmp_path_factory.mktemp("overwriting"))
+    with Server(safe, environ={"PYTHONMALLOC": "debug"}) as running:
+        yield running
+
+
+class Planting:
+    """Puts values in every way that there is.
+
+    Args:
+        wire: a client with the owner's token.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.planted = 0
+        wire.upload("holder")
+        assert wire.send("POST", SPACE, {"name": "space"}).status == 200
+        made = wire.send("POST", STORES, {"name": "store"}).result
+        self._secrets = f"{STORES}/{(made[0] if isinstance(made, list) else made)['id']}/secrets"
+        first = [{"name": "first", "value": self._text("store"), "scopes": ["workers"]}]
+        self._stored = wire.send("POST", self._secrets, first).result[0]["id"]
+
+    def _text(self, way: str, size: int = 0) -> str:
+        """A new value that says by which way it went."""
+        self.planted += 1
+        size = size or SIZES[self.planted % len(SIZES)]
+        return f"planted-{way}-{secrets.token_hex(size)}"
+
+    def round(self) -> list[int]:
+        """One of each; gives the statuses."""
+        wire, put = self._wire, f"{SCRIPTS}/holder/secrets"
+        raw = self._text("key", 16).encode()
+        lines = f"{self._text('line')}\n{self._text('line')}\n\u20ac"
+        bulk = {name: {"type": "secret_text", "text": self._text("bulk")} for name in "ABC"}
+        uploads = [self._form("upload"), self._form("version"), self._form("dispatched")]
+        kind = [("Content-Type", uploads[0][0])]
+        key = {"name": "KEY", "format": "raw", "key_base64": base64.b64encode(raw).decode(), **HMAC}
+        broken = b'{"name":"A","type":"secret_text","text":"' + self._text("broken").encode() + b'",}'
+        answers = [
+            wire.put("holder", "TEXT", self._text("text")),
+            wire.put("holder", "LONG", self._text("long", 2000)),
+            wire.put("holder", "LINES", lines),
+            wire.send("PUT", put, key),
+            wire.patch("holder", bulk),
+            wire.ask("PUT", f"{SCRIPTS}/other", uploads[0][1], kind),
+            wire.ask("POST", f"{SCRIPTS}/other/versions", uploads[1][1], kind),
+            wire.ask("PUT", f"{SPACE}/space/scripts/inner", uploads[2][1], kind),
+            wire.send("PATCH", f"{self._secrets}/{self._stored}", {"value": self._text("store")}),
+            wire.put("holder", "REFUSED", self._text("refused"), format=["x"], kind=1, type="secret_key"),
+            wire.ask("PUT", put, broken, [JSON]),
+            wire.ask(
+                "PUT", put, broken.replace(b"}", b" "), [JSON], credentials=[("Authorization", "Bearer nobody")]
+            ),
+        ]
+        return [answer.status for answer in answers]
+
+    def _form(self, way: str) -> tuple[str, bytes]:
+        """An upload with one secret."""
+        bindings = [{"type": "secret_text", "name": "TOKEN", "text": self._text(way)}]
+        return form({"metadata": json.dumps({"main_module": "worker.js", "bindings": bindings}).encode()})
+
+
+def left(pid: int) -> list[bytes]:
+    """Beginnings of values in a process's memory."""
+    return [
+        part[at : at + 40]
+        for part in memory_of(pid)
+        for mark in MARKS
+        for at in (found.start() for found in re.finditer(re.escape(mark), part))
+    ]
+
+
+def sent_to(server: Server) -> int:
+    """Send many values; gives how many."""
+    with Wire.to(server) as wire:
+        planting = Planting(wire)
+        for _ in range(ROUNDS):
+            assert [200] * 9 + [400, 400, 403] == planting.round()
+    return planting.planted
+
+
+def test_some_are_left(server: Server) -> None:
+    """Of hundreds of values of mixed lengths that a serving process has taken in, its memory may still hold a fifth:
+    Python leaves what it frees as it is until it needs the place.
+
+    Each is counted once, however often it is there.
+    """
+    planted = sent_to(server)
+
+    assert planted > 200
+    assert len(set(left(server.pid))) * 5 <= planted
+
+
+def test_none_are_left(overwriting: Server) -> None:
+    """With `PYTHONMALLOC=debug` in the environment, what Python frees in the serving process is overwritten as
+    well.
+    """
+    assert sent_to(overwriting) > 200
+    assert [] == left(overwriting.pid)
+
+
+def test_what_bodies_came_in(overwriting: Server) -> None:
+    """The memory that a body was received in is overwritten when it is freed.
+
+    What Python has of them is, too, so that any that is found was received.
+    """
+    kind = [("Content-Type", "text/html")]
+    with Wire.to(overwriting) as wire:
+        for size in SIZES * 8:
+            body = b"planted-body-%b" % secrets.token_hex(size).encode() * 20
+            assert 400 == wire.ask("PUT", f"{SCRIPTS}/other", body, kind).status
+
+    assert [] == left(overwriting.pid)
+
+
+def test_buffers() -> None:
+    """The buffers that a JSON body and a value lie in are overwritten as soon as they are not needed."""
+    body = bytearray(b'{"text": "planted"}')
+    assert {"text": "planted"} == parse_json(body)
+    refused = bytearray(b'{"text": "planted",}')
+    with pytest.raises(NightsafeError):
+        parse_json(refused)
+    value = SecretValue(b"planted")
+    buffer = value._buffer
+    del value
+
+    assert [bytes(19), bytes(20), b""] == [bytes(one) for one in (body, refused, buffer)]

@@ -1,0 +1,280 @@
+"""What the delivery side takes in, and where what it opens can be found."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from msgspec.structs import replace
+from structlog.testing import capture_logs
+from tests.clients.canaries import files
+from tests.delivery.keys import base64url, binding
+from tests.delivery.load.test_values_stay import places
+from tests.delivery.scene import Scene, text
+from tests.delivery.workerd.test_isolation import ATTACKER, VICTIM
+from tests.live.tools.running import memory_of
+from tests.unit.api.delivery.test_bundles import get
+from tests.unit.api.tools.driver import ACCOUNT, Api, keys, verifier
+
+from nightsafe.bundle.model import Bundle
+from nightsafe.bundle.signed import open_bundle, sign_bundle
+from nightsafe.delivery.cache.bundle_cache import BundleCache
+from nightsafe.delivery.cache.serials import Serials
+from nightsafe.errors import NightsafeError
+from nightsafe.sealing import Context
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.secret_value import SecretValue
+
+HMAC = {"name": "HMAC", "hash": "SHA-256"}
+CODE = """
+  console.log(JSON.stringify(env_of()), "planted by the script itself");
+  import { env } from "cloudflare:workers";
+  function env_of() { return Object.keys(env); }
+  export default { async fetch(request, env) {
+    if (new URL(request.url).pathname === "/throw") throw new Error(env.TOKEN);
+    await crypto.subtle.sign("HMAC", env.RAW, new Uint8Array(1));
+    return new Response(env.TOKEN.slice(0, 7));
+  } };"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory with a path short enough for unix sockets."""
+    with TemporaryDirectory(prefix="ns-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+async def scene(folder: Path) -> AsyncIterator[Scene]:
+    """A delivery side on the real workerd."""
+    async with Scene(folder) as started:
+        yield started
+
+
+class Taker:
+    """What takes bundles in on the delivery side, and remembers in a file what it has seen.
+
+    Args:
+        api: that it asks.
+        folder: for the file.
+    """
+
+    def __init__(self, api: Api, folder: Path) -> None:
+        self.api = api
+        self._marks = Serials(folder / "marks.json")
+        self._bundle_cache = BundleCache(ACCOUNT, verifier(), self._marks)
+
+    def take(self, data: bytes | None = None, script: str = "worker") -> Bundle:
+        """Let a bundle in, by default the one that the API has now.
+
+        Raises:
+            NightsafeError: when it is refused.
+        """
+        given = get(self.api, f"bundles/{script}").body if data is None else data
+
+        async def admit() -> Bundle | None:
+            """On a loop, and written down before it is over."""
+            admitted = self._bundle_cache.admit(script, given, self._bundle_cache.floor())
+            await self._marks.settle()
+            return admitted
+
+        taken = self.api.run(admit())
+        assert taken is not None
+        return taken
+
+    def value(self) -> str:
+        """The value that the script is served with now."""
+        [secret] = self.take().versions[0].bindings
+        context = Context(account_id=ACCOUNT, namespace="", script="worker", name="TOKEN", kind="secret_text")
+        assert secret.sealed is not None
+        return RecordOpener(verifier(), keys()[0]).open(context, secret.sealed).reveal().decode()
+
+
+def test_bundles_are_the_apis(own_api: Api, tmp_path: Path) -> None:
+    """The delivery side takes only bundles that are signed by the API, and for the script that it asked for.
+
+    Not one with a byte changed, of another signer, of another script, account or namespace, nor an unsigned one.
+    """
+    for script in ("worker", "other"):
+        assert own_api.upload(script).status == 200
+    taker, good = Taker(own_api, tmp_path), get(own_api, "bundles/worker").body
+    bundle = open_bundle(good, verifier())
+    flipped = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in range(len(good))]
+    elsewhere = [
+        sign_bundle(replace(bundle, **members), keys()[1])
+        for members in ({"script": "other"}, {"account_id": "f" * 32}, {"namespace": "n"})
+    ]
+    strange = sign_bundle(bundle, SigningKey.generate())
+
+    for refused in (*flipped, *elsewhere, strange, get(own_api, "bundles/other").body, good[77:], good[:-1], b""):
+        with pytest.raises(NightsafeError):
+            taker.take(refused)
+    assert bundle == taker.take(good)
+
+
+@pytest.fixture
+def older(own_api: Api, tmp_path: Path) -> Path:
+    """A copy of the database with an older value; the API has a newer one."""
+    assert own_api.upload("worker", {"main_module": "worker.js", "bindings": [text("TOKEN", "older")]}).status == 200
+    own_api.restart()
+    copy = tmp_path / "older.db"
+    shutil.copy(own_api.path, copy)
+    assert own_api.put("worker", text("TOKEN", "newer")).status == 200
+    return copy
+
+
+def put_back(api: Api, copy: Path) -> None:
+    """Let the API go on with an older database."""
+    api.run(api.store.close())
+    shutil.copy(copy, api.path)
+    api.store = api.run(api._open())
+    api.restart()
+
+
+def test_nothing_older_is_taken(own_api: Api, older: Path, tmp_path: Path) -> None:
+    """The delivery side takes no bundle with a lower audit number than any it has seen.
+
+    Not after a restart either: what it has seen is in a file. It is a number of the account, so it holds for a script
+    that it has not asked for before.
+    """
+    assert own_api.upload("other").status == 200
+    recorded = get(own_api, "bundles/worker").body
+    assert "newer" == Taker(own_api, tmp_path).value()
+    put_back(own_api, older)
+    with pytest.raises(NightsafeError, match=r"but \d+ has been seen"):
+        Taker(own_api, tmp_path).take(recorded)
+
+    for script in ("worker", "other"):
+        with pytest.raises(NightsafeError, match=r"but \d+ has been seen"):
+            Taker(own_api, tmp_path).take(script=script)
+
+
+def test_a_log_that_has_grown_again(own_api: Api, older: Path, tmp_path: Path) -> None:
+    """A database that was put back as a whole is noticed only until its log has grown past the highest audit number
+    that the delivery side has seen.
+    """
+    assert "newer" == Taker(own_api, tmp_path).value()
+    put_back(own_api, older)
+    for number in range(10):
+        assert own_api.upload(f"another-{number}").status == 200
+
+    assert "older" == Taker(own_api, tmp_path).value()
+
+
+async def test_only_its_own_are_answered(scene: Scene) -> None:
+    """The delivery side hands values over a socket that answers no process but its own workerds.
+
+    Not another one of the same user, who alone may enter the directory.
+    """
+    await scene.upload("hello", "export default {};", [text("TOKEN", "planted-secret")])
+    control = scene.settings.folder / "control.sock"
+    code = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+try:
+    s.sendall(b"GET /loads/1 HTTP/1.1\\r\\nHost: cp\\r\\n\\r\\n")
+    print(s.recv(65536))
+except ConnectionError:
+    print(b"")
+"""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code, str(control)], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "b''\n"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (scene.settings.folder, control)}
+    assert {"run": 0o700, "control.sock": 0o600} == modes
+
+
+def spellings(value: bytes) -> list[bytes]:
+    """How a value might be written down."""
+    return [value, b64encode(value).rstrip(b"="), urlsafe_b64encode(value).rstrip(b"="), value.hex().encode()]
+
+
+async def test_values_are_nowhere_to_be_found(scene: Scene, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing of what the delivery side opens is in a file, an argument, an environment variable or the log.
+
+    Through start, update and failure; in no process of it.
+    """
+    planted = {name: b"planted" + os.urandom(24).hex().encode() for name in ("text", "raw", "jwk", "newer")}
+    raw = {"format": "raw", "key_base64": b64encode(planted["raw"]).decode()}
+    jwk = {"format": "jwk", "key_jwk": {"kty": "oct", "k": base64url(planted["jwk"])}}
+    keys = [binding("RAW", raw, HMAC, "sign"), binding("JWK", jwk, HMAC, "sign")]
+    with capture_logs() as logs:
+        for value in ("text", "newer"):
+            await scene.upload("holder", CODE, [text("TOKEN", planted[value].decode()), *keys])
+            assert "planted" == (await scene.get("holder")).text
+            assert 500 == (await scene.get("holder", "/throw")).status_code
+        await scene.upload(
+            "broken",
+            "throw new Error(JSON.stringify((await import('cloudflare:workers')).env));",
+            [text("TOKEN", planted["text"].decode())],
+        )
+        assert 500 == (await scene.get("broken")).status_code
+        pid = scene.delivery.supervisor.current.pid
+        seen = places(pid) | {f"own {name}": data for name, data in places(os.getpid()).items()}
+
+    seen |= files(folder)
+    out, err = capfd.readouterr()
+    seen |= {"log": str(logs).encode(), "stdout": out.encode(), "stderr": err.encode()}
+    assert {"cmdline", "environ", "log", "stderr"} < set(seen)
+    assert b"" == seen["environ"]
+    for name, planted_value in planted.items():
+        for spelling in spellings(planted_value):
+            assert [] == [place for place, data in seen.items() if spelling in data], name
+
+
+async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
+    """With a script that is delivered, an attacker can read its own bindings, and use a share of CPU and memory, but
+    cannot read a value of another script.
+
+    Not through globals, loaders, modules, the network, or a service binding; and the other is served on.
+    """
+    await scene.upload("victim", VICTIM, [text("TOKEN", "planted-secret")])
+    await scene.get("victim")
+    service = {"type": "service", "name": "VICTIM", "service": "victim"}
+    await scene.upload("attacker", ATTACKER, [service, text("OWN", "its own value")])
+
+    found = (await scene.get("attacker")).json()
+
+    assert "planted" not in str(found)
+    assert "its own value" in found.pop("env")
+    assert "undefined" == found.pop("global")
+    assert '["default","NightsafeLifecycle"]' == found.pop("exports")  # its own
+    found.pop("module")  # has no export
+    assert [] == [name for name, answer in found.items() if not answer.startswith("refused")]
+    assert "planted-secret" == (await scene.get("victim")).text
+
+
+async def test_a_script_may_tell(scene: Scene) -> None:
+    """A script can print or send away what it was given."""
+    code = "export default { fetch(request, env) { return new Response(`here you are: ${env.TOKEN}`); } };"
+    await scene.upload("telling", code, [text("TOKEN", "its own value")])
+
+    assert "here you are: its own value" == (await scene.get("telling")).text
+
+
+async def test_copies_stay(scene: Scene) -> None:
+    """Python cannot promise that every copy of a value in memory is overwritten: values are wiped in our own buffers,
+    not in what Python, V8 or the kernel have copied.
+
+    Of one value our buffer is zeros, what was taken out of it is not, and workerd has it.
+    """
+    value = SecretValue(b"planted-in-memory")
+    copy = value.reveal()
+    value.wipe()
+    await scene.upload(
+        "holder", "export default { fetch: (_, env) => new Response(env.A) };", [text("A", "kept-by-v8-")]
+    )
+    assert "kept-by-v8-" == (await scene.get("holder")).text
+
+    assert (b"planted-in-memory", 0) == (bytes(copy), len(value))
+    assert any(b"kept-by-v8-" in part for part in memory_of(scene.delivery.supervisor.current.pid))

@@ -1,0 +1,145 @@
+"""Everything at once, as `nightsafe run` serves it: attacks from inside the API, on the database, and from beside."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from tests.live.tools.running import HELLO, Run, put, secret, until, upload, wire_of
+from tests.server import make_safe
+
+INSIDE = """
+import gc, os, sys
+def attack(phase, _):
+    if phase == "stop" and "api_child" in " ".join(sys.orig_argv):
+        try:
+            os.close(os.open(os.environ["RING"], os.O_RDONLY))
+            said = "read"
+        except OSError as error:
+            said = f"refused {error.errno}"
+        os.write(2, f"attack from within: {said}\\n".encode())
+gc.callbacks.append(attack)
+"""
+"""Runs in the API's process whenever Python collects garbage, in the threads that serve."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """API and delivery, started by one command, with an attacker's code in the API's process."""
+    folder, safe = tmp_path_factory.mktemp("inside"), make_safe(tmp_path_factory.mktemp("served"))
+    (folder / "sitecustomize.py").write_text(INSIDE)
+    with Run(safe, environ={"PYTHONPATH": str(folder), "RING": str(safe.private_ring)}) as running:
+        yield running
+
+
+def said(served: Run) -> list[str]:
+    """What the attacker's code in the API's process has met."""
+    lines = served.stderr.read_text().splitlines()
+    return [line.partition(": ")[2] for line in lines if line.startswith("attack from within")]
+
+
+def test_the_api_does_not_get_at_the_ring(served: Run) -> None:
+    """Under `nightsafe run`, Landlock keeps the API's process from reading the private ring.
+
+    It runs as a user who may read the file, and did before it confined itself.
+    """
+    before = said(served)
+    with wire_of(served) as wire:
+        until(lambda: len(said(served)) > len(before) or not upload(wire, "busy"))
+
+    assert {"refused 13"} == set(said(served)[len(before) :])
+    assert "read" == before[0]
+
+
+@contextmanager
+def database(served: Run) -> Iterator[sqlite3.Connection]:
+    """The database for writing; what was changed is committed, and a new version of the script is made of it."""
+    with closing(sqlite3.connect(served.safe.database)) as db, db:
+        yield db
+
+
+def test_an_older_record_is_served(served: Run) -> None:
+    """With the database for writing, an older signed record can be put back in its own place, and it is served."""
+    with wire_of(served) as wire:
+        upload(wire, "back", HELLO, secret("TOKEN", "older"))
+        with database(served) as db:
+            [older] = db.execute("SELECT sealed FROM bindings WHERE script = 'back'").fetchone()
+        put(wire, "back", "TOKEN", "newer")
+        assert "newer" == served.workers.text("back")
+        with database(served) as db:
+            db.execute("UPDATE bindings SET sealed = ? WHERE script = 'back'", (older,))
+        put(wire, "back", "SECOND", "makes a version")
+
+        assert "older" == served.workers.text("back")
+
+
+@pytest.mark.parametrize("attack", ["flip", "move"])
+def test_a_record_that_is_not_of_its_place(served: Run, attack: str) -> None:
+    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    record to another place, or forge one.
+
+    The script is not started, the log names the binding, and other scripts are served.
+    """
+    thief, victim = f"thief-{attack}", f"victim-{attack}"
+    with wire_of(served) as wire:
+        for name in (thief, victim):
+            upload(wire, name, HELLO, secret("TOKEN", f"of {name}"))
+        with database(served) as db:
+            select = "SELECT sealed FROM bindings WHERE script = ?"
+            [sealed] = db.execute(select, (thief if attack == "flip" else victim,)).fetchone()
+            changed = sealed[:-1] + bytes([sealed[-1] ^ (attack == "flip")])
+            db.execute("UPDATE bindings SET sealed = ? WHERE script = ?", (changed, thief))
+        put(wire, thief, "SECOND", "makes a version")
+
+        assert 500 == served.workers.get(thief).status_code
+        assert f"of {victim}" == served.workers.text(victim)
+        assert "the value of 'TOKEN' cannot be opened" in served.stderr.read_text()
+
+
+SOMEBODY = """
+import ctypes, os, sys
+from nightsafe.delivery.protect import protect_process
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as whoever was never root
+"""
+OPENING = """
+if sys.argv[1] == "protected":
+    protect_process()
+print(flush=True)
+sys.stdin.read()
+"""
+LOOKING = """
+for name in ("environ", "mem"):
+    try:
+        os.close(os.open(f"/proc/{sys.argv[1]}/{name}", os.O_RDONLY))
+        print(f"{name} opened")
+    except OSError as error:
+        print(f"{name} refused {error.errno}")
+"""
+
+
+def looked_into(kind: str) -> list[str]:
+    """What comes of it when a process looks into another of its user, who is not root."""
+    opening = [sys.executable, "-c", SOMEBODY + OPENING, kind]
+    with subprocess.Popen(opening, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        looking = [sys.executable, "-c", SOMEBODY + LOOKING, str(process.pid)]
+        done = subprocess.run(looking, check=True, capture_output=True, text=True)
+        process.stdin.close()
+    return done.stdout.splitlines()
+
+
+def test_nobody_looks_into_what_opens() -> None:
+    """No other process of the same user can look into the memory of a process that opens values.
+
+    Nor at its environment; of a process that does not protect itself it can see that at least.
+    """
+    assert ["environ refused 13", "mem refused 13"] == looked_into("protected")
+    assert "environ opened" in looked_into("plain")

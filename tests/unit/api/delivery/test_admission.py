@@ -1,0 +1,410 @@
+"""What is let in where scripts are delivered: nothing that cannot be served, unless the operator wants it kept."""
+
+import asyncio
+import base64
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.api.delivery.test_bundles import bundle_of
+from tests.unit.api.tools.driver import ACCOUNT, MODULE, SCRIPTS, Answer, Api, File, form, form_type, script_at
+from tests.unit.api.tools.uploads import add, items, metadata
+
+from nightsafe.bundle.runtime_flags import NEWEST_DATE
+from nightsafe.services.delivery.admission import Delivered
+
+KV = {"type": "kv_namespace", "name": "STORE", "namespace_id": "a" * 32}
+SERVICE = {"type": "service", "name": "OTHER", "service": "other"}
+PYTHON = File("main.py", b"def on_fetch(): pass", "text/x-python")
+BAD = {"main_module": "worker.js", "bindings": [KV]}
+
+Admission = Callable[[Api], Answer]
+
+
+def settings(api: Api, body: object) -> Answer:
+    """PATCH the settings of the script."""
+    part = File("settings", json.dumps(body).encode(), "application/json", as_file=False)
+    return api.send("PATCH", f"{script_at('worker')}/settings", form(part), [form_type()])
+
+
+def content(api: Api, file: File) -> Answer:
+    """PUT content."""
+    body = form(metadata({"main_module": file.name}), file)
+    return api.send("PUT", f"{script_at('worker')}/content", body, [form_type()])
+
+
+def beta(api: Api, query: str) -> Answer:
+    """POST a version as the newer resource has it."""
+    module = {
+        "name": "worker.js",
+        "content_type": MODULE,
+        "content_base64": base64.b64encode(b"export default {}").decode(),
+    }
+    at = f"/client/v4/accounts/{ACCOUNT}/workers/workers/worker/versions{query}"
+    return api.json("POST", at, BAD | {"modules": [module]})
+
+
+DOORS: dict[str, Admission] = {
+    "upload": lambda api: api.upload("worker", BAD),
+    "environment": lambda api: api.send(
+        "PUT",
+        f"/client/v4/accounts/{ACCOUNT}/workers/services/worker/environments/production",
+        form(metadata(BAD), File("worker.js")),
+        [form_type()],
+    ),
+    "version": lambda api: add(api, "worker", {"bindings": [KV]}),
+    "beta": lambda api: beta(api, ""),
+    "beta, deployed": lambda api: beta(api, "?deploy=true"),
+    "settings": lambda api: settings(api, {"bindings": [KV]}),
+    "flags": lambda api: settings(api, {"compatibility_flags": ["no_such_flag"]}),
+    "content": lambda api: content(api, PYTHON),
+}
+
+
+@pytest.fixture
+def delivered(tmp_path: Path) -> Iterator[Api]:
+    """An API whose scripts are delivered, with one script."""
+    with Api(tmp_path, delivered=Delivered(always=True)) as api:
+        assert api.upload("worker").status == 200
+        yield api
+
+
+@pytest.fixture
+def accepting(tmp_path: Path) -> Iterator[Api]:
+    """The same, which keeps what cannot be served."""
+    with Api(tmp_path, delivered=Delivered(always=True, accept=True)) as api:
+        assert api.upload("worker").status == 200
+        yield api
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_cannot_be_served_is_refused(delivered: Api, admission: str) -> None:
+    """At every door, by name; nothing is made of it, and what is served stays."""
+    answer = DOORS[admission](delivered)
+
+    assert 400 == answer.status
+    assert answer.codes == [10021 if admission == "flags" else 10015]
+    named = {"flags": "no_such_flag", "content": "main.py"}.get(admission, "STORE")
+    assert named in answer.messages[0]
+    assert admission == "flags" or "--accept-undeliverable" in answer.messages[0]
+    assert 1 == len(items(delivered, "worker"))
+    assert () == bundle_of(delivered, "worker").versions[0].bindings
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_cannot_be_served_is_accepted(accepting: Api, admission: str) -> None:
+    """If the operator wants it kept: the answer names it, and the last version that can be served is served on."""
+    good = bundle_of(accepting, "worker").versions
+    answer = DOORS[admission](accepting)
+    bundle = bundle_of(accepting, "worker")
+
+    assert [10015] == [code for code, _ in answer.notices]
+    assert "the last version that can be served" in answer.envelope["messages"][0]["message"]
+    assert 2 == len(items(accepting, "worker"))
+    assert good == bundle.versions
+    assert bool(bundle.behind) is (admission not in {"version", "beta"})
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_without_delivery_everything_is_kept(own_api: Api, admission: str) -> None:
+    """An API alone says nothing to it."""
+    assert own_api.upload("worker").status == 200
+
+    assert 200 == DOORS[admission](own_api).status
+    assert 2 == len(items(own_api, "worker"))
+
+
+def test_a_deployment_of_what_cannot_be_served(accepting: Api) -> None:
+    """Is refused as its upload would be, and a rollback away from it is not."""
+    assert accepting.upload("worker", BAD).status == 200
+    bad, good = (one["id"] for one in items(accepting, "worker"))
+
+    def deploy(version: str) -> Answer:
+        """Serve one version."""
+        plan = {"strategy": "percentage", "versions": [{"version_id": version, "percentage": 100}]}
+        return accepting.json("POST", f"{script_at('worker')}/deployments?force=true", plan)
+
+    assert [] == deploy(good).notices
+    assert [10015] == [code for code, _ in deploy(bad).notices]
+    accepting.restart(delivered=Delivered(always=True))
+    assert [] == deploy(good).notices
+    assert (400, [10015]) == deploy(bad).refusal
+    assert () == bundle_of(accepting, "worker").behind
+
+
+def test_the_last_good_is_found_behind_many(accepting: Api) -> None:
+    """However many versions came since, also by secrets that were put; a split among others counts as a whole."""
+    good = bundle_of(accepting, "worker").versions
+    assert accepting.upload("worker", BAD).status == 200
+    for number in range(45):
+        assert 200 == accepting.put("worker", {"type": "secret_text", "name": f"S{number}", "text": "x"}).status
+    bundle = bundle_of(accepting, "worker")
+
+    assert good == bundle.versions
+    assert ("the binding 'STORE' is of kind kv_namespace, which cannot be served",) == bundle.behind
+    assert accepting.upload("worker").status == 200
+    assert 45 == len(bundle_of(accepting, "worker").versions[0].bindings)
+
+
+def test_a_secret_of_a_version_that_is_not_served(accepting: Api) -> None:
+    """Is put and deleted with a message that says so; of one that is served it is not."""
+    secret = {"type": "secret_text", "name": "S", "text": "x"}
+    assert [] == accepting.put("worker", secret).notices
+    assert accepting.upload("worker", BAD).status == 200
+
+    answers = [
+        accepting.put("worker", secret),
+        accepting.patch("worker", {"T": {"type": "secret_text", "text": "x"}}),
+        accepting.send("DELETE", f"{script_at('worker')}/secrets/S"),
+    ]
+    assert [[10015]] * 3 == [[code for code, _ in answer.notices] for answer in answers]
+
+
+def test_a_script_that_was_never_good(accepting: Api) -> None:
+    """Is told to the delivery side as it is, which says why it is not served."""
+    assert accepting.upload("bad", BAD).status == 200
+    bundle = bundle_of(accepting, "bad")
+
+    assert (["kv_namespace"], ()) == ([one.kind for one in bundle.versions[0].bindings], bundle.behind)
+
+
+def test_bindings_that_are_taken_over(accepting: Api) -> None:
+    """Count as those that an upload brings: inherited ones and kinds that are kept. One that is replaced does not."""
+    assert accepting.upload("worker", BAD).status == 200
+    accepting.restart(delivered=Delivered(always=True))
+    plain = {"main_module": "worker.js"}
+    inherit = [{"type": "inherit", "name": "OTHER", "old_name": "STORE"}]
+
+    assert (400, [10015]) == accepting.upload("worker", plain | {"keep_bindings": ["kv_namespace"]}).refusal
+    assert "'OTHER'" in accepting.upload("worker", plain | {"bindings": inherit}).messages[0]
+    text = [{"type": "plain_text", "name": "STORE", "text": "x"}]
+    assert 200 == accepting.upload("worker", plain | {"bindings": text, "keep_bindings": ["kv_namespace"]}).status
+
+
+def test_settings_are_refused_for_what_they_make_worse(accepting: Api) -> None:
+    """A script that is not served can be put in order step by step."""
+    assert accepting.upload("worker", BAD).status == 200
+    accepting.restart(delivered=Delivered(always=True))
+
+    answer = settings(accepting, {"bindings": [{"type": "kv_namespace", "name": "STORE"}], "usage_model": "standard"})
+    assert [10015] == [code for code, _ in answer.notices]
+    d1 = {"type": "d1", "name": "MORE", "id": "x"}
+    refused = settings(accepting, {"bindings": [{"type": "kv_namespace", "name": "STORE"}, d1]})
+    assert (1, True) == (len(refused.codes), "'MORE'" in refused.messages[0])
+    assert [] == settings(accepting, {"bindings": []}).notices
+
+
+def test_dispatch_namespaces_are_left_alone(delivered: Api) -> None:
+    """Their scripts are kept and not served."""
+    at = f"/client/v4/accounts/{ACCOUNT}/workers/dispatch/namespaces"
+    assert 200 == delivered.json("POST", at, {"name": "space"}).status
+    body = form(metadata(BAD), File("worker.js"))
+
+    assert [] == delivered.send("PUT", f"{at}/space/scripts/worker", body, [form_type()]).notices
+
+
+def test_an_account_that_is_followed(own_api: Api) -> None:
+    """Is delivered while a process follows it, whatever the operator has said; another account is not."""
+    assert own_api.upload("worker").status == 200
+
+    async def follow() -> None:
+        """As a delivery process that has everything."""
+        await own_api.app._change_feed.follow(ACCOUNT, ("token", "process"), None, 0)
+
+    own_api.run(follow())
+    assert (400, [10015]) == own_api.upload("worker", BAD).refusal
+    own_api.app._change_feed.leave(ACCOUNT, ("token", "process"))
+    assert 200 == own_api.upload("worker", BAD).status
+
+
+def test_flags(delivered: Api) -> None:
+    """One that the runtime does not know or have, one given twice, and two that contradict each other are refused."""
+    for flags, words in {
+        ("no_such_flag",): "no compatibility flag 'no_such_flag'",
+        ("url_standard", "url_standard"): "'url_standard' is given twice",
+        ("url_original", "url_standard"): "contradict each other",
+        ("nodejs_compat", "service_binding_extra_handlers"): "'service_binding_extra_handlers' is experimental",
+        ("python_workers",): "'python_workers' is for Python",
+    }.items():
+        answer = delivered.upload("worker", {"main_module": "worker.js", "compatibility_flags": flags})
+        assert (400, [10021]) == answer.refusal
+        assert ["/compatibility_flags"] == answer.pointers
+        assert words in answer.messages[0]
+    known = ["nodejs_compat", "url_original", "tcp_sockets_support"]
+    assert 200 == delivered.upload("worker", {"main_module": "worker.js", "compatibility_flags": known}).status
+
+
+def test_dates(api: Api) -> None:
+    """Today's is taken, with a message if the runtime does not know it yet; tomorrow's is refused, in UTC."""
+    today = dt.datetime.now(dt.UTC).date()
+
+    def upload(date: dt.date) -> Answer:
+        """Upload with a date."""
+        return api.upload("dated", {"main_module": "worker.js", "compatibility_date": date.isoformat()})
+
+    told = [(10021, "/compatibility_date")] if today.isoformat() > NEWEST_DATE else []
+    assert told == upload(today).notices
+    assert [] == upload(dt.date.fromisoformat(NEWEST_DATE)).notices
+    answer = upload(today + dt.timedelta(days=1))
+    assert (400, [10021], ["/compatibility_date"]) == (*answer.refusal, answer.pointers)
+    assert today.isoformat() in answer.messages[0]
+
+
+@pytest.mark.parametrize("member", ["main_module", "body_part"])
+@pytest.mark.parametrize("kind", ["application/octet-stream", "text/plain", "application/json", "application/wasm"])
+def test_a_main_file_that_is_no_script(api: Api, member: str, kind: str) -> None:
+    """Is refused by its type, wherever it is delivered to."""
+    answer = api.upload("typed", {member: "worker.js"}, File("worker.js", content_type=kind))
+
+    assert (400, [10021], [f"/{member}"]) == (*answer.refusal, answer.pointers)
+
+
+def test_no_handler(delivered: Api) -> None:
+    """A main module without any export is refused; a classic script may have its handlers from anywhere."""
+    answer = delivered.upload("worker", {"main_module": "worker.js"}, File("worker.js", b"let x = 1;"))
+
+    assert (400, [10021], ["/main_module"]) == (*answer.refusal, answer.pointers)
+    classic = File("worker.js", b"let x = 1;", "application/javascript")
+    assert 200 == delivered.upload("worker", {"body_part": "worker.js"}, classic).status
+
+
+def test_a_service_that_is_not_there(api: Api) -> None:
+    """Is refused by name at every door; one that is there is not, nor the script itself at its first upload."""
+    fields = {"main_module": "worker.js", "bindings": [SERVICE]}
+    answer = api.upload("bound", fields)
+    assert (400, [10143]) == answer.refusal
+    words = "Service binding 'OTHER' references Worker 'other' which was not found: deploy that one first."
+    assert [words] == answer.messages
+    itself = {"main_module": "worker.js", "bindings": [SERVICE | {"service": "bound"}]}
+    assert 200 == api.upload("bound", itself).status
+    assert (400, [10143]) == add(api, "bound", {"bindings": [SERVICE]}).refusal
+    part = File("settings", json.dumps({"bindings": [SERVICE]}).encode(), "application/json", as_file=False)
+    assert (400, [10143]) == api.send("PATCH", f"{SCRIPTS}/bound/settings", form(part), [form_type()]).refusal
+
+    assert api.upload("other").status == 200
+    assert 200 == api.upload("bound", fields).status
+    assert 200 == api.send("DELETE", f"{script_at('other')}?force=true").status
+    inherit = [{"type": "inherit", "name": "OTHER"}]
+    assert 200 == api.upload("bound", {"main_module": "worker.js", "bindings": inherit}).status
+    staging = {"main_module": "worker.js", "bindings": [SERVICE | {"environment": "staging"}]}
+    assert (400, [10144]) == api.upload("bound", staging).refusal
+
+
+def test_a_stored_secret_that_is_not_there(own_api: Api) -> None:
+    """Is refused by name, each one; one that is there is not."""
+    at = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
+    store = own_api.json("POST", at, {"name": "main"}).result["id"]
+    secret = {"name": "there", "value": "x", "scopes": ["workers"]}
+    assert 200 == own_api.json("POST", f"{at}/{store}/secrets", [secret]).status
+
+    def binding(name: str, store_id: str, secret_name: str) -> dict[str, Any]:
+        """A binding to a stored secret."""
+        return {"type": "secrets_store_secret", "name": name, "store_id": store_id, "secret_name": secret_name}
+
+    wanted = [binding("A", store, "there"), binding("B", store, "absent"), binding("C", "b" * 32, "there")]
+    answer = own_api.upload("worker", {"main_module": "worker.js", "bindings": wanted})
+    assert (400, [10182, 10182]) == answer.refusal
+    assert answer.messages[0].startswith(f"Secrets Store binding 'B' references store '{store}' and secret 'absent'")
+    twice = {"main_module": "worker.js", "bindings": [binding("B", store, "absent"), binding("D", store, "absent")]}
+    assert (400, [10182, 10182]) == own_api.upload("worker", twice).refusal
+    assert 200 == own_api.upload("worker", {"main_module": "worker.js", "bindings": wanted[:1]}).status
+
+
+def test_what_the_runtime_cannot_compile(delivered: Api) -> None:
+    """Is refused with the runtime's words while a process checks; else, and without a verdict, it goes through."""
+    code_checks = delivered.app._code_checks
+
+    async def checked(problem: str | None, body: bytes = b"export {") -> int:
+        """Ask for something to check, upload, and give a verdict or none."""
+        waits = asyncio.create_task(code_checks.next(ACCOUNT, 5))
+        await asyncio.sleep(0)
+        sent = asyncio.create_task(_upload(delivered, body))
+        check = await waits
+        assert check is not None
+        assert [body] == [one.body for one in check.modules]
+        if problem is not None:
+            code_checks.tell(ACCOUNT, check.id, problem)
+        return await sent
+
+    assert 400 == delivered.run(checked("SyntaxError: no"))
+    assert 200 == delivered.run(checked(""))
+    assert 200 == delivered.run(checked(None))
+
+
+async def _upload(api: Api, body: bytes) -> int:
+    """Upload a module on the loop that runs; gives the status."""
+    from tests.unit.api.tools.driver import Exchange, scope_of  # noqa: PLC0415 - only here
+
+    sent = form(metadata({"main_module": "worker.js"}), File("worker.js", body))
+    exchange = Exchange(scope_of("PUT", script_at("worker"), [api.bearer, form_type()]), [sent])
+    await api.app(exchange.scope, exchange.receive, exchange.send)
+    assert exchange.answer is not None
+    return exchange.answer.status
+
+
+IDLE: dict[str, Any] = {
+    "placement": {"mode": "smart"},
+    "logpush": True,
+    "observability": {"enabled": True},
+    "tail_consumers": [{"service": "tail"}],
+    "streaming_tail_consumers": [{"service": "tail"}],
+    "limits": {"subrequests": 10, "cpu_ms": 50},
+    "cache_options": {"enabled": True},
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_settings_that_do_nothing(api: Api, name: str) -> None:
+    """Say so, at an upload and at a change of settings; what is off says nothing."""
+    pointer = "/limits/subrequests" if name == "limits" else f"/{name}"
+    told = [(10015, pointer)]
+
+    assert told == api.upload("idle", {"main_module": "worker.js", name: IDLE[name]}).notices
+    part = File("settings", json.dumps({name: IDLE[name]}).encode(), "application/json", as_file=False)
+    assert told == api.send("PATCH", f"{SCRIPTS}/idle/settings", form(part), [form_type()]).notices
+    off = {"limits": {"cpu_ms": 50}, "placement": {"mode": "off"}, "observability": {"enabled": False}}
+    quiet = {"main_module": "worker.js", "logpush": False, "tail_consumers": [], **off}
+    assert [] == api.upload("idle", quiet).notices
+
+
+def test_script_settings_and_schedules_that_do_nothing(api: Api) -> None:
+    """Say so too; an empty schedule says nothing. Clients find the rest of the answer where it was."""
+    at = script_at("worker")
+    answer = api.json("PATCH", f"{at}/script-settings", {"logpush": True, "tags": ["a"]})
+    assert ([(10015, "/logpush")], True) == (answer.notices, answer.result["logpush"])
+    crons = api.json("PUT", f"{at}/schedules", [{"cron": "* * * * *"}])
+    assert ([(10015, "/schedules")], 1) == (crons.notices, len(crons.result["schedules"]))
+    assert [] == api.json("PUT", f"{at}/schedules", []).notices
+    worker = f"/client/v4/accounts/{ACCOUNT}/workers/workers/worker"
+    assert [(10015, "/logpush")] == api.json("PATCH", worker, {"logpush": True}).notices
+
+
+@pytest.mark.parametrize("limit", [0, 9, 300_001, 10.5, "100", True])
+def test_cpu_limits(api: Api, limit: object) -> None:
+    """From 10 ms to five minutes, in whole milliseconds."""
+    answer = api.upload("limited", {"main_module": "worker.js", "limits": {"cpu_ms": limit}})
+
+    assert (400, [10021], ["/limits/cpu_ms"]) == (*answer.refusal, answer.pointers)
+    for fine in (10, 300_000):
+        assert [] == api.upload("limited", {"main_module": "worker.js", "limits": {"cpu_ms": fine}}).notices
+
+
+def test_the_subdomain_of_a_script(own_api: Api) -> None:
+    """Is on until somebody says that it is off, in the answers as in what is delivered."""
+    assert own_api.upload("worker").status == 200
+    at = f"{script_at('worker')}/subdomain"
+
+    def seen() -> tuple[bool, bool]:
+        """What the API says, and what the delivery side is given."""
+        return own_api.send("GET", at).result["enabled"], bundle_of(own_api, "worker").inner
+
+    assert (True, False) == seen()
+    assert 200 == own_api.json("POST", at, {"enabled": False}).status
+    assert (False, True) == seen()
+    assert 200 == own_api.json("POST", at, {"enabled": True}).status
+    assert (True, False) == seen()
+    assert 200 == own_api.send("DELETE", at).status
+    assert (False, True) == seen()

@@ -1,0 +1,219 @@
+"""What the delivery side is given, as it reads it."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.api.tools.driver import ACCOUNT, Answer, Api, Exchange, File, scope_of, verifier
+
+from nightsafe.bundle.model import Bundle
+from nightsafe.bundle.signed import open_bundle
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing
+from nightsafe.services.identity.administration import issue_token
+
+AT = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
+DELIVERY = "6e6967687473616665206465c16976e1"
+TOKEN = {"type": "secret_text", "name": "TOKEN", "text": "planted"}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    """The API with a script, asked with a token that may deliver."""
+    with Api(tmp_path) as made:
+        made.upload("worker", {"main_module": "worker.js", "bindings": [TOKEN], "compatibility_date": "2026-01-01"})
+        yield made
+
+
+def token(api: Api) -> tuple[bytes, bytes]:
+    """The header of a token that may deliver."""
+    user = api.run(api.store.user_by_email(api.credentials.email))
+    assert user is not None
+    policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY)]
+    issued = api.run(issue_token(api.store, ACCOUNT, user.id, "delivery", policies=policies))
+    return b"authorization", b"Bearer " + issued.token.encode()
+
+
+def get(api: Api, rest: str) -> Answer:
+    """Ask as the delivery side does."""
+    return api.send("GET", f"{AT}/{rest}", b"", [token(api)], anonymous=True)
+
+
+def bundle_of(api: Api, script: str) -> Bundle:
+    """The bundle that is given of a script, its signature checked."""
+    answer = get(api, f"bundles/{script}")
+    assert b"application/octet-stream" == answer.header(b"content-type")
+    return open_bundle(answer.body, verifier())
+
+
+def head_of(api: Api) -> int:
+    """The number of the account's latest log entry."""
+    return api.run(api.store.audit_head(ACCOUNT)).number
+
+
+def test_a_bundle(api: Api) -> None:
+    """Has all that is served of a script, signed, with the log's number; sealed values, and no other."""
+    head = head_of(api) + 1  # making a token is an entry
+    bundle = bundle_of(api, "worker")
+    [version] = bundle.versions
+    [module], [binding] = version.modules, version.bindings
+
+    assert (ACCOUNT, "", "worker", head) == (bundle.account_id, bundle.namespace, bundle.script, bundle.serial)
+    assert ("worker.js", False, "2026-01-01", ()) == (
+        version.main_module,
+        version.classic,
+        version.compatibility_date,
+        version.compatibility_flags,
+    )
+    assert (100.0, hashlib.sha256(b"export default {}").digest()) == (version.percentage, module.digest)
+    assert ("TOKEN", "secret_text") == (binding.name, binding.kind)
+    assert {"name": "TOKEN", "type": "secret_text"} == json.loads(bytes(binding.shown))
+    assert binding.sealed is not None
+    assert b"planted" not in binding.sealed
+
+
+def test_a_classic_script_with_a_tag(api: Api) -> None:
+    """Is said to be one; the tag and the flags are those of the version."""
+    metadata = {
+        "body_part": "script",
+        "compatibility_flags": ["nodejs_compat"],
+        "annotations": {"workers/tag": "v1", "workers/message": "hello"},
+    }
+    api.upload("classic", metadata, File("script", b"addEventListener()", "application/javascript"))
+    [version] = bundle_of(api, "classic").versions
+
+    assert ("script", True, "v1", ("nodejs_compat",)) == (
+        version.main_module,
+        version.classic,
+        version.tag,
+        version.compatibility_flags,
+    )
+    assert version.created_on.endswith("Z")
+
+
+def test_a_script_that_is_not_there(api: Api) -> None:
+    """Has a bundle without versions, signed like any other; so has one that was deleted, with a higher number."""
+    absent = bundle_of(api, "absent")
+    api.send("DELETE", f"/client/v4/accounts/{ACCOUNT}/workers/scripts/worker")
+    deleted = bundle_of(api, "worker")
+
+    assert ((), ()) == (absent.versions, deleted.versions)
+    assert absent.serial < deleted.serial
+
+
+def test_modules_by_their_digest(api: Api) -> None:
+    """Byte for byte; what no script has, or what is no digest, is 404."""
+    body = b"export default {}"
+    digest = hashlib.sha256(body).hexdigest()
+
+    assert body == get(api, f"modules/{digest}").body
+    for wrong in ("0" * 64, digest[:-1], digest.upper(), "x"):
+        assert (404, [7003]) == get(api, f"modules/{wrong}").refusal
+
+
+def test_the_feed(api: Api) -> None:
+    """All scripts at first, then those that were touched; nothing waits that need not."""
+    first = get(api, "changes").result
+    api.put("worker", TOKEN)
+    second = get(api, f"changes?after={first['cursor']}").result
+    third = get(api, f"changes?after={second['cursor']}&wait=0").result
+
+    assert (["worker"], True, False) == (first["scripts"], first["whole"], first["rolled_back"])
+    assert (["worker"], False, False) == (second["scripts"], second["whole"], second["rolled_back"])
+    assert ([], False, False) == (third["scripts"], third["whole"], third["rolled_back"])
+    number, _, leaf = third["cursor"].partition("-")
+    assert (head_of(api), 16) == (int(number), len(leaf))
+
+
+def test_a_cursor_of_another_log(api: Api) -> None:
+    """Is answered with everything, and that the database was put back."""
+    told = get(api, "changes?after=999999-0123456789abcdef").result
+
+    assert (["worker"], True, True) == (told["scripts"], told["whole"], told["rolled_back"])
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("after=x", "after"),
+        ("after=1-XY", "after"),
+        ("after=01-aa", "after"),
+        (f"after={'9' * 19}-aa", "after"),
+        ("wait=-1", "wait"),
+        ("wait=1e9", "wait"),
+        ("wait=", "wait"),
+        ("process=", "process"),
+        ("process=a%20b", "process"),
+        (f"process={'a' * 65}", "process"),
+    ],
+)
+def test_parameters_that_cannot_be(api: Api, query: str, parameter: str) -> None:
+    """Are refused by name."""
+    answer = get(api, f"changes?{query}")
+
+    assert (400, [10004]) == answer.refusal
+    assert [f"The parameter '{parameter}' is malformed"] == answer.messages
+
+
+def test_a_write_is_answered_after_it_was_acted_on(api: Api) -> None:
+    """While a delivery process follows, and not before its next request."""
+
+    async def story() -> list[str]:
+        """What happened, in its order."""
+        happened: list[str] = []
+        cursor = (await ask("changes?process=p")).result["cursor"]
+        polling = asyncio.create_task(ask(f"changes?process=p&after={cursor}"))
+        await asyncio.sleep(0)
+        writing = asyncio.create_task(put())
+        writing.add_done_callback(lambda _: happened.append("answered"))
+        changes = (await polling).result
+        happened.append("told")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        happened.append("acted")
+        again = asyncio.create_task(ask(f"changes?process=p&after={changes['cursor']}"))
+        assert 200 == (await writing).status
+        again.cancel()
+        return happened
+
+    credentials = token(api)
+
+    async def ask(rest: str) -> Answer:
+        """One request of the delivery side, whose client waits."""
+        return await exchanged(api, "GET", f"{AT}/{rest}", [credentials])
+
+    async def put() -> Answer:
+        """One write of the owner's."""
+        target = f"/client/v4/accounts/{ACCOUNT}/workers/scripts/worker/secrets"
+        return await exchanged(api, "PUT", target, [api.bearer], json.dumps(TOKEN).encode())
+
+    assert ["told", "acted", "answered"] == api.run(story())
+
+
+async def exchanged(api: Api, method: str, target: str, headers: Any, body: bytes = b"") -> Answer:
+    """One request whose client does not hang up."""
+    exchange = Exchange(scope_of(method, target, headers), [body])
+    ended = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        """The body, then nothing for ever."""
+        if not exchange._messages:
+            await ended.wait()
+        return await exchange.receive()
+
+    await api.app(exchange.scope, receive, exchange.send)
+    assert exchange.answer is not None
+    return exchange.answer
+
+
+def test_a_client_that_hangs_up(api: Api) -> None:
+    """Is forgotten: no write waits for it."""
+    cursor = get(api, "changes?process=x").result["cursor"]
+    before = len(api.app._change_feed._subscribers[ACCOUNT])
+    answer = api.send("GET", f"{AT}/changes?after={cursor}&process=y", b"", [token(api)], anonymous=True)
+
+    assert (400, [10026]) == answer.refusal
+    assert before == len(api.app._change_feed._subscribers[ACCOUNT])

@@ -1,0 +1,309 @@
+"""Uploads that are no form, or whose parts are not what the metadata says."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.api.tools import values
+from tests.unit.api.tools.driver import BOUNDARY, MODULE, SCRIPTS, Answer, Api, File, form, form_type, script_at
+from tests.unit.api.tools.mutate import Path as Place
+from tests.unit.api.tools.mutate import places, replaced, without
+
+from nightsafe.services.limits import Limits
+
+CODE = File("worker.js")
+METADATA = {
+    "main_module": "worker.js",
+    "bindings": [
+        values.text("SECRET"),
+        values.key("KEY"),
+        {"name": "PLAIN", "type": "plain_text", "text": "shown"},
+        {"name": "JSON", "type": "json", "json": {"shown": True}},
+        {"name": "KV", "type": "kv_namespace", "namespace_id": "0" * 32},
+        {"name": "OLD", "type": "inherit", "old_name": "OLDER", "version_id": "latest"},
+    ],
+    "keep_bindings": ["secret_text", "plain_text"],
+    "compatibility_date": "2026-01-01",
+    "compatibility_flags": ["nodejs_compat"],
+    "annotations": {"workers/message": "a message"},
+    "tags": ["a:b"],
+    "logpush": False,
+    "observability": {"enabled": True},
+    "placement": {"mode": "smart"},
+    "tail_consumers": [{"service": "s"}],
+    "usage_model": "standard",
+}
+
+
+def metadata(value: object = None) -> File:
+    """The part `metadata`."""
+    body = json.dumps(METADATA if value is None else value).encode()
+    return File("metadata", body, "application/json", as_file=False)
+
+
+def upload(api: Api, body: bytes, *headers: tuple[bytes, bytes], script: str = "worker") -> Answer:
+    """PUT a form; no answer may hold a value of its metadata."""
+    answer = api.send("PUT", script_at(script), body, headers or [form_type()])
+    assert not values.holds_plant(answer.body)
+    return answer
+
+
+WHOLE = form(metadata(), CODE)
+PARTS = 1001
+
+
+def odd(head: bytes) -> bytes:
+    """A form with a third part under an odd Content-Disposition."""
+    return form(metadata(), CODE, File("odd", head=head))
+
+
+NO_FORM = {
+    "empty": b"",
+    "no form at all": b"export default {}",
+    "JSON": json.dumps(METADATA).encode(),
+    "another boundary": form(metadata(), CODE, boundary="another"),
+    "boundary in capitals": form(metadata(), CODE, boundary=BOUNDARY.upper()),
+    "no parts": f"--{BOUNDARY}--\r\n".encode(),
+    "line feeds only": WHOLE.replace(b"\r\n", b"\n"),
+    "no metadata": form(CODE),
+    "two metadata": form(metadata(), metadata(), CODE),
+    "metadata in capitals": form(File("Metadata", b"{}"), CODE),
+    "too many parts": form(metadata(), *(File(f"m{at}.js", b"") for at in range(PARTS))),
+    "nameless part": odd(b'Content-Disposition: form-data; filename="a.js"'),
+    "no disposition": odd(b"X-Nothing: here"),
+    "attachment": odd(b'Content-Disposition: attachment; name="a.js"'),
+    "empty disposition": odd(b"Content-Disposition: "),
+    "name of RFC 2231": odd(b"Content-Disposition: form-data; name*=utf-8''a.js"),
+    "name that is not UTF-8": odd(b'Content-Disposition: form-data; name="\xff"'),
+    "file name that is not UTF-8": odd(b'Content-Disposition: form-data; name="a"; filename="\xe9.js"'),
+    "header without a colon": odd(b"Content-Disposition form-data"),
+    "header without a name": odd(b": x"),
+    "space in a header's name": odd(b'Content-Disposition : form-data; name="a"'),
+    "lone CR in a header": odd(b'Content-Disposition: form-data; name="a\rb"'),
+    "lone LF in a header": odd(b'Content-Disposition: form-data; name="a"\nX-Injected: 1'),
+    "NUL in a header": odd(b'Content-Disposition: form-data; name="a\0"'),
+    "endless header": odd(b'Content-Disposition: form-data; name="%b"' % (b"a" * 100_000)),
+    "many headers": odd(b"X: y\r\n" * 1000 + b'Content-Disposition: form-data; name="a"'),
+}
+
+
+NO_METADATA = {NO_FORM[name] for name in ("no parts", "no metadata", "metadata in capitals")}
+
+
+@pytest.mark.parametrize("body", NO_FORM.values(), ids=NO_FORM)
+def test_what_is_no_upload_is_refused(api: Api, body: bytes) -> None:
+    """Whatever is wrong with the form, the answer is 400 / 10006 (10021 without metadata) and no script is made."""
+    code = 10021 if body in NO_METADATA else 10006
+    assert (400, [code]) == upload(api, body, script="none").refusal
+    assert api.send("GET", f"{script_at('none')}/settings").status == 404
+
+
+@pytest.mark.parametrize("at", range(0, len(WHOLE) - 3, 7))
+def test_a_form_that_is_cut_is_refused(api: Api, at: int) -> None:
+    """A form that ends before its closing boundary does makes no script, wherever it is cut."""
+    assert (400, [10006]) == upload(api, WHOLE[:at], script="none").refusal
+
+
+@pytest.mark.parametrize("at", range(1, len(WHOLE), 101))
+def test_a_form_may_come_in_any_parts(api: Api, at: int) -> None:
+    """Where the body is split does not matter, in two parts or byte by byte."""
+    parts = [WHOLE[:at], WHOLE[at:]] if at > 1 else [bytes([byte]) for byte in WHOLE]
+
+    assert "worker.js" == api.send("PUT", script_at("parts"), parts, [form_type()]).result["entry_point"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"multipart/form-data",
+        b"multipart/form-data;",
+        b"multipart/form-data; boundary=",
+        b'multipart/form-data; boundary=""',
+        b"multipart/form-data; boundary*=utf-8''" + BOUNDARY.encode(),
+        b"multipart/form-data; charset=utf-8",
+        b"multipart/form-data; boundary=" + b"b" * 10_000,
+        b"multipart/form-data; boundary=\xff",
+        b"MULTIPART/FORM-DATA ; x",
+    ],
+)
+def test_a_boundary_is_needed(api: Api, content_type: bytes) -> None:
+    """Without one, or with one that cannot be, the form is refused."""
+    assert (400, [10006]) == upload(api, WHOLE, (b"content-type", content_type)).refusal
+
+
+@pytest.mark.parametrize(
+    "content_type", [b"", b"application/json", b"multipart/mixed; boundary=x", b"text/plain", b"application/wasm"]
+)
+def test_an_upload_is_a_form_or_a_classic_script(api: Api, content_type: bytes) -> None:
+    """Any other type is 400 / 10001; so is none at all, and a compressed body."""
+    assert (400, [10001]) == upload(api, WHOLE, (b"content-type", content_type)).refusal
+    assert (400, [10001]) == upload(api, WHOLE, (b"x-other", b"x")).refusal
+    assert (400, [10001]) == upload(api, WHOLE, form_type(), (b"content-encoding", b"gzip")).refusal
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 10_000, b'{"a":1,"a":2}', b'{"main_module":"\\ud800"}'])
+def test_metadata_is_json(api: Api, body: bytes) -> None:
+    """The metadata is read as strictly as any body."""
+    assert (400, [10026]) == upload(api, form(File("metadata", body), CODE)).refusal
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        ([], ""),
+        ("x", ""),
+        ({}, "/main_module"),
+        ({"main_module": "other.js"}, "/main_module"),
+        ({"main_module": ""}, "/main_module"),
+        ({"body_part": "other.js"}, "/body_part"),
+        ({"main_module": "worker.js", "compatibility_date": "1 May"}, "/compatibility_date"),
+        ({"main_module": "worker.js", "annotations": {"workers/tag": "x" * 101}}, "/annotations/workers~1tag"),
+        ({"main_module": "worker.js", "usage_model": "x" * 70_000}, ""),
+        ({"main_module": "worker.js", "tags": ["x" * 70_000]}, "/tags"),
+        ({"main_module": "worker.js", "observability": {"enabled": "x" * 70_000}}, ""),
+        ({"main_module": "worker.js", "tags": 5}, "/tags"),
+        ({"main_module": "worker.js", "placement": 3}, "/placement"),
+        ({"main_module": "worker.js", "compatibility_date": "9999-99-99"}, "/compatibility_date"),
+    ],
+)
+def test_metadata_names_what_is_there(api: Api, value: object, pointer: str) -> None:
+    """What the metadata lacks, or says wrongly, is 400 / 10021 with a pointer to it."""
+    answer = upload(api, form(metadata(value), CODE))
+
+    assert ((400, [10021]), [pointer]) == (answer.refusal, answer.pointers)
+
+
+def test_two_files_of_one_name_are_refused(api: Api) -> None:
+    """Which of two was meant cannot be told."""
+    assert (400, [10021]) == upload(api, form(metadata(), CODE, CODE)).refusal
+
+
+def test_a_thousand_files_pass(tmp_path: Path) -> None:
+    """The limit of modules is inclusive; one more is refused, as is one more binding."""
+    with Api(tmp_path, Limits(max_modules=3, max_bindings=2)) as api:
+        files = [File(f"m{at}.js") for at in range(4)]
+        fields: dict[str, Any] = {"main_module": "m0.js", "bindings": [values.text("A"), values.text("B")]}
+        assert api.upload("worker", fields, *files[:3]).status == 200
+        assert (400, [10021]) == api.upload("worker", fields, *files).refusal
+        fields["bindings"].append(values.text("C"))
+        assert (400, [10021]) == api.upload("worker", fields, *files[:3]).refusal
+
+
+def altered() -> Iterator[Any]:
+    """The metadata with each of its fields left out, and replaced by a value of each type."""
+    for place in places(METADATA):
+        name = "/".join(map(str, place))
+        yield pytest.param(place, without(METADATA, place), id=f"{name}: left out")
+        for kind, value in values.JSON_TYPES.items():
+            yield pytest.param(place, replaced(METADATA, place, value), id=f"{name}: {kind}")
+
+
+@pytest.mark.parametrize(("place", "sent"), [*altered()])
+def test_a_field_of_the_wrong_type_is_pointed_at(api: Api, place: Place, sent: Any) -> None:
+    """Any value in any field of the metadata is taken, or refused with a pointer to it; reads go on."""
+    answer = upload(api, form(metadata(sent), CODE), script="fields")
+
+    if answer.status != 200:
+        assert answer.status == 400
+        assert set(answer.codes) <= {10021, 10052, 10053, 10057}
+        assert all((pointer or "").startswith(f"/{place[0]}") for pointer in answer.pointers)
+        return
+    assert "fields" in {script["id"] for script in api.send("GET", SCRIPTS).result}
+    shown = api.send("GET", f"{script_at('fields')}/settings")
+    assert shown.status == 200
+    assert not values.holds_plant(shown.body)
+
+
+TOO_MUCH = {"at once": [b"x" * 2001], "byte by byte": [b"x"] * 2001, "much more": [WHOLE] * 100}
+
+
+@pytest.mark.parametrize("parts", TOO_MUCH.values(), ids=TOO_MUCH)
+@pytest.mark.parametrize("content_type", [b"application/javascript", form_type()[1]])
+def test_an_upload_past_the_limit_is_refused(tmp_path: Path, parts: list[bytes], content_type: bytes) -> None:
+    """All parts together are counted as they come; the limit itself is inclusive."""
+    opening = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=a\r\n\r\n".encode()
+    with Api(tmp_path, Limits(max_upload_bytes=2000)) as api:
+        target, headers = script_at("worker"), [(b"content-type", content_type), (b"content-length", b"7")]
+        assert (413, [10027]) == api.send("PUT", target, [opening, *parts], headers).refusal
+        assert 413 != api.send("PUT", target, [opening, b"x" * (2000 - len(opening))], headers).status
+
+
+def test_an_upload_that_ends_early_is_refused(api: Api) -> None:
+    """An upload that the client leaves unfinished makes no script, and whoever still listens is told."""
+    for parts in ([], [WHOLE[:100]], [WHOLE]):
+        answer = api.send("PUT", script_at("gone"), parts, [form_type()], cut=True)
+        assert ((400, [10026]), b"close") == (answer.refusal, answer.header(b"connection"))
+    assert api.send("GET", script_at("gone")).status == 404
+
+
+def test_an_upload_that_stands_still_is_given_up(tmp_path: Path) -> None:
+    """After the time that is allowed the answer is 408, and the connection ends with it."""
+    with Api(tmp_path, Limits(body_seconds=0.01)) as api:
+        answer = api.send("PUT", script_at("worker"), [WHOLE[:100]], [form_type()], silent=True)
+
+    assert (408, [10026]) == answer.refusal
+    assert answer.header(b"connection") == b"close"
+
+
+def test_a_classic_script_is_its_own_body(api: Api) -> None:
+    """JavaScript as the whole body makes a script without modules; it reads back as it came."""
+    source = "addEventListener('fetch', () => {}) // é".encode()
+    answer = api.send("PUT", script_at("classic"), source, [(b"content-type", b"text/javascript; charset=utf-8")])
+
+    assert answer.result["has_modules"] is False
+    assert source == api.send("GET", script_at("classic")).body
+
+
+ODD_NAMES = (
+    "a\r\nx-injected: 1\r\n.js",
+    "a\nb.js",
+    "a\rb.js",
+    "\0.js",
+    "\x7f.js",
+    'qu"ote.js',
+    "back\\slash.js",
+    "é☃😀.js",
+    "../../etc/passwd",
+    "/absolute.js",
+    "C:\\\\windows.js",
+    "50%.js",
+    "%0d%0a.js",
+    " ",
+    "a;b=c.js",
+    "metadata",
+    "x" * 4000,
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+@pytest.mark.parametrize("content_type", [MODULE, "", "text/plain; x=é", "a\nx-injected: 1", "\0", '"; x'])
+def test_no_name_reaches_a_header(api: Api, name: str, content_type: str) -> None:
+    """Whatever a file is called, in the form and in the metadata, headers hold no line break and no injected one."""
+    filename = name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22").encode()
+    head = b'Content-Disposition: form-data; name="file"; filename="%b"' % filename
+    known = name if filename == name.encode() else filename.decode()
+    other = File("other.js", content_type=content_type)
+    for form_metadata in ({"main_module": known}, {"main_module": name}, {"body_part": name}):
+        upload(api, form(metadata(form_metadata), File("file", content_type=content_type, head=head)), script="odd")
+        alone = api.send("GET", script_at("odd"))
+        upload(api, form(metadata(form_metadata), File("file", head=head), other), script="odd")
+        among = api.send("GET", script_at("odd"))
+        for answer in (alone, among):
+            assert {name for name, _ in answer.headers} <= {
+                b"content-type", b"content-length", b"cf-entrypoint", b"cache-control", b"x-content-type-options",
+            }  # fmt: skip
+        assert b"\nx-injected" not in among.body
+
+
+def test_names_of_files_go_and_come(api: Api) -> None:
+    """A file is called by its file name, or by its part's name when it has none; reads show it as browsers do."""
+    files = (File('a"b\r\n.js', b"1"), File("part only", b"2", as_file=False), File("é.js", b"3"))
+    assert api.upload("names", {"main_module": "part only"}, *files).result["entry_point"] == "part only"
+
+    answer = api.send("GET", script_at("names"))
+
+    assert answer.header(b"cf-entrypoint") == b"part only"
+    for shown in (b'filename="a%22b%0D%0A.js"', b'filename="part only"', 'filename="é.js"'.encode()):
+        assert shown in answer.body

@@ -1,0 +1,105 @@
+"""The one table to the wire, and the envelope around everything."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightsafe.api.http.envelope import Reply, array, failure, fragment, success, success_raw
+from nightsafe.api.http.errors import INTERNAL, TABLE, as_json, row_for
+from nightsafe.errors import Code, NightsafeError, Problem
+
+UNSAID = {Code.COLLECTION_NOT_FOUND, Code.ITEM_NOT_FOUND, Code.ITEM_TAKEN}
+"""What use cases say in the words of the kind of collection."""
+
+INTERNAL_CODES = {Code.STORE, Code.CANNOT_OPEN} | UNSAID
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+PROBLEMS = st.builds(Problem, st.sampled_from([*Code]), TEXT, st.none() | TEXT)
+
+
+def test_every_code_has_a_row() -> None:
+    """But for those that are nobody's business outside: they are a 500 without detail."""
+    assert set(Code) - INTERNAL_CODES == set(TABLE)
+    assert all(row_for(code) is INTERNAL for code in INTERNAL_CODES)
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_row_is_sound(code: Code) -> None:
+    """Statuses that clients know, numbers that Cloudflare's scheme allows, a page to read on."""
+    row = row_for(code)
+
+    assert row.status in {400, 401, 403, 404, 405, 408, 413, 429, 500, 503}
+    assert row.code >= 1000 or row.code == 971
+    if code is Code.SECRETS_CHANGED:  # wrangler would list the link as a secret
+        assert "" == row.documentation_url
+    else:
+        assert re.fullmatch(r"https://developers\.cloudflare\.com/\S+", row.documentation_url)
+    path = "{script_name}"  # in Cloudflare's own words, for the reader
+    assert set(re.findall(r"{[^}]*}", row.message)) <= {"{detail}", "{kind}", path}
+
+
+@given(PROBLEMS)
+def test_a_message_has_no_placeholder_left(problem: Problem) -> None:
+    """The detail stands where it belongs, word for word, and whatever is in it is not filled in again."""
+    error = as_json(problem)
+    row = row_for(problem.code)
+    parts = row.message.replace("{kind}", "").split("{detail}")
+
+    assert problem.detail.join(parts) == error["message"]
+    assert ({"pointer": problem.pointer} if problem.pointer is not None else None) == error.get("source")
+
+
+@pytest.mark.parametrize("code", sorted(INTERNAL_CODES))
+def test_an_internal_error_tells_nothing(code: Code) -> None:
+    """Neither a detail nor a pointer's words of the failure reach the message."""
+    reply = failure(NightsafeError(code, "planted detail"))
+
+    assert reply.status == 500
+    assert b"planted" not in reply.body
+
+
+@given(st.lists(PROBLEMS, min_size=1, max_size=4))
+def test_the_first_problem_decides(problems: list[Problem]) -> None:
+    """Its status is the answer's; every problem is told, in order."""
+    reply = failure(NightsafeError.of(problems), [(b"allow", b"GET")])
+    envelope = json.loads(reply.body)
+
+    assert row_for(problems[0].code).status == reply.status
+    assert [row_for(one.code).code for one in problems] == [error["code"] for error in envelope["errors"]]
+    assert (None, False, []) == (envelope["result"], envelope["success"], envelope["messages"])
+    assert (b"allow", b"GET") == reply.headers[-1]
+
+
+def test_an_error_of_no_problem_is_a_mistake() -> None:
+    """There must be at least one."""
+    with pytest.raises(IndexError):
+        NightsafeError.of([])
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_a_result_is_wrapped(result: Any) -> None:
+    """Encoded here or before, the envelope is the same: result, success, errors, messages, and a line's end."""
+    reply = success(result)
+
+    assert reply == success_raw(msgspec.json.encode(result)) == Reply(200, fragment(msgspec.json.encode(result)))
+    assert [("result", result), ("success", True), ("errors", []), ("messages", [])] == list(
+        json.loads(reply.body).items()
+    )
+    assert reply.body.endswith(b"}\n")
+    assert reply.body.count(b"\n") == 1
+
+
+@given(st.lists(TEXT))
+def test_an_array_is_joined(items: list[str]) -> None:
+    """Members that are JSON already become one array."""
+    assert items == json.loads(array(msgspec.json.encode(item) for item in items))

@@ -1,0 +1,456 @@
+"""Tokens of a user and of an account: made, shown, changed, rolled and deleted over the API."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.api.tools.driver import ACCOUNT, JSON, OTHER_ACCOUNT, Answer, Api, Headers, secrets_of
+from tests.unit.api.tools.tokens import READ, WRITE, keep
+
+from nightsafe.identity.credentials import digest, has_valid_checksum, new_key
+from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS
+from nightsafe.identity.policy import USER_RESOURCE
+from nightsafe.store.identities import Token, User
+
+USER_TOKENS = "/client/v4/user/tokens"
+ACCOUNT_TOKENS = f"/client/v4/accounts/{ACCOUNT}/tokens"
+BOTH = pytest.mark.parametrize("base", [USER_TOKENS, ACCOUNT_TOKENS])
+TOKENS_WRITE = "5bc3f8b21c554832afc660159ab75fa4"
+NOT_FOUND = (404, [1003])
+EXCEEDS = (403, [9109])
+INVALID_TOKEN = (401, [1000])
+
+
+def policy(*groups: str, resource: str = ACCOUNT, scope: object = "*", effect: str = "allow") -> dict[str, Any]:
+    """One policy as it is sent."""
+    name = resource if "." in resource else f"com.cloudflare.api.account.{resource}"
+    return {"effect": effect, "permission_groups": [{"id": one} for one in groups], "resources": {name: scope}}
+
+
+def scripts(*globs: str) -> dict[str, str]:
+    """The scope of scripts by glob."""
+    return {f"com.nightsafe.script.{glob}": "*" for glob in globs}
+
+
+def wanted(*policies: dict[str, Any], **fields: object) -> dict[str, Any]:
+    """A body that asks for a token."""
+    return {"name": "ci", "policies": list(policies) or [policy(READ)], **fields}
+
+
+def key(api: Api) -> Headers:
+    """The owner's Global API key."""
+    made = api.credentials
+    return [(b"x-auth-email", made.email.encode()), (b"x-auth-key", made.api_key.encode())]
+
+
+def ask(api: Api, method: str, target: str, body: object = None, by: Headers | str = ()) -> Answer:
+    """Send a request by the owner's key, a token's value or given headers."""
+    headers = [(b"authorization", f"Bearer {by}".encode())] if isinstance(by, str) else [*(by or key(api))]
+    sent = b"" if body is None else json.dumps(body).encode()
+    return api.send(method, target, sent, [*headers, *([JSON] if sent else [])], anonymous=True)
+
+
+def made(api: Api, base: str, *policies: dict[str, Any], by: Headers | str = (), **fields: object) -> dict[str, Any]:
+    """A new token as the answer shows it."""
+    result: dict[str, Any] = ask(api, "POST", base, wanted(*policies, **fields), by).result
+    return result
+
+
+def works(api: Api, value: str) -> bool:
+    """Whether a token may read the secrets of the script `worker`."""
+    answer = ask(api, "GET", secrets_of("worker"), by=value)
+    assert answer.status in {200, 403}
+    return answer.status == 200
+
+
+def entries(api: Api, account_id: str) -> list[dict[str, Any]]:
+    """The log of an account."""
+    return [json.loads(one.entry) for _, one in api.run(api.store.audit_entries(account_id, 0, 10_000))]
+
+
+@BOTH
+def test_a_token_is_shown_whole_and_its_value_once(api: Api, base: str) -> None:
+    """All that was asked for is there, with ids and names beside it; `value` only in the answer to the creation."""
+    condition = {"request_ip": {"in": ["192.0.2.0/24", "2001:db8::/32"], "not_in": ["192.0.2.1/32"]}}
+    fields = {"not_before": "2020-01-01T02:00:00+02:00", "expires_on": "2099-12-31T23:59:59.5Z"}
+    token = made(api, base, policy(READ, scope=scripts("billing-*")), condition=condition, **fields)
+    value = token.pop("value")
+
+    assert has_valid_checksum(value)
+    assert ask(api, "GET", f"{base}/{token['id']}").result == token
+    assert token in ask(api, "GET", f"{base}?per_page=1000").result
+    assert ("ci", "active", condition) == (token["name"], token["status"], token["condition"])
+    assert (token["not_before"], token["expires_on"]) == ("2020-01-01T00:00:00Z", "2099-12-31T23:59:59.500000Z")
+    assert token["issued_on"] == token["modified_on"]
+    assert "last_used_on" not in token
+    [shown] = token["policies"]
+    assert len(shown.pop("id")) == 32
+    groups = [{"id": READ, "name": "Workers Scripts Read"}]
+    assert shown == policy(READ, scope=scripts("billing-*")) | {"permission_groups": groups}
+
+
+@BOTH
+def test_a_plain_token_has_no_empty_fields(api: Api, base: str) -> None:
+    """What was not asked for is not there."""
+    token = made(api, base)
+    assert {"id", "name", "status", "issued_on", "modified_on", "policies", "value"} == set(token)
+
+
+@BOTH
+def test_a_rolled_token_has_another_value(api: Api, base: str) -> None:
+    """The answer is the new value, which works at once; the old one is dead at once."""
+    token = made(api, base)
+    assert works(api, token["value"])
+    value = ask(api, "PUT", f"{base}/{token['id']}/value", {}).result
+
+    assert has_valid_checksum(value)
+    assert not works(api, token["value"])
+    assert works(api, value)
+
+
+def test_what_another_process_rolled_stays_dead(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update by one that read the token before it was rolled is refused, so that it can be sent again."""
+    api = own_api
+    api.upload("worker")
+    token = made(api, ACCOUNT_TOKENS)
+    at = f"{ACCOUNT_TOKENS}/{token['id']}"
+    before = api.run(api.store.token_by_id(token["id"]))
+    value = ask(api, "PUT", f"{at}/value", {}).result
+
+    async def stale(_: str) -> Token | None:
+        """What was there before."""
+        return before
+
+    with monkeypatch.context() as late:
+        late.setattr(api.store, "token_by_id", stale)
+        for method, target, body in (("PUT", at, wanted()), ("PUT", f"{at}/value", {}), ("DELETE", at, None)):
+            sent = json.dumps(body).encode() if body is not None else b""
+            answer = api.try_send(method, target, sent, [*key(api), *([JSON] if sent else [])], anonymous=True)
+            assert answer is not None
+            assert (503, [10002]) == answer.refusal
+    assert not works(api, token["value"])
+    assert works(api, value)
+
+
+@BOTH
+def test_a_disabled_token_is_dead_until_it_is_active(api: Api, base: str) -> None:
+    """At the next request, each time; an update without a status leaves it."""
+    token = made(api, base)
+    at = f"{base}/{token['id']}"
+    for status, alive in (("disabled", False), (None, False), ("active", True), ("expired", True)):
+        shown = ask(api, "PUT", at, wanted(**({"status": status} if status else {}))).result
+        assert works(api, token["value"]) is alive
+        assert shown["status"] == ("active" if alive else "disabled")
+
+
+@BOTH
+def test_a_token_past_its_end_is_expired(api: Api, base: str) -> None:
+    """Its status says so, and it is dead; a later end revives it."""
+    token = made(api, base, expires_on="2099-01-01T00:00:00Z")
+    at = f"{base}/{token['id']}"
+    assert works(api, token["value"])
+    assert ask(api, "PUT", at, wanted(expires_on="2001-01-01T00:00:00Z")).result["status"] == "expired"
+    assert ask(api, "GET", at).result["status"] == "expired"
+    assert not works(api, token["value"])
+    assert ask(api, "PUT", at, wanted()).result["status"] == "active"
+    assert works(api, token["value"])
+
+
+@BOTH
+def test_a_token_from_elsewhere_is_refused(api: Api, base: str) -> None:
+    """Its condition counts from the next request on: the requests of these tests come from 192.0.2.7."""
+    token = made(api, base, condition={"request_ip": {"in": ["192.0.2.0/24"]}})
+    assert works(api, token["value"])
+    ask(api, "PUT", f"{base}/{token['id']}", wanted(condition={"request_ip": {"not_in": ["192.0.2.7/32"]}}))
+    assert not works(api, token["value"])
+
+
+@BOTH
+def test_a_deleted_token_is_gone(api: Api, base: str) -> None:
+    """Dead at once, in no list, and a second deletion finds nothing."""
+    token = made(api, base)
+    at = f"{base}/{token['id']}"
+    assert works(api, token["value"])
+
+    assert ask(api, "DELETE", at).result == {"id": token["id"]}
+    assert not works(api, token["value"])
+    assert token["id"] not in [one["id"] for one in ask(api, "GET", f"{base}?per_page=1000").result]
+    for method, target, body in (
+        ("GET", at, None), ("PUT", at, wanted()), ("DELETE", at, None), ("PUT", f"{at}/value", {}),
+    ):  # fmt: skip
+        assert NOT_FOUND == ask(api, method, target, body).refusal
+
+
+@BOTH
+def test_an_update_replaces_everything_but_the_value(api: Api, base: str) -> None:
+    """What it does not name is gone; a policy keeps its id when it is sent along."""
+    token = made(api, base, policy(READ), policy(WRITE), condition={"request_ip": {"in": ["::/0"]}})
+    kept, strange = token["policies"][1], policy(READ) | {"id": "f" * 32}
+    changed = ask(api, "PUT", f"{base}/{token['id']}", {"name": "new", "policies": [kept, strange]}).result
+
+    assert "condition" not in changed
+    assert "value" not in changed
+    assert ("new", kept) == (changed["name"], changed["policies"][0])
+    assert changed["policies"][1]["id"] not in {"f" * 32, *(one["id"] for one in token["policies"])}
+    assert changed["modified_on"] > changed["issued_on"] == token["issued_on"]
+    assert works(api, token["value"])
+
+
+def test_owners_are_apart(api: Api) -> None:
+    """A user's token is not found among the account's, nor the other way round."""
+    for mine, other in ((USER_TOKENS, ACCOUNT_TOKENS), (ACCOUNT_TOKENS, USER_TOKENS)):
+        token_id = made(api, mine)["id"]
+        assert NOT_FOUND == ask(api, "GET", f"{other}/{token_id}").refusal
+        assert NOT_FOUND == ask(api, "DELETE", f"{other}/{token_id}").refusal
+        assert ask(api, "GET", f"{mine}/{token_id}").status == 200
+
+
+def test_users_are_apart(api: Api) -> None:
+    """Another user sees and touches none of the owner's."""
+    secret = new_key()
+    keep(api, User("9" * 32, "another@example.com", digest(secret), 0))
+    other = [(b"x-auth-email", b"another@example.com"), (b"x-auth-key", secret.encode())]
+    at = f"{USER_TOKENS}/{made(api, USER_TOKENS)['id']}"
+
+    assert ask(api, "GET", USER_TOKENS, by=other).result == []
+    assert NOT_FOUND == ask(api, "GET", at, by=other).refusal
+    assert NOT_FOUND == ask(api, "PUT", f"{at}/value", {}, other).refusal
+    assert (403, [10000]) == ask(api, "GET", ACCOUNT_TOKENS, by=other).refusal
+
+
+@BOTH
+def test_pages_end(own_api: Api, base: str) -> None:
+    """Every token is on one page, in the order they were made; the page past the end is empty and says how many."""
+    api = own_api
+    before = [one["id"] for one in ask(api, "GET", base).result]
+    ids = before + [made(api, base)["id"] for _ in range(5)]
+    pages = [ask(api, "GET", f"{base}?page={page}&per_page=2") for page in (1, 2, 3, 4)]
+    total = len(ids)
+
+    assert ids == [one["id"] for page in pages for one in page.result]
+    assert pages[-1].result == []
+    assert pages[0].envelope["result_info"] == {
+        "page": 1, "per_page": 2, "count": 2, "total_count": total, "total_pages": (total + 1) // 2,
+    }  # fmt: skip
+    assert ids[::-1] == [one["id"] for one in ask(api, "GET", f"{base}?direction=desc").result]
+    assert ask(api, "GET", base).envelope["result_info"]["per_page"] == 20
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "per_page=0", "per_page=1.5", "page=9999999999"])
+def test_a_page_that_is_none_is_refused(api: Api, query: str) -> None:
+    """With the name of the parameter at fault."""
+    answer = ask(api, "GET", f"{USER_TOKENS}?{query}")
+    assert (400, [10021]) == answer.refusal
+    assert query.partition("=")[0] in answer.messages[0]
+
+
+def test_sizes_are_cut(api: Api) -> None:
+    """A page is never larger than 1,000; a whole number may be written as one with a point."""
+    info = ask(api, "GET", f"{USER_TOKENS}?per_page=5000&page=1.0").envelope["result_info"]
+    assert (1, 1000) == (info["page"], info["per_page"])
+
+
+def test_too_many_parameters_are_refused(api: Api) -> None:
+    """Not read without bound."""
+    assert (400, [10021]) == ask(api, "GET", USER_TOKENS + "?" + "&".join(["a=1"] * 200)).refusal
+
+
+def test_verify_tells_a_token_of_its_kind(api: Api) -> None:
+    """A user's token is told so below /user, an account's below its account, in Cloudflare's words."""
+    valid = [{"code": 10000, "message": "This API Token is valid and active", "type": None}]
+    for base, other in ((USER_TOKENS, ACCOUNT_TOKENS), (ACCOUNT_TOKENS, USER_TOKENS)):
+        token = made(api, base, not_before="2020-01-01T00:00:00Z", expires_on="2099-01-01T00:00:00Z")
+        answer = ask(api, "GET", f"{base}/verify", by=token["value"])
+        times = {"not_before": "2020-01-01T00:00:00Z", "expires_on": "2099-01-01T00:00:00Z"}
+
+        assert answer.result == {"id": token["id"], "status": "active"} | times
+        assert valid == answer.envelope["messages"]
+        assert INVALID_TOKEN == ask(api, "GET", f"{other}/verify", by=token["value"]).refusal
+        assert INVALID_TOKEN == ask(api, "GET", f"{base}/verify").refusal
+        ask(api, "DELETE", f"{base}/{token['id']}")
+        gone = ask(api, "GET", f"{base}/verify", by=token["value"])
+        assert (INVALID_TOKEN, ["Invalid API Token"]) == (gone.refusal, gone.messages)
+
+
+def test_groups_are_listed(api: Api) -> None:
+    """By name and scope as asked; a token of an account has none that only make sense for users."""
+    every = ask(api, "GET", f"{USER_TOKENS}/permission_groups").result
+    of_account = ask(api, "GET", f"{ACCOUNT_TOKENS}/permission_groups").result
+
+    assert [*PERMISSION_GROUPS] == [one["id"] for one in every]
+    assert [one for one in every if "com.cloudflare.api.account" in one["scopes"]] == of_account
+    by_name = ask(api, "GET", f"{USER_TOKENS}/permission_groups?name=Workers%20Scripts%20Read").result
+    assert [READ] == [one["id"] for one in by_name]
+    by_scope = ask(api, "GET", f"{USER_TOKENS}/permission_groups?scope=com.cloudflare.api.user").result
+    assert [one for one in every if "com.cloudflare.api.user" in one["scopes"]] == by_scope
+    assert ask(api, "GET", f"{USER_TOKENS}/permission_groups?name=none").result == []
+
+
+ROUTES = [
+    ("GET", "", None), ("POST", "", wanted()), ("GET", "/permission_groups", None), ("GET", "/" + "0" * 32, None),
+    ("PUT", "/" + "0" * 32, wanted()), ("DELETE", "/" + "0" * 32, None), ("PUT", f"/{'0' * 32}/value", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "tail", "body"), ROUTES)
+def test_who_may_not_is_refused(api: Api, method: str, tail: str, body: object) -> None:
+    """Without the permission 9109 below /user and 10000 below an account; a reader of tokens writes none."""
+    tokens_read = next(one for one in PERMISSION_GROUPS.values() if one.name == "API Tokens Read")
+    nothing = made(api, USER_TOKENS)["value"]
+    user = f"{USER_RESOURCE}{ask(api, 'GET', '/client/v4/user').result['id']}"
+    reader = made(api, USER_TOKENS, policy(tokens_read.id, resource=user))["value"]
+
+    assert (403, [9109]) == ask(api, method, USER_TOKENS + tail, body, nothing).refusal
+    assert (403, [10000]) == ask(api, method, ACCOUNT_TOKENS + tail, body, nothing).refusal
+    if method != "GET":
+        assert (403, [9109]) == ask(api, method, USER_TOKENS + tail, body, reader).refusal
+    else:
+        assert ask(api, method, USER_TOKENS + tail, body, reader).status in {200, 404}
+    of_account = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))["value"]
+    assert (403, [9109]) == ask(api, method, USER_TOKENS + tail, body, of_account).refusal
+    assert ask(api, method, ACCOUNT_TOKENS + tail, body, of_account).status in {200, 404}
+
+
+@pytest.mark.parametrize("policies", [
+    [policy(WRITE, resource=OTHER_ACCOUNT)],
+    [policy(WRITE, resource="*")],
+    [policy(READ, scope=scripts("billing-*"))],
+    [policy(READ), policy(ALL_ACCESS)],
+    [policy(READ), policy(READ, effect="deny", resource=OTHER_ACCOUNT), policy(WRITE)],
+    [policy(READ, resource=USER_RESOURCE + "0" * 32)],
+])  # fmt: skip
+def test_nobody_gives_more_than_they_have(api: Api, policies: list[dict[str, Any]]) -> None:
+    """A token that may make tokens and write the secrets of billing-* makes none that may do anything else.
+
+    Neither by a new token, nor by changing one, nor by taking over one that another made.
+    """
+    writer = "6e6967687473616665207365637265c1"
+    granted = [policy(TOKENS_WRITE), policy(writer, scope=scripts("billing-*"))]
+    by = made(api, USER_TOKENS, *granted)["value"]
+    foreign = {OTHER_ACCOUNT, "*", USER_RESOURCE + "0" * 32}
+    theirs = {name.rpartition(".account.")[2] for one in policies for name in one["resources"]}
+    expected = (400, [10021]) if theirs & foreign else EXCEEDS
+
+    assert expected == ask(api, "POST", ACCOUNT_TOKENS, wanted(*policies), by).refusal
+    own = made(api, ACCOUNT_TOKENS, policy(writer, scope=scripts("billing-eu-*", "billing-us")), by=by)
+    at = f"{ACCOUNT_TOKENS}/{own['id']}"
+    assert expected == ask(api, "PUT", at, wanted(*policies), by).refusal
+    assert ask(api, "GET", at, by=by).result["policies"] == own["policies"]
+    assert ask(api, "PUT", f"{at}/value", {}, by).status == 200
+    stronger = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))["id"]
+    assert EXCEEDS == ask(api, "PUT", f"{ACCOUNT_TOKENS}/{stronger}/value", {}, by).refusal
+
+
+def test_a_user_gives_no_account_they_are_not_in(api: Api) -> None:
+    """Not one by name, and not every one."""
+    for account in (OTHER_ACCOUNT, "*"):
+        answer = ask(api, "POST", USER_TOKENS, wanted(policy(READ, resource=account)))
+        assert (EXCEEDS, ["/policies"]) == (answer.refusal, answer.pointers)
+
+
+def test_nobody_gives_delivery_over_the_api(api: Api) -> None:
+    """Not even the owner: it is the operator's to give."""
+    delivery = next(one for one in PERMISSION_GROUPS.values() if one.name == "Nightsafe Delivery")
+    assert EXCEEDS == ask(api, "POST", ACCOUNT_TOKENS, wanted(policy(delivery.id))).refusal
+
+
+@BOTH
+def test_every_write_is_in_the_log(api: Api, base: str) -> None:
+    """Who did what to which token, what let them, and no value."""
+    token = made(api, base)
+    at = f"{base}/{token['id']}"
+    ask(api, "PUT", at, wanted())
+    value = ask(api, "PUT", f"{at}/value", {}).result
+    ask(api, "DELETE", at)
+    log = [one for one in entries(api, "" if base == USER_TOKENS else ACCOUNT) if one.get("resource") == token["id"]]
+
+    assert ["tokens.create", "tokens.update", "tokens.roll", "tokens.delete"] == [one["action"] for one in log]
+    assert {("key", api.credentials.email, "192.0.2.7")} == {
+        (one["actor_kind"], one["email"], one["address"]) for one in log
+    }
+    assert all(one["permission"] == "tokens.write" and one["policy"] for one in log)
+    assert not any(secret in json.dumps(log) for secret in (value, token["value"]))
+
+
+BAD: list[tuple[object, str]] = [
+    ([], ""), ("x", ""), (None, ""),
+    ({"policies": [policy(READ)]}, "/name"), (wanted(name=1), "/name"), (wanted(name=""), "/name"),
+    (wanted(name="x" * 121), "/name"), (wanted(name="a\nb"), "/name"),
+    ({"name": "ci"}, "/policies"), (wanted(policies=[]), "/policies"), (wanted(policies={}), "/policies"),
+    (wanted(policies=[policy(READ)] * 101), "/policies"), (wanted(policies=[1]), "/policies/0"),
+    (wanted(policy(READ), policy(READ, effect="perhaps")), "/policies/1/effect"),
+    (wanted({"effect": "allow", "resources": {"x": "*"}}), "/policies/0/permission_groups"),
+    (wanted(policy(READ) | {"resources": []}), "/policies/0/resources"),
+    (wanted(policy(READ) | {"resources": {}}), "/policies/0"), (wanted(policy()), "/policies/0"),
+    (wanted(policy("0" * 32)), "/policies/0/permission_groups/0/id"),
+    (wanted(policy(READ) | {"permission_groups": [{"name": "x"}]}), "/policies/0/permission_groups/0/id"),
+    (wanted(policy(*[READ] * 1001)), "/policies"), (wanted(*[policy(*[READ] * 501)] * 2), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"s{number}" for number in range(1001)]))), "/policies"),
+    (wanted(*[policy(READ, scope=scripts(*[f"s{number}" for number in range(51)]))] * 20), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"s*{number}" for number in range(65)]))), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"*{number}" + "x" * 250 for number in range(5)]))), "/policies"),
+    (wanted(policy(READ, scope=scripts(*[f"{number:0250}" for number in range(66)]))), "/policies"),
+    (wanted(policy(READ, resource="com.cloudflare.api.account.zone." + ACCOUNT)), "/policies/0/resources"),
+    (wanted(policy(READ, scope="billing-*")), "/policies/0/resources"),
+    (wanted(policy(READ, scope={"billing-*": "*"})), "/policies/0/resources"),
+    (wanted(policy(READ, scope={})), "/policies/0/resources"),
+    (wanted(condition=[]), "/condition"), (wanted(condition={"request_ip": 1}), "/condition/request_ip"),
+    (wanted(condition={"request_ip": {"in": "::/0"}}), "/condition/request_ip/in"),
+    (wanted(condition={"request_ip": {"in": ["::/0", "10.0.0.0/33"]}}), "/condition/request_ip/in/1"),
+    (wanted(condition={"request_ip": {"not_in": [1]}}), "/condition/request_ip/not_in/0"),
+    (wanted(condition={"request_ip": {"in": ["::/0"] * 301}}), "/condition/request_ip/in"),
+    (wanted(expires_on=1), "/expires_on"), (wanted(expires_on="2030-01-01"), "/expires_on"),
+    (wanted(expires_on="2030-01-01T00:00:00"), "/expires_on"),
+    (wanted(not_before="1969-12-31T23:59:59Z"), "/not_before"),
+    (wanted(not_before="0001-01-01T00:00:00+12:00"), "/not_before"),
+    (wanted(not_before="2030-13-01T00:00:00Z"), "/not_before"),
+    (wanted(expires_on="2001-01-01T00:00:00Z"), "/expires_on"),
+    (wanted(not_before="2040-01-01T00:00:00Z", expires_on="2040-01-01T00:00:00Z"), "/expires_on"),
+    (wanted(status="off"), "/status"),
+]  # fmt: skip
+
+
+@BOTH
+@pytest.mark.parametrize(("body", "pointer"), BAD)
+def test_what_is_wrong_is_pointed_at(api: Api, base: str, body: object, pointer: str) -> None:
+    """400 with 10021 and a pointer; no token is made."""
+    before = ask(api, "GET", f"{base}?per_page=1").envelope["result_info"]["total_count"]
+    answer = api.send("POST", base, json.dumps(body).encode(), [*key(api), JSON], anonymous=True)
+
+    assert ((400, [10021]), [pointer]) == (answer.refusal, answer.pointers)
+    assert before == ask(api, "GET", f"{base}?per_page=1").envelope["result_info"]["total_count"]
+
+
+def test_an_account_gives_nothing_elsewhere(api: Api) -> None:
+    """Neither a user nor another account, whoever asks."""
+    for resource in (OTHER_ACCOUNT, "*", USER_RESOURCE + "0" * 32):
+        answer = ask(api, "POST", ACCOUNT_TOKENS, wanted(policy(READ), policy(READ, resource=resource)))
+        assert ((400, [10021]), ["/policies/1/resources"]) == (answer.refusal, answer.pointers)
+
+
+def test_unknown_members_and_nulls_are_passed_over(api: Api) -> None:
+    """As Cloudflare does; so that what a client has read can be sent back."""
+    token = made(api, USER_TOKENS, condition=None, expires_on=None, not_before=None, more={"a": 1})
+    assert ask(api, "PUT", f"{USER_TOKENS}/{token['id']}", token).status == 200
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "*", "allow", READ, "::/0"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["id", "effect", "resources", "permission_groups", "request_ip", "in", "not_in"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(["name", "policies", "condition", "not_before", "expires_on", "status"])
+
+
+@given(st.dictionaries(FIELDS, JSON_VALUES))
+def test_any_body_is_answered(api: Api, fields: dict[str, Any]) -> None:
+    """Made or refused, never a failure of the safe."""
+    answer = ask(api, "POST", USER_TOKENS, wanted() | fields)
+    assert answer.status == 200 or (answer.status in {400, 403} and answer.pointers != [None])

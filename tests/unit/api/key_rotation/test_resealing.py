@@ -1,0 +1,360 @@
+"""A rotation of keys: every value comes under the new key, in its place, and nobody else is disturbed."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from tests.unit.api.tools.collections import events
+from tests.unit.api.tools.driver import ACCOUNT, OTHER_ACCOUNT, Api, secret_at, secrets_of
+from tests.unit.api.tools.rotation import ALL, COUNT, GROUP, RESEALING, ROOT, Rotation, text, with_values
+
+from nightsafe.audit.entry import AuditEvent, entry_for
+from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, Stored
+from nightsafe.delivery.key_rotation.resealed_value import renew
+from nightsafe.delivery.key_rotation.resealing import Progress
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
+from nightsafe.sealing.rings.private_ring import PrivateKey, PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.sealing.rings.ring_file import State
+from nightsafe.sealing.sealer import RingSealer
+from nightsafe.sealing.suite import Suite
+from nightsafe.secret_value import SecretValue
+from nightsafe.services.key_rotation.resealing import place_of_value
+from nightsafe.store.changes import Change
+from nightsafe.store.sealed_values import Retirement
+
+
+@pytest.fixture
+def rotation(own_api: Api, tmp_path: Path) -> Rotation:
+    """An API with key files, and values of every kind in every kind of place."""
+    return with_values(own_api, tmp_path)
+
+
+def test_every_value_comes_under_the_new_key(rotation: Rotation) -> None:
+    """Each opens as before in its own place; nothing is left under the old key, and a second pass finds nothing."""
+    assert ALL == rotation.contents()
+    old = rotation.rotate()
+
+    assert Progress(waiting=COUNT, resealed=COUNT) == rotation.reseal()
+
+    assert [] == rotation.under(old)
+    assert COUNT == len(rotation.under(rotation.primary))
+    assert ALL == rotation.contents()
+    assert Progress() == rotation.reseal()
+
+
+def test_the_old_key_is_not_needed_any_more(rotation: Rotation) -> None:
+    """Once everything is sealed anew a ring without the old key opens everything."""
+    old = rotation.rotate()
+    rotation.reseal()
+
+    rotation.retire(old)
+    rotation.ring.without(old).save(rotation.private, replace=True)
+
+    assert ALL == rotation.contents()
+
+
+def test_keys_of_another_kind(rotation: Rotation) -> None:
+    """A ring can go over to the hybrid suite, and back."""
+    for suite in (Suite.HYBRID, Suite.X25519):
+        ring = rotation.ring.rotated(suite)
+        ring.save(rotation.private, replace=True)
+        ring.public().save(rotation.public, replace=True)
+
+        assert COUNT == rotation.reseal().resealed
+        assert ALL == rotation.contents()
+
+
+def test_new_values_are_under_the_new_key_at_once(rotation: Rotation) -> None:
+    """The running API takes the ring up as soon as its file is replaced."""
+    old = rotation.rotate()
+
+    assert rotation.api.put("worker", text("NEW", "fresh")).status == 200
+
+    assert ["fresh"] == [rotation.opened(one).decode() for one in rotation.under(rotation.primary)]
+    assert COUNT == len(rotation.under(old))
+
+
+def test_a_damaged_ring_is_not_taken_up(rotation: Rotation) -> None:
+    """The one before stays in use, that is said once, and a whole one is taken up again."""
+    before = rotation.primary
+    rotation.public.write_bytes(b"{}")
+    for name in ("A", "B"):
+        assert rotation.api.put("worker", text(name, "x")).status == 200
+    assert COUNT + 2 == len(rotation.under(before))
+    assert 1 == len(rotation.problems)
+    assert str(rotation.public) in rotation.problems[0]
+    rotation.public.unlink()
+    assert rotation.api.put("worker", text("C", "x")).status == 200
+
+    rotation.rotate()
+    assert rotation.api.put("worker", text("D", "x")).status == 200
+
+    assert 1 == len(rotation.under(rotation.primary))
+
+
+def test_no_version_is_made_and_nothing_is_shown(rotation: Rotation) -> None:
+    """What clients see of scripts, versions, deployments and collections is the same to the byte."""
+    paths = [
+        f"/client/v4/accounts/{ACCOUNT}/{rest}"
+        for rest in (
+            "workers/scripts",
+            "workers/scripts/worker/versions",
+            "workers/scripts/worker/deployments",
+            "workers/scripts/worker/secrets",
+            "workers/scripts/worker/settings",
+            "workers/workers/worker",
+            "pages/projects",
+            "secrets_store/stores",
+        )
+    ]
+    before = [rotation.api.send("GET", path).body for path in paths]
+    rotation.rotate()
+
+    assert COUNT == rotation.reseal().resealed
+
+    assert before == [rotation.api.send("GET", path).body for path in paths]
+
+
+def test_the_log_names_what_was_sealed_anew(rotation: Rotation) -> None:
+    """One entry a batch: by whom, to which key, each place; it is no news for those who deliver."""
+    rotation.rotate()
+    cursor = rotation.api.run(rotation.api.app._change_feed._bundles.changes(ACCOUNT, None)).cursor
+
+    rotation.reseal()
+
+    told = [one for one in events(rotation.api) if one["action"] == "keys.reseal"]
+    places = [place for one in told for place in one["set"]]
+    assert (3, COUNT) == (len(told), len(places))
+    assert {"worker/T", "worker/K", "script/worker/K", "pages_project/blog/preview/V"} < set(places)
+    assert {(rotation.primary, "secrets.reseal", "token")} == {
+        (one["resource"], one["permission"], one["actor_kind"]) for one in told
+    }
+    changes = rotation.api.run(rotation.api.app._change_feed._bundles.changes(ACCOUNT, cursor))
+    assert ((), False, True) == (changes.scripts, changes.whole, changes.cursor.number > cursor.number)
+
+
+def test_a_value_that_changes_meanwhile_keeps_its_change(rotation: Rotation) -> None:
+    """What was read before is passed over; where it went, the next pass finds it."""
+    rotation.rotate()
+    page = rotation.api.run(rotation.old_values(""))
+    batch = NewValues(tuple(renewed(rotation, one) for one in page.values))
+    assert rotation.api.put("worker", text("T", "third")).status == 200
+
+    stored = rotation.api.run(rotation.store(batch))
+
+    assert Stored(resealed=len(page.values) - 1, changed=1, refused=0) == stored
+    assert COUNT - stored.resealed == rotation.reseal().resealed
+    assert ALL | {"third": 1} == rotation.contents()
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2])
+def test_an_interrupted_pass_is_taken_up_again(rotation: Rotation, answered: int) -> None:
+    """Wherever it ends, every value is whole under one of the two keys, and the next pass does what is left."""
+    rotation.rotate()
+    store, left = rotation.store, answered
+
+    async def breaking(values: NewValues) -> Stored:
+        """Answer some batches; the next one is stored, and its answer lost."""
+        nonlocal left
+        done = await store(values)
+        left -= 1
+        if left < 0:
+            raise NightsafeError(Code.UNAVAILABLE, "gone")
+        return done
+
+    rotation.store = breaking  # type: ignore[method-assign]
+    with pytest.raises(NightsafeError):
+        rotation.reseal()
+    assert ALL == rotation.contents()
+    rotation.store = store  # type: ignore[method-assign]
+
+    rest = rotation.reseal()
+
+    assert (rest.waiting, 0) == (rest.resealed, rest.changed + rest.unopened)
+    assert rest.waiting < COUNT
+    assert ALL == rotation.contents()
+
+
+BINDING = "UPDATE bindings SET {} WHERE name = ?"
+TAMPERING = {
+    "a record that nobody signed": (BINDING.format("sealed = randomblob(300)"), "T"),
+    "a record of another place": (
+        "UPDATE bindings SET sealed = (SELECT sealed FROM bindings WHERE name = 'K') WHERE name = ?",
+        "T",
+    ),
+    "other metadata": (BINDING.format("""shown = replace(shown, 'SHA-256', 'SHA-512')"""), "K"),
+    "metadata that is none": (BINDING.format("shown = x'00'"), "K"),
+    "another sealed name": (
+        "UPDATE items SET shown = replace(shown, substr(shown, -34, 32), hex(randomblob(16))) WHERE name = ?",
+        "S",
+    ),
+    "another kind": (BINDING.format("kind = 'secret_key'"), "T"),
+}
+
+
+@pytest.mark.parametrize("tampering", TAMPERING)
+def test_what_somebody_put_into_the_database(rotation: Rotation, tampering: str) -> None:
+    """It is neither opened nor signed, and stays as it is; everything else is done."""
+    rotation.rotate()
+    rotation.meddle(*TAMPERING[tampering])
+
+    done = rotation.reseal()
+
+    assert (COUNT - 1, 1) == (done.resealed, done.unopened)
+    assert Progress(waiting=1, unopened=1) == rotation.reseal()
+
+
+@pytest.mark.parametrize("tampering", ["a record that nobody signed", "a record of another place"])
+def test_no_signature_for_what_was_never_signed(rotation: Rotation, tampering: str) -> None:
+    """Not even when whoever seals anew hands back a good value for it."""
+    rotation.rotate()
+    (old,) = [one for one in rotation.api.run(rotation.old_values("")).values if one.name == "T" and "a" in one.mark]
+    good = renewed(rotation, old)
+    rotation.meddle(*TAMPERING[tampering])
+    there = rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
+    assert there is not None
+
+    forged = replace(good, before=sha256(there.sealed).digest())
+    stored = rotation.api.run(rotation.store(NewValues((forged,))))
+
+    assert Stored(resealed=0, changed=0, refused=1) == stored
+    assert there == rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
+
+
+def test_only_the_primary_key_is_taken(rotation: Rotation) -> None:
+    """A stranger's key, an older one, a retired one and what is no sealed value are refused with their batch."""
+    first = rotation.rotate()
+    second = rotation.rotate()
+    rotation.retire(first)
+    good, other = (renewed(rotation, one) for one in rotation.api.run(rotation.old_values("")).values[:2])
+    old = next(one for one in rotation.under(first) if one.mark == good.mark)
+    place = place_of_value(old).signed
+    value = SecretValue(b"x")
+    stranger = RingSealer(PrivateRing.generate().public()).seal(place, value)
+    ring = rotation.ring
+    older = [
+        RingSealer(PublicRing([key.in_state(State.PRIMARY).public])).seal(place, value)
+        for key in ring.keys
+        if key.id in {first, second}
+    ]
+    for sealed in (stranger, *older, b"", b"garbage" * 100):
+        batch = [as_json(other), as_json(replace(good, sealed=sealed))]
+        assert (400, [10021]) == rotation.ask("POST", RESEALING, {"values": batch}).refusal
+
+    assert COUNT == len(rotation.under(first))
+    assert rotation.ask("POST", RESEALING, {"values": [as_json(good), as_json(other)]}).status == 200
+
+
+def test_a_batch_that_is_none(rotation: Rotation) -> None:
+    """It is refused with where it is wrong; no value of it comes back in the message."""
+    rotation.rotate()
+    good = as_json(renewed(rotation, rotation.api.run(rotation.old_values("")).values[0]))
+    wrong: list[object] = [
+        [],
+        {},
+        {"values": {}},
+        {"values": [good | {"sealed": "*"}]},
+        {"values": [good | {"mark": 1}]},
+        {"values": [good | {"mark": "nowhere"}]},
+        {"values": [{}]},
+        {"values": [good] * 65},
+    ]
+    for body in wrong:
+        answer = rotation.ask("POST", RESEALING, body)
+        assert (400, [10021]) == answer.refusal
+        assert str(good["sealed"])[:40].encode() not in answer.body
+
+    nowhere = {"values": [good | {"mark": "a99999"}, good | {"before": "AAAA"}]}
+    assert {"resealed": 0, "changed": 2, "refused": 0} == rotation.ask("POST", RESEALING, nowhere).result
+    assert {"resealed": 0, "changed": 0, "refused": 0} == rotation.ask("POST", RESEALING, {"values": []}).result
+
+
+@pytest.mark.parametrize("after", ["x", "zz:", "0000000000000000:b", ":", "a:a:a"])
+def test_a_place_to_go_on_from_that_was_never_given(rotation: Rotation, after: str) -> None:
+    """It is refused or leads to the end; it is no failure."""
+    old = rotation.rotate()
+
+    assert rotation.ask("GET", f"{RESEALING}?after={after}").status in {200, 400}
+    assert (400, [10021]) == rotation.ask("GET", f"{RESEALING}?after={old}:nowhere").refusal
+
+
+def test_the_keys_and_their_values(rotation: Rotation) -> None:
+    """Every key of the ring with its state and how much is under it, and keys that the ring does not know."""
+    old = rotation.rotate()
+    rotation.api.put("worker", text("NEW", "fresh"))
+    rotation.meddle("UPDATE bindings SET key_id = 'feedfeedfeedfeed' WHERE name = 'T'")
+
+    keys = rotation.api.send("GET", f"{ROOT}/keys").result["keys"]
+
+    assert [
+        {"id": rotation.primary, "suite": "x25519", "state": "primary", "values": 1},
+        {"id": old, "suite": "x25519", "state": "active", "values": COUNT - 1},
+        {"id": "feedfeedfeedfeed", "suite": "", "state": "unknown", "values": 1},
+    ] == keys
+
+
+def test_a_retired_key_is_refused_from_an_old_ring(rotation: Rotation) -> None:
+    """An API that has missed the rotation stores nothing under a key that was retired since, and says what to do."""
+    old = rotation.primary
+    change = retirement(old, in_use=True)
+    rotation.api.run(rotation.api.store.commit(change))
+
+    answer = rotation.api.json_anyhow("PUT", secrets_of("worker"), text("LATE", "x"))
+
+    assert (503, "send the request again" in answer.messages[0]) == (answer.status, True)
+    assert COUNT == len(rotation.under(old))
+    rotation.rotate()
+    assert 200 == rotation.api.put("worker", text("LATE", "x")).status
+
+
+def test_only_a_key_of_the_private_ring_is_sealed_to(rotation: Rotation) -> None:
+    """An API that names another primary gets nothing sealed to it, nor to one that is retired."""
+    rotation.rotate()
+    ours = rotation.ring
+    others = PrivateRing([PrivateKey.generate(Suite.X25519), *(key.in_state(State.ACTIVE) for key in ours.keys)])
+    others.public().save(rotation.public, replace=True)
+
+    with pytest.raises(NightsafeError, match="not in the private ring"):
+        rotation.reseal()
+
+    ours.public().save(rotation.public, replace=True)
+    ours.rotated().retired(ours.public().primary.id).save(rotation.private, replace=True)
+    with pytest.raises(NightsafeError, match="retired in the private ring"):
+        rotation.reseal()
+    assert ALL == rotation.contents()
+
+
+def test_sealing_anew_is_apart(rotation: Rotation) -> None:
+    """No other permission includes it; a token with it can ask for nothing else, and others cannot ask for it."""
+    giving = {group.id for group in PERMISSION_GROUPS.values() if Action.RESEAL in group.actions}
+    assert {GROUP} == giving
+    assert {Action.RESEAL} == PERMISSION_GROUPS[GROUP].actions
+
+    for target in (f"{ROOT}/keys", f"{ROOT}/changes", f"{ROOT}/bundles/worker", secret_at("worker", "T")):
+        assert (403, [10000]) == rotation.ask("GET", target).refusal
+    assert (403, [10000]) == rotation.ask("PUT", secrets_of("worker"), text("T", "x")).refusal
+    for method in ("GET", "POST"):
+        assert (403, [10000]) == rotation.api.send(method, RESEALING).refusal
+    elsewhere = RESEALING.replace(ACCOUNT, OTHER_ACCOUNT)
+    assert (403, [10000]) == rotation.ask("GET", elsewhere).refusal
+
+
+def renewed(rotation: Rotation, value: OldValue) -> NewValue:
+    """What whoever seals anew hands back for a value."""
+    return renew(ACCOUNT, value, rotation.primary, rotation.opener, rotation.ring)
+
+
+def as_json(value: NewValue) -> dict[str, object]:
+    """The same as it goes over the wire."""
+    encoded: dict[str, object] = msgspec.json.decode(msgspec.json.encode(value))
+    return encoded
+
+
+def retirement(key_id: str, *, in_use: bool) -> Change:
+    """A change that retires a key."""
+    event = AuditEvent(at=1, action="keys.retire", actor="", actor_kind="operator", account_id="")
+    return Change(at=1, audit=entry_for(event), retire=Retirement(key_id=key_id, in_use=in_use))

@@ -1,0 +1,122 @@
+"""Text is kept to the byte, whichever way it comes in: what the delivery side is given is what was put."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.api.delivery.test_bundles import bundle_of, get
+from tests.unit.api.tools.collections import opened_stored
+from tests.unit.api.tools.driver import ACCOUNT, Api, File, form, form_type, keys, script_at, secrets_of, verifier
+
+from nightsafe.bundle.model import BundleBinding
+from nightsafe.sealing import Context
+from nightsafe.sealing.opener import RecordOpener
+
+STORES = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
+HEADS = ["\ufeff", "\ufeff\ufeffa", "\0", "\u2028", "\r\n", " ", "\x85", "\U0001f511", "\ufffe", "e\u0301"]
+
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60),
+    st.builds(
+        "{}{}{}".format,
+        st.sampled_from(HEADS),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
+        st.sampled_from(HEADS),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API with one script."""
+    with Api(tmp_path_factory.mktemp("text")) as made:
+        assert made.upload("worker").status == 200
+        yield made
+
+
+def opened(binding: BundleBinding) -> str:
+    """The value of a `secret_text` of the script."""
+    context = Context(
+        account_id=ACCOUNT, namespace="", script="worker", name=binding.name, kind=binding.kind, public=b""
+    )
+    assert binding.sealed is not None
+    return RecordOpener(verifier(), keys()[0]).open(context, binding.sealed).reveal().decode()
+
+
+def bindings_of(api: Api) -> dict[str, BundleBinding]:
+    """What the delivery side is given, by name."""
+    [version] = bundle_of(api, "worker").versions
+    return {binding.name: binding for binding in version.bindings}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=texts, ascii_only=st.booleans())
+def test_an_upload(api: Api, value: str, *, ascii_only: bool) -> None:
+    """Bindings of a form, its modules and the version's tag, as escapes or as UTF-8."""
+    metadata = {
+        "main_module": "worker.js",
+        "bindings": [
+            {"type": "secret_text", "name": "SECRET", "text": value},
+            {"type": "plain_text", "name": "PLAIN", "text": value},
+            {"type": "json", "name": "DEEP", "json": [{value: value}]},
+        ],
+    }
+    files = [File("worker.js", b"export default {}"), File("a.txt", value.encode(), "text/plain")]
+    first = File(
+        "metadata", json.dumps(metadata, ensure_ascii=ascii_only).encode(), "application/json", as_file=False
+    )
+    assert 200 == send(api, first, *files)
+
+    found = bindings_of(api)
+    [version] = bundle_of(api, "worker").versions
+    digest = next(module.digest for module in version.modules if module.name == "a.txt")
+
+    assert value == opened(found["SECRET"])
+    assert value == json.loads(bytes(found["PLAIN"].shown))["text"]
+    assert [{value: value}] == json.loads(bytes(found["DEEP"].shown))["json"]
+    assert value.encode() == get(api, f"modules/{digest.hex()}").body
+
+
+def send(api: Api, *parts: File) -> int:
+    """Upload a form; gives the status."""
+    return api.send("PUT", script_at("worker"), form(*parts), [form_type()]).status
+
+
+def sent(api: Api, method: str, target: str, value: Any, *, ascii_only: bool) -> Any:
+    """Send JSON, as escapes or as UTF-8; gives the result."""
+    body = json.dumps(value, ensure_ascii=ascii_only).encode()
+    answer = api.send(method, target, body, [(b"content-type", b"application/json")])
+    assert 200 == answer.status
+    return answer.result
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(texts, min_size=2, max_size=2), ascii_only=st.booleans())
+def test_secrets_by_themselves(api: Api, values: list[str], *, ascii_only: bool) -> None:
+    """One at a time and in bulk, as escapes or as UTF-8."""
+    one, two = values
+    sent(api, "PUT", secrets_of("worker"), {"type": "secret_text", "name": "ONE", "text": one}, ascii_only=ascii_only)
+    bulk = {"secrets": {"TWO": {"type": "secret_text", "name": "TWO", "text": two}}}
+    sent(api, "PATCH", f"{secrets_of('worker')}-bulk", bulk, ascii_only=ascii_only)
+
+    found = bindings_of(api)
+
+    assert values == [opened(found["ONE"]), opened(found["TWO"])]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=texts, ascii_only=st.booleans())
+def test_secrets_of_a_store(api: Api, value: str, *, ascii_only: bool) -> None:
+    """New and changed."""
+    store = sent(api, "POST", STORES, {"name": "texts"}, ascii_only=ascii_only)["id"]
+    new = {"name": "A", "value": value, "scopes": ["workers"]}
+    made = sent(api, "POST", f"{STORES}/{store}/secrets", [new], ascii_only=ascii_only)[0]["id"]
+    assert value.encode() == opened_stored(api, store, "A")
+
+    sent(api, "PATCH", f"{STORES}/{store}/secrets/{made}", {"value": value[::-1]}, ascii_only=ascii_only)
+
+    assert value[::-1].encode() == opened_stored(api, store, "A")
+    sent(api, "DELETE", f"{STORES}/{store}?force=true", {}, ascii_only=ascii_only)

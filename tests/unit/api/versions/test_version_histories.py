@@ -1,0 +1,248 @@
+"""Random histories of versions, deployments and rollbacks, against a model."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from tests.unit.api.tools import values
+from tests.unit.api.tools.driver import JSON, Answer, Api, File, form, form_type, script_at, secret_at
+from tests.unit.api.tools.model import Expected
+from tests.unit.api.tools.version_model import Line, Made, Served, Traffic, bindings_of
+
+from nightsafe.services.limits import Limits
+
+SCRIPT = "worker"
+MERGE_PATCH = (b"content-type", b"application/merge-patch+json")
+BETA = script_at(SCRIPT).replace("/workers/scripts/", "/workers/workers/")
+
+NAMES = st.sampled_from(["A", "B", "C"])
+SOME_NAMES = st.lists(NAMES, max_size=3, unique=True)
+DATES = st.sampled_from(["2024-01-01", "2025-06-30", "2026-11-24"])
+INDEX = st.integers(0, 1_000)
+SHARES = st.sampled_from([(100,), (100,), (20, 80), (0.01, 99.99), (33.3, 66.7)])
+
+
+class Machine(RuleBasedStateMachine):
+    """Writes of each kind, each with the one answer that the model allows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(mkdtemp())
+        self.api = Api(self.folder)
+        self.line: Line | None = None
+        self.ids: list[str] = []
+
+    def teardown(self) -> None:
+        """Let go of the store."""
+        self.api.close()
+        shutil.rmtree(self.folder)
+
+    @property
+    def there(self) -> Line:
+        """The script's line, where a rule needs the script to be there."""
+        assert self.line is not None
+        return self.line
+
+    @initialize()
+    def begin(self) -> None:
+        """Make the script."""
+        self.create("2024-01-01")
+
+    @precondition(lambda self: self.line is None)
+    @rule(date=DATES)
+    def create(self, date: str) -> None:
+        """PUT a script that is not there: nothing of one of the same name before it comes back."""
+        assert self._upload([], None, date).status == 200
+        self.line, self.ids = Line(date), []
+        self._note()
+
+    @precondition(lambda self: self.line is not None)
+    @rule(put=NAMES)
+    def put(self, put: str) -> None:
+        """PUT one secret."""
+        self._same(self.there.write([put], [], deployed=True), self.api.put(SCRIPT, values.text(put)))
+
+    @precondition(lambda self: self.line is not None)
+    @rule(name=NAMES)
+    def delete(self, name: str) -> None:
+        """DELETE one secret."""
+        answer = self.api.send("DELETE", secret_at(SCRIPT, name))
+        there = name in self.there.newest.secrets
+        absent = None if there or not self.there.is_live else Expected(404, [10056])
+        self._same(absent or self.there.write([], [name], deployed=True), answer)
+
+    @precondition(lambda self: self.line is not None)
+    @rule(put=SOME_NAMES, gone=SOME_NAMES, deployed=st.booleans())
+    def patch(self, put: list[str], gone: list[str], deployed: bool) -> None:  # noqa: FBT001 - drawn
+        """PATCH several secrets, in a version that is deployed or in one that is not."""
+        entries = dict.fromkeys(gone) | {name: values.text(name) for name in put}
+        gone = [name for name in gone if name not in put]
+        if deployed:
+            if put or gone:
+                self._same(self.there.write(put, gone, deployed=True), self.api.patch(SCRIPT, entries))
+            return
+        body = {
+            "env": {name: entry and {"type": "secret_text", "text": entry["text"]} for name, entry in entries.items()}
+        }
+        answer = self._json("PATCH", f"{BETA}/versions/latest", body, MERGE_PATCH)
+        self._same(self.there.write(put, gone, deployed=False), answer)
+
+    @precondition(lambda self: self.line is not None)
+    @rule(put=SOME_NAMES, inherits=st.none() | SOME_NAMES, date=DATES, deployed=st.booleans())
+    def upload(self, put: list[str], inherits: list[str] | None, date: str, deployed: bool) -> None:  # noqa: FBT001 - drawn
+        """Upload code, deployed or not; secrets stay or, of a version that is not, only those that are named."""
+        keep = [*self.there.newest.secrets] if inherits is None or deployed else inherits
+        assert self._upload(put, inherits, date, deployed=deployed).status == 200
+        self.there.upload(put, keep, date, deployed=deployed)
+        self._note()
+
+    @precondition(lambda self: self.line is not None)
+    @rule(date=DATES)
+    def configure(self, date: str) -> None:
+        """PATCH a setting of the version."""
+        if date == self.there.newest.date and self.there.is_live:
+            return
+        body = form(
+            File("settings", b'{"compatibility_date":"%b"}' % date.encode(), "application/json", as_file=False)
+        )
+        answer = self.api.send("PATCH", f"{script_at(SCRIPT)}/settings", body, [form_type()])
+        self._same(self.there.configure(date), answer)
+
+    @precondition(lambda self: self.line is not None)
+    @rule(shares=SHARES, one=INDEX, other=INDEX, force=st.booleans())
+    def deploy(self, shares: tuple[float, ...], one: int, other: int, force: bool) -> None:  # noqa: FBT001 - drawn
+        """Deploy versions: newer ones, or older ones, which brings their secrets back."""
+        count = len(self.there.versions)
+        numbers = list(dict.fromkeys([one % count + 1, other % count + 1]))[: len(shares)]
+        traffic: Traffic = tuple(zip(numbers, shares if len(numbers) == len(shares) else (100,), strict=True))
+        versions = [{"version_id": self.ids[number - 1], "percentage": share} for number, share in traffic]
+        target = f"{script_at(SCRIPT)}/deployments" + ("?force=true" if force else "")
+        answer = self._json("POST", target, {"strategy": "percentage", "versions": versions})
+        changed = self.there.deploy(traffic, force=force)
+        if changed:
+            assert (400, [10220]) == answer.refusal
+            assert answer.messages[0].endswith(f"The following secrets have changed: {', '.join(changed)}")
+        else:
+            assert self._served(self.there.deployments[-1]) == _traffic(answer.result)
+
+    @precondition(lambda self: self.line is not None)
+    @rule(seldom=st.integers(0, 7))
+    def remove(self, seldom: int) -> None:
+        """DELETE the script."""
+        if seldom == 5:
+            assert self.api.send("DELETE", script_at(SCRIPT)).status == 200
+            self.line = None
+
+    @rule()
+    def restart(self) -> None:
+        """Nothing is lost when the store is closed and opened again."""
+        self.api.restart(Limits())
+
+    @invariant()
+    def reads_agree(self) -> None:
+        """Lists, single versions and the secrets are those of the model."""
+        if self.line is None:
+            assert (404, [10007]) == self.api.send("GET", f"{script_at(SCRIPT)}/versions").refusal
+            return
+        items = self._list("versions", "items")
+        assert self.ids == [item["id"] for item in reversed(items)]
+        for item, made in zip(reversed(items), self.line.versions, strict=True):
+            _check_version(item, made)
+        deployments = self._list("deployments", "deployments")
+        expected = [(self._served(one), one.trigger) for one in reversed(self.line.deployments)]
+        assert expected == [(_traffic(one), one["annotations"]["workers/triggered_by"]) for one in deployments]
+        assert len({one["id"] for one in deployments}) == len(deployments)
+        secrets = self.api.send("GET", f"{script_at(SCRIPT)}/secrets").result
+        assert bindings_of(self.line.newest) == secrets
+
+    @precondition(lambda self: self.line is not None)
+    @rule(at=INDEX)
+    def read_one(self, at: int) -> None:
+        """GET one version: it has the bindings that it was made with, whatever came since."""
+        number = at % len(self.ids)
+        version = self.api.send("GET", f"{script_at(SCRIPT)}/versions/{self.ids[number]}").result
+        made = self.there.versions[number]
+        _check_version(version, made)
+        assert made.date == version["resources"]["script_runtime"]["compatibility_date"]
+
+    def _same(self, refused: Expected | None, answer: Answer) -> None:
+        """The answer is the expected refusal, or a success that made what the model says."""
+        if refused is not None:
+            assert (refused.status, refused.codes) == answer.refusal
+            return
+        assert answer.status == 200, answer.body[:500]
+        self._note()
+
+    def _note(self) -> None:
+        """Keep the id of the version that was just made."""
+        if len(self.ids) < len(self.there.versions):
+            self.ids.append(self._list("versions", "items", "?per_page=1")[0]["id"])
+
+    def _upload(
+        self, put: Sequence[str], inherits: Sequence[str] | None, date: str, *, deployed: bool = True
+    ) -> Answer:
+        """PUT the script, or POST a version of it."""
+        bindings: list[dict[str, Any]] = [values.text(name) for name in put]
+        metadata: dict[str, Any] = {"main_module": "worker.js", "compatibility_date": date, "bindings": bindings}
+        if inherits is not None:
+            bindings += [{"name": name, "type": "inherit"} for name in inherits if name not in put]
+            metadata["keep_bindings"] = []
+        if deployed:
+            return self.api.upload(SCRIPT, metadata)
+        part = File("metadata", _json(metadata), "application/json", as_file=False)
+        return self.api.send("POST", f"{script_at(SCRIPT)}/versions", form(part, File("worker.js")), [form_type()])
+
+    def _json(self, method: str, target: str, value: object, content_type: tuple[bytes, bytes] = JSON) -> Answer:
+        """Send a JSON value."""
+        return self.api.send(method, target, _json(value), [content_type])
+
+    def _list(self, page: str, member: str, query: str = "?per_page=1000") -> list[dict[str, Any]]:
+        """Every item of a list."""
+        items: list[dict[str, Any]] = self.api.send("GET", f"{script_at(SCRIPT)}/{page}{query}").result[member]
+        return items
+
+    def _served(self, deployment: Served) -> list[tuple[str, float]]:
+        """A deployment's traffic, by version id."""
+        return [(self.ids[number - 1], share) for number, share in deployment.traffic]
+
+
+def _json(value: object) -> bytes:
+    """A value as JSON."""
+    return json.dumps(value).encode()
+
+
+def _traffic(deployment: dict[str, Any]) -> list[tuple[str, float]]:
+    """The traffic of a shown deployment."""
+    return [(one["version_id"], one["percentage"]) for one in deployment["versions"]]
+
+
+def _check_version(shown: dict[str, Any], made: Made) -> None:
+    """A shown version is the one that was made."""
+    assert made.trigger == shown["annotations"]["workers/triggered_by"]
+    assert bindings_of(made) == shown["resources"]["bindings"]
+
+
+def test_versions_deployments_and_rollbacks_agree_with_a_model() -> None:
+    """Whatever the order of writes, deployments and restarts, each answer and every list is the one expected."""
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )

@@ -1,0 +1,95 @@
+"""Reading bindings whose client sealed their value."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from nightsafe.bindings.client_sealed import MAX_ENCRYPTED_CHARACTERS, SealedByClient
+from nightsafe.bindings.model import SecretKey, SecretText
+from nightsafe.bindings.parse import parse_binding, parse_secret
+from nightsafe.errors import Code, NightsafeError
+
+SEALED = {"encrypted_value": base64.b64encode(b"sealed").decode(), "key_id": "0123456789abcdef"}
+TEXT = {"name": "S", "type": "secret_text", **SEALED}
+KEY = {
+    "name": "K",
+    "type": "secret_key",
+    "format": "raw",
+    "algorithm": {"name": "HMAC"},
+    "usages": ["sign", "sign"],
+    **SEALED,
+}
+VALUE = SealedByClient(b"sealed", "0123456789abcdef", "")
+
+
+def test_a_text() -> None:
+    """Its bytes and its key stand where the plaintext would; what is shown is the same."""
+    secret = parse_secret(dict(TEXT))
+
+    assert SecretText("S", VALUE) == secret
+    assert b'{"name":"S","type":"secret_text"}' == secret.shown()
+
+
+@pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
+def test_a_key(key_format: str) -> None:
+    """Its metadata is read as ever; the key itself cannot be checked."""
+    secret = parse_secret({**KEY, "format": key_format})
+
+    assert SecretKey("K", {"name": "HMAC"}, key_format, ("sign",), VALUE) == secret
+
+
+def test_in_an_upload() -> None:
+    """It keeps where it stands, for a later refusal."""
+    binding = parse_binding(dict(TEXT), "/bindings/3", 3)
+
+    assert isinstance(binding, SecretText)
+    assert isinstance(binding.value, SealedByClient)
+    assert "/bindings/3/key_id" == binding.value.refuse("key_id", "why").problems[0].pointer
+    assert (Code.INVALID, "why") == (binding.value.refuse("key_id", "why").code, "why")
+
+
+@pytest.mark.parametrize(
+    ("base", "changed", "pointer", "words"),
+    [
+        (TEXT, {"text": "plaintext"}, "/text", "give one of them"),
+        (KEY, {"key_base64": "plaintext"}, "/key_base64", "give one of them"),
+        (KEY, {"key_jwk": {"k": "plaintext"}}, "/key_jwk", "give one of them"),
+        (TEXT, {"key_id": None}, "/key_id", "must be a string, not null"),
+        (TEXT, {"key_id": "0123456789ABCDEF"}, "/key_id", "16 lower-case hex digits"),
+        (TEXT, {"key_id": "0123456789abcdef0"}, "/key_id", "16 lower-case hex digits"),
+        (TEXT, {"encrypted_value": 1}, "/encrypted_value", "must be a string, not a number"),
+        (TEXT, {"encrypted_value": "plaintext!"}, "/encrypted_value", "is not base64"),
+        (TEXT, {"encrypted_value": "AAA"}, "/encrypted_value", "is not base64"),
+        (TEXT, {"encrypted_value": "AA AA"}, "/encrypted_value", "is not base64"),
+        (TEXT, {"encrypted_value": "\u00e9"}, "/encrypted_value", "is not base64"),
+        (TEXT, {"encrypted_value": "A" * (MAX_ENCRYPTED_CHARACTERS + 4)}, "/encrypted_value", "is over"),
+        (KEY, {"usages": ["none"]}, "/usages", "may hold only"),
+        (KEY, {"format": "none"}, "/format", "must be one of"),
+    ],
+)
+def test_refusals(base: dict[str, Any], changed: dict[str, Any], pointer: str, words: str) -> None:
+    """Each points at the member at fault, says what to do, and repeats nothing of it."""
+    with pytest.raises(NightsafeError, match=words) as raised:
+        parse_secret({**base, **changed})
+
+    assert (Code.INVALID, pointer) == (raised.value.code, raised.value.problems[0].pointer)
+    assert "plaintext" not in str(raised.value)
+
+
+@pytest.mark.parametrize("member", ["encrypted_value", "key_id"])
+def test_one_without_the_other(member: str) -> None:
+    """Each needs the other; a value in the clear beside one of them is not taken either."""
+    alone = {name: shown for name, shown in TEXT.items() if name != member}
+    with pytest.raises(NightsafeError, match=f"'{member}' is missing"):
+        parse_secret(alone)
+    with pytest.raises(NightsafeError, match="give one of them"):
+        parse_secret({**alone, "text": "plaintext"})
+
+
+def test_it_is_shown_by_its_key() -> None:
+    """And there is nothing to wipe."""
+    VALUE.wipe()
+
+    assert "SealedByClient(key_id='0123456789abcdef')" == repr(VALUE)
+    assert b"sealed" == VALUE.sealed

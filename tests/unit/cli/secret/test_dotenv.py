@@ -1,0 +1,75 @@
+"""Reading `.env`: what wrangler would read, and where what is odd stands."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightsafe.cli.secret.sources.dotenv import parse_dotenv
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        ("A=1", {"A": "1"}),
+        ("A=1\r\nB=2\rC=3\n", {"A": "1", "B": "2", "C": "3"}),
+        ("  export  A = 1  # end", {"A": "1"}),
+        ("A: 1", {"A": "1"}),
+        ("A:1", {}),
+        ("A=", {"A": ""}),
+        ("A=\nB=1", {"A": "", "B": "1"}),
+        ("A=b#c", {"A": "b"}),
+        ("A='b#c'", {"A": "b#c"}),
+        ('A="b\\nc\\r"', {"A": "b\nc\r"}),
+        ("A='b\\nc'", {"A": "b\\nc"}),
+        ('A="b\nc\n"', {"A": "b\nc\n"}),
+        ("A=`b\"'c`", {"A": "b\"'c"}),
+        ("A='it\\'s'", {"A": "it\\'s"}),
+        ("A=\u00a0b\u2003", {"A": "b"}),
+        ("\ufeffA=1", {"A": "1"}),
+        ("A.b-c_1=1", {"A.b-c_1": "1"}),
+        ("é=1", {}),
+        ("A=b=c", {"A": "b=c"}),
+        ('A="open\nB=1', {"A": '"open', "B": "1"}),
+    ],
+)
+def test_values(content: str, values: dict[str, str]) -> None:
+    """As the rules of dotenv have it."""
+    assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}
+
+
+def test_what_is_odd_is_told_by_line() -> None:
+    """Lines that say nothing that is known, and quotes that nothing closes."""
+    found = parse_dotenv('# comment\n\nA=1\nwhat\nB=\'x\nC="a\nb"\nalso this\n')
+
+    assert [("A", 3, False), ("B", 5, True), ("C", 6, False)] == [
+        (one.name, one.line, one.open_quote) for one in found.entries
+    ]
+    assert [4, 8] == found.skipped
+
+
+def test_an_entry_does_not_show_its_value() -> None:
+    """Not in its `repr`."""
+    assert "canary" not in repr(parse_dotenv("A=canary"))
+
+
+@given(st.text(max_size=200) | st.text("AB=:'\"`\\#\n \t", max_size=200))
+def test_any_text(content: str) -> None:
+    """Every text is read; names are what names can be; lines are lines of the text."""
+    found = parse_dotenv(content)
+
+    assert all(entry.name.isascii() and entry.name for entry in found.entries)
+    lines = content.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
+    assert all(1 <= line <= lines for line in (*found.skipped, *(entry.line for entry in found.entries)))
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z][A-Z0-9_]{0,9}", fullmatch=True),
+        st.text(st.characters(exclude_characters="'\\\r", exclude_categories=["Cs"])),
+    )
+)
+def test_single_quotes_keep_everything(values: dict[str, str]) -> None:
+    """What stands in single quotes comes out as it is, over several lines too."""
+    content = "\n".join(f"{name}='{held}'" for name, held in values.items())
+
+    assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}

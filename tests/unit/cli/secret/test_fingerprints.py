@@ -1,0 +1,116 @@
+"""Fingerprints: the key's owner knows a value again, in its place only; without the key a tag tells nothing."""
+
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightsafe.cli.secret.fingerprints import TAG, FingerprintKey, Place, own_key, tags_by_name
+from nightsafe.cli.terminal.errors import CommandError
+
+HERE = Place("a" * 32, "worker")
+KEY = FingerprintKey(bytes(32))
+
+texts = st.text(max_size=40).map(lambda text: {"type": "secret_text", "text": text})
+names = st.text(min_size=1, max_size=20)
+
+
+@given(st.dictionaries(names, texts, min_size=1, max_size=5), names, texts)
+def test_what_was_put_is_known_and_nothing_else(put: dict[str, Any], name: str, other: dict[str, Any]) -> None:
+    """Each secret matches under its own name with its own value, and with no other."""
+    tag = KEY.tag(HERE, put)
+
+    assert all(KEY.matches(tag, HERE, one, fields) for one, fields in put.items())
+    assert (put.get(name) == other) is KEY.matches(tag, HERE, name, other)
+
+
+@given(names, texts)
+def test_of_one_place_and_key(name: str, fields: dict[str, Any]) -> None:
+    """Another script, another account and another key know nothing of it; the last says so."""
+    tag = KEY.tag(HERE, {name: fields})
+
+    assert KEY.matches(tag, Place("a" * 32, "other"), name, fields) is False
+    assert KEY.matches(tag, Place("b" * 32, "worker"), name, fields) is False
+    assert FingerprintKey(b"\x01" * 32).matches(tag, HERE, name, fields) is None
+
+
+@given(names, texts)
+def test_two_of_one_value_have_nothing_in_common(name: str, fields: dict[str, Any]) -> None:
+    """Nobody sees that a value is the same as before, nor a name or value, in a tag of plain letters."""
+    first, second = (KEY.tag(HERE, {name: fields}).split(".") for _ in range(2))
+
+    assert first[:2] == second[:2]
+    assert set(first[2:]).isdisjoint(second[2:])
+    assert set("".join(first)) <= {*string.ascii_letters, *string.digits, "-", "_"}
+
+
+@given(st.text(max_size=200) | st.builds(".".join, st.lists(st.text("1ab,=-_", max_size=9), min_size=3, max_size=5)))
+def test_any_tag_is_read(tag: str) -> None:
+    """Whatever stands in a tag, it is no match, and no failure."""
+    assert KEY.matches(tag, HERE, "A", {"type": "secret_text", "text": "x"}) in {None, False}
+
+
+def test_a_hundred_fit() -> None:
+    """The tag of as many secrets as one version takes is far below what a server keeps of annotations."""
+    put = {"N" * 2000 + str(number): {"type": "secret_text", "text": "x" * 5000} for number in range(100)}
+
+    assert len(KEY.tag(HERE, put)) < 4096
+
+
+def test_ways_to_write_the_same_key() -> None:
+    """Padding of base64 and the order of usages make no other key."""
+    fields: dict[str, Any] = {"type": "secret_key", "format": "raw", "algorithm": {"name": "HMAC", "hash": "SHA-256"}}
+    tag = KEY.tag(HERE, {"A": fields | {"usages": ["sign", "verify"], "key_base64": "AAA="}})
+
+    assert KEY.matches(tag, HERE, "A", fields | {"usages": ["verify", "sign"], "key_base64": "AAA"})
+    assert not KEY.matches(tag, HERE, "A", fields | {"usages": ["sign"], "key_base64": "AAA="})
+
+
+def test_the_users_own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made once, for its owner only, and is the same from then on."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    first, second = own_key(None), own_key(None)
+
+    file = tmp_path / "nightsafe" / "fingerprint-key"
+    assert first.id == second.id == FingerprintKey.load(file).id != KEY.id
+    assert (0o600, 0o700) == (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777)
+    assert ["fingerprint-key"] == [one.name for one in file.parent.iterdir()]
+
+
+def test_a_key_file_that_does_not_do(tmp_path: Path) -> None:
+    """Others may not read it, and it holds 32 bytes; what it holds is not shown."""
+    file = tmp_path / "key"
+    with pytest.raises(CommandError, match="cannot be read"):
+        own_key(file)
+    file.write_text("canary")
+    with pytest.raises(CommandError, match="can be read by others; run: chmod 600"):
+        own_key(file)
+    file.chmod(0o600)
+    with pytest.raises(CommandError, match="holds no fingerprint key") as refused:
+        own_key(file)
+    assert "canary" not in str(refused.value)
+
+
+def test_a_place_where_none_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said, with the ways out."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+
+    with pytest.raises(CommandError, match="or --no-fingerprint to go without"):
+        own_key(None)
+
+
+def test_tags_by_name() -> None:
+    """Of what a server tells, only what a fingerprint's tag is counts."""
+    told: list[dict[str, Any]] = [
+        {"name": "A", "version_tags": {TAG: "tag", "other": 1}},
+        {"name": "B", "version_tags": {TAG: 5}},
+        {"name": "C", "version_tags": None},
+        {"name": "D"},
+    ]
+
+    assert {"A": "tag", "B": None, "C": None, "D": None} == tags_by_name(told)

@@ -1,0 +1,127 @@
+"""What a settings file may say, by where it lies and who may write it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from nightsafe.cli.settings.settings_file import CLIENT_SETTINGS, OF_A_FOLDER, SERVER_SETTINGS, default_map
+from nightsafe.cli.settings.sources import without_overruled
+from nightsafe.cli.settings.wrangler_config import configured_script
+
+EVERY = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory that is somebody else's, and a configuration directory of the user's own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "nightsafe").mkdir(parents=True, mode=0o700)
+    (tmp_path / "config").chmod(0o700)
+    (tmp_path / "foreign").mkdir()
+    monkeypatch.chdir(tmp_path / "foreign")
+    return tmp_path / "foreign"
+
+
+def own(folder: Path) -> Path:
+    """The user's own file."""
+    return folder.parent / "config" / "nightsafe" / "nightsafe.toml"
+
+
+def names_in(offered: Mapping[str, Any]) -> set[str]:
+    """Every setting that any command is offered."""
+    found: set[str] = set()
+    for name, inner in offered.items():
+        found |= names_in(inner) if isinstance(inner, Mapping) else {name}
+    return found
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_folder_says_only_what_is_allowed(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Each setting that says where to, with what, for whom or whether sealed is passed over and named."""
+    (folder / "nightsafe.toml").write_text(f'{name} = "x"\n')
+    offered, said = names_in(default_map(None)), capsys.readouterr().err
+
+    assert ({name} if name in OF_A_FOLDER else set()) == offered
+    assert (name in OF_A_FOLDER) == (not said)
+    if said:
+        assert f"may not say {name}: passed over. If the file is yours: nightsafe --config nightsafe.toml" in said
+    assert {name} == names_in(default_map(Path("nightsafe.toml")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "url", "token_file", "seal", "plain_http", "account_id", "data", "public_ring", "private_ring", "verify_keys",
+        "api", "api_ca", "client_cert", "client_key", "tls_key", "tls_client_ca", "host", "listen", "port", "sockets",
+        "marks", "trusted_proxy", "reach_private", "script_header", "worker_output", "fingerprint_key_file",
+        "auth_failures", "rate_limit", "domain", "probes",
+    ],
+)  # fmt: skip
+def test_what_is_never_a_folders(name: str) -> None:
+    """None of these is ever taken from a directory that one happens to be in."""
+    assert name in EVERY
+    assert name not in OF_A_FOLDER
+
+
+def test_a_folders_file_that_never_ends(folder: Path) -> None:
+    """A pipe, or a link to a device, is passed over; of a file that was named no more is read than it may have."""
+    os.mkfifo(folder / "nightsafe.toml")
+    assert set() == names_in(default_map(None))
+    (folder / "nightsafe.toml").unlink()
+    (folder / "nightsafe.toml").symlink_to("/dev/zero")
+    assert set() == names_in(default_map(None))
+    with pytest.raises(click.ClickException, match="has more than 1048576 bytes"):
+        default_map(folder / "nightsafe.toml")
+
+
+def test_completing_says_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While the shell completes a line, what is passed over is not spoken of."""
+    (folder / "nightsafe.toml").write_text('url = "x"\n')
+    assert set() == names_in(default_map(None, quiet=True))
+    assert "" == capsys.readouterr().err
+
+
+def test_the_users_own_file(folder: Path) -> None:
+    """It says everything; the folder's adds what it may, and a file that is named stands alone."""
+    own(folder).write_text('url = "https://mine.test"\nscript = "mine"\n')
+    (folder / "nightsafe.toml").write_text('url = "https://theirs.test"\nscript = "theirs"\n')
+    (folder / "other.toml").write_text('script = "other"\n')
+
+    assert {"url": "https://mine.test", "script": "theirs"} == default_map(None)["secret"]["put"]
+    assert {"script": "other"} == default_map(Path("other.toml"))["secret"]["put"]
+
+
+@pytest.mark.parametrize("loose", ["file", "folder", "above", "pipe"])
+def test_a_file_that_others_may_write(folder: Path, loose: str) -> None:
+    """The user's own file is refused when it, or a directory that leads to it, can be written by others."""
+    own(folder).write_text('url = "https://mine.test"\n')
+    if loose == "pipe":
+        own(folder).unlink()
+        own(folder).mkdir()
+    else:
+        {"file": own(folder), "folder": own(folder).parent, "above": own(folder).parent.parent}[loose].chmod(0o777)
+
+    with pytest.raises(click.ClickException, match=r"chmod go-w|cannot be read|regular"):
+        default_map(None)
+
+
+def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the official clients' variables say counts more than any file."""
+    filed = {"url": "https://file.test", "token_file": "file", "script": "s"}
+    assert filed == without_overruled(filed)
+    monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", "https://environment.test")
+    assert {"token_file": "file", "script": "s"} == without_overruled(filed)
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "t")
+    assert {"script": "s"} == without_overruled(filed)
+
+
+def test_wrangler_says_only_the_name(tmp_path: Path) -> None:
+    """Of a wrangler configuration nothing is read but what the script is called."""
+    (tmp_path / "wrangler.json").write_text(
+        '{"name": "worker", "account_id": "f", "env": {"x": {"name": "y"}}, "vars": {"NIGHTSAFE_URL": "https://e.test"}}'
+    )
+    assert "worker" == configured_script(tmp_path)

@@ -1,0 +1,142 @@
+"""Whatever the system refuses about a file is one sentence with its name and a way out, and exit code 1."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.server import clean_environ
+
+from nightsafe.cli import main as module
+from nightsafe.cli.terminal.os_errors import sentence
+
+NOBODY = 65534
+COMMANDS = (
+    "init --data {}",
+    "token roll ID --data {}",
+    "keys status --data {}",
+    "keys rotate --data {}",
+    "token list --data {}",
+    "account list --data {}",
+    "user create --email a@b.c --data {}",
+    "backup {}/backup.tar --data safe",
+    "backup backup.tar --data {}",
+    "restore backup.tar --data {}",
+    "doctor --data {}",
+    "script list --data {}",
+    "secret put NAME --from-file {} --script worker --url http://127.0.0.1:9",
+    "--config {} token list",
+)
+
+
+def said(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
+    """The exit code of a command in this process, and what it prints."""
+    monkeypatch.setattr(sys, "argv", ["nightsafe", *command.split()])
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "nst_x")
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    printed = capsys.readouterr()
+    return ended.value.code, printed.out + printed.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("place", ["loop/x", "file/x", "long"])
+def test_a_path_that_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, place: str
+) -> None:
+    """Links in a circle, a file on the way, a name that is too long: no command ends with a traceback."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    (tmp_path / "safe").mkdir()
+    (tmp_path / "safe" / "nightsafe.db").touch()
+
+    code, words = said(command.format("x" * 300 if place == "long" else place), monkeypatch, capsys)
+
+    assert code in {1, 2}, words
+    assert "Traceback" not in words
+    assert words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_settings_file_that_may_not_be_looked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Whatever the command, it is the file that is named."""
+
+    def fail(_: Path | None) -> None:
+        """In place of what looks for it."""
+        raise PermissionError(errno.EACCES, "Permission denied", "nightsafe.toml")
+
+    monkeypatch.setattr(module, "default_map", fail)
+
+    code, words = said(command.format("x"), monkeypatch, capsys)
+
+    assert (1, True) == (
+        code,
+        words.startswith("nightsafe: nightsafe.toml cannot be used: Permission denied; run this"),
+    )
+    assert 1 == words.count("\n")
+
+
+def in_a_child(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, after some code that has everything loaded."""
+    loaded = (
+        "import os, sys, nightsafe.cli.main as m, nightsafe.cli.token.commands, nightsafe.cli.terminal.os_errors\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", loaded + code + "\nsys.argv = ['nightsafe', 'token', 'list']; m.main()"],
+        cwd=cwd,
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_working_directory_that_may_not_be_searched(tmp_path: Path) -> None:
+    """As with `sudo -u` in somebody's home."""
+    tmp_path.chmod(0)
+    code = f"os.chdir({str(tmp_path)!r}); os.setuid({NOBODY})" if os.geteuid() == 0 else "os.chmod('.', 0)"
+    try:
+        done = in_a_child(code, Path("/"))
+    finally:
+        tmp_path.chmod(0o700)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("nightsafe: nightsafe.toml cannot be used: Permission denied")
+    assert 1 == done.stderr.count("\n")
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
+    """It is said to be so."""
+    done = in_a_child("os.rmdir(os.getcwd())", tmp_path)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "nightsafe: the working directory is not there any more; change to one that is\n" == done.stderr
+    tmp_path.mkdir()
+
+
+def test_sentences() -> None:
+    """They name the file as it can be printed, and what to do; without a file there is the reason."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    assert "a\\x1b[2J cannot be used: Permission denied; run this" in sentence(
+        PermissionError(13, "Permission denied", "a\x1b[2J")
+    )
+    assert "b cannot be used: x" == sentence(OSError(0, "x", b"b"))
+    assert "No space left on device; make room" == sentence(full)
+    assert "OSError" == sentence(OSError())
+
+
+def test_a_setting_that_no_path_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A NUL in the file of settings is refused where it stands."""
+    (tmp_path / "n.toml").write_text('data = "a\\u0000b"\n')
+
+    code, words = said(f"--config {tmp_path / 'n.toml'} token list", monkeypatch, capsys)
+
+    assert (1, True) == (code, "data holds a character" in words)

@@ -1,0 +1,296 @@
+"""Sealing before sending: when it is done, when not, and that no plaintext is sent where it is done."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from tests.clients.python_sdk.tools.keys import fresh_keys, shown
+from tests.unit.client.recorder import ACCOUNT, Answer, Either, answer, raw, refusal, settled
+
+import nightsafe.client.client_sealed
+from nightsafe.api.http.errors import TABLE
+from nightsafe.client import BadRequestError, InternalServerError, SealingError, SecretRefusedError
+from nightsafe.errors import Code
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.record import SealedValue
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.ring_signer import public_ring
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+
+RING, SIGNER = PrivateRing.generate(), SigningKey.generate()
+OTHER_RING = RING.rotated()
+TEXT = {"name": "S", "text": "plaintext-of-the-test", "type": "secret_text"}
+SECRET = {"name": "S", "type": "secret_text"}
+
+
+def offered(ring: PrivateRing = RING, before: PrivateRing | None = None) -> Answer:
+    """The ring as a server offers it, which may have come of another one by a rotation."""
+    public = public_ring(ring, None, None if before is None else before.primary)
+    return answer(json.loads(public.offered()), result_info=json.loads(public.proof()))
+
+
+def opened(sent: dict[str, Any], *, namespace: str = "", public: bytes = b"", ring: PrivateRing = RING) -> bytes:
+    """The plaintext of a binding that was sent, as the delivery side would find it at its place."""
+    sealed = base64.b64decode(sent["encrypted_value"])
+    assert SealedValue.parse(sealed).key_id == sent["key_id"]
+    context = Context(
+        account_id=ACCOUNT, namespace=namespace, script="s", name=sent["name"], kind=sent["type"], public=public
+    )
+    return RecordOpener(VerifyKeys([SIGNER.verify_key]), ring).open(context, SIGNER.sign(context, sealed)).reveal()
+
+
+def update(client: Any, **changed: object) -> Any:
+    """The call that most tests make."""
+    return client.workers.scripts.secrets.update("s", account_id=ACCOUNT, **{**TEXT, **changed})
+
+
+async def test_a_value_is_sealed_to_its_place(either: Either) -> None:
+    """Where the server offers a ring, which is asked for once, the value goes out sealed and opens there."""
+    client = either.over(offered(), answer(SECRET), answer(SECRET), seal=True)
+    await settled(update(client))
+    first = either.recorder.body
+    await settled(update(client.with_options(max_retries=0)))
+    second = either.recorder.body
+
+    ring, *puts = either.recorder.requests
+    assert f"https://safe.test/client/v4/accounts/{ACCOUNT}/nightsafe/public-ring" == ring.url
+    assert {"name", "type", "encrypted_value", "key_id"} == set(first) == set(second)
+    assert TEXT["text"].encode() == opened(first) == opened(second)
+    assert first["encrypted_value"] != second["encrypted_value"]
+    assert not any(b"plaintext-of-the-test" in one.content for one in puts)
+
+
+@pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
+async def test_keys_are_sealed(either: Either, key_format: str) -> None:
+    """With their metadata in the clear and bound to the seal; also in a dispatch namespace."""
+    key = fresh_keys()[key_format]
+    client = either.over(offered(), answer({"name": "K", **shown(key)}), seal=True)
+    secrets = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
+    usages = tuple(key["usages"])
+    await settled(
+        secrets.update("s", account_id=ACCOUNT, dispatch_namespace="n", name="K", **{**key, "usages": usages})
+    )
+
+    body = either.recorder.body
+    assert {"name": "K", **shown(key)} == {
+        name: body[name] for name in body if name not in {"encrypted_value", "key_id"}
+    }
+    metadata = {name: key[name] for name in ("algorithm", "format", "usages")}
+    public = json.dumps(metadata, separators=(",", ":"), sort_keys=True).encode()
+    plain = opened(body, namespace="n", public=public)
+    if key_format == "jwk":
+        assert key["key_jwk"] == json.loads(plain)
+    else:
+        assert key["key_base64"] == base64.b64encode(plain).decode()
+
+
+async def test_patches_and_uploads_are_sealed(either: Either) -> None:
+    """Each secret in them, and nothing else; what is sealed already is left as it is."""
+    client = either.over(offered(), answer({}), answer({"id": "s"}), answer({"id": "v"}), seal=True)
+    scripts = client.workers.scripts
+    already = {"name": "B", "type": "secret_text", "encrypted_value": "eA==", "key_id": "0" * 16}
+    await settled(
+        scripts.secrets.bulk_update(
+            "s", account_id=ACCOUNT, secrets={"S": {**TEXT}, "B": already, "gone": None}, version_tags={"t": "1"}
+        )
+    )
+    patched = either.recorder.body
+    bindings = [{"type": "plain_text", "name": "V", "text": "shown"}, TEXT, {"type": "inherit", "name": "I"}]
+    await settled(scripts.update("s", account_id=ACCOUNT, metadata={"bindings": bindings}, files=[b""]))
+    await settled(scripts.versions.create("s", account_id=ACCOUNT, metadata={"bindings": bindings}, files=[b""]))
+
+    assert ({"t": "1"}, None, already) == (
+        patched["version_tags"],
+        patched["secrets"]["gone"],
+        patched["secrets"]["B"],
+    )
+    assert TEXT["text"].encode() == opened(patched["secrets"]["S"])
+    for request in either.recorder.requests[2:]:
+        assert b"plaintext-of-the-test" not in request.content
+        assert b'{"type":"plain_text","name":"V","text":"shown"}' in request.content
+        assert b'{"type":"inherit","name":"I"}' in request.content
+        assert b'"encrypted_value":' in request.content
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        refusal(404, 7003),
+        refusal(400, 7000),
+        refusal(403, 10000),
+        refusal(405, 10405),
+        raw(b"<html>not here</html>", 404),
+        raw(b"<html>welcome</html>"),
+        answer(None),
+        answer([]),
+        answer({"format": "another/1"}),
+        refusal(200, 7003),
+    ],
+    ids=["7003", "7000", "10000", "10405", "page", "welcome", "null", "array", "another", "200"],
+)
+async def test_a_server_without_a_ring(either: Either, nothing: Answer) -> None:
+    """It gets what it understands, and is asked once."""
+    client = either.over(nothing, answer(SECRET), answer(SECRET), seal=True)
+    await settled(update(client))
+    await settled(update(client))
+
+    assert ["GET", "PUT", "PUT"] == [one.method for one in either.recorder.requests]
+    assert TEXT == either.recorder.body
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        refusal(503, 10002),
+        refusal(429, 971),
+        refusal(401, 1000),
+        refusal(403, 9109),
+        refusal(400, 6003),
+        refusal(400, 9103),
+        refusal(400, 9106),
+        raw(b"", 302, [("location", "https://elsewhere.test/")]),
+        TimeoutError(),
+        ConnectionError(),
+    ],
+)
+async def test_a_server_that_cannot_say(either: Either, trouble: Answer) -> None:
+    """Nothing is sent in the clear because the ring could not be had, or was not told to these credentials."""
+    client = either.over(trouble, seal=True, max_retries=0)
+
+    with pytest.raises(nightsafe.client.APIError):
+        await settled(update(client))
+
+    assert ["GET"] == [one.method for one in either.recorder.requests]
+
+
+async def test_a_ring_that_cannot_be_used(either: Either) -> None:
+    """SealingError, and nothing is sent in the clear."""
+    client = either.over(answer({"format": "nightsafe-public-ring/9", "keys": []}), seal=True)
+
+    with pytest.raises(SealingError, match="cannot be used"):
+        await settled(update(client))
+
+    assert ["GET"] == [one.method for one in either.recorder.requests]
+
+
+async def test_the_flag(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """False asks for no ring; "require" sends nothing without one, nor where sealing is not installed."""
+    await settled(update(either.over(answer(SECRET), seal=False)))
+    assert TEXT == either.recorder.body
+
+    with pytest.raises(SealingError, match="offers no public ring"):
+        await settled(update(either.over(refusal(404, 7003), seal="require")))
+    assert ["GET"] == [one.method for one in either.recorder.requests]
+
+    monkeypatch.setattr(nightsafe.client.client_sealed, "_is_installed", lambda: False)
+    with pytest.raises(SealingError, match=r"pip install 'nightsafe\[seal\]'"):
+        await settled(update(either.over(seal="require")))
+    await settled(update(either.over(answer(SECRET), seal=True)))
+    assert TEXT == either.recorder.body
+
+
+async def test_cloudflare_is_not_asked(either: Either) -> None:
+    """It has no ring."""
+    await settled(update(either.over(answer(SECRET), seal=True, base_url=None)))
+
+    assert "https://api.cloudflare.com/" in either.recorder.request.url
+
+
+async def test_a_server_with_other_keys_by_now(either: Either) -> None:
+    """A refusal that points at the key makes the client ask for the ring once more, and seal anew."""
+    stale = refusal(400, 10021, source={"pointer": "/key_id"})
+    client = either.over(offered(), answer(SECRET), stale, offered(OTHER_RING, RING), answer(SECRET), seal=True)
+    await settled(update(client))
+    await settled(update(client))
+
+    assert ["GET", "PUT", "PUT", "GET", "PUT"] == [one.method for one in either.recorder.requests]
+    assert TEXT["text"].encode() == opened(either.recorder.body, ring=OTHER_RING)
+
+
+async def test_a_server_that_takes_no_key_at_all(either: Either) -> None:
+    """It is asked once more, and then its refusal is raised; a ring that is fresh is not asked for again."""
+    stale = refusal(400, 10021, source={"pointer": "/secrets/S/key_id"})
+    fresh = either.over(offered(), stale, seal=True)
+    with pytest.raises(BadRequestError):
+        await settled(update(fresh))
+    assert 2 == len(either.recorder.requests)
+
+    client = either.over(offered(), answer(SECRET), stale, offered(), stale, seal=True)
+    await settled(update(client))
+    with pytest.raises(BadRequestError):
+        await settled(update(client))
+    assert [] == either.recorder.answers
+
+
+@pytest.mark.parametrize("gone", [refusal(404, 7003), answer(None), raw(b"<html>")], ids=["7003", "null", "page"])
+async def test_a_server_whose_ring_is_gone(either: Either, gone: Answer) -> None:
+    """It refused a key, so it takes sealed values: its refusal is raised, and nothing goes out in the clear."""
+    stale = refusal(400, 10021, source={"pointer": "/key_id"})
+    client = either.over(offered(), answer(SECRET), stale, gone, seal=True)
+    await settled(update(client))
+    with pytest.raises(BadRequestError):
+        await settled(update(client))
+
+    assert ["GET", "PUT", "PUT", "GET"] == [one.method for one in either.recorder.requests]
+    assert not any(b"plaintext-of-the-test" in one.content for one in either.recorder.requests)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "pointer"),
+    [
+        ({"text": "x" * 5121}, Code.BINDING_TOO_LARGE, "/text"),
+        ({"name": ""}, Code.BINDING_UNNAMED, "/name"),
+        ({"name": "x" * 2713}, Code.BINDING_NAME_TOO_LONG, "/name"),
+        ({"text": 1}, Code.INVALID, "/text"),
+        ({"type": "secret_key"}, Code.INVALID, "/format"),
+    ],
+)
+async def test_what_is_no_secret_is_refused_before_it_is_sent(
+    either: Either, changed: dict[str, object], code: Code, pointer: str
+) -> None:
+    """With the code and the message that the server would give, as a BadRequestError; nothing of it is sent."""
+    client = either.over(offered(), seal=True)
+
+    with pytest.raises(SecretRefusedError, match=r"Error code: 400 - .*nothing was sent") as raised:
+        await settled(update(client, **changed))
+
+    [error] = raised.value.errors
+    assert (TABLE[code].code, pointer) == (error.code, error.pointer)
+    assert error.message.startswith(TABLE[code].message.split("{detail}")[0])
+    assert isinstance(raised.value, BadRequestError)
+    assert 400 == raised.value.status_code
+    assert "x" * 5000 not in str(raised.value)
+
+
+async def test_every_secret_at_fault_is_named(either: Either) -> None:
+    """In a patch and in an upload, with pointers as the server gives them."""
+    client = either.over(offered(), seal=True)
+    scripts = client.workers.scripts
+    bad = {**TEXT, "text": "x" * 5121}
+    with pytest.raises(SecretRefusedError) as raised:
+        await settled(
+            scripts.secrets.bulk_update(
+                "s", account_id=ACCOUNT, secrets={"a/b": {**bad, "name": "a/b"}, "S": {"type": "secret_text"}}
+            )
+        )
+    assert ["/secrets/a~1b/text", "/secrets/S/text"] == [one.pointer for one in raised.value.errors]
+    with pytest.raises(SecretRefusedError) as raised:
+        await settled(scripts.update("s", account_id=ACCOUNT, metadata={"bindings": [TEXT, bad]}, files=[b""]))
+    assert ["/bindings/1/text"] == [one.pointer for one in raised.value.errors]
+    assert ["GET"] == [one.method for one in either.recorder.requests]
+
+
+async def test_each_server_and_account_has_its_ring(either: Either) -> None:
+    """Another base URL is another server; another account may have another ring."""
+    client = either.over(*[offered(), answer(SECRET)] * 2, refusal(500, 10002), seal=True, max_retries=0)
+    await settled(update(client))
+    await settled(update(client.with_options(base_url="https://other.test")))
+    with pytest.raises(InternalServerError):
+        await settled(client.workers.scripts.secrets.update("s", account_id="a" * 32, **TEXT))
+
+    assert ["safe.test", "safe.test", "other.test", "other.test", "safe.test"] == [
+        one.origin.host for one in either.recorder.requests
+    ]

@@ -1,0 +1,204 @@
+"""Whoever seals anew: how it goes on, and when it stops."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from nightsafe.bundle.resealing import NewValues, OldValue, OldValues, Stored
+from nightsafe.delivery.key_rotation.resealing import Progress, Resealer
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.opener import ReloadingOpener
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.secret_value import SecretValue
+
+ACCOUNT = "a" * 32
+OLD_RING = PrivateRing.generate()
+RING = OLD_RING.rotated()
+SIGNING_KEY = SigningKey.generate()
+SEALER = SigningSealer(OLD_RING.public(), SIGNING_KEY)
+
+
+@pytest.fixture
+def opener(tmp_path: Path) -> ReloadingOpener:
+    """Opens with the rotated ring."""
+    path = tmp_path / "ring.json"
+    RING.save(path)
+    return ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(path, PrivateRing.load))
+
+
+def value(number: int, record: bytes | None = None) -> OldValue:
+    """A value under the old key."""
+    context = Context(account_id=ACCOUNT, namespace="", script="worker", name=f"S{number}", kind="secret_text")
+    return OldValue(
+        mark=f"a{number}",
+        namespace="",
+        script="worker",
+        name=f"S{number}",
+        sealed_name=f"S{number}",
+        kind="secret_text",
+        public=b"",
+        record=SEALER.seal(context, SecretValue(b"planted")) if record is None else record,
+    )
+
+
+class Source:
+    """An API that has some values, two in a batch, and fails as it is told to.
+
+    Args:
+        values: what there is.
+        trouble: raised, in turn, by each request that it is not None for.
+    """
+
+    def __init__(self, *values: OldValue, trouble: tuple[NightsafeError | None, ...] = ()) -> None:
+        self.values = {one.mark: one for one in values}
+        self.trouble = list(trouble)
+        self.asked: list[str] = []
+        self.done = asyncio.Event()
+
+    async def old_values(self, after: str) -> OldValues:
+        """The next two."""
+        self.asked.append(after)
+        self._fail()
+        found = tuple(one for mark, one in sorted(self.values.items()) if mark > after)[:2]
+        if not found:
+            self.done.set()
+        waiting = None if after else len(self.values)
+        return OldValues(
+            primary=RING.public().primary.id, values=found, next=found[-1].mark if found else "", waiting=waiting
+        )
+
+    async def store(self, values: NewValues) -> Stored:
+        """Take them."""
+        self._fail()
+        for one in values.values:
+            del self.values[one.mark]
+        return Stored(resealed=len(values.values), changed=0, refused=0)
+
+    def _fail(self) -> None:
+        """Raise what is due."""
+        error = self.trouble.pop(0) if self.trouble else None
+        if error is not None:
+            raise error
+
+
+def resealer(source: Source, opener: ReloadingOpener) -> Resealer:
+    """One that never rests."""
+    return Resealer(ACCOUNT, source, opener, rest=0, idle_seconds=0)
+
+
+async def test_a_pass_tells_how_far_it_has_come(opener: ReloadingOpener) -> None:
+    """After each batch, and at its end; what does not open is counted, told with its place, and passed by."""
+    source = Source(*(value(number) for number in range(4)), value(4, b"nothing that opens"))
+    told: list[Progress] = []
+
+    with capture_logs() as logs:
+        done = await resealer(source, opener).run_once(told.append)
+
+    assert [(5, 2, 0), (5, 4, 0), (5, 4, 1)] == [(one.waiting, one.resealed, one.unopened) for one in told]
+    assert told[-1] == done
+    assert ["a4"] == list(source.values)
+    assert [("resealing.not_opened", "S4"), ("resealing.done", None)] == [
+        (one["event"], one.get("name")) for one in logs
+    ]
+    assert "planted" not in str(logs)
+
+
+async def test_it_goes_on_after_a_failure(opener: ReloadingOpener) -> None:
+    """When the API cannot be reached it comes again, from the beginning, and does what is left."""
+    gone = NightsafeError(Code.UNAVAILABLE, "gone")
+    source = Source(*(value(number) for number in range(4)), trouble=(gone, None, None, None, gone))
+
+    task = asyncio.create_task(resealer(source, opener).run())
+    await source.done.wait()
+    task.cancel()
+
+    assert {} == source.values
+    assert ["", "", "a1", ""] == source.asked[:4]
+
+
+async def test_it_says_that_nothing_is_sealed_anew_here(
+    opener: ReloadingOpener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the API does not let it: at the start and after a rotation, with the way out; it goes on asking."""
+    refused = NightsafeError(Code.NOT_PERMITTED, "the token may not")
+    source = Source(value(1), trouble=(refused,) * 5)
+    pauses: list[float] = []
+
+    async def note(_: Resealer, seconds: float) -> None:
+        """Do not wait; rotate in between, and end after some turns."""
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            opener.ring.rotated().save(tmp_path / "ring.json", replace=True)
+        if len(pauses) == 4:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(Resealer, "_idle", note)
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await resealer(source, opener).run()
+
+    assert (["a1"], [3600.0] * 4) == (list(source.values), pauses)
+    assert [("resealing.not_here", "warning")] * 2 == [(one["event"], one["log_level"]) for one in logs]
+    assert all("nightsafe keys reseal" in one["reason"] for one in logs)
+
+
+async def test_what_never_opens_is_tried_less_and_less_often(
+    opener: ReloadingOpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass that gets nowhere makes the next one wait longer, up to an hour; one that does sets that back."""
+    pauses: list[float] = []
+    source = Source(value(1, b"nothing that opens"))
+
+    async def note(_: Resealer, seconds: float) -> None:
+        """Do not wait; end after some turns."""
+        pauses.append(seconds)
+        if len(pauses) == 9:
+            source.values["a2"] = value(2)
+        if len(pauses) == 10:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(Resealer, "_idle", note)
+    with pytest.raises(asyncio.CancelledError):
+        await Resealer(ACCOUNT, source, opener, rest=0).run()
+
+    assert [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0, 30.0] == pauses
+
+
+async def test_a_new_ring_ends_the_wait(tmp_path: Path) -> None:
+    """A rotation is noticed at once, however long it would have waited."""
+    path = tmp_path / "ring.json"
+    OLD_RING.save(path)
+    opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(path, PrivateRing.load))
+    source = Source()
+    task = asyncio.create_task(Resealer(ACCOUNT, source, opener, idle_seconds=3600).run())
+    await source.done.wait()
+    source.done.clear()
+    source.values["a1"] = value(1)
+
+    RING.save(path, replace=True)
+    await asyncio.wait_for(source.done.wait(), 30)
+    task.cancel()
+
+    assert {} == source.values
+
+
+async def test_it_rests_as_long_as_it_worked(opener: ReloadingOpener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each batch, so that others have half of the time."""
+    pauses: list[float] = []
+    clock = iter(range(0, 1000, 10))
+
+    async def note(seconds: float) -> None:
+        """Do not wait."""
+        pauses.extend([seconds] if seconds else [])
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    monkeypatch.setattr("nightsafe.delivery.key_rotation.resealing.time.monotonic", lambda: float(next(clock)))
+    await Resealer(ACCOUNT, Source(*map(value, range(4))), opener, rest=2).run_once()
+
+    assert [20.0, 20.0] == pauses

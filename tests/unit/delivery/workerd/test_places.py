@@ -1,0 +1,87 @@
+"""Where workerd is, and the folder of the sockets."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from nightsafe.delivery.workerd import binary
+from nightsafe.delivery.workerd.folder import SocketFolder
+from nightsafe.errors import Code, NightsafeError
+
+
+def program(path: Path) -> Path:
+    """A file that can be run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_workerd_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is looked for where `make workerd` puts it."""
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.delenv(binary.VARIABLE, raising=False)
+    installed = program(tmp_path / "node_modules" / "@cloudflare" / "workerd-linux-64" / "bin" / "workerd")
+    assert installed == binary.find(tmp_path)
+
+    named = program(tmp_path / "another")
+    monkeypatch.setenv(binary.VARIABLE, str(named))
+    assert named == binary.find(tmp_path)
+
+
+def test_workerd_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said how to get it, and of what version."""
+    monkeypatch.delenv(binary.VARIABLE, raising=False)
+    with pytest.raises(NightsafeError, match="make workerd") as refused:
+        binary.find(tmp_path)
+    assert binary.VERSION in str(refused.value)
+
+    monkeypatch.setenv(binary.VARIABLE, str(tmp_path))
+    with pytest.raises(NightsafeError, match="is no program"):
+        binary.find(tmp_path)
+
+
+def test_another_binary_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its hash."""
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with pytest.raises(NightsafeError, match="as it was published"):
+        binary.verify(program(tmp_path / "workerd"))
+
+
+def test_one_process_has_the_folder() -> None:
+    """Until it lets go; what a killed one left is cleared away; others may not enter."""
+    with TemporaryDirectory(prefix="ns-") as name:
+        path = Path(name) / "run"
+        first, second = SocketFolder(path), SocketFolder(path)
+        first.hold()
+        (path / "control.sock").touch()
+        (path / "reach").mkdir()
+        (path / "reach" / "reach.capnp").touch()
+        with pytest.raises(NightsafeError) as refused:
+            second.hold()
+        assert Code.UNAVAILABLE is refused.value.code
+        assert (path / "control.sock").exists()
+        first.release()
+        second.hold()
+
+        assert [] == list(path.iterdir())
+        assert 0o700 == path.stat().st_mode & 0o777
+        second.release()
+
+
+def test_a_folder_with_a_long_name(tmp_path: Path) -> None:
+    """Is refused before anything is made: a socket in it could not be had."""
+    path = tmp_path / ("x" * 120)
+    with pytest.raises(NightsafeError, match="too long for unix sockets"):
+        SocketFolder(path).hold()
+    assert not path.exists()
+
+
+def test_a_folder_that_cannot_be_made() -> None:
+    """Is refused with its name."""
+    with TemporaryDirectory(prefix="ns-") as name:
+        file = Path(name) / "file"
+        file.touch()
+        with pytest.raises(NightsafeError, match="cannot be used"):
+            SocketFolder(file / "run").hold()

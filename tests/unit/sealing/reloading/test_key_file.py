@@ -1,0 +1,189 @@
+"""Key files that are replaced while a process runs."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.record import Record, key_id_of
+from nightsafe.sealing.reloading.key_file import Reloading
+from nightsafe.sealing.reloading.opener import ReloadingOpener
+from nightsafe.sealing.reloading.sealer import ReloadingSealer
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicRing
+from nightsafe.sealing.sealer import RingSealer
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.secret_value import SecretValue
+
+CONTEXT = Context(account_id="a" * 32, namespace="", script="worker", name="A", kind="secret_text")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A public ring's file."""
+    PrivateRing.generate().public().save(tmp_path / "ring.json")
+    return tmp_path / "ring.json"
+
+
+def test_the_same_file_is_read_once(path: Path) -> None:
+    """As long as nothing has happened to it, it is the same object."""
+    read: list[Path] = []
+
+    def load(file: Path) -> object:
+        """Count."""
+        read.append(file)
+        return object()
+
+    reloading = Reloading(path, load)
+
+    assert reloading.current() is reloading.current()
+    assert [path] == read
+
+
+def test_a_file_in_its_place_is_taken_up(path: Path) -> None:
+    """At the next look, also when it is just as long and of the same time."""
+    reloading = Reloading(path, PublicRing.load)
+    before, status = reloading.current(), path.stat()
+    ring = PrivateRing.generate().public()
+    ring.save(path, replace=True)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert status.st_size == path.stat().st_size
+
+    assert before.primary.id != reloading.current().primary.id == ring.primary.id
+
+
+@pytest.mark.parametrize("harm", ["removed", "damaged", "open"])
+def test_what_cannot_be_used_changes_nothing(path: Path, harm: str) -> None:
+    """It is reported once, with the file's name, and what was there before stays in use."""
+    problems: list[NightsafeError] = []
+    reloading = Reloading(path, PublicRing.load, problems.append)
+    before = reloading.current()
+    if harm == "removed":
+        path.unlink()
+    elif harm == "damaged":
+        path.write_text("{")
+    else:
+        path.chmod(0o666)
+
+    assert [before] * 3 == [reloading.current() for _ in range(3)]
+
+    assert [Code.INVALID] == [one.code for one in problems]
+    assert str(path) in problems[0].problems[0].detail
+
+
+def test_an_older_ring_in_its_place_changes_nothing(tmp_path: Path) -> None:
+    """Neither of a public nor of a private ring; it is reported once. A newer one is taken up after it."""
+    public, private = tmp_path / "public.json", tmp_path / "private.json"
+    first = PrivateRing.generate()
+    second = first.rotated()
+    problems: list[NightsafeError] = []
+    second.save(private)
+    second.public().save(public)
+    reloading = Reloading(public, PublicRing.load, problems.append, PublicRing.succeeding)
+    opening = Reloading(private, PrivateRing.load, problems.append, PrivateRing.succeeding)
+
+    first.save(private, replace=True)
+    first.public().save(public, replace=True)
+    for _ in range(2):
+        assert [2, 2] == [reloading.current().number, opening.current().number]
+    assert [str(public), str(private)] == [one.problems[0].detail.split(": ")[0] for one in problems]
+
+    third = second.rotated()
+    third.public().save(public, replace=True)
+    assert 3 == reloading.current().number
+
+
+def test_a_ring_without_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
+    """It is reported once, and the ring in use stays; unless that key is known to have been given up meanwhile."""
+    public, problems = tmp_path / "public.json", list[NightsafeError]()
+    first = PrivateRing.generate()
+    second, apart = first.rotated(), first.rotated().rotated()
+    given_up: list[str] = []
+    second.public().save(public)
+    succeed = partial(PublicRing.succeeding, given_up=lambda: given_up)
+    reloading = Reloading(public, PublicRing.load, problems.append, succeed)
+
+    apart.public().save(public, replace=True)
+    assert [second.public().primary.id] * 2 == [reloading.current().primary.id for _ in range(2)]
+    assert [True] == [f"lacks the key {second.public().primary.id}" in str(one) for one in problems]
+
+    third = second.rotated()
+    given_up += [key.id for key in second.keys]
+    third.public().without(given_up).save(public, replace=True)
+    assert [third.public().primary.id] == [key.id for key in reloading.current().keys]
+
+
+def test_what_is_known_as_retired_stays_so(tmp_path: Path) -> None:
+    """Whatever the ring's file says, now and after a rotation."""
+    public = tmp_path / "public.json"
+    first, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring = first.rotated()
+    ring.public().save(public)
+    old = RingSealer(first.public()).seal(CONTEXT, SecretValue(b"old"))
+    sealer = ReloadingSealer(Reloading(public, PublicRing.load, succeed=PublicRing.succeeding), signing_key)
+    assert sealer.countersign(CONTEXT, old)
+
+    sealer.refuse([first.keys[0].id, "0" * 16])
+
+    for _ in range(2):
+        with pytest.raises(NightsafeError, match="retired"):
+            sealer.countersign(CONTEXT, old)
+        ring.rotated().public().save(public, replace=True)
+    with pytest.raises(NightsafeError, match="cannot be the primary"):
+        sealer.refuse([sealer.ring.primary.id])
+
+
+def test_at_first_it_must_be_good(tmp_path: Path) -> None:
+    """There is nothing to stay with."""
+    with pytest.raises(NightsafeError):
+        Reloading(tmp_path / "nothing.json", PublicRing.load)
+
+
+def test_sealing_and_opening_go_on_through_a_rotation(tmp_path: Path) -> None:
+    """What was sealed before opens after it; what is sealed after it is under the new key, and counts as signed."""
+    private, public = tmp_path / "private.json", tmp_path / "public.json"
+    ring, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring.save(private)
+    ring.public().save(public)
+    sealer = ReloadingSealer(Reloading(public, PublicRing.load), signing_key)
+    opener = ReloadingOpener(VerifyKeys([signing_key.verify_key]), Reloading(private, PrivateRing.load))
+    before = sealer.seal(CONTEXT, SecretValue(b"before"))
+
+    rotated = ring.rotated()
+    rotated.save(private, replace=True)
+    rotated.public().save(public, replace=True)
+    after = sealer.seal(CONTEXT, SecretValue(b"after"))
+
+    assert [b"before", b"after"] == [opener.open(CONTEXT, record).reveal() for record in (before, after)]
+    assert [ring.keys[0].id, rotated.keys[0].id] == [key_id_of(before), key_id_of(after)]
+    assert (rotated.keys[0].id, rotated.keys[0].id) == (sealer.ring.primary.id, opener.ring.public().primary.id)
+    assert sealer.id == signing_key.id
+    again = sealer.countersign(CONTEXT, Record.parse(before).sealed)
+    assert b"before" == opener.open(CONTEXT, again).reveal()
+    retired = rotated.retired(ring.keys[0].id)
+    retired.public().save(public, replace=True)
+    with pytest.raises(NightsafeError, match="retired"):
+        sealer.countersign(CONTEXT, Record.parse(before).sealed)
+
+
+def test_a_record_signed_for_another_name(tmp_path: Path) -> None:
+    """It opens with both of its places, and with no other two."""
+    path = tmp_path / "private.json"
+    ring, signing_key = PrivateRing.generate(), SigningKey.generate()
+    ring.save(path)
+    ring.public().save(tmp_path / "public.json")
+    sealer = ReloadingSealer(Reloading(tmp_path / "public.json", PublicRing.load), signing_key)
+    opener = ReloadingOpener(VerifyKeys([signing_key.verify_key]), Reloading(path, PrivateRing.load))
+    other = Context(account_id="a" * 32, namespace="", script="worker", name="B", kind="secret_text")
+    sealed = Record.parse(sealer.seal(CONTEXT, SecretValue(b"value"))).sealed
+    record = sealer.countersign(other, sealed)
+
+    assert b"value" == opener.open_named(other, CONTEXT, record).reveal()
+
+    for signed, context in ((CONTEXT, CONTEXT), (other, other), (CONTEXT, other)):
+        with pytest.raises(NightsafeError, match="cannot open"):
+            opener.open_named(signed, context, record)

@@ -1,0 +1,111 @@
+"""What clients sealed: taken in when it can be, refused where it certainly cannot, never opened."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightsafe.bindings.client_sealed import MAX_ENCRYPTED_CHARACTERS, SealedByClient
+from nightsafe.bindings.parse import MAX_VALUE_BYTES
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.rings.public_ring import PublicKey, PublicRing
+from nightsafe.sealing.rings.ring_file import State
+from nightsafe.sealing.sealer import RingSealer, SigningSealer
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.suite import Suite
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.secret_value import SecretValue
+from nightsafe.services.secrets.client_sealed import countersigned
+
+PRIVATE, STRANGER, SIGNER = PrivateRing.generate(), PrivateRing.generate(), SigningKey.generate()
+HYBRID = PrivateRing.generate(Suite.HYBRID)
+RING = PRIVATE.public()
+PLACE = Context(account_id="a" * 32, namespace="", script="s", name="S", kind="secret_text")
+
+
+def sealed_by(ring: PublicRing, plain: bytes = b"a value", at: str = "/bindings/0") -> SealedByClient:
+    """A value as a client sends it."""
+    sealed = RingSealer(ring).seal(PLACE, SecretValue(plain))
+    return SealedByClient(sealed, ring.primary.id, at)
+
+
+def refused(given_value: SealedByClient, ring: PublicRing = RING) -> tuple[Code, str | None, str]:
+    """Code, pointer and words of a refusal."""
+    with pytest.raises(NightsafeError) as raised:
+        countersigned(SigningSealer(ring, SIGNER).countersign, PLACE, given_value)
+    problem = raised.value.problems[0]
+    return problem.code, problem.pointer, problem.detail
+
+
+def test_it_opens_where_it_was_sealed_to() -> None:
+    """The record is signed for the place, and holds what the client sealed."""
+    record = countersigned(SigningSealer(RING, SIGNER).countersign, PLACE, sealed_by(RING))
+
+    assert b"a value" == RecordOpener(VerifyKeys([SIGNER.verify_key]), PRIVATE).open(PLACE, record).reveal()
+
+
+@pytest.mark.parametrize("ring", [PRIVATE, HYBRID], ids=["x25519", "hybrid"])
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 1024, 4096, MAX_VALUE_BYTES])
+def test_every_value_that_may_be_put_may_be_put_sealed(ring: PrivateRing, size: int) -> None:
+    """Up to the largest, with either suite, also as base64."""
+    given_value = sealed_by(ring.public(), b"x" * size)
+
+    assert countersigned(SigningSealer(ring.public(), SIGNER).countersign, PLACE, given_value)
+    assert len(given_value.sealed) * 4 / 3 < MAX_ENCRYPTED_CHARACTERS
+
+
+@pytest.mark.parametrize("ring", [PRIVATE, HYBRID], ids=["x25519", "hybrid"])
+def test_a_longer_one_is_refused(ring: PrivateRing) -> None:
+    """As soon as its padding shows it: within one step of the padding."""
+    code, pointer, detail = refused(sealed_by(ring.public(), b"x" * (MAX_VALUE_BYTES + 512)), ring.public())
+
+    assert (Code.BINDING_TOO_LARGE, "/bindings/0/encrypted_value", "S") == (code, pointer, detail)
+
+
+def test_a_key_that_nobody_has() -> None:
+    """INVALID at the key, with its id."""
+    code, pointer, detail = refused(sealed_by(STRANGER.public()))
+
+    assert (Code.INVALID, "/bindings/0/key_id") == (code, pointer)
+    assert f"not in the ring: {STRANGER.public().primary.id}" in detail
+
+
+def test_a_key_that_is_retired() -> None:
+    """INVALID at the key, with the one to seal to."""
+    old, new = RING.primary, STRANGER.public().primary
+    retired = PublicKey.load(old.suite, State.RETIRED, old.public)
+
+    code, pointer, detail = refused(sealed_by(RING), PublicRing([retired, new]))
+
+    assert (Code.INVALID, "/bindings/0/key_id") == (code, pointer)
+    assert f"seal it to {new.id}" in detail
+
+
+def test_a_key_that_is_active() -> None:
+    """It takes new values: who has not heard of the new primary goes on."""
+    old, new = RING.primary, STRANGER.public().primary
+    active = PublicKey.load(old.suite, State.ACTIVE, old.public)
+
+    assert countersigned(SigningSealer(PublicRing([active, new]), SIGNER).countersign, PLACE, sealed_by(RING))
+
+
+def test_a_key_id_that_is_another() -> None:
+    """INVALID at the key: what is stated must be what was sealed to."""
+    given_value = sealed_by(RING, at="")
+
+    code, pointer, detail = refused(SealedByClient(given_value.sealed, "0" * 16, ""))
+
+    assert (Code.INVALID, "/key_id") == (code, pointer)
+    assert RING.primary.id in detail
+
+
+@given(st.binary(max_size=200) | st.integers(0, 400).map(lambda cut: sealed_by(RING).sealed[:cut]))
+def test_what_does_not_parse(sealed: bytes) -> None:
+    """Any bytes that are no sealed value are INVALID at the value."""
+    if len(sealed) >= len(sealed_by(RING).sealed):
+        return
+    code, pointer, _ = refused(SealedByClient(sealed, RING.primary.id, ""))
+
+    assert (Code.INVALID, "/encrypted_value") == (code, pointer)

@@ -1,0 +1,225 @@
+"""Values pass through the safe and are wiped there, whatever happens."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from nightsafe.bindings.model import Secret, SecretKey, SecretText
+from nightsafe.errors import Code, NightsafeError
+from nightsafe.sealing.context import Context
+from nightsafe.sealing.opener import RecordOpener
+from nightsafe.sealing.record import key_id_of
+from nightsafe.sealing.rings.private_ring import PrivateRing
+from nightsafe.sealing.sealer import SigningSealer
+from nightsafe.sealing.signing_key import SigningKey
+from nightsafe.sealing.verify_keys import VerifyKeys
+from nightsafe.secret_value import SecretValue
+from nightsafe.services.secrets.seal import Safe, place_of
+from nightsafe.store.collections import Kind
+from nightsafe.store.scripts import ScriptRef
+
+REF = ScriptRef("a" * 32, "worker", "namespace")
+PLANTED = b"planted-value"
+
+
+def text(name: str = "A") -> SecretText:
+    """A secret text."""
+    return SecretText(name, SecretValue(PLANTED))
+
+
+def key(name: str = "K") -> SecretKey:
+    """A secret key."""
+    return SecretKey(name, {"name": "HMAC", "hash": "SHA-256"}, "raw", ("sign",), SecretValue(PLANTED))
+
+
+class Failing:
+    """A sealer that fails with this error."""
+
+    def __init__(self, error: BaseException, after: int = 0) -> None:
+        self.error = error
+        self.left = after
+        self.id = SIGNING_KEY.id
+        self.ring = SEALER.ring
+
+    def seal(self, context: Context, value: SecretValue) -> bytes:
+        """Fail, after so many that pass."""
+        assert context.script == REF.name
+        assert value.reveal() == PLANTED
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return SEALER.seal(context, value)
+
+    def countersign(self, context: Context, sealed: bytes) -> bytes:
+        """Fail."""
+        assert (context.script, len(sealed) > 0) == (REF.name, True)
+        raise self.error
+
+    def sign_message(self, message: bytes) -> bytes:
+        """Fail."""
+        assert message
+        raise self.error
+
+
+RING, SIGNING_KEY = PrivateRing.generate(), SigningKey.generate()
+SEALER = SigningSealer(RING.public(), SIGNING_KEY)
+VERIFIER = VerifyKeys([SIGNING_KEY.verify_key])
+OPENER = RecordOpener(VERIFIER, RING)
+
+
+def opened_stored(store: ScriptRef, name: str, sealed_name: str, record: bytes) -> bytes:
+    """The value of a store's secret, as the delivery side opens it: signed for its name, sealed to its value's id."""
+    sealed = VERIFIER.verify(stored_at(store, name), record)
+    return OPENER.open(
+        stored_at(store, sealed_name), SEALER.countersign(stored_at(store, sealed_name), sealed)
+    ).reveal()
+
+
+def stored_at(store: ScriptRef, name: str) -> Context:
+    """The context of a store's secret."""
+    return Context(
+        account_id=store.account_id, namespace=store.namespace, script=store.name, name=name, kind="secret_text"
+    )
+
+
+@pytest.mark.parametrize("make", [text, key])
+def test_what_is_sealed_opens_in_its_place_alone(make: object) -> None:
+    """The context is the script's place with the binding's name, kind and public metadata; the value is gone here."""
+    secret = make()  # type: ignore[operator]
+    public = secret.public()
+    binding = Safe(SEALER, VERIFIER).seal(REF, secret)
+    place = {
+        "account_id": REF.account_id,
+        "namespace": REF.namespace,
+        "script": REF.name,
+        "name": secret.name,
+        "kind": secret.kind,
+        "public": public,
+    }
+
+    assert binding.sealed is not None
+    assert PLANTED == OPENER.open(Context(**place), binding.sealed).reveal()
+    for member in place:
+        other = place | {member: b"other" if member == "public" else "other"}
+        with pytest.raises(NightsafeError) as refused:
+            OPENER.open(Context(**other), binding.sealed)
+        assert refused.value.code == Code.CANNOT_OPEN
+    assert (len(secret.value), secret.shown(), secret.kind) == (0, binding.shown, binding.kind)
+    assert PLANTED not in binding.sealed + binding.shown
+    assert key_id_of(binding.sealed) == binding.key_id
+
+
+@pytest.mark.parametrize(
+    "error", [NightsafeError(Code.INVALID, "no"), RuntimeError("no"), KeyboardInterrupt(), MemoryError()], ids=repr
+)
+def test_a_value_is_wiped_though_sealing_fails(error: BaseException) -> None:
+    """The error comes through, the value does not stay."""
+    secret = text()
+    with pytest.raises(type(error)):
+        Safe(Failing(error), VERIFIER).seal(REF, secret)
+
+    assert len(secret.value) == 0
+
+
+async def test_every_value_is_wiped_though_one_fails() -> None:
+    """Those that were sealed, the one that failed, and those whose turn did not come."""
+    secrets: list[Secret] = [text("A"), key("B"), text("C"), text("D")]
+    with pytest.raises(RuntimeError):
+        await Safe(Failing(RuntimeError("no"), after=2), VERIFIER).seal_all(REF, secrets)
+
+    assert [0, 0, 0, 0] == [len(secret.value) for secret in secrets]
+
+
+async def test_every_value_is_wiped_though_the_caller_goes() -> None:
+    """A request that is cancelled between two seals leaves none behind."""
+    secrets = [text("A"), text("B"), text("C")]
+    work = asyncio.ensure_future(Safe(SEALER, VERIFIER).seal_all(REF, secrets))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+
+    assert [0, 0, 0] == [len(secret.value) for secret in secrets]
+
+
+async def test_several_are_sealed_in_their_order() -> None:
+    """Each under its own name; other work runs in between."""
+    turns = 0
+
+    async def other() -> None:
+        """Something else on the loop."""
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(other())
+    bindings = await Safe(SEALER, VERIFIER).seal_all(REF, [text("B"), key("A"), text("C")])
+    beside.cancel()
+
+    assert ["B", "A", "C"] == [binding.name for binding in bindings]
+    assert turns >= 2
+
+
+STORE = place_of(Kind.SECRETS_STORE, "a" * 32, "b" * 32)
+
+
+def test_collections_have_places_of_their_own() -> None:
+    """Each kind and environment has a namespace with a colon in it, which no dispatch namespace has."""
+    places = {
+        place_of(Kind.PAGES_PROJECT, "a", "n", "production").namespace,
+        place_of(Kind.PAGES_PROJECT, "a", "n", "preview").namespace,
+        place_of(Kind.SECRETS_STORE, "a", "n").namespace,
+        place_of(Kind.SCRIPT, "a", "n").namespace,
+    }
+
+    assert {"pages:production", "pages:preview", "store:", "preview:"} == places
+
+
+def test_a_stored_value_is_sealed_to_its_id_and_signed_for_its_name() -> None:
+    """It opens with both and with nothing else, and the value is gone here."""
+    value = SecretValue(PLANTED)
+    record = Safe(SEALER, VERIFIER).seal_stored(STORE, "NAME", "1" * 32, value)
+
+    assert PLANTED == opened_stored(STORE, "NAME", "1" * 32, record)
+    for name, sealed_name in (("OTHER", "1" * 32), ("NAME", "2" * 32), ("1" * 32, "1" * 32)):
+        with pytest.raises(NightsafeError) as refused:
+            opened_stored(STORE, name, sealed_name, record)
+        assert refused.value.code == Code.CANNOT_OPEN
+    assert len(value) == 0
+    assert PLANTED not in record
+
+
+def test_a_stored_value_gets_a_second_name() -> None:
+    """It opens under both names with the same id; the first record stays as it is."""
+    safe = Safe(SEALER, VERIFIER)
+    first = safe.seal_stored(STORE, "NAME", "1" * 32, SecretValue(PLANTED))
+    second = safe.rename_stored(STORE, "NAME", "TWIN", first)
+
+    assert PLANTED == opened_stored(STORE, "NAME", "1" * 32, first)
+    assert PLANTED == opened_stored(STORE, "TWIN", "1" * 32, second)
+    assert key_id_of(first) == key_id_of(second)
+
+
+def test_what_was_put_under_a_name_by_others_gets_no_second_one() -> None:
+    """A record signed for another name, or by another key, is not vouched for: it may have been put there."""
+    safe = Safe(SEALER, VERIFIER)
+    stranger = Safe(SigningSealer(RING.public(), SigningKey.generate()), VERIFIER)
+    exchanged = safe.seal_stored(STORE, "OTHER", "1" * 32, SecretValue(PLANTED))
+    forged = stranger.seal_stored(STORE, "NAME", "1" * 32, SecretValue(PLANTED))
+    for record in (exchanged, forged, b""):
+        with pytest.raises(NightsafeError) as refused:
+            safe.rename_stored(STORE, "NAME", "TWIN", record)
+        assert refused.value.code == Code.CANNOT_OPEN
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_stored_value_is_wiped_though_sealing_fails(after: int) -> None:
+    """In sealing as in signing."""
+    value = SecretValue(PLANTED)
+    safe = Safe(Failing(RuntimeError("no"), after=after), VERIFIER)
+    with pytest.raises(RuntimeError):
+        safe.seal_stored(msgspec.structs.replace(STORE, name=REF.name), "NAME", "1" * 32, value)
+
+    assert len(value) == 0

@@ -1,0 +1,77 @@
+"""Laying JSON objects over one another, against dictionaries."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nightsafe.store.json_merge import merged, settled
+from nightsafe.store.script_edit import Settings
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+OBJECTS = st.dictionaries(st.sampled_from(["a", "b", "é", ""]), VALUES, max_size=4)
+SPACING = st.sampled_from([None, 1])
+
+
+def wire(value: dict[str, Any], indent: int | None = None) -> bytes:
+    """An object as JSON."""
+    return json.dumps(value, indent=indent).encode()
+
+
+@settings(deadline=None)
+@given(body=OBJECTS, patch=OBJECTS, indent=SPACING)
+def test_a_patch_is_laid_over_member_by_member(
+    body: dict[str, Any], patch: dict[str, Any], indent: int | None
+) -> None:
+    """Members of the patch replace those of their name, those that are null remove them, the others stay."""
+    expected = {name: value for name, value in {**body, **patch}.items() if name not in patch or value is not None}
+
+    assert expected == json.loads(merged(wire(body, indent), wire(patch, indent)))
+
+
+@settings(deadline=None)
+@given(body=OBJECTS, patch=OBJECTS, merge=st.booleans(), indent=SPACING)
+def test_what_alters_nothing_is_none(
+    body: dict[str, Any], patch: dict[str, Any], *, merge: bool, indent: int | None
+) -> None:
+    """Settings after a change are those of the merge or the body that came, and none when no member is another."""
+    old = wire(body, indent)
+
+    once = settled(old, Settings(wire(patch, indent), merge))
+    now = old if once is None else once
+
+    assert settled(now, Settings(wire(patch, indent), merge)) is None
+    assert now == (merged(old, wire(patch, indent)) if merge else old if once is None else wire(patch, indent))
+
+
+@settings(deadline=None)
+@given(body=OBJECTS, indent=SPACING)
+def test_an_empty_patch_gives_the_same_bytes(body: dict[str, Any], indent: int | None) -> None:
+    """Where nothing changes, not even the spacing does."""
+    assert wire(body, indent) == merged(wire(body, indent), b"{}")
+
+
+def test_what_stays_does_so_byte_for_byte() -> None:
+    """Numbers that no float holds and spacing inside members are as they were."""
+    body = b'{"n": 12345678901234567890.10, "l": [1,  2], "x": 1}'
+
+    assert merged(body, b'{"x":null}') == b'{"n":12345678901234567890.10,"l":[1,  2]}'
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"a":'])
+def test_what_is_no_object_is_an_error(body: bytes) -> None:
+    """Neither a replacement nor a merge takes other JSON: callers have checked."""
+    for merge in (True, False):
+        with pytest.raises(msgspec.DecodeError):
+            settled(b"{}", Settings(body, merge))
