@@ -74,7 +74,7 @@ class Script(Struct, frozen=True, kw_only=True):
         version: number of its newest version; they count from 1 without a gap.
         live_version: number of the version that is served alone, 0 when several are.
         etag, main_module, settings: of the newest version.
-        script_settings, standing: as in `ScriptEdit`.
+        script_settings, triggers: as in `ScriptEdit`.
         source: as in `Stamp`, of the newest upload: a secret put by other means does not change who deploys it.
     """
 

@@ -192,7 +192,7 @@ class Histories(RuleBasedStateMachine):
             self._refused(wanted, problems)
             return
         kept = after(model.settings, added)
-        sealed = any(binding.sealed is not None for binding in new)
+        sealed = any(binding.sealed is not None for binding in {binding.name: binding for binding in new}.values())
         altered = bool(files) or sealed or now != model.live or kept != model.settings
         if altered:
             self._add(model, made_by, now, files, kept)

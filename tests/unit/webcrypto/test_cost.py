@@ -43,9 +43,8 @@ def _check(binding: dict[str, Any]) -> None:
 
 def _modules() -> list[ModuleType]:
     """Every module of the package."""
-    return [
-        import_module(f"{webcrypto.__name__}.{module.name}") for module in pkgutil.iter_modules(webcrypto.__path__)
-    ]
+    found = pkgutil.walk_packages(webcrypto.__path__, f"{webcrypto.__name__}.")
+    return [import_module(module.name) for module in found]
 
 
 def _forbidden(*_: object, **__: object) -> NoReturn:

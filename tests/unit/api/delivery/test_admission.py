@@ -80,7 +80,7 @@ def accepting(tmp_path: Path) -> Iterator[Api]:
         yield api
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("admission", DOORS)
 def test_what_cannot_be_served_is_refused(delivered: Api, admission: str) -> None:
     """At every door, by name; nothing is made of it, and what is served stays."""
     answer = DOORS[admission](delivered)
@@ -94,7 +94,7 @@ def test_what_cannot_be_served_is_refused(delivered: Api, admission: str) -> Non
     assert () == bundle_of(delivered, "worker").versions[0].bindings
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("admission", DOORS)
 def test_what_cannot_be_served_is_accepted(accepting: Api, admission: str) -> None:
     """If the operator wants it kept: the answer names it, and the last version that can be served is served on."""
     good = bundle_of(accepting, "worker").versions
@@ -108,7 +108,7 @@ def test_what_cannot_be_served_is_accepted(accepting: Api, admission: str) -> No
     assert bool(bundle.behind) is (admission not in {"version", "beta"})
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("admission", DOORS)
 def test_without_delivery_everything_is_kept(own_api: Api, admission: str) -> None:
     """An API alone says nothing to it."""
     assert own_api.upload("worker").status == 200

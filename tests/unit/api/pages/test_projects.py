@@ -73,7 +73,7 @@ def test_secrets_go_in_and_do_not_come_out(blog: Api) -> None:
     assert not any(holds_plant(answer.body) for answer in answers)
     assert not any(holds_plant(file.read_bytes()) for file in blog.path.parent.iterdir())
     event = events(blog)[-1]
-    assert ("projects.edit", "pages_project", "blog") == (event["action"], event["collection"], event["resource"])
+    assert ("projects.edit", "pages_project", "blog") == (event["action"], event["holder"], event["resource"])
     assert {"production/KEY", "preview/KEY"} == set(event["set"])
 
 

@@ -185,7 +185,7 @@ def test_secrets_that_previews_begin_with(worker: Api, member: str) -> None:
     assert not any(holds_plant(file.read_bytes()) for file in worker.path.parent.iterdir())
     event = events(worker)[-1]
     assert ("workers.edit", "script", "worker", ["A", "K", "P"]) == (
-        event["action"], event["collection"], event["script"], sorted(event["set"])
+        event["action"], event["holder"], event["script"], sorted(event["set"])
     )  # fmt: skip
     assert [] == worker.send("GET", f"{SCRIPTS}/worker/secrets").result
 

@@ -18,7 +18,7 @@ from nightsafe.store.sqlite.reads.rows import (
 )
 
 _AUDIT_HEAD = "SELECT seq, leaf FROM audit WHERE account_id = ? ORDER BY seq DESC LIMIT 1"
-_TRIGGERS = "SELECT standing FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
+_TRIGGERS = "SELECT triggers FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 _MODULE_NAMES = """
 SELECT m.name, m.content_type, m.digest
 FROM versions v

@@ -12,7 +12,7 @@ _TRAFFIC = msgspec.json.Decoder(list[tuple[str, float]])
 
 SCRIPTS = """
 SELECT s.name, s.namespace, s.id, s.created_on, s.modified_on, s.version, s.live_version,
-  u.etag, u.main_module, u.settings, s.script_settings, s.standing, s.source
+  u.etag, u.main_module, u.settings, s.script_settings, s.triggers, s.source
 FROM scripts s JOIN uploads u
   ON u.account_id = s.account_id AND u.script_id = s.id AND u.version = s.upload_version
 WHERE s.account_id = ? AND s.namespace = ?

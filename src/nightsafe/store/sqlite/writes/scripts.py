@@ -36,7 +36,7 @@ SELECT CAST(group_concat(shown, char(30)) AS BLOB) FROM (
 )
 """
 _TEXTS = """
-SELECT u.settings, s.script_settings, s.standing FROM scripts s JOIN uploads u
+SELECT u.settings, s.script_settings, s.triggers FROM scripts s JOIN uploads u
   ON u.account_id = s.account_id AND u.script_id = s.id AND u.version = s.upload_version
 WHERE s.account_id = ? AND s.namespace = ? AND s.name = ?
 """
@@ -50,7 +50,7 @@ UPDATE scripts SET modified_on = ?, version = ?, upload_version = ?, variables =
 WHERE account_id = ? AND namespace = ? AND name = ?
 """
 _SCRIPT_SETTINGS = "UPDATE scripts SET script_settings = ? WHERE account_id = ? AND namespace = ? AND name = ?"
-_TRIGGERS = "UPDATE scripts SET standing = ? WHERE account_id = ? AND namespace = ? AND name = ?"
+_TRIGGERS = "UPDATE scripts SET triggers = ? WHERE account_id = ? AND namespace = ? AND name = ?"
 
 _EMPTY = b"{}"
 
