@@ -17,7 +17,7 @@ NODE := tests/clients/node/node_modules/.installed
 WORKERD := .workerd/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock clean
+.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock drawing clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ fuzz: $(FUZZ) ## look for inputs that break a parser: SECONDS=30 for each TARGET
 
 fuzz-api: $(DEV) ## ask a real server what it never expects: REQUESTS=1000000 SEED=of-an-earlier-run
 	@$(BIN)/python tools/fuzz_api.py --requests $(REQUESTS) $(addprefix --seed ,$(SEED))
+
+drawing: $(NODE) ## render docs/architecture.dot, for light pages and for dark ones
+	@node tools/draw.mjs
 
 lock: $(DEV) ## resolve the dependencies anew
 	@$(BIN)/python -m pip install --quiet uv

@@ -115,7 +115,7 @@ class Lane:
             turn.set_result(None)
 
 
-class Admission:
+class BodyBudget:
     """Lets requests in by the size of their bodies.
 
     Args:

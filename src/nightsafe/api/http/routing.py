@@ -18,7 +18,7 @@ from starlette.routing import Route, Router
 
 from nightsafe.api.http.authentication import authenticate
 from nightsafe.api.http.body import Incoming
-from nightsafe.api.http.body_budget import Admission
+from nightsafe.api.http.body_budget import BodyBudget
 from nightsafe.api.http.envelope import Reply, failure, with_notices
 from nightsafe.api.http.path import account_id, bad_identifier, decode_segment, policy_name, script_of
 from nightsafe.api.http.rate_limits import note_failure, try_again
@@ -110,7 +110,7 @@ class Gate:
         resources: Iterable[Resource],
         authenticator: Authenticator,
         limits: Limits,
-        admission: Admission,
+        admission: BodyBudget,
         settle: Settle,
         notices: NoticesOf,
     ) -> None:
@@ -235,7 +235,7 @@ def router(
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
-    admission = Admission(limits)
+    admission = BodyBudget(limits)
     routes = [
         Route(path, Gate(group, authenticator, limits, admission, settle, notices)) for path, group in by_path.items()
     ]

@@ -15,7 +15,7 @@ from nightsafe.sealing.rings.ring_file import State
 from nightsafe.sealing.sealer import RingSealer
 
 
-def renew(account_id: str, value: OldValue, primary: str, opener: NamedOpener, ring: PrivateRing) -> NewValue:
+def reseal_value(account_id: str, value: OldValue, primary: str, opener: NamedOpener, ring: PrivateRing) -> NewValue:
     """Seal a value anew.
 
     The API says which key to seal to, but only one that is in the private ring is taken: nothing is ever sealed to a

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 
 from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, OldValues, Stored
-from nightsafe.delivery.key_rotation.resealed_value import renew
+from nightsafe.delivery.key_rotation.resealed_value import reseal_value
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import NamedOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
@@ -193,7 +193,7 @@ class Resealer:
     def _sealed(self, value: OldValue, primary: str) -> NewValue | None:
         """A value sealed anew; None when it does not open, which is logged with its place and stays so."""
         try:
-            return renew(self._account_id, value, primary, self._opener, self._opener.ring)
+            return reseal_value(self._account_id, value, primary, self._opener, self._opener.ring)
         except NightsafeError as error:
             if error.code is not Code.CANNOT_OPEN:
                 raise

@@ -24,7 +24,7 @@ from nightsafe.bundle.code_checks import Check
 from nightsafe.bundle.compatibility import RESERVED
 from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.delivery.load.compatibility import Compatibility
-from nightsafe.delivery.load.frame import Packing
+from nightsafe.delivery.load.frame import Frame
 from nightsafe.delivery.load.modules import Modules, quoted
 
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
@@ -144,7 +144,7 @@ def _older(version: BundleVersion) -> BundleVersion:
 
 def _load(check: Check, version: BundleVersion, word: str, *, linked: bool = True) -> bytearray:
     """The code as it would be served, but that what throws is run before it."""
-    packing = Packing()
+    packing = Frame()
     compatibility = Compatibility.of(version)
     modules = Modules(packing, version, {one.name: one.body for one in check.modules}, compatibility, _FIRST)
     main = modules.add()

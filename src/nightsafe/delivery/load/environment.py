@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from nightsafe.bundle.compatibility import IMPORTABLE_ENV, callee_of, fields_of
 from nightsafe.bundle.model import Bundle, BundleBinding, BundleVersion, StoredSecret
-from nightsafe.delivery.load.frame import Packing, Place
+from nightsafe.delivery.load.frame import Frame, Place
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context
 from nightsafe.sealing.interfaces import NamedOpener
@@ -35,7 +35,7 @@ class Environment:
 
     def __init__(
         self,
-        packing: Packing,
+        packing: Frame,
         bundle: Bundle,
         version: BundleVersion,
         files: Mapping[str, bytes],

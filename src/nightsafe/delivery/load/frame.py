@@ -19,7 +19,7 @@ def wipe(buffer: bytearray) -> None:
 
 
 @dataclass(slots=True)
-class Packing:
+class Frame:
     """A load in the making.
 
     Attributes:

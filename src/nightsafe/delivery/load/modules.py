@@ -10,7 +10,7 @@ import msgspec
 from nightsafe.bundle.compatibility import RESERVED, fields_of, module_kind
 from nightsafe.bundle.model import BundleVersion
 from nightsafe.delivery.load.compatibility import Compatibility
-from nightsafe.delivery.load.frame import Packing
+from nightsafe.delivery.load.frame import Frame
 
 _RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
 _ALWAYS: Final = ("work", "freshness", "ranges", "cache", "cf", "lifecycle")
@@ -33,7 +33,7 @@ class Modules:
 
     def __init__(
         self,
-        packing: Packing,
+        packing: Frame,
         version: BundleVersion,
         files: Mapping[str, bytes],
         compatibility: Compatibility,

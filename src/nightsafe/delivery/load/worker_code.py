@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.delivery.load.compatibility import Compatibility
 from nightsafe.delivery.load.environment import Environment
-from nightsafe.delivery.load.frame import Packing, wipe
+from nightsafe.delivery.load.frame import Frame, wipe
 from nightsafe.delivery.load.modules import Modules
 from nightsafe.sealing.interfaces import NamedOpener
 
@@ -28,7 +28,7 @@ def build_load(
         NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
             values are more than workerd takes.
     """
-    packing = Packing()
+    packing = Frame()
     compatibility = Compatibility.of(version)
     files = {module.name: contents[module.digest] for module in version.modules}
     try:

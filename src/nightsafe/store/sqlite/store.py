@@ -11,7 +11,7 @@ from typing import Self
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.figures import Figures
-from nightsafe.store.sqlite.engine.checkpointer import LogKeeper
+from nightsafe.store.sqlite.engine.checkpointer import Checkpointer
 from nightsafe.store.sqlite.engine.condition import PAGE_BYTES, Condition
 from nightsafe.store.sqlite.engine.connection import closed_error, connect, create_file, store_error
 from nightsafe.store.sqlite.engine.place import Place, identity
@@ -68,7 +68,7 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
         connect_at_once = partial(self._connect, 0)
         release = self._reader.release
         copied = partial(self._post, self._copied.set)
-        self._log = LogKeeper(connect_at_once, self._index, release, copied, self._condition, LOG_LIMIT, LOG_MOST)
+        self._log = Checkpointer(connect_at_once, self._index, release, copied, self._condition, LOG_LIMIT, LOG_MOST)
         self._commits = Waiting(self._index.header, self._loop)
         self._writer = Writer(
             connect_at_once, busy_timeout, self._committed, self._log, place, self._condition, self._rescue

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from nightsafe.api.http import body_budget as admission_module
-from nightsafe.api.http.body_budget import Admission, Lane
+from nightsafe.api.http.body_budget import BodyBudget, Lane
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.limits import Limits
 
@@ -36,7 +36,7 @@ async def hold(lane: Lane, size: int, go: asyncio.Event, held: list[int]) -> Non
 
 async def test_twenty_large_bodies_are_never_in_memory_at_once() -> None:
     """Only so many are held as fit; each that ends lets the next one in, in the order in which they came."""
-    admission, held, going = Admission(LIMITS), list[int](), [asyncio.Event() for _ in range(20)]
+    admission, held, going = BodyBudget(LIMITS), list[int](), [asyncio.Event() for _ in range(20)]
     lane, size = admission.lane(headers(64 * _MEGABYTE)) or pytest.fail("it must wait")
     tasks = [asyncio.ensure_future(hold(lane, size, go, held)) for go in going]
 
@@ -52,7 +52,7 @@ async def test_twenty_large_bodies_are_never_in_memory_at_once() -> None:
 
 def test_small_bodies_wait_for_no_upload() -> None:
     """A secret's own body is not counted, the largest JSON body has another budget than uploads, and so has none."""
-    admission = Admission(LIMITS)
+    admission = BodyBudget(LIMITS)
 
     assert admission.lane({}) is None
     assert admission.lane(headers(0)) is None
@@ -66,7 +66,7 @@ def test_small_bodies_wait_for_no_upload() -> None:
 )
 def test_a_body_of_unknown_size_counts_as_the_largest(announced: dict[bytes, bytes]) -> None:
     """Nobody gets past the budget by not saying how much comes."""
-    admission = Admission(LIMITS)
+    admission = BodyBudget(LIMITS)
 
     assert admission.lane(announced) == (admission.large, 2 * LIMITS.max_upload_bytes)
 

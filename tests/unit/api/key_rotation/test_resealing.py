@@ -12,7 +12,7 @@ from tests.unit.api.tools.rotation import ALL, COUNT, GROUP, RESEALING, ROOT, Ro
 
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, Stored
-from nightsafe.delivery.key_rotation.resealed_value import renew
+from nightsafe.delivery.key_rotation.resealed_value import reseal_value
 from nightsafe.delivery.key_rotation.resealing import Progress
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
@@ -345,7 +345,7 @@ def test_sealing_anew_is_apart(rotation: Rotation) -> None:
 
 def renewed(rotation: Rotation, value: OldValue) -> NewValue:
     """What whoever seals anew hands back for a value."""
-    return renew(ACCOUNT, value, rotation.primary, rotation.opener, rotation.ring)
+    return reseal_value(ACCOUNT, value, rotation.primary, rotation.opener, rotation.ring)
 
 
 def as_json(value: NewValue) -> dict[str, object]:

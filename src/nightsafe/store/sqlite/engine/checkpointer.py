@@ -25,7 +25,7 @@ _REST: Final = 1000
 """So few pages that the writer copies them itself: some milliseconds."""
 
 
-class LogKeeper:
+class Checkpointer:
     """Copies the bulk of the log into the database in a thread of its own.
 
     SQLite starts the log over at the first commit after everything was copied into the database while no

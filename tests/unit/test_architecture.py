@@ -1,0 +1,147 @@
+"""docs/architecture.md tells what is there: the floors, the flows, and one name for each resource."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+from tests.flows import PAGE, ROOT, SOURCE, entered, listed, missed
+from tests.unit.api.tools.driver import JSON, SCRIPTS, Api
+from tests.unit.api.tools.rotation import with_values
+
+SECRET = json.dumps({"name": "S", "type": "secret_text", "text": "a-value"}).encode()
+SECRETS = f"{SCRIPTS}/worker/secrets"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    """An API of the test's own."""
+    with Api(tmp_path) as api:
+        yield api
+
+
+def test_getting_a_secret_takes_the_listed_way(api: Api) -> None:
+    """A GET by a known token enters the functions that the page lists, in their order."""
+    assert 200 == api.upload("worker").status
+    assert 200 == api.send("PUT", SECRETS, SECRET, [JSON]).status
+    assert 200 == api.send("GET", f"{SECRETS}/S").status
+    with entered() as steps:
+        assert 200 == api.send("GET", f"{SECRETS}/S").status
+
+    assert [] == missed(listed("Get a secret"), steps)
+
+
+def test_putting_a_secret_takes_the_listed_way(api: Api) -> None:
+    """A PUT enters the functions that the page lists, in their order."""
+    assert 200 == api.upload("worker").status
+    with entered() as steps:
+        assert 200 == api.send("PUT", SECRETS, SECRET, [JSON]).status
+
+    assert [] == missed(listed("Put a secret"), steps)
+
+
+def test_uploading_a_script_takes_the_listed_way(api: Api) -> None:
+    """An upload enters the functions that the page lists, in their order."""
+    with entered() as steps:
+        assert 200 == api.upload("worker").status
+
+    assert [] == missed(listed("Upload a script"), steps)
+
+
+def test_rotating_the_key_takes_the_listed_way(api: Api, tmp_path: Path) -> None:
+    """A rotation and one pass of the delivery process enter the functions that the page lists, in their order."""
+    rotation = with_values(api, tmp_path)
+    with entered() as steps:
+        rotation.rotate()
+        rotation.reseal()
+
+    assert [] == missed(listed("Rotate the key"), steps)
+
+
+def test_a_step_that_is_not_entered_is_named() -> None:
+    """A step out of its order, or that no run enters, is reported."""
+    first, second = ("a.py", "f"), ("b.py", "g")
+
+    assert [] == missed([first, second], [first, first, second])
+    assert [first] == missed([second, first], [first, second])
+
+
+def test_the_floors_are_those_that_are_checked() -> None:
+    """The table has each package on the floor that the import check has it on."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [layer.split(" | ") for layer in contracts[0]["layers"]][1:]
+    checked = {name: len(layers) - place for place, names in enumerate(layers) for name in names}
+    rows = re.findall(r"^\| (\d+) \| `(\w+)(?:/|\.py)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert checked == {name: int(floor) for floor, name in rows}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Each module can be read after those that it imports, also where an import serves types alone or comes late."""
+    graph = grimp.build_graph("nightsafe", exclude_type_checking_imports=False)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+    TopologicalSorter(imports).prepare()
+
+
+def test_the_drawing_is_that_of_its_source() -> None:
+    """Both drawings are what the text source comes to."""
+    done = subprocess.run(
+        [str(shutil.which("node")), "tools/draw.mjs", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "" == done.stderr
+    assert 0 == done.returncode
+
+
+def test_folders_stay_short() -> None:
+    """No folder of the source has more than fifteen modules."""
+    counts = {
+        str(folder.relative_to(SOURCE)): len([file for file in folder.glob("*.py") if file.name != "__init__.py"])
+        for folder in (SOURCE, *SOURCE.rglob("*"))
+        if folder.is_dir()
+    }
+
+    assert {} == {folder: count for folder, count in counts.items() if count > 15}
+
+
+ALONE = {
+    "api/scripts/service_environments.py": "an older layer over scripts",
+    "api/scripts/upload_form.py": "the multipart form of an upload",
+    "api/scripts/views.py": "the JSON of scripts and versions",
+    "api/scripts/visibility.py": "one rule for three lists",
+    "api/versions/deployments_by_script.py": "an older form of deployments",
+    "api/identity/token_fields.py": "the body of a token",
+    "api/key_rotation/public_ring.py": "the ring is a file, no use case",
+}
+"""Files of the API's resources without a use case of their name, and why."""
+
+
+def test_a_resource_has_one_name() -> None:
+    """Each file of a resource in `api/` has its partner of the same name in `services/`, or a reason to have none."""
+    files = {
+        file.relative_to(SOURCE / "api")
+        for file in (SOURCE / "api").glob("*/*.py")
+        if file.name != "__init__.py" and file.parent.name not in {"http", "unsupported"}
+    }
+    lonely = {f"api/{file}" for file in files if not (SOURCE / "services" / file).is_file()}
+
+    assert set(ALONE) == lonely
+
+
+@pytest.mark.parametrize("package", ["api", "services"])
+def test_tests_have_the_names_of_what_they_test(package: str) -> None:
+    """A folder of unit tests is named after the folder it tests."""
+    folders = {path.name for path in (ROOT / "tests" / "unit" / package).iterdir() if path.is_dir()}
+
+    assert folders - {"tools", "__pycache__"} <= {path.name for path in (SOURCE / package).iterdir()}
