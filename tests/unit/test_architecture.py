@@ -145,3 +145,15 @@ def test_tests_have_the_names_of_what_they_test(package: str) -> None:
     folders = {path.name for path in (ROOT / "tests" / "unit" / package).iterdir() if path.is_dir()}
 
     assert folders - {"tools", "__pycache__"} <= {path.name for path in (SOURCE / package).iterdir()}
+
+
+def test_no_change_needs_more_than_seven_files() -> None:
+    """Each kind of change that CONTRIBUTING.md lists names at most seven files, and each of them exists."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.split("\n## Where to change what\n", 1)[1].split("\n## ", 1)[0]
+    _, *changes = section.split("\n### ")
+    named = {one.partition("\n")[0]: re.findall(r"^- `([^`]+)`", one, re.MULTILINE) for one in changes}
+
+    assert 5 <= len(named)
+    assert {} == {change: files for change, files in named.items() if not 3 <= len(files) <= 7}
+    assert [] == [file for files in named.values() for file in files if not (ROOT / file).is_file()]
