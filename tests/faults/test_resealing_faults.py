@@ -6,15 +6,14 @@ import pytest
 from msgspec.structs import replace
 from tests.engines.tools.changes import ACCOUNT, REF, change, entry, secret, setting, upload
 from tests.engines.tools.collections import making, new_collection, value
-from tests.faults.broken import FAILURES, Breaker, Moment
+from tests.faults.broken import Breaker, Moment
+from tests.faults.every_call import MOMENTS, Case, check_every_call, filled
 
-from nightsafe.errors import NightsafeError
-from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account
 from nightsafe.store.sealed_values import Resealed, Retirement
 from nightsafe.store.sqlite import SqliteStore
 
-MOMENTS: list[Moment] = ["before", "after", "from"]
 OLD, NEW = "key-1", "key-2"
 BASE = [
     change(None, Account(ACCOUNT, "Home", 1)),
@@ -23,14 +22,6 @@ BASE = [
     making(new_collection(), put=(value("S"),)),
 ]
 RECORDS = {name: name.encode() * 200 for name in ("A", "B", "S")}
-
-
-async def filled(path: Path) -> SqliteStore:
-    """A store with values in a newest version, an older one and a collection."""
-    store = SqliteStore.open(path, create=True)
-    for new in BASE:
-        await store.commit(new)
-    return store
 
 
 async def told(store: SqliteStore) -> object:
@@ -60,46 +51,15 @@ async def changes(store: SqliteStore) -> dict[str, Change]:
     }
 
 
-async def answer(store: SqliteStore, new: Change) -> Outcome | None:
-    """What a commit gives; None when the engine failed. No other refusal is due here."""
-    try:
-        return await store.commit(new)
-    except NightsafeError as error:
-        if error.code not in FAILURES:
-            raise
-        return None
-
-
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", ["reseal", "retire"])
 async def test_a_change_of_a_rotation_is_whole_or_absent(
     tmp_path: Path, breaker: Breaker, kind: str, moment: Moment
 ) -> None:
-    """Whichever call fails, every value is there under one of the two keys, all of a change under the same.
+    """Whichever call fails, every value is there under one of the two keys, all of a change under the same."""
+    store = await filled(tmp_path / "first.db", BASE)
+    wanted = (await changes(store))[kind]
+    await store.close()
+    later = change(None, Account("e" * 32, "Office", 1))
 
-    Only when the call that failed did its work all the same may a change be there, whole, that was not
-    acknowledged. The store holds the same after it was closed and opened again.
-    """
-    clean = await filled(tmp_path / "clean.db")
-    absent, wanted = await told(clean), (await changes(clean))[kind]
-    await clean.commit(wanted)
-    applied = await told(clean)
-    await clean.close()
-    calls = 0
-    while calls == 0 or breaker.struck:
-        path = tmp_path / f"{calls}.db"
-        store = await filled(path)
-        breaker.arm(calls, moment)
-        outcome = await answer(store, wanted)
-        breaker.heal()
-        found = await told(store)
-
-        unsure = outcome is None and moment == "after"
-        assert found in ([absent, applied] if unsure else [absent if outcome is None else applied])
-        await store.close()
-        store = SqliteStore.open(path)
-        assert found == await told(store)
-        await store.close()
-        calls += 1
-
-    assert calls > 5
+    assert await check_every_call(tmp_path, breaker, moment, Case(BASE, wanted, told, later, lambda _: True)) > 5

@@ -1,10 +1,7 @@
 """Each storage call of the embedded engine fails in turn; nothing is ever half done or lost."""
 
 import asyncio
-import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,10 +23,10 @@ from tests.engines.tools.changes import (
 )
 from tests.engines.tools.refusals import state
 from tests.engines.tools.stored import modules_of
-from tests.faults.broken import FAILURES, Breaker, Moment
+from tests.faults.broken import Breaker, Moment
+from tests.faults.every_call import MOMENTS, Case, answer, check_every_call, filled, reopened
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.identities import Account
 from nightsafe.store.script_edit import Inherit, NewDeployment, Settings
 from nightsafe.store.scripts import ScriptRef
@@ -37,7 +34,6 @@ from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
 
 NEW, BESIDE = ScriptRef(ACCOUNT, "new", "ns"), ScriptRef(ACCOUNT, "beside")
-MOMENTS: list[Moment] = ["before", "after", "from"]
 FIRST, DRAFT = stamp("upload"), stamp("upload", deployed=False)
 BASE = [
     namespace("ns"),
@@ -69,24 +65,6 @@ CHANGES = {
 }
 
 
-async def filled(path: Path, changes: Sequence[Change] = BASE) -> SqliteStore:
-    """A store after some changes."""
-    store = SqliteStore.open(path, create=True)
-    for new in changes:
-        await store.commit(new)
-    return store
-
-
-async def answer(store: SqliteStore, new: Change) -> Outcome | None:
-    """What a commit gives; None when the engine failed. No other refusal is due here."""
-    try:
-        return await store.commit(new)
-    except NightsafeError as error:
-        if error.code not in FAILURES:
-            raise
-        return None
-
-
 async def whole(store: SqliteStore) -> object:
     """Everything that any of the changes could alter."""
     return (
@@ -94,16 +72,6 @@ async def whole(store: SqliteStore) -> object:
         [await store.bindings(REF, number) for number in (1, 2, 3)],
         [await modules_of(store, REF, number) for number in (1, 2, 3)],
     )
-
-
-async def reopened(path: Path) -> object:
-    """The same, of the file as it is, which must be sound."""
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    store = SqliteStore.open(path)
-    found = await whole(store)
-    await store.close()
-    return found
 
 
 def open_things() -> tuple[int, list[str]]:
@@ -114,40 +82,17 @@ def open_things() -> tuple[int, list[str]]:
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", CHANGES)
 async def test_a_change_is_whole_or_absent(tmp_path: Path, breaker: Breaker, kind: str, moment: Moment) -> None:
-    """Whichever call fails, an acknowledged change is there whole, and one that failed is not there.
+    """Whichever call fails, an acknowledged change is there whole, and one that failed is not there."""
+    later = setting(secret("S"), ref=BESIDE)
+    case = Case(BASE, CHANGES[kind], whole, later, lambda outcome: outcome.version == 2)
 
-    Only when the call that failed did its work all the same may a change be there, whole, that was not
-    acknowledged. The store then works on, and holds the same after it was closed and opened again.
-    """
-    clean = await filled(tmp_path / "clean.db")
-    absent = await whole(clean)
-    await clean.commit(CHANGES[kind])
-    applied = await whole(clean)
-    await clean.close()
-    calls = 0
-    while calls == 0 or breaker.struck:
-        path = tmp_path / f"{calls}.db"
-        store = await filled(path)
-        breaker.arm(calls, moment)
-        outcome = await answer(store, CHANGES[kind])
-        breaker.heal()
-        found = await whole(store)
-
-        unsure = outcome is None and moment == "after"
-        assert found in ([absent, applied] if unsure else [absent if outcome is None else applied])
-        assert (await store.commit(setting(secret("S"), ref=BESIDE))).version == 2
-        later = await whole(store)
-        await store.close()
-        assert later == await reopened(path)
-        calls += 1
-
-    assert calls > 5
+    assert await check_every_call(tmp_path, breaker, moment, case) > 5
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_what_was_acknowledged_of_many_is_there(tmp_path: Path, breaker: Breaker, moment: Moment) -> None:
     """Under failures amid concurrent commits, with the log cut all the time, no acknowledged one is missing."""
-    store = await filled(tmp_path / "store.db")
+    store = await filled(tmp_path / "store.db", BASE)
     store._log._limit = 1
     lost = 0
     for calls in range(0, 300, 7):
@@ -164,7 +109,7 @@ async def test_what_was_acknowledged_of_many_is_there(tmp_path: Path, breaker: B
     await store.close()
 
     assert lost > 0
-    assert before == await reopened(tmp_path / "store.db")
+    assert before == await reopened(tmp_path / "store.db", whole)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -172,7 +117,7 @@ async def test_a_failed_read_is_an_error_and_the_next_one_works(
     tmp_path: Path, breaker: Breaker, moment: Moment
 ) -> None:
     """Whichever call of a read fails, the read is STORE, and the next gives what is there."""
-    store = await filled(tmp_path / "store.db")
+    store = await filled(tmp_path / "store.db", BASE)
     expected = await whole(store)
     calls = 0
     while calls == 0 or breaker.struck:
@@ -222,13 +167,13 @@ async def test_close_ends_everything_whatever_fails(tmp_path: Path, breaker: Bre
     calls = 0
     while calls == 0 or breaker.struck:
         threads = threading.active_count()
-        store = await filled(tmp_path / f"{calls}.db")
+        store = await filled(tmp_path / f"{calls}.db", BASE)
         expected = await whole(store)
         breaker.arm(calls, moment)
         await store.close()
         breaker.heal()
         assert threads == threading.active_count()
-        assert expected == await reopened(tmp_path / f"{calls}.db")
+        assert expected == await reopened(tmp_path / f"{calls}.db", whole)
         calls += 1
 
     assert calls > 2
@@ -236,7 +181,7 @@ async def test_close_ends_everything_whatever_fails(tmp_path: Path, breaker: Bre
 
 async def test_check_tells_of_a_store_that_cannot_write(tmp_path: Path, breaker: Breaker) -> None:
     """A check fails with STORE while calls fail, and passes as soon as they do not."""
-    store = await filled(tmp_path / "store.db")
+    store = await filled(tmp_path / "store.db", BASE)
     for calls in range(4):
         breaker.arm(calls, "from")
         with pytest.raises(NightsafeError) as caught:
@@ -249,7 +194,7 @@ async def test_check_tells_of_a_store_that_cannot_write(tmp_path: Path, breaker:
 
 async def test_a_full_disk_is_survived(tmp_path: Path) -> None:
     """When the database may not grow, commits are DISK_FULL and change nothing; with room again they succeed."""
-    store = await filled(tmp_path / "store.db")
+    store = await filled(tmp_path / "store.db", BASE)
     writer = store._writer._db
     assert writer is not None
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
@@ -272,7 +217,7 @@ async def test_the_log_is_cut_in_spite_of_failures(
 ) -> None:
     """A failed copy of the log disturbs no write and is tried again."""
     monkeypatch.setattr(store_module, "LOG_LIMIT", 1)
-    store = await filled(tmp_path / "store.db")
+    store = await filled(tmp_path / "store.db", BASE)
     cut = 0
     for number in range(300):
         breaker.arm(number % 40, "before")
@@ -284,4 +229,4 @@ async def test_the_log_is_cut_in_spite_of_failures(
     await store.close()
 
     assert cut > 0
-    assert before == await reopened(tmp_path / "store.db")
+    assert before == await reopened(tmp_path / "store.db", whole)

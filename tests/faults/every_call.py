@@ -1,0 +1,95 @@
+"""One check for every kind of change: each storage call fails in turn, and nothing is ever half done or lost."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+from tests.faults.broken import FAILURES, Breaker, Moment
+
+from nightsafe.errors import NightsafeError
+from nightsafe.store.changes import Change, Outcome
+from nightsafe.store.sqlite import SqliteStore
+
+MOMENTS: list[Moment] = ["before", "after", "from"]
+
+Seen = Callable[[SqliteStore], Awaitable[object]]
+"""Reads everything that a change could alter."""
+
+
+class Case(Struct, frozen=True):
+    """A change whose calls fail.
+
+    Attributes:
+        base: the changes that make the store.
+        wanted: the change.
+        seen: reads everything that the change could alter.
+        later: a change that the store still carries out afterwards, whatever failed.
+        proof: whether the outcome of `later` is right.
+    """
+
+    base: Sequence[Change]
+    wanted: Change
+    seen: Seen
+    later: Change
+    proof: Callable[[Outcome], bool]
+
+
+async def filled(path: Path, changes: Sequence[Change]) -> SqliteStore:
+    """A new store after some changes."""
+    store = SqliteStore.open(path, create=True)
+    for new in changes:
+        await store.commit(new)
+    return store
+
+
+async def answer(store: SqliteStore, new: Change) -> Outcome | None:
+    """The outcome of a commit; None when the engine failed. No other refusal is due here."""
+    try:
+        return await store.commit(new)
+    except NightsafeError as error:
+        if error.code not in FAILURES:
+            raise
+        return None
+
+
+async def reopened(path: Path, seen: Seen) -> object:
+    """The contents of the file as it is; the file must be sound."""
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    store = SqliteStore.open(path)
+    found = await seen(store)
+    await store.close()
+    return found
+
+
+async def check_every_call(folder: Path, breaker: Breaker, moment: Moment, case: Case) -> int:
+    """Let each call of the change fail in turn; returns how many calls there are.
+
+    An acknowledged change is there whole, and one that failed is not there. Only when the call that failed did its
+    work all the same may a change be there, whole, that was not acknowledged. The store then works on, and holds the
+    same after it was closed and opened again.
+    """
+    clean = await filled(folder / "clean.db", case.base)
+    absent = await case.seen(clean)
+    await clean.commit(case.wanted)
+    applied = await case.seen(clean)
+    await clean.close()
+    calls = 0
+    while calls == 0 or breaker.struck:
+        path = folder / f"{calls}.db"
+        store = await filled(path, case.base)
+        breaker.arm(calls, moment)
+        outcome = await answer(store, case.wanted)
+        breaker.heal()
+        found = await case.seen(store)
+
+        unsure = outcome is None and moment == "after"
+        assert found in ([absent, applied] if unsure else [absent if outcome is None else applied])
+        assert case.proof(await store.commit(case.later))
+        later = await case.seen(store)
+        await store.close()
+        assert later == await reopened(path, case.seen)
+        calls += 1
+    return calls
