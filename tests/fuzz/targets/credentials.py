@@ -2,23 +2,13 @@
 
 import asyncio
 
-from nightsafe.api.http.authentication import authenticate
+from nightsafe.api.http.authentication import FAILED_CREDENTIALS, authenticate
 from nightsafe.api.http.rate_limits import credential_key
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.credentials import has_valid_checksum
 from nightsafe.identity.service import Authenticator
 
-_REFUSALS = frozenset(
-    {
-        Code.NO_CREDENTIALS,
-        Code.MALFORMED_AUTHORIZATION,
-        Code.MALFORMED_KEY,
-        Code.MALFORMED_EMAIL,
-        Code.UNKNOWN_KEY,
-        Code.UNKNOWN_SERVICE_KEY,
-        Code.UNKNOWN_TOKEN,
-    }
-)
+_REFUSALS = FAILED_CREDENTIALS | {Code.NO_CREDENTIALS}
 
 
 class _Nobody(Authenticator):

@@ -19,6 +19,18 @@ _BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 _KEY = re.compile(rb"[A-Za-z0-9\-._]{16,128}")
 _EMAIL = re.compile(rb"[^@\s]{1,64}@[^@\s]{1,255}")
 
+FAILED_CREDENTIALS = frozenset(
+    {
+        Code.MALFORMED_AUTHORIZATION,
+        Code.MALFORMED_KEY,
+        Code.MALFORMED_EMAIL,
+        Code.UNKNOWN_KEY,
+        Code.UNKNOWN_SERVICE_KEY,
+        Code.UNKNOWN_TOKEN,
+    }
+)
+"""Refusals of credentials that belong to nobody."""
+
 
 class Credential(Struct, frozen=True):
     """The one credential that a request acts by, whatever others stand beside it.

@@ -14,23 +14,13 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
-from nightsafe.api.http.authentication import credential_of
+from nightsafe.api.http.authentication import FAILED_CREDENTIALS, credential_of
 from nightsafe.errors import Code, NightsafeError
 
 _log = structlog.get_logger()
 _MAX_KEYS = 10_000
 _IPV6_SITE = 8
 _FAILURE_SECONDS = 60.0
-_FAILED = frozenset(
-    {
-        Code.MALFORMED_AUTHORIZATION,
-        Code.MALFORMED_KEY,
-        Code.MALFORMED_EMAIL,
-        Code.UNKNOWN_KEY,
-        Code.UNKNOWN_SERVICE_KEY,
-        Code.UNKNOWN_TOKEN,
-    }
-)
 _SCOPE_KEY = "nightsafe.failures"
 _WINDOW_KEY = "nightsafe.window"
 _LONGEST_WAIT = 60  # clients of the Cloudflare v4 API heed no longer one
@@ -152,7 +142,7 @@ def note_failure(scope: MutableMapping[str, Any], error: NightsafeError) -> None
         NightsafeError: TOO_MANY_FAILURES, in place of `error`, when the source had failed too often before. Whatever
             is wrong with a credential, it is told the same.
     """
-    if error.code not in _FAILED:
+    if error.code not in FAILED_CREDENTIALS:
         return
     if _WINDOW_KEY in scope:
         quota, key = scope[_WINDOW_KEY]

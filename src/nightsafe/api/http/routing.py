@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from starlette.routing import Route, Router
 
-from nightsafe.api.http.authentication import authenticate
+from nightsafe.api.http.authentication import FAILED_CREDENTIALS, authenticate
 from nightsafe.api.http.body import Incoming
 from nightsafe.api.http.body_budget import BodyBudget
 from nightsafe.api.http.envelope import Reply, failure, with_notices
@@ -34,15 +34,9 @@ from nightsafe.services.limits import Limits
 from nightsafe.store.scripts import ScriptRef
 
 _log = structlog.get_logger()
-_REFUSED_CALLERS = frozenset(
+_REFUSED_CALLERS = FAILED_CREDENTIALS | frozenset(
     {
         Code.NO_CREDENTIALS,
-        Code.MALFORMED_AUTHORIZATION,
-        Code.MALFORMED_KEY,
-        Code.MALFORMED_EMAIL,
-        Code.UNKNOWN_KEY,
-        Code.UNKNOWN_SERVICE_KEY,
-        Code.UNKNOWN_TOKEN,
         Code.INVALID_API_TOKEN,
         Code.AUTHENTICATION_FAILED,
         Code.ADDRESS_REFUSED,
