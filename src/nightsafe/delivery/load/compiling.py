@@ -26,8 +26,8 @@ from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.delivery.load.compatibility import Compatibility
 from nightsafe.delivery.load.frame import Frame
 from nightsafe.delivery.load.modules import Modules, quoted
+from nightsafe.delivery.workerd.binary import LAUNCH
 
-_LAUNCH: Final = Path(__file__).with_name("launch.py")
 _RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
 _OWN: Final = {name: (_RUNTIME / name).read_bytes() for name in ("check.js", "loads.js")}
 _MOST_WORDS: Final = 1 << 16
@@ -83,7 +83,7 @@ class Compiler:
         """What the process says before it ends, or is ended."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._binary)),
+            *("-I", "-S", str(LAUNCH), str(os.getpid()), str(self._binary)),
             *("test", "--experimental", str(config)),
             env={},
             stdin=asyncio.subprocess.DEVNULL,

@@ -12,6 +12,8 @@ from nightsafe.user_folder import trouble_with
 VERSION: Final = "1.20261117.1"
 """Of the npm package. What is relied on differs between builds, so there is one."""
 
+LAUNCH: Final = Path(__file__).with_name("launch.py")
+"""The program that confines a process, then becomes workerd."""
 
 VARIABLE: Final = "WORKERD_BIN"
 

@@ -13,11 +13,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from nightsafe.delivery.workerd.binary import LAUNCH
 from nightsafe.delivery.workerd.control import unix_socket
 from nightsafe.delivery.workerd.wire import Caller, MalformedError
 from nightsafe.errors import Code, NightsafeError
 
-_LAUNCH: Final = Path(__file__).with_name("launch.py")
 _CONFIG: Final = files("nightsafe.delivery") / "runtime" / "runtime.capnp"
 _SOCKETS: Final = frozenset({"http", "admin"})
 _START_SECONDS: Final = 20.0
@@ -153,7 +153,7 @@ class Child:
         self.started_at = time.time()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._binary)),
+            *("-I", "-S", str(LAUNCH), str(os.getpid()), str(self._binary)),
             *("serve", "--experimental", f"--import-path={self._reach}", str(_CONFIG), self._constant),
             *(part for name, path in self._reached.items() for part in ("--external-addr", f"{name}=unix:{path}")),
             *sockets,
