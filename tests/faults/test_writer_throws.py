@@ -20,7 +20,7 @@ from nightsafe.store.sqlite import store as store_module
 from nightsafe.store.sqlite.writes import removal
 
 WRITER, KEEPER = "nightsafe.store.sqlite.engine.writer", "nightsafe.store.sqlite.engine.checkpointer"
-CLASSES = {WRITER: "Writer", KEEPER: "LogKeeper"}
+CLASSES = {WRITER: "Writer", KEEPER: "Checkpointer"}
 CLOSING = ("end",)
 """What is called once at the end, by somebody who learns of the error."""
 
