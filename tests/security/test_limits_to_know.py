@@ -25,7 +25,7 @@ from nightsafe.store.identities import Membership, User
 
 
 def test_what_the_database_shows(planted: Planted) -> None:
-    """Names, kinds, times and who wrote are not hidden from a reader of the database."""
+    """Names, kinds, times and authors are not hidden from a reader of the database."""
     with closing(sqlite3.connect(f"file:{planted.safe.database}?mode=ro", uri=True)) as db:
         bindings = dict(db.execute("SELECT name, kind FROM bindings WHERE script = 'script'").fetchall())
         versions = db.execute("SELECT created_on, author_email FROM versions").fetchall()
@@ -37,8 +37,8 @@ def test_what_the_database_shows(planted: Planted) -> None:
 
 @pytest.mark.parametrize("way", ["settings", "version"])
 def test_the_log_names_what_is_set(own_api: Api, way: str) -> None:
-    """When a change of settings or a new version replaces bindings as a whole, the audit log names the version and
-    what it set, not each secret that went with it.
+    """When a change of settings or a new version replaces all bindings, the audit log names the version and the
+    bindings that it set, not each secret that it removed.
     """
     went, came = text("WENT", "x"), text("CAME", "x")
     assert own_api.upload("worker", {"main_module": "worker.js", "bindings": [went]}).status == 200
@@ -54,8 +54,8 @@ def test_the_log_names_what_is_set(own_api: Api, way: str) -> None:
 
 
 def test_older_versions_keep_their_values(rotation: Rotation) -> None:
-    """A secret that is replaced or deleted leaves the script's newest version; its sealed value stays in the history
-    of older versions, which a rollback needs, until the script is deleted.
+    """A replaced or deleted secret leaves the script's newest version, but its sealed value stays in the history of
+    older versions until the script is deleted, because a rollback needs it.
     """
     api = rotation.api
     assert api.send("DELETE", secret_at("worker", "T")).status == 200
@@ -78,7 +78,7 @@ def bundle_of_served(rotation: Rotation) -> tuple[BundleBinding, ...]:
 
 
 def test_rights_outlast_a_membership(own_api: Api) -> None:
-    """A token's rights are its own policies: they do not shrink when its user leaves an account. Revoke it."""
+    """A token's rights are its own policies. They do not shrink when its user leaves an account: revoke the token."""
     assert own_api.upload("worker").status == 200
     member, made = User("d" * 32, "leaver@example.com", b"k" * 32, 0), new_token()
     rights = policies_for(ACCOUNT, ALL_ACCESS)
@@ -94,7 +94,7 @@ def test_rights_outlast_a_membership(own_api: Api) -> None:
 
 
 def test_guessing_goes_on(own_api: Api) -> None:
-    """An address that failed to authenticate too often is told no reason for a minute, but may go on guessing: each
+    """An address that fails to authenticate too often gets no reason for a minute, but can go on guessing: each
     credential is looked up.
     """
     door = throttled(own_api.app, Limits(auth_failures=3))

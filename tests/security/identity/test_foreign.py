@@ -52,7 +52,7 @@ def changed(path: Path, statement: str) -> Path:
 
 @pytest.mark.parametrize("what", _FOREIGN)
 async def test_a_database_with_what_is_foreign(database: Path, what: str) -> None:
-    """A database with a table, index, trigger or view that Nightsafe has not made is refused."""
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused."""
     changed(database, _FOREIGN[what])
     with pytest.raises(NightsafeError, match="the database") as refused:
         SqliteStore.open(database)
@@ -63,7 +63,7 @@ async def test_a_database_with_what_is_foreign(database: Path, what: str) -> Non
 
 @pytest.mark.parametrize("what", ["trigger", "view", "table", "index", "missing", "altered"])
 def test_a_backup_with_what_is_foreign(database: Path, what: str) -> None:
-    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
     A backup with such a thing is not restored, and its file is named.
     """
@@ -74,7 +74,7 @@ def test_a_backup_with_what_is_foreign(database: Path, what: str) -> None:
 
 @pytest.mark.parametrize("number", range(len(migrations()) + 1))
 def test_every_older_schema(number: int) -> None:
-    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
     So is one of every older form, before the steps to the newest are done.
     """
@@ -87,7 +87,7 @@ def test_every_older_schema(number: int) -> None:
 
 
 def test_statistics_of_the_engine(database: Path) -> None:
-    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
     Statistics of the engine are none: an operator may have had them made.
     """
@@ -98,7 +98,7 @@ def test_statistics_of_the_engine(database: Path) -> None:
 
 
 def test_a_foreign_name_is_shown_without_what_a_terminal_heeds(database: Path) -> None:
-    """A database with a table, index, trigger or view that Nightsafe has not made is refused.
+    """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
     A foreign name is shown without what a terminal heeds, and cut where it is long.
     """
@@ -121,7 +121,7 @@ _MANIFEST = {
 
 
 def test_a_manifest() -> None:
-    """A backup's manifest is checked before any of it is printed.
+    """A backup's manifest is checked before any part of it is printed.
 
     One as a backup has it is read.
     """
@@ -150,7 +150,7 @@ def test_a_manifest() -> None:
     ],
 )
 def test_a_manifest_with_what_is_not_to_be_printed(member: str, value: object) -> None:
-    """A backup's manifest is checked before any of it is printed."""
+    """A backup's manifest is checked before any part of it is printed."""
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode(msgspec.json.encode(_MANIFEST | {member: value}), type=Manifest)
 
@@ -182,7 +182,7 @@ def refusal(path: Path) -> str:
 
 
 def test_a_place_of_ones_own(place: Path) -> None:
-    """A data directory of another user is refused.
+    """A data directory that belongs to another user is refused.
 
     One's own is taken: empty, not there yet, by a link of one's own, or in a directory such as /tmp.
     """
@@ -195,7 +195,7 @@ def test_a_place_of_ones_own(place: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
 def test_a_directory_that_others_may_fill(place: Path, mode: int) -> None:
-    """A data directory of another user is refused.
+    """A data directory that belongs to another user is refused.
 
     So is one that others may fill, with what to do.
     """
@@ -206,7 +206,7 @@ def test_a_directory_that_others_may_fill(place: Path, mode: int) -> None:
 
 @pytest.mark.parametrize("name", ["safe", "new", "new/new"])
 def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) -> None:
-    """A data directory of another user is refused.
+    """A data directory that belongs to another user is refused.
 
     So is one below a directory in which others may rename, which is named.
     """
@@ -218,7 +218,7 @@ def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) ->
 
 @pytest.mark.parametrize("mode", [0o755, 0o1755, 0o1777])
 def test_a_directory_above_of_another_owner(place: Path, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data directory of another user is refused.
+    """A data directory that belongs to another user is refused.
 
     So is one below a directory of another user, who may rename what is in it whatever its mode is.
     """
@@ -230,7 +230,7 @@ def test_a_directory_above_of_another_owner(place: Path, mode: int, monkeypatch:
 
 
 def test_a_directory_of_another_owner(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data directory of another user is refused."""
+    """A data directory that belongs to another user is refused."""
     link = place.with_name("link")
     link.symlink_to(place)
     given_to_another(link, monkeypatch)

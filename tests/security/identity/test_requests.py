@@ -110,7 +110,7 @@ def test_bodies_are_parsed_strictly(tight: Api, body: bytes) -> None:
 
 @pytest.mark.parametrize("case", ["RSA-4096: pkcs8", "RSA-4096: spki", "RSA-4096: jwk"])
 def test_no_primes_are_tested(own_api: Api, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
-    """RSA keys are checked without the costly primality tests that would stall other requests.
+    """RSA keys are checked without primality tests, which would stall other requests.
 
     No library loads the key, for that would test them.
     """

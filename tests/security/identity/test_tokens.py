@@ -63,7 +63,7 @@ def test_a_guess_is_compared_in_constant_time(api: Api, monkeypatch: pytest.Monk
 
 
 def test_denying_wins(api: Api) -> None:
-    """A policy that denies wins over those that allow."""
+    """A policy that denies wins over policies that allow."""
     everything, reading = policies_for(ACCOUNT, ALL_ACCESS), policies_for(ACCOUNT, READ)
     denied = reading.replace(b'"allow"', b'"deny"')
     for policies, status in (

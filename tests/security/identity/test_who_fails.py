@@ -39,7 +39,7 @@ def ask(wire: Wire, credentials: list[tuple[str, str]], path: str = SCRIPTS, *he
 
 
 def test_a_thousand_bad_tokens(server: Server, wire: Wire) -> None:
-    """Whoever authenticates is never refused because others at the same address fail."""
+    """A caller with valid credentials is never refused because others at the same address fail."""
     safe = server.safe
     bearer = [("Authorization", f"Bearer {safe.api_token}")]
     pair = [("X-Auth-Email", safe.email), ("X-Auth-Key", safe.api_key)]
@@ -62,7 +62,10 @@ def test_a_thousand_bad_tokens(server: Server, wire: Wire) -> None:
 
 
 def test_the_client_of_a_trusted_proxy(server: Server, wire: Wire) -> None:
-    """Behind a proxy that `--trusted-proxy` names, limits, address conditions and the log are about its client."""
+    """Behind a proxy that `--trusted-proxy` names, limits, address conditions and the log use the client's address.
+
+    A token bound to addresses is refused unless the proxy reports a single client address within them.
+    """
     options = ("--ip", "203.0.113.0/24", "--all-access")
     safe = server.safe
     token = [("Authorization", f"Bearer {new_token_of(server, *options)}")]
@@ -84,7 +87,7 @@ def test_the_client_of_a_trusted_proxy(server: Server, wire: Wire) -> None:
 
 
 def test_the_client_of_anybody_else(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """From any other address those headers are not looked at."""
+    """From any other address, the proxy headers are ignored."""
     safe = make_safe(tmp_path_factory.mktemp("none"))
     with Server(safe, "--trusted-proxy", "203.0.113.0/24", "--proxy-header", "forwarded") as server:
         token = [("Authorization", f"Bearer {new_token_of(server, '--ip', '198.51.100.1', '--all-access')}")]
@@ -105,7 +108,8 @@ def test_who_is_behind_no_trusted_proxy(server: Server, wire: Wire) -> None:
 
 
 def test_what_a_trusted_proxy_says(server: Server, wire: Wire) -> None:
-    """What a trusted proxy says of its client is believed: it must append the address that it was asked from.
+    """The server believes a trusted proxy's header about its client: the proxy must append the address that connected
+    to it.
 
     One that passes the header on as it came lets a client have any address.
     """

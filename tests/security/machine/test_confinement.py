@@ -57,7 +57,7 @@ def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
 
 
 def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> None:
-    """Under `nightsafe run` the API's process writes only the database and its log, and reaches nobody."""
+    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing."""
     found = outcomes("run", confined, tmp_path)
     needed = set(attempts.needed(tmp_path, ()))
 
@@ -72,7 +72,7 @@ def alone(confined: Safe, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 def test_the_api_alone(alone: dict[str, str], tmp_path: Path) -> None:
-    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody."""
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing."""
     needed = set(attempts.needed(tmp_path, ()))
 
     assert {"done"} == {alone[name] for name in needed}
@@ -81,12 +81,13 @@ def test_the_api_alone(alone: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_what_the_api_alone_reads(alone: dict[str, str]) -> None:
-    """`nightsafe serve` alone may read whatever its user may."""
+    """`nightsafe serve`, without `run`, may read every file that its user may read."""
     assert "done" == alone["ring read"]
 
 
 def test_a_workerd_can_be_looked_into() -> None:
-    """A workerd, which has its scripts' values, is open to its user's processes, unless `ptrace_scope` closes it.
+    """Other processes of the same user can read the memory of a workerd, with its scripts' values, unless
+    `ptrace_scope` forbids it.
 
     What the launcher becomes is shown as its own group's; the system shows a hidden process as root's.
     """
@@ -102,7 +103,7 @@ def test_a_workerd_can_be_looked_into() -> None:
 
 
 def test_workerd(confined: Safe, tmp_path: Path) -> None:
-    """Each workerd writes no file, reads its own files alone and looks into no other process."""
+    """Each workerd can write no file, read only its own files, and look into no other process."""
     found = outcomes("workerd", confined, tmp_path)
 
     assert {} == not_refused(found, set(attempts.made(tmp_path)))
@@ -118,7 +119,7 @@ def running(confined: Safe) -> Iterator[Run]:
 
 
 def test_they_are_so_when_they_run(running: Run) -> None:
-    """Under `nightsafe run` the API's process writes only the database and its log, and reaches nobody.
+    """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing.
 
     The processes of `run` that meet strangers have the filter, gain nothing and have few of root's rights.
     """
@@ -144,7 +145,9 @@ def status_of(pid: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("command", [("keys", "status"), ("secret", "put", "X", "--script", "x")])
 def test_a_command_with_a_key_or_a_value(confined: Safe, command: tuple[str, ...], tmp_path: Path) -> None:
-    """A command with a key or a value in its memory leaves no core file, and hides it from its user's processes."""
+    """A command with a key or a value in its memory leaves no core file, and other processes of its user cannot read
+    that memory.
+    """
     code = """
 import atexit, ctypes, resource, sys
 atexit.register(lambda: print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)))
@@ -160,7 +163,7 @@ main()
 
 
 def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
-    """`nightsafe run` refuses a private ring in a place that the API's process must read."""
+    """`nightsafe run` refuses a private ring in a directory that the API process must read."""
     (tmp_path / "linked").symlink_to(confined.path / "keys")
     ring = tmp_path / "linked" / "private-ring.json"
     done = run("run", "--data", str(confined.path), "--private-ring", str(ring), cwd=tmp_path)
@@ -175,7 +178,7 @@ def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
     ["/etc/ssl/ring", "/usr/local/ring", "/proc/ring", "/lib/ring", f"{sys.prefix}/ring", confinement.__file__],
 )
 def test_a_ring_in_a_place_of_the_system(place: str, tmp_path: Path) -> None:
-    """`nightsafe run` refuses a private ring in a place that the API's process must read.
+    """`nightsafe run` refuses a private ring in a directory that the API process must read.
 
     One in a place of the system is, as one beside the program.
     """
@@ -184,7 +187,7 @@ def test_a_ring_in_a_place_of_the_system(place: str, tmp_path: Path) -> None:
 
 
 def test_a_ring_elsewhere(tmp_path: Path) -> None:
-    """`nightsafe run` refuses a private ring in a place that the API's process must read.
+    """`nightsafe run` refuses a private ring in a directory that the API process must read.
 
     One elsewhere is none of its business.
     """
@@ -204,7 +207,7 @@ def test_a_ring_elsewhere(tmp_path: Path) -> None:
 def test_what_an_older_system_lacks_is_said(
     version: int, expected: list[str], confined: Safe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody.
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing.
 
     What an older system lacks is said in the log, and it serves all the same.
     """
@@ -227,7 +230,7 @@ def test_what_an_older_system_lacks_is_said(
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_an_older_landlock(version: int, tmp_path: Path) -> None:
-    """`nightsafe serve` writes only the database, its log and its address, and reaches nobody.
+    """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing.
 
     An older Landlock is asked for no more than it knows, and holds what it knows.
     """
@@ -248,7 +251,7 @@ except PermissionError:
 
 
 def test_a_system_without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without Landlock nothing keeps the serving processes from their user's files and ports; the log says so."""
+    """Without Landlock, nothing keeps the serving processes from their user's files and ports; the log says so."""
     monkeypatch.setattr(landlock, "_CREATE_RULESET", -1)
 
     assert (0, 0) == (landlock.version(), landlock.restrict(landlock.Allowed(read=())))

@@ -39,7 +39,7 @@ def folder() -> Iterator[Path]:
 
 
 async def test_the_socket_that_a_workerd_is_told_on(folder: Path) -> None:
-    """Only the delivery process that started a workerd reaches the socket on which it is told what to serve.
+    """Only the delivery process that started a workerd can connect to that workerd's control socket.
 
     It has no name: another process of the same user tries each that the system shows.
     """
@@ -78,7 +78,8 @@ def a_link(path: Path) -> None:
 
 @pytest.mark.parametrize("lay", [another_users, a_link, lambda path: path.mkdir(mode=0o755), Path.touch])
 def test_a_directory_that_somebody_made_first(folder: Path, lay: Callable[[Path], object]) -> None:
-    """A directory for sockets that is a link, another user's or open to others is refused; the default is a new one.
+    """A socket directory that is a link, belongs to another user or is open to others is refused; the default is a
+    new directory.
 
     It is left as it was.
     """
@@ -94,7 +95,8 @@ def test_a_directory_that_somebody_made_first(folder: Path, lay: Callable[[Path]
 
 
 def test_the_directory_that_nobody_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory for sockets that is a link, another user's or open to others is refused; the default is a new one.
+    """A socket directory that is a link, belongs to another user or is open to others is refused; the default is a
+    new directory.
 
     What processes that were killed have left is gone, and what another process uses stays.
     """
@@ -123,7 +125,7 @@ def test_the_directory_that_nobody_named(folder: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("who", ["others", "another"])
 def test_a_workerd_that_others_may_change(tmp_path: Path, who: str) -> None:
-    """A workerd is run only when nobody else can change its file, and the file is the pinned build by its SHA-256."""
+    """A workerd runs only when no other user can change its file, and its SHA-256 is that of the pinned build."""
     path = tmp_path / "bin" / "workerd"
     path.parent.mkdir()
     path.symlink_to(workerd())
@@ -141,7 +143,7 @@ def test_a_workerd_that_others_may_change(tmp_path: Path, who: str) -> None:
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64", "riscv64", "arm64"])
 def test_a_workerd_of_another_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
-    """A workerd is run only when nobody else can change its file, and the file is the pinned build by its SHA-256.
+    """A workerd runs only when no other user can change its file, and its SHA-256 is that of the pinned build.
 
     A machine for which no build is known runs none.
     """

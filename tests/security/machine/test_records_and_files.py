@@ -108,7 +108,7 @@ async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
 
 
 async def test_a_past_goes_by_itself(tmp_path: Path) -> None:
-    """The past of a deleted script is overwritten in parts, without a further request."""
+    """The history of a deleted script is overwritten in parts, without a further request."""
     path = tmp_path / "store.db"
     store = SqliteStore.open(path, create=True)
     await store.commit(upload())
@@ -124,7 +124,7 @@ async def test_a_past_goes_by_itself(tmp_path: Path) -> None:
 
 
 async def test_a_deleted_value_stays_in_the_log(tmp_path: Path) -> None:
-    """A sealed value that was deleted stays in SQLite's log (`nightsafe.db-wal`) until that starts over."""
+    """A deleted sealed value stays in SQLite's log (`nightsafe.db-wal`) until the log starts over."""
     path, gone = tmp_path / "store.db", b"sealed-and-gone" * 20
     store = SqliteStore.open(path, create=True)
     await store.commit(upload())
@@ -139,8 +139,8 @@ async def test_a_deleted_value_stays_in_the_log(tmp_path: Path) -> None:
 
 
 def test_a_copy_may_outlast_a_deletion(tmp_path: Path) -> None:
-    """A copy of a sealed record, or a part of one, that SQLite left when it moved rows between pages may outlast the
-    record's deletion.
+    """When SQLite moves rows between pages, it may leave a copy of a sealed record, or a part of one, that outlasts
+    the record's deletion.
 
     Rows come and go until it is seen.
     """
@@ -168,7 +168,7 @@ def _leaves_a_copy(path: Path, seed: int) -> bool:
 
 
 def test_an_answer_comes_after_the_disk(tmp_path: Path) -> None:
-    """A write is answered when its transaction, the audit entry included, is on disk.
+    """A write is answered when its transaction, with the audit entry, is on disk.
 
     A disk that makes nothing durable lets no write be answered with 200; and what was answered is there, with its
     entry, when the process ends at that very moment.

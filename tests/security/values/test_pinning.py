@@ -44,7 +44,9 @@ def test_the_first_ring_is_remembered(tmp_path: Path) -> None:
 
 
 def test_no_other_ring_is_taken(tmp_path: Path) -> None:
-    """When the server then offers an older ring, none, or one that the known ring did not sign, nothing is sent."""
+    """When the server then offers no ring, an older ring, or a ring that the known ring did not sign, the client
+    sends nothing.
+    """
     known = tmp_path / "known"
     sent(known, offered(RING), answer(SECRET))
     assert ROTATED.primary.id in sent(known, offered(ROTATED), answer(SECRET))
@@ -54,7 +56,7 @@ def test_no_other_ring_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_folder_says_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A settings file in the working directory names no server, no credentials, and nothing about sealing."""
+    """A settings file in the working directory cannot set the server, credentials, or anything about sealing."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
     said = (
@@ -65,13 +67,15 @@ def test_a_folder_says_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_first_ring_is_believed(tmp_path: Path) -> None:
-    """The first ring that a client sees is believed, and so is a server that says at first that it has none."""
+    """A client believes the first ring that it sees, and also a server that says at first that it has no ring."""
     assert FOREIGN.primary.id in sent(tmp_path / "known", offered(FOREIGN), answer(SECRET))
     assert VALUE in sent(tmp_path / "other", refusal(404, 7003), answer(SECRET))
 
 
 def test_a_first_signer_is_believed(tmp_path: Path) -> None:
-    """A ring that is known without a signer, as of an older safe, takes the first signer that the server names."""
+    """For a known ring without a signer, as older safes have, a client believes the first signer that the server
+    names.
+    """
     known = tmp_path / "known"
     assert RING.primary.id in sent(known, offered(PublicRing(RING.keys, number=RING.number)), answer(SECRET))
     claimed = PublicRing(RING.keys, number=RING.number, lineage=Lineage(FOREIGN.identity.signer, ()))
@@ -81,7 +85,9 @@ def test_a_first_signer_is_believed(tmp_path: Path) -> None:
 
 
 def test_a_ring_is_brought_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ring that is brought by hand (--public-ring) is sealed to whatever the server offers."""
+    """With a ring given by hand (--public-ring), a client seals to that ring and ignores the ring that the server
+    offers.
+    """
     RING.save(tmp_path / "ring.json")
     monkeypatch.setenv("NIGHTSAFE_PUBLIC_RING", str(tmp_path / "ring.json"))
     assert RING.primary.id in sent(tmp_path / "known", answer(SECRET))
@@ -89,7 +95,7 @@ def test_a_ring_is_brought_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_official_clients_do_not_seal() -> None:
-    """The official clients do not seal: the API has their values in the clear."""
+    """The official clients do not seal: the API gets their values in plain text."""
     kept: list[bytes] = []
 
     def answered(request: httpx.Request) -> httpx.Response:

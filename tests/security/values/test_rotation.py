@@ -30,7 +30,7 @@ def rotated(rotation: Rotation) -> tuple[str, bytes]:
 
 
 def test_a_key_that_was_given_up(rotation: Rotation) -> None:
-    """A key that was retired or removed takes no new values again, whoever brings an older ring back.
+    """A retired or removed key never takes new values again, even if an older ring comes back.
 
     Whether the ring is put in the file's place, or the value comes sealed; a removed key is one that was retired.
     """
@@ -77,7 +77,7 @@ async def _numbers(rotation: Rotation, *rings: PublicRing) -> list[int]:
 
 
 def test_rings_have_numbers(rotation: Rotation) -> None:
-    """Each ring has a number that only grows, and the database remembers the greatest."""
+    """Each ring has a number that only grows, and the database remembers the highest."""
     first = rotation.ring
     second = first.rotated()
     third = second.rotated().retired(first.keys[0].id)
@@ -93,8 +93,8 @@ def test_rings_have_numbers(rotation: Rotation) -> None:
 
 
 def test_each_batch_is_on_record(rotation: Rotation) -> None:
-    """Each batch of values that are sealed anew has an entry `keys.reseal` in the audit log, with the token, the
-    address and every place.
+    """Each batch of resealed values has an entry `keys.reseal` in the audit log, with the token, the address and
+    every place.
     """
     rotation.rotate()
     done = rotation.reseal()
@@ -133,9 +133,9 @@ def _sealed(rotation: Rotation, mark: str, value: bytes) -> bytes:
 
 
 def test_values_can_be_exchanged(rotation: Rotation) -> None:
-    """When a value is sealed anew, the API checks who hands it back, its place and its key; it cannot check that the
-    content is the same. With a resealing token, values under an older key can be exchanged, and no version tells; the
-    audit log does.
+    """When a value is resealed, the API checks the caller, the place and the key; it cannot check that the content is
+    the same. With a resealing token, values under an older key can be exchanged; the audit log shows it, but no
+    version does.
     """
     versions = rotation.api.send("GET", f"{secrets_of('worker').removesuffix('/secrets')}/versions").body
 

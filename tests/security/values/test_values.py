@@ -105,7 +105,7 @@ def test_the_private_ring_is_left_alone(planted: Planted) -> None:
 
 
 def test_nothing_is_left_of_a_request(api: Api) -> None:
-    """A value lives in the serving process for one request, between the body's last byte and the seal.
+    """A value is in the serving process during one request only, between the body's last byte and the seal.
 
     Once it is answered no object that Python knows of has it.
     """
@@ -148,7 +148,7 @@ def test_how_values_are_sealed(suite: Suite) -> None:
 
 @pytest.mark.parametrize("suite", Suite)
 def test_lengths_are_hidden(suite: Suite) -> None:
-    """Lengths are padded.
+    """Values are padded, so that their lengths do not show.
 
     Up to 63 bytes all records are of one length, and past 1 KiB what a length tells is a range of an eighth.
     """

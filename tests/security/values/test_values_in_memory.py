@@ -120,8 +120,8 @@ def sent_to(server: Server) -> int:
 
 
 def test_some_are_left(server: Server) -> None:
-    """Of hundreds of values of mixed lengths that a serving process has taken in, its memory may still hold a fifth:
-    Python leaves what it frees as it is until it needs the place.
+    """After a serving process has received hundreds of values of mixed lengths, its memory may still hold a fifth of
+    them: Python does not overwrite freed memory until it needs it again.
 
     Each is counted once, however often it is there.
     """
@@ -132,15 +132,15 @@ def test_some_are_left(server: Server) -> None:
 
 
 def test_none_are_left(overwriting: Server) -> None:
-    """With `PYTHONMALLOC=debug` in the environment, what Python frees in the serving process is overwritten as
-    well.
+    """With `PYTHONMALLOC=debug` in the environment, all memory that Python frees in the serving process is
+    overwritten too.
     """
     assert sent_to(overwriting) > 200
     assert [] == left(overwriting.pid)
 
 
 def test_what_bodies_came_in(overwriting: Server) -> None:
-    """The memory that a body was received in is overwritten when it is freed.
+    """The memory of a received body is overwritten when it is freed.
 
     What Python has of them is, too, so that any that is found was received.
     """
@@ -154,7 +154,7 @@ def test_what_bodies_came_in(overwriting: Server) -> None:
 
 
 def test_buffers() -> None:
-    """The buffers that a JSON body and a value lie in are overwritten as soon as they are not needed."""
+    """The buffers of a JSON body and of a value are overwritten as soon as they are not needed."""
     body = bytearray(b'{"text": "planted"}')
     assert {"text": "planted"} == parse_json(body)
     refused = bytearray(b'{"text": "planted",}')

@@ -98,7 +98,7 @@ class Taker:
 
 
 def test_bundles_are_the_apis(own_api: Api, tmp_path: Path) -> None:
-    """The delivery side takes only bundles that are signed by the API, and for the script that it asked for.
+    """The delivery process accepts only bundles that the API signed for the script that it asked for.
 
     Not one with a byte changed, of another signer, of another script, account or namespace, nor an unsigned one.
     """
@@ -139,7 +139,7 @@ def put_back(api: Api, copy: Path) -> None:
 
 
 def test_nothing_older_is_taken(own_api: Api, older: Path, tmp_path: Path) -> None:
-    """The delivery side takes no bundle with a lower audit number than any it has seen.
+    """The delivery process accepts no bundle with a lower audit number than any it has seen.
 
     Not after a restart either: what it has seen is in a file. It is a number of the account, so it holds for a script
     that it has not asked for before.
@@ -157,8 +157,8 @@ def test_nothing_older_is_taken(own_api: Api, older: Path, tmp_path: Path) -> No
 
 
 def test_a_log_that_has_grown_again(own_api: Api, older: Path, tmp_path: Path) -> None:
-    """A database that was put back as a whole is noticed only until its log has grown past the highest audit number
-    that the delivery side has seen.
+    """An older database that replaces the whole current one is noticed only until its log has grown past the highest
+    audit number that the delivery process has seen.
     """
     assert "newer" == Taker(own_api, tmp_path).value()
     put_back(own_api, older)
@@ -169,7 +169,7 @@ def test_a_log_that_has_grown_again(own_api: Api, older: Path, tmp_path: Path) -
 
 
 async def test_only_its_own_are_answered(scene: Scene) -> None:
-    """The delivery side hands values over a socket that answers no process but its own workerds.
+    """The delivery process hands out values over a socket that answers only its own workerd processes.
 
     Not another one of the same user, who alone may enter the directory.
     """
@@ -200,7 +200,7 @@ def spellings(value: bytes) -> list[bytes]:
 
 
 async def test_values_are_nowhere_to_be_found(scene: Scene, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nothing of what the delivery side opens is in a file, an argument, an environment variable or the log.
+    """No value that the delivery process opens is in a file, an argument, an environment variable or the log.
 
     Through start, update and failure; in no process of it.
     """
@@ -255,7 +255,7 @@ async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
 
 
 async def test_a_script_may_tell(scene: Scene) -> None:
-    """A script can print or send away what it was given."""
+    """A script can print its values or send them away."""
     code = "export default { fetch(request, env) { return new Response(`here you are: ${env.TOKEN}`); } };"
     await scene.upload("telling", code, [text("TOKEN", "its own value")])
 

@@ -47,12 +47,12 @@ def test_every_way_to_this_machine(seen: Any) -> None:
 
 
 def test_an_address_that_comes_later(seen: Any) -> None:
-    """When the machine gets another address, the runtime is started anew to refuse that too."""
+    """When the machine gets another address, the runtime is restarted to refuse that address too."""
     assert ({}, True) == (seen["later"], seen["anew"])
 
 
 def test_another_machine_that_forwards_to_this_one(seen: Any) -> None:
-    """A script can reach a service of this machine through another one that forwards to it: a balancer, or a router
-    that publishes a port.
+    """A script can reach a service of this machine through another machine that forwards to it: a balancer, or a
+    router that publishes a port.
     """
     assert EVERY_WAY == seen["others"][AWAY]

@@ -161,7 +161,7 @@ async def wrong_in(scene: Scene, given: list[Fields], files: Files, **members: A
 
 
 async def test_a_key_does_not_come_out() -> None:
-    """A script gets a key as a `CryptoKey` that cannot be exported, and none of its code is given the raw form."""
+    """A script gets a key as a `CryptoKey` that cannot be exported, and its code never gets the raw form."""
     given, wrong = keys(), []
     with TemporaryDirectory(prefix="ns-") as folder:
         async with Scene(Path(folder)) as scene:

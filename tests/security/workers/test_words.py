@@ -113,8 +113,8 @@ async def _until_told(scene: Scene, log: list[Any]) -> None:
 
 
 def test_no_word_of_a_script_is_in_the_log(heard: Heard) -> None:
-    """No word that a script makes as it runs is in the log unless `--worker-output` is given: not of what it prints,
-    throws, imports, or calls.
+    """No text that a running script chooses is in the log unless `--worker-output` is given: nothing that it prints,
+    throws, imports or calls.
     """
     said = [one for one in heard.log if WORD in str(one).lower()]
 
@@ -128,7 +128,7 @@ def test_no_word_of_a_script_is_in_the_log(heard: Heard) -> None:
 
 
 def test_no_word_of_a_script_is_in_an_answer_of_ours(heard: Heard) -> None:
-    """When a script gives no answer, the answer that stands for it has no word of the script."""
+    """When a script gives no answer, the answer in its place has no text of the script."""
     ours = {way: answer for way, answer in heard.answers.items() if answer.status_code >= 500}
 
     assert len(ours) > len(heard.answers) - 6
@@ -137,8 +137,8 @@ def test_no_word_of_a_script_is_in_an_answer_of_ours(heard: Heard) -> None:
 
 
 def test_numbers_of_a_script(heard: Heard) -> None:
-    """A script can put numbers into the log: it says itself in which line of which of its modules it threw, and for
-    which request.
+    """A script can put numbers into the log: it reports itself in which line of which of its modules it threw, and
+    for which request.
     """
     assert "at index.js:4711:42" in [one.get("stack") for one in heard.log]
     assert "4711471147114711-LOCAL" in [one.get("request") for one in heard.log]
