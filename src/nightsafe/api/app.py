@@ -1,4 +1,4 @@
-"""The ASGI application: the hottest read on a short way of its own, everything else through the router."""
+"""The ASGI application: a short way for the most frequent read, and the router for all other requests."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -53,7 +53,7 @@ _PAGES = (
 )
 _BASE = b"/client/v4/"
 _SLASHED = b"/client/v4//"
-"""How a path begins when the base URL that a client was given ends with a slash, which is no part of any name."""
+"""The start of a path when a client's base URL ends with a slash."""
 
 _PREFIX = b"/client/v4/accounts/"
 _SEGMENTS = 10
@@ -110,15 +110,16 @@ class App:
         await self._router(scope, receive, send)
 
     def end_waiting(self) -> None:
-        """Let no request wait any longer: the server is about to stop."""
+        """End the waiting of every request, because the server is about to stop."""
         self._change_feed.end()
         self._code_checks.end()
 
     async def _known_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
-        """What may be shown of the secret that a GET asks for, when all is plain.
+        """Return the public view of the secret that a GET asks for, if the short way can answer.
 
-        Plain is one remembered Bearer token that may read it from where it comes, no body, and a secret that is
-        there. None sends the request the long way, which answers the same, lets go of the body, or refuses.
+        The short way answers a remembered Bearer token that may read the secret from its address, a request without a
+        body, and a secret that exists. None sends the request to the router, which gives the same answer, discards
+        the body, or refuses.
         """
         parts = raw_path.split(b"/")
         if len(parts) != _SEGMENTS or parts[8] != b"secrets" or parts[5] != b"workers" or parts[6] != b"scripts":
@@ -142,7 +143,7 @@ class App:
 
 
 async def _send_found(send: Send, shown: bytes) -> None:
-    """The 200 of the hot path."""
+    """Send the 200 of the short way."""
     body = fragment(shown)
     headers = [*FIXED_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

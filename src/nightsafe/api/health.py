@@ -1,4 +1,4 @@
-"""`GET /livez`: the process answers. `GET /readyz`: it can also read and write, and tells figures."""
+"""`GET /livez`: the process answers. `GET /readyz`: the process can also read and write, and reports figures."""
 
 import asyncio
 import time
@@ -17,11 +17,11 @@ PATHS = frozenset({LIVE, READY})
 _FRESH_SECONDS = 1.0
 _PATIENCE_SECONDS: Final = 5.0
 _SAID: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Code.NOT_DURABLE})
-"""Troubles that have words for everybody; of any other the log alone tells."""
+"""Troubles that the answer explains; the log alone explains any other."""
 
 
 class Health:
-    """The two probes. They need no credentials and tell nothing else but figures."""
+    """The two probes. They need no credentials and reveal nothing but figures."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class Health:
         await answer(scope, receive, send, self._reply)
 
     async def _reply(self, scope: Scope, _: Any) -> Reply:
-        """What a probe is told."""
+        """Return a probe's answer."""
         if scope["method"] not in {"GET", "HEAD"}:
             return failure(NightsafeError(Code.METHOD_NOT_ALLOWED), [(b"allow", b"GET, HEAD")])
         if scope["raw_path"] == READY:
@@ -43,9 +43,9 @@ class Health:
         return success({"status": "ok"})
 
     async def _check(self) -> None:
-        """Prove that the store works, once a second: the proof costs a write, and anybody may ask.
+        """Prove that the store works, at most once a second, because the proof costs a write and anybody may ask.
 
-        A write that has failed since makes the proof void at once.
+        A write that fails afterwards makes the proof void at once.
         """
         failures = self._store.failures()
         if time.monotonic() < self._checked + _FRESH_SECONDS and failures == self._failures:
@@ -63,5 +63,5 @@ class Health:
 
 
 def _unavailable(what: str) -> NightsafeError:
-    """Not ready, for no reason that concerns who asks."""
+    """Return the answer "not ready", without a reason that does not concern the caller."""
     return NightsafeError(Code.UNAVAILABLE, what)

@@ -1,6 +1,6 @@
-"""`…/nightsafe/changes`, `/bundles/{script_name}` and `/modules/{digest}`: what the delivery side asks for.
+"""`…/nightsafe/changes`, `/bundles/{script_name}` and `/modules/{digest}`: the requests of delivery processes.
 
-No other permission includes this one, and a token that has only this one can do nothing else.
+No other permission includes this one, and a token with this permission alone can do nothing else.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def get_changes(call: Call) -> Reply:
         """GET …/nightsafe/changes."""
@@ -66,7 +66,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 async def _follow(call: Call, use: Services) -> Changes:
-    """Wait for changes, for as long as somebody waits for the answer.
+    """Wait for changes, but only while the client waits for the answer.
 
     Raises:
         NightsafeError: MALFORMED_PARAMETER; BODY_TOO_LARGE for any body.
@@ -84,7 +84,7 @@ async def _follow(call: Call, use: Services) -> Changes:
 
 
 async def while_waited_for(call: Call, work: Coroutine[None, None, T]) -> T | None:
-    """The result of something that takes long; None when the client has gone away before.
+    """Return the result of a long task; None when the client went away first.
 
     Raises:
         NightsafeError: BODY_TOO_LARGE for any body.
@@ -106,7 +106,7 @@ async def _hung_up(call: Call) -> None:
 
 
 def _cursor(text: str) -> Cursor | None:
-    """How far the caller has come; None for the beginning."""
+    """Return the caller's position in the feed; None for the beginning."""
     if not text:
         return None
     match = _CURSOR.fullmatch(text)
@@ -116,7 +116,7 @@ def _cursor(text: str) -> Cursor | None:
 
 
 def _seconds(text: str | None) -> float:
-    """How long to wait."""
+    """Return for how long to wait."""
     if text is None:
         return LONGEST_WAIT
     if not _SECONDS.fullmatch(text):
@@ -125,7 +125,7 @@ def _seconds(text: str | None) -> float:
 
 
 def _process(text: str | None) -> str:
-    """What the caller calls itself, so that two with one token are told apart."""
+    """Return the caller's name for itself, which tells apart two processes with one token."""
     if text is not None and not _PROCESS.fullmatch(text):
         raise NightsafeError(Code.MALFORMED_PARAMETER, "process")
     return text or ""

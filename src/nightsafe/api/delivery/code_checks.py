@@ -1,4 +1,4 @@
-"""`…/nightsafe/checks`: uploads whose code the delivery side has the runtime compile, before they are let in."""
+"""`…/nightsafe/checks`: uploads whose code a delivery process compiles on the runtime before they are admitted."""
 
 from functools import partial
 from typing import Any, Final
@@ -21,7 +21,7 @@ _CHECKS: Final = f"{ACCOUNT}/nightsafe/checks"
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def get_check(call: Call) -> Reply:
         """GET …/nightsafe/checks: the next upload to check, or null after a few seconds."""
@@ -40,7 +40,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _shown(check: Check) -> Reply:
-    """A check with the contents of its modules."""
+    """Return a check with the contents of its modules."""
     fields = {name: value for name, value in asdict(check).items() if name != "modules"}
     files = [
         File({"name": one.name, "content_type": one.content_type}, len(one.body), partial(held, one.body))
@@ -50,7 +50,7 @@ def _shown(check: Check) -> Reply:
 
 
 def _read(raw: Any) -> Verdict:
-    """A body as a verdict."""
+    """Read a body as a verdict."""
     try:
         return msgspec.convert(raw, Verdict)
     except msgspec.ValidationError:

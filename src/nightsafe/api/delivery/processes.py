@@ -1,4 +1,4 @@
-"""`…/nightsafe/processes`: who delivers, and which scripts are held apart; delivery processes tell it."""
+"""`…/nightsafe/processes`: the delivery processes, and the scripts that they hold apart."""
 
 import re
 from typing import Any, Final
@@ -23,10 +23,10 @@ _PROCESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def get_processes(call: Call) -> Reply:
-        """GET …/nightsafe/processes: of held scripts those that no policy keeps from the caller."""
+        """GET …/nightsafe/processes, with the held scripts that the caller may read."""
         return success([_shown(call, one) for one in use.processes.list(call.account_id)])
 
     async def put_report(call: Call) -> Reply:
@@ -50,7 +50,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _shown(call: Call, process: Process) -> dict[str, Any]:
-    """A process as it goes out."""
+    """Return a process as JSON."""
     return {
         "name": process.name,
         "acted_on": process.acted_on,
@@ -61,11 +61,11 @@ def _shown(call: Call, process: Process) -> dict[str, Any]:
 
 
 def _held(one: HeldScript) -> dict[str, str]:
-    """A held script as it goes out."""
+    """Return a held script as JSON."""
     return {"script": one.script, "until": format_time(int(one.until) * _MICROSECONDS), "reason": one.reason}
 
 
 def _may_see(call: Call, script: str) -> bool:
-    """Whether the caller may read a script."""
+    """Tell whether the caller may read a script."""
     grants = call.caller.principal.grants
     return grants.allow(Action.READ_SCRIPTS, policy.Resource(call.account_id, script))

@@ -1,7 +1,7 @@
 """`/workers/dispatch/namespaces` and the scripts in them.
 
-Below a namespace, a script has the pages that it has elsewhere. Each of them first makes sure that the namespace is
-there: clients take the absence of a script for leave to create it.
+A script in a namespace has the same pages as any other script. Each page checks first that the namespace exists,
+because clients take a missing script for permission to create it.
 """
 
 import uuid
@@ -26,13 +26,13 @@ from nightsafe.services.services import Services
 from nightsafe.store.scripts import Script
 
 _MAX_DELETED = 1000
-"""How many scripts one request deletes at most; its answer says whether there are more."""
+"""The most scripts that one request deletes; its answer says whether there are more."""
 
 _NAMESPACES = f"{ACCOUNT}/workers/dispatch/namespaces"
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
     namespaces = use.namespaces
 
     async def list_namespaces(call: Call) -> Reply:
@@ -67,10 +67,10 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _of_scripts(use: Services) -> Iterator[Resource]:
-    """The pages of the scripts in a namespace."""
+    """Return the pages of the scripts in a namespace."""
 
     async def list_scripts(call: Call) -> Reply:
-        """GET …/scripts: those that no policy keeps from the caller."""
+        """GET …/scripts: the scripts that the caller may read."""
         wanted = scripts.wanted_tags(fields_of(call.query).get("tags", ""))
         every = scripts.visible(use, call, call.names["namespace"])
         return await listed(
@@ -78,7 +78,7 @@ def _of_scripts(use: Services) -> Iterator[Resource]:
         )
 
     async def delete_scripts(call: Call) -> Reply:
-        """DELETE …/scripts?tags=: those with these tags that the caller may delete, a number of them at a time."""
+        """DELETE …/scripts?tags=: delete scripts with these tags that the caller may delete, a number at a time."""
         fields = fields_of(call.query)
         wanted, most = scripts.wanted_tags(fields.get("tags", "")), _limit(fields)
         if not wanted:
@@ -95,9 +95,9 @@ def _of_scripts(use: Services) -> Iterator[Resource]:
         return success({"deleted": gone, "deleted_count": len(gone), "has_more": len(found) > most})
 
     async def get_script(call: Call) -> Reply:
-        """GET …/scripts/{script_name}: what there is to tell of it; its content has a page of its own.
+        """GET …/scripts/{script_name}: the script's properties; its content has a page of its own.
 
-        wrangler deploys a new script there only when this says so by a code of its own.
+        wrangler deploys a new script in a namespace only when this page refuses with a certain code.
         """
         try:
             script = await use.scripts.get(call.script)
@@ -119,10 +119,10 @@ def _of_scripts(use: Services) -> Iterator[Resource]:
 
 
 def _of_tags(namespaces: Namespaces) -> list[Resource]:
-    """The tags of a script in a namespace."""
+    """Return the page of the tags of a script in a namespace."""
 
     async def list_tags(call: Call) -> Reply:
-        """GET …/tags; with the filter `tags`, whether the script has those it must and none that it must not."""
+        """GET …/tags; with the filter `tags`, whether the script has all required tags and no excluded one."""
         tags = await namespaces.tags(call.script)
         wanted = scripts.wanted_tags(fields_of(call.query).get("tags", ""))
         return success(all((tag in tags) is must for tag, must in wanted.items()) if wanted else tags)
@@ -141,7 +141,7 @@ def _of_tags(namespaces: Namespaces) -> list[Resource]:
         return success(tags)
 
     async def delete_tag(call: Call) -> Reply:
-        """DELETE …/tags/{tag}: a script without it is what was asked for."""
+        """DELETE …/tags/{tag}: succeeds too when the script does not have the tag."""
         gone = call.names["tag"]
         await namespaces.alter_tags(call.caller, call.script, lambda there: [tag for tag in there if tag != gone])
         return success(None)
@@ -155,21 +155,21 @@ def _of_tags(namespaces: Namespaces) -> list[Resource]:
 
 
 def _limit(fields: dict[str, str]) -> int:
-    """How many scripts a deletion may delete."""
+    """Return how many scripts a deletion may delete."""
     return min(whole_number(fields, "limit", _MAX_DELETED), _MAX_DELETED)
 
 
 def _within(namespaces: Namespaces, pages: Iterable[Resource]) -> Iterator[Resource]:
-    """The same pages, each of which first makes sure that the namespace is there."""
+    """Return the same pages, each with a check first that the namespace exists."""
     for page in pages:
         yield replace(page, handler=_guarded(namespaces, page))
 
 
 def _guarded(namespaces: Namespaces, page: Resource) -> Any:
-    """The page's handler behind a look at the namespace."""
+    """Return the page's handler behind a check of the namespace."""
 
     async def handler(call: Call) -> Reply:
-        """Answer, unless the namespace is absent."""
+        """Answer, unless the namespace does not exist."""
         await namespaces.require(call.account_id, call.names["namespace"])
         return await page.handler(call)
 
@@ -177,7 +177,7 @@ def _guarded(namespaces: Namespaces, page: Resource) -> Any:
 
 
 def _shown(one: Namespace) -> dict[str, Any]:
-    """A namespace as lists show it."""
+    """Return a namespace as lists show it."""
     return {
         "namespace_id": str(uuid.UUID(hex=one.collection.id)),
         "namespace_name": one.collection.name,
@@ -191,7 +191,7 @@ def _shown(one: Namespace) -> dict[str, Any]:
 
 
 def _dispatched(script: Script) -> dict[str, Any]:
-    """Where a script is, and since when."""
+    """Return the place of a script, and when it was made."""
     return {
         "dispatch_namespace": script.ref.namespace,
         "created_on": views.time(script.created_on),

@@ -1,7 +1,7 @@
-"""Who sends a request: its credential headers, read as Cloudflare's clients send them.
+"""Authenticates a request by its credential headers, read as Cloudflare's clients send them.
 
-A Bearer token wins over anything beside it; then a Global API key with its e-mail; then a user service key. A lone
-half of the pair counts as nothing sent.
+A Bearer token wins over other credentials; a Global API key with its e-mail comes next; then a user service key. One
+half of the pair alone counts as no credentials.
 """
 
 import re
@@ -13,7 +13,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.service import Authenticator, Principal
 
 LONGEST = 512
-"""Bytes of the longest credential that is looked up: ours have 51 at the most, and to hash more is wasted work."""
+"""The most bytes of a credential that is looked up. Ours have at most 51, and hashing longer ones is wasted work."""
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 _KEY = re.compile(rb"[A-Za-z0-9\-._]{16,128}")
@@ -33,7 +33,7 @@ FAILED_CREDENTIALS = frozenset(
 
 
 class Credential(Struct, frozen=True):
-    """The one credential that a request acts by, whatever others stand beside it.
+    """The one credential that a request acts by, whichever others it has.
 
     Attributes:
         kind: `token`, `key` or `service_key`.
@@ -46,14 +46,14 @@ class Credential(Struct, frozen=True):
     email: str = ""
 
     def __repr__(self) -> str:
-        """Its kind alone."""
+        """Show the kind only."""
         return f"Credential({self.kind})"
 
 
 async def authenticate(
     headers: Iterable[tuple[bytes, bytes]], address: str, authenticator: Authenticator
 ) -> Principal:
-    """The principal behind a request's headers.
+    """Return the principal of a request's headers.
 
     Args:
         headers: names in lower case, with values.
@@ -74,7 +74,7 @@ async def authenticate(
 
 
 def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
-    """The credential that counts, or None when there is none.
+    """Return the credential that counts, or None without credentials.
 
     Args:
         headers: names in lower case, with values.
@@ -103,7 +103,7 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
 
 
 async def _principal(credential: Credential, authenticator: Authenticator) -> Principal:
-    """The principal of a credential."""
+    """Return the principal of a credential."""
     if credential.kind == "token":
         return await authenticator.by_token(credential.secret)
     if credential.kind == "key":
@@ -112,7 +112,7 @@ async def _principal(credential: Credential, authenticator: Authenticator) -> Pr
 
 
 def _bearer(values: list[bytes]) -> bytes:
-    """The token of the only Authorization header."""
+    """Return the token of the only Authorization header."""
     match = _BEARER.fullmatch(values[0]) if len(values) == 1 else None
     if match is None:
         raise NightsafeError(Code.MALFORMED_AUTHORIZATION)
@@ -122,7 +122,7 @@ def _bearer(values: list[bytes]) -> bytes:
 
 
 def _key_pair(emails: list[bytes], keys: list[bytes]) -> tuple[str, bytes]:
-    """The e-mail and the Global API key."""
+    """Return the e-mail and the Global API key."""
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise NightsafeError(Code.MALFORMED_KEY)
     if len(emails) != 1 or not _EMAIL.fullmatch(emails[0]):
@@ -131,7 +131,7 @@ def _key_pair(emails: list[bytes], keys: list[bytes]) -> tuple[str, bytes]:
 
 
 def _service_key(values: list[bytes]) -> bytes:
-    """The only service key."""
+    """Return the only service key."""
     if len(values) != 1:
         raise NightsafeError(Code.UNKNOWN_SERVICE_KEY, "sent more than once")
     if len(values[0]) > LONGEST:

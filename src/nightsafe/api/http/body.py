@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded in bytes and time, and parsed without guessing."""
+"""Reads a request's body: bounded in bytes and time, and parsed without guessing."""
 
 import asyncio
 import json
@@ -26,9 +26,9 @@ _ASIDE = 32 * 1024
 
 
 class Incoming:
-    """The ASGI callable that gives a body, and lets go of what nobody wanted of it.
+    """The ASGI callable that gives a body, and can discard the rest of it.
 
-    A server that answers with the body still on its way has to hang up, and clients may lose the answer by that.
+    A server that answers before the body has arrived must close the connection, and clients may then lose the answer.
     """
 
     __slots__ = ("_cut", "_headers", "_receive", "_touched", "_whole")
@@ -39,7 +39,7 @@ class Incoming:
         self._touched = self._whole = self._cut = False
 
     async def __call__(self) -> Message:
-        """The next part."""
+        """Return the next part."""
         self._touched = True
         message = await self._receive()
         self._cut = message["type"] == "http.disconnect"
@@ -47,7 +47,7 @@ class Incoming:
         return message
 
     async def discard(self) -> bool:
-        """Read on to the body's end; False when it is not worth it and the connection must end."""
+        """Read to the body's end; False when the rest is too long and the connection must end."""
         if self._whole or not (self._touched or self._is_sent()):
             return not self._cut
         if not self._touched and any(name == b"expect" for name, _ in self._headers):
@@ -62,7 +62,7 @@ class Incoming:
         return self._whole and not self._cut
 
     def _is_sent(self) -> bool:
-        """Whether the request has a body at all."""
+        """Tell whether the request has a body."""
         return any(
             name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
             for name, value in self._headers
@@ -70,7 +70,7 @@ class Incoming:
 
 
 async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) -> AsyncIterator[bytes]:
-    """The body, part by part.
+    """Give the body part by part.
 
     Args:
         receive: the ASGI callable.
@@ -92,9 +92,9 @@ async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) 
 
 
 async def read(receive: Receive, limit: int, seconds: float) -> bytearray:
-    """The whole body, for `parse_json` to wipe.
+    """Return the whole body, for `parse_json` to wipe.
 
-    As `chunks` with BODY_TOO_LARGE, and without its cost for each part.
+    It behaves as `chunks` with BODY_TOO_LARGE, without the cost for each part.
     """
     parts: list[bytes] = []
     started, size, more = time.monotonic(), 0, True
@@ -109,13 +109,13 @@ async def read(receive: Receive, limit: int, seconds: float) -> bytearray:
 
 
 def _check_pace(started: float, size: int, seconds: float) -> None:
-    """Refuse a body that dribbles: after twice `seconds` it must have come at 16 KiB a second at least."""
+    """Refuse a body that dribbles: after twice `seconds` it must have arrived at 16 KiB a second or more."""
     if time.monotonic() - started > 2 * seconds + size / _LEAST_RATE:
         raise NightsafeError(Code.TIMEOUT, f"it came slower than {_LEAST_RATE} bytes a second")
 
 
 async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
-    """The next part of the body, and whether more follow."""
+    """Return the next part of the body, and whether more follows."""
     try:
         async with asyncio.timeout(seconds):
             message = await receive()
@@ -127,7 +127,7 @@ async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
 
 
 def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:
-    """Refuse a Content-Type that is not JSON; none at all passes as JSON.
+    """Refuse a Content-Type other than JSON; a request without one counts as JSON.
 
     Raises:
         NightsafeError: CONTENT_TYPE.
@@ -139,15 +139,15 @@ def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:
 
 
 async def parse_json_aside(body: bytes | bytearray) -> Any:
-    """As `parse_json`; large ones in a thread, for half a second of a million brackets would hold everybody up."""
+    """Parse as `parse_json`, large texts in a thread: a million brackets would block others for half a second."""
     return await asyncio.to_thread(parse_json, body) if len(body) > _ASIDE else parse_json(body)
 
 
 def parse_json(body: bytes | bytearray) -> Any:
-    """A JSON value from UTF-8 text, strictly. A `bytearray` is wiped.
+    """Parse a JSON value from UTF-8 text, strictly. A `bytearray` is wiped.
 
-    Refused beside what is no JSON: members named twice, lone surrogates, NaN and infinities,
-    integers past 64 bits, more than 32 levels.
+    It also refuses duplicate members, lone surrogates, NaN and infinities, integers past 64 bits, and more than 32
+    levels.
 
     Raises:
         NightsafeError: BODY_UNREADABLE, with the reason and its place but nothing of the content.
@@ -172,12 +172,12 @@ def parse_json(body: bytes | bytearray) -> Any:
 
 
 def _unreadable(reason: str) -> NightsafeError:
-    """The refusal of a body, with the reason."""
+    """Return the refusal of a body, with the reason."""
     return NightsafeError(Code.BODY_UNREADABLE, reason)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Members as an object; a name that comes twice is refused."""
+    """Build an object from members; refuse a duplicate name."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise _unreadable("an object names the same member twice")
@@ -185,7 +185,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(digits: str) -> float:
-    """A number with a fraction or exponent that a double can hold."""
+    """Return a number with a fraction or an exponent, if a double can hold it."""
     number = float(digits)
     if not math.isfinite(number):
         raise _unreadable("a number is too large")
@@ -193,7 +193,7 @@ def _finite(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
-    """An integer of at most 64 bits."""
+    """Return an integer of at most 64 bits."""
     number = int(digits) if len(digits) < len(str(_MAX_INTEGER)) + 2 else _MAX_INTEGER
     if not -_MAX_INTEGER // 2 <= number < _MAX_INTEGER:
         raise _unreadable("an integer is past 64 bits")
@@ -201,7 +201,7 @@ def _integer(digits: str) -> int:
 
 
 def _refuse_constant(_: str) -> None:
-    """Refuse what Python would read beside JSON."""
+    """Refuse constants that Python reads but JSON does not have."""
     raise _unreadable("NaN and Infinity are no JSON")
 
 
@@ -211,7 +211,7 @@ _decoder = json.JSONDecoder(
 
 
 def _children(value: Any) -> Iterator[Any]:
-    """Members, or names and members, of a value."""
+    """Return the members, or the names and members, of a value."""
     if isinstance(value, dict):
         yield from value
         yield from value.values()
@@ -220,7 +220,7 @@ def _children(value: Any) -> Iterator[Any]:
 
 
 def _check_depth(value: Any) -> None:
-    """Refuse what is nested too deeply."""
+    """Refuse a value that is nested too deeply."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for parent in level for child in _children(parent) if isinstance(child, (dict, list))]
@@ -230,7 +230,7 @@ def _check_depth(value: Any) -> None:
 
 
 def _check_surrogates(value: Any) -> None:
-    """Refuse strings that UTF-8 cannot carry."""
+    """Refuse strings that UTF-8 cannot encode."""
     waiting = [value]
     while waiting:
         item = waiting.pop()

@@ -1,8 +1,8 @@
-"""Which bodies may be in memory at once: a budget of bytes, for many large uploads together would end the process.
+"""A budget of bytes for bodies in memory, because many large uploads at once would end the process.
 
-A body that finds no room waits for its turn before any of it is read, while the sender's own network holds it back.
-Small ones have a budget of their own: a secret never waits for uploads. And none keeps its part for long by coming
-slowly: while others wait, it has to come at some pace.
+A body that does not fit waits before any of it is read, while the sender's own network holds it back. Small bodies
+have a budget of their own, so a secret never waits for uploads. A slow body does not keep its share for long: while
+others wait, it must arrive at a minimum speed.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.limits import Limits
 
 _FREE: Final = 64 * 1024
-"""A body of so many bytes is counted nowhere: most are far smaller."""
+"""Bodies up to this many bytes are not counted: most are far smaller."""
 
 _TIMES: Final = 2
-"""How often a body is in memory: as it comes, and as its parts."""
+"""How many times a body is in memory: as it arrives, and as its parts."""
 
 _SMALL_SHARE: Final = 4
 
 _PACE: Final = 256 * 1024
-"""Bytes a second at which a body must come while others wait for the memory that it takes."""
+"""The bytes a second at which a body must arrive while others wait for its memory."""
 
 _SLOW: Final = f"it came slower than {_PACE} bytes a second while other uploads waited for it; send it again"
 
 _PATIENCE: Final = 1 / 3
-"""After so much of the time for which others wait they are not kept waiting by a slow one any more."""
+"""The share of their waiting time after which others no longer wait for a slow body."""
 
 
 class Lane:
-    """A budget, and who waits for a part of it: in the order in which they came.
+    """A budget, and the queue of the bodies that wait for a share of it.
 
     Args:
         budget: bytes that may be taken at once.
@@ -46,11 +46,11 @@ class Lane:
         self._seconds: Final = seconds
         self._waiting: Final[deque[tuple[int, asyncio.Future[None]]]] = deque()
         self.left = budget
-        """Bytes that are not taken."""
+        """The free bytes."""
 
     @asynccontextmanager
     async def held(self, size: int) -> AsyncIterator[None]:
-        """Bytes of the budget, as long as this lasts; more than there are in all are all of them.
+        """Take bytes of the budget, for the time of the context; a request for more than the whole takes the whole.
 
         Raises:
             NightsafeError: UNAVAILABLE, when it was not one's turn in time.
@@ -63,7 +63,7 @@ class Lane:
             self._give(size)
 
     def paced(self, receive: Receive) -> Receive:
-        """A body that holds a part of this, as it comes: one that is slow gives its place up when others wait.
+        """Return a body that gives its share up when it is slow and others wait.
 
         Args:
             receive: the ASGI callable that gives the body.
@@ -71,7 +71,7 @@ class Lane:
         began, size = time.monotonic(), 0
 
         async def part() -> Message:
-            """The next part; NightsafeError UNAVAILABLE, when it was too slow."""
+            """Return the next part; NightsafeError UNAVAILABLE when it was too slow."""
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
@@ -82,7 +82,7 @@ class Lane:
         return part
 
     async def _take(self, size: int) -> None:
-        """Wait for one's turn."""
+        """Wait for a share."""
         if not self._waiting and size <= self.left:
             self.left -= size
             return
@@ -99,7 +99,7 @@ class Lane:
             raise
 
     def _leave(self, size: int, turn: "asyncio.Future[None]") -> None:
-        """Wait no longer; who had just got a turn gives it back."""
+        """Stop waiting, and give back a share that was just granted."""
         if turn.done() and not turn.cancelled():
             self._give(size)
             return
@@ -107,7 +107,7 @@ class Lane:
         self._give(0)
 
     def _give(self, size: int) -> None:
-        """Give bytes back, and let those in whose turn it is now."""
+        """Give bytes back, and let the next bodies in."""
         self.left += size
         while self._waiting and self._waiting[0][0] <= self.left:
             wanted, turn = self._waiting.popleft()
@@ -116,7 +116,7 @@ class Lane:
 
 
 class BodyBudget:
-    """Lets requests in by the size of their bodies.
+    """Admits requests by the size of their bodies.
 
     Args:
         limits: the budget, how long one waits for it, and how large bodies may be.
@@ -128,9 +128,9 @@ class BodyBudget:
         self.small: Final = Lane(limits.upload_memory // _SMALL_SHARE, limits.upload_seconds)
 
     def lane(self, headers: Mapping[bytes, bytes]) -> tuple[Lane, int] | None:
-        """Where the body that these headers announce must wait, and for how much; None where it need not.
+        """Return the lane in which the body must wait, and for how many bytes; None when it need not wait.
 
-        What does not say how long it is counts as the longest that there may be.
+        A body of unknown length counts as the longest allowed.
         """
         announced = headers.get(b"content-length")
         if announced is None:

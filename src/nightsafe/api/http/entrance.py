@@ -21,7 +21,7 @@ _HOST: Final = re.compile(
 """RFC 3986, section 3.2.2 and 3.2.3; the host of an HTTP URL is never empty (RFC 9110, section 4.2.1)."""
 
 _NONE: Final[tuple[list[bytes], ...]] = ([], [b""])
-"""No Host at all: the server makes an empty one of that."""
+"""No Host header: the server turns that into an empty one."""
 
 _LAST: Final = ((b"connection", b"close"),)
 _ONE_HOST: Final = NightsafeError(
@@ -32,7 +32,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Entrance:
-    """Lets requests in that are what HTTP says, and has the rest see the client and not the proxy.
+    """Admits requests with a valid Host header, and replaces a proxy's address by its client's.
 
     Args:
         app: who answers them.
@@ -44,7 +44,7 @@ class Entrance:
         self._proxies = proxies
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Answer one ASGI request; no coroutine of its own, for every request comes through here."""
+        """Answer one ASGI request; without a coroutine of its own, because every request passes here."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         hosts = [value for name, value in scope["headers"] if name == b"host"]
@@ -60,12 +60,12 @@ class Entrance:
 
 @functools.lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
-    """Whether a Host header names a host (RFC 9112, section 3.2)."""
+    """Tell whether a Host header names a host (RFC 9112, section 3.2)."""
     return _HOST.fullmatch(value) is not None
 
 
 def _set_client(scope: Scope, proxies: Proxies) -> None:
-    """Have everything that asks where a request came from see the client; NightsafeError MALFORMED_HEADER."""
+    """Set the client as the source of the request; NightsafeError MALFORMED_HEADER."""
     peer = address_of(scope)
     client = proxies.client(peer, scope["headers"])
     if client != peer:
@@ -77,11 +77,11 @@ _DELIVERY: Final = re.compile(
     rb"/client/v4/accounts/[^/]*/nightsafe/(?:changes|bundles|modules|checks|processes|resealing)(?:/|$)"
 )
 _DELIVERY_TIMES: Final = 100
-"""How much more often the delivery side may ask: each change costs it some requests, whoever made the change."""
+"""How many times more often delivery processes may ask: each change costs them some requests."""
 
 
 def throttled(app: Application, limits: Limits) -> Application:
-    """The application behind what counts, or the application itself when nothing is to be counted."""
+    """Return the application behind the rate limits, or the application itself when nothing is limited."""
     if limits.rate_limit:
         app = RateLimited(app, limits)
     if limits.auth_failures:
@@ -90,7 +90,7 @@ def throttled(app: Application, limits: Limits) -> Application:
 
 
 class Guarded:
-    """Has authentication count what fails. Who fails too often is told so there, once the credential was looked up.
+    """Counts failed authentications. A source that fails too often is told so after the credential was looked up.
 
     Args:
         app: who answers.
@@ -102,13 +102,13 @@ class Guarded:
         self._failures = failures
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Answer one ASGI request; no coroutine of its own, for every request comes through here."""
+        """Answer one ASGI request; without a coroutine of its own, because every request passes here."""
         self._failures.watch(scope)
         return self._app(scope, receive, send)
 
 
 class RateLimited:
-    """Refuses credentials that ask too often, and tells every one how it stands.
+    """Refuses credentials that ask too often, and adds the remaining quota to every answer.
 
     Args:
         app: who answers all others.
@@ -137,14 +137,14 @@ class RateLimited:
 
 
 def _headers(quota: Quota, quota_state: QuotaState) -> tuple[tuple[bytes, bytes], ...]:
-    """How a credential stands, in words of the wire."""
+    """Return the headers with a credential's remaining quota."""
     told = b'"default";r=%d;t=%d' % (quota_state.remaining, math.ceil(quota_state.seconds))
     policy = b'"default";q=%d;w=%d' % (quota.limit, math.ceil(quota.seconds))
     return (b"ratelimit", told), (b"ratelimit-policy", policy)
 
 
 def _telling(send: Any, told: tuple[tuple[bytes, bytes], ...]) -> Any:
-    """What sends an answer with further headers."""
+    """Return a `send` that adds headers to an answer."""
 
     async def tell(message: Scope) -> None:
         """Send one ASGI message."""

@@ -1,4 +1,4 @@
-"""The envelope every answer comes in: `result`, `success`, `errors`, `messages`. Status and `success` agree."""
+"""The envelope of every answer: `result`, `success`, `errors`, `messages`. The status and `success` agree."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
@@ -28,7 +28,7 @@ _TAIL_WITH = b',"success":true,"errors":[],"messages":'
 
 
 class Insert(Struct, frozen=True):
-    """What belongs into a body and is read only while it is sent.
+    """A part of a body that is read only while it is sent.
 
     Attributes:
         at: before which byte of the body.
@@ -42,7 +42,7 @@ class Insert(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """An answer, ready to be sent; what is large in it stands beside the body."""
+    """An answer, ready to be sent; large parts stand outside of its body."""
 
     status: int
     body: bytes
@@ -51,17 +51,17 @@ class Reply(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """How many bytes are sent."""
+        """Return how many bytes are sent."""
         return len(self.body) + sum(insert.size for insert in self.inserts)
 
 
 def fragment(result: bytes) -> bytes:
-    """The envelope around a result that is JSON already."""
+    """Return the envelope around a result that is JSON already."""
     return _HEAD + result + _TAIL
 
 
 def success(result: object, notices: Sequence[Problem] = ()) -> Reply:
-    """200 with a result to be encoded.
+    """Return a 200 with a result to encode.
 
     Args:
         result: what was asked for.
@@ -71,7 +71,7 @@ def success(result: object, notices: Sequence[Problem] = ()) -> Reply:
 
 
 def success_raw(result: bytes, notices: Sequence[Problem] = ()) -> Reply:
-    """200 with a result that is JSON already; see `success`."""
+    """Return a 200 with a result that is JSON already; see `success`."""
     if not notices:
         return Reply(200, fragment(result))
     messages = msgspec.json.encode([as_json(notice) for notice in notices])
@@ -79,19 +79,19 @@ def success_raw(result: bytes, notices: Sequence[Problem] = ()) -> Reply:
 
 
 def success_with_info(result: bytes, info: bytes) -> Reply:
-    """200 with a result, and what is told of it in `result_info`; both are JSON already."""
+    """Return a 200 with a result and its `result_info`; both are JSON already."""
     return Reply(200, _HEAD + result + b',"result_info":' + info + _TAIL)
 
 
 def with_inserts(result: bytes, inserts: Iterable[Insert]) -> Reply:
-    """200 with a result that is JSON but for what is to be inserted into it."""
+    """Return a 200 with a result that is JSON except for its inserts."""
     return Reply(200, fragment(result), inserts=tuple(replace(one, at=one.at + len(_HEAD)) for one in inserts))
 
 
 def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:
-    """The same answer with more in `messages`; what is no envelope of a success stays as it is.
+    """Add `messages` to an answer; an answer that is no envelope of a success stays as it is.
 
-    The result comes first and keeps its bytes, so what is inserted into it keeps its place.
+    The result comes first and keeps its bytes, so its inserts keep their places.
     """
     if not notices or reply.status != _OK or reply.headers[:1] != FIXED_HEADERS[:1]:
         return reply
@@ -103,9 +103,10 @@ def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:
 
 
 async def listed(items: AsyncIterable[object]) -> Reply:
-    """200 with a list of any length: each item is encoded when it comes, for all at once would hold others up.
+    """Return a 200 with a list of any length.
 
-    A long one is not put together either, but sent as it is: to copy megabytes is as long as many parts.
+    Each item is encoded when it arrives, so that a long list does not block others. A long list is sent in parts,
+    because copying megabytes takes as long as sending many parts.
     """
     encode, parts, some = msgspec.json.Encoder().encode, list[bytes](), list[bytes]()
     async for item in items:
@@ -122,12 +123,12 @@ async def listed(items: AsyncIterable[object]) -> Reply:
 
 
 def array(items: Iterable[bytes]) -> bytes:
-    """A JSON array of members that are JSON already."""
+    """Return a JSON array of members that are JSON already."""
     return b"[" + b",".join(items) + b"]"
 
 
 def failure(error: NightsafeError, headers: Iterable[tuple[bytes, bytes]] = ()) -> Reply:
-    """The status of the first problem, with every problem in `errors`."""
+    """Return the status of the first problem, with every problem in `errors`."""
     envelope = {
         "result": None,
         "success": False,

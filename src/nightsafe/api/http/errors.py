@@ -1,7 +1,7 @@
-"""The one table from our codes to Cloudflare's: HTTP status, numeric code, message, where to read on.
+"""The one table from our codes to Cloudflare's: HTTP status, numeric code, message, documentation link.
 
-Source of statuses, codes and messages: public traffic and the specification of the Cloudflare v4 API. What is
-not in the table is a 500 with no detail.
+Source of statuses, codes and messages: public traffic and the specification of the Cloudflare v4 API. A code outside
+of the table becomes a 500 without detail.
 """
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from nightsafe.errors import Code, Problem
 
 _MAX_DETAIL = 3000
-"""Characters of a refusal's own words: the longest binding name fits, a longer one from a path is cut."""
+"""The most characters of a refusal's detail: the longest binding name fits, and a longer name from a path is cut."""
 
 _DOCS = "https://developers.cloudflare.com"
 _REFERENCE = f"{_DOCS}/api/resources"
@@ -55,7 +55,7 @@ _PRODUCTS = f"{_DOCS}/products/"
 
 
 class Row(Struct, frozen=True):
-    """How one of our codes goes out.
+    """The wire form of one of our codes.
 
     Attributes:
         status: HTTP status.
@@ -256,12 +256,12 @@ TABLE: dict[Code, Row] = {
 
 
 def row_for(code: Code) -> Row:
-    """The table's row, or that of an internal error."""
+    """Return the table's row, or the row of an internal error."""
     return TABLE.get(code, INTERNAL)
 
 
 def as_json(problem: Problem) -> dict[str, object]:
-    """One member of the envelope's `errors`."""
+    """Return one member of the envelope's `errors`."""
     row = row_for(problem.code)
     article = "an" if problem.kind.startswith(("a", "e", "i", "o", "u", "mtls")) else "a"
     kind = f" It is the name of {article} {problem.kind} binding." if problem.kind else ""

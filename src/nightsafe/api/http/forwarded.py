@@ -1,8 +1,8 @@
-"""Whose request it is when a proxy stands in front: what a proxy that is trusted says of its client.
+"""Finds the client of a request that comes through trusted proxies.
 
-Each proxy appends the address that it was asked from, so the list is read from its end: the first address that is no
-trusted proxy's is the client's, and what stands before it is what that client claims. Only one header is read. A
-proxy sets one and passes the other on as it came, so the other is the client's own word.
+Each proxy appends the address that connected to it, so the list is read from its end: the first address that is not a
+trusted proxy is the client. Addresses before it are the client's own claims. Only one header is read, because a proxy
+sets one and passes the other on unchanged.
 
 Source: RFC 7239 for `Forwarded`; `X-Forwarded-For` is the same list without names.
 """
@@ -17,7 +17,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, Networks, RequestIp
 
 UNKNOWN: Final = "unknown"
-"""The address of a client that the proxy does not name: in no range, so no condition on addresses holds for it."""
+"""The address of a client that the proxy does not name. It is in no range, so no address condition admits it."""
 
 LISTED: Final = "x-forwarded-for"
 NAMED: Final = "forwarded"
@@ -38,7 +38,7 @@ _EMPTY: Final = re.compile(rb"[ \t]*(?:,|$)")
 
 
 class Proxies:
-    """Who is believed about the address of a client.
+    """The proxies that are believed about their clients.
 
     Args:
         networks: address ranges of the proxies, at least one.
@@ -52,7 +52,7 @@ class Proxies:
         self._said = functools.lru_cache(maxsize=_MAX_REMEMBERED)(self._read)
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The address that a request came from.
+        """Return the address of a request's client.
 
         Args:
             peer: who the connection is with. Of any but a trusted proxy the headers are not looked at.
@@ -67,7 +67,7 @@ class Proxies:
         return self._said(peer, lines) if lines else peer
 
     def _read(self, peer: str, lines: Sequence[bytes]) -> str:
-        """The address that these lines of a proxy come to."""
+        """Return the client's address from a proxy's header lines."""
         if sum(map(len, lines)) > _MAX_BYTES:
             raise self._refusal(f"is over {_MAX_BYTES} bytes")
         address, seen = peer, 0
@@ -80,7 +80,7 @@ class Proxies:
         return address
 
     def _address(self, hop: bytes | None) -> str:
-        """The address of one hop."""
+        """Return the address of one hop."""
         if hop is None:
             raise self._refusal("is not a list as RFC 7239 has it")
         found = _BRACKETED.fullmatch(hop) or _DOTTED.fullmatch(hop) or _BARE.fullmatch(hop)
@@ -94,13 +94,13 @@ class Proxies:
         return str(mapped or address)
 
     def _refusal(self, what: str) -> NightsafeError:
-        """The refusal of the header, without what stands in it."""
+        """Return the refusal of the header, without its content."""
         name = self._header.decode().title()
         return NightsafeError(Code.MALFORMED_HEADER, f"{name}, as the proxy in front sent it, {what}")
 
 
 def _listed(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """The hops of `X-Forwarded-For`, the last one first; several lines are one list."""
+    """Return the hops of `X-Forwarded-For`, the last one first; several lines are one list."""
     for line in reversed(lines):
         for hop in reversed(line.split(b",")):
             if bare := hop.strip(_SPACES):
@@ -108,13 +108,13 @@ def _listed(lines: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _named(lines: Sequence[bytes]) -> Iterator[bytes | None]:
-    """The hops of `Forwarded`, the last one first; None where it cannot be read."""
+    """Return the hops of `Forwarded`, the last one first; None when they cannot be read."""
     for line in reversed(lines):
         yield from reversed(_elements(line) or [None])
 
 
 def _elements(line: bytes) -> list[bytes | None]:
-    """The `for` of each element of a line, or `unknown` where one has none; nothing when the line cannot be read."""
+    """Return the `for` of each element of a line: `unknown` for one without it, nothing for an invalid line."""
     found: list[bytes | None] = []
     at, hop, within = 0, b"", False
     while at < len(line) or within:
@@ -134,5 +134,5 @@ def _elements(line: bytes) -> list[bytes | None]:
 
 
 def _unquoted(value: bytes) -> bytes:
-    """A token, or what a quoted string holds."""
+    """Return a token, or the content of a quoted string."""
     return re.sub(rb"\\(.)", rb"\1", value[1:-1]) if value.startswith(b'"') else value

@@ -1,4 +1,4 @@
-"""A multipart body, held in memory: its parts may carry secrets, which must touch no file."""
+"""Parses a multipart body in memory: its parts may hold secrets, which must not reach a file."""
 
 import re
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class FormPart(Struct, frozen=True):
-    """One part as it came.
+    """One part of a form.
 
     Attributes:
         name: of the form's field.
@@ -57,7 +57,7 @@ class _Collector:
         self._value += data[start:end]
 
     def on_header_end(self) -> None:
-        """Keep a header. A line feed alone would end it for whoever reads the stored part back."""
+        """Keep a header; refuse a lone line feed, which later readers would take for the header's end."""
         if _CONTROL.search(self._value):
             raise _unreadable("a header of a part holds a control character")
         self._headers[self._field.lower()] = self._value
@@ -85,7 +85,7 @@ class _Collector:
 
 
 async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[FormPart]:
-    """The parts of a `multipart/form-data` body, in their order.
+    """Return the parts of a `multipart/form-data` body, in their order.
 
     Raises:
         NightsafeError: SCRIPT_UNPARSABLE, saying what is wrong with the form; and what reading the body raises.
@@ -108,10 +108,10 @@ async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[Fo
 
 
 async def _from_boundary(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The body, which must begin with the boundary.
+    """Return the body, which must begin with the boundary.
 
-    RFC 2046 allows text before it, which no client sends. The parser takes or refuses such a text by how the network
-    happened to cut it.
+    RFC 2046 allows text before the boundary, and no client sends any. The parser would accept or refuse such text
+    depending on how the network cut it.
     """
     begun, start = False, b""
     async for chunk in body:
@@ -127,16 +127,16 @@ async def _from_boundary(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIt
 
 
 def _held(body: bytearray, *, is_file: bool) -> bytes:
-    """What a part holds.
+    """Return the content of a part.
 
-    A large one is not copied: that would double it, and hold everybody up. What is no file may be JSON with secrets,
-    and is wiped when it is parsed.
+    A large file is not copied, because that would double it and block others. A part that is not a file may be JSON
+    with secrets, and is wiped after parsing.
     """
     return bytes(body) if is_file and len(body) <= _COPIED else cast("bytes", body)
 
 
 def _text(value: bytes) -> str:
-    """A name in the form."""
+    """Return a name in the form as text."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -144,5 +144,5 @@ def _text(value: bytes) -> str:
 
 
 def _unreadable(reason: str) -> NightsafeError:
-    """The refusal of a form, with the reason."""
+    """Return the refusal of a form, with the reason."""
     return NightsafeError(Code.SCRIPT_UNPARSABLE, reason)

@@ -20,7 +20,7 @@ _MAX_FIELDS = 100
 
 
 class Page(Struct, frozen=True):
-    """Which part of a list is asked for.
+    """The requested part of a list.
 
     Attributes:
         number: from 1.
@@ -31,13 +31,13 @@ class Page(Struct, frozen=True):
     size: int = 20
 
     def of(self, items: Sequence[T]) -> Sequence[T]:
-        """The items of this page."""
+        """Return the items of this page."""
         start = (self.number - 1) * self.size
         return items[start : start + self.size]
 
 
 def fields_of(query: bytes) -> dict[str, str]:
-    """A query string's fields, decoded; of several of one name, the last.
+    """Return a query string's fields, decoded; the last of several with one name counts.
 
     Raises:
         NightsafeError: INVALID, when there are too many.
@@ -50,7 +50,7 @@ def fields_of(query: bytes) -> dict[str, str]:
 
 
 def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
-    """The page that a query asks for; a size beyond `max_size` is cut to it.
+    """Return the page that a query asks for; a size beyond `max_size` is reduced to it.
 
     Raises:
         NightsafeError: INVALID, for a page or size that is no whole number from 1.
@@ -61,12 +61,12 @@ def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
 
 
 def paged(items: Sequence[object], page: Page, total: int) -> Reply:
-    """200 with the items of one page, and where it stands among `total`."""
+    """Return a 200 with the items of one page, and its position among `total`."""
     return paged_as(items, page, len(items), total)
 
 
 def paged_as(result: object, page: Page, count: int, total: int) -> Reply:
-    """200 with a result that holds `count` items of one page, and where that stands among `total`."""
+    """Return a 200 with a result that holds `count` items of one page, and its position among `total`."""
     envelope = {
         "result": result,
         "success": True,
@@ -84,7 +84,7 @@ def paged_as(result: object, page: Page, count: int, total: int) -> Reply:
 
 
 def whole_number(fields: dict[str, str], name: str, default: int) -> int:
-    """A whole number from 1, also as clients write it that have no other numbers: `2.0`.
+    """Return a whole number from 1, also in the form `2.0` that some clients write.
 
     Args:
         fields: the query's fields.
@@ -106,11 +106,11 @@ def whole_number(fields: dict[str, str], name: str, default: int) -> int:
 _RUN: Final = 500
 
 Key = tuple[str | int, str]
-"""What to sort by, then the name: the first is a text or a number throughout a list."""
+"""The sort key, then the name: the key is a text or a number throughout a list."""
 
 
 async def names_on(page: Page, keys: AsyncIterable[Key], *, last_first: bool = False) -> tuple[list[str], int]:
-    """The names on a page of the sorted list, and how many there are in all.
+    """Return the names on a page of the sorted list, and the length of the list.
 
     Args:
         page: which.

@@ -1,4 +1,4 @@
-"""Names in a request's path: split as they came, decoded once."""
+"""Names in a request's path: split as they arrived, and decoded once."""
 
 import re
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ _MAX_SHOWN = 200
 
 
 def bad_identifier(raw_path: bytes) -> NightsafeError:
-    """The refusal of a path with a name in it that cannot be one."""
+    """Return the refusal of a path with an invalid name."""
     return NightsafeError(Code.BAD_IDENTIFIER, raw_path[:_MAX_SHOWN].decode("ascii", "replace"))
 
 
 def decode_segment(segment: str, raw_path: bytes) -> str:
-    """A path segment percent-decoded once; `+` stays, and so does a `%` that begins no escape.
+    """Percent-decode a path segment once; `+` stays, and so does a `%` that begins no escape.
 
     Args:
         segment: its bytes, one character each.
@@ -42,7 +42,7 @@ def decode_segment(segment: str, raw_path: bytes) -> str:
 
 
 def account_id(segment: str, raw_path: bytes) -> str:
-    """An account's id: 32 lower-case hex digits.
+    """Return an account's id: 32 lower-case hex digits.
 
     Raises:
         NightsafeError: BAD_IDENTIFIER.
@@ -53,10 +53,10 @@ def account_id(segment: str, raw_path: bytes) -> str:
 
 
 def script_of(account: str, names: Mapping[str, str]) -> ScriptRef:
-    """The script that a path's names lead to; its name is "" when they lead to none.
+    """Return the script that a path's names lead to; its name is "" when they lead to no script.
 
-    An environment of a service, other than the one every service has, is the script `{service}-{environment}`: what
-    wrangler calls it where it does not use services' environments.
+    An environment of a service, other than the default one, is the script `{service}-{environment}`. wrangler uses
+    that name where it does not use service environments.
     """
     name, environment = names.get("script_name", ""), names.get("environment", DEFAULT_ENVIRONMENT)
     if environment != DEFAULT_ENVIRONMENT:
@@ -65,5 +65,5 @@ def script_of(account: str, names: Mapping[str, str]) -> ScriptRef:
 
 
 def policy_name(ref: ScriptRef) -> str:
-    """What a policy's globs see of a script: `name`, or `namespace/name` in a dispatch namespace."""
+    """Return a script's name for policy globs: `name`, or `namespace/name` in a dispatch namespace."""
     return ref.path

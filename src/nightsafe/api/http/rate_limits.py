@@ -1,4 +1,4 @@
-"""Who asks too often, and who fails too often to say who they are: fixed windows, counted in this process.
+"""Limits requests and failed authentications, in fixed windows counted in this process.
 
 Source: developers.cloudflare.com, fundamentals/api/reference/limits: 1,200 requests in five minutes for a credential,
 then every call is refused for the next five.
@@ -29,7 +29,7 @@ Clock = Callable[[], float]
 
 
 class QuotaState(Struct, frozen=True):
-    """Where a key stands: how often it may still ask, and for how many seconds that or its block holds."""
+    """The state of a key: how many requests remain, and for how many seconds the window or the block lasts."""
 
     remaining: int
     seconds: float
@@ -38,9 +38,10 @@ class QuotaState(Struct, frozen=True):
 
 
 class Quota:
-    """How often each key may do something in a window; one that goes beyond is blocked for another as long.
+    """Limits how often each key may do something in a window. A key beyond the limit is blocked for one more window.
 
-    A window begins with a key's first time. Only so many keys are remembered: the one whose window is oldest goes.
+    A window begins with the key's first request. The number of remembered keys is bounded: the key with the oldest
+    window is forgotten.
 
     Args:
         limit: times in a window.
@@ -58,7 +59,7 @@ class Quota:
         self.blocked: dict[bytes, float] = {}  # until when; oldest first
 
     def take(self, key: bytes) -> QuotaState:
-        """Count one time."""
+        """Count one request."""
         left = self.left(key)
         if left:
             return QuotaState(0, left, blocked=True)
@@ -74,7 +75,7 @@ class Quota:
         return QuotaState(self.limit - count - 1, ends - now)
 
     def left(self, key: bytes) -> float:
-        """For how many seconds a key is still blocked; 0 when it is not."""
+        """Return for how many seconds a key is still blocked; 0 when it is not."""
         now = self._clock()
         while self.blocked:
             first = next(iter(self.blocked))
@@ -84,20 +85,20 @@ class Quota:
         return max(0.0, self.blocked.get(key, now) - now)
 
     def take_for(self, scope: MutableMapping[str, Any], key: bytes) -> QuotaState:
-        """Count a request, until `note_failure` learns that its credential is nobody's."""
+        """Count a request, until `note_failure` learns that its credential is unknown."""
         scope[_WINDOW_KEY] = self, key
         return self.take(key)
 
     def forget(self, key: bytes) -> None:
-        """Take back the first count of a key that turned out to be nobody's: it makes no other key's window go.
+        """Take back the first count of a key that turned out to be unknown, without forgetting another key's window.
 
-        A later one stays, for a key that is somebody's can be sent with an e-mail that is not.
+        A later count stays, because a valid key may be sent with a wrong e-mail.
         """
         if self._windows.get(key, (0, 0.0))[0] == 1:
             del self._windows[key]
 
     def _block(self, key: bytes, now: float) -> QuotaState:
-        """Refuse a key from now on."""
+        """Block a key from now on."""
         self._windows.pop(key, None)
         _make_room(self.blocked, self._capacity)
         self.blocked[key] = now + self.seconds
@@ -105,9 +106,10 @@ class Quota:
 
 
 class Failures:
-    """Failed authentications of each source address: who has had `limit` in a minute fails for one without a reason.
+    """Counts failed authentications of each source address.
 
-    A credential is looked up first, so one that is good passes, whoever else has failed at the same address.
+    A source with `limit` failures in a minute gets no more reasons. A credential is looked up first, so a valid one
+    passes even if others at the same address have failed.
 
     Args:
         limit: failures in a minute, at least 1.
@@ -119,20 +121,20 @@ class Failures:
         self._quota = Quota(limit - 1, _FAILURE_SECONDS, clock, capacity)  # the last one blocks
 
     def left(self, scope: MutableMapping[str, Any]) -> float:
-        """For how many seconds the source of a request is still told no more than that; 0 when it is not."""
+        """Return for how many seconds the source of a request still gets no reason; 0 when it gets them."""
         return self._quota.left(_source(scope)) if self._quota.blocked else 0.0
 
     def count(self, scope: MutableMapping[str, Any]) -> bool:
-        """Count one failure; tells whether the source is blocked from now on."""
+        """Count one failure; return whether the source is blocked from now on."""
         return self._quota.take(_source(scope)).newly
 
     def watch(self, scope: MutableMapping[str, Any]) -> None:
-        """Have `note_failure` count what goes wrong with this request."""
+        """Let `note_failure` count the failures of this request."""
         scope[_SCOPE_KEY] = self
 
 
 def note_failure(scope: MutableMapping[str, Any], error: NightsafeError) -> None:
-    """Count that a request's credentials are nobody's. One that sends none tries none.
+    """Count a request with unknown credentials. A request without credentials does not count.
 
     Args:
         scope: of the request.
@@ -157,20 +159,20 @@ def note_failure(scope: MutableMapping[str, Any], error: NightsafeError) -> None
 
 
 def try_again(scope: MutableMapping[str, Any]) -> tuple[bytes, bytes]:
-    """When the source of a request that failed once too often may come again."""
+    """Return when the source of a blocked request may try again."""
     failures: Failures = scope[_SCOPE_KEY]
     return retry_after(failures.left(scope))
 
 
 def retry_after(seconds: float) -> tuple[bytes, bytes]:
-    """When to come again: within what clients heed, even where the block is longer."""
+    """Return when to try again: at most what clients heed, even if the block is longer."""
     return b"retry-after", b"%d" % min(_LONGEST_WAIT, max(1, math.ceil(seconds)))
 
 
 def credential_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """What stands for the credential that a request acts by, or None when it has none; no credential is kept.
+    """Return a key for the credential that a request acts by, or None without one. The credential itself is not kept.
 
-    It is the one that authentication looks up: what stands beside it makes no other key.
+    Authentication looks up the same credential, so other credentials in the request make no other key.
 
     Args:
         headers: names in lower case, with values.
@@ -183,7 +185,7 @@ def credential_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def address_key(address: str) -> bytes:
-    """What stands for a source: an IPv4 address, or the /64 that an IPv6 address is in, for a site has all of it."""
+    """Return a key for a source: an IPv4 address, or the /64 of an IPv6 address, because a site has a whole /64."""
     try:
         source = ipaddress.ip_address(address)
     except ValueError:
@@ -193,12 +195,12 @@ def address_key(address: str) -> bytes:
 
 
 def _source(scope: MutableMapping[str, Any]) -> bytes:
-    """The key of a request's source."""
+    """Return the key of a request's source."""
     client = scope.get("client")
     return address_key(str(client[0]) if client else "")
 
 
 def _make_room(entries: dict[bytes, Any], capacity: int) -> None:
-    """Let go of the oldest when there are too many."""
+    """Forget the oldest keys when there are too many."""
     if len(entries) >= capacity:
         del entries[next(iter(entries))]

@@ -18,7 +18,7 @@ _SOURCES = ((b"wrangler/", "wrangler"), (b"terraform", "terraform"))
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """A request whose route, account and caller are settled.
+    """A request whose route, account and caller are known.
 
     Attributes:
         caller: who asks.
@@ -40,15 +40,15 @@ class Call(Struct, frozen=True, kw_only=True):
 
     @property
     def script(self) -> ScriptRef:
-        """The script of the path."""
+        """Return the script of the path."""
         return script_of(self.account_id, self.names)
 
     def asks(self, parameter: str, value: str) -> bool:
-        """Whether the query gives a parameter this value."""
+        """Tell whether the query gives a parameter this value."""
         return value in parse_qs(self.query.decode("latin-1")).get(parameter, ())
 
     async def json(self, *, merge_patch: bool = False) -> Any:
-        """The body's JSON value.
+        """Return the body's JSON value.
 
         Raises:
             NightsafeError: CONTENT_TYPE, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
@@ -71,7 +71,7 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 def source_of(user_agent: bytes) -> str:
-    """Which kind of client made a version, in the wire's words."""
+    """Return the kind of client that made a version, in the wire's words."""
     agent = user_agent.lower()
     return next((source for mark, source in _SOURCES if mark in agent), "api")
 
@@ -80,7 +80,7 @@ _PLAIN = b"text/plain"
 
 
 async def read_loose_json(call: Call, empty: Any = None) -> Any:
-    """The body's JSON value, under the Content-Type of JSON or of plain text.
+    """Return the body's JSON value, with the Content-Type of JSON or of plain text.
 
     Args:
         call: the request.

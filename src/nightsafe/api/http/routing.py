@@ -1,7 +1,7 @@
-"""From a path to the handler of a resource, and every refusal on that way.
+"""Leads a request from its path to the handler of a resource, and answers every refusal on the way.
 
-Starlette's router is given the raw path, so that an encoded slash stays inside its segment; nothing is merged,
-stripped or redirected.
+Starlette's router gets the raw path, so that an encoded slash stays inside its segment. Nothing is merged, stripped
+or redirected.
 """
 
 import secrets
@@ -48,32 +48,25 @@ _REFUSED_CALLERS = FAILED_CREDENTIALS | frozenset(
 )
 _TIMED_OUT = 408
 _SOON = ((b"retry-after", b"5"),)
-"""When to come again: official clients heed it."""
+"""When to try again: official clients heed it."""
 
 _DELIVERED = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
-"""What is answered once the delivery side, where there is one, has acted on it."""
+"""Actions that are answered after the delivery process, if there is one, has acted on them."""
 
 Scope = MutableMapping[str, Any]
 Settle = Callable[[str], Awaitable[None]]
-"""Waits, within a short limit, until what was written to an account has been delivered."""
+"""Waits, within a short limit, until an account's writes have been delivered."""
 
 NoticesOf = Callable[[ScriptRef], Sequence[Problem]]
-"""What every answer about a script is to say besides."""
+"""Returns the notices that every answer about a script includes."""
 
 
 class Resource(Struct, frozen=True):
-    """One method on one path: what the caller must be allowed to do, and who answers.
+    """One method on one path, with the permission it needs and its handler.
 
-    With `{account_id}` in its path it belongs to an account, which must be there and visible to the caller; with
-    `{script_name}` besides, to one of its scripts, so that a policy's script globs count. Any other path belongs to
-    the caller's own user. With None for the action the handler decides, by `call.caller.principal`:
-
-        Resource("GET", "/client/v4/user/tokens", Action.READ_TOKENS, list_tokens)
-        Resource("GET", "/client/v4/accounts/{account_id}/tokens", Action.READ_TOKENS, list_account_tokens)
-        Resource("GET", "/client/v4/accounts", None, list_accounts)  # principal.grants.sees(account.id)
-        Resource("GET", "/client/v4/user/tokens/verify", None, verify, unknown=Code.INVALID_API_TOKEN)
-
-    A handler's own refusals are `NightsafeError(Code.NOT_AUTHORIZED, "why, for the log")` and the like.
+    A path with `{account_id}` belongs to an account, which must exist and be visible to the caller. A path with
+    `{script_name}` too belongs to one of its scripts, and the script globs of policies apply. Any other path belongs
+    to the caller's own user. Without an action the handler decides, by `call.caller.principal`:
 
     Attributes:
         method: in capitals.
@@ -92,12 +85,12 @@ class Resource(Struct, frozen=True):
 
     @property
     def is_of_account(self) -> bool:
-        """Whether it belongs to an account, and not to a user."""
+        """Tell whether the resource belongs to an account, and not to a user."""
         return "{account_id}" in self.path
 
 
 class Gate:
-    """Lets a request through to its handler: method, names, credentials, permission, in this order."""
+    """Checks method, names, credentials and permission of a request, in this order, and calls its handler."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that a request passes
         self,
@@ -120,7 +113,7 @@ class Gate:
         await answer(scope, receive, send, self._reply)
 
     async def _reply(self, scope: Scope, receive: Any) -> Reply:
-        """The handler's answer, once every check has passed."""
+        """Return the handler's answer, after every check has passed."""
         resource = self._by_method.get(scope["method"])
         if resource is None:
             allowed = ", ".join(sorted(self._by_method)).encode()
@@ -153,7 +146,7 @@ class Gate:
         return with_notices(reply, self._notices(script_of(account, names)))
 
     async def _handled(self, handler: Handler, call: Call) -> Reply:
-        """The handler's answer, once there is room for the body."""
+        """Return the handler's answer, once there is memory for the body."""
         waits = self._admission.lane(call.headers)
         if waits is None:
             return await handler(call)
@@ -162,7 +155,7 @@ class Gate:
             return await handler(msgspec.structs.replace(call, receive=lane.paced(call.receive)))
 
     async def _principal(self, scope: Scope, resource: Resource) -> Principal:
-        """Who asks; one who is not known is told so in this resource's words."""
+        """Return the caller; refuse an unknown one in this resource's words."""
         try:
             return await authenticate(scope["headers"], address_of(scope), self._authenticator)
         except NightsafeError as error:
@@ -173,7 +166,7 @@ class Gate:
             raise NightsafeError(unknown, error.problems[0].detail) from None
 
     async def _allowed_by(self, principal: Principal, resource: Resource, account: str, script: str) -> str:
-        """Id of the policy that lets the caller in, or "" where the handler decides.
+        """Return the id of the policy that admits the caller, or "" where the handler decides.
 
         Raises:
             NightsafeError: NOT_PERMITTED, also for an account that is not there; NOT_AUTHORIZED outside of accounts.
@@ -193,7 +186,7 @@ class Gate:
 
 
 async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None:
-    """Send what `make_reply` gives, or the refusal it raises; an unforeseen failure is a 500 without detail."""
+    """Send the answer of `make_reply`, or its refusal; an unforeseen failure is a 500 without detail."""
     incoming = Incoming(scope, receive)
     try:
         reply = await joined(await make_reply(scope, incoming))
@@ -213,7 +206,7 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
 def refuse(
     scope: Scope, receive: Any, send: Any, error: NightsafeError, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> Awaitable[None]:
-    """Refuse a request before anything else is done with it; what was still being sent is let go of."""
+    """Refuse a request before any other work, and discard the rest of its body."""
 
     async def reply(_: Scope, __: Any) -> Reply:
         """The refusal."""
@@ -225,7 +218,7 @@ def refuse(
 def router(
     resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle, notices: NoticesOf
 ) -> Router:
-    """A router over raw paths; what matches nothing is answered in the envelope too."""
+    """Return a router over raw paths; a path that matches nothing gets an envelope too."""
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
@@ -237,7 +230,7 @@ def router(
 
 
 async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
-    """What is no part of a safe by its name; else 404 below an account, where a name must be at fault; else 400."""
+    """Refuse an unknown path: by the name of a product not offered here, else 404 below an account, else 400."""
 
     async def no_such_path(scope: Scope, _: Any) -> Reply:
         """No such path."""
@@ -253,20 +246,20 @@ async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
 
 
 def _when(scope: Scope, error: NightsafeError) -> Iterable[tuple[bytes, bytes]]:
-    """The header that says when to come again, if that helps."""
+    """Return the header that says when to try again, if that helps."""
     if error.code is Code.TOO_MANY_FAILURES:
         return (try_again(scope),)
     return _SOON if error.code is Code.UNAVAILABLE else ()
 
 
 def address_of(scope: Scope) -> str:
-    """Where the request came from."""
+    """Return the address that the request came from."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
 def _log_refusal(scope: Scope, error: NightsafeError) -> None:
-    """Write down who was refused and why, and every failure of the safe itself."""
+    """Log a refused caller and the reason, and every failure of the safe itself."""
     problem: Problem = error.problems[0]
     if problem.code in _REFUSED_CALLERS:
         _log.warning(
@@ -277,7 +270,7 @@ def _log_refusal(scope: Scope, error: NightsafeError) -> None:
 
 
 def _unforeseen(scope: Scope, error: Exception) -> Reply:
-    """A 500; the log gets the kind of error and the lines it came through, but no words that may hold a value."""
+    """Return a 500; log the kind of the error and its lines, but no text that may hold a value."""
     ray = secrets.token_hex(8)
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     _log.error("unforeseen", ray=ray, error=type(error).__name__, method=scope["method"], lines=lines)

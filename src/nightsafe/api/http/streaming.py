@@ -1,7 +1,7 @@
-"""Answers with large contents in the midst of them: these are read and sent slice by slice, as the client takes them.
+"""Answers with large contents inside them, read and sent slice by slice as the client takes them.
 
-The body has places in which the contents belong. So an answer of 60 MB takes a slice of memory and no more, and
-whoever has it to change (`with_notices`) changes a small one.
+The body has places for the contents. So an answer of 60 MB takes the memory of one slice, and code that changes the
+answer (`with_notices`) changes a small body.
 """
 
 import base64
@@ -21,35 +21,35 @@ Slices = Callable[[], AsyncIterator[bytes]]
 
 
 class Weaver:
-    """Makes such an answer from its beginning to its end."""
+    """Builds such an answer from its beginning to its end."""
 
     def __init__(self) -> None:
         self._body = bytearray()
         self._inserts: list[Insert] = []
 
     def add(self, text: bytes) -> None:
-        """What comes next."""
+        """Add bytes."""
         self._body += text
 
     def insert(self, size: int, slices: Slices) -> None:
-        """The contents that come next, of so many bytes."""
+        """Add contents of this many bytes."""
         self._inserts.append(Insert(len(self._body), size, slices))
 
     def insert_base64(self, size: int, slices: Slices) -> None:
-        """The contents that come next, of so many bytes, in base64. The slices are whole groups of three bytes."""
+        """Add contents of this many bytes, in base64. The slices are whole groups of three bytes."""
         self.insert(-(-size // 3) * 4, lambda: _in_base64(slices()))
 
     def reply(self, headers: Headers) -> Reply:
-        """200 with all of it."""
+        """Return a 200 with everything added."""
         return Reply(200, bytes(self._body), headers, tuple(self._inserts))
 
     def enveloped(self) -> Reply:
-        """200 with all of it, which is JSON, as the result."""
+        """Return a 200 with everything added, which is JSON, as the result."""
         return with_inserts(bytes(self._body), self._inserts)
 
 
 class File(NamedTuple):
-    """A file with its contents, to be told of in JSON.
+    """A file and its contents, for a JSON answer.
 
     Attributes:
         fields: what is told beside the contents.
@@ -63,7 +63,7 @@ class File(NamedTuple):
 
 
 def success_with_files(result: dict[str, Any], files: Iterable[File], member: str) -> Reply:
-    """200 with a result that has `modules`, each with its contents in base64.
+    """Return a 200 with a result that has `modules`, each with its contents in base64.
 
     Args:
         result: the other members.
@@ -82,14 +82,14 @@ def success_with_files(result: dict[str, Any], files: Iterable[File], member: st
 
 
 async def held(body: bytes) -> AsyncIterator[bytes]:
-    """Contents that are in memory anyway, slice by slice."""
+    """Give contents that are in memory, slice by slice."""
     for start in range(0, len(body), SLICE):
         await turn()
         yield body[start : start + SLICE]
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    """The ASGI messages of a reply: two, or more for one that is large.
+    """Give the ASGI messages of a reply: two, or more for a large one.
 
     Raises:
         NightsafeError: contents cannot be read to their end. The answer is cut off there; the client can tell by its
@@ -106,14 +106,14 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 
 async def joined(reply: Reply) -> Reply:
-    """The same answer in one piece, when it is small."""
+    """Return the same answer in one piece, when it is small."""
     if not reply.inserts or reply.size > _SMALL:
         return reply
     return Reply(reply.status, b"".join([piece async for piece in _pieces(reply)]), reply.headers)
 
 
 async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
-    """The body, piece by piece."""
+    """Give the body, piece by piece."""
     at = 0
     for insert in reply.inserts:
         yield reply.body[at : insert.at]
@@ -124,7 +124,7 @@ async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
 
 
 async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes with small pieces put together: each message to the server costs something."""
+    """Join small pieces: each message to the server costs time."""
     some, size = list[bytes](), 0
     async for part in parts:
         some.append(part)
@@ -136,6 +136,6 @@ async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _in_base64(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Slices in base64."""
+    """Give slices in base64."""
     async for part in parts:
         yield base64.b64encode(part)

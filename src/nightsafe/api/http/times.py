@@ -1,4 +1,4 @@
-"""Times on the wire: RFC 3339, inside microseconds since 1970 UTC."""
+"""Times: RFC 3339 on the wire, microseconds since 1970 UTC inside."""
 
 import datetime as dt
 import re
@@ -12,12 +12,12 @@ _MICRO_DIGITS = 6
 
 
 def format_time(microseconds: int) -> str:
-    """RFC 3339 in UTC; with microseconds where there are any."""
+    """Format a time as RFC 3339 in UTC; with microseconds unless they are zero."""
     return (_EPOCH + microseconds * _MICROSECOND).isoformat().replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 time; finer digits are cut.
+    """Parse an RFC 3339 time into microseconds since 1970; finer digits are cut.
 
     Raises:
         ValueError: when it is no such time, lacks its offset, or lies before 1970 or after 9999.

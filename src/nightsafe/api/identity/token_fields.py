@@ -1,4 +1,4 @@
-"""The body that makes or changes a token, with a pointer to whatever is wrong in it."""
+"""Parses the body that makes or changes a token, with a pointer to each fault."""
 
 import ipaddress
 import re
@@ -27,15 +27,15 @@ _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
 class _Body(Struct):
-    """What of a body is read by its types alone."""
+    """The fields of a body that are read by their types alone."""
 
     policies: tuple[Policy, ...]
 
 
 def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -> Wanted:
-    """A token as a request body asks for it; members that are not known are passed over, but for slips.
+    """Parse a token as a request body describes it. Unknown members are ignored, but misspelt ones are refused.
 
-    Without that, a condition or an end that is misspelt would make a token that is good everywhere and for ever.
+    Otherwise a misspelt condition or expiry would make a token that is valid everywhere and for ever.
 
     Args:
         raw: any JSON value.
@@ -61,12 +61,12 @@ def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -
 
 
 def _invalid(sentence: str, pointer: str) -> NightsafeError:
-    """A refusal of one field."""
+    """Return a refusal of one field."""
     return NightsafeError(Code.INVALID, sentence, pointer)
 
 
 def _name(body: dict[str, Any]) -> str:
-    """What to call it."""
+    """Return the token's name."""
     name = need_string(body, "name", "")
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise _invalid(f"'name' must have 1 to {MAX_NAME} printable characters", "/name")
@@ -74,7 +74,7 @@ def _name(body: dict[str, Any]) -> str:
 
 
 def _status(body: dict[str, Any]) -> str | None:
-    """What it shall be; `expired` is what a client read, and leaves it as it is."""
+    """Return the token's status; `expired`, which a client has read, leaves the status as it is."""
     status = optional_string(body, "status", "")
     if status is not None and status not in _STATUSES:
         raise _invalid(f"'status' must be one of {', '.join(_STATUSES)}", "/status")
@@ -82,7 +82,7 @@ def _status(body: dict[str, Any]) -> str | None:
 
 
 def _time(body: dict[str, Any], member: str) -> int | None:
-    """A time that may be absent or null."""
+    """Return a time that may be absent or null."""
     text = optional_string(body, member, "")
     try:
         return None if text is None else parse_time(text)
@@ -92,7 +92,7 @@ def _time(body: dict[str, Any], member: str) -> int | None:
 
 
 def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
-    """What it may do; an account's token may do nothing elsewhere."""
+    """Return the token's policies; an account's token may do nothing in other accounts."""
     _bound(need_array(body, "policies", ""), "/policies", MAX_POLICIES, least=1)
     try:
         policies = msgspec.convert(body, _Body).policies
@@ -107,7 +107,7 @@ def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
 
 
 def _of_type(message: str) -> NightsafeError:
-    """The refusal of what is no policy, by msgspec's message, of which only the path is repeated."""
+    """Return the refusal of an invalid policy: the path of msgspec's message, and nothing else of it."""
     _, _, path = message.rpartition("$")
     steps = [name or index for name, index in _PATH_STEP.findall(path)] or ["policies"]
     missing = _MISSING.search(message)
@@ -118,7 +118,7 @@ def _of_type(message: str) -> NightsafeError:
 
 
 def _condition(body: dict[str, Any]) -> Condition:
-    """What its requests must be like."""
+    """Return the conditions on the token's requests."""
     at = "/condition/request_ip"
     condition = _member(body, "condition", "")
     need_known(condition, ("request_ip",), "/condition", "the condition")
@@ -129,13 +129,13 @@ def _condition(body: dict[str, Any]) -> Condition:
 
 
 def _member(raw: dict[str, Any], member: str, at: str) -> dict[str, Any]:
-    """An object that may be absent or null."""
+    """Return an object that may be absent or null."""
     value = raw.get(member)
     return {} if value is None else need_object(value, pointer_to(at, member), f"'{member}'")
 
 
 def _ranges(raw: dict[str, Any], member: str, at: str) -> tuple[str, ...]:
-    """CIDR ranges, which may be absent or null."""
+    """Return CIDR ranges, which may be absent or null."""
     if raw.get(member) is None:
         return ()
     ranges = need_array(raw, member, at)
@@ -148,7 +148,7 @@ def _ranges(raw: dict[str, Any], member: str, at: str) -> tuple[str, ...]:
 
 
 def _holds(read: Callable[[str], object], value: object) -> bool:
-    """Whether a value is a short string that can be read."""
+    """Tell whether a value is a short, readable string."""
     if not isinstance(value, str) or len(value) > _MAX_RANGE:
         return False
     try:

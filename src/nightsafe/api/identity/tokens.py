@@ -1,4 +1,4 @@
-"""`/user/tokens` and `/accounts/{account_id}/tokens`: the same routes for tokens of a user and of an account."""
+"""`/user/tokens` and `/accounts/{account_id}/tokens`: the same routes for a user's tokens and an account's tokens."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,13 +24,13 @@ _USER = "/client/v4/user/tokens"
 _ACCOUNT = "/client/v4/accounts/{account_id}/tokens"
 _VALID = {"code": 10000, "message": "This API Token is valid and active", "type": None}
 _TURN = 4
-"""Tokens that are shown in a turn: each may have a thousand resources."""
+"""The number of tokens shown in one turn: each may have a thousand resources."""
 
 _ACCOUNT_SCOPE = "com.cloudflare.api.account"
 
 
 def resources(tokens: Tokens) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def list_tokens(call: Call) -> Reply:
         """GET …/tokens."""
@@ -81,7 +81,7 @@ def resources(tokens: Tokens) -> list[Resource]:
 
 
 async def _verify(call: Call) -> Reply:
-    """GET …/tokens/verify: whether the token that asks is one of this user, or of this account."""
+    """GET …/tokens/verify: whether the token of the request belongs to this user, or to this account."""
     principal = call.caller.principal
     kind = "account_token" if call.account_id else "token"
     if (principal.kind, principal.account_id) != (kind, call.account_id):
@@ -97,14 +97,14 @@ async def _list_groups(call: Call) -> Reply:
 
 
 def _owner(call: Call) -> policy.Resource:
-    """Whose tokens a path is about."""
+    """Return the owner of the tokens that a path is about."""
     if call.account_id:
         return policy.Resource(account_id=call.account_id)
     return call.caller.principal.user()
 
 
 def _shown(token: Token) -> dict[str, Any]:
-    """A token as lists show it."""
+    """Return a token as lists show it."""
     shown = {
         "id": token.id,
         "name": token.name,
@@ -119,13 +119,13 @@ def _shown(token: Token) -> dict[str, Any]:
 
 
 def _bounds(not_before: int | None, expires_on: int | None) -> dict[str, str]:
-    """The times between which a token may be used, as far as there are any."""
+    """Return the times between which a token is valid, as far as it has any."""
     times = {"not_before": not_before, "expires_on": expires_on}
     return {name: format_time(at) for name, at in times.items() if at is not None}
 
 
 def _shown_policy(one: Policy) -> dict[str, Any]:
-    """A policy with the names of its groups."""
+    """Return a policy with the names of its groups."""
     groups = [
         {"id": group.id, "name": PERMISSION_GROUPS[group.id].name} if group.id in PERMISSION_GROUPS else group
         for group in one.permission_groups
@@ -134,7 +134,7 @@ def _shown_policy(one: Policy) -> dict[str, Any]:
 
 
 def _groups(fields: dict[str, str], *, of_account: bool) -> Iterable[dict[str, Any]]:
-    """The permission groups that a query asks for; a token of an account has none that only make sense for users."""
+    """Return the permission groups that a query asks for; an account's token gets none that need a user."""
     for group in PERMISSION_GROUPS.values():
         if of_account and _ACCOUNT_SCOPE not in group.scopes:
             continue
@@ -143,5 +143,5 @@ def _groups(fields: dict[str, str], *, of_account: bool) -> Iterable[dict[str, A
 
 
 def _shown_group(group: PermissionGroup) -> dict[str, Any]:
-    """A permission group as lists show it."""
+    """Return a permission group as lists show it."""
     return {"id": group.id, "name": group.name, "scopes": group.scopes, "category": "developer_platform"}

@@ -19,7 +19,7 @@ _ACCEPTED = "accepted"
 
 
 def resources(users: Users) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def user(call: Call) -> Reply:
         """GET /user."""
@@ -70,12 +70,12 @@ def resources(users: Users) -> list[Resource]:
 
 
 def _is_named(account: Account, name: str | None) -> bool:
-    """Whether an account has the name that is asked for, if one is."""
+    """Tell whether an account has the requested name, if one is requested."""
     return name is None or account.name == name
 
 
 def _account(account: Account) -> dict[str, Any]:
-    """An account as lists show it."""
+    """Return an account as lists show it."""
     return {
         "id": account.id,
         "name": account.name,
@@ -86,7 +86,10 @@ def _account(account: Account) -> dict[str, Any]:
 
 
 def _membership(membership: Membership, account: Account) -> dict[str, Any]:
-    """A membership as lists show it; its id is made of its two sides, its roles are the names of what it allows."""
+    """Return a membership as lists show it.
+
+    Its id is made of its two sides; its roles are the names of its permissions.
+    """
     sides = f"{membership.account_id} {membership.user_id}".encode()
     groups = [
         group.id

@@ -1,4 +1,4 @@
-"""`/accounts/{account_id}/nightsafe/public-ring`: what clients seal to, so that no plaintext has to be sent."""
+"""`/accounts/{account_id}/nightsafe/public-ring`: the keys that clients seal to, so that they send no plaintext."""
 
 from nightsafe.api.http.envelope import Reply, success_with_info
 from nightsafe.api.http.path import ACCOUNT
@@ -8,10 +8,10 @@ from nightsafe.services.secrets.seal import Safe
 
 
 def resources(safe: Safe) -> list[Resource]:
-    """The route of this page."""
+    """Return the route of this page."""
 
     async def public_ring(_: Call) -> Reply:
-        """GET …/nightsafe/public-ring, for whoever sees the account: that of this moment; nothing in it is secret."""
+        """GET …/nightsafe/public-ring, for callers that see the account: the current ring, which holds no secret."""
         ring = safe.ring
         return success_with_info(ring.offered(), ring.proof())
 

@@ -1,7 +1,7 @@
-"""`…/nightsafe/keys` and `…/nightsafe/resealing`: a rotation of keys, for operators and for the delivery side.
+"""`…/nightsafe/keys` and `…/nightsafe/resealing`: a rotation of keys, for operators and for delivery processes.
 
-Whoever may seal anew gets records and gives sealed values back, each for the place that it came from. The API cannot
-tell whether the content is the same: SECURITY.md says what that means.
+A caller with the permission gets records and returns resealed values, each for its own place. The API cannot check
+that the content is the same: SECURITY.md says what follows from that.
 """
 
 from typing import Any, Final, TypeVar
@@ -25,7 +25,7 @@ _AT: Final = f"{ACCOUNT}/nightsafe"
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def get_keys(call: Call) -> Reply:
         """GET …/nightsafe/keys."""
@@ -51,7 +51,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _read(raw: Any, kind: type[T]) -> T:
-    """A body as a struct; the parser's own message might repeat what stands in it."""
+    """Read a body as a struct; the parser's own message could repeat its content."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError:

@@ -1,4 +1,7 @@
-"""`/pages/projects`: their variables, secret ones among them, and settings. Nothing is built or served here."""
+"""`/pages/projects`: variables of Pages projects, with secret ones, and their settings.
+
+Nothing is built or served here.
+"""
 
 import uuid
 from typing import Any
@@ -35,7 +38,7 @@ _CONFIG: dict[str, Any] = {
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
     projects = use.projects
 
     async def list_projects(call: Call) -> Reply:
@@ -82,10 +85,10 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _of_deployments(projects: Projects) -> list[Resource]:
-    """What is built and served elsewhere."""
+    """Return the routes of deployments and domains, which are empty here."""
 
     async def list_none(call: Call) -> Reply:
-        """GET …/deployments and …/domains: there are none."""
+        """GET …/deployments and …/domains: always an empty list."""
         await projects.get(call.account_id, call.names["project_name"])
         return paged([], page_of(fields_of(call.query)), 0)
 
@@ -100,7 +103,7 @@ def _of_deployments(projects: Projects) -> list[Resource]:
 
 
 def _shown(project: Project) -> dict[str, Any]:
-    """A project as clients need it. Its subdomain can lead nowhere (RFC 2606), for nothing is served there."""
+    """Return a project as clients need it. Its subdomain leads nowhere (RFC 2606): nothing is served there."""
     collection = project.collection
     body = msgspec.json.decode(collection.body)
     return {
@@ -129,7 +132,7 @@ def _shown(project: Project) -> dict[str, Any]:
 
 
 def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
-    """The settings, bindings and variables of an environment; secret values are shown empty."""
+    """Return the settings, bindings and variables of an environment; secret values are shown empty."""
     config = {"env_vars": {one.name: msgspec.Raw(one.shown) for one in variables}} | _CONFIG
     for path, value in kept.items():
         member, slash, name = path.partition("/")
@@ -141,5 +144,5 @@ def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
 
 
 def _below(place: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What is kept under a path, by the rest of its path."""
+    """Return the members stored under a path, by the rest of their path."""
     return {path.removeprefix(f"{place}/"): value for path, value in body.items() if path.startswith(f"{place}/")}

@@ -47,10 +47,10 @@ Read = Callable[[StoredFile], AsyncIterator[bytes]]
 
 
 def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this page with their handlers, below the path of a script."""
 
     async def get_content(call: Call) -> Reply:
-        """GET …/content and …/content/v2, of the newest version or the one that `version` names."""
+        """GET …/content and …/content/v2, of the newest version or of the one that `version` names."""
         wanted = fields_of(call.query).get("version")
         version_id = None if wanted is None else parse_version_id(wanted, "version")
         return as_form(*await use.scripts.files(call.script, version_id), reader(use, call))
@@ -71,7 +71,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def _described(call: Call, metadata: object) -> dict[str, Any]:
-    """The metadata of a content upload, with what headers may say in its place."""
+    """Return the metadata of a content upload, which headers may replace."""
     fields = need_object(metadata, "", "'metadata'")
     by_header = {
         member: call.headers[header].decode("latin-1")
@@ -82,36 +82,36 @@ def _described(call: Call, metadata: object) -> dict[str, Any]:
 
 
 def reader(use: Services, call: Call) -> Read:
-    """What reads the files of the call's account."""
+    """Return the reader of the account's files."""
     return lambda file: use.contents.slices(call.account_id, file.digest, file.size)
 
 
 def as_script(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
-    """Modules in a form, the one that starts first; of a classic script the main file as itself.
+    """Return modules in a form, the main module first; for a classic script, the main file itself.
 
-    cloudflare-go, and Terraform's provider over it, take a form as the sign of a module, and the first of its parts
-    as the script.
+    cloudflare-go, and the Terraform provider over it, take a form as the sign of a module, and its first part as the
+    script.
     """
     first = sorted(files, key=lambda file: file.name != version.main_module)
     return _form(version, first, read) if views.has_modules(version.settings) else _alone(version, first[0], read)
 
 
 def as_form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
-    """Every file in a form, unless it is the only one of a classic script: clients tell classic scripts by that."""
+    """Return every file in a form, but a classic script's only file by itself: clients recognise it by that."""
     if len(files) == 1 and not views.has_modules(version.settings):
         return _alone(version, files[0], read)
     return _form(version, files, read)
 
 
 def _alone(version: Version, file: StoredFile, read: Read) -> Reply:
-    """A file as itself."""
+    """Return a file by itself."""
     weaver = Weaver()
     weaver.insert(file.size, partial(read, file))
     return weaver.reply(_headers(version, _type_of(file).removesuffix("+module").encode()))
 
 
 def _form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
-    """Every file in a form."""
+    """Return every file in a form."""
     digests, weaver = b"".join(file.digest for file in files), Weaver()
     boundary = hashlib.sha256(digests).hexdigest()[:32].encode()  # no file can be written that has its own in it
     for file in files:
@@ -123,19 +123,19 @@ def _form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
 
 
 def _headers(version: Version, content_type: bytes) -> Headers:
-    """The headers of an answer with content; `cf-entrypoint` names the file that starts."""
+    """Return the headers of an answer with content; `cf-entrypoint` names the main file."""
     entry = quote(version.main_module, safe=_HEADER_SAFE).encode()
     return (b"content-type", content_type), (b"cf-entrypoint", entry), *FIXED_HEADERS[1:]
 
 
 def _part_head(boundary: bytes, file: StoredFile) -> bytes:
-    """What stands before a file in a form; its name is escaped as browsers do."""
+    """Return the head of a part; its name is escaped as browsers do."""
     name = file.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
     head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
     return head % (boundary, name, name, _type_of(file).encode())
 
 
 def _type_of(file: StoredFile) -> str:
-    """A file's type as it may stand in a header: a known one, else that of any bytes."""
+    """Return a file's type for a header: a known type, else the type of any bytes."""
     bare = file.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
     return bare if bare in _MODULE_TYPES else "application/octet-stream"

@@ -1,4 +1,4 @@
-"""`…/{script_name}/references` and `/workers/tails/by-consumer/{script_name}`: asked before a deletion."""
+"""`…/{script_name}/references` and `/workers/tails/by-consumer/{script_name}`: clients ask them before a deletion."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +15,7 @@ from nightsafe.store.scripts import Script
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def references(call: Call) -> Reply:
         """GET …/references."""
@@ -33,7 +33,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) -> dict[str, Any]:
-    """The references of a script as wrangler reads them."""
+    """Return the references of a script as wrangler reads them."""
     coming = list(incoming)
     return {
         "services": {
@@ -64,10 +64,10 @@ def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) ->
 
 
 def _side(script: str) -> dict[str, str]:
-    """The script on one side of a reference."""
+    """Return the script on one side of a reference."""
     return {"service": script, "environment": DEFAULT_ENVIRONMENT}
 
 
 def _tail(consumer: str, producer: Script) -> dict[str, Any]:
-    """Who gives its tail to whom."""
+    """Return a pair of a script and its tail consumer."""
     return {"tag": producer.id, "producer": {"script": producer.ref.name}, "consumer": {"script": consumer}}

@@ -34,10 +34,10 @@ _ANSWERS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def list_scripts(call: Call) -> Reply:
-        """GET …/scripts: those that no policy keeps from the caller."""
+        """GET …/scripts: the scripts that the caller may read."""
         wanted = wanted_tags(fields_of(call.query).get("tags", ""))
         every = visible(use, call)
         return await listed(views.script(script) async for script in every if has_tags(script, wanted))
@@ -67,9 +67,9 @@ def resources(use: Services) -> list[Resource]:
 async def visible(
     use: Services, call: Call, namespace: str = "", action: Action = Action.READ_SCRIPTS
 ) -> AsyncIterator[Script]:
-    """The scripts of the account, or of a dispatch namespace, with which the caller may do something.
+    """Give the scripts of the account, or of a dispatch namespace, with which the caller may do something.
 
-    Other requests get their turn in between: there may be many thousands.
+    Other requests get their turn in between, because there may be many thousands of scripts.
 
     Args:
         use: the use cases.
@@ -84,7 +84,7 @@ async def visible(
 
 
 async def named(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[Script]:
-    """The account's scripts of these names, but for those that were deleted meanwhile."""
+    """Return the account's scripts with these names, without any that were deleted meanwhile."""
     async for name in in_turns(names, _TURN):
         try:
             yield await use.scripts.get(ScriptRef(call.account_id, name))
@@ -94,10 +94,10 @@ async def named(use: Services, call: Call, names: Iterable[str]) -> AsyncIterato
 
 
 def uploads(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The upload, below the path of a script."""
+    """Return the route of an upload, below the path of a script."""
 
     async def upload(call: Call) -> Reply:
-        """PUT …/scripts/{script_name}; with `rollback_to`, as older wranglers have it, a deployment of what was."""
+        """PUT …/scripts/{script_name}; with `rollback_to`, as older wranglers send, deploy an earlier version."""
         rollback_to = fields_of(call.query).get("rollback_to")
         if rollback_to is not None:
             return await rolled_back(use, call, rollback_to)
@@ -110,17 +110,17 @@ def uploads(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def deletions(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The deletion, below the path of a script."""
+    """Return the route of a deletion, below the path of a script."""
 
     async def delete(call: Call) -> Reply:
-        """DELETE …/scripts/{script_name}: by force also what others need."""
+        """DELETE …/scripts/{script_name}; with `force`, also a script that other scripts need."""
         return success({"id": await deleted(use, call, call.script)})
 
     return [Resource("DELETE", at, Action.WRITE_SCRIPTS, delete)]
 
 
 async def rolled_back(use: Services, call: Call, wanted: str) -> Reply:
-    """Serve again what a deployment served, or one version; the form may hold a message."""
+    """Serve an earlier deployment or version again; the form may hold a message."""
     message = await read_text_part(call, "message")
     force = call.asks("force", "true")
     done, notices = await use.deployments.roll_back(
@@ -130,24 +130,24 @@ async def rolled_back(use: Services, call: Call, wanted: str) -> Reply:
 
 
 async def deleted(use: Services, call: Call, ref: ScriptRef) -> str:
-    """Delete a script, unless others need it and the query does not say `force`; gives the tag it had."""
+    """Delete a script, unless other scripts need it and the query has no `force`; return its tag."""
     await use.scripts.get(ref)
     return await use.scripts.delete(call.caller, ref, unless_used(use, call, ref))
 
 
 def unless_used(use: Services, call: Call, ref: ScriptRef) -> Look | None:
-    """How a deletion makes sure that no others need a script; None when the query says `force`."""
+    """Return the check that no other script needs a script; None when the query has `force`."""
     return None if call.asks("force", "true") else partial(use.references.refuse_if_used, ref, sees(call))
 
 
 def uploaded(script: Script, version_id: str) -> dict[str, Any]:
-    """What an upload is answered with. Nothing is started here, so it takes no time to start."""
+    """Return the answer to an upload. Nothing starts here, so the startup time is 0."""
     made = {"deployment_id": version_id.replace("-", ""), "startup_time_ms": 0, "entry_point": script.main_module}
     return views.script(script) | made
 
 
 def wanted_tags(text: str) -> dict[str, bool]:
-    """The filter `tags`: for each tag whether it must be there. A tag may hold colons itself."""
+    """Parse the filter `tags`: each tag, and whether it is required. A tag may contain colons."""
     wanted = {}
     for pair in text.split(",") if text else ():
         tag, colon, answer = pair.rpartition(":")
@@ -158,7 +158,7 @@ def wanted_tags(text: str) -> dict[str, bool]:
 
 
 def has_tags(script: Script, wanted: dict[str, bool]) -> bool:
-    """Whether a script has the tags it must, and none that it must not."""
+    """Tell whether a script has all required tags and no excluded one."""
     if not wanted:
         return True
     tags = msgspec.json.decode(script.script_settings).get("tags", ())
@@ -166,12 +166,12 @@ def has_tags(script: Script, wanted: dict[str, bool]) -> bool:
 
 
 def _matches(script: Script, fields: dict[str, str]) -> bool:
-    """Whether a search by a part of the name, or by the whole tag, finds a script."""
+    """Tell whether a search by a part of the name, or by the whole tag, finds a script."""
     return fields.get("name", "") in script.ref.name and fields.get("id", script.id) == script.id
 
 
 def _order(fields: dict[str, str]) -> Callable[[Script], Any]:
-    """What a search sorts by."""
+    """Return a search's sort key."""
     order = _ORDERS.get(fields.get("order_by", "name"))
     if order is None:
         raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_ORDERS)}")
@@ -179,7 +179,7 @@ def _order(fields: dict[str, str]) -> Callable[[Script], Any]:
 
 
 def _found(script: Script) -> dict[str, Any]:
-    """A script as a search shows it; the environment is the one that every service has."""
+    """Return a script as a search shows it; its environment is the default one."""
     return {
         "id": script.id,
         "script_name": script.ref.name,

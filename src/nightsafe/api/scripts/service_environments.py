@@ -1,4 +1,4 @@
-"""`/workers/services/{script_name}` and its environments: the older layer that wrangler still has over scripts."""
+"""`/workers/services/{script_name}` and its environments: an older layer over scripts that wrangler still uses."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ _SERVICE = f"{ACCOUNT}/workers/services/{{script_name}}"
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers, and below an environment those of the script that it is."""
+    """Return the routes of this page with their handlers, and below an environment those of its script."""
 
     async def get_service(call: Call) -> Reply:
         """GET /workers/services/{script_name}."""
         return success(_service(await _script(use, call)))
 
     async def delete_service(call: Call) -> Reply:
-        """DELETE /workers/services/{script_name}: by force also what others need."""
+        """DELETE /workers/services/{script_name}; with `force`, also a script that other scripts need."""
         await _script(use, call)
         await scripts.deleted(use, call, call.script)
         return success(None)
@@ -49,7 +49,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 async def _script(use: Services, call: Call) -> Script:
-    """The script that the service or environment is."""
+    """Return the script of the service or environment."""
     try:
         return await use.settings.get_script_level(call.script)
     except NightsafeError as error:
@@ -59,7 +59,7 @@ async def _script(use: Services, call: Call) -> Script:
 
 
 def _service(script: Script) -> dict[str, Any]:
-    """A service. Its other environments are scripts of their own, and not told from those that are none."""
+    """Return a service. Its other environments are separate scripts, and indistinguishable from unrelated ones."""
     times = _times(script)
     known = {"environment": DEFAULT_ENVIRONMENT, **times, "script_tag": script.id}
     whole = views.script(script)
@@ -73,11 +73,11 @@ def _service(script: Script) -> dict[str, Any]:
 
 
 def _environment(script: Script, name: str) -> dict[str, Any]:
-    """One environment with its script; wrangler reads the tags as a list, also when there are none."""
+    """Return one environment with its script; wrangler reads the tags as a list, also when there are none."""
     whole = views.script(script)
     return {"environment": name, **_times(script), "script": whole | {"tags": whole["tags"] or []}}
 
 
 def _times(script: Script) -> dict[str, str]:
-    """When it was made and last changed."""
+    """Return the times when it was made and last changed."""
     return {"created_on": views.time(script.created_on), "modified_on": views.time(script.modified_on)}

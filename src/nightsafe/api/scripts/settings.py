@@ -24,7 +24,7 @@ _SCRIPT_DEFAULTS: dict[str, Any] = {"logpush": False, "tags": [], "tail_consumer
 
 
 def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this page with their handlers, below the path of a script."""
 
     async def get(call: Call) -> Reply:
         """GET …/settings."""
@@ -61,7 +61,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def _usage_model(use: Services, at: str) -> list[Resource]:
-    """The one setting with a page of its own."""
+    """Return the route of the one setting with a page of its own."""
 
     async def get(call: Call) -> Reply:
         """GET …/usage-model."""
@@ -79,13 +79,13 @@ def _usage_model(use: Services, at: str) -> list[Resource]:
 
 
 def script_level(script: Script) -> dict[str, Any]:
-    """The settings that are a script's own."""
+    """Return the settings of the script itself."""
     own: dict[str, Any] = msgspec.json.decode(script.script_settings)
     return _SCRIPT_DEFAULTS | own
 
 
 def _shown(every: AllSettings) -> dict[str, Any]:
-    """The settings of both levels, and the bindings without secret values."""
+    """Return the settings of both levels, and the bindings without secret values."""
     versioned = views.versioned(every.version.settings)
     return (
         _VERSION_DEFAULTS
@@ -98,5 +98,5 @@ def _shown(every: AllSettings) -> dict[str, Any]:
 
 
 def _usage_model_of(every: AllSettings) -> dict[str, Any]:
-    """The usage model as its page shows it."""
+    """Return the usage model as its page shows it."""
     return {"usage_model": _shown(every)["usage_model"]}

@@ -1,12 +1,12 @@
 """`…/{script_name}/subdomain`, `…/{script_name}/schedules` and the account's `/workers/subdomain`.
 
-Nightsafe serves no workers.dev: the subdomain of a script says whether it is reached from outside at all. The account
-has a name all the same, for without one wrangler does not deploy. wrangler prints a link made of `https://`, the
-script's name, this name and `.workers.dev`. Where the operator says under which domain Workers are reached, the name
-is that domain with a fragment's beginning, which takes the rest of the link: it leads to the script. Elsewhere the
-name has an underscore, so that nobody can ever register it, and no link leads to somebody else.
+Nightsafe serves no workers.dev. The subdomain of a script says whether the script can be reached from outside at all.
+The account has a subdomain name all the same, because wrangler does not deploy without one. wrangler prints a link
+made of `https://`, the script's name, this name and `.workers.dev`. If the operator has set the domain of Workers,
+the name is that domain and the beginning of a fragment, which takes the rest of the link: so the link leads to the
+script. Otherwise the name has an underscore, so that nobody can ever register it, and no link leads to a stranger.
 
-Schedules are kept and given back; nothing here runs them.
+Schedules are stored and returned; nothing here runs them.
 """
 
 from collections.abc import Iterable
@@ -31,14 +31,14 @@ _WORKERS_DEV = "serve workers.dev: the account's subdomain stands for nothing an
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers. The account's name is told to whoever sees the account."""
+    """Return the routes of this page with their handlers. Every caller that sees the account may read its name."""
 
     async def get_name(call: Call) -> Reply:
         """GET /workers/subdomain."""
         return success({"subdomain": _name(call.account_id, use.delivered.domain)})
 
     async def put_name(call: Call) -> Reply:
-        """PUT /workers/subdomain: the name that it has, and no other."""
+        """PUT /workers/subdomain: accepts the present name only."""
         wanted = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
         if wanted != _name(call.account_id, use.delivered.domain):
             raise NightsafeError(Code.UNSUPPORTED, _WORKERS_DEV, "/subdomain")
@@ -53,7 +53,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The subdomain and the schedules of one script, below its path."""
+    """Return the routes of the subdomain and the schedules of one script, below its path."""
 
     async def get_subdomain(call: Call) -> Reply:
         """GET …/subdomain."""
@@ -87,12 +87,12 @@ def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def _name(account_id: str, domain: str) -> str:
-    """The name of an account's subdomain: always the same one."""
+    """Return the name of an account's subdomain, which never changes."""
     return f"{domain}/#" if domain else f"nightsafe_{account_id[:_SHOWN_DIGITS]}"
 
 
 def _shown(schedules: Iterable[Schedule]) -> dict[str, Any]:
-    """Schedules as they go out."""
+    """Return schedules as JSON."""
     return {
         "schedules": [
             {"cron": one.cron, "created_on": views.time(one.created_on), "modified_on": views.time(one.modified_on)}

@@ -1,4 +1,4 @@
-"""Reading a multipart body: a script upload, or one JSON value in a part of its own."""
+"""Reads a multipart body: a script upload, or one JSON value in a part of its own."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _FORM_MARKS_WITHIN = 256
 
 
 async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, Sequence[Part]]:
-    """The metadata and the files of an upload: a form, or a classic script as the whole body.
+    """Return the metadata and the files of an upload: a form, or a classic script as the whole body.
 
     Args:
         call: the request.
@@ -51,12 +51,12 @@ async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, S
 
 
 async def parsed_aside(files: Sequence[Part], parse: Callable[[], T]) -> T:
-    """What parsing gives, aside where there are large files: their digests alone would hold everybody up."""
+    """Parse an upload, in a thread if it has large files: their digests alone would block others."""
     return await asyncio.to_thread(parse) if sum(len(file.body) for file in files) > _ASIDE else parse()
 
 
 async def read_parsed_upload(call: Call, *, in_force: bool) -> ParsedUpload:
-    """A whole upload that has passed every check which needs no look at the store.
+    """Return a whole upload that has passed every check that needs no store.
 
     Args:
         call: the request.
@@ -70,7 +70,7 @@ async def read_parsed_upload(call: Call, *, in_force: bool) -> ParsedUpload:
 
 
 async def read_json_part(call: Call, name: str) -> Any:
-    """The JSON value in the one part of a form that has this name.
+    """Return the JSON value in the one part of a form with this name.
 
     Raises:
         NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, NO_SETTINGS, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
@@ -84,7 +84,7 @@ async def read_json_part(call: Call, name: str) -> Any:
 
 
 async def read_text_part(call: Call, name: str) -> str:
-    """The text in the part of a form that has this name; "" when there is no form or no such part.
+    """Return the text in the part of a form with this name; "" without a form or such a part.
 
     Raises:
         NightsafeError: SCRIPT_UNPARSABLE, BODY_TOO_LARGE or TIMEOUT.
@@ -96,7 +96,7 @@ async def read_text_part(call: Call, name: str) -> str:
 
 
 def asks_strict(call: Call) -> bool:
-    """Whether a binding that cannot be inherited is to be refused rather than dropped.
+    """Tell whether a binding that cannot be inherited is refused rather than dropped.
 
     Raises:
         NightsafeError: INVALID, when the query asks for something that does not exist.
@@ -108,19 +108,19 @@ def asks_strict(call: Call) -> bool:
 
 
 def _bare_type(call: Call) -> bytes:
-    """The Content-Type without parameters, of a body that is not compressed."""
+    """Return the Content-Type without parameters, of a body that is not compressed."""
     call.refuse_encoding()
     return call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
 
 async def _form(call: Call, most: int, too_large: Code) -> Sequence[FormPart]:
-    """The parts of the body."""
+    """Return the parts of the body."""
     body = chunks(call.receive, most, call.limits.body_seconds, too_large)
     return await parse_form(call.headers[b"content-type"], body)
 
 
 async def _classic(call: Call) -> bytes:
-    """The whole body as a script; a form under the wrong Content-Type is none, and may hold secrets."""
+    """Return the whole body as a script. A form with a wrong Content-Type is refused: it may hold secrets."""
     body = chunks(call.receive, call.limits.max_upload_bytes, call.limits.body_seconds, Code.SCRIPT_TOO_LARGE)
     source = bytearray()
     async for chunk in body:
@@ -134,7 +134,7 @@ async def _classic(call: Call) -> bytes:
 
 
 async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
-    """The JSON value of the one part of this name."""
+    """Return the JSON value of the one part with this name."""
     found = [part for part in form if part.name == name]
     if len(found) != 1:
         raise NightsafeError(Code.SCRIPT_UNPARSABLE, _missing(form, name))
@@ -144,6 +144,6 @@ async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
 
 
 def _missing(form: Sequence[FormPart], name: str) -> str:
-    """What to do about a part that is not there once; a client that spreads its value over parts is told so."""
+    """Return the advice about a missing or duplicate part, also for clients that spread a value over parts."""
     spread = any(part.name.startswith(f"{name}[") for part in form)
     return f"the form must have one part '{name}' with JSON" + (f", not parts '{name}[…]'" if spread else "")

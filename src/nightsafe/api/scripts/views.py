@@ -1,7 +1,7 @@
 """The JSON of scripts and versions, the same on every page that shows one.
 
-Source: the script and version objects of the Cloudflare v4 API's specification, and the fields that wrangler reads
-of them. No code is run here and none is taken apart, so `handlers` are not known: the list is empty.
+Source: the script and version objects of the Cloudflare v4 API's specification, and the fields of them that wrangler
+reads. No code is run or analysed here, so the list of `handlers` is empty.
 """
 
 import datetime as dt
@@ -21,35 +21,35 @@ _VERSION_TAGS = "version_tags"
 
 
 def time(microseconds: int) -> str:
-    """RFC 3339 with microseconds, which lists are sorted by as text, too."""
+    """Format a time as RFC 3339 with microseconds, so that texts sort as times."""
     moment = _EPOCH + microseconds * _MICROSECOND
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def identifier(raw: bytes) -> str:
-    """The 16 bytes of a UUID as text."""
+    """Format the 16 bytes of a UUID as text."""
     return str(uuid.UUID(bytes=raw))
 
 
 def versioned(settings: bytes) -> dict[str, Any]:
-    """The settings of a version as they came, without what only Nightsafe itself keeps among them."""
+    """Return the settings of a version as they arrived, without those that only Nightsafe adds."""
     fields: dict[str, Any] = msgspec.json.decode(settings)
     fields.pop(BODY_PART, None)
     return fields
 
 
 def date_of(settings: dict[str, Any]) -> str:
-    """The compatibility date of a version: without one of its own, that which it is run with."""
+    """Return the compatibility date of a version, or the date it runs with when it has none."""
     return settings.get("compatibility_date") or DEFAULT_DATE
 
 
 def bindings(every: Sequence[Binding]) -> list[msgspec.Raw]:
-    """Bindings as reads show them: secrets without their values."""
+    """Return bindings as reads show them: secrets without their values."""
     return [msgspec.Raw(one.shown) for one in every]
 
 
 def script(one: Script) -> dict[str, Any]:
-    """A script as lists and uploads show it."""
+    """Return a script as lists and uploads show it."""
     settings = versioned(one.settings)
     of_script = msgspec.json.decode(one.script_settings)
     placement = settings.get("placement") or {}
@@ -77,7 +77,7 @@ def script(one: Script) -> dict[str, Any]:
 
 
 def short_version(one: Version) -> dict[str, Any]:
-    """A version without what it is made of."""
+    """Return a version without its contents."""
     return {
         "id": identifier(one.id),
         "number": one.number,
@@ -95,7 +95,7 @@ def short_version(one: Version) -> dict[str, Any]:
 
 
 def version(one: Version, its_bindings: Sequence[Binding]) -> dict[str, Any]:
-    """A version with its bindings, its code's tag and what it runs under."""
+    """Return a version with its bindings, its code's tag and its runtime settings."""
     settings = versioned(one.settings)
     resources = {
         "bindings": bindings(its_bindings),
@@ -107,14 +107,14 @@ def version(one: Version, its_bindings: Sequence[Binding]) -> dict[str, Any]:
 
 
 def annotated(annotations: bytes, triggered_by: str) -> dict[str, Any]:
-    """The member `annotations` of a version or deployment and, where it has some, `version_tags`."""
+    """Return the member `annotations` of a version or deployment and, if it has any, `version_tags`."""
     fields: dict[str, Any] = msgspec.json.decode(annotations)
     tags = {_VERSION_TAGS: fields.pop(_VERSION_TAGS)} if _VERSION_TAGS in fields else {}
     return {"annotations": fields | {"workers/triggered_by": triggered_by}, **tags}
 
 
 def _code(one: Version, settings: dict[str, Any]) -> dict[str, Any]:
-    """The member `resources.script`."""
+    """Return the member `resources.script`."""
     code = {
         "etag": one.etag,
         "handlers": [],
@@ -126,18 +126,18 @@ def _code(one: Version, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mode(placement: dict[str, Any]) -> dict[str, Any]:
-    """The placement's mode by itself, as wrangler reads it, where there is one."""
+    """Return the placement's mode by itself, as wrangler reads it, if there is one."""
     return {"placement_mode": placement["mode"]} if "mode" in placement else {}
 
 
 def _migration_tag(triggers: bytes) -> dict[str, Any]:
-    """The tag that a script's Durable Object migrations have come to, where there is one."""
+    """Return the tag of a script's last Durable Object migration, if there is one."""
     fields = msgspec.json.decode(triggers)
     return {"migration_tag": fields["migration_tag"]} if "migration_tag" in fields else {}
 
 
 def _runtime(settings: dict[str, Any]) -> dict[str, Any]:
-    """The member `resources.script_runtime`: a setting that was not given is not in it."""
+    """Return the member `resources.script_runtime`, with the given settings only."""
     given = {name: settings[name] for name in ("limits", "exports") if name in settings}
     return given | {
         "compatibility_date": date_of(settings),
@@ -147,5 +147,5 @@ def _runtime(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def has_modules(settings: bytes) -> bool:
-    """Whether the script is made of modules, and is no classic one."""
+    """Tell whether the script is made of modules, and is not a classic one."""
     return BODY_PART not in msgspec.json.decode(settings)

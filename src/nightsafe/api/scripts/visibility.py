@@ -1,4 +1,4 @@
-"""Which scripts a caller may know of."""
+"""Decides which scripts a caller may know of."""
 
 from nightsafe.api.http.request import Call
 from nightsafe.identity import policy
@@ -7,6 +7,6 @@ from nightsafe.services.scripts.references import Sees
 
 
 def sees(call: Call, action: Action = Action.READ_SCRIPTS) -> Sees:
-    """Whether the caller may do something with a script, by default read it."""
+    """Tell whether the caller may do something with a script; by default, read it."""
     grants = call.caller.principal.grants
     return lambda ref: grants.allow(action, policy.Resource(ref.account_id, ref.path))

@@ -1,7 +1,7 @@
 """`/accounts/{account_id}/nightsafe/scripts/{script_name}/secrets`: when, by whom and in which version each was set.
 
-No other server has it. With the tags that a client gives a version it makes, the client can tell later whether a
-secret is still the one that it put: `docs/decisions/0006-the-command-line.md`.
+No other server has this page. A client gives tags to a version that it makes, and can tell later whether a secret is
+still the one that it put: `docs/decisions/0006-the-command-line.md`.
 """
 
 import uuid
@@ -23,7 +23,7 @@ _TAGS: Final = "version_tags"
 
 
 def resources(secret_versions: SecretVersions) -> list[Resource]:
-    """The route of this page with its handler."""
+    """Return the route of this page with its handler."""
 
     async def list_secret_versions(call: Call) -> Reply:
         """GET …/nightsafe/scripts/{script_name}/secrets."""
@@ -33,7 +33,7 @@ def resources(secret_versions: SecretVersions) -> list[Resource]:
 
 
 def _shown(secret_version: SecretVersion) -> dict[str, Any]:
-    """One secret's name, and the version that set it."""
+    """Return one secret's name, and the version that set it."""
     return {
         "name": secret_version.name,
         "version_id": str(uuid.UUID(bytes=secret_version.version_id)),

@@ -19,9 +19,10 @@ from nightsafe.services.services import Services
 
 
 def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The routes of this page with their handlers, below the path of a script.
+    """Return the routes of this page with their handlers, below the path of a script.
 
-    A write makes a version. Where that is not served, because something else of it cannot be, the answer says so.
+    A write makes a version. If that version is not served, because something else in it cannot be served, the answer
+    says so.
     """
     secrets, admission = use.secrets, use.admission
 
@@ -36,7 +37,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         return success_raw(shown, await admission.newest(call.script))
 
     async def get_secret(call: Call) -> Reply:
-        """GET …/secrets/{secret_name}: also by a name that its client has encoded twice, and says so."""
+        """GET …/secrets/{secret_name}; with `url_encoded`, also by a name that the client has encoded twice."""
         return success_raw(await secrets.get(call.script, await _meant(call, secrets)))
 
     async def delete_secret(call: Call) -> Reply:
@@ -60,10 +61,10 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 async def _meant(call: Call, secrets: Secrets) -> str:
-    """The secret that a path names.
+    """Return the secret that a path names.
 
-    With `url_encoded=true` that is the name decoded once more, where there is no secret of the name as it stands in
-    the path: some clients encode it themselves before their library does.
+    With `url_encoded=true`, and if no secret has the name in the path, the name is decoded once more: some clients
+    encode it themselves before their library does.
     """
     name = call.names["secret_name"]
     if "%" not in name or not call.asks("url_encoded", "true"):
@@ -85,5 +86,5 @@ _names = msgspec.json.Decoder(_Named)
 
 
 def _by_name(shown: Iterable[bytes]) -> bytes:
-    """A JSON object of shown secrets under their names."""
+    """Return a JSON object of shown secrets under their names."""
     return b"{" + b",".join(msgspec.json.encode(_names.decode(one).name) + b":" + one for one in shown) + b"}"

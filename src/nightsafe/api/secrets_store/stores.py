@@ -45,7 +45,7 @@ _SECRET_ORDERS: dict[str, Callable[[Item], Any]] = {
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
     stores = use.stores
 
     async def list_stores(call: Call) -> Reply:
@@ -86,7 +86,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _of_secrets(stores: Stores) -> list[Resource]:
-    """The secrets of a store together."""
+    """Return the routes of the secrets of a store together."""
 
     async def list_secrets(call: Call) -> Reply:
         """GET …/secrets."""
@@ -117,7 +117,7 @@ def _of_secrets(stores: Stores) -> list[Resource]:
 
 
 def _of_secret(stores: Stores) -> list[Resource]:
-    """One secret of a store."""
+    """Return the routes of one secret of a store."""
 
     async def get(call: Call) -> Reply:
         """GET …/secrets/{secret_id}."""
@@ -151,7 +151,7 @@ def _of_secret(stores: Stores) -> list[Resource]:
 
 
 def _shown(store: Collection) -> dict[str, Any]:
-    """A store as lists show it."""
+    """Return a store as lists show it."""
     return {
         "id": store.name,
         "name": name_of(store),
@@ -162,7 +162,7 @@ def _shown(store: Collection) -> dict[str, Any]:
 
 
 def _secret(secret: Item, store_id: str, status: str = "active") -> dict[str, Any]:
-    """A secret as lists show it: all but its value."""
+    """Return a secret as lists show it: everything except its value."""
     note = note_of(secret)
     return {
         "id": secret.id,
@@ -177,7 +177,7 @@ def _secret(secret: Item, store_id: str, status: str = "active") -> dict[str, An
 
 
 def _sorted(every: Sequence[T], fields: dict[str, str], orders: dict[str, Callable[[T], Any]]) -> Sequence[T]:
-    """A list as a query wants it ordered: by name, unless it says otherwise."""
+    """Sort a list as a query asks, by name otherwise."""
     order, direction = fields.get("order", "name"), fields.get("direction", "asc")
     if order not in orders:
         raise NightsafeError(Code.INVALID, f"'order' must be one of {', '.join(orders)}")
@@ -187,14 +187,14 @@ def _sorted(every: Sequence[T], fields: dict[str, str], orders: dict[str, Callab
 
 
 def _matches(secret: Item, search: str, scopes: set[str]) -> bool:
-    """Whether a secret's name or comment holds a text, whatever its case, and it is for these services."""
+    """Tell whether a secret's name or comment contains a text, ignoring case, and whether it has these scopes."""
     note = note_of(secret)
     text = search.casefold()
     return (text in secret.name.casefold() or text in note.comment.casefold()) and scopes <= set(note.scopes)
 
 
 def _scopes(query: bytes) -> set[str]:
-    """The services that a query names, in one parameter or several."""
+    """Return the services that a query names, in one parameter or several."""
     given = parse_qs(query.decode("latin-1"))
     return {
         scope

@@ -1,6 +1,6 @@
-"""What of the Cloudflare v4 API is no part of a safe, so that a client is told more than that there is no such path.
+"""Cloudflare products that Nightsafe does not offer, by path. Requests for them get an error that names the product.
 
-This is asked only about a path that leads nowhere, so it takes no credentials and tells nothing of any account.
+Only a path without a route gets here, so this needs no credentials and reveals nothing of any account.
 """
 
 import re
@@ -48,7 +48,7 @@ _ABSENT = tuple(
 
 
 def refusal_of(raw_path: bytes) -> NightsafeError | None:
-    """UNSUPPORTED with the name of the thing that a path is about, or None for a path of no known product."""
+    """Return UNSUPPORTED with the name of the product of a path, or None for a path of no known product."""
     for path, what in _ABSENT:
         if path.fullmatch(raw_path):
             return NightsafeError(Code.UNSUPPORTED, what)

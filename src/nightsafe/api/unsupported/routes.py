@@ -1,4 +1,4 @@
-"""What other products keep: an empty list where clients only look, and a refusal where they would change it."""
+"""Routes of products that Nightsafe does not offer: an empty list for reads, and a refusal for changes."""
 
 from nightsafe.api.http.envelope import Reply, success
 from nightsafe.api.http.paging import fields_of, page_of, paged
@@ -19,7 +19,7 @@ _DOMAINS = f"{ACCOUNT}/workers/domains"
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers. Empty lists are told to whoever sees the account."""
+    """Return the routes of this page with their handlers. Every caller that sees the account gets the empty lists."""
     return [
         Resource("GET", _KV, None, _no_items),
         Resource("POST", _KV, Action.WRITE_SCRIPTS, refusing("keep KV namespaces")),
@@ -37,7 +37,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """What a script has none of, below its path."""
+    """Return the routes below a script that are always empty."""
 
     async def list_none(call: Call) -> Reply:
         """GET …/routes and …/tails."""
@@ -45,7 +45,7 @@ def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
         return success([])
 
     async def put_routes(call: Call) -> Reply:
-        """PUT …/routes: none is what there is; anything else is refused."""
+        """PUT …/routes: accepts an empty list and refuses any other."""
         if await call.json() != []:
             raise NightsafeError(
                 Code.UNSUPPORTED,
@@ -62,24 +62,24 @@ def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 async def _no_items(call: Call) -> Reply:
-    """An empty page of a list that is read page by page."""
+    """Return an empty page of a paged list."""
     return paged([], page_of(fields_of(call.query)), 0)
 
 
 async def _nothing(_: Call) -> Reply:
-    """An empty list, whatever is asked of it."""
+    """Return an empty list for any query."""
     return success([])
 
 
 def refusing(what: str) -> Handler:
-    """A handler that says what it is that Nightsafe does not do, whatever is asked and whatever is there.
+    """Return a handler that refuses every request with the name of the missing feature.
 
     Args:
         what: after `Nightsafe does not`, without a full stop.
     """
 
     async def refuse(_: Call) -> Reply:
-        """Refuse, without a look at the body."""
+        """Refuse, without reading the body."""
         raise NightsafeError(Code.UNSUPPORTED, what)
 
     return refuse

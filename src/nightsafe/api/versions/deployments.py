@@ -17,14 +17,15 @@ from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.scripts import Deployment
 
 _DEFAULT_SIZE = {"per_page": "10"}
-"""What wrangler lists: it asks for no page, and then for each version of each deployment."""
+"""The number of deployments that wrangler lists: it asks for no page, and then for each version of each deployment.
+"""
 
 
 def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this page with their handlers, below the path of a script."""
 
     async def list_deployments(call: Call) -> Reply:
-        """GET …/deployments: under both names that clients read."""
+        """GET …/deployments: the list under both names that clients read."""
         fields = fields_of(call.query)
         page = page_of(_DEFAULT_SIZE | fields)
         part, total = await use.deployments.list(
@@ -59,12 +60,12 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def _period(fields: dict[str, str]) -> Period:
-    """The time that a list is about."""
+    """Return the period that a list is about."""
     return Period(_moment(fields, "since", ALWAYS.since), _moment(fields, "until", ALWAYS.until))
 
 
 def _moment(fields: dict[str, str], name: str, default: int) -> int:
-    """A time in the query."""
+    """Return a time of the query."""
     if name not in fields:
         return default
     try:
@@ -74,7 +75,7 @@ def _moment(fields: dict[str, str], name: str, default: int) -> int:
 
 
 def _shown(deployment: Deployment) -> dict[str, Any]:
-    """A deployment as it goes out."""
+    """Return a deployment as JSON."""
     return {
         "id": views.identifier(deployment.id),
         "created_on": views.time(deployment.created_on),
@@ -91,5 +92,5 @@ def _shown(deployment: Deployment) -> dict[str, Any]:
 
 
 def _number(percentage: float) -> float:
-    """A whole percentage without a fraction."""
+    """Return a whole percentage without a fraction."""
     return int(percentage) if percentage.is_integer() else percentage

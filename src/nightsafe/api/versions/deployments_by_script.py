@@ -1,7 +1,7 @@
 """`/workers/deployments/by-script/{script_tag}`: deployments as wrangler up to 3.7x knows them, one version each.
 
-Source: `deployments list`, `deployments view` and `rollback` of wrangler 3.34. A deployment goes by the id that the
-upload was answered with, which is its version's; one that was made by itself goes by its own.
+Source: `deployments list`, `deployments view` and `rollback` of wrangler 3.34. The deployment of an upload has the id
+that the upload was answered with, which is the version's id. A deployment made by itself has its own id.
 """
 
 from typing import Any
@@ -25,10 +25,10 @@ _DEFAULT_SIZE = {"per_page": "10"}
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def list_deployments(call: Call) -> Reply:
-        """GET …/by-script/{script_tag}: the newest of them, and with `order=asc` the last one last."""
+        """GET …/by-script/{script_tag}: the newest deployments; with `order=asc`, the newest one last."""
         script, fields = await _find(use, call), fields_of(call.query)
         page = page_of(_DEFAULT_SIZE | fields)
         newest, _ = await use.deployments.list(script.ref, 0, 1)
@@ -59,7 +59,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 async def _find(use: Services, call: Call) -> Script:
-    """The script with this tag, if the caller may read it: the path alone does not tell which it is.
+    """Return the script with this tag, if the caller may read it; the path alone does not name the script.
 
     Raises:
         NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
@@ -71,19 +71,19 @@ async def _find(use: Services, call: Call) -> Script:
 
 
 async def _version(use: Services, ref: ScriptRef, deployment: Deployment) -> Version:
-    """The version that has the largest part of a deployment."""
+    """Return the version with the largest share of a deployment."""
     version_id, _ = max(deployment.versions, key=lambda one: one[1])
     return await use.versions.get(ref, version_id)
 
 
 async def _short(use: Services, ref: ScriptRef, deployment: Deployment) -> dict[str, Any]:
-    """A deployment as the list shows it."""
+    """Return a deployment as the list shows it."""
     version = await _version(use, ref, deployment)
     return views.short_version(version) | _own(deployment, version)
 
 
 def _own(deployment: Deployment, version: Version) -> dict[str, Any]:
-    """What is a deployment's and not its version's: id, who made it and when, and why."""
+    """Return the fields of the deployment itself, not of its version: id, author, time and reason."""
     by_itself = deployment.triggered_by in BY_THEMSELVES
     metadata: dict[str, Any] = views.short_version(version)["metadata"]
     return {

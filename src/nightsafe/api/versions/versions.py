@@ -22,12 +22,12 @@ _TURN = 20
 
 
 def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """The routes of this page with their handlers, below the path of a script."""
+    """Return the routes of this page with their handlers, below the path of a script."""
 
     async def list_versions(call: Call) -> Reply:
-        """GET …/versions: a page of them or, with `deployable`, the newest on the only page.
+        """GET …/versions: a page of versions or, with `deployable`, the newest versions on the only page.
 
-        The page after that is empty, for the SDKs ask on until one is.
+        The page after that is empty, because the SDKs ask until they get an empty page.
         """
         fields = fields_of(call.query)
         page, deployable = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), fields.get("deployable") == "true"
@@ -39,7 +39,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         return paged_as({"items": await _whole(call.script, versions)}, page, len(versions), total)
 
     async def upload(call: Call) -> Reply:
-        """POST …/versions. Nothing is started here, so it takes no time to start."""
+        """POST …/versions. Nothing starts here, so the startup time is 0."""
         strict = asks_strict(call)
         parsed = await read_parsed_upload(call, in_force=False)
         version, notices = await use.versions.upload(call.caller, call.script, parsed, strict=strict)
@@ -52,7 +52,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         return success(views.version(version, await use.versions.bindings(call.script, version)))
 
     async def _whole(ref: ScriptRef, versions: Sequence[Version]) -> list[dict[str, Any]]:
-        """Versions with their bindings."""
+        """Return versions with their bindings."""
         bindings = await use.versions.bindings_of(ref, versions)
         pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
         return [views.version(version, its) async for version, its in pairs]

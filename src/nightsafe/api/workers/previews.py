@@ -1,7 +1,7 @@
-"""`/workers/workers/{script_name}/previews/{preview}`: previews by their names, of which only bindings are kept.
+"""`/workers/workers/{script_name}/previews/{preview}`: previews by name, of which only the bindings are stored.
 
 Source: `wrangler preview secret put|bulk|delete|list` of wrangler 4.130 and later, which read and patch the newest
-deployment of a preview. There is none here, nor a preview: only the bindings that were put under its name.
+deployment of a preview. Nightsafe has neither previews nor their deployments: only the bindings put under a name.
 """
 
 import uuid
@@ -34,15 +34,15 @@ _REFUSED = {
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def get(call: Call) -> Reply:
-        """GET …/deployments/latest: the bindings that were put under the preview's name."""
+        """GET …/deployments/latest: the bindings put under the preview's name."""
         script, preview = await find_worker(use, call), call.names["preview"]
         return success(_shown(preview, script.id, await use.previews.named(script.ref, preview)))
 
     async def patch(call: Call) -> Reply:
-        """PATCH …/deployments/latest: a merge patch of them."""
+        """PATCH …/deployments/latest: a merge patch of the bindings."""
         wanted = parse_named(await call.json(merge_patch=True), call.limits)
         script, preview = await find_worker(use, call), call.names["preview"]
         items = await use.previews.edit_named(call.caller, script.ref, preview, wanted)
@@ -62,7 +62,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _shown(preview: str, script_id: str, items: Sequence[Item]) -> dict[str, Any]:
-    """What clients read of a preview's deployment; its id is another one whenever a binding is."""
+    """Return a preview's deployment as clients read it; its id changes whenever a binding changes."""
     changed = max((item.modified_on for item in items), default=0)
     made = {"created_on": views.time(changed)} if items else {}
     return {

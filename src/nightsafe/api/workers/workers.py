@@ -1,7 +1,7 @@
 """`/workers/workers/{script_name}` and its `/versions`: one object with the settings of every level.
 
-A worker goes by its name or its id here. By its id it is found only after its path was let through, so whether the
-caller may do this with it is asked once more.
+A worker is named by its name or its id. An id is resolved only after the path was allowed, so the permission for the
+script that was found is checked once more.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -53,10 +53,10 @@ _TURN = 20
 
 
 def resources(use: Services) -> list[Resource]:
-    """The routes of this page with their handlers."""
+    """Return the routes of this page with their handlers."""
 
     async def list_workers(call: Call) -> Reply:
-        """GET /workers/workers: those that no policy keeps from the caller."""
+        """GET /workers/workers: the workers that the caller may read."""
         fields = fields_of(call.query)
         page, (order, last_first) = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), _order(fields)
         keys = ((await order(use, script), script.ref.name) async for script in scripts.visible(use, call))
@@ -68,25 +68,25 @@ def resources(use: Services) -> list[Resource]:
         return success(_shown(await use.workers.whole(await find_worker(use, call))))
 
     async def patch(call: Call) -> Reply:
-        """PATCH /workers/workers/{script_name}: what the body does not name stays."""
+        """PATCH /workers/workers/{script_name}: members that the body does not name stay."""
         return await edited(call, need_object(await call.json(merge_patch=True), "", "the body"))
 
     async def put(call: Call) -> Reply:
-        """PUT /workers/workers/{script_name}: what the body does not name is reset, but for what previews have."""
+        """PUT /workers/workers/{script_name}: resets the members that the body does not name, except previews."""
         body = need_object(await call.json(), "", "the body")
         need_known(body, MEMBERS, "", "the body")
         subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
         return await edited(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
 
     async def edited(call: Call, body: dict[str, Any]) -> Reply:
-        """The worker after a change."""
+        """Return the worker after a change."""
         wanted, script = parse_worker(body, call.limits), await find_worker(use, call)
         if optional_string(body, "name", "") not in {None, script.ref.name}:
             raise NightsafeError(Code.UNSUPPORTED, "rename Workers: their secrets are sealed to their names", "/name")
         return success(_shown(await use.workers.edit(call.caller, script, wanted)), wanted.notices)
 
     async def delete(call: Call) -> Reply:
-        """DELETE /workers/workers/{script_name}: by force also what others need."""
+        """DELETE /workers/workers/{script_name}; with `force`, also a worker that other workers need."""
         await scripts.deleted(use, call, (await find_worker(use, call)).ref)
         return success(None)
 
@@ -103,14 +103,14 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _of_versions(use: Services) -> list[Resource]:
-    """The versions of a worker."""
+    """Return the routes of a worker's versions."""
 
     async def list_versions(call: Call) -> Reply:
         """GET …/versions."""
         return await _page_of_versions(use, call)
 
     async def create(call: Call) -> Reply:
-        """POST …/versions: deployed at once only if the query says so."""
+        """POST …/versions: the version is deployed at once only if the query asks for it."""
         in_force = call.asks("deploy", "true")
         parsed = parse_version(await call.json(), call.limits, in_force=in_force)
         script = await find_worker(use, call)
@@ -128,9 +128,9 @@ def _of_versions(use: Services) -> list[Resource]:
         return await _whole(use, script, version, modules=call.asks("include", "modules"))
 
     async def patch_latest(call: Call) -> Reply:
-        """PATCH …/versions/latest: a version with other secrets, not deployed.
+        """PATCH …/versions/latest: make a version with other secrets, without deploying it.
 
-        Who may set secrets and not read scripts is told of the version, but not of the variables and settings in it.
+        A caller that may set secrets but not read scripts gets the version, without its variables and settings.
         """
         wanted, script = (
             parse_version_patch(await call.json(merge_patch=True), call.limits),
@@ -154,7 +154,7 @@ def _of_versions(use: Services) -> list[Resource]:
 
 
 async def _page_of_versions(use: Services, call: Call) -> Reply:
-    """Some of the versions, each with its bindings."""
+    """Return a page of the versions, each with its bindings."""
     ref, page = (await find_worker(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
     versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
     bindings = await use.versions.bindings_of(ref, versions)
@@ -166,7 +166,7 @@ async def _page_of_versions(use: Services, call: Call) -> Reply:
 async def _whole(
     use: Services, script: Script, version: Version, *, modules: bool = False, notices: Notices = ()
 ) -> Reply:
-    """A version with its bindings and, if they are asked for, its files."""
+    """Return a version with its bindings and, on request, its files."""
     parts = {"bindings": views.bindings(await use.versions.bindings(script.ref, version))}
     if modules:
         _, files = await use.scripts.files(script.ref, version.id)
@@ -176,7 +176,7 @@ async def _whole(
 
 
 async def _whole_of(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
-    """Workers as the page shows them. One that is deleted meanwhile is none of them."""
+    """Return workers as the page shows them, without any that were deleted meanwhile."""
     async for script in scripts.named(use, call, names):
         try:
             whole = await use.workers.whole(script)
@@ -188,7 +188,7 @@ async def _whole_of(use: Services, call: Call, names: Iterable[str]) -> AsyncIte
 
 
 async def find_worker(use: Services, call: Call) -> Script:
-    """The worker of the path, if the caller may do this with it.
+    """Return the worker of the path, if the caller may do this with it.
 
     Raises:
         NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
@@ -204,12 +204,12 @@ async def find_worker(use: Services, call: Call) -> Script:
 
 
 def _may(call: Call, script: Script, action: Action) -> bool:
-    """Whether the caller may do something with a worker."""
+    """Tell whether the caller may do something with a worker."""
     return call.caller.principal.grants.allow(action, policy.Resource(call.account_id, script.ref.name))
 
 
 def _shown(whole: Whole) -> dict[str, Any]:
-    """A worker as its page shows it."""
+    """Return a worker as its page shows it."""
     script = whole.script
     own = msgspec.json.decode(script.script_settings)
     env = {one.name: msgspec.Raw(one.shown) for one in whole.items}
@@ -231,7 +231,7 @@ def _shown(whole: Whole) -> dict[str, Any]:
 
 
 def _order(fields: dict[str, str]) -> tuple[Order, bool]:
-    """How a query wants workers sorted, and whether the last comes first: else the last one deployed does."""
+    """Return a query's sort order, and whether the last comes first; by default, the last deployed one is first."""
     order, direction = fields.get("order_by", "deployed_on"), fields.get("order")
     if order not in _ORDERS:
         raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_ORDERS)}")
@@ -241,22 +241,22 @@ def _order(fields: dict[str, str]) -> tuple[Order, bool]:
 
 
 async def _deployed_on(use: Services, script: Script) -> int:
-    """When it was last deployed."""
+    """Return when it was last deployed."""
     return await use.workers.deployed_on(script) or 0
 
 
 async def _updated_on(_: Services, script: Script) -> int:
-    """When it was last changed."""
+    """Return when it was last changed."""
     return script.modified_on
 
 
 async def _created_on(_: Services, script: Script) -> int:
-    """When it was made."""
+    """Return when it was made."""
     return script.created_on
 
 
 async def _name(_: Services, __: Script) -> int:
-    """Nothing: those that are alike are sorted by name."""
+    """Return nothing: workers with equal keys are sorted by name."""
     return 0
 
 
@@ -269,14 +269,14 @@ _ORDERS: dict[str, Order] = {
 
 
 def _version(version: Version) -> dict[str, Any]:
-    """A version as this page shows it, without its bindings."""
+    """Return a version as this page shows it, without its bindings."""
     settings = views.versioned(version.settings)
     date = {"compatibility_date": views.date_of(settings)}
     return settings | date | _stamped(version) | {"urls": [], "main_module": version.main_module}
 
 
 def _stamped(version: Version) -> dict[str, Any]:
-    """Who made a version, and when."""
+    """Return who made a version, and when."""
     return {
         "id": views.identifier(version.id),
         "number": version.number,
@@ -289,6 +289,6 @@ def _stamped(version: Version) -> dict[str, Any]:
 
 
 def _file(use: Services, account_id: str, one: StoredFile) -> File:
-    """A file of a version."""
+    """Return a file of a version."""
     fields = {"name": one.name, "content_type": one.content_type}
     return File(fields, one.size, partial(use.contents.slices, account_id, one.digest, one.size))
