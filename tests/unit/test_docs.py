@@ -26,14 +26,20 @@ def every_option() -> list[tuple[str, Leaf, click.Option]]:
     return found
 
 
+def page_of(option: click.Option) -> str:
+    """The page for an option: settings, which have an environment variable, are in configuration.md."""
+    name = "configuration.md" if isinstance(option.envvar, str) else "cli.md"
+    return (ROOT / "docs" / name).read_text()
+
+
 @pytest.mark.parametrize(
     ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "server"]
 )
 def test_every_option_of_the_operator_is_documented(command: str, option: click.Option) -> None:
-    """Each flag and each variable stands in the page of settings, with its default."""
-    page = (ROOT / "docs" / "configuration.md").read_text()
+    """Each command is in cli.md. Each setting is in configuration.md with its default, each other flag in cli.md."""
+    page = page_of(option)
 
-    assert f"`nightsafe {command}" in page
+    assert f"`nightsafe {command}" in (ROOT / "docs" / "cli.md").read_text()
     assert f"`{option.opts[0]}`" in page
     if isinstance(option.envvar, str):
         row = next(line for line in page.splitlines() if f"`{option.envvar}`" in line)
@@ -45,10 +51,10 @@ def test_every_option_of_the_operator_is_documented(command: str, option: click.
     ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "cli"]
 )
 def test_every_option_of_the_command_line_is_documented(command: str, option: click.Option) -> None:
-    """Each command, flag and variable stands in the page of the command line."""
-    page = (ROOT / "docs" / "cli.md").read_text()
+    """Each command and other flag is in cli.md. Each setting is in configuration.md with its variable."""
+    commands, page = (ROOT / "docs" / "cli.md").read_text(), page_of(option)
 
-    assert command in page or command.rsplit(maxsplit=1)[-1] in page
+    assert command in commands or command.rsplit(maxsplit=1)[-1] in commands
     assert option.opts[0] in page
     if isinstance(option.envvar, str):
         assert f"`{option.envvar}`" in page
@@ -72,7 +78,7 @@ def test_what_works_on_the_data_directory_is_documented() -> None:
     tree = {words[0]: leaf for words, leaf in leaves()}
     with_data = {words for words, leaf, option in every_option() if option.name == "data" and leaf.extra == "server"}
 
-    assert sorted(with_data) == sorted(documented.pop("the data directory, at the server's machine"))
+    assert sorted(with_data) == sorted(documented.pop("the data directory, on the server's machine"))
     assert tree.keys() - with_data == {one for names in documented.values() for one in names} - {"keys reseal"}
     assert {"completion", "deliver"} == tree.keys() - with_data - set(
         documented["a server's API, on this machine or another"]
@@ -106,10 +112,23 @@ def test_every_wire_code_is_documented() -> None:
     assert set() == missing
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_link_leads_somewhere() -> None:
-    """Each relative link in the documents names a file of the repository."""
+    """Each relative link in the documents names a file of the repository and, after `#`, one of its headings."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+    found = re.compile(r"\]\(([^)#:]*)(?:#([^):]+))?\)")
+    links = [(page, link, anchor) for page in pages for link, anchor in found.findall(page.read_text())]
+    dead = [
+        f"{page.name}: {link}#{anchor}"
+        for page, link, anchor in links
+        if not (target := page.parent / link if link else page).exists() or (anchor and anchor not in anchors(target))
+    ]
 
     assert links
-    assert [] == [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
+    assert [] == dead

@@ -26,7 +26,7 @@ def steps(section: str) -> Iterator[tuple[str, str]]:
     place = API
     for line in found[1].replace("\\\n", "").splitlines():
         if line.startswith("#"):
-            place = DELIVERY if "here delivery is" in line else API
+            place = DELIVERY if "n the delivery machine" in line else API
         elif line.strip():
             yield place, line
 
@@ -142,7 +142,7 @@ def test_on_two_machines(server: Server, tmp_path: Path, monkeypatch: pytest.Mon
     operator = Operator(Typist(monkeypatch), server, api, delivery)
     for number in range(ROTATIONS):
         put(server, number)
-        operator.rotate("On two")
+        operator.rotate("On two machines")
         shutil.copy(api / "public-ring.json", tmp_path / f"handed-{number}.json")
         assert operator.key not in (delivery / "public-ring.json").read_text()
         operator.check()
