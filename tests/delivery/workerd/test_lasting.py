@@ -35,13 +35,13 @@ AWAY = NightsafeError(Code.UNAVAILABLE, "it is away")
 HELLO = "export default { fetch() { return new Response(); } };"
 
 TASKS: dict[str, tuple[str, ...]] = {
-    "follower": ("_follow", "_act_on", "_act", "_retry", "fetch"),
-    "reporter": ("_run",),
-    "resealer": ("run", "_idle", "run_once", "_batch"),
-    "checker": ("run", "_problem_of"),
-    "reach": ("_follow",),
-    "keeper": ("_keep", "_over", "_relaunch", "_launch", "_watch", "_is_busy", "_is_too_large"),
-    "supervisor": ("watch",),
+    "source.follower": ("_follow", "_act_on", "_act", "_retry", "fetch"),
+    "reports.processes": ("_run",),
+    "key_rotation.resealing": ("run", "_idle", "run_once", "_batch"),
+    "load.code_checks": ("run", "_problem_of"),
+    "egress.egress": ("_follow",),
+    "workerd.keeper": ("_keep", "_over", "_relaunch", "_launch", "_watch", "_is_busy", "_is_too_large"),
+    "workerd.supervisor": ("watch",),
     "delivery": ("watch",),
 }
 """The functions that run in a long-lived task, by their module."""
@@ -318,13 +318,13 @@ async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
 
 
 WORK: dict[str, Callable[[ModuleType, Path, Callable[[], None]], Awaitable[None]]] = {
-    "follower": follows,
-    "reporter": reports,
-    "resealer": reseals,
-    "checker": checks,
-    "reach": reaches,
-    "keeper": keeps,
-    "supervisor": watches,
+    "source.follower": follows,
+    "reports.processes": reports,
+    "key_rotation.resealing": reseals,
+    "load.code_checks": checks,
+    "egress.egress": reaches,
+    "workerd.keeper": keeps,
+    "workerd.supervisor": watches,
     "delivery": watches,
 }
 
@@ -383,70 +383,3 @@ async def test_a_lasting_task_ends_when_it_is_told_to() -> None:
     with pytest.raises(NightsafeError):
         await lasting("gives up", designed, by_design=(NightsafeError,))
     await lasting("done", lambda: asyncio.sleep(0))
-
-
-@pytest.mark.parametrize("number", range(len(awaits_of("nightsafe.delivery.lasting"))))
-async def test_what_begins_tasks_anew_goes_on_too(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Whatever is thrown at its own awaits."""
-    thrower = Thrower()
-    module = thrown("nightsafe.delivery.lasting", thrower)
-    module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001)
-    begun: list[int] = []
-
-    async def work() -> None:
-        """Fail."""
-        begun.append(1)
-        raise Boom
-
-    thrower.arm(number, "before", Boom())
-    task = asyncio.create_task(module.lasting("fails", work))
-    await until(lambda: len(begun) > 3)
-    task.cancel()
-    assert thrower.struck
-    del monkeypatch
-
-
-API = "nightsafe.cli.server.api_process"
-OF_API = ("watch", "_launch", "_ended", "_kill")
-
-
-FAKE = """#!/bin/sh
-cd {folder}
-echo $$ >> pids
-[ -e hangs ] && exec sleep 60
-[ -e mute ] || echo listening on http://x
-"""
-
-
-@pytest.mark.parametrize("number", range(len(awaits_of(API, only=OF_API))))
-async def test_the_api_is_started_anew_whatever_is_thrown(tmp_path: Path, number: int) -> None:
-    """At each await of what keeps the API's process, whether that ends, says nothing or hangs: there is one again."""
-    fake, pids = tmp_path / "python", tmp_path / "pids"
-    fake.write_text(FAKE.format(folder=tmp_path))
-    fake.chmod(0o700)
-    thrower = Thrower()
-    module = thrown(API, thrower, only=OF_API)
-    module.__dict__.update(sys=SimpleNamespace(executable=str(fake)), _END_SECONDS=0.01)
-    patience = module.Patience(deaths=1 << 30, pause_seconds=0.0, longest_pause_seconds=0.0, start_seconds=0.2)
-    api = module.ApiProcess([], SimpleNamespace(fileno=lambda: 0, close=lambda: None), patience)
-    await api._launch()
-    thrower.arm(number, "after", Boom())
-    running = asyncio.create_task(lasting("api", api.watch, by_design=(NightsafeError,)))
-
-    async def until_started(times: int) -> None:
-        """Wait until it was started so often from now on."""
-        before = len(pids.read_text().split())
-        await until(lambda: len(pids.read_text().split()) >= before + times)
-
-    await until_started(2)
-    for state in ("mute", "hangs"):
-        (tmp_path / state).touch()
-        await until_started(2)
-        (tmp_path / state).unlink()
-    await until_started(1)
-    assert not running.done()
-    assert thrower.struck
-    while not running.done():
-        running.cancel()
-        await asyncio.sleep(0)
-    await api._kill()

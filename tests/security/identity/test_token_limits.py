@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from tests.unit.api.identity.test_target_access import HERE, NOT_THERE, THERE, asking, owner, refused, service, upload
 from tests.unit.api.identity.test_token_reach import LIMITS, SHED, STRONGER
-from tests.unit.api.identity.test_tokens import ACCOUNT_TOKENS, EXCEEDS, ask, made, policy, scripts, wanted, works
+from tests.unit.api.identity.test_token_rights import EXCEEDS
+from tests.unit.api.identity.test_tokens import ACCOUNT_TOKENS, ask, made, policy, scripts, wanted, works
 from tests.unit.api.tools.driver import ACCOUNT, Answer, Api
 from tests.unit.api.tools.tokens import READ, WRITE
 from tests.unit.identity.test_bounds import calls_of, policies_of

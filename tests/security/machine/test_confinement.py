@@ -237,7 +237,7 @@ def test_an_older_landlock(version: int, tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from nightsafe.confining import landlock, seccomp
-from nightsafe.delivery import launch
+from nightsafe.delivery.workerd import launch
 landlock.version = lambda: {version}
 print(landlock.restrict(landlock.Allowed(read=(Path("/usr"),))))
 try:

@@ -1,32 +1,21 @@
 """`nightsafe backup` and `restore`: what is restored is served as before, and what is damaged is not restored."""
 
-import errno
 import hashlib
 import io
 import json
-import os
 import shutil
 import sqlite3
-import stat
-import subprocess
 import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 from tests.clients.cli.tools.terminal import Terminal, plain
 from tests.clients.opened import opened
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Safe, Server, clean_environ, run
-
-import nightsafe.cli.data_directory.placing
-import nightsafe.cli.safe.backup
-import nightsafe.cli.safe.restore
-from nightsafe.cli.main import cli
 
 NAMES = ("nightsafe.db", "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
 
@@ -281,172 +270,3 @@ def test_what_cannot_be_backed_up(safe: Safe) -> None:
         file.write(b"\xff" * 4096)
     assert "is damaged" in words("b.tar", "--data", data) or "malformed" in words("b.tar", "--data", data)
     assert not (folder / "b.tar").exists()
-
-
-def test_what_was_put_aside_comes_back(safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the new safe cannot take its place the old one is there as before, and nothing beside it."""
-    folder, file = safe.path.parent, backed_up(safe)
-    before = sorted(one.name for one in folder.iterdir())
-
-    def fail(one: Path, other: Path) -> None:
-        """In place of the last step."""
-        raise OSError(errno.ENOSPC, f"{one} and {other}")
-
-    monkeypatch.setattr(nightsafe.cli.data_directory.placing, "exchange", fail)
-    done = CliRunner().invoke(nightsafe.cli.safe.restore.command, [str(file), "--data", str(safe.path), "--force"])
-
-    assert (1, True) == (done.exit_code, "cannot be made" in done.output), done.output
-    assert before == sorted(one.name for one in folder.iterdir())
-    assert safe.database.exists()
-
-
-def make_link(path: Path) -> None:
-    """A link to a file with something in it."""
-    path.with_name("kept").write_text("kept")
-    path.symlink_to("kept")
-
-
-def make_dangling(path: Path) -> None:
-    """A link to where nothing is."""
-    path.symlink_to("nothing")
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (make_link, "is a symbolic link: name the file that it leads to"),
-        (make_dangling, "is a symbolic link: name the file that it leads to"),
-        (os.mkfifo, "is no regular file: to write into it, redirect: nightsafe backup - > FILE"),
-        (Path.mkdir, "is a directory"),
-    ],
-)
-@pytest.mark.parametrize("force", [(), ("--force",)])
-def test_what_is_never_replaced(
-    new_safe: Safe, tmp_path: Path, make: Callable[[Path], None], words: str, force: tuple[str, ...]
-) -> None:
-    """A link, a named pipe, a directory, whatever is forced; nothing has changed then, and nothing is beside it."""
-    target = tmp_path / "target"
-    make(target)
-    before = state(tmp_path)
-
-    done = in_process("backup", target, "--data", new_safe.path, *force)
-
-    assert (True, True) == (done.exit_code in {1, 2}, words in done.output), done.output
-    assert before == state(tmp_path)
-
-
-def state(folder: Path) -> dict[Path, tuple[int, ...]]:
-    """Everything below a folder, with what changes when it is written to or replaced."""
-    found = {path: path.lstat() for path in folder.rglob("*")}
-    return {path: (one.st_ino, one.st_mode, one.st_size, one.st_mtime_ns) for path, one in found.items()}
-
-
-def in_process(command: str, *arguments: object) -> Result:
-    """A command in this process."""
-    return CliRunner().invoke(cli, [command, *map(str, arguments)])
-
-
-@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
-def test_a_device_stays_one(new_safe: Safe, device: str) -> None:
-    """It would be a file from then on, for everybody."""
-    done = in_process("backup", device, "--data", new_safe.path, "--force")
-
-    assert (1, True) == (done.exit_code, "is no regular file" in done.output), done.output
-    assert stat.S_ISCHR(os.stat(device).st_mode)  # noqa: PTH116 - of a device
-
-
-@pytest.mark.parametrize("name", ["nightsafe.db", "keys/signing-key.json", "backup.tar"])
-def test_the_safe_itself_is_never_replaced(safe: Safe, tmp_path: Path, name: str) -> None:
-    """A backup in the data directory would be lost with it, or take a key's place; by a link, too."""
-    (tmp_path / "link").symlink_to(safe.path)
-    before = state(safe.path)
-
-    for place in (safe.path, tmp_path / "link"):
-        done = in_process("backup", place / name, "--data", safe.path, "--force")
-        assert (1, True) == (done.exit_code, "would be in the data directory" in done.output), done.output
-
-    assert before == state(safe.path)
-
-
-def test_what_came_into_its_place_meanwhile(safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is not replaced either."""
-    target, pack = tmp_path / "backup.tar", nightsafe.cli.safe.backup._pack
-
-    def slow(*arguments: Any) -> None:
-        """Somebody is quicker."""
-        pack(*arguments)
-        os.mkfifo(target)
-
-    monkeypatch.setattr(nightsafe.cli.safe.backup, "_pack", slow)
-    done = in_process("backup", target, "--data", safe.path, "--force")
-
-    assert (1, True) == (done.exit_code, "is no regular file" in done.output), done.output
-    assert stat.S_ISFIFO(target.stat().st_mode)
-
-
-@pytest.mark.parametrize("force", [(), ("--force",)])
-def test_a_backup_lasts(
-    new_safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: tuple[str, ...]
-) -> None:
-    """Its directory is synced, once the file has its name and before it is said to be there."""
-    synced, seen = tmp_path / "backup.tar", []
-    monkeypatch.setattr(nightsafe.cli.safe.backup, "sync", lambda folder: seen.append((folder, synced.exists())))
-    monkeypatch.setattr(nightsafe.cli.safe.backup, "say", seen.append)
-
-    assert 0 == in_process("backup", synced, "--data", new_safe.path, *force).exit_code
-
-    assert (tmp_path, True) == seen[0]
-    assert "is in" in str(seen[1])
-
-
-def test_through_a_pipe(new_safe: Safe, tmp_path: Path) -> None:
-    """What `-` writes is a backup like any other, and `restore -` reads it; a full disk behind it is said."""
-    data = ("--data", str(new_safe.path))
-    before = set(new_safe.path.iterdir())
-    written = subprocess.run([*NIGHTSAFE, "backup", "-", *data], capture_output=True, check=False, cwd=tmp_path)
-    assert (0, True) == (written.returncode, b"is in standard output" in written.stderr), written.stderr
-
-    read = subprocess.run(
-        [*NIGHTSAFE, "restore", "-", "--data", "again"], input=written.stdout, capture_output=True, check=False,
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert 0 == read.returncode, read.stderr
-    assert sorted(NAMES) == sorted(
-        str(path.relative_to(tmp_path / "again")) for path in (tmp_path / "again").rglob("*") if path.is_file()
-    )
-    with Path("/dev/full").open("wb") as full:
-        failed = subprocess.run([*NIGHTSAFE, "backup", "-", *data], stdout=full, stderr=subprocess.PIPE, check=False)
-    assert 1 == failed.returncode
-    assert b"nightsafe: standard output cannot be written: No space left on device\n" == failed.stderr
-    assert before == set(new_safe.path.iterdir())
-
-
-def test_a_backup_is_no_text(new_safe: Safe, tmp_path: Path) -> None:
-    """It does not go to a terminal, nor come from one, nor beside a JSON object."""
-    code, shown = at_terminal(tmp_path, "backup", "-", "--data", str(new_safe.path))
-    assert (1, True) == (code, "standard output is a terminal" in shown)
-    code, shown = at_terminal(tmp_path, "restore", "-", "--data", "again")
-    assert (1, True) == (code, "standard input is a terminal" in shown)
-    done = in_process("backup", "-", "--data", new_safe.path, "--json")
-    assert (2, True) == (done.exit_code, "--json prints to standard output" in done.output)
-    assert [] == list(tmp_path.iterdir())
-
-
-def test_into_a_directory_that_cannot_be_exchanged(
-    safe: Safe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a volume is: its parts go aside within it, the kept private ring fits, and a second time finds room, too."""
-    archive = backed_up(safe)
-    ring = safe.private_ring.read_bytes()
-    monkeypatch.setattr(nightsafe.cli.safe.restore, "must_be_inside", lambda _: True)
-    inode = safe.path.stat().st_ino
-
-    for number in (1, 2):
-        done = in_process("restore", archive, "--data", safe.path, "--force")
-        assert 0 == done.exit_code, done.output
-        asides = [path for path in safe.path.iterdir() if path.name.startswith("before-")]
-        assert number == len(asides)
-        assert {ring} == {path.read_bytes() for path in safe.path.rglob("private-ring.json")}
-        assert all((path / "nightsafe.db").exists() for path in [safe.path, *asides])
-    assert inode == safe.path.stat().st_ino
-    assert {safe.path, archive} == set(safe.path.parent.iterdir()) - {tmp_path / "stdout.log"}
