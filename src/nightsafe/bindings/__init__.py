@@ -1,1 +1,1 @@
-"""What a binding is: its kinds, their rules, and what of them may be shown."""
+"""Bindings: their types, the rules of each type, and the parts that reads may show."""

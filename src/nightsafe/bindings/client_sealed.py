@@ -1,7 +1,7 @@
-"""A value that its client sealed: it stands in the place of the plaintext, which never comes here.
+"""Values that a client sealed before it sent them, so that Nightsafe never receives the plaintext.
 
-On the wire `encrypted_value` (base64 of a sealed value, `docs/sealed-format.md`) and `key_id` stand in place of
-`text`, `key_base64` or `key_jwk`. Whether it opens, and to what, cannot be told here.
+In a request, `encrypted_value` (base64 of a sealed value, `docs/sealed-format.md`) and `key_id` replace `text`,
+`key_base64` or `key_jwk`. The server cannot check that such a value opens, or what it contains.
 """
 
 import binascii
@@ -17,18 +17,18 @@ from nightsafe.errors import Code, NightsafeError
 ENCRYPTED = "encrypted_value"
 KEY_ID = "key_id"
 MAX_ENCRYPTED_CHARACTERS = 12 * 1024
-"""More than the base64 of any value of 5 KB that is padded and sealed."""
+"""Larger than the base64 of any 5 KB value after padding and sealing."""
 
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
 class SealedByClient(Struct, frozen=True):
-    """A sealed value, where else a `SecretValue` is.
+    """A sealed value that a binding holds in place of a `SecretValue`.
 
     Attributes:
         sealed: the sealed value's bytes.
-        key_id: the key that it is said to be sealed to.
-        at: JSON Pointer to the binding, for a later refusal.
+        key_id: the key that the client says the value is sealed to.
+        at: JSON Pointer to the binding, used if a later check refuses it.
     """
 
     sealed: bytes
@@ -36,33 +36,33 @@ class SealedByClient(Struct, frozen=True):
     at: str
 
     def wipe(self) -> None:
-        """Nothing: there is no plaintext in it."""
+        """Do nothing, because a sealed value holds no plaintext."""
 
     def __len__(self) -> int:
-        """How many bytes of plaintext are in it: none, as in a `SecretValue` that was wiped."""
+        """Return 0, the number of plaintext bytes held, as a wiped `SecretValue` does."""
         return 0
 
     def __repr__(self) -> str:
-        """The key's id."""
+        """Show only the key id."""
         return f"SealedByClient(key_id={self.key_id!r})"
 
     def refuse(self, member: str, what: str) -> NightsafeError:
-        """The refusal of one of its members."""
+        """Build the error that refuses one of the binding's members."""
         return NightsafeError(Code.INVALID, what, pointer_to(self.at, member))
 
 
 def is_sealed(fields: dict[str, Any]) -> bool:
-    """Whether a binding says that its value is sealed."""
+    """Return True if the binding has a member of a client-sealed value."""
     return ENCRYPTED in fields or KEY_ID in fields
 
 
 def read_sealed(fields: dict[str, Any], at: str, *plain: str) -> SealedByClient:
-    """The sealed value of a binding.
+    """Read the sealed value of a binding.
 
     Args:
         fields: the binding's members.
-        at: JSON Pointer to it.
-        plain: members that would hold the plaintext; none of them may be there.
+        at: JSON Pointer to the binding.
+        plain: the members that would hold the plaintext; none of them may be present.
 
     Raises:
         NightsafeError: INVALID, pointing at the member at fault.
@@ -70,7 +70,7 @@ def read_sealed(fields: dict[str, Any], at: str, *plain: str) -> SealedByClient:
     twice = next((member for member in plain if member in fields), None)
     if twice is not None:
         raise NightsafeError(
-            Code.INVALID, f"'{ENCRYPTED}' stands in place of '{twice}': give one of them", pointer_to(at, twice)
+            Code.INVALID, f"'{ENCRYPTED}' replaces '{twice}': give only one of them", pointer_to(at, twice)
         )
     encrypted, key_id = need_string(fields, ENCRYPTED, at), need_string(fields, KEY_ID, at)
     if _ID.fullmatch(key_id) is None:
@@ -79,7 +79,7 @@ def read_sealed(fields: dict[str, Any], at: str, *plain: str) -> SealedByClient:
 
 
 def _decoded(encrypted: str, at: str) -> bytes:
-    """The bytes of a sealed value."""
+    """Decode the base64 of a sealed value."""
     here = pointer_to(at, ENCRYPTED)
     if len(encrypted) > MAX_ENCRYPTED_CHARACTERS:
         raise NightsafeError(Code.INVALID, f"'{ENCRYPTED}' is over {MAX_ENCRYPTED_CHARACTERS} characters", here)

@@ -1,4 +1,4 @@
-"""Reading the fields of a JSON object, with an error that points at the one at fault."""
+"""Readers for the members of a JSON object; their errors point at the member at fault."""
 
 from typing import Any
 
@@ -16,25 +16,25 @@ _TYPE_NAMES: dict[type, str] = {
 
 
 def pointer_to(at: str, *members: str | int) -> str:
-    """`at` extended by members, each escaped for a JSON Pointer (RFC 6901)."""
+    """Append members to the JSON Pointer `at`, each escaped as RFC 6901 requires."""
     return at + "".join("/" + str(member).replace("~", "~0").replace("/", "~1") for member in members)
 
 
 def type_name(value: object) -> str:
-    """What a JSON value is, in words, without showing it."""
+    """Name a JSON value's type in words, without showing the value."""
     return _TYPE_NAMES.get(type(value), "something else")
 
 
 def need_object(raw: object, at: str, what: str) -> dict[str, Any]:
-    """`raw` as an object.
+    """Return `raw` if it is an object.
 
     Args:
         raw: any JSON value.
-        at: JSON Pointer to it.
-        what: how a message calls it.
+        at: JSON Pointer to the value.
+        what: the value's name in an error message.
 
     Raises:
-        NightsafeError: INVALID, when it is something else.
+        NightsafeError: INVALID, when the value is not an object.
     """
     if isinstance(raw, dict):
         return raw
@@ -42,7 +42,7 @@ def need_object(raw: object, at: str, what: str) -> dict[str, Any]:
 
 
 def need_string(raw: dict[str, Any], member: str, at: str) -> str:
-    """A member that must be there and be a string.
+    """Return a member that must be present and a string.
 
     Raises:
         NightsafeError: INVALID, pointing at the member.
@@ -53,7 +53,7 @@ def need_string(raw: dict[str, Any], member: str, at: str) -> str:
 
 
 def optional_string(raw: dict[str, Any], member: str, at: str) -> str | None:
-    """A member that may be absent or null, but else is a string.
+    """Return a member that must be a string if it is present and not null.
 
     Raises:
         NightsafeError: INVALID, pointing at the member.
@@ -63,14 +63,14 @@ def optional_string(raw: dict[str, Any], member: str, at: str) -> str | None:
 
 
 def _as_string(value: object, member: str, at: str) -> str:
-    """A member's value, which must be a string."""
+    """Return a member's value if it is a string; refuse it otherwise."""
     if isinstance(value, str):
         return value
     raise NightsafeError(Code.INVALID, f"'{member}' must be a string, not {type_name(value)}", pointer_to(at, member))
 
 
 def need_array(raw: dict[str, Any], member: str, at: str) -> list[Any]:
-    """A member that must be there and be an array.
+    """Return a member that must be present and an array.
 
     Raises:
         NightsafeError: INVALID, pointing at the member.

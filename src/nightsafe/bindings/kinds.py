@@ -1,7 +1,8 @@
-"""The kinds of binding that hold no secret, and the members each has beside `name` and `type`.
+"""The binding types that hold no secret, and the members of each type besides `name` and `type`.
 
-Source: `bindings` of the script upload in the Cloudflare v4 API's specification, and what wrangler sends. A member
-that is not listed is not kept: it would be shown again, and might be a secret that was put in the wrong place.
+Source: `bindings` of the script upload in the Cloudflare v4 API's specification, and the requests that wrangler
+sends. Nightsafe does not keep a member that is not listed here: reads would show it, and it might be a secret that
+the client put in the wrong place.
 """
 
 PLAIN_KINDS: dict[str, frozenset[str]] = {
@@ -50,4 +51,4 @@ PLAIN_KINDS: dict[str, frozenset[str]] = {
         "workflow": "workflow_name class_name script_name raw",
     }.items()
 }
-"""By kind. What a binding names (a namespace, a bucket) is not looked up."""
+"""By type. Nightsafe does not look up the resource (a namespace, a bucket) that a binding names."""

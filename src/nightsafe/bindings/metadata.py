@@ -1,4 +1,4 @@
-"""The public metadata that a seal is bound to, out of what is shown of a binding."""
+"""Derives the public metadata that a sealed value is bound to from the JSON that reads show of a binding."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ _OF_A_KEY = ("format", "algorithm", "usages")
 
 
 def public_of(kind: str, shown: bytes | msgspec.Raw) -> bytes:
-    """Canonical JSON (RFC 8785) of the metadata; b"" for a kind that has none.
+    """Return the metadata as canonical JSON (RFC 8785), or b"" for a type that has no metadata.
 
     Args:
-        kind: the wire's `type`.
-        shown: the JSON object that reads give back.
+        kind: the binding's `type`.
+        shown: the JSON object that reads return.
 
     Raises:
-        msgspec.MsgspecError: it is no JSON object.
-        KeyError: a member is missing.
+        msgspec.MsgspecError: when `shown` is not a JSON object.
+        KeyError: when a member is missing.
     """
     if kind != "secret_key":
         return b""

@@ -1,4 +1,4 @@
-"""The kinds of binding, and what of each may be shown.
+"""The classes of binding, and the parts of each that reads may show.
 
 Source: `bindings` of the script upload in the Cloudflare v4 API's specification.
 """
@@ -13,7 +13,7 @@ from nightsafe.bindings.client_sealed import SealedByClient
 from nightsafe.secret_value import SecretValue
 
 SECRET_KINDS = frozenset({"secret_text", "secret_key"})
-"""The kinds whose value goes in and does not come out."""
+"""The binding types whose value clients can write but never read back."""
 
 
 class SecretText(Struct, frozen=True):
@@ -25,23 +25,23 @@ class SecretText(Struct, frozen=True):
     value: SecretValue | SealedByClient
 
     def shown(self) -> bytes:
-        """The JSON object that reads give back: no value in it."""
+        """Return the JSON object that reads return; it does not contain the value."""
         return msgspec.json.encode({"name": self.name, "type": self.kind})
 
     def public(self) -> bytes:
-        """The public metadata that the seal is bound to: none."""
+        """Return b"": a secret string has no public metadata for the seal to be bound to."""
         return b""
 
 
 class SecretKey(Struct, frozen=True):
-    """A secret cryptographic key, as `crypto.subtle.importKey` takes it.
+    """A secret cryptographic key, in the form that `crypto.subtle.importKey` accepts.
 
     Attributes:
         name: the binding's name.
-        algorithm: an object or, as the runtime allows, a bare name.
+        algorithm: an object or, as the runtime allows, only the algorithm's name.
         format: `raw`, `pkcs8`, `spki` or `jwk`.
-        usages: in the order they were given.
-        value: the decoded bytes, or for `jwk` its JSON text; or what the client sealed of it.
+        usages: in the order in which the client gave them.
+        value: the decoded bytes, or the JSON text for `jwk`; or the value that the client sealed.
     """
 
     kind: ClassVar[str] = "secret_key"
@@ -53,32 +53,32 @@ class SecretKey(Struct, frozen=True):
     value: SecretValue | SealedByClient
 
     def shown(self) -> bytes:
-        """The JSON object that reads give back: the key itself is not in it."""
+        """Return the JSON object that reads return; it does not contain the key."""
         return msgspec.json.encode({"name": self.name, "type": self.kind, **self._metadata()})
 
     def public(self) -> bytes:
-        """The public metadata that the seal is bound to, as canonical JSON (RFC 8785)."""
+        """Return the public metadata that the seal is bound to, as canonical JSON (RFC 8785)."""
         return rfc8785.dumps(self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
-        """What describes the key without being it."""
+        """Return the members that describe the key without containing it."""
         return {"format": self.format, "algorithm": self.algorithm, "usages": self.usages}
 
 
 class PlainBinding(Struct, frozen=True):
-    """A binding that holds no secret; it is kept and given back as it came."""
+    """A binding that holds no secret; Nightsafe keeps it and returns it unchanged."""
 
     name: str
     kind: str
     fields: dict[str, Any]
 
     def shown(self) -> bytes:
-        """The whole binding."""
+        """Return the whole binding as JSON."""
         return msgspec.json.encode(self.fields)
 
 
 class InheritedBinding(Struct, frozen=True):
-    """A binding to take over from the version before, there called `old_name`."""
+    """A binding to take over from the previous version, where its name is `old_name`."""
 
     name: str
     old_name: str

@@ -1,6 +1,6 @@
-"""From a JSON value to a binding, or to a refusal that names the field and the way out.
+"""Parses a JSON value into a binding, or refuses it with the field at fault and the remedy.
 
-Limits: 5 KB for a value and 2,712 bytes for a name, as the Workers platform has them.
+Limits, the same as the Workers platform's: 5 KB for a value and 2,712 bytes for a name.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ MAX_PLAIN_BYTES = 16 * 1024
 MAX_USAGES = 16
 
 _VALUES = {SecretText.kind: frozenset({"text"}), SecretKey.kind: frozenset({"key_base64", "key_jwk"})}
-"""The members that hold a secret's value, by its kind."""
+"""The members that hold a secret's value, by its binding type."""
 
 KEY_FORMATS = ("raw", "pkcs8", "spki", "jwk")
 USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
@@ -34,14 +34,15 @@ USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wr
 def parse_secret(
     raw: object, at: str = "", *, name: str | None = None, index: int = 0, may_inherit: bool = False
 ) -> Secret:
-    """A `secret_text` or `secret_key` from a request body.
+    """Parse a `secret_text` or `secret_key` from a request body.
 
     Args:
         raw: the JSON value.
-        at: JSON Pointer to it in the body.
-        name: the name it must bear, where the place it stands in already says so.
-        index: its place in a list, for the message about a missing name.
-        may_inherit: whether the list may also say `inherit`, which is then the way out for one without a value.
+        at: JSON Pointer to the value in the body.
+        name: the name that the secret must have, when the path or the enclosing member already gives it.
+        index: the secret's index in its list, for the message about a missing name.
+        may_inherit: True when the list may also hold `inherit` bindings; the refusal of a secret without a value then
+            suggests one.
 
     Raises:
         NightsafeError: INVALID, BINDING_UNNAMED, BINDING_NAME_TOO_LONG or BINDING_TOO_LARGE, with a pointer.
@@ -58,22 +59,22 @@ def parse_secret(
 
 
 def _refuse_missing(fields: dict[str, Any], kind: str, name: str, at: str) -> None:
-    """Refuse a secret of a list that has no value, and tell how to keep the one there is."""
+    """Refuse a listed secret that has no value, and explain how to keep its current value."""
     member = "text" if kind == SecretText.kind else "key_jwk" if fields.get("format") == "jwk" else "key_base64"
     sentence = (
-        f"'{member}' is missing: give the secret '{name}' its value or, to keep the one there is, send"
-        ' {"type": "inherit", "name": …} in its place'
+        f"'{member}' is missing: give the value of the secret '{name}' or, to keep its current value, send"
+        ' {"type": "inherit", "name": …} instead'
     )
     raise NightsafeError(Code.INVALID, sentence, pointer_to(at, member))
 
 
 def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
-    """Any binding of a script upload's metadata.
+    """Parse any binding of a script upload's metadata.
 
     Args:
         raw: the JSON value.
-        at: JSON Pointer to it.
-        index: its place in the list.
+        at: JSON Pointer to the value.
+        index: the binding's index in the list.
 
     Raises:
         NightsafeError: as `parse_secret`.
@@ -89,12 +90,12 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
             raise NightsafeError(Code.INHERIT_VERSION, name, pointer_to(at, "version_id"))
         return InheritedBinding(name, optional_string(fields, "old_name", at) or name)
     if kind not in PLAIN_KINDS:
-        raise NightsafeError(Code.INVALID, "'type' is no kind of binding that is known here", pointer_to(at, "type"))
+        raise NightsafeError(Code.INVALID, "'type' is not a known binding type", pointer_to(at, "type"))
     return _plain(fields, name, kind, at)
 
 
 def _plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBinding:
-    """A binding without a secret: only the members of its kind, and not too much of them."""
+    """Parse a binding without a secret: keep only the members of its type, within the size limit."""
     refuse_slips(fields, PLAIN_KINDS[kind] | {"name", "type"}, at)
     kept = {"name": name, "type": kind} | {one: fields[one] for one in fields if one in PLAIN_KINDS[kind]}
     if kind == "plain_text":
@@ -109,7 +110,7 @@ def _plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBindin
 
 
 def _name_in(fields: dict[str, Any], at: str, given: str | None, index: int) -> str:
-    """The binding's name, from the object or from the place it stands in."""
+    """Return the binding's name, from the object or from the place that holds the object."""
     name = fields.get("name", given)
     here = pointer_to(at, "name")
     if name is None or name == "":
@@ -117,20 +118,20 @@ def _name_in(fields: dict[str, Any], at: str, given: str | None, index: int) -> 
     if not isinstance(name, str):
         raise NightsafeError(Code.INVALID, "'name' must be a string", here)
     if given is not None and name != given:
-        raise NightsafeError(Code.INVALID, "'name' must be the same as the member it stands under", here)
+        raise NightsafeError(Code.INVALID, "'name' must equal the name of the member that holds this object", here)
     if len(name.encode()) > MAX_NAME_BYTES:
         raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), here)
     return name
 
 
 def _check_size(size: int, name: str, at: str) -> None:
-    """Refuse a value that is too large."""
+    """Refuse a value that is over the size limit."""
     if size > MAX_VALUE_BYTES:
         raise NightsafeError(Code.BINDING_TOO_LARGE, name, at)
 
 
 def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
-    """A secret string."""
+    """Parse a secret string."""
     if is_sealed(fields):
         return SecretText(name, read_sealed(fields, at, "text"))
     value = SecretValue.of_text(need_string(fields, "text", at))
@@ -139,7 +140,7 @@ def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
 
 
 def _secret_key(fields: dict[str, Any], name: str, at: str) -> SecretKey:
-    """A secret key, once the runtime would import it."""
+    """Parse a secret key, and refuse it if the runtime would not import it."""
     key_format = need_string(fields, "format", at)
     if key_format not in KEY_FORMATS:
         raise NightsafeError(
@@ -157,7 +158,7 @@ def _secret_key(fields: dict[str, Any], name: str, at: str) -> SecretKey:
 
 
 def _usages(fields: dict[str, Any], at: str) -> tuple[str, ...]:
-    """The usages, each once, in their order: the wire calls them a set."""
+    """Return the usages in their order and without duplicates, because the API defines them as a set."""
     usages = need_array(fields, "usages", at)
     if len(usages) > MAX_USAGES or not all(isinstance(usage, str) and usage in USAGES for usage in usages):
         raise NightsafeError(Code.INVALID, f"'usages' may hold only {', '.join(USAGES)}", pointer_to(at, "usages"))
@@ -165,7 +166,7 @@ def _usages(fields: dict[str, Any], at: str) -> tuple[str, ...]:
 
 
 def _algorithm(fields: dict[str, Any], at: str) -> Any:
-    """The algorithm as it came: it will be shown, so it must be small."""
+    """Return the algorithm unchanged; it must be small, because reads show it."""
     here = pointer_to(at, "algorithm")
     if "algorithm" not in fields:
         raise NightsafeError(Code.INVALID, "'algorithm' is missing: give an object with a 'name'", here)
@@ -181,7 +182,7 @@ def _algorithm(fields: dict[str, Any], at: str) -> Any:
 def _key_value(  # noqa: PLR0913, PLR0917 - the parts of one binding
     fields: dict[str, Any], key_format: str, algorithm: object, usages: tuple[str, ...], name: str, at: str
 ) -> SecretValue | SealedByClient:
-    """The key's bytes, once the runtime's own checks have passed; or as its client sealed it, unchecked."""
+    """Return the key's bytes after the runtime's own checks, or a client-sealed value without any check."""
     if is_sealed(fields):
         return read_sealed(fields, at, "key_base64", "key_jwk")
     member = "key_jwk" if key_format == "jwk" else "key_base64"

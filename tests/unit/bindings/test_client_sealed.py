@@ -52,9 +52,9 @@ def test_in_an_upload() -> None:
 @pytest.mark.parametrize(
     ("base", "changed", "pointer", "words"),
     [
-        (TEXT, {"text": "plaintext"}, "/text", "give one of them"),
-        (KEY, {"key_base64": "plaintext"}, "/key_base64", "give one of them"),
-        (KEY, {"key_jwk": {"k": "plaintext"}}, "/key_jwk", "give one of them"),
+        (TEXT, {"text": "plaintext"}, "/text", "give only one of them"),
+        (KEY, {"key_base64": "plaintext"}, "/key_base64", "give only one of them"),
+        (KEY, {"key_jwk": {"k": "plaintext"}}, "/key_jwk", "give only one of them"),
         (TEXT, {"key_id": None}, "/key_id", "must be a string, not null"),
         (TEXT, {"key_id": "0123456789ABCDEF"}, "/key_id", "16 lower-case hex digits"),
         (TEXT, {"key_id": "0123456789abcdef0"}, "/key_id", "16 lower-case hex digits"),
@@ -83,7 +83,7 @@ def test_one_without_the_other(member: str) -> None:
     alone = {name: shown for name, shown in TEXT.items() if name != member}
     with pytest.raises(NightsafeError, match=f"'{member}' is missing"):
         parse_secret(alone)
-    with pytest.raises(NightsafeError, match="give one of them"):
+    with pytest.raises(NightsafeError, match="give only one of them"):
         parse_secret({**alone, "text": "plaintext"})
 
 

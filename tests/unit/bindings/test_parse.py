@@ -156,7 +156,7 @@ def test_a_name_may_come_from_its_place() -> None:
 
     assert parse_secret(nameless, name="A").name == "A"
     assert parse_secret({**nameless, "name": "A"}, name="A").name == "A"
-    with pytest.raises(NightsafeError, match="same as the member"):
+    with pytest.raises(NightsafeError, match="must equal the name of the member"):
         parse_secret({**nameless, "name": "B"}, name="A")
 
 

@@ -219,7 +219,7 @@ def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
     fields = need_object(raw, at, "a binding")
     if fields.get("name", name) != name:
         raise NightsafeError(
-            Code.INVALID, "'name' must be the same as the member it stands under", pointer_to(at, "name")
+            Code.INVALID, "'name' must equal the name of the member that holds this object", pointer_to(at, "name")
         )
     if name and is_shown_secret(fields):
         return name

@@ -133,7 +133,7 @@ def test_what_is_not_known_is_named(worker: Api, request_: str, body: dict[str, 
 
     assert 200 == answer.status
     named = [one for one in answer.envelope["messages"] if one["source"]["pointer"] == pointer]
-    assert ["not known"] == ["not known" for one in named if "is not known here" in one["message"]]
+    assert ["not known"] == ["not known" for one in named if "is not a known member" in one["message"]]
 
 
 def test_what_wrangler_sends_is_known(worker: Api) -> None:
