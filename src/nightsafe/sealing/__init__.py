@@ -2,11 +2,12 @@
 
 Where to look:
 
-- `sealer.SigningSealer` is what the API node uses; it needs a `public_ring.PublicRing` and a `signing.SigningKey`.
-- `sealer.RingSealer` is what a client uses; it needs the public ring only.
-- `opener.RecordOpener` is what the delivery side uses; it alone needs a `private_ring.PrivateRing`.
+- The API node uses `sealer.SigningSealer`, which needs a `rings.public_ring.PublicRing` and a
+  `signing_key.SigningKey`.
+- A client uses `sealer.RingSealer`, which needs only the public ring.
+- The delivery side uses `opener.RecordOpener`, the only class that needs a `rings.private_ring.PrivateRing`.
 
-This module itself loads no cryptography, so that a client starts fast.
+This module loads no cryptography, so that a client starts fast.
 """
 
 from nightsafe.sealing.context import Context

@@ -1,4 +1,4 @@
-"""The place a value belongs to, and the bytes that bind it there."""
+"""The context that a sealed value belongs to, and the bytes that bind the value to it."""
 
 from functools import lru_cache
 from hashlib import sha256
@@ -13,15 +13,15 @@ SIGNATURE_TAG = b"nightsafe record signature v1"
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sealed value is bound to; it opens only with the same context.
+    """The place that a sealed value is bound to; the value opens only with the same context.
 
     Attributes:
         account_id: the account.
-        namespace: the dispatch namespace, or "" for a script that is in none.
+        namespace: the dispatch namespace, or "" for a script outside any dispatch namespace.
         script: the script's name.
         name: the binding's name.
         kind: the binding's type, such as `secret_text`.
-        public: canonical JSON (RFC 8785) of the public metadata, or b"" where the kind has none; it is compared
+        public: canonical JSON (RFC 8785) of the public metadata, or b"" for a type that has no metadata; compared
             byte for byte.
     """
 
@@ -33,31 +33,33 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     public: bytes = b""
 
     def info(self, value_id: bytes, key_id: str) -> bytes:
-        """HPKE's `info` for one value under one key.
+        """Return HPKE's `info` for one value under one key.
 
         Raises:
-            NightsafeError: INVALID, when a field is not text that UTF-8 can carry.
+            NightsafeError: INVALID, when UTF-8 cannot encode a field.
         """
         return encode(INFO_TAG) + _place(self) + encode(value_id, bytes.fromhex(key_id))
 
     def signed_message(self, sealed: bytes, signer_id: str) -> bytes:
-        """What the API node signs for a sealed value in this place.
+        """Return the message that the API node signs for a sealed value in this context.
 
         Raises:
-            NightsafeError: INVALID, when a field is not text that UTF-8 can carry.
+            NightsafeError: INVALID, when UTF-8 cannot encode a field.
         """
         return encode(SIGNATURE_TAG) + _place(self) + encode(sha256(sealed).digest(), bytes.fromhex(signer_id))
 
 
 @lru_cache(maxsize=2)
 def _place(context: Context) -> bytes:
-    """The six fields as the format has them, kept because a value is sealed and then signed for the same place.
+    """Encode the six fields as the format defines.
+
+    The result is cached because a value is sealed and then signed for the same context.
 
     Raises:
-        NightsafeError: INVALID, when a field is not text that UTF-8 can carry.
+        NightsafeError: INVALID, when UTF-8 cannot encode a field.
     """
     texts = (context.account_id, context.namespace, context.script, context.name, context.kind)
     try:
         return encode(*(text.encode() for text in texts), context.public)
     except UnicodeEncodeError:
-        raise NightsafeError(Code.INVALID, "a name holds a character that UTF-8 cannot carry") from None
+        raise NightsafeError(Code.INVALID, "a name contains a character that UTF-8 cannot encode") from None

@@ -1,4 +1,4 @@
-"""Key files: read only when nobody else could have meddled, written whole or not at all."""
+"""Reads key files only if no other user could have changed them, and writes them whole or not at all."""
 
 import fcntl
 import os
@@ -12,21 +12,22 @@ from typing import Final
 from nightsafe.errors import Code, NightsafeError
 
 _LARGEST: Final = 1 << 20
-# Non-blocking, so that a named pipe in a file's place does not hold the process up.
+# Non-blocking, so that a named pipe at the file's path does not block the process.
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 _WRITE_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read(path: Path, *, private: bool) -> bytes:
-    """A key file's bytes.
+    """Return a key file's bytes.
 
     Args:
         path: a regular file, or a link to one, that this process's user or root owns.
-        private: whether it holds a private key: then others may do nothing with it; else they may not write to it.
+        private: True when the file holds a private key: then other users must have no access to it. Otherwise they
+            must not be able to write to it.
 
     Raises:
-        NightsafeError: INVALID, when the file cannot be read, is over 1 MiB or others have too much right to it.
+        NightsafeError: INVALID, when the file cannot be read, is over 1 MiB or gives other users too much access.
     """
     try:
         with os.fdopen(os.open(path, _READ), "rb") as file:
@@ -37,16 +38,16 @@ def read(path: Path, *, private: bool) -> bytes:
 
 
 def write(path: Path, data: bytes, *, private: bool, replace: bool) -> None:
-    """Write a key file: beside its place, synced, then moved there, and the directory synced.
+    """Write a key file: write and sync a draft in the same directory, rename it, then sync the directory.
 
     Args:
-        path: where to.
-        data: what.
-        private: mode 0600 from the first moment, else 0644.
-        replace: whether a file that is there may be replaced.
+        path: the file's path.
+        data: the file's content.
+        private: True gives the file mode 0600 from its creation, False mode 0644.
+        replace: True allows an existing file to be replaced.
 
     Raises:
-        NightsafeError: INVALID, when it cannot be written, or is there and may not be replaced.
+        NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -54,7 +55,7 @@ def write(path: Path, data: bytes, *, private: bool, replace: bool) -> None:
             _move(beside, path, replace=replace)
         sync(path.parent)
     except FileExistsError:
-        raise _problem(path, "exists already; it is not replaced, for it may be the only key there is") from None
+        raise _problem(path, "already exists; it was not replaced because it may hold the only key") from None
     except OSError as error:
         raise _problem(path, f"cannot be written: {error.strerror}") from None
     finally:
@@ -63,12 +64,12 @@ def write(path: Path, data: bytes, *, private: bool, replace: bool) -> None:
 
 
 def _problem(path: Path, what: str) -> NightsafeError:
-    """The refusal of one file."""
+    """Build the error that refuses one file."""
     return NightsafeError(Code.INVALID, f"{path}: {what}")
 
 
 def _refuse_unsafe(path: Path, status: os.stat_result, forbidden: int) -> None:
-    """Refuse a file by its type, size, owner or mode."""
+    """Refuse a file with an unsafe type, size, owner or mode."""
     if not stat.S_ISREG(status.st_mode):
         raise _problem(path, "is not a regular file")
     if status.st_size > _LARGEST:
@@ -81,10 +82,10 @@ def _refuse_unsafe(path: Path, status: os.stat_result, forbidden: int) -> None:
 
 
 def remove_draft(path: Path) -> bool:
-    """Remove a file that `write` was interrupted at; whether it was one, and not one that is being written.
+    """Remove the draft that an interrupted `write` left; return False if a process is still writing it.
 
     Raises:
-        OSError: when it cannot be looked at or removed.
+        OSError: when the draft cannot be opened or removed.
     """
     descriptor = os.open(path, _READ | os.O_NOFOLLOW)
     try:
@@ -99,7 +100,7 @@ def remove_draft(path: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Make a file's content, or a directory's names, durable."""
+    """Make a file's content, or a directory's entries, durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -109,10 +110,10 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def _drafted(path: Path, data: bytes, mode: int) -> Iterator[None]:
-    """A new file with exactly this mode, on the disk, and locked while its writer lives and it has no name yet."""
+    """Write and sync a new file with exactly this mode; lock it until it has its final name or its writer dies."""
     descriptor = os.open(path, _WRITE_NEW, mode)
     with os.fdopen(descriptor, "wb") as file:
-        with suppress(OSError):  # where there are no locks it is told by its name alone
+        with suppress(OSError):  # without file locks, only its name identifies a draft
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(descriptor, mode)
         file.write(data)
@@ -122,7 +123,7 @@ def _drafted(path: Path, data: bytes, mode: int) -> Iterator[None]:
 
 
 def _move(source: Path, target: Path, *, replace: bool) -> None:
-    """Give the file its name; without `replace` in a way that fails when the name is taken."""
+    """Rename the file; without `replace`, fail if the target exists."""
     if replace:
         source.replace(target)
     else:

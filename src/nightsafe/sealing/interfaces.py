@@ -1,4 +1,4 @@
-"""The interfaces of this package: one method each."""
+"""The interfaces of this package, most of them with a single method."""
 
 from typing import Protocol
 
@@ -7,80 +7,80 @@ from nightsafe.secret_value import SecretValue
 
 
 class Sealer(Protocol):
-    """Closes a value for one place."""
+    """Seals a value for one context."""
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
         """Seal a value so that it opens in this context only.
 
         Args:
-            context: the place it belongs to.
-            value: at most 1 MiB; it may be empty. It is not wiped.
+            context: the place that the value belongs to.
+            value: at most 1 MiB; it may be empty. This method does not wipe it.
 
         Raises:
-            NightsafeError: INVALID, when the value is too long or the context is not text; and nothing else.
+            NightsafeError: INVALID, when the value is too long or the context is not text. Raises no other error.
         """
         ...  # pragma: no cover
 
 
 class Opener(Protocol):
-    """Opens what a `Sealer` closed."""
+    """Opens values that a `Sealer` sealed."""
 
     def open(self, context: Context, record: bytes) -> SecretValue:
-        """Open a record in the place it was found.
+        """Open a record in the place where it was found.
 
         Args:
-            context: the place it was found in, never one taken from the record.
+            context: the place where the record was found, never a context taken from the record.
             record: any bytes at all.
 
         Raises:
-            NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
+            NightsafeError: CANNOT_OPEN with the detail "cannot open", for every reason. Raises no other error.
         """
         ...  # pragma: no cover
 
 
 class NamedOpener(Opener, Protocol):
-    """Opens also what is signed for another name than it was sealed to: a secret of a Secrets Store."""
+    """Also opens records signed for a different name than they were sealed to: secrets of a Secrets Store."""
 
     def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
-        """Open a record in the place it was found.
+        """Open a record in the place where it was found.
 
         Args:
-            signed: the place it was found in.
-            context: the place it was sealed to, which differs in its name only.
+            signed: the place where the record was found.
+            context: the place that the value was sealed to, which differs only in its name.
             record: any bytes at all.
 
         Raises:
-            NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
+            NightsafeError: CANNOT_OPEN with the detail "cannot open", for every reason. Raises no other error.
         """
         ...  # pragma: no cover
 
 
 class Signer(Protocol):
-    """Vouches for a sealed value."""
+    """Signs sealed values."""
 
     def sign(self, context: Context, sealed: bytes) -> bytes:
         """Make the stored record: the sealed value, signed for this context.
 
         Raises:
-            NightsafeError: INVALID, when the context is not text; and nothing else.
+            NightsafeError: INVALID, when the context is not text. Raises no other error.
         """
         ...  # pragma: no cover
 
 
 class Verifier(Protocol):
-    """Tells a record that was vouched for from any other."""
+    """Checks the signatures of stored records."""
 
     def verify(self, context: Context, record: bytes) -> bytes:
-        """Give the sealed value out of a record signed by a trusted key for this context.
+        """Return the sealed value of a record that a trusted key signed for this context.
 
         Raises:
-            NightsafeError: CANNOT_OPEN with the detail "cannot open", whatever the reason; and nothing else.
+            NightsafeError: CANNOT_OPEN with the detail "cannot open", for every reason. Raises no other error.
         """
         ...  # pragma: no cover
 
 
 class MessageSigner(Protocol):
-    """Vouches for a message that begins with a tag of its own."""
+    """Signs messages that begin with their own tag."""
 
     @property
     def id(self) -> str:
@@ -91,8 +91,8 @@ class MessageSigner(Protocol):
         """Sign a message.
 
         Args:
-            message: made by `encoding.encode` with a tag that nothing else has, so that no signature over one kind of
-                thing is good for another.
+            message: made by `encoding.encode` with a tag unique to this kind of message, so that a signature over one
+                kind is not valid for another.
 
         Returns:
             The 64 bytes of an Ed25519 signature.
@@ -101,24 +101,24 @@ class MessageSigner(Protocol):
 
 
 class MessageVerifier(Protocol):
-    """Tells a message that was vouched for from any other."""
+    """Checks the signatures of messages."""
 
     def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
-        """Whether the trusted key of this id has signed this message; False also when there is no such key."""
+        """Return True if the trusted key with this id signed this message; False if that key is unknown."""
         ...  # pragma: no cover
 
 
 class Countersigner(Protocol):
-    """Vouches for a sealed value that came from elsewhere."""
+    """Signs sealed values that clients sealed."""
 
     def countersign(self, context: Context, sealed: bytes) -> bytes:
-        """Make a stored record of a sealed value. Whether it opens cannot be told here.
+        """Make a stored record of a sealed value. This method cannot check that the value opens.
 
         Args:
-            context: the place the record is for.
+            context: the place that the record is for.
             sealed: any bytes at all.
 
         Raises:
-            NightsafeError: INVALID, when it is no sealed value, or not under a key that takes new values.
+            NightsafeError: INVALID, when the bytes are not a sealed value, or its key does not accept new values.
         """
         ...  # pragma: no cover

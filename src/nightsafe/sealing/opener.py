@@ -1,4 +1,4 @@
-"""Opening: what the delivery side does. Nothing that seals imports this module."""
+"""Opens stored records, for the delivery side. No sealing code imports this module."""
 
 from typing import Final
 
@@ -15,10 +15,10 @@ from nightsafe.secret_value import SecretValue
 
 
 class RecordOpener:
-    """An `Opener` of stored records: signature first, then the seal.
+    """An `Opener` of stored records: it checks the signature first, then opens the seal.
 
     Args:
-        verifier: tells which records were vouched for.
+        verifier: checks the records' signatures.
         ring: the private ring.
     """
 
@@ -29,18 +29,18 @@ class RecordOpener:
         self._ring: Final = ring
 
     def open(self, context: Context, record: bytes) -> SecretValue:
-        """Open a record in the place it was found.
+        """Open a record in the place where it was found.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, whatever the reason.
+            NightsafeError: CANNOT_OPEN, for every reason.
         """
         return self.open_named(context, context, record)
 
     def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
-        """Open a record that was signed for another name than the one it was sealed to.
+        """Open a record that was signed for a different name than it was sealed to.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, whatever the reason.
+            NightsafeError: CANNOT_OPEN, for every reason.
         """
         sealed = SealedValue.parse(self._verifier.verify(signed, record))
         key = self._ring.get(sealed.key_id)

@@ -1,4 +1,4 @@
-"""Padding that hides a value's length: 64-byte steps to 1 KiB, then Padmé.
+"""Padding that hides a value's length: 64-byte steps up to 1 KiB, then Padmé.
 
 Padmé: Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs" (2019).
 """
@@ -14,7 +14,7 @@ _MARK: Final = b"\x80"
 
 
 def padded_size(size: int) -> int:
-    """The length that `size` bytes (the value and the mark) are padded to."""
+    """Return the padded length, in bytes, of `size` bytes (the value and the mark)."""
     if size <= _STEPS_END:
         return -(-size // STEP) * STEP
     exponent = size.bit_length() - 1
@@ -26,7 +26,7 @@ MAX_PADDED: Final = padded_size(MAX_VALUE + 1)
 
 
 def pad(value: bytes | memoryview) -> bytearray:
-    """The value, the mark 0x80 and zeros, in a buffer that the caller can wipe.
+    """Return the value, the mark 0x80 and zeros, in a buffer that the caller can wipe.
 
     Raises:
         NightsafeError: INVALID, when the value is over 1 MiB.
@@ -40,10 +40,10 @@ def pad(value: bytes | memoryview) -> bytearray:
 
 
 def unpad(padded: bytes) -> bytes:
-    """The value out of its padding, which must be exactly what `pad` makes.
+    """Remove the padding, which must be exactly the padding that `pad` makes.
 
     Raises:
-        NightsafeError: CANNOT_OPEN, when it is not.
+        NightsafeError: CANNOT_OPEN, when the padding is different.
     """
     marked = padded.rstrip(b"\x00")
     if not marked.endswith(_MARK) or padded_size(len(marked)) != len(padded):

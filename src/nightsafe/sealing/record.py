@@ -1,4 +1,4 @@
-"""The byte layouts of a sealed value and of a stored record, both ways. No cryptography here."""
+"""Packs and parses the byte layouts of a sealed value and of a stored record. Contains no cryptography."""
 
 from typing import Final, Self
 
@@ -17,16 +17,16 @@ _RECORD_HEAD: Final = 77
 
 
 def cannot_open() -> NightsafeError:
-    """The one error for everything that does not open."""
+    """Return the single error for every failure to open."""
     return NightsafeError(Code.CANNOT_OPEN, "cannot open")
 
 
 class SealedValue(msgspec.Struct, frozen=True):
-    """A sealed value, taken apart.
+    """The parsed fields of a sealed value.
 
     Attributes:
-        suite: what it was sealed with.
-        key_id: the key it was sealed to, as hex.
+        suite: the suite that sealed it.
+        key_id: the id, in hex, of the key that it was sealed to.
         value_id: 16 random bytes.
         body: the encapsulated key, then the ciphertext with its tag.
     """
@@ -37,13 +37,13 @@ class SealedValue(msgspec.Struct, frozen=True):
     body: bytes
 
     def pack(self) -> bytes:
-        """The bytes `parse` reads."""
+        """Return the bytes that `parse` reads."""
         head = SEALED_MAGIC + bytes((self.suite.number,)) + bytes.fromhex(self.key_id)
         return head + self.value_id + self.body
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Take a sealed value apart; nothing is proven by that.
+        """Parse a sealed value without authenticating it.
 
         Raises:
             NightsafeError: CANNOT_OPEN, when the layout is wrong.
@@ -58,12 +58,12 @@ class SealedValue(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A stored record, taken apart.
+    """The parsed fields of a stored record.
 
     Attributes:
-        signer_id: the key that signed it, as hex.
+        signer_id: the id, in hex, of the key that signed it.
         signature: 64 bytes.
-        sealed: the sealed value, whole.
+        sealed: the whole sealed value.
     """
 
     signer_id: str
@@ -71,12 +71,12 @@ class Record(msgspec.Struct, frozen=True):
     sealed: bytes
 
     def pack(self) -> bytes:
-        """The bytes `parse` reads."""
+        """Return the bytes that `parse` reads."""
         return RECORD_MAGIC + _ED25519 + bytes.fromhex(self.signer_id) + self.signature + self.sealed
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
-        """Take a record apart; nothing is proven by that.
+        """Parse a record without authenticating it.
 
         Raises:
             NightsafeError: CANNOT_OPEN, when the layout is wrong.
@@ -87,9 +87,9 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def key_id_of(record: bytes) -> str:
-    """The id of the key a stored record is sealed to, without opening or verifying it.
+    """Return the id of the key that a stored record is sealed to, without opening or verifying the record.
 
     Raises:
-        NightsafeError: CANNOT_OPEN, when it is no record.
+        NightsafeError: CANNOT_OPEN, when the bytes are not a record.
     """
     return SealedValue.parse(Record.parse(record).sealed).key_id

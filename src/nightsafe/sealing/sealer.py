@@ -1,4 +1,4 @@
-"""Sealing: what a client does, and what the API node does. Neither can open anything."""
+"""Seals values, for clients and for the API node. Neither can open anything."""
 
 import secrets
 from typing import Final, Protocol
@@ -14,7 +14,7 @@ from nightsafe.secret_value import SecretValue
 
 
 class RingSealer:
-    """A `Sealer` to a ring's primary key. It gives bare sealed values: clients use it.
+    """A `Sealer` to a ring's primary key, for clients: it returns unsigned sealed values.
 
     Args:
         ring: the public ring.
@@ -42,15 +42,15 @@ class RingSealer:
 
 
 class ApiSigner(Signer, MessageSigner, Protocol):
-    """What the API node vouches with: for records, and for messages to the delivery side."""
+    """The API node's signer, for records and for messages to the delivery side."""
 
 
 class SigningSealer:
-    """A `Sealer` that gives stored records, and a `MessageSigner`: the API node uses it.
+    """A `Sealer` that returns stored records, and a `MessageSigner`, for the API node.
 
     Args:
         ring: the public ring.
-        signer: vouches for what is stored.
+        signer: signs the stored records.
     """
 
     __slots__ = ("_sealer", "_signer", "ring")
@@ -66,7 +66,7 @@ class SigningSealer:
         return self._signer.id
 
     def sign_message(self, message: bytes) -> bytes:
-        """Sign a message that begins with a tag of its own; gives the 64 bytes."""
+        """Sign a message that begins with its own tag; return the 64 bytes of the signature."""
         return self._signer.sign_message(message)
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
@@ -78,20 +78,20 @@ class SigningSealer:
         return self._signer.sign(context, self._sealer.seal(context, value))
 
     def countersign(self, context: Context, sealed: bytes) -> bytes:
-        """Make a stored record of what a client sealed. Whether it opens cannot be told here.
+        """Make a stored record of a value that a client sealed. This method cannot check that the value opens.
 
         Args:
-            context: the place the client asked for.
+            context: the place that the client named.
             sealed: any bytes at all.
 
         Raises:
-            NightsafeError: INVALID, when it is no sealed value, or not under a key that takes new values.
+            NightsafeError: INVALID, when the bytes are not a sealed value, or its key does not accept new values.
         """
         self._refuse_unusable(sealed)
         return self._signer.sign(context, sealed)
 
     def _refuse_unusable(self, sealed: bytes) -> None:
-        """Refuse what the delivery side would certainly not open, or not for long."""
+        """Refuse a value that the delivery side certainly could not open, now or before long."""
         try:
             parsed = SealedValue.parse(sealed)
         except NightsafeError:

@@ -1,4 +1,4 @@
-"""The API node's signing key: it vouches for every record that is stored."""
+"""The API node's signing key, which signs every stored record."""
 
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -22,7 +22,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     private: bytes
 
     def __repr__(self) -> str:
-        """No private key in it."""
+        """Show only the id, never the private key."""
         return f"_File({self.id})"
 
 
@@ -41,12 +41,12 @@ class SigningKey:
 
     @classmethod
     def generate(cls) -> Self:
-        """A new key."""
+        """Make a new key."""
         return cls(Ed25519PrivateKey.generate())
 
     @property
     def id(self) -> str:
-        """The id that stands in what it signs."""
+        """The id that its signed records carry."""
         return self.verify_key.id
 
     def sign(self, context: Context, sealed: bytes) -> bytes:
@@ -59,7 +59,7 @@ class SigningKey:
         return Record(self.id, signature, sealed).pack()
 
     def sign_message(self, message: bytes) -> bytes:
-        """Sign a message that begins with a tag of its own; gives the 64 bytes."""
+        """Sign a message that begins with its own tag; return the 64 bytes of the signature."""
         return self._key.sign(message)
 
     @classmethod
@@ -79,7 +79,7 @@ class SigningKey:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a key from a file that nobody else may touch.
+        """Read a key from a file that no other user can access.
 
         Raises:
             NightsafeError: INVALID, with the path and what is wrong, never with the key.
@@ -87,13 +87,13 @@ class SigningKey:
         return cls.decode(files.read(path, private=True), str(path))
 
     def encode(self) -> bytes:
-        """The key as a file's bytes: in the clear."""
+        """Return the key as a file's bytes, in the clear."""
         return ring_file.encode(_File("nightsafe-signing-key/1", self.id, self._key.private_bytes_raw()))
 
     def save(self, path: Path, *, replace: bool = False) -> None:
         """Write the key to a file of mode 0600, whole or not at all.
 
         Raises:
-            NightsafeError: INVALID, when it cannot be written, or is there and may not be replaced.
+            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
         """
         files.write(path, self.encode(), private=True, replace=replace)

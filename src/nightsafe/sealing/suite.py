@@ -1,4 +1,4 @@
-"""The suites a key can be of, and their sizes. No cryptography here."""
+"""The cipher suites of keys, and their sizes. Contains no cryptography."""
 
 from enum import StrEnum
 from typing import Final
@@ -7,14 +7,14 @@ TAG_SIZE: Final = 16
 
 
 class Suite(StrEnum):
-    """A suite by its name in ring files. All use HKDF-SHA256 and AES-256-GCM."""
+    """A suite, by its name in ring files. All suites use HKDF-SHA256 and AES-256-GCM."""
 
     X25519 = "x25519"
     HYBRID = "mlkem768-x25519"
 
     @property
     def number(self) -> int:
-        """The id that stands in a sealed value."""
+        """The suite's id in a sealed value."""
         return _NUMBERS[self]
 
     @property

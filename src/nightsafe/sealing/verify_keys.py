@@ -39,7 +39,7 @@ class VerifyKey:
     Attributes:
         id: derived from the public bytes.
         public: 32 bytes.
-        loaded: the library's object, kept so that no check has to parse.
+        loaded: the cryptography library's object, kept so that a check does not parse the key again.
     """
 
     id: str
@@ -51,7 +51,7 @@ class VerifyKey:
         """Parse a public key.
 
         Raises:
-            ValueError: when the bytes are no such key.
+            ValueError: when the bytes are not an Ed25519 public key.
         """
         loaded = Ed25519PublicKey.from_public_bytes(public)
         return cls(short_id(b"nightsafe signer id v1", public), public, loaded)
@@ -61,11 +61,11 @@ class VerifyKeys:
     """Trusted keys by id, as a `Verifier`.
 
     Args:
-        keys: at least one.
-        source: how to name them in a refusal.
+        keys: at least one key.
+        source: the keys' name in an error message.
 
     Raises:
-        NightsafeError: INVALID, when there is none, or one is there twice.
+        NightsafeError: INVALID, when there is no key, or a key is there twice.
     """
 
     __slots__ = ("_by_id", "keys")
@@ -76,10 +76,10 @@ class VerifyKeys:
         self._by_id: Final = {key.id: key for key in self.keys}
 
     def verify(self, context: Context, record: bytes) -> bytes:
-        """Give the sealed value out of a record signed by a trusted key for this context.
+        """Return the sealed value of a record that a trusted key signed for this context.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, whatever the reason.
+            NightsafeError: CANNOT_OPEN, for every reason.
         """
         parsed = Record.parse(record)
         try:
@@ -91,7 +91,7 @@ class VerifyKeys:
         return parsed.sealed
 
     def verify_message(self, signer_id: str, message: bytes, signature: bytes) -> bool:
-        """Whether the trusted key of this id has signed this message; False also when there is no such key."""
+        """Return True if the trusted key with this id signed this message; False if that key is unknown."""
         key = self._by_id.get(signer_id)
         if key is None:
             return False
@@ -112,7 +112,7 @@ class VerifyKeys:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the keys from a file that nobody else may write to.
+        """Read the keys from a file that no other user can write to.
 
         Raises:
             NightsafeError: INVALID, with the path and what is wrong.
@@ -120,20 +120,20 @@ class VerifyKeys:
         return cls.decode(files.read(path, private=False), str(path))
 
     def encode(self) -> bytes:
-        """The keys as a file's bytes."""
+        """Return the keys as a file's bytes."""
         return ring_file.encode(_File("nightsafe-verify-keys/1", [_Entry(key.id, key.public) for key in self.keys]))
 
     def save(self, path: Path, *, replace: bool = False) -> None:
         """Write the keys to a file of mode 0644, whole or not at all.
 
         Raises:
-            NightsafeError: INVALID, when it cannot be written, or is there and may not be replaced.
+            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
         """
         files.write(path, self.encode(), private=False, replace=replace)
 
 
 def _key(entry: _Entry, source: str) -> VerifyKey:
-    """A key out of its entry; NightsafeError INVALID when it is none, or not the one it says."""
+    """Load a key from its entry; raise NightsafeError INVALID if it is unusable or its stated id is wrong."""
     try:
         key = VerifyKey.load(entry.public)
     except ValueError:

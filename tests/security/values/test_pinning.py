@@ -80,7 +80,7 @@ def test_a_first_signer_is_believed(tmp_path: Path) -> None:
     assert RING.primary.id in sent(known, offered(PublicRing(RING.keys, number=RING.number)), answer(SECRET))
     claimed = PublicRing(RING.keys, number=RING.number, lineage=Lineage(FOREIGN.identity.signer, ()))
     assert RING.primary.id in sent(known, offered(claimed), answer(SECRET))
-    with pytest.raises(SealingError, match="another signer"):
+    with pytest.raises(SealingError, match="not the signer known for it"):
         sent(known, offered(RING))
 
 

@@ -59,7 +59,7 @@ def test_mode_is_right_from_the_first_moment(
 def test_a_file_is_replaced_only_when_asked(tmp_path: Path, *, private: bool) -> None:
     """A key that exists is not lost by mistake."""
     path = made(tmp_path / "ring", 0o600)
-    with refused(str(path), "exists already"):
+    with refused(str(path), "already exists"):
         files.write(path, b"new", private=private, replace=False)
     assert path.read_bytes() == b"old"
     files.write(path, b"new", private=private, replace=True)

@@ -1,1 +1,1 @@
-"""Key files that are reloaded when they change, so that a rotation needs no restart."""
+"""Reloads key files when they change, so that a rotation needs no restart."""

@@ -1,4 +1,4 @@
-"""A key file that is read anew whenever it has been replaced, so that a rotation needs no restart."""
+"""Rereads a key file whenever it has been replaced, so that a rotation needs no restart."""
 
 import os
 from collections.abc import Callable
@@ -13,19 +13,19 @@ _Stamp = tuple[int, int, int, int, int] | None
 
 
 class Reloading(Generic[T]):
-    """What is in a key file now. To look costs a microsecond, so whoever needs it looks each time.
+    """The current content of a key file. A check costs a microsecond, so callers check at each use.
 
-    A file that has become unreadable, damaged, open to others or older changes nothing: what was read before stays in
-    use, and that is reported once.
+    If the file becomes unreadable, damaged, accessible to others or older, the previous content stays in use, and the
+    problem is reported once.
 
     Args:
-        path: the file, which is replaced whole.
-        load: reads it.
-        report: is told what is wrong with the file that has taken its place.
-        succeed: makes of what was read, and what is in use, what is to be used; refuses an older ring.
+        path: the file, which its writer replaces whole.
+        load: reads the file.
+        report: receives the problem with a replacement file that cannot be used.
+        succeed: combines the content read and the content in use into the content to use; refuses an older ring.
 
     Raises:
-        NightsafeError: INVALID, as `load`, when it cannot be read at first.
+        NightsafeError: INVALID, as `load` raises it, when the first read fails.
     """
 
     __slots__ = ("_current", "_load", "_path", "_report", "_stamp", "_succeed")
@@ -45,15 +45,15 @@ class Reloading(Generic[T]):
         self._current = load(path)
 
     def amend(self, change: Callable[[T], T]) -> T:
-        """Use something else than what was read, until the file is another one; gives that."""
+        """Replace the content in use until the file changes; return the new content."""
         self._current = change(self._current)
         return self._current
 
     def current(self) -> T:
-        """What was in the file when it was last readable; the same object for as long as it is the same file."""
+        """Return the content of the last readable file; the same object until the file changes."""
         stamp = _stamp(self._path)
         if stamp != self._stamp:
-            self._stamp = stamp  # of before it is read: what is written meanwhile is seen next time
+            self._stamp = stamp  # taken before the read, so the next check sees a write during the read
             try:
                 self._current = self._succeed(self._load(self._path), self._current, str(self._path))
             except NightsafeError as error:
@@ -62,9 +62,9 @@ class Reloading(Generic[T]):
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What differs once a file was replaced, written to, or its rights changed; None when there is none."""
+    """Return a stamp that changes when the file is replaced, written or its mode changes; None without a file."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - half the cost of the method of the path
+        status = os.stat(path)  # noqa: PTH116 - half the cost of `Path.stat`
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

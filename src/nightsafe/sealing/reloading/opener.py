@@ -1,4 +1,4 @@
-"""Opening with the ring as its file has it at that moment: what the delivery side does through a rotation."""
+"""Opens records with the current content of the ring's file, so that the delivery side works through a rotation."""
 
 from typing import Final
 
@@ -11,10 +11,10 @@ from nightsafe.secret_value import SecretValue
 
 
 class ReloadingOpener:
-    """A `RecordOpener` whose ring is that of a file.
+    """A `RecordOpener` that takes its ring from a file.
 
     Args:
-        verifier: tells which records were vouched for.
+        verifier: checks the records' signatures.
         ring: the private ring's file.
     """
 
@@ -28,20 +28,20 @@ class ReloadingOpener:
 
     @property
     def ring(self) -> PrivateRing:
-        """The ring that values are opened with."""
+        """The ring that opens values."""
         self._now()
         return self._seen
 
     def open(self, context: Context, record: bytes) -> SecretValue:
-        """As `RecordOpener.open`."""
+        """Do the same as `RecordOpener.open`."""
         return self._now().open(context, record)
 
     def open_named(self, signed: Context, context: Context, record: bytes) -> SecretValue:
-        """As `RecordOpener.open_named`."""
+        """Do the same as `RecordOpener.open_named`."""
         return self._now().open_named(signed, context, record)
 
     def _now(self) -> RecordOpener:
-        """With the ring of this moment."""
+        """Return an opener with the current ring."""
         ring = self._ring.current()
         if ring is not self._seen:
             self._seen, self._opener = ring, RecordOpener(self._verifier, ring)

@@ -1,4 +1,4 @@
-"""Sealing with the ring as its file has it at that moment: what a server does that runs through a rotation."""
+"""Seals values with the current content of the ring's file, so that a server works through a rotation."""
 
 from collections.abc import Collection
 from typing import Final
@@ -11,11 +11,11 @@ from nightsafe.secret_value import SecretValue
 
 
 class ReloadingSealer:
-    """A `SigningSealer` whose ring is that of a file.
+    """A `SigningSealer` that takes its ring from a file.
 
     Args:
         ring: the public ring's file.
-        signer: vouches for what is stored.
+        signer: signs the stored records.
     """
 
     __slots__ = ("_ring", "_sealer", "_signer")
@@ -27,7 +27,7 @@ class ReloadingSealer:
 
     @property
     def ring(self) -> PublicRing:
-        """The ring that new values are sealed with."""
+        """The ring that seals new values."""
         return self._now().ring
 
     @property
@@ -36,27 +36,27 @@ class ReloadingSealer:
         return self._signer.id
 
     def refuse(self, key_ids: Collection[str], source: str = "public ring") -> None:
-        """Seal nothing to these keys, nor take what clients have sealed to them, whatever the file says.
+        """Stop sealing to these keys and accepting values that clients sealed to them, regardless of the file.
 
         Raises:
-            NightsafeError: INVALID, when the file's primary is among them.
+            NightsafeError: INVALID, when the file's primary is among these keys.
         """
         self._sealer = SigningSealer(self._ring.amend(lambda ring: ring.retiring(key_ids, source)), self._signer)
 
     def sign_message(self, message: bytes) -> bytes:
-        """As `SigningSealer.sign_message`."""
+        """Do the same as `SigningSealer.sign_message`."""
         return self._signer.sign_message(message)
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
-        """As `SigningSealer.seal`."""
+        """Do the same as `SigningSealer.seal`."""
         return self._now().seal(context, value)
 
     def countersign(self, context: Context, sealed: bytes) -> bytes:
-        """As `SigningSealer.countersign`."""
+        """Do the same as `SigningSealer.countersign`."""
         return self._now().countersign(context, sealed)
 
     def _now(self) -> SigningSealer:
-        """With the ring of this moment."""
+        """Return a sealer with the current ring."""
         ring = self._ring.current()
         if ring is not self._sealer.ring:
             self._sealer = SigningSealer(ring, self._signer)

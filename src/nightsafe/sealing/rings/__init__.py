@@ -1,1 +1,1 @@
-"""Key rings: public and private, their common file format, and the signed line from one ring to the next."""
+"""Key rings: public and private, their common file format, and the signed links from one ring to the next."""

@@ -1,7 +1,8 @@
-"""How a ring shows that it came of an earlier one: each rotation signs the new primary with the one before it.
+"""Checks that a ring descends from an earlier one: at each rotation, the previous primary signs the new primary.
 
-`docs/sealed-format.md`, "Lineage", has the layout. What signs is derived from a primary's private key, so only the
-private ring's machine can: `nightsafe.sealing.rings.ring_signer`. Here is what everybody can check.
+`docs/sealed-format.md`, "Lineage", defines the layout. The signing key is derived from a primary's private key, so
+only the machine that holds the private ring can sign: `nightsafe.sealing.rings.ring_signer`. Anyone can run the
+checks in this module.
 """
 
 import base64
@@ -17,7 +18,7 @@ from nightsafe.sealing.rings.ring_file import Number, problem
 from nightsafe.sealing.suite import Suite
 
 MOST_LINKS: Final = 256
-"""A ring keeps so many of its last links; a client that has missed more is told that it cannot follow."""
+"""A ring keeps this many of its latest links; a client that missed more rotations is told that it cannot follow."""
 
 _DIGEST_SIZE: Final = 32
 _SIGNER_SIZE: Final = 32
@@ -32,30 +33,30 @@ _Signature = Annotated[bytes, msgspec.Meta(min_length=_SIGNATURE_SIZE, max_lengt
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rotation: the signer of the primary of before says which primary came next."""
+    """One rotation: the previous primary's signer states which primary came next."""
 
     number: Number
     """The number of the ring that the rotation made."""
     primary: _Digest
-    """The digest of its primary key."""
+    """The digest of that ring's primary key."""
     signer: _Signer
     """The Ed25519 public key that signs the next link."""
     by: _Signer
-    """The Ed25519 public key that has signed this one."""
+    """The Ed25519 public key that signed this link."""
     signature: _Signature
-    """Over `link_message`."""
+    """The signature over `link_message`."""
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who signs the ring that comes after this one, and how this one came of earlier ones."""
+    """The signer of the next ring, and the links that lead from earlier rings to this one."""
 
     signer: _Signer | None = None
-    """The Ed25519 public key of the primary's side; None of a ring that was made before there were any."""
+    """The Ed25519 public key derived from the primary; None for a ring that was made before rings were signed."""
     links: Annotated[tuple[Link, ...], msgspec.Meta(max_length=MOST_LINKS)] = ()
-    """The rotations, the last ones at most."""
+    """The latest rotations."""
 
     def joined(self, other: "Lineage") -> "Lineage":
-        """This one with the links of another one of the same safe, the newest at most."""
+        """Add the links of another lineage of the same safe, and keep the newest."""
         if not other.links and (self.signer or not other.signer):
             return self
         links = sorted({*self.links, *other.links}, key=lambda link: link.number)
@@ -63,62 +64,62 @@ class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What one remembers of a ring to know it, and what comes of it, again."""
+    """The facts that a client remembers of a ring, to recognise that ring and its successors."""
 
     number: int
-    """Its number; 0 when it said none."""
+    """The ring's number; 0 when the ring stated no number."""
     primary: bytes
-    """The digest of its primary key."""
+    """The digest of the ring's primary key."""
     signer: bytes = b""
-    """Who signs the ring after it; empty when it did not say."""
+    """The Ed25519 public key that signs the next ring; empty when the ring did not state one."""
 
     @property
     def fingerprint(self) -> str:
-        """What two people compare, in the form that SSH has for its keys."""
+        """The fingerprint that two people compare, in the form that SSH uses for its keys."""
         digest = sha256(encode(_FINGERPRINT_TAG, self.primary, self.signer)).digest()
         return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 class NotFollowedError(Exception):
-    """A ring that is not the one that is known, and did not come of it; the message says how it differs."""
+    """A ring is neither the known one nor its successor; the message says how it differs."""
 
 
 def primary_digest(suite: Suite, public: bytes) -> bytes:
-    """What stands for a primary key in a link and in a fingerprint."""
+    """Return the digest that represents a primary key in a link and in a fingerprint."""
     return sha256(encode(_PRIMARY_TAG, bytes((suite.number,)), public)).digest()
 
 
 def link_message(number: int, primary: bytes, signer: bytes, by: bytes) -> bytes:
-    """What the signature of a link is over."""
+    """Return the message that a link's signature covers."""
     return encode(_LINK_TAG, struct.pack(">Q", number), primary, signer, by)
 
 
 def follow(known: Identity, offered: Identity, links: Iterable[Link]) -> Identity:
-    """What to remember from now on: the ring that is offered, if it is the known one or came of it.
+    """Return the identity to remember from now on: the offered ring's, if it is the known ring or descends from it.
 
     Args:
-        known: the ring that is remembered.
-        offered: the one that somebody brings.
-        links: what they bring with it as proof.
+        known: the remembered ring.
+        offered: the ring that the server offers.
+        links: the proof that comes with the offered ring.
 
     Raises:
-        NotFollowedError: when it is another one.
+        NotFollowedError: when the offered ring is a different one.
     """
     if offered.primary == known.primary:
         if known.signer and offered.signer not in {b"", known.signer}:
-            raise NotFollowedError("has the known primary key, and another signer than it is known with")
+            raise NotFollowedError("has the known primary key, but not the signer known for it")
         return known if known.signer else offered
     number = _reached(known, offered, links) if known.signer and offered.signer else None
     if number is not None:
         return Identity(number, offered.primary, offered.signer)
-    numbers = f"its number is {offered.number}, that of the known one {known.number}"
+    numbers = f"its number is {offered.number}, the known ring's number is {known.number}"
     if not known.signer:
-        raise NotFollowedError(f"is another one, and the known one was made before rings were signed; {numbers}")
-    raise NotFollowedError(f"is another one, and the known ring did not sign it; {numbers}")
+        raise NotFollowedError(f"is a different one, and the known ring was made before rings were signed; {numbers}")
+    raise NotFollowedError(f"is a different one, and the known ring did not sign it; {numbers}")
 
 
 def _reached(known: Identity, offered: Identity, links: Iterable[Link]) -> int | None:
-    """The number of the ring that is offered, if links lead to it; numbers grow along them."""
+    """Return the offered ring's number, if links with growing numbers lead to it."""
     reached = {known.signer: known.number}
     for link in sorted(links, key=lambda link: link.number)[:MOST_LINKS]:
         before = reached.get(link.by)
@@ -131,8 +132,8 @@ def _reached(known: Identity, offered: Identity, links: Iterable[Link]) -> int |
 
 
 def _is_signed(link: Link) -> bool:
-    """Whether a link has the signature that it says."""
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - most rings are the known one
+    """Return True if the key that a link names signed it."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - most rings are already known
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - the same
 
     message = link_message(link.number, link.primary, link.signer, link.by)
@@ -144,7 +145,7 @@ def _is_signed(link: Link) -> bool:
 
 
 def check_lineage(source: str, lineage: Lineage) -> None:
-    """Refuse links of a ring that names no signer.
+    """Refuse links if the ring names no signer.
 
     Raises:
         NightsafeError: INVALID.

@@ -1,4 +1,4 @@
-"""The private ring: what opens. Only the delivery side and whoever makes keys import this."""
+"""The private ring, which opens values. Only the delivery side and the key commands import this module."""
 
 import secrets
 from collections.abc import Iterable
@@ -34,12 +34,12 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     private: bytes
 
     def __repr__(self) -> str:
-        """No private key in it."""
+        """Show only the id, never the private key."""
         return f"_Entry({self.id})"
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """The whole file; the second form has a number."""
+    """The whole file; format 2 has a number."""
 
     format: Literal["nightsafe-private-ring/1", "nightsafe-private-ring/2"]
     number: ring_file.Number = 0
@@ -54,12 +54,12 @@ _FORMS: Final[dict[bool, Literal["nightsafe-private-ring/1", "nightsafe-private-
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A key to open with.
+    """A private key that opens values.
 
     Attributes:
         public: its public half, with id, suite and state.
-        private: the 32 bytes it is made from.
-        loaded: the library's object, kept so that no opening has to parse.
+        private: the 32 bytes that both halves are derived from.
+        loaded: the cryptography library's object, kept so that opening does not parse the key again.
     """
 
     public: PublicKey
@@ -71,7 +71,7 @@ class PrivateKey:
         """Derive both halves from the private bytes.
 
         Raises:
-            ValueError: when there are not 32 of them.
+            ValueError: when `private` is not 32 bytes long.
         """
         if len(private) != _PRIVATE_SIZE:
             raise ValueError("a private key has 32 bytes")
@@ -80,34 +80,34 @@ class PrivateKey:
 
     @classmethod
     def generate(cls, suite: Suite) -> Self:
-        """A new primary key from the system's random source."""
+        """Make a new primary key from the system's random source."""
         return cls.load(suite, State.PRIMARY, secrets.token_bytes(_PRIVATE_SIZE))
 
     @property
     def id(self) -> str:
-        """The id it shares with its public half."""
+        """The key's id, the same as its public half's."""
         return self.public.id
 
     @property
     def state(self) -> State:
-        """What it may be used for; every state opens."""
+        """The uses that the key still has; it opens values in every state."""
         return self.public.state
 
     def in_state(self, state: State) -> Self:
-        """The same key in another state."""
+        """Return the same key in another state."""
         return replace(self, public=replace(self.public, state=state))
 
 
 class PrivateRing:
-    """One primary key and older ones by id. Rings are values: a change gives a new ring.
+    """One primary key, and older keys by id. Rings are immutable: a change returns a new ring.
 
     Args:
         keys: the keys, in any order.
-        source: how to name the ring in a refusal.
-        number: as `ring_file.Number`; each rotation adds one.
+        source: the ring's name in an error message.
+        number: see `ring_file.Number`; each rotation adds one.
 
     Raises:
-        NightsafeError: INVALID, when there is not exactly one primary, or a key is there twice.
+        NightsafeError: INVALID, when the ring does not have exactly one primary, or has a key twice.
     """
 
     __slots__ = ("_by_id", "keys", "number")
@@ -120,36 +120,36 @@ class PrivateRing:
 
     @classmethod
     def generate(cls, suite: Suite = Suite.X25519) -> Self:
-        """A ring of one new key."""
+        """Make a ring with one new key."""
         return cls([PrivateKey.generate(suite)], number=1)
 
     def get(self, key_id: str) -> PrivateKey | None:
-        """The key of this id, in whatever state, or None."""
+        """Return the key with this id in any state, or None."""
         return self._by_id.get(key_id)
 
     @property
     def primary(self) -> PrivateKey:
-        """The key that new values are sealed to."""
+        """The key to which new values are sealed."""
         return next(key for key in self.keys if key.state is State.PRIMARY)
 
     def public(self) -> PublicRing:
-        """The public ring that belongs to this one, without its lineage: `ring_signer` gives that."""
+        """Return this ring's public ring, without its lineage, which `ring_signer` adds."""
         return PublicRing([key.public for key in self.keys], number=self.number)
 
     def succeeding(self, before: Self, source: str = "private ring") -> Self:
-        """This ring, to be used in the place of another of the same safe.
+        """Check that this ring can replace another ring of the same safe, and return it.
 
         Raises:
-            NightsafeError: INVALID, when this one is the older of the two: it lacks a key that values are sealed to.
+            NightsafeError: INVALID, when this ring is the older one: it lacks a key that values are sealed to.
         """
         ring_file.check_not_older(source, self.number, before.number)
         return self
 
     def check_covers(self, ring: PublicRing) -> None:
-        """Refuse a public ring to which values could be sealed that this ring cannot open.
+        """Refuse a public ring if this ring cannot open every value that could be sealed to it.
 
         Raises:
-            NightsafeError: INVALID, with the id of the first public key that has no private one here.
+            NightsafeError: INVALID, with the id of the first public key without a private key in this ring.
         """
         for theirs in ring.keys:
             ours = self.get(theirs.id)
@@ -157,34 +157,34 @@ class PrivateRing:
                 raise problem("public ring", f"the private ring has no key {theirs.id}")
 
     def rotated(self, suite: Suite | None = None, beyond: int = 0) -> Self:
-        """This ring with a new primary; the primary of before is active.
+        """Return this ring with a new primary; the previous primary becomes active.
 
         Args:
-            suite: the new key's suite; None keeps that of the primary, so that a hybrid ring stays hybrid.
-            beyond: a number that the new ring's must be greater than, as its own is in any case.
+            suite: the new key's suite; None keeps the primary's suite, so that a hybrid ring stays hybrid.
+            beyond: the new ring's number must exceed both this number and this ring's number.
         """
         suite = suite or self.primary.public.suite
         older = [key.in_state(State.ACTIVE) if key.state is State.PRIMARY else key for key in self.keys]
         return type(self)([PrivateKey.generate(suite), *older], number=max(self.number, beyond) + 1)
 
     def retired(self, key_id: str) -> Self:
-        """This ring with one key refused for new values; it still opens old ones.
+        """Return this ring with one key retired: the key accepts no new values, but still opens old ones.
 
         Raises:
-            NightsafeError: INVALID, when it is the primary, or there is no such key.
+            NightsafeError: INVALID, when the key is the primary or is not in the ring.
         """
         gone = self._not_primary(key_id).in_state(State.RETIRED)
         return type(self)([gone if key.id == key_id else key for key in self.keys], number=self.number)
 
     def without(self, key_id: str) -> Self:
-        """This ring without a retired key: what is sealed to it can then never be opened.
+        """Return this ring without a retired key: values sealed to that key can then never be opened.
 
         Raises:
-            NightsafeError: INVALID, when it is not retired, or there is no such key.
+            NightsafeError: INVALID, when the key is not retired or is not in the ring.
         """
         if self._not_primary(key_id).state is not State.RETIRED:
             raise problem(
-                "private ring", f"the key {key_id} is not retired; retire it and seal its values again first"
+                "private ring", f"the key {key_id} is not retired; first retire it and re-encrypt its values"
             )
         return type(self)([key for key in self.keys if key.id != key_id], number=self.number)
 
@@ -201,7 +201,7 @@ class PrivateRing:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a ring from a file that nobody else may touch.
+        """Read a ring from a file that no other user can access.
 
         Raises:
             NightsafeError: INVALID, with the path and what is wrong, never with a key.
@@ -209,7 +209,7 @@ class PrivateRing:
         return cls.decode(files.read(path, private=True), str(path))
 
     def encode(self) -> bytes:
-        """The ring as a file's bytes: private keys in the clear."""
+        """Return the ring as a file's bytes, with the private keys in the clear."""
         entries = [_Entry(key.id, key.public.suite, key.state, key.private.reveal()) for key in self.keys]
         return ring_file.encode(_File(format=_FORMS[bool(self.number)], number=self.number, keys=entries))
 
@@ -217,12 +217,12 @@ class PrivateRing:
         """Write the ring to a file of mode 0600, whole or not at all.
 
         Raises:
-            NightsafeError: INVALID, when it cannot be written, or is there and may not be replaced.
+            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
         """
         files.write(path, self.encode(), private=True, replace=replace)
 
     def _not_primary(self, key_id: str) -> PrivateKey:
-        """The key of this id; NightsafeError INVALID when it is the primary or there is none."""
+        """Return the key with this id; raise NightsafeError INVALID if it is the primary or missing."""
         key = self.get(key_id)
         if key is None:
             raise problem("private ring", f"has no key {key_id}")
@@ -232,7 +232,7 @@ class PrivateRing:
 
 
 def _derive(suite: Suite, private: bytes) -> tuple[LoadedPrivateKey, bytes]:
-    """The library's object and the public bytes, from the 32 private bytes (for X-Wing: its seed)."""
+    """Derive the library's object and the public bytes from the 32 private bytes (for X-Wing, its seed)."""
     if suite is Suite.X25519:
         key = X25519PrivateKey.from_private_bytes(private)
         return key, key.public_key().public_bytes_raw()
@@ -244,7 +244,7 @@ def _derive(suite: Suite, private: bytes) -> tuple[LoadedPrivateKey, bytes]:
 
 
 def _key(entry: _Entry, source: str) -> PrivateKey:
-    """A key out of its entry; NightsafeError INVALID when it is none, or not the one it says."""
+    """Load a key from its entry; raise NightsafeError INVALID if it is unusable or its stated id is wrong."""
     try:
         key = PrivateKey.load(entry.suite, entry.state, entry.private)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The public ring: what one needs to seal, and nothing one could open with."""
+"""The public ring, which contains everything needed to seal values and nothing that opens them."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ _Format = Literal["nightsafe-public-ring/1", "nightsafe-public-ring/2", "nightsa
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """The whole file; the second form has a number, the third a lineage too."""
+    """The whole file; format 2 adds a number, format 3 also a lineage."""
 
     format: _Format
     number: ring_file.Number = 0
@@ -46,29 +46,29 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_o
 
 
 class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a server says beside the ring that it offers, for clients that remember rings."""
+    """The facts that a server sends with the ring that it offers, for clients that remember rings."""
 
     number: ring_file.Number = 0
     """The ring's number."""
     lineage: Lineage = Lineage()
-    """How it came of earlier ones."""
+    """The links from earlier rings to this one."""
 
 
 def key_id(suite: Suite, public: bytes) -> str:
-    """A key's id, from its suite and its public bytes."""
+    """Return a key's id, derived from its suite and its public bytes."""
     return short_id(b"nightsafe key id v1", bytes((suite.number,)), public)
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key to seal to.
+    """A public key that values are sealed to.
 
     Attributes:
         id: derived from the suite and the public bytes.
-        suite: what it seals with.
-        state: what it may be used for.
-        public: its public bytes, as the suite writes them.
-        loaded: the library's object, kept so that no seal has to parse.
+        suite: the suite that it seals with.
+        state: the uses that the key still has.
+        public: its public bytes, in the suite's encoding.
+        loaded: the cryptography library's object, kept so that sealing does not parse the key again.
     """
 
     id: str
@@ -79,10 +79,10 @@ class PublicKey:
 
     @classmethod
     def load(cls, suite: Suite, state: State, public: bytes) -> Self:
-        """Parse a public key and prove, by one seal, that it can be sealed to.
+        """Parse a public key, and prove with one trial seal that it works.
 
         Raises:
-            ValueError: when the bytes are no such key.
+            ValueError: when the bytes are not a public key of this suite.
         """
         loaded = _load(suite, public)
         HPKE[suite].encrypt(b"", loaded)
@@ -90,16 +90,16 @@ class PublicKey:
 
 
 class PublicRing:
-    """One primary key to seal to, and older ones by id.
+    """One primary key that values are sealed to, and older keys by id.
 
     Args:
         keys: the keys, in any order.
-        source: how to name the ring in a refusal.
-        number: as `ring_file.Number`: of two rings of one safe the one with the greater number is newer.
-        lineage: how it came of earlier ones.
+        source: the ring's name in an error message.
+        number: see `ring_file.Number`; of two rings of one safe, the ring with the greater number is newer.
+        lineage: the links from earlier rings to this one.
 
     Raises:
-        NightsafeError: INVALID, when there is not exactly one primary, or a key is there twice.
+        NightsafeError: INVALID, when the ring does not have exactly one primary, or has a key twice.
     """
 
     __slots__ = ("_by_id", "keys", "lineage", "number", "primary")
@@ -120,27 +120,29 @@ class PublicRing:
 
     @property
     def identity(self) -> Identity:
-        """What one remembers of it."""
+        """The facts that a client remembers of this ring."""
         primary = primary_digest(self.primary.suite, self.primary.public)
         return Identity(self.number, primary, self.lineage.signer or b"")
 
     def get(self, key_id: str) -> PublicKey | None:
-        """The key of this id, in whatever state, or None."""
+        """Return the key with this id in any state, or None."""
         return self._by_id.get(key_id)
 
     def of(self, lineage: Lineage) -> Self:
-        """This ring with a lineage."""
+        """Return this ring with the given lineage."""
         return type(self)(self.keys, number=self.number, lineage=lineage)
 
     def retiring(self, key_ids: Collection[str], source: str = "public ring") -> Self:
-        """This ring with those of these keys that it has refused for new values; itself when they are already.
+        """Return this ring with the given keys retired; keys that it does not have are ignored.
+
+        Returns the same ring object if these keys are retired already.
 
         Raises:
-            NightsafeError: INVALID, when the primary is among them.
+            NightsafeError: INVALID, when the primary is among these keys.
         """
         if self.primary.id in key_ids:
             raise problem(
-                source, f"the key {self.primary.id} is retired here and cannot be the primary: take a newer ring"
+                source, f"the key {self.primary.id} is retired here and cannot be the primary: use a newer ring"
             )
         if all(key.state is State.RETIRED for key in self.keys if key.id in key_ids):
             return self
@@ -148,24 +150,24 @@ class PublicRing:
         return type(self)(keys, source, self.number, self.lineage)
 
     def without(self, key_ids: Collection[str]) -> Self:
-        """This ring without some of its keys."""
+        """Return this ring without the given keys."""
         kept = [key for key in self.keys if key.id not in key_ids]
         return type(self)(kept, number=self.number, lineage=self.lineage)
 
     def succeeding(
         self, before: Self, source: str = "public ring", given_up: Callable[[], Collection[str]] = frozenset
     ) -> Self:
-        """This ring, to be used in the place of another of the same safe: what is retired there is retired here too.
+        """Return this ring for use in place of another ring of the same safe, with the other's retired keys retired.
 
         Args:
             before: the ring in use.
-            source: how to name this one in a refusal.
-            given_up: asked for the ids of keys that were retired, when a key is missing that is not retired in the
-                ring in use; by default, none was.
+            source: this ring's name in an error message.
+            given_up: returns the ids of keys that were retired. Called only when this ring lacks a key that is not
+                retired in the ring in use. By default, no key was retired.
 
         Raises:
-            NightsafeError: INVALID, when this one is the older of the two, when each comes from another rotation, or
-                when this one lacks a key that is in use.
+            NightsafeError: INVALID, when this ring is the older one, when the two rings come from different
+                rotations, or when this ring lacks a key that is in use.
         """
         ring_file.check_not_older(source, self.number, before.number)
         if self.number == before.number:
@@ -174,7 +176,7 @@ class PublicRing:
         return self._keeping(before).retiring({key.id for key in before.keys if key.state is State.RETIRED}, source)
 
     def _keeping(self, before: Self) -> Self:
-        """This ring with what the one before it shows of its lineage and this one does not."""
+        """Return this ring, with the previous ring's lineage facts that this ring lacks added."""
         own = self.lineage
         if own.signer is None and self.primary.id == before.primary.id:
             own = Lineage(before.lineage.signer, own.links)
@@ -182,30 +184,30 @@ class PublicRing:
         return self if joined == self.lineage else self.of(joined)
 
     def _check_same_rotation(self, before: Self, source: str) -> None:
-        """Refuse a ring of the same number that could not have become of the other one by retiring and removing.
+        """Refuse a ring with the same number that retiring and removing keys could not have made from the other ring.
 
-        Rings without a number may each come from another rotation; the older of the two has a primary that is an
-        older key of the other.
+        Rings without a number may come from different rotations; the older ring's primary is then an older key of the
+        other ring.
         """
         if self.primary.id == before.primary.id:
             back = next((key.id for key in self.keys if before.get(key.id) is None), None)
             if back is not None:
-                raise problem(source, f"is an older ring: it has the key {back}, which was removed since")
+                raise problem(source, f"is an older ring: it has the key {back}, which has since been removed")
         elif self.number:
             raise problem(
                 source,
-                f"is another ring of the number {self.number} than the one in use: two copies of the private ring "
-                "were rotated apart. Keep the one whose primary key is in use, and rotate that",
+                f"is not the ring in use but has the same number, {self.number}: two copies of the private ring were "
+                "rotated separately. Keep the copy whose primary key is in use, and rotate that copy",
             )
         elif before.get(self.primary.id) is not None:
             raise problem(
-                source, f"is an older ring: its primary key {self.primary.id} is an older key of the one in use"
+                source, f"is an older ring: its primary key {self.primary.id} is an older key of the ring in use"
             )
 
     def _check_has_all(self, before: Self, source: str, given_up: Callable[[], Collection[str]]) -> None:
-        """Refuse a ring that lacks a key which takes values in the ring in use and was never given up.
+        """Refuse a ring that lacks a key that accepts values in the ring in use and was never retired.
 
-        The number does not tell that: two copies of the private ring may have been rotated apart, one of them more
+        The number alone does not show this: two copies of the private ring may have been rotated separately, one more
         often than the other.
         """
         missing = [key for key in before.keys if key.state is not State.RETIRED and self.get(key.id) is None]
@@ -216,14 +218,14 @@ class PublicRing:
             if key.state is State.PRIMARY:
                 raise problem(
                     source,
-                    f"lacks the key {key.id}, the primary of the ring in use, so it did not come of that ring: two "
-                    "copies of the private ring were rotated apart, or it is of another safe. Keep the private ring "
-                    "that has this key, rotate that, and take the public ring which that makes",
+                    f"lacks the key {key.id}, the primary of the ring in use, so it was not made from that ring: two "
+                    "copies of the private ring were rotated separately, or this ring belongs to another safe. Keep "
+                    "the private ring that has this key, rotate it, and use the public ring that this rotation makes",
                 )
             raise problem(
                 source,
-                f"lacks the key {key.id}, which is in the ring in use and not retired. Take a ring that has it or, "
-                f"to give it up, retire it first: nightsafe keys retire {key.id}",
+                f"lacks the key {key.id}, which is in the ring in use and not retired. Use a ring that has this key "
+                f"or, to give the key up, retire it first: nightsafe keys retire {key.id}",
             )
 
     @classmethod
@@ -242,7 +244,7 @@ class PublicRing:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a ring from a file that nobody else may write to.
+        """Read a ring from a file that no other user can write to.
 
         Raises:
             NightsafeError: INVALID, with the path and what is wrong.
@@ -250,47 +252,47 @@ class PublicRing:
         return cls.decode(files.read(path, private=False), str(path))
 
     def encode(self) -> bytes:
-        """The ring as a file's bytes."""
+        """Return the ring as a file's bytes."""
         form: _Format = "nightsafe-public-ring/1" if not self.number else "nightsafe-public-ring/2"
         if self.lineage.signer is not None:
             form = "nightsafe-public-ring/3"
         return ring_file.encode(_File(format=form, number=self.number, keys=self._entries(), lineage=self.lineage))
 
     def offered(self) -> bytes:
-        """The ring as clients are offered it: without its number, in the form that every release of them reads."""
+        """Return the ring as the server offers it: without its number, in the format that every client can read."""
         return ring_file.encode(_File(format="nightsafe-public-ring/1", keys=self._entries()))
 
     def proof(self) -> bytes:
-        """What clients are told beside it, as JSON."""
+        """Return the proof that the server sends with the ring, as JSON."""
         return msgspec.json.encode(Proof(self.number, self.lineage))
 
     def proven(self, proof: bytes) -> Self:
-        """This ring, as it was offered, with what was told beside it.
+        """Return this offered ring with the number and the lineage of its proof.
 
         Raises:
-            NightsafeError: INVALID, when that is no `Proof`.
+            NightsafeError: INVALID, when `proof` is not a `Proof`.
         """
-        told = ring_file.decode(proof, Proof, "what is told of the ring")
-        check_lineage("what is told of the ring", told.lineage)
+        told = ring_file.decode(proof, Proof, "the ring's proof")
+        check_lineage("the ring's proof", told.lineage)
         if told == Proof():
             return self
         return type(self)(self.keys, number=told.number, lineage=told.lineage)
 
     def _entries(self) -> list[_Entry]:
-        """The keys as they stand in a file."""
+        """Return the keys as file entries."""
         return [_Entry(key.id, key.suite, key.state, key.public) for key in self.keys]
 
     def save(self, path: Path, *, replace: bool = False) -> None:
         """Write the ring to a file of mode 0644, whole or not at all.
 
         Raises:
-            NightsafeError: INVALID, when it cannot be written, or is there and may not be replaced.
+            NightsafeError: INVALID, when the file cannot be written, or exists and must not be replaced.
         """
         files.write(path, self.encode(), private=False, replace=replace)
 
 
 def _load(suite: Suite, public: bytes) -> LoadedPublicKey:
-    """The library's object for a public key; ValueError when the bytes are no such key."""
+    """Return the library's object for a public key; raise ValueError if the bytes are not such a key."""
     if suite is Suite.X25519:
         return X25519PublicKey.from_public_bytes(public)
     lattice = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM768_PUBLIC_SIZE])
@@ -299,7 +301,7 @@ def _load(suite: Suite, public: bytes) -> LoadedPublicKey:
 
 
 def _key(entry: _Entry, source: str) -> PublicKey:
-    """A key out of its entry; NightsafeError INVALID when it is none, or not the one it says."""
+    """Load a key from its entry; raise NightsafeError INVALID if it is unusable or its stated id is wrong."""
     try:
         key = PublicKey.load(entry.suite, entry.state, entry.public)
     except ValueError:

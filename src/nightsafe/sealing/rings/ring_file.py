@@ -1,4 +1,4 @@
-"""What the four key files have in common: JSON in, JSON out, and a ring's rules."""
+"""Common code of the four key files: reads and writes their JSON, and checks the rules of a ring."""
 
 import re
 from collections import Counter
@@ -14,11 +14,11 @@ _FIELD: Final = re.compile(r"at `(\$[^`]*)`$")
 T = TypeVar("T")
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-"""How many rotations a ring has behind it, the first key included; 0 of a ring that was made before rings had one."""
+"""How many rotations made the ring, counting its first key; 0 for a ring that was made before rings had numbers."""
 
 
 class State(StrEnum):
-    """What a key may still be used for; every state opens."""
+    """The uses that a key still has; a key opens values in every state."""
 
     PRIMARY = "primary"
     ACTIVE = "active"
@@ -26,7 +26,7 @@ class State(StrEnum):
 
 
 class RingKey(Protocol):
-    """What the rules of a ring look at."""
+    """The parts of a key that the rules of a ring check."""
 
     @property
     def id(self) -> str:
@@ -35,19 +35,19 @@ class RingKey(Protocol):
 
     @property
     def state(self) -> State:
-        """Its state."""
+        """The key's state."""
         ...  # pragma: no cover
 
 
 def problem(source: str, what: str) -> NightsafeError:
-    """The refusal of a key file: which one, and what is wrong with it."""
+    """Build the error that refuses a key file: its name, and what is wrong with it."""
     return NightsafeError(Code.INVALID, f"{source}: {what}")
 
 
 def decode(data: bytes, form: type[T], source: str) -> T:
-    """A key file's JSON as a struct.
+    """Decode a key file's JSON into a struct.
 
-    The parser's own message may repeat what stands in the file, so only the field it points to is passed on.
+    The parser's own message may repeat the file's content, so the error names only the field that it points to.
 
     Raises:
         NightsafeError: INVALID, with the source and the field at fault.
@@ -62,22 +62,22 @@ def decode(data: bytes, form: type[T], source: str) -> T:
 
 
 def encode(form: msgspec.Struct) -> bytes:
-    """A struct as the text of a key file."""
+    """Encode a struct as the text of a key file."""
     return msgspec.json.format(msgspec.json.encode(form), indent=2) + b"\n"
 
 
 def check_id(source: str, stated: str, derived: str) -> None:
-    """Refuse a key whose stated id is not its own.
+    """Refuse a key whose stated id differs from its derived id.
 
     Raises:
-        NightsafeError: INVALID, when they differ.
+        NightsafeError: INVALID, when the ids differ.
     """
     if stated != derived:
-        raise problem(source, f"a key states an id that is not its own, which is {derived}")
+        raise problem(source, f"a key states a wrong id; the id derived from the key is {derived}")
 
 
 def check_unique(source: str, ids: Sequence[str]) -> None:
-    """Refuse no key at all, and two of one id.
+    """Refuse an empty list of keys, and two keys with the same id.
 
     Raises:
         NightsafeError: INVALID, with the id.
@@ -90,7 +90,7 @@ def check_unique(source: str, ids: Sequence[str]) -> None:
 
 
 def check_number(source: str, form: str, number: int) -> None:
-    """Refuse a ring of the first form with a number, and one of the second without; the third may have none.
+    """Refuse a format 1 ring with a number, and a format 2 ring without one; format 3 allows both.
 
     Raises:
         NightsafeError: INVALID.
@@ -100,16 +100,16 @@ def check_number(source: str, form: str, number: int) -> None:
 
 
 def check_not_older(source: str, number: int, known: int) -> None:
-    """Refuse a ring that an earlier rotation made than the one that is known.
+    """Refuse a ring from an earlier rotation than the known ring.
 
     Raises:
-        NightsafeError: INVALID, with both numbers and the way out.
+        NightsafeError: INVALID, with both numbers and the remedy.
     """
     if number < known:
         raise problem(
             source,
-            f"is an older ring: its number is {number}, and there has been one with the number {known} here; keys "
-            "that were given up since would come back. Take the newest ring",
+            f"is an older ring: its number is {number}, but a ring with the number {known} has been used here; keys "
+            "that have since been given up would come back. Use the newest ring",
         )
 
 
@@ -117,7 +117,7 @@ def check_ring(source: str, keys: Sequence[RingKey]) -> None:
     """Refuse a ring that is empty, names a key twice or has not exactly one primary.
 
     Raises:
-        NightsafeError: INVALID, with which of these it is.
+        NightsafeError: INVALID, naming the rule that the ring breaks.
     """
     check_unique(source, [key.id for key in keys])
     primaries = sum(key.state is State.PRIMARY for key in keys)

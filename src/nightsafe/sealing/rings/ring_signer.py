@@ -1,6 +1,6 @@
-"""What signs the ring that comes after: an Ed25519 key that is derived from a primary's private key.
+"""Signs each new ring with an Ed25519 key derived from the previous primary's private key.
 
-So every private ring has one, none needs to be kept beside it, and the serving machine never has it.
+So every private ring has a signing key, no signing key needs its own file, and the serving machine never holds one.
 """
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,18 +16,18 @@ _TAG = b"nightsafe ring signer v1"
 
 
 def signer_of(key: PrivateKey) -> Ed25519PrivateKey:
-    """What signs for the time in which this key is the primary."""
+    """Return the key that signs links while this key is the primary."""
     info = encode(_TAG, bytes((key.public.suite.number,)), key.public.public)
     return Ed25519PrivateKey.from_private_bytes(HKDF(SHA256(), 32, None, info).derive(key.private.reveal()))
 
 
 def public_ring(ring: PrivateRing, before: PublicRing | None = None, rotated: PrivateKey | None = None) -> PublicRing:
-    """The public ring that belongs to a private one, with its lineage.
+    """Return a private ring's public ring, with its lineage.
 
     Args:
         ring: the private ring.
-        before: the public ring so far, whose links it keeps.
-        rotated: the primary of before, when a rotation has just made another one.
+        before: the previous public ring, whose links the new one keeps.
+        rotated: the previous primary, when a rotation has just made a new one.
     """
     primary = ring.primary
     signer = signer_of(primary).public_key().public_bytes_raw()
@@ -39,7 +39,7 @@ def public_ring(ring: PrivateRing, before: PublicRing | None = None, rotated: Pr
 
 
 def _link(before: PrivateKey, primary: PublicKey, signer: bytes, number: int) -> Link:
-    """One rotation, signed with the side of the primary of before."""
+    """Make the link of one rotation, signed with the key derived from the previous primary."""
     digest, signing = primary_digest(primary.suite, primary.public), signer_of(before)
     by = signing.public_key().public_bytes_raw()
     return Link(number, digest, signer, by, signing.sign(link_message(number, digest, signer, by)))

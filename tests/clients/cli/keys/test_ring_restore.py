@@ -74,7 +74,7 @@ def test_an_older_ring_is_not_served(safe: Safe, monkeypatch: pytest.MonkeyPatch
     public.write_bytes(first)
 
     done = run("serve", "--port", "0", "--data", str(safe.path), cwd=tmp_path)  # it would confine this process
-    said = "is an older ring: its number is 1, and there has been one with the number 2"
+    said = "is an older ring: its number is 1, but a ring with the number 2 has been used here"
     assert (1, True) == (done.returncode, said in done.stderr)
 
     assert 0 == nightsafe("keys", "install", str(tmp_path / "newest.json"))[0]

@@ -144,7 +144,7 @@ async def test_rotations_are_followed(either: Either, known: Path) -> None:
     """A client that missed two rotations follows the links, and then takes no older ring any more."""
     assert RINGS[0].primary.id == await write(either, offered(RINGS[0]), answer(SECRET))
     assert RINGS[3].primary.id == await write(either, offered(RINGS[3]), answer(SECRET))
-    assert "its number is 2, that of the known one 4" in await write(either, offered(RINGS[1]))
+    assert "its number is 2, the known ring's number is 4" in await write(either, offered(RINGS[1]))
     assert 1 == len(remembered(known))
 
 

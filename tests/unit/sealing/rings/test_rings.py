@@ -144,7 +144,7 @@ def test_what_is_wrong_is_named() -> None:
     assert "2 primary" in refusal(PrivateRing, edited(ring, {}, {"state": "primary"}))
     assert "0 primary" in refusal(PrivateRing, edited(ring, {"state": "retired"}))
     assert f"{first} more than once" in refusal(PrivateRing, {**form, "keys": [form["keys"][0]] * 2})
-    assert f"not its own, which is {first}" in refusal(PrivateRing, edited(ring, {"id": second}))
+    assert f"wrong id; the id derived from the key is {first}" in refusal(PrivateRing, edited(ring, {"id": second}))
     assert "$.keys[0].suite" in refusal(PrivateRing, edited(ring, {"suite": "rot13"}))
     assert "not a usable" in refusal(PrivateRing, edited(ring, {"private": "AAAA"}))
     assert "$.format" in refusal(PrivateRing, {**form, "format": "nightsafe-private-ring/3"})
@@ -154,7 +154,7 @@ def test_what_is_wrong_is_named() -> None:
 def test_a_public_key_that_cannot_be_sealed_to_is_refused() -> None:
     """Another key's id, a point of small order, a lattice key out of range, and keys of wrong length."""
     form = json.loads(PrivateRing.generate().public().encode())
-    assert "not its own" in refusal(PublicRing, {**form, "keys": [{**form["keys"][0], "id": "00" * 8}]})
+    assert "states a wrong id" in refusal(PublicRing, {**form, "keys": [{**form["keys"][0], "id": "00" * 8}]})
     for suite, public in [
         (Suite.X25519, bytes(32)),
         (Suite.X25519, bytes(31)),
@@ -175,7 +175,7 @@ def test_signing_keys_are_checked(form: type[KeyFile]) -> None:
     old, place[field] = place[field], "AAAA"
     assert "not a usable Ed25519 key" in refusal(form, good)
     place.update({field: old, "id": "00" * 8})
-    assert "not its own" in refusal(form, good)
+    assert "states a wrong id" in refusal(form, good)
 
 
 def test_rotation(ring: PrivateRing) -> None:
@@ -252,14 +252,18 @@ def test_no_older_ring_succeeds() -> None:
     """Neither one of an earlier rotation nor one with a key that is gone, nor one that was rotated apart."""
     rings = Histories()
     for new, before, words in [
-        (rings.first, rings.second, "its number is 1, and there has been one with the number 2"),
+        (rings.first, rings.second, "its number is 1, but a ring with the number 2 has been used here"),
         (rings.second, rings.third, "older"),
-        (rings.second, rings.removed, f"the key {rings.old}, which was removed"),
-        (rings.retired, rings.removed, "removed since"),
-        (rings.apart, rings.second, "rotated apart"),
-        (rings.apart_twice, rings.second, f"lacks the key {rings.second.primary.id}, the primary .* rotated apart"),
+        (rings.second, rings.removed, f"the key {rings.old}, which has since been removed"),
+        (rings.retired, rings.removed, "has since been removed"),
+        (rings.apart, rings.second, "rotated separately"),
+        (
+            rings.apart_twice,
+            rings.second,
+            f"lacks the key {rings.second.primary.id}, the primary .* rotated separately",
+        ),
         (rings.third.without({rings.old}), rings.second, f"lacks the key {rings.old}.* keys retire {rings.old}$"),
-        (PrivateRing.generate().rotated().rotated().public(), rings.second, "of another safe"),
+        (PrivateRing.generate().rotated().rotated().public(), rings.second, "belongs to another safe"),
     ]:
         with pytest.raises(NightsafeError, match=words) as caught:
             new.succeeding(before, "the file")
@@ -296,7 +300,7 @@ def test_rings_without_a_number() -> None:
     first, second = (PublicRing.decode(ring.offered()) for ring in (rings.first, rings.second))
     assert second is second.succeeding(first)
     assert rings.third is rings.third.succeeding(second)
-    with pytest.raises(NightsafeError, match="older key of the one in use"):
+    with pytest.raises(NightsafeError, match="older key of the ring in use"):
         first.succeeding(second)
     with pytest.raises(NightsafeError, match="its number is 0"):
         second.succeeding(rings.first)
