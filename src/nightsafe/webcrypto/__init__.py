@@ -1,4 +1,4 @@
-"""Whether the Workers runtime would import a `secret_key` binding's key, decided without the runtime."""
+"""Checks, without the Workers runtime, that the runtime would import a `secret_key` binding's key."""
 
 from nightsafe.webcrypto.check import check_key
 from nightsafe.webcrypto.encoding import decode_base64, is_pem, pem_error

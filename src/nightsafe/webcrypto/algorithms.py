@@ -1,4 +1,4 @@
-"""The `algorithm` of a binding, read as the runtime reads the argument of `importKey`."""
+"""Reads the `algorithm` of a binding in the same way as the runtime reads the argument of `importKey`."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,13 +12,13 @@ _CURVES: Final = {"p-256": "P-256", "p-384": "P-384", "p-521": "P-521"}
 
 @dataclass(frozen=True, slots=True)
 class ImportAlgorithm:
-    """What was asked for, in the caller's own spelling.
+    """The requested algorithm, in the caller's own spelling.
 
     Attributes:
         name: the algorithm's name.
-        hash: the digest's name, where there is one.
-        length: the key's length in bits, where there is one (HMAC only).
-        named_curve: the curve's name, where there is one.
+        hash: the digest's name, if given.
+        length: the key's length in bits, if given (HMAC only).
+        named_curve: the curve's name, if given.
     """
 
     name: str
@@ -28,15 +28,15 @@ class ImportAlgorithm:
 
 
 def read_algorithm(value: object) -> ImportAlgorithm:
-    """Read a bare name or an object of parameters, coercing as the runtime does, in its order.
+    """Read a bare name or an object of parameters, with the runtime's coercions in the runtime's order.
 
     Raises:
-        KeyRefusedError: a `TypeError`, for what cannot be coerced.
+        KeyRefusedError: a `TypeError`, when a value cannot be coerced.
     """
     if value is None:
         raise _null_error("18ImportKeyAlgorithmE", "algorithm")
     if isinstance(value, list | tuple):
-        # To JavaScript an array is an object too, one without a name.
+        # In JavaScript an array is also an object, without a name.
         value = {}
     if not isinstance(value, dict):
         return ImportAlgorithm(to_string(value, "algorithm"))
@@ -49,16 +49,16 @@ def read_algorithm(value: object) -> ImportAlgorithm:
 
 
 def folded(name: str) -> str:
-    """A name as the runtime's tables compare it: up to a NUL, ASCII letters in lower case."""
+    """Return a name in the form that the runtime's tables compare: up to a NUL, with ASCII letters in lower case."""
     name = name.partition("\0")[0]
     return name.lower() if name.isascii() else name
 
 
 def required_hash(algorithm: ImportAlgorithm) -> str:
-    """The digest asked for, in the caller's spelling.
+    """Return the requested digest, in the caller's spelling.
 
     Raises:
-        KeyRefusedError: there is none.
+        KeyRefusedError: when no digest is given.
     """
     if algorithm.hash is None:
         raise type_error('Missing field "hash" in "algorithm".', "algorithm/hash")
@@ -66,20 +66,20 @@ def required_hash(algorithm: ImportAlgorithm) -> str:
 
 
 def check_hash(name: str) -> None:
-    """Refuse a digest the runtime does not have.
+    """Refuse a digest that the runtime does not have.
 
     Raises:
-        KeyRefusedError: it does not.
+        KeyRefusedError: when the runtime does not have the digest.
     """
     if folded(name) not in _HASHES:
         raise support_error("Unrecognized or unimplemented digest algorithm requested.", "algorithm/hash")
 
 
 def required_curve_name(algorithm: ImportAlgorithm) -> str:
-    """The curve asked for, in the caller's spelling.
+    """Return the requested curve, in the caller's spelling.
 
     Raises:
-        KeyRefusedError: there is none.
+        KeyRefusedError: when no curve is given.
     """
     if algorithm.named_curve is None:
         raise type_error('Missing field "namedCurve" in "algorithm".', "algorithm/namedCurve")
@@ -87,10 +87,10 @@ def required_curve_name(algorithm: ImportAlgorithm) -> str:
 
 
 def curve_for(name: str) -> str:
-    """The normalised name of a NIST curve.
+    """Return the normalised name of a NIST curve.
 
     Raises:
-        KeyRefusedError: the runtime has no such curve.
+        KeyRefusedError: when the runtime does not have the curve.
     """
     curve = _CURVES.get(folded(name))
     if curve is None:
@@ -101,7 +101,7 @@ def curve_for(name: str) -> str:
 
 
 def _read_hash(value: object) -> str:
-    """A digest is a name, or an object that has one."""
+    """Read a digest, which is a name or an object with a name."""
     if value is None:
         raise _null_error("13HashAlgorithmE", "algorithm/hash")
     if isinstance(value, dict) and "name" in value:
@@ -112,7 +112,7 @@ def _read_hash(value: object) -> str:
 
 
 def _null_error(mangled: str, field: str) -> KeyRefusedError:
-    """Null is where an object belongs; the runtime names its C++ type."""
+    """Build the runtime's error for null in place of an object, which names the runtime's C++ type."""
     message = (
         f"Cannot initialize N7workerd3api12SubtleCrypto{mangled} with required members "
         "from an undefined or null value."

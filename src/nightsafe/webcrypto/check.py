@@ -1,4 +1,4 @@
-"""The one question of this package, and the table of who answers it for which algorithm."""
+"""The package's entry point, and the table of the check for each algorithm."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -37,10 +37,10 @@ _NAMES: Final = {folded(name): name for name in _CHECKS}
 
 
 def check_key(format: str, algorithm: object, usages: Sequence[str], material: object) -> None:  # noqa: A002
-    """Answer whether the Workers runtime would import a key as a `secret_key` binding, and could use it.
+    """Check that the Workers runtime would import a key as a `secret_key` binding, and could use it.
 
-    The rules, their order and the words are those of workerd's `crypto.subtle.importKey` with
-    `extractable: false` and `strict_crypto_checks`, in force from the compatibility date 2023-08-01 on.
+    The rules, their order and the messages are the same as in workerd's `crypto.subtle.importKey` with
+    `extractable: false` and `strict_crypto_checks`, which is in force from the compatibility date 2023-08-01 on.
 
     Args:
         format: "raw", "pkcs8", "spki" or "jwk".
@@ -49,7 +49,7 @@ def check_key(format: str, algorithm: object, usages: Sequence[str], material: o
         material: the decoded bytes of `key_base64`, or the JSON value of `key_jwk`.
 
     Raises:
-        KeyRefusedError: it would not, or could not.
+        KeyRefusedError: when the runtime would not import the key, or could not use it.
     """
     key = _read_material(format, material)
     asked = read_algorithm(algorithm)
@@ -61,7 +61,7 @@ def check_key(format: str, algorithm: object, usages: Sequence[str], material: o
 
 
 def _read_material(format: str, material: object) -> bytes | JsonWebKey | None:  # noqa: A002
-    """The key as its format has it; None for a format there is not."""
+    """Read the key in its format; return None for an unknown format."""
     if format == "jwk":
         return read_jwk(material)
     if format not in _BYTE_FORMATS:
@@ -73,7 +73,7 @@ def _read_material(format: str, material: object) -> bytes | JsonWebKey | None: 
 
 
 def _normalised_name(asked: ImportAlgorithm, *, bare: bool) -> str:
-    """The algorithm's name as the table has it."""
+    """Return the algorithm's name in the table's spelling."""
     name = _NAMES.get(folded(asked.name))
     if name is None:
         message = f'Unrecognized key import algorithm "{shown(asked.name)}" requested.'

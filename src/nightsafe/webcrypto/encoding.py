@@ -1,4 +1,4 @@
-"""Base64 as the runtime reads it: forgiving about padding and whitespace, strict about everything else."""
+"""Decodes base64 as the runtime does: lenient about padding and whitespace, strict about everything else."""
 
 import binascii
 from typing import Final
@@ -7,7 +7,7 @@ from nightsafe.webcrypto.errors import KeyRefusedError
 
 _PEM: Final = "-----BEGIN "
 _PEM_HINT: Final = (
-    "The key is a PEM file, and must be the base64 of its bytes in DER: leave out the lines that begin with dashes"
+    "The key is a PEM file, but must be the base64 of its DER bytes: remove the lines that begin with dashes"
     ' and join the others, or convert it: "openssl pkcs8 -topk8 -nocrypt -in KEY.pem -outform DER | base64 -w0" for'
     ' pkcs8, "openssl pkey -pubin -in KEY.pem -outform DER | base64 -w0" for spki'
 )
@@ -17,11 +17,12 @@ _WHITESPACE: Final = str.maketrans("", "", "\t\n\f\r ")
 def decode_base64(text: str) -> bytes:
     """Decode a binding's `key_base64`.
 
-    The standard alphabet only; padding may be left out and ASCII whitespace is skipped, as in the "forgiving-base64
-    decode" of the WHATWG Infra standard, which the runtime's `atob` follows.
+    Accepts only the standard alphabet. Padding is optional and ASCII whitespace is skipped, as in the
+    "forgiving-base64 decode" of the WHATWG Infra standard, which the runtime's `atob` follows.
 
     Raises:
-        KeyRefusedError: the text is not base64. The message shows nothing of it; of a PEM file it tells the way out.
+        KeyRefusedError: when the text is not base64. The message shows no part of the text; for a PEM file it gives
+            the remedy.
     """
     decoded = _forgiving_decode(text)
     if _PEM in text:
@@ -30,29 +31,29 @@ def decode_base64(text: str) -> bytes:
         raise KeyRefusedError(
             "InvalidCharacterError",
             'The key is not valid base64. Use the standard alphabet ("+" and "/", not "-" and "_"), '
-            "with its padding or without.",
+            "with or without padding.",
             "key_base64",
         )
     return decoded
 
 
 def is_pem(decoded: bytes) -> bool:
-    """Whether what was sent as base64 is a PEM file, which is base64 of its own."""
+    """Return True if the decoded bytes are a PEM file, which itself contains base64."""
     return _PEM.encode() in decoded
 
 
 def pem_error() -> KeyRefusedError:
-    """The refusal of a PEM file, with the way to what is wanted."""
+    """Build the error that refuses a PEM file and explains how to convert it."""
     return KeyRefusedError("DataError", _PEM_HINT, "key_base64")
 
 
 def decode_member(text: str) -> bytes | None:
-    """Decode a member of a JSON Web Key, in either alphabet; None where it is not base64."""
+    """Decode a member of a JSON Web Key, in either alphabet; return None if it is not base64."""
     return _forgiving_decode(text.replace("-", "+").replace("_", "/"))
 
 
 def _forgiving_decode(text: str) -> bytes | None:
-    """Decode, or None."""
+    """Decode base64; return None if the text is not base64."""
     if not text.isascii():
         return None
     digits = text.translate(_WHITESPACE)

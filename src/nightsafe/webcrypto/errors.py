@@ -1,4 +1,4 @@
-"""The one error of this package, and what of a caller's text a message may repeat."""
+"""The package's only exception, and the rule for repeating a caller's text in a message."""
 
 from typing import Final
 
@@ -6,11 +6,11 @@ SHOWN_CHARACTERS: Final = 20
 
 
 class KeyRefusedError(Exception):
-    """The Workers runtime would refuse this key, or would take it and could not work with it.
+    """The Workers runtime would refuse this key, or would import it but could not use it.
 
     Attributes:
         error: the name of the runtime's exception: a DOMException's name, or "TypeError".
-        message: what the runtime says. Never holds key material.
+        message: the runtime's message. It never contains key material.
         field: the field of the binding at fault, as in "algorithm/hash" or "key_jwk/crv".
     """
 
@@ -22,31 +22,31 @@ class KeyRefusedError(Exception):
 
 
 def shown(text: str) -> str:
-    """Make a caller's text fit for a message: a name of the field's as it is, anything longer not at all.
+    """Make a caller's text safe for a message: keep a text as short as a name, and replace any longer text.
 
-    The longest name there is has 17 characters, and the shortest key worth the word 22 in base64: a key that was put
-    into the wrong member does not come back. The runtime shows one replacement character for each byte of a lone
-    surrogate; so does this.
+    The longest valid name has 17 characters, and the shortest meaningful key has 22 in base64. So a message never
+    repeats a key that was put into the wrong member. Like the runtime, this function shows one replacement character
+    for each byte of a lone surrogate.
     """
     well_formed = text[: SHOWN_CHARACTERS + 1].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     return well_formed if len(well_formed) <= SHOWN_CHARACTERS else "…"
 
 
 def data_error(message: str, field: str) -> KeyRefusedError:
-    """The runtime's `DataError`: the key is not what it should be."""
+    """Build the runtime's `DataError`: the key is not valid for its format or algorithm."""
     return KeyRefusedError("DataError", message, field)
 
 
 def support_error(message: str, field: str) -> KeyRefusedError:
-    """The runtime's `NotSupportedError`: it does not know what was asked for."""
+    """Build the runtime's `NotSupportedError`: it does not support the requested format, algorithm or curve."""
     return KeyRefusedError("NotSupportedError", message, field)
 
 
 def operation_error(message: str, field: str) -> KeyRefusedError:
-    """The runtime's `OperationError`: the key's numbers are out of its bounds."""
+    """Build the runtime's `OperationError`: the key's numbers are out of the runtime's bounds."""
     return KeyRefusedError("OperationError", message, field)
 
 
 def type_error(message: str, field: str) -> KeyRefusedError:
-    """The runtime's `TypeError`: a value could not be coerced."""
+    """Build the runtime's `TypeError`: a value could not be coerced."""
     return KeyRefusedError("TypeError", message, field)

@@ -1,7 +1,7 @@
-"""How JavaScript turns a JSON value into the string or the integer that an interface asks for.
+"""Converts a JSON value to a string or an integer as JavaScript does for an interface's argument.
 
-The runtime's interfaces coerce instead of refusing: `{"name": ["HMAC"]}` is HMAC, and a length of `"256"` is
-256. Source: ECMA-262, sections 7.1.4 (ToNumber), 7.1.17 (ToString) and 6.1.6.1.20 (Number::toString).
+The runtime's interfaces coerce values instead of refusing them: `{"name": ["HMAC"]}` means HMAC, and a length of
+`"256"` means 256. Source: ECMA-262, sections 7.1.4 (ToNumber), 7.1.17 (ToString) and 6.1.6.1.20 (Number::toString).
 """
 
 import math
@@ -14,7 +14,7 @@ from nightsafe.webcrypto.errors import SHOWN_CHARACTERS, type_error
 _WHITESPACE: Final = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
-# Possessive, so that a long text that is no number costs no more than one that is.
+# Possessive, so that a long text that is not a number costs no more to match than a number.
 _DECIMAL: Final = re.compile(r"[+-]?(?:\d++\.?\d*+|\.\d++)(?:e[+-]?\d++)?", re.ASCII | re.IGNORECASE)
 _PREFIXED: Final = {"0x": 16, "0o": 8, "0b": 2}
 _INFINITIES: Final = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
@@ -23,10 +23,10 @@ _INT32_MAX: Final = 2**31 - 1
 
 
 def to_string(value: object, field: str) -> str:
-    """The string JavaScript makes of a JSON value.
+    """Return the string that JavaScript makes of a JSON value.
 
     Raises:
-        KeyRefusedError: a `TypeError`, for an object whose own "toString" hides the inherited one.
+        KeyRefusedError: a `TypeError`, for an object whose own "toString" member hides the inherited method.
     """
     if isinstance(value, str):
         return value
@@ -36,15 +36,15 @@ def to_string(value: object, field: str) -> str:
 
 
 def to_int32(value: object, field: str) -> int:
-    """The 32-bit integer the runtime makes of a JSON value; what is no finite number is 0.
+    """Return the 32-bit integer that the runtime makes of a JSON value; 0 for anything but a finite number.
 
     Raises:
-        KeyRefusedError: a `TypeError`, for a number that does not fit, or for what `to_string` refuses.
+        KeyRefusedError: a `TypeError`, for a number that does not fit, or for a value that `to_string` refuses.
     """
     number = _to_number(value, field)
     if not math.isfinite(number):
         return 0
-    # The runtime compares after it has truncated, so 2147483647.5 fits.
+    # The runtime truncates before it compares, so 2147483647.5 fits.
     whole = math.trunc(number)
     if not _INT32_MIN <= whole <= _INT32_MAX:
         raise type_error(f"Value out of range. Must be between {_INT32_MIN} and {_INT32_MAX} (inclusive).", field)
@@ -52,10 +52,10 @@ def to_int32(value: object, field: str) -> int:
 
 
 def _leaves(value: list[object] | tuple[object, ...]) -> list[object]:
-    """The elements of nested arrays in order, an empty array standing as null: joining these is joining those.
+    """Flatten nested arrays, with null for an empty array, so that joining the result equals joining the arrays.
 
-    Iterative, because nesting is the caller's choice and Python's stack is not; and no more than a message shows,
-    because nothing with a comma in it is a name or base64.
+    The function is iterative, because the caller chooses the depth of nesting and Python's stack is limited. It
+    returns no more elements than a message shows, because a text with a comma is neither a name nor base64.
     """
     leaves: list[object] = []
     waiting: list[object] = [value]
@@ -69,7 +69,7 @@ def _leaves(value: list[object] | tuple[object, ...]) -> list[object]:
 
 
 def _scalar(value: object, field: str) -> str:
-    """The string of anything but an array."""
+    """Return the string of any value except an array."""
     match value:
         case None:
             return "null"
@@ -86,7 +86,7 @@ def _scalar(value: object, field: str) -> str:
 
 
 def _double(value: float) -> float:
-    """A JSON number as JavaScript holds it: what is too large is infinite."""
+    """Convert a JSON number to a JavaScript number; a number that is too large becomes infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -94,7 +94,7 @@ def _double(value: float) -> float:
 
 
 def _number_to_string(number: float) -> str:
-    """The shortest digits that read back the same, with an exponent from 1e21 up and from 1e-7 down."""
+    """Return the shortest digits that parse to the same number, with an exponent from 1e21 up and from 1e-7 down."""
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):
@@ -109,7 +109,7 @@ def _number_to_string(number: float) -> str:
 
 
 def _to_number(value: object, field: str) -> float:
-    """The double JavaScript makes of a JSON value."""
+    """Return the double that JavaScript makes of a JSON value."""
     match value:
         case None:
             return 0.0
@@ -120,7 +120,7 @@ def _to_number(value: object, field: str) -> float:
 
 
 def _parse_number(text: str) -> float:
-    """The double a string stands for; NaN where it stands for none."""
+    """Parse a string as a double; return NaN if it is not a number."""
     if not text:
         return 0.0
     if text in _INFINITIES:

@@ -1,4 +1,4 @@
-"""JSON Web Keys, read as the runtime reads them. Source: RFC 7517, RFC 7518, RFC 8037."""
+"""Reads JSON Web Keys in the same way as the runtime. Source: RFC 7517, RFC 7518, RFC 8037."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from nightsafe.webcrypto.encoding import decode_member
 from nightsafe.webcrypto.errors import data_error, shown, support_error, type_error
 from nightsafe.webcrypto.javascript import to_string
 
-# In the order the runtime reads them, which decides what it says first where several are wrong.
+# In the order in which the runtime reads them, which decides the error if several members are wrong.
 _TEXT_BEFORE_OPERATIONS: Final = ("use",)
 _TEXT_AFTER_OPERATIONS: Final = ("alg", "crv", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi")
 _TEXT_AFTER_PRIMES: Final = ("k",)
 _TEXT_OF_PRIMES: Final = ("r", "d", "t")
 
-# The runtime sets no bound. A key has at most eight operations, and one prime more is one too many.
+# The runtime sets no bound. A key has at most eight operations, and the runtime supports no additional prime.
 _MAX_ELEMENTS: Final = 256
 
 _NULL_KEY: Final = (
@@ -36,13 +36,13 @@ _EITHER_OR: Final = (
 
 @dataclass(frozen=True, slots=True)
 class JsonWebKey:
-    """A key whose members are strings now, whatever they were.
+    """A key with its members coerced to strings.
 
     Attributes:
         kty: the key type.
-        text: the members that hold a string, those that are there.
-        key_ops: the operations, where there are any.
-        multi_prime: whether there is an "oth".
+        text: the string members that are present.
+        key_ops: the operations, if present.
+        multi_prime: True if "oth" is present.
     """
 
     kty: str
@@ -51,14 +51,14 @@ class JsonWebKey:
     multi_prime: bool
 
     def get(self, member: str) -> str | None:
-        """A member's text, or None."""
+        """Return a member's text, or None."""
         return self.text.get(member)
 
     def decode(self, member: str, refusal: str) -> bytes:
-        """A member's bytes.
+        """Decode a member's base64.
 
         Raises:
-            KeyRefusedError: a `DataError` with the message `refusal`, where it is missing or not base64.
+            KeyRefusedError: a `DataError` with the message `refusal`, when the member is missing or not base64.
         """
         text = self.text.get(member)
         decoded = None if text is None else decode_member(text)
@@ -71,12 +71,12 @@ def read_jwk(value: object) -> JsonWebKey:
     """Read a JSON value as a key.
 
     Raises:
-        KeyRefusedError: a `TypeError`, for what cannot be coerced.
+        KeyRefusedError: a `TypeError`, when a value cannot be coerced.
     """
     if value is None:
         raise type_error(_NULL_KEY, "key_jwk")
     if isinstance(value, list | tuple):
-        # To JavaScript an array is an object too, one without these members.
+        # In JavaScript an array is also an object, without these members.
         value = {}
     if not isinstance(value, dict):
         raise type_error(_NO_OBJECT, "key_jwk")
@@ -90,10 +90,10 @@ def read_jwk(value: object) -> JsonWebKey:
 
 
 def check_symmetric_use(jwk: JsonWebKey, usages: Sequence[str]) -> None:
-    """Refuse an AES key whose "use" or "key_ops" contradict the usages.
+    """Refuse an AES key whose "use" or "key_ops" contradicts the usages.
 
     Raises:
-        KeyRefusedError: they do.
+        KeyRefusedError: when one of them does.
     """
     use = jwk.get("use")
     if usages and use is not None and use != "enc":
@@ -111,10 +111,10 @@ def check_symmetric_use(jwk: JsonWebKey, usages: Sequence[str]) -> None:
 
 
 def check_asymmetric_use(jwk: JsonWebKey, name: str, usages: Sequence[str]) -> None:
-    """Refuse a key pair's half whose "use" or "key_ops" contradict the algorithm or the usages.
+    """Refuse a public or private key whose "use" or "key_ops" contradicts the algorithm or the usages.
 
     Raises:
-        KeyRefusedError: they do.
+        KeyRefusedError: when one of them does.
     """
     expected, operations = _expected_use(name)
     use = jwk.get("use")
@@ -137,7 +137,7 @@ def check_asymmetric_use(jwk: JsonWebKey, name: str, usages: Sequence[str]) -> N
 
 
 def _expected_use(name: str) -> tuple[str, tuple[str, ...]]:
-    """The "use" of an algorithm's keys, and the operations it stands for."""
+    """Return the "use" of an algorithm's keys, and the operations that this "use" means."""
     if name == "RSA-OAEP":
         return "enc", ("encrypt", "wrapKey")
     if name in ("ECDH", "X25519"):
@@ -148,7 +148,7 @@ def _expected_use(name: str) -> tuple[str, tuple[str, ...]]:
 def _check_use_against_operations(
     use: str, expected: str, allowed: tuple[str, ...], key_ops: tuple[str, ...], name: str
 ) -> None:
-    """Where both are given they must agree (RFC 7517, section 4.3)."""
+    """Refuse a "use" and "key_ops" that disagree (RFC 7517, section 4.3)."""
     if use != expected:
         message = (
             'Asymmetric "jwk" import requires a JSON Web Key with Public Key Use "use" '
@@ -171,9 +171,9 @@ def _check_use_against_operations(
 
 
 def _check_operations_cover(key_ops: tuple[str, ...], usages: Sequence[str]) -> None:
-    """The first usage must be among the operations, and so must the one after its last repetition.
+    """Refuse operations that lack the first usage, or the usage after the first usage's last repetition.
 
-    The runtime looks at no others: no key has more than two.
+    The runtime checks no other usages, because no key has more than two.
     """
     if not usages:
         return
@@ -183,12 +183,12 @@ def _check_operations_cover(key_ops: tuple[str, ...], usages: Sequence[str]) -> 
 
 
 def _read_text(value: dict[object, object], members: Sequence[str]) -> dict[str, str]:
-    """The members that are there, as strings."""
+    """Return the members that are present, as strings."""
     return {member: to_string(value[member], f"key_jwk/{member}") for member in members if member in value}
 
 
 def _read_operations(value: dict[object, object]) -> tuple[str, ...] | None:
-    """The "key_ops", where there are any."""
+    """Return the "key_ops", if present."""
     if "key_ops" not in value:
         return None
     operations = _read_array(value, "key_ops")
@@ -196,7 +196,7 @@ def _read_operations(value: dict[object, object]) -> tuple[str, ...] | None:
 
 
 def _read_other_primes(value: dict[object, object]) -> bool:
-    """Whether there is an "oth", once it was read."""
+    """Read the "oth", and return True if it is present."""
     if "oth" not in value:
         return False
     for index, prime in enumerate(_read_array(value, "oth")):
@@ -212,17 +212,17 @@ def _read_other_primes(value: dict[object, object]) -> bool:
 
 
 def refuse_multi_prime(jwk: JsonWebKey) -> None:
-    """Refuse a key of more than two primes.
+    """Refuse a key with more than two primes.
 
     Raises:
-        KeyRefusedError: it is one.
+        KeyRefusedError: when the key has more than two primes.
     """
     if jwk.multi_prime:
         raise support_error("Multi-prime private keys not supported.", "key_jwk/oth")
 
 
 def _read_array(value: dict[object, object], member: str) -> Sequence[object]:
-    """A member that must be an array, of a size somebody might mean."""
+    """Return a member that must be an array of a plausible size."""
     array = value[member]
     if not isinstance(array, list | tuple):
         message = (
@@ -236,11 +236,11 @@ def _read_array(value: dict[object, object], member: str) -> Sequence[object]:
 
 
 def _in_byte_order(texts: Sequence[str]) -> list[str]:
-    """Sorted as the runtime sorts: by their UTF-8."""
+    """Sort texts by their UTF-8 bytes, as the runtime does."""
     return sorted(texts, key=lambda text: text.encode("utf-8", "surrogatepass"))
 
 
 def _first_duplicate(texts: Sequence[str]) -> str | None:
-    """The first text in order that is there twice, or None."""
+    """Return the first duplicated text in sorted order, or None."""
     ordered = _in_byte_order(texts)
     return next((one for one, other in pairwise(ordered) if one == other), None)

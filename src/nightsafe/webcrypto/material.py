@@ -1,4 +1,4 @@
-"""What a parser found out about a key: as much as the checks need, and no part of the secret itself."""
+"""The facts that a parser reads about a key: only those that the checks need, and no part of the secret itself."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class RsaKey:
     """An RSA key.
 
     Attributes:
-        modulus_bytes: the size of the modulus.
+        modulus_bytes: the size of the modulus in bytes.
         exponent: the public exponent.
     """
 
@@ -40,7 +40,7 @@ class OkpKey:
 
 @dataclass(frozen=True, slots=True)
 class DsaKey:
-    """A DSA key: no algorithm takes it, but the runtime reads it before it says so."""
+    """A DSA key: no algorithm accepts it, but the runtime reads it before it refuses it."""
 
 
 Key = RsaKey | EcKey | OkpKey | DsaKey

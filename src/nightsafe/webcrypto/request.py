@@ -1,4 +1,4 @@
-"""One import: everything that was asked for, in the form the checks want."""
+"""One import request, in the form that the checks use."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from nightsafe.webcrypto.jwk import JsonWebKey
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What to import.
+    """A request to import a key.
 
     Attributes:
         name: the algorithm's normalised name.
         algorithm: the algorithm in the caller's spelling.
         format: "raw", "pkcs8", "spki" or "jwk".
-        usages: what the key shall be used for.
-        material: the bytes of the key, or the key itself where the format is "jwk".
+        usages: the requested usages of the key.
+        material: the bytes of the key, or the JSON Web Key when the format is "jwk".
     """
 
     name: str
@@ -27,5 +27,5 @@ class ImportRequest:
 
 
 def format_error(request: ImportRequest) -> KeyRefusedError:
-    """The algorithm does not have this format."""
+    """Build the runtime's error for a format that the algorithm does not have."""
     return support_error(f'Unrecognized key import format "{request.format}".', "format")

@@ -1,4 +1,4 @@
-"""Which usages a key may have, and the runtime's words where it may not."""
+"""Checks the usages that a key may have, with the runtime's messages."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -18,7 +18,7 @@ def check_secret_usages(name: str, usages: Sequence[str], allowed: frozenset[str
     """Refuse a usage that a secret key of this algorithm does not have.
 
     Raises:
-        KeyRefusedError: there is one.
+        KeyRefusedError: when there is such a usage.
     """
     _check(f"secret {name}", usages, allowed)
 
@@ -27,7 +27,7 @@ def check_public_usages(name: str, usages: Sequence[str], allowed: frozenset[str
     """Refuse a usage that a public key of this algorithm does not have.
 
     Raises:
-        KeyRefusedError: there is one.
+        KeyRefusedError: when there is such a usage.
     """
     _check(f"public {name}", usages, allowed & _OF_PUBLIC_KEYS)
 
@@ -36,16 +36,16 @@ def check_private_usages(name: str, usages: Sequence[str], allowed: frozenset[st
     """Refuse a usage that a private key of this algorithm does not have.
 
     Raises:
-        KeyRefusedError: there is one.
+        KeyRefusedError: when there is such a usage.
     """
     _check(f"private {name}", usages, allowed & _OF_PRIVATE_KEYS)
 
 
 def require_usage(usages: Sequence[str]) -> None:
-    """Refuse a secret or private key that may be used for nothing.
+    """Refuse a secret or private key without any usage.
 
     Raises:
-        KeyRefusedError: there is no usage.
+        KeyRefusedError: when there is no usage.
     """
     if not usages:
         raise KeyRefusedError("SyntaxError", "Secret/private CryptoKeys must have at least one usage.", "usages")

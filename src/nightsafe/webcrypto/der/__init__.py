@@ -1,1 +1,1 @@
-"""DER: the reader, and the structures that keys of each family come in."""
+"""DER: the reader, and the structures that hold the keys of each family."""

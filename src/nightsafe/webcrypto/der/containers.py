@@ -1,4 +1,4 @@
-"""`PrivateKeyInfo` and `SubjectPublicKeyInfo`, and the older structures that pass under "pkcs8".
+"""Reads `PrivateKeyInfo` and `SubjectPublicKeyInfo`, and the older structures that "pkcs8" also accepts.
 
 Source: RFC 5208, RFC 5280, and BoringSSL's `d2i_AutoPrivateKey` and `d2i_PUBKEY`.
 """
@@ -20,13 +20,13 @@ _DSA_ELEMENTS: Final = 6
 
 
 def read_private_key(data: bytes) -> tuple[Key, int]:
-    """Read a private key: PKCS#8, or else PKCS#1, SEC 1 or OpenSSL's DSA, told apart by how many elements they have.
+    """Read a private key: PKCS#8, or else PKCS#1, SEC 1 or OpenSSL's DSA, distinguished by their number of elements.
 
     Returns:
         The key, and how many bytes follow it.
 
     Raises:
-        DerError: it is none of these.
+        DerError: when the data is none of these structures.
     """
     try:
         reader = DerReader(data)
@@ -43,7 +43,7 @@ def read_public_key(data: bytes) -> tuple[Key, int]:
         The key, and how many bytes follow it.
 
     Raises:
-        DerError: it is none.
+        DerError: when the data is not a `SubjectPublicKeyInfo`.
     """
     reader = DerReader(data)
     body = reader.enter(der.SEQUENCE)
@@ -55,7 +55,7 @@ def read_public_key(data: bytes) -> tuple[Key, int]:
 
 
 def _read_private_key_info(body: DerReader) -> Key:
-    """Read the inside of a `PrivateKeyInfo`; what follows the key are attributes, which nobody reads."""
+    """Read the body of a `PrivateKeyInfo`; ignore the attributes that follow the key."""
     if body.take_version() != 0:
         raise DerError
     parameters = body.enter(der.SEQUENCE)
@@ -102,7 +102,7 @@ def _read_public(algorithm: bytes, parameters: DerReader, encoded: bytes) -> Key
 
 
 def _read_traditional_key(data: bytes, reader: DerReader) -> Key:
-    """Read a key that has no container around it."""
+    """Read a key without a container."""
     elements = _count_elements(data)
     if elements == _SEC1_ELEMENTS:
         return ec.read_private_key(reader)
@@ -112,7 +112,7 @@ def _read_traditional_key(data: bytes, reader: DerReader) -> Key:
 
 
 def _count_elements(data: bytes) -> int:
-    """How many elements the first sequence has, as far as it matters; 0 where it is malformed."""
+    """Count the first sequence's elements, up to the number that matters; return 0 if it is malformed."""
     try:
         return DerReader(data).enter(der.SEQUENCE).count_elements(at_most=_DSA_ELEMENTS)
     except DerError:

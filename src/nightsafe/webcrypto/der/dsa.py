@@ -1,4 +1,4 @@
-"""DSA keys in DER, read only to say "not an RSA key" where the runtime says it.
+"""Reads DSA keys in DER, only to say "not an RSA key" in the cases where the runtime says it.
 
 Source: RFC 3279, section 2.3.2, and BoringSSL's `dsa_check_key`.
 """
@@ -13,10 +13,10 @@ _ORDER_BITS: Final = frozenset({160, 224, 256})
 
 
 def read_public_key(parameters: DerReader, encoded: bytes) -> DsaKey:
-    """Read the integer of a `SubjectPublicKeyInfo`, whose value is not checked.
+    """Read the integer of a `SubjectPublicKeyInfo`, without checking its value.
 
     Raises:
-        DerError: it is none, or the parameters are out of bounds.
+        DerError: when it is not an integer, or the parameters are out of bounds.
     """
     _read_parameters(parameters)
     reader = DerReader(encoded)
@@ -29,7 +29,7 @@ def read_private_key(parameters: DerReader, reader: DerReader) -> DsaKey:
     """Read the integer of a `PrivateKeyInfo`.
 
     Raises:
-        DerError: it is none, or out of bounds.
+        DerError: when it is not an integer, or is out of bounds.
     """
     _, order, _ = _read_parameters(parameters)
     if not 0 < reader.take_unsigned() < order:
@@ -41,7 +41,7 @@ def read_traditional_key(reader: DerReader) -> DsaKey:
     """Read OpenSSL's own structure of six integers.
 
     Raises:
-        DerError: it is none, or out of bounds.
+        DerError: when the data is not that structure, or an integer is out of bounds.
     """
     body = reader.enter(SEQUENCE)
     if body.take_version() != 0:
@@ -55,7 +55,7 @@ def read_traditional_key(reader: DerReader) -> DsaKey:
 
 
 def _read_parameters(parameters: DerReader) -> tuple[int, int, int]:
-    """The modulus, the order and the base."""
+    """Read the modulus, the order and the base."""
     body = parameters.enter(SEQUENCE)
     p, q, g = body.take_unsigned(), body.take_unsigned(), body.take_unsigned()
     body.finish()
@@ -65,7 +65,7 @@ def _read_parameters(parameters: DerReader) -> tuple[int, int, int]:
 
 
 def _check_parameters(p: int, q: int, g: int) -> None:
-    """Hold BoringSSL's bounds."""
+    """Refuse parameters outside BoringSSL's bounds."""
     if not (p & 1 and q & 1 and q < p and 0 < g < p):
         raise DerError
     if q.bit_length() not in _ORDER_BITS or p.bit_length() > _MAX_MODULUS_BITS:

@@ -1,4 +1,4 @@
-"""Keys of NIST curves in DER. Source: RFC 5915, RFC 5480, RFC 3279, and BoringSSL's `ec_asn1.cc`."""
+"""Reads keys of NIST curves in DER. Source: RFC 5915, RFC 5480, RFC 3279, and BoringSSL's `ec_asn1.cc`."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ def read_public_key(parameters: DerReader, encoded: bytes) -> EcKey:
     """Read the point of a `SubjectPublicKeyInfo`, whose parameters must name the curve.
 
     Raises:
-        DerError: it is none.
+        DerError: when the data is not a point on a known named curve.
     """
     curve = _read_named_curve(parameters)
     parameters.finish()
@@ -30,10 +30,10 @@ def read_public_key(parameters: DerReader, encoded: bytes) -> EcKey:
 
 
 def read_parameters(parameters: DerReader) -> Curve:
-    """Read the curve of a private key: named, or one of the known ones written out.
+    """Read the curve of a private key: a curve's name, or the explicit parameters of a known curve.
 
     Raises:
-        DerError: it is neither.
+        DerError: when the data is neither.
     """
     if parameters.peek(der.SEQUENCE):
         return _read_explicit_curve(parameters.enter(der.SEQUENCE))
@@ -44,11 +44,12 @@ def read_private_key(reader: DerReader, curve: Curve | None = None) -> EcKey:
     """Read an `ECPrivateKey`.
 
     Args:
-        reader: where it starts.
-        curve: of the structure around it, which the key's own must equal; without one the key must name its own.
+        reader: a reader at the start of the structure.
+        curve: the curve of the enclosing structure, which the key's own curve must equal; None when the key must name
+            its own curve.
 
     Raises:
-        DerError: it is none, or its public key is not the private key's.
+        DerError: when the data is not an `ECPrivateKey`, or its public key does not belong to its private key.
     """
     body = reader.enter(der.SEQUENCE)
     if body.take_version() != 1:
@@ -65,7 +66,7 @@ def read_private_key(reader: DerReader, curve: Curve | None = None) -> EcKey:
 
 
 def _read_own_curve(body: DerReader, outer: Curve | None) -> Curve:
-    """The curve inside an `ECPrivateKey`, or else the one outside it."""
+    """Return the curve inside an `ECPrivateKey`, or else the enclosing structure's curve."""
     if body.peek(der.CONTEXT_0):
         parameters = body.enter(der.CONTEXT_0)
         own = read_parameters(parameters)
@@ -79,7 +80,7 @@ def _read_own_curve(body: DerReader, outer: Curve | None) -> Curve:
 
 
 def _read_own_public_key(body: DerReader, curve: Curve) -> Point | None:
-    """The public key inside an `ECPrivateKey`, where there is one."""
+    """Read the public key inside an `ECPrivateKey`, if present."""
     if not body.peek(der.CONTEXT_1):
         return None
     inner = body.enter(der.CONTEXT_1)
@@ -89,7 +90,7 @@ def _read_own_public_key(body: DerReader, curve: Curve) -> Point | None:
 
 
 def _decode(curve: Curve, encoded: bytes) -> Point:
-    """The point, or the parser's error."""
+    """Decode a point; raise the parser's error if it is not one."""
     try:
         return curve.decode_point(encoded)
     except PointError:
@@ -97,7 +98,7 @@ def _decode(curve: Curve, encoded: bytes) -> Point:
 
 
 def _read_named_curve(parameters: DerReader) -> Curve:
-    """The curve that an object identifier names."""
+    """Return the curve that an object identifier names."""
     curve = _CURVE_IDS.get(parameters.take(der.OBJECT_IDENTIFIER))
     if curve is None:
         raise DerError
@@ -105,7 +106,7 @@ def _read_named_curve(parameters: DerReader) -> Curve:
 
 
 def _read_explicit_curve(body: DerReader) -> Curve:
-    """The known curve with these `ECParameters`."""
+    """Return the known curve with these `ECParameters`."""
     if body.take_version() != 1:
         raise DerError
     field = body.enter(der.SEQUENCE)
@@ -126,7 +127,7 @@ def _read_explicit_curve(body: DerReader) -> Curve:
 
 
 def _read_coefficients(coefficients: DerReader) -> tuple[int, int]:
-    """The coefficients a and b; a seed may follow and means nothing."""
+    """Read the coefficients a and b; ignore a seed that may follow."""
     a = int.from_bytes(coefficients.take(der.OCTET_STRING), "big")
     b = int.from_bytes(coefficients.take(der.OCTET_STRING), "big")
     if coefficients.peek(der.BIT_STRING):
@@ -136,7 +137,7 @@ def _read_coefficients(coefficients: DerReader) -> tuple[int, int]:
 
 
 def _read_base(encoded: bytes) -> tuple[int, int]:
-    """The coordinates of the base point, which must not be compressed."""
+    """Read the coordinates of the base point, which must not be compressed."""
     size, odd = divmod(len(encoded) - 1, 2)
     if encoded[:1] != _UNCOMPRESSED or odd:
         raise DerError

@@ -1,4 +1,4 @@
-"""Ed25519 and X25519 keys in DER. Source: RFC 8410."""
+"""Reads Ed25519 and X25519 keys in DER. Source: RFC 8410."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ def read_public_key(curve: str, parameters: DerReader, encoded: bytes) -> OkpKey
     """Read the public key of a `SubjectPublicKeyInfo`: any 32 bytes.
 
     Raises:
-        DerError: they are not, or there are parameters.
+        DerError: when the key is not 32 bytes, or there are parameters.
     """
     parameters.finish()
     if len(encoded) != KEY_BYTES:
@@ -25,7 +25,7 @@ def read_private_key(curve: str, parameters: DerReader, reader: DerReader) -> Ok
     """Read a `CurvePrivateKey`: an octet string of 32 bytes.
 
     Raises:
-        DerError: it is none, or there are parameters.
+        DerError: when the data is not such a string, or there are parameters.
     """
     parameters.finish()
     if len(reader.take(der.OCTET_STRING)) != KEY_BYTES:

@@ -1,4 +1,4 @@
-"""A strict reader of DER, as BoringSSL's `CBS` reads it: definite, minimal lengths, and exact tags.
+"""A strict reader of DER that accepts the same as BoringSSL's `CBS`: definite, minimal lengths, and exact tags.
 
 Source: ITU-T X.690, section 10, and BoringSSL's `crypto/bytestring/cbs.cc`.
 """
@@ -22,11 +22,11 @@ _UINT64_BYTES: Final = 8
 
 
 class DerError(Exception):
-    """The bytes are not the structure that was asked for. It carries nothing of them."""
+    """The bytes are not the expected structure. The error contains no part of the bytes."""
 
 
 class DerReader:
-    """Takes elements from the front of some bytes."""
+    """Takes elements from the front of a byte string."""
 
     __slots__ = ("_at", "_data")
 
@@ -36,44 +36,44 @@ class DerReader:
 
     @property
     def remaining(self) -> int:
-        """How many bytes were not taken yet."""
+        """The number of bytes not yet taken."""
         return len(self._data) - self._at
 
     def peek(self, tag: int) -> bool:
-        """Whether the next element has this tag."""
+        """Return True if the next element has this tag."""
         return self._data[self._at : self._at + 1] == bytes((tag,))
 
     def take(self, tag: int) -> bytes:
-        """The contents of the next element.
+        """Take the next element and return its contents.
 
         Raises:
-            DerError: it has another tag, or no valid length.
+            DerError: when the element has another tag, or no valid length.
         """
         if not self.peek(tag):
             raise DerError
         return self._take_contents()
 
     def enter(self, tag: int) -> "DerReader":
-        """A reader of the contents of the next element.
+        """Take the next element and return a reader of its contents.
 
         Raises:
-            DerError: it has another tag, or no valid length.
+            DerError: when the element has another tag, or no valid length.
         """
         return DerReader(self.take(tag))
 
     def take_unsigned(self) -> int:
-        """The next element, a minimally encoded INTEGER that is not negative.
+        """Take the next element, a minimally encoded INTEGER that is not negative.
 
         Raises:
-            DerError: it is anything else.
+            DerError: when the element is anything else.
         """
         return _unsigned(self.take(INTEGER))
 
     def take_version(self) -> int:
-        """The next element, an INTEGER that is not negative and fits 64 bits.
+        """Take the next element, an INTEGER that is not negative and fits 64 bits.
 
         Raises:
-            DerError: it is anything else.
+            DerError: when the element is anything else.
         """
         version = self.take_unsigned()
         if version >= 1 << (8 * _UINT64_BYTES):
@@ -81,19 +81,19 @@ class DerReader:
         return version
 
     def take_null(self) -> None:
-        """The next element, a NULL.
+        """Take the next element, a NULL.
 
         Raises:
-            DerError: it is anything else.
+            DerError: when the element is anything else.
         """
         if self.take(NULL):
             raise DerError
 
     def take_bit_string(self) -> bytes:
-        """The bytes of the next element, a BIT STRING of whole bytes.
+        """Take the next element, a BIT STRING of whole bytes, and return its bytes.
 
         Raises:
-            DerError: it is anything else.
+            DerError: when the element is anything else.
         """
         contents = self.take(BIT_STRING)
         if contents[:1] != b"\0":
@@ -101,19 +101,19 @@ class DerReader:
         return contents[1:]
 
     def finish(self) -> None:
-        """Hold that nothing is left.
+        """Check that no bytes are left.
 
         Raises:
-            DerError: something is.
+            DerError: when bytes are left.
         """
         if self.remaining:
             raise DerError
 
     def count_elements(self, at_most: int) -> int:
-        """Take elements until none are left, or more than `at_most` were taken, and say how many it was.
+        """Take elements until none is left or more than `at_most` were taken, and return their number.
 
         Raises:
-            DerError: one of them is malformed.
+            DerError: when an element is malformed.
         """
         count = 0
         while self.remaining and count <= at_most:
@@ -124,7 +124,7 @@ class DerReader:
         return count
 
     def _take_contents(self) -> bytes:
-        """Skip a tag of one byte, read the length, take what it covers."""
+        """Skip a one-byte tag, read the length, and take that many bytes."""
         start, length = self._read_length(self._at + 1)
         end = start + length
         if end > len(self._data):
@@ -133,7 +133,7 @@ class DerReader:
         return self._data[start:end]
 
     def _read_length(self, at: int) -> tuple[int, int]:
-        """Where the contents start, and how many bytes they are."""
+        """Return the start of the contents and their length in bytes."""
         if at >= len(self._data):
             raise DerError
         first = self._data[at]
@@ -148,7 +148,7 @@ class DerReader:
 
 
 def _unsigned(contents: bytes) -> int:
-    """The value of an INTEGER's contents."""
+    """Decode the contents of an INTEGER."""
     if not contents or contents[0] & _SIGN_BIT:
         raise DerError
     if len(contents) > 1 and not contents[0] and not contents[1] & _SIGN_BIT:

@@ -1,1 +1,1 @@
-"""One module for each family of keys: what an import checks beyond its container."""
+"""One module for each family of keys, with the checks of an import beyond its container format."""

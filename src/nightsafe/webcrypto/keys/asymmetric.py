@@ -1,4 +1,4 @@
-"""What every public and private key goes through, whatever its algorithm."""
+"""The checks common to every public and private key of every algorithm."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ ReadJwk = Callable[[JsonWebKey], Key]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A key that was read, and which half of the pair it is."""
+    """A key that was read, and whether it is the private or the public half of its pair."""
 
     key: Key
     private: bool
 
 
 def read_key(request: ImportRequest, allowed: frozenset[str], read_jwk: ReadJwk) -> Imported:
-    """Read a key in any format but "raw", and check the usages where the runtime does.
+    """Read a key in any format except "raw", and check its usages at the same point as the runtime does.
 
     Args:
         request: what to import.
@@ -31,7 +31,7 @@ def read_key(request: ImportRequest, allowed: frozenset[str], read_jwk: ReadJwk)
         read_jwk: reads a JSON Web Key of this algorithm.
 
     Raises:
-        KeyRefusedError: the runtime would not take it.
+        KeyRefusedError: when the runtime would not import the key.
     """
     if isinstance(request.material, JsonWebKey):
         return _read_jwk(request, request.material, allowed, read_jwk)
@@ -47,7 +47,7 @@ def read_key(request: ImportRequest, allowed: frozenset[str], read_jwk: ReadJwk)
 
 
 def _read_jwk(request: ImportRequest, jwk: JsonWebKey, allowed: frozenset[str], read_jwk: ReadJwk) -> Imported:
-    """A JSON Web Key is private if it has a "d"."""
+    """Read a JSON Web Key, which is private if it has a "d"."""
     private = jwk.get("d") is not None
     if private:
         check_private_usages(request.name, request.usages, allowed)
@@ -59,7 +59,7 @@ def _read_jwk(request: ImportRequest, jwk: JsonWebKey, allowed: frozenset[str], 
 
 
 def _read_der(read: Callable[[bytes], tuple[Key, int]], data: bytes, label: str) -> Key:
-    """Read a structure that must fill the data."""
+    """Read a structure that must fill the whole data."""
     try:
         key, trailing = read(data)
     except DerError:

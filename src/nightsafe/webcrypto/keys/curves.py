@@ -1,6 +1,6 @@
-"""The NIST curves: which points are on them, and which point belongs to a private key.
+"""The NIST curves: checks that points are on them, and derives the public point of a private key.
 
-Source: SEC 2 version 2.0 and SEC 1 version 2.0, section 2.3.4; what is refused where: BoringSSL's
+Source: SEC 2 version 2.0 and SEC 1 version 2.0, section 2.3.4. Source of the refusals: BoringSSL's
 `crypto/fipsmodule/ec/oct.cc.inc`.
 """
 
@@ -14,15 +14,15 @@ _COMPRESSED: Final = 0x02
 
 NOT_ON_CURVE: Final = "Point is not on curve."
 INVALID_ENCODING: Final = "Invalid point encoding."
-# The runtime finds two errors here and words each as the first.
+# The runtime finds two errors here and reports both with the first error's message.
 INVALID_COMPRESSED: Final = "Invalid compressed point. Invalid compressed point."
 
 
 class PointError(Exception):
-    """These bytes or coordinates are no point of the curve.
+    """The bytes or coordinates are not a point on the curve.
 
     Attributes:
-        reason: what the runtime says of it; empty where it says nothing.
+        reason: the runtime's message, or "" when the runtime gives none.
     """
 
     def __init__(self, reason: str = "") -> None:
@@ -32,7 +32,7 @@ class PointError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point: x, and of y only its last bit, which is enough to tell it from the other one with that x."""
+    """A point: x, and only the last bit of y, which distinguishes the two points with that x."""
 
     x: int
     y_bit: int
@@ -44,10 +44,10 @@ class Curve:
 
     Attributes:
         name: as in `namedCurve`.
-        size: of a coordinate, in bytes.
+        size: the size of a coordinate, in bytes.
         p: the prime.
         b: the coefficient.
-        order: of the base point.
+        order: the order of the base point.
         base_x: the base point's x.
         base_y: the base point's y.
         library: the same curve in `cryptography`.
@@ -63,10 +63,10 @@ class Curve:
     library: ec.EllipticCurve
 
     def point_at(self, x: int, y: int) -> Point:
-        """The point with these coordinates.
+        """Return the point with these coordinates.
 
         Raises:
-            PointError: a coordinate is out of range, or there is no such point.
+            PointError: when a coordinate is out of range, or the point is not on the curve.
         """
         if x >= self.p or y >= self.p:
             raise PointError
@@ -75,10 +75,10 @@ class Curve:
         return Point(x, y & 1)
 
     def decode_point(self, encoded: bytes) -> Point:
-        """The point that these bytes stand for, compressed or not; hybrids are refused, as by the runtime.
+        """Decode a point, compressed or not; refuse the hybrid form, as the runtime does.
 
         Raises:
-            PointError: they stand for none.
+            PointError: when the bytes are not a point on the curve.
         """
         if not encoded:
             raise PointError
@@ -87,23 +87,23 @@ class Curve:
         return self._decode_compressed(encoded[0], encoded[1:])
 
     def point_of(self, scalar: int) -> Point:
-        """The public point of a private key, which must be from 1 to `order` - 1."""
+        """Return the public point of a private key, which must be from 1 to `order` - 1."""
         numbers = ec.derive_private_key(scalar, self.library).public_key().public_numbers()
         return Point(numbers.x, numbers.y & 1)
 
     def _y_squared(self, x: int) -> int:
-        """What y² must be."""
+        """Return y² for a given x."""
         return (x * x * x - 3 * x + self.b) % self.p
 
     def _decode_uncompressed(self, coordinates: bytes) -> Point:
-        """Both coordinates."""
+        """Decode a point from both coordinates."""
         if len(coordinates) != 2 * self.size:
             raise PointError(INVALID_ENCODING)
         x, y = coordinates[: self.size], coordinates[self.size :]
         return self.point_at(int.from_bytes(x, "big"), int.from_bytes(y, "big"))
 
     def _decode_compressed(self, form: int, coordinate: bytes) -> Point:
-        """One coordinate and a bit of the other: a point where y² is a square (Euler's criterion)."""
+        """Decode x and one bit of y; the point exists if y² is a square (Euler's criterion)."""
         if form & ~1 != _COMPRESSED or len(coordinate) != self.size:
             raise PointError(INVALID_ENCODING)
         x = int.from_bytes(coordinate, "big")

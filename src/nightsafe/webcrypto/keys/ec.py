@@ -1,4 +1,4 @@
-"""Keys of NIST curves: ECDSA and ECDH."""
+"""Checks keys of NIST curves, for ECDSA and ECDH."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ def check_ec(request: ImportRequest) -> None:
     """Check a key of ECDSA or ECDH.
 
     Raises:
-        KeyRefusedError: the runtime would not take it.
+        KeyRefusedError: when the runtime would not import the key.
     """
     asked = required_curve_name(request.algorithm)
     curve = CURVES[curve_for(asked)]
@@ -34,7 +34,7 @@ def check_ec(request: ImportRequest) -> None:
 
 
 def _check_raw(curve: Curve, encoded: bytes) -> None:
-    """The bytes of a point."""
+    """Check the bytes of a raw public key, which must be a point."""
     try:
         curve.decode_point(encoded)
     except PointError as error:
@@ -42,7 +42,7 @@ def _check_raw(curve: Curve, encoded: bytes) -> None:
 
 
 def _check_kind(imported: Imported, name: str, curve: Curve, asked: str) -> None:
-    """The key must be of the curve asked for; the two algorithms word it differently."""
+    """Refuse a key of another curve than requested; the two algorithms have different messages."""
     if not isinstance(imported.key, EcKey):
         what = "Input was not an EC key." if name == "ECDSA" else "Input was not an EC public key nor a DH key."
         raise data_error(what, "key_base64")
@@ -56,7 +56,7 @@ def _check_kind(imported: Imported, name: str, curve: Curve, asked: str) -> None
 
 
 def _read_jwk(jwk: JsonWebKey, curve: Curve, name: str) -> EcKey:
-    """Coordinates on the curve asked for, and a private key that fits them; "crv" nobody reads."""
+    """Read coordinates on the requested curve and a private key that fits them; ignore "crv", as the runtime does."""
     if jwk.kty != "EC":
         message = (
             'Elliptic curve "jwk" key import requires a JSON Web Key with Key Type parameter "kty" '
@@ -78,7 +78,7 @@ def _read_jwk(jwk: JsonWebKey, curve: Curve, name: str) -> EcKey:
 
 
 def _check_alg(jwk: JsonWebKey, curve: Curve) -> None:
-    """The key's own "alg" must be the curve's."""
+    """Refuse a key whose "alg" does not belong to the curve."""
     alg = jwk.get("alg")
     if alg is None:
         return
@@ -93,7 +93,7 @@ def _check_alg(jwk: JsonWebKey, curve: Curve) -> None:
 
 
 def _check_private(jwk: JsonWebKey, curve: Curve, public: Point) -> None:
-    """The private key must be in range, and the public key its own."""
+    """Refuse a private key that is out of range or does not belong to the public key."""
     refusal = 'Invalid EC key in JSON Web Key; missing or invalid private key component ("d").'
     scalar = int.from_bytes(jwk.decode("d", refusal), "big")
     if not 0 < scalar < curve.order:
@@ -103,5 +103,5 @@ def _check_private(jwk: JsonWebKey, curve: Curve, public: Point) -> None:
 
 
 def _describe(error: PointError) -> str:
-    """The end of the runtime's sentence; it sets two full stops."""
+    """Return the end of the runtime's sentence, which has two full stops."""
     return f": {error.reason}." if error.reason else "."

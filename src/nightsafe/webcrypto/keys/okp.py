@@ -1,4 +1,4 @@
-"""Ed25519 (also by its older name NODE-ED25519) and X25519."""
+"""Checks keys of Ed25519 (also under its older name NODE-ED25519) and X25519."""
 
 from nightsafe.webcrypto.algorithms import required_curve_name
 from nightsafe.webcrypto.der.okp import KEY_BYTES
@@ -13,10 +13,11 @@ from nightsafe.webcrypto.usages import DERIVE, SIGN, check_public_usages, requir
 def check_okp(request: ImportRequest) -> None:
     """Check a key of Ed25519, NODE-ED25519 or X25519.
 
-    The runtime imports a key of any kind here and fails at its first use; this refuses what cannot work.
+    The runtime imports a key of any type here and fails at its first use. This function refuses a key that cannot
+    work.
 
     Raises:
-        KeyRefusedError: the runtime would not take it, or could not use it.
+        KeyRefusedError: when the runtime would not import the key, or could not use it.
     """
     if request.name == "NODE-ED25519":
         _check_node_curve(required_curve_name(request.algorithm))
@@ -33,31 +34,31 @@ def check_okp(request: ImportRequest) -> None:
 
 
 def _check_node_curve(name: str) -> None:
-    """NODE-ED25519 has one curve, spelled like this only."""
+    """Refuse any curve but the only one of NODE-ED25519, in exactly this spelling."""
     if name != "NODE-ED25519":
         raise support_error(f'EDDSA curve "{shown(name)}" isn\'t supported.', "algorithm/namedCurve")
 
 
 def _check_raw(curve: str, key: bytes) -> None:
-    """A public key is any 32 bytes."""
+    """Check a raw public key, which may be any 32 bytes."""
     if len(key) != KEY_BYTES:
         message = f"{curve} raw keys must be exactly 32-bytes (provided {len(key)})."
         raise data_error(message, "key_base64")
 
 
 def _check_usable(imported: Imported, curve: str, name: str) -> None:
-    """The key must be of the curve; these words are ours."""
+    """Refuse a key of another curve; this message is Nightsafe's own."""
     if imported.key != OkpKey(curve):
         kind = _kind(imported.key)
         message = (
-            f'The key is of the kind {kind} and could not work under "{name}": '
-            f"give a key of the kind {curve}, or name the algorithm of this one."
+            f'The key is of type {kind} and cannot work with the algorithm "{name}": '
+            f"give a key of type {curve}, or name the algorithm of this key."
         )
         raise data_error(message, "key_base64")
 
 
 def _kind(key: Key) -> str:
-    """What a key is called."""
+    """Name a key's type."""
     match key:
         case RsaKey():
             return "RSA"
@@ -68,7 +69,7 @@ def _kind(key: Key) -> str:
 
 
 def _read_jwk(jwk: JsonWebKey, curve: str) -> OkpKey:
-    """Type, curve, and the size of the components; whether they belong together the runtime does not ask."""
+    """Check the type, the curve and the components' sizes; the runtime does not check that these belong together."""
     _check_members(jwk, curve)
     refusal = f'Invalid {curve} key in JSON WebKey; missing or invalid public key component ("x").'
     x = jwk.decode("x", refusal)
@@ -83,7 +84,7 @@ def _read_jwk(jwk: JsonWebKey, curve: str) -> OkpKey:
 
 
 def _check_members(jwk: JsonWebKey, curve: str) -> None:
-    """What the key says of itself."""
+    """Check the key's "kty", "crv" and "alg"."""
     if jwk.kty != "OKP":
         message = (
             f'{curve} "jwk" key imports requires a JSON Web Key with Key Type parameter "kty" '

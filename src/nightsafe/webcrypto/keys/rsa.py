@@ -1,4 +1,4 @@
-"""RSA keys: RSASSA-PKCS1-v1_5, RSA-PSS, RSA-OAEP, and the runtime's own RSA-RAW."""
+"""Checks RSA keys, for RSASSA-PKCS1-v1_5, RSA-PSS, RSA-OAEP, and the runtime's own RSA-RAW."""
 
 from typing import Final
 
@@ -39,13 +39,13 @@ def check_rsa(request: ImportRequest) -> None:
     """Check a key of RSASSA-PKCS1-v1_5, RSA-PSS or RSA-OAEP.
 
     Raises:
-        KeyRefusedError: the runtime would not take it.
+        KeyRefusedError: when the runtime would not import the key.
     """
     hash_name = required_hash(request.algorithm)
     check_hash(hash_name)
 
     def read_jwk(jwk: JsonWebKey) -> RsaKey:
-        # The runtime's message names this one algorithm whichever it is.
+        # The runtime's message names this algorithm for every algorithm.
         _check_type(jwk, "RSASSA-PKCS1-v1_5")
         _check_alg(jwk, request.algorithm.name, hash_name)
         return _read_numbers(jwk)
@@ -55,10 +55,10 @@ def check_rsa(request: ImportRequest) -> None:
 
 
 def check_rsa_raw(request: ImportRequest) -> None:
-    """Check a key of RSA-RAW, the runtime's own blind signatures.
+    """Check a key of RSA-RAW, the runtime's own algorithm for blind signatures.
 
     Raises:
-        KeyRefusedError: the runtime would not take it.
+        KeyRefusedError: when the runtime would not import the key.
     """
 
     def read_jwk(jwk: JsonWebKey) -> RsaKey:
@@ -76,7 +76,7 @@ def check_rsa_raw(request: ImportRequest) -> None:
 
 
 def _finish(request: ImportRequest, imported: Imported) -> None:
-    """What the runtime checks once it has a key."""
+    """Make the checks that the runtime makes after it has read a key."""
     field = "key_jwk" if request.format == "jwk" else "key_base64"
     if not isinstance(imported.key, RsaKey):
         raise data_error("Input was not an RSA key.", field)
@@ -87,14 +87,14 @@ def _finish(request: ImportRequest, imported: Imported) -> None:
 
 
 def _check_modulus(size: int, field: str) -> None:
-    """The size counts, in whole bytes."""
+    """Refuse a modulus whose size, in whole bytes, is out of range."""
     if 8 * size not in _MODULUS_BITS:
         message = f"The modulus length must be a multiple of 8 and between 256 and 16k, but {8 * size} was requested."
         raise operation_error(message, field)
 
 
 def _check_exponent(exponent: int, field: str) -> None:
-    """Four exponents are taken."""
+    """Refuse any exponent except the four that the runtime accepts."""
     if exponent >> (8 * _EXPONENT_BYTES):
         message = 'The "publicExponent" must be either 3 or 65537, but got a number larger than 2^32.'
         raise operation_error(message, field)
@@ -103,7 +103,7 @@ def _check_exponent(exponent: int, field: str) -> None:
 
 
 def _check_type(jwk: JsonWebKey, name: str) -> None:
-    """The key type must be "RSA"."""
+    """Refuse a key type other than "RSA"."""
     if jwk.kty != "RSA":
         message = (
             f'{name} "jwk" key import requires a JSON Web Key with Key Type parameter "kty" '
@@ -113,12 +113,12 @@ def _check_type(jwk: JsonWebKey, name: str) -> None:
 
 
 def _check_alg(jwk: JsonWebKey, name: str, hash_name: str) -> None:
-    """The key's own "alg" must have the digest asked for; the algorithm it names is not compared."""
+    """Refuse a key whose "alg" has another digest than requested; the algorithm in "alg" is not compared."""
     alg = jwk.get("alg")
     if alg is None:
         return
     if name not in ("RSASSA-PKCS1-v1_5", "RSA-PSS", "RSA-OAEP"):
-        # Only here does the runtime mind how the name was spelled.
+        # This is the only check in which the runtime compares the name's spelling.
         raise support_error(f'Unrecognized RSA variant "{shown(name)}".', "algorithm/name")
     if alg not in _HASH_OF_ALG:
         raise _alg_error(alg)
@@ -128,13 +128,13 @@ def _check_alg(jwk: JsonWebKey, name: str, hash_name: str) -> None:
 
 
 def _alg_error(alg: str) -> KeyRefusedError:
-    """The runtime does not know this "alg"."""
+    """Build the runtime's error for an unknown "alg"."""
     message = f'Unrecognized or unimplemented algorithm "{shown(alg)}" listed in JSON Web Key Algorithm parameter.'
     return support_error(message, "key_jwk/alg")
 
 
 def _read_numbers(jwk: JsonWebKey) -> RsaKey:
-    """The sizes the checks want; whether the numbers belong together the runtime does not ask."""
+    """Read the sizes that the checks need; the runtime does not check that the numbers belong together."""
     prefix = "Invalid RSA key in JSON Web Key; missing or invalid"
     modulus = jwk.decode("n", f'{prefix} Modulus parameter ("n").').lstrip(b"\0")
     exponent = jwk.decode("e", f'{prefix} Exponent parameter ("e").')
@@ -145,7 +145,7 @@ def _read_numbers(jwk: JsonWebKey) -> RsaKey:
 
 
 def _read_crt(jwk: JsonWebKey) -> None:
-    """Either all five of the other private numbers, or none."""
+    """Refuse a key that has some of the other five private numbers, but not all."""
     missing = [member for member in _CRT if jwk.get(member) is None]
     if len(missing) == len(_CRT):
         return

@@ -1,4 +1,4 @@
-"""Secret keys: AES, HMAC, HKDF and PBKDF2."""
+"""Checks secret keys, for AES, HMAC, HKDF and PBKDF2."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ def check_aes(request: ImportRequest) -> None:
     """Check a key of AES-CBC, AES-CTR, AES-GCM or AES-KW.
 
     Raises:
-        KeyRefusedError: the runtime would not take it.
+        KeyRefusedError: when the runtime would not import the key.
     """
     allowed = WRAP if request.name == "AES-KW" else WRAP | ENCRYPT
     check_secret_usages(request.name, request.usages, allowed)
@@ -34,7 +34,7 @@ def check_hmac(request: ImportRequest) -> None:
     """Check a key of HMAC.
 
     Raises:
-        KeyRefusedError: the runtime would not take it.
+        KeyRefusedError: when the runtime would not import the key.
     """
     check_secret_usages(request.name, request.usages, SIGN)
     hash_name = required_hash(request.algorithm)
@@ -53,14 +53,14 @@ def check_hmac(request: ImportRequest) -> None:
 
 
 def check_derivation(request: ImportRequest) -> None:
-    """Check the input of HKDF or PBKDF2: any bytes, none even.
+    """Check the input of HKDF or PBKDF2, which may be any bytes and may be empty.
 
     Raises:
-        KeyRefusedError: the runtime would not take it.
+        KeyRefusedError: when the runtime would not import the key.
     """
     check_secret_usages(request.name, request.usages, DERIVE)
     if request.format != "raw":
-        # Only one of the two ends its sentence.
+        # Only one of the two messages ends with a full stop.
         end = "." if request.name == "PBKDF2" else ""
         message = f'{request.name} key must be imported in "raw" format (requested "{request.format}"){end}'
         raise support_error(message, "format")
@@ -68,7 +68,7 @@ def check_derivation(request: ImportRequest) -> None:
 
 
 def _check_aes_jwk(jwk: JsonWebKey, request: ImportRequest) -> None:
-    """Type, size, and what the key says of itself."""
+    """Check the key's type and size, and its "alg", "use" and "key_ops"."""
     if jwk.kty != "oct":
         message = (
             'Symmetric "jwk" key import requires a JSON Web Key with Key Type parameter "kty" equal to "oct" '
@@ -86,14 +86,14 @@ def _check_aes_jwk(jwk: JsonWebKey, request: ImportRequest) -> None:
 
 
 def _check_aes_bits(bits: int, field: str) -> None:
-    """AES has three sizes."""
+    """Refuse any size except the three AES key sizes."""
     if bits not in _AES_BITS:
         message = f"Imported AES key length must be 128, 192, or 256 bits but provided {bits}."
         raise data_error(message, field)
 
 
 def _read_hmac_jwk(jwk: JsonWebKey, hash_name: str) -> bytes:
-    """The key, if it says nothing else of itself than was asked for."""
+    """Return the key, if its "kty" and "alg" agree with the request."""
     if jwk.kty != "oct":
         message = (
             'HMAC "jwk" key import requires a JSON Web Key with Key Type parameter ("kty") equal to "oct" '
@@ -108,7 +108,7 @@ def _read_hmac_jwk(jwk: JsonWebKey, hash_name: str) -> bytes:
 
 
 def _check_hmac_alg(alg: str, hash_name: str) -> None:
-    """The key's own "alg" against the digest as the caller spelled it: the runtime compares just that."""
+    """Compare the key's "alg" with the digest in the caller's spelling, as the runtime does."""
     if not hash_name.startswith("SHA-"):
         message = f"Unrecognized or unimplemented hash algorithm requested{shown(alg)}"
         raise support_error(message, "key_jwk/alg")
@@ -122,7 +122,7 @@ def _check_hmac_alg(alg: str, hash_name: str) -> None:
 
 
 def _check_hmac_length(asked: int | None, bits: int, field: str) -> None:
-    """A length may leave at most seven bits of the key unused."""
+    """Refuse a length that leaves more than seven bits of the key unused."""
     length = bits if asked is None else asked
     if length == 0 or not bits - _UNUSED_BITS < length <= bits:
         message = (
