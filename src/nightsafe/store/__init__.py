@@ -1,1 +1,1 @@
-"""What is kept, and the one write path to it."""
+"""The store's data types, its interface, and its only write path."""

@@ -1,6 +1,6 @@
-"""What is served of a script, as one read gives it, and where the log then stands.
+"""The served versions of a script with the latest log entry, as one read returns them.
 
-Times and ids are as in `store/scripts.py`.
+`store/scripts.py` defines the forms of times and ids.
 """
 
 from msgspec import Struct
@@ -9,14 +9,14 @@ from nightsafe.store.scripts import Binding, Version
 
 
 class AuditHead(Struct, frozen=True):
-    """The latest entry of an account's log: its number and its leaf hash; 0 and b"" when there is none."""
+    """The latest entry of an account's log: its number and its leaf hash; 0 and b"" for an empty log."""
 
     number: int = 0
     leaf: bytes = b""
 
 
 class ModuleName(Struct, frozen=True):
-    """One file of a script without its body, which is kept under its `digest` (SHA-256)."""
+    """One file of a script without its body, which is stored under its `digest` (SHA-256)."""
 
     name: str
     content_type: str
@@ -24,7 +24,7 @@ class ModuleName(Struct, frozen=True):
 
 
 class StoredFile(Struct, frozen=True):
-    """One file of a script without its body, which is kept under its `digest` (SHA-256) and has `size` bytes."""
+    """One file of a script without its body, which is stored under its `digest` (SHA-256) and has `size` bytes."""
 
     name: str
     content_type: str
@@ -33,7 +33,7 @@ class StoredFile(Struct, frozen=True):
 
 
 class ServedVersion(Struct, frozen=True, kw_only=True):
-    """A version with its share of the requests, in per cent, and all that it is made of."""
+    """A version with its share of the requests, in per cent, its modules and its bindings."""
 
     version: Version
     percentage: float
@@ -42,12 +42,12 @@ class ServedVersion(Struct, frozen=True, kw_only=True):
 
 
 class Served(Struct, frozen=True):
-    """What is served of a script, and the latest entry of the account's log that this takes account of.
+    """The served versions of a script, and the latest log entry of the account whose effects they include.
 
     Attributes:
-        head: the entry.
-        versions: of the newest deployment; none when the script is not there or was never deployed.
-        triggers: of the script, as in `ScriptEdit`.
+        head: the log entry.
+        versions: the versions of the newest deployment; empty when the script is absent or was never deployed.
+        triggers: the script's triggers, as in `ScriptEdit`.
     """
 
     head: AuditHead

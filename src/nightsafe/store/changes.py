@@ -1,6 +1,6 @@
-"""The one `Change` that alters the store, its audit entry, and its outcome.
+"""`Change`, the only way to alter the store, with its audit entry and its outcome.
 
-Times and ids are as in `store/scripts.py`.
+`store/scripts.py` defines the forms of times and ids.
 """
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from nightsafe.store.sealed_values import Resealed, Retirement
 
 
 class AuditEntry(Struct, frozen=True):
-    """One line of the log: who did what to which resource. `leaf` is the Merkle leaf hash of `entry`."""
+    """One audit log entry: who did what to which resource. `leaf` is the Merkle leaf hash of `entry`."""
 
     account_id: str
     entry: bytes
@@ -21,20 +21,20 @@ class AuditEntry(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One mutation, applied whole or not at all.
+    """One mutation, which the store applies whole or not at all.
 
     Attributes:
-        at: when, in microseconds.
-        audit: the log entry written with it.
-        edit: what happens to a script.
-        collection_edit: what happens to a collection and its items.
+        at: the time of the change, in microseconds.
+        audit: the log entry that is written with the change.
+        edit: the edit of a script.
+        collection_edit: the edit of a collection and its items.
         put: accounts, users, memberships and tokens to create or replace by their id.
-        drop_tokens: ids of tokens to delete; one that is not there is passed over.
-        unchanged: tokens that must still be as they were read, or nothing is done.
-        reseal: values of the audit entry's account that get another record; those that are no longer as they were
-            read are passed over.
-        retire: a recipient key that takes no new values from now on.
-        ring_number: number of a public ring that is in use; only a greater one than is known is kept.
+        drop_tokens: ids of tokens to delete; ids without a token are ignored.
+        unchanged: tokens that must still be as they were read; otherwise the store refuses the change.
+        reseal: values of the audit entry's account that get another record; values that are no longer as they were
+            read are skipped.
+        retire: a recipient key that accepts no new values from now on.
+        ring_number: the number of a public ring that is in use; the store keeps it only if it is the greatest so far.
     """
 
     at: int
@@ -50,19 +50,20 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What a change came to.
+    """The result of a change.
 
     Attributes:
-        version: number of the version it made, 0 when it made none.
-        script_id: the script's tag, "" when no script was concerned.
-        secrets: `shown` of every secret the script has after it, by name, if the edit asks for them.
-        script: the script as it is after an edit that can alter more than secrets (with an upload, settings of
-            any level, `triggers`, `bindings_update`, `always` or `deploy`), else None.
+        version: the number of the version that the change made, or 0 if it made no version.
+        script_id: the script's tag, or "" if the change has no script edit.
+        secrets: `shown` of every secret that the script has after the change, ordered by name, if the edit asks for
+            them.
+        script: the script after an edit that can alter more than secrets (with an upload, settings of any level,
+            `triggers`, `bindings_update`, `always` or `deploy`), else None.
         newest: the newest version after such an edit, else None.
         deployment: the deployment that `deploy` made, else None.
-        collection: the collection after an edit of it that does not remove it, else None.
-        items: every item of that collection, by environment and name.
-        resealed: marks of the values that got another record.
+        collection: the collection after an edit that does not remove it, else None.
+        items: every item of that collection, ordered by environment and name.
+        resealed: the marks of the values that got another record.
     """
 
     version: int = 0

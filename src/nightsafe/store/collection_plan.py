@@ -1,4 +1,4 @@
-"""What an edit of a collection comes to, worked out without a database: both engines carry out the same plan."""
+"""Plans an edit of a collection without a database, so that every engine carries out the same plan."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,11 +16,11 @@ Place = tuple[str, str]
 
 
 class Counts(NamedTuple):
-    """What the account has before the edit, of the kind that the edit is of; 0 where there is no limit to hold.
+    """The account's counts before the edit, for the edit's kind of collection; 0 where no limit applies.
 
     Attributes:
-        collections: how many collections.
-        items: how many items in all of them.
+        collections: how many collections the account has.
+        items: how many items all these collections have.
     """
 
     collections: int = 0
@@ -31,10 +31,10 @@ class CollectionPlan(NamedTuple):
     """The rows to write.
 
     Attributes:
-        collection: the collection as it is afterwards.
-        items: every item that it has afterwards, by environment and name.
-        retire: the items that go, among them those that one of `put` replaces.
-        put: the items that come, once those of `retire` are gone.
+        collection: the collection after the edit.
+        items: every item of the collection after the edit, ordered by environment and name.
+        retire: the items to delete, including those that an item of `put` replaces.
+        put: the items to insert after those of `retire` are deleted.
         altered: whether there is anything to write.
     """
 
@@ -48,20 +48,20 @@ class CollectionPlan(NamedTuple):
 def plan_collection(
     edit: CollectionEdit, collection: Collection | None, held: Iterable[Item], counts: Counts, at: int
 ) -> CollectionPlan:
-    """Work out an edit that does not remove the collection.
+    """Plan an edit that does not remove the collection.
 
-    An item both in `drop` and in `put` is put. Of two in one place the last one stays, as if they had been put one
-    after the other: so `Put.NEW` refuses the second.
+    An item that is both in `drop` and in `put` is put. If `put` has two items with the same environment and name, the
+    last one stays, as if they were put one after the other; so `Put.NEW` refuses the second.
 
     Args:
-        edit: what is asked for.
-        collection: the collection as it is, None when it is absent.
-        held: all its items.
-        counts: what there is of the edit's kind.
-        at: when, in microseconds.
+        edit: the requested edit.
+        collection: the collection before the edit, or None if it is absent.
+        held: all items of the collection.
+        counts: the account's counts for the edit's kind of collection.
+        at: the time of the change, in microseconds.
 
     Raises:
-        NightsafeError: as `Store.commit` promises of collections and items, except NAMESPACE_NOT_EMPTY and STORE.
+        NightsafeError: as `Store.commit` specifies for collections and items, except NAMESPACE_NOT_EMPTY and STORE.
     """
     found = _found(edit, collection, counts)
     before = {(item.environment, item.name): item for item in held}
@@ -78,22 +78,22 @@ def plan_collection(
 
 
 def refuse_senseless(edit: CollectionEdit) -> None:
-    """Refuse an edit that no state could allow.
+    """Refuse an edit that is invalid in every state of the store.
 
     Raises:
         NightsafeError: INVALID.
     """
     if edit.kind is Kind.SCRIPT and (edit.create is not None or edit.remove):
         raise NightsafeError(
-            Code.INVALID, "a script is made by an upload and removed as a script, not as a collection"
+            Code.INVALID, "a script cannot be created or removed as a collection: upload or delete the script itself"
         )
     new = edit.create
     if new is not None and (new.account_id, new.kind, new.name) != (edit.account_id, edit.kind, edit.name):
-        raise NightsafeError(Code.INVALID, "the collection to make is not the one that the edit names")
+        raise NightsafeError(Code.INVALID, "the collection to create is not the collection that the edit names")
 
 
 def _found(edit: CollectionEdit, collection: Collection | None, counts: Counts) -> Collection:
-    """The collection to work on: the one there is, or the one to make."""
+    """Return the collection to edit: the existing one, or the one to create."""
     if edit.create is None:
         if collection is None:
             raise NightsafeError(Code.COLLECTION_NOT_FOUND, edit.name)
@@ -105,13 +105,13 @@ def _found(edit: CollectionEdit, collection: Collection | None, counts: Counts) 
 
 
 def _refuse_more(code: Code, more: int, count: int, most: int) -> None:
-    """Refuse to go past a limit. What is past it already may stay, or become less."""
+    """Refuse to exceed a limit. A number that exceeds the limit already may stay or decrease."""
     if most and more > 0 and count + more > most:
         raise NightsafeError(code, str(most))
 
 
 def _after(edit: CollectionEdit, before: Mapping[Place, Item]) -> dict[Place, Item]:
-    """Every item that there is afterwards; refuses what `over` and `require_drop` forbid."""
+    """Return every item after the edit; refuse an edit that `over` or `require_drop` forbids."""
     problems = []
     drop = frozenset(edit.drop)
     after = {place: item for place, item in before.items() if place not in drop}
@@ -131,7 +131,7 @@ def _after(edit: CollectionEdit, before: Mapping[Place, Item]) -> dict[Place, It
 
 
 def _problem(over: Put, new: Item, had: Item | None) -> Code | None:
-    """What `over` has against putting an item where there is another, or none."""
+    """Return the code with which `over` refuses a put item, given the item it would replace; None if allowed."""
     if over is Put.NEW and had is not None:
         return Code.ITEM_TAKEN
     if over is Put.PRESENT and (had is None or had.id != new.id):
@@ -140,7 +140,7 @@ def _problem(over: Put, new: Item, had: Item | None) -> Code | None:
 
 
 def _put_over(new: Item, had: Item | None, *, amend: bool) -> Item:
-    """An item as it is once it has been put where there was another."""
+    """Return the item as it is stored after it replaces another."""
     if had is None:
         return new
     put = replace(new, created_on=had.created_on)
@@ -151,13 +151,13 @@ def _put_over(new: Item, had: Item | None, *, amend: bool) -> Item:
 
 
 def _same_ids(edit: CollectionEdit, after: Mapping[Place, Item]) -> list[Problem]:
-    """A problem for each item put that would have the id of another: an id belongs to one."""
+    """Return a problem for each put item that would share its id with another item."""
     ids = Counter(item.id for item in after.values())
     return [Problem(Code.ITEM_TAKEN, new.name) for new in edit.put if ids[new.id] > 1]
 
 
 def _refuse(problems: Iterable[Problem]) -> None:
-    """Raise when there is at least one, each told once, in their order."""
+    """Raise the problems, if there are any, in their order and without duplicates."""
     each = list(dict.fromkeys(problems))
     if each:
         raise NightsafeError.of(each)

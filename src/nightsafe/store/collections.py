@@ -1,8 +1,8 @@
-"""What holds named values beside a script's versions, and the one edit that alters it.
+"""Collections, which hold named values outside a script's versions, and the only edit that alters them.
 
 A collection is a Pages project, a store of the account's Secrets Store, a dispatch namespace (which holds scripts and
-no values), or a script, as the collection of the defaults of its previews. Its items have no versions.
-Times and ids are as in `store/scripts.py`.
+no values), or a script, as the collection of its previews' defaults. Its items have no versions.
+`store/scripts.py` defines the forms of times and ids.
 """
 
 from enum import StrEnum
@@ -23,13 +23,13 @@ class Collection(Struct, frozen=True, kw_only=True):
     """One collection.
 
     Attributes:
-        account_id: whose it is.
-        kind: what it is.
+        account_id: the account that owns it.
+        kind: the collection's kind.
         name: unique in its account and kind.
         id: 32 hex digits.
-        body: JSON object of all else there is to tell of it.
-        created_on: when it was made.
-        modified_on: when a change last altered it or its items.
+        body: JSON object with all other properties.
+        created_on: the time of its creation.
+        modified_on: the time when a change last altered it or its items.
     """
 
     account_id: str
@@ -45,15 +45,15 @@ class Item(Struct, frozen=True, kw_only=True):
     """One named value of a collection.
 
     Attributes:
-        environment: the part of the collection it is in (`production` and `preview` of a Pages project), else "".
+        environment: the part of the collection that holds it (`production` or `preview` of a Pages project), else "".
         name: unique in its environment.
-        id: 32 hex digits, unique in its collection. An item put over another of its name takes its own id along.
-        kind: the wire's `type` of it.
-        shown: the JSON object that reads give back. Holds no secret value.
-        created_on: when its name was first put.
-        modified_on: when it was last put.
-        sealed: the signed, sealed record; None for a value that is no secret.
-        key_id: which recipient key the record is sealed to; None when there is none.
+        id: 32 hex digits, unique in its collection. An item that replaces another of the same name keeps its own id.
+        kind: the API's `type` of the item.
+        shown: the JSON object that reads return. It contains no secret value.
+        created_on: the time when its name was first put.
+        modified_on: the time when it was last put.
+        sealed: the signed, sealed record; None for a value that is not a secret.
+        key_id: the id of the recipient key that the record is sealed to; None without a record.
     """
 
     environment: str = ""
@@ -68,7 +68,7 @@ class Item(Struct, frozen=True, kw_only=True):
 
 
 class Put(StrEnum):
-    """Over what an item may be put."""
+    """The existing items that a put item may replace: any, none, or only an item with the same id."""
 
     ANY = "any"
     NEW = "new"
@@ -76,27 +76,27 @@ class Put(StrEnum):
 
 
 class CollectionEdit(Struct, frozen=True, kw_only=True):
-    """What a change does to one collection, all of it or nothing.
+    """The edit of one collection, which the store applies whole or not at all.
 
     Attributes:
-        account_id: whose it is.
-        kind: what it is; one of kind SCRIPT is a script outside of every dispatch namespace, which exists by itself
-            and is neither created nor removed by this.
-        name: which one.
-        create: the collection to make, which then must not be there; None needs it to be there.
-        body: JSON object merged over the collection's, a member that is null being removed; None leaves it.
-        body_was: the collection's body that `body` was worked out from, as in `Settings.over`; None for any.
+        account_id: the account that owns the collection.
+        kind: the collection's kind. Kind SCRIPT means a script outside every dispatch namespace; the script exists
+            independently, and this edit neither creates nor removes it.
+        name: the collection's name.
+        create: the collection to create, which must be absent; None if the collection must exist.
+        body: JSON object to merge over the collection's body; a null member removes that member. None keeps the body.
+        body_was: the body from which `body` was computed, as in `Settings.over`; None for any.
         put: items to create or replace, by environment and name. A replaced item keeps its `created_on`.
-        over: over what they may be put: whatever there is, only where there is none, or only where there is one
-            with the same id.
-        amend: an item put over another keeps the members of its `shown` that the new one does not name and, where
-            that has no sealed record, its own with its key id.
+        over: the existing items that they may replace: any, none, or only an item with the same id.
+        amend: when a put item replaces another, keep the members of the old `shown` that the new one does not name.
+            If the new item has no sealed record, also keep the old record and its key id.
         drop: environments and names of items to remove.
-        require_drop: refuse the change when one of them is not there; otherwise it is passed over.
+        require_drop: refuse the change when one of these items is absent; otherwise ignore absent items.
         remove: delete the collection with its items; a dispatch namespace must hold no script.
         only_empty: refuse to remove a collection that has items.
-        max_collections: the most collections of this kind that the account may then have, 0 for any number.
-        max_items: the most items that the account's collections of this kind may then have, 0 for any number.
+        max_collections: the maximum number of the account's collections of this kind after the edit; 0 for no limit.
+        max_items: the maximum number of items in the account's collections of this kind after the edit; 0 for no
+            limit.
     """
 
     account_id: str

@@ -1,10 +1,10 @@
-"""Accounts, users, memberships and tokens, as values. Times and ids are as in `store/scripts.py`."""
+"""Accounts, users, memberships and tokens, as values. `store/scripts.py` defines the forms of times and ids."""
 
 from msgspec import Struct
 
 
 class Account(Struct, frozen=True):
-    """A tenant: everything else belongs to one."""
+    """A tenant. Everything else belongs to an account."""
 
     id: str
     name: str
@@ -16,10 +16,10 @@ class User(Struct, frozen=True):
 
     Attributes:
         id: 32 hex digits.
-        email: unique, whatever its case.
+        email: unique, ignoring case.
         key_digest: SHA-256 of the Global API key.
-        created_on: when it was made.
-        service_key_digest: SHA-256 of the user service key, or None without one.
+        created_on: the time of its creation.
+        service_key_digest: SHA-256 of the user service key, or None without a key.
     """
 
     id: str
@@ -30,7 +30,7 @@ class User(Struct, frozen=True):
 
 
 class Membership(Struct, frozen=True):
-    """A user's place in an account; `policies` is the JSON list of what the Global API key may do there."""
+    """A user's membership in an account; `policies` is the JSON list of the Global API key's policies there."""
 
     account_id: str
     user_id: str
@@ -39,21 +39,21 @@ class Membership(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """An API token, known by the SHA-256 of its secret.
+    """An API token, identified by the SHA-256 of its secret.
 
     Attributes:
         id: 32 hex digits.
-        digest: SHA-256 of the token as it is sent.
-        user_id: whose it is, or who made it for an account.
-        name: what its owner calls it.
+        digest: SHA-256 of the token as clients send it.
+        user_id: the user who owns it, or who created it for an account.
+        name: the name that its owner gave it.
         status: `active` or `disabled`.
         policies: JSON list of policies.
-        issued_on: when it was made.
-        modified_on: when it was last changed.
-        not_before: from when it may be used, or None.
-        expires_on: until when it may be used, or None.
-        account_id: the account that owns it, or "" when a user does.
-        condition: JSON object of what a request must be like: `request_ip` with `in` and `not_in`.
+        issued_on: the time of its creation.
+        modified_on: the time of its last change.
+        not_before: the start of its validity, or None.
+        expires_on: the end of its validity, or None.
+        account_id: the account that owns it, or "" if a user owns it.
+        condition: JSON object of conditions on requests: `request_ip` with `in` and `not_in`.
     """
 
     id: str

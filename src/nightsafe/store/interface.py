@@ -1,4 +1,4 @@
-"""What an engine offers. `tests/engines/` holds every promise made here, for each engine."""
+"""The interface of a store engine. `tests/engines/` checks every promise made here, for each engine."""
 
 from typing import Protocol
 
@@ -14,302 +14,315 @@ from nightsafe.store.sealed_values import StoredValue
 
 
 class Store(Protocol):
-    """A durable store of scripts, their bindings and their versions, and of who may touch them.
+    """A durable store of scripts with their bindings and versions, and of the identities that may access them.
 
-    Every read sees every change that `commit` has answered, by this process or another. A read of what is
-    not there gives None or an empty list. A failure of the engine itself leaves the store usable as soon as the
-    cause is gone. It is a NightsafeError, and nothing is changed, with the code
-        DISK_FULL, when there is no room;
-        FILE_GONE, when its files are not where they were opened; reads go on from those that are open;
-        LOG_FULL, when what another process reads must be kept, and that has become too much;
-        NOT_DURABLE, when the disk did not make a change durable, and it was undone;
-        STORE, for everything else (file damaged, connection lost).
-    With OUTCOME_UNKNOWN alone nobody knows whether the change is kept.
+    Reads: every read sees every change that `commit` has answered, in this process or in another. A read of an absent
+    object returns None or an empty list.
+
+    Failures: after a failure of the engine itself, the store is usable again as soon as the cause is gone. Such a
+    failure is a NightsafeError with one of these codes, and nothing was changed:
+        DISK_FULL, when the disk has no room;
+        FILE_GONE, when the store's files are no longer where they were opened; reads continue from the open files;
+        LOG_FULL, when the log must keep data that another process is reading, and has become too long;
+        NOT_DURABLE, when the disk did not make a change durable, and the change was undone;
+        STORE, for every other failure (file damaged, connection lost).
+    OUTCOME_UNKNOWN is the only exception: the change may or may not be kept.
     """
 
     async def commit(self, change: Change) -> Outcome:
-        """Apply a change whole, durably, or not at all; answer only when it survives a crash.
+        """Apply a whole change durably, or nothing of it; answer only after the change would survive a crash.
 
-        An edit that alters nothing (nothing set, nothing there to drop, no upload, no removal) writes nothing,
-        not even the audit entry, unless the change puts identities; neither does a change that only reseals, when
-        nothing is as it was read. When the caller is cancelled while it waits, the change may be applied all the
-        same.
+        A change whose edit alters nothing (nothing set, nothing present to drop, no upload, no removal) writes
+        nothing, not even the audit entry, unless it also puts identities. The same applies to a change that only
+        re-encrypts values (`reseal`), when none of the values is as it was read. If the caller is cancelled while it
+        waits, the change may still be applied.
 
         Raises:
-            NightsafeError: and nothing is changed, with the code
-                SCRIPT_NOT_FOUND, when the script is absent and the edit brings no upload that may create it;
-                NAMESPACE_NOT_FOUND, when an upload would create a script in a dispatch namespace that is not there;
-                the code `must_be_live`, as the edit asks;
-                that of `Need.problem` (one problem for each), for scripts in `needs` that are not there;
-                BINDING_NAME_TAKEN (detail: the name; with the kind), when `set` without a rebind names a binding
-                that is of a kind other than the secret ones;
-                BINDING_NOT_FOUND (detail: the name), for a name in `drop` that is no secret, if `require_drop`;
-                TOO_MANY_BINDINGS (detail: how many there would be), past `max_variables`;
-                INHERIT (detail: the name; one problem for each), for inherited bindings that are not there,
-                if `strict`, or if they must be;
-                INHERIT_RENAMED (likewise), for secrets inherited under another name;
-                VERSION_NOT_FOUND (detail: the UUID), for a version in `deploy` that the script does not have;
-                SECRETS_CHANGED (detail: their names by comma and space), when `deploy` without `force` goes back to
-                older versions only, and their newest has other secrets than the newest served now: others
-                by value, or more, or fewer;
-                COLLECTION_NOT_FOUND or COLLECTION_TAKEN (detail: its name), when the collection is absent or exists;
-                ITEM_TAKEN or ITEM_NOT_FOUND (detail: the name; one problem for each), as `over` and
-                `require_drop` ask;
-                TOO_MANY_COLLECTIONS or TOO_MANY_ITEMS (detail: the limit);
-                NAMESPACE_NOT_EMPTY (detail: how many scripts), for the removal of one that holds scripts;
-                COLLECTION_NOT_EMPTY (detail: how many items), for the removal of one that has some, if `only_empty`;
-                UNAVAILABLE, when one of `unchanged` has been changed or deleted meanwhile, or settings or a body that
-                others were worked out from (`Settings.over`, `body_was`), or what leads to a script
-                to remove (`pointing`), or a value comes that is sealed to a key
-                that was retired;
-                KEY_IN_USE (detail: the key's id), when values are sealed to the key to `retire`, unless `in_use`;
-                INVALID, for a user whose e-mail, or a token whose digest, another one has;
+            NightsafeError: nothing was changed, and the code is
+                SCRIPT_NOT_FOUND, when the script is absent and the edit has no upload that may create it;
+                NAMESPACE_NOT_FOUND, when an upload would create a script in an absent dispatch namespace;
+                the edit's `must_be_live`, when the newest version is not the only deployed one;
+                the code of `Need.problem` (one problem for each script), when scripts in `needs` are absent;
+                BINDING_NAME_TAKEN (detail: the name; with the kind), when `set`, without `bindings_update`, names an
+                existing binding that is not a secret;
+                BINDING_NOT_FOUND (detail: the name), when `require_drop` is set and a name in `drop` is not a secret
+                of the script;
+                TOO_MANY_BINDINGS (detail: the resulting number), when the edit would exceed `max_variables`;
+                INHERIT (detail: the name; one problem for each), when inherited bindings are absent and either
+                `BindingsUpdate.strict` or their own `Inherit.must` is set;
+                INHERIT_RENAMED (detail: the name; one problem for each), when secrets are inherited under another
+                name;
+                VERSION_NOT_FOUND (detail: the UUID), when `deploy` names a version that the script does not have;
+                SECRETS_CHANGED (detail: the secrets' names, separated by comma and space), when `deploy` without
+                `force` contains only versions older than the newest version served now, and the secrets of the
+                newest of them differ from those served now in a value, by an additional secret or by a missing one;
+                COLLECTION_NOT_FOUND (detail: its name), when the collection must exist and is absent;
+                COLLECTION_TAKEN (detail: its name), when the collection to create exists;
+                ITEM_TAKEN or ITEM_NOT_FOUND (detail: the name; one problem for each), when `over` or `require_drop`
+                forbids the edit;
+                TOO_MANY_COLLECTIONS or TOO_MANY_ITEMS (detail: the limit), when the edit would exceed a limit;
+                NAMESPACE_NOT_EMPTY (detail: how many scripts), when the dispatch namespace to remove holds scripts;
+                COLLECTION_NOT_EMPTY (detail: how many items), when `only_empty` is set and the collection to remove
+                has items;
+                UNAVAILABLE, when a token in `unchanged` was changed or deleted meanwhile; when settings or a body
+                are no longer those from which the new ones were computed (`Settings.over`, `body_was`); when the
+                newest version's number is not `based_on`; when `pointing` no longer matches what leads to the script
+                to remove; or when a value in the change is sealed to a retired key;
+                KEY_IN_USE (detail: the key's id), when values are sealed to the key to `retire`, unless
+                `Retirement.in_use` is set;
+                INVALID, when another user has a user's e-mail, or another token has a token's digest;
                 STORE, when the engine failed.
         """
         ...
 
     async def shown(self, ref: ScriptRef, name: str) -> bytes | None:
-        """`Binding.shown` of one secret: one primary-key look-up, the hottest read there is."""
+        """Return `Binding.shown` of one secret. This is the most frequent read: one primary-key look-up."""
         ...
 
     async def secrets(self, ref: ScriptRef) -> list[bytes] | None:
-        """`Binding.shown` of every secret of a script, by name; None when the script is absent."""
+        """Return `Binding.shown` of every secret of a script, ordered by name; None when the script is absent."""
         ...
 
     async def bindings(self, ref: ScriptRef, version: int | None = None) -> list[Binding]:
-        """Every binding of a script, by name, as of a version number (default: the newest)."""
+        """Return every binding of a script at a version number (default: the newest), ordered by name."""
         ...
 
     async def bindings_of(self, ref: ScriptRef, first: int, last: int) -> dict[int, list[Binding]]:
-        """Every binding, by name, of each version between two numbers, both included, that the script has."""
+        """Return the bindings, ordered by name, of each of the script's versions from `first` to `last` inclusive."""
         ...
 
     async def secret_versions(self, ref: ScriptRef) -> list[SecretVersion]:
-        """The version that set each secret of a script to what it is now, by name; whoever kept it since did not."""
+        """Return the version that last set each secret of a script, ordered by the secret's name.
+
+        A later version that only kept the secret does not count.
+        """
         ...
 
     async def script(self, ref: ScriptRef) -> Script | None:
-        """One script."""
+        """Return one script."""
         ...
 
     async def script_by_id(self, account_id: str, script_id: str) -> Script | None:
-        """One script outside of every dispatch namespace, by its tag."""
+        """Return one script by its tag; scripts in dispatch namespaces are not found."""
         ...
 
     async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
-        """Every script of an account and dispatch namespace, by name."""
+        """Return every script of an account in one dispatch namespace ("" for none), ordered by name."""
         ...
 
     async def scripts_after(self, account_id: str, namespace: str, name: str, limit: int = 100) -> list[Script]:
-        """The next scripts of an account and dispatch namespace behind a name, by name; "" is before all of them."""
+        """Return the next scripts after a name in one dispatch namespace, ordered by name; start with the name ""."""
         ...
 
     async def last_deployed(self, script: Script) -> int | None:
-        """When the newest of a script's deployments was made; None without any."""
+        """Return the time of a script's newest deployment; None without deployments."""
         ...
 
     async def files(self, ref: ScriptRef, version: int | None = None) -> list[StoredFile]:
-        """The files that a version runs, in the order they were uploaded (default: the newest), without contents."""
+        """Return a version's files (default: the newest version), in upload order and without their contents."""
         ...
 
     async def version(self, ref: ScriptRef, version_id: bytes | None = None) -> Version | None:
-        """One version of a script by its UUID (default: the newest)."""
+        """Return one version of a script by its UUID (default: the newest)."""
         ...
 
     async def versions(self, ref: ScriptRef, *, offset: int = 0, limit: int = 100) -> list[Version]:
-        """Versions of a script, newest first. `Script.version` tells how many there are."""
+        """Return versions of a script, newest first. `Script.version` is their total number."""
         ...
 
     async def versions_between(self, ref: ScriptRef, first: bytes, last: bytes) -> list[Version]:
-        """Versions of a script whose UUID lies between two, both included, newest first."""
+        """Return the versions of a script with UUIDs from `first` to `last` inclusive, newest first."""
         ...
 
     async def deployment(self, ref: ScriptRef, deployment_id: bytes) -> Deployment | None:
-        """One deployment of a script by its UUID."""
+        """Return one deployment of a script by its UUID."""
         ...
 
     async def deployments(
         self, ref: ScriptRef, *, offset: int = 0, limit: int = 100, period: Period = ALWAYS
     ) -> list[Deployment]:
-        """Deployments of a script made in a period, newest first; the first of all is what is served now."""
+        """Return a script's deployments in a period, newest first. The newest deployment of all is served now."""
         ...
 
     async def count_deployments(self, ref: ScriptRef, period: Period = ALWAYS) -> int:
-        """How many deployments a script has had in a period."""
+        """Return how many deployments a script has had in a period."""
         ...
 
     async def collection(self, account_id: str, kind: Kind, name: str) -> Collection | None:
-        """One collection by name; of kind SCRIPT, a script outside of every dispatch namespace."""
+        """Return one collection by name. For kind SCRIPT, the name is a script's outside every dispatch namespace."""
         ...
 
     async def collections(self, account_id: str, kind: Kind) -> list[Collection]:
-        """Every collection of a kind, by name; of kind SCRIPT, none."""
+        """Return every collection of a kind, ordered by name; an empty list for kind SCRIPT."""
         ...
 
     async def items(self, account_id: str, collection_id: str) -> list[Item]:
-        """Every item of a collection, by environment and name."""
+        """Return every item of a collection, ordered by environment and name."""
         ...
 
     async def count_scripts(self, account_id: str, namespace: str) -> int:
-        """How many scripts a dispatch namespace holds."""
+        """Return how many scripts a dispatch namespace holds."""
         ...
 
     async def bound_to_stores(self, account_id: str) -> list[tuple[str, bytes]]:
-        """Every `secrets_store_secret` binding of any version of a script outside of dispatch namespaces.
+        """Return the `secrets_store_secret` bindings of all versions of all scripts outside dispatch namespaces.
 
-        Each is told once, as the script's name and what is shown of the binding.
+        Each binding appears once, as the script's name and `Binding.shown`.
         """
         ...
 
     async def pointing(self, account_id: str, name: str) -> list[Pointer]:
-        """Bindings that may lead to a script: of a kind that can, with its name somewhere in them.
+        """Return the bindings that may lead to a script: bindings of a kind that can, with its name anywhere in them.
 
-        Those of the newest version of each script of the account, whatever dispatch namespace it is in, and those of
-        older versions that are served.
+        The search covers the newest version and every served older version of each script of the account, in every
+        dispatch namespace.
         """
         ...
 
     async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
-        """`Script.script_settings` of the scripts, in any namespace, that hold a name somewhere as a JSON string."""
+        """Return `Script.script_settings` of the scripts, in any namespace, that contain a name as a JSON string."""
         ...
 
     async def keys_in_use(self, account_id: str) -> list[str]:
-        """Ids of the recipient keys that values of an account are sealed to, sorted: a few look-ups."""
+        """Return the sorted ids of the recipient keys that an account's values are sealed to, with a few look-ups."""
         ...
 
     async def count_values(self, account_id: str, key_id: str) -> int:
-        """How many values of an account are sealed to a key; other tasks have their turn while it counts."""
+        """Return how many values of an account are sealed to a key, without blocking other tasks during the count."""
         ...
 
     async def values_under(
         self, account_id: str, key_id: str, *, after: str = "", limit: int = 100, max_bytes: int = 1 << 20
     ) -> list[StoredValue]:
-        """Values of an account that are sealed to a key, in the order of their marks.
+        """Return an account's values that are sealed to a key, in the order of their marks.
 
         Args:
-            account_id: whose.
-            key_id: which key.
-            after: mark of the value to go on behind, "" to begin.
-            limit: the most values to give.
-            max_bytes: the most bytes their records may have together; one is given in any case.
+            account_id: the account.
+            key_id: the recipient key's id.
+            after: the mark of the value after which to continue; "" to start.
+            limit: the maximum number of values.
+            max_bytes: the maximum total size of their records in bytes; one value is returned even if it is larger.
 
         Raises:
-            NightsafeError: INVALID, when `after` is no mark at all.
+            NightsafeError: INVALID, when `after` is not a mark.
         """
         ...
 
     async def value(self, account_id: str, mark: str) -> StoredValue | None:
-        """The value that lies at a mark; None when there is none, or none of this account.
+        """Return the value at a mark; None when there is no value, or it belongs to another account.
 
         Raises:
-            NightsafeError: INVALID, when it is no mark at all.
+            NightsafeError: INVALID, when `mark` is not a mark.
         """
         ...
 
     async def retired_keys(self) -> list[str]:
-        """Ids of the recipient keys that were retired, sorted."""
+        """Return the ids of the retired recipient keys, sorted."""
         ...
 
     async def ring_number(self) -> int:
-        """The greatest number of a public ring that was in use; 0 before there was one with a number."""
+        """Return the greatest number of any public ring that was in use; 0 if no such ring had a number."""
         ...
 
     async def token(self, digest: bytes) -> Token | None:
-        """The token with this SHA-256."""
+        """Return the token with this SHA-256."""
         ...
 
     async def token_by_id(self, token_id: str) -> Token | None:
-        """The token with this id, whoever owns it."""
+        """Return the token with this id, of any owner."""
         ...
 
     async def tokens_of_user(self, user_id: str) -> list[Token]:
-        """Every token that a user owns, oldest first."""
+        """Return every token that a user owns, oldest first."""
         ...
 
     async def tokens_of_account(self, account_id: str) -> list[Token]:
-        """Every token that an account owns, oldest first."""
+        """Return every token that an account owns, oldest first."""
         ...
 
     async def user(self, user_id: str) -> User | None:
-        """One user by id."""
+        """Return one user by id."""
         ...
 
     async def user_by_email(self, email: str) -> User | None:
-        """One user by e-mail, compared without regard to case."""
+        """Return one user by e-mail, ignoring case."""
         ...
 
     async def user_by_service_key(self, digest: bytes) -> User | None:
-        """The user with this SHA-256 of a service key."""
+        """Return the user with this SHA-256 of a service key."""
         ...
 
     async def memberships(self, user_id: str) -> list[Membership]:
-        """The accounts a user belongs to, by account id."""
+        """Return a user's memberships, ordered by account id."""
         ...
 
     async def members(self, account_id: str) -> list[Membership]:
-        """Who belongs to an account, longest first."""
+        """Return an account's memberships, oldest first."""
         ...
 
     async def account(self, account_id: str) -> Account | None:
-        """One account by id."""
+        """Return one account by id."""
         ...
 
     async def accounts(self) -> list[Account]:
-        """Every account, oldest first."""
+        """Return every account, oldest first."""
         ...
 
     async def audit_entries(self, account_id: str, after: int = 0, limit: int = 100) -> list[tuple[int, AuditEntry]]:
-        """Log entries of an account with their sequence numbers, from the one past `after`."""
+        """Return an account's audit log entries after the sequence number `after`, with their sequence numbers."""
         ...
 
     async def audit_head(self, account_id: str) -> AuditHead:
-        """The latest log entry of an account."""
+        """Return an account's latest audit log entry."""
         ...
 
     async def served(self, ref: ScriptRef) -> Served:
-        """What is served of a script and the latest log entry of its account, both as of one moment."""
+        """Return a script's served versions and its account's latest log entry, both as of the same moment."""
         ...
 
     async def made_of(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
-        """All that a version (default: the newest) is made of but its files' contents, with the percentage 0."""
+        """Return a whole version (default: the newest) without its files' contents, with the percentage 0."""
         ...
 
     async def content_size(self, account_id: str, digest: bytes) -> int | None:
-        """How many bytes the contents of this SHA-256 have; None when the account has none."""
+        """Return the size in bytes of the contents with this SHA-256; None when the account has no such contents."""
         ...
 
     async def content_part(self, account_id: str, digest: bytes, start: int, size: int) -> bytes | None:
-        """So many bytes of contents from some place on, while others on the loop go on; None when they are gone."""
+        """Return `size` bytes of contents from `start`, without blocking the loop; None if the contents are gone."""
         ...
 
     async def content(self, account_id: str, digest: bytes) -> bytes | None:
-        """The body with this SHA-256 among the files of an account's scripts."""
+        """Return the body with this SHA-256 from the files of an account's scripts."""
         ...
 
     def generation(self) -> object:
-        """A value that differs, by ==, once anything was committed by any process: for caches of reads."""
+        """Return a value that differs, by ==, after a commit by any process; caches of reads use it."""
         ...
 
     async def changed(self, generation: object, seconds: float) -> None:
-        """Return once `generation` differs from this one, at once if this process commits, or after some seconds."""
+        """Wait until `generation` differs from the given one, for at most `seconds`.
+
+        A commit by this process ends the wait at once.
+        """
         ...
 
     async def check(self) -> None:
-        """Read something and prove that writing is possible, also of more than a row.
+        """Check that reads work, and prove that writes work, including writes of more than one row.
 
         Raises:
-            NightsafeError: as `commit` when the engine fails.
+            NightsafeError: when the engine fails, as for `commit`.
         """
         ...
 
     def failures(self) -> int:
-        """How many transactions have failed: after another one, an earlier `check` says nothing any more."""
+        """Return how many transactions have failed. After a new failure, an earlier `check` is no longer valid."""
         ...
 
     def figures(self) -> Figures:
-        """What it has done so far, and how long its log is."""
+        """Return the store's counters and the length of its log."""
         ...
 
     async def close(self) -> None:
-        """Finish the changes that wait, then let go of every file. Later calls raise NightsafeError STORE."""
+        """Finish the waiting changes, then close every file. Later calls raise NightsafeError STORE."""
         ...

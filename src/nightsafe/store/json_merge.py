@@ -1,4 +1,4 @@
-"""Laying one JSON object over another, member by member."""
+"""Merges one JSON object over another, member by member."""
 
 import msgspec
 
@@ -10,14 +10,14 @@ _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def settled(old: bytes, new: Settings) -> bytes | None:
-    """A JSON object of settings after a change of it; None when that alters no member.
+    """Return a JSON object of settings after a change, or None if the change alters no member.
 
     Args:
-        old: the object there is.
-        new: what becomes of it. Members that stay do so byte for byte.
+        old: the current object.
+        new: the change. Members that it does not alter stay the same byte for byte.
 
     Raises:
-        NightsafeError: UNAVAILABLE, when it is no longer what it was worked out from.
+        NightsafeError: UNAVAILABLE, when `old` is no longer the object from which the change was computed.
     """
     if new.over is not None and new.over != old:
         raise NightsafeError(Code.UNAVAILABLE, "the settings were changed meanwhile: send the request again")
@@ -26,9 +26,9 @@ def settled(old: bytes, new: Settings) -> bytes | None:
 
 
 def merged(body: bytes, patch: bytes) -> bytes:
-    """One JSON object over another: a member of `patch` replaces that of its name whole, or removes it when null.
+    """Merge a JSON object over another: each member of `patch` replaces the whole member, or removes it if null.
 
-    The members that stay do so byte for byte, and when all do, so does the body.
+    Members that are not replaced stay the same byte for byte. If no member changes, neither does the body.
     """
     before, over = _DECODER.decode(body), _DECODER.decode(patch)
     after = {name: value for name, value in {**before, **over}.items() if over.get(name) != _NULL}

@@ -1,4 +1,4 @@
-"""What some reads of scripts find: where a secret came from, and what leads to another script; and what needs one."""
+"""The origin of a script's secrets, the references that lead to a script, and the scripts that a change needs."""
 
 from typing import Final
 
@@ -9,15 +9,15 @@ from nightsafe.store.scripts import ScriptRef
 
 
 class SecretVersion(Struct, frozen=True):
-    """Where a secret of a script came from.
+    """The version that last set a secret of a script.
 
     Attributes:
         name: the secret's name.
-        version_id: UUID of the version that set it to what it is now, 16 bytes.
-        annotations: of that version, as in `Stamp`.
-        created_on: when it was made, microseconds since 1970 UTC.
-        author_email: of who made it.
-        source: of that version, as in `Stamp`.
+        version_id: the UUID of the version that last set the secret, 16 bytes.
+        annotations: that version's annotations, as in `Stamp`.
+        created_on: the time of that version's creation, in microseconds since 1970 UTC.
+        author_email: the e-mail of that version's author.
+        source: that version's source, as in `Stamp`.
     """
 
     name: str
@@ -29,19 +29,19 @@ class SecretVersion(Struct, frozen=True):
 
 
 MOST_POINTING: Final = 2000
-"""Bindings, and settings, that are looked at for whether they lead to a script: so many at most."""
+"""The maximum number of bindings, and of settings, that a search for references to a script examines."""
 
 
 class Pointer(Struct, frozen=True):
     """A binding that may lead to another script.
 
     Attributes:
-        script: whose it is.
+        script: the script that has the binding.
         name: the binding's name.
-        kind: the binding's kind.
-        shown: the JSON object that reads give back.
-        since: number of the first version that has it, 0 for one of the newest version.
-        until: number of the first version after those that have it.
+        kind: the binding's type.
+        shown: the JSON object that reads return.
+        since: the number of the first version that has the binding; 0 for a binding of the newest version.
+        until: the number of the first later version without it.
     """
 
     script: ScriptRef
@@ -53,11 +53,11 @@ class Pointer(Struct, frozen=True):
 
 
 class Pointing(Struct, frozen=True):
-    """All that may lead to a script, as it was read.
+    """The bindings and settings that may lead to a script, as they were read.
 
     Attributes:
-        bindings: as `Store.pointing` tells them.
-        settings: as `Store.settings_naming` tells them.
+        bindings: the result of `Store.pointing`.
+        settings: the result of `Store.settings_naming`.
     """
 
     bindings: tuple[Pointer, ...]
@@ -65,7 +65,7 @@ class Pointing(Struct, frozen=True):
 
 
 class Need(Struct, frozen=True):
-    """A script that must be there for a change to be made, and the problem to refuse it with when it is not."""
+    """A script that must exist for a change to be applied, and the problem to report if it does not."""
 
     script: ScriptRef
     problem: Problem

@@ -1,6 +1,6 @@
-"""The edit of a script that a change makes: its bindings, settings, version and deployment.
+"""The edit of a script in a change: its bindings, settings, version and deployment.
 
-Times and ids are as in `store/scripts.py`.
+`store/scripts.py` defines the forms of times and ids.
 """
 
 from msgspec import Struct
@@ -11,9 +11,9 @@ from nightsafe.store.scripts import Binding, ScriptRef, Upload
 
 
 class Inherit(Struct, frozen=True):
-    """A binding that an upload takes over from the version before: `old_name` there, `name` here.
+    """A binding that an upload takes over from the previous version: `old_name` there, `name` in the new version.
 
-    With `must` the edit is refused when it cannot be found, whatever `BindingsUpdate.strict` says of the others.
+    If `must` is set and the binding is absent, the store refuses the edit, regardless of `BindingsUpdate.strict`.
     """
 
     name: str
@@ -22,12 +22,12 @@ class Inherit(Struct, frozen=True):
 
 
 class BindingsUpdate(Struct, frozen=True, kw_only=True):
-    """The bindings as a whole: those that neither the edit sets nor this keeps or inherits are taken away.
+    """An update of all bindings: it removes bindings that the edit does not set and it does not keep or inherit.
 
     Attributes:
-        keep: kinds of which the bindings of the version before stay, unless the edit sets one of that name.
-        inherits: bindings to take over by name, whatever their kind.
-        strict: refuse the edit when one of `inherits` cannot be found, instead of dropping it.
+        keep: the types whose bindings stay from the previous version, unless the edit sets a binding of that name.
+        inherits: bindings of any type to take over by name.
+        strict: refuse the edit when a binding of `inherits` is absent, instead of dropping it.
     """
 
     keep: frozenset[str] = frozenset()
@@ -36,10 +36,11 @@ class BindingsUpdate(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True):
-    """A JSON object of settings: instead of those there are or, with `merge`, member by member over them.
+    """A JSON object of settings that replaces the current ones or, with `merge`, is merged over them.
 
-    In a merge a member that is null is removed; the others replace what was there, whole. With `over`, what there is
-    must still be that, byte for byte: whoever works out the new from the old undoes nothing of another's.
+    In a merge, a null member removes the current member, and any other member replaces the whole current member.
+    With `over`, the current settings must still equal `over` byte for byte. So a caller that computes the new
+    settings from the old never undoes another caller's change.
     """
 
     body: bytes
@@ -48,12 +49,12 @@ class Settings(Struct, frozen=True):
 
 
 class Stamp(Struct, frozen=True, kw_only=True):
-    """The version that an edit makes, and the deployment of it at 100 %.
+    """The properties of the version that an edit makes, and of its deployment at 100 %.
 
     Attributes:
         version_id: the new version's UUID, 16 bytes.
         deployment_id: the UUID of its deployment, 16 bytes, or b"" for a version that is not deployed.
-        source: who made it, a word of the wire: `api`, `wrangler`, `terraform`, `unknown` ...
+        source: the kind of client that made it, in the API's words: `api`, `wrangler`, `terraform`, `unknown` ...
         triggered_by: `upload`, `secret`, `version_upload` ...
         author_id: the user's id.
         author_email: the user's e-mail.
@@ -70,12 +71,12 @@ class Stamp(Struct, frozen=True, kw_only=True):
 
 
 class NewDeployment(Struct, frozen=True, kw_only=True):
-    """Versions that are to be served from now on, in place of those that are.
+    """The versions to serve from now on, in place of the versions served now.
 
     Attributes:
-        id: its UUID, 16 bytes.
-        versions: UUIDs of versions with their percentages, which the caller has checked to sum to 100.
-        force: also when secrets have changed since these versions were served.
+        id: the deployment's UUID, 16 bytes.
+        versions: UUIDs of versions with their percentages; the caller has checked that these sum to 100.
+        force: deploy even if secrets have changed since these versions were served.
         source, author_id, author_email, annotations: as in `Stamp`.
     """
 
@@ -89,30 +90,32 @@ class NewDeployment(Struct, frozen=True, kw_only=True):
 
 
 class ScriptEdit(Struct, frozen=True, kw_only=True):
-    """What a change does to one script, all of it or nothing.
+    """The edit of one script, which the store applies whole or not at all.
 
     Attributes:
-        ref: which script.
-        stamp: the version it makes; None when it can make none.
+        ref: the script.
+        stamp: the properties of the version that the edit makes; None if it cannot make one.
         set: bindings to create or replace.
         drop: names of secrets to remove.
-        require_drop: refuse the change when a name of `drop` is no secret of the script; else it is passed over.
-        upload: new code; None leaves the code as it is and needs the script to exist.
-        bindings_update: what becomes of the bindings that are neither set nor dropped; None leaves them.
-        settings: versioned settings (compatibility date, flags, limits ...); None leaves them.
+        require_drop: refuse the change when a name in `drop` is not a secret of the script; otherwise ignore it.
+        upload: new code; None keeps the code and requires the script to exist.
+        bindings_update: the update of the bindings that are neither set nor dropped; None keeps them.
+        settings: versioned settings (compatibility date, flags, limits ...); None keeps them.
         script_settings: settings that belong to the script and not to a version (tags, logpush, observability,
-            tail consumers); None leaves them.
-        triggers: JSON object of what no upload touches (subdomain, schedules, migration tag), merged as
-            `Settings.merge` says; None leaves it.
-        must_be_live: the code to refuse with unless the newest version is the only deployed one; None for any state.
-        always: make a version even if nothing is altered.
-        deploy: a deployment to make, of versions that are there.
-        remove: delete the script with all that belongs to it.
-        pointing: with `remove`, what may lead to the script must still be that; None for whatever leads to it.
-        needs: scripts that must be there.
-        based_on: number that the newest version must have, 0 for a script that must not be there; None for any.
-        max_variables: the most secrets and text and JSON variables that the script may then have.
-        list_secrets: whether the outcome is to tell every secret there is then.
+            tail consumers); None keeps them.
+        triggers: JSON object of the settings that uploads do not change (subdomain, schedules, migration tag), merged
+            as `Settings.merge` defines; None keeps them.
+        must_be_live: refuse the edit with this code unless the newest version is the only deployed one; None for any
+            state.
+        always: make a version even if the edit alters nothing.
+        deploy: a deployment of existing versions to make.
+        remove: delete the script with everything that belongs to it.
+        pointing: with `remove`, the bindings and settings that may lead to the script must still be these; None for
+            any.
+        needs: scripts that must exist.
+        based_on: the number that the newest version must have; 0 for a script that must be absent; None for any.
+        max_variables: the maximum number of secrets, text variables and JSON variables after the edit.
+        list_secrets: list every secret after the edit in the outcome.
     """
 
     ref: ScriptRef

@@ -1,4 +1,4 @@
-"""What an edit comes to for a script's bindings, worked out without a database: each engine carries out that plan."""
+"""Plans an edit of a script's bindings without a database, so that every engine carries out the same plan."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,15 @@ from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit
 from nightsafe.store.scripts import Binding, Upload
 
 VARIABLE_KINDS = frozenset({"secret_text", "secret_key", "plain_text", "json"})
-"""The kinds that count towards the limit on variables."""
+"""The binding types that count towards the limit on variables."""
 
 
 class Held(NamedTuple):
     """A binding that the script has before the edit.
 
     Attributes:
-        kind: the wire's `type`.
-        shown: the JSON object that reads give back.
+        kind: the binding's `type`.
+        shown: the JSON object that reads return.
         secret: whether it has a sealed value.
     """
 
@@ -32,10 +32,10 @@ class Plan(NamedTuple):
     """The rows to write.
 
     Attributes:
-        put: bindings to insert, or to write over those of the same name.
-        retire: names of which the present binding goes to history.
-        remove: those of `retire` that nothing in `put` replaces.
-        variables: how many variables the script has afterwards.
+        put: bindings to insert, or to write over bindings of the same name.
+        retire: names whose current binding moves to the history table.
+        remove: the names in `retire` without a replacement in `put`.
+        variables: how many variables the script has after the edit.
     """
 
     put: tuple[Binding, ...]
@@ -45,17 +45,18 @@ class Plan(NamedTuple):
 
 
 def plan_edit(edit: ScriptEdit, held: Mapping[str, Held], variables: int) -> Plan:
-    """Work out an edit that does not remove the script.
+    """Plan an edit that does not remove the script.
 
-    A name both in `drop` and in `set` is set; one both in `set` and in `inherits` is set.
+    A name in both `drop` and `set` is set; a name in both `set` and `inherits` is set.
 
     Args:
-        edit: what is asked for.
-        held: the script's bindings by name: all for a rebinding, otherwise at least those the edit names.
+        edit: the requested edit.
+        held: the script's bindings by name: all of them for an edit with `bindings_update`, otherwise at least those
+            that the edit names.
         variables: how many variables the script has now.
 
     Raises:
-        NightsafeError: as `Store.commit` promises of bindings.
+        NightsafeError: as `Store.commit` specifies for bindings.
     """
     put = {binding.name: binding for binding in edit.set}
     gone = _dropped(edit, held)
@@ -71,7 +72,7 @@ def plan_edit(edit: ScriptEdit, held: Mapping[str, Held], variables: int) -> Pla
 
 
 def etag(upload: Upload) -> str:
-    """SHA-256, in hex, over the main module's name and each module's name, content type and digest."""
+    """Return the hex SHA-256 over the main module's name and each module's name, content type and digest."""
     digest = hashlib.sha256()
     parts = [upload.main_module.encode()]
     for module in upload.modules:
@@ -82,14 +83,14 @@ def etag(upload: Upload) -> str:
 
 
 def refuse(code: Code, names: Iterable[str]) -> None:
-    """Raise when there is at least one name; a problem each, in their order."""
+    """Raise one problem for each name, if there are any, in their order and without duplicates."""
     problems = [Problem(code, name) for name in dict.fromkeys(names)]
     if problems:
         raise NightsafeError.of(problems)
 
 
 def _rows(put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str], variables: int) -> Plan:
-    """Sort names into those replaced and those removed, and count the variables."""
+    """Separate replaced names from removed names, and count the variables."""
     replaced = [name for name in put if name in held]
     removed = [name for name in held if name in gone and name not in put]
     retire = (*replaced, *removed)
@@ -99,7 +100,7 @@ def _rows(put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str], 
 
 
 def _dropped(edit: ScriptEdit, held: Mapping[str, Held]) -> set[str]:
-    """The secrets among the names to drop; refuses when another name is there and may not be."""
+    """Return the secrets among the names to drop; refuse any other name if `require_drop` is set."""
     present = {name for name in edit.drop if name in held and held[name].secret}
     if edit.require_drop:
         refuse(Code.BINDING_NOT_FOUND, (name for name in edit.drop if name not in present))
@@ -107,7 +108,7 @@ def _dropped(edit: ScriptEdit, held: Mapping[str, Held]) -> set[str]:
 
 
 def _refuse_taken(names: Iterable[str], held: Mapping[str, Held]) -> None:
-    """Refuse names that a binding other than a secret has."""
+    """Refuse names that belong to a binding other than a secret."""
     taken = [name for name in names if name in held and not held[name].secret]
     if taken:
         raise NightsafeError.of(Problem(Code.BINDING_NAME_TAKEN, name, kind=held[name].kind) for name in taken)
@@ -116,7 +117,7 @@ def _refuse_taken(names: Iterable[str], held: Mapping[str, Held]) -> None:
 def _rebound(
     bindings_update: BindingsUpdate, put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str]
 ) -> tuple[dict[str, Binding], set[str]]:
-    """The bindings that a rebinding writes, and the names of those that it takes away."""
+    """Return the bindings that a bindings update writes, and the names of the bindings that it removes."""
     same, renamed = _inherited(bindings_update, held)
     fresh = {**renamed, **put}
     written = {name: new for name, new in fresh.items() if not _unchanged(new, held.get(name))}
@@ -125,7 +126,7 @@ def _rebound(
 
 
 def _inherited(bindings_update: BindingsUpdate, held: Mapping[str, Held]) -> tuple[set[str], dict[str, Binding]]:
-    """Names that stay as they are, and bindings that come under a new name."""
+    """Return the names that are inherited unchanged, and the bindings that are inherited under a new name."""
     wanted = {inherit.name: inherit.old_name for inherit in bindings_update.inherits}
     found = {name: old for name, old in wanted.items() if old in held}
     must = {inherit.name for inherit in bindings_update.inherits if inherit.must or bindings_update.strict}
@@ -138,14 +139,14 @@ def _inherited(bindings_update: BindingsUpdate, held: Mapping[str, Held]) -> tup
 
 
 def _renamed(name: str, had: Held) -> Binding:
-    """The same binding under another name; every other field of `shown` stays byte for byte."""
+    """Return the same binding under another name; every other member of `shown` stays the same byte for byte."""
     shown = msgspec.json.decode(had.shown, type=dict[str, msgspec.Raw])
     shown["name"] = msgspec.Raw(msgspec.json.encode(name))
     return Binding(name, had.kind, msgspec.json.encode(shown))
 
 
 def _unchanged(new: Binding, had: Held | None) -> bool:
-    """Whether a plain binding is there already: it then costs no row."""
+    """Return True if the script already has the same plain binding, which then needs no new row."""
     if had is None or had.secret or new.sealed is not None:
         return False
     return (had.kind, had.shown) == (new.kind, new.shown)

@@ -1,14 +1,14 @@
-"""What the store keeps of scripts, as values.
+"""Scripts and their bindings, versions and deployments, as values.
 
-Times are whole microseconds since 1970-01-01 UTC. Identifiers of versions, deployments and audit
-entries are the 16 bytes of a UUID; those of accounts, users, tokens and scripts are 32 lower-case hex digits.
+Times are whole microseconds since 1970-01-01 UTC. Identifiers of versions, deployments and audit entries are the 16
+bytes of a UUID. Identifiers of accounts, users, tokens and scripts are 32 lower-case hex digits.
 """
 
 from msgspec import Struct
 
 
 class ScriptRef(Struct, frozen=True):
-    """Where a script is: its account, its dispatch namespace ("" for none) and its name."""
+    """A reference to a script: its account, its dispatch namespace ("" for none) and its name."""
 
     account_id: str
     name: str
@@ -16,7 +16,7 @@ class ScriptRef(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """What policies and messages call it: `name`, or `namespace/name` in a dispatch namespace."""
+        """The script's name in policies and messages: `name`, or `namespace/name` in a dispatch namespace."""
         return f"{self.namespace}/{self.name}" if self.namespace and self.name else self.name
 
 
@@ -25,10 +25,10 @@ class Binding(Struct, frozen=True):
 
     Attributes:
         name: the binding's name, unique in its script.
-        kind: the wire's `type`: `secret_text`, `secret_key`, `plain_text` and so on.
-        shown: the JSON object that reads give back. Holds no secret value.
-        sealed: the signed, sealed record; None for a binding that is no secret.
-        key_id: which recipient key the record is sealed to; None when there is none.
+        kind: the binding's `type`: `secret_text`, `secret_key`, `plain_text` and so on.
+        shown: the JSON object that reads return. It contains no secret value.
+        sealed: the signed, sealed record; None for a binding that is not a secret.
+        key_id: the id of the recipient key that the record is sealed to; None without a record.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Binding(Struct, frozen=True):
 
 
 class Module(Struct, frozen=True):
-    """One file of a script. Bodies are kept once for each `digest` (SHA-256) in an account."""
+    """One file of a script. The store keeps one body for each `digest` (SHA-256) in an account."""
 
     name: str
     content_type: str
@@ -51,10 +51,10 @@ class Upload(Struct, frozen=True, kw_only=True):
     """New code of a script.
 
     Attributes:
-        script_id: the tag a script gets if this upload creates it.
-        main_module: name of the module that the runtime starts, or of the body part of a classic script.
-        modules: every file, in the order it came.
-        create: whether a script that is absent is created; otherwise it must be there.
+        script_id: the tag that the script gets if this upload creates it.
+        main_module: the name of the module that the runtime starts, or of the body part of a classic script.
+        modules: every file, in the order of the upload.
+        create: whether the upload may create an absent script; otherwise the script must exist.
     """
 
     script_id: str
@@ -67,15 +67,15 @@ class Script(Struct, frozen=True, kw_only=True):
     """A script as lists show it.
 
     Attributes:
-        ref: where it is.
-        id: its tag, 32 hex digits, which it keeps for life.
-        created_on: when it was made.
-        modified_on: when a change last altered it.
-        version: number of its newest version; they count from 1 without a gap.
-        live_version: number of the version that is served alone, 0 when several are.
-        etag, main_module, settings: of the newest version.
+        ref: the script's account, namespace and name.
+        id: its tag, 32 hex digits, which never changes.
+        created_on: the time of its creation.
+        modified_on: the time when a change last altered it.
+        version: the number of its newest version; versions are numbered from 1 without gaps.
+        live_version: the number of the only served version, or 0 when several are served.
+        etag, main_module, settings: the newest version's.
         script_settings, triggers: as in `ScriptEdit`.
-        source: as in `Stamp`, of the newest upload: a secret put by other means does not change who deploys it.
+        source: the source of the newest upload, as in `Stamp`; a secret put by another client does not change it.
     """
 
     ref: ScriptRef
@@ -93,7 +93,7 @@ class Script(Struct, frozen=True, kw_only=True):
 
 
 class Version(Struct, frozen=True, kw_only=True):
-    """One version of a script, with the settings and the code it runs; `etag` tells the code."""
+    """One version of a script, with its settings and its code, which `etag` identifies."""
 
     number: int
     id: bytes
@@ -109,14 +109,14 @@ class Version(Struct, frozen=True, kw_only=True):
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
-    """What is served: versions with their percentages.
+    """Versions that are served together, with their percentages.
 
     Attributes:
-        id: its UUID, 16 bytes.
-        created_on: when it was made.
+        id: the deployment's UUID, 16 bytes.
+        created_on: the time of its creation.
         source, author_id, author_email, annotations: as in `Stamp`.
-        triggered_by: as in `Stamp` for a version deployed when it was made; else `rollback` when every version
-            in it is older than the newest served before, or `deployment`.
+        triggered_by: as in `Stamp` for a version that was deployed when it was made. Otherwise `rollback` when every
+            version in the deployment is older than the newest version served before it, or else `deployment`.
         versions: UUIDs of versions with their percentages.
     """
 

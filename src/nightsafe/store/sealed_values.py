@@ -1,7 +1,7 @@
-"""The sealed values of an account wherever they lie, and what a rotation of keys does to them.
+"""All sealed values of an account, and the changes that a key rotation makes to them.
 
-A value lies in a script's newest version, in the history of its older ones, or in a collection's item; to a rotation
-they are alike. Times and ids are as in `store/scripts.py`.
+A value is in a script's newest version, in the history of its older versions, or in a collection's item. A rotation
+treats all of them alike. `store/scripts.py` defines the forms of times and ids.
 """
 
 from msgspec import Struct
@@ -10,18 +10,18 @@ from nightsafe.store.collections import Kind
 
 
 class StoredValue(Struct, frozen=True, kw_only=True):
-    """One sealed value, with all that tells which place it was sealed for.
+    """One sealed value, with everything that identifies the place it was sealed for.
 
     Attributes:
-        mark: where it lies, in the engine's own words. They sort in the order in which `Store.values_under` gives
-            values, and may come to name another value, or none.
-        account_id: whose it is.
-        collection: kind of the collection, None for a script's version.
-        namespace: dispatch namespace of the script, or "".
-        owner: name of the script or the collection.
+        mark: the value's position, in the engine's own form. Marks sort in the order in which `Store.values_under`
+            returns values. A mark may later name another value, or no value.
+        account_id: the account that owns it.
+        collection: the collection's kind, or None for a script's version.
+        namespace: the script's dispatch namespace, or "".
+        owner: the name of the script or the collection.
         environment: as in `Item`; "" for a script.
-        name: of the binding or item.
-        kind: the wire's `type`.
+        name: the name of the binding or item.
+        kind: the binding's or item's `type`.
         shown: as in `Binding` and `Item`.
         sealed: the signed, sealed record.
         key_id: the recipient key that it is sealed to.
@@ -41,12 +41,12 @@ class StoredValue(Struct, frozen=True, kw_only=True):
 
 
 class Resealed(Struct, frozen=True, kw_only=True):
-    """The same value under another key: it takes the other record's place, and no version is made.
+    """The same value sealed to another key. Its record replaces the old record without making a version.
 
     Attributes:
-        mark: where, as `Store.values_under` told.
-        before: the record that must still lie there; otherwise nothing is done with this one.
-        sealed: the record to put there.
+        mark: the value's mark, from `Store.values_under`.
+        before: the record that must still be at the mark; otherwise this value is skipped.
+        sealed: the new record.
         key_id: the recipient key that it is sealed to.
     """
 
@@ -57,11 +57,11 @@ class Resealed(Struct, frozen=True, kw_only=True):
 
 
 class Retirement(Struct, frozen=True, kw_only=True):
-    """A recipient key takes no new values from now on, in any account, whoever brings them; what there is stays.
+    """The retirement of a recipient key: it accepts no new values in any account, from anyone; existing values stay.
 
     Attributes:
-        key_id: which.
-        in_use: also when values are sealed to it.
+        key_id: the id of the key.
+        in_use: retire the key even if values are sealed to it.
     """
 
     key_id: str

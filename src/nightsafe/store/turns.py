@@ -1,7 +1,7 @@
-"""Long work in parts: between them everybody else on the event loop has a turn.
+"""Splits long work into parts, and lets other tasks on the event loop run between them.
 
-Of all that is long, however many requests ask for it, one part runs in a turn of the loop. So others wait for one
-part at the most, and a part is to be short: `PART` rows, a millisecond or two.
+However many requests start long work, only one part runs in each iteration of the loop. So other tasks wait for at
+most one part, and each part should be short: `PART` rows, which take a millisecond or two.
 """
 
 import asyncio
@@ -11,20 +11,20 @@ from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 PART: Final = 50
-"""Rows of the usual kind after which there is to be a turn."""
+"""The number of ordinary rows to process before other tasks run."""
 
 T = TypeVar("T")
 
 
 class _Turns:
-    """Who waits for a turn on one loop, in the order in which they came."""
+    """The tasks that wait for a turn on one loop, in order of arrival."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def turn(self) -> None:
-        """Wait until it is one's turn."""
+        """Wait for the caller's turn."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
         if len(self._waiting) == 1:
@@ -32,7 +32,7 @@ class _Turns:
         await future
 
     def _grant(self) -> None:
-        """Let the first go on who still waits; the next one in the loop's next turn."""
+        """Resume the first task that still waits; resume the next one in the loop's next iteration."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -46,7 +46,7 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary
 
 
 async def turn() -> None:
-    """Let others go on; what comes next may take as long as a part."""
+    """Let other tasks run; the caller's next work may take as long as one part."""
     loop = asyncio.get_running_loop()
     if loop not in _turns:
         _turns[loop] = _Turns(loop)
@@ -54,7 +54,7 @@ async def turn() -> None:
 
 
 async def in_turns(items: Iterable[T], size: int = PART) -> AsyncIterator[T]:
-    """The same items, with a turn for others before each so many of them but the first."""
+    """Yield the same items, and let other tasks run after every `size` items."""
     for index, item in enumerate(items):
         if index and index % size == 0:
             await turn()

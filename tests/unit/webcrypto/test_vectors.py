@@ -49,7 +49,7 @@ def test_answers_as_the_runtime_does(case: str, binding: dict[str, Any], expect:
         assert expect["ok"]
         assert answer is not None
         assert answer.error == "DataError"
-        assert "could not work" in answer.message
+        assert "cannot work with" in answer.message
     elif case.startswith(CUT_PREFIX):
         assert answer is not None
         assert expect["error"] == answer.error
