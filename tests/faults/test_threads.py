@@ -59,7 +59,7 @@ def test_a_server_without_threads_says_so(safe: Safe, most: int) -> None:
     done = run("serve", "--data", str(safe.path), "--port", "0", cwd=safe.path.parent, environ=environ)
 
     assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n")), done.stderr
-    assert "no thread can be started: raise the limit" in done.stderr
+    assert "cannot start a thread: raise the limit" in done.stderr
 
 
 def test_a_server_with_just_enough_threads_serves(safe: Safe) -> None:

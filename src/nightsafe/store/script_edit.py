@@ -22,7 +22,7 @@ class Inherit(Struct, frozen=True):
 
 
 class BindingsUpdate(Struct, frozen=True, kw_only=True):
-    """An update of all bindings: it removes bindings that the edit does not set and it does not keep or inherit.
+    """An update of all bindings, which removes every binding that is not set by the edit, kept or inherited.
 
     Attributes:
         keep: the types whose bindings stay from the previous version, unless the edit sets a binding of that name.

@@ -82,7 +82,7 @@ def test_every_older_schema(number: int) -> None:
         db.executescript("".join(migrations()[:number]) + f"PRAGMA user_version = {number};")
         check_own(db)
         db.execute("CREATE VIEW more AS SELECT 1")
-        with pytest.raises(NightsafeError, match="view 'more' is none of Nightsafe's"):
+        with pytest.raises(NightsafeError, match="view 'more' is not Nightsafe's"):
             migrate(db)
 
 

@@ -1,4 +1,4 @@
-"""The embedded engine: one SQLite file in write-ahead mode, one writer, reads on the event loop's thread."""
+"""The embedded engine: one SQLite file in WAL mode, one writer, and reads on the event loop's thread."""
 
 from nightsafe.store.sqlite.store import SqliteStore
 

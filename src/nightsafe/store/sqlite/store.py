@@ -1,4 +1,4 @@
-"""The embedded engine: the store's life, and its one way in."""
+"""The embedded engine's `Store`: opens the store, commits changes, and closes it."""
 
 import asyncio
 import sqlite3
@@ -29,30 +29,30 @@ from nightsafe.store.sqlite.reads.secret_versions import SecretVersionReads
 from nightsafe.store.sqlite.writes.removal import is_owed
 
 BUSY_TIMEOUT = 10.0
-"""Seconds that a write waits for another process's, before it fails."""
+"""Seconds that a write waits for another process's write before it fails."""
 
 _READ_TIMEOUT = 1.0
 LOG_LIMIT = 4000
-"""Pages in the log from which on it is copied into the database and started over."""
+"""The log length, in pages, from which the log is copied into the database and restarted."""
 
 LOG_MOST = 64_000
-"""Pages in the log from which on writes are refused: 264 MB that a reader outside has kept from being copied."""
+"""The log length, in pages, from which writes are refused: 264 MB that another process's read keeps in the log."""
 
 NO_THREAD = (
-    "no thread can be started: raise the limit of tasks (ulimit -u, TasksMax= of the unit, pids.max of the container)"
+    "cannot start a thread: raise the limit on tasks (ulimit -u, TasksMax= of the unit, pids.max of the container)"
 )
 
 
 class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, BundleReads, ValueReads):
-    """`Store` in one SQLite file. Made by `open`, used on the event loop that it was opened on."""
+    """`Store` in one SQLite file. Create it with `open`, and use it only on the event loop that opened it."""
 
     def __init__(self, path: Path, anchor: sqlite3.Connection, place: Place, busy_timeout: float) -> None:
         """See `open`.
 
         Args:
             path: the database file.
-            anchor: a connection that keeps the wal-index in being while others come and go.
-            place: where its files are.
+            anchor: a connection that keeps the wal-index alive while other connections open and close.
+            place: the location of the database's files.
             busy_timeout: as for `open`.
         """
         self._loop = asyncio.get_running_loop()
@@ -76,15 +76,15 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Self:
-        """Open a store, bringing an older schema up to date.
+        """Open a store, and migrate an older schema to the newest.
 
         Args:
             path: the database file.
-            create: make it when it is not there: mode 0600, its folder 0700.
-            busy_timeout: seconds that a write waits for another process's, before it fails.
+            create: create the file if it is absent, with mode 0600, and its folder with mode 0700.
+            busy_timeout: seconds that a write waits for another process's write before it fails.
 
         Raises:
-            NightsafeError: STORE, when there is no such store, it is damaged, or newer than this program.
+            NightsafeError: STORE, when the store is absent, damaged, or newer than this program.
         """
         try:
             if create:
@@ -113,10 +113,10 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
         return store
 
     def start(self) -> None:
-        """Start the threads now: a limit of threads must not be met by the first write.
+        """Start the threads now, so that a limit on threads shows at the start and not at the first write.
 
         Raises:
-            NightsafeError: STORE, when the system allows no further thread; everything is closed then.
+            NightsafeError: STORE, when the system allows no further thread; everything is closed first.
         """
         try:
             self._writer.start()
@@ -148,7 +148,7 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
         return self._condition.failures
 
     async def commit(self, change: Change) -> Outcome:
-        """See `Store.commit`. A caller that is cancelled while it waits may find the change applied."""
+        """See `Store.commit`. If the caller is cancelled while it waits, the change may still be applied."""
         return await self._submit(change)
 
     async def changed(self, generation: object, seconds: float) -> None:
@@ -157,16 +157,16 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
             await self._commits.wait(seconds)
 
     async def check(self) -> None:
-        """See `Store.check`. The proof is a row written, which counts as a commit in `generation`."""
+        """See `Store.check`. The proof is a written row, which counts as a commit for `generation`."""
         self._reader.one("SELECT count FROM probe")
         await self._submit(None)
 
     def _connect(self, timeout: float) -> sqlite3.Connection:
-        """Another connection, to the files that were opened and no others.
+        """Open another connection, only to the files that were opened first.
 
         Raises:
-            NightsafeError: FILE_GONE.
-            sqlite3.Error: when it cannot be opened.
+            NightsafeError: FILE_GONE, when these files are no longer in their place.
+            sqlite3.Error: when the connection cannot be opened.
         """
         self._place.check()
         db = connect(self._path, timeout)
@@ -178,33 +178,33 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
         return db
 
     async def close(self) -> None:
-        """See `Store.close`; to close twice does no harm."""
+        """See `Store.close`. Closing twice is harmless."""
         if self._closing is None:
             self._closing = self._loop.create_task(self._shut())
         await asyncio.shield(self._closing)
 
     def _committed(self) -> None:
-        """After a transaction of this process."""
+        """Release the reader and wake waiting tasks after a transaction of this process."""
         self._reader.release()
         self._commits.wake()
 
     def _rescue(self) -> None:
-        """In the writer's thread: copy what is in a log that was removed into the database, while that is there.
+        """In the writer's thread, copy a removed log's content into the database, if the database is still there.
 
-        The log can be read as long as it is open, and a restart would find nothing of it.
+        The removed log stays readable while it is open, but a restart would not find it.
         """
         if self._place.has_lost_only_its_log():
             with suppress(sqlite3.Error):
                 self._anchor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     async def _submit(self, change: Change | None) -> Outcome:
-        """Queue a change, or a probe, and wait for its answer."""
+        """Queue a change or a probe, and wait for its answer."""
         if self._closing is not None:
             raise closed_error()
         return await self._writer.submit(change)
 
     async def _shut(self) -> None:
-        """Drain the queue, copy the log, close the connections, and the wal-index last."""
+        """Drain the queue, copy the log, close the connections, and close the wal-index last."""
         await self._writer.end()
         self._commits.wake()
         self._reader.close()
@@ -216,6 +216,6 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
         self._index.close()
 
     def _post(self, call: Callable[[], object]) -> None:
-        """From another thread: call this on the loop. A loop that was closed has nobody left to tell."""
+        """From another thread, schedule a call on the loop; do nothing if the loop is closed."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call)

@@ -1,1 +1,1 @@
-"""The SQLite engine itself: connections, the writer, the write-ahead log, the schema."""
+"""The core of the SQLite engine: connections, the writer, the write-ahead log, and the schema."""

@@ -1,4 +1,4 @@
-"""Keeping the write-ahead log short without holding writes up."""
+"""Keeps the write-ahead log short without delaying writes."""
 
 import sqlite3
 import threading
@@ -17,33 +17,33 @@ from nightsafe.store.sqlite.engine.wal import WalIndex
 _log = structlog.get_logger()
 
 _SLOW: Final = 8
-"""At so many times the limit each transaction waits a little for a copy that is under way."""
+"""At this multiple of the limit, each transaction waits briefly for a copy in progress."""
 
 _PAUSE_SECONDS: Final = 0.02
 _PATIENCE_SECONDS: Final = 10.0
 _REST: Final = 1000
-"""So few pages that the writer copies them itself: some milliseconds."""
+"""The number of pages up to which the writer copies them itself, in a few milliseconds."""
 
 
 class Checkpointer:
-    """Copies the bulk of the log into the database in a thread of its own.
+    """Copies most of the log into the database in its own thread.
 
-    SQLite starts the log over at the first commit after everything was copied into the database while no
-    reader stands in the log. A thread beside a busy writer never sees that moment. So the thread copies
-    what there is, and then the writer, between two transactions, copies the few pages that came since
-    and makes the reader let go. What is more than a few pages is the thread's again.
+    SQLite restarts the log at the first commit after the whole log was copied into the database while no reader uses
+    the log. Beside a busy writer, a thread never finds that moment. So the thread copies the current log. Then the
+    writer, between two transactions, copies the few pages that were added since, and makes the reader end its
+    transaction. If more than a few pages were added, the thread copies again.
 
-    Another process that reads in one long transaction holds all of it up. Nobody here can end that; so from some
-    length on writes are refused.
+    Another process that reads in one long transaction blocks all this. Nightsafe cannot end that transaction, so it
+    refuses writes when the log reaches a maximum length.
 
     Args:
         connect: opens the thread's connection.
         index: the log's index.
-        release: makes the reader let go of its transaction.
+        release: makes the reader end its transaction.
         ended: called by the thread at its end.
-        condition: is told when the log is held up.
-        limit: pages in the log from which on it is cut.
-        most: pages in the log from which on there are no further transactions.
+        condition: notified when the copy is blocked.
+        limit: the log length, in pages, from which the log is cut.
+        most: the log length, in pages, from which transactions are refused.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a copy has to do with
@@ -70,24 +70,24 @@ class Checkpointer:
         self._thread = threading.Thread(target=self._run, name="nightsafe-checkpoint", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; RuntimeError when the system allows none."""
+        """Start the thread; raise RuntimeError if the system does not allow it."""
         self._thread.start()
 
     def header(self) -> bytes:
-        """Differs once anything was committed."""
+        """Return the wal-index header, which differs after any commit."""
         return self._index.header()
 
     async def before(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
-        """Awaited by the writer before a transaction: refuses it when the log must not grow any more.
+        """Refuse the writer's next transaction if the log must not grow; the writer awaits this before each one.
 
         Raises:
-            NightsafeError: LOG_FULL.
+            NightsafeError: LOG_FULL, when the log has reached its maximum length and cannot be restarted.
         """
         if self._index.frames() < self.most:
             return
         if self._index.uncopied() > _REST:
             self._want()
-        await in_thread(self._idle.wait, _PATIENCE_SECONDS)  # large changes may only have come faster than it copies
+        await in_thread(self._idle.wait, _PATIENCE_SECONDS)  # large changes may just have come faster than the copy
         if self._idle.is_set() and self._index.uncopied() <= _REST:
             self._release()
             if await in_thread(_started_over, writer):
@@ -95,7 +95,7 @@ class Checkpointer:
         raise NightsafeError(Code.LOG_FULL, self._words())
 
     async def after(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
-        """Awaited by the writer after one."""
+        """Start or finish a copy if the log is long; the writer awaits this after each transaction."""
         frames = self._index.frames()
         if frames < self._limit:
             self._tried = 0
@@ -109,46 +109,47 @@ class Checkpointer:
                 self._warn(frames)
                 self._want()
                 return
-            self._release()  # what it reads may not be copied over
+            self._release()  # pages after the reader's snapshot cannot be copied
             await in_thread(_copy_rest, writer)
-            self._release()  # where it stands the log goes on
+            self._release()  # a reader in the log would keep it from restarting
 
     def end(self) -> None:
-        """Let the thread copy the whole log, empty it if no other process uses it, call `ended` and end."""
+        """Let the thread copy the whole log, empty it if no other process uses it, call `ended`, and end."""
         self._wanted.put(False)
 
     def join(self) -> None:
-        """Wait for the thread's end."""
+        """Wait for the thread to end."""
         self._thread.join()
 
     def _want(self) -> None:
-        """Let the thread copy, unless it does."""
+        """Let the thread copy, unless it is copying already."""
         if self._idle.is_set():
             self._idle.clear()
             self._wanted.put(True)
 
     def _warn(self, frames: int) -> None:
-        """Say once that the log gets long although it is copied as far as it can be."""
+        """Log once that the log grows long although it has been copied as far as possible."""
         if frames >= self._limit * _SLOW:
             megabytes, held, most = (
                 pages * PAGE_BYTES >> 20 for pages in (frames, self._index.uncopied(), self.most)
             )
             self._condition.trouble(
                 LOG_HELD,
-                f"the write-ahead log has {megabytes} MB, of which {held} MB cannot be copied into the database "
-                f"while another process reads it in one long transaction; at {most} MB writes are refused",
+                f"the write-ahead log is {megabytes} MB long; {held} MB of it cannot be copied into the database "
+                f"while another process reads it in one long transaction; at {most} MB, writes are refused",
             )
 
     def _words(self) -> str:
-        """Why a transaction is refused."""
+        """Say why a transaction is refused."""
         megabytes = self._index.frames() * PAGE_BYTES >> 20
         return (
-            f"the safe's write-ahead log has reached {megabytes} MB and cannot be started over while another process "
-            "reads the database in one long transaction: nothing was changed; end that process, then send it again"
+            f"the safe's write-ahead log has reached {megabytes} MB and cannot be restarted while another process "
+            "reads the database in one long transaction: nothing was changed; end that process, then send the "
+            "request again"
         )
 
     def _run(self) -> None:
-        """The thread: one bulk copy each time it is wanted. A failed one is tried again at the next."""
+        """Run the thread: copy whenever the writer wants a copy. The next request also retries a failed copy."""
         while self._wanted.get():
             self._checkpoint("PASSIVE")
             self._idle.set()
@@ -156,7 +157,7 @@ class Checkpointer:
         self._ended()
 
     def _checkpoint(self, mode: str) -> None:
-        """One checkpoint in a connection of its own, opened for it: they are seconds apart."""
+        """Run one checkpoint in a new connection; checkpoints are seconds apart."""
         try:
             db = self._connect()
             try:
@@ -164,19 +165,19 @@ class Checkpointer:
             finally:
                 db.close()
         except (sqlite3.Error, NightsafeError):
-            return  # the writer's next transaction says what is wrong
-        except Exception as error:  # noqa: BLE001  # without this thread the log would never be cut again
+            return  # the writer's next transaction reports the problem
+        except Exception as error:  # noqa: BLE001  # without this thread, the log would never be cut again
             _log.error("checkpoint.failed", error=type(error).__name__)
 
 
 def _copy_rest(writer: sqlite3.Connection) -> None:
-    """Copy what came since the bulk: once no reader stands in the log, the next commit starts it over."""
+    """Copy the pages added since the thread's copy; the next commit restarts the log when no reader uses it."""
     with suppress(sqlite3.Error):
         writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def _started_over(writer: sqlite3.Connection) -> bool:
-    """Copy the rest and cut the log to nothing; False when a reader stands in it."""
+    """Copy the rest and truncate the log; return False if a reader uses the log."""
     with suppress(sqlite3.Error):
         return not writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return False

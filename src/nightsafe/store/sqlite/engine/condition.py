@@ -1,4 +1,4 @@
-"""How a store is: what keeps it from writing at this moment, and figures to look at."""
+"""The condition of a store: the troubles that keep it from writing now, and its counters."""
 
 from typing import Final
 
@@ -9,17 +9,17 @@ from nightsafe.errors import Code, NightsafeError
 _log = structlog.get_logger()
 
 LOG_HELD: Final = "log_held"
-"""The trouble that the log grows because somebody reads for long; writes go on meanwhile."""
+"""The trouble that the log grows because of a long read; writes continue."""
 
 PAGE_BYTES: Final = 4096 + 24
-"""What a page takes in the log."""
+"""The size of a page in the log."""
 
 
 class Condition:
-    """Counts, and says in the log once when a trouble begins and once when it is over.
+    """Counts transactions, and logs each trouble once when it begins and once when it ends.
 
     Attributes:
-        failures: how many transactions have failed. It tells whether what was found out before still holds.
+        failures: how many transactions have failed. If it has changed, earlier findings may no longer hold.
     """
 
     def __init__(self) -> None:
@@ -31,26 +31,26 @@ class Condition:
         self._troubles: set[str] = set()
 
     def committed(self) -> None:
-        """A transaction is durable, so that nothing is in its way."""
+        """Count a durable transaction, which shows that every trouble except a long log is over."""
         self.commits += 1
         for kind in self._troubles - {LOG_HELD}:
             self.over(kind)
 
     def failed(self, error: NightsafeError) -> None:
-        """A transaction has failed."""
+        """Count a failed transaction, and note the trouble."""
         self.failures += 1
         self.undone += error.code is Code.NOT_DURABLE
         self.unknown += error.code is Code.OUTCOME_UNKNOWN
         self.trouble(error.code, error.problems[0].detail)
 
     def trouble(self, kind: str, why: str) -> None:
-        """Something is wrong."""
+        """Note that a trouble has begun."""
         if kind not in self._troubles:
             self._troubles.add(kind)
             _log.error("store.trouble", kind=kind, reason=why)
 
     def over(self, kind: str) -> None:
-        """It is wrong no longer."""
+        """Note that a trouble is over."""
         if kind in self._troubles:
             self._troubles.discard(kind)
             _log.info("store.well_again", kind=kind)

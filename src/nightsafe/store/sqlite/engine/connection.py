@@ -1,4 +1,4 @@
-"""Opening connections, all alike, and telling what an SQLite error means."""
+"""Opens connections, all with the same settings, and translates SQLite errors."""
 
 import os
 import sqlite3
@@ -7,7 +7,7 @@ from pathlib import Path
 from nightsafe.errors import Code, NightsafeError
 
 FACTORY = sqlite3.Connection
-"""The connection class; fault tests put their own here."""
+"""The connection class; fault tests replace it."""
 
 CACHE_SIZE = "PRAGMA cache_size = -32768"
 
@@ -24,20 +24,20 @@ _PRAGMAS = (
     CACHE_SIZE,
 )
 
-_FULL = "the safe's disk is full: nothing was changed; make room there, then send it again"
+_FULL = "the safe's disk is full: nothing was changed; free some space, then send the request again"
 _NO_ROOM = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})
 _OF_ONE_CHANGE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 
 def connect(path: Path, timeout: float) -> sqlite3.Connection:
-    """A connection in autocommit mode to a database that exists.
+    """Open a connection in autocommit mode to an existing database.
 
     Args:
         path: the database file.
         timeout: seconds to wait for another process's lock.
 
     Raises:
-        sqlite3.Error: when it cannot be opened.
+        sqlite3.Error: when the database cannot be opened.
     """
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
@@ -58,9 +58,9 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 
 
 def create_file(path: Path) -> None:
-    """Create an empty database file of mode 0600, its folder of mode 0700, if they are not there.
+    """Create an empty database file with mode 0600, and its folder with mode 0700, if they are absent.
 
-    An existing file is not opened: closing a descriptor of it would drop the locks SQLite holds on it.
+    An existing file is not opened, because closing a descriptor of it would drop the locks that SQLite holds on it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -75,24 +75,24 @@ def create_file(path: Path) -> None:
 
 
 def is_engine_failure(error: BaseException) -> bool:
-    """Whether an error is the engine's and not the fault of one change's own content."""
+    """Return True if the engine failed, and False if the content of one change caused the error."""
     return isinstance(error, sqlite3.Error | MemoryError) and not isinstance(error, _OF_ONE_CHANGE)
 
 
 def store_error(error: BaseException, path: Path | None = None) -> NightsafeError:
-    """What a caller is told about an engine's failure. SQLite's messages hold no row content.
+    """Build the error that tells a caller about an engine failure. SQLite's messages contain no row content.
 
     Args:
-        error: what was raised.
-        path: the file, when it could not be opened.
+        error: the exception that was raised.
+        path: the file, if it could not be opened.
     """
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     if name in _NO_ROOM:
         return NightsafeError(Code.DISK_FULL, _FULL)
-    where = "" if path is None else f" at {path}: is it whole, and may this user write there?"
+    where = "" if path is None else f" at {path}: check that the file is whole and that this user may write there"
     return NightsafeError(Code.STORE, f"the database failed: {error} ({name}){where}")
 
 
 def closed_error() -> NightsafeError:
-    """What a call after `close` gets."""
+    """Build the error of a call after `close`."""
     return NightsafeError(Code.STORE, "the store is closed")

@@ -1,4 +1,4 @@
-"""The way from the event loop into the writer's thread."""
+"""The type of the function that runs calls in the writer's thread."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
@@ -7,8 +7,8 @@ T = TypeVar("T")
 
 
 class InThread(Protocol):
-    """A way into the writer's thread."""
+    """Runs calls in the writer's thread."""
 
     def __call__(self, call: Callable[..., T], *arguments: Any) -> Awaitable[T]:
-        """Await what `call` gives there."""
+        """Run `call` in the thread, and await its result."""
         ...  # pragma: no cover

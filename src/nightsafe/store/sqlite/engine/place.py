@@ -1,7 +1,8 @@
-"""Whether the files of an open database are still where they were opened.
+"""Checks that the files of an open database are still where they were opened.
 
-A file that was removed, moved or replaced can be written to all the same: nobody would find that again. So its device
-and inode are compared with what is at its path, which costs a system call for each of the three files.
+A process can still write to an open file that was removed, moved or replaced, but these writes would be lost. So this
+module compares each file's device and inode with the file at its path, which costs one system call for each of the
+three files.
 """
 
 import os
@@ -14,10 +15,10 @@ _Identity = tuple[int, int] | None
 
 
 class Place:
-    """The three files of a database to which a connection is open.
+    """The three files of a database with an open connection.
 
     Args:
-        database: its path.
+        database: the database file's path.
     """
 
     def __init__(self, database: Path) -> None:
@@ -26,50 +27,50 @@ class Place:
         self._opened: Final = tuple(map(identity, self._names))
 
     def is_kept(self) -> bool:
-        """Whether all are where they were."""
+        """Return True if all three files are still in their places."""
         return tuple(map(identity, self._names)) == self._opened
 
     def has_lost_only_its_log(self) -> bool:
-        """Whether the database itself is where it was."""
+        """Return True if the database file is still in its place, but another file is not."""
         return identity(self._names[0]) == self._opened[0] and not self.is_kept()
 
     def check_database(self, before: _Identity, path: Path) -> None:
-        """Refuse another file than the one that was found at the path earlier; NightsafeError STORE."""
+        """Raise NightsafeError STORE if the path now holds another file than before."""
         if before != self._opened[0]:
             raise NightsafeError(Code.STORE, f"{path} was replaced while it was being opened: try again")
 
     def check(self) -> None:
-        """Refuse what would be lost; NightsafeError FILE_GONE, with what to do about it."""
+        """Raise NightsafeError FILE_GONE, with the remedy, if a write would be lost."""
         if not self.is_kept():
             raise NightsafeError(Code.FILE_GONE, f"{self._what()}: nothing was changed; {self._advice()}")
 
     def lost(self) -> NightsafeError:
-        """What is said of a change that was committed to files that are not at their place any more."""
+        """Build the error for a change that was committed to files that are no longer in their places."""
         return NightsafeError(
             Code.OUTCOME_UNKNOWN,
-            f"{self._what()}, and this was written meanwhile: it is kept only if the files that were open are put "
-            "back; look before you send it again",
+            f"{self._what()}, and the change was written meanwhile: it is kept only if the files that were open are "
+            "put back; check before you send the request again",
         )
 
     def _what(self) -> str:
-        """What is wrong, without a path: anybody may be told."""
+        """Say what is wrong, without a path, because any client may read the message."""
         for name, opened in zip(self._names, self._opened, strict=True):
             found = identity(name)
             if found is None:
-                return f"the safe's {_part(name)} is not where it was opened any more"
+                return f"the safe's {_part(name)} is no longer where it was opened"
             if found != opened:
                 return f"the safe's {_part(name)} was replaced by another file while it was open"
-        return "the safe's files were away for a moment"
+        return "the safe's files were missing for a moment"
 
     def _advice(self) -> str:
-        """What to do."""
+        """Say what to do."""
         if self.has_lost_only_its_log():
             return "restart the server"
-        return "put back the one that was opened, or restart the server to serve what is there now"
+        return "put back the original file, or restart the server to serve the file that is there now"
 
 
 def identity(name: str | Path) -> _Identity:
-    """Device and inode of the file at a path; None when there is none, or it cannot be reached."""
+    """Return the device and inode of the file at a path; None if it is absent or cannot be reached."""
     try:
         status = os.stat(name)  # noqa: PTH116 - half the time of Path.stat
     except OSError:
@@ -78,5 +79,5 @@ def identity(name: str | Path) -> _Identity:
 
 
 def _part(name: str) -> str:
-    """Which of the files it is."""
+    """Name one of the three files."""
     return {"-wal": "write-ahead log", "-shm": "index of the write-ahead log"}.get(name[-4:], "database file")

@@ -1,4 +1,4 @@
-"""One connection for reads on the event loop's thread, with a held transaction."""
+"""The connection for reads on the event loop's thread, with a transaction that stays open between reads."""
 
 import asyncio
 import sqlite3
@@ -16,16 +16,15 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads within a transaction that is renewed only after a commit, by whichever process.
+    """Reads within a transaction that is renewed only after a commit by any process.
 
-    A held transaction saves the lock calls of each statement. It must not be held for ever: it would keep
-    the log from being started over. So it ends when this process commits, and within a second when
-    another does.
+    An open transaction saves the lock calls of each statement. It must not stay open for ever, because it would keep
+    the log from restarting. So it ends when this process commits, and within a second after another process commits.
 
     Args:
         connect: opens a connection; called again after an engine failure.
-        index: the wal-index that tells of commits.
-        loop: the loop on whose thread this object is used.
+        index: the wal-index, which shows commits.
+        loop: the event loop on whose thread this object is used.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class Reader:
         self._timer: asyncio.TimerHandle | None = None
 
     def one(self, sql: str, parameters: tuple[object, ...] = ()) -> Any:
-        """The only row, or None. This is the hot path: one comparison, one statement."""
+        """Return the only row, or None. This is the hot path: one comparison and one statement."""
         try:
             if self._view[:HEADER] != self._seen:
                 self._renew()
@@ -51,7 +50,7 @@ class Reader:
             raise store_error(error) from error
 
     def all(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        """Every row."""
+        """Return every row."""
         try:
             if self._view[:HEADER] != self._seen:
                 self._renew()
@@ -61,7 +60,7 @@ class Reader:
             raise store_error(error) from error
 
     def within(self, work: Callable[[sqlite3.Cursor], T]) -> T:
-        """What some work gives that reads several times, all as of one moment."""
+        """Return the result of work that makes several reads, all as of the same moment."""
         try:
             if self._view[:HEADER] != self._seen:
                 self._renew()
@@ -71,13 +70,13 @@ class Reader:
             raise store_error(error) from error
 
     def generation(self) -> bytes:
-        """The header that the next read will be of."""
+        """Return the wal-index header that the next read will see."""
         if self._seen is None:
             raise closed_error()
         return self._index.header()
 
     def release(self) -> None:
-        """Let go of the transaction; the next read begins a new one."""
+        """End the transaction; the next read begins a new one."""
         if self._db is None or not self._db.in_transaction:
             return
         self._seen = _NEVER
@@ -87,14 +86,14 @@ class Reader:
             self._drop()
 
     def close(self) -> None:
-        """Close the connection; every later read is refused."""
+        """Close the connection, and refuse every later read."""
         self._drop()
         self._seen, self._view = None, _NEVER
         if self._timer is not None:
             self._timer.cancel()
 
     def _renew(self) -> None:
-        """Begin a transaction. The header is taken first: a commit in between is seen as one to come."""
+        """Begin a transaction. The header is read first, so a commit in between counts as a later one."""
         if self._seen is None:
             raise closed_error()
         self.release()
@@ -108,7 +107,7 @@ class Reader:
             self._timer = self._loop.call_later(_IDLE, self._watch)
 
     def _watch(self) -> None:
-        """Let go of a transaction that no read has renewed since another process committed."""
+        """End a transaction that no read has renewed since another process committed."""
         self._timer = None
         if self._seen != self._index.header():
             self.release()
@@ -116,7 +115,7 @@ class Reader:
             self._timer = self._loop.call_later(_IDLE, self._watch)
 
     def _drop(self) -> None:
-        """Forget a connection that failed; the next read opens another."""
+        """Drop a failed connection; the next read opens another."""
         self._seen = _NEVER
         if self._db is not None:
             with suppress(sqlite3.Error):

@@ -1,4 +1,4 @@
-"""The schema's version, and the way from an older one."""
+"""The schema's version, and the migration from older versions."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,23 +10,24 @@ from typing import Final
 from nightsafe.errors import Code, NightsafeError
 
 _LONGEST: Final = 64
-_WAY_OUT: Final = "somebody has written to it by another way; take a backup from before, or look into what that does"
+_WAY_OUT: Final = "something other than Nightsafe changed it; restore a backup from before, or examine the change"
 _PARTS: Final = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_stat_' ESCAPE '!'"
 
 
 def migrations() -> list[str]:
-    """The SQL of each step; the first makes version 1 of an empty file."""
+    """Return the SQL of each migration; the first makes version 1 from an empty file."""
     folder = resources.files("nightsafe.store.sqlite.migrations")
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [file.read_text(encoding="utf-8") for file in files]
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring a database to the newest schema, all steps in one transaction.
+    """Migrate a database to the newest schema, with all steps in one transaction.
 
     Raises:
-        NightsafeError: STORE, when the database is newer than this program, or holds what that has not made.
-        sqlite3.Error: and nothing is changed, when a step fails.
+        NightsafeError: STORE, when the database is newer than this program, or contains an object that this program
+            did not make.
+        sqlite3.Error: when a step fails; nothing is changed.
     """
     steps = migrations()
     version = _version(db, len(steps))
@@ -46,25 +47,26 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def check_own(db: sqlite3.Connection) -> None:
-    """Refuse a database whose tables, indexes, triggers and views are not those that this program makes.
+    """Refuse a database if its tables, indexes, triggers and views are not exactly the ones that this program makes.
 
-    A trigger or a view of somebody else's would be carried out with the next write or read.
+    A foreign trigger or view would run with the next write or read.
 
     Raises:
-        NightsafeError: STORE, with the first that is foreign, altered or missing; also of a newer program's.
+        NightsafeError: STORE, with the first foreign, altered or missing object; also when the database is newer than
+            this program.
     """
     steps = migrations()
     _refuse_foreign(db, steps[: _version(db, len(steps))])
 
 
 def _refuse_foreign(db: sqlite3.Connection, steps: list[str]) -> None:
-    """Refuse what is not as some steps make it."""
+    """Refuse a database whose objects differ from the ones that the given steps make."""
     there, expected = _parts(db), _expected("".join(steps))
     if there == expected:
         return
     for (kind, name), text in sorted(there.items()):
         if expected.get((kind, name)) != text:
-            what = "has been altered" if (kind, name) in expected else "is none of Nightsafe's"
+            what = "has been altered" if (kind, name) in expected else "is not Nightsafe's"
             raise NightsafeError(Code.STORE, f"the database's {kind} {name[:_LONGEST]!r} {what}: {_WAY_OUT}")
     kind, name = min(expected.keys() - there.keys())
     raise NightsafeError(Code.STORE, f"the database lacks the {kind} {name!r}: {_WAY_OUT}")
@@ -72,16 +74,16 @@ def _refuse_foreign(db: sqlite3.Connection, steps: list[str]) -> None:
 
 @lru_cache
 def _expected(script: str) -> dict[tuple[str, str], str]:
-    """What a new database is made of after some steps."""
+    """Return the objects of a new database after the given steps."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(script)
         return _parts(db)
 
 
 def _parts(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
-    """What a database is made of, by kind and name: what was said to make it, but for spaces and quotes.
+    """Return a database's objects by kind and name, with their SQL without spaces and quotes.
 
-    Those are written differently by different versions of SQLite. Its own statistics are left out.
+    Different versions of SQLite write spaces and quotes differently. SQLite's own statistics are left out.
     """
     return {
         (str(kind), str(name)): f"{table}:{''.join(str(sql or '').split())}".replace('"', "")
@@ -90,18 +92,19 @@ def _parts(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
 
 
 def _version(db: sqlite3.Connection, known: int) -> int:
-    """The database's schema version; refuses one that is not known."""
+    """Return the database's schema version; refuse an unknown version."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > known:
         raise NightsafeError(
             Code.STORE,
-            f"the database has schema version {version}, this program knows up to {known}: use a newer program",
+            f"the database has schema version {version}, but this program knows only up to {known}: "
+            "use a newer program",
         )
     return version
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, a trigger's body kept whole."""
+    """Yield the statements of a script, keeping a trigger's body whole."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

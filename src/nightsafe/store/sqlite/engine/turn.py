@@ -1,4 +1,4 @@
-"""One turn of the writer: the changes that go into one transaction, and what becomes of them."""
+"""One turn of the writer: the changes in one transaction, and their answers."""
 
 import sqlite3
 from asyncio import Future
@@ -12,26 +12,26 @@ from nightsafe.store.sqlite.writes.changes import apply
 
 Answer = Outcome | BaseException
 Waiting = tuple[Change | None, "Future[Outcome]"]
-"""A change and who waits for it; no change is a probe, which proves that writing is possible."""
+"""A change and the future that waits for it; None is a probe, which proves that writes work."""
 
 _PROBE: Final = "UPDATE probe SET count = count + 1"
 _ROOM_BYTES: Final = 256 << 10
 _CERTAIN: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
-"""Failures of a COMMIT that leave no whole transaction in the log: its last frame was not written."""
+"""Failures of a COMMIT that leave no whole transaction in the log, because its last frame was not written."""
 
 
 class Turn:
     """Changes that share a transaction.
 
     Args:
-        batch: the changes, with those who wait.
+        batch: the changes, with the futures that wait for them.
 
     Attributes:
-        answers: what is known so far, in the batch's order.
-        began: whether a COMMIT was begun.
-        committed: whether it was done.
-        error: why it was not.
-        lost: what has become of it although it was done.
+        answers: the answers so far, in the batch's order.
+        began: whether the COMMIT was begun.
+        committed: whether the COMMIT succeeded.
+        error: why it did not.
+        lost: why the transaction may be lost although the COMMIT succeeded.
     """
 
     def __init__(self, batch: Sequence[Waiting]) -> None:
@@ -47,34 +47,34 @@ class Turn:
 
     @property
     def probes(self) -> bool:
-        """Whether it has to prove that writing is possible."""
+        """Whether the turn must prove that writes work."""
         return any(change is None for change, _ in self.batch)
 
     @property
     def removes(self) -> bool:
-        """Whether it deletes scripts, of which something may be left to be purged."""
+        """Whether the turn deletes scripts, which may leave rows to purge."""
         return any(change is not None and change.edit is not None and change.edit.remove for change, _ in self.batch)
 
     @property
     def left_traces(self) -> bool:
-        """Whether its COMMIT failed in such a way that the log may hold it whole: a crash would bring it back."""
+        """Whether its failed COMMIT may have left the whole transaction in the log for a crash to bring back."""
         return self.began and not (self.committed or self._cleared) and _code(self.error) not in _CERTAIN
 
     @property
     def is_heavy(self) -> bool:
-        """Whether the next change takes long by itself."""
+        """Whether the next change alone takes long."""
         return is_heavy(self.batch[len(self.answers)][0])
 
     def attempt(self, cursor: sqlite3.Cursor) -> None:
-        """The next change within the transaction; one that is wrong leaves its neighbours as they are."""
+        """Apply the next change within the transaction; a refused change does not affect the others."""
         self.answers.append(_attempt(cursor, self.batch[len(self.answers)][0]))
 
     def commit(self, cursor: sqlite3.Cursor, header: Callable[[], bytes]) -> None:
-        """In the thread: make it durable.
+        """In the thread, make the transaction durable.
 
         Args:
-            cursor: of the transaction.
-            header: of the wal-index, which differs once anything was committed.
+            cursor: the transaction's cursor.
+            header: returns the wal-index header, which differs after any commit.
         """
         self.began, before = True, header()
         try:
@@ -85,18 +85,19 @@ class Turn:
         self.committed = True
 
     def undone(self, *, surely: bool) -> None:
-        """What its COMMIT may have left was overwritten, or could not be."""
+        """Note that the traces of the failed COMMIT were overwritten (`surely`), or could not be."""
         self._cleared = True
         if surely and not self._moved:
             self.error = NightsafeError(
                 Code.NOT_DURABLE,
-                f"the safe's disk did not make this durable ({_said(self.error)}): it was undone, nothing is changed",
+                f"the safe's disk did not make the change durable ({_said(self.error)}): it was undone and nothing is "
+                "changed",
             )
         else:
             self.error = _unknown(self.error)
 
     def refusal(self) -> NightsafeError | None:
-        """Why nobody's change was made; None when they were."""
+        """Return why none of the changes was made; None if they were made."""
         if self.committed:
             return self.lost
         if isinstance(self.error, NightsafeError):
@@ -108,13 +109,13 @@ class Turn:
         return NightsafeError(Code.STORE, f"the writer failed ({type(self.error).__name__}): nothing was changed")
 
     def settle(self) -> None:
-        """Answer everyone who still waits. A failure of the engine is everyone's answer."""
+        """Answer every future that still waits. A failure of the engine is the answer to all of them."""
         refusal = self.refusal()
         answers: list[Answer] = self.answers
         if refusal is not None:
             answers = [
                 NightsafeError.of(refusal.problems) for _ in self.batch
-            ]  # each is raised in a place of its own
+            ]  # each future raises its own exception object
         for (_, future), answer in zip(self.batch, answers, strict=True):
             if future.done():
                 continue
@@ -125,10 +126,10 @@ class Turn:
 
 
 def overwrite(db: sqlite3.Connection) -> None:
-    """In the thread: commit a probe, which begins in the log where a failed commit began: that is not whole any more.
+    """In the thread, commit a probe that overwrites a failed commit's first frame in the log.
 
-    Frames of the log are chained by their checksums (https://www.sqlite.org/fileformat2.html#walformat), so that
-    nothing after the first frame that is another counts.
+    The log's frames are chained by their checksums (https://www.sqlite.org/fileformat2.html#walformat), so nothing
+    after the first changed frame counts, and the failed commit is no longer whole.
     """
     db.execute("BEGIN IMMEDIATE")
     db.execute(_PROBE)
@@ -136,17 +137,17 @@ def overwrite(db: sqlite3.Connection) -> None:
 
 
 def prove_room(db: sqlite3.Connection) -> None:
-    """In the thread: write as much to the log as a change of many secrets does, and take it back.
+    """In the thread, write as much to the log as a change of many secrets does, and roll it back.
 
-    A row that is overwritten fits in where there is no room for anything else. With no memory to keep pages in they
-    are written before the COMMIT, which never comes, so this takes room in the log but once.
+    Overwriting a single row could succeed on a disk without room for anything else. With almost no page cache, SQLite
+    writes the pages to the log before the COMMIT. The COMMIT never comes, so this takes room in the log only once.
     """
     db.execute("PRAGMA cache_size = 10")
     try:
         db.execute("BEGIN IMMEDIATE")
         db.execute("UPDATE probe SET count = zeroblob(?)", (_ROOM_BYTES,))
     except sqlite3.OperationalError as error:
-        if _code(error) != sqlite3.SQLITE_BUSY:  # another process writes, so one can
+        if _code(error) != sqlite3.SQLITE_BUSY:  # another process is writing, so writes work
             raise
     finally:
         if db.in_transaction:
@@ -155,7 +156,7 @@ def prove_room(db: sqlite3.Connection) -> None:
 
 
 def _attempt(cursor: sqlite3.Cursor, change: Change | None) -> Answer:
-    """One change within the transaction: what is wrong with it alone leaves its neighbours as they are."""
+    """Apply one change within the transaction; an error of this change alone does not affect the others."""
     if change is None:
         cursor.execute(_PROBE)
         return Outcome()
@@ -173,30 +174,30 @@ def _attempt(cursor: sqlite3.Cursor, change: Change | None) -> Answer:
 
 
 def _answer(error: Exception) -> Exception:
-    """What the caller of one change gets for an error."""
+    """Return the answer for the caller of one change that failed."""
     if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE":
-        return NightsafeError(Code.INVALID, "another user has this e-mail, or another token this digest")
+        return NightsafeError(Code.INVALID, "another user has this e-mail, or another token has this digest")
     return error
 
 
 def _unknown(error: BaseException | None) -> NightsafeError:
-    """The answer when nobody knows."""
+    """Return the answer for a change with an unknown outcome."""
     return NightsafeError(
         Code.OUTCOME_UNKNOWN,
-        f"the safe's disk failed while this was made durable: it is not known whether it was kept ({_said(error)}); "
-        "look before you send it again",
+        f"the safe's disk failed while it made the change durable: the change may or may not be kept "
+        f"({_said(error)}); check before you send the request again",
     )
 
 
 def _said(error: BaseException | None) -> str:
-    """An engine's own words, or the kind of another error."""
+    """Return the engine's own message, or only the type of any other error."""
     if error is not None and is_engine_failure(error):
         return f"{error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})"
     return type(error).__name__
 
 
 def _code(error: BaseException | None) -> int:
-    """SQLite's primary code of an error; 0 of any other."""
+    """Return an error's primary SQLite code; 0 for any other error."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
@@ -204,10 +205,10 @@ _MOST_BYTES: Final = 256 * 1024
 
 
 def is_heavy(change: Change | None) -> bool:
-    """Whether a change may take more than a few milliseconds, as far as can be told before.
+    """Return True if a change may take more than a few milliseconds, as far as this can be known in advance.
 
-    A script that is deleted may have any number of versions; to go back to an older version compares secrets all
-    through the history; large files are copied page by page.
+    A deleted script may have any number of versions. A deployment of an older version compares secrets through the
+    whole history. Large files are copied page by page.
     """
     edit = None if change is None else change.edit
     if edit is None:

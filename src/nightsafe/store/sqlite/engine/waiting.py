@@ -1,4 +1,4 @@
-"""Waiting for a commit."""
+"""Lets tasks wait for a commit."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from contextlib import suppress
 from typing import Final
 
 _LOOK: Final = 0.02
-"""Seconds between two looks for commits of other processes, while somebody waits."""
+"""Seconds between two checks for commits of other processes, while a task waits."""
 
 
 class Waiting:
-    """Those who wait for a commit. While nobody does, it costs nothing.
+    """The tasks that wait for a commit. It costs nothing while no task waits.
 
     Args:
-        header: what differs after a commit by whichever process.
-        loop: the loop on whose thread this object is used.
+        header: returns a value that differs after a commit by any process.
+        loop: the event loop on whose thread this object is used.
     """
 
     def __init__(self, header: Callable[[], bytes], loop: asyncio.AbstractEventLoop) -> None:
@@ -26,7 +26,7 @@ class Waiting:
         self._timer: asyncio.TimerHandle | None = None
 
     async def wait(self, seconds: float) -> None:
-        """Return after a commit, or after so many seconds."""
+        """Wait for a commit, for at most `seconds`."""
         if self._woken is None:
             self._woken = self._loop.create_future()
             self._seen = self._header()
@@ -40,7 +40,7 @@ class Waiting:
             self._count -= 1
 
     def wake(self) -> None:
-        """This process has committed."""
+        """Wake the waiting tasks after a commit of this process."""
         if self._woken is not None:
             self._woken.set_result(None)
             self._woken = None
@@ -49,9 +49,9 @@ class Waiting:
             self._timer = None
 
     def _look(self) -> None:
-        """Wake those who wait if another process has committed; look no more when nobody waits.
+        """Wake the waiting tasks if another process has committed; stop checking when no task waits.
 
-        A look that fails wakes them too: they look for themselves, and the next who waits begins anew.
+        A failed check also wakes them: they check for themselves, and the next task that waits starts again.
         """
         moved = True
         try:

@@ -1,8 +1,8 @@
-"""The write-ahead log seen from outside: what it says of commits, and how long it is.
+"""Detects commits and reads the length of the write-ahead log, without SQL.
 
 The wal-index (the -shm file) starts with a header that every commit of every process rewrites:
 https://www.sqlite.org/walformat.html#the_wal_index_header. Comparing its bytes costs a tenth of a
-microsecond, where SQL would cost a system call or two.
+microsecond, while SQL would cost a system call or two.
 """
 
 import mmap
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 HEADER: Final = 48
-"""Length of the first copy of the header, which is written last: its change tells of a whole commit."""
+"""Length of the header's first copy. SQLite writes this copy last, so a change in it means a complete commit."""
 
 _FRAMES = slice(16, 20)
 _COPIED = slice(96, 100)
@@ -23,9 +23,9 @@ _LENGTH: Final = 100
 class WalIndex:
     """The wal-index of an open database, mapped for reading.
 
-    POSIX drops a process's locks on a file when it closes any descriptor of it, SQLite's own included. So
-    one mapping is shared by all stores of a database in this process, and closed with the last of them;
-    each store closes its connections first.
+    When a process closes any descriptor of a file, POSIX drops all of the process's locks on that file, including
+    SQLite's. So all stores of a database in this process share one mapping, which the last of them closes. Each store
+    closes its connections first.
     """
 
     _open: ClassVar[dict[tuple[int, int], "WalIndex"]] = {}
@@ -39,7 +39,7 @@ class WalIndex:
 
     @classmethod
     def of(cls, database: Path) -> "WalIndex":
-        """The mapping for a database to which a connection is open; `close` it once for each call."""
+        """Return the mapping for a database with an open connection; call `close` once for each call."""
         path = Path(f"{database.resolve()}-shm")
         with cls._guard:
             status = path.stat()
@@ -50,19 +50,19 @@ class WalIndex:
             return index
 
     def header(self) -> bytes:
-        """The header: differs from an earlier one after a commit by any process."""
+        """Return the header, which differs from an earlier one after a commit by any process."""
         return self.view[:HEADER]
 
     def frames(self) -> int:
-        """How many pages the log holds."""
+        """Return how many pages the log holds."""
         return int.from_bytes(self.view[_FRAMES], sys.byteorder)
 
     def uncopied(self) -> int:
-        """How many of them are not copied into the database yet."""
+        """Return how many pages of the log are not yet copied into the database."""
         return max(self.frames() - int.from_bytes(self.view[_COPIED], sys.byteorder), 0)
 
     def close(self) -> None:
-        """Let go of the mapping; the last to do so closes it."""
+        """Release the mapping; the last user closes it."""
         with self._guard:
             self.users -= 1
             if self.users == 0:

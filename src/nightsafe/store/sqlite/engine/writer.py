@@ -1,11 +1,11 @@
-"""The one writer: takes all changes that wait into one transaction, and one fsync.
+"""The only writer, which puts all waiting changes into one transaction with one fsync.
 
-Statements run on the event loop's thread, a slice at a time; only what waits for the disk or for another process,
-and the few changes that take long by themselves, run in a thread. A writer thread for everything costs more than the
-statements themselves: sealing holds the interpreter lock for 0.2 ms a value, and SQLite gives it up and takes it back
-at every step.
+Statements run on the event loop's thread, a slice at a time. Only work that waits for the disk or for another
+process, and the few changes that take long by themselves, run in a thread. A writer thread for all work would cost
+more than the statements themselves: sealing holds the interpreter lock for 0.2 ms for each value, and SQLite releases
+and takes the lock at every step.
 
-Whatever is thrown on the way, everyone who waits is answered: the task ends, another takes up what it left.
+Whatever exception occurs, every waiting caller gets an answer: the task ends, and another task continues its work.
 """
 
 import asyncio
@@ -31,44 +31,44 @@ from nightsafe.store.sqlite.writes.removal import is_owed, purge_part
 _log = structlog.get_logger()
 
 MOST: Final = 512
-"""The most changes in one transaction."""
+"""The maximum number of changes in one transaction."""
 
 _SLICE: Final = 8
-"""Changes after which other tasks of the loop have their turn."""
+"""The number of changes to apply before other tasks of the loop run."""
 
 _MOST_FAILURES: Final = 2
-"""How often a task may end over the same turn, before the turn is given up."""
+"""How often a task may fail on the same turn before the turn is given up."""
 
 T = TypeVar("T")
 
 
 class Log(Protocol):
-    """The write-ahead log, as the writer sees it."""
+    """The parts of the write-ahead log that the writer uses."""
 
     def header(self) -> bytes:
-        """Differs once anything was committed."""
+        """Return the wal-index header, which differs after any commit."""
         ...
 
     async def before(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
-        """Awaited before a transaction; NightsafeError LOG_FULL when there must be none."""
+        """Prepare for a transaction; raise NightsafeError LOG_FULL if the log must not grow."""
         ...
 
     async def after(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
-        """Awaited after one."""
+        """Take care of the log after a transaction."""
         ...
 
 
 class Writer:
-    """Applies changes in the order in which they came, on the event loop that it was made on.
+    """Applies changes in order of arrival, on the event loop that created it.
 
     Args:
-        connect: opens the writer's connection, which waits for no lock, and another after a failure.
+        connect: opens the writer's connection, which waits for no lock; called again after a failure.
         patience: seconds to wait, in the thread, for another process's write.
-        committed: called after each transaction, before those who waited are answered.
-        log: where transactions go.
-        place: knows whether the files are where they were.
-        condition: is told how it goes.
-        rescue: called in the thread when the files are not where they were.
+        committed: called after each transaction, before its callers are answered.
+        log: the write-ahead log.
+        place: checks that the files are still in their places.
+        condition: notified of the result of each transaction.
+        rescue: called in the thread when the files are no longer in their places.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a transaction has to do with
@@ -97,7 +97,7 @@ class Writer:
         self._owes = self._purging = False
 
     def start(self) -> None:
-        """Start the thread, which would otherwise be started by the first write, and may then be one too many.
+        """Start the thread now; otherwise the first write would start it and might then exceed a limit on threads.
 
         Raises:
             RuntimeError: when the system allows no further thread.
@@ -105,11 +105,11 @@ class Writer:
         self._thread.submit(int).result()
 
     def abandon(self) -> None:
-        """Let go of a thread that may not have been started."""
+        """Abandon a thread that may not have started."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def submit(self, change: Change | None) -> "Future[Outcome]":
-        """Queue a change; the future is its answer."""
+        """Queue a change, and return the future of its answer."""
         future: Future[Outcome] = self._loop.create_future()
         self._waiting.append((change, future))
         if self._task is None:
@@ -117,25 +117,25 @@ class Writer:
         return future
 
     def purge(self) -> None:
-        """Purge what deletions have left, part by part, each between two transactions of others."""
+        """Purge the rows that deletions have left, part by part, each part between two other transactions."""
         self._owes = True
         if self._task is None:
             self._begin_task()
 
     async def end(self) -> None:
-        """Finish what waits and what is to be purged, and close the connection."""
+        """Finish the waiting changes and the purge, then close the connection."""
         while self._task is not None:
             await asyncio.wait([self._task])
         self._forget()
         self._thread.shutdown()
 
     def _begin_task(self) -> None:
-        """Run, until nothing waits."""
+        """Start a task that runs until nothing waits."""
         self._task = self._loop.create_task(self._run())
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        """A task is at its end. After one that failed another finishes its turn, and goes on with what waits."""
+        """Handle the end of a task. After a failed task, another finishes its turn and continues with the queue."""
         self._task = None
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
@@ -146,7 +146,7 @@ class Writer:
             self._begin_task()
 
     def _give_up(self, error: BaseException | None) -> None:
-        """Answer a turn over which a task has failed before, with what is known of it."""
+        """Give up the turn if tasks have failed on it too often, and answer it with the known result."""
         turn = self._turn
         if turn is None:
             return
@@ -156,15 +156,15 @@ class Writer:
             self._turn = None
             turn.settle()
             db, self._db = self._db, None
-            with suppress(RuntimeError):  # the thread is gone
-                self._thread.submit(_close, db)  # after whatever else it does with it
+            with suppress(RuntimeError):  # the thread has ended
+                self._thread.submit(_close, db)  # after the thread's other work with this connection
 
     async def _run(self) -> None:
-        """Finish what another task has left, then one transaction after the other while there are changes."""
+        """Finish another task's unfinished turn, then run one transaction after another while changes wait."""
         if self._turn is not None:
             await self._conclude(self._turn)
         if self._purging:
-            await self._in_thread(self._roll_back)  # after whatever the thread does for a task that has ended
+            await self._in_thread(self._roll_back)  # after the thread's work for a task that has ended
             self._purging = False
         goes_on = True
         while self._waiting or (self._owes and goes_on):
@@ -179,7 +179,10 @@ class Writer:
                 await self._wal.after(self._db, self._in_thread)
 
     async def _purge_part(self) -> bool:
-        """Purge a part of what deletions have left; whether that could be done. Else it waits for the next change."""
+        """Purge a part of the rows that deletions have left; return False if this failed.
+
+        A failed purge waits for the next change.
+        """
         try:
             self._place.check()
             if self._db is None:
@@ -188,14 +191,14 @@ class Writer:
             self._purging = True
             self._owes = await self._in_thread(self._purge, self._db)
             self._purging = False
-        except Exception as error:  # noqa: BLE001  # whatever it is, the writer goes on
+        except Exception as error:  # noqa: BLE001  # the writer continues after every error
             _log.error("purge.failed", **_told(error))
             return False
         self._committed()
         return True
 
     def _purge(self, db: sqlite3.Connection) -> bool:
-        """In the thread: one transaction that purges; whether there may be more to purge."""
+        """In the thread, purge in one transaction; return True if there may be more to purge."""
         if not is_owed(db):
             return False
         cursor = db.cursor()
@@ -208,7 +211,7 @@ class Writer:
         return True
 
     async def _transact(self, turn: Turn) -> None:
-        """One transaction. What fails is noted."""
+        """Run one transaction, and note any failure."""
         try:
             if not self._place.is_kept():
                 await self._in_thread(self._rescue)
@@ -228,15 +231,15 @@ class Writer:
                 if len(turn.answers) % _SLICE == 0:
                     await asyncio.sleep(0)
             await self._in_thread(turn.commit, cursor, self._wal.header)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the writer goes on and the callers learn of it
+        except Exception as error:  # noqa: BLE001  # the writer continues, and the callers get the error
             turn.error = turn.error or error
             if not isinstance(error, sqlite3.Error | NightsafeError):
                 _log.error("writer.failed", **_told(error))
 
     async def _conclude(self, turn: Turn) -> None:
-        """Answer a turn, whatever has become of it."""
+        """Answer a turn in every case."""
         if not turn.committed:
-            await self._in_thread(self._clear, turn)  # the thread may have been about to commit it
+            await self._in_thread(self._clear, turn)  # the thread may have been about to commit the turn
         if turn.committed and not self._place.is_kept():
             turn.lost = self._place.lost()
         self._note(turn)
@@ -245,7 +248,7 @@ class Writer:
         turn.settle()
 
     def _note(self, turn: Turn) -> None:
-        """Say how it went."""
+        """Note the result of a turn in the store's condition."""
         refusal = turn.refusal()
         if refusal is None:
             self._condition.committed()
@@ -253,7 +256,7 @@ class Writer:
             self._condition.failed(refusal)
 
     def _clear(self, turn: Turn) -> None:
-        """In the thread: end a transaction that failed, and overwrite what its COMMIT may have left in the log."""
+        """In the thread, end a failed transaction and overwrite any traces of its COMMIT in the log."""
         if turn.committed:
             return
         self._roll_back()
@@ -270,7 +273,7 @@ class Writer:
             turn.undone(surely=True)
 
     async def _begin(self, db: sqlite3.Connection) -> sqlite3.Cursor:
-        """Begin a transaction: at once, or in the thread when another process is writing."""
+        """Begin a transaction, at once or, if another process is writing, in the thread."""
         cursor = db.cursor()
         try:
             cursor.execute("BEGIN IMMEDIATE")
@@ -281,7 +284,7 @@ class Writer:
         return cursor
 
     def _begin_patiently(self, cursor: sqlite3.Cursor) -> None:
-        """In the thread: begin as soon as the other process lets go."""
+        """In the thread, begin as soon as the other process ends its write."""
         cursor.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
         try:
             cursor.execute("BEGIN IMMEDIATE")
@@ -289,11 +292,11 @@ class Writer:
             cursor.execute("PRAGMA busy_timeout = 0")
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
-        """Call something that may wait for the disk or a lock."""
+        """Run a call that may wait for the disk or a lock."""
         return await self._loop.run_in_executor(self._thread, call, *arguments)
 
     def _roll_back(self) -> None:
-        """End a failed transaction; a connection that cannot is given up."""
+        """Roll back a failed transaction; close the connection if the rollback fails."""
         if self._db is None:
             return
         try:
@@ -316,7 +319,7 @@ def _close(db: sqlite3.Connection | None) -> None:
 
 
 def _told(error: BaseException | None) -> dict[str, object]:
-    """What the log says of an error: its kind and the lines it came through, but no words that may hold a value."""
+    """Return an error's log fields: its type and traceback lines, but no message, which might contain a value."""
     if error is None:
         return {"error": "cancelled"}
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]

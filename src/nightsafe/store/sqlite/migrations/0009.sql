@@ -1,5 +1,5 @@
--- What holds named values beside a script's versions is a collection of items: see store/collections.py. An item's
--- `environment` is the part of the collection that it is in (`production` and `preview` of a Pages project).
+-- A collection of items holds named values outside a script's versions: see store/collections.py. An item's
+-- `environment` is the part of the collection that holds it (`production` or `preview` of a Pages project).
 
 ALTER TABLE holders RENAME TO collections;
 ALTER TABLE entries RENAME TO items;

@@ -1,1 +1,1 @@
-"""The schema's steps, a numbered SQL file each. A file that was released is never changed."""
+"""The schema's migrations, one numbered SQL file each. A released file never changes."""

@@ -1,4 +1,4 @@
-"""What is served of a script, and where the log stands, in SQL."""
+"""The reads of served versions and of the latest log entry, in SQL."""
 
 import sqlite3
 
@@ -36,7 +36,7 @@ WHERE h.account_id = ? AND h.kind = 'secrets_store_secret' AND s.namespace = ''
 
 
 class BundleReads:
-    """The part of `Store` that delivery is made of."""
+    """The part of `Store` that delivery uses."""
 
     _reader: Reader
 
@@ -59,7 +59,7 @@ class BundleReads:
 
 
 def _served(db: sqlite3.Cursor, ref: ScriptRef) -> Served:
-    """The same, in a transaction."""
+    """Read the served versions within a transaction."""
     row = db.execute(_AUDIT_HEAD, (ref.account_id,)).fetchone()
     head = AuditHead() if row is None else AuditHead(*row)
     script = db.execute(HEAD, key_of(ref)).fetchone()
@@ -74,7 +74,7 @@ def _served(db: sqlite3.Cursor, ref: ScriptRef) -> Served:
 
 
 def _made_of(db: sqlite3.Cursor, ref: ScriptRef, version_id: bytes | None) -> ServedVersion | None:
-    """A version, in a transaction."""
+    """Read a version within a transaction."""
     script = db.execute(HEAD, key_of(ref)).fetchone()
     if script is None:
         return None
@@ -87,7 +87,7 @@ def _made_of(db: sqlite3.Cursor, ref: ScriptRef, version_id: bytes | None) -> Se
 def _version(
     db: sqlite3.Cursor, ref: ScriptRef, script_id: str, version_id: bytes, percentage: float
 ) -> ServedVersion:
-    """One version that is served."""
+    """Read one served version."""
     version = version_of(db.execute(VERSION_BY_ID, (ref.account_id, script_id, version_id)).fetchone())
     modules = db.execute(_MODULE_NAMES, (ref.account_id, script_id, version.number)).fetchall()
     bindings = db.execute(BINDINGS_AT, at_version(ref, script_id, version.number)).fetchall()

@@ -23,7 +23,7 @@ COUNT_SCRIPTS = "SELECT count(*) FROM scripts WHERE account_id = ? AND namespace
 
 
 class CollectionReads:
-    """What `Store` promises of the reads of collections."""
+    """The part of `Store` that reads collections."""
 
     _reader: Reader
 
@@ -50,14 +50,14 @@ class CollectionReads:
 
 
 def collection_query(account_id: str, kind: Kind, name: str) -> tuple[str, tuple[str, ...]]:
-    """The SQL that finds one collection, and its parameters."""
+    """Return the SQL that finds one collection, and its parameters."""
     if kind is Kind.SCRIPT:
         return _SCRIPT_AS_COLLECTION, (account_id, name)
     return _COLLECTION, (account_id, kind, name)
 
 
 def collection_of(account_id: str, kind: Kind, row: tuple[Any, ...]) -> Collection:
-    """A row of `collection_query`, or of all collections of a kind."""
+    """Build a collection from a row of `collection_query`, or of all collections of a kind."""
     name, collection_id, body, created_on, modified_on = row
     return Collection(
         account_id=account_id,
@@ -71,5 +71,5 @@ def collection_of(account_id: str, kind: Kind, row: tuple[Any, ...]) -> Collecti
 
 
 def item_of(row: tuple[Any, ...]) -> Item:
-    """A row of ITEMS."""
+    """Build an item from a row of ITEMS."""
     return Item(**dict(zip(Item.__struct_fields__, row, strict=True)))

@@ -1,7 +1,8 @@
-"""The reads of the contents of scripts' files, in SQL: large ones part by part, in a thread.
+"""The reads of the contents of scripts' files, in SQL. Large contents are read part by part, in a thread.
 
-A part of 1 MB takes the thread a millisecond, or tens of them while it is in the log; the loop's thread goes on
-meanwhile. Between two parts no transaction is held, so that a slow client does not hold the log up.
+Reading a part of 1 MB takes the thread a millisecond, or tens of milliseconds while the part is in the log. The
+loop's thread continues meanwhile. No transaction stays open between two parts, so a slow client does not block the
+log.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 
 class PartReader:
-    """A thread with a connection of its own for what takes long: parts of contents, rows that have to be searched.
+    """A thread with its own connection for long reads: parts of contents, and searches through rows.
 
     Args:
         connect: opens a connection; called again after an engine failure.
@@ -46,14 +47,14 @@ class PartReader:
         self._db: sqlite3.Connection | None = None
 
     def start(self) -> None:
-        """Start the thread; RuntimeError when the system allows none."""
+        """Start the thread; raise RuntimeError if the system does not allow it."""
         self.thread.submit(int).result()
 
     def read(self, account_id: str, digest: bytes, start: int, size: int) -> bytes | None:
-        """In the thread: a part; None when the contents are gone.
+        """In the thread, read a part; return None if the contents are gone.
 
         Raises:
-            NightsafeError: as `Store` promises of any read.
+            NightsafeError: as `Store` specifies for every read.
         """
         try:
             if self._db is None:
@@ -64,10 +65,10 @@ class PartReader:
             raise store_error(error) from error
 
     def within(self, read: Callable[[sqlite3.Cursor], T]) -> T:
-        """In the thread: what a longer read gives, in a transaction.
+        """In the thread, return the result of a longer read in a transaction.
 
         Raises:
-            NightsafeError: as `Store` promises of any read.
+            NightsafeError: as `Store` specifies for every read.
         """
         try:
             if self._db is None:
@@ -82,12 +83,12 @@ class PartReader:
             raise store_error(error) from error
 
     def close(self) -> None:
-        """Let the thread end, once what it does is done, and close the connection."""
+        """Wait for the thread's current work, end the thread, and close the connection."""
         self.thread.shutdown(cancel_futures=True)
         self._drop()
 
     def _drop(self) -> None:
-        """Forget a connection; the next read opens another."""
+        """Drop the connection; the next read opens another."""
         if self._db is not None:
             with suppress(sqlite3.Error):
                 self._db.close()
@@ -95,7 +96,7 @@ class PartReader:
 
 
 class ContentReads:
-    """What `Store` promises of the reads of files and their contents."""
+    """The part of `Store` that reads files and their contents."""
 
     _reader: Reader
     _parts: PartReader
@@ -120,13 +121,13 @@ class ContentReads:
 
     async def content_part(self, account_id: str, digest: bytes, start: int, size: int) -> bytes | None:
         """See `Store.content_part`."""
-        self._reader.generation()  # refuses what comes after the end
+        self._reader.generation()  # refuses reads after the store is closed
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._parts.thread, self._parts.read, account_id, digest, start, size)
 
 
 def _part(db: sqlite3.Connection, key: tuple[str, bytes], start: int, size: int) -> bytes | None:
-    """A part of a row's contents, in a transaction: the row is the same until it was read."""
+    """Read a part of a row's contents, in a transaction so that the row does not change during the read."""
     db.execute("BEGIN")
     try:
         row = db.execute(_ROW, key).fetchone()

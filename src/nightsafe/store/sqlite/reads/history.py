@@ -1,4 +1,4 @@
-"""Reads of what a script was: they go through its history in parts, for that may be long."""
+"""Reads of a script's history, in parts, because it may be long."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -36,18 +36,19 @@ ORDER BY newest DESC, place DESC
 """
 
 Place = tuple[int, int]
-"""A deployment's place among those of its script: the newest version then, and which of those since."""
+"""A deployment's position in its script: the newest version at the time, and its number among later deployments."""
 
 
 class HistoryReads:
-    """What `Store` promises of bindings of versions, and of deployments."""
+    """The part of `Store` that reads the bindings of versions, and deployments."""
 
     _reader: Reader
 
     async def bindings_of(self, ref: ScriptRef, first: int, last: int) -> dict[int, list[Binding]]:
         """See `Store.bindings_of`.
 
-        Live rows are read before those of the past: so one that becomes past meanwhile is seen twice, not never.
+        Live rows are read before history rows. So a row that moves to the history meanwhile is seen twice, but never
+        missed.
         """
         head = self._head(ref)
         if head is None:
@@ -95,7 +96,7 @@ class HistoryReads:
         return None if row is None else int(row[2])
 
     async def count_within(self, ref: ScriptRef, period: Period) -> int:
-        """How many deployments a script has had in a period."""
+        """Count the deployments of a script in a period."""
         head = self._head(ref)
         count = 0
         if head is not None:
@@ -104,7 +105,7 @@ class HistoryReads:
         return count
 
     async def _past(self, account_id: str, script_id: str, version: int) -> AsyncIterator[tuple[int, str, int, int]]:
-        """Rows of bindings that ended after a version: until when, name, since when, and which row."""
+        """Yield history rows that ended after a version: the version that ended it, name, first version, row id."""
         after: tuple[int, str] = (version + 1, "")
         while rows := self._reader.all(_PAST, (account_id, script_id, *after)):
             for row in rows:
@@ -117,7 +118,7 @@ class HistoryReads:
     async def _places(
         self, account_id: str, script_id: str, period: Period, part: int = _PART
     ) -> AsyncIterator[list[Place]]:
-        """The places of a period's deployments, newest first, so many looked at in a turn."""
+        """Yield the places of a period's deployments, newest first, examining `part` rows at a time."""
         newest, place = _BEFORE_ALL
         within = (account_id, script_id)
         while rows := self._reader.all(_PLACES, (*within, newest + (place > 0), *within, newest, place, part)):
@@ -128,6 +129,6 @@ class HistoryReads:
             await turn()
 
     def _head(self, ref: ScriptRef) -> tuple[str, int] | None:
-        """A script's id and newest version number."""
+        """Return a script's id and newest version number."""
         row: tuple[str, int] | None = self._reader.one(HEAD, key_of(ref))
         return row

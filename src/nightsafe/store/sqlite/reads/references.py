@@ -1,4 +1,4 @@
-"""What may lead to a script, in SQL: the reads, and the refusals that need them in a change's own transaction."""
+"""The reads of references to a script, in SQL, and the refusals that need these reads in a change's transaction."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ from nightsafe.store.sqlite.reads.content import PartReader
 from nightsafe.store.sqlite.reads.rows import DEPLOYMENTS, HEAD, VERSION_BY_ID, deployment_of, key_of
 
 _KINDS: Final = "('dispatch_namespace', 'durable_object_namespace', 'service', 'workflow')"
-"""As the indexes of migration 0007 have it, word for word: else they could not be used."""
+"""Exactly the same text as in the indexes of migration 0007; otherwise SQLite could not use these indexes."""
 
 T = TypeVar("T")
 
@@ -51,10 +51,10 @@ def settings_naming(db: sqlite3.Cursor, account_id: str, name: str) -> list[tupl
 
 
 def refuse_absent(db: sqlite3.Cursor, needs: Iterable[Need]) -> None:
-    """Refuse a change that needs scripts which are not there.
+    """Refuse a change that needs absent scripts.
 
     Raises:
-        NightsafeError: the problem of each.
+        NightsafeError: the problem of each absent script.
     """
     problems = [one.problem for one in needs if db.execute(HEAD, key_of(one.script)).fetchone() is None]
     if problems:
@@ -62,25 +62,27 @@ def refuse_absent(db: sqlite3.Cursor, needs: Iterable[Need]) -> None:
 
 
 def refuse_pointed_at(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
-    """Refuse a removal when other things lead to the script than were looked at.
+    """Refuse a removal if the references to the script differ from the ones that the caller examined.
 
     Raises:
-        NightsafeError: UNAVAILABLE.
+        NightsafeError: UNAVAILABLE, when they differ.
     """
     if edit.pointing is None:
         return
     place = (edit.ref.account_id, edit.ref.name)
     if edit.pointing != Pointing(tuple(pointing(db, *place)), tuple(settings_naming(db, *place))):
-        raise NightsafeError(Code.UNAVAILABLE, "what needs the Worker was changed meanwhile: send the request again")
+        raise NightsafeError(
+            Code.UNAVAILABLE, "the references to the Worker were changed meanwhile: send the request again"
+        )
 
 
 def _pointers(account_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Pointer]:
-    """Rows as bindings, in an order that is always the same."""
+    """Build pointers from rows, in a deterministic order."""
     return [Pointer(ScriptRef(account_id, script, place), *rest) for place, script, *rest in sorted(rows)]
 
 
 def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
-    """The numbers of the versions that are served of a script."""
+    """Return the numbers of a script's served versions."""
     script_id, _ = db.execute(HEAD, key_of(ref)).fetchone()
     within = (ref.account_id, script_id)
     row = db.execute(DEPLOYMENTS, (*within, *within, 1, 0)).fetchone()
@@ -89,9 +91,9 @@ def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
 
 
 class PointingReads:
-    """What `Store` promises of reads of what may lead to a script. Each looks at the bytes and knows no member.
+    """The part of `Store` that reads references to a script. The reads search bytes and do not parse members.
 
-    They search all bindings of an account that lead to scripts, so a thread makes them.
+    They search every binding of an account that can lead to a script, so they run in a thread.
     """
 
     _reader: Reader
@@ -106,6 +108,6 @@ class PointingReads:
         return await self._searched(lambda db: settings_naming(db, account_id, name))
 
     async def _searched(self, read: Callable[[sqlite3.Cursor], T]) -> T:
-        """What a search gives."""
-        self._reader.generation()  # refuses what comes after the end
+        """Run a search in the thread, and return its result."""
+        self._reader.generation()  # refuses reads after the store is closed
         return await asyncio.get_running_loop().run_in_executor(self._parts.thread, self._parts.within, read)

@@ -1,4 +1,4 @@
-"""How scripts, versions and deployments are read, and what becomes of their rows."""
+"""The queries for scripts, versions and deployments, and the conversion of their rows."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -55,43 +55,43 @@ ORDER BY name
 
 
 def key_of(ref: ScriptRef) -> tuple[str, str, str]:
-    """A script's place as the keys have it."""
+    """Return a script's place in the order of the tables' keys."""
     return ref.account_id, ref.namespace, ref.name
 
 
 def at_version(ref: ScriptRef, script_id: str, number: int) -> tuple[object, ...]:
-    """The parameters of BINDINGS_AT."""
+    """Return the parameters of BINDINGS_AT."""
     return (*key_of(ref), number, ref.account_id, script_id, number, number)
 
 
 def build(kind: type[_Row], row: Iterable[Any]) -> _Row:
-    """A struct from its fields' values, in their order."""
+    """Build a struct from its fields' values, in order."""
     return kind(**dict(zip(kind.__struct_fields__, row, strict=True)))
 
 
 def script_of(account_id: str, row: Iterable[Any]) -> Script:
-    """A row of SCRIPTS."""
+    """Build a script from a row of SCRIPTS."""
     name, namespace, *rest = row
     return build(Script, (ScriptRef(account_id, name, namespace), *rest))
 
 
 def version_of(row: Iterable[Any]) -> Version:
-    """A row of VERSIONS."""
+    """Build a version from a row of VERSIONS."""
     return build(Version, row)
 
 
 def deployment_of(row: Iterable[Any]) -> Deployment:
-    """A row of a deployment and its place; without traffic, all of it goes to the version that it was made with."""
+    """Build a deployment from its row; if `traffic` is NULL, its own version gets all requests."""
     *fields, version_id, traffic, _, _ = row
     shares = [(version_id, 100.0)] if traffic is None else _shares(traffic)
     return build(Deployment, (*fields, tuple(shares)))
 
 
 def traffic_of(versions: Iterable[tuple[bytes, float]]) -> bytes:
-    """Versions and their percentages as the column `traffic` has them."""
+    """Encode versions and their percentages for the column `traffic`."""
     return msgspec.json.encode([(version_id.hex(), percentage) for version_id, percentage in versions])
 
 
 def _shares(traffic: bytes) -> list[tuple[bytes, float]]:
-    """The other way round."""
+    """Decode the column `traffic`."""
     return [(bytes.fromhex(version_id), percentage) for version_id, percentage in _TRAFFIC.decode(traffic)]

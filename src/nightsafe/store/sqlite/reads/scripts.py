@@ -1,4 +1,4 @@
-"""The reads of the store's interface, in SQL."""
+"""The reads of scripts, identities and the audit log, in SQL."""
 
 from operator import attrgetter
 
@@ -71,7 +71,7 @@ SELECT seq, account_id, entry, leaf FROM audit WHERE account_id = ? AND seq > ? 
 
 
 class Reads(HistoryReads, CollectionReads):
-    """What `Store` promises of reads, on the event loop's thread; microseconds need no thread hop."""
+    """The reads of `Store` that run on the event loop's thread, because they take only microseconds."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -134,7 +134,7 @@ class Reads(HistoryReads, CollectionReads):
         head = self._head(ref)
         if head is None:
             return []
-        newest = head[1] - offset  # they are numbered from 1, and none is ever missing
+        newest = head[1] - offset  # versions are numbered from 1 without gaps
         rows = self._reader.all(_VERSIONS, (ref.account_id, head[0], newest - limit + 1, newest))
         return [version_of(row) for row in rows]
 
@@ -181,7 +181,7 @@ class Reads(HistoryReads, CollectionReads):
         return await self._issued(_OF_ACCOUNT, account_id)
 
     async def _issued(self, sql: str, owner: str) -> list[Token]:
-        """An owner's tokens, oldest first, a part of them in a turn: in the order of the index, then sorted."""
+        """Return an owner's tokens, oldest first: read in parts in the index's order, then sorted."""
         found, after = list[Token](), ("", -1, "")
         while rows := self._reader.all(sql, (owner, *after, PART)):
             found += [build(Token, row) for row in rows]

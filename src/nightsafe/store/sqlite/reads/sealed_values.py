@@ -1,7 +1,7 @@
 """The reads of sealed values by their key, in SQL.
 
-A mark is the letter of a table and the row's number in it. A number may come to name another row (VACUUM), which does
-no harm: what is written by a mark is compared with what was read.
+A mark is the letter of a table and a row number in that table. A number may later name another row (after VACUUM).
+This does no harm, because a write by mark compares the current record with the record that was read.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.turns import turn
 
 _ROWS_A_TURN: Final = 5000
-"""Entries of an index that are counted before other tasks have their turn: half a millisecond."""
+"""The number of index entries to count before other tasks run, which takes half a millisecond."""
 
 
 class _Home(NamedTuple):
-    """A table that values lie in.
+    """A table that contains values.
 
     Attributes:
-        table: its name.
-        columns: collection's kind, namespace, owner, environment.
-        joined: what leads to them, of a row `t`.
+        table: the table's name.
+        columns: the columns for the collection's kind, namespace, owner and environment.
+        joined: the JOIN that a row `t` needs for these columns.
     """
 
     table: str
@@ -48,12 +48,12 @@ _HOMES: Final[Mapping[str, _Home]] = MappingProxyType(
         ),
     }
 )
-"""By the letter that stands for it in marks; the live rows first, for what a change moves goes to the history."""
+"""The tables, by their letters in marks. Live rows come first, because changes move rows to the history."""
 
 TABLES: Final = tuple(home.table for home in _HOMES.values())
 
 _OWNER: Final = 3
-"""Where a row has its owner's name: none when that was deleted."""
+"""The index of the owner's name in a row; the name is NULL if the owner was deleted."""
 
 _NEXT_KEY = "SELECT min(key_id) FROM {table} WHERE account_id = ? AND key_id > ?"
 _COUNT = """
@@ -83,7 +83,7 @@ _RING_NUMBER = "SELECT number FROM ring"
 
 
 class ValueReads:
-    """What `Store` promises of the reads of values by their key."""
+    """The part of `Store` that reads values by their key."""
 
     _reader: Reader
 
@@ -105,9 +105,9 @@ class ValueReads:
     async def values_under(
         self, account_id: str, key_id: str, *, after: str = "", limit: int = 100, max_bytes: int = 1 << 20
     ) -> list[StoredValue]:
-        """See `Store.values_under`. A page ends with its table, unless it is empty by that.
+        """See `Store.values_under`. A page ends at the end of its table, unless the page would then be empty.
 
-        Rows of scripts that were deleted, and are not purged yet, are passed over.
+        Rows of deleted scripts that are not yet purged are skipped.
         """
         first, number = (next(iter(_HOMES)), 0) if not after else parse_mark(after)
         for letter in _HOMES:
@@ -133,7 +133,7 @@ class ValueReads:
         return self.retired_now()
 
     def retired_now(self) -> list[str]:
-        """The same, for who cannot wait: a server that sees another ring in the place of the one in use."""
+        """Do the same as `retired_keys` without awaiting, for a server that finds another ring in the ring's file."""
         return [key_id for (key_id,) in self._reader.all(_RETIRED)]
 
     async def ring_number(self) -> int:
@@ -142,31 +142,31 @@ class ValueReads:
         return number
 
     def _keys(self, sql: str, account_id: str) -> Iterator[str]:
-        """The keys of one table: a look-up for each, however many rows it has."""
+        """Yield the keys of one table, with one look-up for each key, however many rows the key has."""
         key_id = ""
         while (key_id := self._reader.one(sql, (account_id, key_id))[0]) is not None:
             yield key_id
 
 
 def parse_mark(mark: str) -> tuple[str, int]:
-    """A mark's letter and number.
+    """Split a mark into its letter and number.
 
     Raises:
-        NightsafeError: INVALID, when it is no mark of this engine.
+        NightsafeError: INVALID, when `mark` is not a mark of this engine.
     """
     letter, digits = mark[:1], mark[1:]
     if letter not in _HOMES or not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(1 << 62)):
-        raise NightsafeError(Code.INVALID, "the mark is none that the store has given")
+        raise NightsafeError(Code.INVALID, "the mark is not one that the store has returned")
     return letter, int(digits)
 
 
 def table_of(letter: str) -> str:
-    """The table that a mark's letter stands for."""
+    """Return the table of a mark's letter."""
     return _HOMES[letter].table
 
 
 def _value(letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:
-    """A row of a page, or one by its mark."""
+    """Build a value from a row of a page, or from a row found by its mark."""
     number, collection, namespace, owner, environment, name, kind, shown, sealed, key_id = row
     return StoredValue(
         mark=f"{letter}{number}",

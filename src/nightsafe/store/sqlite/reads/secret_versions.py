@@ -1,4 +1,4 @@
-"""Which version set each secret of a script, in SQL."""
+"""The read of the version that last set each secret of a script, in SQL."""
 
 from nightsafe.store.references import SecretVersion
 from nightsafe.store.scripts import ScriptRef
@@ -15,7 +15,7 @@ ORDER BY b.name
 
 
 class SecretVersionReads:
-    """The part of `Store` that tells where secrets came from."""
+    """The part of `Store` that reads the origin of secrets."""
 
     _reader: Reader
 

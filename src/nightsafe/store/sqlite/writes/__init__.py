@@ -1,1 +1,1 @@
-"""The writes of a change, in SQL, inside the transaction that the writer holds."""
+"""The writes of a change, in SQL, inside the writer's transaction."""

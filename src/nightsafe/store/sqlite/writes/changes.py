@@ -1,4 +1,4 @@
-"""Carrying a change out in SQL, inside a transaction that the writer holds."""
+"""Applies a change in SQL, inside the writer's transaction."""
 
 import sqlite3
 
@@ -15,11 +15,11 @@ _AUDIT = "INSERT INTO audit (account_id, entry, leaf) VALUES (?, ?, ?)"
 
 
 def apply(db: sqlite3.Cursor, change: Change) -> Outcome:
-    """Carry out one change.
+    """Apply one change.
 
     Raises:
-        NightsafeError: a precondition does not hold; the caller undoes what was written.
-        sqlite3.Error: the caller rolls back.
+        NightsafeError: when a precondition does not hold; the caller must undo the writes.
+        sqlite3.Error: when the engine fails; the caller must roll back.
     """
     if not all(is_unchanged(db, token) for token in change.unchanged):
         raise NightsafeError(Code.UNAVAILABLE, "the token was changed meanwhile: send the request again")

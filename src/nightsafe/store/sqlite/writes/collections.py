@@ -1,4 +1,4 @@
-"""Carrying out an edit of a collection in SQL, inside a transaction that the writer holds."""
+"""Applies an edit of a collection in SQL, inside the writer's transaction."""
 
 import sqlite3
 
@@ -30,20 +30,20 @@ _REMOVE_COLLECTION = "DELETE FROM collections WHERE account_id = ? AND id = ?"
 def edit_collection(
     db: sqlite3.Cursor, edit: CollectionEdit, at: int
 ) -> tuple[Collection | None, tuple[Item, ...], bool]:
-    """Carry out an edit of a collection.
+    """Apply an edit of a collection.
 
     Args:
-        db: in a transaction, with a savepoint of this change's own.
-        edit: what is asked for.
-        at: when, in microseconds.
+        db: a cursor in a transaction, with a savepoint for this change.
+        edit: the requested edit.
+        at: the time of the change, in microseconds.
 
     Returns:
-        The collection after the edit, None when it was removed; its items, by environment and name; whether
+        The collection after the edit, or None if it was removed; its items, ordered by environment and name; whether
             anything changed.
 
     Raises:
-        NightsafeError: as `Store.commit` promises; nothing was written.
-        sqlite3.Error: the caller rolls back.
+        NightsafeError: as `Store.commit` specifies; nothing was written.
+        sqlite3.Error: when the engine fails; the caller must roll back.
     """
     refuse_senseless(edit)
     collection = _find(db, edit.account_id, edit.kind, edit.name)
@@ -59,28 +59,28 @@ def edit_collection(
 
 
 def exists(db: sqlite3.Cursor, account_id: str, kind: Kind, name: str) -> bool:
-    """Whether a collection is there."""
+    """Return True if a collection exists."""
     return _find(db, account_id, kind, name) is not None
 
 
 def forget_script(db: sqlite3.Cursor, account_id: str, script_id: str) -> None:
-    """Remove what a script that is being deleted holds."""
+    """Remove the items of a script that is being deleted."""
     _erase(db, account_id, script_id)
 
 
 def _find(db: sqlite3.Cursor, account_id: str, kind: Kind, name: str) -> Collection | None:
-    """The collection as it is."""
+    """Read the current collection."""
     row = db.execute(*collection_query(account_id, kind, name)).fetchone()
     return None if row is None else collection_of(account_id, kind, row)
 
 
 def _items(db: sqlite3.Cursor, collection: Collection) -> list[Item]:
-    """All its items."""
+    """Read all items of a collection."""
     return [item_of(row) for row in db.execute(ITEMS, (collection.account_id, collection.id))]
 
 
 def _counts(db: sqlite3.Cursor, edit: CollectionEdit) -> Counts:
-    """What there is of the edit's kind, counted only where there is a limit."""
+    """Count the account's collections and items of the edit's kind, only where a limit applies."""
     of = (edit.account_id, edit.kind)
     collections = (
         db.execute(_COUNT_COLLECTIONS, of).fetchone()[0] if edit.max_collections and edit.create is not None else 0
@@ -90,13 +90,13 @@ def _counts(db: sqlite3.Cursor, edit: CollectionEdit) -> Counts:
 
 
 def _refuse_id(db: sqlite3.Cursor, edit: CollectionEdit) -> None:
-    """Refuse to make a collection whose id another one of the account has: they would share their items."""
+    """Refuse to create a collection with the id of another in the account, because they would share their items."""
     if edit.create is not None and db.execute(_ID_EXISTS, (edit.account_id, edit.create.id)).fetchone() is not None:
         raise NightsafeError(Code.COLLECTION_TAKEN, edit.name)
 
 
 def _write(db: sqlite3.Cursor, plan: CollectionPlan) -> None:
-    """Write the rows of a plan. What goes does so first, so that an id can pass from one item to another."""
+    """Write the rows of a plan. Deletions come first, so that an id can pass from one item to another."""
     new = plan.collection
     values = (new.id, new.body, new.created_on, new.modified_on)
     db.execute(_PUT_COLLECTION, (new.account_id, new.kind, new.name, *values))
@@ -109,7 +109,7 @@ def _write(db: sqlite3.Cursor, plan: CollectionPlan) -> None:
 
 
 def _remove(db: sqlite3.Cursor, edit: CollectionEdit, collection: Collection | None) -> None:
-    """Delete a collection with its items; a dispatch namespace goes only when no script is in it."""
+    """Delete a collection with its items; refuse to delete a dispatch namespace that contains scripts."""
     if collection is None:
         raise NightsafeError(Code.COLLECTION_NOT_FOUND, edit.name)
     if edit.kind is Kind.DISPATCH_NAMESPACE:

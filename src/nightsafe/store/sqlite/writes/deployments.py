@@ -1,4 +1,4 @@
-"""Deployments made by themselves: a rollback, split traffic, a version that was uploaded earlier."""
+"""Writes deployments of existing versions: a rollback, a traffic split, or a version that was uploaded earlier."""
 
 import sqlite3
 import uuid
@@ -19,10 +19,10 @@ INSERT INTO deployments (account_id, script_id, newest_version, place, id, creat
 
 
 def deploy(db: sqlite3.Cursor, ref: ScriptRef, head: Head, new: NewDeployment, at: int) -> tuple[Head, Deployment]:
-    """Write a deployment; gives the script as it is then, whose own row the caller writes.
+    """Write a deployment, and return the script's new state, whose row the caller writes.
 
     Raises:
-        NightsafeError: VERSION_NOT_FOUND or SECRETS_CHANGED, as `Store.commit` promises.
+        NightsafeError: VERSION_NOT_FOUND or SECRETS_CHANGED, as `Store.commit` specifies.
     """
     numbers = _numbers(db, ref.account_id, head.id, new)
     newest = max(numbers[version_id] for version_id, percentage in new.versions if percentage)
@@ -51,7 +51,7 @@ def deploy(db: sqlite3.Cursor, ref: ScriptRef, head: Head, new: NewDeployment, a
 
 
 def _numbers(db: sqlite3.Cursor, account_id: str, script_id: str, new: NewDeployment) -> dict[bytes, int]:
-    """The numbers of the versions to deploy, by their UUIDs."""
+    """Return the numbers of the versions to deploy, by their UUIDs."""
     rows = {
         version_id: db.execute(_NUMBER, (account_id, script_id, version_id)).fetchone()
         for version_id, _ in new.versions
@@ -63,13 +63,13 @@ def _numbers(db: sqlite3.Cursor, account_id: str, script_id: str, new: NewDeploy
 
 
 def _secrets(db: sqlite3.Cursor, ref: ScriptRef, script_id: str, number: int) -> dict[str, tuple[str, bytes]]:
-    """Kind and sealed record of each secret of a version, by name. Equal records are of one and the same write."""
+    """Return type and sealed record of each secret of a version, by name. Equal records come from the same write."""
     rows = db.execute(_SECRETS_AT, at_version(ref, script_id, number))
     return {name: (kind, sealed) for name, kind, sealed in rows}
 
 
 def _refuse_changed(then: dict[str, tuple[str, bytes]], now: dict[str, tuple[str, bytes]]) -> None:
-    """Refuse when any secret is not the same in both."""
+    """Refuse if any secret differs between the two versions."""
     changed = [name for name in then.keys() | now.keys() if then.get(name) != now.get(name)]
     if changed:
         raise NightsafeError(Code.SECRETS_CHANGED, ", ".join(sorted(changed, key=str.encode)))

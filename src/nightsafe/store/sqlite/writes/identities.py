@@ -1,4 +1,4 @@
-"""Writing accounts, users, memberships and tokens."""
+"""Writes accounts, users, memberships and tokens."""
 
 import sqlite3
 
@@ -33,10 +33,10 @@ ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, user_id = excluded.user
 
 
 def put_identity(db: sqlite3.Cursor, identity: Identity) -> None:
-    """Create or replace one, by its id; a membership by its account and user.
+    """Create or replace an identity by its id, or a membership by its account and user.
 
     Raises:
-        sqlite3.IntegrityError: another user has the e-mail, or another token the digest.
+        sqlite3.IntegrityError: when another user has the e-mail, or another token has the digest.
     """
     values = astuple(identity)
     if isinstance(identity, User):
@@ -45,11 +45,11 @@ def put_identity(db: sqlite3.Cursor, identity: Identity) -> None:
 
 
 def drop_token(db: sqlite3.Cursor, token_id: str) -> None:
-    """Delete a token, if it is there."""
+    """Delete a token, if it exists."""
     db.execute("DELETE FROM tokens WHERE id = ?", (token_id,))
 
 
 def is_unchanged(db: sqlite3.Cursor, token: Token) -> bool:
-    """Whether a token is still there with the same secret, not changed since it was read."""
+    """Return True if a token still exists with the same secret, and has not changed since it was read."""
     sql = "SELECT 1 FROM tokens WHERE id = ? AND digest = ? AND modified_on = ?"
     return db.execute(sql, (token.id, token.digest, token.modified_on)).fetchone() is not None

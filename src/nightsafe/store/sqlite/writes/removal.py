@@ -1,9 +1,9 @@
-"""Deleting a script with all that belongs to it.
+"""Deletes a script with everything that belongs to it.
 
-What makes it a script goes at once, in the transaction of the deletion: its name, its live bindings, what it holds.
-From then on no read finds it, and its name is free. The rows of its past are found by its id alone, which no other
-script gets. So a long past is purged afterwards, part by part, in transactions between those of others. Until then
-its sealed values count: a key is in use as long as anything in the database is sealed to it.
+The transaction of the deletion removes the script's name, its live bindings and its items at once. From then on, no
+read finds the script, and its name is free. The rows of its history can be found only by its id, which no other
+script ever gets. So a long history is purged afterwards, part by part, in transactions between other transactions.
+Until then its sealed values count: a key is in use as long as anything in the database is sealed to it.
 """
 
 import sqlite3
@@ -12,10 +12,10 @@ from typing import Final
 from nightsafe.store.sqlite.writes.collections import forget_script
 
 PART: Final = 500
-"""Rows of a script's past that one transaction purges: some milliseconds."""
+"""The number of history rows that one transaction purges, which takes some milliseconds."""
 
 _MOST_BYTES: Final = 4 << 20
-"""Bytes of files that one transaction purges, or one file."""
+"""The maximum size, in bytes, of the files that one transaction purges; a single file may be larger."""
 
 _REMOVE_BY_NAME: Final = (
     "DELETE FROM bindings WHERE account_id = ? AND namespace = ? AND script = ?",
@@ -25,7 +25,7 @@ _PURGE: Final = tuple(
     f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE account_id = ? AND script_id = ? LIMIT ?)"  # noqa: S608 - our own SQL
     for table in ("binding_history", "deployments", "versions", "uploads")
 )
-"""Sealed values go first."""
+"""Sealed values are purged first."""
 
 _MODULES: Final = """
 SELECT m.rowid, m.digest, length(c.body) FROM modules m
@@ -42,11 +42,11 @@ _OWED: Final = "SELECT account_id, script_id FROM removals LIMIT 1"
 _DONE: Final = "DELETE FROM removals WHERE account_id = ? AND script_id = ?"
 
 Past = tuple[str, str]
-"""Whose a past is: an account and the id that a script had."""
+"""The owner of a history: an account, and the id of a deleted script."""
 
 
 def remove_script(db: sqlite3.Cursor, key: tuple[str, str, str], script_id: str) -> None:
-    """Delete a script; what is left of its past is noted to be purged."""
+    """Delete a script, and record that the rest of its history must be purged."""
     forget_script(db, key[0], script_id)
     for sql in _REMOVE_BY_NAME:
         db.execute(sql, key)
@@ -56,19 +56,19 @@ def remove_script(db: sqlite3.Cursor, key: tuple[str, str, str], script_id: str)
 
 
 def is_owed(db: sqlite3.Connection) -> bool:
-    """Whether there is a past to be purged."""
+    """Return True if there is a history to purge."""
     return db.execute(_OWED).fetchone() is not None
 
 
 def purge_part(db: sqlite3.Cursor) -> None:
-    """Purge a part of one of the pasts that are left, within a transaction."""
+    """Purge a part of one remaining history, within a transaction."""
     past: Past | None = db.execute(_OWED).fetchone()
     if past is not None and _purge(db, past):
         db.execute(_DONE, past)
 
 
 def _purge(db: sqlite3.Cursor, past: Past) -> bool:
-    """Delete a part of a past; whether that was the last."""
+    """Delete a part of a history; return True if it was the last part."""
     left = PART
     for sql in _PURGE:
         left -= db.execute(sql, (*past, left)).rowcount
@@ -78,7 +78,7 @@ def _purge(db: sqlite3.Cursor, past: Past) -> bool:
 
 
 def _purge_modules(db: sqlite3.Cursor, past: Past, most: int) -> bool:
-    """Delete names of files, and the contents that no file has any more; whether those were the last."""
+    """Delete file names, and contents that no file uses any longer; return True if those were the last."""
     rows, size = db.execute(_MODULES, (*past, most)).fetchall(), 0
     for row, digest, length in rows:
         if size and size + (length or 0) > _MOST_BYTES:

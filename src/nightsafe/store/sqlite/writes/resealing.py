@@ -1,4 +1,4 @@
-"""Carrying out what a rotation of keys does to values, inside a transaction that the writer holds."""
+"""Applies the changes of a key rotation to values, inside the writer's transaction."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -21,30 +21,30 @@ _IS_RETIRED = "SELECT 1 FROM retired_keys WHERE id = ?"
 
 
 def refuse_retired(db: sqlite3.Cursor, change: Change) -> None:
-    """Refuse values that are sealed to a retired key: whoever seals so has an old ring.
+    """Refuse values that are sealed to a retired key, which only a client with an old ring does.
 
     Raises:
-        NightsafeError: UNAVAILABLE.
+        NightsafeError: UNAVAILABLE, when a value is sealed to a retired key.
     """
     for key_id in {*_brought(change)}:
         if db.execute(_IS_RETIRED, (key_id,)).fetchone() is not None:
             raise NightsafeError(
                 Code.UNAVAILABLE,
-                f"the value is sealed to the key {key_id}, which takes no new values any more: send the request"
-                " again, or seal it to the ring's primary key",
+                f"the value is sealed to the key {key_id}, which no longer accepts new values: send the request"
+                " again, or seal the value to the ring's primary key",
             )
 
 
 def reseal(db: sqlite3.Cursor, account_id: str, values: tuple[Resealed, ...]) -> tuple[str, ...]:
-    """Put records in the place of others that are still there; gives the marks of those that were."""
+    """Replace records that are still as they were read, and return the marks of the replaced ones."""
     return tuple(one.mark for one in values if _reseal(db, account_id, one))
 
 
 def retire(db: sqlite3.Cursor, retirement: Retirement, at: int) -> None:
-    """Let a key take no new values.
+    """Retire a key, so that it accepts no new values.
 
     Raises:
-        NightsafeError: KEY_IN_USE, when values are sealed to it and the retirement does not say that they may.
+        NightsafeError: KEY_IN_USE, when values are sealed to the key and the retirement does not allow it.
     """
     if not retirement.in_use and _is_in_use(db, retirement.key_id):
         raise NightsafeError(Code.KEY_IN_USE, retirement.key_id)
@@ -52,12 +52,12 @@ def retire(db: sqlite3.Cursor, retirement: Retirement, at: int) -> None:
 
 
 def keep_ring_number(db: sqlite3.Cursor, number: int) -> None:
-    """Remember the number of a ring, if it is the greatest so far."""
+    """Keep the number of a ring if it is the greatest so far."""
     db.execute(_RING, (number,))
 
 
 def _brought(change: Change) -> Iterator[str]:
-    """The keys that the change's values are sealed to."""
+    """Yield the keys that the change's values are sealed to."""
     if change.edit is not None:
         yield from (one.key_id for one in change.edit.set if one.key_id is not None)
     if change.collection_edit is not None:
@@ -66,13 +66,13 @@ def _brought(change: Change) -> Iterator[str]:
 
 
 def _reseal(db: sqlite3.Cursor, account_id: str, value: Resealed) -> bool:
-    """Replace one record; False when another one is there now."""
+    """Replace one record; return False if another record is there now."""
     letter, number = parse_mark(value.mark)
     row = (value.sealed, value.key_id, number, account_id, value.before)
     return db.execute(_RESEAL[table_of(letter)], row).rowcount > 0
 
 
 def _is_in_use(db: sqlite3.Cursor, key_id: str) -> bool:
-    """Whether any account has a value that is sealed to the key."""
+    """Return True if any account has a value that is sealed to the key."""
     accounts = db.execute(_ACCOUNTS).fetchall()
     return any(db.execute(sql, (account, key_id)).fetchone() for (account,) in accounts for sql in _USES)

@@ -1,4 +1,4 @@
-"""Carrying out what a change does to a script."""
+"""Applies an edit of a script."""
 
 import sqlite3
 from typing import NamedTuple
@@ -56,7 +56,7 @@ _EMPTY = b"{}"
 
 
 class _Texts(NamedTuple):
-    """A script's JSON texts after an edit, as the fields of `ScriptEdit` have them; None for one that stays."""
+    """A script's JSON texts after an edit, for the fields of `ScriptEdit`; None for an unchanged text."""
 
     settings: bytes | None = None
     script_settings: bytes | None = None
@@ -68,10 +68,10 @@ _NO_PARTS = (None,) * 6
 
 
 def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome, bool]:
-    """Carry out an edit; also tells whether it altered anything.
+    """Apply an edit; return its outcome, and whether it altered anything.
 
     Raises:
-        NightsafeError: as `Store.commit` promises.
+        NightsafeError: as `Store.commit` specifies.
     """
     key = key_of(edit.ref)
     before = _head(db, key, edit)
@@ -93,7 +93,7 @@ def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome,
 
 
 def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> Head:
-    """The script before the edit; refuses when it is absent and the edit may not create it."""
+    """Read the script before the edit; refuse if it is absent and the edit may not create it."""
     row = db.execute(_HEAD, key).fetchone()
     if row is not None:
         return Head(*row)
@@ -106,7 +106,7 @@ def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> Head:
 
 
 def _held(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> dict[str, Held]:
-    """The bindings there are: all for a rebinding, otherwise those that the edit names."""
+    """Read the current bindings: all of them for a `bindings_update`, otherwise those that the edit names."""
     if edit.bindings_update is not None:
         return {name: Held(*rest) for name, *rest in db.execute(_HELD_ALL, key)}
     held = {}
@@ -118,7 +118,7 @@ def _held(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> dict[str, Held]:
 
 
 def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
-    """What becomes of the script's texts. With new code there is a row of settings to write in any case."""
+    """Compute the script's new texts. New code always needs a new row of settings."""
     if edit.upload is None and edit.settings is None and edit.script_settings is None and edit.triggers is None:
         return _NO_TEXTS
     triggers = None if edit.triggers is None else Settings(edit.triggers, merge=True)
@@ -129,19 +129,19 @@ def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
 
 
 def _alters(edit: ScriptEdit, plan: Plan, texts: _Texts) -> bool:
-    """Whether the edit alters anything."""
+    """Return True if the edit alters anything."""
     return _makes_version(edit, plan, texts) or edit.deploy is not None or texts != _NO_TEXTS
 
 
 def _makes_version(edit: ScriptEdit, plan: Plan, texts: _Texts) -> bool:
-    """Whether the edit alters what a version is made of."""
+    """Return True if the edit alters anything that belongs to a version."""
     return bool(edit.upload or plan.put or plan.retire or edit.always) or texts.settings is not None
 
 
 def _write(  # noqa: PLR0913, PLR0917  # what the edit came to
     db: sqlite3.Cursor, edit: ScriptEdit, head: Head, plan: Plan, texts: _Texts, at: int
 ) -> tuple[Head, Deployment | None]:
-    """Write what an edit alters; gives the script as it is then."""
+    """Write the alterations of an edit, and return the script's new state and deployment."""
     key, deployment = key_of(edit.ref), None
     if not head.version:
         db.execute(_NEW_SCRIPT, (*key, head.id, at, at))
@@ -162,7 +162,7 @@ def _write(  # noqa: PLR0913, PLR0917  # what the edit came to
 def _outcome(
     db: sqlite3.Cursor, edit: ScriptEdit, head: Head, number: int, deployment: Deployment | None = None
 ) -> Outcome:
-    """What the edit came to, `number` being that of the version it made, or 0."""
+    """Build the outcome of an edit; `number` is the number of the version it made, or 0."""
     key = key_of(edit.ref)
     secrets = _secrets(db, key) if edit.list_secrets else ()
     if not _tells_script(edit):
@@ -173,15 +173,15 @@ def _outcome(
 
 
 def _tells_script(edit: ScriptEdit) -> bool:
-    """Whether the edit can alter more than secrets."""
+    """Return True if the edit can alter more than secrets."""
     parts = (edit.upload, edit.bindings_update, edit.settings, edit.script_settings, edit.triggers, edit.deploy)
     return edit.always or parts != _NO_PARTS
 
 
 def _secrets(db: sqlite3.Cursor, key: Key) -> tuple[bytes, ...]:
-    """`shown` of every secret, in one row: each row fetched hands the interpreter lock over and back.
+    """Read `shown` of every secret in one row, because each fetched row releases and retakes the interpreter lock.
 
-    The separator, U+001E, occurs in no JSON text (RFC 8259, sections 2 and 7).
+    The separator, U+001E, cannot occur in a JSON text (RFC 8259, sections 2 and 7).
     """
     joined: bytes | None = db.execute(_SECRETS, key).fetchone()[0]
     return () if joined is None else tuple(joined.split(b"\x1e"))

@@ -1,4 +1,4 @@
-"""Writing a version: its bindings, its settings, its code, and the row that ties them together."""
+"""Writes a version: its bindings, its settings, its code, and the row that connects them."""
 
 import sqlite3
 from typing import NamedTuple
@@ -47,17 +47,17 @@ Key = tuple[str, str, str]
 
 
 class Head(NamedTuple):
-    """What an edit has to know of its script; the version is 0 and the id empty when it is absent.
+    """The state of a script that an edit needs. For an absent script, the version is 0.
 
     Attributes:
         id: the script's tag.
-        version: number of its newest version.
-        upload_version: number of the version that brought its settings.
-        variables: how many secrets and text and JSON variables it has.
-        live_version: number of the version that is served alone, or 0.
-        served_version: number of the newest version that is served, or 0.
+        version: the number of its newest version.
+        upload_version: the number of the version that set its current settings.
+        variables: how many secrets, text variables and JSON variables it has.
+        live_version: the number of the only served version, or 0.
+        served_version: the number of the newest served version, or 0.
         deployment_count: how many deployments it has had.
-        source: who made its newest code.
+        source: the source of its newest code.
     """
 
     id: str = ""
@@ -71,7 +71,7 @@ class Head(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a version has beside its bindings: new code, if any, and its settings, None when they stay."""
+    """A version's content besides its bindings: new code, if any, and its settings, or None if they stay."""
 
     upload: Upload | None
     settings: bytes | None
@@ -80,7 +80,7 @@ class Content(NamedTuple):
 def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
     db: sqlite3.Cursor, key: Key, head: Head, plan: Plan, content: Content, stamp: Stamp, at: int
 ) -> Head:
-    """Write the version after `head`; gives the script as it is then, whose own row the caller writes."""
+    """Write the version after `head`, and return the script's new state, whose row the caller writes."""
     number = head.version + 1
     _write_bindings(db, key, head.id, number, plan)
     upload_version = head.upload_version
@@ -98,7 +98,7 @@ def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
 
 
 def _write_bindings(db: sqlite3.Cursor, key: Key, script_id: str, number: int, plan: Plan) -> None:
-    """Move what is superseded to history, and put the new in its place."""
+    """Move replaced bindings to the history table, and write the new ones."""
     for name in plan.retire:
         db.execute(_RETIRE, (script_id, number, *key, name))
     for name in plan.remove:
@@ -108,12 +108,12 @@ def _write_bindings(db: sqlite3.Cursor, key: Key, script_id: str, number: int, p
 
 
 def _columns(new: Binding) -> tuple[object, ...]:
-    """A binding's columns after its name and version."""
+    """Return a binding's columns after its name and version."""
     return new.kind, new.shown, new.key_id, new.sealed
 
 
 def _write_content(db: sqlite3.Cursor, account_id: str, head: Head, upload: Upload | None, settings: bytes) -> None:
-    """The settings of the version after `head`, with new code or that which there is."""
+    """Write the settings of the version after `head`, with new code or the current code."""
     number = head.version + 1
     if upload is None:
         db.execute(_SAME_CODE, (number, settings, account_id, head.id, head.upload_version))
@@ -126,10 +126,10 @@ def _write_content(db: sqlite3.Cursor, account_id: str, head: Head, upload: Uplo
 
 
 def _write_body(db: sqlite3.Cursor, key: tuple[str, bytes], body: bytes) -> None:
-    """Keep contents, once.
+    """Store contents, once for each digest.
 
-    Large ones are written part by part: as a parameter they would be copied whole, and meanwhile no other thread
-    could run.
+    Large contents are written part by part. As a parameter they would be copied whole, and no other thread could run
+    during the copy.
     """
     if len(body) <= _PART:
         db.execute(_CONTENT, (*key, body))
