@@ -58,7 +58,7 @@ async def test_a_database_with_what_is_foreign(database: Path, what: str) -> Non
         SqliteStore.open(database)
 
     assert Code.STORE is refused.value.code
-    assert "take a backup from before" in refused.value.problems[0].detail
+    assert "restore a backup from before that change" in refused.value.problems[0].detail
 
 
 @pytest.mark.parametrize("what", ["trigger", "view", "table", "index", "missing", "altered"])

@@ -10,7 +10,9 @@ from typing import Final
 from nightsafe.errors import Code, NightsafeError
 
 _LONGEST: Final = 64
-_WAY_OUT: Final = "something other than Nightsafe changed it; restore a backup from before, or examine the change"
+_WAY_OUT: Final = (
+    "something other than Nightsafe has changed the database; restore a backup from before that change, or examine it"
+)
 _PARTS: Final = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_stat_' ESCAPE '!'"
 
 

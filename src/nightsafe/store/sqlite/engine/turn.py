@@ -57,7 +57,7 @@ class Turn:
 
     @property
     def left_traces(self) -> bool:
-        """Whether its failed COMMIT may have left the whole transaction in the log for a crash to bring back."""
+        """Whether its failed COMMIT may have left the transaction whole in the log: a crash would restore it."""
         return self.began and not (self.committed or self._cleared) and _code(self.error) not in _CERTAIN
 
     @property
