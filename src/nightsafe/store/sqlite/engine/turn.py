@@ -90,8 +90,8 @@ class Turn:
         if surely and not self._moved:
             self.error = NightsafeError(
                 Code.NOT_DURABLE,
-                f"the safe's disk did not make the change durable ({_said(self.error)}): it was undone and nothing is "
-                "changed",
+                f"the safe's disk did not make the change durable ({_said(self.error)}): it was undone and nothing "
+                "was changed",
             )
         else:
             self.error = _unknown(self.error)
