@@ -128,7 +128,7 @@ async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
     own: set[IPv4Network] = set()
     renewed: list[int] = []
     module.__dict__["changes"] = news
-    reach = module.Reach(folder / "reach", look=lambda: frozenset(own))
+    reach = module.Egress(folder / "reach", look=lambda: frozenset(own))
     reach.write()
     arm()
     reach.start(lambda: renewed.append(len(own)))
@@ -144,7 +144,7 @@ async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
     opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(folder / "ring.json", PrivateRing.load))
     source = Source(value(1), value(2), value(3))
     resealer = module.Resealer(ACCOUNT, source, opener, rest=0, idle_seconds=0.001)
-    module.__dict__["renew"] = lambda _account, one, *_: one  # what is stored is not looked at
+    module.__dict__["reseal_value"] = lambda _account, one, *_: one  # what is stored is not looked at
     arm()
     running = asyncio.create_task(lasting("reseal", resealer.run))
     await until(lambda: not source.values)
