@@ -1,4 +1,4 @@
-"""`nightsafe`, and `python -m nightsafe`."""
+"""The entry point of the command `nightsafe` and of `python -m nightsafe`."""
 
 import sys
 
@@ -6,10 +6,13 @@ from nightsafe.cli.process.descriptors import take_standard
 
 
 def main() -> None:
-    """Run the command line, where it is installed: the bare distribution is the client alone."""
+    """Run the command line.
+
+    Without the extra `cli` only the client is installed; then exit and name the extra.
+    """
     take_standard()
     try:
-        from nightsafe.cli.main import main as run  # noqa: PLC0415 - what it needs may be missing
+        from nightsafe.cli.main import main as run  # noqa: PLC0415 - its dependencies may be missing
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("nightsafe"):
             raise

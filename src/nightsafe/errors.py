@@ -1,6 +1,9 @@
-"""The one error that crosses a package. No HTTP here: `api/http/errors.py` holds the table to the wire."""
+"""The one exception that all packages raise for a refusal.
 
-# ruff: noqa: S105 - the names of codes are no secrets
+It holds nothing of HTTP: the table in `api/http/errors.py` maps each code to an answer.
+"""
+
+# ruff: noqa: S105 - the names of codes are not secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,9 +11,9 @@ from typing import Self
 
 
 class Code(StrEnum):
-    """What went wrong, in our own words. A retired member's name is never used again."""
+    """Nightsafe's own error codes. The name of a retired member is never used again."""
 
-    # The request as such
+    # The form of a request
     BODY_UNREADABLE = "body_unreadable"
     BODY_TOO_LARGE = "body_too_large"
     CONTENT_TYPE = "content_type"
@@ -22,7 +25,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     TIMEOUT = "timeout"
 
-    # Who asks
+    # Authentication and authorization
     NO_CREDENTIALS = "no_credentials"
     MALFORMED_AUTHORIZATION = "malformed_authorization"
     MALFORMED_KEY = "malformed_key"
@@ -36,11 +39,11 @@ class Code(StrEnum):
     NOT_PERMITTED = "not_permitted"
     NOT_AUTHORIZED = "not_authorized"
 
-    # How often
+    # Rate limits
     TOO_MANY_REQUESTS = "too_many_requests"
     TOO_MANY_FAILURES = "too_many_failures"
 
-    # Tokens as such
+    # API tokens as resources
     TOKEN_NOT_FOUND = "token_not_found"
     TOKEN_EXCEEDS = "token_exceeds"
 
@@ -75,7 +78,7 @@ class Code(StrEnum):
     SERVICE_NOT_FOUND = "service_not_found"
     MIGRATION_TAG = "migration_tag"
 
-    # What holds values beside scripts
+    # Dispatch namespaces, Pages projects, secrets stores and collections
     NAMESPACE_NOT_FOUND = "namespace_not_found"
     NAMESPACE_NOT_EMPTY = "namespace_not_empty"
     DISPATCHED_NOT_FOUND = "dispatched_not_found"
@@ -98,7 +101,7 @@ class Code(StrEnum):
     # Keys
     KEY_IN_USE = "key_in_use"
 
-    # What Nightsafe does not do
+    # Features that Nightsafe does not support
     UNSUPPORTED = "unsupported"
 
     # The safe itself
@@ -111,19 +114,19 @@ class Code(StrEnum):
     CANNOT_OPEN = "cannot_open"
     UNAVAILABLE = "unavailable"
 
-    # Scripts that run
+    # Running scripts
     HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem with a request.
 
     Attributes:
-        code: which of the known things.
-        detail: the item it concerns, or a sentence that says what to do. Never a secret's value.
-        pointer: a JSON Pointer (RFC 6901) to the field at fault, where there is one.
-        kind: the kind of binding that has the name which is taken, where that is known.
+        code: the kind of problem.
+        detail: the name of the item at fault, or a sentence that says what to do. Never a secret's value.
+        pointer: a JSON Pointer (RFC 6901) to the field at fault, or None.
+        kind: for a binding name that is taken, the type of the binding that has it, or "" if unknown.
     """
 
     code: Code
@@ -133,7 +136,7 @@ class Problem:
 
 
 class NightsafeError(Exception):
-    """A refusal with one or more problems; the first decides the answer's status."""
+    """A refusal with one or more problems. The first problem decides the status of the answer."""
 
     def __init__(self, code: Code, detail: str = "", pointer: str | None = None) -> None:
         super().__init__(f"{code}: {detail}")
@@ -141,7 +144,11 @@ class NightsafeError(Exception):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> Self:
-        """One error for several problems, in their order; there must be at least one."""
+        """Return one error for several problems, in their order.
+
+        Args:
+            problems: at least one problem.
+        """
         every = tuple(problems)
         error = cls(every[0].code, every[0].detail, every[0].pointer)
         error.problems = every

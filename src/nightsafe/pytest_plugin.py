@@ -1,11 +1,12 @@
-"""A pytest plugin: the fixture `nightsafe` is a running server with an account and a token.
+"""A pytest plugin with the fixture `nightsafe`: a running server with an account and a token.
 
     def test_it(nightsafe):
         client = nightsafe.client()
         client.accounts.get(account_id=nightsafe.account_id)
 
-It needs the server: `pip install 'nightsafe[server]'`. The server is started at the first test that asks for it, is
-shared by the session, listens on a free port of the loopback interface, and is gone at the end.
+The fixture needs the server: `pip install 'nightsafe[server]'`. The first test that requests the fixture starts the
+server. All tests of the session share it. It listens on a free port of the loopback interface and stops at the end of
+the session.
 """
 
 import importlib.util
@@ -35,21 +36,21 @@ class RunningNightsafe:
     """A running server, and the credentials of one of its accounts."""
 
     base_url: str
-    """What clients are set up with, with `/client/v4` at its end."""
+    """The base URL for clients; it ends in `/client/v4`."""
     data: Path
     """Its data directory."""
     account_id: str
     """32 hex digits."""
     api_token: str = field(repr=False)
-    """A token for everything in the account."""
+    """A token with all permissions in the account."""
     email: str
-    """The owner's e-mail."""
+    """The owner's e-mail address."""
     api_key: str = field(repr=False)
     """The owner's Global API key."""
 
     @property
     def environ(self) -> dict[str, str]:
-        """Variables that set up the official SDKs and wrangler for this account, and which ring to seal to."""
+        """Environment variables that point the official SDKs and wrangler at this account, and the key ring."""
         return {
             "CLOUDFLARE_API_TOKEN": self.api_token,
             "CLOUDFLARE_ACCOUNT_ID": self.account_id,
@@ -59,30 +60,30 @@ class RunningNightsafe:
         }
 
     def client(self, **settings: Any) -> "Nightsafe":
-        """A client of this account; `settings` are those of `Nightsafe`."""
+        """Return a client of this account; `settings` are passed to `Nightsafe`."""
         from nightsafe.client import Nightsafe  # noqa: PLC0415 - a plugin is loaded by every run of pytest
 
         return Nightsafe(**{**self._settings(), **settings})
 
     def async_client(self, **settings: Any) -> "AsyncNightsafe":
-        """An asynchronous client of this account; `settings` are those of `AsyncNightsafe`."""
+        """Return an asynchronous client of this account; `settings` are passed to `AsyncNightsafe`."""
         from nightsafe.client import AsyncNightsafe  # noqa: PLC0415 - the same
 
         return AsyncNightsafe(**{**self._settings(), **settings})
 
     def _settings(self) -> dict[str, Any]:
-        """A client's settings, whatever credentials the environment of the tests holds."""
+        """Return the client's settings, which ignore credentials in the environment of the tests."""
         from nightsafe.client.settings import token_alone  # noqa: PLC0415 - the same
 
         return {**token_alone(self.api_token), "base_url": self.base_url, "public_ring": self._public_ring}
 
     @property
     def _public_ring(self) -> Path:
-        """The server's own ring: nothing is sealed to another, or remembered of its port."""
+        """The server's own public key ring, so that clients use and remember no other for its port."""
         return self.data / "keys" / "public-ring.json"
 
     def new_account(self) -> "RunningNightsafe":
-        """Another account on the same server, with nothing in it."""
+        """Create another, empty account on the same server and return it."""
         email = f"owner-{os.urandom(8).hex()}@nightsafe.local"
         made = _command("account", "create", "--data", str(self.data), "--email", email)
         return RunningNightsafe(base_url=self.base_url, data=self.data, **made)
@@ -90,11 +91,11 @@ class RunningNightsafe:
 
 @pytest.fixture(scope="session")
 def nightsafe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNightsafe]:
-    """A running server with an account and a token, shared by the session; see `RunningNightsafe`."""
+    """Run a server with an account and a token, shared by the session; see `RunningNightsafe`."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         pytest.fail(
-            f"the fixture 'nightsafe' runs a server; not installed: {', '.join(missing)}; "
+            f"the fixture 'nightsafe' runs a server, and these packages are not installed: {', '.join(missing)}; "
             "run: pip install 'nightsafe[server]'",
             pytrace=False,
         )
@@ -110,12 +111,12 @@ def nightsafe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNight
 
 
 def _environ() -> dict[str, str]:
-    """This process's environment without what would set up the server or its clients."""
-    return {name: shown for name, shown in os.environ.items() if not name.startswith(_SETTINGS)}
+    """Return this process's environment without the variables that configure the server or its clients."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
 
 
 def _command(*arguments: str) -> dict[str, str]:
-    """What a `nightsafe` command prints as JSON."""
+    """Run a `nightsafe` command and return the JSON that it prints."""
     done = subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-m", "nightsafe", *arguments, "--json"],
         env=_environ(),
@@ -132,7 +133,7 @@ def _command(*arguments: str) -> dict[str, str]:
 
 
 def _serve(data: Path, log: Path) -> "subprocess.Popen[str]":
-    """A server that is about to listen on a free port."""
+    """Start a server on a free port."""
     options = ("--data", str(data), "--port", "0", "--auth-failures", "0")
     with log.open("wb") as stderr:
         return subprocess.Popen(  # noqa: S603 - this interpreter
@@ -147,20 +148,20 @@ def _serve(data: Path, log: Path) -> "subprocess.Popen[str]":
 
 
 def _address(process: "subprocess.Popen[str]", log: Path) -> str:
-    """Where a server listens, once it does. It prints one line, ever."""
-    said: list[str] = []
+    """Wait for the single line that the server prints, and return the address in it."""
+    printed: list[str] = []
     stdout = process.stdout
-    assert stdout is not None  # noqa: S101 - it was asked for
-    waiting = threading.Thread(target=lambda: said.append(stdout.readline()), daemon=True)
+    assert stdout is not None  # noqa: S101 - `_serve` sets stdout=PIPE
+    waiting = threading.Thread(target=lambda: printed.append(stdout.readline()), daemon=True)
     waiting.start()
     waiting.join(_START_SECONDS)
-    if not said or not said[0]:
+    if not printed or not printed[0]:
         pytest.fail(f"the server did not start: {log.read_text()}", pytrace=False)
-    return said[0].split()[-1]
+    return printed[0].split()[-1]
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:
-    """End this process, and no other."""
+    """End this server process."""
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)

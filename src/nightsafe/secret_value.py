@@ -1,4 +1,4 @@
-"""The plaintext of a secret, on its short way from the request to the seal."""
+"""The plaintext of a secret, held in memory between the request and its sealing."""
 
 from typing import NoReturn, Self
 
@@ -9,10 +9,12 @@ def wipe(buffer: bytearray) -> None:
 
 
 class SecretValue:
-    """Bytes that do not show themselves: no `repr`, no `str`, no format, no pickle, no equality.
+    """Bytes that cannot be shown by accident: `repr`, `str` and `format` hide them, and pickling is refused.
+
+    Two values never compare equal unless they are the same object.
 
     Args:
-        plaintext: the value. It is copied into a buffer of this object's own, which `wipe` overwrites.
+        plaintext: the value. It is copied into a buffer of this object, which `wipe` overwrites.
     """
 
     __slots__ = ("_buffer",)
@@ -22,15 +24,15 @@ class SecretValue:
 
     @classmethod
     def of_text(cls, text: str) -> Self:
-        """The UTF-8 of a text."""
+        """Return a value that holds the UTF-8 encoding of a text."""
         return cls(text.encode())
 
     def view(self) -> memoryview:
-        """The plaintext itself, for a `with`: while it lasts the value cannot be wiped."""
+        """Return a view of the plaintext for use in a `with`; the value cannot be wiped while the view is open."""
         return memoryview(self._buffer)
 
     def reveal(self) -> bytes:
-        """The plaintext itself. Only sealing and delivery call this."""
+        """Return a copy of the plaintext. Only sealing and delivery call this."""
         return bytes(self._buffer)
 
     def wipe(self) -> None:
@@ -39,20 +41,20 @@ class SecretValue:
         self._buffer.clear()
 
     def __del__(self) -> None:
-        """Wipe what a refused request leaves behind, wherever it was refused."""
+        """Wipe the value, so that a refused request leaves none behind."""
         if hasattr(self, "_buffer"):
             self.wipe()
 
     def __len__(self) -> int:
-        """Length in bytes."""
+        """Return the length in bytes."""
         return len(self._buffer)
 
     def __repr__(self) -> str:
-        """The same words for every value."""
+        """Return the same text for every value."""
         return "SecretValue(hidden)"
 
     def __format__(self, spec: str, /) -> str:
-        """The same words for every value and format."""
+        """Return the same text for every value and every format."""
         return repr(self)
 
     def __reduce__(self) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The user's own configuration directory, and whether a file in it is nobody else's."""
+"""The user's configuration directory, and the check that no other user can change a file."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def user_folder() -> Path | None:
-    """`nightsafe` in `XDG_CONFIG_HOME` or `~/.config`; None where the user has no home."""
+    """Return `nightsafe` in `XDG_CONFIG_HOME` or in `~/.config`; None if the user has no home directory."""
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     try:
         found = Path(base).expanduser() / "nightsafe"
@@ -16,18 +16,19 @@ def user_folder() -> Path | None:
 
 
 def trouble_with(path: Path, descriptor: int) -> str | None:
-    """Why others may have written a file that is open; None when nobody else can have.
+    """Return why another user may have written an open file, or None if no other user can have written it.
 
-    It is judged as sshd judges its files: the file and each directory above it belong to this process's user or to
-    root, and nobody else may write to them. A group of one's own is nobody else, for systems make one for each user.
-    Of root's `/tmp`, or one's own, only what one owns can be moved.
+    The rule is sshd's: the file and every directory above it must belong to this process's user or to root, and no
+    other user may have write access. Write access for this process's own group is accepted, because many systems give
+    each user a group. Write access for others is accepted on a directory with the sticky bit, such as `/tmp`: there
+    only the owner of an entry can move it.
 
     Args:
-        path: where it is; the directories are those that it leads to.
+        path: the file's path. The directories above it are checked both as written and with links resolved.
         descriptor: the open file.
 
     Raises:
-        OSError: when a directory cannot be looked at.
+        OSError: if a directory cannot be read.
     """
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
@@ -36,10 +37,10 @@ def trouble_with(path: Path, descriptor: int) -> str | None:
 
 
 def trouble_with_folders(path: Path) -> str | None:
-    """Why others could put another file in the place of one; None when nobody else can.
+    """Return why another user could replace a file, or None if no other user can.
 
     Raises:
-        OSError: when a directory cannot be looked at.
+        OSError: if a directory cannot be read.
     """
     real = Path(os.path.realpath(path))
     for folder in {*path.absolute().parents, *real.parents}:
@@ -53,14 +54,17 @@ def trouble_with_folders(path: Path) -> str | None:
 
 
 def _owned_by_another(path: Path, status: os.stat_result) -> str | None:
-    """Why another user has a file or directory, who may do with it, and with what is in it, whatever its mode is."""
+    """Return why a file or directory is refused for its owner, or None.
+
+    The owner can change its mode, and so its contents, whatever the mode is now.
+    """
     if status.st_uid not in {os.geteuid(), 0}:
         return f"{path} belongs to user {status.st_uid}, not to you"
     return None
 
 
 def _written_by_others(path: Path, status: os.stat_result) -> str | None:
-    """Why others may write one file or directory."""
+    """Return why a file or directory is refused for its mode, or None."""
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in {os.getegid(), 0}
     if by_group or status.st_mode & stat.S_IWOTH:
         return f"others may write to {path}; run: chmod go-w {path}"

@@ -1,1 +1,1 @@
-"""The append-only log of what was done."""
+"""The append-only audit log."""

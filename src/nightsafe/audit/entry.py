@@ -1,6 +1,6 @@
-"""One line of the audit log: who did what to which resource, and never a value.
+"""An entry of the audit log: who did what to which resource. It never holds a value.
 
-The leaf is hashed as RFC 6962, section 2.1 has it, so that the log can be grown into a Merkle tree.
+The leaf hash follows RFC 6962, section 2.1, so that the log can later become a Merkle tree.
 """
 
 import hashlib
@@ -14,25 +14,26 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class AuditEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is written down.
+    """The fields of an entry.
 
     Attributes:
-        at: when, in microseconds since 1970 UTC.
+        at: the time, in microseconds since 1970 UTC.
         action: for example `secrets.put`.
-        actor: id of the token or user.
-        actor_kind: `token`, `account_token`, `key`, `service_key` or `operator` (somebody at the machine itself).
-        email: the user behind it.
-        address: where the request came from.
-        permission: what was asked for and allowed, for example `secrets.write`.
-        policy: id of the policy that allowed it, or `#` and its place among those of the credential.
-        resource: id of the token, user or deployment that it is done to, or name of the collection, or "".
+        actor: ID of the token or user.
+        actor_kind: `token`, `account_token`, `key`, `service_key`, or `operator` for a person at the machine itself.
+        email: e-mail address of the user who owns the credential.
+        address: the address that the request came from.
+        permission: the permission that the action needed, for example `secrets.write`.
+        policy: ID of the policy that allowed it, or `#` and the index of that policy in the credential.
+        resource: ID of the token, user or deployment acted on, or the name of the collection, or "".
         collection: kind of the collection that holds the values (`pages_project`, `secrets_store` ...), or "".
         account_id: the account.
         namespace: the dispatch namespace, or "".
         script: the script's name, or "".
-        set: names of bindings that were set; a collection's items have their environment and a `/` before the name.
-        dropped: likewise, of those that were to be removed.
-        version_id: the 32 hex digits of the UUID of the version it made, of those it deployed by commas, or "".
+        set: names of bindings that were set; for a collection's items, the environment, a `/` and the name.
+        dropped: names of bindings that were removed, in the same form.
+        version_id: UUID of the version that was made, as 32 hex digits; for a deployment, those of its versions, with
+            commas between them; or "".
     """
 
     at: int
@@ -54,11 +55,11 @@ class AuditEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def entry_for(event: AuditEvent) -> AuditEntry:
-    """The log entry of a deed, as canonical JSON (RFC 8785) with its leaf hash."""
+    """Return the log entry of an event: canonical JSON (RFC 8785) and its leaf hash."""
     entry = _encoder.encode(event)
     return AuditEntry(event.account_id, entry, leaf_hash(entry))
 
 
 def leaf_hash(entry: bytes) -> bytes:
-    """SHA-256 over 0x00 and the entry."""
+    """Return the SHA-256 of the byte 0x00 followed by the entry."""
     return hashlib.sha256(b"\0" + entry).digest()

@@ -1,4 +1,4 @@
-"""Sets of addresses as intervals: whether one is in a set costs a bisection, however many ranges made it."""
+"""Sets of IP addresses, stored as sorted intervals: a lookup is a binary search, however many ranges there are."""
 
 import ipaddress
 from bisect import bisect_right
@@ -8,19 +8,19 @@ from typing import Final
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interval = tuple[int, int]
-"""The first of some addresses that follow one another, and the first after them."""
+"""The first address of a range, and the first address after the range."""
 
 _MAPPED: Final = 0xFFFF << 32
-"""Where IPv4 addresses lie among those of IPv6 (RFC 4291, section 2.5.5.2)."""
+"""The first IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2)."""
 
 _ALL: Final = {4: 1 << 32, 6: 1 << 128}
 
 
 class Intervals:
-    """A set of numbers.
+    """A set of integers.
 
     Args:
-        intervals: what is in it, in any order.
+        intervals: the intervals in the set, in any order.
     """
 
     def __init__(self, intervals: Iterable[Interval]) -> None:
@@ -34,16 +34,21 @@ class Intervals:
         self._firsts: Final = [first for first, _ in joined]
 
     def holds(self, first: int, after: int | None = None) -> bool:
-        """Whether a number is in it, or all from one up to another."""
+        """Return whether the set contains an integer, or a range of integers.
+
+        Args:
+            first: the integer, or the first of the range.
+            after: the first integer after the range, or None for the one integer.
+        """
         place = bisect_right(self._firsts, first) - 1
         return place >= 0 and (first + 1 if after is None else after) <= self.joined[place][1]
 
     def within(self, other: "Intervals") -> bool:
-        """Whether all of it is in another."""
+        """Return whether this set is a subset of another."""
         return all(other.holds(first, after) for first, after in self.joined)
 
     def without(self, other: "Intervals") -> "Intervals":
-        """What of it is not in another."""
+        """Return the difference of this set and another."""
         left: list[Interval] = []
         gone = iter([*other.joined, (2 * _ALL[6], 2 * _ALL[6])])
         hole = next(gone)
@@ -64,11 +69,11 @@ class Intervals:
 
 
 class Addresses:
-    """A set of addresses. One of IPv4 that came mapped into IPv6 is both: a range of either kind has it.
+    """A set of IP addresses. An IPv4-mapped IPv6 address is in it if an IPv4 range or an IPv6 range contains it.
 
     Args:
-        allowed: ranges; none for every address.
-        denied: ranges that are taken out of them.
+        allowed: the allowed ranges; empty for every address.
+        denied: ranges to remove from the allowed ones.
     """
 
     def __init__(self, allowed: Iterable[Network], denied: Iterable[Network]) -> None:
@@ -81,16 +86,16 @@ class Addresses:
         }
 
     def hold(self, address: Address) -> bool:
-        """Whether an address is one of them."""
+        """Return whether the set contains an address."""
         return self.by_version[address.version].holds(int(address))
 
     def within(self, other: "Addresses") -> bool:
-        """Whether all of them are in another set."""
+        """Return whether this set is a subset of another."""
         return all(mine.within(other.by_version[version]) for version, mine in self.by_version.items())
 
 
 def _intervals(networks: Iterable[Network], version: int) -> Iterable[Interval]:
-    """Ranges as intervals of the addresses of one version."""
+    """Yield ranges as intervals of addresses of one IP version."""
     for one in networks:
         first = int(one.network_address)
         if one.version == version:

@@ -1,4 +1,4 @@
-"""What a stored token comes to: parsed and compiled once, and kept until the token is another one."""
+"""Compiled tokens: the policies and condition of a stored token, parsed once and cached until they change."""
 
 from typing import Final
 
@@ -15,11 +15,14 @@ _LEAST_WEIGHT: Final = 1024
 
 
 _Source = tuple[bytes, bytes, str]
-"""All of a token that counts here: its policies, its condition, and the account that owns it."""
+"""The fields of a token that the result depends on: its policies, its condition, and the account that owns it."""
 
 
 class Compiled(Struct, frozen=True):
-    """What a token may do, and from where; `excess` says in words why it may do nothing, "" when it may."""
+    """The grants of a token, and the addresses it may be used from.
+
+    If the policies exceed a limit, `excess` says which; the token then allows nothing. Otherwise `excess` is "".
+    """
 
     grants: Grants
     networks: Networks | None
@@ -27,14 +30,17 @@ class Compiled(Struct, frozen=True):
 
 
 class CompiledTokens:
-    """Tokens that were asked for. It forgets all of them when they weigh too much together."""
+    """A cache of compiled tokens, by token ID.
+
+    It is emptied when its estimated size exceeds 8 MiB.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[_Source, Compiled]] = {}
         self._weight = 0
 
     def of(self, token: Token) -> Compiled:
-        """What a token comes to."""
+        """Return the compiled form of a token."""
         source = token.policies, token.condition, token.account_id
         known = self._known.get(token.id)
         if known is not None and known[0] == source:
@@ -49,20 +55,23 @@ class CompiledTokens:
 
 
 def compiled_token(token: Token) -> Compiled:
-    """What a token comes to: one of an account speaks of that account only, one that has too much of nothing."""
+    """Compile a token.
+
+    A token that an account owns gets grants in that account only. A token that exceeds a limit gets no grants.
+    """
     policies, excess = _policies_of(token)
     return Compiled(Grants(policies), networks_of(token.condition), excess)
 
 
 def weight_of(token: Token) -> int:
-    """About how many bytes of memory a token takes, in parts of what is stored of it."""
+    """Return about how many bytes of memory a compiled token takes, estimated from its stored size."""
     return _LEAST_WEIGHT + len(token.policies) + len(token.condition)
 
 
 def _policies_of(token: Token) -> tuple[tuple[Policy, ...], str]:
-    """The policies that count, and what of those that are stored is too much, in words."""
+    """Return a token's effective policies, and the limit that they exceed in words, or ""."""
     if len(token.policies) > MAX_ENCODED:
-        return (), f"its policies have {len(token.policies)} bytes; {MAX_ENCODED} are allowed"
+        return (), f"its policies are {len(token.policies)} bytes long; the limit is {MAX_ENCODED}"
     policies = parse_policies(token.policies)
     excess = excess_of(policies)
     if excess:
@@ -73,12 +82,15 @@ def _policies_of(token: Token) -> tuple[tuple[Policy, ...], str]:
 
 
 def refuse_excess(token: Token, compiled: Compiled) -> None:
-    """Refuse a token that was made when more was allowed, and that a request could wait for.
+    """Refuse a token that exceeds a limit on policies.
+
+    The limit was lowered since the token was made. Checking such a token could hold up other requests.
 
     Raises:
-        NightsafeError: UNKNOWN_TOKEN; the detail, for the log, says what is too much.
+        NightsafeError: UNKNOWN_TOKEN; the detail, for the log, names the limit.
     """
     if compiled.excess:
         raise NightsafeError(
-            Code.UNKNOWN_TOKEN, f"token {token.id} is refused, give it less or make several: {compiled.excess}"
+            Code.UNKNOWN_TOKEN,
+            f"token {token.id} is refused: {compiled.excess}; shorten its policies, or split it into several tokens",
         )

@@ -1,4 +1,4 @@
-"""Conditions on the request that a token comes with: the address it may come from."""
+"""A token's conditions on a request: the addresses that it may come from."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator
@@ -12,23 +12,26 @@ _MAX_REMEMBERED = 1024
 
 
 class RequestIp(Struct, frozen=True, rename={"in_": "in"}, omit_defaults=True):
-    """CIDR ranges: `in`, from where it may come, empty for anywhere; `not_in`, from where it may not."""
+    """CIDR ranges of request addresses.
+
+    `in` (here `in_`) lists the allowed ranges; empty allows every address. `not_in` lists the denied ranges.
+    """
 
     in_: tuple[str, ...] = ()
     not_in: tuple[str, ...] = ()
 
 
 class Condition(Struct, frozen=True, omit_defaults=True):
-    """What a request must be like."""
+    """The conditions that a request must meet."""
 
     request_ip: RequestIp = RequestIp()
 
 
 class Networks:
-    """From where a token may be used. `not_in` wins.
+    """The addresses from which a token may be used. `not_in` wins over `in`.
 
     Raises:
-        ValueError: when a range is no CIDR range.
+        ValueError: if a range is not a CIDR range.
     """
 
     def __init__(self, condition: Condition) -> None:
@@ -36,7 +39,7 @@ class Networks:
         self._remembered: dict[str, bool] = {}
 
     def admit(self, address: str) -> bool:
-        """Whether a request from this address passes; one without a readable address does not."""
+        """Return whether a request from this address is allowed. An unreadable address is not."""
         answer = self._remembered.get(address)
         if answer is None:
             answer = self._decide(address)
@@ -45,11 +48,11 @@ class Networks:
         return answer
 
     def within(self, other: "Networks") -> bool:
-        """Whether every request that passes here passes there."""
+        """Return whether `other` allows every address that this allows."""
         return self.admitted.within(other.admitted)
 
     def _decide(self, address: str) -> bool:
-        """Read the address, and look."""
+        """Parse the address and look it up."""
         try:
             return self.admitted.hold(ipaddress.ip_address(address))
         except ValueError:
@@ -57,16 +60,16 @@ class Networks:
 
 
 def encode_condition(condition: Condition) -> bytes:
-    """A condition as it is stored."""
+    """Encode a condition for the store."""
     return msgspec.json.encode(condition)
 
 
 def networks_of(encoded: bytes) -> Networks | None:
-    """The networks of a stored condition, or None when it has none."""
+    """Return the networks of a stored condition, or None if it does not restrict addresses."""
     condition = msgspec.json.decode(encoded, type=Condition)
     return Networks(condition) if condition.request_ip != RequestIp() else None
 
 
 def _parse(ranges: Iterable[str]) -> Iterator[Network]:
-    """Ranges as networks."""
+    """Yield ranges as networks."""
     return (ipaddress.ip_network(one, strict=False) for one in ranges)

@@ -1,7 +1,7 @@
-"""Whether what one credential may do holds everything that another may: nobody may hand on more than they have.
+"""Checks that a credential grants at most what its giver has.
 
-The answer is exact about accounts, users and actions. About globs it errs on the side of refusing, as `globs` says.
-It takes as long as the two are large together, and not one times the other.
+The answer is exact for accounts, users and actions. For globs it errs on the side of refusing; see `globs`.
+The time grows with the sum of the sizes of the two credentials, not with their product.
 """
 
 import datetime as dt
@@ -14,20 +14,20 @@ from nightsafe.identity.grants import Grants, Rule
 from nightsafe.identity.permissions import Action
 
 _Masks = tuple[int, int, int]
-"""For one action: the giver's rules that allow it; those that deny it, and are not denied again; and those given that
-deny it."""
+"""For one action, three sets of rules: the giver's rules that allow it; the giver's rules that deny it and that the
+given credential does not repeat; and the given rules that deny it."""
 
 
 class Reach(Struct, frozen=True):
-    """All that a credential gives.
+    """Everything that a credential grants.
 
-    That it cannot be used before some time is none of it: whoever holds a credential now is past that, and no time
-    comes again.
+    `not_before` is left out: a giver who can use a credential is past its `not_before`, so it no longer limits
+    anything.
 
     Attributes:
-        grants: what may be done with it.
-        networks: from where, or None for anywhere.
-        expires_on: until when, in microseconds, or None for ever.
+        grants: the permissions.
+        networks: the addresses that it may be used from, or None for every address.
+        expires_on: the expiry, in microseconds, or None for no expiry.
     """
 
     grants: Grants
@@ -36,32 +36,38 @@ class Reach(Struct, frozen=True):
 
 
 def excess_over(giver: Reach, given: Reach) -> tuple[str, str] | None:
-    """What of one reach is not within another: a sentence and a JSON Pointer into a token's body; None for nothing.
+    """Return how one reach exceeds another, or None if it does not.
 
     Args:
-        giver: what the one who gives has.
-        given: what is to be given.
+        giver: the reach of the credential that grants.
+        given: the reach to grant.
+
+    Returns:
+        A sentence, and a JSON Pointer into a token's body.
     """
     if giver.expires_on is not None and (given.expires_on is None or given.expires_on > giver.expires_on):
         until = dt.datetime.fromtimestamp(giver.expires_on / 1e6, dt.UTC).isoformat(timespec="seconds")
         return (
-            f"a token may not outlive the one that makes it: give 'expires_on', at the latest {until}",
+            f"a token must not expire later than the token that creates it: set 'expires_on' to {until} or earlier",
             "/expires_on",
         )
     if giver.networks is not None and (given.networks is None or not given.networks.within(giver.networks)):
-        sentence = "a token may be used only from where its maker may: give a 'condition' within that of your token"
+        sentence = (
+            "you cannot grant a token addresses that your own token may not be used from: "
+            "set a 'condition' within your token's condition"
+        )
         return sentence, "/condition"
     if not holds(giver.grants, given.grants):
-        return "a token may do nothing that its maker may not", "/policies"
+        return "you cannot grant a token permissions that you do not have", "/policies"
     return None
 
 
 def holds(giver: Grants, given: Grants) -> bool:
-    """Whether whatever `given` allows is allowed to `giver` too.
+    """Return whether `giver` allows everything that `given` allows.
 
     Args:
-        giver: what the one who gives may do.
-        given: what is to be given.
+        giver: the grants of the credential that grants.
+        given: the grants to grant.
     """
     masks = _masks(giver, given)
     whole = {actions: _all_at_once(giver, actions) for actions in masks}
@@ -73,7 +79,7 @@ def holds(giver: Grants, given: Grants) -> bool:
 
 
 def _all_at_once(giver: Grants, actions: Iterable[Action]) -> int:
-    """The giver's rules that allow all of some actions, where nothing is denied that could stand against them."""
+    """Return the giver's rules that allow all of some actions; 0 if the giver has any rule that denies."""
     rules = 0 if giver.denying else giver.allowing
     for action in actions:
         rules &= giver.acting[action]
@@ -81,7 +87,7 @@ def _all_at_once(giver: Grants, actions: Iterable[Action]) -> int:
 
 
 def _masks(giver: Grants, given: Grants) -> Mapping[frozenset[Action], Sequence[_Masks]]:
-    """What the rules that are given are held against, by their actions."""
+    """Return, for each set of actions in the given rules, the masks to compare those rules with."""
     again = _denied_again(giver, given)
     by_action = {
         action: (
@@ -98,7 +104,7 @@ def _masks(giver: Grants, given: Grants) -> Mapping[frozenset[Action], Sequence[
 
 
 def _denied_again(giver: Grants, given: Grants) -> Mapping[Action, int]:
-    """By action, the giver's denials that hold for what is given anyway: all of each is denied there."""
+    """Return, by action, the giver's denials that the given grants repeat in full."""
     again: dict[Action, int] = dict.fromkeys(Action, 0)
     denials = given.denying and [(place, rule) for place, rule in enumerate(giver.rules) if not rule.allows]
     for place, rule in denials or ():
@@ -110,7 +116,7 @@ def _denied_again(giver: Grants, given: Grants) -> Mapping[Action, int]:
 
 
 def _holds_one(giver: Grants, given: Grants, wanted: Rule, masks: Iterable[_Masks]) -> bool:
-    """Whether all of a rule is allowed to the giver, and what the giver is denied of it is denied again."""
+    """Return whether the giver allows all of a rule, and every denial that touches the rule is repeated."""
     containing = giver.containing(wanted)
     touching = giver.touching(wanted) if giver.denying else 0
     void = given.containing(wanted) if touching and given.denying else 0

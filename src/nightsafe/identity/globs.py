@@ -1,12 +1,13 @@
-"""Globs over the names of scripts: `billing-*`, or `tenants/*` for scripts of a dispatch namespace.
+"""Globs over script names: `billing-*`, or `tenants/*` for the scripts of a dispatch namespace.
 
-A `/` parts a namespace from a script, and nothing but a `/` matches it: `*` speaks of no script of a namespace, for
-such a script bears its customer's name. What is said of two globs errs on the side of refusing: a glob is known
-to lie within another when they are equal, when the inner one is a name, and when each of its steps is one of the
-other's.
+A `/` separates a namespace from a script, and only a `/` matches it. So `*` matches no script in a namespace: such a
+script is named by a customer. Comparisons of two globs err on the side of refusing. A glob counts as contained in
+another only if the two are equal, if the inner one is a name that the outer one matches, or if every step of the
+inner one is a step of the outer one.
 
-All globs of a token are looked at together. Names, and beginnings as `billing-*`, are found in tables, however many
-there are; all others, which are called patterns, make one automaton. So an answer costs what the name is long.
+All globs of a token are looked up together. Names, and prefixes such as `billing-*`, are looked up in tables, however
+many there are. All other globs are called patterns and form one automaton. So the time of a lookup depends on the
+length of the name only.
 """
 
 import re
@@ -27,12 +28,12 @@ _AFTER: Final = "\U0010ffff"
 
 
 class Globs:
-    """Globs with their places in a list.
+    """Globs with their indices in a list.
 
-    Each answer is a number of which bit n is set for the glob at place n.
+    Each answer is an integer in which bit n is set for the glob at index n.
 
     Args:
-        globs: them; one may stand there several times.
+        globs: the globs; a glob may appear several times.
     """
 
     def __init__(self, globs: Iterable[str]) -> None:
@@ -50,12 +51,15 @@ class Globs:
         self._patterns: Final = Patterns(patterns)
 
     def matching(self, name: str) -> int:
-        """Those that a script's name matches, with its namespace where it has one: only for what `is_name`."""
+        """Return the globs that match a script's name, with its namespace if any; the name must pass `is_name`."""
         found = self._places.get(name, 0) | self._beginnings.of(_marked(name, name))
         return found | self._patterns.matching(name)
 
     def containing(self, glob: str) -> int:
-        """Those that every name is known to match which matches this glob; an empty one is more than any of them."""
+        """Return the globs that are known to match every name that this glob matches.
+
+        An empty glob stands for the whole account, which none of the globs contains.
+        """
         beginning = head(glob)
         if not glob:
             return 0
@@ -67,7 +71,7 @@ class Globs:
         return found | self._patterns.containing(beginning, glob[len(beginning) :])
 
     def touching(self, glob: str) -> int:
-        """Those of which it is not known that no name matches both them and this glob."""
+        """Return the globs that may match a name that this glob also matches; leave out those known not to."""
         beginning = head(glob)
         if beginning == glob and _PLAIN.fullmatch(glob):
             return self.matching(glob)
@@ -76,7 +80,7 @@ class Globs:
 
     @cached_property
     def _heads(self) -> "_Beginnings":
-        """How those begin that are no names."""
+        """The globs that are not names, by their literal prefix."""
         every: dict[str, int] = {}
         for glob, bits in self._places.items():
             if self._heads_of[glob] != glob:
@@ -86,7 +90,7 @@ class Globs:
 
     @cached_property
     def _names(self) -> "_Beginnings":
-        """Those that are names."""
+        """The globs that are names."""
         return _Beginnings(
             {
                 _marked(glob, glob): bits
@@ -97,9 +101,10 @@ class Globs:
 
 
 class _Beginnings:
-    """Texts that others begin with, each with its bits: no bit stands for two of them.
+    """Prefixes, each with its bits. No bit stands for two prefixes.
 
-    Those that a text begins with are beginnings of each other, and of the last one in order that is not after it.
+    In sorted order, take the last prefix that is not after a text: every prefix of the text is a prefix of that one
+    too.
     """
 
     def __init__(self, bits: Mapping[str, int]) -> None:
@@ -115,7 +120,7 @@ class _Beginnings:
             self._upto.append(self._upto[-1] | bits[text])
 
     def of(self, text: str) -> int:
-        """The bits of those that a text begins with."""
+        """Return the bits of the prefixes that a text begins with."""
         place = bisect_right(self._texts, text) - 1
         if place < 0:
             return 0
@@ -123,40 +128,40 @@ class _Beginnings:
         return sums[bisect_right(lengths, _common(self._texts[place], text))]
 
     def under(self, text: str) -> int:
-        """The bits of those that begin with a text."""
+        """Return the bits of the prefixes that begin with a text."""
         first, after = bisect_left(self._texts, text), bisect_left(self._texts, text + _AFTER)
         return self._upto[after] ^ self._upto[first]
 
 
 def is_name(text: str) -> bool:
-    """Whether a script, with its namespace where it has one, can be called so."""
+    """Return whether a text is a possible name of a script, with its namespace if any."""
     return _NAME.fullmatch(text) is not None
 
 
 def is_pattern(glob: str) -> bool:
-    """Whether a glob is more than a name, or a beginning and `*`."""
+    """Return whether a glob is a pattern: neither a name, nor a prefix followed by one `*`."""
     beginning = head(glob)
     return beginning != glob and not _is_beginning(glob, beginning)
 
 
 def head(glob: str) -> str:
-    """A glob up to its first special character: all of it when it is a plain name."""
+    """Return a glob up to its first special character: the whole glob if it is a plain name."""
     special = _SPECIAL.search(glob)
     return glob if special is None else glob[: special.start()]
 
 
 def _is_beginning(glob: str, beginning: str) -> bool:
-    """Whether a glob, of which that is the head, is a beginning and `*`."""
+    """Return whether a glob with this head is a prefix followed by one `*`."""
     return len(beginning) == len(glob) - 1 and glob[-1] == STAR
 
 
 def _marked(beginning: str, glob: str) -> str:
-    """A beginning of a glob, behind a mark that tells whether it is about scripts of namespaces."""
+    """Return a glob's prefix behind a mark: `/` if the glob is for scripts in a namespace, `.` otherwise."""
     return ("/" if "/" in glob else ".") + beginning
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+    """Return the length of the common prefix of two texts."""
     least, most = 0, min(len(one), len(other))
     while least < most:
         middle = (least + most + 1) // 2
@@ -168,5 +173,5 @@ def _common(one: str, other: str) -> int:
 
 
 def _sums(bits: Iterable[int]) -> list[int]:
-    """All the bits of the first none, one, two … of some."""
+    """Return the running OR of some bits, beginning with 0."""
     return [*accumulate(bits, or_, initial=0)]

@@ -1,7 +1,7 @@
-"""What policies come to: the answer to whether, and by which policy, something is allowed.
+"""Evaluates policies: whether an action is allowed, and by which policy.
 
-A set of rules is a number here, bit n of it standing for rule n. So a question costs a few operations on numbers and
-one look at the globs, however many rules there are.
+A set of rules is an integer in which bit n stands for rule n. So a decision costs a few integer operations and one
+lookup of globs, however many rules there are.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,10 @@ _MAX_REMEMBERED = 1024
 
 
 class Rule(Struct, frozen=True):
-    """A policy's words on one resource: a user; an account; or, with `scripts`, those of it that a glob matches."""
+    """A policy's effect on one resource: a user, an account, or the scripts in an account that a glob matches.
+
+    With `scripts` "" the rule covers the whole account.
+    """
 
     policy_id: str
     allows: bool
@@ -35,18 +38,18 @@ class Rule(Struct, frozen=True):
 
 
 class Grants:
-    """What policies allow. Answers are remembered: policies never change, a changed credential gets new ones.
+    """The permissions that policies give. Decisions are cached: a credential that changes gets a new `Grants`.
 
-    Of a script whose name no script can have, no glob allows anything, and each one that denies does.
+    If a script's name is not a valid name, no glob allows an action on it, and every glob that denies applies to it.
 
     Args:
-        policies: every statement, in any order.
+        policies: all policies, in any order.
 
     Attributes:
-        rules: all that they say.
+        rules: the rules of all policies.
         allowing: the rules that allow.
         denying: the rules that deny.
-        acting: by action, the rules that speak of it.
+        acting: the rules about each action, by action.
     """
 
     def __init__(self, policies: Iterable[Policy]) -> None:
@@ -67,7 +70,10 @@ class Grants:
         self._seen: dict[str, bool] = {}
 
     def allowed_by(self, action: Action, resource: Resource) -> str | None:
-        """Id of the first policy that allows it, or None: when there is none, or when some policy denies it."""
+        """Return the ID of the first policy that allows the action.
+
+        Return None if no policy allows it or some policy denies it.
+        """
         key = (action, resource.account_id, resource.user_id, resource.script if self._by_script else "")
         try:
             return self._remembered[key]
@@ -80,11 +86,11 @@ class Grants:
         return answer
 
     def allow(self, action: Action, resource: Resource) -> bool:
-        """Whether some policy allows it and none denies it."""
+        """Return whether some policy allows the action and none denies it."""
         return self.allowed_by(action, resource) is not None
 
     def allow_all(self, action: Action, account_id: str, scripts: str = "") -> bool:
-        """Whether it is known that an action is allowed on all that a glob matches, by default on a whole account."""
+        """Return whether an action is known to be allowed on an account, or on all scripts that a glob matches."""
         wanted, acting = (
             Rule("", allows=True, actions=frozenset(), account_id=account_id, scripts=scripts),
             self.acting[action],
@@ -94,7 +100,7 @@ class Grants:
         return not (denying := acting & self.denying) or not denying & self.touching(wanted)
 
     def sees(self, account_id: str) -> bool:
-        """Whether anything at all is allowed in an account, be it with one of its scripts."""
+        """Return whether any action is allowed in an account, if only on some of its scripts."""
         key = account_id if account_id in self._accounts else EVERY
         if key not in self._seen:
             here = self._in(key)
@@ -105,25 +111,28 @@ class Grants:
         return self._seen[key]
 
     def accounts(self) -> set[str]:
-        """Ids of the accounts that it `sees`, EVERY among them when policies allow something in all of them."""
+        """Return the IDs of the accounts that it `sees`.
+
+        EVERY is among them if the policies allow an action in all accounts.
+        """
         return {account_id for account_id in self._accounts if self.allowing and self.sees(account_id)}
 
     def containing(self, wanted: Rule) -> int:
-        """The rules on all that a rule is on, as far as is known."""
+        """Return the rules that are known to cover everything that a rule covers."""
         if wanted.user_id:
             return self._users.get(wanted.user_id, 0)
         scripts = self._globs.containing(wanted.scripts) if wanted.scripts else 0
         return self._in(wanted.account_id) & (self._whole | scripts)
 
     def touching(self, wanted: Rule) -> int:
-        """The rules on something that a rule is on, as far as the opposite is not known."""
+        """Return the rules that may overlap a rule: all except those known not to."""
         if wanted.user_id:
             return self._users.get(wanted.user_id, 0)
         here = ~0 if wanted.account_id == EVERY else self._in(wanted.account_id)
         return here & (self._whole | self._globs.touching(wanted.scripts) if wanted.scripts else ~0)
 
     def _file(self, rules: list[Rule], before: int) -> None:
-        """Note what the rules of a policy, which come after some others, are about."""
+        """Index the rules of one policy, which begin at index `before`."""
         for place, rule in enumerate(rules[before:], before):
             table, key = (self._users, rule.user_id) if rule.user_id else (self._accounts, rule.account_id)
             table[key] = table.get(key, 0) | 1 << place
@@ -140,18 +149,18 @@ class Grants:
             self.acting[action] |= every
 
     def _in(self, account_id: str) -> int:
-        """The rules on an account, on some of its scripts, or on every account."""
+        """Return the rules about an account, about some of its scripts, or about every account."""
         return self._accounts.get(account_id, 0) | self._everywhere
 
     def _decide(self, action: Action, resource: Resource) -> str | None:
-        """Ask every rule."""
+        """Evaluate the rules without the cache."""
         about = self.acting[action] & self._about(resource)
         if not about or about & self.denying:
             return None
         return self.rules[(about & -about).bit_length() - 1].policy_id
 
     def _about(self, resource: Resource) -> int:
-        """The rules on a resource."""
+        """Return the rules about a resource."""
         if resource.user_id:
             return self._users.get(resource.user_id, 0)
         if not resource.script or not self._by_script:
@@ -161,7 +170,7 @@ class Grants:
 
 
 def _rules(policy: Policy) -> Iterator[Rule]:
-    """A policy's statements, one for each resource; a group or resource that is not known says nothing."""
+    """Yield a policy's rules, one for each resource and glob. Unknown groups and resources give no rule."""
     groups = (PERMISSION_GROUPS.get(group.id) for group in policy.permission_groups)
     actions = frozenset(action for group in groups if group for action in group.actions)
     allows = policy.effect == "allow"
@@ -175,7 +184,7 @@ def _rules(policy: Policy) -> Iterator[Rule]:
 
 
 def _globs(scope: Scope) -> list[str]:
-    """The scripts that a scope names; an empty glob is the whole account."""
+    """Return the globs in a scope; an empty glob stands for the whole account."""
     if isinstance(scope, dict):
         named = [name.removeprefix(SCRIPT_RESOURCE) for name, value in scope.items() if value == "*"]
         return [glob for glob in named if glob]

@@ -1,7 +1,7 @@
-"""Many globs as one automaton: a name is read once, however many globs there are and however many `*` are in them.
+"""Many globs as one automaton: it reads a name once, however many globs and `*` there are.
 
-A state of the automaton is a number, a bit of it for each place in each glob: the bits that are set say how far each
-has come. A glob with many `*` costs no more than one without (bit-parallel simulation, as in G. Navarro and
+A state of the automaton is an integer with one bit for each position in each glob. The set bits say how far each glob
+has matched. A glob with many `*` costs no more than a glob without (bit-parallel simulation, see G. Navarro and
 M. Raffinot, "Flexible Pattern Matching in Strings", chapter 4).
 """
 
@@ -11,17 +11,17 @@ from typing import Final
 
 STAR: Final = "*"
 ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "_-")
-"""What names of scripts and namespaces are made of. Between the two stands a slash, which only a slash matches."""
+"""The characters of script and namespace names. A slash stands between the two, and only a slash matches it."""
 
 Step = str | frozenset[str]
-"""What a glob takes next: a character, one of several, or `STAR`, any number of those of the alphabet."""
+"""One step of a glob: a character, one of several characters, or `STAR` for any number of characters in ALPHABET."""
 
 
 class Patterns:
-    """An automaton of globs.
+    """An automaton for globs.
 
     Args:
-        globs: each with the bits that stand for it in the answers.
+        globs: the globs, each with the bits that stand for it in answers.
     """
 
     def __init__(self, globs: Mapping[str, int]) -> None:
@@ -42,18 +42,24 @@ class Patterns:
         self._last = sum(self._ends)
         self._moves = _by_character(places)
         self._all: dict[Step, int] = {"": 0}
-        self._moves_of = self._moves.__getitem__  # the fastest way
+        self._moves_of = self._moves.__getitem__  # faster than a call of a method
 
     def matching(self, name: str) -> int:
-        """The bits of the globs that a name matches, which must be made of what names are made of."""
+        """Return the bits of the globs that match a name.
+
+        Args:
+            name: a text of characters in ALPHABET, and `/`.
+        """
         return self._bits(self._after(name))
 
     def containing(self, beginning: str, rest: str) -> int:
-        """The bits of globs that every name matches which matches another glob: not all such, but no others.
+        """Return the bits of globs that match every name that another glob matches.
+
+        The answer may miss some of these globs. It contains no others.
 
         Args:
-            beginning: of that glob, without anything special in it.
-            rest: what follows.
+            beginning: the other glob up to its first special character.
+            rest: the remainder of that glob.
         """
         state = self._after(beginning)
         for step in steps(rest) if state else ():
@@ -64,7 +70,7 @@ class Patterns:
         return self._bits(state)
 
     def _after(self, text: str) -> int:
-        """Where all have come to after a text."""
+        """Return the state after reading a text."""
         state, loops = self._start, self._loops
         for index, part in enumerate(text.split("/") if state else ()):
             if index:
@@ -76,7 +82,7 @@ class Patterns:
         return state
 
     def _all_of(self, step: Step) -> int:
-        """Where all that a step stands for is taken."""
+        """Return the positions that accept every character of a step."""
         known = self._all.get(step)
         if known is None:
             move = -1
@@ -86,7 +92,7 @@ class Patterns:
         return known
 
     def _bits(self, state: int) -> int:
-        """The bits of the globs that have come to their end."""
+        """Return the bits of the globs that have matched to their end."""
         state &= self._last
         bits = 0
         while state:
@@ -97,7 +103,7 @@ class Patterns:
 
 
 def steps(glob: str) -> Iterator[Step]:
-    """What a glob takes, in order, as the module fnmatch reads each of its parts."""
+    """Yield the steps of a glob, each part between slashes parsed like the module fnmatch does."""
     for index, part in enumerate(glob.split("/")):
         if index:
             yield "/"
@@ -105,7 +111,7 @@ def steps(glob: str) -> Iterator[Step]:
 
 
 def _steps_of_part(part: str) -> Iterator[Step]:
-    """The same of what stands between two slashes."""
+    """Yield the steps of a part between two slashes."""
     at = 0
     while at < len(part):
         one, at = part[at], at + 1
@@ -119,7 +125,7 @@ def _steps_of_part(part: str) -> Iterator[Step]:
 
 
 def _members(text: str) -> frozenset[str]:
-    """The characters that stand between brackets: singly, as ranges, or all others."""
+    """Return the characters of a bracket expression: single characters and ranges, or all others after `!`."""
     negated = text.startswith("!")
     text = text[negated:]
     members: set[str] = set()
@@ -133,7 +139,7 @@ def _members(text: str) -> frozenset[str]:
 
 
 def _by_character(places: Mapping[Step, int]) -> dict[str, int]:
-    """For each character, the places that it leads to."""
+    """Return, for each character, the positions that it leads to."""
     moves = dict.fromkeys((*ALPHABET, "/"), 0)
     for step, bits in places.items():
         for one in _characters(step):
@@ -142,5 +148,5 @@ def _by_character(places: Mapping[Step, int]) -> dict[str, int]:
 
 
 def _characters(step: Step) -> Iterable[str]:
-    """The characters that a step takes."""
+    """Return the characters that a step accepts."""
     return step

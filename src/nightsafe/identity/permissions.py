@@ -1,6 +1,7 @@
-"""What can be done, and the named groups of it that policies give.
+"""The actions, and the permission groups: named sets of actions that policies allow or deny.
 
-Ids of the groups that Cloudflare has are those it publishes; ours are words in hex.
+Groups that Cloudflare has carry the IDs that Cloudflare publishes. The IDs of Nightsafe's own groups are words in
+hex.
 """
 
 from enum import StrEnum
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 
 class Action(StrEnum):
-    """Something that is done to a resource."""
+    """An operation on a resource, as permissions name it."""
 
     READ_SCRIPTS = "scripts.read"
     WRITE_SCRIPTS = "scripts.write"
@@ -33,9 +34,9 @@ class PermissionGroup(Struct, frozen=True):
 
     Attributes:
         id: 32 hex digits.
-        name: as lists show it.
-        actions: what it gives.
-        scopes: kinds of resource it makes sense for.
+        name: the name in lists.
+        actions: the actions in the group.
+        scopes: the kinds of resource that the group is meant for.
     """
 
     id: str
@@ -49,12 +50,12 @@ _USER = ("com.cloudflare.api.user",)
 _SCRIPT_ACTIONS = frozenset({Action.READ_SCRIPTS, Action.WRITE_SCRIPTS, Action.READ_SECRETS, Action.WRITE_SECRETS})
 _TOKEN_ACTIONS = frozenset({Action.READ_TOKENS, Action.WRITE_TOKENS})
 _INSIDE = frozenset({Action.DELIVER, Action.RESEAL})
-"""What only the delivery side does."""
+"""The actions that only the delivery side performs."""
 
 ALL_ACCESS = "6e696768747361666520616c6c20616c"
 DELIVERY = "6e6967687473616665206465c16976e1"
 RESEALING = "6e69676874736166652072657365616c"
-"""Ids of permission groups."""
+"""IDs of permission groups."""
 
 PERMISSION_GROUPS = {
     group.id: group
@@ -110,4 +111,4 @@ PERMISSION_GROUPS = {
         PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - _INSIDE, _ACCOUNT + _USER),
     )
 }
-"""By id."""
+"""All permission groups, by ID."""

@@ -1,7 +1,7 @@
-"""Policies: which actions a credential may do on which resource. Deny wins; the default is deny.
+"""Policies: which actions a credential allows on which resources. Deny wins; the default is deny.
 
-The shape is the Cloudflare v4 API's: an effect, permission groups by id, resources by name. A resource is an account,
-a user or, as our own extension in the same shape, scripts of an account by name or glob:
+The format is the Cloudflare v4 API's: an effect, permission groups by ID, and resources by name. A resource is an
+account or a user. As an extension in the same format, it can also be scripts in an account, by name or glob:
 
     {"com.cloudflare.api.account.<id>": "*"}        {"com.cloudflare.api.account.*": "*"} for every account
     {"com.cloudflare.api.user.<id>": "*"}
@@ -29,16 +29,16 @@ MAX_GROUPS: Final = 600
 MAX_CHARACTERS: Final = 10_000
 MAX_PATTERNS: Final = 16
 MAX_PATTERN_CHARACTERS: Final = 240
-"""What all policies of one credential may have together: so much is looked at, or held against another's, at once."""
+"""Limits for all policies of one credential together. They bound the time of one decision and of one comparison."""
 
 MAX_ENCODED: Final = 512 * 1024
-"""Bytes of policies as they are stored: what is allowed has fewer."""
+"""Limit of encoded policies in the store, in bytes. Policies within the other limits are shorter."""
 
 EVERY = "*"
-"""In place of an account's id: all of them."""
+"""Stands for all accounts in place of an account ID."""
 
 Scope = str | dict[str, str]
-"""How far a resource reaches: "*" for all of it, or scripts by glob, each with "*"."""
+"""The scope of a resource: "*" for all of it, or a mapping from globs of scripts to "*"."""
 
 _ACCOUNT_NAME = re.compile(re.escape(ACCOUNT_RESOURCE) + r"([0-9a-f]{32}|\*)")
 _USER_NAME = re.compile(re.escape(USER_RESOURCE) + r"[0-9a-f]{32}")
@@ -46,13 +46,13 @@ _SCRIPT_PATTERN = re.compile(r"([A-Za-z0-9_*?\[\]!-]{1,64}/)?[a-z0-9_*?\[\]!-]{1
 
 
 class GroupRef(Struct, frozen=True):
-    """A permission group as a policy names it."""
+    """A reference to a permission group in a policy."""
 
     id: str
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """One statement: these groups' actions are allowed, or denied, on these resources."""
+    """One statement: allows or denies the actions of the groups on the resources."""
 
     id: str = ""
     effect: Literal["allow", "deny"]
@@ -61,7 +61,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Resource(Struct, frozen=True):
-    """What an action is done to: a user; an account as a whole; or one script of an account."""
+    """The target of an action: a user, a whole account, or one script in an account."""
 
     account_id: str = ""
     script: str = ""
@@ -69,7 +69,7 @@ class Resource(Struct, frozen=True):
 
 
 def allowing(resource: str, *groups: str, scripts: Sequence[str] = ()) -> Policy:
-    """A policy that allows groups, by id, on a resource, or on those of its scripts that globs name."""
+    """Return a policy that allows groups, by ID, on a resource, or on the scripts in it that globs match."""
     scope: Scope = {SCRIPT_RESOURCE + glob: "*" for glob in scripts} if scripts else "*"
     return Policy(
         effect="allow", permission_groups=tuple(GroupRef(group) for group in groups), resources={resource: scope}
@@ -77,17 +77,17 @@ def allowing(resource: str, *groups: str, scripts: Sequence[str] = ()) -> Policy
 
 
 def policies_for(account_id: str, *groups: str) -> bytes:
-    """The JSON of one policy that allows the groups on one account."""
+    """Return the JSON of one policy that allows the groups on one account."""
     return encode_policies([allowing(ACCOUNT_RESOURCE + account_id, *groups)])
 
 
 def encode_policies(policies: Iterable[Policy]) -> bytes:
-    """Policies as they are stored."""
+    """Encode policies for the store."""
     return msgspec.json.encode(tuple(policies))
 
 
 def parse_policies(encoded: bytes) -> tuple[Policy, ...]:
-    """Stored policies; one that was stored without an id is named by its place."""
+    """Decode stored policies; a policy without an ID gets `#` and its index."""
     every = msgspec.json.decode(encoded, type=tuple[Policy, ...])
     return tuple(
         policy if policy.id else msgspec.structs.replace(policy, id=f"#{place}") for place, policy in enumerate(every)
@@ -95,7 +95,7 @@ def parse_policies(encoded: bytes) -> tuple[Policy, ...]:
 
 
 def confine(policy: Policy, account_id: str) -> Policy:
-    """What a policy says of one account; nothing of other accounts, nothing of users."""
+    """Return a policy restricted to one account: its other accounts and its users are removed."""
     scripts: dict[str, str] = {}
     resources: dict[str, Scope] = {}
     for name in (ACCOUNT_RESOURCE + account_id, ACCOUNT_RESOURCE + EVERY):
@@ -110,21 +110,24 @@ def confine(policy: Policy, account_id: str) -> Policy:
 
 
 def check_policies(policies: Sequence[Policy]) -> None:
-    """Refuse policies that name what is not known, for they would silently say nothing, and those that are too many.
+    """Refuse policies that exceed a limit or name an unknown group or resource.
+
+    An unknown name would silently have no effect.
 
     Raises:
         NightsafeError: INVALID, with a pointer into `policies`.
     """
     excess = excess_of(policies)
     if excess:
-        raise NightsafeError(Code.INVALID, f"{excess}: give less, or make several tokens", "/policies")
+        sentence = f"{excess}; shorten the policies, or split them into several tokens"
+        raise NightsafeError(Code.INVALID, sentence, "/policies")
     for index, policy in enumerate(policies):
         at = f"/policies/{index}"
         if not policy.permission_groups or not policy.resources:
             raise NightsafeError(Code.INVALID, "a policy needs permission groups and resources", at)
         for place, group in enumerate(policy.permission_groups):
             if group.id not in PERMISSION_GROUPS:
-                raise NightsafeError(Code.INVALID, "no such permission group", f"{at}/permission_groups/{place}/id")
+                raise NightsafeError(Code.INVALID, "unknown permission group", f"{at}/permission_groups/{place}/id")
         for name, scope in policy.resources.items():
             if not _is_resource(name, scope):
                 raise NightsafeError(
@@ -136,37 +139,46 @@ def check_policies(policies: Sequence[Policy]) -> None:
 
 
 def excess_of(policies: Sequence[Policy]) -> str:
-    """What of policies is more than one credential may have, in words; "" when nothing is.
+    """Return the first limit that policies exceed, in words; "" if they exceed none.
 
-    Globs are counted by name: `MAX_PATTERNS` of those that are more than a name, or a beginning and `*`.
+    `MAX_PATTERNS` counts distinct globs that are patterns: neither a name, nor a prefix followed by one `*`.
     """
     scopes = [scope for policy in policies for scope in policy.resources.values()]
     resources = sum(len(scope) if isinstance(scope, dict) else 1 for scope in scopes)
     counted = [
         (len(policies), MAX_POLICIES, "policies"),
         (sum(len(policy.permission_groups) for policy in policies), MAX_GROUPS, "permission groups in its policies"),
-        (resources, MAX_RESOURCES, "resources in its policies, each script or glob counted"),
+        (resources, MAX_RESOURCES, "resources in its policies (each script or glob counts)"),
     ]
     if resources <= MAX_RESOURCES:
         counted += _counted_globs(scopes)
     return next(
-        (f"a token has {there} {what}; {most} are allowed" for there, most, what in counted if there > most), ""
+        (f"the token has {count} {noun}; the limit is {limit}" for count, limit, noun in counted if count > limit),
+        "",
     )
 
 
 def _counted_globs(scopes: Iterable[Scope]) -> list[tuple[int, int, str]]:
-    """How much there is of scripts' names and globs, how much there may be, and of what."""
+    """Count the names and globs of scripts.
+
+    Returns:
+        Tuples of the count, its limit, and the noun for it.
+    """
     globs = [name.removeprefix(SCRIPT_RESOURCE) for scope in scopes if isinstance(scope, dict) for name in scope]
     patterns = {glob for glob in globs if is_pattern(glob)}
     return [
         (sum(map(len, globs)), MAX_CHARACTERS, "characters in the names and globs of its scripts"),
-        (len(patterns), MAX_PATTERNS, "different globs that are more than a name, or a beginning and *"),
-        (sum(map(len, patterns)), MAX_PATTERN_CHARACTERS, "characters in globs that are more than a beginning and *"),
+        (len(patterns), MAX_PATTERNS, "different globs other than a name or a prefix followed by *"),
+        (
+            sum(map(len, patterns)),
+            MAX_PATTERN_CHARACTERS,
+            "characters in globs other than a name or a prefix followed by *",
+        ),
     ]
 
 
 def _is_resource(name: str, scope: Scope) -> bool:
-    """Whether a policy may name this."""
+    """Return whether a policy may contain this resource and scope."""
     if isinstance(scope, dict):
         patterns = [key.removeprefix(SCRIPT_RESOURCE) for key in scope if key.startswith(SCRIPT_RESOURCE)]
         known = len(patterns) == len(scope) > 0 and all(_SCRIPT_PATTERN.fullmatch(pattern) for pattern in patterns)

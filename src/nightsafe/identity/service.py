@@ -1,4 +1,4 @@
-"""Who asks: from the credential of a request to a principal, and whether it may."""
+"""Authentication: turns the credential of a request into a principal, and answers whether the principal may act."""
 
 import hmac
 import time
@@ -17,7 +17,7 @@ from nightsafe.store.identities import Token, User
 from nightsafe.store.interface import Store
 
 _MAX_WEIGHT = 8 * 1024 * 1024
-"""Of the tokens that are remembered, as `weight_of` has it: about 8,000 of one policy."""
+"""Limit of the token cache, in the bytes that `weight_of` estimates: about 8,000 tokens with one policy each."""
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -25,14 +25,14 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `token`, `account_token`, `key` or `service_key`.
-        id: the token's id, or the user's for a key.
-        user_id: the user who is behind it.
-        email: that user's e-mail.
-        grants: what it may do.
+        id: the token's ID, or for a key the user's ID.
+        user_id: the user who owns the credential.
+        email: that user's e-mail address.
+        grants: its permissions.
         account_id: the account that owns an account token, or "".
-        networks: from where it may be used, or None for anywhere.
-        not_before: from when on, in microseconds, or 0.
-        expires_on: until when, in microseconds, or None.
+        networks: the addresses that it may be used from, or None for every address.
+        not_before: the start of its validity, in microseconds, or 0.
+        expires_on: the end of its validity, in microseconds, or None.
     """
 
     kind: str
@@ -46,32 +46,32 @@ class Principal(Struct, frozen=True, kw_only=True):
     expires_on: int | None = None
 
     def is_current(self) -> bool:
-        """Whether now lies in its time."""
+        """Return whether the credential is valid now."""
         if self.expires_on is None and not self.not_before:
             return True
         now = time.time_ns() // 1000
         return self.not_before <= now and (self.expires_on is None or now < self.expires_on)
 
     def may_come_from(self, address: str) -> bool:
-        """Whether it may be used from this address."""
+        """Return whether the credential may be used from this address."""
         return self.networks is None or self.networks.admit(address)
 
     def user(self) -> Resource:
-        """Its own user, as what something is done to. An account's token acts for no user."""
+        """Return the principal's own user as a resource. An account token acts for no user."""
         return Resource(user_id=self.user_id if self.kind != "account_token" else "-")
 
 
 def may(principal: Principal, action: Action, resource: Resource) -> bool:
-    """The one question: whether a principal may do something to a resource."""
+    """Return whether a principal may perform an action on a resource."""
     return principal.grants.allow(action, resource)
 
 
 class Authenticator:
     """Turns credentials into principals.
 
-    What it remembers lives no longer than the store's generation, so that a revoked credential is refused by
-    the next request. A credential is looked up and compared by its SHA-256, never by itself: how long that takes
-    tells nothing of how much of a guess is right.
+    The cache is emptied when the store's generation changes, so that the next request refuses a revoked credential.
+    Credentials are looked up and compared by their SHA-256, never directly, so that the timing does not reveal how
+    much of a guess is right.
     """
 
     def __init__(self, store: Store) -> None:
@@ -82,17 +82,17 @@ class Authenticator:
         self._compiled = CompiledTokens()
 
     def remembered(self, token: bytes) -> Principal | None:
-        """The principal of a token that was looked up since the last commit, or None."""
+        """Return the principal of a token that was looked up since the last commit, or None."""
         self._forget_if_changed()
         principal = self._tokens.get(digest(token))
         return principal if principal is not None and principal.is_current() else None
 
     async def by_token(self, token: bytes) -> Principal:
-        """The principal of an API token, of a user or of an account.
+        """Return the principal of an API token, owned by a user or by an account.
 
         Raises:
-            NightsafeError: UNKNOWN_TOKEN, when there is no such token or it may not be used now; the detail, for
-                the log, says which.
+            NightsafeError: UNKNOWN_TOKEN, if the token does not exist or is not usable now; the detail, for the log,
+                says which.
         """
         principal = self.remembered(token)
         if principal is not None:
@@ -107,10 +107,10 @@ class Authenticator:
         return principal
 
     async def by_key(self, email: str, key: bytes) -> Principal:
-        """The principal of a user's Global API key.
+        """Return the principal of a user's Global API key.
 
         Raises:
-            NightsafeError: UNKNOWN_KEY, when the pair is not known.
+            NightsafeError: UNKNOWN_KEY, if the e-mail address and key do not match a user.
         """
         user = await self._store.user_by_email(email)
         known = user.key_digest if user is not None else bytes(32)
@@ -119,10 +119,10 @@ class Authenticator:
         return await self._principal_of_user("key", user)
 
     async def by_service_key(self, key: bytes) -> Principal:
-        """The principal of a user's service key.
+        """Return the principal of a user's service key.
 
         Raises:
-            NightsafeError: UNKNOWN_SERVICE_KEY.
+            NightsafeError: UNKNOWN_SERVICE_KEY, if the key does not exist.
         """
         key_digest = digest(key)
         user = await self._store.user_by_service_key(key_digest)
@@ -132,11 +132,11 @@ class Authenticator:
         return await self._principal_of_user("service_key", user)
 
     async def has_account(self, account_id: str) -> bool:
-        """Whether there is such an account."""
+        """Return whether an account exists."""
         return await self._store.account(account_id) is not None
 
     async def _principal_of(self, token: Token) -> Principal:
-        """The principal of a stored token, if it is active and now lies in its time."""
+        """Return the principal of a stored token; refuse a token that is inactive or not valid now."""
         if token.status != "active":
             raise NightsafeError(Code.UNKNOWN_TOKEN, f"token {token.id} is {token.status}")
         user = await self._store.user(token.user_id)
@@ -158,7 +158,7 @@ class Authenticator:
         return principal
 
     async def _principal_of_user(self, kind: str, user: User) -> Principal:
-        """A user in person: all about themselves, and in each account what their membership says."""
+        """Return a user's principal: all access to themselves, and their memberships' policies in accounts."""
         policies = [msgspec.structs.replace(allowing(USER_RESOURCE + user.id, ALL_ACCESS), id="self")]
         for membership in await self._store.memberships(user.id):
             policies += (
@@ -167,7 +167,7 @@ class Authenticator:
         return Principal(kind=kind, id=user.id, user_id=user.id, email=user.email, grants=Grants(policies))
 
     def _forget_if_changed(self) -> None:
-        """Forget everything once anything was committed."""
+        """Empty the cache if the store's generation has changed."""
         generation = self._store.generation()
         if generation != self._generation:
             self._tokens.clear()
@@ -175,17 +175,17 @@ class Authenticator:
             self._generation = generation
 
     def _remember(self, token: Token, principal: Principal) -> None:
-        """Keep the principal of a token, if there is room."""
+        """Cache the principal of a token, if there is room."""
         if self._weight < _MAX_WEIGHT:
             self._weight += weight_of(token)
             self._tokens[token.digest] = principal
 
 
 def grants_of(token: Token) -> Grants:
-    """What a token may do while it is active: one that an account owns, in that account only."""
+    """Return the grants of a token while it is active; a token that an account owns has them in that account only."""
     return compiled_token(token).grants
 
 
 def _of_membership(policy: Policy, account_id: str) -> Policy:
-    """A membership's policy: it speaks of its account alone, and says in the log where it comes from."""
+    """Return a membership's policy restricted to its account, with an ID that names the membership in the log."""
     return msgspec.structs.replace(confine(policy, account_id), id=f"membership {account_id} {policy.id}")

@@ -1,1 +1,1 @@
-"""The use cases: scripts, their versions and their secret bindings."""
+"""The use cases of Nightsafe: scripts, their versions, and their secret bindings."""

@@ -1,4 +1,4 @@
-"""On whose behalf a use case runs, and the traces it leaves: audit entry, version, deployment."""
+"""The caller of a use case, and the records of a change: audit entry, version and deployment."""
 
 import os
 import time
@@ -17,14 +17,14 @@ from nightsafe.store.scripts import ScriptRef
 
 
 class Caller(Struct, frozen=True):
-    """Who asks, through which kind of client, from which address, and what lets them.
+    """The caller of a use case.
 
     Attributes:
-        principal: who asks.
+        principal: the authenticated principal.
         source: the kind of client.
-        address: where the request came from.
-        permission: the action that was asked for, or "".
-        policy: id of the policy that allowed it, or "".
+        address: the address that the request came from.
+        permission: the action that the request needs, or "".
+        policy: ID of the policy that allowed the action, or "".
     """
 
     principal: Principal
@@ -35,12 +35,12 @@ class Caller(Struct, frozen=True):
 
 
 def now() -> int:
-    """Microseconds since 1970 UTC."""
+    """Return the time in microseconds since 1970 UTC."""
     return time.time_ns() // 1000
 
 
 def stamp(caller: Caller, triggered_by: str, annotations: bytes = b"{}") -> Stamp:
-    """A new version and its deployment, made by the caller."""
+    """Return a stamp with new IDs for a version and its deployment, made by the caller."""
     version_id, deployment_id = _two_uuids()
     return Stamp(
         version_id=version_id,
@@ -54,7 +54,7 @@ def stamp(caller: Caller, triggered_by: str, annotations: bytes = b"{}") -> Stam
 
 
 def _two_uuids() -> tuple[bytes, bytes]:
-    """Two random UUIDs (RFC 9562, version 4) from one call for randomness: every write needs two."""
+    """Return two random UUIDs (RFC 9562, version 4), made from one read of random bytes: every write needs two."""
     random = bytearray(os.urandom(32))
     for at in (0, 16):
         random[at + 6] = 0x40 | random[at + 6] & 0x0F
@@ -63,14 +63,14 @@ def _two_uuids() -> tuple[bytes, bytes]:
 
 
 def change(caller: Caller, action: str, edit: ScriptEdit) -> Change:
-    """The edit with its audit entry, ready to be committed."""
+    """Return a change with the edit and its audit entry, ready to commit."""
     at = now()
     names = tuple(binding.name for binding in edit.set)
     return Change(at=at, audit=_audit(caller, action, edit, at, names), edit=edit)
 
 
 def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterable[str]) -> AuditEntry:
-    """The log entry of an edit."""
+    """Return the audit entry of an edit."""
     ref: ScriptRef = edit.ref
     event = AuditEvent(
         **asker(caller),
@@ -88,13 +88,13 @@ def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterab
 
 
 def _versions(edit: ScriptEdit) -> str:
-    """The version that an edit makes, or else those that it deploys."""
+    """Return the ID of the version that an edit makes, or the IDs of the versions that it deploys."""
     if edit.stamp is not None:
         return edit.stamp.version_id.hex()
     return ",".join(version_id.hex() for version_id, _ in edit.deploy.versions) if edit.deploy else ""
 
 
-def identity_change(  # noqa: PLR0913 - a change has many sides
+def identity_change(  # noqa: PLR0913 - a change has many parts
     caller: Caller,
     action: str,
     account_id: str,
@@ -103,15 +103,15 @@ def identity_change(  # noqa: PLR0913 - a change has many sides
     put: tuple[Identity, ...] = (),
     drop_tokens: tuple[str, ...] = (),
 ) -> Change:
-    """Identities to put or drop, with their audit entry, ready to be committed.
+    """Return a change with identities to put or delete and their audit entry, ready to commit.
 
     Args:
-        caller: who asks.
+        caller: the caller.
         action: for example `tokens.roll`.
-        account_id: the account concerned, or "" when only a user is.
-        resource: id of the token or user that it is done to.
+        account_id: the account concerned, or "" if only a user is concerned.
+        resource: ID of the token or user that changes.
         put: rows to create or replace.
-        drop_tokens: ids of tokens to delete.
+        drop_tokens: IDs of tokens to delete.
     """
     at = now()
     event = AuditEvent(**asker(caller), at=at, action=action, account_id=account_id, resource=resource)
@@ -121,14 +121,14 @@ def identity_change(  # noqa: PLR0913 - a change has many sides
 def collection_change(
     caller: Caller, action: str, collection_edit: CollectionEdit, at: int, edit: ScriptEdit | None = None
 ) -> Change:
-    """An edit of what holds values with its audit entry, ready to be committed.
+    """Return a change with an edit of a collection and its audit entry, ready to commit.
 
     Args:
-        caller: who asks.
+        caller: the caller.
         action: for example `stores.secrets.create`.
         collection_edit: the edit.
-        at: when, in microseconds; the items it puts say the same.
-        edit: what happens in the same change to the script that the collection is.
+        at: the time, in microseconds; the same as in the items that the edit puts.
+        edit: an edit of the script that the collection belongs to, for the same change.
     """
     event = AuditEvent(
         **asker(caller),
@@ -145,12 +145,12 @@ def collection_change(
 
 
 def _item_name(environment: str, name: str) -> str:
-    """An item as the log names it: `production/NAME`, or `NAME` where there are no environments."""
+    """Return the name of an item in the log: `production/NAME`, or `NAME` in a collection without environments."""
     return f"{environment}/{name}" if environment else name
 
 
 def asker(caller: Caller) -> dict[str, Any]:
-    """The part of a log entry that says who asked, and what let them."""
+    """Return the fields of an audit entry that name the caller and the policy that allowed the action."""
     return {
         "actor": caller.principal.id,
         "actor_kind": caller.principal.kind,

@@ -1,4 +1,4 @@
-"""What the use cases of collections have in common: ids, items, and refusals in the words of the kind."""
+"""Shared parts of the use cases of collections: IDs, items, and error codes for each kind of collection."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from nightsafe.store.collections import Item, Kind
 from nightsafe.store.interface import Store
 from nightsafe.store.scripts import Binding
 
-_WORDS: dict[Kind, dict[Code, Code]] = {
+_CODES: dict[Kind, dict[Code, Code]] = {
     Kind.DISPATCH_NAMESPACE: {Code.COLLECTION_NOT_FOUND: Code.NAMESPACE_NOT_FOUND},
     Kind.PAGES_PROJECT: {
         Code.COLLECTION_NOT_FOUND: Code.PROJECT_NOT_FOUND,
@@ -24,12 +24,12 @@ _WORDS: dict[Kind, dict[Code, Code]] = {
 
 
 def new_id() -> str:
-    """A new id of a collection or an item: 32 hex digits."""
+    """Return a new ID for a collection or an item: 32 hex digits."""
     return uuid.uuid4().hex
 
 
 def item_of(binding: Binding, environment: str, at: int) -> Item:
-    """A binding as a new item of a collection."""
+    """Return a new item of a collection, made from a binding."""
     return Item(
         environment=environment,
         name=binding.name,
@@ -44,14 +44,14 @@ def item_of(binding: Binding, environment: str, at: int) -> Item:
 
 
 async def commit_collection(store: Store, change: Change) -> Outcome:
-    """`Store.commit` of a change with an edit of a collection; refusals name what its kind calls it.
+    """Commit a change to a collection; a refusal gets the error code for the kind of collection.
 
     Raises:
-        NightsafeError: as `Store.commit` does, but of namespaces, projects, stores and scripts.
+        NightsafeError: like `Store.commit`, with the codes for namespaces, projects, stores or scripts.
     """
     try:
         return await store.commit(change)
     except NightsafeError as error:
-        words = _WORDS[change.collection_edit.kind] if change.collection_edit else {}
-        problems = [Problem(words.get(one.code, one.code), one.detail, one.pointer) for one in error.problems]
+        codes = _CODES[change.collection_edit.kind] if change.collection_edit else {}
+        problems = [Problem(codes.get(one.code, one.code), one.detail, one.pointer) for one in error.problems]
         raise NightsafeError.of(problems) from None

@@ -1,4 +1,4 @@
-"""Handing a change to the store, with refusals put in the caller's words."""
+"""Commits changes to the store: retries conflicts, and completes the refusal for too many variables."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -13,12 +13,15 @@ _TRIES = 1000
 
 
 async def until_undisturbed(attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of an attempt which is made anew whenever others changed what it had looked at before it committed.
+    """Return the result of an attempt. Repeat it while another write changes what it has read before it commits.
 
-    Each time one of them got through, so none waits for ever.
+    Each conflict means that another write succeeded, so the writers together always make progress.
+
+    Args:
+        attempt: reads, computes and commits.
 
     Raises:
-        NightsafeError: as the attempt does.
+        NightsafeError: like the attempt.
     """
     for _ in range(_TRIES):
         try:
@@ -30,10 +33,10 @@ async def until_undisturbed(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 async def commit(store: Store, change: Change) -> Outcome:
-    """`Store.commit`; a refusal for the number of variables also says what the limit is.
+    """Commit a change. A refusal for too many variables also names the limit.
 
     Raises:
-        NightsafeError: as `Store.commit` does.
+        NightsafeError: like `Store.commit`.
     """
     try:
         return await store.commit(change)

@@ -1,30 +1,30 @@
-"""How much is allowed. The defaults are those of the Workers platform."""
+"""Limits on requests and resources. The defaults are those of the Workers platform."""
 
 from msgspec import Struct
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Limits that an operator may set.
+    """The limits that an operator can set.
 
     Attributes:
         max_variables: secrets, text and JSON variables in one script.
-        max_operations: secrets set or dropped in one patch.
-        max_body_bytes: of a JSON request body.
-        max_upload_bytes: of a script upload, all parts together.
-        max_metadata_bytes: of the JSON part of a script upload.
-        max_annotation_bytes: of the tags and annotations of a version, as JSON.
-        max_bindings: bindings of any kind in one upload.
+        max_operations: secrets set or deleted in one patch.
+        max_body_bytes: size of a JSON request body.
+        max_upload_bytes: size of a script upload, all parts together.
+        max_metadata_bytes: size of the JSON part of a script upload.
+        max_annotation_bytes: size of the tags and annotations of a version, as JSON.
+        max_bindings: bindings of any type in one upload.
         max_modules: files in one upload.
-        max_stores: stores of the Secrets Store in one account, 0 for any number.
-        max_store_secrets: secrets in all stores of one account together, 0 for any number.
-        max_store_value_bytes: of a secret of a store.
-        upload_memory: bytes that large request bodies may take in memory, all together.
-        upload_seconds: for which a body waits until there is room for it.
-        body_seconds: for which a request body may stand still.
-        rate_limit: requests of one credential in a window of `rate_seconds`, 0 for any number. Who asks more is
-            refused for another window.
+        max_stores: secrets stores in one account; 0 for no limit.
+        max_store_secrets: secrets in all stores of one account together; 0 for no limit.
+        max_store_value_bytes: size of the value of a secret in a store.
+        upload_memory: bytes of memory for all large request bodies together.
+        upload_seconds: time that a body waits for free memory.
+        body_seconds: time that a request body may pause.
+        rate_limit: requests of one credential in a window of `rate_seconds`; 0 for no limit. A credential that
+            exceeds it is refused for one more window.
         rate_seconds: length of that window.
-        auth_failures: failed authentications of one source address in a minute, 0 for any number.
+        auth_failures: failed authentications from one source address in a minute; 0 for no limit.
     """
 
     max_variables: int = 128

@@ -4,7 +4,10 @@ from typing import Any
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """A JSON value with a patch applied: objects are merged, null removes, everything else replaces."""
+    """Return a JSON value with a patch applied.
+
+    Objects are merged, null removes a member, and any other value replaces.
+    """
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -1,4 +1,4 @@
-"""What an answer says beside its result: settings that are kept and do nothing here.
+"""Notices beside the result of an answer, mostly for settings that Nightsafe stores and does not act on.
 
 A notice is a `Problem` that refuses nothing.
 """
@@ -14,71 +14,74 @@ Notices = tuple[Problem, ...]
 
 _IDLE: Final = {
     "assets": "serve static assets",
-    "cache_options": "have a cache to set up",
+    "cache_options": "have a configurable cache",
     "containers": "run containers",
     "logpush": "push logs",
     "observability": "keep logs or traces of Workers",
-    "placement": "place Workers: each runs where Nightsafe runs",
+    "placement": "place Workers: each Worker runs on the machine that Nightsafe runs on",
     "streaming_tail_consumers": "run tail Workers",
     "tail_consumers": "run tail Workers",
 }
-"""Settings that are kept and do nothing, with what would have to be done for them."""
+"""Settings that are stored without effect, each with the function that Nightsafe lacks."""
 
 _SMART_OFF: Final = "off"
 
 
 def of_settings(settings: Mapping[str, Any], at: str = "") -> Notices:
-    """A notice for each setting that is kept and does nothing, or not known, and for a date that the runtime lacks.
+    """Return notices for settings that have no effect, unknown settings, and a date that the runtime does not know.
 
     Args:
-        settings: those that a request names, checked.
-        at: JSON Pointer to the object that they stand in.
+        settings: the checked settings of a request.
+        at: JSON Pointer to the object that contains them.
     """
     return tuple(_of_settings(settings, at))
 
 
 def of_schedules(crons: Iterable[str]) -> Notices:
-    """A notice when there is a schedule: nothing runs it."""
+    """Return a notice if there is a schedule, because Nightsafe does not run schedules."""
     if not any(True for _ in crons):
         return ()
-    return (_idle("run Workers by schedule: the cron triggers are kept and given back", "/schedules"),)
+    return (_idle("run Workers on a schedule: the cron triggers are stored and have no effect", "/schedules"),)
 
 
 def of_migrations(*, present: bool) -> Notices:
-    """A notice when an upload brings Durable Object migrations."""
-    return (_idle("run Durable Objects: of 'migrations' only the tag is kept", "/migrations"),) if present else ()
+    """Return a notice if an upload has Durable Object migrations."""
+    return (_idle("run Durable Objects: it stores only the tag of 'migrations'", "/migrations"),) if present else ()
 
 
 def of_kept(names: Iterable[str]) -> Notices:
-    """A notice for each secret of an upload that came without its value, which some clients leave out by mistake."""
-    sentence = "came without its value, so the one there is stays, as with the type 'inherit'"
+    """Return a notice for each secret that an upload lists without its value.
+
+    Some clients leave the value out by mistake.
+    """
+    sentence = "has no value in the upload, so its current value stays, as with the type 'inherit'"
     return tuple(Problem(Code.INVALID, f"the secret '{name}' {sentence}", "/bindings") for name in names)
 
 
 def _of_settings(settings: Mapping[str, Any], at: str) -> Iterator[Problem]:
-    """The same, one after the other."""
-    for name, event in _IDLE.items():
-        if _asks_for_something(settings.get(name)):
-            yield _idle(f"{event}: '{name}' is kept and does nothing", f"{at}/{name}")
+    """Yield the notices of `of_settings`."""
+    for name, function in _IDLE.items():
+        if _is_on(settings.get(name)):
+            yield _idle(f"{function}: '{name}' is stored and has no effect", f"{at}/{name}")
     others = [
         name for name, value in (settings.get("limits") or {}).items() if name != "cpu_ms" and value is not None
     ]
     for name in others:
-        yield _idle(f"limit a Worker's {name}: 'limits.{name}' is kept and does nothing", f"{at}/limits/{name}")
+        yield _idle(f"limit a Worker's {name}: 'limits.{name}' is stored and has no effect", f"{at}/limits/{name}")
     yield from unknown_in(settings, at)
     date = settings.get("compatibility_date") or ""
     if date > NEWEST_DATE:
-        sentence = f"the runtime here knows dates up to {NEWEST_DATE}, so '{date}' is served as that one"
+        sentence = f"the runtime knows compatibility dates up to {NEWEST_DATE}: it uses that date instead of '{date}'"
         yield Problem(Code.INVALID, sentence, f"{at}/compatibility_date")
 
 
-def _asks_for_something(value: object) -> bool:
-    """Whether a setting is anything but off."""
+def _is_on(value: object) -> bool:
+    """Return whether a setting has any value other than off."""
     if isinstance(value, dict):
-        return any(_asks_for_something(inner) for inner in value.values()) and value.get("enabled") is not False
+        return any(_is_on(inner) for inner in value.values()) and value.get("enabled") is not False
     return bool(value) and value != _SMART_OFF
 
 
-def _idle(event: str, pointer: str) -> Problem:
-    """A notice of something that is not done."""
-    return Problem(Code.UNSUPPORTED, event, pointer)
+def _idle(function: str, pointer: str) -> Problem:
+    """Return a notice that Nightsafe lacks a function."""
+    return Problem(Code.UNSUPPORTED, function, pointer)

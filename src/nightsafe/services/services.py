@@ -1,4 +1,4 @@
-"""The use cases, each over the same store, safe and limits."""
+"""All use cases together, on one store, one safe and one set of limits."""
 
 from nightsafe.services.delivery.admission import Admission, Delivered
 from nightsafe.services.delivery.bundles import Bundles
@@ -28,13 +28,13 @@ from nightsafe.store.interface import Store
 
 
 class Services:
-    """What the API's pages call.
+    """The use cases that the API's routes call.
 
     Args:
-        store: where everything is kept.
-        safe: what seals values.
-        limits: what requests must keep to.
-        delivered: what the operator says about delivery.
+        store: the store.
+        safe: seals values and signs bundles.
+        limits: the limits on requests.
+        delivered: the operator's delivery options.
     """
 
     def __init__(self, store: Store, safe: Safe, limits: Limits, delivered: Delivered) -> None:

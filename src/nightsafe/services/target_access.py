@@ -1,8 +1,8 @@
-"""Who may bring code into force that reaches other scripts: by its bindings, or as producer of what they consume.
+"""Checks that a caller may read every script that code reaches, by its bindings or as a producer for its consumers.
 
-A caller needs Read on each script that is reached so. Else a token that is good for one script of an account would be
-good for all: its code would call them, by bindings that it brings or by those that it keeps. Nothing is looked up of
-what is reached: a caller who may not read it is told the same whether it is there or not.
+A caller needs Read on each such script. Without this check, a token for one script of an account would be a token for
+all: its code could call the others, through bindings that it adds or keeps. The check does not look up the scripts
+that are reached, so a caller without Read gets the same answer whether or not the script exists.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,13 +27,13 @@ _CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
 
 
 class Target(Struct, frozen=True):
-    """What a script reaches.
+    """A script, or all scripts of a namespace, that code reaches.
 
     Attributes:
-        words: the reference, as a refusal names it; it may have words of the caller, and of nobody else.
-        pointer: JSON Pointer to where such references stand in a request.
-        path: the script, with its namespace where it has one, or all of a namespace as `NAMESPACE/*`; "" when that is
-            not to be told: then it may be any of the account.
+        words: the reference, as a refusal names it. It may contain text from the caller's own request or script only.
+        pointer: JSON Pointer to the part of a request that holds such references.
+        path: the script, with its namespace if any, or `NAMESPACE/*` for all scripts of a namespace. "" if the
+            reference does not name the script: it may then be any script in the account.
     """
 
     words: str
@@ -42,16 +42,16 @@ class Target(Struct, frozen=True):
 
 
 class TargetAccess:
-    """Looks at what code will reach.
+    """Checks the scripts that code will reach.
 
     Args:
-        store: where the bindings are that a script has.
+        store: holds the bindings that a script already has.
     """
 
     def __init__(self, store: Store) -> None:
         self._store: Final = store
 
-    async def check_code(  # noqa: PLR0913 - an upload has many sides
+    async def check_code(  # noqa: PLR0913 - an upload has many parts
         self,
         caller: Caller,
         ref: ScriptRef,
@@ -62,77 +62,78 @@ class TargetAccess:
         inherits: Iterable[Inherit] = (),
         settings: bytes = b"{}",
     ) -> int | None:
-        """Refuse new code that would reach what the caller may not read.
+        """Refuse new code that would reach a script that the caller may not read.
 
         Args:
-            caller: who asks.
-            ref: which script.
+            caller: the caller.
+            ref: the script.
             made: bindings that come with the code.
-            names: of all bindings that come with the code, secrets among them.
-            keep: kinds of which the bindings of the version before stay; None for all.
-            inherits: bindings to take over.
-            settings: JSON object of the script's own settings that come with the code.
+            names: names of all bindings that come with the code, including secrets.
+            keep: the types of bindings to keep from the previous version; None for all.
+            inherits: bindings to inherit.
+            settings: JSON object of the script settings that come with the code.
 
         Returns:
-            The number of the newest version, 0 for none, which must still be the newest when the code is taken in;
-            None when that does not matter.
+            The number of the newest version (0 if there is no version), which must still be the newest at the commit;
+            None if the commit does not depend on it.
 
         Raises:
-            NightsafeError: TARGET_NOT_GRANTED, a problem for each reference.
+            NightsafeError: TARGET_NOT_GRANTED, with a problem for each reference.
         """
         if _reads_all(caller, ref):
             return None
         own, new = tuple(made), msgspec.json.decode(settings)
         script = await self._store.script(ref)
         before = [] if script is None else await self._store.bindings(ref, script.version)
-        there = {} if script is None else msgspec.json.decode(script.script_settings)
-        shown = [(one.name, one.kind, one.fields) for one in own]
-        shown += _kept(before, {*names, *(one.name for one in own)}, keep, {one.old_name for one in inherits})
-        await _refuse(caller, ref, (*_bound(ref, shown), *_consuming(ref, there | new)))
+        current = {} if script is None else msgspec.json.decode(script.script_settings)
+        bindings = [(one.name, one.kind, one.fields) for one in own]
+        bindings += _kept(before, {*names, *(one.name for one in own)}, keep, {one.old_name for one in inherits})
+        await _refuse(caller, ref, (*_bound(ref, bindings), *_consuming(ref, current | new)))
         return 0 if script is None else script.version
 
     async def check_bindings(self, caller: Caller, ref: ScriptRef, made: Iterable[PlainBinding]) -> int | None:
-        """Refuse bindings, for code that is there, by which it would newly reach what the caller may not read.
+        """Refuse bindings by which existing code would newly reach a script that the caller may not read.
 
         Returns:
-            As `check_code`: other code must not have come when they are made.
+            Like `check_code`: the code must not have changed when the bindings are committed.
 
         Raises:
-            NightsafeError: as `check_code`.
+            NightsafeError: like `check_code`.
         """
         made = tuple(made)
         if not made or _reads_all(caller, ref):
             return None
         script = await self._store.script(ref)
         before = [] if script is None else await self._store.bindings(ref, script.version)
-        there = {(one.name, one.shown) for one in before}
-        fresh = [(one.name, one.kind, one.fields) for one in made if (one.name, one.shown()) not in there]
+        current = {(one.name, one.shown) for one in before}
+        fresh = [(one.name, one.kind, one.fields) for one in made if (one.name, one.shown()) not in current]
         await _refuse(caller, ref, _bound(ref, fresh))
         return None if script is None else script.version
 
     async def check_settings(self, caller: Caller, ref: ScriptRef, settings: bytes | None) -> None:
-        """Refuse consumers that are new to a script and that the caller may not read.
+        """Refuse consumers that are new for a script and that the caller may not read.
 
         Args:
-            caller: who asks.
-            ref: which script.
-            settings: JSON object of the script's own settings that change, or None.
+            caller: the caller.
+            ref: the script.
+            settings: JSON object of the script settings that change, or None.
 
         Raises:
-            NightsafeError: as `check_code`.
+            NightsafeError: like `check_code`.
         """
         wanted = tuple(_consuming(ref, {} if settings is None else msgspec.json.decode(settings)))
         if not wanted or _reads_all(caller, ref):
             return
         script = await self._store.script(ref)
-        there = set() if script is None else set(_consuming(ref, msgspec.json.decode(script.script_settings)))
-        await _refuse(caller, ref, (one for one in wanted if one not in there))
+        current = set() if script is None else set(_consuming(ref, msgspec.json.decode(script.script_settings)))
+        await _refuse(caller, ref, (one for one in wanted if one not in current))
 
     async def check_versions(self, caller: Caller, ref: ScriptRef, version_ids: Iterable[bytes]) -> None:
-        """Refuse to serve versions that reach what the caller may not read; one that is not there is passed over.
+        """Refuse to deploy versions that reach a script that the caller may not read. Ignore versions that do not
+        exist.
 
         Raises:
-            NightsafeError: as `check_code`.
+            NightsafeError: like `check_code`.
         """
         script = None if _reads_all(caller, ref) else await self._store.script(ref)
         if script is None:
@@ -146,16 +147,19 @@ class TargetAccess:
 
 
 def _reads_all(caller: Caller, ref: ScriptRef) -> bool:
-    """Whether the caller may read every script of the account, in namespaces or not: then nothing has to be asked."""
+    """Return whether the caller may read every script of the account, so that the checks can be skipped."""
     return caller.principal.grants.allow_all(Action.READ_SCRIPTS, ref.account_id)
 
 
 async def _refuse(caller: Caller, ref: ScriptRef, targets: Iterable[Target]) -> None:
-    """Refuse what is reached and may not be read, looking at a part in a turn. A script reaches itself anyway."""
+    """Refuse targets that the caller may not read. A script may always reach itself.
+
+    The targets are checked in parts, so that other requests get their turn in between.
+    """
     grants = caller.principal.grants
 
     def is_readable(path: str) -> bool:
-        """Whether the caller may read a script, or all of a namespace."""
+        """Return whether the caller may read a script, or all scripts of a namespace."""
         if path.endswith("/*"):
             return grants.allow_all(Action.READ_SCRIPTS, ref.account_id, path)
         return bool(path) and grants.allow(Action.READ_SCRIPTS, Resource(ref.account_id, path))
@@ -172,7 +176,14 @@ def _kept(
     keep: frozenset[str] | None = None,
     inherited: set[str] | frozenset[str] = frozenset(),
 ) -> list[tuple[str, str, dict[str, Any]]]:
-    """The bindings that stay of those there are: name, kind, and what is shown of each."""
+    """Return the bindings that stay, as tuples of name, type and public fields.
+
+    Args:
+        bindings: the current bindings.
+        own: names that the request sets itself.
+        keep: the types to keep; None for all.
+        inherited: names to inherit.
+    """
     return [
         (one.name, one.kind, msgspec.json.decode(one.shown))
         for one in bindings
@@ -181,14 +192,14 @@ def _kept(
 
 
 def _bound(ref: ScriptRef, bindings: Iterable[tuple[str, str, dict[str, Any]]]) -> Iterator[Target]:
-    """What bindings lead to."""
+    """Yield the targets of bindings."""
     for name, kind, fields in bindings:
         for path in _paths(ref, kind, fields):
             yield Target(f"the {kind} binding '{name}'", "/bindings", path)
 
 
 def _paths(ref: ScriptRef, kind: str, fields: dict[str, Any]) -> Iterator[str]:
-    """The scripts that a binding of a kind leads to."""
+    """Yield the paths of the scripts that a binding reaches."""
     if kind == "service" and isinstance(fields.get("service"), str):
         yield callee_of(fields)
     elif kind == "workflow" and isinstance(fields.get("script_name"), str):
@@ -204,7 +215,10 @@ def _paths(ref: ScriptRef, kind: str, fields: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_objects(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[str]:
-    """The script whose Durable Objects a binding leads to: any, when it names their namespace by an id alone."""
+    """Yield the path of the script whose Durable Objects a binding reaches.
+
+    The path is "", for any script, if the binding names the objects' namespace only by its ID.
+    """
     script, namespace, environment = (fields.get(one) for one in ("script_name", "dispatch_namespace", "environment"))
     if isinstance(script, str):
         path = callee_of({"service": script, "environment": environment})
@@ -214,7 +228,7 @@ def _of_objects(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[str]:
 
 
 def _consuming(ref: ScriptRef, settings: dict[str, Any]) -> Iterator[Target]:
-    """The scripts that a script's own settings name as consumers of its logs."""
+    """Yield the scripts that a script's settings name as consumers of its logs."""
     for member in _CONSUMERS:
         for one in settings.get(member) or ():
             if isinstance(one.get("service"), str):

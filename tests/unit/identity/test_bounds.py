@@ -141,4 +141,4 @@ def test_the_sum_is_bounded(policies: list[Policy], words: str) -> None:
     [problem] = refused.value.problems
     assert (Code.INVALID, "/policies") == (problem.code, problem.pointer)
     assert words in problem.detail
-    assert "are allowed" in problem.detail
+    assert "the limit is" in problem.detail

@@ -1,1 +1,1 @@
-"""What the delivery side fetches: bundles, the change feed, code checks, processes."""
+"""The server's part of delivery: bundles, the change feed, code checks, and delivery processes."""

@@ -1,7 +1,7 @@
-"""What is let in of an upload, a change of settings or a deployment, given how it will be delivered.
+"""Checks whether an upload, a change of settings or a deployment can be delivered, before it is committed.
 
-Where scripts are delivered, a version that cannot be served is refused by name, before it replaces one that is. Where
-nothing delivers, everything is kept. Bindings to what is not there are refused in either case.
+If scripts are delivered, a version that cannot be served is refused with the reason, so that it does not replace one
+that can. If nothing delivers scripts, every version is stored. Bindings to missing targets are refused in both cases.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,13 +37,13 @@ _ACCEPT: Final = "--accept-undeliverable"
 
 
 class Delivered(Struct, frozen=True):
-    """How what comes in is delivered.
+    """The operator's delivery options.
 
     Attributes:
-        always: the operator says that the scripts of this safe are delivered. Otherwise those of an account are while
-            a delivery process follows it.
-        accept: keep what cannot be served, and serve what was served before.
-        domain: where Workers are reached with TLS, as `workers.example`, or "" when that is not known.
+        always: treat the scripts of this safe as delivered. Otherwise the scripts of an account count as delivered
+            while a delivery process follows the account.
+        accept: store versions that cannot be served, and continue to serve the previous one.
+        domain: the domain at which Workers are reached with TLS, such as `workers.example`, or "" if not known.
     """
 
     always: bool = False
@@ -52,13 +52,13 @@ class Delivered(Struct, frozen=True):
 
 
 class Admission:
-    """Looks at versions before they are made or deployed.
+    """Checks versions before they are made or deployed.
 
     Args:
-        store: where what they are bound to is.
-        change_feed: who delivers.
-        code_checks: has code loaded by the runtime.
-        delivered: what the operator says about that.
+        store: holds the targets of bindings.
+        change_feed: knows which accounts a delivery process follows.
+        code_checks: has the runtime load code.
+        delivered: the operator's delivery options.
     """
 
     def __init__(self, store: Store, change_feed: ChangeFeed, code_checks: CodeChecks, delivered: Delivered) -> None:
@@ -69,13 +69,14 @@ class Admission:
         self._bound: Final = BoundSecrets(store)
 
     async def check_targets(self, ref: ScriptRef, bindings: Iterable[PlainBinding]) -> None:
-        """Refuse bindings to scripts and stored secrets that are not there. A script may be bound to itself.
+        """Refuse bindings to missing scripts and missing stored secrets. A script may be bound to itself.
 
-        A script must also be there when the change is made: see `needs_of`. A stored secret that is deleted at the
-        same time may slip in: nothing keeps anyone from deleting it just after.
+        A target script must also exist at the commit: see `needs_of`. A stored secret that is deleted at the same
+        time may be missed; it could just as well be deleted right after the commit.
 
         Raises:
-            NightsafeError: SERVICE_UNBOUND, SERVICE_ENVIRONMENT, STORED_SECRET_UNBOUND: a problem for each binding.
+            NightsafeError: SERVICE_UNBOUND, SERVICE_ENVIRONMENT or STORED_SECRET_UNBOUND, with a problem for each
+                binding.
         """
         every = [one for one in bindings if one.kind in {_SERVICE, KIND}]
         problems = [
@@ -87,7 +88,7 @@ class Admission:
         if problems:
             raise NightsafeError.of(problems)
 
-    async def upload(  # noqa: PLR0913 - an upload has many sides
+    async def upload(  # noqa: PLR0913 - an upload has many parts
         self,
         ref: ScriptRef,
         source: Source,
@@ -97,18 +98,18 @@ class Admission:
         keep: frozenset[str] = frozenset(),
         inherits: Iterable[Inherit] = (),
     ) -> Notices:
-        """Refuse an upload that cannot be served, or say what of it is not.
+        """Refuse an upload that cannot be served, or return notices of the reasons.
 
         Args:
-            ref: which script.
+            ref: the script.
             source: the code.
             settings: JSON object of the versioned settings.
-            made: bindings that it brings.
-            keep: kinds of which the bindings of the version before stay.
-            inherits: bindings to take over.
+            made: the bindings in the upload.
+            keep: the types of bindings to keep from the previous version.
+            inherits: bindings to inherit.
 
         Raises:
-            NightsafeError: UNSUPPORTED or INVALID, a problem for each binding, module or flag.
+            NightsafeError: UNSUPPORTED or INVALID, with a problem for each binding, module or flag.
         """
         if not self._is_delivered(ref):
             return ()
@@ -118,7 +119,11 @@ class Admission:
         return await self._judge_code(ref, source, _version(source, msgspec.json.decode(settings), (*own, *taken)))
 
     async def content(self, ref: ScriptRef, source: Source) -> Notices:
-        """The same of new code alone: settings and bindings are those of the newest version."""
+        """Check new code that keeps the settings and bindings of the newest version, like `upload`.
+
+        Raises:
+            NightsafeError: like `upload`.
+        """
         if not self._is_delivered(ref):
             return ()
         await _check_handler(source)
@@ -141,14 +146,17 @@ class Admission:
         keep: frozenset[str] = frozenset(),
         inherits: Iterable[Inherit] = (),
     ) -> Notices:
-        """The same of a change of settings, which is refused only for what it makes worse.
+        """Check a change of settings, like `upload`, but refuse it only for new problems.
 
         Args:
-            ref: which script.
+            ref: the script.
             versioned: JSON object to merge over the versioned settings, or None.
-            made: bindings to make, or None to leave all.
-            keep: kinds of which those there are stay, when others are made.
-            inherits: bindings to take over, when others are made.
+            made: bindings to make, or None to leave all bindings unchanged.
+            keep: the types of current bindings to keep, if `made` is given.
+            inherits: bindings to inherit, if `made` is given.
+
+        Raises:
+            NightsafeError: like `upload`.
         """
         newest = await self._store.made_of(ref) if self._is_delivered(ref) else None
         if newest is None:
@@ -163,7 +171,11 @@ class Admission:
         return self._judge(after, {problem.detail for problem in problems_of(before)})
 
     async def deployment(self, ref: ScriptRef, version_ids: Iterable[bytes]) -> Notices:
-        """The same of versions that are there and are to be deployed; one that is not there is no matter of this."""
+        """Check existing versions before they are deployed, like `upload`. Ignore versions that do not exist.
+
+        Raises:
+            NightsafeError: like `upload`.
+        """
         notices: dict[Problem, None] = {}
         if self._is_delivered(ref):
             for version_id in version_ids:
@@ -173,21 +185,24 @@ class Admission:
         return tuple(notices)
 
     async def newest(self, ref: ScriptRef) -> Notices:
-        """What is to be said of a script's newest version, which others than uploads may have made: by a secret."""
+        """Return notices about a script's newest version.
+
+        Not every version comes from an upload: setting a secret makes one, too.
+        """
         made = await self._store.made_of(ref) if self._is_delivered(ref) else None
         return () if made is None else tuple(map(_accepted, problems_of(bundled(made))))
 
     def _is_delivered(self, ref: ScriptRef) -> bool:
-        """Whether a script is delivered. One in a dispatch namespace is only kept."""
+        """Return whether a script is delivered. Scripts in a dispatch namespace are only stored."""
         if ref.namespace:
             return False
         return self._delivered.always or self._change_feed.is_followed(ref.account_id)
 
     async def _judge_code(self, ref: ScriptRef, source: Source, version: BundleVersion) -> Notices:
-        """The same, and have the runtime load what it would serve.
+        """Judge a version like `_judge`, then have the runtime load its code if it can be served.
 
         Raises:
-            NightsafeError: INVALID, with the runtime's words, for what it cannot load.
+            NightsafeError: INVALID, with the runtime's message, if the runtime cannot load it.
         """
         notices = self._judge(version)
         if notices:
@@ -198,7 +213,13 @@ class Admission:
         return ()
 
     def _judge(self, version: BundleVersion, known: frozenset[str] | set[str] = frozenset()) -> Notices:
-        """Refuse a version that cannot be served for other reasons than the known ones; else say what is not."""
+        """Refuse a version that cannot be served, or return notices of the reasons if the operator accepts such
+        versions.
+
+        Args:
+            version: the version.
+            known: details of problems that existed before; they do not lead to a refusal.
+        """
         problems = tuple(problems_of(version))
         fresh = [problem for problem in problems if problem.detail not in known]
         if fresh and not self._delivered.accept:
@@ -208,14 +229,17 @@ class Admission:
     async def _taken_over(
         self, ref: ScriptRef, keep: frozenset[str], inherits: Sequence[Inherit], own: set[str]
     ) -> list[BundleBinding]:
-        """The bindings of the version before that an upload has too; a look at the store only if it may have any."""
+        """Return the bindings of the previous version that an upload keeps or inherits.
+
+        The store is read only if the upload keeps or inherits any.
+        """
         newest = await self._store.made_of(ref) if keep or inherits else None
         if newest is None:
             return []
         return _taken(bundled(newest).bindings, keep, inherits, own)
 
     async def _problem_of_service(self, ref: ScriptRef, binding: PlainBinding) -> Problem | None:
-        """What is wrong with a service binding, if anything."""
+        """Return the problem with a service binding, or None."""
         service, environment = binding.fields.get("service"), binding.fields.get("environment")
         if not isinstance(service, str) or binding.fields.get("cross_account_grant"):
             return None
@@ -229,9 +253,9 @@ class Admission:
         return None if need is None or await self._store.script(need.script) is not None else need.problem
 
     async def _problems_of_stored(self, ref: ScriptRef, bindings: Sequence[PlainBinding]) -> list[Problem]:
-        """What is wrong with bindings to secrets of stores."""
+        """Return the problems with bindings to secrets of stores."""
         placed = [(place_of_binding(Binding(one.name, one.kind, one.shown())), one) for one in bindings]
-        there = await self._bound.present(ref.account_id, {place for place, _ in placed}) if placed else set()
+        present = await self._bound.present(ref.account_id, {place for place, _ in placed}) if placed else set()
         return [
             Problem(
                 Code.STORED_SECRET_UNBOUND,
@@ -240,12 +264,12 @@ class Admission:
                 "/bindings",
             )
             for place, one in placed
-            if place not in there
+            if place not in present
         ]
 
 
 def needs_of(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[Need, ...]:
-    """The scripts that must be there for a script to be bound so; it may be bound to itself."""
+    """Return the scripts that must exist for a script to have these bindings. A script may be bound to itself."""
     needs = []
     for one in bindings:
         service = one.fields.get("service")
@@ -259,19 +283,19 @@ def needs_of(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[Need, ..
 
 
 async def _check_handler(source: Source) -> None:
-    """Refuse modules of which the main one exports nothing: it can have no handler.
+    """Refuse an ES module upload whose main module exports nothing, because it cannot have an event handler.
 
     Raises:
         NightsafeError: INVALID.
     """
     main = next(module for module in source.modules if module.name == source.main_module)
     if not source.classic and _bare(main.content_type) in _MODULE_TYPES and not await _has(main.body, _EXPORT):
-        sentence = f"the main module '{main.name}' exports no event handler: it has no 'export' at all"
+        sentence = f"the main module '{main.name}' exports no event handler: it contains no 'export'"
         raise NightsafeError(Code.INVALID, sentence, "/main_module")
 
 
 async def _has(body: bytes, wanted: bytes) -> bool:
-    """Whether a file has some bytes in it, looked for in parts: it may have tens of megabytes."""
+    """Return whether a file contains some bytes. The search runs in parts, because a file may have tens of megabytes."""
     for start in range(0, len(body), _PART):
         if body.find(wanted, start, start + _PART + len(wanted) - 1) >= 0:
             return True
@@ -280,12 +304,12 @@ async def _has(body: bytes, wanted: bytes) -> bool:
 
 
 def _bare(content_type: str) -> str:
-    """A content type without parameters."""
+    """Return a content type without its parameters."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def _version(source: Source, settings: Mapping[str, Any], bindings: Iterable[BundleBinding]) -> BundleVersion:
-    """What a bundle would have of an upload, as far as it matters whether it can be served."""
+    """Return an upload as a bundle's version, with the fields that decide whether it can be served."""
     return replace(
         _patched(_NO_VERSION, settings),
         main_module=source.main_module,
@@ -296,7 +320,7 @@ def _version(source: Source, settings: Mapping[str, Any], bindings: Iterable[Bun
 
 
 def _patched(version: BundleVersion, settings: Mapping[str, Any]) -> BundleVersion:
-    """A version with other settings; null resets one."""
+    """Return a version with changed settings; null resets a setting."""
     flags, date = "compatibility_flags", "compatibility_date"
     return replace(
         version,
@@ -306,7 +330,7 @@ def _patched(version: BundleVersion, settings: Mapping[str, Any]) -> BundleVersi
 
 
 def _as_bundled(binding: PlainBinding | Secret) -> BundleBinding:
-    """A binding as a bundle would have it, without its value."""
+    """Return a binding in the form of a bundle, without its value."""
     return BundleBinding(
         binding.name, binding.kind, msgspec.Raw(binding.shown()), None if isinstance(binding, PlainBinding) else b""
     )
@@ -315,30 +339,30 @@ def _as_bundled(binding: PlainBinding | Secret) -> BundleBinding:
 def _taken(
     before: Sequence[BundleBinding], keep: frozenset[str], inherits: Sequence[Inherit], own: set[str]
 ) -> list[BundleBinding]:
-    """The bindings of the version before that stay, by their kind or because they are inherited."""
+    """Return the bindings of the previous version that stay, by their type or because they are inherited."""
     taken = {one.name: one for one in before if one.kind in keep}
     taken |= {one.name: one for one in _inherited(before, inherits)}
     return [one for name, one in taken.items() if name not in own]
 
 
 def _inherited(before: Iterable[BundleBinding], inherits: Sequence[Inherit]) -> list[BundleBinding]:
-    """The bindings that are taken over, under their new names."""
-    there = {one.name: one for one in before}
-    return [replace(there[one.old_name], name=one.name) for one in inherits if one.old_name in there]
+    """Return the inherited bindings under their new names."""
+    by_name = {one.name: one for one in before}
+    return [replace(by_name[one.old_name], name=one.name) for one in inherits if one.old_name in by_name]
 
 
 def _refused(problem: Problem) -> Problem:
-    """A reason not to serve a version, as a refusal puts it."""
+    """Return a reason not to serve a version, in the wording of a refusal."""
     if problem.code is not Code.UNSUPPORTED:
         return problem
     detail = (
-        f"serve this version, and what it would replace is served on: {problem.detail}. Leave that out, or, to keep"
-        f" versions that are not served, run Nightsafe with {_ACCEPT}"
+        f"serve this version, so nothing was changed: {problem.detail}. Remove that, or run Nightsafe with {_ACCEPT}"
+        " to store versions that cannot be served"
     )
     return Problem(problem.code, detail, problem.pointer)
 
 
 def _accepted(problem: Problem) -> Problem:
-    """The same, as a message beside a success puts it."""
-    sentence = "the last version that can be served goes on being served"
+    """Return a reason not to serve a version, in the wording of a notice beside a success."""
+    sentence = "it continues to serve the last version that can be served"
     return Problem(Code.UNSUPPORTED, f"serve this version: {problem.detail}; {sentence}", problem.pointer)

@@ -1,4 +1,4 @@
-"""What the delivery side is given: which scripts have changed, and each as it is to be served, signed."""
+"""Tells delivery processes which scripts have changed, and makes a signed bundle of each."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -19,31 +19,34 @@ from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
 
 _MOST_ENTRIES: Final = 5000
-"""Log entries past which all scripts are named instead: looking through them would hold others up."""
+"""From this number of new log entries on, all scripts are named: reading the entries would delay other requests."""
 
 _LEAF_DIGITS: Final = 16
 
 
 class Cursor(Struct, frozen=True):
-    """How far the log has been heeded: an entry's number, and the first 16 hex digits of its leaf hash."""
+    """A position in the audit log: the number of an entry, and the first 16 hex digits of its leaf hash.
+
+    It says up to which entry a delivery process has acted.
+    """
 
     number: int
     leaf: str
 
     @classmethod
     def of(cls, number: int, leaf: bytes) -> "Cursor":
-        """The one that stands at an entry."""
+        """Return the cursor at an entry."""
         return cls(number, leaf.hex()[:_LEAF_DIGITS])
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """What has changed.
+    """The scripts that have changed since a cursor.
 
     Attributes:
-        cursor: up to where this tells.
-        scripts: names of the scripts outside of dispatch namespaces that may have, each once.
-        whole: these are all scripts there are.
-        rolled_back: the cursor that was given is not of this log: the database was put back to an older state.
+        cursor: the position in the log up to which the changes are included.
+        scripts: names of the scripts outside dispatch namespaces that may have changed, each once.
+        whole: whether `scripts` lists all scripts of the account.
+        rolled_back: whether the given cursor is not in this log, because the database was restored to an older state.
     """
 
     cursor: Cursor
@@ -58,7 +61,7 @@ class Changes(Struct, frozen=True, kw_only=True):
 
 
 class _Touched(Struct, frozen=True):
-    """The members of a log entry that say which script it is about."""
+    """The fields of a log entry that name its script."""
 
     script: str = ""
     namespace: str = ""
@@ -68,11 +71,11 @@ _TOUCHED: Final = msgspec.json.Decoder(_Touched)
 
 
 class Bundles:
-    """The use cases of the delivery side.
+    """The use cases of delivery processes.
 
     Args:
-        store: where everything is kept.
-        safe: what signs.
+        store: the store.
+        safe: signs the bundles.
     """
 
     def __init__(self, store: Store, safe: Safe) -> None:
@@ -82,7 +85,10 @@ class Bundles:
         self._last_good = LastGood(store)
 
     async def changes(self, account_id: str, after: Cursor | None) -> Changes:
-        """What has changed since a cursor; everything there is without one, or when it cannot be followed."""
+        """Return the changes since a cursor.
+
+        Without a cursor, or if the log cannot be followed from it, return all scripts.
+        """
         head = await self._store.audit_head(account_id)
         if after is None:
             return await self._whole(account_id, head)
@@ -94,14 +100,16 @@ class Bundles:
         if not entries:
             return Changes(cursor=after)
         number, latest = entries[-1]
-        told = [entry for _, entry in entries]
-        scripts = dict.fromkeys((*_scripts(told), *await self._bound.scripts(account_id, told)))
+        fresh = [entry for _, entry in entries]
+        scripts = dict.fromkeys((*_scripts(fresh), *await self._bound.scripts(account_id, fresh)))
         return Changes(cursor=Cursor.of(number, latest.leaf), scripts=tuple(scripts))
 
     async def bundle(self, ref: ScriptRef) -> bytes:
-        """A script as it is to be served, signed; without versions when it is not there or was never deployed.
+        """Return the signed bundle of a script. It has no versions if the script does not exist or was never
+        deployed.
 
-        When the newest deployment has a version that cannot be served, it is the newest one before it that can be.
+        If the newest deployment has a version that cannot be served, the bundle has the newest earlier deployment
+        that can be served.
         """
         served = await self._store.served(ref)
         versions = await self._bundled(ref, served.versions)
@@ -119,27 +127,33 @@ class Bundles:
         return self._safe.sign(bundle)
 
     async def _bundled(self, ref: ScriptRef, versions: Sequence[ServedVersion]) -> tuple[BundleVersion, ...]:
-        """Versions as a bundle has them. The log's head was read before: what is stored is never older than it."""
+        """Return versions in the form of a bundle.
+
+        Read the log's head before this call, so that the stored secrets are never older than the head.
+        """
         stored = await self._bound.of(ref.account_id, [binding for one in versions for binding in one.bindings])
         return tuple(bundled(one, stored) for one in versions)
 
     async def _whole(self, account_id: str, head: AuditHead) -> Changes:
-        """All scripts. The log's head was read before: what changes meanwhile is told once more."""
+        """Return all scripts.
+
+        The log's head was read before, so a change in between is reported once more.
+        """
         scripts = tuple(script.ref.name for script in await self._store.scripts(account_id))
         return Changes(cursor=Cursor.of(head.number, head.leaf), scripts=scripts, whole=True)
 
     async def _is_of_log(self, account_id: str, cursor: Cursor) -> bool:
-        """Whether a cursor stands at an entry of the account's log."""
+        """Return whether a cursor stands at an entry of the account's log."""
         found = await self._store.audit_entries(account_id, cursor.number - 1, 1)
         return any(Cursor.of(number, entry.leaf) == cursor for number, entry in found)
 
 
 def _reasons(versions: Iterable[BundleVersion]) -> tuple[str, ...]:
-    """Why versions cannot be served, each reason once."""
+    """Return why versions cannot be served, each reason once."""
     return tuple(dict.fromkeys(problem.detail for one in versions for problem in problems_of(one)))
 
 
 def _scripts(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
-    """The scripts outside of dispatch namespaces that log entries are about, each once."""
+    """Return the scripts outside dispatch namespaces that log entries name, each once."""
     touched = [_TOUCHED.decode(entry.entry) for entry in entries]
     return tuple(dict.fromkeys(one.script for one in touched if one.script and not one.namespace))

@@ -1,4 +1,4 @@
-"""A version of the store as a bundle has it."""
+"""Converts a stored version to the form of a bundle."""
 
 import datetime as dt
 import uuid
@@ -19,11 +19,11 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
 def bundled(served: ServedVersion, stored: Mapping[Place, StoredSecret] = MappingProxyType({})) -> BundleVersion:
-    """A version as a bundle has it.
+    """Return a version in the form of a bundle.
 
     Args:
         served: the version.
-        stored: the secrets of stores that its bindings lead to.
+        stored: the secrets of stores that its bindings refer to.
     """
     version = served.version
     settings: dict[str, Any] = msgspec.json.decode(version.settings)
@@ -44,12 +44,12 @@ def bundled(served: ServedVersion, stored: Mapping[Place, StoredSecret] = Mappin
 
 
 def _cpu_ms(settings: Mapping[str, Any]) -> int | None:
-    """The limit that a version sets itself, or None."""
+    """Return the CPU limit that a version sets, or None."""
     asked = settings.get("limits", {}).get("cpu_ms")
     return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else None
 
 
 def _binding(binding: Binding, stored: Mapping[Place, StoredSecret]) -> BundleBinding:
-    """A binding as a bundle has it."""
+    """Return a binding in the form of a bundle."""
     secret = stored.get(place_of_binding(binding)) if binding.kind == KIND else None
     return BundleBinding(binding.name, binding.kind, msgspec.Raw(binding.shown), binding.sealed, secret)

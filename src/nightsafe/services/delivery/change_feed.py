@@ -1,7 +1,7 @@
-"""Delivery processes that follow the log of an account, and writes that wait until these have acted.
+"""Tracks the delivery processes that follow the log of an account, and lets writes wait until they have acted.
 
-A process acknowledges by its next request: asking for what comes after an entry says that all up to it has been acted
-on. What is kept of it is kept in memory, by the API process that it asks.
+A process acknowledges with its next request: a request for the changes after an entry says that the process has acted
+on everything up to that entry. The API process that receives the requests keeps this state in memory.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from nightsafe.services.delivery.bundles import Bundles, Changes, Cursor
 from nightsafe.store.interface import Store
 
 LONGEST_WAIT: Final = 25.0
-"""Seconds that a request may wait for changes."""
+"""The longest time that a request waits for changes, in seconds."""
 
 _FORGOTTEN_SECONDS: Final = 30.0
 _HOLD_SECONDS: Final = 0.5
@@ -25,11 +25,11 @@ _MOST_FOLLOWERS: Final = 100
 
 
 Who = tuple[str, str]
-"""A delivery process: the id of its credential, and its own name for itself."""
+"""Identifies a delivery process: the ID of its credential, and the name that it gives itself."""
 
 
 class Present(Struct, frozen=True):
-    """A process that is there: who it is, up to which entry it has acted, how many seconds ago it asked."""
+    """A connected process: its identity, the entry up to which it has acted, and the seconds since its last request."""
 
     who: Who
     acted_on: int
@@ -41,8 +41,8 @@ class _Subscriber:
 
     Attributes:
         acted_on: number of the log entry up to which it has acted.
-        asked_at: when it asked last, or was last answered.
-        late: whether a write has waited for it in vain since.
+        asked_at: time of its last request, or of the last answer to it.
+        late: whether a write has timed out waiting for it since its last request.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class _Subscriber:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def acts(self, number: int) -> None:
-        """It has acted on all up to an entry."""
+        """Record that it has acted on everything up to an entry."""
         self.acted_on = number
         while self._waiting and self._waiting[0][0] <= number:
             waiter = self._waiting.popleft()[1]
@@ -60,25 +60,25 @@ class _Subscriber:
                 waiter.set_result(None)
 
     def until(self, number: int) -> asyncio.Future[None]:
-        """What is done once it has acted on an entry; entries are asked for in their order."""
+        """Return a future for the moment it has acted on an entry; call this with entries in order."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((number, waiter))
         return waiter
 
     def leave(self) -> None:
-        """Let go of all who wait for it: it is not there any more."""
+        """Release everyone who waits for it, because it has disconnected."""
         for _, waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
 
 
 class ChangeFeed:
-    """Who follows, and how far each has come.
+    """The delivery processes that follow each account, and how far each has acted.
 
     Args:
-        store: where the log is.
-        bundles: tells what has changed.
-        clock: seconds that only grow.
+        store: holds the log.
+        bundles: computes the changes.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, store: Store, bundles: Bundles, clock: Callable[[], float] = time.monotonic) -> None:
@@ -90,13 +90,13 @@ class ChangeFeed:
         self._ended = False
 
     async def follow(self, account_id: str, who: Who, after: Cursor | None, seconds: float) -> Changes:
-        """What has changed since a cursor, once anything has, or after some seconds.
+        """Wait for changes since a cursor, for at most some seconds, and return them.
 
         Args:
-            account_id: whose log.
-            who: id of the credential and the process's own name for itself.
-            after: how far it has acted; None for a process that has just begun.
-            seconds: how long to wait at the most.
+            account_id: the account whose log to follow.
+            who: the process: the ID of its credential, and the name that it gives itself.
+            after: the entry up to which it has acted; None for a process that has just started.
+            seconds: the longest time to wait.
         """
         subscriber = self._seen(account_id, who)
         subscriber.acts(after.number if after else 0)
@@ -106,7 +106,7 @@ class ChangeFeed:
             changes = await self._bundles.changes(account_id, after)
             left = deadline - self._clock()
             if not changes.is_news and (after is None or changes.cursor.number > after.number):
-                subscriber.acts(changes.cursor.number)  # there is nothing to act on
+                subscriber.acts(changes.cursor.number)  # these entries need no action
                 after = changes.cursor
             if changes.is_news or left <= 0 or self._ended:
                 subscriber.asked_at = self._clock()
@@ -114,7 +114,7 @@ class ChangeFeed:
             await self._changed(generation, left)
 
     def leave(self, account_id: str, who: Who) -> None:
-        """A process has hung up."""
+        """Remove a process that has disconnected."""
         subscribers = self._subscribers.get(account_id, {})
         subscriber = subscribers.pop(who, None)
         if subscriber is not None:
@@ -123,7 +123,7 @@ class ChangeFeed:
             self._subscribers.pop(account_id, None)
 
     def present(self, account_id: str) -> list[Present]:
-        """The processes that have asked within the last half minute."""
+        """Return the processes that sent a request within the last 30 seconds."""
         now = self._clock()
         return [
             Present(who, one.acted_on, now - one.asked_at)
@@ -132,13 +132,13 @@ class ChangeFeed:
         ]
 
     def is_followed(self, account_id: str) -> bool:
-        """Whether a process delivers what is written to an account, late or not."""
+        """Return whether any process delivers an account's scripts, late or not."""
         return bool(self.present(account_id))
 
     async def acted_on(self, account_id: str) -> None:
-        """Return once every process that is there has acted on all that is in the log, or after half a second.
+        """Wait until every connected delivery process has acted on the latest log entry, for at most 0.5 s.
 
-        One that takes longer is not waited for again until it asks again.
+        A process that takes longer is not waited for again until its next request.
         """
         subscribers = self._present(account_id)
         if not subscribers:
@@ -146,7 +146,7 @@ class ChangeFeed:
         try:
             number = (await self._store.audit_head(account_id)).number
         except NightsafeError:
-            return  # what was written is durable, and its answer must say so
+            return  # the write is durable, so its answer must report success
         waiters = {one: one.until(number) for one in subscribers if one.acted_on < number}
         if not waiters:
             return
@@ -157,13 +157,13 @@ class ChangeFeed:
                 one.late = True
 
     def end(self) -> None:
-        """Answer all who wait, and let nobody wait from now on: the server is about to stop."""
+        """Answer all waiting requests, and let no later one wait: the server is about to stop."""
         self._ended = True
         for wait in self._waits:
             wait.cancel()
 
     async def _changed(self, generation: object, seconds: float) -> None:
-        """Wait for a commit, or for the end."""
+        """Wait for a commit, or for `end`."""
         wait = asyncio.ensure_future(self._store.changed(generation, seconds))
         self._waits.add(wait)
         try:
@@ -175,7 +175,7 @@ class ChangeFeed:
             wait.result()
 
     def _seen(self, account_id: str, who: Who) -> _Subscriber:
-        """The process that asks, which is there from now on."""
+        """Return the subscriber of a process that sends a request; register it if it is new."""
         subscribers = self._subscribers.setdefault(account_id, {})
         if who not in subscribers and len(subscribers) >= _MOST_FOLLOWERS:
             self.leave(account_id, min(subscribers, key=lambda one: subscribers[one].asked_at))
@@ -184,7 +184,7 @@ class ChangeFeed:
         return subscriber
 
     def _present(self, account_id: str) -> list[_Subscriber]:
-        """The processes to wait for."""
+        """Return the processes to wait for, and remove those that have disconnected."""
         if account_id not in self._subscribers:
             return []
         before = self._clock() - _FORGOTTEN_SECONDS

@@ -1,7 +1,7 @@
-"""Uploads that wait, for a moment, until a delivery process has had their code loaded by the runtime.
+"""Lets uploads wait briefly until a delivery process has had the runtime load their code.
 
-What waits is kept in memory, by the API process that was asked. Without a process that checks nobody waits, and an
-upload about which nothing is heard in time goes through.
+The API process that receives the upload keeps this state in memory. Without a process that checks code, no upload
+waits. An upload without a verdict in time is accepted.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ _LONGEST_PROBLEM: Final = 500
 
 
 class _Account:
-    """What waits in one account, and who checks.
+    """The pending checks of an account, and the processes that check.
 
     Attributes:
-        checks: those that nobody has taken.
-        verdicts: by id, what is done once a verdict is there.
-        here: how many processes ask for something to check at this moment.
+        checks: the checks that no process has taken.
+        verdicts: by check ID, a future for the verdict.
+        here: how many processes are waiting for a check at this moment.
         left_at: when the last of them was answered.
     """
 
@@ -47,10 +47,10 @@ class _Account:
 
 
 class CodeChecks:
-    """Brings uploads and those who check them together.
+    """Passes uploads to the processes that check them, and the verdicts back.
 
     Args:
-        clock: seconds that only grow.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,7 +59,10 @@ class CodeChecks:
         self._ended = False
 
     async def problem_of(self, account_id: str, source: Source, version: BundleVersion) -> str:
-        """What the runtime says against code that makes a version; "" when it says nothing, in time or at all."""
+        """Return the runtime's complaint about the code of a version.
+
+        Return "" if it has no complaint, if there is no verdict in time, or if nothing checks the code.
+        """
         if account_id not in self._accounts:
             return ""
         account = self._accounts[account_id]
@@ -81,7 +84,7 @@ class CodeChecks:
                 account.checks.remove(check)
 
     async def next(self, account_id: str, seconds: float) -> Check | None:
-        """An upload to check; None when there is none within some seconds."""
+        """Return an upload to check; None if there is none within some seconds."""
         account = self._accounts[account_id]
         account.here += 1
         try:
@@ -95,11 +98,14 @@ class CodeChecks:
             account.here -= 1
             account.left_at = self._clock()
         if check is not None:
-            account.left_at += check.seconds  # it is away for no longer than that
+            account.left_at += check.seconds  # the check takes no longer than this
         return check
 
     def tell(self, account_id: str, check_id: str, problem: str) -> None:
-        """The verdict on an upload; one that waits no longer is passed over. Whoever tells one is there to check."""
+        """Record the verdict on an upload. Ignore it if the upload no longer waits.
+
+        A process that sends a verdict counts as present.
+        """
         account = self._accounts[account_id]
         account.left_at = self._clock()
         waiting = account.verdicts.get(check_id)
@@ -107,14 +113,14 @@ class CodeChecks:
             waiting.set_result("".join(one for one in problem if one.isprintable())[:_LONGEST_PROBLEM])
 
     def end(self) -> None:
-        """Answer all who ask: the server is about to stop."""
+        """Answer all waiting requests: the server is about to stop."""
         self._ended = True
         for account in self._accounts.values():
             account.news.set()
 
 
 def _check(source: Source, version: BundleVersion) -> Check | None:
-    """What is to be loaded of code; None when that is nothing, or too much."""
+    """Return the check for an upload; None if there is no code to load, or too much."""
     parts = tuple(fields_of(one)["part"] for one in version.bindings if one.kind == _PART) if source.classic else ()
     needed = {source.main_module, *parts}
     files = [one for one in source.modules if not source.classic or one.name in needed]
@@ -133,7 +139,7 @@ def _check(source: Source, version: BundleVersion) -> Check | None:
 
 
 def _checked(modules: Iterable[Module], main: str) -> Iterable[CheckedModule]:
-    """The files that can be imported, with the contents of those that the runtime compiles."""
+    """Yield the files that can be imported, with the contents of the files that the runtime compiles."""
     for one in modules:
         try:
             kind = module_kind(one.content_type)

@@ -1,6 +1,6 @@
-"""Delivery processes, and the scripts that they hold apart because these took a process down.
+"""Lists delivery processes, and the scripts that they hold apart because the scripts took a process down.
 
-It is kept in memory, by the API process that is told, for as long as a process asks for changes.
+The API process that receives the reports keeps them in memory, for as long as the delivery process asks for changes.
 """
 
 import datetime as dt
@@ -20,11 +20,11 @@ class Process(Struct, frozen=True, kw_only=True):
     """One delivery process.
 
     Attributes:
-        name: what it calls itself.
+        name: the name that it gives itself.
         acted_on: number of the log entry up to which it has acted.
-        asked_seconds: how long ago it asked for changes.
-        reseals: whether its credential may seal values anew after a rotation of keys.
-        held: scripts that it holds apart at this moment.
+        asked_seconds: seconds since its last request for changes.
+        reseals: whether its credential has the permission to re-encrypt values after a key rotation.
+        held: the scripts that it holds apart at this moment.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Process(Struct, frozen=True, kw_only=True):
 
 
 class Processes:
-    """The use cases.
+    """The use cases of delivery processes' reports.
 
     Args:
-        change_feed: knows who follows the log.
-        clock: seconds since 1970.
+        change_feed: knows the connected processes.
+        clock: seconds since 1970 UTC.
     """
 
     def __init__(self, change_feed: ChangeFeed, clock: Callable[[], float] = time.time) -> None:
@@ -49,7 +49,7 @@ class Processes:
         self._resealing: Final[dict[tuple[str, Who], bool]] = {}
 
     def report(self, account_id: str, who: Who, report: Report) -> None:
-        """A process tells what it holds apart."""
+        """Record which scripts a process holds apart."""
         self._forget()
         if report.held:
             self._reports[account_id, who] = report.held
@@ -57,11 +57,11 @@ class Processes:
             self._reports.pop((account_id, who), None)
 
     def asks(self, account_id: str, who: Who, *, reseals: bool) -> None:
-        """A process asks for changes, with a credential that may seal anew or may not."""
+        """Record a request for changes, and whether its credential has the permission to re-encrypt values."""
         self._resealing[account_id, who] = reseals
 
     def list(self, account_id: str) -> Sequence[Process]:
-        """The processes that deliver an account's scripts."""
+        """Return the processes that deliver an account's scripts."""
         self._forget()
         return [
             Process(
@@ -75,7 +75,10 @@ class Processes:
         ]
 
     def held(self, account_id: str, script: str) -> HeldScript | None:
-        """How a script is held apart, for the longest by any process; None when it is not."""
+        """Return how a script is held apart, or None if it is not.
+
+        If several processes hold it apart, return the one that does so for the longest time.
+        """
         if not self._reports:
             return None
         found = [
@@ -88,23 +91,21 @@ class Processes:
         return max(found, key=lambda one: one.until, default=None)
 
     def notices(self, ref: ScriptRef) -> tuple[Problem, ...]:
-        """What an answer about a script has to say: that it is held apart, if it is."""
+        """Return a notice if a script is held apart, for an answer about that script."""
         held = None if ref.namespace or not ref.name else self.held(ref.account_id, ref.name)
         if held is None:
             return ()
         until = dt.datetime.fromtimestamp(held.until, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        sentence = (
-            f"'{ref.name}' is held apart until {until} and answers 503: {held.reason}. Its next version is let in"
-        )
+        sentence = f"'{ref.name}' is held apart until {until} and answers 503: {held.reason}. Its next version is served at once"
         return (Problem(Code.HELD, sentence),)
 
     def _held(self, account_id: str, who: Who) -> tuple[HeldScript, ...]:
-        """What a process holds apart at this moment."""
+        """Return the scripts that a process holds apart at this moment."""
         now = self._clock()
         return tuple(one for one in self._reports.get((account_id, who), ()) if one.until > now)
 
     def _forget(self) -> None:
-        """Forget what processes told that do not ask any more, and what is over."""
+        """Discard the reports of disconnected processes, and expired ones."""
         for account_id, who in tuple(self._reports):
             present = {one.who for one in self._change_feed.present(account_id)}
             if who not in present or not self._held(account_id, who):

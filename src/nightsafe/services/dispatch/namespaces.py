@@ -1,4 +1,4 @@
-"""Dispatch namespaces: an account's groups of scripts that other scripts dispatch to.
+"""Dispatch namespaces: groups of scripts in an account that other scripts dispatch requests to.
 
 Source: `workers/dispatch/namespaces` in the Cloudflare v4 API's specification.
 """
@@ -26,7 +26,7 @@ _KIND = Kind.DISPATCH_NAMESPACE
 
 
 class Namespace(Struct, frozen=True):
-    """A namespace, who made it, and how many scripts are in it."""
+    """A namespace, the ID of the user who created it, and the number of scripts in it."""
 
     collection: Collection
     created_by: str
@@ -34,23 +34,23 @@ class Namespace(Struct, frozen=True):
 
 
 class _Body(Struct):
-    """What is kept of a namespace beside its name."""
+    """The stored fields of a namespace other than its name."""
 
     created_by: str = ""
 
 
 class Namespaces:
-    """The use cases of namespaces, and of tags of the scripts in them."""
+    """The use cases of namespaces and of the tags of their scripts."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def list(self, account_id: str) -> Sequence[Namespace]:
-        """Every namespace of an account, by name."""
+        """Return every namespace of an account, by name."""
         return [await self._counted(one) async for one in in_turns(await self._store.collections(account_id, _KIND))]
 
     async def get(self, account_id: str, name: str) -> Namespace:
-        """One namespace.
+        """Return one namespace.
 
         Raises:
             NightsafeError: NAMESPACE_NOT_FOUND.
@@ -58,7 +58,7 @@ class Namespaces:
         return await self._counted(await self.require(account_id, name))
 
     async def require(self, account_id: str, name: str) -> Collection:
-        """The namespace as it is kept, without looking into it.
+        """Return the stored namespace, without the number of its scripts.
 
         Raises:
             NightsafeError: NAMESPACE_NOT_FOUND.
@@ -69,15 +69,15 @@ class Namespaces:
         return collection
 
     async def create(self, caller: Caller, account_id: str, name: str) -> Namespace:
-        """Make a namespace.
+        """Create a namespace.
 
         Raises:
-            NightsafeError: INVALID, for a name that none may have; COLLECTION_TAKEN.
+            NightsafeError: INVALID, for an invalid name; COLLECTION_TAKEN.
         """
         if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
             raise NightsafeError(
                 Code.INVALID,
-                f"'name' must be up to {MAX_NAME_LENGTH} letters, digits, - and _, and may not begin with -",
+                f"'name' must be up to {MAX_NAME_LENGTH} letters, digits, - and _, and must not begin with -",
                 "/name",
             )
         at = now()
@@ -90,7 +90,7 @@ class Namespaces:
         return Namespace(collection, caller.principal.user_id, 0)
 
     async def delete(self, caller: Caller, account_id: str, name: str) -> None:
-        """Delete a namespace in which there is no script.
+        """Delete an empty namespace.
 
         Raises:
             NightsafeError: NAMESPACE_NOT_FOUND, NAMESPACE_NOT_EMPTY.
@@ -99,7 +99,7 @@ class Namespaces:
         await commit_collection(self._store, collection_change(caller, "namespaces.delete", edit, now()))
 
     async def tags(self, ref: ScriptRef) -> Sequence[str]:
-        """The tags of a script.
+        """Return the tags of a script.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -107,7 +107,7 @@ class Namespaces:
         return tags_of(await self._script(ref))
 
     async def set_tags(self, caller: Caller, ref: ScriptRef, tags: Sequence[str]) -> Sequence[str]:
-        """Give a script these tags in place of those it has; no version is made.
+        """Replace the tags of a script. This makes no version.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -117,14 +117,15 @@ class Namespaces:
     async def alter_tags(
         self, caller: Caller, ref: ScriptRef, alter: Callable[[Sequence[str]], Sequence[str]]
     ) -> Sequence[str]:
-        """Give a script the tags that come of those it has, whoever else alters them at the same time.
+        """Compute new tags from the current tags of a script and set them, also if other requests change them
+        concurrently.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, and what `alter` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, and any error that `alter` raises.
         """
 
         async def attempt() -> Sequence[str]:
-            """Look and commit."""
+            """Read the current tags, and commit the new ones."""
             script = await self._script(ref)
             return await self._set_tags(caller, ref, alter(tags_of(script)), script.script_settings)
 
@@ -133,33 +134,44 @@ class Namespaces:
     async def _set_tags(
         self, caller: Caller, ref: ScriptRef, tags: Sequence[str], over: bytes | None
     ) -> Sequence[str]:
-        """Commit tags, each once, over the settings that they were worked out from."""
+        """Commit tags without duplicates.
+
+        Args:
+            caller: the caller.
+            ref: the script.
+            tags: the tags.
+            over: the script settings that the tags were computed from, which must not have changed; None for any.
+        """
         each = tuple(dict.fromkeys(tags))
         settings = Settings(msgspec.json.encode({"tags": each}), merge=True, over=over)
         await commit(self._store, change(caller, "scripts.tags", ScriptEdit(ref=ref, script_settings=settings)))
         return each
 
     async def _script(self, ref: ScriptRef) -> Script:
-        """A script; SCRIPT_NOT_FOUND when it is absent."""
+        """Return a script.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
         script = await self._store.script(ref)
         if script is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
     async def _counted(self, collection: Collection) -> Namespace:
-        """A namespace with what is in it."""
+        """Return a namespace with the number of its scripts."""
         count = await self._store.count_scripts(collection.account_id, collection.name)
         return Namespace(collection, msgspec.json.decode(collection.body, type=_Body).created_by, count)
 
 
 def tags_of(script: Script) -> Sequence[str]:
-    """The tags that a script has."""
+    """Return the tags of a script."""
     tags: Sequence[str] = msgspec.json.decode(script.script_settings).get("tags") or []
     return tags
 
 
 def check_tags(raw: object) -> Sequence[str]:
-    """Tags from a request body; null stands for none.
+    """Return the tags in a request body; null means no tags.
 
     Raises:
         NightsafeError: INVALID.

@@ -1,7 +1,7 @@
-"""What an operator at the machine does: accounts with their owner, users, and API tokens.
+"""What an operator at the machine can create: accounts with an owner, users, and API tokens.
 
-What makes credentials shows them before it stores anything: they are kept nowhere, so one that nobody got must not be
-valid. `show` is given them, and when it raises, nothing is stored.
+Each function passes new credentials to `show` before it stores anything. Credentials are never stored, so a
+credential that could not be shown must not become valid: if `show` raises, nothing is stored.
 """
 
 import uuid
@@ -32,7 +32,7 @@ _ANYWHERE = Condition()
 
 
 class Credentials(Struct, frozen=True):
-    """What is shown once and kept nowhere; `api_key` is empty for a user who was there before."""
+    """The credentials of a new account, shown once and stored nowhere; `api_key` is "" if the user existed before."""
 
     account_id: str
     api_token: str
@@ -40,12 +40,12 @@ class Credentials(Struct, frozen=True):
     api_key: str
 
     def __repr__(self) -> str:
-        """No credential in it."""
+        """Return the ID alone, without any credential."""
         return f"Credentials(account_id={self.account_id!r}, hidden)"
 
 
 class UserCredentials(Struct, frozen=True):
-    """What is shown once and kept nowhere; `service_key` is empty when none was asked for."""
+    """The credentials of a new user, shown once and stored nowhere; `service_key` is "" if none was requested."""
 
     user_id: str
     email: str
@@ -53,31 +53,32 @@ class UserCredentials(Struct, frozen=True):
     service_key: str
 
     def __repr__(self) -> str:
-        """No credential in it."""
+        """Return the ID alone, without any credential."""
         return f"UserCredentials(user_id={self.user_id!r}, hidden)"
 
 
 class Issued(Struct, frozen=True):
-    """A new token; its value is shown once and kept nowhere."""
+    """A new token. Its value is shown once and stored nowhere."""
 
     id: str
     token: str
 
     def __repr__(self) -> str:
-        """No credential in it."""
+        """Return the ID alone, without any credential."""
         return f"Issued(id={self.id!r}, hidden)"
 
 
 def to_nobody(_: object) -> None:
-    """For credentials that whoever makes them keeps."""
+    """Show nothing; for callers that handle the returned credentials themselves."""
 
 
 async def create_account(
     store: Store, account_id: str, name: str, email: str, show: Callable[[Credentials], None] = to_nobody
 ) -> Credentials:
-    """An account, its owner with a Global API key, and a token for all that can be done in it and by the owner.
+    """Create an account, its owner with a Global API key, and a token with all access to the account and its owner.
 
-    A user with this e-mail becomes the owner, and keeps the key; lacking one, a user is made.
+    If a user with this e-mail address exists, that user becomes the owner and keeps the key. Otherwise a user is
+    created.
 
     Raises:
         NightsafeError: STORE.
@@ -109,10 +110,10 @@ async def create_user(
     *,
     with_service_key: bool = False,
 ) -> UserCredentials:
-    """A user with a Global API key, who belongs to no account yet.
+    """Create a user with a Global API key. The user is not a member of any account yet.
 
     Raises:
-        NightsafeError: INVALID, when there is a user with this e-mail; STORE.
+        NightsafeError: INVALID, if a user with this e-mail address exists; STORE.
     """
     at, key, service_key = now(), new_key(), new_service_key() if with_service_key else ""
     user = User(uuid.uuid4().hex, email, digest(key), at, digest(service_key) if service_key else None)
@@ -122,7 +123,7 @@ async def create_user(
     return made
 
 
-async def issue_token(  # noqa: PLR0913 - a token has many sides
+async def issue_token(  # noqa: PLR0913 - a token has many fields
     store: Store,
     account_id: str,
     user_id: str,
@@ -135,22 +136,22 @@ async def issue_token(  # noqa: PLR0913 - a token has many sides
     expires_on: int | None = None,
     owner: Literal["user", "account"] = "user",
 ) -> Issued:
-    """A new token.
+    """Create a token.
 
     Args:
-        store: where it goes.
-        account_id: the account that owns it, or in whose log it stands.
-        user_id: the user who owns it, or who makes it for the account.
-        name: what to call it.
-        show: is given the token before it is valid.
-        policies: what it may do; by default all that can be done in the account.
-        condition: from where it may be used.
-        not_before: from when on, in microseconds, or None.
-        expires_on: until when, in microseconds, or None for ever.
-        owner: whether it is the user's or the account's.
+        store: the store.
+        account_id: the account that owns the token, or whose log records it.
+        user_id: the user who owns the token, or who creates it for the account.
+        name: the token's name.
+        show: receives the token before it becomes valid.
+        policies: its policies; all access to the account by default.
+        condition: the addresses that it may be used from.
+        not_before: the start of its validity, in microseconds, or None.
+        expires_on: its expiry, in microseconds, or None for no expiry.
+        owner: whether the user or the account owns the token.
 
     Raises:
-        NightsafeError: INVALID, for policies that name what is not known; STORE.
+        NightsafeError: INVALID, for policies that exceed a limit or have unknown names; STORE.
     """
     at, token = now(), new_token()
     every = [allowing(ACCOUNT_RESOURCE + account_id, ALL_ACCESS)] if policies is None else list(policies)
@@ -173,7 +174,7 @@ async def issue_token(  # noqa: PLR0913 - a token has many sides
 
 
 def all_access(account_id: str, user_id: str) -> list[Policy]:
-    """Policies for all that can be done in an account, and by its owner about themselves."""
+    """Return policies with all access to an account and to its owner's user."""
     every = [ACCOUNT_RESOURCE + account_id, USER_RESOURCE + user_id]
     return [allowing(resource, ALL_ACCESS) for resource in every]
 
@@ -190,7 +191,7 @@ def _token(  # noqa: PLR0913 - a row has many columns
     expires_on: int | None = None,
     account_id: str = "",
 ) -> Token:
-    """The row of a new token."""
+    """Return the row of a new token."""
     return Token(
         id=uuid.uuid4().hex,
         digest=digest(token),
@@ -207,10 +208,10 @@ def _token(  # noqa: PLR0913 - a row has many columns
     )
 
 
-async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many sides
+async def _write(  # noqa: PLR0913, PLR0917 - a log entry has many fields
     store: Store, action: str, account_id: str, resource: str, at: int, rows: tuple[Identity, ...]
 ) -> None:
-    """Commit rows with their log entry."""
+    """Commit rows together with their log entry."""
     event = AuditEvent(
         at=at, action=action, actor="", actor_kind="operator", account_id=account_id, resource=resource
     )

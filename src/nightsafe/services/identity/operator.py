@@ -1,6 +1,6 @@
-"""What an operator at the machine does to what is there: finds tokens, rolls and revokes them, lets users in.
+"""What an operator at the machine can do with existing identities: find, roll and revoke tokens, and add members.
 
-Unlike a caller of the API, an operator may do all of it; the log says `operator`.
+An operator needs no permission, unlike a caller of the API. The log names the actor kind `operator`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,34 +19,34 @@ from nightsafe.store.interface import Store
 
 
 async def account_of(store: Store, account_id: str | None) -> Account:
-    """The account with this id, or the oldest.
+    """Return the account with this ID, or the oldest account if no ID is given.
 
     Raises:
-        NightsafeError: INVALID, when it is not there.
+        NightsafeError: INVALID, if it does not exist.
     """
     account = next((one for one in await store.accounts() if account_id in {None, one.id}), None)
     if account is None:
-        wanted = f" {account_id}" if account_id else ""
-        raise NightsafeError(Code.INVALID, f"there is no such account{wanted}; see: nightsafe account list")
+        trouble = f"no such account {account_id}" if account_id else "there is no account"
+        raise NightsafeError(Code.INVALID, f"{trouble}; see: nightsafe account list")
     return account
 
 
 async def member_of(store: Store, account: Account, email: str | None) -> User:
-    """The member of an account with this e-mail, or the one who has been in it longest.
+    """Return the member of an account with this e-mail address, or the longest-standing member if none is given.
 
     Raises:
-        NightsafeError: INVALID, when there is none.
+        NightsafeError: INVALID, if there is no such member.
     """
     for membership in await store.members(account.id):
         user = await store.user(membership.user_id)
         if user is not None and email in {None, user.email}:
             return user
-    who = f"{email} is no member of account {account.id}" if email else f"account {account.id} has no member"
+    who = f"{email} is not a member of account {account.id}" if email else f"account {account.id} has no member"
     raise NightsafeError(Code.INVALID, f"{who}; make one with: nightsafe user create --account-id {account.id}")
 
 
 async def tokens_of(store: Store, account: Account) -> Sequence[Token]:
-    """The tokens of an account and of its members, oldest first."""
+    """Return the tokens of an account and of its members, oldest first."""
     found = {token.id: token for token in await store.tokens_of_account(account.id)}
     for membership in await store.members(account.id):
         found |= {token.id: token for token in await store.tokens_of_user(membership.user_id)}
@@ -54,18 +54,18 @@ async def tokens_of(store: Store, account: Account) -> Sequence[Token]:
 
 
 async def every_token(store: Store) -> Sequence[Token]:
-    """The tokens of every account and of its members, oldest first."""
+    """Return the tokens of all accounts and of their members, oldest first."""
     found = {token.id: token for account in await store.accounts() for token in await tokens_of(store, account)}
     return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
 
 
 async def roll_token(store: Store, token_id: str, show: Callable[[Issued], None] = to_nobody) -> Issued:
-    """Give a token a new value, which is shown this once, before the old one is dead.
+    """Give a token a new value. The new value is shown once, before the old one stops working.
 
-    Only if it is still as it was read: one that a server revokes meanwhile stays dead.
+    Fail if the token has changed since it was read, so that a token revoked in the meantime stays revoked.
 
     Raises:
-        NightsafeError: INVALID, when there is none with this id; UNAVAILABLE, when it was changed meanwhile; STORE.
+        NightsafeError: INVALID, if no token has this ID; UNAVAILABLE, if it changed in the meantime; STORE.
     """
     token, value, at = await find_token(store, token_id), new_token(), now()
     rolled = replace(token, digest=digest(value), modified_on=at)
@@ -79,14 +79,14 @@ async def revoke_token(store: Store, token_id: str) -> None:
     """Delete a token.
 
     Raises:
-        NightsafeError: INVALID, when there is none with this id; STORE.
+        NightsafeError: INVALID, if no token has this ID; STORE.
     """
     token = await find_token(store, token_id)
     await _write(store, "tokens.delete", token.account_id, token.id, now(), drop_tokens=(token.id,))
 
 
 async def let_in(store: Store, user_id: str, account_id: str, groups: Sequence[str]) -> None:
-    """Make a user a member of an account, whose key may do there what these permission groups say.
+    """Make a user a member of an account, with these permission groups for their key.
 
     Raises:
         NightsafeError: STORE.
@@ -97,18 +97,18 @@ async def let_in(store: Store, user_id: str, account_id: str, groups: Sequence[s
 
 
 async def find_token(store: Store, token_id: str) -> Token:
-    """The token with this id.
+    """Return the token with this ID.
 
     Raises:
-        NightsafeError: INVALID, when there is none.
+        NightsafeError: INVALID, if no token has this ID.
     """
     for token in await every_token(store):
         if token.id == token_id:
             return token
-    raise NightsafeError(Code.INVALID, f"there is no token {token_id}; see: nightsafe token list")
+    raise NightsafeError(Code.INVALID, f"no such token: {token_id}; see: nightsafe token list")
 
 
-async def _write(  # noqa: PLR0913 - a log entry has many sides
+async def _write(  # noqa: PLR0913 - a log entry has many fields
     store: Store,
     action: str,
     account_id: str,
@@ -119,7 +119,7 @@ async def _write(  # noqa: PLR0913 - a log entry has many sides
     drop_tokens: tuple[str, ...] = (),
     unchanged: tuple[Token, ...] = (),
 ) -> None:
-    """Commit rows with their log entry."""
+    """Commit rows together with their log entry."""
     event = AuditEvent(
         at=at, action=action, actor="", actor_kind="operator", account_id=account_id, resource=resource
     )

@@ -1,8 +1,9 @@
-"""API tokens, of a user or of an account: list, get, create, update, roll, delete.
+"""API tokens of a user or of an account: list, get, create, update, roll, delete.
 
-A token's value is shown when it is made or rolled and kept nowhere; what is kept is its SHA-256. Nobody gives a
-token more than they have: what it may do, until when and from where. And nobody changes a token that has more than
-they, or gets its value; but they may delete it, which gives nothing to anybody.
+A token's value is shown when the token is created or rolled, and is never stored; the store has its SHA-256. A caller
+cannot give a token more than they have: not more permissions, no later expiry, no other addresses. A caller cannot
+change a token that has more than they have, or obtain its value. They can delete it, because that grants nothing.
+
 Source: `user/tokens` and `accounts/{account_id}/tokens` in the Cloudflare v4 API's specification.
 """
 
@@ -32,15 +33,15 @@ EXPIRED = "expired"
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """A token as somebody wants it.
+    """The requested properties of a token.
 
     Attributes:
-        name: what to call it.
-        policies: what it may do; checked already.
-        condition: what its requests must be like.
-        not_before: from when on, in microseconds, or None.
-        expires_on: until when, in microseconds, or None.
-        status: `active`, `disabled`, or None to leave it.
+        name: its name.
+        policies: its policies, already checked.
+        condition: the condition on its requests.
+        not_before: the start of its validity, in microseconds, or None.
+        expires_on: its expiry, in microseconds, or None.
+        status: `active`, `disabled`, or None to leave it unchanged.
     """
 
     name: str
@@ -52,23 +53,23 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Tokens:
-    """The use cases. An owner is a user or an account, as the resource that the caller may manage tokens of."""
+    """The use cases of API tokens. An owner is a user or an account: the resource whose tokens the caller manages."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turn = asyncio.Lock()
 
     async def list(self, owner: Resource) -> Sequence[Token]:
-        """Every token of an owner, oldest first."""
+        """Return every token of an owner, oldest first."""
         if owner.user_id:
             return await self._store.tokens_of_user(owner.user_id)
         return await self._store.tokens_of_account(owner.account_id)
 
     async def get(self, owner: Resource, token_id: str) -> Token:
-        """One token.
+        """Return one token.
 
         Raises:
-            NightsafeError: TOKEN_NOT_FOUND, when this owner has none with this id.
+            NightsafeError: TOKEN_NOT_FOUND, if this owner has no token with this ID.
         """
         found = await self._store.token_by_id(token_id)
         if found is None or not _is_of(found, owner):
@@ -76,12 +77,13 @@ class Tokens:
         return found
 
     async def create(self, caller: Caller, owner: Resource, wanted: Wanted) -> tuple[Token, str]:
-        """Make a token; gives it with its value, which is shown this once.
+        """Create a token, and return it with its value, which is shown only this once.
 
         Raises:
-            NightsafeError: TOKEN_EXCEEDS, when it could do what the caller may not, longer, or from elsewhere.
+            NightsafeError: TOKEN_EXCEEDS, if it would have more permissions, a later expiry or other addresses than
+                the caller.
         """
-        _need_no_more(caller.principal, _reach_of_wanted(wanted))
+        _refuse_excess(caller.principal, _reach_of_wanted(wanted))
         value, at = new_token(), now()
         token = Token(
             id=uuid.uuid4().hex,
@@ -101,17 +103,17 @@ class Tokens:
         return token, value
 
     async def update(self, caller: Caller, owner: Resource, token_id: str, wanted: Wanted) -> Token:
-        """Replace everything about a token but its value; gives it as it is then.
+        """Replace everything about a token except its value, and return the changed token.
 
         Raises:
-            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, when it can already, or then could, do what the caller may
-                not, longer, or from elsewhere; UNAVAILABLE, when it was changed meanwhile.
+            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, if the token has, or would get, more permissions, a later
+                expiry or other addresses than the caller; UNAVAILABLE, if it changed in the meantime.
         """
         async with self._turn:
             token = await self.get(owner, token_id)
-            _need_no_more_already(caller.principal, token)
+            _refuse_existing_excess(caller.principal, token)
             await turn()
-            _need_no_more(caller.principal, _reach_of_wanted(wanted))
+            _refuse_excess(caller.principal, _reach_of_wanted(wanted))
             kept = {policy.id for policy in parse_policies(token.policies)}
             changed = msgspec.structs.replace(
                 token,
@@ -127,22 +129,22 @@ class Tokens:
         return changed
 
     async def roll(self, caller: Caller, owner: Resource, token_id: str) -> str:
-        """Give a token a new value, which is shown this once; the old one is dead.
+        """Give a token a new value, and return it; it is shown only this once. The old value stops working.
 
         Raises:
-            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, when it can do what the caller may not, longer, or from
-                elsewhere; UNAVAILABLE, when it was changed meanwhile.
+            NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, if the token has more permissions, a later expiry or other
+                addresses than the caller; UNAVAILABLE, if it changed in the meantime.
         """
         async with self._turn:
             token = await self.get(owner, token_id)
-            _need_no_more_already(caller.principal, token)
+            _refuse_existing_excess(caller.principal, token)
             value = new_token()
             rolled = msgspec.structs.replace(token, digest=digest(value), modified_on=now())
             await self._commit(caller, "tokens.roll", token, put=(rolled,))
         return value
 
     async def delete(self, caller: Caller, owner: Resource, token_id: str) -> str:
-        """Delete a token; gives its id.
+        """Delete a token, and return its ID.
 
         Raises:
             NightsafeError: TOKEN_NOT_FOUND.
@@ -155,30 +157,31 @@ class Tokens:
     async def _commit(
         self, caller: Caller, action: str, token: Token, put: tuple[Token, ...] = (), drop: tuple[str, ...] = ()
     ) -> None:
-        """Change a token, or drop it, with the log entry.
+        """Change or delete a token, together with the log entry.
 
-        Only if it is still as it was read: another process may roll it meanwhile, and its old value must stay dead.
+        Fail if the token has changed since it was read: if another process has rolled it, its old value must stay
+        invalid.
         """
         change = identity_change(caller, action, token.account_id, token.id, put=put, drop_tokens=drop)
         await self._store.commit(msgspec.structs.replace(change, unchanged=(token,)))
 
 
 def _is_of(token: Token, owner: Resource) -> bool:
-    """Whether a token is an owner's. The user who made it for an account owns none of that."""
+    """Return whether an owner owns a token. A user does not own the tokens that they created for an account."""
     if owner.user_id:
         return not token.account_id and token.user_id == owner.user_id
     return bool(owner.account_id) and token.account_id == owner.account_id
 
 
 def status_of(token: Token, at: int) -> str:
-    """What a token is at a time, in the wire's words."""
+    """Return the API's status of a token at a time."""
     if token.status == ACTIVE and token.expires_on is not None and token.expires_on <= at:
         return EXPIRED
     return token.status
 
 
-def _need_no_more(principal: Principal, wanted: Reach) -> None:
-    """Refuse a token that gives what the principal has not got.
+def _refuse_excess(principal: Principal, wanted: Reach) -> None:
+    """Refuse a token that grants more than the principal has.
 
     Raises:
         NightsafeError: TOKEN_EXCEEDS.
@@ -189,8 +192,10 @@ def _need_no_more(principal: Principal, wanted: Reach) -> None:
         raise NightsafeError(Code.TOKEN_EXCEEDS, sentence, pointer)
 
 
-def _need_no_more_already(principal: Principal, token: Token) -> None:
-    """Refuse to touch a token that has more than the principal: its value and what it may do are not theirs.
+def _refuse_existing_excess(principal: Principal, token: Token) -> None:
+    """Refuse to change a token that already has more than the principal.
+
+    Otherwise the principal could obtain its value, or decide its permissions.
 
     Raises:
         NightsafeError: TOKEN_EXCEEDS.
@@ -200,19 +205,19 @@ def _need_no_more_already(principal: Principal, token: Token) -> None:
     compiled = compiled_token(token)
     mine = Reach(principal.grants, principal.networks, principal.expires_on)
     if excess_over(mine, Reach(compiled.grants, compiled.networks, token.expires_on)) is not None:
-        sentence = "this token has more than you: it may do more, for longer, or from elsewhere"
+        sentence = "this token has more permissions than you, a later expiry, or addresses that you may not use"
         raise NightsafeError(Code.TOKEN_EXCEEDS, sentence)
 
 
 def _reach_of_wanted(wanted: Wanted) -> Reach:
-    """What a token gives as it is wanted."""
+    """Return the reach of a requested token."""
     condition = wanted.condition
     networks = None if condition == Condition() else Networks(condition)
     return Reach(Grants(wanted.policies), networks, wanted.expires_on)
 
 
 def _named(policies: Iterable[Policy], kept: Iterable[str] = ()) -> list[Policy]:
-    """Policies with an id each: that of one which was there before, or a new one."""
+    """Return policies with an ID each: an existing ID if the token already has it, otherwise a new one."""
     free = set(kept)
     named = []
     for policy in policies:

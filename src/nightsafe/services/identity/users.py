@@ -1,4 +1,4 @@
-"""What a caller may know of itself: its user, the accounts it may touch, the user's memberships.
+"""What a caller can read about itself: its user, the accounts it has access to, and the user's memberships.
 
 Source: `user`, `accounts` and `memberships` in the Cloudflare v4 API's specification.
 """
@@ -13,49 +13,50 @@ from nightsafe.store.interface import Store
 
 
 class Users:
-    """The use cases."""
+    """The use cases of users, accounts and memberships."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def user(self, principal: Principal) -> User:
-        """The user behind a principal.
+        """Return the user of a principal.
 
         Raises:
-            NightsafeError: NOT_AUTHORIZED, when there is none any more.
+            NightsafeError: NOT_AUTHORIZED, if the user no longer exists.
         """
         user = await self._store.user(principal.user_id)
         if user is None:
-            raise NightsafeError(Code.NOT_AUTHORIZED, f"there is no user {principal.user_id}")
+            raise NightsafeError(Code.NOT_AUTHORIZED, f"no such user: {principal.user_id}")
         return user
 
     async def accounts(self, principal: Principal) -> Sequence[Account]:
-        """The accounts in which a principal may do anything at all, oldest first."""
+        """Return the accounts in which a principal has any permission, oldest first."""
         return [account for account in await self._store.accounts() if principal.grants.sees(account.id)]
 
     async def account(self, account_id: str) -> Account:
-        """One account, which the caller may read.
+        """Return one account. The caller must have the permission to read it.
 
         Raises:
-            NightsafeError: NOT_PERMITTED, when it is not there.
+            NightsafeError: NOT_PERMITTED, if it does not exist.
         """
         account = await self._store.account(account_id)
         if account is None:
-            raise NightsafeError(Code.NOT_PERMITTED, f"there is no account {account_id}")
+            raise NightsafeError(Code.NOT_PERMITTED, f"no such account: {account_id}")
         return account
 
     async def memberships(self, principal: Principal) -> Sequence[tuple[Membership, Account]]:
-        """The accounts that a principal's user belongs to, by account id.
+        """Return the memberships of a principal's user with their accounts, by account ID.
+
+        Clients fall back to the list of accounts on either error.
 
         Raises:
-            NightsafeError: AUTHENTICATION_FAILED, for the token of an account; NOT_PERMITTED, when it may not ask.
-                On these two clients go by the accounts instead.
+            NightsafeError: AUTHENTICATION_FAILED, for an account token; NOT_PERMITTED, without the permission.
         """
         if principal.kind == "account_token":
-            raise NightsafeError(Code.AUTHENTICATION_FAILED, f"token {principal.id} is an account's")
+            raise NightsafeError(Code.AUTHENTICATION_FAILED, f"token {principal.id} is an account token")
         if not may(principal, Action.READ_MEMBERSHIPS, principal.user()):
             raise NightsafeError(
-                Code.NOT_PERMITTED, f"memberships are not granted to {principal.kind} {principal.id}"
+                Code.NOT_PERMITTED, f"{principal.kind} {principal.id} has no permission to read memberships"
             )
         memberships = await self._store.memberships(principal.user_id)
         found = [(one, await self._store.account(one.account_id)) for one in memberships]

@@ -234,7 +234,7 @@ def test_revoke(server: Server) -> None:
 
     assert caller.ask("GET", SCRIPTS).refusal == REFUSED
     assert caller.made["id"] not in {one["id"] for one in token(server.safe, "list")["tokens"]}
-    assert "there is no token" in refusal(server.safe, "revoke", caller.made["id"])
+    assert "no such token: " in refusal(server.safe, "revoke", caller.made["id"])
 
 
 def test_text(safe: Safe) -> None:
@@ -259,10 +259,13 @@ def test_text(safe: Safe) -> None:
             ("create", "--all-access", "--account-id", "f" * 32),
             f"no such account {'f' * 32}; see: nightsafe account list",
         ),
-        (("create", "--all-access", "--email", "nobody@example.com"), "nobody@example.com is no member of account"),
+        (
+            ("create", "--all-access", "--email", "nobody@example.com"),
+            "nobody@example.com is not a member of account",
+        ),
         (("list", "--account-id", "f" * 32), "see: nightsafe account list"),
-        (("roll", "f" * 32), f"there is no token {'f' * 32}; see: nightsafe token list"),
-        (("revoke", "none"), "there is no token none; see: nightsafe token list"),
+        (("roll", "f" * 32), f"no such token: {'f' * 32}; see: nightsafe token list"),
+        (("revoke", "none"), "no such token: none; see: nightsafe token list"),
     ],
 )
 def test_refusals(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
