@@ -129,8 +129,9 @@ class TargetAccess:
         await _refuse(caller, ref, (one for one in wanted if one not in current))
 
     async def check_versions(self, caller: Caller, ref: ScriptRef, version_ids: Iterable[bytes]) -> None:
-        """Refuse to deploy versions that reach a script that the caller may not read. Ignore versions that do not
-        exist.
+        """Refuse to deploy versions that reach a script that the caller may not read.
+
+        Ignore versions that do not exist.
 
         Raises:
             NightsafeError: like `check_code`.

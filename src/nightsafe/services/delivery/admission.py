@@ -213,12 +213,14 @@ class Admission:
         return ()
 
     def _judge(self, version: BundleVersion, known: frozenset[str] | set[str] = frozenset()) -> Notices:
-        """Refuse a version that cannot be served, or return notices of the reasons if the operator accepts such
-        versions.
+        """Refuse a version that cannot be served, or return notices of the reasons.
 
         Args:
             version: the version.
             known: details of problems that existed before; they do not lead to a refusal.
+
+        Raises:
+            NightsafeError: for new problems, unless the operator accepts versions that cannot be served.
         """
         problems = tuple(problems_of(version))
         fresh = [problem for problem in problems if problem.detail not in known]
@@ -295,7 +297,7 @@ async def _check_handler(source: Source) -> None:
 
 
 async def _has(body: bytes, wanted: bytes) -> bool:
-    """Return whether a file contains some bytes. The search runs in parts, because a file may have tens of megabytes."""
+    """Return whether a file contains some bytes. Search in parts, because a file may have tens of megabytes."""
     for start in range(0, len(body), _PART):
         if body.find(wanted, start, start + _PART + len(wanted) - 1) >= 0:
             return True

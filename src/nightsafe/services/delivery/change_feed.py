@@ -29,7 +29,7 @@ Who = tuple[str, str]
 
 
 class Present(Struct, frozen=True):
-    """A connected process: its identity, the entry up to which it has acted, and the seconds since its last request."""
+    """A connected process: its identity, the entry up to which it has acted, and seconds since its last request."""
 
     who: Who
     acted_on: int

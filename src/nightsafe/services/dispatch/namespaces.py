@@ -117,8 +117,7 @@ class Namespaces:
     async def alter_tags(
         self, caller: Caller, ref: ScriptRef, alter: Callable[[Sequence[str]], Sequence[str]]
     ) -> Sequence[str]:
-        """Compute new tags from the current tags of a script and set them, also if other requests change them
-        concurrently.
+        """Compute new tags from the current tags of a script, and set them. Concurrent changes are not lost.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, and any error that `alter` raises.

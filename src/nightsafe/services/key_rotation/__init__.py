@@ -1,1 +1,1 @@
-"""Rotation of recipient keys: which keys are in use, and values re-encrypted to the primary key."""
+"""Rotation of recipient keys: shows which keys are in use, and re-encrypts values to the primary key."""

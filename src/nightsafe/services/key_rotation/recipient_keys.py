@@ -1,6 +1,6 @@
-"""What an operator at the machine does with recipient keys in the database: counts what is under them, retires them.
+"""What an operator at the machine can do with recipient keys in the database: count their values, and retire them.
 
-Keys belong to the safe as a whole, so all accounts count.
+Keys belong to the whole safe, so the counts include all accounts.
 """
 
 from collections import Counter
@@ -18,12 +18,12 @@ from nightsafe.store.sealed_values import Retirement
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """What the database knows of recipient keys.
+    """The database's record of recipient keys.
 
     Attributes:
-        number: the greatest number of a public ring that was in use.
-        retired: ids of keys that take no new values, those that were removed among them.
-        values: how many values are sealed to each key, of those that any are sealed to.
+        number: the highest number of a public ring that was in use.
+        retired: IDs of keys that accept no new values, including removed keys.
+        values: how many values are sealed to each key; keys without values are left out.
     """
 
     number: int = 0
@@ -32,7 +32,7 @@ class Known(Struct, frozen=True, kw_only=True):
 
 
 async def known_of(store: Store) -> Known:
-    """What the database knows."""
+    """Return the database's record of recipient keys."""
     return Known(
         number=await store.ring_number(),
         retired=frozenset(await store.retired_keys()),
@@ -41,10 +41,10 @@ async def known_of(store: Store) -> Known:
 
 
 async def take_ring(store: Store, ring: PublicRing, source: str = "public ring") -> None:
-    """Remember the number of a ring that is taken into use, so that no older one ever is again.
+    """Record the number of a ring that comes into use, so that no older ring is ever used again.
 
     Raises:
-        NightsafeError: INVALID, when this is an older one.
+        NightsafeError: INVALID, if this ring is older than one already used.
     """
     known = await store.ring_number()
     check_not_older(source, ring.number, known)
@@ -56,7 +56,7 @@ async def take_ring(store: Store, ring: PublicRing, source: str = "public ring")
 
 
 async def values_by_key(store: Store) -> dict[str, int]:
-    """How many values are sealed to each key, of those that any are sealed to."""
+    """Return how many values are sealed to each key; keys without values are left out."""
     counts: Counter[str] = Counter()
     for account in await store.accounts():
         for key_id in await store.keys_in_use(account.id):
@@ -65,15 +65,15 @@ async def values_by_key(store: Store) -> dict[str, int]:
 
 
 async def retire_key(store: Store, key_id: str, *, in_use: bool = False) -> None:
-    """Let a key take no new values from now on.
+    """Retire a key: it accepts no new values from now on.
 
     Args:
-        store: where the values are.
-        key_id: which key.
-        in_use: also while values are sealed to it.
+        store: holds the values.
+        key_id: ID of the key.
+        in_use: retire it even if values are sealed to it.
 
     Raises:
-        NightsafeError: KEY_IN_USE, with how many there are and what to do.
+        NightsafeError: KEY_IN_USE, with the number of values and what to do.
     """
     at = now()
     event = AuditEvent(at=at, action="keys.retire", actor="", actor_kind="operator", account_id="", resource=key_id)
@@ -90,7 +90,7 @@ async def refuse_in_use(store: Store, key_id: str) -> None:
     """Refuse a key that values are sealed to.
 
     Raises:
-        NightsafeError: KEY_IN_USE, with how many there are and what to do.
+        NightsafeError: KEY_IN_USE, with the number of values and what to do.
     """
     count = (await values_by_key(store)).get(key_id, 0)
     if count:
@@ -98,9 +98,9 @@ async def refuse_in_use(store: Store, key_id: str) -> None:
 
 
 def _in_use(key_id: str, count: int) -> NightsafeError:
-    """The refusal of a key that values are sealed to."""
+    """Return the refusal of a key that values are sealed to."""
     return NightsafeError(
         Code.KEY_IN_USE,
-        f"{count} values are sealed to the key {key_id}: let the delivery side seal them anew first (nightsafe run,"
-        " nightsafe deliver or nightsafe keys reseal); nightsafe keys status shows how far it is",
+        f"{count} values are sealed to the key {key_id}: let the delivery side re-encrypt them first (nightsafe run,"
+        " nightsafe deliver or nightsafe keys reseal); nightsafe keys status shows its progress",
     )

@@ -1,8 +1,9 @@
-"""A rotation of recipient keys: which key values are sealed to, and records under the new one.
+"""Re-encryption after a rotation of recipient keys: hands out values under older keys, and stores them under the
+primary.
 
-Nobody here can open a value. Whoever can, which is the delivery side, asks for values under older keys and gives them
-back sealed to the primary; each takes the place of the record that it was made from, if that is still there, under a
-new signature for the same place. No version is made, so nothing is delivered anew for it.
+This side cannot open a value. The delivery side can: it requests values under older keys and returns them sealed to
+the primary key. Each new record replaces the record that it was made from, if that is still stored, and gets a new
+signature for the same place. This makes no version, so no script is delivered again because of it.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from nightsafe.store.interface import Store
 from nightsafe.store.sealed_values import Resealed, StoredValue
 
 MOST_VALUES: Final = 64
-"""Values in one batch: what is done to them in one go holds others up for a millisecond."""
+"""Values in one batch: handling one batch delays other requests by about a millisecond."""
 
 _MOST_BYTES: Final = 512 * 1024
 
@@ -37,9 +38,9 @@ class KeyUse(Struct, frozen=True, kw_only=True):
     """One recipient key.
 
     Attributes:
-        id: its id.
-        suite: what it seals with; "" for a key that is not in the ring.
-        state: as in the ring, or `unknown` when it is not there.
+        id: its ID.
+        suite: its cipher suite; "" for a key that is not in the ring.
+        state: its state in the ring, or `unknown` for a key that is not in the ring.
         values: how many values are sealed to it.
     """
 
@@ -50,18 +51,18 @@ class KeyUse(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True):
-    """Where a value belongs: what it is signed for, and what stands for the name in its seal."""
+    """The place of a value: the context that its signature covers, and the name in its seal."""
 
     signed: Context
     sealed_name: str
 
 
 class Resealing:
-    """The use cases.
+    """The use cases of re-encryption.
 
     Args:
-        store: where everything is kept.
-        safe: what signs.
+        store: the store.
+        safe: signs the new records.
     """
 
     def __init__(self, store: Store, safe: Safe) -> None:
@@ -69,7 +70,10 @@ class Resealing:
         self._safe = safe
 
     async def keys(self, account_id: str) -> list[KeyUse]:
-        """The keys of the ring, and those that values are sealed to all the same, with the number of values."""
+        """Return the keys of the ring with the number of values sealed to each.
+
+        Keys that are not in the ring follow if values are sealed to them.
+        """
         ring = {key.id: (key.suite.value, key.state.value) for key in self._safe.ring.keys}
         strangers = [key_id for key_id in await self._store.keys_in_use(account_id) if key_id not in ring]
         return [
@@ -78,15 +82,15 @@ class Resealing:
         ]
 
     async def old_values(self, account_id: str, after: str, limit: int = MOST_VALUES) -> OldValues:
-        """Values under other keys than the primary.
+        """Return values that are sealed to other keys than the primary.
 
         Args:
-            account_id: whose.
-            after: `OldValues.next` of the ones before, "" to begin.
-            limit: the most to give.
+            account_id: the account.
+            after: `OldValues.next` of the previous batch; "" for the first one.
+            limit: the largest number of values to return.
 
         Raises:
-            NightsafeError: INVALID, when `after` is nothing that was given.
+            NightsafeError: INVALID, if `after` is not a `next` that was returned.
         """
         primary = self._safe.ring.primary.id
         key_from, _, mark = after.partition(":")
@@ -100,16 +104,16 @@ class Resealing:
                 account_id, key_id, after=behind, limit=limit, max_bytes=_MOST_BYTES
             )
             if found:
-                values = tuple(_told(one) for one in found)
+                values = tuple(_handed_out(one) for one in found)
                 return OldValues(primary=primary, values=values, next=f"{key_id}:{found[-1].mark}", waiting=waiting)
         return OldValues(primary=primary, values=(), next="", waiting=waiting)
 
     async def store(self, caller: Caller, account_id: str, values: Sequence[NewValue]) -> Stored:
-        """Put values that were sealed anew in the place of those they were made from, which are under older keys.
+        """Replace values under older keys by re-encrypted values.
 
         Raises:
-            NightsafeError: INVALID, when one is no sealed value, or sealed to another key than the primary;
-                UNAVAILABLE, when that key was retired meanwhile. Nothing is stored then.
+            NightsafeError: INVALID, if one is not a sealed value or is sealed to another key than the primary;
+                UNAVAILABLE, if that key was retired in the meantime. Nothing is stored then.
         """
         places: list[str] = []
         signed: list[Resealed] = []
@@ -133,13 +137,13 @@ class Resealing:
         return Stored(resealed=done, changed=len(values) - refused - done, refused=refused)
 
     def _is_old(self, value: StoredValue) -> bool:
-        """Whether a value is to be sealed anew: no other gives way to what a caller hands in."""
+        """Return whether a value needs re-encryption. Values from a caller replace no others."""
         return value.key_id != self._safe.ring.primary.id
 
     async def _commit(
         self, caller: Caller, account_id: str, signed: Sequence[Resealed], places: Sequence[str]
     ) -> int:
-        """Store records with one log entry that names their places; gives how many took the place of others."""
+        """Store records with one log entry that names their places, and return how many records were replaced."""
         at = now()
         event = AuditEvent(
             **asker(caller),
@@ -154,10 +158,10 @@ class Resealing:
 
 
 def place_of_value(value: StoredValue) -> Place:
-    """The place that a value was sealed and signed for.
+    """Return the place that a value was sealed and signed for.
 
     Raises:
-        NightsafeError: CANNOT_OPEN, when what is shown of it is not as it was written.
+        NightsafeError: CANNOT_OPEN, if the public fields of the value have another form than this program writes.
     """
     namespace, sealed_name, kind = value.namespace, value.name, value.kind
     try:
@@ -181,8 +185,11 @@ def place_of_value(value: StoredValue) -> Place:
     return Place(signed, sealed_name)
 
 
-def _told(value: StoredValue) -> OldValue:
-    """A value as it is given out; one whose place cannot be told is given so that it does not open."""
+def _handed_out(value: StoredValue) -> OldValue:
+    """Return a value as it is handed out.
+
+    If its place cannot be determined, return it with an empty place, so that it does not open.
+    """
     try:
         place = place_of_value(value)
     except NightsafeError:
@@ -201,6 +208,6 @@ def _told(value: StoredValue) -> OldValue:
 
 
 def _named(value: StoredValue) -> str:
-    """A value as the log names it: its script or collection, with what that is in, and its own name."""
+    """Return the name of a value in the log: the parts of its place with slashes between them."""
     where = (value.collection, value.namespace, value.owner, value.environment, value.name)
     return "/".join(part for part in where if part)

@@ -1,4 +1,4 @@
-"""Whether anybody seals anew what lies under older keys: what waits, who may, and when that was done last."""
+"""Reports how re-encryption is progressing: the values that remain, the tokens that can do it, and when it last ran."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,7 +17,7 @@ from nightsafe.store.identities import Account, Token
 from nightsafe.store.interface import Store
 
 RESEALING: Final = "Nightsafe Resealing"
-"""The permission that it takes."""
+"""The permission that re-encryption needs."""
 
 _LATEST: Final = 1000
 
@@ -26,10 +26,11 @@ class Waiting(Struct, frozen=True, kw_only=True):
     """An account with values under older keys.
 
     Attributes:
-        account_id: which.
-        values: how many.
-        tokens: id and name of each token that may seal them anew and can be used now.
-        last_on: when values of it were last sealed anew, in microseconds, as far as the latest of its log tells.
+        account_id: the account.
+        values: the number of these values.
+        tokens: ID and name of each token that can re-encrypt them and is valid now.
+        last_on: when values of the account were last re-encrypted, in microseconds, according to the latest entries
+            of its log; None if these do not say.
     """
 
     account_id: str
@@ -39,7 +40,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 async def waiting_under_older(store: Store, primary: str) -> list[Waiting]:
-    """Every account that has values under other keys than the primary."""
+    """Return every account that has values under other keys than the primary."""
     found = []
     for account in await store.accounts():
         older = [key_id for key_id in await store.keys_in_use(account.id) if key_id != primary]
@@ -52,7 +53,7 @@ async def waiting_under_older(store: Store, primary: str) -> list[Waiting]:
 
 
 async def _able(store: Store, account: Account) -> Sequence[Token]:
-    """The tokens that may seal anew at this moment."""
+    """Return the tokens that can re-encrypt values now."""
     at = now()
     return [
         token
@@ -64,8 +65,8 @@ async def _able(store: Store, account: Account) -> Sequence[Token]:
 
 
 async def _last_on(store: Store, account: Account) -> int | None:
-    """When it was last done, by the latest entries of the log."""
+    """Return when values were last re-encrypted, according to the latest entries of the log."""
     head = await store.audit_head(account.id)
     entries = await store.audit_entries(account.id, max(0, head.number - _LATEST), _LATEST)
-    deeds = (msgspec.json.decode(entry.entry, type=AuditEvent) for _, entry in reversed(entries))
-    return next((event.at for event in deeds if event.action == "keys.reseal"), None)
+    events = (msgspec.json.decode(entry.entry, type=AuditEvent) for _, entry in reversed(entries))
+    return next((event.at for event in events if event.action == "keys.reseal"), None)

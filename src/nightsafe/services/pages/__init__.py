@@ -1,1 +1,1 @@
-"""Pages projects, as far as they hold secrets."""
+"""Pages projects: the part of their API that holds secrets."""

@@ -1,8 +1,9 @@
-"""What a request may say of a Pages project, and how it is kept.
+"""The fields of a Pages project in a request, and how they are stored.
 
-The members of a project are kept flat, each under the path to it (`production/kv_namespaces/CACHE`), so that two
-requests which change different ones never undo each other. Nothing else is kept: it would be shown again.
-Source: `pages/projects` in the Cloudflare v4 API's specification, and what wrangler sends.
+The members of a project are stored flat, each under its path (`production/kv_namespaces/CACHE`), so that two requests
+that change different members do not undo each other. Other members are not stored, because answers would show them.
+
+Source: `pages/projects` in the Cloudflare v4 API's specification, and the requests that wrangler sends.
 """
 
 from collections.abc import Iterator
@@ -60,13 +61,13 @@ _AT = "/deployment_configs"
 
 
 class ProjectPatch(Struct, frozen=True):
-    """What a request changes of a project.
+    """The changes that a request makes to a project.
 
     Attributes:
-        body: members by the path to each, None for those to remove.
+        body: members by path; None removes a member.
         secrets: secret variables to put, each with its environment.
-        plain: other variables to put, likewise.
-        keep: secret variables that come without a value, by environment and name: those there are stay.
+        plain: other variables to put, each with its environment.
+        keep: secret variables without a value, by environment and name; their current values stay.
         drop: variables to remove, by environment and name.
     """
 
@@ -78,7 +79,7 @@ class ProjectPatch(Struct, frozen=True):
 
 
 def parse_project(fields: dict[str, Any], limits: Limits) -> ProjectPatch:
-    """A project's members from a request body, as a merge patch (RFC 7396): null removes, absent keeps.
+    """Parse the members of a project in a request body, as a merge patch (RFC 7396): null removes, absent keeps.
 
     Raises:
         NightsafeError: INVALID, BINDING_NAME_TOO_LONG, BINDING_TOO_LARGE or TOO_MANY_OPERATIONS, with a pointer;
@@ -103,7 +104,7 @@ def parse_project(fields: dict[str, Any], limits: Limits) -> ProjectPatch:
 
 
 def _members(config: dict[str, Any], at: str) -> Iterator[tuple[str, Any]]:
-    """The settings and bindings of an environment, each with the path to it."""
+    """Yield the settings and bindings of an environment, each with its path."""
     yield from _typed(config, _SETTINGS, at)
     for name, members in _GROUPS.items():
         if name in config:
@@ -114,18 +115,18 @@ def _members(config: dict[str, Any], at: str) -> Iterator[tuple[str, Any]]:
 
 
 def _typed(fields: dict[str, Any], types: dict[str, type], at: str) -> Iterator[tuple[str, Any]]:
-    """The members that a table knows, each of its type or null."""
+    """Yield the members that a table lists, each with its type checked; null is allowed."""
     for name, wanted in types.items():
         value = fields.get(name)
         if value is not None and (type(value) is not wanted or not _is_sound(value)):
-            sentence = f"'{name}' must be {type_name(wanted())} of no more than {_MAX_TEXT_BYTES} bytes"
+            sentence = f"'{name}' must be {type_name(wanted())} of at most {_MAX_TEXT_BYTES} bytes"
             raise NightsafeError(Code.INVALID, sentence, pointer_to(at, name))
         if name in fields:
             yield name, value
 
 
 def _is_sound(value: Any) -> bool:
-    """Whether a text, or every text of a list, is one, and not too long."""
+    """Return whether a value has only strings, if it is a list, and is not too long."""
     texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
     return (
         all(isinstance(text, str) for text in texts) and sum(len(text.encode()) for text in texts) <= _MAX_TEXT_BYTES
@@ -133,7 +134,7 @@ def _is_sound(value: Any) -> bool:
 
 
 def _only(value: Any, members: frozenset[str], at: str) -> dict[str, Any] | None:
-    """An object's known members, which are texts or numbers; None for null."""
+    """Return the known members of an object, which must be strings or numbers; None for null."""
     if value is None:
         return None
     kept = {
@@ -146,12 +147,12 @@ def _only(value: Any, members: frozenset[str], at: str) -> dict[str, Any] | None
 
 
 def _object(fields: dict[str, Any], name: str, at: str) -> dict[str, Any]:
-    """A member that is an object, or absent or null."""
+    """Return a member that is an object; an empty object if it is absent or null."""
     return {} if fields.get(name) is None else need_object(fields[name], pointer_to(at, name), f"'{name}'")
 
 
 def _variables(body: dict[str, Any], configs: dict[str, Any], limits: Limits) -> ProjectPatch:
-    """The patch with the variables of both environments, or every problem with them."""
+    """Return the patch with the variables of both environments, or refuse with every problem in them."""
     found = [
         (environment, name, raw)
         for environment in ENVIRONMENTS
@@ -179,7 +180,7 @@ def _variables(body: dict[str, Any], configs: dict[str, Any], limits: Limits) ->
 
 
 def _variable(raw: Any, name: str, at: str) -> SecretText | PlainBinding | str:
-    """A variable, or the name of a secret one that comes without its value."""
+    """Return a variable, or the name of a secret variable that has no value."""
     fields = need_object(raw, at, "a variable")
     kind = optional_string(fields, "type", at) or "plain_text"
     if kind not in {"plain_text", "secret_text"}:

@@ -1,4 +1,4 @@
-"""Pages projects, as far as they hold secrets: variables of two environments, and the settings beside them.
+"""Pages projects: the variables of their two environments, and the settings beside them.
 
 Source: `pages/projects` in the Cloudflare v4 API's specification.
 """
@@ -30,14 +30,14 @@ _SECRET_SHOWN = b'{"type":"secret_text","value":""}'
 
 
 class Project(Struct, frozen=True):
-    """A project and its variables, by environment and name."""
+    """A project and its variables."""
 
     collection: Collection
     items: Sequence[Item]
 
 
 class Projects:
-    """The use cases. Values pass through to the safe and are wiped there."""
+    """The use cases of Pages projects. Secret values pass to the safe and are wiped afterwards."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
@@ -45,11 +45,11 @@ class Projects:
         self._limits = limits
 
     async def list(self, account_id: str) -> Sequence[Collection]:
-        """Every project of an account, by name, without its variables."""
+        """Return every project of an account, by name, without its variables."""
         return await self._store.collections(account_id, _KIND)
 
     async def get(self, account_id: str, name: str) -> Project:
-        """One project.
+        """Return one project.
 
         Raises:
             NightsafeError: PROJECT_NOT_FOUND.
@@ -60,19 +60,19 @@ class Projects:
         return await self.with_variables(collection)
 
     async def with_variables(self, collection: Collection) -> Project:
-        """A project with its variables."""
+        """Return a project with its variables."""
         return Project(collection, await self._store.items(collection.account_id, collection.id))
 
     async def create(self, caller: Caller, account_id: str, name: str, patch: ProjectPatch) -> Project:
-        """Make a project.
+        """Create a project.
 
         Raises:
-            NightsafeError: INVALID, for a name that none may have, or a secret without a value; PROJECT_TAKEN;
+            NightsafeError: INVALID, for an invalid name, or a secret without a value; PROJECT_TAKEN;
                 TOO_MANY_BINDINGS.
         """
         if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
             words = (
-                f"'name' must be up to {MAX_NAME_LENGTH} lower-case letters, digits and -, and may not begin with -"
+                f"'name' must be up to {MAX_NAME_LENGTH} lower-case letters, digits and -, and must not begin with -"
             )
             raise NightsafeError(Code.INVALID, words, "/name")
         _refuse_missing(patch, ())
@@ -88,16 +88,16 @@ class Projects:
         return await self._commit(caller, "projects.create", edit, at)
 
     async def edit(self, caller: Caller, account_id: str, name: str, patch: ProjectPatch) -> Project:
-        """Change a project: members and variables that the patch does not name stay.
+        """Change a project. Members and variables that the patch does not name stay.
 
         Raises:
-            NightsafeError: PROJECT_NOT_FOUND; INVALID, for a secret that is new and has no value, or settings that
-                become too large; TOO_MANY_BINDINGS.
+            NightsafeError: PROJECT_NOT_FOUND; INVALID, for a new secret without a value, or settings that become too
+                large; TOO_MANY_BINDINGS.
         """
-        there = await self.get(account_id, name)
-        _refuse_missing(patch, there.items)
-        self._refuse_more(patch, there.items)
-        encoded(msgspec.json.decode(there.collection.body) | patch.body)
+        current = await self.get(account_id, name)
+        _refuse_missing(patch, current.items)
+        self._refuse_more(patch, current.items)
+        encoded(msgspec.json.decode(current.collection.body) | patch.body)
         at = now()
         edit = CollectionEdit(
             account_id=account_id,
@@ -110,7 +110,7 @@ class Projects:
         return await self._commit(caller, "projects.edit", edit, at)
 
     async def delete(self, caller: Caller, account_id: str, name: str) -> None:
-        """Delete a project with its variables.
+        """Delete a project and its variables.
 
         Raises:
             NightsafeError: PROJECT_NOT_FOUND.
@@ -119,18 +119,22 @@ class Projects:
         await commit_collection(self._store, collection_change(caller, "projects.delete", edit, now()))
 
     def _refuse_more(self, patch: ProjectPatch, held: Sequence[Item]) -> None:
-        """Refuse to hold too many variables in an environment."""
+        """Refuse a patch that would leave too many variables in an environment.
+
+        Raises:
+            NightsafeError: TOO_MANY_BINDINGS.
+        """
         before = {(item.environment, item.name) for item in held}
         new = {(environment, one.name) for environment, one in patch.secrets}
         new |= {(environment, one.name) for environment, one in patch.plain}
         counts = Counter(environment for environment, _ in (before - set(patch.drop)) | new)
         for environment, count in counts.items():
             if new - before and count > self._limits.max_variables:
-                words = f"{environment} would have {count} variables; {self._limits.max_variables} are allowed"
+                words = f"{environment} would have {count} variables; the limit is {self._limits.max_variables}"
                 raise NightsafeError(Code.TOO_MANY_BINDINGS, words, f"/deployment_configs/{environment}/env_vars")
 
     async def _items(self, account_id: str, name: str, patch: ProjectPatch, at: int) -> tuple[Item, ...]:
-        """The variables of a patch as items, the secret ones sealed to their environment."""
+        """Return the variables of a patch as items; seal secret ones to their environment."""
         items = [
             item_of(Binding(one.name, one.kind, one.shown()), environment, at) for environment, one in patch.plain
         ]
@@ -145,17 +149,21 @@ class Projects:
         return tuple(items)
 
     async def _commit(self, caller: Caller, action: str, edit: CollectionEdit, at: int) -> Project:
-        """Commit an edit; gives the project as it is then."""
+        """Commit an edit, and return the changed project."""
         outcome = await commit_collection(self._store, collection_change(caller, action, edit, at))
         if outcome.collection is None:
-            raise NightsafeError(Code.STORE, "the store did not tell of the project")
+            raise NightsafeError(Code.STORE, "the store did not return the project")
         return Project(outcome.collection, outcome.items)
 
 
 def _refuse_missing(patch: ProjectPatch, held: Sequence[Item]) -> None:
-    """Refuse secrets without a value that are not there already."""
-    there = {(item.environment, item.name) for item in held if item.sealed is not None}
+    """Refuse secrets without a value that do not exist yet.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
+    existing = {(item.environment, item.name) for item in held if item.sealed is not None}
     for environment, name in patch.keep:
-        if (environment, name) not in there:
-            words = f"'value' is missing: there is no secret '{name}' in {environment} to keep"
+        if (environment, name) not in existing:
+            words = f"'value' is missing, and {environment} has no secret '{name}' whose value could stay"
             raise NightsafeError(Code.INVALID, words, f"/deployment_configs/{environment}/env_vars")

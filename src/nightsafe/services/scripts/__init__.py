@@ -1,1 +1,1 @@
-"""Scripts: uploads, modules, settings, triggers, and the bindings an upload keeps or updates."""
+"""Scripts: uploads, modules, settings, triggers, and the bindings that an upload keeps or updates."""

@@ -1,9 +1,9 @@
-"""Lists of bindings in which some stand without their values, and mean those there are.
+"""Parses lists of bindings in which a binding without a value stands for the existing one.
 
-In a change of settings the bindings take the place of all there are. One without its value, as reads show it or as
-nothing but `{type, name}`, stays what it is: wrangler 3.17 to 4.93 sends back every binding so when it sets secrets
-through the settings. In an upload a secret without its value is kept likewise: `versions secret put` of wrangler 3.73
-to 3.90 uploads a version anew, with the keys as the version before shows them.
+In a change of settings the list replaces all bindings. A binding without its value, either as reads show it or as
+`{type, name}` alone, stays unchanged: wrangler 3.17 to 4.93 sends every existing binding back like this when it sets
+secrets through the settings. In an upload a secret without its value stays, too: `versions secret put` of wrangler
+3.73 to 3.90 uploads a version again, with the secret keys as reads of the previous version show them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,22 +42,22 @@ _WHOLE_KINDS = frozenset(
         "worker_loader",
     }
 )
-"""Kinds that need no member beside `name` and `type`: one that is not there yet is made."""
+"""Types that need no members other than `name` and `type`: such a binding is created if it does not exist."""
 
 _BARE = frozenset({"name", "type"})
 _KEY_MEMBERS = frozenset({"key_base64", "key_jwk"})
 _SHOWN_MEMBERS = {SecretText.kind: _BARE, SecretKey.kind: _BARE | {"format", "algorithm", "usages"}}
-"""What reads show of a secret, by its kind."""
+"""The members of a secret that reads show, by its type."""
 
 
 class Shown(Struct, frozen=True):
-    """A binding that may be one there is, as it is shown: what it is then depends on what is there.
+    """A binding in the form in which reads show it. The existing bindings decide whether it stands for one of them.
 
     Attributes:
         name: the binding's name.
         fields: the JSON object.
         at: JSON Pointer to it.
-        index: its place in the list.
+        index: its index in the list.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Shown(Struct, frozen=True):
 
 
 class Bound(Struct, frozen=True):
-    """The bindings that a script is to have: those to make and, by name, those to keep."""
+    """The bindings that a script will have: those to make, and the names of those to keep."""
 
     secrets: tuple[Secret, ...]
     plain: tuple[PlainBinding, ...]
@@ -78,32 +78,33 @@ Entry = AnyBinding | Shown
 
 
 def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
-    """The bindings of a settings change, one for each name.
+    """Parse the bindings of a settings change, one for each name.
 
-    Of two with the same name the later one counts, if the earlier brings no value. But a secret takes no other kind's
-    place so: wrangler sends a variable back and a secret of its name behind it, without knowing what it does.
+    If two have the same name, the later one counts, provided that the earlier one has no value. As an exception, a
+    secret does not replace a binding of another type: wrangler sends a variable back and adds a secret of the same
+    name, without noticing the conflict.
 
     Args:
         raw: the JSON values.
-        limits: how many there may be.
+        limits: sets the largest number of bindings.
 
     Raises:
-        NightsafeError: INVALID or a code of a binding; one problem for each that is refused.
+        NightsafeError: INVALID, or the code of a binding; with a problem for each binding that is refused.
     """
     return _one_each(raw, limits, _entry, (InheritedBinding, Shown))
 
 
 def parse_uploaded(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
-    """The bindings of an upload, one for each name; `Shown` are secrets that came without their values.
+    """Parse the bindings of an upload, one for each name. Secrets without their values become `Shown`.
 
-    Of two with the same name the later one counts, if the earlier is such a secret.
+    If two have the same name, the later one counts, provided that the earlier one is a secret without its value.
 
     Args:
         raw: the JSON values.
-        limits: how many there may be.
+        limits: sets the largest number of bindings.
 
     Raises:
-        NightsafeError: as `parse_bindings`.
+        NightsafeError: like `parse_bindings`.
     """
     return _one_each(raw, limits, _uploaded, (Shown,))
 
@@ -111,13 +112,13 @@ def parse_uploaded(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
 def _one_each(
     raw: Sequence[object], limits: Limits, read: Callable[[object, str, int], Entry], yields: tuple[type, ...]
 ) -> tuple[Entry, ...]:
-    """Every binding of a list, or every problem with them.
+    """Return the bindings of a list, one for each name, or refuse with every problem in them.
 
     Args:
         raw: the JSON values.
-        limits: how many there may be.
-        read: makes one of its value, the pointer to it and its place.
-        yields: what gives way to a later one of the same name.
+        limits: sets the largest number of bindings.
+        read: parses one binding from its value, its pointer and its index.
+        yields: the classes that a later binding of the same name may replace.
     """
     if len(raw) > limits.max_bindings:
         raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", "/bindings")
@@ -142,35 +143,35 @@ def _one_each(
 
 
 def _may_replace(entry: Entry, kind: str) -> bool:
-    """Whether an entry may take the place of one without a value that is of this kind."""
+    """Return whether an entry may replace an earlier one of this type that has no value."""
     return kind not in PLAIN_KINDS or not isinstance(entry, (SecretText, SecretKey))
 
 
 def needs_look(entries: Iterable[Entry]) -> bool:
-    """Whether it depends on the bindings there are what these come to."""
+    """Return whether the result depends on the existing bindings."""
     return any(isinstance(entry, Shown) for entry in entries)
 
 
-def bound(entries: Iterable[Entry], there: Iterable[Binding]) -> Bound:
-    """What is to be made, and what is to be kept of the bindings there are.
+def bound(entries: Iterable[Entry], existing: Iterable[Binding]) -> Bound:
+    """Resolve entries against the existing bindings.
 
     Raises:
-        NightsafeError: as `parse_binding`, for one that is not as it is shown and lacks its value.
+        NightsafeError: like `parse_binding`, for a binding that has no value and differs from the existing one.
     """
-    shown = {one.name: msgspec.json.decode(one.shown) for one in there}
-    settled = [_settled(entry, shown) if isinstance(entry, Shown) else entry for entry in entries]
+    by_name = {one.name: msgspec.json.decode(one.shown) for one in existing}
+    resolved = [_resolved(entry, by_name) if isinstance(entry, Shown) else entry for entry in entries]
     return Bound(
-        secrets=tuple(one for one in settled if not isinstance(one, (PlainBinding, InheritedBinding))),
-        plain=tuple(one for one in settled if isinstance(one, PlainBinding)),
+        secrets=tuple(one for one in resolved if not isinstance(one, (PlainBinding, InheritedBinding))),
+        plain=tuple(one for one in resolved if isinstance(one, PlainBinding)),
         bindings_update=BindingsUpdate(
-            inherits=tuple(Inherit(one.name, one.old_name) for one in settled if isinstance(one, InheritedBinding)),
+            inherits=tuple(Inherit(one.name, one.old_name) for one in resolved if isinstance(one, InheritedBinding)),
             strict=True,
         ),
     )
 
 
 def _entry(raw: object, at: str, index: int) -> Entry:
-    """One binding of the list."""
+    """Parse one binding of a settings change."""
     fields = need_object(raw, at, "a binding")
     kind = fields.get("type")
     bare = fields.keys() == _BARE and isinstance(kind, str) and (kind in SECRET_KINDS or kind in PLAIN_KINDS)
@@ -181,7 +182,7 @@ def _entry(raw: object, at: str, index: int) -> Entry:
 
 
 def _uploaded(raw: object, at: str, index: int) -> Entry:
-    """One binding of an upload."""
+    """Parse one binding of an upload."""
     fields = need_object(raw, at, "a binding")
     if not is_shown_secret(fields):
         return parse_binding(fields, at, index)
@@ -190,18 +191,27 @@ def _uploaded(raw: object, at: str, index: int) -> Entry:
 
 
 def is_shown_secret(fields: Mapping[str, Any]) -> bool:
-    """Whether it is a secret as reads show it, or nothing but its kind and name: no value, and nothing misspelt."""
+    """Return whether an object is a secret without its value.
+
+    It is one if it has no other members than reads show of this type, or is `{type, name}` alone. So a misspelt
+    member makes it something else.
+    """
     shown = _SHOWN_MEMBERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
     return shown is not None and fields.keys() <= shown
 
 
 def _lacks_key(fields: Mapping[str, Any]) -> bool:
-    """Whether it is a secret key with what describes it and without itself."""
+    """Return whether an object is a secret key without its key material."""
     return fields.get("type") == SecretKey.kind and not fields.keys() & _KEY_MEMBERS
 
 
-def _settled(entry: Shown, shown: Mapping[str, dict[str, Any]]) -> AnyBinding:
-    """Kept, if it is there so; else made anew, which is refused for a key."""
-    there = shown.get(entry.name, {})
-    same = there.get("type") == entry.fields["type"] if entry.fields.keys() == _BARE else there == entry.fields
+def _resolved(entry: Shown, by_name: Mapping[str, dict[str, Any]]) -> AnyBinding:
+    """Inherit the existing binding if it is the same. Otherwise make a new one; this refuses a key without its value.
+
+    Args:
+        entry: the binding in the request.
+        by_name: the existing bindings, as reads show them.
+    """
+    current = by_name.get(entry.name, {})
+    same = current.get("type") == entry.fields["type"] if entry.fields.keys() == _BARE else current == entry.fields
     return InheritedBinding(entry.name, entry.name) if same else parse_binding(entry.fields, entry.at, entry.index)

@@ -1,17 +1,18 @@
-"""Which bindings of the version before an upload keeps without naming them: the whole rule.
+"""The complete rule for which bindings of the previous version an upload keeps without naming them.
 
-No upload loses a secret by accident. Clients write `keep_bindings` in four forms, and mean different things by them:
+No upload loses a secret by accident. Clients write `keep_bindings` in four forms, with different meanings:
 
-    form                        in force at once (`PUT`)      not in force (`POST …/versions`)
-    absent or null              secrets                       secrets
-    no kind of secret in it     secrets, and what it lists    secrets, and what it lists
-    a kind of secret in it      secrets, and what it lists    what it lists
-    []                          secrets                       nothing
+    form                            deployed at once (`PUT`)          not deployed (`POST …/versions`)
+    absent or null                  secrets                           secrets
+    without a secret type           secrets and the listed types      secrets and the listed types
+    with a secret type              secrets and the listed types      the listed types
+    []                              secrets                           nothing
 
-wrangler up to 3.34 sends `["plain_text", "json"]` for `--keep-vars` and has no word for secrets: it relies on their
-being kept. Later ones leave secrets out only where they make a version that somebody still has to deploy: `versions
-secret delete` sends `["secret_key"]` and inherits each `secret_text` that is to stay. What is in force at once loses
-no secret by any list: there are calls to delete one. The decision page 0010 has each endpoint.
+wrangler up to 3.34 sends `["plain_text", "json"]` for `--keep-vars` and cannot name secrets: it relies on Cloudflare
+to keep them. Later versions leave secrets out only when they make a version that must still be deployed: `versions
+secret delete` sends `["secret_key"]` and inherits each `secret_text` that should stay. An upload that is deployed at
+once never loses a secret, whatever the list says: there are calls to delete one. The decision page 0010 covers each
+endpoint.
 """
 
 from typing import Any
@@ -25,20 +26,20 @@ _MEMBER = "keep_bindings"
 
 
 def kept_kinds(fields: dict[str, Any], *, in_force: bool) -> frozenset[str]:
-    """The kinds of which the bindings of the version before stay, unless the upload brings one of that name.
+    """Return the types whose bindings stay from the previous version, unless the upload has one of the same name.
 
     Args:
         fields: the upload's metadata.
-        in_force: whether the version that it makes is served at once.
+        in_force: whether the new version is deployed at once.
 
     Raises:
-        NightsafeError: INVALID, for what is no list of kinds.
+        NightsafeError: INVALID, if the member is not a list of binding types.
     """
     if fields.get(_MEMBER) is None:
         return SECRET_KINDS
     kinds = need_array(fields, _MEMBER, "")
     if not all(isinstance(kind, str) and (kind in SECRET_KINDS or kind in PLAIN_KINDS) for kind in kinds):
-        raise NightsafeError(Code.INVALID, f"'{_MEMBER}' may hold only kinds of binding", f"/{_MEMBER}")
+        raise NightsafeError(Code.INVALID, f"'{_MEMBER}' may hold only binding types", f"/{_MEMBER}")
     listed = frozenset(kinds)
-    says_nothing_of_secrets = bool(listed) and SECRET_KINDS.isdisjoint(listed)
-    return listed | SECRET_KINDS if in_force or says_nothing_of_secrets else listed
+    names_no_secrets = bool(listed) and SECRET_KINDS.isdisjoint(listed)
+    return listed | SECRET_KINDS if in_force or names_no_secrets else listed

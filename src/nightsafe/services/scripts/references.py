@@ -1,7 +1,9 @@
-"""Which scripts of an account point at one of them, so that none is deleted that others need.
+"""Finds the scripts of an account that refer to a script, so that no script is deleted that others need.
 
-They do by a binding of their newest version or of an older one that is served, or as a tail consumer. Source: the
-checks before a deletion in the Cloudflare v4 API's specification (`force`) and in wrangler.
+A script refers to another by a binding of its newest version or of an older version that is deployed, or by naming it
+as a tail consumer.
+
+Source: the checks before a deletion in the Cloudflare v4 API's specification (`force`) and in wrangler.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +19,7 @@ from nightsafe.store.scripts import Binding, Script, ScriptRef
 from nightsafe.store.turns import in_turns
 
 Sees = Callable[[ScriptRef], bool]
-"""Whether the caller may know of a script."""
+"""Tells whether the caller may know that a script exists."""
 
 _PATHS: Final = {
     "service": ("service",),
@@ -25,23 +27,23 @@ _PATHS: Final = {
     "dispatch_namespace": ("outbound", "worker", "service"),
     "workflow": ("script_name",),
 }
-"""Kinds of binding that point at a script, and the members that lead to its name."""
+"""Binding types that refer to a script, each with the path of members to its name."""
 
 _NAMESPACE: Final = "dispatch_namespace"
-"""The member with the dispatch namespace of a script that has Durable Objects."""
+"""The member that names the dispatch namespace of the script with the Durable Objects."""
 
 _CONSUMERS: Final = ("tail_consumers", "streaming_tail_consumers")
 _MOST_NAMED: Final = 20
 
 
 class Reference(Struct, frozen=True):
-    """A binding of a script that points elsewhere.
+    """A binding that refers to a script.
 
     Attributes:
-        script: whose it is.
+        script: the script that has the binding.
         name: the binding's name.
-        kind: the binding's kind.
-        fields: the binding as it is shown.
+        kind: the binding's type.
+        fields: the binding's public fields.
     """
 
     script: ScriptRef
@@ -51,7 +53,7 @@ class Reference(Struct, frozen=True):
 
     @property
     def target(self) -> ScriptRef | None:
-        """The script that it points at; None for one of another account, or none at all."""
+        """The script that the binding refers to; None if that is in another account or not named."""
         place: Any = self.fields
         for member in _PATHS[self.kind]:
             place = place.get(member) if isinstance(place, dict) else None
@@ -62,17 +64,17 @@ class Reference(Struct, frozen=True):
 
 
 class References:
-    """The use cases."""
+    """The use cases of references between scripts."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def around(self, ref: ScriptRef, sees: Sees) -> tuple[list[Reference], list[Reference]]:
-        """Bindings of other scripts that point at this one, and its own that point at others.
+        """Return the bindings of other scripts that refer to this one, and its own bindings that refer to others.
 
         Args:
-            ref: which script.
-            sees: whether the caller may know of a script.
+            ref: the script.
+            sees: tells whether the caller may know that a script exists.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -84,7 +86,7 @@ class References:
         return incoming, [one for one in outgoing if one.target not in {None, ref}]
 
     async def producers(self, ref: ScriptRef, sees: Sees) -> list[Script]:
-        """The scripts that this one consumes the tail of."""
+        """Return the scripts that name this one as a tail consumer."""
         seen = await self._pointing(ref)
         found = [await self._store.script(one) for one in await _producers(ref, seen) if sees(one)]
         return [one for one in found if one is not None]
@@ -93,11 +95,11 @@ class References:
         """Refuse to delete a script that others need, and name those that the caller may know of.
 
         Args:
-            ref: which script.
-            sees: whether the caller may know of a script.
+            ref: the script.
+            sees: tells whether the caller may know that a script exists.
 
         Returns:
-            All that was looked at: none of it leads to the script.
+            Everything that was examined; none of it refers to the script.
 
         Raises:
             NightsafeError: SCRIPT_IN_USE.
@@ -105,25 +107,25 @@ class References:
         seen = await self._pointing(ref)
         users = [(one.script, f"by its {one.kind} binding '{one.name}'") for one in await _incoming(ref, seen)]
         users += [(one, "as its tail consumer") for one in await _producers(ref, seen)]
-        told = [f"'{script.path}' {how}" for script, how in dict.fromkeys(users) if sees(script)]
-        more = len(dict.fromkeys(users)) - len(told[:_MOST_NAMED])
+        visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(users) if sees(script)]
+        more = len(dict.fromkeys(users)) - len(visible[:_MOST_NAMED])
         if not users and max(len(seen.bindings), len(seen.settings)) >= MOST_POINTING:
-            way_out = "too many to see whether it is needed; ask with ?force=true to delete it all the same"
+            way_out = "too many to check whether it is needed; add ?force=true to delete it anyway"
             raise NightsafeError(Code.SCRIPT_IN_USE, f"{MOST_POINTING} bindings or more name it, {way_out}")
         if not users:
             return seen
-        named = ", ".join([*told[:_MOST_NAMED], *([f"{more} more"] if more else [])])
-        way_out = "take that out of them first or, to leave them broken, ask with ?force=true"
+        named = ", ".join([*visible[:_MOST_NAMED], *([f"{more} more"] if more else [])])
+        way_out = "remove these references first, or add ?force=true to delete it and break them"
         raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {way_out}")
 
     async def _pointing(self, ref: ScriptRef) -> Pointing:
-        """All that may lead to a script."""
+        """Return everything that may refer to a script."""
         bindings = await self._store.pointing(ref.account_id, ref.name)
         return Pointing(tuple(bindings), tuple(await self._store.settings_naming(ref.account_id, ref.name)))
 
 
 async def _incoming(ref: ScriptRef, seen: Pointing) -> list[Reference]:
-    """Bindings of other scripts that point at this one."""
+    """Return the bindings of other scripts that refer to this one."""
     every = [
         Reference(one.script, one.name, one.kind, msgspec.json.decode(one.shown))
         async for one in in_turns(seen.bindings)
@@ -133,20 +135,20 @@ async def _incoming(ref: ScriptRef, seen: Pointing) -> list[Reference]:
 
 
 async def _producers(ref: ScriptRef, seen: Pointing) -> list[ScriptRef]:
-    """The other scripts that name this one among their tail consumers."""
+    """Return the other scripts that name this one as a tail consumer."""
     every = in_turns(seen.settings)
     return [one async for one, settings in every if one != ref and ref in _consumers(one, settings)]
 
 
 def _references(ref: ScriptRef, bindings: Sequence[Binding]) -> Iterator[Reference]:
-    """The bindings that point at a script."""
+    """Yield the bindings that refer to a script."""
     for one in bindings:
         if one.kind in _PATHS:
             yield Reference(ref, one.name, one.kind, msgspec.json.decode(one.shown))
 
 
 def _consumers(ref: ScriptRef, script_settings: bytes) -> Iterable[ScriptRef]:
-    """The scripts that consume a script's tail."""
+    """Yield the tail consumers of a script."""
     settings = msgspec.json.decode(script_settings)
     for one in (one for name in _CONSUMERS for one in settings.get(name) or ()):
         service, namespace = one.get("service"), one.get("namespace")

@@ -1,4 +1,4 @@
-"""The script around the secrets: upload, list, search, content, settings, delete."""
+"""Scripts as a whole: upload, list, search, content, settings, delete."""
 
 import re
 import uuid
@@ -28,19 +28,19 @@ from nightsafe.store.scripts import Script, ScriptRef, Version
 from nightsafe.store.turns import PART, turn
 
 Look = Callable[[], Awaitable[Pointing]]
-"""Looks at all that may lead to a script, and refuses when something does."""
+"""Examines everything that may refer to a script, and refuses if something does."""
 
 MAX_NAME_LENGTH = 255
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 
 
 class Uploaded(Struct, frozen=True):
-    """What an upload came to.
+    """The result of an upload.
 
     Attributes:
-        script: as it is then.
+        script: the script after the upload.
         version_id: the new version's UUID, as text.
-        notices: what of it is not done.
+        notices: the parts of the upload that have no effect.
     """
 
     script: Script
@@ -61,18 +61,18 @@ class Scripts:
     async def upload(self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool) -> Uploaded:
         """Create the script or give it new code, in one version that is deployed at once.
 
-        The versioned settings become those of the upload. Of the script's own (tags, logpush, observability, tail
-        consumers) only those change that the upload names: code alone puts nobody's observability out.
+        The upload replaces all versioned settings. It changes only those script settings (tags, logpush,
+        observability, tail consumers) that it names, so that an upload of code alone does not turn observability off.
 
         Args:
-            caller: who asks.
-            ref: which script.
+            caller: the caller.
+            ref: the script.
             parsed: the upload.
-            strict: refuse, rather than drop, an inherited binding that is not there.
+            strict: refuse an inherited binding that does not exist; otherwise drop it.
 
         Raises:
             NightsafeError: SCRIPT_NAME, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, MIGRATION_TAG,
-                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED, TARGET_NOT_GRANTED, and what `let_in` raises.
+                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED, TARGET_NOT_GRANTED, and any error that `let_in` raises.
         """
         if len(ref.name) > MAX_NAME_LENGTH or not _NAME.fullmatch(ref.name):
             raise NightsafeError(Code.SCRIPT_NAME, str(MAX_NAME_LENGTH))
@@ -91,7 +91,7 @@ class Scripts:
         """Give a script new code and nothing else, in one version that is deployed at once.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and what `Admission.content` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and any error that `Admission.content` raises.
         """
         seen = await self._targets.check_code(caller, ref)
         notices = await self._admission.content(ref, source)
@@ -113,11 +113,15 @@ class Scripts:
         """Commit an upload."""
         outcome = await commit(self._store, change(caller, action, edit))
         if outcome.script is None:
-            raise NightsafeError(Code.STORE, "the store did not tell of the upload")
+            raise NightsafeError(Code.STORE, "the store did not return the upload")
         return Uploaded(outcome.script, str(uuid.UUID(bytes=made.version_id)), notices)
 
     async def _check_migration(self, ref: ScriptRef, migration: Migration) -> None:
-        """Refuse an upload that was made for another state of the script's Durable Objects."""
+        """Refuse an upload that expects another migration tag of the script's Durable Objects.
+
+        Raises:
+            NightsafeError: MIGRATION_TAG.
+        """
         if migration.old_tag is None:
             return
         script = await self._store.script(ref)
@@ -127,27 +131,27 @@ class Scripts:
             raise NightsafeError(Code.MIGRATION_TAG, f"the upload expects '{migration.old_tag}', but the Worker {at}")
 
     async def delete(self, caller: Caller, ref: ScriptRef, look: Look | None = None) -> str:
-        """Delete a script with all that belongs to it; gives the tag it had.
+        """Delete a script with everything that belongs to it, and return its tag.
 
         Args:
-            caller: who asks.
-            ref: which script.
-            look: refuses when others need it, else gives what it looked at, which must still be so when the script
-                goes; None to delete by force.
+            caller: the caller.
+            ref: the script.
+            look: refuses if other scripts need this one, and otherwise returns what it examined, which must not
+                change before the deletion; None to delete by force.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, and what `look` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, and any error that `look` raises.
         """
 
         async def attempt() -> Outcome:
-            """Look and commit."""
+            """Examine the references, and commit the deletion."""
             edit = ScriptEdit(ref=ref, remove=True, pointing=None if look is None else await look())
             return await commit(self._store, change(caller, "scripts.delete", edit))
 
         return (await until_undisturbed(attempt)).script_id
 
     async def get(self, ref: ScriptRef) -> Script:
-        """One script.
+        """Return one script.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -158,7 +162,7 @@ class Scripts:
         return script
 
     async def each(self, account_id: str, namespace: str = "") -> AsyncIterator[Script]:
-        """Every script of an account, or of a dispatch namespace, by name; others get their turn in between."""
+        """Yield every script of an account or of a dispatch namespace, by name; other requests run in between."""
         name = ""
         while part := await self._store.scripts_after(account_id, namespace, name, PART):
             for script in part:
@@ -167,7 +171,8 @@ class Scripts:
             await turn()
 
     async def files(self, ref: ScriptRef, version_id: bytes | None = None) -> tuple[Version, Sequence[StoredFile]]:
-        """A version of a script, by default its newest, with its files, whose contents `Contents` gives.
+        """Return a version of a script with its files; by default the newest version. `Contents` returns the files'
+        contents.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND.

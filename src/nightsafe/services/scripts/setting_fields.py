@@ -1,7 +1,9 @@
-"""The settings there are beside bindings, with their types: those of a version and those of a script.
+"""The settings beside bindings, with their types: version settings and script settings.
 
-Nothing else is kept: it would be shown again. Source: the script upload's metadata and the script-level settings in
-the Cloudflare v4 API's specification, and what wrangler sends.
+Other members are not stored, because answers would show them.
+
+Source: the script upload's metadata and the script-level settings in the Cloudflare v4 API's specification, and the
+requests that wrangler sends.
 """
 
 import datetime as dt
@@ -25,7 +27,7 @@ VERSION_LEVEL: dict[str, type] = {
     "placement": dict,
     "usage_model": str,
 }
-"""Settings of a version."""
+"""Settings that belong to a version."""
 
 SCRIPT_LEVEL: dict[str, type] = {
     "logpush": bool,
@@ -34,25 +36,27 @@ SCRIPT_LEVEL: dict[str, type] = {
     "tags": list,
     "tail_consumers": list,
 }
-"""Settings that belong to the script and not to a version."""
+"""Settings that belong to the script, not to a version."""
 
 MAX_TAGS = 10
 CPU_MS = (10, 300_000)
-"""The least and the most milliseconds of CPU time that a Worker may ask for."""
+"""The smallest and the largest CPU limit that a Worker may set, in milliseconds."""
 
 MAX_TAG_LENGTH = 1024
 _MAX_SETTINGS_BYTES = 64 * 1024
 
 
 def version_settings(fields: dict[str, Any]) -> dict[str, Any]:
-    """The versioned ones among the members of an object; null counts as absent.
+    """Return the version settings among the members of an object; null counts as absent.
 
     Raises:
         NightsafeError: INVALID, with a pointer to the member, or UNSUPPORTED for static assets.
     """
     kept = _known(fields, VERSION_LEVEL)
     if kept.get("compatibility_date") and not _is_date(kept["compatibility_date"]):
-        raise NightsafeError(Code.INVALID, "'compatibility_date' must be a date as YYYY-MM-DD", "/compatibility_date")
+        raise NightsafeError(
+            Code.INVALID, "'compatibility_date' must be a date in the form YYYY-MM-DD", "/compatibility_date"
+        )
     if kept.get("compatibility_date", "") > (today := dt.datetime.now(dt.UTC).date().isoformat()):
         sentence = f"'compatibility_date' is in the future: today's date, in UTC, is {today}"
         raise NightsafeError(Code.INVALID, sentence, "/compatibility_date")
@@ -67,7 +71,7 @@ def version_settings(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
-    """Those of the script among the members of an object; null counts as absent.
+    """Return the script settings among the members of an object; null counts as absent.
 
     Raises:
         NightsafeError: INVALID, with a pointer to the member.
@@ -76,10 +80,12 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
     _need_strings(kept, "tags")
     tags = kept.get("tags", ())
     if len(tags) > MAX_TAGS:
-        raise NightsafeError(Code.INVALID, f"a Worker may have {MAX_TAGS} tags at most", "/tags")
+        raise NightsafeError(Code.INVALID, f"a Worker may have at most {MAX_TAGS} tags", "/tags")
     if any(len(tag) > MAX_TAG_LENGTH or "," in tag or "&" in tag for tag in tags):
         raise NightsafeError(
-            Code.INVALID, f"a tag may have up to {MAX_TAG_LENGTH} characters, and neither ',' nor '&'", "/tags"
+            Code.INVALID,
+            f"a tag may have up to {MAX_TAG_LENGTH} characters, and must not contain ',' or '&'",
+            "/tags",
         )
     for name in ("tail_consumers", "streaming_tail_consumers"):
         check_consumers(kept.get(name, []), f"/{name}")
@@ -88,7 +94,11 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_cpu(limits: dict[str, Any]) -> None:
-    """Refuse a limit of CPU time that no Worker may have."""
+    """Refuse a CPU limit outside the allowed range.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
     asked = limits.get("cpu_ms")
     least, most = CPU_MS
     if asked is None or (isinstance(asked, int) and not isinstance(asked, bool) and least <= asked <= most):
@@ -98,19 +108,19 @@ def _check_cpu(limits: dict[str, Any]) -> None:
 
 
 def encoded(settings: dict[str, Any]) -> bytes:
-    """Settings as JSON.
+    """Return settings as JSON.
 
     Raises:
-        NightsafeError: INVALID, when they are too large.
+        NightsafeError: INVALID, if they are too large.
     """
     body = msgspec.json.encode(settings)
     if len(body) > _MAX_SETTINGS_BYTES:
-        raise NightsafeError(Code.INVALID, f"the settings are over {_MAX_SETTINGS_BYTES} bytes of JSON", "")
+        raise NightsafeError(Code.INVALID, f"the settings are larger than {_MAX_SETTINGS_BYTES} bytes as JSON", "")
     return body
 
 
 def _known(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
-    """The settings of a table that are there and not null, each of the type it must have."""
+    """Return the settings of a table that are present and not null, with their types checked."""
     kept = {name: fields[name] for name in settings if fields.get(name) is not None}
     for name, value in kept.items():
         if not isinstance(value, settings[name]):
@@ -121,13 +131,13 @@ def _known(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
 
 
 def _need_strings(kept: dict[str, Any], name: str) -> None:
-    """Refuse a list that holds anything but strings."""
+    """Refuse a list that has other items than strings."""
     if not all(isinstance(one, str) for one in kept.get(name, ())):
         raise NightsafeError(Code.INVALID, f"'{name}' may hold only strings", f"/{name}")
 
 
 def _is_date(text: str) -> bool:
-    """Whether a text is a date as YYYY-MM-DD."""
+    """Return whether a text is a date in the form YYYY-MM-DD."""
     try:
         return dt.date.fromisoformat(text).isoformat() == text
     except ValueError:

@@ -1,7 +1,9 @@
-"""Settings whose members are fixed, level by level: what of them is a slip, and what is not known here.
+"""Settings with a fixed structure: refuses misspelt members, and reports unknown ones.
 
-Source: the settings in the Cloudflare v4 API's specification, and what wrangler sends. A member that is no slip of a
-known one is kept, for Cloudflare adds some and clients send what a configuration file has; the answer names it.
+A member that does not look like a misspelling of a known one is stored: Cloudflare adds members, and clients send
+everything in their configuration file. The answer names such a member.
+
+Source: the settings in the Cloudflare v4 API's specification, and the requests that wrangler sends.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,11 +14,11 @@ from nightsafe.bindings.unknown_members import refuse_slips, unknown
 from nightsafe.errors import Code, NightsafeError, Problem
 
 Form = dict[str, "Form"]
-"""The members of an object, each with the form of its own members; an empty one says nothing of them."""
+"""The members of an object, each with the form of its value. An empty form leaves the value unchecked."""
 
 
 def _form(names: str, **inner: Form) -> Form:
-    """A form of plain members and of those that have members themselves."""
+    """Return a form from the names of plain members and the forms of nested ones."""
     return {name: {} for name in names.split()} | inner
 
 
@@ -45,15 +47,15 @@ _FORMS: Final[Form] = {
     "tail_consumers": _form("environment name namespace service"),
 }
 _LIMITS: Final = "limits"
-"""Every limit but one does nothing here, and the answer says so of each anyway."""
+"""Excluded from notices of unknown members: every limit except `cpu_ms` gets a notice of its own."""
 
 
 def check_forms(settings: Mapping[str, Any], at: str = "") -> None:
-    """Refuse a slip in a setting.
+    """Refuse misspelt members of settings.
 
     Args:
-        settings: those that a request names, each of its type.
-        at: JSON Pointer to the object that they stand in.
+        settings: the settings of a request, with their types checked.
+        at: JSON Pointer to the object that contains them.
 
     Raises:
         NightsafeError: INVALID, pointing at the member.
@@ -63,24 +65,24 @@ def check_forms(settings: Mapping[str, Any], at: str = "") -> None:
 
 
 def unknown_in(settings: Mapping[str, Any], at: str = "") -> Iterator[Problem]:
-    """A notice for each member of a setting that is not known.
+    """Yield a notice for each unknown member of a setting.
 
     Args:
-        settings: as `check_forms` takes them.
-        at: JSON Pointer to the object that they stand in.
+        settings: like in `check_forms`.
+        at: JSON Pointer to the object that contains them.
     """
     for name, fields, form, here in _objects(settings, at):
         if name != _LIMITS:
-            yield from unknown(fields, form, here, "kept as it came")
+            yield from unknown(fields, form, here, "stored unchanged")
 
 
 def check_consumers(consumers: list[Any], at: str, member: str = "service") -> None:
-    """Refuse a consumer of logs that names no Worker: the pages name one by `service`, or by `name`.
+    """Refuse a log consumer that names no Worker. The API names it by `service`, or in some places by `name`.
 
     Args:
         consumers: the JSON values.
         at: JSON Pointer to the list.
-        member: what names the Worker.
+        member: the member that names the Worker.
 
     Raises:
         NightsafeError: INVALID, pointing at the member.
@@ -95,20 +97,24 @@ def check_consumers(consumers: list[Any], at: str, member: str = "service") -> N
 
 
 def refuse_many_consumers(consumers: list[Any], at: str) -> None:
-    """Refuse more consumers of logs than anybody has; NightsafeError INVALID, pointing at the list."""
+    """Refuse too many log consumers.
+
+    Raises:
+        NightsafeError: INVALID, pointing at the list.
+    """
     if len(consumers) > MAX_CONSUMERS:
-        raise NightsafeError(Code.INVALID, f"a Worker may have {MAX_CONSUMERS} consumers of its logs at most", at)
+        raise NightsafeError(Code.INVALID, f"a Worker may have at most {MAX_CONSUMERS} consumers of its logs", at)
 
 
 def _objects(settings: Mapping[str, Any], at: str) -> Iterator[tuple[str, dict[str, Any], Form, str]]:
-    """Each object of the settings with a form: the setting's name, the object, its form, the pointer to it."""
+    """Yield each object in the settings that has a form: the setting's name, the object, its form and its pointer."""
     for name, form in _FORMS.items():
         for fields, own, here in _within(settings.get(name), form, pointer_to(at, name)):
             yield name, fields, own, here
 
 
 def _within(value: object, form: Form, at: str) -> Iterator[tuple[dict[str, Any], Form, str]]:
-    """The same of one value; a list holds objects of one form."""
+    """Yield each object with a form in one value, with its form and pointer; a list holds objects of one form."""
     if isinstance(value, list) and form:
         for index, one in enumerate(value):
             yield from _within(one, form, pointer_to(at, index))

@@ -381,7 +381,7 @@ def test_more_consumers_than_anybody_has(own_api: Api, path: str, body: dict[str
     fill(own_api)
     answer = by_json(owner(own_api), "PATCH", path, body)
 
-    assert (400, "a Worker may have 100 consumers of its logs at most" in answer.body.decode()) == (
+    assert (400, "a Worker may have at most 100 consumers of its logs" in answer.body.decode()) == (
         answer.status,
         True,
     )

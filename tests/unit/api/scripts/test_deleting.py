@@ -81,7 +81,7 @@ def test_what_too_many_name_is_not_deleted(target: Api, monkeypatch: pytest.Monk
     put(target, script_at("user"), bindings=[{**other, "name": "A"}, {**other, "name": "B"}])
     answer = delete(target, PLACES[0])
     assert (400, [10142]) == answer.refusal
-    assert "2 bindings or more name it, too many to see whether it is needed; ask with ?force" in answer.messages[0]
+    assert "2 bindings or more name it, too many to check whether it is needed; add ?force" in answer.messages[0]
     assert 200 == delete(target, PLACES[0], "?force=true").status
 
 
