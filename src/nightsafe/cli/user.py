@@ -13,7 +13,7 @@ from nightsafe.cli.token.policies import groups_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.services.identity.administration import UserCredentials, create_user
-from nightsafe.services.identity.operator import account_of, let_in
+from nightsafe.services.identity.operator import account_of, add_member
 from nightsafe.store.sqlite import SqliteStore
 
 
@@ -73,7 +73,7 @@ def create(  # noqa: PLR0913 - a user has many sides
                 with_service_key=service_key,
             )
             for account in accounts:
-                await let_in(store, made.user_id, account.id, groups)
+                await add_member(store, made.user_id, account.id, groups)
             return made
 
         DataDirectory(data).run(work)

@@ -50,19 +50,19 @@ class Intervals:
     def without(self, other: "Intervals") -> "Intervals":
         """Return the difference of this set and another."""
         left: list[Interval] = []
-        gone = iter([*other.joined, (2 * _ALL[6], 2 * _ALL[6])])
-        hole = next(gone)
+        holes = iter([*other.joined, (2 * _ALL[6], 2 * _ALL[6])])
+        hole = next(holes)
         for first, after in self.joined:
             start = first
             while hole[1] <= start:
-                hole = next(gone)
+                hole = next(holes)
             while hole[0] < after:
                 if start < hole[0]:
                     left.append((start, hole[0]))
                 start = hole[1]
                 if start >= after:
                     break
-                hole = next(gone)
+                hole = next(holes)
             if start < after:
                 left.append((start, after))
         return Intervals(left)

@@ -105,8 +105,7 @@ class Bundles:
         return Changes(cursor=Cursor.of(number, latest.leaf), scripts=tuple(scripts))
 
     async def bundle(self, ref: ScriptRef) -> bytes:
-        """Return the signed bundle of a script. It is without versions if the script is missing or was never
-        deployed.
+        """Return the signed bundle of a script. It has no versions if the script is missing or was never deployed.
 
         If the newest deployment has a version that cannot be served, the bundle has the newest earlier deployment
         that can be served.

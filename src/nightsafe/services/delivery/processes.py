@@ -96,7 +96,10 @@ class Processes:
         if held is None:
             return ()
         until = dt.datetime.fromtimestamp(held.until, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        sentence = f"'{ref.name}' is held apart until {until} and answers 503: {held.reason}. Its next version is served at once"
+        sentence = (
+            f"'{ref.name}' is held apart until {until} and answers 503: {held.reason}. "
+            "Its next version is served at once"
+        )
         return (Problem(Code.HELD, sentence),)
 
     def _held(self, account_id: str, who: Who) -> tuple[HeldScript, ...]:

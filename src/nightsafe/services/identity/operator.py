@@ -85,8 +85,8 @@ async def revoke_token(store: Store, token_id: str) -> None:
     await _write(store, "tokens.delete", token.account_id, token.id, now(), drop_tokens=(token.id,))
 
 
-async def let_in(store: Store, user_id: str, account_id: str, groups: Sequence[str]) -> None:
-    """Make a user a member of an account, with these permission groups for their key.
+async def add_member(store: Store, user_id: str, account_id: str, groups: Sequence[str]) -> None:
+    """Make a user a member of an account; these permission groups apply to the user's key there.
 
     Raises:
         NightsafeError: STORE.

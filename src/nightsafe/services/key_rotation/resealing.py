@@ -1,5 +1,4 @@
-"""Re-encryption after a rotation of recipient keys: hands out values under older keys, and stores them under the
-primary.
+"""Re-encryption after a rotation of recipient keys: hands out values under older keys, and stores the new records.
 
 This side cannot open a value. The delivery side can: it requests values under older keys and returns them sealed to
 the primary key. Each new record replaces the record that it was made from, if that is still stored, and gets a new

@@ -1,4 +1,4 @@
-"""Reports how re-encryption is progressing: the values that remain, the tokens that can do it, and when it last ran."""
+"""The progress of re-encryption: the values that remain, the tokens that can do it, and when it last ran."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -50,7 +50,7 @@ _SHOWN_MEMBERS = {SecretText.kind: _BARE, SecretKey.kind: _BARE | {"format", "al
 """The members of a secret that reads show, by its type."""
 
 
-class Shown(Struct, frozen=True):
+class ShownBinding(Struct, frozen=True):
     """A binding in the form in which reads show it. The existing bindings decide whether it stands for one of them.
 
     Attributes:
@@ -66,7 +66,7 @@ class Shown(Struct, frozen=True):
     index: int
 
 
-class Bound(Struct, frozen=True):
+class ResolvedBindings(Struct, frozen=True):
     """The bindings that a script will have: those to make, and the names of those to keep."""
 
     secrets: tuple[Secret, ...]
@@ -74,7 +74,7 @@ class Bound(Struct, frozen=True):
     bindings_update: BindingsUpdate
 
 
-Entry = AnyBinding | Shown
+Entry = AnyBinding | ShownBinding
 
 
 def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
@@ -91,11 +91,11 @@ def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
     Raises:
         NightsafeError: INVALID, or the code of a binding; with a problem for each binding that is refused.
     """
-    return _one_each(raw, limits, _entry, (InheritedBinding, Shown))
+    return _one_each(raw, limits, _entry, (InheritedBinding, ShownBinding))
 
 
 def parse_uploaded(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
-    """Parse the bindings of an upload, one for each name. Secrets without their values become `Shown`.
+    """Parse the bindings of an upload, one for each name. Secrets without their values become `ShownBinding`.
 
     If two have the same name, the later one counts, provided that the earlier one is a secret without its value.
 
@@ -106,7 +106,7 @@ def parse_uploaded(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
     Raises:
         NightsafeError: like `parse_bindings`.
     """
-    return _one_each(raw, limits, _uploaded, (Shown,))
+    return _one_each(raw, limits, _uploaded, (ShownBinding,))
 
 
 def _one_each(
@@ -147,20 +147,20 @@ def _may_replace(entry: Entry, kind: str) -> bool:
     return kind not in PLAIN_KINDS or not isinstance(entry, (SecretText, SecretKey))
 
 
-def needs_look(entries: Iterable[Entry]) -> bool:
-    """Return whether the result depends on the existing bindings."""
-    return any(isinstance(entry, Shown) for entry in entries)
+def needs_existing(entries: Iterable[Entry]) -> bool:
+    """Return whether the result of `resolve` depends on the existing bindings."""
+    return any(isinstance(entry, ShownBinding) for entry in entries)
 
 
-def bound(entries: Iterable[Entry], existing: Iterable[Binding]) -> Bound:
+def resolve(entries: Iterable[Entry], existing: Iterable[Binding]) -> ResolvedBindings:
     """Resolve entries against the existing bindings.
 
     Raises:
         NightsafeError: like `parse_binding`, for a binding that has no value and differs from the existing one.
     """
     by_name = {one.name: msgspec.json.decode(one.shown) for one in existing}
-    resolved = [_resolved(entry, by_name) if isinstance(entry, Shown) else entry for entry in entries]
-    return Bound(
+    resolved = [_resolved(entry, by_name) if isinstance(entry, ShownBinding) else entry for entry in entries]
+    return ResolvedBindings(
         secrets=tuple(one for one in resolved if not isinstance(one, (PlainBinding, InheritedBinding))),
         plain=tuple(one for one in resolved if isinstance(one, PlainBinding)),
         bindings_update=BindingsUpdate(
@@ -178,7 +178,7 @@ def _entry(raw: object, at: str, index: int) -> Entry:
     if not bare and not _lacks_key(fields):
         return parse_binding(fields, at, index)
     kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
-    return kept if bare and kind not in _WHOLE_KINDS else Shown(kept.name, fields, at, index)
+    return kept if bare and kind not in _WHOLE_KINDS else ShownBinding(kept.name, fields, at, index)
 
 
 def _uploaded(raw: object, at: str, index: int) -> Entry:
@@ -187,7 +187,7 @@ def _uploaded(raw: object, at: str, index: int) -> Entry:
     if not is_shown_secret(fields):
         return parse_binding(fields, at, index)
     kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
-    return Shown(kept.name, fields, at, index)
+    return ShownBinding(kept.name, fields, at, index)
 
 
 def is_shown_secret(fields: Mapping[str, Any]) -> bool:
@@ -205,7 +205,7 @@ def _lacks_key(fields: Mapping[str, Any]) -> bool:
     return fields.get("type") == SecretKey.kind and not fields.keys() & _KEY_MEMBERS
 
 
-def _resolved(entry: Shown, by_name: Mapping[str, dict[str, Any]]) -> AnyBinding:
+def _resolved(entry: ShownBinding, by_name: Mapping[str, dict[str, Any]]) -> AnyBinding:
     """Inherit the existing binding if it is the same. Otherwise make a new one; this refuses a key without its value.
 
     Args:

@@ -15,7 +15,7 @@ from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.modules import BODY_PART, Source
 from nightsafe.services.scripts.upload import Migration, ParsedUpload
-from nightsafe.services.scripts.upload_edit import code, let_in, reach_of_upload, settled, upload_edit
+from nightsafe.services.scripts.upload_edit import check_admission, check_reach, code, upload_edit, with_kept_secrets
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.secrets_store.access import check_store_access
 from nightsafe.services.target_access import TargetAccess
@@ -72,14 +72,15 @@ class Scripts:
 
         Raises:
             NightsafeError: SCRIPT_NAME, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, MIGRATION_TAG,
-                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED, TARGET_NOT_GRANTED, and any error that `let_in` raises.
+                NAMESPACE_NOT_FOUND, STORE_NOT_GRANTED, TARGET_NOT_GRANTED, and any error that `check_admission`
+                raises.
         """
         if len(ref.name) > MAX_NAME_LENGTH or not _NAME.fullmatch(ref.name):
             raise NightsafeError(Code.SCRIPT_NAME, str(MAX_NAME_LENGTH))
         check_store_access(caller, ref.account_id, parsed.plain)
-        parsed = await settled(self._store, ref, parsed)
-        seen = await reach_of_upload(self._targets, caller, ref, parsed)
-        notices = await let_in(self._admission, ref, parsed)
+        parsed = await with_kept_secrets(self._store, ref, parsed)
+        seen = await check_reach(self._targets, caller, ref, parsed)
+        notices = await check_admission(self._admission, ref, parsed)
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:
             await self._check_migration(ref, parsed.migration)
@@ -171,8 +172,9 @@ class Scripts:
             await turn()
 
     async def files(self, ref: ScriptRef, version_id: bytes | None = None) -> tuple[Version, Sequence[StoredFile]]:
-        """Return a version of a script with its files; by default the newest version. `Contents` returns the files'
-        contents.
+        """Return a version of a script with its files; by default the newest version.
+
+        `Contents` returns the contents of the files.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND.

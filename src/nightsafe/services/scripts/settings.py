@@ -1,7 +1,8 @@
-"""The settings of a script: those of its versions, with the bindings, and those of the script itself.
+"""The settings of a script: version settings with the bindings, and script settings.
 
-A change of versioned settings makes a version of the code there is and deploys it at 100 %. Source:
-`workers/scripts/{script_name}/settings` and `/script-settings` in the Cloudflare v4 API's specification.
+A change of version settings makes a version with the current code and deploys it at 100 %.
+
+Source: `workers/scripts/{script_name}/settings` and `/script-settings` in the Cloudflare v4 API's specification.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,13 @@ from nightsafe.services.delivery.admission import Admission, needs_of
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices, of_settings
 from nightsafe.services.scripts import setting_fields
-from nightsafe.services.scripts.bindings_update import Bound, Entry, bound, needs_look, parse_bindings
+from nightsafe.services.scripts.bindings_update import (
+    Entry,
+    ResolvedBindings,
+    needs_existing,
+    parse_bindings,
+    resolve,
+)
 from nightsafe.services.scripts.kept_bindings import kept_kinds
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.secrets_store.access import check_store_access
@@ -48,15 +55,15 @@ USAGE_MODELS = ("standard", "bundled", "unbound")
 
 
 class SettingsPatch(Struct, frozen=True, kw_only=True):
-    """A change of settings that has passed every check which needs no look at the store.
+    """A change of settings that has passed every check that does not need the store.
 
     Attributes:
-        bindings: all that the script is to have, or None to leave them.
-        keep: kinds of which bindings stay that `bindings` does not name.
-        versioned: JSON object to merge over the versioned settings, or None.
-        of_script: JSON object to merge over those of the script, or None.
-        annotations: JSON object, for the version that is made.
-        notices: what of it is kept and does nothing.
+        bindings: all bindings that the script will have, or None to leave them unchanged.
+        keep: the types of bindings to keep although `bindings` does not name them.
+        versioned: JSON object to merge over the version settings, or None.
+        of_script: JSON object to merge over the script settings, or None.
+        annotations: JSON object with the annotations of the new version.
+        notices: settings in the request that have no effect.
     """
 
     bindings: tuple[Entry, ...] | None = None
@@ -68,7 +75,7 @@ class SettingsPatch(Struct, frozen=True, kw_only=True):
 
 
 class AllSettings(Struct, frozen=True):
-    """A script and its newest version with their settings and bindings; after a change, what of it is not done."""
+    """A script and its newest version with settings and bindings, and the notices of a change."""
 
     script: Script
     version: Version
@@ -77,7 +84,7 @@ class AllSettings(Struct, frozen=True):
 
 
 class Settings:
-    """The use cases. Values of secrets pass through to the safe and are wiped there."""
+    """The use cases of settings. Secret values pass to the safe and are wiped afterwards."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits, admission: Admission) -> None:
         self._store = store
@@ -87,7 +94,7 @@ class Settings:
         self._targets = TargetAccess(store)
 
     async def get(self, ref: ScriptRef) -> AllSettings:
-        """Everything there is to tell.
+        """Return all settings and bindings of a script.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -99,7 +106,7 @@ class Settings:
         return AllSettings(script, version, await self._store.bindings(ref))
 
     async def patch(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> AllSettings:
-        """Change settings and bindings in one version; gives everything as it is then.
+        """Change settings and bindings in one version, and return all of them after the change.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, SETTINGS_NOT_LIVE, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS,
@@ -111,12 +118,12 @@ class Settings:
         edit, not_served = await self._edit(caller, ref, patch)
         outcome = await commit(self._store, change(caller, "settings.patch", edit))
         if outcome.script is None or outcome.newest is None:
-            raise NightsafeError(Code.STORE, "the store did not tell of the settings")
+            raise NightsafeError(Code.STORE, "the store did not return the settings")
         bindings = await self._store.bindings(ref, outcome.newest.number)
         return AllSettings(outcome.script, outcome.newest, bindings, (*not_served, *patch.notices))
 
     async def get_script_level(self, ref: ScriptRef) -> Script:
-        """The script, with the settings that are its own.
+        """Return the script, which has the script settings.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -127,12 +134,15 @@ class Settings:
         return script
 
     async def patch_script_level(self, caller: Caller, ref: ScriptRef, body: object) -> tuple[Script, Notices]:
-        """Change the settings that are the script's own: no version is made of that. Tells what is not done.
+        """Change the script settings. This makes no version.
 
         Args:
-            caller: who asks.
-            ref: which script.
-            body: JSON object; a member that is null is reset, an absent one stays.
+            caller: the caller.
+            ref: the script.
+            body: JSON object; a null member is reset, an absent one stays.
+
+        Returns:
+            The changed script, and notices of settings that have no effect.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, or INVALID with a pointer into the body.
@@ -146,10 +156,10 @@ class Settings:
         return script, (*of_settings(msgspec.json.decode(merge)), *strange)
 
     async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> tuple[ScriptEdit, Notices]:
-        """The change as the store takes it, with its secrets sealed, and what of it is not served."""
+        """Return the edit for the store, with its secrets sealed, and notices of what cannot be served."""
         wanted, seen = None, None
         if patch.bindings is not None:
-            wanted, seen = await self._bound(caller, ref, patch.bindings, patch.keep)
+            wanted, seen = await self._resolve(caller, ref, patch.bindings, patch.keep)
         not_served = await self._admission.settings(
             ref,
             versioned=patch.versioned,
@@ -173,37 +183,40 @@ class Settings:
         )
         return edit, not_served
 
-    async def _bound(
+    async def _resolve(
         self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...], keep: frozenset[str]
-    ) -> tuple[Bound, int | None]:
-        """The bindings to make, which lead to what is there, and what is to become of those there are.
+    ) -> tuple[ResolvedBindings, int | None]:
+        """Resolve the bindings of a request, and check their targets.
 
-        Gives the number, too, that the newest version must have then; None when it may be any.
+        Returns:
+            The bindings to make and to keep, and the number that the newest version must still have at the commit;
+                None if
+            that does not matter.
         """
-        there = await self._store.bindings(ref) if needs_look(entries) else ()
-        wanted = bound(entries, there)
+        existing = await self._store.bindings(ref) if needs_existing(entries) else ()
+        wanted = resolve(entries, existing)
         check_store_access(caller, ref.account_id, wanted.plain)
         seen = await self._targets.check_bindings(caller, ref, wanted.plain)
         await self._admission.check_targets(ref, wanted.plain)
         return replace(wanted, bindings_update=replace(wanted.bindings_update, keep=keep)), seen
 
-    async def _made(self, ref: ScriptRef, wanted: Bound) -> tuple[Binding, ...]:
-        """The bindings to make, as the store takes them."""
+    async def _made(self, ref: ScriptRef, wanted: ResolvedBindings) -> tuple[Binding, ...]:
+        """Return the bindings to make in the form of the store, with secrets sealed."""
         sealed = await self._safe.seal_all(ref, wanted.secrets)
         return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in wanted.plain)
 
 
 def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
-    """A change of settings from a request body; a setting that is null is reset, an absent one stays.
+    """Parse a change of settings in a request body; a null setting is reset, an absent one stays.
 
     Raises:
-        NightsafeError: INVALID or a code of a binding, with a pointer into the body; one problem a binding.
+        NightsafeError: INVALID or a code of a binding, with a pointer into the body; a problem for each binding.
     """
     body = need_object(raw, "", "the settings")
     need_known(body, _MEMBERS, "", "the settings")
     if body.get("migrations") is not None:
         raise NightsafeError(
-            Code.UNSUPPORTED, "apply migrations by settings: upload the script with them", "/migrations"
+            Code.UNSUPPORTED, "apply migrations in a change of settings: upload the script with them", "/migrations"
         )
     bindings = body.get("bindings")
     return SettingsPatch(
@@ -217,7 +230,11 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
 
 
 def parse_script_level(raw: object) -> tuple[bytes | None, Notices]:
-    """What to merge over a script's own settings, from a request body, None for nothing; and what is not known in it.
+    """Parse a change of script settings in a request body.
+
+    Returns:
+        The JSON to merge over the script settings, or None if there is nothing to merge; and notices of unknown
+            members.
 
     Raises:
         NightsafeError: INVALID, with a pointer into the body.
@@ -229,7 +246,7 @@ def parse_script_level(raw: object) -> tuple[bytes | None, Notices]:
 
 
 def parse_usage_model(raw: object) -> SettingsPatch:
-    """A change of nothing but the usage model.
+    """Parse a change of the usage model alone.
 
     Raises:
         NightsafeError: INVALID, with a pointer into the body.
@@ -243,19 +260,22 @@ def parse_usage_model(raw: object) -> SettingsPatch:
 def _merge(
     body: dict[str, Any], known: dict[str, type], check: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> bytes | None:
-    """The settings of one level that a body names, checked, with null for those to reset; None without any."""
+    """Return the checked settings of one level in a body; None if it has no such settings.
+
+    Settings to reset are null in the result.
+    """
     reset = {name: None for name in known if name in body and body[name] is None}
     merge = reset | check(body)
     return setting_fields.encoded(merge) if merge else None
 
 
 def _merged(merge: bytes | None) -> StoredSettings | None:
-    """Settings as the store merges them."""
+    """Return settings in the form in which the store merges them."""
     return None if merge is None else StoredSettings(merge, merge=True)
 
 
 def _script_of(outcome: Outcome) -> Script:
-    """The script after an edit of more than its secrets."""
+    """Return the script after an edit of its settings."""
     if outcome.script is None:
-        raise NightsafeError(Code.STORE, "the store did not tell of the script")
+        raise NightsafeError(Code.STORE, "the store did not return the script")
     return outcome.script

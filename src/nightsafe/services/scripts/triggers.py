@@ -1,7 +1,7 @@
-"""What a script keeps whatever is uploaded: where it is to be reached and when it is to be run.
+"""Script settings that uploads do not change: the subdomain and the schedules.
 
-A script is reached from outside unless somebody has said that its subdomain is off. Nothing here runs schedules: they
-are kept and given back.
+A script can be reached from outside unless its subdomain has been disabled. Nightsafe does not run schedules: it
+stores them and returns them.
 """
 
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ _SCHEDULES = "schedules"
 
 
 class Subdomain(Struct, frozen=True):
-    """Whether a script is to be reached under the account's subdomain, and whether its versions are."""
+    """Whether a script can be reached under the account's subdomain, and whether its versions can."""
 
     enabled: bool
     previews_enabled: bool
 
 
 class Schedule(Struct, frozen=True):
-    """When a script is to be run; times are in microseconds."""
+    """A cron schedule of a script; times are in microseconds since 1970 UTC."""
 
     cron: str
     created_on: int
@@ -43,13 +43,13 @@ class Schedule(Struct, frozen=True):
 
 
 class Triggers:
-    """The use cases."""
+    """The use cases of triggers."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def subdomain(self, ref: ScriptRef) -> Subdomain:
-        """Where the script is to be reached.
+        """Return whether the script is enabled on the subdomain.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -57,7 +57,7 @@ class Triggers:
         return subdomain_of(await self._script(ref))
 
     async def set_subdomain(self, caller: Caller, ref: ScriptRef, members: Mapping[str, bool | None]) -> Subdomain:
-        """Say where the script is to be reached; see `parse_subdomain`.
+        """Enable or disable the script on the subdomain; see `parse_subdomain`.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -65,7 +65,7 @@ class Triggers:
         return subdomain_of(await self._merge(caller, ref, "subdomain.set", members))
 
     async def reset_subdomain(self, caller: Caller, ref: ScriptRef) -> Subdomain:
-        """Take the script off the subdomain.
+        """Disable the script on the subdomain.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -73,7 +73,7 @@ class Triggers:
         return await self.set_subdomain(caller, ref, {_ENABLED: False, _PREVIEWS_ENABLED: None})
 
     async def schedules(self, ref: ScriptRef) -> tuple[Schedule, ...]:
-        """When the script is to be run.
+        """Return the script's schedules.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -81,73 +81,79 @@ class Triggers:
         return schedules_of(await self._script(ref))
 
     async def set_schedules(self, caller: Caller, ref: ScriptRef, crons: tuple[str, ...]) -> tuple[Schedule, ...]:
-        """Say when the script is to be run, in place of what was said before; see `parse_schedules`.
+        """Replace the script's schedules; see `parse_schedules`.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        there = {one.cron: one for one in await self.schedules(ref)}
+        existing = {one.cron: one for one in await self.schedules(ref)}
         at = now()
-        every = [there.get(cron) or Schedule(cron, at, at) for cron in crons]
+        every = [existing.get(cron) or Schedule(cron, at, at) for cron in crons]
         return schedules_of(await self._merge(caller, ref, "schedules.set", {_SCHEDULES: every or None}))
 
     async def _script(self, ref: ScriptRef) -> Script:
-        """The script, which must be there."""
+        """Return the script.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
         script = await self._store.script(ref)
         if script is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
     async def _merge(self, caller: Caller, ref: ScriptRef, action: str, members: Mapping[str, object]) -> Script:
-        """Alter what is kept; a member that is None is removed."""
+        """Merge members into the stored triggers; None removes a member."""
         edit = ScriptEdit(ref=ref, triggers=msgspec.json.encode(members))
         outcome = await commit(self._store, change(caller, action, edit))
         if outcome.script is None:
-            raise NightsafeError(Code.STORE, "the store did not tell of the script")
+            raise NightsafeError(Code.STORE, "the store did not return the script")
         return outcome.script
 
 
 def subdomain_of(script: Script) -> Subdomain:
-    """What a script keeps of its place under the account's subdomain."""
+    """Return a script's settings of the subdomain."""
     kept = msgspec.json.decode(script.triggers)
     return Subdomain(kept.get(_ENABLED, True), kept.get(_PREVIEWS_ENABLED, False))
 
 
 def is_inner(triggers: bytes) -> bool:
-    """Whether somebody has said that a script is not to be reached from outside.
+    """Return whether a script must not be reached from outside, because its subdomain has been disabled.
 
     Args:
-        triggers: of the script.
+        triggers: the script's stored triggers.
     """
     return not msgspec.json.decode(triggers).get(_ENABLED, True)
 
 
 def schedules_of(script: Script) -> tuple[Schedule, ...]:
-    """When a script is to be run."""
+    """Return a script's schedules."""
     return msgspec.convert(msgspec.json.decode(script.triggers).get(_SCHEDULES, []), tuple[Schedule, ...])
 
 
 def parse_subdomain(raw: object, at: str = "", *, partly: bool = False) -> dict[str, bool]:
-    """What to change of a script's place under the subdomain: `enabled`, and `previews_enabled` if it is given.
+    """Parse a change of the subdomain: `enabled`, and `previews_enabled` if present.
 
     Args:
         raw: the JSON value.
         at: JSON Pointer to it.
-        partly: whether `enabled`, too, may be left out.
+        partly: whether `enabled` may be left out, too.
 
     Raises:
         NightsafeError: INVALID, with a pointer to the member at fault.
     """
     body = need_object(raw, at, "the body")
     if body.get("enabled") is None and not partly:
-        raise NightsafeError(Code.INVALID, "'enabled' is missing: give true or false", pointer_to(at, "enabled"))
+        raise NightsafeError(Code.INVALID, "'enabled' is missing: set it to true or false", pointer_to(at, "enabled"))
     wanted = {_ENABLED: "enabled", _PREVIEWS_ENABLED: "previews_enabled"}
     need_known(body, wanted.values(), at, "the subdomain")
     return {kept: _flag(body, member, at) for kept, member in wanted.items() if body.get(member) is not None}
 
 
 def parse_schedules(raw: object) -> tuple[str, ...]:
-    """Cron expressions, each once: from a list of objects with a member `cron`, as such or as member `schedules`.
+    """Return the distinct cron expressions in a request body.
+
+    The body is a list of objects with a member `cron`, or an object with that list as its member `schedules`.
 
     Raises:
         NightsafeError: INVALID, with a pointer to the member at fault.
@@ -157,22 +163,22 @@ def parse_schedules(raw: object) -> tuple[str, ...]:
     if not isinstance(every, list):
         raise NightsafeError(Code.INVALID, f"the schedules must be an array, not {type_name(every)}", at)
     if len(every) > MAX_SCHEDULES:
-        raise NightsafeError(Code.INVALID, f"a Worker may have {MAX_SCHEDULES} schedules at most", at)
+        raise NightsafeError(Code.INVALID, f"a Worker may have at most {MAX_SCHEDULES} schedules", at)
     return tuple(dict.fromkeys(_cron(one, pointer_to(at, index)) for index, one in enumerate(every)))
 
 
 def _cron(raw: object, at: str) -> str:
-    """One cron expression. Only its form is looked at: nothing here runs it."""
+    """Parse one cron expression. Only the number of its fields is checked, because Nightsafe does not run it."""
     cron = need_string(need_object(raw, at, "a schedule"), "cron", at)
     if len(cron) > _MAX_CRON_LENGTH or len(cron.split()) != _CRON_FIELDS:
         raise NightsafeError(
-            Code.INVALID, f"'cron' must be {_CRON_FIELDS} fields, as in '*/30 * * * *'", pointer_to(at, "cron")
+            Code.INVALID, f"'cron' must have {_CRON_FIELDS} fields, as in '*/30 * * * *'", pointer_to(at, "cron")
         )
     return cron
 
 
 def _flag(body: dict[str, Any], member: str, at: str) -> bool:
-    """A member that is true or false."""
+    """Return a boolean member."""
     value = body[member]
     if not isinstance(value, bool):
         raise NightsafeError(

@@ -1,4 +1,4 @@
-"""A script upload, from its parts to what is stored of it.
+"""Parses and checks a script upload.
 
 Source: the multipart upload of `workers/scripts/{script_name}` in the Cloudflare v4 API's specification.
 """
@@ -15,7 +15,7 @@ from nightsafe.bindings.unknown_members import refuse_slips, unknown
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices, of_migrations, of_settings
-from nightsafe.services.scripts.bindings_update import Shown, parse_uploaded
+from nightsafe.services.scripts.bindings_update import ShownBinding, parse_uploaded
 from nightsafe.services.scripts.kept_bindings import kept_kinds
 from nightsafe.services.scripts.modules import BODY_PART, Part, Source, parse_source
 from nightsafe.services.scripts.setting_fields import (
@@ -31,7 +31,7 @@ from nightsafe.store.script_edit import Inherit
 _MAX_MIGRATION_TAG = 1024
 
 _SENT = frozenset({"capnp_schema", "code_update_strategy", "keep_assets"})
-"""What wrangler sends beside, and means nothing here."""
+"""Members that wrangler sends and that Nightsafe ignores."""
 
 _MEMBERS = (
     frozenset({"annotations", "bindings", BODY_PART, "keep_bindings", "main_module", "migrations"})
@@ -41,15 +41,15 @@ _MEMBERS = (
 )
 _MIGRATION = ("new_tag", "old_tag", "steps")
 _BINDINGS_ELSEWHERE = ("env", "env_vars", "secret", "secrets", "vars")
-"""What other requests and configuration files call the bindings that an upload brings in `bindings`."""
+"""Names for bindings in other requests and in configuration files. An upload has its bindings in `bindings`."""
 
 
 class Migration(Struct, frozen=True):
-    """The Durable Object migrations of an upload, of which only the tags matter here.
+    """The Durable Object migrations of an upload; Nightsafe uses only their tags.
 
     Attributes:
-        old_tag: the tag that the Worker must be at, or None for any.
-        new_tag: the tag that it is at afterwards, or None to leave it.
+        old_tag: the tag that the Worker must have before, or None for any.
+        new_tag: the tag that it has afterwards, or None to leave it unchanged.
     """
 
     old_tag: str | None = None
@@ -57,20 +57,20 @@ class Migration(Struct, frozen=True):
 
 
 class ParsedUpload(Struct, frozen=True, kw_only=True):
-    """An upload that has passed every check which needs no look at the store.
+    """An upload that has passed every check that does not need the store.
 
     Attributes:
         source: the code.
-        secrets: bindings to be sealed.
-        plain: bindings that hold no secret.
-        inherits: bindings to take over from the version before.
-        shown: secrets that came without their values: see `rebinding`.
-        keep: kinds of which the bindings of the version before stay.
-        settings: JSON object of the versioned settings, all of them.
-        script_settings: JSON object of those of the script that the upload names.
+        secrets: bindings to seal.
+        plain: bindings without a secret.
+        inherits: bindings to inherit from the previous version.
+        shown: secrets without their values: see `bindings_update`.
+        keep: the types of bindings to keep from the previous version.
+        settings: JSON object of all version settings.
+        script_settings: JSON object of the script settings that the upload names.
         annotations: JSON object.
-        migration: its Durable Object migrations, or None without any.
-        notices: what of it is kept and does nothing.
+        migration: its Durable Object migrations, or None.
+        notices: the parts of the upload that have no effect.
     """
 
     source: Source
@@ -81,22 +81,22 @@ class ParsedUpload(Struct, frozen=True, kw_only=True):
     settings: bytes
     script_settings: bytes
     annotations: bytes
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[ShownBinding, ...] = ()
     migration: Migration | None = None
     notices: Notices = ()
 
 
 def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_force: bool) -> ParsedUpload:
-    """Check an upload's metadata against its parts.
+    """Parse an upload, and check its metadata against its parts.
 
     Args:
         metadata: the JSON value of the part `metadata`.
         parts: every other part.
-        limits: what it must keep to.
-        in_force: whether the version that it makes is served at once.
+        limits: the limits on uploads.
+        in_force: whether the new version is deployed at once.
 
     Raises:
-        NightsafeError: INVALID or a code of a binding, with a pointer into the metadata; one problem a binding.
+        NightsafeError: INVALID or a code of a binding, with a pointer into the metadata; a problem for each binding.
     """
     fields = need_object(metadata, "", "'metadata'")
     _check_members(fields)
@@ -107,10 +107,10 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
     _check_parts(plain, source)
     return ParsedUpload(
         source=source,
-        secrets=tuple(one for one in bindings if not isinstance(one, (PlainBinding, InheritedBinding, Shown))),
+        secrets=tuple(one for one in bindings if not isinstance(one, (PlainBinding, InheritedBinding, ShownBinding))),
         plain=plain,
         inherits=tuple(Inherit(one.name, one.old_name) for one in bindings if isinstance(one, InheritedBinding)),
-        shown=tuple(one for one in bindings if isinstance(one, Shown)),
+        shown=tuple(one for one in bindings if isinstance(one, ShownBinding)),
         keep=kept_kinds(fields, in_force=in_force),
         settings=encoded(settings | ({BODY_PART: source.main_module} if source.classic else {})),
         script_settings=encoded(script_settings(fields)),
@@ -121,37 +121,47 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
 
 
 def _notices(fields: dict[str, Any]) -> Notices:
-    """What of an upload is kept and does nothing, or is not known."""
+    """Return notices of the parts of an upload that have no effect or are unknown."""
     migrations = of_migrations(present=fields.get("migrations") is not None)
     strange = unknown(fields, _MEMBERS, "")
     return (*of_settings(fields), *migrations, *of_annotations(fields.get("annotations")), *strange)
 
 
 def _check_members(fields: dict[str, Any]) -> None:
-    """Refuse members by which something else was meant: done as they stand, a secret would not be set."""
+    """Refuse misspelt members, and bindings under another name than `bindings`.
+
+    If they were ignored, a secret would silently not be set.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
     refuse_slips(fields, _MEMBERS, "")
     elsewhere = next((name for name in _BINDINGS_ELSEWHERE if fields.get(name) is not None), None)
     if elsewhere is not None:
-        sentence = f"an upload has no '{elsewhere}': give secrets and variables in 'bindings', each with its 'name'"
+        sentence = f"an upload has no '{elsewhere}': list secrets and variables in 'bindings', each with its 'name'"
         raise NightsafeError(Code.INVALID, sentence, f"/{elsewhere}")
 
 
 def _parts_of(plain: Sequence[PlainBinding]) -> set[str]:
-    """The names of parts that bindings are made of, as those of kind `wasm_module`, `text_blob`, `data_blob` are."""
+    """Return the names of the parts that bindings of type `wasm_module`, `text_blob` or `data_blob` refer to."""
     return {one.fields["part"] for one in plain if isinstance(one.fields.get("part"), str)}
 
 
 def _check_parts(plain: Sequence[PlainBinding], source: Source) -> None:
-    """Refuse bindings made of parts that have not come."""
+    """Refuse bindings that refer to missing parts.
+
+    Raises:
+        NightsafeError: INVALID, with a problem for each binding.
+    """
     names = {module.name for module in source.modules}
     absent = [one for one in plain if "part" in PLAIN_KINDS[one.kind] and one.fields.get("part") not in names]
     if absent:
-        sentence = "the binding's 'part' names no part of the upload"
+        sentence = "the binding's 'part' is not the name of a part of the upload"
         raise NightsafeError.of(Problem(Code.INVALID, f"'{one.name}': {sentence}", "/bindings") for one in absent)
 
 
 def _migration(fields: dict[str, Any]) -> Migration | None:
-    """The tags of the Durable Object migrations: what they do to classes is the runtime's business."""
+    """Return the tags of the Durable Object migrations; the runtime handles their effect on classes."""
     if fields.get("migrations") is None:
         return None
     raw = need_object(fields["migrations"], "/migrations", "'migrations'")
@@ -160,6 +170,6 @@ def _migration(fields: dict[str, Any]) -> Migration | None:
     for name, tag in tags.items():
         if tag is not None and len(tag) > _MAX_MIGRATION_TAG:
             raise NightsafeError(
-                Code.INVALID, f"'{name}' is over {_MAX_MIGRATION_TAG} characters", f"/migrations/{name}"
+                Code.INVALID, f"'{name}' is longer than {_MAX_MIGRATION_TAG} characters", f"/migrations/{name}"
             )
     return Migration(tags["old_tag"], tags["new_tag"])

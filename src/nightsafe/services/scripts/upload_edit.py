@@ -1,4 +1,4 @@
-"""From a parsed upload to the edit that the store carries out."""
+"""Turns a parsed upload into an edit for the store."""
 
 import uuid
 from typing import Any
@@ -10,7 +10,7 @@ from nightsafe.services.caller import Caller
 from nightsafe.services.delivery.admission import Admission, needs_of
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices, of_kept
-from nightsafe.services.scripts.bindings_update import bound
+from nightsafe.services.scripts.bindings_update import resolve
 from nightsafe.services.scripts.modules import Source
 from nightsafe.services.scripts.upload import ParsedUpload
 from nightsafe.services.target_access import TargetAccess
@@ -19,7 +19,7 @@ from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit, Settings, St
 from nightsafe.store.scripts import Binding, ScriptRef, Upload
 
 
-def upload_edit(  # noqa: PLR0913 - an upload has many sides
+def upload_edit(  # noqa: PLR0913 - an upload has many parts
     ref: ScriptRef,
     made: Stamp,
     parsed: ParsedUpload,
@@ -29,19 +29,19 @@ def upload_edit(  # noqa: PLR0913 - an upload has many sides
     strict: bool,
     seen: int | None,
 ) -> ScriptEdit:
-    """The edit of an upload.
+    """Return the edit of an upload.
 
-    One that deploys its version may create the script, and carries the settings of the script itself. One that does
-    not leaves those alone: they would be in force at once, under the version that is served.
+    If the version is deployed, the edit may create the script, and it includes the script settings. If the version is
+    not deployed, the script settings are left out: they would take effect at once, on the version that is deployed.
 
     Args:
-        ref: which script.
-        made: the version it makes.
+        ref: the script.
+        made: the stamp of the new version.
         parsed: the upload.
         sealed: its secrets, sealed.
-        limits: how many variables the script may have.
-        strict: refuse, rather than drop, an inherited binding that is not there.
-        seen: as `reach_of_upload` gives it.
+        limits: sets the largest number of variables.
+        strict: refuse an inherited binding that does not exist; otherwise drop it.
+        seen: the result of `check_reach`.
     """
     deployed = bool(made.deployment_id)
     plain = tuple(Binding(one.name, one.kind, one.shown()) for one in parsed.plain)
@@ -60,22 +60,27 @@ def upload_edit(  # noqa: PLR0913 - an upload has many sides
     )
 
 
-async def settled(store: Store, ref: ScriptRef, parsed: ParsedUpload) -> ParsedUpload:
-    """The same upload, in which secrets that came without their values are those there are. Its answer says so.
+async def with_kept_secrets(store: Store, ref: ScriptRef, parsed: ParsedUpload) -> ParsedUpload:
+    """Return the upload with its secrets without values resolved.
+
+    Each of them inherits the existing secret, with a notice.
 
     Raises:
-        NightsafeError: INVALID, for one that is not there as it is shown; it names the secret and says `inherit`.
+        NightsafeError: INVALID, for a secret that differs from the existing one; it names the secret and says
+            `inherit`.
     """
     if not parsed.shown:
         return parsed
-    there = await store.bindings(ref)
-    kept = tuple(replace(one, must=True) for one in bound(parsed.shown, there).bindings_update.inherits)
-    said = of_kept(one.name for one in kept)
-    return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *said))
+    existing = await store.bindings(ref)
+    kept = tuple(replace(one, must=True) for one in resolve(parsed.shown, existing).bindings_update.inherits)
+    notices = of_kept(one.name for one in kept)
+    return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *notices))
 
 
-async def reach_of_upload(targets: TargetAccess, caller: Caller, ref: ScriptRef, parsed: ParsedUpload) -> int | None:
-    """Refuse an upload by what its code would reach, before any of that is looked up; else as `check_code`.
+async def check_reach(targets: TargetAccess, caller: Caller, ref: ScriptRef, parsed: ParsedUpload) -> int | None:
+    """Refuse an upload whose code would reach scripts that the caller may not read; return like `check_code`.
+
+    This comes before the scripts are looked up.
 
     Raises:
         NightsafeError: TARGET_NOT_GRANTED.
@@ -91,11 +96,11 @@ async def reach_of_upload(targets: TargetAccess, caller: Caller, ref: ScriptRef,
     )
 
 
-async def let_in(admission: Admission, ref: ScriptRef, parsed: ParsedUpload) -> Notices:
-    """Refuse an upload by what it is bound to, or because it cannot be served; else say what of it is not done.
+async def check_admission(admission: Admission, ref: ScriptRef, parsed: ParsedUpload) -> Notices:
+    """Refuse an upload with bindings to missing targets, or one that cannot be served; otherwise return its notices.
 
     Raises:
-        NightsafeError: as `Admission.check_targets` and `Admission.upload`.
+        NightsafeError: like `Admission.check_targets` and `Admission.upload`.
     """
     await admission.check_targets(ref, parsed.plain)
     not_served = await admission.upload(
@@ -110,12 +115,12 @@ async def let_in(admission: Admission, ref: ScriptRef, parsed: ParsedUpload) -> 
 
 
 def code(source: Source, *, create: bool) -> Upload:
-    """New code as the store takes it; `create` says whether a script that is absent is made."""
+    """Return new code in the form of the store; `create` says whether to create a missing script."""
     return Upload(script_id=uuid.uuid4().hex, main_module=source.main_module, modules=source.modules, create=create)
 
 
 def _triggers(parsed: ParsedUpload) -> bytes | None:
-    """What the upload leaves with the script for good: the tag its migrations lead to."""
+    """Return the migration tag that the upload leaves with the script, as triggers to merge."""
     if parsed.migration is None or parsed.migration.new_tag is None:
         return None
     triggers: dict[str, Any] = {"migration_tag": parsed.migration.new_tag}

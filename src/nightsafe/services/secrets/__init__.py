@@ -1,1 +1,1 @@
-"""Secret bindings: put, list, delete, and the sealing of their values."""
+"""Secret bindings: put, list and delete them, and seal their values."""

@@ -1,4 +1,4 @@
-"""Taking in what a client sealed: checked as far as it can be without opening it, then signed for its place."""
+"""Accepts values that a client sealed: checks them as far as possible without opening them, then signs them."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -13,23 +13,23 @@ from nightsafe.sealing.record import SealedValue
 from nightsafe.sealing.suite import TAG_SIZE
 
 MAX_PADDED: Final = padded_size(MAX_VALUE_BYTES + 1)
-"""The longest that the longest value is padded to."""
+"""The padded size of the longest value, in bytes."""
 
 Countersign: TypeAlias = Callable[[Context, bytes], bytes]
-"""Makes a record of a sealed value, unless its key takes no new ones."""
+"""Makes a record of a sealed value. Refuses a key that accepts no new values."""
 
 
 def countersigned(countersign: Countersign, context: Context, given: SealedByClient) -> bytes:
-    """The record to store of a value that a client sealed.
+    """Return the record to store for a value that a client sealed.
 
     Raises:
-        NightsafeError: INVALID or BINDING_TOO_LARGE, pointing at the member at fault: it does not parse, it is longer
-            than any value may be, or its key is unknown, retired, or not the one that was named.
+        NightsafeError: INVALID or BINDING_TOO_LARGE, pointing at the member at fault, if the value cannot be parsed,
+            is too long, or if its key is unknown, retired, or not the named one.
     """
     try:
         parsed = SealedValue.parse(given.sealed)
     except NightsafeError:
-        raise given.refuse(ENCRYPTED, f"'{ENCRYPTED}' is no sealed value of a known version and suite") from None
+        raise given.refuse(ENCRYPTED, f"'{ENCRYPTED}' is not a sealed value of a known version and suite") from None
     if len(parsed.body) > parsed.suite.enc_size + MAX_PADDED + TAG_SIZE:
         raise NightsafeError(Code.BINDING_TOO_LARGE, context.name, pointer_to(given.at, ENCRYPTED))
     if parsed.key_id != given.key_id:

@@ -1,7 +1,8 @@
-"""From a secret to the binding or entry that is stored of it. Values are sealed here and wiped.
+"""Seals secrets into the bindings or entries to store, and wipes the values.
 
-What holds values beside scripts' versions has a namespace of its own in the sealing context, with a colon in it,
-which no dispatch namespace can be called; its name stands in the place of the script's.
+Collections (everything that holds values other than script versions) have namespaces of their own in the sealing
+context. These contain a colon, so no dispatch namespace can have the same name. The collection's name takes the place
+of the script's name.
 """
 
 import asyncio
@@ -23,38 +24,38 @@ from nightsafe.store.collections import Kind
 from nightsafe.store.scripts import Binding, ScriptRef
 
 STORED_KIND = "secret_text"
-"""What a secret of a Secrets Store is to a Worker."""
+"""The binding type that a secret of a Secrets Store has for a Worker."""
 
 _SPACES = {Kind.PAGES_PROJECT: "pages", Kind.SECRETS_STORE: "store", Kind.SCRIPT: "preview"}
 
 
 class CountersigningSealer(Sealer, Countersigner, MessageSigner, Protocol):
-    """What seals and signs, signs anew what was sealed before, and signs what the delivery side is told."""
+    """Seals and signs values, signs values that were sealed before, and signs messages to the delivery side."""
 
     @property
     def ring(self) -> PublicRing:
-        """The ring that it seals with."""
+        """The public key ring in use."""
         ...  # pragma: no cover
 
 
 def place_of(kind: Kind, account_id: str, collection: str, environment: str = "") -> ScriptRef:
-    """Where the values of a collection belong, as `Safe.seal` takes it.
+    """Return the sealing place of a collection's values, for `Safe.seal`.
 
     Args:
-        kind: of the collection.
-        account_id: whose it is.
-        collection: its name.
-        environment: the part of it.
+        kind: the kind of the collection.
+        account_id: the account.
+        collection: the collection's name.
+        environment: the environment in the collection.
     """
     return ScriptRef(account_id, collection, f"{_SPACES[kind]}:{environment}")
 
 
 class Safe:
-    """The drawer: secrets go in, sealed bindings come out, and nothing here can open them.
+    """Seals secrets into bindings. It cannot open them.
 
     Args:
-        sealer: seals to the public ring and signs.
-        verifier: tells what it has signed.
+        sealer: seals to the public ring, and signs.
+        verifier: verifies the sealer's signatures.
     """
 
     def __init__(self, sealer: CountersigningSealer, verifier: Verifier) -> None:
@@ -81,7 +82,10 @@ class Safe:
         return Binding(secret.name, secret.kind, secret.shown(), record, key_id_of(record))
 
     async def seal_all(self, ref: ScriptRef, secrets: Sequence[Secret]) -> tuple[Binding, ...]:
-        """Seal several, letting other requests run in between: each holds the interpreter for 0.2 ms."""
+        """Seal several secrets, and wipe their values.
+
+        Other requests run in between, because sealing one secret holds the interpreter for 0.2 ms.
+        """
         sealed = []
         try:
             for secret in secrets:
@@ -93,16 +97,17 @@ class Safe:
         return tuple(sealed)
 
     def seal_stored(self, store: ScriptRef, name: str, sealed_name: str, value: SecretValue) -> bytes:
-        """Seal a value of a Secrets Store, and wipe it; gives the record.
+        """Seal a value of a Secrets Store, wipe it, and return the record.
 
-        It is sealed to the id under which it came and signed for its name: so it can get a second name from a
-        process that cannot open it, and still has no other name than those that were signed.
+        The value is sealed to the ID of the secret that it first came with, and signed for the secret's name. So a
+        process that cannot open the value can give it a second name, and the value still has only names that were
+        signed.
 
         Args:
             store: the store's place.
-            name: of the secret.
-            sealed_name: the id of the secret with which this value, or the one it replaces, first came.
-            value: wiped, whatever happens.
+            name: the secret's name.
+            sealed_name: the ID of the secret that this value, or the value it replaces, first came with.
+            value: the value; it is always wiped.
         """
         try:
             record = self._sealer.seal(_stored(store, sealed_name), value)
@@ -111,46 +116,48 @@ class Safe:
         return self._sealer.countersign(_stored(store, name), Record.parse(record).sealed)
 
     def rename_stored(self, store: ScriptRef, name: str, new_name: str, record: bytes) -> bytes:
-        """The record of the same value under another name of the same store.
+        """Return the record of the same value under another name in the same store.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, when the record was not signed for the name it is found under: nothing that
-                somebody put into the database is vouched for; INVALID, when its key takes no new values.
+            NightsafeError: CANNOT_OPEN, if the record was not signed for its current name, so that a record that
+                somebody wrote into the database gets no signature; INVALID, if its key accepts no new values.
         """
         sealed = self._verifier.verify(_stored(store, name), record)
         return self._sealer.countersign(_stored(store, new_name), sealed)
 
     @property
     def ring(self) -> PublicRing:
-        """The public ring as it is now."""
+        """The public key ring in use."""
         return self._sealer.ring
 
     def countersign_again(self, context: Context, before: bytes, sealed: bytes) -> bytes:
-        """The record of a value that was sealed anew to the primary key.
+        """Return the record of a value that was re-encrypted to the primary key.
 
         Args:
-            context: the place it is signed for.
-            before: the record it takes the place of.
-            sealed: any bytes at all. Whether they open, and to the same value, cannot be told here.
+            context: the place to sign it for.
+            before: the record that it replaces.
+            sealed: the new sealed value. Whether it opens, and to the same value, cannot be checked here.
 
         Raises:
-            NightsafeError: CANNOT_OPEN, when the record of before was not signed for this place: nothing that
-                somebody put into the database gets a signature by this way; INVALID, when it is no sealed value, or
-                not under the primary key.
+            NightsafeError: CANNOT_OPEN, if the previous record was not signed for this place, so that a record that
+                somebody wrote into the database gets no signature; INVALID, if `sealed` is not a sealed value or is
+                not sealed to the primary key.
         """
         self._verifier.verify(context, before)
         record = self._sealer.countersign(context, sealed)
         if key_id_of(record) != self.ring.primary.id:
-            raise NightsafeError(Code.INVALID, f"not sealed to the primary key, which is {self.ring.primary.id}")
+            raise NightsafeError(
+                Code.INVALID, f"the value is not sealed to the primary key, which is {self.ring.primary.id}"
+            )
         return record
 
     def sign(self, bundle: Bundle) -> bytes:
-        """A bundle as it is given to the delivery side."""
+        """Return a signed bundle for the delivery side."""
         return sign_bundle(bundle, self._sealer)
 
 
 def _stored(store: ScriptRef, name: str) -> Context:
-    """The context of a secret of a Secrets Store."""
+    """Return the sealing context of a secret of a Secrets Store."""
     return Context(
         account_id=store.account_id, namespace=store.namespace, script=store.name, name=name, kind=STORED_KIND
     )

@@ -1,4 +1,4 @@
-"""Where the secrets of a script came from, for whoever is to tell whether they are still what was put."""
+"""Lists the version that last set each secret, so that clients can tell whether a secret has changed."""
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interface import Store
@@ -7,17 +7,17 @@ from nightsafe.store.scripts import ScriptRef
 
 
 class SecretVersions:
-    """The use case.
+    """The use case of secret versions.
 
     Args:
-        store: where everything is kept.
+        store: the store.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def list(self, ref: ScriptRef) -> list[SecretVersion]:
-        """The version that set each secret, by the secret's name.
+        """Return the version that last set each secret, by the secret's name.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.

@@ -1,7 +1,8 @@
 """The secret bindings of a script: list, get, put, delete, patch.
 
-Every write makes one version and deploys it, whatever number of secrets it sets. It is refused unless the newest
-version is the only one served: otherwise it would put into service what nobody asked to be served.
+Every write makes one version and deploys it, however many secrets it sets. A write is refused unless the newest
+version is the only deployed one: otherwise it would deploy code that nobody has asked to deploy.
+
 Source: `workers/scripts/{script_name}/secrets` and `/secrets-bulk` in the Cloudflare v4 API's specification.
 """
 
@@ -32,9 +33,9 @@ class Patch(Struct, frozen=True):
 
     Attributes:
         set: secrets to set.
-        drop: names of secrets to drop; one that is not there is no fault.
-        annotations: JSON object, for the version that is made.
-        notices: what of it is not known.
+        drop: names of secrets to delete; missing ones are ignored.
+        annotations: JSON object with the annotations of the new version.
+        notices: unknown members of the request.
     """
 
     set: tuple[Secret, ...]
@@ -44,7 +45,7 @@ class Patch(Struct, frozen=True):
 
 
 class Secrets:
-    """The use cases. Values pass through to the safe and are wiped there."""
+    """The use cases of secret bindings. Values pass to the safe and are wiped afterwards."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
@@ -52,7 +53,7 @@ class Secrets:
         self._limits = limits
 
     async def list(self, ref: ScriptRef) -> Sequence[bytes]:
-        """What may be shown of every secret, by name.
+        """Return the public fields of every secret, by name.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -63,10 +64,10 @@ class Secrets:
         return secrets
 
     async def get(self, ref: ScriptRef, name: str) -> bytes:
-        """What may be shown of one secret.
+        """Return the public fields of one secret.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, or BINDING_NOT_FOUND when the script has no such secret.
+            NightsafeError: SCRIPT_NOT_FOUND, or BINDING_NOT_FOUND if the script has no such secret.
         """
         shown = await self._store.shown(ref, name)
         if shown is not None:
@@ -77,7 +78,7 @@ class Secrets:
         raise NightsafeError(Code.BINDING_NOT_FOUND, name)
 
     async def put(self, caller: Caller, ref: ScriptRef, secret: Secret) -> bytes:
-        """Create or replace one secret; gives what may be shown of it.
+        """Create or replace one secret, and return its public fields.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS.
@@ -97,7 +98,7 @@ class Secrets:
         return sealed.shown
 
     async def delete(self, caller: Caller, ref: ScriptRef, name: str) -> None:
-        """Remove one secret.
+        """Delete one secret.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NOT_FOUND.
@@ -111,11 +112,11 @@ class Secrets:
             raise
 
     async def patch(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Sequence[bytes]:
-        """Set and drop secrets in one version, all or nothing; gives what may be shown of those there are then.
+        """Set and delete secrets in one version, all or nothing; return the public fields of all secrets afterwards.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS;
-                BINDING_NOT_FOUND, for the name of something else than a secret that is to be dropped.
+                BINDING_NOT_FOUND, if a name to delete is the name of a binding other than a secret.
         """
         if not patch.set and not patch.drop:
             return await self.list(ref)
@@ -139,16 +140,16 @@ class Secrets:
 
 
 async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at: str | None = None) -> None:
-    """Refuse names that bindings of other kinds have, where secrets are meant.
+    """Refuse names of bindings that are not secrets.
 
     Args:
-        store: where they are.
-        ref: of which script.
-        names: of secrets; one that is not there at all is none of this.
-        at: JSON Pointer to the object that has the names, where there is one.
+        store: holds the bindings.
+        ref: the script.
+        names: names that should be those of secrets; names of missing bindings pass.
+        at: JSON Pointer to the object that has the names, or None.
 
     Raises:
-        NightsafeError: BINDING_NOT_FOUND, with the kind that has the name; one problem for each.
+        NightsafeError: BINDING_NOT_FOUND, with the type of the binding that has the name; a problem for each name.
     """
     if not names:
         return
@@ -163,22 +164,21 @@ async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at
 
 
 def pointed(error: NightsafeError, at: Callable[[str], str]) -> NightsafeError:
-    """The store's refusal of names that are taken, pointing at each; any other as it is."""
+    """Return the error with a pointer in each problem of a taken name; other problems stay unchanged."""
     return NightsafeError.of(
         replace(one, pointer=at(one.detail)) if one.code is Code.BINDING_NAME_TAKEN else one for one in error.problems
     )
 
 
 def parse_patch(raw: object, limits: Limits) -> Patch:
-    """A merge patch from a request body (RFC 7396: an object sets, null drops, absent keeps).
+    """Parse a merge patch in a request body (RFC 7396: an object sets, null deletes, absent keeps).
 
     Raises:
-        NightsafeError: INVALID, without `secrets`; TOO_MANY_OPERATIONS, or one problem for each secret that is
-            refused.
+        NightsafeError: INVALID, if `secrets` is missing; TOO_MANY_OPERATIONS, or a problem for each refused secret.
     """
     body = need_object(raw, "", "the body")
     if "secrets" not in body:
-        sentence = "'secrets' is missing: give an object of secrets by their names, null for each to drop"
+        sentence = "'secrets' is missing: set it to an object with each secret under its name, and null to delete one"
         raise NightsafeError(Code.INVALID, sentence, "/secrets")
     refuse_slips(body, _MEMBERS, "")
     secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
@@ -187,15 +187,15 @@ def parse_patch(raw: object, limits: Limits) -> Patch:
 
 
 def parse_secrets(entries: dict[str, object], at: str, limits: Limits) -> tuple[tuple[Secret, ...], tuple[str, ...]]:
-    """The secrets that an object sets, and the names of those that it drops, by null.
+    """Return the secrets that an object sets, and the names that it deletes with null.
 
     Args:
         entries: a secret, or null, by its name.
         at: JSON Pointer to the object.
-        limits: what it must keep to.
+        limits: sets the largest number of operations.
 
     Raises:
-        NightsafeError: TOO_MANY_OPERATIONS, or one problem for each secret that is refused.
+        NightsafeError: TOO_MANY_OPERATIONS, or a problem for each refused secret.
     """
     if len(entries) > limits.max_operations:
         raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(entries)), at)
@@ -212,17 +212,19 @@ def parse_secrets(entries: dict[str, object], at: str, limits: Limits) -> tuple[
 
 
 def _optional_object(body: dict[str, object], member: str) -> dict[str, object]:
-    """A member that may be absent, and else is an object."""
+    """Return a member that is an object; an empty object if it is absent."""
     return need_object(body[member], f"/{member}", f"'{member}'") if member in body else {}
 
 
 def _annotations(tags: dict[str, object], limits: Limits) -> bytes:
-    """Version tags as the new version keeps them."""
+    """Return version tags as annotations of the new version."""
     if not tags:
         return b"{}"
     encoded = msgspec.json.encode({"version_tags": tags})
     if len(encoded) > limits.max_annotation_bytes:
         raise NightsafeError(
-            Code.INVALID, f"'version_tags' is over {limits.max_annotation_bytes} bytes of JSON", "/version_tags"
+            Code.INVALID,
+            f"'version_tags' is larger than {limits.max_annotation_bytes} bytes as JSON",
+            "/version_tags",
         )
     return encoded

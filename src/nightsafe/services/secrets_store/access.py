@@ -1,4 +1,4 @@
-"""Who may bind a Worker to secrets of the account's Secrets Store: what is bound, the Worker's code can read."""
+"""Checks whether a caller may bind a Worker to secrets of the Secrets Store, because its code can then read them."""
 
 from collections.abc import Iterable
 
@@ -12,14 +12,14 @@ _KIND = "secrets_store_secret"
 
 
 def check_store_access(caller: Caller, account_id: str, bindings: Iterable[PlainBinding]) -> None:
-    """Refuse bindings to secrets of a store, unless the caller is let into the account's stores.
+    """Refuse bindings to secrets of a store unless the caller may read the account's stores.
 
-    Without this, whoever may upload one script of the account could have every secret of its stores. Bindings that
-    are inherited or kept are none of it: somebody was let do that.
+    Without this check, anyone with permission to upload one script of the account could obtain every secret of its
+    stores. Inherited and kept bindings pass, because they were allowed when they were made.
 
     Raises:
-        NightsafeError: STORE_NOT_GRANTED, one problem for each binding.
+        NightsafeError: STORE_NOT_GRANTED, with a problem for each binding.
     """
-    bound = [one.name for one in bindings if one.kind == _KIND]
-    if bound and not caller.principal.grants.allow(Action.READ_STORES, Resource(account_id)):
-        raise NightsafeError.of(Problem(Code.STORE_NOT_GRANTED, name, "/bindings") for name in bound)
+    names = [one.name for one in bindings if one.kind == _KIND]
+    if names and not caller.principal.grants.allow(Action.READ_STORES, Resource(account_id)):
+        raise NightsafeError.of(Problem(Code.STORE_NOT_GRANTED, name, "/bindings") for name in names)

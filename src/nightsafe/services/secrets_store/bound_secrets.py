@@ -1,7 +1,7 @@
-"""Secrets of a Secrets Store as they are delivered to the scripts that are bound to them.
+"""The secrets of a Secrets Store, as delivered to the scripts bound to them.
 
-A script names a store and a secret; the value is that of the moment, and a change of it is a change of every script
-that is bound to its store.
+A binding names a store and a secret. The script gets the current value, so a change in a store is a change of every
+script bound to that store.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,39 +21,42 @@ KIND: Final = "secrets_store_secret"
 _SCOPE: Final = "workers"
 
 
-class _Bound(Struct, frozen=True):
-    """The members of a binding that say to what."""
+class _StoreBinding(Struct, frozen=True):
+    """The members of a binding that name its secret."""
 
     store_id: object = None
     secret_name: object = None
 
 
-class _Held(Struct, frozen=True):
-    """The members of a log entry that say which collection it is about."""
+class _Entry(Struct, frozen=True):
+    """The members of a log entry that name its collection."""
 
     collection: str = field(default="", name="holder")
     resource: str = ""
 
 
-_BOUND: Final = msgspec.json.Decoder(_Bound)
-_HELD: Final = msgspec.json.Decoder(_Held)
+_BINDING: Final = msgspec.json.Decoder(_StoreBinding)
+_ENTRY: Final = msgspec.json.Decoder(_Entry)
 
 Place = tuple[object, object]
-"""A store's id and a secret's name."""
+"""A store's ID and a secret's name."""
 
 
 class BoundSecrets:
-    """Looks secrets up for bindings, and scripts for stores.
+    """Looks up secrets for bindings, and scripts for stores.
 
     Args:
-        store: where both are.
+        store: the database that holds both.
     """
 
     def __init__(self, store: Store) -> None:
         self._store: Final = store
 
     async def of(self, account_id: str, bindings: Iterable[Binding]) -> Mapping[Place, StoredSecret]:
-        """The secrets that bindings name, by place; without those that are not there or not for Workers."""
+        """Return the secrets that bindings name, by place.
+
+        Leave out secrets that do not exist or are not for Workers.
+        """
         places = {place_of_binding(one) for one in bindings if one.kind == KIND}
         found: dict[Place, StoredSecret] = {}
         for store_id in {store_id for store_id, _ in places}:
@@ -63,23 +66,23 @@ class BoundSecrets:
         return found
 
     async def present(self, account_id: str, places: Collection[Place]) -> set[Place]:
-        """Those of some places at which there is a secret, whoever it is for."""
+        """Return those of the places that have a secret, whatever service it is for."""
         found: set[Place] = set()
         for store_id in {store_id for store_id, _ in places}:
             found |= {(store_id, item.name) for item in await self._items(account_id, store_id)}
         return found & set(places)
 
     async def scripts(self, account_id: str, entries: Iterable[AuditEntry]) -> Sequence[str]:
-        """Scripts outside of dispatch namespaces that are or were bound to a store that log entries are about."""
-        told = (_HELD.decode(entry.entry) for entry in entries)
-        stores = {one.resource for one in told if one.collection == Kind.SECRETS_STORE}
+        """Return scripts outside dispatch namespaces that are or were bound to a store in the log entries."""
+        changed = (_ENTRY.decode(entry.entry) for entry in entries)
+        stores = {one.resource for one in changed if one.collection == Kind.SECRETS_STORE}
         if not stores:
             return []
         bound = await self._store.bound_to_stores(account_id)
-        return [script for script, shown in bound if _BOUND.decode(shown).store_id in stores]
+        return [script for script, shown in bound if _BINDING.decode(shown).store_id in stores]
 
     async def _items(self, account_id: str, store_id: object) -> Sequence[Item]:
-        """The secrets of a store; none when there is no such store."""
+        """Return the secrets of a store; empty if the store does not exist."""
         if not isinstance(store_id, str):
             return []
         collection = await self._store.collection(account_id, Kind.SECRETS_STORE, store_id)
@@ -87,17 +90,20 @@ class BoundSecrets:
 
 
 def place_of_binding(binding: Binding) -> Place:
-    """What a binding of this kind names. Members of other types than strings name nothing that there is."""
-    bound = _BOUND.decode(binding.shown)
+    """Return the place that a binding of this type names.
+
+    If a member is not a string, return a place that never exists.
+    """
+    bound = _BINDING.decode(binding.shown)
     members = (bound.store_id, bound.secret_name)
     return members if all(isinstance(one, str) for one in members) else (None, None)
 
 
 def _is_for_workers(item: Item) -> bool:
-    """Whether Workers may have a secret."""
+    """Return whether a secret is for Workers."""
     return _SCOPE in note_of(item).scopes
 
 
 def _stored(store_id: str, item: Item, sealed: bytes) -> StoredSecret:
-    """A secret as a bundle has it."""
+    """Return a secret in the form of a bundle."""
     return StoredSecret(store_id=store_id, name=item.name, sealed_name=note_of(item).sealed_name, sealed=sealed)

@@ -1,4 +1,4 @@
-"""What a request may say of a secret of a Secrets Store.
+"""The fields of a Secrets Store secret in a request.
 
 Source: `secrets_store/stores/{store_id}/secrets` in the Cloudflare v4 API's specification.
 """
@@ -23,7 +23,7 @@ from nightsafe.secret_value import SecretValue
 from nightsafe.services.limits import Limits
 
 SCOPES = ("access", "ai_gateway", "containers", "dex", "websearch", "workers")
-"""Services that a secret can be for. A Worker gets those that are for `workers`."""
+"""Services that a secret can be for. A Worker gets the secrets for `workers`."""
 
 MAX_NAME_LENGTH = 255
 MAX_COMMENT_BYTES = 1024
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class NewSecret(Struct, frozen=True):
-    """A secret to make; `value` is None for one that has the value of another."""
+    """A secret to create; `value` is None for a duplicate of another secret."""
 
     name: str
     scopes: tuple[str, ...]
@@ -40,7 +40,7 @@ class NewSecret(Struct, frozen=True):
 
 
 class SecretPatch(Struct, frozen=True):
-    """What changes of a secret: what is UNSET stays."""
+    """The changes to a secret; UNSET leaves a field unchanged."""
 
     scopes: tuple[str, ...] | UnsetType = UNSET
     comment: str | UnsetType = UNSET
@@ -48,7 +48,7 @@ class SecretPatch(Struct, frozen=True):
 
 
 def parse_store_name(raw: object) -> str:
-    """The name of a new store.
+    """Return the name of a new store.
 
     Raises:
         NightsafeError: INVALID.
@@ -57,10 +57,10 @@ def parse_store_name(raw: object) -> str:
 
 
 def parse_new_secrets(raw: object, limits: Limits) -> Sequence[NewSecret]:
-    """The secrets to make, or every problem with them.
+    """Return the secrets to create, or refuse with every problem in them.
 
     Raises:
-        NightsafeError: INVALID, TOO_MANY_OPERATIONS, or STORE_SECRET_TAKEN for a name that comes twice.
+        NightsafeError: INVALID, TOO_MANY_OPERATIONS, or STORE_SECRET_TAKEN for a name that occurs twice.
     """
     every = _items(raw, limits)
     secrets: list[NewSecret] = []
@@ -78,7 +78,7 @@ def parse_new_secrets(raw: object, limits: Limits) -> Sequence[NewSecret]:
 
 
 def parse_duplicate(raw: object) -> NewSecret:
-    """The name, scopes and comment of a secret to make with the value of another.
+    """Return the name, scopes and comment of a secret to create with the value of another.
 
     Raises:
         NightsafeError: INVALID.
@@ -88,7 +88,7 @@ def parse_duplicate(raw: object) -> NewSecret:
 
 
 def parse_secret_patch(raw: object, limits: Limits) -> SecretPatch:
-    """What changes of a secret.
+    """Return the changes to a secret.
 
     Raises:
         NightsafeError: INVALID.
@@ -106,7 +106,7 @@ def parse_secret_patch(raw: object, limits: Limits) -> SecretPatch:
 
 
 def parse_ids(raw: object, limits: Limits) -> Sequence[str]:
-    """The ids in an array of objects.
+    """Return the IDs in an array of objects.
 
     Raises:
         NightsafeError: INVALID, TOO_MANY_OPERATIONS.
@@ -118,54 +118,58 @@ def parse_ids(raw: object, limits: Limits) -> Sequence[str]:
 
 
 def _items(raw: object, limits: Limits) -> list[Any]:
-    """The members of an array, of which there is at least one."""
+    """Return the items of an array that has at least one.
+
+    Raises:
+        NightsafeError: INVALID, TOO_MANY_OPERATIONS.
+    """
     if not isinstance(raw, list):
         raise NightsafeError(Code.INVALID, f"the body must be an array of secrets, not {type_name(raw)}", "")
     if not raw:
-        raise NightsafeError(Code.INVALID, "the body names no secret: give an array of at least one", "")
+        raise NightsafeError(Code.INVALID, "the body is an empty array: send at least one secret", "")
     if len(raw) > limits.max_operations:
         raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(raw)), "")
     return raw
 
 
 def _new_secret(raw: object, at: str, limits: Limits) -> NewSecret:
-    """One secret to make."""
+    """Parse one secret to create."""
     fields = need_object(raw, at, "a secret")
     name, scopes, comment = _name(fields, at, "a secret"), _scopes(fields, at), _comment(fields, at) or ""
     return NewSecret(name, scopes, comment, _value(fields, at, limits))
 
 
 def _name(fields: dict[str, Any], at: str, what: str) -> str:
-    """The name of a store or a secret."""
+    """Return the name of a store or a secret."""
     name = need_string(fields, "name", at)
     if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
         words = (
-            f"the name of {what} may have up to {MAX_NAME_LENGTH} letters, digits, _ and -, and no other characters"
+            f"the name of {what} must be 1 to {MAX_NAME_LENGTH} letters, digits, _ and -, without other characters"
         )
         raise NightsafeError(Code.INVALID, words, pointer_to(at, "name"))
     return name
 
 
 def _scopes(fields: dict[str, Any], at: str) -> tuple[str, ...]:
-    """The services that a secret is for: at least one, each once."""
+    """Return the services that a secret is for: at least one, without duplicates."""
     scopes = need_array(fields, "scopes", at)
     if not scopes or not all(isinstance(scope, str) and scope in SCOPES for scope in scopes):
-        words = f"'scopes' must name at least one of {', '.join(SCOPES)}, and nothing else"
+        words = f"'scopes' must contain at least one of {', '.join(SCOPES)}, and nothing else"
         raise NightsafeError(Code.INVALID, words, pointer_to(at, "scopes"))
     return tuple(dict.fromkeys(scopes))
 
 
 def _comment(fields: dict[str, Any], at: str) -> str | None:
-    """The comment, None when there is none."""
+    """Return the comment, or None."""
     comment = optional_string(fields, "comment", at)
     if comment is not None and len(comment.encode()) > MAX_COMMENT_BYTES:
-        words = f"'comment' is over {MAX_COMMENT_BYTES} bytes"
+        words = f"'comment' is longer than {MAX_COMMENT_BYTES} bytes"
         raise NightsafeError(Code.INVALID, words, pointer_to(at, "comment"))
     return comment
 
 
 def _value(fields: dict[str, Any], at: str, limits: Limits) -> SecretValue:
-    """The value of a secret."""
+    """Return the value of a secret."""
     value = SecretValue.of_text(need_string(fields, "value", at))
     if len(value) > limits.max_store_value_bytes:
         raise NightsafeError(Code.STORE_VALUE_TOO_LONG, str(limits.max_store_value_bytes), pointer_to(at, "value"))

@@ -1,7 +1,8 @@
 """The account's Secrets Store: stores, and secrets that many Workers may be bound to.
 
-A store is a collection whose name is its id: paths and bindings use the id, and the id of a deleted store is never
-given to another. The store's own name is in the body.
+A store is a collection whose name is its ID. Paths and bindings use the ID, and the ID of a deleted store is never
+reused. The body holds the store's own name.
+
 Source: `secrets_store/stores` in the Cloudflare v4 API's specification.
 """
 
@@ -28,19 +29,19 @@ _KIND = Kind.SECRETS_STORE
 
 
 class StoreBody(Struct, frozen=True):
-    """What is kept of a store beside its id."""
+    """The stored fields of a store other than its ID."""
 
     name: str
 
 
 class SecretNote(Struct, frozen=True):
-    """What is kept of a secret beside its value.
+    """The stored fields of a secret other than its value.
 
     Attributes:
         scopes: the services that it is for.
         comment: free text.
-        sealed_name: what stands for the name in the seal: the id of the secret with which the value first came. It
-            never changes, so that no two writes can part a value from it.
+        sealed_name: the name in the seal: the ID of the secret that the value first came with. It never changes, so
+            that no two writes can separate a value from it.
     """
 
     scopes: tuple[str, ...]
@@ -49,14 +50,14 @@ class SecretNote(Struct, frozen=True):
 
 
 class _NoteChange(Struct, frozen=True):
-    """What a patch names of a secret's note; `sealed_name` is never among it."""
+    """The changes to a secret's note; they never include `sealed_name`."""
 
     scopes: tuple[str, ...] | UnsetType
     comment: str | UnsetType
 
 
 class Stores:
-    """The use cases. Values pass through to the safe and are wiped there."""
+    """The use cases of the Secrets Store. Values pass to the safe and are wiped afterwards."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
@@ -64,11 +65,11 @@ class Stores:
         self._limits = limits
 
     async def list(self, account_id: str) -> Sequence[Collection]:
-        """Every store of an account."""
+        """Return every store of an account."""
         return await self._store.collections(account_id, _KIND)
 
     async def get(self, account_id: str, store_id: str) -> Collection:
-        """One store.
+        """Return one store.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND.
@@ -79,10 +80,10 @@ class Stores:
         return collection
 
     async def create(self, caller: Caller, account_id: str, name: str) -> Collection:
-        """Make a store.
+        """Create a store.
 
         Raises:
-            NightsafeError: COLLECTION_TAKEN, when another one has the name; TOO_MANY_COLLECTIONS.
+            NightsafeError: COLLECTION_TAKEN, if another store has the name; TOO_MANY_COLLECTIONS.
         """
         if any(name_of(collection) == name for collection in await self.list(account_id)):
             raise NightsafeError(Code.COLLECTION_TAKEN, name)
@@ -102,7 +103,7 @@ class Stores:
         return collection
 
     async def delete(self, caller: Caller, account_id: str, store_id: str, *, force: bool) -> None:
-        """Delete a store; with secrets in it only by force.
+        """Delete a store. A store that holds secrets needs `force`.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND, COLLECTION_NOT_EMPTY.
@@ -111,11 +112,11 @@ class Stores:
         await commit_collection(self._store, collection_change(caller, "stores.delete", edit, now()))
 
     async def usage(self, account_id: str) -> int:
-        """How many secrets the stores of an account hold together."""
+        """Return the number of secrets in all stores of an account."""
         return sum([len(await self._store.items(account_id, one.id)) for one in await self.list(account_id)])
 
     async def secrets(self, account_id: str, store_id: str) -> Sequence[Item]:
-        """Every secret of a store, by name.
+        """Return every secret of a store, by name.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND.
@@ -123,7 +124,7 @@ class Stores:
         return await self._store.items(account_id, (await self.get(account_id, store_id)).id)
 
     async def secret(self, account_id: str, store_id: str, secret_id: str) -> Item:
-        """One secret of a store.
+        """Return one secret of a store.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
@@ -137,7 +138,7 @@ class Stores:
     async def put_new(
         self, caller: Caller, account_id: str, store_id: str, secrets: Sequence[NewSecret]
     ) -> Sequence[Item]:
-        """Make secrets, all or none; gives them in their order.
+        """Create secrets, all or none, and return them in the same order.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_TAKEN, TOO_MANY_ITEMS.
@@ -155,7 +156,7 @@ class Stores:
         return items
 
     async def edit(self, caller: Caller, account_id: str, store_id: str, secret_id: str, patch: SecretPatch) -> Item:
-        """Change a secret: what the patch does not name stays.
+        """Change a secret. Fields that the patch does not name stay.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
@@ -179,15 +180,15 @@ class Stores:
     async def duplicate(
         self, caller: Caller, account_id: str, store_id: str, secret_id: str, wanted: NewSecret
     ) -> Item:
-        """Make a secret with the value of another, which nobody has to know for it.
+        """Create a secret with the value of another. The caller does not need to know the value.
 
         Raises:
-            NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND, STORE_SECRET_TAKEN, TOO_MANY_ITEMS; INVALID,
-                when the value is sealed to a key that takes no new values.
+            NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND, STORE_SECRET_TAKEN, TOO_MANY_ITEMS; INVALID, if
+                the value is sealed to a key that accepts no new values.
         """
         secret = await self.secret(account_id, store_id, secret_id)
         if secret.sealed is None:
-            raise NightsafeError(Code.CANNOT_OPEN, "a secret of a store without a record")
+            raise NightsafeError(Code.CANNOT_OPEN, "a secret of a store has no record")
         at, place = now(), place_of(_KIND, account_id, store_id)
         record = self._safe.rename_stored(place, secret.name, wanted.name, secret.sealed)
         note = SecretNote(wanted.scopes, wanted.comment, note_of(secret).sealed_name)
@@ -196,7 +197,7 @@ class Stores:
         return item
 
     async def drop(self, caller: Caller, account_id: str, store_id: str, secret_ids: Sequence[str]) -> Sequence[Item]:
-        """Delete secrets, all or none; gives what they were.
+        """Delete secrets, all or none, and return the deleted secrets.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
@@ -205,26 +206,26 @@ class Stores:
         wanted = dict.fromkeys(secret_ids)
         if not every.keys() >= wanted.keys():
             raise NightsafeError(Code.STORE_SECRET_NOT_FOUND)
-        gone = [every[secret_id] for secret_id in wanted]
+        dropped = [every[secret_id] for secret_id in wanted]
         edit = CollectionEdit(
             account_id=account_id,
             kind=_KIND,
             name=store_id,
-            drop=tuple((secret.environment, secret.name) for secret in gone),
+            drop=tuple((secret.environment, secret.name) for secret in dropped),
             require_drop=True,
         )
         await self._commit(caller, "stores.secrets.delete", edit, now())
-        return gone
+        return dropped
 
     def _item(self, place: ScriptRef, secret_id: str, secret: NewSecret, at: int) -> Item:
-        """A new secret with its value sealed to its own id."""
+        """Return a new secret with its value sealed to its own ID."""
         if secret.value is None:
             raise NightsafeError(Code.INVALID, "a secret needs a value")
         record = self._safe.seal_stored(place, secret.name, secret_id, secret.value)
         return _stored(secret_id, secret.name, SecretNote(secret.scopes, secret.comment, secret_id), record, at)
 
     def _put(self, place: ScriptRef, items: Sequence[Item], over: Put) -> CollectionEdit:
-        """The edit that puts items into a store."""
+        """Return the edit that puts items into a store."""
         return CollectionEdit(
             account_id=place.account_id,
             kind=_KIND,
@@ -240,17 +241,17 @@ class Stores:
 
 
 def name_of(collection: Collection) -> str:
-    """A store's own name."""
+    """Return a store's own name."""
     return msgspec.json.decode(collection.body, type=StoreBody).name
 
 
 def note_of(secret: Item) -> SecretNote:
-    """What is kept of a secret beside its value."""
+    """Return the stored fields of a secret other than its value."""
     return msgspec.json.decode(secret.shown, type=SecretNote)
 
 
 def _stored(secret_id: str, name: str, note: SecretNote, record: bytes, at: int) -> Item:
-    """A new secret as it is kept."""
+    """Return a new secret in the form of the database."""
     return Item(
         name=name,
         id=secret_id,
@@ -264,6 +265,6 @@ def _stored(secret_id: str, name: str, note: SecretNote, record: bytes, at: int)
 
 
 def _wipe(secret: NewSecret) -> None:
-    """Overwrite the value, if it is still there."""
+    """Wipe the value of a secret, if it has one."""
     if secret.value is not None:
         secret.value.wipe()

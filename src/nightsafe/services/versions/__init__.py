@@ -1,1 +1,1 @@
-"""Versions of a script and the deployments that serve them."""
+"""The versions of a script, and the deployments that serve them."""

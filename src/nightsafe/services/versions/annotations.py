@@ -1,7 +1,8 @@
-"""What a client may write beside a version or a deployment: a message, a tag, where its code comes from.
+"""Annotations of versions and deployments: a message, a tag, and the origin of the code.
 
-Source: `annotations` in the Cloudflare v4 API's specification, with its limits. What else reads show belongs to the
-server, and is passed over: a client may send it back.
+The server writes the other annotations that reads show. A client may send these back; they are ignored.
+
+Source: `annotations` in the Cloudflare v4 API's specification, with its limits.
 """
 
 import msgspec
@@ -12,7 +13,7 @@ from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
 
 _CUT = "workers/message"
-"""The one that is cut when it is too long; the others are refused."""
+"""The annotation that is truncated if it is too long; other annotations are then refused."""
 
 _MAX_BYTES = {
     _CUT: 1000,
@@ -25,18 +26,18 @@ _MAX_BYTES = {
     "workers/repository_url": 512,
 }
 _SERVERS = frozenset({"workers/rollback_from", "workers/rollback_to", "workers/triggered_by"})
-"""Those that a server writes."""
+"""The annotations that the server writes."""
 
 _KNOWN = _SERVERS | _MAX_BYTES.keys()
 _AT = "/annotations"
 
 
 def parse_annotations(raw: object, limits: Limits) -> bytes:
-    """Annotations as JSON of the parts that are kept; b"{}" for None.
+    """Return the known annotations as JSON; b"{}" for None.
 
     Raises:
-        NightsafeError: INVALID, for what is no object, has a slip of a part that is kept, a part that is no
-            string or is too long, or is too large.
+        NightsafeError: INVALID, if they are not an object, if a known annotation is misspelt, not a string or too
+            long, or if they are too large together.
     """
     fields = {} if raw is None else need_object(raw, _AT, "'annotations'")
     refuse_slips(fields, _KNOWN, _AT)
@@ -47,18 +48,20 @@ def parse_annotations(raw: object, limits: Limits) -> bytes:
             kept[name] = _fitting(name, text, most)
     encoded = msgspec.json.encode(kept)
     if len(encoded) > limits.max_annotation_bytes:
-        raise NightsafeError(Code.INVALID, f"'annotations' is over {limits.max_annotation_bytes} bytes of JSON", _AT)
+        raise NightsafeError(
+            Code.INVALID, f"'annotations' is larger than {limits.max_annotation_bytes} bytes as JSON", _AT
+        )
     return encoded
 
 
 def of_annotations(raw: object) -> tuple[Problem, ...]:
-    """A notice for each annotation that is not kept, of those that `parse_annotations` has read."""
+    """Return a notice for each unknown annotation; call it after `parse_annotations`."""
     return unknown(raw, _KNOWN, _AT) if isinstance(raw, dict) else ()
 
 
 def _fitting(name: str, text: str, most: int) -> str:
-    """An annotation that is within its limit, or is cut to it."""
+    """Return an annotation within its limit; truncate the message, and refuse any other that is too long."""
     whole = text.encode()
     if len(whole) > most and name != _CUT:
-        raise NightsafeError(Code.INVALID, f"'{name}' is over {most} bytes", pointer_to(_AT, name))
+        raise NightsafeError(Code.INVALID, f"'{name}' is longer than {most} bytes", pointer_to(_AT, name))
     return whole[:most].decode(errors="ignore")

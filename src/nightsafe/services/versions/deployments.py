@@ -1,4 +1,4 @@
-"""The deployments of a script: which of its versions are served, and which were.
+"""The deployments of a script: the versions that are served now, and the earlier ones.
 
 Source: `workers/scripts/{script_name}/deployments` in the Cloudflare v4 API's specification.
 """
@@ -26,7 +26,7 @@ from nightsafe.store.script_edit import NewDeployment, ScriptEdit
 from nightsafe.store.scripts import Deployment, ScriptRef
 
 BY_THEMSELVES = frozenset({"deployment", "rollback"})
-"""`Deployment.triggered_by` of those of versions that were there before."""
+"""Values of `Deployment.triggered_by` for deployments of versions that already existed."""
 
 _MAX_VERSIONS = 2
 _WHOLE = 100
@@ -38,12 +38,12 @@ _MEMBERS = ("annotations", "code_update_strategy", "strategy", "versions")
 
 
 class Plan(Struct, frozen=True):
-    """A deployment as a client asks for it.
+    """A deployment that a client requests.
 
     Attributes:
         versions: UUIDs of versions with percentages.
         annotations: JSON object.
-        notices: what of it is not known.
+        notices: unknown members of the request.
     """
 
     versions: tuple[tuple[bytes, float], ...]
@@ -52,7 +52,7 @@ class Plan(Struct, frozen=True):
 
 
 class Deployments:
-    """The use cases."""
+    """The use cases of deployments."""
 
     def __init__(self, store: Store, admission: Admission) -> None:
         self._store = store
@@ -62,7 +62,7 @@ class Deployments:
     async def list(
         self, ref: ScriptRef, offset: int, limit: int, period: Period = ALWAYS
     ) -> tuple[Sequence[Deployment], int]:
-        """A part of the deployments of a period, newest first, and how many there are in all.
+        """Return a page of the deployments of a period, newest first, and their total number.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -72,7 +72,7 @@ class Deployments:
         return part, await self._store.count_deployments(ref, period)
 
     async def get(self, ref: ScriptRef, deployment_id: str) -> Deployment:
-        """One deployment by its UUID.
+        """Return one deployment by its UUID.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND or DEPLOYMENT_NOT_FOUND.
@@ -85,17 +85,20 @@ class Deployments:
         return deployment
 
     async def create(self, caller: Caller, ref: ScriptRef, plan: Plan, *, force: bool) -> tuple[Deployment, Notices]:
-        """Serve other versions from now on. Tells what is not served.
+        """Deploy versions that already exist.
 
         Args:
-            caller: who asks.
-            ref: which script.
-            plan: what to serve.
+            caller: the caller.
+            ref: the script.
+            plan: the versions to deploy.
             force: go back to older versions even if secrets have changed since.
 
+        Returns:
+            The deployment, and notices of what cannot be served.
+
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a version that is not there, SECRETS_CHANGED,
-                TARGET_NOT_GRANTED, or what `Admission.deployment` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_INVALID for a missing version, SECRETS_CHANGED,
+                TARGET_NOT_GRANTED, or any error that `Admission.deployment` raises.
         """
         await self._targets.check_versions(caller, ref, (version_id for version_id, _ in plan.versions))
         notices = await self._admission.deployment(ref, (version_id for version_id, _ in plan.versions))
@@ -116,24 +119,27 @@ class Deployments:
             missing = f"Version not found: {error.problems[0].detail}"
             raise NightsafeError(Code.DEPLOYMENT_INVALID, missing, "/versions") from None
         if outcome.deployment is None:
-            raise NightsafeError(Code.STORE, "the store did not tell of the deployment")
+            raise NightsafeError(Code.STORE, "the store did not return the deployment")
         return outcome.deployment, (*notices, *plan.notices)
 
-    async def roll_back(  # noqa: PLR0913 - a rollback has many sides
+    async def roll_back(  # noqa: PLR0913 - a rollback has many parts
         self, caller: Caller, ref: ScriptRef, wanted: str, message: str, limits: Limits, *, force: bool
     ) -> tuple[Deployment, Notices]:
-        """Serve again what a deployment served, or one version alone.
+        """Deploy the versions of an earlier deployment again, or one version alone.
 
         Args:
-            caller: who asks.
-            ref: which script.
+            caller: the caller.
+            ref: the script.
             wanted: the UUID of the deployment or the version, with or without dashes.
-            message: for the annotations, "" for none.
-            limits: what annotations must keep to.
-            force: even if secrets have changed since.
+            message: the message for the annotations, or "".
+            limits: the limits on annotations.
+            force: go back even if secrets have changed since.
+
+        Returns:
+            Like `create`.
 
         Raises:
-            NightsafeError: as `create`.
+            NightsafeError: like `create`.
         """
         await self._need_script(ref)
         found = _uuid(wanted)
@@ -145,29 +151,31 @@ class Deployments:
         return await self.create(caller, ref, Plan(versions, annotations), force=force)
 
     async def refuse_delete(self, ref: ScriptRef, deployment_id: str) -> None:
-        """Refuse to delete a deployment, and say why: what was served stays on record as long as the script.
+        """Refuse to delete a deployment, and say why: deployments stay on record until the script is deleted.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_NOT_FOUND, DEPLOYMENT_INVALID for what is served now, or else
-                UNSUPPORTED.
+            NightsafeError: SCRIPT_NOT_FOUND, DEPLOYMENT_NOT_FOUND, DEPLOYMENT_INVALID for the current deployment,
+                otherwise UNSUPPORTED.
         """
         deployment = await self.get(ref, deployment_id)
         if [deployment] == await self._store.deployments(ref, limit=1):
             raise NightsafeError(
-                Code.DEPLOYMENT_INVALID, "what is served now cannot be deleted; deploy another version first"
+                Code.DEPLOYMENT_INVALID, "the current deployment cannot be deleted; deploy another version first"
             )
-        raise NightsafeError(
-            Code.UNSUPPORTED, "delete deployments: what was served stays on record until the Worker is deleted"
-        )
+        raise NightsafeError(Code.UNSUPPORTED, "delete deployments: they stay on record until the Worker is deleted")
 
     async def _need_script(self, ref: ScriptRef) -> None:
-        """Refuse a script that is not there."""
+        """Refuse a missing script.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
 
 
 def parse_plan(raw: object, limits: Limits) -> Plan:
-    """A deployment from a request body.
+    """Parse a deployment in a request body.
 
     Raises:
         NightsafeError: INVALID or DEPLOYMENT_INVALID, pointing at the member at fault.
@@ -180,7 +188,7 @@ def parse_plan(raw: object, limits: Limits) -> Plan:
     if not 1 <= len(wanted) <= _MAX_VERSIONS:
         raise NightsafeError(
             Code.DEPLOYMENT_INVALID,
-            f"give one version, or two that share the traffic, not {len(wanted)}",
+            f"'versions' must have one version, or two that share the traffic, not {len(wanted)}",
             "/versions",
         )
     versions = tuple(_share(one, pointer_to("/versions", index)) for index, one in enumerate(wanted))
@@ -193,17 +201,17 @@ def parse_plan(raw: object, limits: Limits) -> Plan:
 
 
 def _share(raw: object, at: str) -> tuple[bytes, float]:
-    """A version's UUID with its percentage."""
+    """Return a version's UUID and its percentage."""
     fields = need_object(raw, at, "a version")
     text = need_string(fields, "version_id", at)
     version_id = _uuid(text)
     if version_id is None:
-        raise NightsafeError(Code.DEPLOYMENT_INVALID, "'version_id' is no UUID", pointer_to(at, "version_id"))
+        raise NightsafeError(Code.DEPLOYMENT_INVALID, "'version_id' is not a UUID", pointer_to(at, "version_id"))
     return version_id, _percentage(fields, at)
 
 
 def _percentage(fields: dict[str, Any], at: str) -> float:
-    """The share of the traffic that a version gets. With none it gets only the requests that name it."""
+    """Return a version's share of the traffic. A version with 0 serves only requests that name it."""
     percentage = fields.get("percentage")
     if isinstance(percentage, (int, float)) and not isinstance(percentage, bool):
         if 0 <= percentage <= _WHOLE:
@@ -215,5 +223,5 @@ def _percentage(fields: dict[str, Any], at: str) -> float:
 
 
 def _uuid(text: str) -> bytes | None:
-    """The 16 bytes of a UUID, or None for what is none."""
+    """Return the 16 bytes of a UUID, or None if the text is not a UUID."""
     return uuid.UUID(text).bytes if _UUID.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""The newest deployment of a script that can be served, when the one that is meant to be cannot."""
+"""Finds the newest deployment of a script that can be served, if the current one cannot."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,22 +13,21 @@ _PAGE: Final = 20
 
 
 class LastGood:
-    """Looks back through the deployments of a script.
+    """Searches the earlier deployments of a script.
 
-    It goes by what the store has, so that it is the same after a restart of any process. What was found is remembered
-    as that alone: deployments do not change, and a newer one that can be served is looked for before.
+    It uses only the contents of the store, so the result is the same after a restart of any process.
 
     Args:
-        store: where they are.
+        store: holds the deployments.
     """
 
     def __init__(self, store: Store) -> None:
         self._store: Final = store
 
     async def of(self, ref: ScriptRef) -> tuple[ServedVersion, ...] | None:
-        """What the newest deployment serves all of whose versions can be served; None without one.
+        """Return the versions of the newest deployment whose versions can all be served; None if there is none.
 
-        Secrets that were put since are none of it: they belong to the versions that cannot be served.
+        Secrets that were put later are not included: they belong to the versions that cannot be served.
         """
         bad: set[bytes] = set()
         offset = 0
@@ -41,7 +40,13 @@ class LastGood:
         return None
 
     async def _whole(self, ref: ScriptRef, deployment: Deployment, bad: set[bytes]) -> Sequence[ServedVersion] | None:
-        """The versions of a deployment; None when one cannot be served, which is added to those that cannot."""
+        """Return the versions of a deployment; None if one cannot be served.
+
+        Args:
+            ref: the script.
+            deployment: the deployment.
+            bad: IDs of versions that cannot be served; this adds to it.
+        """
         versions = []
         for version_id, percentage in deployment.versions:
             if version_id in bad:
@@ -55,5 +60,5 @@ class LastGood:
 
 
 def _with_share(made: ServedVersion, percentage: float) -> ServedVersion:
-    """A version with its share of the requests."""
+    """Return a version with its share of the requests."""
     return ServedVersion(version=made.version, percentage=percentage, modules=made.modules, bindings=made.bindings)

@@ -17,7 +17,7 @@ from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.upload import ParsedUpload
-from nightsafe.services.scripts.upload_edit import let_in, reach_of_upload, settled, upload_edit
+from nightsafe.services.scripts.upload_edit import check_admission, check_reach, upload_edit, with_kept_secrets
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.secrets.secrets import Patch, pointed, refuse_others
 from nightsafe.services.secrets_store.access import check_store_access
@@ -27,7 +27,7 @@ from nightsafe.store.script_edit import ScriptEdit, Stamp
 from nightsafe.store.scripts import Binding, ScriptRef, Version
 
 DEPLOYABLE = 100
-"""How many of the newest versions are listed as those to go back to. Older ones can be deployed too."""
+"""The number of newest versions that are listed as deployable. Older versions can be deployed, too."""
 
 _UUID_LENGTH = 36
 _PREFIX = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,27}", re.IGNORECASE)
@@ -36,7 +36,7 @@ _LEAST, _MOST = str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1))
 
 
 class Versions:
-    """The use cases."""
+    """The use cases of versions."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits, admission: Admission) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class Versions:
         self._targets = TargetAccess(store)
 
     async def list(self, ref: ScriptRef, *, offset: int, limit: int) -> tuple[Sequence[Version], int]:
-        """Versions, newest first, and how many there are in all.
+        """Return a page of versions, newest first, and their total number.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -57,7 +57,7 @@ class Versions:
         return await self._store.versions(ref, offset=offset, limit=limit), script.version
 
     async def get(self, ref: ScriptRef, version_id: bytes) -> Version:
-        """One version by its UUID.
+        """Return one version by its UUID.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND.
@@ -69,7 +69,7 @@ class Versions:
         return version
 
     async def latest(self, ref: ScriptRef) -> Version:
-        """The newest version, deployed or not.
+        """Return the newest version, deployed or not.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -80,10 +80,11 @@ class Versions:
         return version
 
     async def find(self, ref: ScriptRef, wanted: str) -> Version:
-        """One version by its UUID, by at least the first eight digits of it, or the newest as `latest`.
+        """Return one version by its UUID, by at least the first eight digits of it, or the newest by `latest`.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND, MALFORMED_PARAMETER, or INVALID for several.
+            NightsafeError: SCRIPT_NOT_FOUND, VERSION_NOT_FOUND, MALFORMED_PARAMETER, or INVALID if several versions
+                match.
         """
         newest = await self.latest(ref)
         if wanted == "latest":
@@ -99,15 +100,17 @@ class Versions:
         if not found:
             raise NightsafeError(Code.VERSION_NOT_FOUND, wanted)
         if len(found) > 1:
-            raise NightsafeError(Code.INVALID, f"{len(found)} versions have an id that begins so: give more of it")
+            raise NightsafeError(
+                Code.INVALID, f"{len(found)} versions have an ID that begins with these digits: send more of them"
+            )
         return found[0]
 
     async def bindings(self, ref: ScriptRef, version: Version) -> Sequence[Binding]:
-        """The bindings of a version, by name."""
+        """Return the bindings of a version, by name."""
         return await self._store.bindings(ref, version.number)
 
     async def bindings_of(self, ref: ScriptRef, versions: Sequence[Version]) -> Sequence[Sequence[Binding]]:
-        """The bindings of each of several versions that follow one another, newest first."""
+        """Return the bindings of each of several consecutive versions, newest first."""
         if not versions:
             return []
         found = await self._store.bindings_of(ref, versions[-1].number, versions[0].number)
@@ -116,24 +119,27 @@ class Versions:
     async def upload(
         self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool
     ) -> tuple[Version, Notices]:
-        """Make a version from an upload, without deploying it; the script must be there. Tells what is not done.
+        """Make a version from an upload, without deploying it. The script must exist.
 
-        Settings of the script itself are passed over: they would be in force at once.
+        Script settings in the upload are ignored, because they would take effect at once.
 
         Args:
-            caller: who asks.
-            ref: which script.
+            caller: the caller.
+            ref: the script.
             parsed: the upload.
-            strict: refuse, rather than drop, an inherited binding that is not there.
+            strict: refuse an inherited binding that does not exist; otherwise drop it.
+
+        Returns:
+            The version, and notices of parts that have no effect.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS, STORE_NOT_GRANTED,
-                TARGET_NOT_GRANTED, what `let_in` raises, and INVALID for migrations.
+                TARGET_NOT_GRANTED, any error that `check_admission` raises, and INVALID for migrations.
         """
         check_store_access(caller, ref.account_id, parsed.plain)
-        parsed = await settled(self._store, ref, parsed)
-        seen = await reach_of_upload(self._targets, caller, ref, parsed)
-        notices = await let_in(self._admission, ref, parsed)
+        parsed = await with_kept_secrets(self._store, ref, parsed)
+        seen = await check_reach(self._targets, caller, ref, parsed)
+        notices = await check_admission(self._admission, ref, parsed)
         made = _undeployed(stamp(caller, "version_upload", parsed.annotations))
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:
@@ -145,11 +151,11 @@ class Versions:
         return await self._made(caller, "versions.upload", edit), notices
 
     async def patch_secrets(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Version:
-        """Make a version from the newest one with other secrets, without deploying it.
+        """Make a version from the newest one with changed secrets, without deploying it.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS; BINDING_NOT_FOUND, for the name
-                of something else than a secret that is to be dropped.
+            NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS; BINDING_NOT_FOUND, if a name to
+                delete is the name of a binding other than a secret.
         """
         await refuse_others(self._store, ref, patch.drop, "/env")
         sealed = await self._safe.seal_all(ref, patch.set)
@@ -168,19 +174,19 @@ class Versions:
             raise pointed(error, lambda name: pointer_to("/env", name)) from None
 
     async def _made(self, caller: Caller, action: str, edit: ScriptEdit) -> Version:
-        """Commit an edit; gives the version it made."""
+        """Commit an edit, and return the version that it made."""
         outcome = await commit(self._store, change(caller, action, edit))
         if outcome.newest is None:
-            raise NightsafeError(Code.STORE, "the store did not tell of the version")
+            raise NightsafeError(Code.STORE, "the store did not return the version")
         return outcome.newest
 
 
 def parse_version_id(text: str, parameter: str = "version_id") -> bytes:
-    """The 16 bytes of a version's UUID in its usual form.
+    """Return the 16 bytes of a version's UUID in its usual form.
 
     Args:
-        text: as the client sent it.
-        parameter: where it stood, for the refusal.
+        text: the text that the client sent.
+        parameter: the name of the parameter, for the refusal.
 
     Raises:
         NightsafeError: MALFORMED_PARAMETER.
@@ -195,5 +201,5 @@ def parse_version_id(text: str, parameter: str = "version_id") -> bytes:
 
 
 def _undeployed(made: Stamp) -> Stamp:
-    """The same version without its deployment."""
+    """Return the stamp without its deployment."""
     return msgspec.structs.replace(made, deployment_id=b"")

@@ -1,8 +1,9 @@
-"""What previews of a script begin with, and the bindings of each by its name: sealed ones among them.
+"""The base configuration of a script's previews, and the bindings of named previews, including secrets.
 
-Nightsafe makes no previews. It keeps what clients say of them, so that no secret of theirs has to be kept elsewhere.
-Source: `previews_base_config` (once `preview_defaults`) of `workers/workers/{worker_id}` in the Cloudflare v4 API's
-specification.
+Nightsafe makes no previews. It stores their configuration so that clients need not keep its secrets elsewhere.
+
+Source: `previews_base_config` (formerly `preview_defaults`) of `workers/workers/{worker_id}` in the Cloudflare v4
+API's specification.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,13 +47,13 @@ _SETTINGS: dict[str, type] = {
 
 
 class PreviewPatch(Struct, frozen=True, kw_only=True):
-    """A merge patch of what previews begin with.
+    """A merge patch of the previews' base configuration or of one preview.
 
     Attributes:
-        settings: members to merge, None for those to remove.
+        settings: members to merge; None removes a member.
         secrets: secret bindings to put.
         plain: other bindings to put.
-        keep: names of secrets that come without a value: those there are stay.
+        keep: names of secrets without a value; their current values stay.
         drop: names of bindings to remove.
     """
 
@@ -64,7 +65,7 @@ class PreviewPatch(Struct, frozen=True, kw_only=True):
 
 
 class Previews:
-    """The use cases. Values pass through to the safe and are wiped there."""
+    """The use cases of previews. Values pass to the safe and are wiped afterwards."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
@@ -73,7 +74,7 @@ class Previews:
         self._targets = TargetAccess(store)
 
     async def get(self, ref: ScriptRef) -> tuple[bytes, Sequence[Item]]:
-        """The settings, as a JSON object, and the bindings by name.
+        """Return the base configuration: its settings as a JSON object, and its bindings by name.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -82,7 +83,7 @@ class Previews:
         return collection.body, of_preview(every, "")
 
     async def named(self, ref: ScriptRef, preview: str) -> Sequence[Item]:
-        """The bindings of one preview, by name: none, when nobody has put any under its name.
+        """Return the bindings of one preview, by name. A preview without bindings gives an empty list.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -90,10 +91,10 @@ class Previews:
         return of_preview((await self._held(ref))[1], preview)
 
     async def edit_named(self, caller: Caller, ref: ScriptRef, preview: str, patch: PreviewPatch) -> Sequence[Item]:
-        """Change the bindings of one preview, which is there from its first binding on; gives them as they are then.
+        """Change the bindings of one preview, and return them. A preview exists once it has a binding.
 
         Raises:
-            NightsafeError: as `edit`; INVALID, for a name that none may have, or too many previews.
+            NightsafeError: like `edit`; INVALID, for an invalid name, or too many previews.
         """
         _, every = await self._held(ref)
         _check_name(preview, {item.environment for item in every})
@@ -110,14 +111,14 @@ class Previews:
         return of_preview(outcome.items, preview)
 
     async def _held(self, ref: ScriptRef) -> tuple[Collection, Sequence[Item]]:
-        """All that is kept for previews of a script."""
+        """Return everything that is stored for a script's previews."""
         collection = await self._store.collection(ref.account_id, _KIND, ref.name)
         if collection is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return collection, await self._store.items(ref.account_id, collection.id)
 
     async def seal(self, caller: Caller, ref: ScriptRef, patch: PreviewPatch, preview: str = "") -> Sequence[Binding]:
-        """The bindings that a patch puts, with their values sealed to the preview's name and wiped.
+        """Return the bindings that a patch puts, with their values sealed to the preview's name and wiped.
 
         Raises:
             NightsafeError: STORE_NOT_GRANTED, TARGET_NOT_GRANTED.
@@ -129,16 +130,16 @@ class Previews:
         return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in patch.plain)
 
     async def edit(self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int) -> CollectionEdit:
-        """The edit that a patch comes to, over what there is now.
+        """Return the edit for a patch of the base configuration, computed from its current state.
 
         Args:
-            ref: which script.
-            patch: what to change.
+            ref: the script.
+            patch: the changes.
             put: its bindings, sealed.
-            at: when, in microseconds.
+            at: the time, in microseconds.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND; INVALID, for a secret that is new and has no value; TOO_MANY_BINDINGS.
+            NightsafeError: SCRIPT_NOT_FOUND; INVALID, for a new secret without a value; TOO_MANY_BINDINGS.
         """
         body, held = await self.get(ref)
         self._check(patch, held)
@@ -155,10 +156,10 @@ class Previews:
         )
 
     def _check(self, patch: PreviewPatch, held: Sequence[Item]) -> None:
-        """Refuse to keep what is not there, and to hold too much."""
+        """Refuse missing secrets without a value, and too many bindings."""
         secrets = {item.name for item in held if item.sealed is not None}
         missing = [
-            Problem(Code.INVALID, f"there is no secret '{name}' to keep: give its value")
+            Problem(Code.INVALID, f"the secret '{name}' does not exist yet, so it needs a value")
             for name in patch.keep
             if name not in secrets
         ]
@@ -167,18 +168,18 @@ class Previews:
         new = {one.name for one in (*patch.secrets, *patch.plain)}
         after = ({item.name for item in held} - set(patch.drop)) | new
         if new and len(after) > self._limits.max_variables:
-            words = f"Previews would begin with {len(after)} bindings; {self._limits.max_variables} are allowed"
+            words = f"Previews would have {len(after)} bindings; the limit is {self._limits.max_variables}"
             raise NightsafeError(Code.TOO_MANY_BINDINGS, words)
 
 
 def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
-    """A patch of what previews begin with, from a request body.
+    """Parse a patch of the previews' base configuration in a request body.
 
     Raises:
-        NightsafeError: INVALID or a code of a binding, with a pointer; one problem a binding.
+        NightsafeError: INVALID or a code of a binding, with a pointer; a problem for each binding.
     """
-    fields = need_object(raw, at, "what previews begin with")
-    need_known(fields, (*_SETTINGS, "env"), at, "what previews begin with")
+    fields = need_object(raw, at, "the previews' base configuration")
+    need_known(fields, (*_SETTINGS, "env"), at, "the previews' base configuration")
     settings = {name: fields[name] for name in _SETTINGS if name in fields}
     for name, value in settings.items():
         if value is not None and not isinstance(value, _SETTINGS[name]):
@@ -193,7 +194,7 @@ def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
 
 
 def _with_bindings(settings: dict[str, Any], env: Mapping[str, Any], at: str, limits: Limits) -> PreviewPatch:
-    """The patch with its bindings, or every problem with them."""
+    """Return the patch with its bindings, or refuse with every problem in them."""
     if len(env) > limits.max_bindings:
         raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", at)
     read: list[Secret | PlainBinding | str] = []
@@ -215,7 +216,7 @@ def _with_bindings(settings: dict[str, Any], env: Mapping[str, Any], at: str, li
 
 
 def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
-    """A binding under its name, or the name of a secret that comes without its value."""
+    """Parse a binding under its name, or return the name of a secret without its value."""
     fields = need_object(raw, at, "a binding")
     if fields.get("name", name) != name:
         raise NightsafeError(
@@ -230,34 +231,45 @@ def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
 
 
 def parse_named(raw: object, limits: Limits) -> PreviewPatch:
-    """A patch of the bindings of one preview, from a request body.
+    """Parse a patch of the bindings of one preview in a request body.
 
     Raises:
-        NightsafeError: INVALID, without `env`, or a code of a binding, with a pointer; one problem a binding.
+        NightsafeError: INVALID, if `env` is missing, or a code of a binding, with a pointer; a problem for each
+            binding.
     """
     fields = need_object(raw, "", "the body")
     if fields.get("env") is None:
         raise NightsafeError(
-            Code.INVALID, "'env' is missing: give an object of bindings, null for each to drop", "/env"
+            Code.INVALID,
+            "'env' is missing: set it to an object with each binding under its name, and null to delete one",
+            "/env",
         )
     return _with_bindings({}, need_object(fields["env"], "/env", "'env'"), "/env", limits)
 
 
 def of_preview(items: Sequence[Item], preview: str) -> Sequence[Item]:
-    """The items of one preview; of none of them, what they begin with."""
+    """Return the items of one preview; for "", those of the base configuration."""
     return [item for item in items if item.environment == preview]
 
 
-def _check_name(preview: str, there: set[str]) -> None:
-    """Refuse a name that no preview may have, and more previews than a script may have."""
+def _check_name(preview: str, existing: set[str]) -> None:
+    """Refuse an invalid name for a preview, and too many previews.
+
+    Args:
+        preview: the name.
+        existing: the names of the script's previews.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
     if not preview or len(preview) > MAX_PREVIEW_NAME or not preview.isprintable():
-        raise NightsafeError(Code.INVALID, f"a preview's name has up to {MAX_PREVIEW_NAME} printable characters")
-    if preview not in there and len(there) >= MAX_PREVIEWS:
-        raise NightsafeError(Code.INVALID, f"a Worker may have bindings of {MAX_PREVIEWS} previews at most")
+        raise NightsafeError(Code.INVALID, f"a preview's name must have 1 to {MAX_PREVIEW_NAME} printable characters")
+    if preview not in existing and len(existing) >= MAX_PREVIEWS:
+        raise NightsafeError(Code.INVALID, f"a Worker may have bindings of at most {MAX_PREVIEWS} previews")
 
 
 def _item(binding: Binding, at: int, preview: str = "") -> Item:
-    """A binding as it is kept: what is shown of it stands under its name already."""
+    """Return a binding as an item; its name is removed from its public fields, because the item has it."""
     shown = msgspec.json.decode(binding.shown)
     del shown["name"]
     return replace(item_of(binding, preview, at), shown=msgspec.json.encode(shown))

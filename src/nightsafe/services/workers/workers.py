@@ -1,4 +1,4 @@
-"""A script as the newer resource `workers/workers` has it: one object with its settings of every level.
+"""Workers as the newer resource `workers/workers` shows them: one object with all settings of a script.
 
 Source: `workers/workers` in the Cloudflare v4 API's specification.
 """
@@ -37,28 +37,28 @@ from nightsafe.store.script_edit import ScriptEdit, Settings
 from nightsafe.store.scripts import Binding, Script, ScriptRef
 
 PREVIEWS = ("previews_base_config", "preview_defaults")
-"""What previews begin with: the name there is now, and the one that it had."""
+"""The member with the previews' base configuration: its current name and its old name."""
 
 OWN = ("logpush", "observability", "tags", "tail_consumers")
-"""Settings that are a script's own."""
+"""The script settings."""
 
 MEMBERS = (*OWN, *PREVIEWS, "name", "subdomain")
-"""All that a request may change of a script here."""
+"""The members that a request may change."""
 
 _READ_BACK = ("created_on", "deployed_on", "id", "references", "updated_on")
-"""What reads show beside, and clients may send back."""
+"""Other members that reads show. Clients may send them back."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Whole(Struct, frozen=True):
-    """A script with all that is told of it.
+    """A script with everything that reads show.
 
     Attributes:
-        script: itself.
-        deployed_on: when what it serves was deployed, in microseconds; None when nothing is.
-        previews: JSON object of the settings that previews begin with.
-        items: bindings that previews begin with.
+        script: the script.
+        deployed_on: the time of its last deployment, in microseconds; None if it was never deployed.
+        previews: JSON object of the settings in the previews' base configuration.
+        items: the bindings in the previews' base configuration.
     """
 
     script: Script
@@ -71,10 +71,10 @@ class WorkerPatch(Struct, frozen=True):
     """A merge patch of a script.
 
     Attributes:
-        own: settings of the script itself to merge, None for those to reset.
-        triggers: what no upload touches, to merge.
-        previews: what previews begin with, or None to leave it.
-        notices: what of it is kept and does nothing, or is not known.
+        own: script settings to merge; None resets a setting.
+        triggers: triggers to merge.
+        previews: the patch of the previews' base configuration, or None to leave it unchanged.
+        notices: members that have no effect or are unknown.
     """
 
     own: dict[str, Any]
@@ -84,7 +84,7 @@ class WorkerPatch(Struct, frozen=True):
 
 
 class Workers:
-    """The use cases."""
+    """The use cases of the resource `workers/workers`."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits) -> None:
         self._store = store
@@ -92,10 +92,10 @@ class Workers:
         self._targets = TargetAccess(store)
 
     async def find(self, account_id: str, key: str) -> Script:
-        """A script by its id or, when none has it, by its name.
+        """Return a script by its ID or, if no script has this ID, by its name.
 
-        Ids are given by the safe and names by anybody: a script that is called like another's id takes nothing of
-        what is meant for that one.
+        The safe chooses IDs; users choose names. With the ID first, a script named like another script's ID cannot
+        receive requests meant for that script.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -108,30 +108,31 @@ class Workers:
         return script
 
     async def whole(self, script: Script) -> Whole:
-        """A script with all that is told of it.
+        """Return a script with everything that reads show.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, when it is deleted meanwhile.
+            NightsafeError: SCRIPT_NOT_FOUND, if it is deleted in the meantime.
         """
         deployed_on = await self._store.last_deployed(script)
         previews, items = await self._previews.get(script.ref)
         return Whole(script, deployed_on, previews, items)
 
     async def deployed_on(self, script: Script) -> int | None:
-        """When a script was last deployed; None for never."""
+        """Return when a script was last deployed; None if never."""
         return await self._store.last_deployed(script)
 
     async def edit(self, caller: Caller, script: Script, patch: WorkerPatch) -> Whole:
-        """Change a script in all that is not of a version; gives it as it is then.
+        """Change everything about a script that does not belong to a version, and return the script.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and what `Previews.seal` and `Previews.edit` raise.
+            NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and any error that `Previews.seal` and
+                `Previews.edit` raise.
         """
         await self._targets.check_settings(caller, script.ref, msgspec.json.encode(patch.own))
         put = () if patch.previews is None else await self._previews.seal(caller, script.ref, patch.previews)
 
         async def attempt() -> None:
-            """Look and commit."""
+            """Read the script, and commit the change."""
             wanted = await self._change(caller, await self._named(script.ref), patch, put)
             if wanted is not None:
                 await (
@@ -144,7 +145,11 @@ class Workers:
         return await self.whole(await self._named(script.ref))
 
     async def _named(self, ref: ScriptRef) -> Script:
-        """A script by its name."""
+        """Return a script by its name.
+
+        Raises:
+            NightsafeError: SCRIPT_NOT_FOUND.
+        """
         script = await self._store.script(ref)
         if script is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
@@ -153,7 +158,7 @@ class Workers:
     async def _change(
         self, caller: Caller, script: Script, patch: WorkerPatch, put: Sequence[Binding]
     ) -> Change | None:
-        """The change that a patch comes to, with what previews get of it sealed; None when it names nothing."""
+        """Return the change for a patch, with the sealed bindings of previews; None if the patch is empty."""
         before = msgspec.json.decode(script.script_settings)
         own = {name: merge_patch(before.get(name), value) for name, value in patch.own.items()}
         edit = ScriptEdit(
@@ -170,7 +175,7 @@ class Workers:
 
 
 def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
-    """A merge patch of a script from a request body (RFC 7396).
+    """Parse a merge patch of a script in a request body (RFC 7396).
 
     Raises:
         NightsafeError: INVALID or a code of a binding, with a pointer.
@@ -185,7 +190,9 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
     script_settings(own)
     given = [name for name in PREVIEWS if body.get(name) is not None]
     if len(given) > 1:
-        raise NightsafeError(Code.INVALID, f"'{PREVIEWS[1]}' is the old name of '{PREVIEWS[0]}': give one", "")
+        raise NightsafeError(
+            Code.INVALID, f"'{PREVIEWS[1]}' is the old name of '{PREVIEWS[0]}': send only one of them", ""
+        )
     subdomain = body.get("subdomain")
     previews = parse_previews(body[given[0]], f"/{given[0]}", limits) if given else None
     strange = () if previews is None else unknown_in(previews.settings, f"/{given[0]}")
@@ -198,17 +205,17 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
 
 
 def parse_version_patch(raw: object, limits: Limits) -> Patch:
-    """A merge patch of a version's secrets from a request body.
+    """Parse a merge patch of a version's secrets in a request body.
 
     Raises:
-        NightsafeError: UNSUPPORTED, for anything else of a version; INVALID, without `env`; TOO_MANY_OPERATIONS, or
-            one problem for each secret that is refused.
+        NightsafeError: UNSUPPORTED, for other members of a version; INVALID, if `env` is missing;
+            TOO_MANY_OPERATIONS, or a problem for each refused secret.
     """
     body = need_object(raw, "", "the body")
     if any(value is not None for name, value in body.items() if name not in {"env", "annotations"}):
-        raise NightsafeError(Code.UNSUPPORTED, "patch anything of a version but its secrets: upload one")
+        raise NightsafeError(Code.UNSUPPORTED, "patch anything in a version except its secrets: upload a new version")
     if body.get("env") is None:
-        sentence = "'env' is missing: give an object of secrets by their names, null for each to drop"
+        sentence = "'env' is missing: set it to an object with each secret under its name, and null to delete one"
         raise NightsafeError(Code.INVALID, sentence, "/env")
     secrets, dropped = parse_secrets(need_object(body["env"], "/env", "'env'"), "/env", limits)
     annotations = body.get("annotations")
@@ -216,15 +223,15 @@ def parse_version_patch(raw: object, limits: Limits) -> Patch:
 
 
 def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUpload:
-    """An upload in one JSON object: what a form has as metadata, with the files in base64.
+    """Parse an upload in one JSON object: the metadata of a form upload, and the files in base64.
 
     Args:
         raw: the JSON value.
-        limits: what it must keep to.
-        in_force: whether the version that it makes is served at once.
+        limits: the limits on uploads.
+        in_force: whether the new version is deployed at once.
 
     Raises:
-        NightsafeError: as `parse_upload`.
+        NightsafeError: like `parse_upload`.
     """
     body = need_object(raw, "", "the body")
     metadata = {name: value for name, value in body.items() if name != "modules"}
@@ -233,17 +240,21 @@ def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUploa
 
 
 def _modules(body: dict[str, Any]) -> Sequence[Any]:
-    """The files of an upload: there must be one."""
+    """Return the files of an upload; there must be at least one.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
     modules = need_array(body, "modules", "")
     if not modules:
         raise NightsafeError(
-            Code.INVALID, "'modules' is empty: give the module that the Worker starts with", "/modules"
+            Code.INVALID, "'modules' is empty: it must have at least the Worker's main module", "/modules"
         )
     return modules
 
 
 def _part(raw: object, index: int) -> Part:
-    """One file of an upload."""
+    """Parse one file of an upload."""
     at = pointer_to("/modules", index)
     fields = need_object(raw, at, "a module")
     name, content_type = need_string(fields, "name", at), need_string(fields, "content_type", at)

@@ -9,7 +9,7 @@ from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import SECRET_KINDS
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.limits import Limits
-from nightsafe.services.scripts.bindings_update import bound, needs_look, parse_bindings
+from nightsafe.services.scripts.bindings_update import needs_existing, parse_bindings, resolve
 from nightsafe.store.script_edit import Inherit
 from nightsafe.store.scripts import Binding
 
@@ -55,7 +55,7 @@ def test_each_name_comes_to_one_thing(entries: list[tuple[str, str]]) -> None:
         expected = [(Code.BINDING_NAME_TAKEN, name) for name in refused]
         assert expected == [(one.code, one.detail) for one in refusal.value.problems]
         return
-    result = bound(parse_bindings([raw(*entry) for entry in entries], LIMITS), ())
+    result = resolve(parse_bindings([raw(*entry) for entry in entries], LIMITS), ())
 
     def of(*forms: str) -> list[str]:
         """Names that come to these forms."""
@@ -73,7 +73,7 @@ def test_every_kind_can_be_kept_by_its_name(kind: str) -> None:
     """A bare entry of a kind that is there keeps it, whatever the kind."""
     there = Binding("N", kind, msgspec.json.encode({"name": "N", "type": kind, "more": 1}))
 
-    result = bound(parse_bindings([{"type": kind, "name": "N"}], LIMITS), [there])
+    result = resolve(parse_bindings([{"type": kind, "name": "N"}], LIMITS), [there])
 
     assert (Inherit("N", "N"),) == result.bindings_update.inherits
     assert ((), ()) == (result.secrets, result.plain)
@@ -84,8 +84,8 @@ def test_a_kind_without_members_is_made_in_place_of_another() -> None:
     there = Binding("N", "plain_text", b'{"name":"N","type":"plain_text","text":"x"}')
     entries = parse_bindings([{"type": "browser", "name": "N"}], LIMITS)
 
-    assert needs_look(entries)
-    assert ["browser"] == [one.kind for one in bound(entries, [there]).plain]
+    assert needs_existing(entries)
+    assert ["browser"] == [one.kind for one in resolve(entries, [there]).plain]
 
 
 def test_a_key_as_it_is_shown_is_kept() -> None:
@@ -93,10 +93,10 @@ def test_a_key_as_it_is_shown_is_kept() -> None:
     there = Binding("K", "secret_key", msgspec.json.encode(KEY), b"sealed", "key")
     entries = parse_bindings([KEY], LIMITS)
 
-    assert (Inherit("K", "K"),) == bound(entries, [there]).bindings_update.inherits
+    assert (Inherit("K", "K"),) == resolve(entries, [there]).bindings_update.inherits
     for held in ((), [Binding("K", "secret_key", msgspec.json.encode(KEY | {"format": "pkcs8"}), b"sealed", "key")]):
         with pytest.raises(NightsafeError) as refusal:
-            bound(entries, held)
+            resolve(entries, held)
         assert "/bindings/0/key_base64" == refusal.value.problems[0].pointer
 
 
