@@ -48,7 +48,7 @@ def excess_over(giver: Reach, given: Reach) -> tuple[str, str] | None:
     if giver.expires_on is not None and (given.expires_on is None or given.expires_on > giver.expires_on):
         until = dt.datetime.fromtimestamp(giver.expires_on / 1e6, dt.UTC).isoformat(timespec="seconds")
         return (
-            f"a token must not expire later than the token that creates it: set 'expires_on' to no later than {until}",
+            f"a token must not expire later than the token that creates it: set 'expires_on' to at most {until}",
             "/expires_on",
         )
     if giver.networks is not None and (given.networks is None or not given.networks.within(giver.networks)):
