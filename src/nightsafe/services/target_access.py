@@ -92,7 +92,7 @@ class TargetAccess:
         return 0 if script is None else script.version
 
     async def check_bindings(self, caller: Caller, ref: ScriptRef, made: Iterable[PlainBinding]) -> int | None:
-        """Refuse bindings by which existing code would newly reach a script that the caller may not read.
+        """Refuse bindings that let existing code reach another script that the caller may not read.
 
         Returns:
             Like `check_code`: the code must not have changed when the bindings are committed.

@@ -136,7 +136,7 @@ class Resealing:
         return Stored(resealed=done, changed=len(values) - refused - done, refused=refused)
 
     def _is_old(self, value: StoredValue) -> bool:
-        """Return whether a value needs re-encryption. Values from a caller replace no others."""
+        """Return whether a value needs re-encryption. A caller's value may replace only such a value."""
         return value.key_id != self._safe.ring.primary.id
 
     async def _commit(

@@ -165,5 +165,5 @@ def _refuse_missing(patch: ProjectPatch, held: Sequence[Item]) -> None:
     existing = {(item.environment, item.name) for item in held if item.sealed is not None}
     for environment, name in patch.keep:
         if (environment, name) not in existing:
-            words = f"'value' is missing, and {environment} has no secret '{name}' whose value could stay"
+            words = f"the secret '{name}' in {environment} does not exist yet, so it needs a 'value'"
             raise NightsafeError(Code.INVALID, words, f"/deployment_configs/{environment}/env_vars")

@@ -27,7 +27,7 @@ class Contents:
         return await self._store.content_size(account_id, digest)
 
     async def slices(self, account_id: str, digest: bytes, size: int) -> AsyncIterator[bytes]:
-        """Yield contents slice by slice. It holds at most one slice in memory, and no transaction between slices.
+        """Yield contents slice by slice. Hold at most one slice at a time, and nothing between two slices.
 
         Args:
             account_id: the account.

@@ -145,7 +145,7 @@ async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at
     Args:
         store: holds the bindings.
         ref: the script.
-        names: names that should be those of secrets; names of missing bindings pass.
+        names: names that should belong to secrets; names of missing bindings pass.
         at: JSON Pointer to the object that has the names, or None.
 
     Raises:

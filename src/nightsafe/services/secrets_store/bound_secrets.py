@@ -66,7 +66,7 @@ class BoundSecrets:
         return found
 
     async def present(self, account_id: str, places: Collection[Place]) -> set[Place]:
-        """Return those of the places that have a secret, whatever service it is for."""
+        """Return the places that have a secret, whether or not it is for Workers."""
         found: set[Place] = set()
         for store_id in {store_id for store_id, _ in places}:
             found |= {(store_id, item.name) for item in await self._items(account_id, store_id)}

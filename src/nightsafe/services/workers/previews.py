@@ -248,7 +248,7 @@ def parse_named(raw: object, limits: Limits) -> PreviewPatch:
 
 
 def of_preview(items: Sequence[Item], preview: str) -> Sequence[Item]:
-    """Return the items of one preview; for "", those of the base configuration."""
+    """Return the items of one preview; for "", the items of the base configuration."""
     return [item for item in items if item.environment == preview]
 
 
