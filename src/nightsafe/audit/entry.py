@@ -32,8 +32,8 @@ class AuditEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
         script: the script's name, or "".
         set: names of bindings that were set; for a collection's items, the environment, a `/` and the name.
         dropped: names of bindings that were removed, in the same form.
-        version_id: UUID of the version that was made, as 32 hex digits; for a deployment, all its versions' UUIDs, with
-            commas between them; or "".
+        version_id: UUID of the version that was made, as 32 hex digits; for a deployment, the UUIDs of all its
+            versions, with commas between them; or "".
     """
 
     at: int
