@@ -72,8 +72,8 @@ def backup(planted: Planted, folder: Path, *options: str) -> dict[str, bytes]:
 
 
 def test_a_backup_tells_no_value(planted: Planted, tmp_path: Path) -> None:
-    """With a file of `nightsafe backup`, an attacker can read names and metadata, sealed values, hashes of
-    credentials and the signing key, but cannot read a value, unless the file was made with the private ring.
+    """With a `nightsafe backup` file, an attacker can read names and metadata, sealed values, hashes of credentials
+    and the signing key, but cannot read a value, unless the file was made with the private ring.
     """
     without = backup(planted, tmp_path)
     with_ring = backup(planted, tmp_path, "--with-private-ring", "--force")
@@ -100,7 +100,7 @@ def moved(rotation: Rotation, value: StoredValue, to: StoredValue) -> bytes:
 
 
 def test_records_stay_in_their_places(rotation: Rotation) -> None:
-    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
     Each record in the place of each other one; those that open are of the same place, older or newer.
@@ -117,7 +117,7 @@ def test_records_stay_in_their_places(rotation: Rotation) -> None:
 
 
 def test_records_are_not_forged(rotation: Rotation) -> None:
-    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
     Not one byte is changed, and no other key's signature is taken, although what it signs is well sealed.
@@ -136,7 +136,7 @@ def test_records_are_not_forged(rotation: Rotation) -> None:
 
 
 def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
-    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
     What they can.
@@ -152,7 +152,7 @@ def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
 
 
 def test_the_signing_key_makes_values(rotation: Rotation) -> None:
-    """With a file of `nightsafe backup` and the database for writing, an attacker can put values of their own in any
+    """With a `nightsafe backup` file and write access to the database, an attacker can put values of their own in any
     place, but cannot read a value.
 
     It has the public ring and the signing key.
@@ -166,8 +166,8 @@ def test_the_signing_key_makes_values(rotation: Rotation) -> None:
 
 
 def test_what_a_machine_sees(rotation: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the serving machine as a whole, an attacker can read the signing key, and every value that is put from
-    then on, but cannot read a value that was put before: the private ring is not there.
+    """With full control of the serving machine, an attacker can read the signing key, and every value that is put
+    from then on, but cannot read a value that was put before: the private ring is not there.
 
     The process that seals is theirs.
     """
@@ -186,8 +186,8 @@ def test_what_a_machine_sees(rotation: Rotation, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_a_machine_has(planted: Planted) -> None:
-    """With the serving machine as a whole, an attacker can read the signing key, and every value that is put from
-    then on, but cannot read a value that was put before: the private ring is not there.
+    """With full control of the serving machine, an attacker can read the signing key, and every value that is put
+    from then on, but cannot read a value that was put before: the private ring is not there.
 
     Neither in a file of those that serving needs, nor in the memory of the process; both have the signing key.
     """

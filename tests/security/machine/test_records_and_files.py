@@ -28,7 +28,7 @@ from nightsafe.store.sqlite.engine.connection import connect
 
 
 def test_every_record_is_signed(rotation: Rotation) -> None:
-    """Every stored record is signed with Ed25519 for its place.
+    """Every stored record has an Ed25519 signature that covers its place.
 
     The signature is checked by the library's Ed25519, over a message that names the place.
     """
@@ -45,7 +45,7 @@ def test_every_record_is_signed(rotation: Rotation) -> None:
 
 
 def test_modes(planted: Planted) -> None:
-    """The data directory is made 0700, the database and every private key 0600.
+    """The data directory is created with mode 0700, the database and every private key with mode 0600.
 
     So are the directories in it, and the log beside the database.
     """
@@ -89,7 +89,7 @@ def test_what_others_may_read_is_refused(tmp_path: Path, name: str, mode: int) -
 
 
 async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
-    """Rows that are deleted are overwritten in the database (`secure_delete`).
+    """Deleted rows are overwritten in the database (`secure_delete`).
 
     Once the log has gone into it, which closing does.
     """
@@ -168,7 +168,7 @@ def _leaves_a_copy(path: Path, seed: int) -> bool:
 
 
 def test_an_answer_comes_after_the_disk(tmp_path: Path) -> None:
-    """A write is answered when its transaction, with the audit entry, is on disk.
+    """The server answers a write after its transaction, with the audit entry, is on disk.
 
     A disk that makes nothing durable lets no write be answered with 200; and what was answered is there, with its
     entry, when the process ends at that very moment.

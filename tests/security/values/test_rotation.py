@@ -134,8 +134,8 @@ def _sealed(rotation: Rotation, mark: str, value: bytes) -> bytes:
 
 def test_values_can_be_exchanged(rotation: Rotation) -> None:
     """When a value is resealed, the API checks the caller, the place and the key; it cannot check that the content is
-    the same. With a resealing token, values under an older key can be exchanged; the audit log shows it, but no
-    version does.
+    the same. With a resealing token, values under an older key can be replaced with other values; the audit log shows
+    it, but no version does.
     """
     versions = rotation.api.send("GET", f"{secrets_of('worker').removesuffix('/secrets')}/versions").body
 
@@ -165,7 +165,7 @@ def test_what_resealing_gives(rotation: Rotation) -> None:
 
 
 def test_whoever_writes_the_database_stops_writes(rotation: Rotation) -> None:
-    """With the database for writing, keys can be marked as retired, which stops writes."""
+    """With write access to the database, keys can be marked as retired, which stops writes."""
     rotation.meddle("INSERT INTO retired_keys VALUES (?, 1)", rotation.primary)
 
     assert 503 == rotation.api.json_anyhow("PUT", secrets_of("worker"), text("LATE", "x")).status

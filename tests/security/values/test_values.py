@@ -105,7 +105,8 @@ def test_the_private_ring_is_left_alone(planted: Planted) -> None:
 
 
 def test_nothing_is_left_of_a_request(api: Api) -> None:
-    """A value is in the serving process during one request only, between the body's last byte and the seal.
+    """A value is in the serving process during one request only, from the last byte of the body until the value is
+    sealed.
 
     Once it is answered no object that Python knows of has it.
     """

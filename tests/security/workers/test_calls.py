@@ -118,9 +118,9 @@ def check_little_is_told(told: dict[str, bytes]) -> None:
 
 
 def test_a_delivery_token_is_for_delivery(planted: Planted) -> None:
-    """With a delivery token, an attacker can fetch code, sealed values and their names, of one account, report what
-    is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account than
-    its name and its public ring.
+    """With a delivery token, an attacker can fetch the code, the sealed values and their names of one account, report
+    what is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account
+    than its name and its public ring.
     """
     check_little_is_told(refused_but(planted, "Nightsafe Delivery", Action.DELIVER))
     with planted.wire(token(planted, "Nightsafe Delivery")) as wire:
@@ -144,9 +144,9 @@ def test_a_resealing_token_is_for_resealing(planted: Planted) -> None:
 
 
 def test_a_delivery_token_has_uploads_refused(tmp_path: Path) -> None:
-    """With a delivery token, an attacker can fetch code, sealed values and their names, of one account, report what
-    is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account than
-    its name and its public ring.
+    """With a delivery token, an attacker can fetch the code, the sealed values and their names of one account, report
+    what is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account
+    than its name and its public ring.
 
     It is asked what the runtime says to an upload, and says no.
     """

@@ -233,8 +233,8 @@ async def test_values_are_nowhere_to_be_found(scene: Scene, folder: Path, capfd:
 
 
 async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
-    """With a script that is delivered, an attacker can read its own bindings, and use a share of CPU and memory, but
-    cannot read a value of another script.
+    """With a delivered script, an attacker can read its own bindings, and use a share of CPU and memory, but cannot
+    read a value of another script.
 
     Not through globals, loaders, modules, the network, or a service binding; and the other is served on.
     """

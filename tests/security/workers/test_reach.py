@@ -52,7 +52,7 @@ STRIPPED = """
 
 
 async def test_a_service_binding_leads_to_the_script_alone() -> None:
-    """A service binding gives a script the other script only, and no object of the dispatcher.
+    """A service binding gives a script access to the other script only, and to no object of the dispatcher.
 
     A script may strip its realm of a name that every object has, so that the name is asked for over RPC.
     """

@@ -61,7 +61,9 @@ def database(served: Run) -> Iterator[sqlite3.Connection]:
 
 
 def test_an_older_record_is_served(served: Run) -> None:
-    """With the database for writing, an older signed record can be put back in its own place, and it is served."""
+    """With write access to the database, an older signed record can be put back in its own place, and Nightsafe
+    serves it.
+    """
     with wire_of(served) as wire:
         upload(wire, "back", HELLO, secret("TOKEN", "older"))
         with database(served) as db:
@@ -77,7 +79,7 @@ def test_an_older_record_is_served(served: Run) -> None:
 
 @pytest.mark.parametrize("attack", ["flip", "move"])
 def test_a_record_that_is_not_of_its_place(served: Run, attack: str) -> None:
-    """With the database for writing, an attacker can delete a record, or put an older one back, but cannot move a
+    """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
     The script is not started, the log names the binding, and other scripts are served.

@@ -128,7 +128,7 @@ def test_no_word_of_a_script_is_in_the_log(heard: Heard) -> None:
 
 
 def test_no_word_of_a_script_is_in_an_answer_of_ours(heard: Heard) -> None:
-    """When a script gives no answer, the answer in its place has no text of the script."""
+    """When a script gives no answer, the answer that Nightsafe sends instead contains no text of the script."""
     ours = {way: answer for way, answer in heard.answers.items() if answer.status_code >= 500}
 
     assert len(ours) > len(heard.answers) - 6
@@ -137,8 +137,8 @@ def test_no_word_of_a_script_is_in_an_answer_of_ours(heard: Heard) -> None:
 
 
 def test_numbers_of_a_script(heard: Heard) -> None:
-    """A script can put numbers into the log: it reports itself in which line of which of its modules it threw, and
-    for which request.
+    """A script can put numbers into the log: the script itself reports the module, the line and the request in which
+    it threw.
     """
     assert "at index.js:4711:42" in [one.get("stack") for one in heard.log]
     assert "4711471147114711-LOCAL" in [one.get("request") for one in heard.log]
