@@ -1,4 +1,4 @@
-"""What goes before the call: a Worker with one `secret_text` and one `secret_key`."""
+"""Uploads a Worker and gives it one `secret_text` and one `secret_key`, for `snippet.py` to read."""
 
 import base64
 import os

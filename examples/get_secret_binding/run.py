@@ -1,6 +1,6 @@
-"""The main job from nothing: a safe, a server, and the official SDK set up by environment variables alone.
+"""Reads a secret binding through the official SDK, which only environment variables point at a new, temporary server.
 
-The safe is gone afterwards, so that `nightsafe init` makes the first one that stays.
+Deletes the safe at the end, so that the first safe that you keep is the one that `nightsafe init` makes.
 """
 
 import json
@@ -15,11 +15,11 @@ HERE = Path(__file__).parent
 NIGHTSAFE = [sys.executable, "-m", "nightsafe"]
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE_", "NIGHTSAFE_"))}
-"""The environment without what would set up the server or its clients for another safe."""
+"""The environment without variables that would point the server or its clients at another safe."""
 
 
 def main() -> None:
-    """Make a safe, serve it, run the job, stop, and say how to go on."""
+    """Make a safe, serve it, make the call, stop the server, and print the next step."""
     with tempfile.TemporaryDirectory() as name:
         data = ("--data", str(Path(name) / "safe"))
         made = subprocess.run(
@@ -40,11 +40,16 @@ def main() -> None:
             code = server.wait()
     if code:
         sys.exit(code)
-    print(f"\nTo go on, with a safe that stays: {command()} init")
+    print(f"\nNext, make a safe that you keep: {command()} init")
 
 
 def use(server: "subprocess.Popen[str]", token: str) -> None:
-    """What goes before the call, and the call."""
+    """Upload a script with secrets, then get one of them.
+
+    Args:
+        server: the `nightsafe serve` process; its first line of output ends with its URL.
+        token: an API token of the account.
+    """
     line = server.stdout.readline() if server.stdout else ""
     if not line:
         sys.exit(server.wait())
@@ -54,7 +59,7 @@ def use(server: "subprocess.Popen[str]", token: str) -> None:
 
 
 def command() -> str:
-    """How `nightsafe` is called from here."""
+    """Return the path of the `nightsafe` command, relative to the working directory where possible."""
     nightsafe = Path(sys.executable).parent / "nightsafe"
     return str(nightsafe.relative_to(Path.cwd()) if nightsafe.is_relative_to(Path.cwd()) else nightsafe)
 

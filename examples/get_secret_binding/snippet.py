@@ -1,4 +1,4 @@
-"""The call as Cloudflare's documentation has it, to the letter."""
+"""The exact call from Cloudflare's documentation."""
 
 import os
 from cloudflare import Cloudflare

@@ -1,4 +1,4 @@
-"""A Worker with secrets, from nothing: a safe, `nightsafe run`, the official SDK, and requests to the Worker."""
+"""Runs a Worker with secrets: makes a safe, starts `nightsafe run`, uploads with the official SDK, sends requests."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ KEY = {
 
 
 def main() -> None:
-    """Make a safe that is gone afterwards, and use it."""
+    """Make a temporary safe, run Nightsafe with it, and use it."""
     with tempfile.TemporaryDirectory() as name:
         data = Path(name) / "safe"
         made = subprocess.run([*NIGHTSAFE, "init", "--data", str(data), "--json"], capture_output=True, check=True)
@@ -43,7 +43,11 @@ def main() -> None:
 
 
 def use(running: "subprocess.Popen[str]", credentials: dict[str, str]) -> None:
-    """Upload the Worker, ask it, change a secret, and ask it again."""
+    """Upload the Worker, send it a request, change a secret, and send another request.
+
+    Args: running: the `nightsafe run` process; its first two lines of output name the URLs of the API and of the
+    Workers. credentials: the JSON that `nightsafe init` printed.
+    """
     lines = [running.stdout.readline() if running.stdout else "" for _ in range(2)]
     if not all(lines):
         sys.exit(running.wait())
@@ -66,7 +70,7 @@ def use(running: "subprocess.Popen[str]", credentials: dict[str, str]) -> None:
 
 
 def ask(workers: str, path: str) -> str:
-    """What the Worker answers: `curl http://greeter.localhost:PORT/path`."""
+    """Return the Worker's answer, like `curl http://greeter.localhost:PORT/path`."""
     port = workers.rsplit(":", 1)[1]
     request = urllib.request.Request(workers + path, headers={"Host": f"{SCRIPT}.localhost:{port}"})  # noqa: S310
     with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own address

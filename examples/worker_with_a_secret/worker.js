@@ -1,4 +1,4 @@
-// Greets with a text that it can read, and signs with a key that it cannot, once there is one.
+// Answers with the text of GREETING. Once SIGNING_KEY exists, also signs the path with it; the script cannot read the key itself.
 export default {
   async fetch(request, env) {
     if (!env.SIGNING_KEY) return new Response(`${env.GREETING}\n`);
