@@ -1,4 +1,4 @@
-"""What the tests of the security page share."""
+"""Fixtures that the tests of SECURITY.md share."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.unit.api.tools.rotation import Rotation, with_values
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API in this process whose account has one script, `worker`, without bindings; many tests share it."""
+    """Yield an API in this process whose account has one script, `worker`, without bindings; many tests share it."""
     with Api(tmp_path_factory.mktemp("api")) as api:
         assert api.upload("worker").status == 200
         yield api
@@ -19,19 +19,19 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
-    """A server of its own process with values in every kind of place; many tests share it and only add to it."""
+    """Yield a server in its own process with values in every kind of place; tests share it and only add to it."""
     with planted_server(tmp_path_factory.mktemp("planted"), tmp_path_factory.mktemp("watching")) as made:
         yield made
 
 
 @pytest.fixture
 def own_api(tmp_path: Path) -> Iterator[Api]:
-    """An API in this process that only this test uses."""
+    """Yield an API in this process that only this test uses."""
     with Api(tmp_path) as api:
         yield api
 
 
 @pytest.fixture
 def rotation(own_api: Api, tmp_path: Path) -> Rotation:
-    """An API in this process with key files, and values of every kind in every kind of place."""
+    """Return an API in this process with key files, and with values of every kind in every kind of place."""
     return with_values(own_api, tmp_path)

@@ -1,4 +1,7 @@
-"""Limits: each test shows that one is there. When a mend lets it fail, the page's sentence has to go."""
+"""Demonstrations of the limits in SECURITY.md: each test shows that one exists.
+
+If a fix makes a test fail, delete the test together with the sentence in SECURITY.md.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -24,7 +27,7 @@ from nightsafe.services.limits import Limits
 from nightsafe.store.identities import Membership, User
 
 
-def test_what_the_database_shows(planted: Planted) -> None:
+def test_the_database_shows_metadata(planted: Planted) -> None:
     """Names, kinds, times and authors are not hidden from a reader of the database."""
     with closing(sqlite3.connect(f"file:{planted.safe.database}?mode=ro", uri=True)) as db:
         bindings = dict(db.execute("SELECT name, kind FROM bindings WHERE script = 'script'").fetchall())
@@ -36,7 +39,7 @@ def test_what_the_database_shows(planted: Planted) -> None:
 
 
 @pytest.mark.parametrize("way", ["settings", "version"])
-def test_the_log_names_what_is_set(own_api: Api, way: str) -> None:
+def test_the_audit_log_names_only_bindings_that_are_set(own_api: Api, way: str) -> None:
     """When a change of settings or a new version replaces all bindings, the audit log names the version and the
     bindings that it set, not each secret that it removed.
     """
@@ -65,14 +68,14 @@ def test_older_versions_keep_their_values(rotation: Rotation) -> None:
 
     plan = {"strategy": "percentage", "versions": [{"version_id": versions[2]["id"], "percentage": 100}]}
     assert api.json("POST", f"{script_at('worker')}/deployments?force=true", plan).status == 200
-    assert "T" in {one.name for one in bundle_of_served(rotation)}
+    assert "T" in {one.name for one in bindings_served(rotation)}
 
     assert api.send("DELETE", script_at("worker")).status == 200
     assert not {"first", "second"} & rotation.contents().keys()
 
 
-def bundle_of_served(rotation: Rotation) -> tuple[BundleBinding, ...]:
-    """The bindings that the delivery side is given of the script."""
+def bindings_served(rotation: Rotation) -> tuple[BundleBinding, ...]:
+    """Return the script's bindings in the bundle that the delivery process gets."""
     bundle = open_bundle(get(rotation.api, "bundles/worker").body, rotation.verifier)
     return bundle.versions[0].bindings
 

@@ -1,4 +1,4 @@
-"""What somebody else has put into a database, a manifest or a directory is refused before it is used."""
+"""Attacks with a database, a manifest or a directory that another user prepared; each is refused before use."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ _FOREIGN = {
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """A new database of ours."""
+    """Return the path of a new, migrated database with mode 0600."""
     path = tmp_path / "nightsafe.db"
     with closing(sqlite3.connect(path)) as db:
         migrate(db)
@@ -43,7 +43,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def changed(path: Path, statement: str) -> Path:
-    """The same with something done to it."""
+    """Execute a statement on a database and return its path."""
     with closing(sqlite3.connect(path)) as db:
         db.execute(statement)
         db.commit()
@@ -51,7 +51,7 @@ def changed(path: Path, statement: str) -> Path:
 
 
 @pytest.mark.parametrize("what", _FOREIGN)
-async def test_a_database_with_what_is_foreign(database: Path, what: str) -> None:
+async def test_a_database_with_a_foreign_schema(database: Path, what: str) -> None:
     """A database with a table, index, trigger or view that Nightsafe did not make is refused."""
     changed(database, _FOREIGN[what])
     with pytest.raises(NightsafeError, match="the database") as refused:
@@ -62,10 +62,10 @@ async def test_a_database_with_what_is_foreign(database: Path, what: str) -> Non
 
 
 @pytest.mark.parametrize("what", ["trigger", "view", "table", "index", "missing", "altered"])
-def test_a_backup_with_what_is_foreign(database: Path, what: str) -> None:
+def test_a_backup_with_a_foreign_schema(database: Path, what: str) -> None:
     """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
-    A backup with such a thing is not restored, and its file is named.
+    `restore` refuses a backup with such a database too, and names the backup file.
     """
     changed(database, _FOREIGN[what])
     with pytest.raises(CommandError, match=r"backup\.tar is not used: the database"):
@@ -73,10 +73,10 @@ def test_a_backup_with_what_is_foreign(database: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(migrations()) + 1))
-def test_every_older_schema(number: int) -> None:
+def test_a_foreign_view_in_every_older_schema(number: int) -> None:
     """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
-    So is one of every older form, before the steps to the newest are done.
+    A database with any older schema version is checked too, before it is migrated to the newest.
     """
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript("".join(migrations()[:number]) + f"PRAGMA user_version = {number};")
@@ -86,10 +86,10 @@ def test_every_older_schema(number: int) -> None:
             migrate(db)
 
 
-def test_statistics_of_the_engine(database: Path) -> None:
+def test_statistics_of_sqlite_are_accepted(database: Path) -> None:
     """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
-    Statistics of the engine are none: an operator may have had them made.
+    The statistics tables of SQLite are accepted: an operator may have run ANALYZE.
     """
     changed(changed(database, "INSERT INTO ring SELECT 1, 1 WHERE 0"), "ANALYZE")
     with closing(sqlite3.connect(database)) as db:
@@ -97,10 +97,10 @@ def test_statistics_of_the_engine(database: Path) -> None:
         check_own(db)
 
 
-def test_a_foreign_name_is_shown_without_what_a_terminal_heeds(database: Path) -> None:
+def test_a_foreign_name_is_shown_without_control_characters(database: Path) -> None:
     """A database with a table, index, trigger or view that Nightsafe did not make is refused.
 
-    A foreign name is shown without what a terminal heeds, and cut where it is long.
+    The refusal shows a foreign name without control characters, and cuts a long one.
     """
     changed(database, f'CREATE TABLE "a\x1b[2J{"x" * 5000}" (a)')
     with closing(sqlite3.connect(database)) as db, pytest.raises(NightsafeError) as refused:
@@ -120,10 +120,10 @@ _MANIFEST = {
 }
 
 
-def test_a_manifest() -> None:
+def test_a_valid_manifest() -> None:
     """A backup's manifest is checked before any part of it is printed.
 
-    One as a backup has it is read.
+    A manifest of a real backup is accepted.
     """
     assert "0.1.0" == msgspec.json.decode(msgspec.json.encode(_MANIFEST), type=Manifest).nightsafe
 
@@ -149,7 +149,7 @@ def test_a_manifest() -> None:
         ("files", {"nightsafe.db": {"size": 1, "sha256": "0" * 65}}),
     ],
 )
-def test_a_manifest_with_what_is_not_to_be_printed(member: str, value: object) -> None:
+def test_a_manifest_with_unprintable_values(member: str, value: object) -> None:
     """A backup's manifest is checked before any part of it is printed."""
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode(msgspec.json.encode(_MANIFEST | {member: value}), type=Manifest)
@@ -159,7 +159,7 @@ def test_a_manifest_with_what_is_not_to_be_printed(member: str, value: object) -
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """An empty directory of ours, in one of ours."""
+    """Yield an empty directory of this user, in a directory of this user."""
     tmp_path.chmod(0o755)
     path = tmp_path / "safe"
     path.mkdir(mode=0o700)
@@ -169,11 +169,11 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 async def nobody(_: SqliteStore) -> None:
-    """Fills nothing."""
+    """Leave a new store empty."""
 
 
 def refusal(path: Path) -> str:
-    """Why a directory is refused; "" when it is not."""
+    """Return the reason for which a directory is refused, or "" when it is accepted."""
     try:
         refuse_unsafe(path)
     except NightsafeError as error:
@@ -181,10 +181,11 @@ def refusal(path: Path) -> str:
     return ""
 
 
-def test_a_place_of_ones_own(place: Path) -> None:
+def test_an_own_directory_is_accepted(place: Path) -> None:
     """A data directory that belongs to another user is refused.
 
-    One's own is taken: empty, not there yet, by a link of one's own, or in a directory such as /tmp.
+    A directory of the same user is accepted: empty, not yet made, through a link of the same user, or in a sticky
+    directory such as /tmp.
     """
     link = place.with_name("link")
     link.symlink_to(place)
@@ -197,7 +198,7 @@ def test_a_place_of_ones_own(place: Path) -> None:
 def test_a_directory_that_others_may_fill(place: Path, mode: int) -> None:
     """A data directory that belongs to another user is refused.
 
-    So is one that others may fill, with what to do.
+    A directory that others may write to is refused too; the refusal says what to run.
     """
     place.chmod(mode)
 
@@ -208,7 +209,7 @@ def test_a_directory_that_others_may_fill(place: Path, mode: int) -> None:
 def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) -> None:
     """A data directory that belongs to another user is refused.
 
-    So is one below a directory in which others may rename, which is named.
+    A directory below one in which others may rename entries is refused too; the refusal names that parent.
     """
     above = place.parent
     above.chmod(0o777)
@@ -220,7 +221,7 @@ def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) ->
 def test_a_directory_above_of_another_owner(place: Path, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A data directory that belongs to another user is refused.
 
-    So is one below a directory of another user, who may rename what is in it whatever its mode is.
+    A directory below one of another user is refused too, whatever its mode: its owner may rename entries in it.
     """
     place.parent.chmod(mode)
     given_to_another(place.parent, monkeypatch)
@@ -247,7 +248,7 @@ def test_a_directory_of_another_owner(place: Path, monkeypatch: pytest.MonkeyPat
 
 
 def given_to_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a path belong to another user: only root can give it away, anybody else seems to be another."""
+    """Make a path belong to another user: as root by chown, otherwise by changing the user that this process sees."""
     if os.geteuid() == 0:
         os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
     else:

@@ -1,4 +1,4 @@
-"""How much a request may ask of the server, and how strictly it is read."""
+"""Attacks with request bodies: too long, too deep, too slow, ambiguous, and with keys that are costly to check."""
 
 import json
 import re
@@ -23,14 +23,14 @@ KINDS: dict[str, tuple[Headers, bytes]] = {
     "JSON": ([JSON], b"{"),
     "a form": ([form_type()], b'--%b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n' % BOUNDARY.encode()),
 }
-"""Of each kind of body its header, and how it begins."""
+"""The content type and the first bytes of each kind of body."""
 
 WRITES = {"PUT", "POST", "PATCH"}
 
 
 @pytest.fixture
 def tight(tmp_path: Path) -> Iterator[Api]:
-    """An API with narrow limits, with a script in no namespace and in one."""
+    """Yield an API with narrow limits, a script and a dispatch namespace, both named `worker`."""
     with Api(tmp_path, LIMITS) as api:
         assert api.upload("worker").status == 200
         namespaces = f"/client/v4/accounts/{ACCOUNT}/workers/dispatch/namespaces"
@@ -39,7 +39,7 @@ def tight(tmp_path: Path) -> Iterator[Api]:
 
 
 def writes(api: Api) -> Iterator[tuple[str, str]]:
-    """Method and path of each route that may have a body."""
+    """Yield the method and the path of each route that may have a body."""
     for route in routes(api):
         if route.method in WRITES:
             yield route.method, re.sub(r"{[^}]*}", "worker", route.path.replace("{account_id}", ACCOUNT))
@@ -49,7 +49,8 @@ def writes(api: Api) -> Iterator[tuple[str, str]]:
 def test_bodies_are_bounded(tight: Api, kind: str) -> None:
     """Bodies are bounded in size, depth and time.
 
-    By every route: 413 to one that is too long, 408 to one that does not come; else it is answered without the body.
+    Every route answers 413 to a body that is too long and 408 to a body that does not arrive, unless it answers
+    without reading the body.
     """
     headers, begin = KINDS[kind]
     long = [tight.send(*route, [begin, *[b" " * 1000] * 4], headers).status for route in writes(tight)]
@@ -64,7 +65,7 @@ def test_bodies_are_bounded(tight: Api, kind: str) -> None:
 def test_depth_is_bounded(tight: Api) -> None:
     """Bodies are bounded in size, depth and time.
 
-    32 levels are read, by every route; 33 are not.
+    Every route reads 32 levels and refuses 33.
     """
     told = [
         tuple(tight.send(method, path, b"[" * depth + b"]" * depth, [JSON]).messages for depth in (32, 33))
@@ -100,7 +101,7 @@ def test_depth_is_bounded(tight: Api) -> None:
 def test_bodies_are_parsed_strictly(tight: Api, body: bytes) -> None:
     """Bodies are parsed strictly.
 
-    What two parsers could understand differently, or what is of another type, is refused and changes nothing.
+    A body that two parsers could read differently, or that has another type, is refused and changes nothing.
     """
     answer = tight.send("PUT", secrets_of("worker"), body, [JSON])
 
@@ -112,11 +113,11 @@ def test_bodies_are_parsed_strictly(tight: Api, body: bytes) -> None:
 def test_no_primes_are_tested(own_api: Api, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     """RSA keys are checked without primality tests, which would stall other requests.
 
-    No library loads the key, for that would test them.
+    The server never lets the library load the key, because loading tests its primes.
     """
 
     def forbidden(*_: object, **__: object) -> NoReturn:
-        """Fail."""
+        """Fail the test."""
         raise AssertionError
 
     for owner, name in (

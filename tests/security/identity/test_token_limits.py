@@ -1,4 +1,4 @@
-"""What a token gives, changes and reaches: the sentences of SECURITY.md on tokens."""
+"""Attacks by a token that tries to grant, change or reach more than its rights allow."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ TOKENS_WRITE = "5bc3f8b21c554832afc660159ab75fa4"
 
 @pytest.fixture(scope="module", autouse=True)
 def scripts_there(api: Api) -> None:
-    """The other script, which is there."""
+    """Upload the other script, which the tests call THERE."""
     assert api.upload(THERE).status == 200
 
 
 def given(api: Api, by: dict[str, Any], body: dict[str, Any]) -> list[Answer]:
-    """The answers when a token makes such a token, and when it becomes one."""
+    """Return the answers when a token creates a token with this body, and when it updates itself to this body."""
     return [
         ask(api, "POST", ACCOUNT_TOKENS, body, by["value"]),
         ask(api, "PUT", f"{ACCOUNT_TOKENS}/{by['id']}", body, by["value"]),
@@ -44,7 +44,7 @@ def test_tokens_give_no_more_than_they_have(api: Api) -> None:
     assert ask(api, "POST", ACCOUNT_TOKENS, wanted(inside, **LIMITS), mine["value"]).status == 200
 
 
-def test_stronger_tokens_are_not_touched(api: Api) -> None:
+def test_stronger_tokens_cannot_be_changed(api: Api) -> None:
     """No caller can change a token that has more rights than the caller, or get its value."""
     mine = made(api, ACCOUNT_TOKENS, policy(TOKENS_WRITE), policy(READ), **LIMITS)["value"]
     for fields, groups in (*((one, READ) for one in STRONGER.values()), (LIMITS, ALL_ACCESS)):
@@ -55,7 +55,7 @@ def test_stronger_tokens_are_not_touched(api: Api) -> None:
         assert works(api, stronger["value"])
 
 
-def test_code_reaches_what_its_sender_may_read(own_api: Api) -> None:
+def test_code_reaches_only_scripts_its_sender_may_read(own_api: Api) -> None:
     """A token limited to some scripts cannot upload code that reaches scripts it may not read."""
     assert own_api.upload(THERE).status == 200
     assert own_api.upload("billing-api").status == 200
@@ -65,7 +65,7 @@ def test_code_reaches_what_its_sender_may_read(own_api: Api) -> None:
     refused(upload(asking(own_api), keep_bindings=["service"]))
 
 
-def test_a_refusal_does_not_tell_what_is_there(api: Api) -> None:
+def test_a_refusal_does_not_tell_which_scripts_exist(api: Api) -> None:
     """The refusal does not tell whether they exist."""
     ask_for = asking(api)
     assert refused(upload(ask_for, bindings=[service(THERE)])) == refused(
@@ -73,7 +73,7 @@ def test_a_refusal_does_not_tell_what_is_there(api: Api) -> None:
     )
 
 
-def test_an_id_is_nobody_elses_name(own_api: Api) -> None:
+def test_an_id_wins_over_a_name(own_api: Api) -> None:
     """A write to a script by its id reaches that script, whatever the names of other scripts are."""
     assert own_api.upload("mine").status == 200
     script_id = own_api.send("GET", f"{HERE}/workers/mine").result["id"]
@@ -83,10 +83,10 @@ def test_an_id_is_nobody_elses_name(own_api: Api) -> None:
     assert own_api.send("GET", f"{HERE}/workers/mine").result["logpush"]
 
 
-def test_policies_are_bounded_work(api: Api) -> None:
+def test_checking_policies_is_bounded_work(api: Api) -> None:
     """The work of checking a token's policies is bounded, and is never a product of two sizes that a caller chooses.
 
-    Twenty policies of 51 scripts each are refused; 600 patterns answer in fewer than a hundred calls.
+    Twenty policies of 51 scripts each are refused; a check against 600 patterns takes fewer than a hundred calls.
     """
     over = wanted(*[policy(READ, scope=scripts(*[f"s{number}" for number in range(51)]))] * 20)
     assert (400, [10021]) == ask(api, "POST", ACCOUNT_TOKENS, over).refusal
@@ -96,7 +96,7 @@ def test_policies_are_bounded_work(api: Api) -> None:
     assert calls_of(lambda: holds(many, many)) < 600 * 100
 
 
-def test_a_made_token_does_not_shrink(api: Api) -> None:
+def test_a_created_token_outlasts_its_creators_rights(api: Api) -> None:
     """A token keeps its rights when the token that made it loses some."""
     mine = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))
     child = made(api, ACCOUNT_TOKENS, policy(READ), by=mine["value"])
@@ -114,7 +114,7 @@ def test_stronger_tokens_can_be_deleted(api: Api) -> None:
     assert not works(api, stronger["value"])
 
 
-def test_code_in_force_stays(own_api: Api) -> None:
+def test_deployed_code_keeps_its_bindings(own_api: Api) -> None:
     """Deployed code keeps its access to other scripts when the token that uploaded it loses the right to read them.
 
     The next upload of the same code by that token is refused.
@@ -131,6 +131,6 @@ def test_code_in_force_stays(own_api: Api) -> None:
 
 
 def asking_with(api: Api, value: str) -> Any:
-    """Ask with a token."""
+    """Return a function that sends requests with this token."""
     bearer = (b"authorization", b"Bearer " + value.encode())
     return lambda method, path, body, headers: api.send(method, path, body, [bearer, *headers], anonymous=True)

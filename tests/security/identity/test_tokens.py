@@ -1,4 +1,4 @@
-"""What makes a token or a key hard to guess, to steal and to misuse."""
+"""Attacks on credentials: guessing, stealing and misusing a token or a Global API key."""
 
 import hmac
 import math
@@ -20,7 +20,7 @@ TOKENS = f"/client/v4/accounts/{ACCOUNT}/tokens"
 
 
 @pytest.mark.parametrize(("make", "prefix"), [(new_token, "nst_"), (new_key, "nsk_")])
-def test_they_are_random_and_can_be_found(make: Callable[[], str], prefix: str) -> None:
+def test_credentials_are_random_and_recognisable(make: Callable[[], str], prefix: str) -> None:
     """Tokens and Global API keys are 190 random bits with a prefix and a checksum, so that scanners find leaked
     ones.
     """
@@ -35,12 +35,12 @@ def test_they_are_random_and_can_be_found(make: Callable[[], str], prefix: str) 
 def test_a_guess_is_compared_in_constant_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens and Global API keys are compared by hash, in constant time.
 
-    Each that is looked up goes through `hmac.compare_digest`, as 32 bytes of SHA-256.
+    Each lookup of a credential goes through `hmac.compare_digest` once, with 32 bytes of SHA-256.
     """
     compared: list[tuple[bytes, bytes]] = []
 
     def compare(known: bytes, given: bytes) -> bool:
-        """Note what is compared."""
+        """Record both sides of a comparison, then compare them."""
         compared.append((known, given))
         return real(known, given)
 
@@ -62,7 +62,7 @@ def test_a_guess_is_compared_in_constant_time(api: Api, monkeypatch: pytest.Monk
     assert {32} == {len(side) for pair in compared for side in pair}
 
 
-def test_denying_wins(api: Api) -> None:
+def test_a_deny_policy_wins(api: Api) -> None:
     """A policy that denies wins over policies that allow."""
     everything, reading = policies_for(ACCOUNT, ALL_ACCESS), policies_for(ACCOUNT, READ)
     denied = reading.replace(b'"allow"', b'"deny"')
@@ -77,10 +77,10 @@ def test_denying_wins(api: Api) -> None:
         assert status == api.send("GET", secrets_of("worker"), headers=headers, anonymous=True).status
 
 
-def test_they_are_shown_once(own_api: Api) -> None:
+def test_credentials_are_shown_once(own_api: Api) -> None:
     """Tokens and Global API keys are shown once.
 
-    By the call that makes one or rolls it: afterwards in no answer, and not in the database.
+    The call that creates or rolls a credential shows it; afterwards it is in no answer, and not in the database.
     """
     assert own_api.upload("worker").status == 200
     permission = {"id": READ, "effect": "allow"}
@@ -104,12 +104,12 @@ def test_they_are_shown_once(own_api: Api) -> None:
 
 
 def reads(route: Resource) -> bool:
-    """Whether a route only reads, and does not wait for anything."""
+    """Return whether a route only reads, and does not wait for an event."""
     return route.method == "GET" and route.action not in {Action.DELIVER, Action.RESEAL}
 
 
 def _about(path: str, token_id: str) -> str:
-    """A route's path about what is there."""
+    """Fill a route's path with the ids and names that exist here."""
     known = {"account_id": ACCOUNT, "script_name": "worker", "token_id": token_id}
     return re.sub(r"{(\w+)}", lambda part: known.get(part[1], "0" * 32), path)
 
@@ -117,11 +117,12 @@ def _about(path: str, token_id: str) -> str:
 @pytest.mark.parametrize(
     "policies", [b"[]", policies_for(OTHER_ACCOUNT, ALL_ACCESS), policies_for(ACCOUNT, "0" * 32)]
 )
-def test_what_is_not_allowed_is_refused(api: Api, policies: bytes) -> None:
+def test_a_call_without_a_policy_is_refused(api: Api, policies: bytes) -> None:
     """A call that no policy allows is refused.
 
-    Each call there is, for a token without policies, of another account, or for a permission that nobody knows; but
-    for what it is itself, and the list of the accounts that it sees, in which this one is not.
+    Every call is refused for a token without policies, with a policy for another account, or with an unknown
+    permission. Two calls are exceptions: verifying the token itself, and listing the accounts that it sees; that list
+    does not contain this account.
     """
     made = new_token()
     keep(api, row(made, policies))

@@ -1,4 +1,4 @@
-"""Those who fail to authenticate lock nobody out; behind a proxy everybody is somebody of their own."""
+"""Attacks by callers that fail to authenticate, with forged proxy headers, and with ambiguous requests."""
 
 import json
 from collections.abc import Iterator
@@ -21,20 +21,20 @@ CLIENT = ("X-Forwarded-For", "203.0.113.9")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One behind a proxy on this machine, with the default of failures."""
+    """Yield a server that trusts a proxy on this machine and allows the default number of failures."""
     with Server(make_safe(tmp_path_factory.mktemp("fails")), "--trusted-proxy", "127.0.0.0/8") as running:
         yield running
 
 
 @pytest.fixture
 def wire(server: Server) -> Iterator[Wire]:
-    """A client without credentials."""
+    """Yield a client without credentials."""
     with Wire(server.port) as client:
         yield client
 
 
 def ask(wire: Wire, credentials: list[tuple[str, str]], path: str = SCRIPTS, *headers: tuple[str, str]) -> Answer:
-    """GET."""
+    """Send a GET request with these credentials."""
     return wire.ask("GET", path, headers=headers, credentials=credentials)
 
 
@@ -57,7 +57,7 @@ def test_a_thousand_bad_tokens(server: Server, wire: Wire) -> None:
     assert [200] * 4 == [ask(wire, good).status for good in (bearer, pair, bearer, pair)]
     assert 200 == ask(wire, delivery, BUNDLE).status
     assert (429, [10502]) == ask(wire, BAD[0]).refusal
-    # another client behind the proxy is told as ever what is wrong with its credential
+    # another client behind the proxy still gets the reason why its credential is refused
     assert 403 == ask(wire, BAD[0], SCRIPTS, CLIENT).status
 
 
@@ -86,7 +86,7 @@ def test_the_client_of_a_trusted_proxy(server: Server, wire: Wire) -> None:
     assert safe.api_token not in server.stderr.read_text()
 
 
-def test_the_client_of_anybody_else(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_headers_of_any_other_address(tmp_path_factory: pytest.TempPathFactory) -> None:
     """From any other address, the proxy headers are ignored."""
     safe = make_safe(tmp_path_factory.mktemp("none"))
     with Server(safe, "--trusted-proxy", "203.0.113.0/24", "--proxy-header", "forwarded") as server:
@@ -97,21 +97,21 @@ def test_the_client_of_anybody_else(tmp_path_factory: pytest.TempPathFactory) ->
             assert 403 == ask(wire, token, SCRIPTS, ("Forwarded", "x")).status
 
 
-def test_who_is_behind_no_trusted_proxy(server: Server, wire: Wire) -> None:
+def test_clients_behind_an_unnamed_proxy(server: Server, wire: Wire) -> None:
     """Behind a proxy that `--trusted-proxy` does not name, all clients have the proxy's address.
 
-    Here one forwards to the one that is named, and is the last that the list shows.
+    Here an unnamed proxy forwards to the named one, which appends the unnamed proxy's address to the list.
     """
     token = [("Authorization", f"Bearer {new_token_of(server, '--ip', '198.51.100.7', '--all-access')}")]
     for client in ("203.0.113.1", "203.0.113.2"):
         assert 200 == ask(wire, token, SCRIPTS, (CLIENT[0], f"{client}, 198.51.100.7")).status
 
 
-def test_what_a_trusted_proxy_says(server: Server, wire: Wire) -> None:
+def test_a_trusted_proxy_is_believed(server: Server, wire: Wire) -> None:
     """The server believes a trusted proxy's header about its client: the proxy must append the address that connected
     to it.
 
-    One that passes the header on as it came lets a client have any address.
+    A proxy that passes the header on unchanged lets a client claim any address.
     """
     token = [("Authorization", f"Bearer {new_token_of(server, '--ip', '203.0.113.9', '--all-access')}")]
 
@@ -123,7 +123,7 @@ def test_what_a_trusted_proxy_says(server: Server, wire: Wire) -> None:
 def test_a_request_names_one_host(server: Server, what: str) -> None:
     """An HTTP/1.1 request that does not name exactly one host is refused.
 
-    That is 400 (RFC 9112, 3.2), and the connection's last.
+    The server answers 400 (RFC 9112, 3.2) and closes the connection.
     """
     statuses, read = said(server, NO_HOST[what], then=NEXT)
 
@@ -135,7 +135,7 @@ def test_a_request_names_one_host(server: Server, what: str) -> None:
 def test_a_body_that_could_end_in_two_places(server: Server, what: str) -> None:
     """A request whose body could end in two places is the last on its connection.
 
-    What follows it is no request of anybody's (RFC 9112, 6.3).
+    The server does not read the bytes after it as a request (RFC 9112, 6.3).
     """
     statuses, _ = said(server, LAST[what], then=NEXT)
 
@@ -144,7 +144,7 @@ def test_a_body_that_could_end_in_two_places(server: Server, what: str) -> None:
 
 
 def new_token_of(server: Server, *options: str) -> str:
-    """A token that may do what these options say."""
+    """Create a token with these options of `nightsafe token create`, and return it."""
     done = run("token", "create", "--data", str(server.safe.path), *options, cwd=server.safe.path.parent)
     assert 0 == done.returncode, done.stderr
     return done.stdout.strip()
