@@ -1,4 +1,4 @@
-"""What a process that was taken over cannot do, tried from inside it with the confinement that it has."""
+"""Attacks from inside a process that was taken over, under the confinement that Nightsafe gives it."""
 
 import json
 import os
@@ -26,12 +26,21 @@ _REFUSED = {"EACCES", "EPERM", "EXDEV", "ENOSYS"}
 
 @pytest.fixture(scope="module")
 def confined(tmp_path_factory: pytest.TempPathFactory) -> Safe:
-    """A safe that nobody serves."""
+    """Return a safe that no process serves."""
     return make_safe(tmp_path_factory.mktemp("confined"))
 
 
 def outcomes(who: str, safe: Safe, home: Path) -> dict[str, str]:
-    """What came of every attempt, beside a stranger who listens."""
+    """Make every attempt, while an unrelated process listens on TCP and on an abstract socket.
+
+    Args:
+        who: the confined process: "run", "serve" or "workerd".
+        safe: the data directory that it serves.
+        home: a directory in which the attempts try to make and change files.
+
+    Returns:
+        The outcome of each attempt by name: "done", or the name of the error.
+    """
     (home / ".bashrc").write_text("old\n")
     with socket.create_server(("127.0.0.1", 0)) as stranger, socket.socket(socket.AF_UNIX) as abstract:
         abstract.bind(f"\0nightsafe-attempt-{os.getpid()}")
@@ -52,7 +61,7 @@ def outcomes(who: str, safe: Safe, home: Path) -> dict[str, str]:
 
 
 def not_refused(found: dict[str, str], names: set[str]) -> dict[str, str]:
-    """The attempts that were not refused by the system."""
+    """Return the attempts among `names` that the system did not refuse, with their outcomes."""
     return {name: found[name] for name in names if found[name] not in _REFUSED}
 
 
@@ -67,7 +76,7 @@ def test_the_api_beside_a_delivery_process(confined: Safe, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def alone(confined: Safe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What came of every attempt from within `nightsafe serve`."""
+    """Return the outcome of every attempt from within `nightsafe serve`."""
     return outcomes("serve", confined, tmp_path_factory.mktemp("alone"))
 
 
@@ -80,16 +89,17 @@ def test_the_api_alone(alone: dict[str, str], tmp_path: Path) -> None:
     assert {"memory", "environment"} >= set(not_refused(alone, {"memory", "environment"}))
 
 
-def test_what_the_api_alone_reads(alone: dict[str, str]) -> None:
+def test_the_api_alone_reads_files_of_its_user(alone: dict[str, str]) -> None:
     """`nightsafe serve`, without `run`, may read every file that its user may read."""
     assert "done" == alone["ring read"]
 
 
-def test_a_workerd_can_be_looked_into() -> None:
+def test_the_memory_of_a_workerd_is_readable() -> None:
     """Other processes of the same user can read the memory of a workerd, with its scripts' values, unless
     `ptrace_scope` forbids it.
 
-    What the launcher becomes is shown as its own group's; the system shows a hidden process as root's.
+    The system shows the memory file of a hidden process as root's; after the launcher has started the program, it
+    shows it as the process's own group's.
     """
     command = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), "/bin/sleep", "60"]
     with subprocess.Popen(command, env={}, group=_NOBODY if os.geteuid() == 0 else None) as started:
@@ -113,15 +123,16 @@ def test_workerd(confined: Safe, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def running(confined: Safe) -> Iterator[Run]:
-    """The safe, served and delivered."""
+    """Yield `nightsafe run` with the safe."""
     with Run(confined) as started:
         yield started
 
 
-def test_they_are_so_when_they_run(running: Run) -> None:
+def test_running_processes_are_confined(running: Run) -> None:
     """Under `nightsafe run`, the API process can write only the database and its log, and can connect to nothing.
 
-    The processes of `run` that meet strangers have the filter, gain nothing and have few of root's rights.
+    The API process and workerd, which handle untrusted input, have the system call filter, cannot gain privileges and
+    have at most one capability.
     """
     for pid, kept in ((running.child("api_child"), 1 << 1), (running.child("workerd serve"), 1 << 2)):
         status = status_of(pid)
@@ -138,7 +149,7 @@ def test_the_delivery_process(running: Run) -> None:
 
 
 def status_of(pid: int) -> dict[str, str]:
-    """What the system tells of a process."""
+    """Return the fields of a process's status file."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
@@ -162,7 +173,7 @@ main()
     assert "0 (0, 0)" == told.stdout.splitlines()[-1], told.stderr
 
 
-def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
+def test_a_ring_in_the_directory_of_keys(confined: Safe, tmp_path: Path) -> None:
     """`nightsafe run` refuses a private ring in a directory that the API process must read."""
     (tmp_path / "linked").symlink_to(confined.path / "keys")
     ring = tmp_path / "linked" / "private-ring.json"
@@ -177,10 +188,10 @@ def test_a_ring_in_what_the_api_reads(confined: Safe, tmp_path: Path) -> None:
     "place",
     ["/etc/ssl/ring", "/usr/local/ring", "/proc/ring", "/lib/ring", f"{sys.prefix}/ring", confinement.__file__],
 )
-def test_a_ring_in_a_place_of_the_system(place: str, tmp_path: Path) -> None:
+def test_a_ring_in_a_directory_of_the_system(place: str, tmp_path: Path) -> None:
     """`nightsafe run` refuses a private ring in a directory that the API process must read.
 
-    One in a place of the system is, as one beside the program.
+    It refuses one in a directory of the system or beside its own program.
     """
     with pytest.raises(NightsafeError, match="which the API's process must be able to read"):
         confinement.refuse_in_reach(Path(place), DataDirectory(tmp_path))
@@ -189,7 +200,7 @@ def test_a_ring_in_a_place_of_the_system(place: str, tmp_path: Path) -> None:
 def test_a_ring_elsewhere(tmp_path: Path) -> None:
     """`nightsafe run` refuses a private ring in a directory that the API process must read.
 
-    One elsewhere is none of its business.
+    It accepts a private ring anywhere else.
     """
     confinement.refuse_in_reach(tmp_path / "delivery" / "ring", DataDirectory(tmp_path))
     confinement.refuse_in_reach(Path("/etc/nightsafe/ring"), DataDirectory(tmp_path))
@@ -204,12 +215,12 @@ def test_a_ring_elsewhere(tmp_path: Path) -> None:
         (6, []),
     ],
 )
-def test_what_an_older_system_lacks_is_said(
+def test_the_log_says_what_an_older_system_lacks(
     version: int, expected: list[str], confined: Safe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing.
 
-    What an older system lacks is said in the log, and it serves all the same.
+    On an older system, the log says which of these limits are missing, and the server still serves.
     """
     said: list[dict[str, object]] = []
     monkeypatch.setattr(landlock, "restrict", lambda _: version)
@@ -232,7 +243,7 @@ def test_what_an_older_system_lacks_is_said(
 def test_an_older_landlock(version: int, tmp_path: Path) -> None:
     """`nightsafe serve` can write only the database, its log and its address file, and can connect to nothing.
 
-    An older Landlock is asked for no more than it knows, and holds what it knows.
+    Nightsafe asks an older Landlock only for rules that it knows, and it enforces them.
     """
     code = f"""
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the database, a backup and the keys give to whoever has them."""
+"""Attacks with the database, a backup file, the keys and the serving machine."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ COMPRESSED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
 
 
 def unpacked(content: bytes) -> Iterator[bytes]:
-    """What comes of every place where something compressed may begin."""
+    """Yield the decompressed data from each place where compressed data may begin."""
     for begin in COMPRESSED.finditer(content):
         reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
@@ -43,12 +43,12 @@ def unpacked(content: bytes) -> Iterator[bytes]:
 
 
 def nothing_in(planted: Planted, places: dict[str, bytes]) -> bool:
-    """Whether no value and no credential is in any of these, in no form, nor below a compression."""
+    """Return whether none of these places contains a value or a credential, in any form, also compressed."""
     inside = {f"{name} {at}": one for name, data in places.items() for at, one in enumerate(unpacked(data))}
     return found(planted.planted, places | inside) == []
 
 
-def test_the_database_tells_no_value(planted: Planted) -> None:
+def test_the_database_shows_no_value(planted: Planted) -> None:
     """With the database or a backup of it, an attacker can read names and metadata, sealed values, and hashes of
     credentials, but cannot read a value, a token or a key.
     """
@@ -63,7 +63,7 @@ def test_the_database_tells_no_value(planted: Planted) -> None:
 
 
 def backup(planted: Planted, folder: Path, *options: str) -> dict[str, bytes]:
-    """The files in a file of `nightsafe backup`."""
+    """Make a backup file and return the files in it."""
     file = folder / "backup.tar"
     done = run("backup", str(file), "--data", str(planted.safe.path), *options, cwd=folder)
     assert 0 == done.returncode, done.stderr
@@ -71,7 +71,7 @@ def backup(planted: Planted, folder: Path, *options: str) -> dict[str, bytes]:
         return {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
 
 
-def test_a_backup_tells_no_value(planted: Planted, tmp_path: Path) -> None:
+def test_a_backup_shows_no_value(planted: Planted, tmp_path: Path) -> None:
     """With a `nightsafe backup` file, an attacker can read names and metadata, sealed values, hashes of credentials
     and the signing key, but cannot read a value, unless the file was made with the private ring.
     """
@@ -84,7 +84,7 @@ def test_a_backup_tells_no_value(planted: Planted, tmp_path: Path) -> None:
     assert {"delivery/private-ring.json"} == with_ring.keys() - without.keys()
 
 
-def test_ring_and_database_tell_all(planted: Planted) -> None:
+def test_ring_and_database_show_every_value(planted: Planted) -> None:
     """With the private ring and the database, an attacker can read every value."""
     values = opened(planted.safe, "doors") | opened_stored(planted.safe, planted.store_id)
 
@@ -93,7 +93,7 @@ def test_ring_and_database_tell_all(planted: Planted) -> None:
 
 
 def moved(rotation: Rotation, value: StoredValue, to: StoredValue) -> bytes:
-    """A value opened by the delivery side in the place of another."""
+    """Return a value as the delivery process opens it in the place of another value."""
     place = place_of_value(to)
     context: Context = replace(place.signed, name=place.sealed_name)
     return rotation.opener.open_named(place.signed, context, value.sealed).reveal()
@@ -103,7 +103,8 @@ def test_records_stay_in_their_places(rotation: Rotation) -> None:
     """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
-    Each record in the place of each other one; those that open are of the same place, older or newer.
+    Each record is tried in the place of each other record; it opens only in its own place, with an older or newer
+    value.
     """
     values = rotation.under(rotation.primary)
 
@@ -120,7 +121,7 @@ def test_records_are_not_forged(rotation: Rotation) -> None:
     """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
-    Not one byte is changed, and no other key's signature is taken, although what it signs is well sealed.
+    A record with one changed byte does not open, and neither does a correctly sealed one that another key signed.
     """
     [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"second"]
     theirs = SigningSealer(rotation.ring.public(), SigningKey.generate())
@@ -139,7 +140,7 @@ def test_records_are_deleted_and_put_back(rotation: Rotation) -> None:
     """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
-    What they can.
+    The test deletes one record and puts an older one back.
     """
     rotation.meddle("DELETE FROM bindings WHERE name = 'K'")
     rotation.meddle(
@@ -155,7 +156,7 @@ def test_the_signing_key_makes_values(rotation: Rotation) -> None:
     """With a `nightsafe backup` file and write access to the database, an attacker can put values of their own in any
     place, but cannot read a value.
 
-    It has the public ring and the signing key.
+    The attacker has the public ring and the signing key.
     """
     [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"of-the-project"]
     public = PublicRing.load(rotation.public)
@@ -165,17 +166,17 @@ def test_the_signing_key_makes_values(rotation: Rotation) -> None:
     assert 1 == rotation.contents()["their own"]
 
 
-def test_what_a_machine_sees(rotation: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_sees_later_values(rotation: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
     """With full control of the serving machine, an attacker can read the signing key, and every value that is put
     from then on, but cannot read a value that was put before: the private ring is not there.
 
-    The process that seals is theirs.
+    The attacker controls the process that seals.
     """
     seen: list[bytes] = []
     sealing = ReloadingSealer.seal
 
     def seal(sealer: ReloadingSealer, context: Context, value: SecretValue) -> bytes:
-        """Look at what is sealed."""
+        """Record the value, then seal it."""
         seen.append(value.reveal())
         return sealing(sealer, context, value)
 
@@ -185,18 +186,19 @@ def test_what_a_machine_sees(rotation: Rotation, monkeypatch: pytest.MonkeyPatch
     assert [b"from then on"] == seen
 
 
-def test_what_a_machine_has(planted: Planted) -> None:
+def test_a_machine_has_no_private_ring(planted: Planted) -> None:
     """With full control of the serving machine, an attacker can read the signing key, and every value that is put
     from then on, but cannot read a value that was put before: the private ring is not there.
 
-    Neither in a file of those that serving needs, nor in the memory of the process; both have the signing key.
+    No file that serving needs contains the private ring, and neither does the memory of the process; both contain the
+    signing key.
     """
     opening, signing = (json.loads(path.read_text()) for path in (planted.safe.private_ring, planted.signing_key))
     needed = [data for name, data in files(planted.safe.path).items() if "/delivery/" not in name]
     memory = list(memory_of(planted.server.pid))
 
     def is_in(places: list[bytes], encoded: str) -> bool:
-        """Whether a key is in any of these."""
+        """Return whether any of these places contains the key."""
         return any(one in data for data in places for one in forms(base64.b64decode(encoded)))
 
     assert 1 == len(opening["keys"])

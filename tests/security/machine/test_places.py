@@ -1,4 +1,4 @@
-"""Where workerd, and the sockets that it is spoken to on, are: places that other users could have come to first."""
+"""Attacks on the paths of the workerd binary and of the sockets between it and the delivery process."""
 
 import asyncio
 import os
@@ -33,15 +33,15 @@ for place in sys.argv[1:]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory with a path short enough for unix sockets."""
+    """Yield a directory with a path short enough for unix sockets."""
     with TemporaryDirectory(prefix="ns-") as name:
         yield Path(name)
 
 
-async def test_the_socket_that_a_workerd_is_told_on(folder: Path) -> None:
+async def test_the_control_socket_has_no_name(folder: Path) -> None:
     """Only the delivery process that started a workerd can connect to that workerd's control socket.
 
-    It has no name: another process of the same user tries each that the system shows.
+    The socket has no name: another process of the same user tries each name that the system shows.
     """
     async with Scene(folder) as scene:
         await scene.upload("hello", HELLO, [text("TOKEN", "x")])
@@ -54,7 +54,11 @@ async def test_the_socket_that_a_workerd_is_told_on(folder: Path) -> None:
 
 
 def try_all(folder: Path) -> tuple[set[str], str]:
-    """Names that admin sockets in a folder have or had, and those of them that another process can connect to."""
+    """Try to connect to the admin sockets in a folder from another process.
+
+    Returns:
+        The names that admin sockets have or had, and what the process printed: a line for each one it connected to.
+    """
     bound = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines() if f" {folder}" in line}
     tried = {name for name in {*bound, *map(str, folder.iterdir())} if "admin" in name}
     done = subprocess.run([sys.executable, "-c", _CONNECTS, *tried], capture_output=True, text=True, check=True)
@@ -62,7 +66,7 @@ def try_all(folder: Path) -> tuple[set[str], str]:
 
 
 def another_users(path: Path) -> None:
-    """A directory of another user's, as far as one can make it."""
+    """Make a directory that belongs to another user; without root, one that others may write to."""
     path.mkdir(mode=0o700)
     if os.geteuid() == 0:
         os.chown(path, _NOBODY, _NOBODY)
@@ -71,17 +75,17 @@ def another_users(path: Path) -> None:
 
 
 def a_link(path: Path) -> None:
-    """A link to a directory that is all right."""
+    """Make a link to a directory that would be accepted."""
     path.with_name("real").mkdir(mode=0o700)
     path.symlink_to(path.with_name("real"))
 
 
 @pytest.mark.parametrize("lay", [another_users, a_link, lambda path: path.mkdir(mode=0o755), Path.touch])
-def test_a_directory_that_somebody_made_first(folder: Path, lay: Callable[[Path], object]) -> None:
+def test_a_prepared_directory_is_refused(folder: Path, lay: Callable[[Path], object]) -> None:
     """A socket directory that is a link, belongs to another user or is open to others is refused; the default is a
     new directory.
 
-    It is left as it was.
+    Nightsafe does not change the directory that it refuses.
     """
     path = folder / "run"
     lay(path)
@@ -94,11 +98,11 @@ def test_a_directory_that_somebody_made_first(folder: Path, lay: Callable[[Path]
     assert [] == list((folder / "real").iterdir())
 
 
-def test_the_directory_that_nobody_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_directory_is_new(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket directory that is a link, belongs to another user or is open to others is refused; the default is a
     new directory.
 
-    What processes that were killed have left is gone, and what another process uses stays.
+    Nightsafe removes directories that killed processes left behind, and keeps directories that other processes use.
     """
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     names = [fresh_folder().name for _ in range(3)]
@@ -108,7 +112,7 @@ def test_the_directory_that_nobody_named(folder: Path, monkeypatch: pytest.Monke
     used.hold()
     killed.hold()
     (killed.path / "cell-1.sock").touch()
-    os.close(killed._held)  # as the system does with a process's
+    os.close(killed._held)  # the system does this when a process ends
     assert fresh_folder().parent.joinpath(killed.path.name).exists()  # it might be starting
     os.utime(killed.path, (0, 0))
     theirs = folder / names[2]
@@ -124,7 +128,7 @@ def test_the_directory_that_nobody_named(folder: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("who", ["others", "another"])
-def test_a_workerd_that_others_may_change(tmp_path: Path, who: str) -> None:
+def test_a_workerd_that_others_can_change(tmp_path: Path, who: str) -> None:
     """A workerd runs only when no other user can change its file, and its SHA-256 is that of the pinned build."""
     path = tmp_path / "bin" / "workerd"
     path.parent.mkdir()
@@ -145,7 +149,7 @@ def test_a_workerd_that_others_may_change(tmp_path: Path, who: str) -> None:
 def test_a_workerd_of_another_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
     """A workerd runs only when no other user can change its file, and its SHA-256 is that of the pinned build.
 
-    A machine for which no build is known runs none.
+    A machine of a kind without a pinned build runs no workerd.
     """
     monkeypatch.setattr("platform.machine", lambda: machine)
     path = tmp_path / "workerd"

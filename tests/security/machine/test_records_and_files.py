@@ -1,4 +1,4 @@
-"""How what is stored is signed, kept from others, made durable and overwritten."""
+"""Tests of how stored records are signed, protected from other users, made durable and overwritten."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ from nightsafe.store.sqlite.engine.connection import connect
 def test_every_record_is_signed(rotation: Rotation) -> None:
     """Every stored record has an Ed25519 signature that covers its place.
 
-    The signature is checked by the library's Ed25519, over a message that names the place.
+    The library's Ed25519 verifies each signature over a message that names the place.
     """
     values = rotation.under(rotation.primary)
     public = rotation.signing_key.verify_key.loaded
@@ -47,7 +47,7 @@ def test_every_record_is_signed(rotation: Rotation) -> None:
 def test_modes(planted: Planted) -> None:
     """The data directory is created with mode 0700, the database and every private key with mode 0600.
 
-    So are the directories in it, and the log beside the database.
+    The directories in it have mode 0700 too, and the files of the database log mode 0600.
     """
     below = {path: path.stat().st_mode & 0o777 for path in (planted.safe.path, *planted.safe.path.rglob("*"))}
     closed = {path.name for path, mode in below.items() if mode == 0o600}
@@ -59,7 +59,7 @@ def test_modes(planted: Planted) -> None:
 
 
 def _open_database(path: Path) -> None:
-    """As `serve` does."""
+    """Open the database in the way that `serve` does."""
     DataDirectory(path.parent).open_store()
 
 
@@ -74,10 +74,10 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o660, 0o666])
 @pytest.mark.parametrize("name", READERS)
-def test_what_others_may_read_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+def test_files_that_others_can_read_are_refused(tmp_path: Path, name: str, mode: int) -> None:
     """A database or private key that others can read is refused.
 
-    With what to do, and before a byte of it is looked at.
+    The refusal says what to run, and comes before the content is read.
     """
     path = tmp_path / name
     path.write_bytes(b"what it is does not matter")
@@ -88,10 +88,10 @@ def test_what_others_may_read_is_refused(tmp_path: Path, name: str, mode: int) -
     assert "chmod" in str(getattr(refused.value, "problems", refused.value))
 
 
-async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
+async def test_deleted_rows_are_overwritten(tmp_path: Path) -> None:
     """Deleted rows are overwritten in the database (`secure_delete`).
 
-    Once the log has gone into it, which closing does.
+    This happens when the log is merged into the database, for example on closing.
     """
     path, gone = tmp_path / "store.db", b"sealed-and-gone" * 20
     store = SqliteStore.open(path, create=True)
@@ -107,7 +107,7 @@ async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
     assert b"sealed-and-gone" not in path.read_bytes()
 
 
-async def test_a_past_goes_by_itself(tmp_path: Path) -> None:
+async def test_the_history_of_a_deleted_script_is_purged(tmp_path: Path) -> None:
     """The history of a deleted script is overwritten in parts, without a further request."""
     path = tmp_path / "store.db"
     store = SqliteStore.open(path, create=True)
@@ -142,13 +142,13 @@ def test_a_copy_may_outlast_a_deletion(tmp_path: Path) -> None:
     """When SQLite moves rows between pages, it may leave a copy of a sealed record, or a part of one, that outlasts
     the record's deletion.
 
-    Rows come and go until it is seen.
+    The test inserts and deletes rows until a copy is found.
     """
     assert any(_leaves_a_copy(tmp_path / f"{seed}.db", seed) for seed in range(60))
 
 
 def _leaves_a_copy(path: Path, seed: int) -> bool:
-    """Whether, with our settings, half of a row or more that was deleted is in the file after many changes."""
+    """Return whether, with our settings, half of a deleted row or more is in the file after many changes."""
     path.touch()
     chance, there, gone = random.Random(seed), dict[str, bytes](), list[bytes]()  # noqa: S311 - the same each time
     with closing(connect(path, 5)) as db:
@@ -170,8 +170,8 @@ def _leaves_a_copy(path: Path, seed: int) -> bool:
 def test_an_answer_comes_after_the_disk(tmp_path: Path) -> None:
     """The server answers a write after its transaction, with the audit entry, is on disk.
 
-    A disk that makes nothing durable lets no write be answered with 200; and what was answered is there, with its
-    entry, when the process ends at that very moment.
+    On a disk that makes no data durable, no write gets a 200. An answered write, with its audit entry, is there even
+    if the process ends at that very moment.
     """
     with Disk() as disk, Api(tmp_path) as api:
         assert api.upload("worker").status == 200

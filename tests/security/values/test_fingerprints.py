@@ -1,4 +1,4 @@
-"""What a fingerprint gives to whoever has it."""
+"""Attacks with a value's fingerprint and the fingerprint key."""
 
 import secrets
 from itertools import product
@@ -9,7 +9,7 @@ HERE = Place("a" * 32, "worker")
 
 
 def _text(value: str) -> dict[str, str]:
-    """A secret text as it is fingerprinted."""
+    """Return a secret text in the form that fingerprints are made of."""
     return {"type": "secret_text", "text": value}
 
 
@@ -17,7 +17,8 @@ def test_guesses_can_be_tried() -> None:
     """With a value's fingerprint and its key, an attacker can try out guesses at the value, but cannot find a value
     that cannot be guessed.
 
-    A PIN is found in a thousand guesses. Of a value that is in no list nothing shows, not even its length.
+    A three-digit PIN is found in a thousand guesses. The fingerprint of a value that is in no list of guesses shows
+    nothing about it, not even its length.
     """
     key = FingerprintKey(secrets.token_bytes(32))
     pin = key.tag(HERE, {"PIN": _text("735")})

@@ -1,4 +1,4 @@
-"""Which ring a client seals to, and what a directory can say: the sentences of SECURITY.md, attacked."""
+"""Attacks by a server that offers a wrong ring, and by a settings file in the working directory."""
 
 import json
 from pathlib import Path
@@ -23,12 +23,12 @@ VALUE = "plaintext-of-the-test"
 
 
 def offered(ring: PublicRing) -> Answer:
-    """A ring as a server offers it."""
+    """Return a server's answer that offers a ring."""
     return answer(json.loads(ring.offered()), result_info=json.loads(ring.proof()))
 
 
 def sent(known: Path, *answers: Answer) -> str:
-    """The body that a new client sends when it writes; it has the key's id when it is sealed."""
+    """Put a secret through a new client and return the body that it sends; a sealed body contains the key's id."""
     recorder = Recorder(*answers)
     with Nightsafe(
         api_token="any", base_url="https://safe.test/client/v4", http_client=recorder, known_rings=known
@@ -55,7 +55,7 @@ def test_no_other_ring_is_taken(tmp_path: Path) -> None:
             sent(known, swapped)
 
 
-def test_a_folder_says_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_settings_file_in_the_directory_cannot_redirect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A settings file in the working directory cannot set the server, credentials, or anything about sealing."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
@@ -84,7 +84,7 @@ def test_a_first_signer_is_believed(tmp_path: Path) -> None:
         sent(known, offered(RING))
 
 
-def test_a_ring_is_brought_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ring_given_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a ring given by hand (--public-ring), a client seals to that ring and ignores the ring that the server
     offers.
     """
@@ -99,7 +99,7 @@ def test_official_clients_do_not_seal() -> None:
     kept: list[bytes] = []
 
     def answered(request: httpx.Request) -> httpx.Response:
-        """Keep what is sent."""
+        """Record the body of the request."""
         kept.append(request.content)
         return httpx.Response(200, json={"result": SECRET, "success": True, "errors": [], "messages": []})
 

@@ -1,4 +1,4 @@
-"""What a key that was given up, an older ring and whoever seals anew can do."""
+"""Attacks with a retired key, an older ring and a resealing token."""
 
 import base64
 from hashlib import sha256
@@ -21,7 +21,7 @@ from nightsafe.services.key_rotation.resealing import place_of_value
 
 
 def rotated(rotation: Rotation) -> tuple[str, bytes]:
-    """All values under a new key and the old one retired; gives the old one, and the ring that has it as primary."""
+    """Rotate, reseal all values, and retire the old key; return its id, and the ring in which it is the primary."""
     older = rotation.public.read_bytes()
     old = rotation.rotate()
     rotation.reseal()
@@ -29,10 +29,11 @@ def rotated(rotation: Rotation) -> tuple[str, bytes]:
     return old, older
 
 
-def test_a_key_that_was_given_up(rotation: Rotation) -> None:
+def test_a_retired_key_takes_no_values(rotation: Rotation) -> None:
     """A retired or removed key never takes new values again, even if an older ring comes back.
 
-    Whether the ring is put in the file's place, or the value comes sealed; a removed key is one that was retired.
+    This holds when the older ring replaces the file, and when a client sends a value sealed to the old key. A removed
+    key was retired before.
     """
     old, older = rotated(rotation)
     rotation.public.write_bytes(older)
@@ -55,7 +56,7 @@ def test_a_key_that_was_given_up(rotation: Rotation) -> None:
 def test_the_database_refuses(rotation: Rotation) -> None:
     """The database refuses values that are sealed to a retired key.
 
-    Also from an API that knows nothing of it: its ring has the key as the primary.
+    It refuses them even from an API that does not know of the retirement, because the key is the primary of its ring.
     """
     before = rotation.primary
     rotation.api.run(rotation.api.store.commit(retirement(before, in_use=True)))
@@ -68,7 +69,7 @@ def test_the_database_refuses(rotation: Rotation) -> None:
 
 
 async def _numbers(rotation: Rotation, *rings: PublicRing) -> list[int]:
-    """What the database remembers after each of some rings was taken into use."""
+    """Take each ring into use; return the number that the database remembers after each."""
     found = []
     for ring in rings:
         await take_ring(rotation.api.store, ring)
@@ -92,7 +93,7 @@ def test_rings_have_numbers(rotation: Rotation) -> None:
     assert 3 == rotation.api.run(rotation.api.store.ring_number())
 
 
-def test_each_batch_is_on_record(rotation: Rotation) -> None:
+def test_each_batch_is_in_the_audit_log(rotation: Rotation) -> None:
     """Each batch of resealed values has an entry `keys.reseal` in the audit log, with the token, the address and
     every place.
     """
@@ -110,7 +111,7 @@ def test_each_batch_is_on_record(rotation: Rotation) -> None:
 
 
 def exchanged(rotation: Rotation, value: bytes) -> list[bytes]:
-    """What is there after a resealing token alone has exchanged every value under the older key."""
+    """Replace every value under the older key, with a resealing token only; return the values stored afterwards."""
     rotation.rotate()
     page = rotation.api.run(rotation.old_values(""))
     body = {
@@ -125,7 +126,7 @@ def exchanged(rotation: Rotation, value: bytes) -> list[bytes]:
 
 
 def _sealed(rotation: Rotation, mark: str, value: bytes) -> bytes:
-    """A value sealed by whoever has the public ring, for the place of another."""
+    """Seal a value with the public ring only, for the place of a stored value."""
     there = rotation.api.run(rotation.api.store.value(ACCOUNT, mark))
     assert there is not None
     place = place_of_value(there)
@@ -144,12 +145,13 @@ def test_values_can_be_exchanged(rotation: Rotation) -> None:
     assert [one for one in events(rotation.api) if one["action"] == "keys.reseal"]
 
 
-def test_what_resealing_gives(rotation: Rotation) -> None:
+def test_a_resealing_token_gets_no_value(rotation: Rotation) -> None:
     """With a resealing token, an attacker can fetch sealed values under an older key and their names, and put other
     sealed values in their place, but cannot get a value, write anything else, or read more of the account than its
     name and its public ring.
 
-    None under the newest key is given, none takes the place of such a one, and what is given does not tell a value.
+    The API returns no value under the newest key and lets none be replaced, and no returned sealed value shows its
+    plaintext.
     """
     [value, *_] = rotation.under(rotation.primary)
     given = rotation.ask("GET", RESEALING)
@@ -164,7 +166,7 @@ def test_what_resealing_gives(rotation: Rotation) -> None:
     assert not [one for one in ALL if one.encode() in given.body]
 
 
-def test_whoever_writes_the_database_stops_writes(rotation: Rotation) -> None:
+def test_access_to_the_database_stops_writes(rotation: Rotation) -> None:
     """With write access to the database, keys can be marked as retired, which stops writes."""
     rotation.meddle("INSERT INTO retired_keys VALUES (?, 1)", rotation.primary)
 
@@ -175,7 +177,7 @@ def test_whoever_writes_the_database_stops_writes(rotation: Rotation) -> None:
 def test_without_the_ring_all_is_lost(rotation: Rotation, tmp_path: Path) -> None:
     """Losing the private ring loses every value. Keep a copy.
 
-    A copy opens them; a new ring does not.
+    A copy of the ring opens the values; a new ring does not.
     """
     copy = tmp_path / "copy.json"
     copy.write_bytes(rotation.private.read_bytes())

@@ -1,4 +1,4 @@
-"""Where a value is, where it is not, and how it is sealed."""
+"""Searches for values outside of the seal, and checks of the seal itself."""
 
 import base64
 import gc
@@ -33,10 +33,11 @@ PLACE = Context(
 )
 
 
-def test_values_get_nowhere(planted: Planted) -> None:
+def test_values_are_in_no_place(planted: Planted) -> None:
     """A value is never in a log, an error, a file, an argument or an environment variable.
 
-    Nor is a credential, nor is either in an answer; in no form that bytes are written in.
+    No credential is in these places either, and no answer contains a value or a credential. The search covers every
+    encoding that `forms` lists.
     """
     with planted.wire() as wire:
         for path in (SCRIPTS, AT, f"{AT}/settings", f"{AT}/secrets", f"{AT}/secrets/kept", "/readyz", *SHOWING):
@@ -61,10 +62,10 @@ def test_values_get_nowhere(planted: Planted) -> None:
     assert found(planted.planted, places) == []
 
 
-def test_the_search_is_not_blind(planted: Planted) -> None:
+def test_the_search_finds_plain_text(planted: Planted) -> None:
     """A value is never in a log, an error, a file, an argument or an environment variable.
 
-    What is no secret is found in the same places, in each form.
+    The same search finds a text that is not secret, in each form.
     """
     with planted.wire() as wire:
         wire.upload("open", {"type": "plain_text", "name": "VAR", "text": "canary-in-the-open"})
@@ -85,10 +86,11 @@ def test_no_core_file(planted: Planted) -> None:
     assert ["0", "0"] == next(line for line in limits.splitlines() if "core file" in line).split()[4:6]
 
 
-def test_the_private_ring_is_left_alone(planted: Planted) -> None:
+def test_serve_does_not_read_the_private_ring(planted: Planted) -> None:
     """`serve` never reads the private ring.
 
-    Not in all the calls that went before: it opens no such file, holds none, and loads nothing that opens a value.
+    In all calls so far, the process has not opened such a file, has none open, and has not loaded a module that opens
+    values.
     """
     events = planted.watched.read_text().splitlines()
     imported = {event.removeprefix("import ") for event in events if event.startswith("import ")}
@@ -104,11 +106,11 @@ def test_the_private_ring_is_left_alone(planted: Planted) -> None:
     assert planted.safe.private_ring not in held
 
 
-def test_nothing_is_left_of_a_request(api: Api) -> None:
+def test_no_object_keeps_a_value(api: Api) -> None:
     """A value is in the serving process during one request only, from the last byte of the body until the value is
     sealed.
 
-    Once it is answered no object that Python knows of has it.
+    After the answer, no object that Python knows of contains the value.
     """
     _bring_values(api)
 
@@ -117,7 +119,7 @@ def test_nothing_is_left_of_a_request(api: Api) -> None:
 
 
 def _bring_values(api: Api) -> None:
-    """Values that are taken, and values that are refused."""
+    """Put 20 values that the API accepts, and 20 that it refuses."""
     for number in range(20):
         secret = {"type": "secret_text", "name": f"LEFT_{number}", "text": LEFT.format(number)}
         assert api.put("worker", secret).status == 200
@@ -125,7 +127,7 @@ def _bring_values(api: Api) -> None:
 
 
 def _left(*more: object) -> int:
-    """How many texts with a value there are in the objects that Python knows of, and in these."""
+    """Count the texts with a value in all objects that Python knows of, and in `more`."""
     held = itertools.chain.from_iterable(map(gc.get_referents, [*gc.get_objects(), *more]))
     texts = {id(one): one for one in held if isinstance(one, str | bytes | bytearray)}
     plain = (one if isinstance(one, str) else one.decode("latin-1") for one in texts.values())
@@ -137,7 +139,8 @@ def test_how_values_are_sealed(suite: Suite) -> None:
     """Sealing is HPKE (RFC 9180) with X25519, HKDF-SHA256 and AES-256-GCM, or the hybrid with ML-KEM-768, from the
     `cryptography` library.
 
-    What is sealed opens in a second implementation of these; there is no third suite, and nothing else seals.
+    A second implementation of these algorithms opens the sealed value. There is no third suite, and no other code
+    seals.
     """
     kems = {Suite.X25519: hpke_reference.X25519_KEM, Suite.HYBRID: hpke_reference.XWING_KEM}
 
@@ -151,12 +154,13 @@ def test_how_values_are_sealed(suite: Suite) -> None:
 def test_lengths_are_hidden(suite: Suite) -> None:
     """Values are padded, so that their lengths do not show.
 
-    Up to 63 bytes all records are of one length, and past 1 KiB what a length tells is a range of an eighth.
+    All values of up to 63 bytes give records of one length; above 1 KiB, the length of a record shows the length of
+    the value to within an eighth.
     """
     sealer = SigningSealer(PrivateRing.generate(suite).public(), SigningKey.generate())
 
     def sealed(size: int) -> int:
-        """The length of a record."""
+        """Return the length of the record of a value with this many bytes."""
         return len(sealer.seal(PLACE, SecretValue(bytes(size))))
 
     assert 1 == len({sealed(size) for size in range(64)})
@@ -166,10 +170,11 @@ def test_lengths_are_hidden(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("suite", Suite)
-def test_the_format_is_written_down(suite: Suite) -> None:
+def test_the_format_is_documented(suite: Suite) -> None:
     """[docs/sealed-format.md](docs/sealed-format.md) is the whole format.
 
-    Who has read that page alone opens what the API stores, and the delivery side opens what they store.
+    An implementation written from that page alone opens the API's records, and the delivery process opens its
+    records.
     """
     ring, key = PrivateRing.generate(suite), SigningKey.generate()
     signer = _read(key.encode(), "private")
@@ -185,7 +190,7 @@ def test_the_format_is_written_down(suite: Suite) -> None:
 
 
 def _opened_by_the_page(ring: PrivateRing, value: bytes) -> bytes:
-    """A value that was sealed and signed by ours, opened by the other implementation."""
+    """Seal and sign a value with Nightsafe, and open it with the reference implementation."""
     key = SigningKey.generate()
     record = SigningSealer(ring.public(), key).seal(PLACE, SecretValue(value))
     private = _read(ring.encode(), "keys", 0, "private")
@@ -193,7 +198,7 @@ def _opened_by_the_page(ring: PrivateRing, value: bytes) -> bytes:
 
 
 def _read(file: bytes, *path: str | int) -> bytes:
-    """A key out of a key file."""
+    """Return a key from a key file."""
     at: Any = json.loads(file)
     for member in path:
         at = at[member]
@@ -201,5 +206,5 @@ def _read(file: bytes, *path: str | int) -> bytes:
 
 
 def _place() -> format_reference.Place:
-    """The place as the other implementation has it."""
+    """Return PLACE in the type of the reference implementation."""
     return format_reference.Place(*(getattr(PLACE, field) for field in PLACE.__struct_fields__))

@@ -1,4 +1,4 @@
-"""What is left of values in the memory of the API's process."""
+"""Searches of the API process's memory for values that it has received."""
 
 import base64
 import json
@@ -17,10 +17,10 @@ from nightsafe.secret_value import SecretValue
 
 ROUNDS = 16
 SIZES = (4, 8, 16, 20, 40, 80, 150, 250, 600)
-"""Of values, in bytes before they are written in hexadecimal."""
+"""Sizes of the values, in bytes before they are written in hexadecimal."""
 
 MARKS = (b"planted-", base64.b64encode(b"planted-a")[:10])
-"""How values begin, as they are and in base64."""
+"""The beginning of every value, as it is and in base64."""
 
 ACCOUNTS = f"/client/v4/accounts/{ACCOUNT}"
 SPACE = f"{ACCOUNTS}/workers/dispatch/namespaces"
@@ -30,21 +30,21 @@ HMAC = {"algorithm": {"name": "HMAC", "hash": "SHA-256"}, "usages": ["sign"], "t
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One of this page's own."""
+    """Yield a server for this module only."""
     with Server(make_safe(tmp_path_factory.mktemp("memory"))) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def overwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One whose interpreter overwrites what it frees."""
+    """Yield a server whose interpreter overwrites the memory that it frees."""
     safe = make_safe(tmp_path_factory.mktemp("overwriting"))
     with Server(safe, environ={"PYTHONMALLOC": "debug"}) as running:
         yield running
 
 
 class Planting:
-    """Puts values in every way that there is.
+    """Sends values to the API in every way in which it takes them.
 
     Args:
         wire: a client with the owner's token.
@@ -61,13 +61,13 @@ class Planting:
         self._stored = wire.send("POST", self._secrets, first).result[0]["id"]
 
     def _text(self, way: str, size: int = 0) -> str:
-        """A new value that says by which way it went."""
+        """Return a new value that contains the name of the way in which it is sent."""
         self.planted += 1
         size = size or SIZES[self.planted % len(SIZES)]
         return f"planted-{way}-{secrets.token_hex(size)}"
 
     def round(self) -> list[int]:
-        """One of each; gives the statuses."""
+        """Send one request of each kind; return the statuses."""
         wire, put = self._wire, f"{SCRIPTS}/holder/secrets"
         raw = self._text("key", 16).encode()
         lines = f"{self._text('line')}\n{self._text('line')}\n\u20ac"
@@ -95,13 +95,13 @@ class Planting:
         return [answer.status for answer in answers]
 
     def _form(self, way: str) -> tuple[str, bytes]:
-        """An upload with one secret."""
+        """Return the content type and the body of an upload with one secret."""
         bindings = [{"type": "secret_text", "name": "TOKEN", "text": self._text(way)}]
         return form({"metadata": json.dumps({"main_module": "worker.js", "bindings": bindings}).encode()})
 
 
 def left(pid: int) -> list[bytes]:
-    """Beginnings of values in a process's memory."""
+    """Return the beginnings of values in a process's memory."""
     return [
         part[at : at + 40]
         for part in memory_of(pid)
@@ -111,7 +111,7 @@ def left(pid: int) -> list[bytes]:
 
 
 def sent_to(server: Server) -> int:
-    """Send many values; gives how many."""
+    """Send many values; return how many."""
     with Wire.to(server) as wire:
         planting = Planting(wire)
         for _ in range(ROUNDS):
@@ -123,7 +123,7 @@ def test_some_are_left(server: Server) -> None:
     """After a serving process has received hundreds of values of mixed lengths, its memory may still hold a fifth of
     them: Python does not overwrite freed memory until it needs it again.
 
-    Each is counted once, however often it is there.
+    Each value is counted once, however often the memory contains it.
     """
     planted = sent_to(server)
 
@@ -139,10 +139,10 @@ def test_none_are_left(overwriting: Server) -> None:
     assert [] == left(overwriting.pid)
 
 
-def test_what_bodies_came_in(overwriting: Server) -> None:
+def test_the_memory_of_bodies_is_overwritten(overwriting: Server) -> None:
     """The memory of a received body is overwritten when it is freed.
 
-    What Python has of them is, too, so that any that is found was received.
+    Python's own copies are overwritten here too, so any copy that is found would be in the memory of a received body.
     """
     kind = [("Content-Type", "text/html")]
     with Wire.to(overwriting) as wire:
