@@ -89,7 +89,7 @@ def test_what_is_missing_is_told() -> None:
 
     assert "tests/security/machine/test_records_and_files.py" in missing
     assert '"It is new."' in missing
-    assert gone.startswith('a::test_b holds "It was."')
+    assert gone.startswith('a::test_b has the claim "It was."')
 
 
 @pytest.mark.parametrize("word", ["skip", "xfail"])

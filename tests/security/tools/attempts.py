@@ -1,7 +1,8 @@
-"""What somebody who has taken over a process would try next. It runs in a process of its own, confined first.
+"""Attempts of an attacker who has taken over a process: a program that confines itself first, then makes them all.
 
-`python -m tests.security.tools.attempts WHO DATA HOME PORT`: what confines itself, a data directory, somebody's home,
-and a port of loopback at which a stranger listens. It prints what came of each attempt, as JSON.
+Run `python -m tests.security.tools.attempts WHO DATA HOME PORT`. WHO is the confinement to apply (`run`, `serve` or
+`workerd`), DATA a data directory, HOME a user's home directory, and PORT a port on loopback at which an unrelated
+process listens. It prints the outcome of each attempt as JSON.
 """
 
 import ctypes
@@ -28,18 +29,18 @@ _ATTACH, _NEW_USER = 16, 0x10000000
 
 
 def system(name: str, *arguments: int) -> None:
-    """A system call that is to be refused; OSError when it is."""
+    """Make a system call; raise OSError when the system refuses it."""
     if LIBC.syscall(number(name), *arguments) < 0:
         raise OSError(ctypes.get_errno(), name)
 
 
 def start(*command: str) -> None:
-    """Run a program to its end."""
+    """Run a program and wait for its end."""
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def made(home: Path) -> dict[str, Callable[[], object]]:
-    """Ways to leave something behind."""
+    """Return attempts to leave something behind on disk."""
     return {
         "code": lambda: Path(nightsafe.delivery.protect.__file__).open("ab").close(),
         "profile": lambda: (home / ".bashrc").open("ab").close(),
@@ -51,7 +52,7 @@ def made(home: Path) -> dict[str, Callable[[], object]]:
         "removed": (home / ".bashrc").unlink,
         "renamed": lambda: (home / ".bashrc").rename(home / "new"),
         "truncated": lambda: os.truncate(home / ".bashrc", 0),
-        "temporary": lambda: _drop("/tmp/nightsafe-attempt"),  # noqa: S108 - the place is what is tried
+        "temporary": lambda: _drop("/tmp/nightsafe-attempt"),  # noqa: S108 - the attempt is on this directory
         "shell": lambda: start("/bin/sh", "-c", ":"),
         "mode": lambda: (home / ".bashrc").chmod(0o666),
         "owner": lambda: os.chown(home / ".bashrc", -1, -1),
@@ -61,7 +62,7 @@ def made(home: Path) -> dict[str, Callable[[], object]]:
 
 
 def taken(ring: Path, key: Path) -> dict[str, Callable[[], object]]:
-    """Ways to the private ring, or to change a key."""
+    """Return attempts to read or change the private ring, to change a key, and to read the password file."""
     return {
         "ring read": ring.read_bytes,
         "ring written": lambda: ring.open("ab").close(),
@@ -75,7 +76,7 @@ def taken(ring: Path, key: Path) -> dict[str, Callable[[], object]]:
 
 
 def others(parent: int) -> dict[str, Callable[[], object]]:
-    """Ways into other processes and the system."""
+    """Return attempts on other processes and on the kernel."""
     return {
         "signal": lambda: os.kill(parent, 0),
         "limits": lambda: resource.prlimit(parent, resource.RLIMIT_CORE),
@@ -97,7 +98,7 @@ def others(parent: int) -> dict[str, Callable[[], object]]:
 
 
 def sent(port: int) -> dict[str, Callable[[], object]]:
-    """Ways to send something away."""
+    """Return attempts to send data away."""
     return {
         "TCP": lambda: _connect(socket.AF_INET, ("127.0.0.1", port)),
         "TCP, fast": lambda: socket.socket().sendto(b"x", 0x20000000, ("127.0.0.1", port)),
@@ -109,12 +110,12 @@ def sent(port: int) -> dict[str, Callable[[], object]]:
 
 
 def heard() -> dict[str, Callable[[], object]]:
-    """Ways to be reached from outside."""
+    """Return attempts to listen for connections."""
     return {"a port of its own": lambda: _listen(("127.0.0.1", 0)), "a port that is found": lambda: _listen(None)}
 
 
 def needed(data: Path, own: object) -> dict[str, Callable[[], object]]:
-    """What serving takes."""
+    """Return the operations that serving needs."""
     return {
         "database": lambda: _write(data / "nightsafe.db"),
         "keys": (data / "keys" / "signing-key.json").read_bytes,
@@ -124,7 +125,7 @@ def needed(data: Path, own: object) -> dict[str, Callable[[], object]]:
 
 
 def outcome(attempt: Callable[[], object]) -> str:
-    """What came of an attempt: "done", or the name of the error."""
+    """Make an attempt; return "done", or the name or text of the error."""
     try:
         attempt()
     except OSError as error:
@@ -135,19 +136,19 @@ def outcome(attempt: Callable[[], object]) -> str:
 
 
 def _drop(path: str) -> None:
-    """Make a file; it does not stay when that was possible."""
+    """Create a file, and remove it again."""
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
     Path(path).unlink()
 
 
 def _connect(family: int, address: object) -> None:
-    """Reach somebody."""
+    """Connect to an address."""
     with socket.socket(family) as asking:
-        asking.connect(address)  # type: ignore[arg-type] # of whatever family
+        asking.connect(address)  # type: ignore[arg-type] # its type depends on the family
 
 
 def _listen(address: object) -> None:
-    """Wait for somebody."""
+    """Listen at an address, or at a free port without one; raise PermissionError if the socket does not listen."""
     with socket.socket() as waiting:
         if address is not None:
             waiting.bind(address)  # type: ignore[arg-type] # as `_connect`
@@ -157,14 +158,14 @@ def _listen(address: object) -> None:
 
 
 def _write(database: Path) -> None:
-    """Change a database in a transaction."""
+    """Write to a database in a transaction."""
     with closing(sqlite3.connect(database)) as db:
         db.execute("UPDATE probe SET count = count + 1")
         db.commit()
 
 
 def main() -> None:
-    """Confine this process, and try everything."""
+    """Confine this process, and make every attempt."""
     who, data, home, port = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     directory, parent = DataDirectory(data), os.getppid()
     tries = made(home) | taken(directory.private_ring, directory.signing_key) | others(parent) | sent(port) | heard()
@@ -180,7 +181,7 @@ def main() -> None:
 
 
 def tell(tries: dict[str, Callable[[], object]]) -> None:
-    """Try everything, and print what came of it."""
+    """Make every attempt, and print the outcomes as JSON."""
     sys.stdout.write(json.dumps({name: outcome(attempt) for name, attempt in tries.items()}))
 
 

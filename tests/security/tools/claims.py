@@ -1,15 +1,15 @@
-"""What SECURITY.md claims, one by one, and the tests that say which claim they hold.
+"""Lists the claims of SECURITY.md, and the claim of each test in this folder.
 
-These are claims, in the words of `Claim.text`:
+Claims are:
 
-- a row of a table: "With A, an attacker can B, but cannot C." of its three cells; without the last part when its
-  third cell is empty;
-- a sentence of a list's item, and of a paragraph that comes after a table or a list of its section;
-- an item as a whole where the section is one of limits.
+- each row of a table. `Claim.text` joins its three cells to "With A, an attacker can B, but cannot C.", without the
+  last part when the third cell is empty;
+- each sentence of a list item, and of a paragraph after a table or a list in the same section;
+- each whole list item in a section of limits.
 
-What stands before the first section, and between a heading and the first table or list, is an introduction and claims
-nothing. Markers of Markdown and line breaks do not count. The docstring of a test in this folder begins with its
-claim; what it says in particular may follow after an empty line. A claim may have several tests.
+Text before the first section, and between a heading and the first table or list, is an introduction and claims
+nothing. Markdown markers and line breaks do not count. The docstring of a test in this folder begins with its
+claim; details may follow after an empty line. A claim may have several tests.
 """
 
 import ast
@@ -32,21 +32,21 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 
 
 class Claim(Struct, frozen=True):
-    """One claim, and the heading that it stands under."""
+    """A claim, and the heading above it."""
 
     heading: str
     text: str
 
     @property
     def file(self) -> str:
-        """The file that its test belongs in: the one named after the heading, in whatever folder that is."""
+        """The file for the claim's test: named after the heading, in any folder below the tests of SECURITY.md."""
         name = f"test_{re.sub('[^a-z]+', '_', self.heading.lower())}.py"
         there = next(iter(sorted(TESTS.rglob(name))), TESTS / name)
         return str(there.relative_to(ROOT))
 
 
 def claims_of(page: str) -> list[Claim]:
-    """Every claim of a page, in its order."""
+    """Return every claim of a page, in the order of the page."""
     found: list[Claim] = []
     heading, as_a_whole, introduces = "", False, True
     for block in SyntaxTreeNode(_MARKDOWN.parse(page)).children:
@@ -61,7 +61,7 @@ def claims_of(page: str) -> list[Claim]:
 
 
 def _claimed(block: SyntaxTreeNode, *, as_a_whole: bool) -> Iterator[str]:
-    """What one block claims."""
+    """Yield the claims of one block."""
     if block.type == "table":
         [body] = [part for part in block.children if part.type == "tbody"]
         yield from map(_row, body.children)
@@ -71,31 +71,31 @@ def _claimed(block: SyntaxTreeNode, *, as_a_whole: bool) -> Iterator[str]:
 
 
 def _row(row: SyntaxTreeNode) -> str:
-    """A row of a table as a sentence."""
+    """Return a row of a table as a sentence."""
     having, can, cannot = map(_text, row.children)
     return f"With {having}, an attacker can {can}" + (f", but cannot {cannot}." if cannot else ".")
 
 
 def plain(words: str) -> str:
-    """A text without Markdown's markers, each run of blanks one space."""
+    """Return a text without Markdown markers, with each run of blanks as one space."""
     return _text(SyntaxTreeNode(_MARKDOWN.parse(words)))
 
 
 def _text(node: SyntaxTreeNode) -> str:
-    """The words below a node."""
+    """Return the text below a node, without markers."""
     words = [one.content if one.type in {"text", "code_inline"} else " " for one in node.walk() if not one.children]
     return " ".join("".join(words).split())
 
 
 class Holding(Struct, frozen=True):
-    """A test, and what its docstring begins with."""
+    """A test, and the claim with which its docstring begins."""
 
     test: str
     text: str
 
 
 def holding(files: Iterable[Path]) -> list[Holding]:
-    """The tests of some files."""
+    """Return the tests in some files, with their claims."""
     return [
         Holding(f"{path.name}::{node.name}", plain((ast.get_docstring(node) or "").split("\n\n")[0]))
         for path in files
@@ -105,17 +105,17 @@ def holding(files: Iterable[Path]) -> list[Holding]:
 
 
 def complaints(claims: Iterable[Claim], tests: Iterable[Holding]) -> list[str]:
-    """What is missing on either side, and what to do about it."""
+    """Return a message for each claim without a test and each test without a claim; it says what to do."""
     every, held = list(claims), list(tests)
     texts, said = {one.text for one in every}, {one.text for one in held}
     return [
-        f'SECURITY.md says under "{one.heading}": "{one.text}" and no test holds that: add one to {one.file} whose '
-        "docstring is this sentence, or change the sentence to what holds"
+        f'SECURITY.md claims under "{one.heading}": "{one.text}", but no test has this claim: add one to {one.file} '
+        "whose docstring begins with this sentence, or correct the sentence"
         for one in every
         if one.text not in said
     ] + [
-        f'{one.test} holds "{one.text}", which SECURITY.md does not say (any more): let its docstring begin with the '
-        "sentence that it holds"
+        f'{one.test} has the claim "{one.text}", which is not in SECURITY.md: begin its docstring with the '
+        "sentence of SECURITY.md that it tests"
         for one in held
         if one.text not in texts
     ]

@@ -1,4 +1,4 @@
-"""A server into which values and credentials have gone by every way there is."""
+"""A server that has received values and credentials in every possible way."""
 
 import json
 import secrets
@@ -26,14 +26,14 @@ sys.addaudithook(watch)
 
 
 class Planted(Struct, frozen=True):
-    """A server that has taken in values, and what is known of it.
+    """A server that has received values, with a record of them.
 
     Attributes:
-        server: runs whenever a test begins.
-        planted: every value and credential that went in, also those that were refused.
-        answers: to the requests that brought them.
-        store_id: id of the Secrets Store among what is there.
-        watched: a file with what the server's process opened and imported, a line for each.
+        server: the server, which is running at the start of each test.
+        planted: every value and credential that it received, also in refused requests.
+        answers: the answers to the requests with the values.
+        store_id: the id of the account's Secrets Store.
+        watched: a file that lists each file that the server process opened and each module that it imported, by line.
     """
 
     server: Server
@@ -44,27 +44,27 @@ class Planted(Struct, frozen=True):
 
     @property
     def safe(self) -> Safe:
-        """Where all of it is kept."""
+        """The safe that the server serves."""
         return self.server.safe
 
     @property
     def signing_key(self) -> Path:
-        """The file with what the API signs with."""
+        """The file with the API's signing key."""
         return self.safe.path / "keys" / "signing-key.json"
 
     @property
     def folder(self) -> Path:
-        """Where everything is that the server leaves on disk: the safe and its logs."""
+        """The directory with everything that the server writes to disk: the safe and its logs."""
         return self.safe.path.parent
 
     def wire(self, token: str = "") -> Wire:
-        """A client with a token, by default the owner's."""
+        """Return a client with a token, by default the owner's."""
         return Wire(self.server.port, [("Authorization", f"Bearer {token or self.safe.api_token}")])
 
 
 @contextmanager
 def planted_server(folder: Path, watching: Path) -> Iterator[Planted]:
-    """A server, watched by a hook that its interpreter finds in `watching`, with values in every kind of place."""
+    """Yield a server with values in every kind of place; a hook in `watching` records what its process opens."""
     (watching / "sitecustomize.py").write_text(_WATCHER)
     watched, canaries = watching / "watched.log", Canaries()
     environ = {"PYTHONPATH": str(watching), "WATCHED": str(watched)}
@@ -87,7 +87,7 @@ def planted_server(folder: Path, watching: Path) -> Iterator[Planted]:
 
 
 def plant_texts(wire: Wire, canaries: Canaries) -> None:
-    """By PUT: stored, replaced, deleted, and refused in each way."""
+    """Send values by PUT: to be stored, replaced, deleted, and refused for each reason."""
     new = canaries.text
     for name in ("kept", "replaced", "replaced", "deleted"):
         assert wire.put("script", name, new()).status == 200
@@ -111,7 +111,7 @@ def plant_texts(wire: Wire, canaries: Canaries) -> None:
 
 
 def plant_bodies(wire: Wire, canaries: Canaries) -> None:
-    """In bodies that are no request: cut, doubled, too large, of another type, to another path, by nobody."""
+    """Send values in bad bodies: cut, doubled, too large, of another type, to another path, without credentials."""
     whole = json.dumps({"name": "x", "type": "secret_text", "text": canaries.text()}).encode()
     bad: list[tuple[str, str, bytes, Headers, Headers | None]] = [
         ("PUT", "/secrets", whole[:-2], [JSON], None),
@@ -136,7 +136,7 @@ def plant_bodies(wire: Wire, canaries: Canaries) -> None:
 
 
 def plant_keys(wire: Wire, canaries: Canaries) -> None:
-    """As keys of each format: stored, and refused for what they hold."""
+    """Send keys of each format: to be stored, and refused for their content."""
     for key_format in ("raw", "pkcs8", "spki", "jwk"):
         key = {"name": key_format, **canaries.key(key_format)}
         assert wire.send("PUT", f"{AT}/secrets", key).status == 200
@@ -154,7 +154,7 @@ def plant_keys(wire: Wire, canaries: Canaries) -> None:
 
 
 def plant_in_bulk(wire: Wire, canaries: Canaries) -> None:
-    """In patches: applied, refused for one item, refused for their number."""
+    """Send values in patches: to be applied, refused for one item, and refused for the number of items."""
 
     def text() -> dict[str, object]:
         return {"type": "secret_text", "text": canaries.text()}
@@ -170,7 +170,7 @@ def plant_in_bulk(wire: Wire, canaries: Canaries) -> None:
 
 
 def plant_in_uploads(wire: Wire, canaries: Canaries) -> None:
-    """In the metadata of uploads: stored, and refused in each way."""
+    """Send values in the metadata of uploads: to be stored, and refused for each reason."""
 
     def text(name: str) -> dict[str, object]:
         return {"type": "secret_text", "name": name, "text": canaries.text()}
@@ -191,7 +191,7 @@ def plant_in_uploads(wire: Wire, canaries: Canaries) -> None:
 
 
 def plant_credentials(server: Server, wire: Wire, canaries: Canaries) -> None:
-    """As tokens, keys and e-mails that are wrong, beside those that are right."""
+    """Send wrong tokens, keys and e-mails, and correct ones."""
     safe = server.safe
     canaries.planted += [safe.api_token.encode(), safe.api_key.encode()]
     new = canaries.text

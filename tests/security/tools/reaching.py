@@ -1,4 +1,4 @@
-"""Every call that the API has, about what is there: of each route, with each name that its path may hold."""
+"""Calls every route of the API, with each existing name that its path can contain."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _NOT_THERE = "0" * 32
 
 
 class Asked(Struct, frozen=True):
-    """A call of a route, and what was answered."""
+    """A call of a route, and its answer."""
 
     route: Resource
     path: str
@@ -32,17 +32,17 @@ class Asked(Struct, frozen=True):
 
 
 def every_route() -> list[Resource]:
-    """Every route of the API."""
+    """Return every route of the API."""
     with TemporaryDirectory() as folder, Api(Path(folder)) as api:
         return routes(api)
 
 
 def names_there(planted: Planted) -> dict[str, list[str]]:
-    """What the parts of a path may be: names and ids of what was planted."""
+    """Return values for each parameter of a path: the names and ids of planted objects."""
     with planted.wire() as wire:
 
         def listed(path: str, member: str, *into: str) -> list[str]:
-            """One member of each thing in a list."""
+            """Return one member of each of the first three objects in a list."""
             found: Any = wire.ask("GET", path).result
             for name in into:
                 found = found[name]
@@ -67,14 +67,14 @@ def names_there(planted: Planted) -> dict[str, list[str]]:
 
 
 def paths(route: Resource, names: dict[str, list[str]]) -> Iterator[str]:
-    """The paths of a route. A part of a new kind is to be named in `names_there`."""
+    """Yield the paths of a route. Add a new kind of path parameter to `names_there`."""
     parts = re.findall(r"{(\w+)}", route.path)
     for chosen in product(*(names[part] for part in parts)):
         yield route.path.format(**dict(zip(parts, chosen, strict=True)))
 
 
 def ask_all(wire: Wire, names: dict[str, list[str]], *but: Action, writes: bool = True) -> Iterator[Asked]:
-    """Call every route but those for some actions; what is written is no good, so that nothing changes."""
+    """Call every route except the ones for some actions; writes have an invalid body, so that nothing changes."""
     for route in every_route():
         read = route.method == "GET"
         if route.action not in but and (read or (writes and route.method != "DELETE")):

@@ -1,6 +1,6 @@
-"""A delivery side in a network of its own, with public addresses that are this machine's; prints what scripts reach.
+"""Runs a delivery process in a separate network with public addresses of this machine, and prints what scripts reach.
 
-Run as a program by `test_egress.py`, inside of namespaces that end with it: nothing here leaves them.
+`test_egress.py` runs it as a program, inside namespaces that end with it, so that no packet leaves them.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ OWN_V6 = (
 )  # fmt: skip
 ROUTED = ("12.0.0.9", "[2600:2222::99]")
 OTHER_FORMS = (
-    "0xb16212c", "11.22.8492", "013.026.041.054", "0.0.0.0", "127.0.0.1", "localhost", "own.test", "mapped.test",  # noqa: S104 - to be refused
+    "0xb16212c", "11.22.8492", "013.026.041.054", "0.0.0.0", "127.0.0.1", "localhost", "own.test", "mapped.test",  # noqa: S104 - must be refused
     "[::ffff:11.22.33.44]", "[::ffff:127.0.0.1]", "[::1]", "[::]", "[64:ff9b::7f00:1]",
 )  # fmt: skip
 REFUSED = (*OWN_V4, *(f"[{one}]" for one in OWN_V6), *ROUTED, *OTHER_FORMS)
@@ -71,12 +71,12 @@ export default { async fetch(request) {
 
 
 def run(*command: str) -> None:
-    """Run a command of the system."""
+    """Run a system command."""
     subprocess.run(command, check=True, capture_output=True)
 
 
 def lay_out() -> None:
-    """Give this network its addresses, two names, and a network behind it in which another machine forwards to it."""
+    """Give this network its addresses, two names, and routes to two local networks."""
     run("ip", "link", "set", "lo", "up")
     for address in (*OWN_V4, NAMED):
         run("ip", "addr", "add", f"{address}/32", "dev", "lo")
@@ -111,9 +111,9 @@ asyncio.run(main())
 
 @contextlib.contextmanager
 def another_machine() -> Iterator[None]:
-    """One that forwards to this one, on a network between the two."""
+    """Start another machine that forwards to this one, with a network between the two."""
     with subprocess.Popen(
-        ["unshare", "--net", sys.executable, "-c", FORWARDER],  # noqa: S607 - of the system
+        ["unshare", "--net", sys.executable, "-c", FORWARDER],  # noqa: S607 - a system command
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -134,7 +134,7 @@ def another_machine() -> Iterator[None]:
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Be a service of this machine, that also redirects."""
+    """Answer as a service of this machine; redirect to the host in the query, if it has one."""
     with contextlib.suppress(ConnectionError):
         first = (await reader.readline()).decode()
         target = first.split()[1].partition("?")[2]
@@ -146,17 +146,17 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def reached(scene: Scene, *hosts: str) -> dict[str, list[str]]:
-    """What the script reaches of some hosts, and by which ways."""
+    """Return the hosts that the script reaches, each with the ways by which it does."""
     host = {"host": f"asks.localhost:{scene.port}"}
     told: dict[str, list[str]] = (await scene.client.post("/", headers=host, content=json.dumps(hosts))).json()
     return told
 
 
 async def main() -> None:
-    """Lay the network out, serve a script, and print what it reaches."""
+    """Set up the network, serve a script, and print the addresses that it reaches."""
     lay_out()
-    service = await asyncio.start_server(answer, ["::", "0.0.0.0"], PORT)  # noqa: S104 - of a network without others
-    reach = (ip_network(NAMED), ip_network("11.0.0.0/8"))  # the wider one opens no address of this machine
+    service = await asyncio.start_server(answer, ["::", "0.0.0.0"], PORT)  # noqa: S104 - no other machine is in this network
+    reach = (ip_network(NAMED), ip_network("11.0.0.0/8"))  # the wider range opens no address of this machine
     limits = Limits(cells=0, most_cells=0)
     with TemporaryDirectory(prefix="ns-") as name, another_machine(), capture_logs():
         async with service, Scene(Path(name), reach=reach, limits=limits) as scene:

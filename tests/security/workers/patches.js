@@ -1,5 +1,5 @@
-// What a hostile module does to the realm that it shares with the code before it: it notes all that is given to any
-// built-in from now on, and all that inherits from one. `SEEN` has it, each thing as text, bytes as Latin-1, until `STOP` is called.
+// A hostile module's changes to the realm that it shares with earlier code: from now on, it records every argument of a
+// built-in, and every object that inherits from one. `SEEN` collects them as text, bytes as Latin-1, until a call of `STOP`.
 (() => {
   const { apply, construct, defineProperty, getOwnPropertyDescriptor, ownKeys } = Reflect;
   const DEPTH = 4;
@@ -22,7 +22,7 @@
     }
     try {
       apply(each, it, [(value, key) => (all += `${spell(key, depth + 1)} ${spell(value, depth + 1)}`)]);
-    } catch {} // it is no map
+    } catch {} // not a map
     const names = ownKeys(it);
     for (let at = 0; at < names.length && at < BREADTH; at++) {
       const { value } = getOwnPropertyDescriptor(it, names[at]);
@@ -31,7 +31,7 @@
     return all;
   }
 
-  // Neither spreads nor iterates: what does so is patched.
+  // Uses neither spread nor iteration, because the built-ins behind them are patched.
   function note(it) {
     if (isBusy) return;
     isBusy = true;
@@ -66,7 +66,7 @@
     ArrayBuffer, DataView, String, RegExp, Error, TextDecoder, TextEncoder, Crypto, SubtleCrypto, CryptoKey,
   ];
   const others = [JSON, Reflect, Object.getPrototypeOf([].values()), Object.getPrototypeOf((async () => {})())];
-  // Not `get` and `set`: with them the runtime itself starts no script.
+  // Leaves out `get` and `set`: patching them keeps the runtime from starting any script.
   const inherited = [
     "then", "value", "writable", "kty", "k", "d", "key_ops", "use", "alg", "ext", "crv", "n",
     "p", "oth", "name", "hash", "material", "format", "usages", "keys", "stored", "lost", "0", "length", "toJSON",

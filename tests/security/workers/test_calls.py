@@ -1,4 +1,4 @@
-"""What each kind of token gets from every call there is."""
+"""Attacks with each kind of token, through every call of the API."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ REFUSED = {401, 403}
 
 
 def token(planted: Planted, *groups: str) -> str:
-    """A token that may do what these permission groups say, and nothing else."""
+    """Create a token with these permission groups and no others, and return it."""
     ids = [group.id for group in PERMISSION_GROUPS.values() if group.name in groups]
     assert len(ids) == len(groups)
     made, _ = make_token(planted.safe, policy(*ids, account_id=ACCOUNT))
@@ -38,13 +38,13 @@ def token(planted: Planted, *groups: str) -> str:
 
 
 def values_in(planted: Planted, asked: list[Asked]) -> list[tuple[str, bytes]]:
-    """Each answer with a value or a credential in its body or its headers."""
+    """Return each value or credential that an answer contains in its body or headers, with the name of the answer."""
     said = {f"{one.route.method} {one.path}": repr(one.answer.headers).encode() + one.answer.body for one in asked}
     return found(planted.planted, said)
 
 
 def answered(asked: list[Asked]) -> set[str]:
-    """The paths of the routes that were answered with 200."""
+    """Return the paths of the routes that answered 200."""
     return {one.route.path for one in asked if one.answer.status == 200}
 
 
@@ -69,7 +69,7 @@ def test_the_owner_gets_no_value(planted: Planted) -> None:
     """With a token that may write, an attacker can replace and delete secrets, but cannot get a value that was there
     before.
 
-    Nor with one that may do everything: by no call that reads, nor by any that writes and is refused.
+    This holds for a token with all permissions too: no reading call returns a value, and no refused write does.
     """
     with planted.wire() as wire:
         asked = list(ask_all(wire, names_there(planted), Action.WRITE_TOKENS))
@@ -97,7 +97,16 @@ def test_writing_gives_no_value(planted: Planted) -> None:
 
 
 def refused_but(planted: Planted, permission: str, action: Action) -> dict[str, bytes]:
-    """What a token is told outside of what it is for, by paths; all else is refused, every write among it."""
+    """Call every route except the ones of the token's own action, and check that all writes are refused.
+
+    Args:
+        planted: the server.
+        permission: the name of the token's permission group.
+        action: the token's own action, whose routes are left out.
+
+    Returns:
+        The bodies of the answers that were not refused, by the paths of their routes.
+    """
     with planted.wire(token(planted, permission)) as wire:
         asked = list(ask_all(wire, names_there(planted), action))
     told = [one for one in asked if one.answer.status not in REFUSED]
@@ -109,7 +118,7 @@ def refused_but(planted: Planted, permission: str, action: Action) -> dict[str, 
 
 
 def check_little_is_told(told: dict[str, bytes]) -> None:
-    """Of the account its name and its ring, and what is the same for every account."""
+    """Check that the answers contain only the account's name and ring, and data that every account shares."""
     beside = {"/client/v4/user/tokens/verify", "/client/v4/accounts"}
     words = json.dumps([json.loads(body)["result"] for body in told.values()])
 
@@ -148,15 +157,15 @@ def test_a_delivery_token_has_uploads_refused(tmp_path: Path) -> None:
     what is served, and have uploads refused, but cannot get a value, write anything else, or read more of the account
     than its name and its public ring.
 
-    It is asked what the runtime says to an upload, and says no.
+    The holder of the token gets the upload to check with the runtime, and reports a problem.
     """
     with Api(tmp_path, delivered=Delivered(always=True)) as api:
         bearer = delivery_token(api)
 
         async def story() -> tuple[bytes, int, int]:
-            """What is given to be checked, and what comes of the upload and of its verdict."""
+            """Return the code to check, the status of the answer to the verdict, and the status of the upload."""
             asking = asyncio.create_task(exchanged(api, "GET", f"{NIGHTSAFE}/checks", [bearer]))
-            while not api.app._code_checks._accounts[ACCOUNT].here:  # noqa: ASYNC110 - nothing tells when it waits
+            while not api.app._code_checks._accounts[ACCOUNT].here:  # noqa: ASYNC110 - no event signals that it waits
                 await asyncio.sleep(0)
             uploading = asyncio.create_task(_upload(api, b"export default { is: 'good' }"))
             given = (await asking).body

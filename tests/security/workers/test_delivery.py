@@ -1,4 +1,4 @@
-"""What the delivery side takes in, and where what it opens can be found."""
+"""Attacks on the delivery process with forged and older bundles, and searches for the values that it opens."""
 
 import asyncio
 import os
@@ -46,24 +46,24 @@ CODE = """
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory with a path short enough for unix sockets."""
+    """Yield a directory with a path short enough for unix sockets."""
     with TemporaryDirectory(prefix="ns-") as name:
         yield Path(name)
 
 
 @pytest.fixture
 async def scene(folder: Path) -> AsyncIterator[Scene]:
-    """A delivery side on the real workerd."""
+    """Yield a delivery process with a real workerd."""
     async with Scene(folder) as started:
         yield started
 
 
 class Taker:
-    """What takes bundles in on the delivery side, and remembers in a file what it has seen.
+    """Admits bundles as the delivery process does, and remembers the highest audit number in a file.
 
     Args:
-        api: that it asks.
-        folder: for the file.
+        api: the API that serves the bundles.
+        folder: the directory for the file.
     """
 
     def __init__(self, api: Api, folder: Path) -> None:
@@ -72,15 +72,19 @@ class Taker:
         self._bundle_cache = BundleCache(ACCOUNT, verifier(), self._marks)
 
     def take(self, data: bytes | None = None, script: str = "worker") -> Bundle:
-        """Let a bundle in, by default the one that the API has now.
+        """Admit a bundle.
+
+        Args:
+            data: the signed bundle; by default the API's current one.
+            script: the name of the script.
 
         Raises:
-            NightsafeError: when it is refused.
+            NightsafeError: when the bundle is refused.
         """
         given = get(self.api, f"bundles/{script}").body if data is None else data
 
         async def admit() -> Bundle | None:
-            """On a loop, and written down before it is over."""
+            """Admit the bundle in the event loop, and wait until the file has its audit number."""
             admitted = self._bundle_cache.admit(script, given, self._bundle_cache.floor())
             await self._marks.settle()
             return admitted
@@ -90,17 +94,18 @@ class Taker:
         return taken
 
     def value(self) -> str:
-        """The value that the script is served with now."""
+        """Return the current value of the script's binding TOKEN."""
         [secret] = self.take().versions[0].bindings
         context = Context(account_id=ACCOUNT, namespace="", script="worker", name="TOKEN", kind="secret_text")
         assert secret.sealed is not None
         return RecordOpener(verifier(), keys()[0]).open(context, secret.sealed).reveal().decode()
 
 
-def test_bundles_are_the_apis(own_api: Api, tmp_path: Path) -> None:
+def test_only_bundles_of_the_api_are_accepted(own_api: Api, tmp_path: Path) -> None:
     """The delivery process accepts only bundles that the API signed for the script that it asked for.
 
-    Not one with a byte changed, of another signer, of another script, account or namespace, nor an unsigned one.
+    It refuses a bundle with a changed byte, from another signer, for another script, account or namespace, and an
+    unsigned one.
     """
     for script in ("worker", "other"):
         assert own_api.upload(script).status == 200
@@ -121,7 +126,7 @@ def test_bundles_are_the_apis(own_api: Api, tmp_path: Path) -> None:
 
 @pytest.fixture
 def older(own_api: Api, tmp_path: Path) -> Path:
-    """A copy of the database with an older value; the API has a newer one."""
+    """Return a copy of the database with an older value; the API has a newer one."""
     assert own_api.upload("worker", {"main_module": "worker.js", "bindings": [text("TOKEN", "older")]}).status == 200
     own_api.restart()
     copy = tmp_path / "older.db"
@@ -131,18 +136,18 @@ def older(own_api: Api, tmp_path: Path) -> Path:
 
 
 def put_back(api: Api, copy: Path) -> None:
-    """Let the API go on with an older database."""
+    """Restart the API with an older database."""
     api.run(api.store.close())
     shutil.copy(copy, api.path)
     api.store = api.run(api._open())
     api.restart()
 
 
-def test_nothing_older_is_taken(own_api: Api, older: Path, tmp_path: Path) -> None:
+def test_no_older_bundle_is_accepted(own_api: Api, older: Path, tmp_path: Path) -> None:
     """The delivery process accepts no bundle with a lower audit number than any it has seen.
 
-    Not after a restart either: what it has seen is in a file. It is a number of the account, so it holds for a script
-    that it has not asked for before.
+    This holds after a restart too, because the number is in a file. The number is for the whole account, so it also
+    holds for a script that the process has not requested before.
     """
     assert own_api.upload("other").status == 200
     recorded = get(own_api, "bundles/worker").body
@@ -156,7 +161,7 @@ def test_nothing_older_is_taken(own_api: Api, older: Path, tmp_path: Path) -> No
             Taker(own_api, tmp_path).take(script=script)
 
 
-def test_a_log_that_has_grown_again(own_api: Api, older: Path, tmp_path: Path) -> None:
+def test_an_older_database_with_a_grown_log(own_api: Api, older: Path, tmp_path: Path) -> None:
     """An older database that replaces the whole current one is noticed only until its log has grown past the highest
     audit number that the delivery process has seen.
     """
@@ -168,10 +173,10 @@ def test_a_log_that_has_grown_again(own_api: Api, older: Path, tmp_path: Path) -
     assert "older" == Taker(own_api, tmp_path).value()
 
 
-async def test_only_its_own_are_answered(scene: Scene) -> None:
+async def test_the_socket_answers_only_own_processes(scene: Scene) -> None:
     """The delivery process hands out values over a socket that answers only its own workerd processes.
 
-    Not another one of the same user, who alone may enter the directory.
+    It gives no answer to another process of the same user; other users cannot enter the directory.
     """
     await scene.upload("hello", "export default {};", [text("TOKEN", "planted-secret")])
     control = scene.settings.folder / "control.sock"
@@ -195,14 +200,14 @@ except ConnectionError:
 
 
 def spellings(value: bytes) -> list[bytes]:
-    """How a value might be written down."""
+    """Return the encodings in which to search for a value."""
     return [value, b64encode(value).rstrip(b"="), urlsafe_b64encode(value).rstrip(b"="), value.hex().encode()]
 
 
-async def test_values_are_nowhere_to_be_found(scene: Scene, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_opened_values_are_in_no_place(scene: Scene, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No value that the delivery process opens is in a file, an argument, an environment variable or the log.
 
-    Through start, update and failure; in no process of it.
+    The test searches its processes after a start, an update and a failure of a script.
     """
     planted = {name: b"planted" + os.urandom(24).hex().encode() for name in ("text", "raw", "jwk", "newer")}
     raw = {"format": "raw", "key_base64": b64encode(planted["raw"]).decode()}
@@ -236,7 +241,7 @@ async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
     """With a delivered script, an attacker can read its own bindings, and use a share of CPU and memory, but cannot
     read a value of another script.
 
-    Not through globals, loaders, modules, the network, or a service binding; and the other is served on.
+    The attacker tries globals, loaders, modules, the network and a service binding; the other script still answers.
     """
     await scene.upload("victim", VICTIM, [text("TOKEN", "planted-secret")])
     await scene.get("victim")
@@ -248,13 +253,13 @@ async def test_a_script_reads_nothing_of_another(scene: Scene) -> None:
     assert "planted" not in str(found)
     assert "its own value" in found.pop("env")
     assert "undefined" == found.pop("global")
-    assert '["default","NightsafeLifecycle"]' == found.pop("exports")  # its own
-    found.pop("module")  # has no export
+    assert '["default","NightsafeLifecycle"]' == found.pop("exports")  # the script's own exports
+    found.pop("module")  # this module has no export
     assert [] == [name for name, answer in found.items() if not answer.startswith("refused")]
     assert "planted-secret" == (await scene.get("victim")).text
 
 
-async def test_a_script_may_tell(scene: Scene) -> None:
+async def test_a_script_can_send_its_values(scene: Scene) -> None:
     """A script can print its values or send them away."""
     code = "export default { fetch(request, env) { return new Response(`here you are: ${env.TOKEN}`); } };"
     await scene.upload("telling", code, [text("TOKEN", "its own value")])
@@ -266,7 +271,7 @@ async def test_copies_stay(scene: Scene) -> None:
     """Python cannot promise that every copy of a value in memory is overwritten: values are wiped in our own buffers,
     not in what Python, V8 or the kernel have copied.
 
-    Of one value our buffer is zeros, what was taken out of it is not, and workerd has it.
+    Our buffer of one value is wiped, but a Python copy of it is not; the memory of workerd contains another value.
     """
     value = SecretValue(b"planted-in-memory")
     copy = value.reveal()

@@ -1,4 +1,4 @@
-"""Where scripts may connect to: a delivery side in a network of its own tries every way to this machine."""
+"""Attacks on services of this machine by a script, which tries every way to connect, in a separate network."""
 
 import json
 import os
@@ -16,7 +16,7 @@ EVERY_WAY = ["fetch", "connect", "socket", "redirect"]
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What a script reached, once for all of these tests."""
+    """Return which addresses a script reached; it runs once for all tests of this module."""
     rights = [] if os.geteuid() == 0 else ["--map-root-user"]
     apart = ["unshare", *rights, "--net", "--mount"]
     for command in (["true"], ["ip", "link", "set", "lo", "up"]):
@@ -40,7 +40,8 @@ def test_every_way_to_this_machine(seen: Any) -> None:
     """A script cannot connect to an address of this machine, whether private or public, unless `--reach` names that
     address.
 
-    Whatever it calls it, over NAT64 and as IPv4 in IPv6 too, and also when a name or a redirect leads there.
+    This holds for every spelling of the address, for NAT64 and IPv4 in IPv6, and for names and redirects that lead to
+    it.
     """
     assert {} == seen["own"]
     assert EVERY_WAY == seen["others"][NAMED]

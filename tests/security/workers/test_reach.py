@@ -1,4 +1,4 @@
-"""What a script reaches of the dispatcher, through which it calls others."""
+"""Attacks by a script on the dispatcher, through which it calls other scripts."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,10 +51,10 @@ STRIPPED = """
   } };"""
 
 
-async def test_a_service_binding_leads_to_the_script_alone() -> None:
+async def test_a_service_binding_reaches_only_the_script() -> None:
     """A service binding gives a script access to the other script only, and to no object of the dispatcher.
 
-    A script may strip its realm of a name that every object has, so that the name is asked for over RPC.
+    The attacker deletes names that every object has from its realm, so that the runtime looks them up over RPC.
     """
     with TemporaryDirectory(prefix="ns-") as folder:
         async with Scene(Path(folder)) as scene:

@@ -1,4 +1,4 @@
-"""What a script sees of its keys, whatever of the realm that it shares with our code it changes."""
+"""Attacks by a script on its own keys: it changes the realm that it shares with our code, to see key material."""
 
 from base64 import b64decode
 from collections.abc import Mapping
@@ -15,7 +15,11 @@ from tests.delivery.scene import JS, Scene
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
 CJS: Final = "application/javascript"
-DATES: Final = {"2021-11-02": {"module", "classic"}, "2026-04-01": None, NEWEST_DATE: None}  # None: all scripts
+DATES: Final = {
+    "2021-11-02": {"module", "classic"},
+    "2026-04-01": None,
+    NEWEST_DATE: None,
+}  # the scripts to run at each date; None is all
 PATCHES: Final = (Path(__file__).parent / "patches.js").read_bytes()
 MATERIAL: Final = bytes(range(0xC1, 0xE1))
 Files = Mapping[str, tuple[str, bytes]]
@@ -34,7 +38,7 @@ SYMMETRIC: Final = {
 }
 DERIVED: Final = {"HKDF": {"name": "HKDF"}, "PBKDF2": {"name": "PBKDF2"}}
 
-# What a script can find by itself, and tell although nothing is as it was.
+# Collects what the script can find, and answers with it although the built-ins are patched.
 LOOK: Final = b"""
 const stringify = JSON.stringify, keys = Object.getOwnPropertyNames, { exportKey } = SubtleCrypto.prototype;
 const { apply } = Reflect, { subtle } = crypto;
@@ -124,7 +128,7 @@ SCRIPTS: Final[Mapping[str, Files]] = {
 
 
 def keys() -> list[Fields]:
-    """A key of every kind, in every form."""
+    """Return bindings with a key of every kind, in every format."""
     made = [
         binding(f"{name}_{form}", fields, algorithm, usage)
         for name, (algorithm, usage) in SYMMETRIC.items()
@@ -139,7 +143,7 @@ def keys() -> list[Fields]:
 
 
 def material_of(key: Fields) -> list[str]:
-    """What must be seen nowhere of a key, as the scripts spell what they see."""
+    """Return the material of a key that a script must not see, in the spellings that the scripts use."""
     if "key_jwk" in key:
         return [value for name, value in key["key_jwk"].items() if name in {"k", "d", "n", "x"}]
     data = b64decode(key["key_base64"])
@@ -147,7 +151,7 @@ def material_of(key: Fields) -> list[str]:
 
 
 async def wrong_in(scene: Scene, given: list[Fields], files: Files, **members: Any) -> list[str]:
-    """Serve a hostile script with keys; gives what is wrong with what it finds."""
+    """Serve a hostile script with keys; return everything that is wrong with its findings."""
     await scene.upload("hostile", files, given, **members)
     answer = await scene.get("hostile")
     if not answer.is_success:

@@ -1,4 +1,4 @@
-"""Everything at once, as `nightsafe run` serves it: attacks from inside the API, on the database, and from beside."""
+"""Attacks on a whole `nightsafe run`: from inside the API process, on the database, and from another process."""
 
 import sqlite3
 import subprocess
@@ -22,12 +22,12 @@ def attack(phase, _):
         os.write(2, f"attack from within: {said}\\n".encode())
 gc.callbacks.append(attack)
 """
-"""Runs in the API's process whenever Python collects garbage, in the threads that serve."""
+"""Attack that runs in the API process, in its serving threads, each time Python collects garbage."""
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """API and delivery, started by one command, with an attacker's code in the API's process."""
+    """Yield `nightsafe run` with an attacker's code in the API process."""
     folder, safe = tmp_path_factory.mktemp("inside"), make_safe(tmp_path_factory.mktemp("served"))
     (folder / "sitecustomize.py").write_text(INSIDE)
     with Run(safe, environ={"PYTHONPATH": str(folder), "RING": str(safe.private_ring)}) as running:
@@ -35,15 +35,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 def said(served: Run) -> list[str]:
-    """What the attacker's code in the API's process has met."""
+    """Return the results that the attacker's code in the API process has printed."""
     lines = served.stderr.read_text().splitlines()
     return [line.partition(": ")[2] for line in lines if line.startswith("attack from within")]
 
 
-def test_the_api_does_not_get_at_the_ring(served: Run) -> None:
+def test_the_api_cannot_read_the_private_ring(served: Run) -> None:
     """Under `nightsafe run`, Landlock keeps the API's process from reading the private ring.
 
-    It runs as a user who may read the file, and did before it confined itself.
+    The process runs as a user who may read the file, and could read it before it confined itself.
     """
     before = said(served)
     with wire_of(served) as wire:
@@ -55,7 +55,7 @@ def test_the_api_does_not_get_at_the_ring(served: Run) -> None:
 
 @contextmanager
 def database(served: Run) -> Iterator[sqlite3.Connection]:
-    """The database for writing; what was changed is committed, and a new version of the script is made of it."""
+    """Open the database for writing, and commit the changes at the end; the next put makes a version of them."""
     with closing(sqlite3.connect(served.safe.database)) as db, db:
         yield db
 
@@ -78,11 +78,11 @@ def test_an_older_record_is_served(served: Run) -> None:
 
 
 @pytest.mark.parametrize("attack", ["flip", "move"])
-def test_a_record_that_is_not_of_its_place(served: Run, attack: str) -> None:
+def test_a_moved_or_forged_record_is_not_served(served: Run, attack: str) -> None:
     """With write access to the database, an attacker can delete a record, or put an older one back, but cannot move a
     record to another place, or forge one.
 
-    The script is not started, the log names the binding, and other scripts are served.
+    Nightsafe does not start the script, names the binding in the log, and serves other scripts.
     """
     thief, victim = f"thief-{attack}", f"victim-{attack}"
     with wire_of(served) as wire:
@@ -107,7 +107,7 @@ if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as whoever was never root
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # dumpable, like a process that was never root
 """
 OPENING = """
 if sys.argv[1] == "protected":
@@ -126,7 +126,7 @@ for name in ("environ", "mem"):
 
 
 def looked_into(kind: str) -> list[str]:
-    """What comes of it when a process looks into another of its user, who is not root."""
+    """Let a process open the memory and environment of another of its user, who is not root; return the results."""
     opening = [sys.executable, "-c", SOMEBODY + OPENING, kind]
     with subprocess.Popen(opening, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -138,10 +138,10 @@ def looked_into(kind: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_nobody_looks_into_what_opens() -> None:
+def test_the_memory_of_an_opening_process_is_closed() -> None:
     """No other process of the same user can look into the memory of a process that opens values.
 
-    Nor at its environment; of a process that does not protect itself it can see that at least.
+    It cannot read the environment either; of an unprotected process, it can read at least the environment.
     """
     assert ["environ refused 13", "mem refused 13"] == looked_into("protected")
     assert "environ opened" in looked_into("plain")

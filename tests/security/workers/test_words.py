@@ -1,4 +1,4 @@
-"""What scripts say is in the log when that was asked for, and else nowhere: each way that they have."""
+"""Attacks by scripts that try to put text into the log, in every way that a script has."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -44,14 +44,14 @@ CLASSIC: Final = {
 
 
 class Heard(Struct, frozen=True):
-    """What came of it.
+    """The results of a run of all scripts.
 
     Attributes:
-        log: what was logged.
-        answers: what clients were answered, by script and way.
-        ways: that a script said its value in.
-        reported: what the API was told.
-        errors: where each runtime's own words went.
+        log: the log entries.
+        answers: the answers to clients, by script and way.
+        ways: the names of the ways in which the script `runs` outputs its value.
+        reported: the delivery process's report to the API.
+        errors: the files to which each runtime writes its standard output and its standard error.
     """
 
     log: list[Any]
@@ -63,12 +63,12 @@ class Heard(Struct, frozen=True):
 
 @pytest.fixture(scope="module")
 def heard() -> Heard:
-    """Each script asked in each way, once for all of these tests."""
+    """Return the results of requests to each script in each way; they run once for all tests of this module."""
     return asyncio.run(_ask())
 
 
 async def _ask() -> Heard:
-    """Serve them and ask them."""
+    """Serve all scripts and send the requests."""
     bound = text("T", WORD)
     with TemporaryDirectory(prefix="ns-") as name, capture_logs() as log:
         async with Scene(Path(name)) as scene:
@@ -94,25 +94,25 @@ async def _ask() -> Heard:
 
 
 def _written_to(pid: int) -> tuple[str, str]:
-    """Where a process writes what it says."""
+    """Return the files that are a process's standard output and standard error."""
     out, error = (str(Path(f"/proc/{pid}/fd/{end}").readlink()) for end in (1, 2))
     return out, error
 
 
 async def _ways(scene: Scene, ways: list[str]) -> AsyncIterator[tuple[str, httpx.Response]]:
-    """The script's answers, way by way."""
+    """Yield the name of each way, and the script's answer to a request for it."""
     for way in ways:
         yield way, await scene.get("runs", f"/{way}")
 
 
 async def _until_told(scene: Scene, log: list[Any]) -> None:
-    """Return once what was reported of the last request has been logged, and with it what was of those before."""
+    """Wait until the log has the report on the last request, and therefore all reports before it."""
     async with asyncio.timeout(60):
         while not any("4711:42" in one.get("stack", "") for one in log):
             await scene.stats()
 
 
-def test_no_word_of_a_script_is_in_the_log(heard: Heard) -> None:
+def test_no_text_of_a_script_is_in_the_log(heard: Heard) -> None:
     """No text that a running script chooses is in the log unless `--worker-output` is given: nothing that it prints,
     throws, imports or calls.
     """
@@ -127,7 +127,7 @@ def test_no_word_of_a_script_is_in_the_log(heard: Heard) -> None:
     assert {"script.refused_outbound", "script.unanswered"} <= set(events)
 
 
-def test_no_word_of_a_script_is_in_an_answer_of_ours(heard: Heard) -> None:
+def test_no_text_of_a_script_is_in_our_answer(heard: Heard) -> None:
     """When a script gives no answer, the answer that Nightsafe sends instead contains no text of the script."""
     ours = {way: answer for way, answer in heard.answers.items() if answer.status_code >= 500}
 

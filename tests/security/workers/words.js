@@ -1,4 +1,4 @@
-// Says its value, `env.T`, in every way that a running script has: each path of a request is one of them.
+// Outputs its value, `env.T`, in every way that a running script has: the path of a request selects the way.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { connect } from "cloudflare:sockets";
 
