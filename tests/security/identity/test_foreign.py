@@ -221,7 +221,7 @@ def test_a_directory_above_in_which_others_may_rename(place: Path, name: str) ->
 def test_a_directory_above_of_another_owner(place: Path, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A data directory that belongs to another user is refused.
 
-    A directory below one of another user is refused too, whatever its mode: its owner may rename entries in it.
+    A directory below one of another user is refused too, regardless of its mode: its owner may rename entries in it.
     """
     place.parent.chmod(mode)
     given_to_another(place.parent, monkeypatch)

@@ -74,7 +74,7 @@ def test_a_refusal_does_not_tell_which_scripts_exist(api: Api) -> None:
 
 
 def test_an_id_wins_over_a_name(own_api: Api) -> None:
-    """A write to a script by its id reaches that script, whatever the names of other scripts are."""
+    """A write to a script by its id reaches that script, regardless of the names of other scripts."""
     assert own_api.upload("mine").status == 200
     script_id = own_api.send("GET", f"{HERE}/workers/mine").result["id"]
     assert own_api.upload(script_id).status == 200

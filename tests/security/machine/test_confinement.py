@@ -98,8 +98,8 @@ def test_the_memory_of_a_workerd_is_readable() -> None:
     """Other processes of the same user can read the memory of a workerd, with its scripts' values, unless
     `ptrace_scope` forbids it.
 
-    The system shows the memory file of a hidden process as root's; after the launcher has started the program, it
-    shows it as the process's own group's.
+    The memory file of a hidden process belongs to root's group. After the launcher has started the program, the file
+    belongs to the process's own group.
     """
     command = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), "/bin/sleep", "60"]
     with subprocess.Popen(command, env={}, group=_NOBODY if os.geteuid() == 0 else None) as started:

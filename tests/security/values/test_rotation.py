@@ -133,7 +133,7 @@ def _sealed(rotation: Rotation, mark: str, value: bytes) -> bytes:
     return RingSealer(rotation.ring.public()).seal(replace(place.signed, name=place.sealed_name), SecretValue(value))
 
 
-def test_values_can_be_exchanged(rotation: Rotation) -> None:
+def test_values_can_be_replaced(rotation: Rotation) -> None:
     """When a value is resealed, the API checks the caller, the place and the key; it cannot check that the content is
     the same. With a resealing token, values under an older key can be replaced with other values; the audit log shows
     it, but no version does.
