@@ -173,7 +173,7 @@ def test_what_is_refused(wire: Wire, server: Server, script: str) -> None:
     for body, pointer, words in (
         (stranger, "key_id", "not in the ring"),
         ({**good, "key_id": stranger["key_id"]}, "key_id", "is not the key that"),
-        ({**good, "encrypted_value": "AAAA"}, "encrypted_value", "no sealed value"),
+        ({**good, "encrypted_value": "AAAA"}, "encrypted_value", "not a sealed value"),
         ({**good, "encrypted_value": "not base64"}, "encrypted_value", "not base64"),
         ({**good, "text": "plaintext"}, "text", "give only one of them"),
         ({**good, "encrypted_value": None}, "encrypted_value", "must be a string"),
