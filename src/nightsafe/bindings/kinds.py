@@ -52,3 +52,18 @@ PLAIN_KINDS: dict[str, frozenset[str]] = {
     }.items()
 }
 """By type. Nightsafe does not look up the resource (a namespace, a bucket) that a binding names."""
+
+MEMBERLESS_KINDS = frozenset(
+    {
+        "ai",
+        "assets",
+        "browser",
+        "images",
+        "media",
+        "send_email",
+        "unsafe_hello_world",
+        "version_metadata",
+        "worker_loader",
+    }
+)
+"""Types that need no members other than `name` and `type`: such a binding is created if it does not exist."""

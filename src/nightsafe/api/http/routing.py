@@ -97,14 +97,14 @@ class Gate:
         resources: Iterable[Resource],
         authenticator: Authenticator,
         limits: Limits,
-        admission: BodyBudget,
+        body_budget: BodyBudget,
         settle: Settle,
         notices: NoticesOf,
     ) -> None:
         self._by_method = {resource.method: resource for resource in resources}
         self._authenticator = authenticator
         self._limits = limits
-        self._admission = admission
+        self._body_budget = body_budget
         self._settle = settle
         self._notices = notices
 
@@ -147,7 +147,7 @@ class Gate:
 
     async def _handled(self, handler: Handler, call: Call) -> Reply:
         """Return the handler's answer, once there is memory for the body."""
-        waits = self._admission.lane(call.headers)
+        waits = self._body_budget.lane(call.headers)
         if waits is None:
             return await handler(call)
         lane, size = waits
@@ -222,9 +222,10 @@ def router(
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
-    admission = BodyBudget(limits)
+    body_budget = BodyBudget(limits)
     routes = [
-        Route(path, Gate(group, authenticator, limits, admission, settle, notices)) for path, group in by_path.items()
+        Route(path, Gate(group, authenticator, limits, body_budget, settle, notices))
+        for path, group in by_path.items()
     ]
     return Router(routes, redirect_slashes=False, default=_no_route)
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.bindings.json_fields import need_object, pointer_to
-from nightsafe.bindings.kinds import PLAIN_KINDS
+from nightsafe.bindings.kinds import MEMBERLESS_KINDS, PLAIN_KINDS
 from nightsafe.bindings.model import (
     SECRET_KINDS,
     AnyBinding,
@@ -28,21 +28,6 @@ from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
 from nightsafe.store.script_edit import BindingsUpdate, Inherit
 from nightsafe.store.scripts import Binding
-
-_WHOLE_KINDS = frozenset(
-    {
-        "ai",
-        "assets",
-        "browser",
-        "images",
-        "media",
-        "send_email",
-        "unsafe_hello_world",
-        "version_metadata",
-        "worker_loader",
-    }
-)
-"""Types that need no members other than `name` and `type`: such a binding is created if it does not exist."""
 
 _BARE = frozenset({"name", "type"})
 _KEY_MEMBERS = frozenset({"key_base64", "key_jwk"})
@@ -178,7 +163,7 @@ def _entry(raw: object, at: str, index: int) -> Entry:
     if not bare and not _lacks_key(fields):
         return parse_binding(fields, at, index)
     kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
-    return kept if bare and kind not in _WHOLE_KINDS else ShownBinding(kept.name, fields, at, index)
+    return kept if bare and kind not in MEMBERLESS_KINDS else ShownBinding(kept.name, fields, at, index)
 
 
 def _uploaded(raw: object, at: str, index: int) -> Entry:

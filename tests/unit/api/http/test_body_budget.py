@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nightsafe.api.http import body_budget as admission_module
+from nightsafe.api.http import body_budget as body_budget_module
 from nightsafe.api.http.body_budget import BodyBudget, Lane
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.limits import Limits
@@ -36,8 +36,8 @@ async def hold(lane: Lane, size: int, go: asyncio.Event, held: list[int]) -> Non
 
 async def test_twenty_large_bodies_are_never_in_memory_at_once() -> None:
     """Only so many are held as fit; each that ends lets the next one in, in the order in which they came."""
-    admission, held, going = BodyBudget(LIMITS), list[int](), [asyncio.Event() for _ in range(20)]
-    lane, size = admission.lane(headers(64 * _MEGABYTE)) or pytest.fail("it must wait")
+    budget, held, going = BodyBudget(LIMITS), list[int](), [asyncio.Event() for _ in range(20)]
+    lane, size = budget.lane(headers(64 * _MEGABYTE)) or pytest.fail("it must wait")
     tasks = [asyncio.ensure_future(hold(lane, size, go, held)) for go in going]
 
     for ended, go in enumerate(going):
@@ -52,13 +52,13 @@ async def test_twenty_large_bodies_are_never_in_memory_at_once() -> None:
 
 def test_small_bodies_wait_for_no_upload() -> None:
     """A secret's own body is not counted, the largest JSON body has another budget than uploads, and so has none."""
-    admission = BodyBudget(LIMITS)
+    budget = BodyBudget(LIMITS)
 
-    assert admission.lane({}) is None
-    assert admission.lane(headers(0)) is None
-    assert admission.lane(headers(8 * 1024)) is None
-    assert admission.lane(headers(LIMITS.max_body_bytes)) == (admission.small, 2 * LIMITS.max_body_bytes)
-    assert admission.lane(headers(LIMITS.max_body_bytes + 1)) == (admission.large, 2 * LIMITS.max_body_bytes + 2)
+    assert budget.lane({}) is None
+    assert budget.lane(headers(0)) is None
+    assert budget.lane(headers(8 * 1024)) is None
+    assert budget.lane(headers(LIMITS.max_body_bytes)) == (budget.small, 2 * LIMITS.max_body_bytes)
+    assert budget.lane(headers(LIMITS.max_body_bytes + 1)) == (budget.large, 2 * LIMITS.max_body_bytes + 2)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_small_bodies_wait_for_no_upload() -> None:
 )
 def test_a_body_of_unknown_size_counts_as_the_largest(announced: dict[bytes, bytes]) -> None:
     """Nobody gets past the budget by not saying how much comes."""
-    admission = BodyBudget(LIMITS)
+    budget = BodyBudget(LIMITS)
 
-    assert admission.lane(announced) == (admission.large, 2 * LIMITS.max_upload_bytes)
+    assert budget.lane(announced) == (budget.large, 2 * LIMITS.max_upload_bytes)
 
 
 async def test_one_that_waits_in_vain_is_refused_and_leaves_nothing_behind() -> None:
@@ -112,7 +112,7 @@ async def test_a_slow_body_holds_up_nobody_who_waits(
 ) -> None:
     """After a third of the time for which others wait it is refused, and they are let in; alone it may be slow."""
     seconds = iter(range(100))
-    monkeypatch.setattr(admission_module, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr(body_budget_module, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     lane, go, held = Lane(10, 30.0), asyncio.Event(), list[int]()
 
     async def part() -> dict[str, Any]:
