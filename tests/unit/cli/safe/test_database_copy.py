@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from nightsafe.cli.safe import database_copy
-from nightsafe.cli.safe.database_copy import copy_database
+from nightsafe.cli.safe.database_copy import copy_database, key_ids
 from nightsafe.cli.terminal.errors import CommandError
 from nightsafe.store.sqlite.engine.condition import PAGE_BYTES
+from nightsafe.store.sqlite.engine.schema import migrate, migrations
 from nightsafe.store.sqlite.store import LOG_MOST
 
 _ROWS = 200
@@ -76,3 +77,20 @@ def test_a_copy_gives_way_before_writes_are_refused(
 def test_it_gives_way_in_time() -> None:
     """What the server refuses writes at is more, by what is written between two looks."""
     assert database_copy._MOST_LOG_BYTES + (32 << 20) < LOG_MOST * PAGE_BYTES
+
+
+def test_keys_of_collections_are_found_under_either_name() -> None:
+    """A backup of schema 8 names the keys of its items, and so does the migrated database, which keeps the rows."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        for step in migrations()[:8]:
+            db.executescript(step)
+        db.execute("PRAGMA user_version = 8")
+        db.execute("INSERT INTO holders VALUES ('a', 'secrets_store', 's', 'h', '{}', 1, 1)")
+        db.execute(
+            "INSERT INTO entries VALUES ('a', 'h', 'preview', 'N', 'i', 'secret_text', '{}', 1, 1, 'key-9', x'00')"
+        )
+        assert {"key-9"} == key_ids(db)
+
+        migrate(db)
+        assert {"key-9"} == key_ids(db)
+        assert [("h", "preview", "N")] == db.execute("SELECT collection_id, environment, name FROM items").fetchall()
