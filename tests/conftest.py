@@ -15,7 +15,7 @@ from pytest_socket import disable_socket, enable_socket
 from tests.server import Safe, Server, make_safe
 
 _UNIT = Path(__file__).parent / "unit"
-_SETTINGS = ("NIGHTSAFE_", "CLOUDFLARE_", "WRANGLER_", "VAULT_", "BAO_")
+_SETTINGS = ("NIGHTSAFE_", "CLOUDFLARE_", "WRANGLER_", "VAULT_", "BAO_", "PYTEST_ADDOPTS")
 
 
 @pytest.fixture(scope="session", autouse=True)
