@@ -1,4 +1,4 @@
-"""`nightsafe account`: accounts of a safe, made and listed by the operator at the machine."""
+"""`nightsafe account`: creates and lists accounts, for the operator at the machine."""
 
 import json
 from pathlib import Path
@@ -19,29 +19,29 @@ from nightsafe.store.sqlite import SqliteStore
 
 @click.group("account")
 def command() -> None:
-    """Make and list accounts.
+    """Create and list accounts.
 
-    What is done takes effect at once, also on a server that runs.
+    Changes take effect at once, also on a running server.
     """
 
 
 @command.command("create")
 @data_option
 @account_id_option
-@click.option("--name", default="Nightsafe", show_default=True, help="What to call it.")
-@email_option(None, "The owner's e-mail: of a user who is there, or a new one.")
+@click.option("--name", default="Nightsafe", show_default=True, help="The account's name.")
+@email_option(None, "E-mail address of the owner: an existing user, or a new one.")
 @json_option
 def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool) -> None:
-    """Make an account with its owner and a token for all that can be done in it.
+    """Create an account with an owner and an all-access token.
 
-    Every credential is printed once and kept nowhere. A user who is there already keeps the Global API key.
+    Every credential is printed once and not stored. An existing user keeps their Global API key.
     """
     with handing_over("the credentials") as show:
 
         async def work(store: SqliteStore) -> Credentials:
-            """Make it, unless it is there."""
+            """Create the account unless it exists."""
             if await store.account(account_id) is not None:
-                raise NightsafeError(Code.INVALID, f"account {account_id} is there already; leave out --account-id")
+                raise NightsafeError(Code.INVALID, f"account {account_id} already exists; leave out --account-id")
             return await create_account(
                 store, account_id, name, email, show=lambda made: show(_text(made, as_json=as_json))
             )
@@ -50,13 +50,13 @@ def create(data: Path, account_id: str, name: str, email: str, *, as_json: bool)
 
 
 def _text(made: Credentials, *, as_json: bool) -> str:
-    """What is printed of a new account."""
+    """Return the output for a new account."""
     if as_json:
         return json.dumps(msgspec.to_builtins(made))
     lines = credential_lines(
         account_id=made.account_id, api_token=made.api_token, email=made.email, api_key=made.api_key
     )
-    return f"A new account. Its credentials are shown this once:\n\n{lines}"
+    return f"Created an account. Its credentials are shown only once:\n\n{lines}"
 
 
 @command.command("list")
@@ -66,7 +66,7 @@ def list_(data: Path, *, as_json: bool) -> None:
     """List accounts, oldest first."""
 
     async def work(store: SqliteStore) -> list[Account]:
-        """Every one."""
+        """Return all accounts."""
         return await store.accounts()
 
     accounts = DataDirectory(data).run(work)

@@ -1,4 +1,4 @@
-"""Names of scripts and secrets for the shell's Tab: asked of the server, quickly, and left out where that fails."""
+"""Shell completion of script and secret names. They come from the server; if that fails, there are no suggestions."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ _NAMES: Final = ("url", "account_id", "script", "token_file", "data", "plain_htt
 
 
 class _Bash(BashComplete):
-    """What bash has on its line; it takes the `=` between a flag and what is said of it for a word of its own."""
+    """Completion for bash, which treats the `=` between a flag and its argument as a separate word."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """See `ShellComplete.get_completion_args`."""
@@ -32,19 +32,19 @@ class _Bash(BashComplete):
 
 
 def prepare() -> None:
-    """Have lines completed as they are meant; for a process that does nothing else."""
+    """Register our completion for bash. Only a process that does nothing but complete calls this."""
     add_completion_class(_Bash)
 
 
 def complete_scripts(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The scripts whose names begin so."""
+    """Return the scripts whose names begin with the incomplete word."""
     from nightsafe.cli.terminal.likely import script_names  # noqa: PLC0415 - needs a client
 
     return _found(ctx, incomplete, script_names)
 
 
 def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The secrets of the script whose names begin so, but for those that the command line already has."""
+    """Return the script's secrets that begin with the incomplete word and are not on the command line yet."""
     from nightsafe.cli.terminal.likely import secret_names  # noqa: PLC0415 - needs a client
 
     given = ctx.params.get(parameter.name or "")
@@ -53,20 +53,23 @@ def complete_secrets(ctx: click.Context, parameter: click.Parameter, incomplete:
 
 
 def _found(ctx: click.Context, incomplete: str, ask: "Callable[[Remote], Iterable[str]]") -> list[CompletionItem]:
-    """What a server tells, once; nothing where there is none, or it does not answer at once."""
-    from nightsafe.cli.settings.remote import Remote  # noqa: PLC0415 - it has options that are completed here
+    """Ask the server once for names. Return an empty list if there is no server or it does not answer quickly."""
+    from nightsafe.cli.settings.remote import Remote  # noqa: PLC0415 - its module imports this one
 
     try:
         with Remote(**_settings(ctx)) as remote:
             remote.client = remote.client.with_options(timeout=_SECONDS, max_retries=0)
             return [CompletionItem(name) for name in ask(remote) if name.startswith(incomplete)]
-    except Exception:  # noqa: BLE001 - whatever it is, it does not belong into the line that is being typed
+    except Exception:  # noqa: BLE001 - no error may be printed into the line that is being typed
         return []
 
 
 def _settings(ctx: click.Context) -> dict[str, Any]:
-    """Where to ask: what flags and variables say, else the file of settings, which nobody has read yet."""
-    from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - needed here alone
+    """Return the settings that lead to the server: from flags, else variables, else the settings file.
+
+    click does not read the settings file for a completion, so this does.
+    """
+    from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - only needed here
     from nightsafe.cli.settings.sources import without_overruled  # noqa: PLC0415 - the same
 
     given: dict[str, Any] = {name: ctx.params[name] for name in _NAMES if name in ctx.params}

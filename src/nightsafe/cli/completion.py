@@ -1,4 +1,4 @@
-"""`nightsafe completion`."""
+"""`nightsafe completion`: prints a shell completion script."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -11,14 +11,14 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def command(*, shell: str) -> None:
-    """Print what makes a shell complete commands and options.
+    """Print a script that makes a shell complete commands, options and names.
 
-    bash: eval "$(nightsafe completion bash)" in ~/.bashrc. zsh: the same in ~/.zshrc, after compinit. fish: nightsafe
-    completion fish > ~/.config/fish/completions/nightsafe.fish
+    bash: add eval "$(nightsafe completion bash)" to ~/.bashrc. zsh: add eval "$(nightsafe completion zsh)" to
+    ~/.zshrc, after compinit. fish: run nightsafe completion fish > ~/.config/fish/completions/nightsafe.fish
     """
     kind, root = get_completion_class(shell), click.get_current_context().find_root().command
     if kind is None:
-        raise CommandError(f"nothing is known of {shell}")
+        raise CommandError(f"there is no completion script for {shell}")
     made = kind(root, {}, "nightsafe", "_NIGHTSAFE_COMPLETE")
-    # The text itself: asking for `source` would look for the shell, which need not be on this machine.
+    # Fill in the template: `source` would look for the shell, which may be absent on this machine.
     click.echo(kind.source_template % made.source_vars())

@@ -21,10 +21,14 @@ ELASTIC: Final = (3, 4)
 
 
 def find_deployment(remote: Remote, named: str | None) -> Deployment:
-    """A deployment by its id or the first letters of that; by default the one that is served.
+    """Find a deployment.
+
+    Args:
+        remote: the script.
+        named: the deployment's ID, or at least the first four characters of the ID; None for the current deployment.
 
     Raises:
-        CommandError: when there is none, or several.
+        CommandError: if no deployment matches, or several do.
     """
     deployments = remote.client.workers.scripts.deployments
     if named is None:
@@ -36,20 +40,22 @@ def find_deployment(remote: Remote, named: str | None) -> Deployment:
     if UUID.fullmatch(wanted):
         return deployments.get(wanted, **remote.place)
     if not PREFIX.fullmatch(wanted):
-        raise CommandError(f"{named!r} is no deployment: give its id, or the id's first four letters or more")
+        raise CommandError(f"{named!r} is not a deployment ID: give the ID or at least its first four characters")
     every = deployments.list(remote.script, account_id=remote.account_id, per_page=100)
     found = [one for one in every if one.id.startswith(wanted)]
     if len(found) == 1:
         return found[0]
     if found:
-        raise CommandError(f"several deployments of {remote.script} begin with {named}; give more of the id")
+        raise CommandError(
+            f"several deployments of {remote.script} begin with {named}; give more characters of the ID"
+        )
     raise CommandError(
-        f"{remote.script} has no deployment {named}; `nightsafe deployment list` shows which there are", NOT_FOUND
+        f"{remote.script} has no deployment {named}; run `nightsafe deployment list` to see them", NOT_FOUND
     )
 
 
 def row(deployment: Deployment) -> list[str]:
-    """A line of a table."""
+    """Return a deployment as a row of the table."""
     return [
         short(deployment.id),
         shown(deployment.created_on),
@@ -60,7 +66,7 @@ def row(deployment: Deployment) -> list[str]:
 
 
 def fields(deployment: Deployment) -> dict[str, Any]:
-    """All of one, with its ids whole."""
+    """Return all fields of a deployment, with complete IDs."""
     return {
         "id": deployment.id,
         "created_on": shown(deployment.created_on),
@@ -72,11 +78,11 @@ def fields(deployment: Deployment) -> dict[str, Any]:
 
 
 @click.command("list")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Show at most this many.")
 @script_options
 @json_option
 def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
-    """List the deployments of a script, the newest first: that is the one that is served."""
+    """List the deployments of a script, newest first. The newest one is served."""
     page = min(limit, 100)
     every = remote.client.workers.scripts.deployments.list(remote.script, account_id=remote.account_id, per_page=page)
     deployments = list(islice(every, limit))
@@ -91,7 +97,7 @@ def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
 @script_options
 @json_option
 def show_command(*, remote: Remote, deployment: str | None, as_json: bool) -> None:
-    """Show one deployment, by its id or the first letters of that; by default the one that is served."""
+    """Show one deployment, by its ID or the first characters of its ID. By default, show the newest one."""
     found = find_deployment(remote, deployment)
     if as_json:
         show_json({"script": remote.script, **msgspec.to_builtins(found)})

@@ -1,4 +1,4 @@
-"""Groups that know their commands' names and help, but load only the one that is called."""
+"""Groups that know the names and help of their commands but load only the command that you call."""
 
 import importlib
 from collections.abc import Mapping
@@ -11,23 +11,23 @@ from nightsafe.cli.tree import Branch, Leaf, Node
 
 
 class LazyGroup(click.Group):
-    """A group of commands in modules of their own.
+    """A group whose commands are in separate modules.
 
     Args:
-        nodes: what there is, by name.
-        rest: of a click group.
+        nodes: the commands and groups, by name.
+        rest: arguments for `click.Group`.
     """
 
     def __init__(self, nodes: Mapping[str, Node], **rest: object) -> None:
-        super().__init__(**rest)  # type: ignore[arg-type]  # passed on as they are
+        super().__init__(**rest)  # type: ignore[arg-type]  # passed on unchanged
         self.nodes = nodes
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """Every command."""
+        """Return the names of all commands."""
         return list(self.nodes)
 
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name."""
+        """Return the command with this name, or None."""
         node = self.nodes.get(cmd_name)
         if node is None:
             return None
@@ -36,10 +36,10 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first word names.
+        """Return the command that the first word names.
 
         Raises:
-            click.UsageError: when there is none, with those that may be meant.
+            click.UsageError: if there is no such command; it suggests similar names.
         """
         name = args[0]
         if name not in self.nodes and not name.startswith("-") and not ctx.resilient_parsing:
@@ -48,12 +48,12 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list for `--help`, without loading any of them."""
+        """Write the list of commands for `--help` without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, node.help) for name, node in self.nodes.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin so, without loading any of them."""
+        """Return the commands that begin with the incomplete word, without loading them."""
         found = [
             CompletionItem(name, help=node.help) for name, node in self.nodes.items() if name.startswith(incomplete)
         ]
@@ -61,15 +61,15 @@ class LazyGroup(click.Group):
 
 
 def branch(name: str, node: Branch) -> LazyGroup:
-    """The group of a branch."""
+    """Return the click group of a branch."""
     return LazyGroup(node.children, name=name, help=node.help)
 
 
 def load(leaf: Leaf) -> click.Command:
-    """A command, loaded.
+    """Load a command.
 
     Raises:
-        click.ClickException: when what it needs is not installed.
+        click.ClickException: if a library that it needs is not installed.
     """
     try:
         command: click.Command = getattr(importlib.import_module(f"nightsafe.cli.{leaf.module}"), leaf.command)
@@ -79,10 +79,10 @@ def load(leaf: Leaf) -> click.Command:
 
 
 def missing(error: ModuleNotFoundError, extra: str) -> str:
-    """What to install.
+    """Return a message that says which extra to install.
 
     Raises:
-        ModuleNotFoundError: when it is our own that is missing, which is a mistake of ours.
+        ModuleNotFoundError: if the missing module is Nightsafe's own, which is a bug.
     """
     name = (error.name or "nightsafe").partition(".")[0]
     if name == "nightsafe":

@@ -1,4 +1,4 @@
-"""`nightsafe`: the commands, each in a module of its own that is loaded when it is called."""
+"""`nightsafe`: the root of the commands. Each command has its own module, which is loaded when you call it."""
 
 import os
 import sys
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="NIGHTSAFE_CONFIG",
-    help="A file of settings.  [default: one of your own]",
+    help="A settings file.  [default: your own]",
 )
 @click.pass_context
 def cli(ctx: click.Context, config: Path | None) -> None:
     """Nightsafe: a write-only safe for the secret bindings of Workers scripts.
 
-    A setting is taken from its flag, else from its variable, else from the file.
+    A flag overrides its environment variable, and the variable overrides the settings file.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
     ctx.default_map = default_map(config)
-    hide()  # nearly every command has a key, a token or a value in its memory
+    hide()  # nearly every command holds a key, a token or a value in memory
 
 
 def main(listener: "socket.socket | None" = None) -> None:
-    """Run the command line; a refusal is a line on stderr and an exit code that says of which kind it is.
+    """Run the command line. A refusal prints lines to stderr and sets an exit code for its kind.
 
     Args:
-        listener: what `serve` is to listen on, instead of a socket that it makes.
+        listener: the socket for `serve` to listen on; None makes a new one.
     """
-    # A command line that is wrong is refused before its options are known.
+    # A wrong command line is refused before its options are parsed.
     JSON_WANTED.set("--json" in takewhile(lambda word: word != "--", sys.argv))
     if "_NIGHTSAFE_COMPLETE" in os.environ:
-        from nightsafe.cli import completing  # noqa: PLC0415 - needed then alone
+        from nightsafe.cli import completing  # noqa: PLC0415 - only needed here
 
         completing.prepare()
     try:

@@ -1,4 +1,4 @@
-"""`nightsafe ring`: the ring that a server offers, and the one that is remembered of it."""
+"""`nightsafe ring`: shows, trusts and forgets the key ring that a server offers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from nightsafe.sealing.rings.lineage import Identity, NotFollowedError, follow
 
 
 class _Found(NamedTuple):
-    """The ring of an account, as it is known and as it is offered."""
+    """The ring of an account: the remembered one and the one that the server offers."""
 
     whose: Whose
     file: KnownRings
@@ -30,10 +30,10 @@ class _Found(NamedTuple):
 
 @click.group("ring")
 def command() -> None:
-    """Show and trust the ring that values are sealed to.
+    """Show or trust the server's key ring, which values are sealed to.
 
-    The first ring that is seen of a server and account is remembered. Another one is refused, unless the one that is
-    known has signed it.
+    Nightsafe remembers the first ring that it sees for a server and account. It refuses any other ring, unless the
+    remembered ring has signed it.
     """
 
 
@@ -41,7 +41,7 @@ def command() -> None:
 @remote_options
 @json_option
 def show(*, remote: Remote, as_json: bool) -> None:
-    """Show the ring that is known, and the one that the server offers."""
+    """Show the remembered ring and the ring that the server offers."""
     found = _look(remote)
     shown = {
         "server": found.whose.server,
@@ -62,28 +62,32 @@ def show(*, remote: Remote, as_json: bool) -> None:
 @command.command("trust")
 @remote_options
 @click.option(
-    "--fingerprint", metavar="SHA256:…", help="As `nightsafe keys status` shows it at the safe; asks nothing."
+    "--fingerprint",
+    metavar="SHA256:…",
+    help="Trust the ring without a question if it has this fingerprint: see `nightsafe keys status` at the safe.",
 )
 @yes_option
 @json_option
 def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) -> None:
-    """Remember the ring that the server offers now, in the place of the one that is known."""
+    """Remember the ring that the server offers now, in place of the one remembered before."""
     found = _look(remote)
     offered = found.offered
     if offered is None:
         raise CommandError(f"{found.whose.server} offers no public ring")
     if fingerprint is None:
-        say(f"known:   {found.known.fingerprint if found.known else 'none'}")
-        say(f"offered: {offered.fingerprint}")
+        say(f"remembered: {found.known.fingerprint if found.known else 'none'}")
+        say(f"offered:    {offered.fingerprint}")
         confirm("Seal values to the offered ring from now on?", yes=yes, unasked="give --fingerprint, or --yes")
     elif fingerprint != offered.fingerprint:
-        raise CommandError(f"the server offers another ring than that: {offered.fingerprint}; nothing was changed")
+        raise CommandError(
+            f"the server offers a ring with another fingerprint, {offered.fingerprint}; nothing was changed"
+        )
     with _usable():
         found.file.keep(found.whose, lambda _: offered)
     if as_json:
         show_json({"fingerprint": offered.fingerprint, "number": offered.number})
     else:
-        click.echo(f"{offered.fingerprint} is known from now on.")
+        click.echo(f"Remembered the ring {offered.fingerprint}.")
 
 
 @command.command("forget")
@@ -91,19 +95,19 @@ def trust(*, remote: Remote, fingerprint: str | None, yes: bool, as_json: bool) 
 @yes_option
 @json_option
 def forget(*, remote: Remote, yes: bool, as_json: bool) -> None:
-    """Remember no ring of the server and account any more: the next one that is seen is believed."""
+    """Forget the ring of this server and account. The next ring that the server offers is trusted unchecked."""
     whose, file = whose_ring(remote.client.base_url, remote.account_id), _file()
-    confirm("The next ring that the server offers, or that it offers none, is believed then. Go on?", yes=yes)
+    confirm("The server's next answer is then trusted: any ring, or no ring at all. Go on?", yes=yes)
     with _usable():
         done = file.forget(whose)
     if as_json:
         show_json({"forgotten": done})
     else:
-        click.echo("It is forgotten." if done else "None was known.")
+        click.echo("Forgot the ring." if done else "There was no ring to forget.")
 
 
 def _look(remote: Remote) -> _Found:
-    """What is known and what is offered."""
+    """Read the remembered ring and fetch the offered one."""
     from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
 
     whose, file = whose_ring(remote.client.base_url, remote.account_id), _file()
@@ -112,31 +116,35 @@ def _look(remote: Remote) -> _Found:
     try:
         offer = remote.client.offered_ring(remote.account_id)
     except (NotFoundError, APIResponseValidationError):
-        return _Found(whose, file, known, None, "there is none" if known is None else "it is gone")
+        return _Found(
+            whose, file, known, None, "the server offers none" if known is None else "the server no longer offers one"
+        )
     ring = PublicRing.decode(offer.ring, "the server's ring").proven(offer.proof)
     try:
         followed = known and follow(known, ring.identity, ring.lineage.links)
-        verdict = "new" if known is None else "known" if followed == known else "came of the known one"
+        verdict = "new" if known is None else "known" if followed == known else "signed by the known ring"
     except NotFollowedError as error:
         verdict = str(error)
     return _Found(whose, file, known, ring.identity, verdict)
 
 
 def _file() -> KnownRings:
-    """The file of known rings.
+    """Return the file of remembered rings.
 
     Raises:
-        CommandError: when rings are remembered in memory only.
+        CommandError: if rings are remembered in memory only.
     """
     file = known_rings(None)
     if file is None:
-        raise CommandError("NIGHTSAFE_KNOWN_RINGS says that no ring is remembered; unset it, or name a file")
+        raise CommandError(
+            "NIGHTSAFE_KNOWN_RINGS switches the file of remembered rings off; unset it, or set it to a file"
+        )
     return file
 
 
 @contextmanager
 def _usable() -> Iterator[None]:
-    """The file's troubles as refusals."""
+    """Turn errors of the file into refusals."""
     try:
         yield
     except (UnusableError, CannotKeepError) as error:

@@ -1,4 +1,4 @@
-"""`nightsafe rollback`."""
+"""`nightsafe rollback`: deploys an earlier version of a script."""
 
 from typing import Final
 
@@ -21,31 +21,32 @@ _WHOLE: Final = 100
 
 @click.command("rollback")
 @click.argument("version", required=False)
-@click.option("--force", is_flag=True, help="Also when secrets have changed since the version was served.")
-@click.option("--message", metavar="NOTE", default="", help="Why; kept with the deployment.")
+@click.option("--force", is_flag=True, help="Go on even if secrets have changed since that version was served.")
+@click.option("--message", metavar="NOTE", default="", help="The reason, stored with the deployment.")
 @yes_option
 @script_options
 @json_option
 def command(  # noqa: PLR0913 - the options
     *, remote: Remote, version: str | None, force: bool, message: str, yes: bool, as_json: bool
 ) -> None:
-    """Serve one version alone: by default the one that was served before the present one.
+    """Deploy one version to all requests: by default the version that was served before the current one.
 
-    A version is named by its number, its id, or the first letters of that. It brings back the secrets that it had.
+    Name a version by its number, its ID, or the first characters of its ID. The version brings back the secrets that
+    it had.
     """
     wanted = find_version(remote, version) if version else _before(remote)
     what = f"version {number_of(wanted)} ({wanted.id}) of {remote.script}"
     made_on = shown(wanted.metadata.created_on if wanted.metadata else None)
-    confirm(f"Serve {what}, made on {made_on}?", yes=yes)
+    confirm(f"Deploy {what}, created on {made_on}?", yes=yes)
     deployment = _deploy(remote, wanted, message, force=force)
     if as_json:
         show_json({"script": remote.script, "version_id": wanted.id, "deployment_id": deployment.id})
     else:
-        say(f"{what} is served")
+        say(f"Deployed {what}")
 
 
 def _deploy(remote: Remote, version: Version, message: str, *, force: bool) -> Deployment:
-    """Serve it; when secrets have changed, only if that is forced or agreed to."""
+    """Deploy a version. If secrets have changed since, do so only with `--force` or after a confirmation."""
     try:
         return _ask_for(remote, version, message, force=force)
     except BadRequestError as error:
@@ -53,12 +54,12 @@ def _deploy(remote: Remote, version: Version, message: str, *, force: bool) -> D
         if force or not changed or not is_interactive():
             raise
     names = changed[0].partition(_NAMES_AFTER)[2].strip() or "some"
-    confirm(f"Secrets have changed since then: {names}. Bring their old values back?", yes=False)
+    confirm(f"These secrets have changed since then: {names}. Bring their old values back?", yes=False)
     return _ask_for(remote, version, message, force=True)
 
 
 def _ask_for(remote: Remote, version: Version, message: str, *, force: bool) -> Deployment:
-    """The deployment."""
+    """Create the deployment."""
     return remote.client.workers.scripts.deployments.create(
         remote.script,
         account_id=remote.account_id,
@@ -70,10 +71,10 @@ def _ask_for(remote: Remote, version: Version, message: str, *, force: bool) -> 
 
 
 def _before(remote: Remote) -> Version:
-    """The version that was last served alone before what is served now.
+    """Return the last version before the current deployment that was served to all requests.
 
     Raises:
-        CommandError: when there was none.
+        CommandError: if there is no such version.
     """
     deployments = remote.client.workers.scripts.deployments.list(remote.script, account_id=remote.account_id)
     now: set[str] | None = None
@@ -83,4 +84,4 @@ def _before(remote: Remote) -> Version:
             now = served
         elif len(served) == 1 and served != now:
             return remote.client.workers.scripts.versions.get(served.pop(), **remote.place)
-    raise CommandError(f"nothing else of {remote.script} was served before; name a version", NOT_FOUND)
+    raise CommandError(f"no other version of {remote.script} was deployed before; name a version", NOT_FOUND)

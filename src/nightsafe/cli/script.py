@@ -23,7 +23,7 @@ _NO_SUCH_PAGE = frozenset({400, 404, 405})
 @script_options
 @json_option
 def show_command(*, remote: Remote, script_name: str | None, as_json: bool) -> None:
-    """Show one script: by default the one of --script."""
+    """Show one script. By default, show the script of --script."""
     name = script_name or remote.script
     secrets = list(remote.client.workers.scripts.secrets.list(name, account_id=remote.account_id))
     every = remote.client.workers.scripts.list(account_id=remote.account_id)
@@ -49,7 +49,7 @@ def show_command(*, remote: Remote, script_name: str | None, as_json: bool) -> N
 
 
 def _served(remote: Remote, name: str) -> list[dict[str, Any]]:
-    """The versions that are served; none from a server that does not tell."""
+    """Return the versions that are served; empty if the server has no such endpoint."""
     try:
         deployments = remote.client.workers.scripts.deployments.list(name, account_id=remote.account_id).items
     except APIStatusError as error:
@@ -71,4 +71,4 @@ def list_command(*, remote: Remote, as_json: bool) -> None:
         rows = [[one.id, shown(one.modified_on), one.last_deployed_from or "-"] for one in scripts]
         show_table(("name", "modified_on", "by"), rows)
     else:
-        say("there are no scripts")
+        say("the account has no scripts")

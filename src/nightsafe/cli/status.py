@@ -1,4 +1,4 @@
-"""`nightsafe status`."""
+"""`nightsafe status`: shows an account's delivery processes and the scripts that they hold apart."""
 
 import click
 
@@ -14,28 +14,28 @@ _RESEALS = {True: "yes", False: "no", None: "-"}
 @remote_options
 @json_option
 def command(*, remote: Remote, as_json: bool) -> None:
-    """Show the delivery processes of an account, whether they seal values anew, and the scripts that they hold apart.
+    """Show an account's delivery processes, whether they reseal values, and the scripts that they hold apart.
 
-    A script is held apart when it took a process down: it is answered with 503 until the time that is shown, or until
-    its next version.
+    A delivery process holds a script apart after the script took a process down. Requests to the script then get 503
+    until the time shown, or until its next version.
     """
     processes = remote.client.request("GET", f"/accounts/{remote.account_id}/nightsafe/processes")
     if as_json:
         show_json({"account_id": remote.account_id, "processes": processes})
         return
     if not processes:
-        say("no process delivers this account's scripts")
+        say("no delivery process serves this account's scripts")
         return
     rows = [
         [one["name"], str(one["acted_on"]), f"{one['asked_seconds_ago']:g} s ago", _RESEALS[one.get("reseals")]]
         for one in processes
     ]
-    show_table(("process", "acted_on", "asked", "seals anew"), rows)
+    show_table(("process", "acted_on", "asked", "reseals"), rows)
     held = [[one["script"], one["until"], one["reason"]] for process in processes for one in process["held"]]
     if not any(one.get("reseals", True) for one in processes):
         say(
-            "no process may seal values anew after a rotation of keys: their tokens lack the permission Nightsafe "
-            "Resealing; nightsafe keys reseal does it"
+            "no process may reseal values after a rotation of keys, because their tokens lack the permission "
+            "Nightsafe Resealing. Run: nightsafe keys reseal"
         )
     if held:
         click.echo()

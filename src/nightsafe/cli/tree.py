@@ -1,18 +1,18 @@
-"""Every command's name, one line of help and module, known without loading any of them."""
+"""The name, the one-line help and the module of every command, available without loading the commands."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 
 class Leaf(NamedTuple):
-    """A command, or a group that its module makes by itself.
+    """A command, or a group that one module defines together with its commands.
 
     Attributes:
-        module: below `nightsafe.cli`.
-        help: one line.
-        extra: what must be installed for it.
-        children: of a group.
-        command: the command's name in its module.
+        module: the module's name below `nightsafe.cli`.
+        help: one line of help.
+        extra: the extra of the distribution that the command needs.
+        children: the names of the commands in a group; empty for a command.
+        command: the name of the command in its module.
     """
 
     module: str
@@ -23,11 +23,11 @@ class Leaf(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A group whose commands are modules of their own.
+    """A group whose commands are in separate modules.
 
     Attributes:
-        help: one line.
-        children: by name.
+        help: one line of help.
+        children: the group's commands and groups, by name.
     """
 
     help: str
@@ -39,10 +39,10 @@ Node: TypeAlias = Leaf | Branch
 _SERVER, _CLI = "server", "cli"
 
 TREE: Mapping[str, Node] = {
-    "init": Leaf("safe.init", "Make a new safe.", _SERVER),
+    "init": Leaf("safe.init", "Create a new safe.", _SERVER),
     "serve": Leaf("server.serve", "Serve the API of a safe.", _SERVER),
     "deliver": Leaf("server.deliver", "Deliver secrets to Workers scripts.", _SERVER),
-    "run": Leaf("server.run", "Serve and deliver, on one machine.", _SERVER),
+    "run": Leaf("server.run", "Serve the API and deliver secrets on one machine.", _SERVER),
     "keys": Leaf(
         "keys.commands",
         "Rotate the keys that values are sealed to.",
@@ -50,25 +50,27 @@ TREE: Mapping[str, Node] = {
         ("reseal", "status", "rotate", "sign", "install", "retire", "remove"),
     ),
     "token": Leaf(
-        "token.commands", "Make, list, roll and revoke API tokens.", _SERVER, ("create", "list", "roll", "revoke")
+        "token.commands", "Create, list, roll and revoke API tokens.", _SERVER, ("create", "list", "roll", "revoke")
     ),
-    "account": Leaf("account", "Make and list accounts.", _SERVER, ("create", "list")),
-    "user": Leaf("user", "Make users.", _SERVER, ("create",)),
+    "account": Leaf("account", "Create and list accounts.", _SERVER, ("create", "list")),
+    "user": Leaf("user", "Create users.", _SERVER, ("create",)),
     "secret": Branch(
         "Put, list, compare and delete the secrets of a script.",
         {
             "put": Leaf("secret.put", "Put one secret.", _CLI),
-            "get": Leaf("secret.get", "Show what is known of one secret; never its value.", _CLI),
+            "get": Leaf("secret.get", "Show the metadata of one secret, never its value.", _CLI),
             "list": Leaf("secret.list_", "List the secrets of a script.", _CLI),
             "delete": Leaf("secret.delete", "Delete secrets.", _CLI),
-            "bulk": Leaf("secret.bulk", "Put and delete all that a file says, in one version.", _CLI),
-            "import": Leaf("secret.import_", "Take secrets over from a file, Vault or OpenBao.", _CLI),
-            "diff": Leaf("secret.diff", "Show what a file would change.", _CLI),
-            "apply": Leaf("secret.apply", "Make a script's secrets those of a file.", _CLI),
+            "bulk": Leaf("secret.bulk", "Put and delete the secrets listed in a file, as one version.", _CLI),
+            "import": Leaf("secret.import_", "Import secrets from a file, Vault or OpenBao.", _CLI),
+            "diff": Leaf("secret.diff", "Show what applying a file would change.", _CLI),
+            "apply": Leaf("secret.apply", "Change a script's secrets to match a file.", _CLI),
             "key": Branch(
-                "Make or import a cryptographic key.",
+                "Generate or import a cryptographic key.",
                 {
-                    "generate": Leaf("secret.key.generate", "Make a new key; the private half is not shown.", _CLI),
+                    "generate": Leaf(
+                        "secret.key.generate", "Generate a key and put it; the private half is not shown.", _CLI
+                    ),
                     "import": Leaf("secret.key.import_", "Put a key from PEM, DER, JWK or raw bytes.", _CLI),
                 },
             ),
@@ -84,30 +86,32 @@ TREE: Mapping[str, Node] = {
     "version": Branch(
         "List and show the versions of a script.",
         {
-            "list": Leaf("version", "List versions, the newest first.", _CLI, command="list_command"),
+            "list": Leaf("version", "List versions, newest first.", _CLI, command="list_command"),
             "show": Leaf("version", "Show one version.", _CLI, command="show_command"),
         },
     ),
     "deployment": Branch(
         "List and show the deployments of a script.",
         {
-            "list": Leaf("deployment", "List deployments, the newest first.", _CLI, command="list_command"),
+            "list": Leaf("deployment", "List deployments, newest first.", _CLI, command="list_command"),
             "show": Leaf("deployment", "Show one deployment.", _CLI, command="show_command"),
         },
     ),
-    "ring": Leaf("ring", "Show and trust the ring that values are sealed to.", _CLI, ("show", "trust", "forget")),
-    "rollback": Leaf("rollback", "Serve an earlier version again.", _CLI),
-    "status": Leaf("status", "Show who delivers scripts, and which are held apart.", _CLI),
-    "whoami": Leaf("whoami", "Show whom the credentials belong to.", _CLI),
-    "doctor": Leaf("doctor.command", "Look for what is wrong with a safe, and say what to do.", _SERVER),
-    "backup": Leaf("safe.backup", "Copy a safe into one file, also while it is served.", _SERVER),
-    "restore": Leaf("safe.restore", "Make a safe from a backup.", _SERVER),
-    "completion": Leaf("completion", "Print what makes a shell complete commands.", _CLI),
+    "ring": Leaf(
+        "ring", "Show or trust the server's key ring, which values are sealed to.", _CLI, ("show", "trust", "forget")
+    ),
+    "rollback": Leaf("rollback", "Deploy an earlier version again.", _CLI),
+    "status": Leaf("status", "Show the delivery processes and the scripts they hold apart.", _CLI),
+    "whoami": Leaf("whoami", "Show the owner of the credentials.", _CLI),
+    "doctor": Leaf("doctor.command", "Check a safe for problems and suggest fixes.", _SERVER),
+    "backup": Leaf("safe.backup", "Copy a safe to one file, even while it is being served.", _SERVER),
+    "restore": Leaf("safe.restore", "Restore a safe from a backup.", _SERVER),
+    "completion": Leaf("completion", "Print a shell completion script.", _CLI),
 }
 
 
 def leaves(nodes: Mapping[str, Node] = TREE, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Leaf]]:
-    """Every leaf with the words that lead to it."""
+    """Yield every leaf with the words of its command line."""
     for name, node in nodes.items():
         if isinstance(node, Branch):
             yield from leaves(node.children, (*before, name))

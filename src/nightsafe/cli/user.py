@@ -1,4 +1,4 @@
-"""`nightsafe user`: users of a safe, made by the operator at the machine."""
+"""`nightsafe user`: creates users, for the operator at the machine."""
 
 import json
 from pathlib import Path
@@ -19,32 +19,32 @@ from nightsafe.store.sqlite import SqliteStore
 
 @click.group("user")
 def command() -> None:
-    """Make users.
+    """Create users.
 
-    What is done takes effect at once, also on a server that runs.
+    Changes take effect at once, also on a running server.
     """
 
 
 @command.command("create")
 @data_option
-@email_option(None, "The user's e-mail.")
+@email_option(None, "The user's e-mail address.")
 @click.option(
     "--account-id",
     "account_ids",
     metavar="HEX32",
     multiple=True,
-    help="An account to be a member of.  [default: none]",
+    help="An account to make the user a member of. Repeatable.  [default: none]",
 )
 @click.option(
     "--permission",
     "permissions",
     metavar="NAME",
     multiple=True,
-    help="What the user's keys may do there: a permission group's name or id.  [default: all]",
+    help="Name or ID of a permission group to grant in these accounts. Repeatable.  [default: all]",
 )
-@click.option("--service-key", is_flag=True, help="Make a user service key too.")
+@click.option("--service-key", is_flag=True, help="Create a user service key too.")
 @json_option
-def create(  # noqa: PLR0913 - a user has many sides
+def create(  # noqa: PLR0913 - one for each option
     *,
     data: Path,
     email: str,
@@ -53,18 +53,20 @@ def create(  # noqa: PLR0913 - a user has many sides
     service_key: bool,
     as_json: bool,
 ) -> None:
-    """Make a user with a Global API key.
+    """Create a user with a Global API key.
 
-    Every credential is printed once and kept nowhere.
+    Every credential is printed once and not stored.
     """
     groups = [group.id for group in groups_of(permissions)] or [ALL_ACCESS]
 
     with handing_over("the credentials") as show:
 
         async def work(store: SqliteStore) -> UserCredentials:
-            """Make one, unless the e-mail is taken."""
+            """Create the user unless the e-mail address is taken."""
             if await store.user_by_email(email) is not None:
-                raise NightsafeError(Code.INVALID, f"there is a user with the e-mail {email}; give another --email")
+                raise NightsafeError(
+                    Code.INVALID, f"a user with the e-mail address {email} already exists; give another --email"
+                )
             accounts = [await account_of(store, account_id) for account_id in account_ids]
             made = await create_user(
                 store,
@@ -80,10 +82,10 @@ def create(  # noqa: PLR0913 - a user has many sides
 
 
 def _text(made: UserCredentials, *, as_json: bool) -> str:
-    """What is printed of a new user."""
+    """Return the output for a new user."""
     if as_json:
         return json.dumps(msgspec.to_builtins(made))
     lines = credential_lines(
         user_id=made.user_id, email=made.email, api_key=made.api_key, service_key=made.service_key
     )
-    return f"A new user. The credentials are shown this once:\n\n{lines}"
+    return f"Created a user. The credentials are shown only once:\n\n{lines}"

@@ -26,10 +26,10 @@ ELASTIC: Final = (3, 4, 5)
 
 
 def find_version(remote: Remote, named: str) -> Version:
-    """A version by its id, its number, or the first letters of its id.
+    """Find a version by its ID, its number, or at least the first four characters of its ID.
 
     Raises:
-        CommandError: when there is none, or several.
+        CommandError: if no version matches, or several do.
     """
     versions = remote.client.workers.scripts.versions
     if UUID.fullmatch(named.lower()):
@@ -37,7 +37,7 @@ def find_version(remote: Remote, named: str) -> Version:
     numbered, prefix = bool(_NUMBER.fullmatch(named)), bool(PREFIX.fullmatch(named.lower()))
     if not numbered and not prefix:
         raise CommandError(
-            f"{named!r} is no version: give its number, its id, or the id's first four letters or more"
+            f"{named!r} is not a version: give its number, its ID, or at least the first four characters of its ID"
         )
     every = list(versions.list(remote.script, account_id=remote.account_id, per_page=100))
     found = [one for one in every if numbered and one.number == int(named)]
@@ -45,14 +45,12 @@ def find_version(remote: Remote, named: str) -> Version:
     if len(found) == 1:
         return found[0]
     if found:
-        raise CommandError(f"several versions of {remote.script} begin with {named}; give more of the id")
-    raise CommandError(
-        f"{remote.script} has no version {named}; `nightsafe version list` shows which there are", NOT_FOUND
-    )
+        raise CommandError(f"several versions of {remote.script} begin with {named}; give more characters of the ID")
+    raise CommandError(f"{remote.script} has no version {named}; run `nightsafe version list` to see them", NOT_FOUND)
 
 
 def row(version: Version) -> list[str]:
-    """A line of a table."""
+    """Return a version as a row of the table."""
     metadata = version.metadata
     return [
         number_of(version),
@@ -65,32 +63,35 @@ def row(version: Version) -> list[str]:
 
 
 def short(named: str) -> str:
-    """The first letters of an id, as lists show it; every command takes them for the whole."""
+    """Return the first characters of an ID, as lists show it. Every command accepts them in place of the ID."""
     return named[:_SHORT]
 
 
 def number_of(version: Version) -> str:
-    """Its number, or `-`."""
+    """Return a version's number, or `-`."""
     return "-" if version.number is None else f"{version.number:.0f}"
 
 
 def by(annotations: Mapping[str, Any] | None, source: str | None) -> str:
-    """What made it, and with which client: `secret, api`."""
+    """Return the kind of change and the client that made a version, for example `secret, api`."""
     trigger = (annotations or {}).get("workers/triggered_by")
     return ", ".join(str(one) for one in (trigger, source) if one) or "-"
 
 
 def note_of(annotations: Mapping[str, Any] | None) -> str:
-    """What was said about it, in one line."""
+    """Return the message of a version or deployment, or `-`."""
     return str((annotations or {}).get("workers/message") or "-")
 
 
 @click.command("list")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Show at most this many.")
 @script_options
 @json_option
 def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
-    """List the versions of a script, the newest first. Of an id the first letters are shown, which are enough."""
+    """List the versions of a script, newest first.
+
+    The table shows the first characters of each ID. Commands accept them in place of the ID.
+    """
     page = min(limit, 100)
     every = remote.client.workers.scripts.versions.list(remote.script, account_id=remote.account_id, per_page=page)
     versions = list(islice(every, limit))
@@ -105,7 +106,7 @@ def list_command(*, remote: Remote, limit: int, as_json: bool) -> None:
 @script_options
 @json_option
 def show_command(*, remote: Remote, version: str, as_json: bool) -> None:
-    """Show one version, by its number, its id, or the first letters of that."""
+    """Show one version, by its number, its ID, or the first characters of its ID."""
     found = find_version(remote, version)
     if found.resources is None:
         found = remote.client.workers.scripts.versions.get(found.id, **remote.place)

@@ -1,4 +1,4 @@
-"""`nightsafe whoami`."""
+"""`nightsafe whoami`: shows the owner of the credentials."""
 
 from contextlib import suppress
 from typing import Any
@@ -16,7 +16,7 @@ from nightsafe.client import APIStatusError
 @remote_options
 @json_option
 def command(*, remote: Remote, as_json: bool) -> None:
-    """Show whom the credentials belong to, and which accounts they see."""
+    """Show the owner of the credentials and the accounts that they can access."""
     accounts = [{"id": one.id, "name": one.name} for one in remote.client.accounts.list()]
     found: dict[str, Any] = {"server": remote.client.base_url, **_user(remote), "token": _token(remote, accounts)}
     if as_json:
@@ -31,7 +31,7 @@ def command(*, remote: Remote, as_json: bool) -> None:
 
 
 def _user(remote: Remote) -> dict[str, str | None]:
-    """The user, as far as the credentials may see who they belong to."""
+    """Return the user who owns the credentials; None for each field that they may not read."""
     with suppress(APIStatusError):
         user = remote.client.user.get()
         return {"email": user.email, "user_id": user.id}
@@ -39,7 +39,7 @@ def _user(remote: Remote) -> dict[str, str | None]:
 
 
 def _token(remote: Remote, accounts: list[dict[str, str]]) -> dict[str, Any] | None:
-    """The token, a user's or an account's; None for a key, which is no token."""
+    """Return the token, which belongs to a user or an account; None if the credentials are a key."""
     with suppress(APIStatusError):
         mine = remote.client.user.tokens.verify()
         return {"id": mine.id, "status": mine.status, "owner": "user", "expires_on": mine.expires_on}

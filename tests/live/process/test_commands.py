@@ -77,7 +77,7 @@ def test_what_waits_until_it_is_over(own: Run) -> None:
         served.returncode,
         served.stderr,
     )
-    assert (0, "there are no scripts\n") == (listed.returncode, listed.stderr)
+    assert (0, "the account has no scripts\n") == (listed.returncode, listed.stderr)
     holders = ", ".join(map(str, sorted((own.pid, own.child("api_child")))))
     assert (1, f"nightsafe: {safe.path} is in use by process {holders}; stop that first\n") == (
         hidden.returncode,

@@ -108,14 +108,16 @@ def test_a_ring_is_known_from_its_first_sight(desk: Desk, liar: Liar) -> None:
     assert "the known ring did not sign it" in desk.json("ring", "show")["verdict"]
     liar.ring = None
     assert "offers none now" in put(desk)
-    assert "it is gone" == desk.json("ring", "show")["verdict"]
+    assert "the server no longer offers one" == desk.json("ring", "show")["verdict"]
     assert [RING.primary.id] == liar.sealed_to
 
     liar.ring = ROTATED
-    assert "came of the known one" == desk.json("ring", "show")["verdict"]
+    assert "signed by the known ring" == desk.json("ring", "show")["verdict"]
     put(desk)
     liar.ring = FOREIGN
-    assert "another ring than that" in desk.refusal("ring", "trust", "--fingerprint", "SHA256:x", code=1)
+    assert "the server offers a ring with another fingerprint" in desk.refusal(
+        "ring", "trust", "--fingerprint", "SHA256:x", code=1
+    )
     assert "give --fingerprint, or --yes" in desk.refusal("ring", "trust", code=2)
     desk.run("ring", "trust", "--fingerprint", FOREIGN.identity.fingerprint)
     put(desk)

@@ -23,7 +23,7 @@ def test_script_list(desk: Desk) -> None:
 
 def test_script_list_of_nothing(own_server: Server, tmp_path: Path) -> None:
     """It says that there are none."""
-    assert (0, "there are no scripts\n") == Desk(own_server, "x", tmp_path).at_terminal("script", "list")
+    assert (0, "the account has no scripts\n") == Desk(own_server, "x", tmp_path).at_terminal("script", "list")
 
 
 def test_script_show(desk: Desk) -> None:

@@ -55,11 +55,11 @@ def test_version_show(desk: Desk, four: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("named", "code", "words"),
     [
-        ("9", 4, "has no version 9; `nightsafe version list`"),
+        ("9", 4, "has no version 9; run `nightsafe version list`"),
         ("9" * 5000, 4, "has no version 9"),
         ("ffffffff", 4, "has no version ffffffff"),
-        ("ab", 1, "'ab' is no version: give its number, its id"),
-        ("x" * 8, 1, "is no version"),
+        ("ab", 1, "'ab' is not a version: give its number, its ID"),
+        ("x" * 8, 1, "is not a version"),
         ("00000000-0000-4000-8000-000000000000", 4, "[100146]"),
     ],
 )
@@ -84,7 +84,7 @@ def test_deployments(desk: Desk, four: list[dict[str, Any]]) -> None:
     assert f"{four[0]['id']} (100 %)" in desk.at_terminal("deployment", "show")[1]
     assert 4 == desk.run("deployment", "show", "00000000-0000-4000-8000-000000000000").returncode
     assert "has no deployment ffffffff" in desk.refusal("deployment", "show", "ffffffff", code=4)
-    assert "'xyz' is no deployment" in desk.refusal("deployment", "show", "xyz", code=1)
+    assert "'xyz' is not a deployment ID" in desk.refusal("deployment", "show", "xyz", code=1)
 
 
 def test_lists_fit_eighty_columns(desk: Desk, four: list[dict[str, Any]]) -> None:
@@ -109,13 +109,15 @@ def test_lists_fit_eighty_columns(desk: Desk, four: list[dict[str, Any]]) -> Non
 
 def test_rollback_asks_and_brings_secrets_back(desk: Desk, four: list[dict[str, Any]]) -> None:
     """To what was served before, once it is agreed to, and agreed that secrets have changed."""
-    no, _ = desk.at_terminal("rollback", replies=[("Serve version 3", "n")])
+    no, _ = desk.at_terminal("rollback", replies=[("Deploy version 3", "n")])
     no_secrets, _ = desk.at_terminal(
-        "rollback", replies=[("Serve version 3", "y"), ("changed since then: TOKEN", "n")]
+        "rollback", replies=[("Deploy version 3", "y"), ("changed since then: TOKEN", "n")]
     )
     assert (1, 1, [four[0]["id"]]) == (no, no_secrets, served(desk))
 
-    code, shown = desk.at_terminal("rollback", replies=[("Serve version 3", "y"), ("changed since then: TOKEN", "y")])
+    code, shown = desk.at_terminal(
+        "rollback", replies=[("Deploy version 3", "y"), ("changed since then: TOKEN", "y")]
+    )
 
     assert (0, [four[1]["id"]]) == (code, served(desk))
     assert "version 3" in shown
@@ -138,7 +140,7 @@ def test_rollback_without_anybody_to_ask(desk: Desk, four: list[dict[str, Any]])
 
 def test_rollback_of_what_was_never_otherwise(desk: Desk) -> None:
     """There is nothing to go back to."""
-    assert "was served before; name a version" in desk.refusal("rollback", code=4)
+    assert "was deployed before; name a version" in desk.refusal("rollback", code=4)
 
 
 def test_secrets_wait_for_the_newest(desk: Desk, four: list[dict[str, Any]]) -> None:

@@ -42,7 +42,7 @@ EXAMPLES = {
         (("HMAC", "--algorithm", "AES-GCM", "--no-fingerprint"), r"Replace HMAC, a key .*, by a key .*, of SCRIPT\?"),
     ),
     "secret key import": ((("TEXT", "value", *KEY), r"Replace TEXT, a text, by a key \(HMAC .*\), of SCRIPT\?"),),
-    "rollback": (((), r"Serve version \d+ \(.*\) of SCRIPT, made on .*\?"),),
+    "rollback": (((), r"Deploy version \d+ \(.*\) of SCRIPT, created on .*\?"),),
 }
 """What destroys, by command: arguments, and what is asked."""
 

@@ -117,12 +117,12 @@ def test_text(safe: Safe) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("account", "create", "--email", "a@b", "--account-id", ACCOUNT), 1, f"account {ACCOUNT} is there already"),
+        (("account", "create", "--email", "a@b", "--account-id", ACCOUNT), 1, f"account {ACCOUNT} already exists"),
         (("account", "create", "--email", "a@b", "--account-id", "12"), 2, "--account-id"),
         (("account", "create"), 2, "--email"),
         (("user", "create"), 2, "--email"),
         (("user", "create", "--email", "nobody"), 2, "--email"),
-        (("user", "create", "--email", "OWNER@nightsafe.local"), 1, "there is a user with the e-mail OWNER@"),
+        (("user", "create", "--email", "OWNER@nightsafe.local"), 1, "a user with the e-mail address OWNER@"),
         (("user", "create", "--email", "a@b", "--account-id", OTHER), 1, f"no such account {OTHER}"),
         (("user", "create", "--email", "a@b", "--permission", "All"), 1, "there is no permission 'All'"),
     ],
