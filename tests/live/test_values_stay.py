@@ -78,4 +78,4 @@ def test_a_token_file_that_others_can_read(safe: Safe, tmp_path: Path) -> None:
         open_to_others.returncode,
         open_to_others.stderr,
     )
-    assert (1, f"nightsafe: {token}: holds no token\n") == (empty.returncode, empty.stderr)
+    assert (1, f"nightsafe: {token}: it holds no token\n") == (empty.returncode, empty.stderr)

@@ -118,26 +118,26 @@ def test_what_the_doctor_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         (
             ("--listen", "8788"),
-            "'--listen' (env var: 'NIGHTSAFE_LISTEN'): give HOST:PORT, as 127.0.0.1:8788",
+            "'--listen' (env var: 'NIGHTSAFE_LISTEN'): give HOST:PORT, for example 127.0.0.1:8788",
         ),
         (
             ("--listen", "127.0.0.1:99999"),
-            "'--listen' (env var: 'NIGHTSAFE_LISTEN'): give HOST:PORT, as 127.0.0.1:8788",
+            "'--listen' (env var: 'NIGHTSAFE_LISTEN'): give HOST:PORT, for example 127.0.0.1:8788",
         ),
         (
             ("--domain", "."),
-            "'--domain' (env var: 'NIGHTSAFE_DOMAIN'): give a domain, as workers.example.com",
+            "'--domain' (env var: 'NIGHTSAFE_DOMAIN'): give a domain, for example workers.example.com",
         ),
         (
             ("--trusted-proxy", "10.0.0.1/8"),
             (
                 "'--trusted-proxy' (env var: 'NIGHTSAFE_TRUSTED_PROXY'): 10.0.0.1/8 has host bits set; "
-                "give a network as 10.0.0.0/8, or an address"
+                "give a network, for example 10.0.0.0/8, or an address"
             ),
         ),
         (
             ("--tls-client-ca", "x.pem"),
-            "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API",
+            "--tls-client-ca needs --client-cert and --client-key: this process is a client of the API too",
         ),
     ],
 )
@@ -160,23 +160,25 @@ def test_what_deliver_needs(safe: Safe, tmp_path: Path) -> None:
     whole = ("deliver", *ring, *keys, "--token-file", str(token))
 
     elsewhere = "http://192.0.2.1/client/v4"
-    needed = "is needed: nightsafe init makes the file"
+    needed = "is missing: name the file, which nightsafe init creates"
     assert (2, f"Error: --private-ring {needed}") == refusal("deliver", *keys, cwd=tmp_path)
     assert (2, f"Error: --verify-keys {needed}") == refusal("deliver", *ring, cwd=tmp_path)
     assert (
         2,
-        "Error: give one of --token-file and --token-fd; make the token with: nightsafe token create",
+        "Error: give either --token-file or --token-fd; create the token with: nightsafe token create",
     ) == refusal("deliver", *ring, *keys, cwd=tmp_path)
     assert (
         1,
-        f"nightsafe: --api {elsewhere}: without TLS the token can be read on the way; use https://, or --plain-http",
+        f"nightsafe: --api {elsewhere}: without TLS others can read the token on the way; use https://, or "
+        "--plain-http",
     ) == refusal(*whole, "--api", elsewhere, cwd=tmp_path)
-    assert (1, "nightsafe: --api takes an address that begins with http:// or https://") == refusal(
+    assert (1, "nightsafe: --api must be a URL that begins with http:// or https://") == refusal(
         *whole, "--api", "safe.example", cwd=tmp_path
     )
     assert (
         1,
-        "nightsafe: --api-ca, --client-cert or --client-key cannot be read, or do not fit each other",
+        "nightsafe: --api-ca, --client-cert or --client-key cannot be read, or the key does not belong to the "
+        "certificate",
     ) == refusal(*whole, "--api", "https://safe.example/client/v4", "--api-ca", "absent.pem", cwd=tmp_path)
 
 
@@ -191,7 +193,7 @@ def test_scripts_where_others_reach_them(safe: Safe, tmp_path: Path, command: st
 
     assert 1 == code
     assert line.startswith(f"nightsafe: --listen {where} can be reached from other machines, and scripts speak plain")
-    assert line.endswith("give --trusted-proxy with the address of what does TLS in front, or --plain-http")
+    assert line.endswith("give --trusted-proxy with the address of a proxy that does TLS, or --plain-http")
 
 
 @pytest.mark.parametrize("word", [("--plain-http",), ("--trusted-proxy", "127.0.0.0/8")])

@@ -153,7 +153,10 @@ def test_run_gives_its_api_up(safe: Safe) -> None:
         assert 1 == running.wait()
 
     assert not alive(runtime)
-    said = "the API is given up: it ended 6 times in a row, each time within 20 s of its start, at last with signal 9"
+    said = (
+        "the API is not restarted any more: it ended 6 times in a row, each time within 20 s of its start, "
+        "the last time with signal 9"
+    )
     assert said == events(running, "delivery.ended")[0]["reason"]
     assert f"nightsafe: {said}\n" in running.stderr.read_text()
 

@@ -180,7 +180,7 @@ def test_a_ring_in_the_directory_of_keys(confined: Safe, tmp_path: Path) -> None
     done = run("run", "--data", str(confined.path), "--private-ring", str(ring), cwd=tmp_path)
 
     assert 1 == done.returncode
-    assert f"{ring} lies in {confined.path / 'keys'}, which" in done.stderr
+    assert f"{ring} is inside {confined.path / 'keys'}, which" in done.stderr
     assert "--private-ring" in done.stderr
 
 

@@ -1,7 +1,7 @@
-"""The API's process beside a delivery process: it ends with that one, and cannot read the private ring.
+"""The API's process under `nightsafe run`: it ends with its parent and cannot read the private ring.
 
-`nightsafe run` runs `python -m nightsafe.cli.server.api_child PARENT SOCKET serve …`: a process id, the number of a
-descriptor that listens, then a command line.
+`nightsafe run` starts `python -m nightsafe.cli.server.api_child PARENT SOCKET serve …`. The arguments are the process
+ID of the parent, the number of the listening descriptor, and a command line.
 """
 
 import ctypes
@@ -17,13 +17,13 @@ _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
 def main(parent: int, listener: int, arguments: list[str]) -> None:
-    """Be hidden from others, be tied to the parent, and serve, which confines itself."""
+    """Hide this process from others, end it with its parent, and run the command line."""
     hide()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before that took hold
+    if os.getppid() != parent:  # the parent died before prctl took effect
         sys.exit("the delivery process is gone")
     sys.argv = ["nightsafe", *arguments]
-    from nightsafe.cli.main import main as command  # noqa: PLC0415 - from here on as any other
+    from nightsafe.cli.main import main as command  # noqa: PLC0415 - after `hide`
 
     command(socket.socket(fileno=listener))
 

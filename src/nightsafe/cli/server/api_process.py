@@ -1,6 +1,6 @@
-"""The API's process beside a delivery process: started anew when it ends, on a socket that stays open meanwhile.
+"""Starts the API's process under `nightsafe run`, and restarts it when it ends.
 
-Requests that come while there is no such process wait in the socket's queue.
+The socket stays open. Requests that arrive while no API process runs wait in the socket's queue.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ _END_SECONDS: Final = 2.0
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """When to start it anew, and when no longer.
+    """When to restart the API's process, and when to give up.
 
     Attributes:
-        deaths: in a row, each soon after its start, after which there is no further try.
-        soon_seconds: how long one must have run to have started well.
-        pause_seconds: before it is started anew; doubled with each further death in a row.
-        longest_pause_seconds: it grows no further than that.
-        start_seconds: how long it may take until it is ready.
-        stop_seconds: how long it may take to finish the requests in flight when it is told to end.
+        deaths: give up after this many ends in a row, each soon after the start.
+        soon_seconds: a process that ran at least this long has started successfully.
+        pause_seconds: pause before a restart; it doubles with each further end in a row.
+        longest_pause_seconds: upper limit of the pause.
+        start_seconds: time that a process may take to become ready.
+        stop_seconds: time that a process may take to finish the requests in flight after SIGTERM.
     """
 
     deaths: int = 6
@@ -45,13 +45,13 @@ class Patience(Struct, frozen=True, kw_only=True):
 
 
 class ApiProcess:
-    """The API on a socket of ours.
+    """The API's process, on a socket of this process.
 
     Args:
-        arguments: the command line of `serve`; no secret is among it.
-        listener: where it is reached; this closes it at its end.
-        patience: when to start it anew.
-        inherited: further descriptors that it is given.
+        arguments: the command line of `serve`; it contains no secret.
+        listener: the listening socket; `stop` closes it.
+        patience: when to restart the process.
+        inherited: further descriptors that the process inherits.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class ApiProcess:
         self._ready = False
 
     async def start(self) -> str:
-        """Start it for the first time; gives its address.
+        """Start the process for the first time. Return its address.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when it does not start; it has said why.
+            NightsafeError: UNAVAILABLE, if it does not start; the process has printed the reason.
         """
         url = await self._launch()
         if url is None:
@@ -80,10 +80,10 @@ class ApiProcess:
         return url
 
     async def watch(self) -> None:
-        """Start it anew whenever it has ended.
+        """Restart the process each time it ends.
 
         Raises:
-            NightsafeError: UNAVAILABLE, with why this is given up.
+            NightsafeError: UNAVAILABLE, with the reason, when this gives up.
         """
         deaths = 0
         while True:
@@ -98,13 +98,13 @@ class ApiProcess:
                 _log.info("api.started", deaths=deaths)
 
     def hang_up(self) -> None:
-        """Have it take up new certificates and log files. One that only starts has them already."""
+        """Send SIGHUP: the process reloads certificates and log files. A starting process reads them anyway."""
         if self._process is not None and self._process.returncode is None and self._ready:
             with suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
-        """Let it finish the requests in flight, and let nobody wait for it any longer."""
+        """Close the socket and stop the process after the requests in flight, or kill it after `stop_seconds`."""
         self._listener.close()
         if self._process is None:
             return
@@ -115,7 +115,7 @@ class ApiProcess:
         await self._kill()
 
     async def _launch(self) -> str | None:
-        """Start a process and wait until it is ready; gives its address, or None when it is not to be had."""
+        """Start a process and wait until it is ready. Return its address, or None if it did not become ready."""
         descriptor, self._ready = self._listener.fileno(), False
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -133,34 +133,36 @@ class ApiProcess:
         if line.startswith(_READY.encode()):
             self._ready = True
             return line.decode().split()[-1]
-        with suppress(TimeoutError):  # it ends by itself, as a rule: its own exit code says more
+        with suppress(TimeoutError):  # usually it ends by itself, and its own exit code says more
             async with asyncio.timeout(_END_SECONDS):
                 await self._process.wait()
         await self._kill()
         return None
 
     async def _ended(self) -> int:
-        """The exit code of the process, once it has ended."""
-        assert self._process is not None  # noqa: S101 - only of a started one
+        """Wait until the process ends. Return its exit code."""
+        assert self._process is not None  # noqa: S101 - the process was started
         return await self._process.wait()
 
     async def _kill(self) -> None:
-        """End it at once, unless it has ended."""
+        """Kill the process unless it has ended."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
 
     def _pause(self, deaths: int) -> float:
-        """Seconds before the next try."""
+        """Return the pause before the next start, in seconds."""
         return min(self._patience.pause_seconds * (1 << (deaths - 1)), self._patience.longest_pause_seconds)
 
     def _given_up(self, deaths: int, code: int) -> NightsafeError:
-        """The end of all tries."""
+        """Return the error that ends all restarts."""
         why = f"it ended {deaths} times in a row, each time within {self._patience.soon_seconds:g} s of its start"
-        return NightsafeError(Code.UNAVAILABLE, f"the API is given up: {why}, at last with {_words(code)}")
+        return NightsafeError(
+            Code.UNAVAILABLE, f"the API is not restarted any more: {why}, the last time with {_words(code)}"
+        )
 
 
 def _words(code: int) -> str:
-    """What an exit code says."""
+    """Describe an exit code or signal."""
     return f"signal {-code}" if code < 0 else f"exit code {code}"

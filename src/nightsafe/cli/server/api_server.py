@@ -1,4 +1,4 @@
-"""The life of the API's server on its socket: from its start over new certificates to an orderly end."""
+"""The life of the API's server on its socket: start, change of certificates, orderly end."""
 
 import asyncio
 import os
@@ -29,10 +29,10 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Front:
-    """Stands between a server and the application: knows of every request, and can tell clients to come anew.
+    """A layer between a server and the application: counts requests, and can make clients open new connections.
 
     Args:
-        app: who answers.
+        app: the application.
     """
 
     __slots__ = ("_app", "closing", "seen")
@@ -40,18 +40,18 @@ class Front:
     def __init__(self, app: Application) -> None:
         self._app = app
         self.closing = False
-        """Whether every connection is to end with the answer that is sent on it."""
+        """Whether every connection ends after its next answer."""
         self.seen = 0
-        """How many requests there have been."""
+        """The number of requests so far."""
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Answer one ASGI request; no coroutine of its own, for every request comes through here."""
+        """Answer one ASGI request. For speed this is a plain function: it adds no coroutine to each request."""
         self.seen += 1
         return self._app(scope, receive, _closing(send) if self.closing else send)
 
 
 def _closing(send: Any) -> Any:
-    """What sends an answer that is the last of its connection."""
+    """Return an ASGI `send` that marks the answer as the last of its connection."""
 
     async def last(message: Message) -> None:
         """Send one ASGI message."""
@@ -64,7 +64,7 @@ def _closing(send: Any) -> Any:
 
 
 class _Generation:
-    """A server with the certificates of its time. What it shares with the next one is the socket."""
+    """A server with one set of certificates. It shares its socket with the next generation."""
 
     def __init__(self, app: Application, listener: socket.socket, tls: Tls | None, keep_alive: int) -> None:
         self.front: Final = Front(app)
@@ -73,16 +73,16 @@ class _Generation:
         self._stopped = False
 
     def retire(self, nowhere: socket.socket) -> None:
-        """Take no new connection; those that are there end with their next answer, or when they were idle long."""
+        """Accept no new connections. Existing ones end with their next answer or after a long idle time."""
         self.front.closing = True
         if not self._stopped:
             os.dup2(nowhere.fileno(), self._server.descriptor)
 
     def stop(self) -> None:
-        """Take no new connection, end those that are idle, and each other one after its answer."""
+        """Accept no new connections, end idle ones, and end each other one after its answer."""
         if not self._stopped:
             self._stopped = True
-            self._server.stop()  # type: ignore[no-untyped-call] # the library leaves it without annotations
+            self._server.stop()  # type: ignore[no-untyped-call] # the library does not annotate it
 
 
 class ApiServer:
@@ -90,9 +90,9 @@ class ApiServer:
 
     Args:
         app: the ASGI application.
-        listener: the socket; it stays the caller's.
-        tls: the files of TLS, and what taking them up anew needs; None speaks plain HTTP.
-        keep_alive: seconds for which an idle connection is kept at least.
+        listener: the socket; the caller keeps it.
+        tls: the TLS files, and the resources for reloading them; None for plain HTTP.
+        keep_alive: minimum seconds to keep an idle connection.
     """
 
     def __init__(
@@ -110,13 +110,13 @@ class ApiServer:
         """Begin to serve.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when the server does not start.
+            NightsafeError: UNAVAILABLE, if the server does not start.
         """
         self._generations.append(self._new(self._tls[0] if self._tls else None))
         await until_ready(self._listener, self._generations[0].task)
 
     async def ended(self) -> None:
-        """Return when the server has ended by itself."""
+        """Wait until the server ends by itself."""
         while True:
             current = self._generations[-1]
             await asyncio.wait({current.task})
@@ -124,7 +124,7 @@ class ApiServer:
                 return
 
     def renew(self) -> None:
-        """Take up the certificates as they are now, soon. Connections that are there go on with those they have."""
+        """Reload the certificates soon. Existing connections keep the certificates that they began with."""
         if self._tls is None:
             return
         self._again = True
@@ -132,7 +132,7 @@ class ApiServer:
             self._renewing = asyncio.ensure_future(self._renew())
 
     async def stop(self) -> None:
-        """Tell every client to come no more on its connection, answer what has arrived, and end."""
+        """Tell every client to close its connection, answer the requests that have arrived, and end."""
         if self._renewing is not None:
             self._renewing.cancel()
         for generation in self._generations:
@@ -144,25 +144,25 @@ class ApiServer:
         await _until_ended({generation.task for generation in self._generations})
 
     def _new(self, tls: Tls | None) -> _Generation:
-        """A server beside those that are there."""
+        """Start a server beside the running ones."""
         return _Generation(self._app, self._listener, tls, self._keep_alive)
 
     async def _renew(self) -> None:
-        """Start servers with new certificates, as often as it was asked for."""
+        """Reload the certificates, and once more if another reload was asked for meanwhile."""
         try:
             while self._again:
                 self._again = False
                 await self._renew_once()
         except NightsafeError as error:
             _log.error("tls.refused", reason=error.problems[0].detail)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on as it was
+        except Exception as error:  # noqa: BLE001 - after any error the server goes on unchanged
             _log.error("tls.refused", reason=type(error).__name__)
         finally:
             self._renewing = None
 
     async def _renew_once(self) -> None:
-        """Start a server with the certificates as they are now; ones that cannot be used change nothing."""
-        assert self._tls is not None  # noqa: S101 - nobody asks otherwise
+        """Start a server with the current certificate files. Files that cannot be used change nothing."""
+        assert self._tls is not None  # noqa: S101 - `renew` checks it
         named, spare = self._tls
         try:
             tls = spare.copies.take(tls_of(named.certificate, named.key, named.client_ca) or named)
@@ -184,13 +184,13 @@ class ApiServer:
         _log.info("tls.renewed")
 
     def _forget(self, generation: _Generation) -> None:
-        """End a retired server: its connections have been idle for so long that none is left."""
+        """End a retired server. By now its connections have ended after their idle time."""
         generation.stop()
         if generation in self._generations:
             self._generations.remove(generation)
 
     async def _until_quiet(self) -> None:
-        """Wait until no request has been under way for a moment, but not for ever."""
+        """Wait until no request has been under way for a moment, for at most `_DRAIN_SECONDS`."""
         end, quiet, seen = time.monotonic() + _DRAIN_SECONDS, 0, -1
         while quiet < _QUIET_LOOKS and time.monotonic() < end:
             await asyncio.sleep(_LOOK_SECONDS)
@@ -200,7 +200,7 @@ class ApiServer:
 
 
 async def _until_ended(servers: set["asyncio.Task[None]"]) -> None:
-    """Wait until servers have ended; one that has nothing under way and does not end is left to the process's end."""
+    """Wait until servers have ended. A server that does not end although it is idle ends with the process."""
     end, looks = time.monotonic() + _STOP_SECONDS, 0
     while servers and looks < _ENDED_LOOKS and time.monotonic() < end:
         _, servers = await asyncio.wait(servers, timeout=_LOOK_SECONDS)
@@ -208,6 +208,6 @@ async def _until_ended(servers: set["asyncio.Task[None]"]) -> None:
 
 
 def _under_way() -> int:
-    """How many requests are being answered. Each is a task of the server's, so counting costs no request anything."""
+    """Return how many requests are being answered. Each is a task of the server, so counting adds no cost to them."""
     names = (getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks())
     return sum(name == "future_watcher" for name in names)

@@ -1,4 +1,4 @@
-"""What the API's process can reach: it keeps itself from all else before it has read a key or answered a request."""
+"""Confines the API's process to the files and calls that serving needs, before it reads a key or takes a request."""
 
 import sqlite3
 import sys
@@ -30,23 +30,24 @@ _SETTINGS: Final = (
     *("localtime", "timezone", "locale.alias", "nsswitch.conf", "resolv.conf", "hosts", "host.conf", "gai.conf"),
     *("passwd", "group", "mime.types", "protocols", "services"),
 )
-"""In /etc."""
+"""The files and directories of /etc that the API's process may read."""
 _DEVICES: Final = tuple(map(Path, ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")))
 _PARTS: Final = ("", "-wal", "-shm")
 _LOADERS: Final = (("/lib64", "ld-*.so*"), ("/lib", "ld-*.so*"), ("/lib", "*-linux-*/ld-*.so*"))
-"""Where the programs are that the kernel runs to load another."""
+"""Folders and patterns of the program loaders, which the kernel runs to start a program."""
 _WAY_OUT: Final = (
-    "a process that was taken over could do this; a newer Linux, with Landlock switched on, keeps it from all"
+    "an attacker who took this process over could do this; a newer Linux with Landlock enabled prevents all of it"
 )
 
 
 class Confinement:
-    """How the API's process confines itself.
+    """The confinement of the API's process.
 
     Args:
-        directory: of the safe.
-        files: further ones that it is given to read.
-        beside_delivery: whether the private ring may be on this machine: then it reads only what serving takes.
+        directory: the safe's data directory.
+        files: further files that the process may read.
+        beside_delivery: whether the private ring may be on this machine. If so, the process may read only the files
+            that serving needs.
     """
 
     def __init__(self, directory: DataDirectory, files: tuple[Path, ...], *, beside_delivery: bool) -> None:
@@ -57,10 +58,10 @@ class Confinement:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep the database's files in being, so that they can be named.
+        """Hold a connection to the database, so that its files exist and the rules can name them.
 
         Raises:
-            NightsafeError: STORE, when it cannot be opened; INVALID, as `DataDirectory.check`.
+            NightsafeError: STORE, if the database cannot be opened; INVALID, as for `DataDirectory.check`.
         """
         self._directory.check()
         path = self._directory.database
@@ -74,12 +75,12 @@ class Confinement:
             raise store_error(error, path) from error
 
     def confine(self, listener: "socket.socket", spare: "Spare | None", written: tuple[Path, ...]) -> None:
-        """Give up for good what serving does not take. There must be no thread but this one.
+        """Confine this process for good. No other thread may be running.
 
         Args:
-            listener: where requests come in.
-            spare: what new certificates are tried out with.
-            written: files beside the database that are written.
+            listener: the socket that requests come in at.
+            spare: the resources for testing new certificates, or None without TLS.
+            written: files beside the database that the process writes.
         """
         database, trial = self._directory.database, () if spare is None else (spare.port,)
         own = tuple(database.with_name(f"{database.name}{part}") for part in _PARTS)
@@ -92,11 +93,14 @@ class Confinement:
         )
         drop_capabilities({DAC_OVERRIDE})
         self._version = landlock.restrict(allowed)
-        rules = (seccomp.only_tcp, *(() if spare else (seccomp.no_further_ports,)))  # a trial has to listen
+        rules = (
+            seccomp.only_tcp,
+            *(() if spare else (seccomp.no_further_ports,)),
+        )  # testing a certificate needs a listening port
         self._filtered = seccomp.forbid(seccomp.NEVER, *rules)
 
     def tell(self) -> None:
-        """Log what it could not be kept from, if anything."""
+        """Log the restrictions that this machine does not support, if any."""
         missing = list(landlock.lacking(self._version))
         if not self._filtered:
             missing.append("system calls")
@@ -105,34 +109,34 @@ class Confinement:
 
 
 def readable(directory: DataDirectory, files: tuple[Path, ...] = ()) -> tuple[Path, ...]:
-    """What the API's process reads, beside the database: files and whole directories."""
+    """Return the files and directories that the API's process reads, without the database."""
     settings = (Path("/etc") / name for name in _SETTINGS)
     return (*_SYSTEM, *settings, *_DEVICES, *_code(), directory.public_ring.parent, *files)
 
 
 def refuse_in_reach(ring: Path, directory: DataDirectory) -> None:
-    """Refuse a private ring that the API's process could read, where it lies in what that must read.
+    """Refuse a private ring in a directory that the API's process must be able to read.
 
     Raises:
-        NightsafeError: INVALID, with both places and what to do.
+        NightsafeError: INVALID, with both paths and the solution.
     """
     for tree in readable(directory):
         if real(ring).is_relative_to(real(tree)):
             raise NightsafeError(
                 Code.INVALID,
-                f"{ring} lies in {tree}, which the API's process must be able to read; move it, and name where it is "
-                "with --private-ring, or move the whole safe",
+                f"{ring} is inside {tree}, which the API's process must be able to read; move the private ring and "
+                "give its new path with --private-ring, or move the whole safe",
             )
 
 
 def _code() -> Iterator[Path]:
-    """Where the program and its libraries are."""
+    """Yield the directories of the program and its libraries."""
     yield from (Path(sys.prefix), Path(sys.base_prefix), Path(nightsafe.__file__).parent)
-    here = Path.cwd()  # where `python -m` looks first, and no library is
+    here = Path.cwd()  # `python -m` searches it first, but no library is there
     yield from (Path(entry) for entry in sys.path if entry and Path(entry) != here)
 
 
 def _loaders() -> Iterator[Path]:
-    """The programs that load others."""
+    """Yield the program loaders."""
     for folder, pattern in _LOADERS:
         yield from Path(folder).glob(pattern)

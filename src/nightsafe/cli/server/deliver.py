@@ -1,4 +1,4 @@
-"""`nightsafe deliver`: the delivery side alone, on the machine where scripts run."""
+"""`nightsafe deliver`: the delivery process alone, on the machine where scripts run."""
 
 import asyncio
 import contextlib
@@ -30,12 +30,13 @@ _PAUSE = 2.0
 @ring_option
 @keys_option
 @delivery_options
-@option("--log-format", "How the log is written to stderr.", type=click.Choice(["json", "text"]), default="json")
+@option("--log-format", "Format of the log on stderr.", type=click.Choice(["json", "text"]), default="json")
 def command(**values: Any) -> None:
     """Deliver secrets to Workers scripts.
 
-    Fetches scripts from an API, opens their secrets, and serves them on workerd. It prints one line when it is ready.
-    SIGTERM finishes the requests in flight, then exits with 0. SIGHUP takes up new certificates and log files.
+    The command fetches scripts from an API, opens their secrets, and runs the scripts on workerd. It prints one line
+    when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On SIGHUP it reloads
+    certificates and reopens log files.
     """
     from nightsafe.cli.data_directory.recovery import safes_of, used  # noqa: PLC0415 - help needs none
     from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
@@ -45,7 +46,9 @@ def command(**values: Any) -> None:
     output = serving()
     for name in ("private_ring", "verify_keys"):
         if values[name] is None:
-            raise click.UsageError(f"--{name.replace('_', '-')} is needed: nightsafe init makes the file")
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is missing: name the file, which nightsafe init creates"
+            )
     check_listen(values)
     configure(values["log_format"])
     allow_many()
@@ -57,7 +60,7 @@ def command(**values: Any) -> None:
 
 
 async def _deliver(values: dict[str, Any], output: "Files") -> int:
-    """Deliver until told to stop; gives the exit code."""
+    """Deliver until a signal stops the process. Return the exit code."""
     from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same
     from nightsafe.cli.server.delivery_process import (  # noqa: PLC0415 - help needs none
         delivering,
@@ -87,7 +90,7 @@ async def _deliver(values: dict[str, Any], output: "Files") -> int:
 
 
 async def _account(source: "HttpSource") -> str:
-    """The token's account, however long the API is away."""
+    """Return the token's account. While the API is unavailable, try again."""
     import structlog  # noqa: PLC0415 - help needs none
 
     said = ""

@@ -1,4 +1,4 @@
-"""Options of the commands that deliver, and what they come to."""
+"""The options of the commands that deliver, and the settings made of them."""
 
 import os
 import tempfile
@@ -19,37 +19,37 @@ _MOST_PORT = 65535
 
 
 class Listen(NamedTuple):
-    """Where requests to scripts come in."""
+    """The address that requests to scripts come in at."""
 
     host: str
     port: int
 
 
 def _listen(_: click.Context, __: click.Parameter, value: str) -> Listen:
-    """HOST:PORT, an IPv6 address in brackets."""
+    """Parse HOST:PORT, with an IPv6 address in brackets."""
     host, colon, port = value.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > _MOST_PORT:
-        raise click.BadParameter("give HOST:PORT, as 127.0.0.1:8788")
+        raise click.BadParameter("give HOST:PORT, for example 127.0.0.1:8788")
     return Listen(host.removeprefix("[").removesuffix("]"), int(port))
 
 
 def _probes(context: click.Context, parameter: click.Parameter, value: str | None) -> Listen | Path | None:
-    """HOST:PORT, or a path, which has a slash."""
+    """Parse HOST:PORT, or a path, which contains a slash."""
     if not value:
         return None
     return Path(value) if "/" in value else _listen(context, parameter, value)
 
 
 def _domains(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Domains without a dot at either end, in lower case as hosts are compared."""
+    """Return domains in lower case and without dots at their ends, for comparison with hosts."""
     domains = tuple(value.strip(".").lower() for value in values)
     if not all(domains):
-        raise click.BadParameter("give a domain, as workers.example.com")
+        raise click.BadParameter("give a domain, for example workers.example.com")
     return domains
 
 
 def option(flag: str, help_text: str, **rest: Any) -> Callable[[Any], Any]:
-    """An option with the variable that belongs to it."""
+    """Return an option with its environment variable."""
     name = flag.removeprefix("--").replace("-", "_")
     rest.setdefault("default", False if rest.get("is_flag") else None)
     shown = rest["default"] not in {None, False}
@@ -60,14 +60,14 @@ def option(flag: str, help_text: str, **rest: Any) -> Callable[[Any], Any]:
 _OPTIONS = (
     option(
         "--listen",
-        "Where requests to scripts come in, as HOST:PORT; port 0 takes a free one.",
+        "Address for requests to scripts, as HOST:PORT; port 0 takes a free port.",
         default="127.0.0.1:8788",
         metavar="HOST:PORT",
         callback=_listen,
     ),
     option(
         "--domain",
-        "What scripts' host names end in: SCRIPT.DOMAIN. May be given several times.",
+        "Domain of the scripts' host names, SCRIPT.DOMAIN. Repeatable.",
         multiple=True,
         metavar="DOMAIN",
         default=("localhost",),
@@ -75,56 +75,63 @@ _OPTIONS = (
     ),
     option(
         "--account-id",
-        "Whose scripts.  [default: the oldest account, or the one that the token is for]",
+        "Account of the scripts.  [default: the oldest account, or the token's account]",
         metavar="HEX32",
     ),
     trusted_proxy_option,
-    option("--marks", "File of the highest audit numbers seen.  [default: beside the private ring]", type=FILE),
+    option("--marks", "File for the highest serials seen.  [default: beside the private ring]", type=FILE),
     option(
         "--sockets",
-        "Directory for sockets; a short path.  [default: a new one of this user's]",
+        "Directory for Unix sockets; its path must be short.  [default: a new one of this user]",
         type=click.Path(file_okay=False, path_type=Path),
     ),
     option(
         "--probes",
-        "Where to answer GET /livez and /readyz of delivery: HOST:PORT, or the path of a socket.  [default: nowhere]",
+        "Address that answers GET /livez and /readyz for delivery: HOST:PORT, or a socket's path.  [default: none]",
         metavar="HOST:PORT|PATH",
         callback=_probes,
     ),
-    option("--max-loaded", "Scripts that one process has loaded at once.", type=click.IntRange(min=1), default=1000),
+    option(
+        "--max-loaded",
+        "Scripts that one workerd process keeps loaded at once.",
+        type=click.IntRange(min=1),
+        default=1000,
+    ),
     option(
         "--memory-limit",
-        "Megabytes past which the runtime's process is replaced.",
+        "Megabytes of memory above which a workerd process is replaced.",
         type=click.IntRange(min=256),
         default=3072,
     ),
     option(
         "--cells",
-        "Processes beside the main one, for scripts that might hold others up; 0 for none.",
+        "workerd processes beside the main one, for scripts that might hold others up; 0 for none.",
         type=click.IntRange(0, 6),
         default=2,
     ),
     option(
         "--reach",
-        "Network or address that scripts may connect to besides public ones. May be given several times.",
+        "Network or address that scripts may connect to, besides public ones. Repeatable.",
         multiple=True,
         metavar="CIDR",
         callback=networks,
     ),
     option(
         "--reach-never",
-        "Network or address that scripts may not connect to, public or not. May be given several times.",
+        "Network or address that scripts may not connect to, public or private. Repeatable.",
         multiple=True,
         metavar="CIDR",
         callback=networks,
     ),
     option(
         "--reach-private",
-        "Let scripts connect to this machine, by each of its addresses, and to private networks.",
+        "Let scripts connect to this machine, at any of its addresses, and to private networks.",
         is_flag=True,
     ),
-    option("--script-header", "Let a request name its script in the header nightsafe-script.", is_flag=True),
-    option("--worker-output", "Show what scripts print. They may print their secrets.", is_flag=True),
+    option(
+        "--script-header", "Accept the header nightsafe-script, in which a request names its script.", is_flag=True
+    ),
+    option("--worker-output", "Show the output of scripts. Scripts may print their secrets.", is_flag=True),
 )
 NAMES = (
     "listen",
@@ -140,37 +147,45 @@ NAMES = (
 )
 _API = (
     option("--api", "The API's address.", default="http://127.0.0.1:8787/client/v4"),
-    option("--api-ca", "PEM file of who issued the API's certificate.  [default: whom the system trusts]", type=FILE),
-    option("--client-cert", "PEM file of a certificate to show to the API.", type=FILE),
-    option("--client-key", "PEM file of its private key.", type=FILE),
+    option(
+        "--api-ca", "PEM file of the CA that issued the API's certificate.  [default: the system's CAs]", type=FILE
+    ),
+    option("--client-cert", "PEM file of a client certificate for the API.", type=FILE),
+    option("--client-key", "PEM file of that certificate's private key.", type=FILE),
     option(
         "--plain-http",
-        "Allow an API on another machine, and a --listen that others reach, without TLS.",
+        "Allow two things without TLS: an API on another machine, and a --listen that other machines reach.",
         is_flag=True,
     ),
-    option("--token-file", "File of a token with the permission that is needed; mode 0600.", type=FILE),
-    option("--token-fd", "Number of an inherited descriptor to read that token from.", type=click.IntRange(min=0)),
+    option("--token-file", "File with a token that has the needed permission; mode 0600.", type=FILE),
+    option(
+        "--token-fd", "Number of an inherited file descriptor to read that token from.", type=click.IntRange(min=0)
+    ),
 )
-ring_option = option("--private-ring", "File that opens every value; mode 0600.", type=FILE)
-keys_option = option("--verify-keys", "File of the keys that the API signs with.", type=FILE)
+ring_option = option("--private-ring", "File of the private ring, which opens every value; mode 0600.", type=FILE)
+keys_option = option("--verify-keys", "File of the keys that verify the API's signatures.", type=FILE)
 
 
 def delivery_options(command: Any) -> Any:
-    """What both commands take."""
+    """Add the options that `deliver` and `run` share."""
     for add in reversed(_OPTIONS):
         command = add(command)
     return command
 
 
 def api_options(command: Any) -> Any:
-    """How to reach an API elsewhere."""
+    """Add the options that say how to reach the API."""
     for add in reversed(_API):
         command = add(command)
     return command
 
 
 def check_listen(values: dict[str, Any]) -> None:
-    """Refuse a `--listen` that others reach unless something in front does TLS; NightsafeError INVALID."""
+    """Refuse a `--listen` that other machines reach, unless a trusted proxy or `--plain-http` is given.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
     from nightsafe.cli.server.listener import refuse_plain_workers  # noqa: PLC0415 - help needs none
 
     if not values["plain_http"] and not values["trusted_proxy"]:
@@ -178,15 +193,15 @@ def check_listen(values: dict[str, Any]) -> None:
 
 
 def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> "Settings":
-    """What the operator chose.
+    """Return the delivery settings that the operator chose.
 
     Args:
-        account_id: whose scripts.
-        private_ring: where it is; the marks are beside it unless they are elsewhere.
-        values: of the options, by name.
+        account_id: account of the scripts.
+        private_ring: file of the private ring; by default the marks are beside it.
+        values: values of the options, by name.
 
     Raises:
-        NightsafeError: UNAVAILABLE, when workerd is not there or not the right one.
+        NightsafeError: UNAVAILABLE, if workerd is missing or is the wrong version.
     """
     from nightsafe.delivery.settings import Settings  # noqa: PLC0415 - help needs none
     from nightsafe.delivery.workerd.binary import find, verify  # noqa: PLC0415 - the same
@@ -213,7 +228,7 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
 
 
 def fresh_folder() -> Path:
-    """A directory for sockets that nobody can have made before, with a short path."""
+    """Return a new directory for sockets, with a short path that no other user can have created before."""
     from nightsafe.delivery.workerd.folder import fresh  # noqa: PLC0415 - help needs none
 
     return fresh(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))

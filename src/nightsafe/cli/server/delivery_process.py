@@ -1,4 +1,4 @@
-"""A delivery process, from its start to its end: what `nightsafe deliver` and `nightsafe run` have in common."""
+"""The life of a delivery process, from start to end: the common part of `nightsafe deliver` and `nightsafe run`."""
 
 import asyncio
 import contextlib
@@ -38,24 +38,24 @@ _log = structlog.get_logger()
 
 _LONGEST_TOKEN = 4096
 _GREETING_SECONDS = 1.0
-_UNFIT = "--api-ca, --client-cert or --client-key cannot be read, or do not fit each other"
+_UNFIT = "--api-ca, --client-cert or --client-key cannot be read, or the key does not belong to the certificate"
 
 
 @contextlib.asynccontextmanager
 async def delivering(
     settings: Settings, source: HttpSource, keys: tuple[Path, Path], where: Listen, probes: Probes | None
 ) -> AsyncIterator[Delivery]:
-    """A delivery side that serves, and is ended at the end.
+    """Start delivery, give it, and stop it at the end.
 
     Args:
-        settings: what the operator chose.
-        source: where bundles come from.
-        keys: files of the private ring, and of the keys that the API signs with.
-        where: requests to scripts come in.
-        probes: are told how it is.
+        settings: the operator's settings.
+        source: the API that bundles come from.
+        keys: files of the private ring, and of the keys that verify the API's signatures.
+        where: address for requests to scripts.
+        probes: the probes that report delivery's state, or None.
 
     Raises:
-        NightsafeError: INVALID or UNAVAILABLE, when it cannot start.
+        NightsafeError: INVALID or UNAVAILABLE, if it cannot start.
     """
     protect_process()
     private_ring, verify_keys = keys
@@ -77,7 +77,7 @@ async def delivering(
     checker = Checker(HttpChecks(source), Compiler(settings.binary))
     checking = asyncio.ensure_future(lasting("check", checker.run))
     try:
-        with contextlib.suppress(TimeoutError):  # an API that is away will know it later
+        with contextlib.suppress(TimeoutError):  # an API that is unavailable gets the checks later
             await asyncio.wait_for(checker.known.wait(), _GREETING_SECONDS)
         click.echo(
             f"delivering on http://{authority(listener)} (http://SCRIPT.{settings.domains[0]}:{where_port(listener)})"
@@ -93,10 +93,10 @@ async def delivering(
 
 @contextlib.asynccontextmanager
 async def probed(where: Listen | Path | None) -> AsyncIterator[Probes | None]:
-    """What answers probes from the first moment on, if it is wanted.
+    """Answer probes from the start of the process, if `--probes` is given.
 
     Raises:
-        NightsafeError: INVALID, when it cannot listen there.
+        NightsafeError: INVALID, if it cannot listen at the address.
     """
     if where is None:
         yield None
@@ -110,30 +110,30 @@ async def probed(where: Listen | Path | None) -> AsyncIterator[Probes | None]:
 
 
 def _listening_file(path: Path) -> socket.socket:
-    """A listening unix socket at a path, in place of one that an earlier process left.
+    """Return a listening Unix socket at a path. It replaces a socket that an earlier process left.
 
     Raises:
-        NightsafeError: INVALID, when there is something else, or it cannot be made.
+        NightsafeError: INVALID, if the path is taken or the socket cannot be created.
     """
     try:
         if path.is_socket():
             with socket.socket(socket.AF_UNIX) as asking, contextlib.suppress(ConnectionRefusedError):
                 asking.connect(str(path))
-                raise _invalid(f"--probes {path}: another process listens there; name another")
+                raise _invalid(f"--probes {path}: another process listens there; name another address")
             path.unlink(missing_ok=True)
         return unix_socket(path)
     except OSError as error:
-        raise _invalid(f"--probes {path}: {error.strerror or error}; name another") from None
+        raise _invalid(f"--probes {path}: {error.strerror or error}; name another address") from None
 
 
 def where_port(listener: object) -> int:
-    """The port of a listening socket."""
+    """Return the port of a listening socket."""
     port: int = listener.getsockname()[1]  # type: ignore[attr-defined] # a socket
     return port
 
 
 async def until_any(*parts: Awaitable[object]) -> BaseException | None:
-    """Return when the first of several has ended, with what ended it unless all was well."""
+    """Wait until the first of several awaitables ends, and cancel the others. Return its exception, or None."""
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -145,31 +145,31 @@ async def until_any(*parts: Awaitable[object]) -> BaseException | None:
 
 
 async def watched(delivery: Delivery, stopping: asyncio.Event, *others: Awaitable[object]) -> int:
-    """Wait until told to stop, or a part ends; gives the exit code."""
+    """Wait until a signal stops the process or a part of it ends. Return the exit code."""
     error = await until_any(stopping.wait(), lasting("watch", delivery.watch), *others)
     if isinstance(error, NightsafeError):
         _log.error("delivery.ended", reason=error.problems[0].detail)
         click.echo(f"nightsafe: {error.problems[0].detail}", err=True)
-    elif error is not None:  # the words may hold anything; the kind is enough to look for
+    elif error is not None:  # only the type is logged, because the message may contain anything
         _log.error("delivery.ended", error=type(error).__name__)
     return 0 if stopping.is_set() else 1
 
 
 def source_of(values: dict[str, Any]) -> HttpSource:
-    """The API that options name.
+    """Return the API that the options name.
 
     Raises:
-        NightsafeError: INVALID, with what is wrong with one of them.
+        NightsafeError: INVALID, with the problem of an option.
     """
     token = _token(values["token_file"], values["token_fd"])
     return source_at(values["api"], token, values["account_id"] or "", values)
 
 
 def source_at(url: str, token: str, account_id: str, values: dict[str, Any]) -> HttpSource:
-    """The API at an address, with TLS as options say.
+    """Return the API at an address, with TLS as the options say.
 
     Raises:
-        NightsafeError: INVALID, with what is wrong with one of them.
+        NightsafeError: INVALID, with the problem of an option.
     """
     tls = trusting(
         url, values["api_ca"], values["client_cert"], values["client_key"], plain_http=values["plain_http"]
@@ -178,7 +178,7 @@ def source_at(url: str, token: str, account_id: str, values: dict[str, Any]) -> 
 
 
 def trust_anew(source: HttpSource, values: dict[str, Any]) -> None:
-    """Take up the files of TLS as they are now, beside those before; ones that cannot be used change nothing."""
+    """Reload the TLS files, in addition to those loaded before. Files that cannot be used change nothing."""
     context = source.tls
     if context is None:
         return
@@ -194,27 +194,27 @@ def trust_anew(source: HttpSource, values: dict[str, Any]) -> None:
 def trusting(
     url: str, ca: Path | None, certificate: Path | None, key: Path | None, *, plain_http: bool
 ) -> ssl.SSLContext | None:
-    """How to speak to an API; None without TLS.
+    """Return the TLS context for an API; None for plain HTTP.
 
     Args:
-        url: of the API.
-        ca: PEM file of who issued its certificate; None for those that the system trusts.
-        certificate: PEM file of our own.
+        url: base URL of the API.
+        ca: PEM file of the CA that issued the API's certificate; None for the system's CAs.
+        certificate: PEM file of the client certificate, or None.
         key: PEM file of its private key.
-        plain_http: whether the token may cross a network in the clear.
+        plain_http: whether the token may cross a network unencrypted.
 
     Raises:
-        NightsafeError: INVALID, with what is wrong.
+        NightsafeError: INVALID, with the problem.
     """
     parts = urlsplit(url)
     if parts.scheme == "http" and parts.hostname:
         if not plain_http and not is_loopback(parts.hostname):
             raise _invalid(
-                f"--api {url}: without TLS the token can be read on the way; use https://, or --plain-http"
+                f"--api {url}: without TLS others can read the token on the way; use https://, or --plain-http"
             )
         return None
     if parts.scheme != "https" or not parts.hostname:
-        raise _invalid("--api takes an address that begins with http:// or https://")
+        raise _invalid("--api must be a URL that begins with http:// or https://")
     try:
         context = ssl.create_default_context(cafile=ca)
         if certificate is not None:
@@ -225,29 +225,31 @@ def trusting(
 
 
 def _invalid(what: str) -> NightsafeError:
-    """A refusal to start."""
+    """Return a refusal to start."""
     return NightsafeError(Code.INVALID, what)
 
 
 def _token(file: Path | None, descriptor: int | None) -> str:
-    """The token, from a file that nobody else may read or from a descriptor.
+    """Read the token from a file that only its owner may read, or from a descriptor.
 
     Raises:
-        NightsafeError: INVALID, with what is wrong.
+        NightsafeError: INVALID, with the problem.
     """
     if (file is None) == (descriptor is None):
-        raise click.UsageError("give one of --token-file and --token-fd; make the token with: nightsafe token create")
+        raise click.UsageError(
+            "give either --token-file or --token-fd; create the token with: nightsafe token create"
+        )
     try:
         raw = files.read(file, private=True) if file else _drained(descriptor or 0)
         token = raw.decode("ascii").strip()
     except (OSError, UnicodeDecodeError):
         token = ""
     if not token or not token.isprintable() or " " in token:
-        raise NightsafeError(Code.INVALID, f"{file or f'descriptor {descriptor}'}: holds no token")
+        raise NightsafeError(Code.INVALID, f"{file or f'descriptor {descriptor}'}: it holds no token")
     return token
 
 
 def _drained(descriptor: int) -> bytes:
-    """All that comes from a descriptor, which is closed."""
+    """Read everything from a descriptor and close it."""
     with os.fdopen(descriptor, "rb") as source:
         return source.read(_LONGEST_TOKEN)

@@ -1,7 +1,7 @@
 """The listening socket, and the server on it.
 
-The server's own way of listening shares a port by SO_REUSEPORT with whoever asks: two safes on one port would each
-get some of the requests. So the socket is made here, for this process alone, and handed over.
+The server library would open its socket with SO_REUSEPORT, so two safes on one port would each get some of the
+requests. This module therefore opens the socket for this process alone and passes it to the library.
 """
 
 import asyncio
@@ -21,46 +21,46 @@ from nightsafe.errors import Code, NightsafeError
 
 _BACKLOG = 1024
 HEADER_SECONDS = 30
-"""How long a request's headers may take that begin to arrive while the connection is kept."""
+"""Seconds that a request's headers may take after their first byte has arrived on a kept connection."""
 
 KEEP_ALIVE = 120
-"""Seconds for which an idle connection is kept at least: longer than clients keep one, so that they end it first."""
+"""Minimum seconds to keep an idle connection: longer than clients keep one, so that the client closes it first."""
 
 _HEADER_BYTES = 128 * 1024
 _START_SECONDS = 10.0
 
 
 def refuse_plain(host: str) -> None:
-    """Refuse an address that other machines reach: credentials and secrets would cross the network in the clear.
+    """Refuse an address that other machines reach: credentials and secrets would cross the network unencrypted.
 
     Raises:
-        NightsafeError: INVALID, with both ways out.
+        NightsafeError: INVALID, with both solutions.
     """
     if not is_loopback(host):
         raise NightsafeError(
             Code.INVALID,
             f"{host} can be reached from other machines, and without TLS every secret can be read on the way; "
-            "give --tls-cert and --tls-key, or --plain-http if something in front does TLS",
+            "give --tls-cert and --tls-key, or --plain-http if a proxy in front does TLS",
         )
 
 
 def refuse_plain_workers(host: str, port: int) -> None:
-    """Refuse an address of scripts that other machines reach: they speak plain HTTP.
+    """Refuse an address of scripts that other machines reach, because scripts speak plain HTTP.
 
     Raises:
-        NightsafeError: INVALID, with both ways out.
+        NightsafeError: INVALID, with both solutions.
     """
     if not is_loopback(host or "127.0.0.1"):
         shown = f"[{host}]" if ":" in host else host
         raise NightsafeError(
             Code.INVALID,
             f"--listen {shown}:{port} can be reached from other machines, and scripts speak plain HTTP, which can be "
-            "read on the way; give --trusted-proxy with the address of what does TLS in front, or --plain-http",
+            "read on the way; give --trusted-proxy with the address of a proxy that does TLS, or --plain-http",
         )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Return whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:
@@ -70,15 +70,15 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int, named_by: str = "--host or --port") -> socket.socket:
-    """A socket that listens.
+    """Open a listening socket.
 
     Args:
         host: an address or a name of this machine.
-        port: or 0 for a free one.
-        named_by: the flags that name another, for the refusal.
+        port: the port, or 0 for a free one.
+        named_by: the flags that set host and port, for the refusal.
 
     Raises:
-        NightsafeError: INVALID, when the name does not resolve, or the address is taken or not of this machine.
+        NightsafeError: INVALID, if the name does not resolve, or the address is taken or not on this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -98,32 +98,32 @@ def listen(host: str, port: int, named_by: str = "--host or --port") -> socket.s
 
 
 def authority(listener: socket.socket) -> str:
-    """Address and port as a URL has them."""
+    """Return the address and port in URL form."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def reachable(listener: socket.socket) -> str:
-    """The same for who is on this machine, where an address that stands for all of them leads nowhere."""
+    """Return the address and port for clients on this machine, with loopback in place of a wildcard address."""
     return authority(listener).replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
 
 
 class ListeningServer(Server):
-    """The embedded server on a socket that is there already.
+    """The embedded server on an existing socket.
 
     Args:
         app: the ASGI application.
-        listener: the socket; it stays the caller's.
-        tls: what to show who it is with; None speaks plain HTTP.
-        keep_alive: seconds for which an idle connection is kept at least. The library knows one time for being idle
-            and for the headers of the next request together, so what begins to arrive in time has some more.
+        listener: the socket; the caller keeps it.
+        tls: the certificate and key; None for plain HTTP.
+        keep_alive: minimum seconds to keep an idle connection. The library has one timeout for the idle time and the
+            headers of the next request together, so the timeout is longer by `HEADER_SECONDS`.
     """
 
     def __init__(
         self, app: Any, listener: socket.socket, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE
     ) -> None:
         self.descriptor = -1
-        """What it accepts connections from, once it has started."""
+        """The descriptor that the started server accepts connections from."""
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
@@ -141,15 +141,15 @@ class ListeningServer(Server):
             self.ssl_ctx = _files_of(tls)
 
     def _init_shared_socket(self) -> None:
-        """Take the socket that is there. A socket's own `dup` would have it block, for whoever else uses it, too."""
-        # The library's stubs leave the holder's arguments out; the version is pinned by the lock.
-        # It closes what it is given.
+        """Use the existing socket. `socket.dup` would make the socket blocking, also for its other users."""
+        # The library's stubs omit the holder's arguments; the lock file pins the version.
+        # The holder closes the descriptor that it gets.
         self.descriptor = os.dup(self._listener.fileno())
         self._shd = SocketHolder(self.descriptor, False, _BACKLOG)  # type: ignore[assignment, call-arg]
 
 
 def _files_of(tls: Tls) -> tuple[Any, ...]:
-    """What the library makes of the files of TLS, but for its look at where their paths lead: copies have no path."""
+    """Return the TLS tuple that the library would build. Its check of the paths is left out: copies have no path."""
     authority = str(tls.client_ca) if tls.client_ca else None
     return (
         *(True, str(tls.certificate), str(tls.key), None),
@@ -161,7 +161,7 @@ async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") 
     """Wait until the server answers.
 
     Raises:
-        NightsafeError: UNAVAILABLE, when it does not start.
+        NightsafeError: UNAVAILABLE, if it does not start.
     """
     answering = asyncio.ensure_future(_answer(listener))
     done, _ = await asyncio.wait({answering, serving}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -173,7 +173,7 @@ async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") 
 
 
 async def _answer(listener: socket.socket) -> None:
-    """One request, until anything comes back: an answer, or where TLS is spoken a refusal of plain text."""
+    """Send one request and wait for the first byte: of the answer, or of a TLS server's refusal of plain text."""
     host, port = listener.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for by --host
     reader, writer = await asyncio.open_connection(reachable, port)
@@ -185,6 +185,6 @@ async def _answer(listener: socket.socket) -> None:
 
 
 def _cannot(host: str, port: int, error: OSError | UnicodeError, named_by: str) -> NightsafeError:
-    """The refusal of an address."""
+    """Return the refusal of an address."""
     reason = getattr(error, "strerror", None) or "no such name"
-    return NightsafeError(Code.INVALID, f"cannot listen on {host}:{port}: {reason}; name another {named_by}")
+    return NightsafeError(Code.INVALID, f"cannot listen on {host}:{port}: {reason}; give another {named_by}")

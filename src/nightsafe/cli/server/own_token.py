@@ -1,4 +1,4 @@
-"""A token that a command makes for itself, of an account and for as long as it runs."""
+"""A temporary account token that a command creates for itself and revokes when it ends."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class OwnToken(NamedTuple):
-    """A token with what it is of; the token itself is never shown."""
+    """A token with its account and ID. Its `repr` hides the token."""
 
     account_id: str
     id: str
     token: str
 
     def __repr__(self) -> str:
-        """No credential in it."""
+        """Return a text without the token."""
         return f"OwnToken(id={self.id!r}, hidden)"
 
 
@@ -32,17 +32,17 @@ def own_token(
     *,
     expires_on: int | None = None,
 ) -> Iterator[OwnToken]:
-    """A new token, which is revoked at the end. What an earlier run with the same name has left is revoked, too.
+    """Create a token and revoke it at the end. Tokens that an earlier run left under the same name are revoked too.
 
     Args:
-        directory: where the account is.
-        account_id: whose it is; None for the oldest account's.
-        name: what to call it; no two processes that run at once may have one name.
-        groups: ids of its permission groups.
-        expires_on: until when, in microseconds, or None.
+        directory: data directory of the account.
+        account_id: account that owns the token; None for the oldest account.
+        name: name of the token; two processes that run at the same time must use different names.
+        groups: IDs of its permission groups.
+        expires_on: expiry, in microseconds since 1970 UTC, or None.
 
     Raises:
-        NightsafeError: INVALID, when there is no such account, or nobody in it; STORE.
+        NightsafeError: INVALID, if the account does not exist or has no member; STORE.
     """
     made = directory.run(lambda store: _make(store, account_id, name, groups, expires_on))
     try:
@@ -55,7 +55,7 @@ def own_token(
 async def _make(
     store: "SqliteStore", account_id: str | None, name: str, groups: tuple[str, ...], expires_on: int | None
 ) -> OwnToken:
-    """Make it, in place of what an earlier run has left."""
+    """Create the token and revoke those that an earlier run left."""
     from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing  # noqa: PLC0415 - help needs none
     from nightsafe.services.identity.administration import issue_token, to_nobody  # noqa: PLC0415 - the same
     from nightsafe.services.identity.operator import account_of, member_of, revoke_token  # noqa: PLC0415 - the same
@@ -73,7 +73,7 @@ async def _make(
 
 
 async def _revoke(store: "SqliteStore", token_id: str) -> None:
-    """Let nobody use the token any more."""
+    """Revoke the token."""
     from nightsafe.services.identity.operator import revoke_token  # noqa: PLC0415 - help needs none
 
     await revoke_token(store, token_id)

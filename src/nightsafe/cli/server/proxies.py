@@ -1,4 +1,4 @@
-"""Options that say which proxies in front are believed about their clients."""
+"""Options that name the trusted proxies in front of Nightsafe."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ HEADERS = ("x-forwarded-for", "forwarded")
 
 
 def networks(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "Networks":
-    """Networks, or single addresses."""
+    """Parse networks and single addresses."""
     from ipaddress import ip_network  # noqa: PLC0415 - help needs none
 
     try:
         return tuple(ip_network(value) for value in values)
     except ValueError as error:
-        raise click.BadParameter(f"{error}; give a network as 10.0.0.0/8, or an address") from None
+        raise click.BadParameter(f"{error}; give a network, for example 10.0.0.0/8, or an address") from None
 
 
 trusted_proxy_option = click.option(
@@ -30,7 +30,7 @@ trusted_proxy_option = click.option(
     callback=networks,
     envvar="NIGHTSAFE_TRUSTED_PROXY",
     show_envvar=True,
-    help="Network of proxies that say who their client is. May be given several times.",
+    help="Network of proxies that are trusted to give their client's address. Repeatable.",
 )
 _header_option = click.option(
     "--proxy-header",
@@ -39,10 +39,10 @@ _header_option = click.option(
     envvar="NIGHTSAFE_PROXY_HEADER",
     show_envvar=True,
     show_default=True,
-    help="Header in which proxies in front of the API say it; the other one is not read.",
+    help="Header in which proxies in front of the API give the client's address; the other one is ignored.",
 )
 
 
 def proxy_options(command: Any) -> Any:
-    """What an API behind proxies takes."""
+    """Add the options of an API behind proxies."""
     return trusted_proxy_option(_header_option(command))

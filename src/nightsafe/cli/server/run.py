@@ -1,7 +1,7 @@
-"""`nightsafe run`: API and delivery for one machine, as two processes.
+"""`nightsafe run`: the API and delivery on one machine, as two processes.
 
-This process is the delivery side. The API is its child, started before any key is read, and cannot read the private
-ring. It ends with this process; when it ends by itself it is started anew, and scripts are served on meanwhile.
+This process is the delivery process. The API is its child. It starts before any key is read and cannot read the
+private ring. It ends with this process. If it ends by itself, this process restarts it and serves scripts meanwhile.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from nightsafe.delivery.settings import Settings
 
 _ALWAYS = "delivered"
-"""The option of `serve` that is always set here."""
+"""The option of `serve` that `run` always sets."""
 
 _OF_SERVE = {parameter.name: parameter for parameter in serve.command.params if isinstance(parameter, click.Option)}
 
 
 def _with_options_of_serve(command: click.Command) -> click.Command:
-    """The same command with every option of `serve` before its own; one that both have is there once."""
+    """Put every option of `serve` before the command's own options; an option of both appears once."""
     own = {_ALWAYS, *(one.name for one in command.params)}
     command.params = [*(one for name, one in _OF_SERVE.items() if name not in own), *command.params]
     return command
@@ -51,16 +51,16 @@ def _with_options_of_serve(command: click.Command) -> click.Command:
 
 @_with_options_of_serve
 @click.command("run")
-@option("--client-cert", "PEM file of a certificate to show to the API, with --tls-client-ca.", type=FILE)
-@option("--client-key", "PEM file of its private key.", type=FILE)
+@option("--client-cert", "PEM file of a client certificate for the API; needed with --tls-client-ca.", type=FILE)
+@option("--client-key", "PEM file of that certificate's private key.", type=FILE)
 @ring_option
 @keys_option
 @delivery_options
 def command(**values: Any) -> None:
     """Serve the API of a safe and deliver its secrets to Workers scripts, on one machine.
 
-    Prints a line when the API is ready, and one when scripts are. SIGTERM finishes the requests in flight, then exits
-    with 0. SIGHUP takes up new certificates and log files.
+    The command prints a line when the API is ready and a line when scripts are ready. On SIGTERM it finishes the
+    requests in flight and exits with 0. On SIGHUP it reloads certificates and reopens log files.
     """
     from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
     from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - the same
@@ -72,7 +72,7 @@ def command(**values: Any) -> None:
     allow_many()
     if values["tls_client_ca"] and not values["client_cert"]:
         raise click.UsageError(
-            "--tls-client-ca needs --client-cert and --client-key: what this process shows to the API"
+            "--tls-client-ca needs --client-cert and --client-key: this process is a client of the API too"
         )
     check_listen(values)
     directory = DataDirectory(values["data"])
@@ -91,8 +91,8 @@ def _serve_both(
     keys: tuple[Path, Path],
     output: "Files",
 ) -> int:
-    """Serve and deliver with a token that lives as long; gives the exit code."""
-    _need_folder(settings.folder)  # before the token of another run would be taken for one that was left behind
+    """Serve and deliver, with a token that is revoked at the end. Return the exit code."""
+    _need_folder(settings.folder)  # else the token of another `run` would be mistaken for a left-over and revoked
     name = f"nightsafe run {settings.folder}"
     with own_token(directory, values["account_id"], name, (DELIVERY, RESEALING)) as own:
         settings = msgspec.structs.replace(settings, account_id=own.account_id)
@@ -100,7 +100,11 @@ def _serve_both(
 
 
 def _need_folder(path: Path) -> None:
-    """Refuse to begin while another process delivers with the same files; NightsafeError UNAVAILABLE."""
+    """Refuse to start while another process delivers with the same directory of sockets.
+
+    Raises:
+        NightsafeError: UNAVAILABLE.
+    """
     from nightsafe.delivery.workerd.folder import SocketFolder  # noqa: PLC0415 - help needs none
 
     folder = SocketFolder(path)
@@ -111,7 +115,7 @@ def _need_folder(path: Path) -> None:
 async def _run(
     settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
 ) -> int:
-    """Serve and deliver until told to stop; gives the exit code."""
+    """Serve and deliver until a signal stops the process. Return the exit code."""
     from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - the same
     from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same
     from nightsafe.cli.server.delivery_process import delivering, probed, watched  # noqa: PLC0415 - help needs none
@@ -138,15 +142,15 @@ async def _run(
 
 @contextlib.asynccontextmanager
 async def _api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterator[tuple["ApiProcess", str]]:
-    """The API's process and its address, ended at the end.
+    """Start the API's process, give it with its address, and stop it at the end.
 
     Args:
-        values: of the options.
-        inherited: descriptors that it is given.
+        values: values of the options.
+        inherited: descriptors that the process inherits.
 
     Raises:
-        NightsafeError: INVALID, when it may not or cannot listen there; UNAVAILABLE, when it does not start; it has
-            said why.
+        NightsafeError: INVALID, if it may not or cannot listen at the address; UNAVAILABLE, if it does not start. The
+            process has then printed the reason.
     """
     from nightsafe.cli.server.api_process import ApiProcess  # noqa: PLC0415 - help needs none
     from nightsafe.cli.server.listener import listen, refuse_plain  # noqa: PLC0415 - the same
@@ -161,7 +165,7 @@ async def _api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterato
 
 
 def _arguments(values: dict[str, Any]) -> list[str]:
-    """The command line of `serve` that says what is set here; no secret is among it."""
+    """Return the command line of `serve` with these options; it contains no secret."""
     arguments = ["serve"]
     for name, parameter in _OF_SERVE.items():
         value = name == _ALWAYS or values[name or ""]
@@ -174,7 +178,7 @@ def _arguments(values: dict[str, Any]) -> list[str]:
 
 
 def _local(url: str) -> str:
-    """The address at which this machine reaches its own API."""
+    """Return the address at which this machine reaches its own API."""
     parts = urlsplit(url)
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")  # noqa: S104 - asked for by --host
     return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else url

@@ -29,22 +29,29 @@ if TYPE_CHECKING:
 
 _MEGABYTE = 1 << 20
 _OVERWRITING = "junk:free"
-"""What has the HTTP server's allocator overwrite memory that is given back: bodies of requests have lain in it."""
+"""Makes the HTTP server's allocator overwrite freed memory, which has held bodies of requests."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 
 
 def _domain(value: str | None) -> str | None:
-    """A host name, with or without a port."""
+    """Check a host name, with or without a port."""
     if value and not _DOMAIN.fullmatch(value):
-        raise click.BadParameter("give a host name, as workers.example or workers.example:8443")
+        raise click.BadParameter("give a host name, for example workers.example or workers.example:8443")
     return value
 
 
 @click.command("serve")
 @data_option
-@click.option("--host", default="127.0.0.1", envvar="NIGHTSAFE_HOST", show_envvar=True, show_default=True)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    envvar="NIGHTSAFE_HOST",
+    show_envvar=True,
+    show_default=True,
+    help="Address or host name to listen on.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -52,7 +59,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_PORT",
     show_envvar=True,
     show_default=True,
-    help="0 takes a free one.",
+    help="Port to listen on; 0 takes a free port.",
 )
 @click.option(
     "--tls-cert",
@@ -60,7 +67,7 @@ def _domain(value: str | None) -> str | None:
     default=None,
     envvar="NIGHTSAFE_TLS_CERT",
     show_envvar=True,
-    help="PEM file of the server's certificate and those that lead to its issuer: speaks HTTPS.",
+    help="PEM file of the server's certificate chain; the server then speaks HTTPS.",
 )
 @click.option(
     "--tls-key",
@@ -68,7 +75,7 @@ def _domain(value: str | None) -> str | None:
     default=None,
     envvar="NIGHTSAFE_TLS_KEY",
     show_envvar=True,
-    help="PEM file of its private key.",
+    help="PEM file of that certificate's private key.",
 )
 @click.option(
     "--tls-client-ca",
@@ -76,7 +83,7 @@ def _domain(value: str | None) -> str | None:
     default=None,
     envvar="NIGHTSAFE_TLS_CLIENT_CA",
     show_envvar=True,
-    help="PEM file of issuers: every client must show a certificate of one of them.",
+    help="PEM file of CAs; every client must then show a certificate from one of them.",
 )
 @click.option(
     "--plain-http",
@@ -84,7 +91,7 @@ def _domain(value: str | None) -> str | None:
     default=False,
     envvar="NIGHTSAFE_PLAIN_HTTP",
     show_envvar=True,
-    help="Allow an address that other machines reach without TLS.",
+    help="Allow listening without TLS on an address that other machines reach.",
 )
 @click.option(
     "--keep-alive",
@@ -93,7 +100,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_KEEP_ALIVE",
     show_envvar=True,
     show_default=True,
-    help="Seconds for which an idle connection is kept at least.",
+    help="Minimum seconds to keep an idle connection.",
 )
 @click.option(
     "--max-variables",
@@ -102,7 +109,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_MAX_VARIABLES",
     show_envvar=True,
     show_default=True,
-    help="Secrets, text and JSON variables that one script may have.",
+    help="Maximum number of secrets, text and JSON variables of one script.",
 )
 @click.option(
     "--upload-memory",
@@ -111,7 +118,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_UPLOAD_MEMORY",
     show_envvar=True,
     show_default=True,
-    help="Megabytes that large uploads take in memory, all together; further ones wait.",
+    help="Megabytes of memory for all large uploads together; further uploads wait.",
 )
 @click.option(
     "--log-format",
@@ -120,7 +127,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_LOG_FORMAT",
     show_envvar=True,
     show_default=True,
-    help="How the log is written to stderr.",
+    help="Format of the log on stderr.",
 )
 @click.option(
     "--rate-limit",
@@ -129,7 +136,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_RATE_LIMIT",
     show_envvar=True,
     show_default=True,
-    help="Requests of one credential in a window; 0 for any number. Cloudflare has 1200.",
+    help="Requests per credential and window; 0 for no limit. Cloudflare allows 1200.",
 )
 @click.option(
     "--rate-window",
@@ -138,7 +145,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_RATE_WINDOW",
     show_envvar=True,
     show_default=True,
-    help="Seconds of that window, and of the refusal after it.",
+    help="Length of that window, and of the block after it, in seconds.",
 )
 @click.option(
     "--auth-failures",
@@ -147,7 +154,7 @@ def _domain(value: str | None) -> str | None:
     envvar="NIGHTSAFE_AUTH_FAILURES",
     show_envvar=True,
     show_default=True,
-    help="Failed authentications of one address in a minute; 0 for any number.",
+    help="Failed authentications per address and minute; 0 for no limit.",
 )
 @click.option(
     "--delivered",
@@ -155,7 +162,7 @@ def _domain(value: str | None) -> str | None:
     default=False,
     envvar="NIGHTSAFE_DELIVERED",
     show_envvar=True,
-    help="The scripts are delivered: refuse what cannot be served, also while no delivery process is there.",
+    help="Refuse versions that cannot be delivered, even while no delivery process is connected.",
 )
 @click.option(
     "--accept-undeliverable",
@@ -163,7 +170,7 @@ def _domain(value: str | None) -> str | None:
     default=False,
     envvar="NIGHTSAFE_ACCEPT_UNDELIVERABLE",
     show_envvar=True,
-    help="Keep versions that cannot be served; the last one that can be goes on being served.",
+    help="Accept versions that cannot be delivered; the last deliverable version stays in service.",
 )
 @click.option(
     "--workers-domain",
@@ -171,11 +178,11 @@ def _domain(value: str | None) -> str | None:
     callback=lambda _context, _option, value: _domain(value),
     envvar="NIGHTSAFE_WORKERS_DOMAIN",
     show_envvar=True,
-    help="Where Workers are reached with TLS, as workers.example: links that wrangler prints lead there.",
+    help="Host name of Workers behind TLS, for example workers.example, for the links that wrangler prints.",
 )
 @proxy_options
 @click.pass_obj
-def command(  # noqa: PLR0913 - a server has many settings
+def command(  # noqa: PLR0913 - one for each option
     inherited: socket.socket | None,
     *,
     data: Path,
@@ -200,12 +207,12 @@ def command(  # noqa: PLR0913 - a server has many settings
 ) -> None:
     """Serve the API of a safe.
 
-    Prints one line when it is ready. SIGTERM finishes the requests in flight, then exits with 0. SIGHUP takes up new
-    certificates and log files. The private ring is not needed and not read.
+    The command prints one line when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On
+    SIGHUP it reloads certificates and reopens log files. It neither needs nor reads the private ring.
     """
     import uvloop  # noqa: PLC0415 - help needs no loop
 
-    os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITING  # before the server's library is loaded
+    os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITING  # must be set before the server's library is loaded
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         _refuse_plain(host)
@@ -234,10 +241,10 @@ def _confined(
     *,
     has_parent: bool,
 ) -> "Iterator[tuple[socket.socket, tuple[Tls, Spare] | None, Files]]":
-    """Hold the safe and a socket, then give up all that serving does not take; gives what serving does.
+    """Lock the safe and open the socket, then confine this process. Give the socket, the TLS files and the output.
 
     Raises:
-        NightsafeError: when the safe cannot be used, or the socket not be had.
+        NightsafeError: if the safe cannot be used or the socket cannot be opened.
     """
     from nightsafe.cli.data_directory.local_server import announcement  # noqa: PLC0415 - the same
     from nightsafe.cli.data_directory.lock import shared  # noqa: PLC0415 - help needs none
@@ -248,7 +255,7 @@ def _confined(
     from nightsafe.cli.tls.spare import Spare  # noqa: PLC0415 - the same
 
     refuse_few()
-    # Who started this process with a socket has dealt with what was left there.
+    # A parent that passed a socket has already recovered the data directory.
     with contextlib.ExitStack() as held:
         held.enter_context(shared(directory.path) if has_parent else used(directory.path))
         named = (tls.certificate, tls.key, tls.client_ca) if tls else ()
@@ -265,41 +272,45 @@ def _confined(
 
 
 def _prepared(files: "Files", log_format: str, *, has_parent: bool) -> "Files":
-    """Have this process write its log and open many files; gives where it writes."""
+    """Set up this process's output, log and limit of open files. Return the files of its output."""
     from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
     from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - the same
     from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - the same
 
     output = serving(files)
     configure(log_format)
-    if not has_parent:  # or else that has done so
+    if not has_parent:  # a parent has raised the limit already
         allow_many()
     return output
 
 
 def _refuse_plain(host: str) -> None:
-    """Refuse an address that other machines reach; NightsafeError INVALID."""
+    """Refuse an address that other machines reach.
+
+    Raises:
+        NightsafeError: INVALID.
+    """
     from nightsafe.cli.server.listener import refuse_plain  # noqa: PLC0415 - help needs no server
 
     refuse_plain(host)
 
 
 def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:
-    """The socket to listen on: one that was inherited, or a new one."""
+    """Return the socket to listen on: the inherited one, or a new one."""
     from nightsafe.cli.server.listener import listen  # noqa: PLC0415 - help needs no server
 
     return inherited or listen(host, port)
 
 
 def _entrance(networks: "Networks", header: str, app: "Application") -> "Application":
-    """An application behind what every request must pass first."""
+    """Put the checks that every request must pass in front of an application."""
     from nightsafe.api.http.entrance import Entrance  # noqa: PLC0415 - help needs no server
     from nightsafe.api.http.forwarded import Proxies  # noqa: PLC0415 - the same
 
     return Entrance(app, Proxies([str(one) for one in networks], header) if networks else None)
 
 
-async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
+async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     directory: DataDirectory,
     listener: socket.socket,
     limits: Limits,
@@ -307,20 +318,20 @@ async def _serve(  # noqa: PLR0913, PLR0917 - a server has many settings
     front: "Callable[[Application], Application]",
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:
-    """Open the safe and serve it until told to stop; gives the exit code."""
+    """Open the safe and serve it until a signal stops the process. Return the exit code."""
     from nightsafe.api.app import App  # noqa: PLC0415 - help needs no server
     from nightsafe.api.http.entrance import throttled  # noqa: PLC0415 - the same
 
     store = directory.open_store()
     try:
         app = App(store, await directory.safe_for(store), limits, delivered)
-        gc.freeze()  # what is there by now stays: to look through all of it again and again would hold requests up
+        gc.freeze()  # these objects stay alive; without this each collection would scan them and delay requests
         return await run(front(throttled(app, limits)), listener, app.end_waiting)
     finally:
         await store.close()
 
 
-async def _run(  # noqa: PLR0913 - a server has many settings
+async def _run(  # noqa: PLR0913 - the parts of a server
     app: "Application",
     listener: socket.socket,
     end_waiting: Callable[[], None],
@@ -330,9 +341,10 @@ async def _run(  # noqa: PLR0913 - a server has many settings
     output: "Files",
     data: Path | None,
 ) -> int:
-    """Serve on a socket until told to stop, then let no request wait for news; gives the exit code.
+    """Serve on a socket until a signal stops the process. Return the exit code.
 
-    It is announced in a data directory, but not where another process does so for it.
+    At the end, requests that wait for changes are answered at once. While the server runs, its address is in the data
+    directory; if `data` is None, the parent process writes it there.
     """
     from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - the same
     from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same

@@ -39,7 +39,7 @@ def test_a_port_that_is_taken(safe: Safe) -> None:
         line = refused(safe, "--port", str(port))
 
     assert (
-        line == f"nightsafe: cannot listen on 127.0.0.1:{port}: Address already in use; name another --host or --port"
+        line == f"nightsafe: cannot listen on 127.0.0.1:{port}: Address already in use; give another --host or --port"
     )
 
 
