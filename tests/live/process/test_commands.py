@@ -169,16 +169,20 @@ def test_what_deliver_needs(safe: Safe, tmp_path: Path) -> None:
     ) == refusal("deliver", *ring, *keys, cwd=tmp_path)
     assert (
         1,
-        f"nightsafe: --api {elsewhere}: without TLS others can read the token on the way; use https://, or "
-        "--plain-http",
+        (
+            f"nightsafe: --api {elsewhere}: without TLS others can read the token on the way; "
+            "use https://, or --plain-http"
+        ),
     ) == refusal(*whole, "--api", elsewhere, cwd=tmp_path)
     assert (1, "nightsafe: --api must be a URL that begins with http:// or https://") == refusal(
         *whole, "--api", "safe.example", cwd=tmp_path
     )
     assert (
         1,
-        "nightsafe: --api-ca, --client-cert or --client-key cannot be read, or the key does not belong to the "
-        "certificate",
+        (
+            "nightsafe: --api-ca, --client-cert or --client-key cannot be read, "
+            "or the key does not belong to the certificate"
+        ),
     ) == refusal(*whole, "--api", "https://safe.example/client/v4", "--api-ca", "absent.pem", cwd=tmp_path)
 
 
@@ -267,7 +271,7 @@ def test_a_port_that_is_taken(own: Run, tmp_path: Path) -> None:
 
     address = f"127.0.0.1:{own.workers.port}"
     assert 1 == taken.returncode
-    assert f"cannot listen on {address}: Address already in use; name another --listen" in taken.stderr
+    assert f"cannot listen on {address}: Address already in use; give another --listen" in taken.stderr
     assert 1 == again.returncode
     assert "another delivery process uses it" in again.stderr
     with Wire.to(own) as wire:

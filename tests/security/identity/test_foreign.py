@@ -238,7 +238,7 @@ def test_a_directory_of_another_owner(place: Path, monkeypatch: pytest.MonkeyPat
     assert f"{link} belongs to user" in refusal(link)
     given_to_another(place, monkeypatch)
     assert f"{place} belongs to user" in refusal(place)
-    assert "and must be yours or root's; run this as that user" in refusal(place)
+    assert "but must belong to you or root; run this as that user" in refusal(place)
     with pytest.raises(NightsafeError, match="belongs to user"):
         asyncio.run(DataDirectory(place).create(nobody))
     (place / "nightsafe.db").touch(0o600)

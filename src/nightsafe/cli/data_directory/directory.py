@@ -1,4 +1,4 @@
-"""The data directory: one database and the key files, each with the mode it needs."""
+"""The data directory: the database and the key files, each with the mode it needs."""
 
 import asyncio
 import stat
@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 
 
 class DataDirectory:
-    """Where a safe lives.
+    """A safe's data directory.
 
     Args:
         path: the directory.
@@ -44,10 +44,10 @@ class DataDirectory:
         self.verify_keys = path / "keys" / "verify-keys.json"
 
     async def create(self, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
-        """Make the directory with new keys and a database that `fill` writes the first rows to; all or nothing.
+        """Create the directory with new keys and a database, all or nothing. `fill` writes the first rows.
 
         Raises:
-            NightsafeError: INVALID, when there is something at the path already or nothing can be made there.
+            NightsafeError: INVALID, if the path is taken or cannot be created.
         """
         refuse_unsafe(self.path)
         with owned(self.path) as place:
@@ -57,24 +57,25 @@ class DataDirectory:
                     result = await _fill(DataDirectory(made.path), fill)
                     made.settle()
             except OSError as error:
-                raise NightsafeError(Code.INVALID, f"{self.path} cannot be made: {error.strerror}") from None
+                raise NightsafeError(Code.INVALID, f"{self.path} cannot be created: {error.strerror}") from None
         return result
 
     def _refuse_taken(self, place: Path) -> None:
-        """Refuse a path with anything but an empty directory at it."""
+        """Refuse a path unless it is free or an empty directory."""
         if parts_of(place) if place.is_dir() else place.exists() or self.path.is_symlink():
             raise NightsafeError(
-                Code.INVALID, f"{self.path} is there already and will not be overwritten; name another with --data"
+                Code.INVALID,
+                f"{self.path} already exists and will not be overwritten; name another directory with --data",
             )
 
     def check(self) -> None:
-        """Refuse a directory without a safe, or one that others can open.
+        """Refuse a directory without a safe, or one that others can access.
 
         Raises:
             NightsafeError: INVALID.
         """
         if not self.database.exists():
-            raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; make one with: nightsafe init")
+            raise NightsafeError(Code.INVALID, f"there is no safe in {self.path}; create one with: nightsafe init")
         refuse_unsafe(self.path)
         if stat.S_IMODE(self.database.stat().st_mode) & 0o077:
             raise NightsafeError(
@@ -82,33 +83,33 @@ class DataDirectory:
             )
 
     def open_store(self) -> SqliteStore:
-        """The store, on the running loop.
+        """Open the store, on the running event loop.
 
         Raises:
-            NightsafeError: INVALID, as `check`; STORE, when the database cannot be used.
+            NightsafeError: INVALID, as for `check`; STORE, if the database cannot be used.
         """
         self.check()
         return SqliteStore.open(self.database)
 
     def run(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
-        """Do something with the store, on a loop of its own, and give what it gives; nobody exchanges it meanwhile.
+        """Run work with the store on a new event loop, under the shared lock. Return the work's result.
 
         Raises:
-            NightsafeError: as `open_store`, or what the work raises.
+            NightsafeError: as for `open_store`, or from the work.
         """
         with used(self.path):
             return self.run_unlocked(work)
 
     def run_unlocked(self, work: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
-        """The same, for who holds the directory already.
+        """Run work like `run`, for a caller that already holds the lock.
 
         Raises:
-            NightsafeError: as `run`.
+            NightsafeError: as for `run`.
         """
         configure_command()
 
         async def done() -> T:
-            """With the store closed behind it."""
+            """Do the work and close the store."""
             store = self.open_store()
             try:
                 return await work(store)
@@ -118,18 +119,18 @@ class DataDirectory:
         return asyncio.run(done())
 
     def safe(self) -> Safe:
-        """What seals, with the public ring and the signing key only.
+        """Load the sealer, which needs only the public ring and the signing key.
 
         Raises:
-            NightsafeError: INVALID, when a key file is missing, damaged, open to others, or of another safe.
+            NightsafeError: INVALID, if a key file is missing, damaged, accessible to others, or from another safe.
         """
         return Safe(*self._sealer())
 
     async def safe_for(self, store: SqliteStore) -> Safe:
-        """The same, to serve with: keys that the database knows as retired are so, whatever the ring's file says.
+        """Load the sealer for serving. A key that the database has retired counts as retired, whatever the file says.
 
         Raises:
-            NightsafeError: as `safe`; INVALID, when the public ring is older than one that was in use here.
+            NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
         """
         sealer, trusted = self._sealer(store.retired_now)
         await take_ring(store, sealer.ring, str(self.public_ring))
@@ -137,10 +138,10 @@ class DataDirectory:
         return Safe(sealer, trusted)
 
     def _sealer(self, given_up: Callable[[], Collection[str]] = frozenset) -> tuple[ReloadingSealer, VerifyKeys]:
-        """What seals and signs, and what tells whether it has signed.
+        """Load the sealer, which also signs, and the keys that verify its signatures.
 
         Args:
-            given_up: tells the keys that were retired, which a ring that takes the place of this one may lack.
+            given_up: returns the retired keys, which a replacement of the ring may lack.
         """
         signing_key = SigningKey.load(self.signing_key)
         trusted = VerifyKeys([signing_key.verify_key])
@@ -149,7 +150,7 @@ class DataDirectory:
         if signing_key.id not in {key.id for key in trusted.keys}:
             raise NightsafeError(
                 Code.INVALID,
-                f"{self.signing_key} is not among {self.verify_keys}: delivery would refuse every value",
+                f"the key of {self.signing_key} is not in {self.verify_keys}: delivery would refuse every value",
             )
         ring = Reloading(
             self.public_ring, PublicRing.load, report_unusable, partial(PublicRing.succeeding, given_up=given_up)
@@ -158,12 +159,12 @@ class DataDirectory:
 
 
 def report_unusable(error: NightsafeError) -> None:
-    """Say that a key file was replaced by one that is not used."""
+    """Log that the new version of a key file cannot be used."""
     _log.error("ring.not_taken_up", reason=error.problems[0].detail)
 
 
 async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitable[T]]) -> T:
-    """Make the keys, then the database with its first rows."""
+    """Create the keys, then the database with its first rows."""
     _make_keys(directory)
     store = SqliteStore.open(directory.database, create=True)
     try:
@@ -173,9 +174,9 @@ async def _fill(directory: DataDirectory, fill: Callable[[SqliteStore], Awaitabl
 
 
 def _make_keys(directory: DataDirectory) -> None:
-    """New key rings, in directories that only their owner may enter; what opens is apart from what serving reads."""
-    # Only here is the private ring in the memory of a process that also has the rest.
-    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load it
+    """Create key rings in directories of mode 0700. The private ring is in a directory that serving does not read."""
+    # Only here does one process have the private ring and all other keys in memory.
+    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load this
     from nightsafe.sealing.rings.ring_signer import public_ring  # noqa: PLC0415 - the same
 
     for folder in (directory.public_ring.parent, directory.private_ring.parent):

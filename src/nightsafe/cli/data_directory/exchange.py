@@ -1,7 +1,7 @@
-"""Exchanging two directories in one step, by renameat2(2): at every moment each name leads to one of them.
+"""Exchanges two directories atomically, by renameat2(2): both names exist at every moment.
 
-Two renames would leave a moment in which one name leads nowhere, and Python offers no call that does it in one. So
-the function of the C library is called, where there is one.
+With two renames, one name would not exist for a moment. Python has no call for an exchange, so this module calls the
+C library's function, if there is one.
 """
 
 import ctypes
@@ -15,19 +15,19 @@ _RENAME_EXCHANGE: Final = 1 << 1
 _LACKING: Final = frozenset(
     {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EPERM}
 )
-"""What is answered where the file system or the kernel cannot, the two lie apart, one is a mount, or is not ours."""
+"""Errors of a kernel or file system without exchange, of two file systems, of a mount point, or of missing rights."""
 
 
 class CannotExchangeError(Exception):
-    """These two directories cannot be exchanged in one step; nothing has changed."""
+    """Two directories cannot be exchanged atomically; nothing has changed."""
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Let each of two names lead to what the other has led to.
+    """Exchange two directories.
 
     Raises:
-        CannotExchangeError: when this cannot be done here at all.
-        OSError: when it fails for another reason; nothing has changed then.
+        CannotExchangeError: if this is impossible here.
+        OSError: if it fails for another reason; nothing has changed then.
     """
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2

@@ -1,4 +1,4 @@
-"""Where the server of a data directory listens: it says so in a file there, which it keeps locked while it runs."""
+"""The address of a data directory's server: the server writes it to a file there and keeps the file locked."""
 
 import fcntl
 import os
@@ -14,9 +14,9 @@ _MOST_BYTES: Final = 1024
 
 @contextmanager
 def announced(data: Path, url: str) -> Iterator[None]:
-    """Say where the server of a data directory listens, as long as this lasts.
+    """Publish the address of a data directory's server for the length of this block.
 
-    Where that cannot be said (a directory that cannot be written, a server there already), nobody is told.
+    If the file cannot be written, or another server has locked it, nothing is published.
     """
     descriptor = _take(data)
     if descriptor is None:
@@ -31,7 +31,7 @@ def announced(data: Path, url: str) -> Iterator[None]:
 
 
 def announcement(data: Path) -> tuple[Path, ...]:
-    """The file that says where the server is, which is made now; nothing where it cannot be."""
+    """Create the file for the server's address. Return its path, or an empty tuple if that fails."""
     try:
         os.close(os.open(data / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     except OSError:
@@ -40,14 +40,14 @@ def announcement(data: Path) -> tuple[Path, ...]:
 
 
 def address_of(data: Path, *, believing_others: bool = True) -> str | None:
-    """Where the server of a data directory listens; None when none runs.
+    """Return the address of a data directory's server, or None if no server runs.
 
-    A file that a server left behind when it was killed is not locked, so it leads nobody to whoever has the port now.
+    The file of a killed server is not locked and does not count, so it cannot lead to another program on that port.
 
     Args:
         data: the directory.
-        believing_others: whether the file counts also where others than this process's user or root could have
-            written it. Whoever is to get a credential is not to be had from others.
+        believing_others: whether to trust a file that a user other than this one or root could have written. Do not
+            send a credential to an address from such a file.
     """
     try:
         descriptor = os.open(data / _NAME, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -60,13 +60,13 @@ def address_of(data: Path, *, believing_others: bool = True) -> str | None:
 
 
 def _is_ours(descriptor: int) -> bool:
-    """Whether nobody but this process's user or root can have written a file."""
+    """Return whether only this process's user or root can have written a file."""
     status = os.fstat(descriptor)
     return stat.S_ISREG(status.st_mode) and status.st_uid in {os.geteuid(), 0} and not status.st_mode & 0o022
 
 
 def _take(data: Path) -> int | None:
-    """The file, locked and empty; None when it cannot be had."""
+    """Open, lock and empty the file. Return its descriptor, or None if that fails."""
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(data / _NAME, flags, 0o600)
@@ -82,7 +82,7 @@ def _take(data: Path) -> int | None:
 
 
 def _read_if_locked(descriptor: int) -> str | None:
-    """What the file says, if somebody holds it."""
+    """Return the file's content if a server has it locked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

@@ -1,7 +1,7 @@
-"""The one lock of a data directory: shared by all that use it, held alone by what puts another in its place.
+"""The lock of a data directory: shared among processes that use it, exclusive for one that replaces it.
 
-It is flock(2) on the directory itself. So there is no file that could be left behind or be exchanged with the rest,
-the kernel lets go of it when its process ends in whatever way, and a directory that is moved takes its lock along.
+The lock is flock(2) on the directory itself. So no lock file can be left behind or replaced, the kernel releases the
+lock when its process ends in any way, and the lock moves with the directory.
 """
 
 import errno
@@ -16,21 +16,22 @@ from typing import Final
 from nightsafe.errors import Code, NightsafeError
 
 _PATIENCE_SECONDS: Final = 1.0
-"""Commands that are done in a moment are waited for; whoever serves is not."""
+"""How long to wait for the lock: long enough for a short command, not for a server."""
 _PAUSE_SECONDS: Final = 0.02
 
 
 @contextmanager
 def shared(data: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
-    """Use a data directory: nobody puts another in its place meanwhile. Where there is none, nothing is held.
+    """Hold the shared lock, so that no process replaces the data directory. Without a directory, hold nothing.
 
     Raises:
-        NightsafeError: UNAVAILABLE, when one is being put there; INVALID, when the directory cannot be locked.
+        NightsafeError: UNAVAILABLE, if a process is replacing it; INVALID, if the directory cannot be locked.
     """
     descriptor = take(data, fcntl.LOCK_SH, patience)
     if descriptor is None:
         raise NightsafeError(
-            Code.UNAVAILABLE, f"another process makes or restores the safe in {data}; try again when it is done"
+            Code.UNAVAILABLE,
+            f"another process is creating or restoring the safe in {data}; try again when it is done",
         )
     try:
         yield
@@ -40,10 +41,10 @@ def shared(data: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
 
 @contextmanager
 def alone(data: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
-    """Be the only one to use a data directory. Where there is none, nothing is held.
+    """Hold the exclusive lock of a data directory. Without a directory, hold nothing.
 
     Raises:
-        NightsafeError: UNAVAILABLE, when another process uses it; INVALID, when the directory cannot be locked.
+        NightsafeError: UNAVAILABLE, if another process uses it; INVALID, if the directory cannot be locked.
     """
     descriptor = take(data, fcntl.LOCK_EX, patience)
     if descriptor is None:
@@ -55,15 +56,23 @@ def alone(data: Path, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
 
 
 NOTHING: Final = -1
-"""In place of a descriptor, where there is no directory."""
+"""Stands for a descriptor if there is no directory."""
 
 
 def take(path: Path, how: int, patience: float = 0) -> int | None:
-    """The descriptor of a locked directory, `NOTHING` where there is none, or None when others keep it for too long.
+    """Lock a directory.
+
+    Args:
+        path: the directory.
+        how: `fcntl.LOCK_SH` or `fcntl.LOCK_EX`.
+        patience: seconds to wait for the lock.
+
+    Returns:
+        The directory's descriptor; `NOTHING` if there is no directory; None if the lock was not free in time.
 
     Raises:
-        NightsafeError: INVALID, when the directory cannot be locked.
-        OSError: when it cannot be opened.
+        NightsafeError: INVALID, if the directory cannot be locked.
+        OSError: if it cannot be opened.
     """
     end = time.monotonic() + patience
     while True:
@@ -84,13 +93,13 @@ def take(path: Path, how: int, patience: float = 0) -> int | None:
 
 
 def release(descriptor: int) -> None:
-    """Let go of a lock."""
+    """Release a lock."""
     if descriptor != NOTHING:
         os.close(descriptor)
 
 
 def _locked(descriptor: int, how: int, path: Path) -> bool:
-    """Whether the lock was to be had."""
+    """Try to lock. Return whether it succeeded."""
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -101,9 +110,9 @@ def _locked(descriptor: int, how: int, path: Path) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether a path still leads to what was opened, and not to what was put in its place meanwhile."""
+    """Return whether a path still leads to the opened directory, and not to a replacement."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))  # noqa: PTH116 - as the other
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))  # noqa: PTH116 - like the call beside it
     except OSError as error:
         if error.errno == errno.ENOENT:
             return False
@@ -111,7 +120,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _by_whom(data: Path) -> str:
-    """The processes that hold the lock, as far as the system tells."""
+    """Name the processes that hold the lock, or return "" if the system does not show them."""
     try:
         status = data.stat()
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()

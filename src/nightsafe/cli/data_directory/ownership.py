@@ -1,4 +1,4 @@
-"""Whether a directory is a place for a safe: one that nobody else may fill, or exchange for another."""
+"""Checks that no other user can write to a safe's directory or exchange it for another."""
 
 import os
 import stat
@@ -12,12 +12,12 @@ _WRITTEN_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def refuse_unsafe(data: Path) -> None:
-    """Refuse a directory that is another user's, that others may write, or that lies where others may exchange it.
+    """Refuse a directory that belongs to another user, or that others can write to or exchange.
 
-    One that is not there is judged by those above it.
+    For a directory that does not exist, only the directories above it count.
 
     Raises:
-        NightsafeError: INVALID, with the place, what is wrong with it, and what to do.
+        NightsafeError: INVALID, with the path, the problem and the solution.
     """
     place = Path(os.path.realpath(data))
     if data.is_symlink():
@@ -32,7 +32,7 @@ def refuse_unsafe(data: Path) -> None:
 
 
 def refuse_exchangeable(place: Path) -> None:
-    """Refuse a path below a directory whose owner, or anybody else, may put something else in its place.
+    """Refuse a path that another user could exchange, because of the rights of a directory above it.
 
     Raises:
         NightsafeError: INVALID.
@@ -44,12 +44,12 @@ def refuse_exchangeable(place: Path) -> None:
 
 
 def _refuse_owner(path: Path, found: os.stat_result) -> None:
-    """Refuse what is neither this process's user's nor root's."""
+    """Refuse a path that belongs neither to this process's user nor to root."""
     if found.st_uid not in {os.geteuid(), 0}:
-        way_out = f"run this as that user, or first: chown {os.geteuid()} {path}"
-        raise _problem(path, f"belongs to user {found.st_uid}, and must be yours or root's; {way_out}")
+        way_out = f"run this as that user, or first run: chown {os.geteuid()} {path}"
+        raise _problem(path, f"belongs to user {found.st_uid}, but must belong to you or root; {way_out}")
 
 
 def _problem(path: Path, what: str) -> NightsafeError:
-    """The refusal of one directory."""
+    """Return the refusal of a directory."""
     return NightsafeError(Code.INVALID, f"{path} {what}")

@@ -1,9 +1,9 @@
-"""Putting a new safe in its place, so that nothing is lost at whatever moment this is interrupted.
+"""Puts a new safe in its place, so that an interruption at any moment loses nothing.
 
-A safe is made in a folder beside its place, which then gets the name: by a rename, or where a safe is put aside by an
-exchange in one step. Where that cannot be (a volume that is mounted there, a directory above that is not ours, a file
-system without exchange) it is made in a folder in the place itself, and its parts are moved as its plan says.
-Whoever calls these holds the data directory alone.
+A safe is made in a folder beside its place. The folder then gets the safe's name by a rename or, if there is an old
+safe, by an atomic exchange. If neither is possible (a volume is mounted there, the directory above belongs to another
+user, the file system has no exchange), the safe is made in a folder inside its place, and its parts are moved as its
+plan says. The caller holds the exclusive lock of the data directory.
 """
 
 import os
@@ -27,10 +27,10 @@ _OF_A_VOLUME: Final = "lost+found"
 
 
 class NewSafe:
-    """A safe that is being made. Made by `new_safe`.
+    """An unfinished safe, created by `new_safe`.
 
     Args:
-        data: its place, an absolute path.
+        data: absolute path of its place.
         path: the folder that it is made in.
         written: the folder's plan.
     """
@@ -41,11 +41,11 @@ class NewSafe:
         self._plan = written
 
     def settle(self) -> Path | None:
-        """Put it in its place; gives where that is now which was there.
+        """Put the safe in its place. Return the new path of the old safe, or None.
 
         Raises:
-            CannotExchangeError: when it was made beside a safe that it cannot be exchanged with; nothing has changed.
-            OSError: when the file system fails.
+            CannotExchangeError: if it was made beside an old safe and they cannot be exchanged; nothing has changed.
+            OSError: if the file system fails.
         """
         sync_tree(self.path)
         if self.path.parent == self._data:
@@ -58,7 +58,7 @@ class NewSafe:
         return conclude(self._data, self._plan)
 
     def _move_parts(self) -> Path | None:
-        """Write down what goes where, and then do it. The database goes aside first, and comes last."""
+        """Write the plan of moves, then carry it out. The old database moves first and the new one last."""
         new = sorted((one.name for one in self.path.iterdir() if one.name != NAME), key=_is_database)
         old = [one.name for one in parts_of(self._data)] if self._plan.aside else []
         _refuse_volumes(self._data, old)
@@ -71,13 +71,13 @@ class NewSafe:
 
 @contextmanager
 def new_safe(data: Path, command: str, *, inside: bool, aside: str = "") -> Iterator[NewSafe]:
-    """A folder for a safe that is to be in the place `data`; at the end it is there, or nothing is left of it.
+    """Create a folder for a new safe. At the end of the block the safe is in its place, or the folder is removed.
 
     Args:
-        data: an absolute path.
-        command: which command makes it.
-        inside: whether it is made in its place, which is there then.
-        aside: the name that what is there gets; "" where nothing is.
+        data: absolute path of the safe's place.
+        command: name of the command that creates the safe.
+        inside: whether to create the folder inside the place, which then exists.
+        aside: new name of the old safe; "" if there is no old safe.
     """
     where = data if inside else data.parent
     make_folders(where)
@@ -90,40 +90,41 @@ def new_safe(data: Path, command: str, *, inside: bool, aside: str = "") -> Iter
 
 
 def parts_of(data: Path) -> list[Path]:
-    """What is in a data directory, but for what may be in an empty one too.
+    """Return the entries of a data directory, without those that an empty one may have too.
 
     Raises:
-        OSError: when it cannot be read.
+        OSError: if it cannot be read.
     """
     entries = data.iterdir() if data.is_dir() else ()
     return [one for one in entries if one.name != _OF_A_VOLUME and not one.name.startswith((PREFIX, BEFORE))]
 
 
 def must_be_inside(data: Path) -> bool:
-    """Whether a directory can only be filled, not replaced: it is a volume, or what is above it is not ours."""
+    """Return whether a directory cannot be replaced: it is a mount point, or we may not write to its parent."""
     return data.is_dir() and (data.is_mount() or not os.access(data.parent, os.W_OK | os.X_OK))
 
 
 def _refuse_volumes(data: Path, names: list[str]) -> None:
-    """Refuse to move what cannot be moved.
+    """Refuse to move a mount point.
 
     Raises:
-        NightsafeError: INVALID, when one of the parts is a volume of its own.
+        NightsafeError: INVALID, if one of the parts is a mount point.
     """
     for name in names:
         if (data / name).is_mount():
             raise NightsafeError(
-                Code.INVALID, f"{data / name} is a volume of its own and cannot be put aside; name another --data"
+                Code.INVALID,
+                f"{data / name} is a mounted volume and cannot be renamed; name another directory with --data",
             )
 
 
 def _is_database(name: str) -> bool:
-    """Whether it is what makes a directory a safe."""
+    """Return whether an entry is the database, which makes a directory a safe."""
     return name == _DATABASE
 
 
 def sync_tree(top: Path) -> None:
-    """Make a directory durable with all that is in it, the inner ones first."""
+    """Make a directory and everything in it durable, innermost first."""
     for folder, _, names in os.walk(top, topdown=False):
         for name in names:
             sync(Path(folder, name))
@@ -131,7 +132,7 @@ def sync_tree(top: Path) -> None:
 
 
 def make_folders(path: Path) -> None:
-    """Make a directory and those above it that are not there, durably."""
+    """Create a directory and its missing parents, durably."""
     missing = [one for one in (path, *path.parents) if not one.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for one in missing:

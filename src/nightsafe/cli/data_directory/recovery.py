@@ -1,12 +1,12 @@
-"""Dealing with what an interrupted command has left, before anything else is done with a data directory.
+"""Recovers a data directory after an interrupted command. Every command does this before it uses the directory.
 
-| what is there | what becomes of it |
+| left behind | recovery |
 | --- | --- |
-| a folder with a plan that says nothing of moving, beside the data directory or in it | it is removed |
-| the same, while its parts are being moved | they are moved on; those of `init` back |
-| a plan in the data directory itself | what was there goes aside, and the plan away |
-| the same of `init` | the safe is removed, for `init` is to be run again |
-| a key file that was not written to its end | it is removed |
+| a folder beside the data directory or in it, whose plan is not moving parts | remove the folder |
+| such a folder, whose plan is moving parts | finish the moves; for `init`, undo them |
+| a plan in the data directory itself | rename the old safe and remove the plan |
+| a plan of `init` in the data directory | remove the safe, because `init` must be run again |
+| an incomplete key file | remove the file |
 """
 
 import errno
@@ -27,17 +27,17 @@ from nightsafe.sealing.files import sync
 
 Tell = Callable[[str], None]
 BEFORE: Final = "before-"
-"""What the names begin with under which parts are put aside in the data directory itself."""
+"""The prefix of the names under which old parts are kept inside the data directory."""
 
 _INIT: Final = "init"
 
 
 @contextmanager
 def used(data: Path) -> Iterator[None]:
-    """Use a data directory beside others, once what an interrupted command has left is dealt with.
+    """Recover a data directory, then hold its shared lock.
 
     Raises:
-        NightsafeError: as `directory_lock.shared`.
+        NightsafeError: as for `lock.shared`.
     """
     place = real(data)
     if traces(place):
@@ -49,10 +49,10 @@ def used(data: Path) -> Iterator[None]:
 
 @contextmanager
 def owned(data: Path) -> Iterator[Path]:
-    """Be the only one to use a data directory, once what was interrupted is dealt with; gives its real path.
+    """Hold the exclusive lock of a data directory and recover it. Give its real path.
 
     Raises:
-        NightsafeError: as `directory_lock.alone`.
+        NightsafeError: as for `lock.alone`.
     """
     place = real(data)
     with alone(data):
@@ -61,26 +61,26 @@ def owned(data: Path) -> Iterator[Path]:
 
 
 def safes_of(*files: Path | None) -> set[Path]:
-    """The data directories that files are in, as what delivers uses them."""
+    """Return the data directories that contain these files of a delivery process."""
     folders = {folder for file in files if file is not None for folder in real(file).parents[:2]}
-    return {folder for folder in folders if os.path.isfile(folder / "nightsafe.db")}  # noqa: PTH113 - it never fails
+    return {folder for folder in folders if os.path.isfile(folder / "nightsafe.db")}  # noqa: PTH113 - it never raises
 
 
 def real(data: Path) -> Path:
-    """Where something is, whatever links lead there."""
+    """Return a path with all symbolic links resolved."""
     return Path(os.path.realpath(data))
 
 
 def traces(data: Path) -> list[Path]:
-    """What commands at work, or interrupted ones, have in a data directory and beside it."""
+    """Return the plans and folders of running and interrupted commands, in a data directory and beside it."""
     there = [data / NAME] if (data / NAME).is_file() else []
     return [*there, *left_in(data), *left_in(data.parent)]
 
 
 def finish(data: Path, told: Tell = tell) -> None:
-    """Conclude or remove what interrupted commands have left, in a data directory and beside it; told in a line each.
+    """Finish or remove the work of interrupted commands, in a data directory and beside it. Print a line for each.
 
-    Whoever calls it holds the directory alone.
+    The caller holds the exclusive lock of the directory.
     """
     found = unfinished.read(data)
     if found is not None:
@@ -92,7 +92,7 @@ def finish(data: Path, told: Tell = tell) -> None:
 
 
 def conclude(data: Path, written: Plan) -> Path | None:
-    """Give what was exchanged for a new safe its name, and be done; gives where it is."""
+    """Rename the old safe after an exchange, and remove the plan. Return the old safe's path, or None."""
     old, aside = data.parent / written.folder, None
     if written.aside and os.path.lexists(old):
         aside = free(data.parent / written.aside)
@@ -103,7 +103,7 @@ def conclude(data: Path, written: Plan) -> Path | None:
 
 
 def carry_out(folder: Path, data: Path, written: Plan) -> Path | None:
-    """Move parts as a plan says, those that are still to be moved; gives where what was there is."""
+    """Make the moves of a plan that are not done yet. Return the folder of the old parts, or None."""
     aside = data / written.aside if written.aside else None
     if aside is not None:
         aside.mkdir(mode=0o700, exist_ok=True)
@@ -116,7 +116,7 @@ def carry_out(folder: Path, data: Path, written: Plan) -> Path | None:
 
 
 def _deal_with_traces(data: Path) -> None:
-    """Finish what was interrupted; beside others who use the directory there are only folders, which have locks."""
+    """Finish interrupted commands. If other processes use the directory, only folders are left, each with a lock."""
     lock = take(data, fcntl.LOCK_EX)
     if lock is None:
         for left in (*left_in(data), *left_in(data.parent)):
@@ -129,42 +129,42 @@ def _deal_with_traces(data: Path) -> None:
 
 
 def _finish_placed(data: Path, found: Plan, told: Tell) -> None:
-    """Deal with a safe that has its name, but whose command was interrupted."""
+    """Recover a safe that is in its place although its command was interrupted."""
     if found.command == _INIT:
         back = data.parent / found.folder
         data.rename(back)
         sync(data.parent)
         demolish(back)
-        told(f"{data} is removed: `nightsafe init` was interrupted. Run it again: what it has printed is void")
+        told(f"removed {data}: `nightsafe init` was interrupted. Run it again: the credentials it printed are void")
         return
     aside = conclude(data, found)
     told(_finished(data, found, aside))
 
 
 def _finish_inside(data: Path, left: Path, told: Tell) -> None:
-    """Deal with a folder in a data directory."""
+    """Recover a folder in a data directory."""
     found = unfinished.read(left)
     if found is None or not found.moving:
         clear(left, told)
     elif found.command == _INIT:
         _move(data, left, [name for name in found.new if not os.path.lexists(left / name)])
         demolish(left)
-        told(f"{data} is empty again: `nightsafe init` was interrupted. Run it again: what it has printed is void")
+        told(f"emptied {data}: `nightsafe init` was interrupted. Run it again: the credentials it printed are void")
     else:
         told(_finished(data, found, carry_out(left, data, found)))
 
 
 def _finished(data: Path, found: Plan, aside: Path | None) -> str:
-    """What is said of a command that was carried on."""
-    there = f"; what was there is in {aside}" if aside else ""
-    return f"`nightsafe {found.command}` of {data}, which was interrupted, is finished{there}"
+    """Return the message for a command that recovery finished."""
+    there = f"; the previous safe is in {aside}" if aside else ""
+    return f"finished an interrupted `nightsafe {found.command}` of {data}{there}"
 
 
 def _move(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Move what is still there to be moved, durably.
+    """Move the entries that are still in the source, durably.
 
     Raises:
-        FileExistsError: when something is in its place.
+        FileExistsError: if the target has an entry of that name.
     """
     for name in names:
         if os.path.lexists(source / name):
@@ -176,7 +176,7 @@ def _move(source: Path, target: Path, names: Iterable[str]) -> None:
 
 
 def free(path: Path) -> Path:
-    """A name that is not taken: this one, or this one with a number."""
+    """Return a path that does not exist: this one, or this one with a number."""
     number, found = 1, path
     while os.path.lexists(found):
         found, number = path.with_name(f"{path.name}-{number}"), number + 1

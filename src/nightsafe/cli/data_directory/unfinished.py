@@ -1,7 +1,7 @@
-"""The written plan of a command that makes something in several steps: who finds it later knows what was meant.
+"""The plan of a command that creates a safe in several steps. After an interruption, recovery follows the plan.
 
-It is the first file in the folder that the command works in, and goes wherever that folder goes. So its place says
-what was done: in a folder of its own, the new safe is unfinished; as a file of the data directory, it is there.
+The plan is the first file in the command's working folder and moves with that folder. So its place shows the
+progress: in a working folder, the new safe is unfinished; in the data directory, the new safe is in place.
 """
 
 import os
@@ -14,22 +14,22 @@ from nightsafe.sealing import files
 from nightsafe.sealing.files import sync
 
 PREFIX: Final = ".nightsafe-unfinished-"
-"""What the names of folders that commands work in begin with."""
+"""The prefix of the names of working folders."""
 NAME: Final = "unfinished.json"
 _MOST_BYTES: Final = 64 * 1024
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command is about to do.
+    """The plan of a command.
 
     Attributes:
-        format: of this file.
-        command: which one.
-        folder: the name of the folder that it works in.
-        aside: the name that what is there gets, or "".
-        moving: whether all is made, and the parts are on their way into the data directory.
-        old: the names of the parts that are there, which go aside.
-        new: the names of the parts that are made.
+        format: format of this file.
+        command: name of the command.
+        folder: name of the working folder.
+        aside: new name of the old safe, or "".
+        moving: whether the new safe is complete and its parts are being moved into the data directory.
+        old: names of the old parts, which are moved to `aside`.
+        new: names of the new parts.
     """
 
     format: Literal["nightsafe-unfinished/1"] = "nightsafe-unfinished/1"
@@ -42,12 +42,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write(folder: Path, plan: Plan) -> None:
-    """Write a folder's plan, whole or not at all, and durably."""
+    """Write a folder's plan, atomically and durably."""
     files.write(folder / NAME, msgspec.json.encode(plan), private=True, replace=True)
 
 
 def read(folder: Path) -> Plan | None:
-    """A folder's plan; None when it has none, or one that this program does not know."""
+    """Read a folder's plan. Return None if there is no plan or this program does not know its format."""
     try:
         with (folder / NAME).open("rb") as file:
             plan = msgspec.json.decode(file.read(_MOST_BYTES), type=Plan)
@@ -58,6 +58,6 @@ def read(folder: Path) -> Plan | None:
 
 
 def drop(folder: Path) -> None:
-    """Take a plan away: what it was for is done."""
+    """Remove a plan that is done."""
     (folder / NAME).unlink(missing_ok=True)
     sync(folder)

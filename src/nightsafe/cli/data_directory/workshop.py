@@ -1,7 +1,7 @@
-"""A folder that a command makes something in before it gets its name, and what an interrupted one has left behind.
+"""Working folders, in which a command builds something before it gets its name, and their removal.
 
-The folder is locked for as long as its command lives. One that can be locked is nobody's any more: what was to become
-of it is in its plan, and the next command that comes by carries that out, or removes it, and says so.
+A command keeps its folder locked while it runs. If a folder can be locked, its command was interrupted. The next
+command then finishes the folder's plan or removes the folder, and prints a line.
 """
 
 import fcntl
@@ -23,17 +23,17 @@ _RING: Final = "private-ring.json"
 
 
 def new_path(where: Path) -> Path:
-    """A path in a directory that nobody else has."""
+    """Return a path for a new working folder, with a random name."""
     return where / f"{PREFIX}{secrets.token_hex(6)}"
 
 
 class Workshop:
-    """A folder of mode 0700 that is this process's own. Made by `begin`.
+    """A working folder of this process, of mode 0700. Use `begin` to create one.
 
     Args:
-        path: of the folder.
+        path: path of the folder.
         written: its plan.
-        lock: the descriptor that holds it.
+        lock: the descriptor that holds its lock.
     """
 
     def __init__(self, path: Path, written: Plan, lock: int) -> None:
@@ -43,15 +43,18 @@ class Workshop:
 
     @classmethod
     def begin(cls, path: Path, command: str, aside: str = "") -> Self:
-        """Make a folder at a `new_path`, with the plan in it.
+        """Create a folder at a `new_path`, with its plan.
 
         Raises:
-            OSError: when it cannot be made.
+            NightsafeError: UNAVAILABLE, if another process has locked it.
+            OSError: if it cannot be created.
         """
         path.mkdir(mode=0o700)
         lock = take(path, fcntl.LOCK_EX)
         if lock is None or lock == NOTHING:
-            raise NightsafeError(Code.UNAVAILABLE, f"another process took {path} for one that was left; try again")
+            raise NightsafeError(
+                Code.UNAVAILABLE, f"another process mistook {path} for a left-over folder; try again"
+            )
         made = cls(path, Plan(command=command, folder=path.name, aside=aside), lock)
         try:
             unfinished.write(path, made.plan)
@@ -61,39 +64,39 @@ class Workshop:
         return made
 
     def remove(self) -> None:
-        """Remove it with all that is in it, and let go of it."""
+        """Remove the folder with everything in it, and release its lock."""
         try:
             demolish(self.path)
         finally:
             self.release()
 
     def release(self) -> None:
-        """Let go of it, wherever it is by now."""
+        """Release the folder's lock, even if the folder was moved."""
         release(self._lock)
         self._lock = NOTHING
 
 
 def left_in(where: Path) -> Iterator[Path]:
-    """The folders in a directory that commands have made to work in, or links to such: at work or left behind."""
+    """Yield the working folders in a directory, and links to working folders: those in use and those left behind."""
     with suppress(OSError):
         yield from sorted(one for one in where.iterdir() if one.name.startswith(PREFIX))
 
 
 def clear(left: Path, told: Callable[[str], None] = tell) -> None:
-    """Remove a folder that an interrupted command has left, and say so; one that is in use is left alone."""
+    """Remove a folder that an interrupted command left, and print a line. Leave a folder in use alone."""
     try:
         if left.is_symlink():
             _clear_linked(left, told)
-        elif left.lstat().st_uid == os.geteuid():  # in what is another's, names may change under our hands
+        elif left.lstat().st_uid == os.geteuid():  # in another user's folder, names may change during the removal
             _clear_folder(left, told)
     except FileNotFoundError:
         return  # another command was quicker
     except OSError as error:
-        told(f"{left} cannot be removed: {error.strerror}; an interrupted command has left it")
+        told(f"{left} cannot be removed: {error.strerror}; an interrupted command left it behind")
 
 
 def _clear_folder(left: Path, told: Callable[[str], None]) -> None:
-    """Remove a folder that nobody has locked."""
+    """Remove a folder unless a process has locked it."""
     lock = take(left, fcntl.LOCK_EX)
     if lock is None or lock == NOTHING:
         return
@@ -101,21 +104,21 @@ def _clear_folder(left: Path, told: Callable[[str], None]) -> None:
         found = unfinished.read(left)
         if not _is_ours(left) or (found is not None and found.moving):
             return
-        ring = "; a private ring was in it" if any(left.rglob(f"*{_RING}")) else ""
+        ring = "; it contained a private ring" if any(left.rglob(f"*{_RING}")) else ""
         demolish(left)
     finally:
         release(lock)
-    command = f"`nightsafe {found.command}`" if found else "a command"
-    told(f"{left} is removed: {command} that was interrupted has left it{ring}")
+    command = f"`nightsafe {found.command}`" if found else "command"
+    told(f"removed {left}, which an interrupted {command} left behind{ring}")
 
 
 def _is_ours(left: Path) -> bool:
-    """Whether a command made a folder: it begins with the plan. An empty one is nothing to anybody."""
+    """Return whether a command created the folder: it contains a plan, or nothing but an incomplete plan."""
     return (left / NAME).exists() or all(_is_draft(one) for one in left.iterdir())
 
 
 def demolish(path: Path) -> None:
-    """Remove a folder, its plan last: so what is left of it is still known for what it is."""
+    """Remove a folder, its plan last, so that an interrupted removal can still be recognised."""
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -126,12 +129,12 @@ def demolish(path: Path) -> None:
 
 
 def _is_draft(path: Path) -> bool:
-    """Whether a file is a plan that was not written to its end."""
+    """Return whether a file is an incomplete plan."""
     return path.name.startswith(f".{NAME}.")
 
 
 def _clear_linked(link: Path, told: Callable[[str], None]) -> None:
-    """Remove what a link leads to, which a command works in elsewhere, and then the link."""
+    """Remove the working folder that a link points to, and then the link."""
     target = link.readlink()
     if target.name.startswith(PREFIX):
         clear(target, told)

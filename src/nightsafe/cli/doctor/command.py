@@ -1,4 +1,4 @@
-"""`nightsafe doctor`."""
+"""`nightsafe doctor`: checks a safe for problems."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -38,17 +38,17 @@ _CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
 
 @click.command("doctor")
 @data_option
-@click.option("--quick", is_flag=True, help="Do not compare the database's indexes with its tables.")
-@click.option("--tls-cert", type=_FILE, envvar="NIGHTSAFE_TLS_CERT", help="As with serve.")
-@click.option("--tls-key", type=_FILE, envvar="NIGHTSAFE_TLS_KEY", help="As with serve.")
-@click.option("--tls-client-ca", type=_FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As with serve.")
+@click.option("--quick", is_flag=True, help="Skip the comparison of the database's indexes with its tables.")
+@click.option("--tls-cert", type=_FILE, envvar="NIGHTSAFE_TLS_CERT", help="As for serve.")
+@click.option("--tls-key", type=_FILE, envvar="NIGHTSAFE_TLS_KEY", help="As for serve.")
+@click.option("--tls-client-ca", type=_FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As for serve.")
 @json_option
 def command(  # noqa: PLR0913 - the options
     *, data: Path, quick: bool, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, as_json: bool
 ) -> None:
-    """Look for what is wrong with a safe, and say what to do: files and their modes, keys, database, clock, TLS.
+    """Check a safe for problems and suggest fixes: files and their modes, keys, database, clock, TLS.
 
-    It changes nothing, and may run beside the server. Ends with 1 when something has failed.
+    The command changes nothing and may run beside the server. It exits with 1 if a check failed.
     """
     safe = Examined(data, thorough=not quick, tls=(tls_cert, tls_key, tls_client_ca))
     findings = [finding for check in _CHECKS for finding in _findings(check, safe)]
@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913 - the options
 
 
 def _findings(check: Callable[[Examined], Iterable[Finding]], safe: Examined) -> list[Finding]:
-    """What one check finds; one that cannot be made is a finding too."""
+    """Run one check. If the check itself fails, return the failure as a finding."""
     try:
         return list(check(safe))
     except OSError as error:

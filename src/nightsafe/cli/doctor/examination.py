@@ -1,4 +1,4 @@
-"""What an examination of a safe is given, and what it finds."""
+"""The input and the findings of the doctor's checks."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 
 
 class State(StrEnum):
-    """How it stands."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,13 +17,13 @@ class State(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at.
+    """One finding of a check.
 
     Attributes:
-        state: how it stands.
-        what: was looked at.
-        found: how it was.
-        advice: what to do, or "".
+        state: the result.
+        what: the thing that was checked.
+        found: its state, in words.
+        advice: the suggested fix, or "".
     """
 
     state: State
@@ -32,18 +32,18 @@ class Finding(NamedTuple):
     advice: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """For programs."""
+        """Return the finding as a JSON object."""
         return {"state": str(self.state), "what": self.what, "found": self.found, "advice": self.advice}
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A safe, and how it is to be looked at.
+    """A safe to check, and the options of the checks.
 
     Attributes:
-        data: its directory.
-        thorough: whether to take the time for everything.
-        tls: files of certificate, key and clients' issuer, as `serve` takes them.
+        data: the data directory.
+        thorough: whether to run slow checks too.
+        tls: files of the certificate, its key and the clients' CA, as for `serve`.
     """
 
     data: Path
@@ -52,10 +52,10 @@ class Examined:
 
     @property
     def directory(self) -> DataDirectory:
-        """The names of its files."""
+        """The data directory with the names of its files."""
         return DataDirectory(self.data)
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a safe at all."""
+        """Whether the directory contains a safe."""
         return self.directory.database.is_file()

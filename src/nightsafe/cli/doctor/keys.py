@@ -1,4 +1,4 @@
-"""The key files, and whether they go together."""
+"""Checks the key files and that they belong together."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 
 
 def key_files(safe: Examined) -> Iterator[Finding]:
-    """That what serving needs is there, whole, and of one safe."""
+    """Check that the key files for serving exist, are intact, and belong to one safe."""
     if not safe.is_there:
         return
     files = safe.directory
@@ -24,56 +24,64 @@ def key_files(safe: Examined) -> Iterator[Finding]:
             VerifyKeys.load(files.verify_keys),
         )
     except NightsafeError as error:
-        yield Finding(State.FAILED, "key files", error.problems[0].detail, "mend it, or take the file from a backup")
+        yield Finding(
+            State.FAILED, "key files", error.problems[0].detail, "repair it, or restore the file from a backup"
+        )
         return
     yield Finding(State.OK, "public ring", f"{len(ring.keys)} keys, primary {ring.primary.id}")
     if signing.id in {key.id for key in verify.keys}:
         yield Finding(State.OK, "signing key", signing.id)
     else:
-        found = f"{signing.id} is not among the verification keys: delivery would refuse every new value"
-        yield Finding(State.FAILED, "signing key", found, f"put both from one backup into {files.signing_key.parent}")
+        found = f"{signing.id} is not one of the verification keys: delivery would refuse every new value"
+        yield Finding(
+            State.FAILED, "signing key", found, f"copy both files from one backup to {files.signing_key.parent}"
+        )
 
 
 def private_ring(safe: Examined) -> Iterator[Finding]:
-    """Whether what opens every value lies here, and fits."""
+    """Check whether the private ring is on this machine, and whether it fits the public ring."""
     path = safe.directory.private_ring
     if not safe.is_there:
         return
     if not path.exists():
-        yield Finding(State.OK, "private ring", "not on this machine: it belongs where scripts are delivered")
+        yield Finding(State.OK, "private ring", "not on this machine; only the delivery process needs it")
         return
     try:
         PrivateRing.load(path).check_covers(PublicRing.load(safe.directory.public_ring))
     except NightsafeError as error:
-        yield Finding(State.FAILED, "private ring", error.problems[0].detail, "take it from where it is kept")
+        yield Finding(State.FAILED, "private ring", error.problems[0].detail, "restore it from your copy")
         return
     advice = "serving does not need it: unless this machine also delivers, move it away and keep a copy"
-    yield Finding(State.WARNING, "private ring", "who has this machine can open every value", advice)
+    yield Finding(State.WARNING, "private ring", "anybody in control of this machine can open every value", advice)
 
 
 def given_up_keys(safe: Examined) -> Iterator[Finding]:
-    """That no ring is an older one, which would let a key that was given up take values again."""
+    """Check that the public ring is not an older one, in which a retired key would take new values again."""
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
     with looked_at(safe.directory.database) as db:
         number, retired = ring_history(db)
     if ring.number < number:
-        found = f"the public ring is an older one: its number is {ring.number}, and there was one with {number}"
-        yield Finding(State.FAILED, "given-up keys", found, "bring the newest over: nightsafe keys install")
+        found = f"the public ring is an older one: its number is {ring.number}, and number {number} was in use before"
+        yield Finding(State.FAILED, "given-up keys", found, "install the newest ring: nightsafe keys install")
         return
     usable = [key.id for key in ring.keys if key.id in retired and key.state is not RingState.RETIRED]
     if usable:
-        found = f"the public ring does not say that they are retired: {', '.join(usable)}; the database refuses them"
+        keys = ", ".join(usable)
+        found = f"the public ring does not mark these retired keys as retired: {keys}; the database refuses them"
         state = State.FAILED if ring.primary.id in usable else State.WARNING
-        advice = "a primary: rotate, or bring the newest ring over" if state is State.FAILED else "finish it"
-        yield Finding(state, "given-up keys", found, f"{advice}: nightsafe keys")
+        rotate = "one is the primary key: rotate, or install the newest ring: nightsafe keys"
+        advice = rotate if state is State.FAILED else "retire them again: nightsafe keys retire"
+        yield Finding(state, "given-up keys", found, advice)
     else:
-        yield Finding(State.OK, "given-up keys", f"none comes back: the ring's number is {ring.number}")
+        yield Finding(
+            State.OK, "given-up keys", f"no retired key is in use again; the ring's number is {ring.number}"
+        )
 
 
 def sealed_values(safe: Examined) -> Iterator[Finding]:
-    """That every value is sealed to a key of the ring."""
+    """Check that every value is sealed to a key of the ring."""
     if not safe.is_there:
         return
     ring = PublicRing.load(safe.directory.public_ring)
@@ -83,7 +91,7 @@ def sealed_values(safe: Examined) -> Iterator[Finding]:
     if lost:
         found = f"values are sealed to keys that the ring does not have: {', '.join(lost)}"
         yield Finding(
-            State.FAILED, "sealed values", found, "the key files are of another safe: take them from a backup"
+            State.FAILED, "sealed values", found, "the key files belong to another safe: restore them from a backup"
         )
     else:
         yield Finding(State.OK, "sealed values", f"to {len(used)} of the ring's {len(ring.keys)} keys")

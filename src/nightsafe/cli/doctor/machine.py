@@ -1,4 +1,4 @@
-"""What is around a safe: disk, clock, the server itself, and the runtime that is to get the values."""
+"""Checks the machine: disk, clock, server, confinement and workerd."""
 
 import ctypes
 import shutil
@@ -22,55 +22,58 @@ _WAIT_SECONDS: Final = 5
 
 
 def disk(safe: Examined) -> Iterator[Finding]:
-    """That there is room."""
+    """Check the free space."""
     if not safe.is_there:
         return
     free = shutil.disk_usage(safe.data).free
     state = State.FAILED if free < _TOO_LITTLE else State.WARNING if free < _LITTLE else State.OK
     yield Finding(
-        state, "disk", f"{free >> 20:,} MiB free", "" if state is State.OK else "make room: writes will fail"
+        state,
+        "disk",
+        f"{free >> 20:,} MiB free",
+        "" if state is State.OK else "free some space: writes will fail when the disk is full",
     )
 
 
 def clock(safe: Examined) -> Iterator[Finding]:
-    """That it is not behind what the safe has seen, and is kept right.
+    """Check that the clock is not behind the safe's newest version, and is synchronised.
 
-    A clock that was ahead for a while leaves versions from then: that is told, and no failure.
+    A clock that was ahead for a while leaves versions with later times. That is a warning, not a failure.
     """
     newest = 0
     if safe.is_there:
         with looked_at(safe.directory.database) as db:
             newest = newest_change(db) // 1_000_000
     behind = newest - time.time()
-    advice = "run a time service, such as chrony: tokens and certificates are good for a time only"
+    advice = "run a time service such as chrony: tokens and certificates are valid for a limited time"
     if behind > 1:
-        found = f"{behind:.0f} s behind the newest version in the safe: it is behind, or was ahead then"
+        found = f"{behind:.0f} s behind the newest version in the safe: the clock is behind now, or was ahead then"
         yield Finding(State.WARNING, "clock", found, advice)
     elif _is_synchronised() is False:
-        yield Finding(State.WARNING, "clock", "nothing keeps it right, says the kernel", advice)
+        yield Finding(State.WARNING, "clock", "the kernel reports that the clock is not synchronised", advice)
     else:
         yield Finding(State.OK, "clock", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
 def server(safe: Examined) -> Iterator[Finding]:
-    """Whether a server of it runs, and can be reached."""
+    """Check whether a server serves the directory and can be reached."""
     address = address_of(safe.data)
     if address is None:
-        yield Finding(State.OK, "server", "none serves this directory now")
+        yield Finding(State.OK, "server", "no server serves this directory now")
         return
     parts = urlsplit(address)
     try:
         socket.create_connection((parts.hostname, parts.port), timeout=_WAIT_SECONDS).close()
     except OSError as error:
         yield Finding(
-            State.FAILED, "server", f"{address} cannot be reached: {error}", "look into its log; restart it"
+            State.FAILED, "server", f"{address} cannot be reached: {error}", "read its log, then restart it"
         )
     else:
         yield Finding(State.OK, "server", address)
 
 
 def workerd(_: Examined) -> Iterator[Finding]:
-    """Whether there is a runtime to deliver to, and whether it is the one that this was built for."""
+    """Check that workerd is installed and is the version that Nightsafe was built for."""
     try:
         path = runtime.find()
     except NightsafeError as error:
@@ -85,28 +88,28 @@ def workerd(_: Examined) -> Iterator[Finding]:
 
 
 def confinement(_: Examined) -> Iterator[Finding]:
-    """What a server that was taken over could be kept from on this machine."""
+    """Check which confinement of the API's process this machine supports."""
     has = landlock.version()
     missing = [*landlock.lacking(has), *(() if calls.is_known() else ("system calls",))]
     if missing:
-        found = f"Landlock {has}: a server that is taken over is not kept from: {'; '.join(missing)}"
-        yield Finding(
-            State.WARNING, "confinement", found, "a newer Linux, with Landlock switched on, keeps it from all"
-        )
+        found = f"Landlock {has}: a server that an attacker took over is not kept from: {'; '.join(missing)}"
+        yield Finding(State.WARNING, "confinement", found, "a newer Linux with Landlock enabled prevents all of it")
     else:
         yield Finding(State.OK, "confinement", f"Landlock {has} and a filter of system calls")
 
 
 def _lacking(state: State, error: NightsafeError) -> Finding:
-    """What is wrong with the runtime, apart from how it is had."""
+    """Return the finding for a missing or wrong workerd, with the way to install it as advice."""
     found, _, advice = error.problems[0].detail.partition(": ")
-    return Finding(state, "workerd", found, f"where scripts are delivered, {advice}")
+    return Finding(state, "workerd", found, f"on a machine that delivers scripts, {advice}")
 
 
 def _is_synchronised() -> bool | None:
-    """Whether the kernel knows of something that keeps the clock right (adjtimex(2)); None when it does not say."""
+    """Return whether the kernel's clock is synchronised, by adjtimex(2); None if the kernel does not say."""
     try:
-        said = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))  # zeros: it only asks
+        said = ctypes.CDLL(None).adjtimex(
+            ctypes.create_string_buffer(_TIMEX_BYTES)
+        )  # all zeros: this call only reads
     except (OSError, AttributeError):
         return None
     return None if said < 0 else said != _UNSYNCHRONISED

@@ -1,4 +1,4 @@
-"""The data directory and its database."""
+"""Checks the data directory and its database."""
 
 import fcntl
 import os
@@ -20,9 +20,11 @@ _LARGE_LOG: Final = 512 * 1024 * 1024
 
 
 def directory(safe: Examined) -> Iterator[Finding]:
-    """That it is there, and its owner's alone."""
+    """Check that the directory exists and only its owner can access it."""
     if not safe.is_there:
-        yield Finding(State.FAILED, "data directory", f"there is no safe in {safe.data}", "make one: nightsafe init")
+        yield Finding(
+            State.FAILED, "data directory", f"there is no safe in {safe.data}", "create one: nightsafe init"
+        )
         return
     yield from _modes([safe.data, safe.directory.public_ring.parent], 0o700)
     private = [
@@ -36,20 +38,20 @@ def directory(safe: Examined) -> Iterator[Finding]:
 
 
 def unfinished(safe: Examined) -> Iterator[Finding]:
-    """Whether commands that were interrupted have left anything, or one is at work that nobody may disturb."""
+    """Look for the work of interrupted commands and of running ones."""
     place = real(safe.data)
     for path in traces(place):
         lock = take(place if path.name == NAME else path, fcntl.LOCK_SH)
         if lock is None:
-            yield Finding(State.WARNING, "unfinished", f"{path}: a command is at work", "wait until it is done")
+            yield Finding(State.WARNING, "unfinished", f"{path}: a command is working in it", "wait until it is done")
             continue
         release(lock)
-        advice = "the next command on the data directory deals with it, as: nightsafe token list"
-        yield Finding(State.WARNING, "unfinished", f"{path}: left by a command that was interrupted", advice)
+        advice = "any command on the data directory cleans it up, for example: nightsafe token list"
+        yield Finding(State.WARNING, "unfinished", f"{path}: left behind by an interrupted command", advice)
 
 
 def database(safe: Examined) -> Iterator[Finding]:
-    """That it is whole, and that this program knows its schema."""
+    """Check that the database is sound and that this program knows its schema."""
     if not safe.is_there:
         return
     path = safe.directory.database
@@ -58,7 +60,7 @@ def database(safe: Examined) -> Iterator[Finding]:
         schema, newest, there = schema_of(db), newest_schema(), counts(db)
     if wrong:
         advice = "restore a backup: nightsafe restore FILE --force"
-        yield Finding(State.FAILED, "database", f"it is damaged: {wrong[0]}", advice)
+        yield Finding(State.FAILED, "database", f"the database is damaged: {wrong[0]}", advice)
         return
     foreign = _foreign(path)
     if foreign:
@@ -66,12 +68,10 @@ def database(safe: Examined) -> Iterator[Finding]:
         return
     yield Finding(State.OK, "database", ", ".join(f"{number} {what}" for what, number in there.items()))
     if schema > newest:
-        found = f"version {schema}, and this program knows up to {newest}"
+        found = f"version {schema}, and this program supports up to {newest}"
         yield Finding(State.FAILED, "schema", found, "use a newer program")
     elif schema < newest:
-        yield Finding(
-            State.WARNING, "schema", f"version {schema} of {newest}", "`nightsafe serve` brings it up to date"
-        )
+        yield Finding(State.WARNING, "schema", f"version {schema} of {newest}", "`nightsafe serve` upgrades it")
     else:
         yield Finding(State.OK, "schema", f"version {schema}")
     log = path.with_name(f"{path.name}-wal")
@@ -83,7 +83,7 @@ def database(safe: Examined) -> Iterator[Finding]:
 
 
 def _foreign(path: Path) -> str:
-    """What is in a database that this program has not made, or not there; "" when all is as it should be."""
+    """Return a message about database objects that are missing or foreign; "" if the schema is as expected."""
     with looked_at(path) as db:
         if schema_of(db) > newest_schema():
             return ""
@@ -95,7 +95,7 @@ def _foreign(path: Path) -> str:
 
 
 def _modes(paths: list[Path], mode: int) -> Iterator[Finding]:
-    """That others may do nothing with some files."""
+    """Check that other users have no rights on these files."""
     sound = True
     for path in paths:
         status = path.stat()
@@ -105,7 +105,7 @@ def _modes(paths: list[Path], mode: int) -> Iterator[Finding]:
             yield Finding(State.FAILED, "file modes", found, f"run: chmod {mode:04o} {path}")
         if status.st_uid not in {os.geteuid(), 0}:
             sound = False
-            advice = "run this as the user that serves, or give it the file"
+            advice = "run this as the user that serves, or give that user the file"
             yield Finding(State.FAILED, "file owner", f"{path} belongs to user {status.st_uid}", advice)
     if sound:
-        yield Finding(State.OK, "file modes", f"{len(paths)} of {mode:04o}")
+        yield Finding(State.OK, "file modes", f"{len(paths)} with mode {mode:04o}")

@@ -1,4 +1,4 @@
-"""TLS: the certificate that is in the files, and the one that the server shows."""
+"""Checks the TLS certificates: the one in the files and the one that the server shows."""
 
 import socket
 import ssl
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 _DAY: Final = 24 * 60 * 60
 _SOON_DAYS: Final = 30
 _WAIT_SECONDS: Final = 5
-_TAKE_UP: Final = "send SIGHUP to the server, which takes it up and ends nothing; its log says when it could not"
+_TAKE_UP: Final = (
+    "send SIGHUP to the server, which reloads the certificate without ending connections; its log reports a failure"
+)
 _SPEAK: Final = "restart the server with the certificate"
 _RENEW: Final = f"renew it, and {_TAKE_UP}"
 
 
 def tls(safe: Examined) -> Iterator[Finding]:
-    """How the server that runs speaks, and that the certificates of the files and of the server have not run out.
+    """Check whether the running server uses TLS, and that no certificate has expired.
 
-    What is served counts: this command may have been told of other files, or of none, and a file may have been
-    renewed since the server read it.
+    The certificate that the server shows counts, because this command may have been given other files or none, and a
+    file may have been renewed since the server read it.
     """
     files, address = tls_of(*safe.tls), address_of(safe.data)
     in_file = None if files is None else _first(files.certificate.read_bytes())
@@ -39,26 +41,26 @@ def tls(safe: Examined) -> Iterator[Finding]:
 
 
 def _of_file(certificate: "Certificate | None") -> Finding:
-    """What there is to say where no server runs."""
+    """Return the finding if no server runs."""
     if certificate is None:
-        return Finding(State.OK, "TLS", "no server runs, and no certificate is named: give --tls-cert as with serve")
+        return Finding(State.OK, "TLS", "no server runs, and no certificate is named: give --tls-cert as for serve")
     return _judged(certificate, "in the file")
 
 
 def _plain(address: str, certificate: "Certificate | None") -> Finding:
-    """A server that speaks plain HTTP."""
+    """Return the finding for a server that speaks plain HTTP."""
     if certificate is None:
         return Finding(State.OK, "TLS", f"off: {address} is plain HTTP")
     return Finding(State.FAILED, "TLS", f"{address} is plain HTTP, and a certificate is named here", _SPEAK)
 
 
 def _served(address: str, in_file: "Certificate | None") -> Iterator[Finding]:
-    """A server that speaks TLS: what it shows, and whether that is what is in the file."""
+    """Check the certificate that a TLS server shows, and compare it with the one in the file."""
     try:
         shown = _shown_by(address)
-    except OSError as error:  # that of TLS too
+    except OSError as error:  # includes ssl.SSLError
         found = f"{address} does not show a certificate: {error.strerror or type(error).__name__}"
-        yield Finding(State.FAILED, "TLS", found, "look into the server's log")
+        yield Finding(State.FAILED, "TLS", found, "read the server's log")
         return
     yield _judged(shown, "that is served")
     if in_file is not None and in_file != shown:
@@ -66,19 +68,19 @@ def _served(address: str, in_file: "Certificate | None") -> Iterator[Finding]:
 
 
 def _judged(certificate: "Certificate", which: str) -> Finding:
-    """How long a certificate is good for."""
+    """Check how long a certificate is valid."""
     left = (certificate.not_valid_after_utc.timestamp() - time.time()) / _DAY
     if certificate.not_valid_before_utc.timestamp() > time.time():
         return Finding(State.FAILED, "TLS", f"the certificate {which} is not valid yet", "is the clock right?")
     if left < 0:
-        return Finding(State.FAILED, "TLS", f"the certificate {which} ran out {-left:.0f} days ago", _RENEW)
+        return Finding(State.FAILED, "TLS", f"the certificate {which} expired {-left:.0f} days ago", _RENEW)
     state, advice = (State.WARNING, _RENEW) if left < _SOON_DAYS else (State.OK, "")
-    what = "runs out in" if left < _SOON_DAYS else "is good for"
+    what = "expires in" if left < _SOON_DAYS else "is valid for"
     return Finding(state, "TLS", f"the certificate {which} {what} {left:.0f} days", advice)
 
 
 def _shown_by(address: str) -> "Certificate":
-    """The certificate that a server shows; it is looked at, not trusted."""
+    """Fetch the certificate that a server shows, without trusting it."""
     parts = urlsplit(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -91,8 +93,8 @@ def _shown_by(address: str) -> "Certificate":
 
 
 def _first(content: bytes) -> "Certificate":
-    """The first certificate of a file in PEM, or the one in DER."""
-    from cryptography import x509  # noqa: PLC0415 - slow to load, and seldom needed
+    """Parse the first certificate of PEM, or the one in DER."""
+    from cryptography import x509  # noqa: PLC0415 - slow to load and rarely needed
 
     if content.startswith(b"0"):
         return x509.load_der_x509_certificate(content)

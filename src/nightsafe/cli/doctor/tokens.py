@@ -1,4 +1,4 @@
-"""API tokens that end soon: whoever uses one that nobody renews is refused from one moment to the next."""
+"""Checks for API tokens that expire soon. Without a renewal, their users are suddenly refused."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ WHERE status = 'active' AND expires_on BETWEEN ? AND ? ORDER BY expires_on, id
 
 
 def tokens(safe: Examined) -> Iterator[Finding]:
-    """That none ends within two weeks, or has ended in the last two."""
+    """Check that no token expires within two weeks or has expired in the last two weeks."""
     if not safe.is_there:
         return
     now = int(time.time() * _SECOND)
@@ -25,8 +25,8 @@ def tokens(safe: Examined) -> Iterator[Finding]:
         ending = db.execute(_ENDING, (now - _SOON_DAYS * _DAY, now + _SOON_DAYS * _DAY)).fetchall()
     for name, token_id, expires_on in ending:
         days = abs(expires_on - now) // _DAY
-        found = f"{name} ({token_id}) {'has ended' if expires_on < now else f'ends in {days} days'}"
-        advice = "make another in its place, if it is still needed: nightsafe token create"
+        found = f"{name} ({token_id}) {'has expired' if expires_on < now else f'expires in {days} days'}"
+        advice = "if it is still needed, create a new one: nightsafe token create"
         yield Finding(State.WARNING, "tokens", found, advice)
     if not ending:
-        yield Finding(State.OK, "tokens", f"none ends within {_SOON_DAYS} days")
+        yield Finding(State.OK, "tokens", f"no token expires within {_SOON_DAYS} days")

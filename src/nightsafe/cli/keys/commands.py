@@ -1,4 +1,4 @@
-"""`nightsafe keys`: the keys that values are sealed to, and their rotation."""
+"""`nightsafe keys`: shows and rotates the keys that values are sealed to."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from nightsafe.services.key_rotation.recipient_keys import Known, known_of, refu
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _private_option = click.option(
-    "--private-ring", type=_FILE, help="The private ring's file.  [default: that of the data directory]"
+    "--private-ring", type=_FILE, help="File of the private ring.  [default: in the data directory]"
 )
 
 
@@ -28,7 +28,7 @@ _private_option = click.option(
 def command() -> None:
     """Rotate the keys that values are sealed to.
 
-    A running server takes a changed ring up with the next value it seals.
+    A running server reloads a changed ring before it seals the next value.
     """
 
 
@@ -39,20 +39,20 @@ command.add_command(status)
 @command.command("rotate")
 @data_option
 @_private_option
-@click.option("--public-ring", type=_FILE, help="Where the public ring goes.  [default: that of the data directory]")
+@click.option("--public-ring", type=_FILE, help="File of the public ring to write.  [default: in the data directory]")
 @click.option(
     "--suite",
     type=click.Choice([suite.value for suite in Suite]),
-    help="Of the new key.  [default: that of the primary]",
+    help="Suite of the new key.  [default: the suite of the primary key]",
 )
 @json_option
 def rotate(
     data: Path, private_ring: Path | None, public_ring: Path | None, suite: str | None, *, as_json: bool
 ) -> None:
-    """Make a new primary key: new values are sealed to it, older ones still open and are sealed anew.
+    """Create a new primary key. New values are sealed to it; older values still open, and are then resealed.
 
-    Where the private ring is on another machine than the data directory, run this there with both files named, bring
-    the public ring over and hand it to: nightsafe keys install.
+    If the private ring and the data directory are on different machines, run this where the private ring is and name
+    both files. Then copy the public ring to the other machine and run there: nightsafe keys install.
     """
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
@@ -65,27 +65,31 @@ def rotate(
     if as_json:
         click.echo(json.dumps(done._asdict()))
         return
-    began = "begun earlier, is finished: it" if done.resumed else "done: it"
-    click.echo(f"The rotation is {began} leads from {done.before} to {done.primary}.")
-    click.echo(f"Keep a new copy of {private}: older copies do not open what is sealed from now on.")
+    began = "Finished an interrupted rotation" if done.resumed else "Rotated"
+    click.echo(f"{began} from {done.before} to {done.primary}.")
+    click.echo(f"Keep a new copy of {private}: older copies do not open values that are sealed from now on.")
 
 
 @command.command("sign")
 @data_option
 @_private_option
-@click.option("--public-ring", type=_FILE, help="The public ring's file.  [default: that of the data directory]")
+@click.option("--public-ring", type=_FILE, help="File of the public ring.  [default: in the data directory]")
 @json_option
 def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_json: bool) -> None:
-    """Let a ring that was made before rings were signed say who signs the next one.
+    """Write the key that signs the next ring into an old ring, made before rings were signed.
 
-    Clients follow the next rotation by it. Run it once where the private ring is; on two machines hand the public
-    ring over then: nightsafe keys install.
+    Clients need it to follow the next rotation. Run this once, where the private ring is. If the data directory is on
+    another machine, then copy the public ring there and run: nightsafe keys install.
     """
     directory = DataDirectory(data)
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
     _hold(directory, private, public)
     ring = ring_files.sign(private, public)
-    _tell(ring.primary.id, f"says who signs the ring after it: {ring.identity.fingerprint}", as_json=as_json)
+    _tell(
+        ring.primary.id,
+        f"now names the signer of the next ring; the ring's fingerprint is {ring.identity.fingerprint}",
+        as_json=as_json,
+    )
 
 
 @command.command("install")
@@ -93,7 +97,7 @@ def sign(data: Path, private_ring: Path | None, public_ring: Path | None, *, as_
 @click.argument("file", type=_FILE)
 @json_option
 def install(data: Path, file: Path, *, as_json: bool) -> None:
-    """Take over a public ring that was made where the private one is; an older one is refused."""
+    """Install a public ring that was made on the machine of the private ring. An older ring is refused."""
     directory = DataDirectory(data)
     _hold(directory, directory.public_ring)
     ring = ring_files.install(file, directory.public_ring, directory.run(known_of))
@@ -105,11 +109,13 @@ def install(data: Path, file: Path, *, as_json: bool) -> None:
 @command.command("retire")
 @data_option
 @_private_option
-@click.option("--in-use", is_flag=True, help="Also while values are sealed to it; these still open.")
+@click.option(
+    "--in-use", is_flag=True, help="Retire the key even while values are sealed to it; these values still open."
+)
 @click.argument("key_id", metavar="KEY")
 @json_option
 def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, as_json: bool) -> None:
-    """Let a key take no new values, whoever seals them; refused while values are sealed to it."""
+    """Retire a key: no new value is accepted under it, from any client. Refused while values are sealed to it."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
     _hold(directory, directory.public_ring, *_there(private))
@@ -122,8 +128,14 @@ def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, 
 @command.command("remove")
 @data_option
 @_private_option
-@click.option("--public-ring", type=_FILE, help="With --unchecked: a copy of the public ring that loses the key too.")
-@click.option("--unchecked", is_flag=True, help="There is no database here to look for values in.")
+@click.option(
+    "--public-ring",
+    type=_FILE,
+    help="With --unchecked: a copy of the public ring, from which the key is removed too.",
+)
+@click.option(
+    "--unchecked", is_flag=True, help="Skip the search for values under the key, on a machine without the database."
+)
 @yes_option
 @click.argument("key_id", metavar="KEY")
 @json_option
@@ -137,18 +149,18 @@ def remove(  # noqa: PLR0913 - the options
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete a retired key: what is sealed to it, in backups too, can never be opened again."""
+    """Delete a retired key. Values sealed to it, also those in backups, can never be opened again."""
     directory = DataDirectory(data)
     private = private_ring or directory.private_ring
     copies = [public_ring] if public_ring else []
     _hold(directory, *_there(directory.public_ring, private, *copies))
     _check_place(directory, private, public_ring, unchecked=unchecked)
-    if _is_removed(directory, private, key_id):  # by a command that was interrupted before it could say so
+    if _is_removed(directory, private, key_id):  # an interrupted command removed it
         _tell(key_id, "is removed", as_json=as_json)
         return
     if private.exists():
         ring_files.check_removable(private, public_ring, key_id)
-    question = f"Delete the key {key_id}? What is sealed to it, in backups too, can never be opened again. Go on?"
+    question = f"Delete the key {key_id}? Values sealed to it, also in backups, can never be opened again. Go on?"
     if not unchecked:
         _check_public(directory, key_id)
     confirm(question, yes=yes)
@@ -160,7 +172,7 @@ def remove(  # noqa: PLR0913 - the options
 
 
 def _check_place(directory: DataDirectory, private: Path, public_ring: Path | None, *, unchecked: bool) -> None:
-    """Refuse flags that are for the other of two machines.
+    """Refuse flags that belong on the other of two machines.
 
     Raises:
         NightsafeError: INVALID.
@@ -180,19 +192,19 @@ def _check_place(directory: DataDirectory, private: Path, public_ring: Path | No
 
 
 def _check_public(directory: DataDirectory, key_id: str) -> None:
-    """Refuse a key that is in use, before anybody is asked."""
+    """Refuse a key that is in use, before asking for a confirmation."""
     ring_files.is_retired(directory.public_ring, key_id)
     directory.run(lambda store: refuse_in_use(store, key_id))
 
 
 def _remember(directory: DataDirectory) -> None:
-    """Let the database know the public ring's number, so that no older one is ever taken again."""
+    """Store the public ring's number in the database, so that an older ring is never accepted again."""
     ring = PublicRing.load(directory.public_ring)
     directory.run(lambda store: take_ring(store, ring, str(directory.public_ring)))
 
 
 def _remove_public(directory: DataDirectory, key_id: str) -> None:
-    """Take a key out of the public ring, once it is sure that nothing is sealed to it and nothing will be."""
+    """Remove a key from the public ring, after checking that no value is or will be sealed to it."""
     if ring_files.is_retired(directory.public_ring, key_id):
         directory.run(lambda store: retire_key(store, key_id))
         ring_files.remove_public(directory.public_ring, key_id)
@@ -201,7 +213,7 @@ def _remove_public(directory: DataDirectory, key_id: str) -> None:
 
 
 def _is_removed(directory: DataDirectory, private: Path, key_id: str) -> bool:
-    """Whether a key that the database knows as retired is in neither ring any more."""
+    """Return whether a key that the database knows as retired is in neither ring."""
     if not directory.database.exists() or PublicRing.load(directory.public_ring).get(key_id) is not None:
         return False
     if private.exists() and PrivateRing.load(private).get(key_id) is not None:
@@ -210,10 +222,10 @@ def _is_removed(directory: DataDirectory, private: Path, key_id: str) -> bool:
 
 
 def _hold(directory: DataDirectory, *files: Path) -> None:
-    """Until the command ends, use the data directory beside whoever serves it, and change these files alone.
+    """Until the command ends, share the data directory with its server, and lock these files.
 
     Raises:
-        NightsafeError: as `used` and `rings.alone_with`.
+        NightsafeError: as for `used` and `ring_files.alone_with`.
     """
     context = click.get_current_context()
     context.with_resource(used(directory.path))
@@ -221,10 +233,10 @@ def _hold(directory: DataDirectory, *files: Path) -> None:
 
 
 def _there(*files: Path) -> list[Path]:
-    """Those of some files whose directories are there."""
+    """Return the files whose directories exist."""
     return [file for file in files if file.parent.is_dir()]
 
 
 def _tell(key_id: str, what: str, *, as_json: bool) -> None:
-    """Say what was done with a key."""
+    """Print the result for a key."""
     click.echo(json.dumps({"id": key_id}) if as_json else f"{key_id} {what}")

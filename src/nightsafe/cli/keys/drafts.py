@@ -1,4 +1,4 @@
-"""Key files that an interrupted command did not write to their end: a private ring's content, under no name."""
+"""Removes incomplete key files of interrupted commands. Such a file may hold a private ring."""
 
 import re
 from collections.abc import Iterable
@@ -17,16 +17,16 @@ _PLACES: Final = {
 
 
 def sweep(data: Path) -> None:
-    """Remove those of a data directory."""
+    """Remove the incomplete key files of a data directory."""
     for folder, names in _PLACES.items():
         sweep_beside(data / folder / name for name in names)
 
 
 def sweep_beside(paths: Iterable[Path]) -> None:
-    """Remove what was to become of these files, unless somebody is writing it, and say so."""
+    """Remove incomplete versions of these files, unless a process is writing them, and print a line for each."""
     for path in paths:
         form = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}")
         with suppress(OSError):
             for left in path.parent.iterdir():
                 if form.fullmatch(left.name) and files.remove_draft(left):
-                    tell(f"{left} is removed: a command that was interrupted has left it")
+                    tell(f"removed {left}, which an interrupted command left behind")

@@ -1,4 +1,4 @@
-"""`nightsafe keys reseal`: seals values anew in the foreground, and tells how far it has come."""
+"""`nightsafe keys reseal`: reseals values in the foreground and shows its progress."""
 
 import asyncio
 import json
@@ -28,18 +28,23 @@ _DAY = 24 * 60 * 60 * 1_000_000
 @click.command("reseal")
 @data_option
 @api_options
-@option("--account-id", "Whose values.  [default: those of the account that the token is for]")
+@option("--account-id", "Account of the values.  [default: the token's account]")
 @ring_option
 @keys_option
 @click.option(
-    "--rest", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Times of its work to rest."
+    "--rest",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Length of the pause after each batch, as a multiple of the batch's time.",
 )
 @json_option
 def command(**values: Any) -> None:
-    """Seal values anew that are under older keys.
+    """Reseal values that are sealed to older keys.
 
-    A delivery process does the same in the background, when its token may. It may be ended at any time; what is done
-    is done. At the data directory that a server serves no token is needed: one is made for as long as this takes.
+    A delivery process does the same in the background if its token permits it. You can stop this command at any time;
+    values that it has resealed stay so. With the data directory of a running server you need no token: the command
+    creates one and revokes it at the end.
     """
     from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: PLC0415 - help needs none
     from nightsafe.cli.process.logs import configure_command  # noqa: PLC0415 - the same
@@ -55,12 +60,12 @@ def command(**values: Any) -> None:
 
 
 def _is_named(values: dict[str, Any]) -> bool:
-    """Whether a token was named."""
+    """Return whether an option names a token."""
     return values["token_file"] is not None or values["token_fd"] is not None
 
 
 def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progress":
-    """Every account of a data directory, or the one that is named, with tokens of our own."""
+    """Reseal every account of a data directory, or the named one, with tokens that this command creates."""
     from nightsafe.cli.data_directory.local_server import address_of  # noqa: PLC0415 - help needs none
     from nightsafe.cli.server.delivery_process import source_at  # noqa: PLC0415 - the same
     from nightsafe.delivery.key_rotation.resealing import Progress  # noqa: PLC0415 - the same
@@ -69,7 +74,8 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
     url = address_of(directory.path, believing_others=False)
     if url is None:
         raise NightsafeError(
-            Code.UNAVAILABLE, f"no server serves {directory.path}: start one, or name another with --api and a token"
+            Code.UNAVAILABLE,
+            f"no server serves {directory.path}: start one, or name another server with --api and a token",
         )
     chosen = values["account_id"]
     accounts = [chosen] if chosen else [one.account_id for one in _waiting(directory)]
@@ -82,7 +88,7 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
 
 
 def _waiting(directory: "DataDirectory") -> "list[Waiting]":
-    """The accounts with anything to do."""
+    """Return the accounts that have values under older keys."""
     from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - help needs none
     from nightsafe.services.key_rotation.status import waiting_under_older  # noqa: PLC0415 - the same
 
@@ -93,7 +99,7 @@ def _waiting(directory: "DataDirectory") -> "list[Waiting]":
 async def _reseal(
     directory: "DataDirectory", values: dict[str, Any], account_id: str | None, source: "HttpSource"
 ) -> "Progress":
-    """One pass over all there is of an account."""
+    """Reseal all values of an account, in one pass."""
     from nightsafe.cli.data_directory.directory import report_unusable  # noqa: PLC0415 - help needs none
     from nightsafe.delivery.key_rotation.resealing import Resealer  # noqa: PLC0415 - the same
     from nightsafe.delivery.source.http_resealing import HttpResealing  # noqa: PLC0415 - the same
@@ -115,28 +121,28 @@ async def _reseal(
 
 
 class _Teller:
-    """Says on stderr how far a pass has come, once a second at the most."""
+    """Prints the progress of a pass to stderr, at most once a second."""
 
     def __init__(self) -> None:
         self._told = time.monotonic()
 
     def __call__(self, progress: "Progress") -> None:
-        """After a batch."""
+        """Print the progress after a batch."""
         if time.monotonic() - self._told >= _TELL_SECONDS:
             self._told = time.monotonic()
-            click.echo(f"{progress.resealed} of {progress.waiting} values sealed anew", err=True)
+            click.echo(f"{progress.resealed} of {progress.waiting} values resealed", err=True)
 
 
 def _conclude(done: "Progress", *, as_json: bool) -> None:
-    """Say what came of it.
+    """Print the result.
 
     Raises:
-        NightsafeError: CANNOT_OPEN, when there are values that do not open.
+        NightsafeError: CANNOT_OPEN, if some values do not open.
     """
     told = {"resealed": done.resealed, "changed": done.changed, "unopened": done.unopened}
-    click.echo(json.dumps(told) if as_json else f"{done.resealed} values sealed anew")
+    click.echo(json.dumps(told) if as_json else f"{done.resealed} values resealed")
     if done.unopened:
         raise NightsafeError(
             Code.CANNOT_OPEN,
-            f"{done.unopened} values do not open, or were not signed for their place; the log above names them",
+            f"{done.unopened} values do not open, or were not signed for their context; the log above names them",
         )

@@ -1,4 +1,4 @@
-"""Changes of the two ring files, each replaced whole: the private one first, so that what can be sealed opens."""
+"""Changes the two ring files. Each is replaced whole, the private ring first, so that every sealed value opens."""
 
 import contextlib
 import fcntl
@@ -18,12 +18,12 @@ from nightsafe.services.key_rotation.recipient_keys import Known
 
 
 class Rotated(NamedTuple):
-    """What a rotation came to.
+    """The result of a rotation.
 
     Attributes:
-        primary: id of the key that new values are sealed to.
-        before: id of the one before.
-        resumed: whether the key had been made by a rotation that was interrupted.
+        primary: ID of the new primary key.
+        before: ID of the previous primary key.
+        resumed: whether an interrupted rotation had already made the new key.
     """
 
     primary: str
@@ -33,10 +33,10 @@ class Rotated(NamedTuple):
 
 @contextlib.contextmanager
 def alone_with(*files: Path) -> Iterator[None]:
-    """While no other process of these commands changes files in the same directories: one of two rings would be lost.
+    """Lock the directories of these files against other `keys` commands, which could overwrite each other's rings.
 
     Raises:
-        NightsafeError: INVALID, when a directory is not there; UNAVAILABLE, when another process is at it.
+        NightsafeError: INVALID, if a directory cannot be opened; UNAVAILABLE, if another process has locked it.
     """
     with contextlib.ExitStack() as held:
         for folder in sorted({file.absolute().parent for file in files}):
@@ -48,25 +48,25 @@ def alone_with(*files: Path) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise NightsafeError(Code.UNAVAILABLE, f"another process changes the rings in {folder}") from None
+                raise NightsafeError(Code.UNAVAILABLE, f"another process is changing the rings in {folder}") from None
         drafts.sweep_beside(files)
         yield
 
 
 def rotate(private: Path, public: Path, suite: Suite | None, known: Known) -> Rotated:
-    """Make a new primary key in both files. Without a public file there it is made.
+    """Create a new primary key in both files. Create the public file if it does not exist.
 
-    When the public file lacks only the private ring's primary, a rotation was interrupted between the two: it is
-    finished.
+    If the public file lacks only the private ring's primary key, a rotation was interrupted between the two
+    files. Then this finishes that rotation.
 
     Args:
-        private: the private ring's file.
-        public: the public ring's file.
-        suite: of the new key; None for that of the primary.
-        known: what the database knows, where there is one.
+        private: file of the private ring.
+        public: file of the public ring.
+        suite: suite of the new key; None for the suite of the primary key.
+        known: the database's knowledge of the keys; empty without a database.
 
     Raises:
-        NightsafeError: INVALID, when a file cannot be used, or the two do not belong together.
+        NightsafeError: INVALID, if a file cannot be used, or the two rings do not belong together.
     """
     ring = PrivateRing.load(private)
     offered = PublicRing.load(public) if public.exists() else None
@@ -83,26 +83,29 @@ def rotate(private: Path, public: Path, suite: Suite | None, known: Known) -> Ro
 
 
 def sign(private: Path, public: Path) -> PublicRing:
-    """Write into the public ring who signs the one after it; gives the ring.
+    """Write the key that signs the next ring into the public ring. Return the ring.
 
     Raises:
-        NightsafeError: INVALID, when a file cannot be used, or the two are not of one rotation.
+        NightsafeError: INVALID, if a file cannot be used, or the two rings are not from the same rotation.
     """
     ring, offered = PrivateRing.load(private), PublicRing.load(public)
     ring.check_covers(offered)
     if ring.primary.id != offered.primary.id:
-        raise NightsafeError(Code.INVALID, f"{public}: its primary key is not that of {private}; rotate, or install")
+        raise NightsafeError(
+            Code.INVALID,
+            f"{public}: its primary key is not the primary key of {private}; rotate, or install",
+        )
     signed = offered.of(public_ring(ring, offered).lineage)
     signed.save(public, replace=True)
     return signed
 
 
 def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], known: Known) -> None:
-    """Refuse two rings that cannot be of one safe, and a private one that is an older copy.
+    """Refuse two rings that cannot belong to one safe, and a private ring that is an older copy.
 
-    A numbered public ring may have keys that were removed from the private one since: it is an older copy, too, and
-    they go, unless values are sealed to them. In the ring in use, they must be retired: a server that runs would not
-    take up a ring without them.
+    A numbered public ring may be an older copy too, with keys that were removed from the private ring since. These
+    keys are dropped unless values are sealed to them. In the ring in use they must be retired first: a running server
+    would refuse a ring without them.
 
     Raises:
         NightsafeError: INVALID.
@@ -111,8 +114,8 @@ def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Pa
     if offered.number > ring.number and any(ring.get(key.id) for key in offered.keys):
         raise NightsafeError(
             Code.INVALID,
-            f"{private}: its number is {ring.number} and that of {public} {offered.number}: it is an older copy, "
-            "which lacks a key. Take the newest copy of the private ring",
+            f"{private}: its number is {ring.number}, and the number of {public} is {offered.number}: the private "
+            "ring is an older copy and lacks a key. Use its newest copy",
         )
     given_up = {
         key.id
@@ -127,27 +130,27 @@ def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Pa
 
 
 def _is_interrupted(ring: PrivateRing, offered: PublicRing) -> bool:
-    """Whether the private ring was rotated and the public one was not written any more."""
+    """Return whether a rotation changed the private ring but was interrupted before it wrote the public ring."""
     is_before = offered.number in {0, ring.number - 1}
     return is_before and offered.get(ring.public().primary.id) is None
 
 
 def install(new: Path, public: Path, known: Known) -> PublicRing:
-    """Put a public ring that was made elsewhere in the place of the one there is; gives the one that is there then.
+    """Replace the public ring by one that was made on another machine. Return the ring that was written.
 
     Args:
-        new: the file that was handed over.
-        public: the file in use.
-        known: what the database knows.
+        new: file of the new ring.
+        public: file of the ring in use.
+        known: the database's knowledge of the keys.
 
     Raises:
-        NightsafeError: INVALID, when a file cannot be used; when the new ring lacks a key that values are sealed to;
-            when it lacks another key that is in use and was not retired here, as the primary; when its own primary
-            was retired here; or when it is older than one that was in use here.
+        NightsafeError: INVALID, if a file cannot be used; if the new ring lacks a key that values are sealed to; if
+            it lacks another key in use that was not retired here, such as the primary key; if its own primary key was
+            retired here; or if it is older than a ring that was in use here.
     """
     source, handed, present = str(new), PublicRing.load(new), PublicRing.load(public)
     if not any(present.get(key.id) or key.id in known.retired for key in handed.keys):
-        _refuse_lacking(source, handed, present, known)  # a stranger's ring is no older one
+        _refuse_lacking(source, handed, present, known)  # a ring of another safe gets this message, not "older"
     check_not_older(source, handed.number, max(known.number, present.number))
     _refuse_lacking(source, handed, present, known)
     ring = handed.succeeding(present, source, lambda: known.retired).retiring(known.retired, source)
@@ -158,16 +161,17 @@ def install(new: Path, public: Path, known: Known) -> PublicRing:
 
 
 def _refuse_lacking(source: str, handed: PublicRing, present: PublicRing, known: Known) -> None:
-    """Refuse a ring without a key that values are sealed to.
+    """Refuse a ring that lacks a key that values are sealed to.
 
     Raises:
-        NightsafeError: INVALID, with the key and how many there are.
+        NightsafeError: INVALID, with the key and the number of values.
     """
     for key_id, count in known.values.items():
         if count and handed.get(key_id) is None and present.get(key_id) is not None:
             raise NightsafeError(
                 Code.INVALID,
-                f"{source}: lacks the key {key_id}, to which {count} values are sealed: is it of this safe?",
+                f"{source}: it lacks the key {key_id}, to which {count} values are sealed. Does it belong to this "
+                "safe?",
             )
 
 
@@ -175,17 +179,21 @@ def check_retirable(public: Path, key_id: str) -> None:
     """Refuse a key that cannot be retired.
 
     Raises:
-        NightsafeError: INVALID, when it is not in the public ring, or is the primary.
+        NightsafeError: INVALID, if it is not in the public ring, or is the primary key.
     """
     key = PublicRing.load(public).get(key_id)
     if key is None:
-        raise NightsafeError(Code.INVALID, f"{public}: has no key {key_id}; see: nightsafe keys status")
+        raise NightsafeError(
+            Code.INVALID, f"{public}: it has no key {key_id}; to see the keys, run: nightsafe keys status"
+        )
     if key.state is State.PRIMARY:
-        raise NightsafeError(Code.INVALID, f"the key {key_id} is the primary; rotate first: nightsafe keys rotate")
+        raise NightsafeError(
+            Code.INVALID, f"the key {key_id} is the primary key; rotate first: nightsafe keys rotate"
+        )
 
 
 def retire(public: Path, private: Path, key_id: str) -> None:
-    """Mark a key as retired in the public ring and, where that is, in the private one."""
+    """Mark a key as retired in the public ring and, if its file is here, in the private ring."""
     PublicRing.load(public).retiring({key_id}, str(public)).save(public, replace=True)
     if private.exists():
         ours = PrivateRing.load(private)
@@ -194,10 +202,10 @@ def retire(public: Path, private: Path, key_id: str) -> None:
 
 
 def is_retired(public: Path, key_id: str) -> bool:
-    """Whether a key is retired in the public ring; False when it is not there.
+    """Return whether a key is retired in the public ring; False if the ring does not have it.
 
     Raises:
-        NightsafeError: INVALID, when it is there and takes new values.
+        NightsafeError: INVALID, if the ring has the key and it is not retired.
     """
     key = PublicRing.load(public).get(key_id)
     if key is not None and key.state is not State.RETIRED:
@@ -208,12 +216,12 @@ def is_retired(public: Path, key_id: str) -> bool:
 
 
 def remove_public(public: Path, key_id: str) -> None:
-    """Take a key out of the public ring."""
+    """Remove a key from the public ring."""
     PublicRing.load(public).without({key_id}).save(public, replace=True)
 
 
 def check_removable(private: Path, copy: Path | None, key_id: str) -> None:
-    """Refuse a key that is the private ring's primary, or neither there nor in the copy of the public ring.
+    """Refuse a key that is the private ring's primary key, or is in neither the private ring nor the public copy.
 
     Raises:
         NightsafeError: INVALID.
@@ -223,24 +231,23 @@ def check_removable(private: Path, copy: Path | None, key_id: str) -> None:
     if present is not None and ring.get(present.primary.id) is None:
         raise NightsafeError(
             Code.INVALID,
-            f"{copy}: its primary key {present.primary.id} is not in the private ring: is it of this safe?",
+            f"{copy}: its primary key {present.primary.id} is not in the private ring. Does it belong to this safe?",
         )
     if ring.get(key_id) is None and present is not None and present.get(key_id) is not None:
-        return  # a removal was interrupted between the two
+        return  # a removal was interrupted between the two files
     ring.retired(key_id)
 
 
 def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
-    """Take a key out of the private ring: what is sealed to it can never be opened again.
+    """Remove a key from the private ring. Values sealed to it can never be opened again.
 
     Args:
-        private: the private ring's file.
-        copy: where the public ring is that is handed over, and not in use; it is made anew, so that it has not got
-            the key any more either.
-        key_id: a key that `check_removable` lets go.
+        private: file of the private ring.
+        copy: copy of the public ring, not the one in use, or None. It is rewritten without the key.
+        key_id: a key that passed `check_removable`.
 
     Raises:
-        NightsafeError: INVALID, when a file cannot be used.
+        NightsafeError: INVALID, if a file cannot be used.
     """
     ring = PrivateRing.load(private)
     if ring.get(key_id) is not None:
@@ -252,10 +259,10 @@ def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
 
 
 def _with_retired(ring: PublicRing, present: PublicRing | None, known: Known) -> PublicRing:
-    """A ring in which what is retired in another one, or in the database, stays so.
+    """Retire the keys of a ring that are retired in another ring or in the database.
 
     Raises:
-        NightsafeError: INVALID, when that is its primary.
+        NightsafeError: INVALID, if the ring's primary key is one of them.
     """
     gone = {key.id for key in present.keys if key.state is State.RETIRED} if present else set()
     return ring.retiring(gone | known.retired)

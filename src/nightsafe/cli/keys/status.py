@@ -1,4 +1,4 @@
-"""`nightsafe keys status`: the keys, how many values are sealed to each, and whether anybody seals them anew."""
+"""`nightsafe keys status`: shows the keys, the number of values under each, and the tokens that may reseal them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _COLUMNS = ("id", "suite", "state", "values")
 
 
 class _Found(Struct, frozen=True):
-    """The ring in use, and what the database tells."""
+    """The ring in use, and the database's knowledge of the keys."""
 
     ring: PublicRing
     known: Known
@@ -32,11 +32,11 @@ class _Found(Struct, frozen=True):
 @data_option
 @json_option
 def status(data: Path, *, as_json: bool) -> None:
-    """Show every key with its state and how many values are sealed to it, and who may seal them anew."""
+    """Show every key with its state and number of values, and the tokens that may reseal values."""
     directory = DataDirectory(data)
 
     async def look(store: Store) -> _Found:
-        """Read all of it."""
+        """Read the ring and the database."""
         ring = PublicRing.load(directory.public_ring)
         return _Found(ring, await known_of(store), await waiting_under_older(store, ring.primary.id))
 
@@ -59,14 +59,15 @@ def status(data: Path, *, as_json: bool) -> None:
     click.echo(f"The ring's fingerprint is {ring.identity.fingerprint}.")
     if ring.lineage.signer is None:
         click.echo(
-            "It does not say who signs the next one, so no client would follow a rotation: nightsafe keys sign"
+            "It does not name the signer of the next ring, so no client would follow a rotation. Run: "
+            "nightsafe keys sign"
         )
     for one in found.waiting:
         click.echo(_sentence(one, several=len(found.waiting) > 1))
 
 
 def _keys(ring: PublicRing, known: Known) -> list[dict[str, Any]]:
-    """The keys of the ring, and those that values are sealed to all the same."""
+    """Return the keys of the ring, and other keys that values are sealed to."""
     rows: list[tuple[str, str, str]] = [
         (key.id, key.suite.value, State.RETIRED if _is_given_up(key.id, ring, known) else key.state)
         for key in ring.keys
@@ -79,12 +80,12 @@ def _keys(ring: PublicRing, known: Known) -> list[dict[str, Any]]:
 
 
 def _is_given_up(key_id: str, ring: PublicRing, known: Known) -> bool:
-    """Whether the database refuses a key that is no more than an older one in the file."""
+    """Return whether the database has retired a key that the file only lists as an older one."""
     return key_id in known.retired and key_id != ring.primary.id
 
 
 def _as_json(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
-    """Who may do it, by account."""
+    """Return the waiting values and the tokens that may reseal them, by account, for JSON."""
     return [
         {
             "account_id": one.account_id,
@@ -97,16 +98,16 @@ def _as_json(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
 
 
 def _sentence(one: Waiting, *, several: bool) -> str:
-    """What is to be done, and whether anybody does it."""
-    what = f"{one.values} values{f' of account {one.account_id}' if several else ''} are to be sealed anew"
+    """Return a sentence about the waiting values and the tokens that may reseal them."""
+    what = f"{one.values} values{f' of account {one.account_id}' if several else ''} wait to be resealed"
     if not one.tokens:
         return (
-            f"{what}, and nobody does it: no token has the permission {RESEALING}, so a delivery process leaves them "
-            "as they are. Run: nightsafe keys reseal"
+            f"{what}, but no process does it: no token has the permission {RESEALING}, so delivery processes leave "
+            "them as they are. Run: nightsafe keys reseal"
         )
     names = ", ".join(f"{name} ({token_id})" for token_id, name in one.tokens)
-    last = "none was yet" if one.last_on is None else f"the last was at {format_time(one.last_on)}"
+    last = "none has been yet" if one.last_on is None else f"the last one was at {format_time(one.last_on)}"
     return (
-        f"{what}; {last}. A process with one of these tokens does it while it runs: {names}. To do it now: "
+        f"{what}; {last}. A running process with one of these tokens does it: {names}. To do it now, run: "
         "nightsafe keys reseal"
     )

@@ -1,11 +1,11 @@
-"""A safe in one file: a tar archive with a manifest first, then the database and the key files, none of them altered.
+"""The format of a backup: a tar archive with a manifest first, then the database and the key files, unaltered.
 
-manifest.json                what is in it: format, when, size and SHA-256 of each file
-nightsafe.db                 a consistent copy; secrets are in it as they are stored, sealed
-keys/public-ring.json        what values are sealed to
-keys/signing-key.json        what records are signed with
-keys/verify-keys.json        what signatures are checked with
-delivery/private-ring.json   what opens every value: only when it is asked for
+manifest.json                format, time, and the size and SHA-256 of each file
+nightsafe.db                 a consistent copy; it contains the secrets as they are stored, sealed
+keys/public-ring.json        the keys that values are sealed to
+keys/signing-key.json        the key that signs records
+keys/verify-keys.json        the keys that verify signatures
+delivery/private-ring.json   the keys that open every value: only with --with-private-ring
 """
 
 import hashlib
@@ -29,21 +29,21 @@ DATABASE: Final = "nightsafe.db"
 PRIVATE_RING: Final = "delivery/private-ring.json"
 NEEDED: Final = (DATABASE, "keys/public-ring.json", "keys/signing-key.json", "keys/verify-keys.json")
 STREAM: Final = Path("-")
-"""In place of a file's path: standard output, or standard input."""
+"""The path that stands for standard output or standard input."""
 _MANIFEST: Final = "manifest.json"
 _READABLE: Final = ("keys/public-ring.json", "keys/verify-keys.json")
 _MOST_MANIFEST_BYTES: Final = 64 * 1024
 _CHUNK: Final = 1024 * 1024
 
 Told = Callable[[int], None]
-"""Is told how many bytes have been dealt with since it was last told."""
+"""A function that takes the number of bytes processed since its last call."""
 
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
-"""In seconds; up to the year 9999."""
+"""Seconds since 1970 UTC, up to the year 9999."""
 Words = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,64}\Z")]
-"""What may be printed: no space, and nothing that a terminal would heed."""
+"""Text that is safe to print: no space and no control character."""
 Counted = Annotated[str, msgspec.Meta(pattern=r"\A[a-z_]{1,32}\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
@@ -56,15 +56,15 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in an archive.
+    """The manifest of an archive.
 
     Attributes:
         format: `FORMAT`.
-        made_on: when, in seconds since 1970 UTC.
-        nightsafe: the version of the program that made it.
-        schema: of the database.
-        counts: how much is in it, for people.
-        files: by name.
+        made_on: time of the backup, in seconds since 1970 UTC.
+        nightsafe: version of the program that made it.
+        schema: schema version of the database.
+        counts: numbers of accounts, scripts and secrets, for people.
+        files: the files, by name.
     """
 
     format: Words
@@ -76,12 +76,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """Of all files together."""
+        """The total size of the files, in bytes."""
         return sum(held.size for held in self.files.values())
 
 
 def new_manifest(files: dict[str, Path], schema: int, counts: dict[str, int]) -> Manifest:
-    """The manifest of files by their names in the archive."""
+    """Return a manifest of files, given by their names in the archive."""
     held = {name: Held(path.stat().st_size, _digest(path)) for name, path in files.items()}
     return Manifest(
         format=FORMAT, made_on=int(time.time()), nightsafe=__version__, schema=schema, counts=counts, files=held
@@ -89,7 +89,7 @@ def new_manifest(files: dict[str, Path], schema: int, counts: dict[str, int]) ->
 
 
 def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], told: Told) -> None:
-    """Write an archive to an open file, or a pipe."""
+    """Write an archive to an open file or a pipe."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         archive.addfile(_member(_MANIFEST, len(encoded), manifest.made_on), io.BytesIO(encoded))
@@ -99,10 +99,10 @@ def write_archive(out: IO[bytes], manifest: Manifest, files: dict[str, Path], to
 
 
 def read_archive(path: Path, into: Path, told: Callable[[Manifest], Told]) -> Manifest:
-    """Unpack an archive into an empty directory; only what the manifest names, with the modes it must have.
+    """Unpack an archive into an empty directory. Only files that the manifest names are written, with fixed modes.
 
     Raises:
-        CommandError: when it is no backup, is damaged, or of a newer program.
+        CommandError: if it is not a backup, is damaged, or is from a newer program.
     """
     try:
         with _opened(path) as archive:
@@ -112,17 +112,17 @@ def read_archive(path: Path, into: Path, told: Callable[[Manifest], Told]) -> Ma
             for name, held in manifest.files.items():
                 _unpack(archive, next(members, None), name, held, into, step)
             if next(members, None) is not None:
-                raise CommandError(f"{path} holds more than its manifest names: it is not used")
+                raise CommandError(f"{path} contains more than its manifest names, so it is not used")
     except OSError as error:
         raise CommandError(f"{path} cannot be unpacked: {error.strerror or 'it ends early'}") from None
     except tarfile.TarError:
-        raise CommandError(f"{path} is no backup, or is damaged") from None
+        raise CommandError(f"{path} is not a backup, or is damaged") from None
     return manifest
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    """An archive in a file, or as it comes from standard input."""
+    """Open an archive in a file or on standard input."""
     if path == STREAM:
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
             yield archive
@@ -132,30 +132,32 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _read_manifest(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo], path: Path) -> Manifest:
-    """The first member."""
+    """Read the first member, which must be the manifest."""
     first = next(members, None)
     file = archive.extractfile(first) if first is not None and first.isreg() and first.name == _MANIFEST else None
     try:
         manifest = msgspec.json.decode(b"" if file is None else file.read(_MOST_MANIFEST_BYTES), type=Manifest)
-    except msgspec.ValidationError as error:  # its words name a member by its type, and show nothing of what is there
-        raise CommandError(f"{path} is no backup: its manifest is not one ({error})") from None
+    except msgspec.ValidationError as error:  # its message names types and fields, never content
+        raise CommandError(f"{path} is not a backup: its manifest is invalid ({error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise CommandError(f"{path} is no backup: it has no manifest") from None
+        raise CommandError(f"{path} is not a backup: it has no manifest") from None
     if manifest.format != FORMAT:
-        raise CommandError(f"{path} has the format {manifest.format!r}; this program knows {FORMAT}")
+        raise CommandError(f"{path} has the format {manifest.format!r}; this program supports {FORMAT}")
     names = set(manifest.files)
     if not set(NEEDED) <= names or names - {*NEEDED, PRIVATE_RING}:
-        raise CommandError(f"{path} lacks a file that a safe needs, or holds one that none has")
+        raise CommandError(
+            f"{path} lacks a file that a safe needs, or contains a file that does not belong to a safe"
+        )
     return manifest
 
 
-def _unpack(  # noqa: PLR0913, PLR0917 - one member and what is said of it
+def _unpack(  # noqa: PLR0913, PLR0917 - a member and its entry in the manifest
     archive: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, held: Held, into: Path, told: Told
 ) -> None:
-    """One file, which must be what the manifest says."""
+    """Unpack one file and compare it with the manifest."""
     file = archive.extractfile(member) if member is not None and member.isreg() and member.name == name else None
     if file is None:
-        raise CommandError(f"{name} is not where the manifest says")
+        raise CommandError(f"{name} is not at its place in the archive")
     target = into / name
     target.parent.mkdir(mode=0o700, exist_ok=True)
     digest, size = hashlib.sha256(), 0
@@ -169,24 +171,24 @@ def _unpack(  # noqa: PLR0913, PLR0917 - one member and what is said of it
         out.flush()
         os.fsync(out.fileno())
     if (size, digest.hexdigest()) != (held.size, held.sha256):
-        raise CommandError(f"{name} is damaged: its SHA-256 is not what the manifest says")
+        raise CommandError(f"{name} is damaged: its size or SHA-256 differs from the manifest")
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _member(name: str, size: int, made_on: int) -> tarfile.TarInfo:
-    """A regular file that nobody owns."""
+    """Return the header of a regular file without an owner."""
     member = tarfile.TarInfo(name)
     member.size, member.mtime, member.mode = size, made_on, 0o600
     return member
 
 
 class _Counted(io.RawIOBase):
-    """A file that tells how much was read of it."""
+    """A file that reports how many bytes were read."""
 
     def __init__(self, file: IO[bytes], told: Told) -> None:
         super().__init__()
@@ -194,7 +196,7 @@ class _Counted(io.RawIOBase):
         self._told = told
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Read the next bytes and report their number."""
         chunk = self._file.read(size)
         self._told(len(chunk))
         return chunk

@@ -1,4 +1,4 @@
-"""`nightsafe backup`."""
+"""`nightsafe backup`: copies a safe to one file."""
 
 import os
 import secrets
@@ -26,9 +26,9 @@ from nightsafe.cli.terminal.progress import byte_bar
 from nightsafe.sealing.files import sync
 
 _KINDS: Final = (
-    (stat.S_ISLNK, "a symbolic link: name the file that it leads to"),
+    (stat.S_ISLNK, "a symbolic link: name its target"),
     (stat.S_ISDIR, "a directory: name a file in it"),
-    (lambda _: True, "no regular file: to write into it, redirect: nightsafe backup - > FILE"),
+    (lambda _: True, "not a regular file: to write into it, use: nightsafe backup - > FILE"),
 )
 
 
@@ -36,15 +36,17 @@ _KINDS: Final = (
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @data_option
 @click.option(
-    "--with-private-ring", is_flag=True, help="Also what opens every value; without it, keep that elsewhere."
+    "--with-private-ring",
+    is_flag=True,
+    help="Include the private ring, which opens every value. Without it, keep a copy of the ring elsewhere.",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @json_option
 def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_json: bool) -> None:
-    """Copy a safe into one file, also while it is served; - writes to standard output.
+    """Copy a safe to one file, even while it is being served. The file - is standard output.
 
-    The copy is consistent, and checked before it gets its name. Secrets are in it as they are stored: sealed. So that
-    the safe can be served again the key files come along, but for the private ring.
+    The copy is consistent, and is checked before it gets its name. It contains the secrets as they are stored, which
+    is sealed, and the key files that serving needs. It contains the private ring only with --with-private-ring.
     """
     _refuse(data, with_private_ring=with_private_ring)
     if file == STREAM:
@@ -57,21 +59,23 @@ def command(*, data: Path, file: Path, with_private_ring: bool, force: bool, as_
             manifest = _back_up(data, file, with_private_ring=with_private_ring, force=force)
     except OSError as error:
         if error.filename is not None and PREFIX not in str(error.filename) and str(error.filename) != str(file):
-            raise  # it is about another file, which is named where all such errors are
+            raise  # the error is about another file; the general handler names it
         raise CommandError(f"{_shown(file)} cannot be written: {error.strerror}") from None
     if as_json:
         show_json({"file": str(file), "size": manifest.size, "private_ring": with_private_ring, **manifest.counts})
         return
     there = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
-    say(f"{data} is in {_shown(file)}: {there}")
+    say(f"Copied {data} to {_shown(file)}: {there}")
     if with_private_ring:
-        say("Who has this file can open every value in it: keep it as you keep the private ring.")
+        say("Anybody who has this file can open every value in it: protect it like the private ring.")
     else:
-        say(f"The private ring ({data / PRIVATE_RING}) is not in it: without a copy of that nobody opens the values.")
+        say(
+            f"It lacks the private ring ({data / PRIVATE_RING}): without a copy of that, the values cannot be opened."
+        )
 
 
 def _shown(file: Path) -> str:
-    """What a target is called."""
+    """Return the name of a target for messages."""
     return "standard output" if file == STREAM else str(file)
 
 
@@ -81,26 +85,26 @@ def _refuse(data: Path, *, with_private_ring: bool) -> None:
         raise CommandError(f"there is no safe in {data}")
     refuse_unsafe(data)
     if with_private_ring and not (data / PRIVATE_RING).is_file():
-        raise CommandError(f"{data / PRIVATE_RING} is not there; leave out --with-private-ring")
+        raise CommandError(f"{data / PRIVATE_RING} does not exist; leave out --with-private-ring")
 
 
 def _refuse_stream(*, as_json: bool) -> None:
     """Refuse a standard output that a backup cannot go to."""
     if as_json:
         raise click.UsageError(
-            "--json prints to standard output, where the backup is to go: name a file, or leave it out"
+            "--json prints to standard output, and so does the backup: name a file, or leave out --json"
         )
     if sys.stdout is None or sys.stdout.closed:
         raise CommandError("standard output is closed")
     if sys.stdout.isatty():
-        raise CommandError("standard output is a terminal, and a backup is no text; redirect it, or name a file")
+        raise CommandError("standard output is a terminal, and a backup is not text; redirect it, or name a file")
 
 
 def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
-    """Refuse to replace what is no file of somebody's own, or what is part of the safe."""
+    """Refuse a target that others could exchange, is in the data directory, or may not be replaced."""
     refuse_exchangeable(real(file.absolute().parent) / file.name)
     if real(file.absolute().parent).is_relative_to(real(data)):
-        raise CommandError(f"{file} would be in the data directory, and lost with it; name a place outside")
+        raise CommandError(f"{file} would be in the data directory, and would be lost with it; name a file outside")
     try:
         mode = file.lstat().st_mode
     except FileNotFoundError:
@@ -108,11 +112,11 @@ def _refuse_file(data: Path, file: Path, *, force: bool) -> None:
     if not stat.S_ISREG(mode):
         raise CommandError(f"{file} is {next(words for is_so, words in _KINDS if is_so(mode))}")
     if not force:
-        raise CommandError(f"{file} is there already; give --force to replace it")
+        raise CommandError(f"{file} already exists; give --force to replace it")
 
 
 def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) -> Manifest:
-    """Copy, check, pack, and only then give it its name."""
+    """Copy the safe, check the copy, pack it, and give the file its name last."""
     names = [*NEEDED, PRIVATE_RING] if with_private_ring else [*NEEDED]
     with _folder_for(data, file) as folder:
         copied = folder / DATABASE
@@ -122,7 +126,7 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
             if wrong:
                 raise CommandError(f"the database is damaged ({wrong[0]}); no backup is made. Run: nightsafe doctor")
             schema, there = schema_of(db), counts(db)
-        # The keys after the database: a key that came meanwhile is in them, and none leaves a ring that is in use.
+        # Copy the keys after the database: a ring may have gained a key since then, but it never loses one in use.
         files = {name: copied if name == DATABASE else _held(data / name, folder) for name in names}
         manifest = new_manifest(files, schema, there)
         if file == STREAM:
@@ -132,13 +136,13 @@ def _back_up(data: Path, file: Path, *, with_private_ring: bool, force: bool) ->
             with packed.open("xb") as out:
                 packed.chmod(0o600)
                 _pack(out, manifest, files)
-            _refuse_file(data, file, force=force)  # by now it may be there
+            _refuse_file(data, file, force=force)  # it may exist by now
             _give_name(packed, file, force=force)
     return manifest
 
 
 def _pack(out: IO[bytes], manifest: Manifest, files: dict[str, Path]) -> None:
-    """Write the archive; on the disk when this returns, where that is a file."""
+    """Write the archive. A regular file is on the disk when this returns."""
     with byte_bar(manifest.size, "Packing") as told:
         write_archive(out, manifest, files, told)
     out.flush()
@@ -147,7 +151,7 @@ def _pack(out: IO[bytes], manifest: Manifest, files: dict[str, Path]) -> None:
 
 
 def _give_name(packed: Path, file: Path, *, force: bool) -> None:
-    """Let a finished backup have its name, for good."""
+    """Give a finished backup its name, durably."""
     if force:
         packed.replace(file)
     else:
@@ -156,7 +160,7 @@ def _give_name(packed: Path, file: Path, *, force: bool) -> None:
 
 
 def _held(path: Path, folder: Path) -> Path:
-    """A file as it is at this moment."""
+    """Copy a file as it is at this moment. Return the copy's path."""
     kept = folder / f"{secrets.token_hex(4)}-{path.name}"
     shutil.copyfile(path, kept)
     return kept
@@ -164,9 +168,9 @@ def _held(path: Path, folder: Path) -> Path:
 
 @contextmanager
 def _folder_for(data: Path, file: Path) -> Iterator[Path]:
-    """A folder of mode 0700 on the disk that the file is to be on, gone at the end.
+    """Create a folder of mode 0700 on the target's file system, and remove it at the end.
 
-    A link in the data directory leads there, so that the next command finds it if this one is killed.
+    A link in the data directory points to it, so that the next command finds it if this one is killed.
     """
     where = real(data) if file == STREAM else file.absolute().parent
     for left in left_in(where):
@@ -174,7 +178,7 @@ def _folder_for(data: Path, file: Path) -> Iterator[Path]:
     path = new_path(where)
     link = real(data) / path.name
     if file != STREAM:
-        with suppress(OSError):  # to whoever may not write there it is of no use
+        with suppress(OSError):  # a user who may not write to the data directory goes without the link
             link.symlink_to(path)
     try:
         workshop = Workshop.begin(path, "backup")

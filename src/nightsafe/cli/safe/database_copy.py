@@ -1,4 +1,4 @@
-"""Looking at the database of a safe from a process that does not serve it, and copying it while another serves it."""
+"""Reads or copies a safe's database in one process while another process may serve it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from nightsafe.store.sqlite.engine.schema import migrations
 _WAIT_SECONDS: Final = 10.0
 _STEP_PAGES: Final = 2048
 _MOST_LOG_BYTES: Final = 192 << 20
-"""Of the log, while a copy is made; the server refuses writes at 264 MB."""
+"""Give up a copy when the write-ahead log is larger than this. The server refuses writes at 264 MB."""
 
 _COUNTS: Final = {
     "accounts": "SELECT count(*) FROM accounts",
@@ -23,20 +23,20 @@ _NEWEST: Final = "SELECT max(created_on) FROM versions"
 _KEY_IDS: Final = {
     "bindings": "SELECT DISTINCT key_id FROM bindings",
     "binding_history": "SELECT DISTINCT key_id FROM binding_history",
-    "entries": "SELECT DISTINCT key_id FROM entries",  # as schemas before 9 call them
+    "entries": "SELECT DISTINCT key_id FROM entries",  # the table's name before schema 9
     "items": "SELECT DISTINCT key_id FROM items",
 }
 
 
 @contextmanager
 def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that changes nothing.
+    """Open a read-only connection.
 
     Raises:
-        CommandError: when the file is no database, or cannot be read.
+        CommandError: if the file is not a database or cannot be read.
     """
     try:
-        # Not `mode=ro`: a log that a killed server left can be read only by who may tidy up after it.
+        # Not `mode=ro`: SQLite needs write access to recover the log of a killed server.
         uri = f"{path.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
             db.execute("PRAGMA query_only = ON")
@@ -47,46 +47,46 @@ def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of a database, in one file, while others read and write it.
+    """Copy a database to one file, consistently, while other processes read and write it.
 
-    All pages are copied in one read transaction: in one for each step, a busy writer would make it begin again for
-    ever. As long as it lasts the write-ahead log grows, and from some length on the server would refuse writes. So
-    the copy is given up before that.
+    One read transaction covers all pages. With a transaction per step, a busy writer could make the copy start again
+    for ever. The write-ahead log grows while the transaction lasts, and above some size the server would refuse
+    writes. The copy is given up before that.
 
     Raises:
-        CommandError: when it cannot be copied, or is given up.
+        CommandError: if the database cannot be copied, or the copy is given up.
     """
     log = source.with_name(f"{source.name}-wal")
     target.touch(mode=0o600)
     with looked_at(source) as db, closing(sqlite3.connect(target, isolation_level=None)) as copy:
-        copy.execute("PRAGMA synchronous = OFF")  # a copy that the machine's end cuts short is none in any case
+        copy.execute("PRAGMA synchronous = OFF")  # a copy that a crash interrupts is useless anyway
         db.execute("BEGIN")
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it sees one state
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # this fixes the snapshot
         db.backup(copy, pages=_STEP_PAGES, progress=lambda *_: _give_way(log))
         db.execute("COMMIT")
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
 
 
 def _give_way(log: Path) -> None:
-    """Give a copy up that holds so much of a log that the server will refuse writes.
+    """Give the copy up if the write-ahead log is so large that the server would soon refuse writes.
 
     Raises:
-        CommandError: when it does.
+        CommandError: if it is that large.
     """
     with suppress(FileNotFoundError):
         if log.stat().st_size > _MOST_LOG_BYTES:
             raise CommandError(
-                f"so much is written meanwhile that {log} has {log.stat().st_size >> 20} MB, and the server would "
-                "soon refuse writes: the copy is given up, and nothing was changed; try again when less is written"
+                f"during the copy {log} has grown to {log.stat().st_size >> 20} MB, and the server would soon refuse "
+                "writes: the copy was given up and nothing was changed; try again when less is being written"
             )
 
 
 def complaints(db: sqlite3.Connection, *, thorough: bool) -> list[str]:
-    """What is wrong with a database's structure.
+    """Return SQLite's complaints about a database's structure; empty if it is sound.
 
     Args:
         db: the database.
-        thorough: whether indexes are compared with their tables, which takes longer.
+        thorough: whether to compare indexes with their tables, which takes longer.
     """
     check = "integrity_check" if thorough else "quick_check"
     found = [str(row[0]) for row in db.execute(f"PRAGMA {check}(10)")]
@@ -94,34 +94,36 @@ def complaints(db: sqlite3.Connection, *, thorough: bool) -> list[str]:
 
 
 def schema_of(db: sqlite3.Connection) -> int:
-    """The version of a database's schema."""
+    """Return the schema version of a database."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def newest_schema() -> int:
-    """The version that this program makes."""
+    """Return the newest schema version that this program knows."""
     return len(migrations())
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
-    """How much there is."""
+    """Count accounts, scripts and secrets."""
     return {what: int(db.execute(statement).fetchone()[0]) for what, statement in _COUNTS.items()}
 
 
 def newest_change(db: sqlite3.Connection) -> int:
-    """When the newest version was made, in microseconds since 1970 UTC; 0 without any."""
+    """Return when the newest version was created, in microseconds since 1970 UTC; 0 if there is no version."""
     return int(db.execute(_NEWEST).fetchone()[0] or 0)
 
 
 def key_ids(db: sqlite3.Connection) -> set[str]:
-    """The ids of the keys that values are sealed to."""
+    """Return the IDs of the keys that values are sealed to."""
     there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    wanted = [statement for table, statement in _KEY_IDS.items() if table in there]  # an older schema has fewer
+    wanted = [
+        statement for table, statement in _KEY_IDS.items() if table in there
+    ]  # an older schema lacks some tables
     return {row[0] for statement in wanted for row in db.execute(statement) if row[0]}
 
 
 def ring_history(db: sqlite3.Connection) -> tuple[int, frozenset[str]]:
-    """The greatest number of a public ring that was in use, and the ids of the keys that were retired."""
+    """Return the highest number of a public ring that was in use, and the IDs of the retired keys."""
     there = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     number = db.execute("SELECT number FROM ring").fetchone()[0] if "ring" in there else 0
     retired = db.execute("SELECT id FROM retired_keys").fetchall() if "retired_keys" in there else []

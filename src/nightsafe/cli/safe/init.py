@@ -1,4 +1,4 @@
-"""`nightsafe init`: a new safe, with its first account, owner and credentials."""
+"""`nightsafe init`: creates a safe with an account, its owner and their credentials."""
 
 import asyncio
 import json
@@ -18,20 +18,20 @@ from nightsafe.store.sqlite import SqliteStore
 @click.command("init")
 @data_option
 @account_id_option
-@email_option("owner@nightsafe.local", "The owner's e-mail.")
+@email_option("owner@nightsafe.local", "The owner's e-mail address.")
 @json_option
 def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
-    """Make a new safe: data directory, key rings, an account and its owner.
+    """Create a new safe: a data directory, key rings, an account and its owner.
 
-    Every credential is printed once and kept nowhere.
+    Every credential is printed once and not stored.
     """
-    click.get_current_context().with_resource(ending_tidily())  # what was begun is removed again
+    click.get_current_context().with_resource(ending_tidily())  # a signal still removes the unfinished safe
     directory = DataDirectory(data)
 
     with handing_over("the credentials") as show:
 
         async def fill(store: SqliteStore) -> Credentials:
-            """The first rows."""
+            """Write the first rows."""
             return await create_account(
                 store,
                 account_id,
@@ -44,7 +44,7 @@ def command(data: Path, account_id: str, email: str, *, as_json: bool) -> None:
 
 
 def _text(directory: DataDirectory, credentials: Credentials, *, as_json: bool) -> str:
-    """What is printed of a new safe, this once."""
+    """Return the output for a new safe."""
     if as_json:
         return json.dumps(msgspec.to_builtins(credentials))
     lines = credential_lines(
@@ -54,7 +54,7 @@ def _text(directory: DataDirectory, credentials: Credentials, *, as_json: bool) 
         api_key=credentials.api_key,
     )
     return (
-        f"A new safe is in {directory.path}. Its credentials are shown this once:\n\n{lines}\n\n"
-        f"Who has {directory.private_ring} can open every value: keep a copy where nobody else reads,\n"
-        "and move it to the machine that delivers. Serving does not need it."
+        f"Created a safe in {directory.path}. Its credentials are shown only once:\n\n{lines}\n\n"
+        f"Anybody who has {directory.private_ring} can open every value. Keep a copy that nobody else\n"
+        "can read, and move the file to the machine that delivers. Serving does not need it."
     )

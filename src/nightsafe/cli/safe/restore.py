@@ -1,4 +1,4 @@
-"""`nightsafe restore`."""
+"""`nightsafe restore`: restores a safe from a backup."""
 
 import sqlite3
 import sys
@@ -31,16 +31,16 @@ from nightsafe.store.sqlite.engine.schema import check_own
 @click.command("restore")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @data_option
-@click.option("--force", is_flag=True, help="Put a safe that is there aside, under another name.")
+@click.option("--force", is_flag=True, help="Rename an existing safe and restore in its place.")
 @json_option
 def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
-    """Make a safe from a backup; - reads it from standard input.
+    """Restore a safe from a backup. The file - is standard input.
 
-    The backup is checked to the last byte before anything is touched. A safe that is there is never overwritten: with
-    --force it is put aside, and its private ring is taken over if it fits.
+    The whole backup is checked before anything changes. An existing safe is never overwritten: with --force it is
+    renamed, and its private ring is copied to the restored safe if it fits.
     """
     if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
-        raise CommandError("standard input is a terminal, or closed; let a backup come from it, or name a file")
+        raise CommandError("standard input is a terminal, or closed; redirect a backup to it, or name a file")
     server = address_of(data)
     if server is not None:
         raise CommandError(f"a server serves {data}, at {server}; stop it first")
@@ -51,7 +51,7 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
         try:
             manifest, aside = _restore(file, place, taken=taken)
         except OSError as error:
-            raise CommandError(f"{data} cannot be made: {error.strerror}") from None
+            raise CommandError(f"{data} cannot be created: {error.strerror}") from None
     opens = (data / PRIVATE_RING).exists()
     if as_json:
         put_aside = None if aside is None else str(aside)
@@ -59,25 +59,27 @@ def command(*, data: Path, file: Path, force: bool, as_json: bool) -> None:
         return
     there = ", ".join(f"{number} {what}" for what, number in manifest.counts.items())
     made_on = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(manifest.made_on))
-    say(f"{data} is what it was on {made_on}: {there}")
+    say(f"Restored {data} from the backup of {made_on}: {there}")
     if aside is not None:
-        say(f"What was there is in {aside}.")
+        say(f"The previous safe is in {aside}.")
     if not opens:
-        say(f"The private ring is not in it; the delivery side needs it at {data / PRIVATE_RING}, or where it runs.")
+        say(f"It lacks the private ring: delivery needs the ring at {data / PRIVATE_RING}, or on its own machine.")
 
 
 def _refuse(data: Path, place: Path, *, force: bool) -> bool:
-    """Refuse to overwrite anything; gives whether there is something to put aside."""
+    """Refuse to overwrite anything. Return whether there is a safe to rename."""
     if data.is_symlink() and not place.exists():
-        raise CommandError(f"{data} is a link that leads nowhere; make {place}, or name another with --data")
+        raise CommandError(
+            f"{data} is a link without a target; create {place}, or name another directory with --data"
+        )
     taken = bool(parts_of(place))
     if taken and not force:
-        raise CommandError(f"{data} is there already; name another with --data, or give --force to put it aside")
+        raise CommandError(f"{data} already exists; name another directory with --data, or give --force to rename it")
     return taken
 
 
 def _restore(file: Path, data: Path, *, taken: bool) -> tuple[Manifest, Path | None]:
-    """Make a safe beside its place where that can be; else in it."""
+    """Unpack a safe beside its place if possible, or else inside it."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     if data.is_dir() and (not taken or must_be_inside(data)):
         return _restore_to(file, data, aside=f"{BEFORE}{stamp}" if taken else "", inside=True)
@@ -88,14 +90,16 @@ def _restore(file: Path, data: Path, *, taken: bool) -> tuple[Manifest, Path | N
 
 
 def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Manifest, Path | None]:
-    """Unpack in a folder, check, and only then put it in its place; gives what is in it, and what was there."""
+    """Unpack in a folder, check, and then put it in its place. Return the manifest and the previous safe's path."""
     with new_safe(data, "restore", inside=inside, aside=aside) as made:
         with ExitStack() as stack:
             manifest = read_archive(
                 file, made.path, lambda said: stack.enter_context(byte_bar(said.size, "Unpacking"))
             )
         _check(made.path, file)
-        DataDirectory(made.path).private_ring.parent.mkdir(mode=0o700, exist_ok=True)  # a copy is put there by hand
+        DataDirectory(made.path).private_ring.parent.mkdir(
+            mode=0o700, exist_ok=True
+        )  # for the copy that the operator puts there
         if aside:
             _take_ring_over(data, made.path)
             keep_given_up(DataDirectory(data), DataDirectory(made.path))
@@ -103,7 +107,7 @@ def _restore_to(file: Path, data: Path, *, aside: str, inside: bool) -> tuple[Ma
 
 
 def _check(building: Path, file: Path) -> None:
-    """Refuse a safe that could not be served."""
+    """Refuse a backup that could not be served."""
     directory = DataDirectory(building)
     with looked_at(directory.database) as db:
         _refuse_foreign(db, file)
@@ -113,7 +117,7 @@ def _check(building: Path, file: Path) -> None:
         raise CommandError(f"the database in {file} is damaged: {wrong[0]}")
     if not 1 <= schema <= newest_schema():
         raise CommandError(
-            f"the database in {file} has schema version {schema}, this program knows up to {newest_schema()}: "
+            f"the database in {file} has schema version {schema}, and this program supports up to {newest_schema()}: "
             "use a newer program"
         )
     try:
@@ -129,7 +133,7 @@ def _check(building: Path, file: Path) -> None:
 
 
 def _refuse_foreign(db: sqlite3.Connection, file: Path) -> None:
-    """Refuse a database with more in it than this program has made, before any of it is used."""
+    """Refuse a database with objects that this program does not create, before using any of it."""
     try:
         check_own(db)
     except NightsafeError as error:
@@ -137,7 +141,7 @@ def _refuse_foreign(db: sqlite3.Connection, file: Path) -> None:
 
 
 def _take_ring_over(data: Path, building: Path) -> None:
-    """Take the private ring of the safe that was there, if it opens what is restored and the backup has none."""
+    """Copy the previous safe's private ring if it opens the restored values and the backup has no private ring."""
     old, new = DataDirectory(data), DataDirectory(building)
     if new.private_ring.exists() or not old.private_ring.exists():
         return

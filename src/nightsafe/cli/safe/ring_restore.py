@@ -1,4 +1,4 @@
-"""What a restore does with rings: the keys of a backup come back, but none that was given up takes new values."""
+"""Merges key rings in a restore: the backup's keys return, but a key that was given up takes no new values."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -16,21 +16,21 @@ from nightsafe.store.sqlite import SqliteStore
 
 
 class _Since(NamedTuple):
-    """How far the safe had come that is put aside: its ring, and the keys that it gave up."""
+    """The state of the renamed safe: its public ring and its retired keys."""
 
     ring: PublicRing
     retired: frozenset[str]
 
 
 def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
-    """Let a safe that is restored know what the same safe, which is put aside for it, has come to with its keys.
+    """Carry changes of keys from a renamed safe over to its restored backup.
 
-    The newer of the two rings is used. A key that only the backup has, or that was retired since, takes no new
-    values; it opens what the backup has under it, as far as there is a private ring that has it.
+    The newer of the two rings is used. A key that only the backup has, or that was retired after the backup, takes no
+    new values. It still opens the backup's values under it, if a private ring has it.
 
     Args:
-        old: the safe that is put aside.
-        new: the one that is being made, which nobody serves yet.
+        old: the renamed safe.
+        new: the restored safe, which no process serves yet.
     """
     since = _since(old, new)
     if since is None:
@@ -47,16 +47,16 @@ def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
         _join_private(old, new)
 
     async def remember(store: SqliteStore) -> None:
-        """The same in the database."""
+        """Record the retired keys and the ring in the database."""
         for key_id in sorted(given_up - {ring.primary.id}):
             await retire_key(store, key_id, in_use=True)
         await take_ring(store, ring)
 
-    new.run_unlocked(remember)  # it is held while it is made
+    new.run_unlocked(remember)  # the caller holds the lock
 
 
 def _since(old: DataDirectory, new: DataDirectory) -> _Since | None:
-    """What the old safe has come to; None when it is another safe, or one that tells nothing."""
+    """Return the state of the renamed safe; None if it is a different safe or cannot be read."""
     try:
         if SigningKey.load(old.signing_key).id != SigningKey.load(new.signing_key).id:
             return None
@@ -69,14 +69,14 @@ def _since(old: DataDirectory, new: DataDirectory) -> _Since | None:
 
 
 def _joined(newer: PublicRing, older: PublicRing) -> PublicRing:
-    """A ring with the keys of an older one, which take no new values."""
+    """Add the keys of an older ring to a newer one, as retired keys."""
     back = [key for key in older.keys if newer.get(key.id) is None]
     keys = [*newer.keys, *(replace(key, state=State.RETIRED) for key in back)]
     return PublicRing(keys, number=newer.number, lineage=newer.lineage)
 
 
 def _join_private(old: DataDirectory, new: DataDirectory) -> None:
-    """The private ring of the safe that is put aside, with the keys of the backup's that it lacks."""
+    """Write a private ring with the renamed safe's keys and, as retired keys, the backup's other keys."""
     if not old.private_ring.exists():
         return
     try:

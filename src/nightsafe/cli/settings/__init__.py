@@ -1,1 +1,1 @@
-"""Where a command finds its settings and its server."""
+"""The settings of a command, and the server that it talks to."""

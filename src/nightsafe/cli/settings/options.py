@@ -23,7 +23,7 @@ _LABELS = {
 
 
 def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) -> str:
-    """The given id, or a new one."""
+    """Return the given account ID, or a random one."""
     if value is None:
         return uuid.uuid4().hex
     if not is_account_id(value):
@@ -32,36 +32,36 @@ def _check_account_id(_: click.Context, __: click.Parameter, value: str | None) 
 
 
 def _check_email(_: click.Context, __: click.Parameter, value: str) -> str:
-    """The given address, if it can be one."""
+    """Check the form of an e-mail address."""
     if not _EMAIL.fullmatch(value) or not is_text(value):
-        raise click.BadParameter("give an address with an @")
+        raise click.BadParameter("give an e-mail address")
     return value
 
 
 def email_option(default: str | None, help_text: str) -> Callable[[Any], Any]:
-    """The option of an e-mail, which must be given where it has no default."""
+    """Return the option for an e-mail address. Without a default, it is required."""
     rest = {"required": True} if default is None else {"default": default, "show_default": True}
     return click.option("--email", callback=_check_email, help=help_text, **rest)
 
 
 def credential_lines(**credentials: str) -> str:
-    """What there is, each on a line of its own."""
+    """Return the credentials that are set, one per line."""
     return "\n".join(f"  {_LABELS[name]:15} {value}" for name, value in credentials.items() if value)
 
 
 account_id_option = click.option(
-    "--account-id", metavar="HEX32", callback=_check_account_id, help="The account's id.  [default: random]"
+    "--account-id", metavar="HEX32", callback=_check_account_id, help="The account's ID.  [default: random]"
 )
 _CENTURY = 100 * 366 * 24 * 60 * 60
 
 
 def is_account_id(value: str) -> bool:
-    """Whether it can be an account's id."""
+    """Return whether a text has the form of an account ID."""
     return _ACCOUNT_ID.fullmatch(value) is not None
 
 
 def is_text(value: str) -> bool:
-    """Whether an argument was UTF-8: what was not holds half surrogates."""
+    """Return whether an argument was UTF-8. Python decodes any other byte to a lone surrogate."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -77,19 +77,19 @@ def check_text(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 def _note_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - as the library calls it
-    """Have a refusal printed so, too: the settings file can also ask for it."""
+    """Note that refusals must be JSON too. This covers `as_json` in the settings file."""
     if value:
         JSON_WANTED.set(True)
     return value
 
 
 class _DirectoryType(click.Path):
-    """The path of a directory; an empty one, as of an unset variable, is not taken for the working directory."""
+    """The path of a directory. An empty path, as from an empty variable, does not mean the working directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.ParamType.convert`."""
         if value == "":
-            self.fail("give a directory: this is empty", param, ctx)
+            self.fail("the path is empty; give a directory", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -17,18 +17,18 @@ SEAL: dict[str, bool | Literal["require"]] = {"auto": True, "never": False, "req
 
 
 class ScriptPlace(TypedDict):
-    """Account and script, as calls take them."""
+    """The account and script, as keyword arguments of the client."""
 
     account_id: str
     script_name: str
 
 
 class Remote:
-    """A server, an account and a script, each asked for or looked up when it is first needed.
+    """A server, an account and a script. Each is looked up when it is first needed.
 
     Args:
-        url, account_id, script, token_file, data, plain_http, seal, public_ring: what the options say.
-        unnamed: where it was read which server it is, when neither a flag nor a variable says so.
+        url, account_id, script, token_file, data, plain_http, seal, public_ring: values of the options.
+        unnamed: source of the server's address if neither a flag nor a variable named it; else "".
     """
 
     def __init__(  # noqa: PLR0913 - the options
@@ -58,7 +58,7 @@ class Remote:
         """The client.
 
         Raises:
-            CommandError: when nothing says which server, or who asks.
+            CommandError: if no server or no credentials are given.
         """
         url, token_file, data = self._named
         server = find_server(url, token_file, data, plain_http=self.plain_http)
@@ -75,10 +75,10 @@ class Remote:
 
     @cached_property
     def account_id(self) -> str:
-        """The account that was named, or the only one that the credentials see.
+        """The ID of the named account, or of the only account that the credentials can access.
 
         Raises:
-            CommandError: when there is none, or several.
+            CommandError: if no account is named and the credentials can access none or several.
         """
         if self._account_id is not None:
             return self._account_id
@@ -86,34 +86,36 @@ class Remote:
         if len(accounts) == 1:
             return accounts[0].id
         if not accounts:
-            raise CommandError("the credentials see no account; give --account or CLOUDFLARE_ACCOUNT_ID")
+            raise CommandError("the credentials can access no account; give --account or set CLOUDFLARE_ACCOUNT_ID")
         seen = ", ".join(f"{one.id} ({one.name})" for one in accounts)
-        raise CommandError(f"the credentials see several accounts; give one of them with --account: {seen}")
+        raise CommandError(f"the credentials can access several accounts; choose one with --account: {seen}")
 
     @cached_property
     def script(self) -> str:
-        """The script that was named, or the one whose wrangler configuration is here.
+        """The name of the script: from the option, or from the wrangler configuration in the working directory.
 
         Raises:
-            CommandError: when there is neither.
+            CommandError: if there is neither.
         """
         name = self._script or configured_script(Path.cwd())
         if name:
             return name
-        raise CommandError("no script is named; give --script, or run this where a wrangler configuration is")
+        raise CommandError(
+            "no script is named; give --script, or run this in a directory with a wrangler configuration"
+        )
 
     @property
     def place(self) -> ScriptPlace:
-        """Where the script is, as keyword arguments."""
+        """The account and script, as keyword arguments."""
         return {"account_id": self.account_id, "script_name": self.script}
 
     def __enter__(self) -> Self:
-        """Itself; its connections are closed at the end."""
+        """Return this object; the end of the block closes its connections."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what was opened."""
+        """Close the client if one was opened."""
         if self._made:
             self.client.close()

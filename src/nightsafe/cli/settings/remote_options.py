@@ -1,4 +1,4 @@
-"""Options of the commands that talk to a server; together they make a `Remote`."""
+"""Options of the commands that talk to a server. They are combined to a `Remote`."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,22 +20,22 @@ Command: TypeAlias = Callable[..., None]
 
 
 def remote_options(command: Command) -> Command:
-    """The options of a command about an account, which gets a `remote` for them."""
+    """Add the options of a command about an account. The command gets one argument `remote` for them."""
     return _with_remote(command, _SERVER)
 
 
 def script_options(command: Command) -> Command:
-    """The same for a command about a script."""
+    """Add the options of a command about a script, likewise."""
     return _with_remote(command, (_SCRIPT, *_SERVER))
 
 
 def write_options(command: Command) -> Command:
-    """The same for a command that sends secrets."""
+    """Add the options of a command that sends secrets, likewise."""
     return _with_remote(command, (_SCRIPT, *_SERVER, *_SEALING))
 
 
 def _with_remote(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
-    """A command whose options about the server come as one."""
+    """Wrap a command: options about the server become one argument `remote`."""
 
     @wraps(command)
     def run(**given: Any) -> None:
@@ -55,14 +55,14 @@ def _with_remote(command: Command, options: tuple[Callable[[Command], Command], 
 
 
 def _check_name(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse what no path can hold."""
+    """Refuse a name that a URL path cannot contain."""
     if value in {"", ".", ".."} or (value is not None and not is_text(value)):
-        raise click.BadParameter("this can be no name", param=parameter)
+        raise click.BadParameter("this cannot be a name", param=parameter)
     return value
 
 
 def _check_account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    """Refuse what is no account's id."""
+    """Refuse a text that is not an account ID."""
     if value is not None and not is_account_id(value):
         raise click.BadParameter("give 32 lower-case hex digits")
     return value
@@ -76,7 +76,7 @@ _SCRIPT = click.option(
     show_envvar=True,
     callback=_check_name,
     shell_complete=complete_scripts,
-    help="The script.  [default: the name in wrangler.json(c) or wrangler.toml]",
+    help="The script.  [default: the name in wrangler.json, wrangler.jsonc or wrangler.toml]",
 )
 _SERVER = (
     click.option(
@@ -84,7 +84,7 @@ _SERVER = (
         metavar="URL",
         envvar="NIGHTSAFE_URL",
         show_envvar=True,
-        help="The server.  [default: CLOUDFLARE_BASE_URL, else the one that serves --data]",
+        help="The server's URL.  [default: CLOUDFLARE_BASE_URL, else the server that serves --data]",
     ),
     click.option(
         "--account",
@@ -94,14 +94,14 @@ _SERVER = (
         envvar="CLOUDFLARE_ACCOUNT_ID",
         show_envvar=True,
         callback=_check_account,
-        help="The account.  [default: the only one]",
+        help="The account's ID.  [default: the only account of the credentials]",
     ),
     click.option(
         "--token-file",
         type=_FILE,
         envvar="NIGHTSAFE_TOKEN_FILE",
         show_envvar=True,
-        help="A file of mode 0600 with an API token.  [default: CLOUDFLARE_API_TOKEN]",
+        help="File with an API token; mode 0600.  [default: CLOUDFLARE_API_TOKEN]",
     ),
     click.option(
         "--plain-http",
@@ -120,14 +120,14 @@ _SEALING = (
         envvar="NIGHTSAFE_SEAL",
         show_envvar=True,
         show_default=True,
-        help="Whether values are sealed before they are sent: where the server has a ring, never, or at all costs.",
+        help="Seal values before sending them: auto does so if the server offers a ring; require fails without one.",
     ),
     click.option(
         "--public-ring",
         type=_FILE,
         envvar="NIGHTSAFE_PUBLIC_RING",
         show_envvar=True,
-        help="The ring to seal to, brought by hand.  [default: the one that was first seen of the server]",
+        help="File of the ring to seal to, copied here by hand.  [default: the ring first seen from the server]",
     ),
 )
 checked_name = _check_name

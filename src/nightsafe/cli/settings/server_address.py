@@ -1,4 +1,4 @@
-"""Which server a command talks to, and with whose credentials."""
+"""Finds the server that a command talks to, and the credentials for it."""
 
 import os
 from pathlib import Path
@@ -17,12 +17,12 @@ _MOST_BYTES: Final = 4096
 
 
 class Server(NamedTuple):
-    """Whom to talk to.
+    """A server and the token for it.
 
     Attributes:
         url: the base URL.
-        token: what to show; None for what the environment says.
-        public_ring: the file of its ring, where the server is the one of a data directory on this machine.
+        token: the API token; None to use the credentials in the environment.
+        public_ring: the file of the server's public ring, if the server serves a data directory on this machine.
     """
 
     url: str
@@ -31,12 +31,12 @@ class Server(NamedTuple):
 
 
 def find_server(url: str | None, token_file: Path | None, data: Path, *, plain_http: bool) -> Server:
-    """The server that was named, by flag or variable; else the one of the data directory.
+    """Return the server named by a flag or variable, or else the server of the data directory.
 
-    Cloudflare itself has to be named like any other: credentials go to nobody who was not.
+    Cloudflare is no default: you must name it like any other server, so that credentials go only to a named server.
 
     Raises:
-        CommandError: when there is none, no credentials for it, or they would cross the network in the clear.
+        CommandError: if there is no server, there are no credentials, or they would cross the network unencrypted.
     """
     token = _read_token(token_file) if token_file else None
     named, ring = url or server_in_environment(), None
@@ -51,52 +51,56 @@ def find_server(url: str | None, token_file: Path | None, data: Path, *, plain_h
 
 
 def server_in_environment() -> str | None:
-    """The server that a variable of the official clients names."""
+    """Return the server that a variable of the official clients names, or None."""
     return next(filter(None, map(os.environ.get, _VARIABLES)), None)
 
 
 def has_credentials_in_environment() -> bool:
-    """Whether a variable of the official clients says who asks."""
+    """Return whether a variable of the official clients holds credentials."""
     return any(map(os.environ.get, _CREDENTIALS))
 
 
 def public_ring_of(data: Path) -> Path | None:
-    """The public ring of a data directory, which needs no server to be believed; None where it cannot be reached."""
+    """Return the file of a data directory's public ring, which needs no pinning; None if it cannot be read."""
     ring = data / "keys" / "public-ring.json"
     return ring if os.access(ring, os.R_OK) else None
 
 
 def _local(data: Path) -> str:
-    """The base URL of the server of a data directory."""
+    """Return the base URL of the server of a data directory."""
     local = address_of(data, believing_others=False)
     if local is not None:
         return local
     if address_of(data) is not None:
-        raise CommandError(f"{data} is another user's, who could lead you anywhere; name the server with --url")
+        raise CommandError(
+            f"{data} belongs to another user, who could direct you to any server; name the server with --url"
+        )
     if (data / "nightsafe.db").exists():
-        raise CommandError(f"no server serves {data}; start one with `nightsafe serve`, or name another with --url")
+        raise CommandError(
+            f"no server serves {data}; start one with `nightsafe serve`, or name another server with --url"
+        )
     raise CommandError(
-        f"no server is named, and there is no safe in {data}; give --url or CLOUDFLARE_BASE_URL, "
-        "or make a safe with `nightsafe init`"
+        f"no server is named, and there is no safe in {data}; give --url, set CLOUDFLARE_BASE_URL, "
+        "or create a safe with `nightsafe init`"
     )
 
 
 def _need_environment(data: Path) -> None:
-    """The client reads the environment itself, and here it must say who asks.
+    """Check that the environment holds credentials, which the client itself reads.
 
     Raises:
-        CommandError: when it does not.
+        CommandError: if it holds none.
     """
     if not has_credentials_in_environment():
         raise CommandError(
-            "nothing says who asks: set CLOUDFLARE_API_TOKEN, give --token-file, or at the server's machine keep a "
+            "no credentials found: set CLOUDFLARE_API_TOKEN, give --token-file, or on the server's machine keep a "
             f"token in {data} with `nightsafe token create --keep`",
             NOT_PERMITTED,
         )
 
 
 def _read_token(path: Path) -> str:
-    """The token in a file that only its owner may read."""
+    """Read the token from a file that only its owner may read."""
     try:
         with path.open("rb") as file:
             mode, content = os.fstat(file.fileno()).st_mode, file.read(_MOST_BYTES)
@@ -106,28 +110,28 @@ def _read_token(path: Path) -> str:
         raise CommandError(f"{path} can be read by others; run: chmod 600 {path}")
     token = content.decode("latin-1").strip()
     if not token.isascii() or not token.isprintable() or not token or " " in token:
-        raise CommandError(f"{path} holds no API token: one line of letters and digits")
+        raise CommandError(f"{path} does not hold an API token, which is one line of letters and digits")
     return token
 
 
 def refuse_in_the_clear(scheme: str, host: str, *, plain_http: bool) -> None:
-    """Nothing, unless credentials and values would cross the network in the clear.
+    """Refuse to send credentials and values over the network unencrypted, unless `--plain-http` is given.
 
     Raises:
-        CommandError: when they would, and it is not agreed to.
+        CommandError: if they would be sent so.
     """
     if scheme == "http" and not plain_http and not is_loopback(host):
         raise CommandError(
-            f"to {host} everything would cross the network in the clear; use https, or give --plain-http if "
-            "nobody can listen in between"
+            f"everything sent to {host} would cross the network unencrypted; use https, or give --plain-http if "
+            "nobody can listen on the way"
         )
 
 
 def _checked(named: str, *, plain_http: bool) -> str:
-    """A base URL, with the path that the API has where it names none.
+    """Check a base URL. If it has no path, add the API's usual path.
 
     Raises:
-        CommandError: when it is none, or would carry credentials in the clear.
+        CommandError: if it is not a URL, or credentials would cross the network unencrypted.
     """
     try:
         parts = urlsplit(named)
@@ -135,6 +139,6 @@ def _checked(named: str, *, plain_http: bool) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in {"http", "https"} or parts.username is not None or parts.query:
-        raise CommandError(f"the server's URL must be like https://host{_PREFIX}: no user, no query")
+        raise CommandError(f"the server's URL must have the form https://host{_PREFIX}, without a user or a query")
     refuse_in_the_clear(parts.scheme, host, plain_http=plain_http)
     return named if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_PREFIX}"

@@ -1,4 +1,4 @@
-"""The file of settings: what stands in it is offered to every command that has an option of that name."""
+"""The settings file. Every command with an option of a setting's name takes the setting as its default."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ CLIENT_SETTINGS: Final = frozenset(
         "url",
     }
 )  # fmt: skip
-"""What a command that talks to a server takes from the file: where and who, never what to do."""
+"""The settings of commands that talk to a server: the server and the credentials, never the command's action."""
 
 SERVER_SETTINGS: Final = frozenset(
     {
@@ -30,13 +30,13 @@ SERVER_SETTINGS: Final = frozenset(
         "worker_output", "workers_domain",
     }
 )  # fmt: skip
-"""What the operator's commands take; a test holds that it is what they have."""
+"""The settings of the operator's commands. A test compares them with the options of these commands."""
 
 OF_A_FOLDER: Final = frozenset(
     {"as_json", "keep_alive", "log_format", "max_loaded", "max_variables", "memory_limit", "script", "upload_memory"}
 )
-"""What `nightsafe.toml` in the working directory may say, which may be anybody's: which script the folder is about,
-what output looks like, and how much room there is. Never where to, with what, for whom, or whether sealed."""
+"""The settings that `nightsafe.toml` in the working directory may have, which anybody may have written: the folder's
+script, the form of the output, and sizes. Never a server, file, credential or account, nor whether to seal values."""
 
 _OF_CLIENT: Final = "cli"
 _MOST_BYTES: Final = 1 << 20
@@ -44,34 +44,34 @@ _NAME: Final = "nightsafe.toml"
 
 
 def default_map(config: Path | None, *, quiet: bool = False) -> dict[str, Any]:
-    """The settings of files, as click offers them to commands.
+    """Return the settings of the files, in the form of click's `default_map`.
 
-    A file that was named says everything. Else the user's own does, in the user's configuration directory, and what
-    it does not say may stand in the working directory, as far as a file there may say it.
+    A file named by `--config` is the only source. Otherwise the user's own file in their configuration directory
+    counts, and then the permitted settings of a file in the working directory.
 
     Args:
-        config: the file that was named.
-        quiet: whether what is not taken is passed over without a word.
+        config: the file named by `--config`, or None.
+        quiet: whether to ignore settings without a warning.
 
     Raises:
-        click.ClickException: when a file cannot be read, has a setting that there is not, or is to be believed and
-            can be written by others.
+        click.ClickException: if a file cannot be read or has an unknown setting, or if others can write to the user's
+            own file.
     """
     if config is not None:
         return _offered(TREE, _checked(config))
     folder = Path(_NAME)
-    found = _checked(folder) if folder.is_file() else {}  # a pipe there would never end
+    found = _checked(folder) if folder.is_file() else {}  # reading a pipe could block for ever
     refused = sorted(found.keys() - OF_A_FOLDER)
     if refused and not quiet:
         tell(
-            f"{_NAME} in this directory may not say {', '.join(refused)}: passed over. If the file is yours: "
+            f"ignored these settings of {_NAME} in this directory: {', '.join(refused)}. If the file is yours, run: "
             f"nightsafe --config {_NAME} …"
         )
     return _offered(TREE, {**_own(), **_only(found, OF_A_FOLDER)})
 
 
 def _own() -> dict[str, Any]:
-    """What stands in the user's own file; nothing where there is none."""
+    """Return the settings of the user's own file; empty if there is no such file."""
     folder = user_folder()
     path = None if folder is None else folder / _NAME
     try:
@@ -80,7 +80,7 @@ def _own() -> dict[str, Any]:
         with path.open("rb") as file:
             wrong = trouble_with(path, file.fileno())
     except PermissionError:
-        return {}  # in a home that is another user's
+        return {}  # the home directory belongs to another user
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
     if wrong is not None:
@@ -89,23 +89,25 @@ def _own() -> dict[str, Any]:
 
 
 def _checked(path: Path) -> dict[str, Any]:
-    """A file's settings, all of which there are.
+    """Read a file's settings and check their names.
 
     Raises:
-        click.ClickException: when it cannot be read, or has a setting that there is not.
+        click.ClickException: if the file cannot be read or has an unknown setting.
     """
     settings = _read(path)
     unknown = sorted(settings.keys() - CLIENT_SETTINGS - SERVER_SETTINGS)
     if unknown:
-        raise click.ClickException(f"{path} has no such setting: {', '.join(unknown)}")
+        raise click.ClickException(f"{path} has unknown settings: {', '.join(unknown)}")
     for name, value in settings.items():
         if any("\0" in one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)):
-            raise click.ClickException(f"{path}: {name} holds a character that no path and no name can hold")
+            raise click.ClickException(
+                f"{path}: {name} contains a NUL character, which no path and no name can contain"
+            )
     return settings
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The file's content."""
+    """Read and parse a file."""
     import tomllib  # noqa: PLC0415 - most calls have no file
 
     try:
@@ -121,7 +123,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _offered(nodes: Mapping[str, Node], settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings below every command's name."""
+    """Return the settings for each command, by name."""
     return {
         name: _offered(node.children, settings) if isinstance(node, Branch) else _of_leaf(node, settings)
         for name, node in nodes.items()
@@ -129,11 +131,11 @@ def _offered(nodes: Mapping[str, Node], settings: dict[str, Any]) -> dict[str, A
 
 
 def _of_leaf(leaf: Leaf, settings: dict[str, Any]) -> dict[str, Any]:
-    """What one command, or each of a group's, is offered."""
+    """Return the settings for one command, or for each command of a group."""
     chosen = _only(settings, CLIENT_SETTINGS if leaf.extra == _OF_CLIENT else SERVER_SETTINGS)
     return dict.fromkeys(leaf.children, chosen) if leaf.children else chosen
 
 
 def _only(settings: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Those of some names."""
+    """Return the settings that have these names."""
     return {name: settings[name] for name in names if name in settings}

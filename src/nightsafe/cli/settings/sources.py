@@ -1,4 +1,4 @@
-"""Where settings came from: what the environment says wins over every file, whatever its name there."""
+"""The order of sources: variables of the official clients override settings files, although their names differ."""
 
 from typing import Any
 
@@ -9,12 +9,15 @@ from nightsafe.cli.settings.server_address import has_credentials_in_environment
 
 
 def named_by_environment(ctx: click.Context, named: dict[str, Any]) -> dict[str, Any]:
-    """The options about a server, without what a file says and a variable of the official clients says otherwise.
+    """Drop settings of a file that a variable of the official clients overrides.
 
     Args:
-        ctx: of the command.
-        named: its options by name; gets `unnamed`, where it was read which server it is, when neither a flag nor a
-            variable says so.
+        ctx: the command's context.
+        named: the options about a server, by name.
+
+    Returns:
+        The remaining options, and `unnamed`: the source of the server's address if neither a flag nor a variable
+        named it, else "".
     """
     filed = {name: named[name] for name in ("url", "token_file") if _is_filed(ctx, name)}
     kept = without_overruled(filed)
@@ -23,14 +26,14 @@ def named_by_environment(ctx: click.Context, named: dict[str, Any]) -> dict[str,
 
 
 def without_overruled(filed: dict[str, Any]) -> dict[str, Any]:
-    """What a file says, without what a variable of the official clients says otherwise."""
+    """Return the settings of a file that no variable of the official clients overrides."""
     gone = {"url"} if server_in_environment() else set()
     gone |= {"token_file"} if has_credentials_in_environment() else set()
     return {name: setting for name, setting in filed.items() if name not in gone}
 
 
 def _unnamed(ctx: click.Context, named: dict[str, Any]) -> str:
-    """Where it was read which server it is; nothing when a flag or a variable says so."""
+    """Return the source of the server's address if neither a flag nor a variable named it, else ""."""
     if named.get("url"):
         return "named by the settings file" if _is_filed(ctx, "url") else ""
     if server_in_environment() or ctx.get_parameter_source("data") in _SAID:
@@ -42,5 +45,5 @@ _SAID = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def _is_filed(ctx: click.Context, name: str) -> bool:
-    """Whether a setting stands in a file, and nowhere that counts for more."""
+    """Return whether a setting comes from a settings file."""
     return ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP

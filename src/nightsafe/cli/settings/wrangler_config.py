@@ -1,4 +1,4 @@
-"""The name of the script whose wrangler configuration lies in the working directory."""
+"""Reads the script's name from the wrangler configuration in the working directory."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ _TRAILING_COMMA: Final = re.compile(rf"({_STRING})|,(?=\s*[}}\]])", re.DOTALL)
 
 
 def configured_script(folder: Path) -> str | None:
-    """The `name` of the configuration that wrangler would read there; None without one."""
+    """Return the `name` in the configuration that wrangler would read in a folder, or None."""
     for name in _FILES:
         path = folder / name
         if path.is_file():
@@ -20,7 +20,7 @@ def configured_script(folder: Path) -> str | None:
 
 
 def _name_in(path: Path) -> str | None:
-    """The name in one file; None when it has none, or cannot be read."""
+    """Return the name in one file; None if there is no name or the file cannot be read."""
     try:
         content = path.read_text(encoding="utf-8")
         fields = _toml(content) if path.suffix == ".toml" else _jsonc(content)
@@ -31,14 +31,14 @@ def _name_in(path: Path) -> str | None:
 
 
 def _toml(content: str) -> Any:
-    """TOML."""
+    """Parse TOML."""
     import tomllib  # noqa: PLC0415 - seldom needed
 
     return tomllib.loads(content)
 
 
 def _jsonc(content: str) -> Any:
-    """JSON with comments and commas before a closing bracket."""
+    """Parse JSON with comments and with commas before a closing bracket."""
     import json  # noqa: PLC0415 - seldom needed
 
     bare = _COMMENT.sub(lambda found: found[1] or " ", content)

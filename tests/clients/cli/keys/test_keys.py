@@ -189,7 +189,7 @@ def test_what_is_refused(safe: Safe, tmp_path: Path) -> None:
     with Server(safe) as server, Wire.to(server) as wire:
         wire.upload("worker")
         assert wire.put("worker", "A").status == 200
-    assert refused(safe, "is it of this safe", "install", str(foreign))
+    assert refused(safe, "Does it belong to this safe", "install", str(foreign))
 
 
 @pytest.mark.parametrize("permission", ["Nightsafe Delivery", "Nightsafe All Access"])
@@ -220,7 +220,7 @@ def test_for_people(own_server: Server) -> None:
     assert [[primary, "x25519", "primary", "-"], [old, "x25519", "active", "3"]] == [
         line.split() for line in shown.splitlines()[1:3]
     ]
-    assert "3 values are to be sealed anew" in shown
+    assert "3 values wait to be resealed" in shown
 
 
 def _folder(path: Path) -> Path:

@@ -133,15 +133,15 @@ def test_status_says_whether_anybody_seals_anew(own_server: Server, monkeypatch:
         wire.upload("worker")
         wire.put("worker", "TOKEN", "value")
     nightsafe("token", "create", "--permission", "Nightsafe Delivery", "--name", "delivery")
-    assert "sealed anew" not in nightsafe("keys", "status")
+    assert "resealed" not in nightsafe("keys", "status")
     nightsafe("keys", "rotate")
-    assert "1 values are to be sealed anew, and nobody does it: no token" in nightsafe("keys", "status")
+    assert "1 values wait to be resealed, but no process does it: no token" in nightsafe("keys", "status")
     nightsafe("token", "create", "--permission", "Nightsafe Resealing", "--name", "another")
     status = nightsafe("keys", "status")
-    assert "none was yet" in status
-    assert "while it runs: another (" in status
+    assert "none has been yet" in status
+    assert "A running process with one of these tokens does it: another (" in status
 
     nightsafe("keys", "reseal")
     nightsafe("keys", "rotate")
-    assert "the last was at 20" in nightsafe("keys", "status")
+    assert "the last one was at 20" in nightsafe("keys", "status")
     assert "nightsafe keys reseal" not in nightsafe("token", "list")

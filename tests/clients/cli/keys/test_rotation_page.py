@@ -81,7 +81,7 @@ class Operator:
                 last = place
             shown = self.type(place, line)
             if "keys rotate" in line:
-                [self.key] = re.findall(r"leads from (\w+) to", shown)
+                [self.key] = re.findall(r"otated from (\w+) to", shown)
 
     def bring(self, here: str, there: str) -> None:
         """What is handed over between the machines."""

@@ -41,7 +41,7 @@ def test_nobody_serves_what_is_being_restored(safe: Safe) -> None:
     content = (folder / "backup.tar").read_bytes()
 
     with half_restored(safe, content) as (process, _):
-        restores = f"another process makes or restores the safe in {safe.path}; try again when it is done"
+        restores = f"another process is creating or restoring the safe in {safe.path}; try again when it is done"
         used = f"{safe.path} is in use by process {process.pid}; stop that first"
         server = run("serve", "--port", "0", *at, cwd=folder)
         assert (1, "", f"nightsafe: {restores}\n") == (server.returncode, server.stdout, server.stderr)
@@ -71,7 +71,7 @@ def test_a_restore_that_was_killed(safe: Safe) -> None:
     assert left.exists()
     done = run("token", "list", *at, cwd=folder)
 
-    assert (0, f"nightsafe: {left} is removed: `nightsafe restore` that was interrupted has left it\n") == (
+    assert (0, f"nightsafe: removed {left}, which an interrupted `nightsafe restore` left behind\n") == (
         done.returncode,
         done.stderr,
     )

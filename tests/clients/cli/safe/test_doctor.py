@@ -139,11 +139,11 @@ def from_tomorrow(safe: Safe) -> None:
         (open_directory, "file modes", "has mode 0755"),
         (no_ring, "key files", "public-ring.json: cannot be read"),
         (broken_ring, "key files", "public-ring.json"),
-        (keys_of_another("keys/verify-keys.json"), "signing key", "is not among the verification keys"),
+        (keys_of_another("keys/verify-keys.json"), "signing key", "is not one of the verification keys"),
         (keys_of_another("keys/public-ring.json"), "private ring", ""),
         (newer, "schema", "version 999"),
-        (older_ring, "given-up keys", "its number is 1, and there was one with 7"),
-        (retired_primary, "given-up keys", "does not say that they are retired"),
+        (older_ring, "given-up keys", "its number is 1, and number 7 was in use before"),
+        (retired_primary, "given-up keys", "does not mark these retired keys as retired"),
         (damaged, "database", ""),
     ],
 )
@@ -164,7 +164,7 @@ def test_after_a_clock_that_was_ahead(safe: Safe) -> None:
     found = examined(safe, code=0)["clock"]
 
     assert "warning" == found["state"]
-    assert "behind the newest version in the safe: it is behind, or was ahead then" in found["found"]
+    assert "behind the newest version in the safe: the clock is behind now, or was ahead then" in found["found"]
 
 
 def test_what_was_left_behind(safe: Safe) -> None:
@@ -175,7 +175,10 @@ def test_what_was_left_behind(safe: Safe) -> None:
     done = run("doctor", "--json", "--quick", "--data", str(safe.path), cwd=safe.path.parent)
 
     told = {one["found"] for one in json.loads(done.stdout)["findings"] if one["what"] == "unfinished"}
-    assert {f"{left.path}: left by a command that was interrupted", f"{working.path}: a command is at work"} == told
+    assert {
+        f"{left.path}: left behind by an interrupted command",
+        f"{working.path}: a command is working in it",
+    } == told
     assert left.path.exists()
     working.remove()
 
@@ -200,7 +203,7 @@ def test_no_safe(tmp_path: Path) -> None:
     done = run("doctor", "--data", "none", cwd=tmp_path)
 
     assert 1 == done.returncode
-    assert "make one: nightsafe init" in done.stderr
+    assert "create one: nightsafe init" in done.stderr
 
 
 @pytest.mark.parametrize(("days", "state"), [(-1, "failed"), (10, "warning"), (100, "ok")])
@@ -223,7 +226,7 @@ def test_tokens_that_end_soon(safe: Safe) -> None:
 
     found = examined(safe, code=0)["tokens"]
 
-    assert ("warning", f"of-ci ({made['id']}) ends in 8 days") == (found["state"], found["found"])
+    assert ("warning", f"of-ci ({made['id']}) expires in 8 days") == (found["state"], found["found"])
     assert "nightsafe token create" in found["advice"]
 
 
@@ -237,7 +240,7 @@ def test_tls_as_it_is_served(safe: Safe, tmp_path: Path) -> None:
         newer = examined(safe, *options, code=0)["TLS"]
 
     for found in (alone, same):
-        assert ("ok", "the certificate that is served is good for 100 days") == (found["state"], found["found"])
+        assert ("ok", "the certificate that is served is valid for 100 days") == (found["state"], found["found"])
     assert ("warning", "the certificate that is served is not the one in the file") == (
         newer["state"],
         newer["found"],
@@ -249,7 +252,7 @@ def test_a_certificate_that_runs_out_is_served(safe: Safe, tmp_path: Path) -> No
     certificate, key = certificate_for(tmp_path, -1)
     options = ("--tls-cert", str(certificate), "--tls-key", str(key))
     with Server(safe, *options):
-        assert "that is served ran out 1 days ago" in examined(safe, code=1)["TLS"]["found"]
+        assert "that is served expired 1 days ago" in examined(safe, code=1)["TLS"]["found"]
     with Server(safe):
         off, unused = examined(safe, code=0)["TLS"], examined(safe, *options, code=1)["TLS"]
 

@@ -39,7 +39,10 @@ def test_no_server_is_taken_from_a_folder(desk: Desk) -> None:
         refused = desk.refusal("secret", "put", "A", "--account", "0" * 32, code=1, stdin=b"value")
         assert not was_called(listener)
 
-    assert "may not say account_id, plain_http, seal, token_file, url: passed over" in refused
+    assert (
+        "ignored these settings of nightsafe.toml in this directory: account_id, plain_http, seal, token_file, url."
+        in refused
+    )
     assert "no server is named, and there is no safe in .nightsafe" in refused
 
 
@@ -65,5 +68,5 @@ def test_serving_in_a_foreign_folder(safe: Safe) -> None:
     for command in ("serve", "run", "deliver"):
         done = run(command, cwd=folder)
         assert done.returncode in {1, 2}
-        assert "may not say data, host, plain_http: passed over" in done.stderr
+        assert "ignored these settings of nightsafe.toml in this directory: data, host, plain_http." in done.stderr
         assert str(safe.path) not in done.stderr

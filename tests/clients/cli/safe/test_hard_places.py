@@ -84,7 +84,7 @@ def test_a_setting_that_is_not_known(safe: Safe) -> None:
     done = run("token", "create", "--all-access", cwd=safe.path.parent)
     (safe.path.parent / "nightsafe.toml").unlink()
 
-    assert (1, "Error: nightsafe.toml has no such setting: dta\n") == (done.returncode, done.stderr)
+    assert (1, "Error: nightsafe.toml has unknown settings: dta\n") == (done.returncode, done.stderr)
 
 
 def test_a_database_that_others_can_read(tmp_path: Path) -> None:

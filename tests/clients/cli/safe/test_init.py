@@ -75,7 +75,7 @@ def test_a_safe_is_never_overwritten(safe: Safe) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert (
         done.stderr
-        == f"nightsafe: {safe.path} is there already and will not be overwritten; name another with --data\n"
+        == f"nightsafe: {safe.path} already exists and will not be overwritten; name another directory with --data\n"
     )
     assert before == state(safe.path.parent)
 
@@ -111,7 +111,7 @@ def test_a_place_where_nothing_can_be_made(tmp_path: Path) -> None:
     done = run("init", "--data", "file/safe", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"nightsafe: file/safe cannot be made: .+\n", done.stderr)
+    assert re.fullmatch(r"nightsafe: file/safe cannot be created: .+\n", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_tokens_are_not_kept(safe: Safe) -> None:
     [
         (("--account-id", "f" * 32), 1, "no such account"),
         (("--expires-in", "0"), 2, "--expires-in"),
-        (("--data", "nowhere"), 1, "there is no safe in nowhere; make one with: nightsafe init"),
+        (("--data", "nowhere"), 1, "there is no safe in nowhere; create one with: nightsafe init"),
     ],
 )
 def test_tokens_that_are_not_made(safe: Safe, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -73,7 +73,7 @@ def test_put_takes_no_value_as_an_argument(desk: Desk, arguments: tuple[str, ...
         (b"x" * (1 << 20) + b"x", (), "over 1 MiB"),
         (b"x", ("--from-file", "absent"), "absent cannot be read: No such file or directory"),
         (b"x", ("--from-file", "."), "is a directory"),
-        (b"x", ("--script", ".."), "this can be no name"),
+        (b"x", ("--script", ".."), "this cannot be a name"),
     ],
 )
 def test_put_refuses(desk: Desk, given: bytes, options: tuple[str, ...], words: str) -> None:

@@ -120,5 +120,5 @@ def test_nothing_crosses_the_network_in_the_clear(desk: Desk) -> None:
     ask = ("secret", "import", "vault:secret/my-app")
     environ = {"VAULT_ADDR": "http://vault.invalid:8200", "VAULT_TOKEN": "canary"}
 
-    assert "would cross the network in the clear; use https" in desk.refusal(*ask, code=1, stdin=b"", **environ)
+    assert "would cross the network unencrypted; use https" in desk.refusal(*ask, code=1, stdin=b"", **environ)
     assert "vault.invalid:8200 cannot be reached" in desk.refusal(*ask, "--plain-http", code=6, stdin=b"", **environ)

@@ -61,7 +61,7 @@ def test_no_safe(safe: Safe) -> None:
     """It says what to do."""
     line = refused(safe, "--data", "nowhere")
 
-    assert line == "nightsafe: there is no safe in nowhere; make one with: nightsafe init"
+    assert line == "nightsafe: there is no safe in nowhere; create one with: nightsafe init"
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o660, 0o602])

@@ -72,7 +72,7 @@ def test_a_token_from_a_file(desk: Desk) -> None:
     assert desk.script in desk.run(*ask).stdout
     file.write_text("two words\n")
     words = desk.refusal(*ask, code=1)
-    assert "holds no API token" in words
+    assert "does not hold an API token" in words
     assert "two words" not in words
     assert "No such file" in desk.refusal("script", "list", "--token-file", "absent", code=1)
 
@@ -113,11 +113,11 @@ def test_why_there_is_no_connection(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("ftp://host", "the server's URL must be like https://host/client/v4"),
+        ("ftp://host", "the server's URL must have the form https://host/client/v4"),
         ("https://user:pass@host/", "no user"),
         ("https://", "must be like"),
         ("http://[::1", "must be like"),
-        ("http://example.com/client/v4", "would cross the network in the clear; use https, or give --plain-http"),
+        ("http://example.com/client/v4", "would cross the network unencrypted; use https, or give --plain-http"),
     ],
 )
 def test_urls_that_are_refused(desk: Desk, url: str, words: str) -> None:
@@ -150,7 +150,7 @@ def test_codes(desk: Desk) -> None:
     wrong = desk.refusal("script", "list", code=3, CLOUDFLARE_API_TOKEN="nst_" + "x" * 43)
     assert "the token is unknown there, expired or revoked" in wrong
     assert 2 == desk.run("secret", "list", "--no-such-option").returncode
-    assert "nothing says who asks" in alone(desk, "CLOUDFLARE_API_TOKEN").refusal("script", "list", code=3)
+    assert "no credentials found" in alone(desk, "CLOUDFLARE_API_TOKEN").refusal("script", "list", code=3)
 
 
 def test_which_account(own_server: Server, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_settings_from_the_file(desk: Desk) -> None:
 
     assert ["A"] == [one["name"] for one in desk.json("secret", "list")["secrets"]]
     desk.write("nightsafe.toml", "force = true\n")
-    assert "no such setting: force" in desk.refusal("secret", "list", code=1)
+    assert "unknown settings: force" in desk.refusal("secret", "list", code=1)
 
 
 def test_colour_is_for_terminals(desk: Desk) -> None:

@@ -21,7 +21,7 @@ ASKING = {"confirm", "confirm_put", "confirm_all", "confirm_known", "ready_key"}
 KEY = ("--algorithm", "HMAC", "--no-fingerprint")
 
 EXAMPLES = {
-    "keys remove": ((("KEY",), r"Delete the key [0-9a-f]{16}\? What is sealed to it, .* Go on\?"),),
+    "keys remove": ((("KEY",), r"Delete the key [0-9a-f]{16}\? Values sealed to it, .* Go on\?"),),
     "token roll": ((("TOKEN",), r"Give the token owner \([0-9a-f]{32}\) a new value\? Whoever has the old one .*"),),
     "token revoke": ((("TOKEN",), r"Delete the token owner \([0-9a-f]{32}\)\? Whoever has it is refused\."),),
     "secret put": ((("HMAC", "--from-file", "value"), r"Replace HMAC, a key \(HMAC .*\), by a text, of SCRIPT\?"),),

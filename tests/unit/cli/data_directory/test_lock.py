@@ -34,7 +34,7 @@ def test_users_share_it_and_nobody_else_has_it(tmp_path: Path) -> None:
             pass
         assert Code.UNAVAILABLE == refused.value.code
     with alone(tmp_path, 0):
-        with pytest.raises(NightsafeError, match="another process makes or restores"), shared(tmp_path, 0):
+        with pytest.raises(NightsafeError, match="another process is creating or restoring"), shared(tmp_path, 0):
             pass
         assert not is_free(tmp_path)
     assert is_free(tmp_path)

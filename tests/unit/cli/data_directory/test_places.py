@@ -39,7 +39,7 @@ def test_an_address_that_others_could_have_written(tmp_path: Path) -> None:
 
         assert URL == address_of(tmp_path)
         assert address_of(tmp_path, believing_others=False) is None
-        with pytest.raises(CommandError, match="another user's"):
+        with pytest.raises(CommandError, match="belongs to another user"):
             find_server(None, None, tmp_path, plain_http=False)
 
 

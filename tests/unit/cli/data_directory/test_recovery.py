@@ -37,8 +37,8 @@ def test_a_folder_is_named_and_removed(tmp_path: Path, capsys: pytest.CaptureFix
 
     told = capsys.readouterr().err
     for folder, command in zip(folders, ("restore", "init", "backup"), strict=True):
-        assert f"{folder} is removed: `nightsafe {command}` that was interrupted has left it" in told
-    assert 3 == told.count("a private ring was in it")
+        assert f"removed {folder}, which an interrupted `nightsafe {command}` left behind" in told
+    assert 3 == told.count("; it contained a private ring")
     assert {data, elsewhere} == set(tmp_path.iterdir())
 
 
@@ -113,5 +113,5 @@ def test_half_written_key_files(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert not token.exists()
     told = capsys.readouterr().err
-    assert f"{dead} is removed" in told
-    assert f"{token} is removed" in told
+    assert f"removed {dead}, which an interrupted command left behind" in told
+    assert f"removed {token}, which an interrupted command left behind" in told

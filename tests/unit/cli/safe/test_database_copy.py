@@ -67,7 +67,7 @@ def test_a_copy_gives_way_before_writes_are_refused(
     monkeypatch.setattr(database_copy, "_MOST_LOG_BYTES", 100_000)
     writer.execute("UPDATE pages SET content = content || 'x'")
 
-    with pytest.raises(CommandError, match="try again when less is written"):
+    with pytest.raises(CommandError, match="try again when less is being written"):
         copy_database(source, tmp_path / "copy.db")
 
     assert (0, 0, 0) == writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

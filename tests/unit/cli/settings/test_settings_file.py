@@ -48,7 +48,8 @@ def test_a_folder_says_only_what_is_allowed(folder: Path, capsys: pytest.Capture
     assert ({name} if name in OF_A_FOLDER else set()) == offered
     assert (name in OF_A_FOLDER) == (not said)
     if said:
-        assert f"may not say {name}: passed over. If the file is yours: nightsafe --config nightsafe.toml" in said
+        told = f"ignored these settings of nightsafe.toml in this directory: {name}. If the file is yours, run: "
+        assert f"{told}nightsafe --config nightsafe.toml" in said
     assert {name} == names_in(default_map(Path("nightsafe.toml")))
 
 
