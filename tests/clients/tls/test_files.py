@@ -71,10 +71,10 @@ def test_a_file_without_a_key(safe: Safe, pair: Pair, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--tls-cert",), "--tls-cert needs --tls-key beside it"),
-        (("--tls-key",), "--tls-key needs --tls-cert beside it"),
-        (("--tls-client-ca",), "--tls-client-ca needs --tls-cert and --tls-key beside it"),
-        (("--tls-cert", "--tls-client-ca"), "--tls-cert needs --tls-key beside it"),
+        (("--tls-cert",), "--tls-cert also needs --tls-key"),
+        (("--tls-key",), "--tls-key also needs --tls-cert"),
+        (("--tls-client-ca",), "--tls-client-ca also needs --tls-cert and --tls-key"),
+        (("--tls-cert", "--tls-client-ca"), "--tls-cert also needs --tls-key"),
     ],
 )
 def test_half_of_the_options(safe: Safe, options: tuple[str, ...], words: str) -> None:

@@ -33,7 +33,7 @@ async def test_https(safe: Safe, authority: Authority, pair: Pair, monkeypatch: 
             scripts_of(server)
         assert "CERTIFICATE_VERIFY_FAILED" in str(raised.value.__cause__)
         assert "its certificate is not trusted" in reason_of(raised.value)
-        assert "name its CA in SSL_CERT_FILE" in reason_of(raised.value)
+        assert "set SSL_CERT_FILE to the CA's file" in reason_of(raised.value)
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
         assert 0 == scripts_of(server)
         async with AsyncNightsafe(

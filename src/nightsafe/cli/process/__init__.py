@@ -1,1 +1,1 @@
-"""What every serving process sets up: signals, standard streams, logs, limits."""
+"""The setup of serving processes: signals, standard streams, logs and limits."""

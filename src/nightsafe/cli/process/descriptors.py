@@ -1,4 +1,4 @@
-"""Descriptors 0 to 2 belong to standard input and output, whether or not they were open when the program began."""
+"""Reserves descriptors 0 to 2 for standard input, output and error, even if they were closed at the start."""
 
 import os
 from typing import Final
@@ -7,11 +7,10 @@ _STANDARD: Final = 3
 
 
 def take_standard() -> None:
-    """Fill those of descriptors 0 to 2 that are closed, before anything else is opened under their numbers.
+    """Fill the closed descriptors among 0 to 2, before another file gets their numbers.
 
-    Whatever came to lie there would be written to by whoever prints, and the event loop's library aborts over a
-    socket among them. What is put there can be neither read from nor written to as it would be: an attempt fails, as
-    it would if nothing were there.
+    Printing would write to such a file, and the event loop's library aborts if a socket is among these descriptors.
+    The filling is opened in the wrong direction, so reading or writing fails, as with a closed descriptor.
     """
     for number in range(_STANDARD):
         try:
@@ -21,7 +20,7 @@ def take_standard() -> None:
 
 
 def _fill(number: int) -> None:
-    """Put something under a number that is free; the lower ones are taken, so it is the next to be given."""
+    """Open the null device under a free number. The system assigns this number next, as the lower ones are taken."""
     flags = os.O_WRONLY if number == 0 else os.O_RDONLY
     opened = os.open(os.devnull, flags)
     if opened == number:

@@ -1,4 +1,4 @@
-"""The log: one line an event on stderr, never a value in it, and never in the way."""
+"""The log: one line per event on stderr. It never contains a value and never blocks the process."""
 
 import sys
 
@@ -8,9 +8,9 @@ import structlog
 def _printable(
     _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """The same event without what a terminal would act on, or a reader take for a line of its own; JSON escapes that.
+    """Escape control characters and line breaks in an event for text output. JSON output escapes them itself.
 
-    Of what is shown, only a stack has several lines: they stand under the event's own, further in.
+    Only a stack keeps its lines, indented under the event's line.
     """
     shown = {name: _shown(value) if isinstance(value, str) else value for name, value in event.items()}
     if "stack" in event:
@@ -19,14 +19,14 @@ def _printable(
 
 
 def _shown(text: str) -> str:
-    """A text with everything that is not printable escaped, as Python writes it."""
+    """Return a text with unprintable characters escaped in Python's notation."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def configure_command() -> None:
-    """Keep what a command's parts log away from its results, unless its log is set up already."""
+    """Send a command's log to stderr, apart from its results, unless the log is configured already."""
     if structlog.is_configured():
         return
     if sys.stderr is None:
@@ -36,7 +36,7 @@ def configure_command() -> None:
 
 
 def configure(log_format: str) -> None:
-    """Write JSON, or text for people, to standard error as it is now (`stdio.serving`)."""
+    """Write the log as JSON or as text to the current `sys.stderr`; call `stdio.serving` before."""
     text = (_printable, structlog.dev.ConsoleRenderer(colors=False))
     renderers = (structlog.processors.JSONRenderer(),) if log_format == "json" else text
     structlog.configure(

@@ -1,7 +1,7 @@
-"""Opens the log files of a confined process anew: that can make no file any more, wherever its log is.
+"""Reopens the log files of a confined process, which can no longer create a file.
 
-A process of its own does so, which is forked before there are threads, keys or requests. All that can be asked of it
-is to open one of the files that standard output and error went to at the start, for appending.
+A helper process does this. It is forked before there are threads, keys or requests. It can only open, for appending,
+the files that standard output and error went to at the start.
 """
 
 import os
@@ -20,10 +20,10 @@ _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1,
 
 
 class Reopening:
-    """The other process. It ends with this one.
+    """The helper process. It ends with this process.
 
     Args:
-        files: paths and modes, by the descriptor that they are open at.
+        files: paths and modes of the files, by descriptor.
     """
 
     def __init__(self, files: Mapping[int, tuple[Path, int]]) -> None:
@@ -34,10 +34,10 @@ class Reopening:
         theirs.close()
 
     def open(self, number: int) -> int:
-        """A new descriptor of the file that is now where the one of a descriptor was.
+        """Open the path of a descriptor's file again. Return the new descriptor.
 
         Raises:
-            OSError: when there is none.
+            OSError: if the file cannot be opened.
         """
         self._socket.send(bytes([number]))
         _, opened, _, _ = socket.recv_fds(self._socket, 1, 1)
@@ -47,14 +47,14 @@ class Reopening:
 
 
 def _attend(descriptor: int, files: Mapping[int, tuple[Path, int]]) -> None:
-    """In the other process: open what is asked for until nobody can ask, then end."""
+    """In the helper process: answer requests until the other end is closed, then exit."""
     try:
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
         nothing = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(nothing, standard)
-        os.closerange(3, descriptor)  # whatever else was open, such as the socket that listens, is not this process's
+        os.closerange(3, descriptor)  # close everything else, such as the listening socket
         os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
         folders = tuple(path.parent for path, _ in files.values())
         landlock.restrict(landlock.Allowed(read=(), fill=folders))
@@ -66,7 +66,7 @@ def _attend(descriptor: int, files: Mapping[int, tuple[Path, int]]) -> None:
 
 
 def _answer(asked: socket.socket, path: Path, mode: int) -> None:
-    """Hand over a file, or nothing when it cannot be opened."""
+    """Send the descriptor of a file, or none if the file cannot be opened."""
     opened = -1
     with suppress(OSError):
         opened = os.open(path, CREATED, mode)

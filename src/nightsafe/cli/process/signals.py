@@ -1,6 +1,6 @@
-"""Signals: what a serving process listens to, and a command that ends by one as by an exception.
+"""Signal handling of serving processes, and of commands that must clean up when a signal ends them.
 
-SIGUSR1 and SIGUSR2 do nothing in a serving process, from `stdio.serving` on.
+In a serving process SIGUSR1 and SIGUSR2 do nothing after `stdio.serving`.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def signals(hangups: Sequence[Callable[[], None]]) -> Iterator[asyncio.Event]:
-    """What is set when the process is told to end, by SIGTERM or SIGINT, once or more often.
+    """Give an event that SIGTERM or SIGINT sets.
 
     Args:
-        hangups: what is called at each SIGHUP, on the event loop; it may be added to.
+        hangups: functions that the event loop calls at each SIGHUP; the caller may append to the sequence.
     """
 
     def hang_up() -> None:
-        """Call each."""
+        """Call the functions."""
         for each in hangups:
             each()
 
@@ -32,7 +32,7 @@ def signals(hangups: Sequence[Callable[[], None]]) -> Iterator[asyncio.Event]:
 
 @contextmanager
 def ending_tidily() -> Iterator[None]:
-    """Meanwhile, `finally` is heeded when the process is told to end."""
+    """Within this block SIGTERM and SIGHUP raise SystemExit, so that `finally` clauses run."""
     before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -42,5 +42,5 @@ def ending_tidily() -> Iterator[None]:
 
 
 def _leave(number: int, _: object) -> None:
-    """End with the exit code that the signal would give."""
+    """Exit with the code that stands for the signal."""
     sys.exit(128 + number)

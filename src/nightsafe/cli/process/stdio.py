@@ -1,4 +1,4 @@
-"""Standard output and error of a process that serves: never in its way, and renewed when their files are rotated."""
+"""Standard output and error of a serving process: they never block it, and are reopened after a log rotation."""
 
 import atexit
 import io
@@ -23,12 +23,12 @@ _OUTPUT: Final = (1, 2)
 
 
 class Sink(io.TextIOBase):
-    """What is written to a descriptor in the background: what that does not take in time is dropped.
+    """A text stream that writes to a descriptor in the background, and drops text if its queue is full.
 
-    A full disk, a pipe that nobody reads and a reader that is gone are all the same to who writes.
+    A full disk, a pipe that is not read and a closed pipe therefore never disturb the writer.
 
     Args:
-        descriptor: its number.
+        descriptor: number of the descriptor.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -37,20 +37,20 @@ class Sink(io.TextIOBase):
         threading.Thread(target=self._run, name="nightsafe-output", daemon=True).start()
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]  # what the base class has as a variable
-        """As every text is written."""
+    def encoding(self) -> str:  # type: ignore[override]  # the base class has a variable
+        """The encoding, which is always UTF-8."""
         return "utf-8"
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return self._descriptor
 
     def write(self, text: str, /) -> int:
-        """Queue a text. Bytes are refused, as by any text stream: click asks by trying."""
+        """Queue a text. Refuse bytes like any text stream, because click detects text streams by trying."""
         if not isinstance(text, str):
             raise TypeError("a text is needed")
         with suppress(queue.Full):
@@ -58,7 +58,7 @@ class Sink(io.TextIOBase):
         return len(text)
 
     def finish(self) -> None:
-        """Wait until all is written, but not for ever: a busy disk has longer than a pipe that nobody may read."""
+        """Wait until everything is written, for at most 10 s for a file, and 1 s otherwise."""
         is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         end = time.monotonic() + (_LAST_SECONDS_OF_FILES if is_file else _LAST_SECONDS)
         with self._waiting.all_tasks_done:
@@ -66,7 +66,7 @@ class Sink(io.TextIOBase):
                 self._waiting.all_tasks_done.wait(left)
 
     def _run(self) -> None:
-        """The thread: write what comes."""
+        """In the thread: write the queued texts."""
         while True:
             with suppress(OSError):
                 _write(self._descriptor, self._waiting.get().encode(errors="backslashreplace"))
@@ -74,25 +74,25 @@ class Sink(io.TextIOBase):
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """Write all of it."""
+    """Write all bytes."""
     while data:
         data = data[os.write(descriptor, data) :]
 
 
 class Files:
-    """The files that standard output and error go to, if they are files: taken anew once they were rotated."""
+    """The regular files that standard output and error go to, which can be reopened after a rotation."""
 
     def __init__(self) -> None:
         self._files: Final = {number: (path, _mode_of(number)) for number in _OUTPUT if (path := _path_of(number))}
         self._other: Reopening | None = None
 
     def keep_opening(self) -> None:
-        """Have them opened by another process from now on, for this one is to be confined."""
+        """Start a helper process that opens the files, because this process will be confined."""
         if self._files:
             self._other = Reopening(self._files)
 
     def renew(self) -> None:
-        """Go on in the files that are now where they were; one that cannot be opened stays as it is."""
+        """Reopen the files by path. If a file cannot be opened, keep the old one."""
         for number, (path, mode) in self._files.items():
             with suppress(OSError):
                 opened = self._other.open(number) if self._other else os.open(path, CREATED, mode)
@@ -103,7 +103,7 @@ class Files:
 
 
 def _path_of(number: int) -> Path | None:
-    """Where the regular file of a descriptor is; None where there is none."""
+    """Return the path of a descriptor's regular file, or None."""
     try:
         path, ours = Path(f"/proc/self/fd/{number}").readlink(), os.fstat(number)
         return path if stat.S_ISREG(ours.st_mode) and os.path.samestat(path.stat(), ours) else None
@@ -112,21 +112,23 @@ def _path_of(number: int) -> Path | None:
 
 
 def _mode_of(number: int) -> int:
-    """What may be done with the file of a descriptor."""
+    """Return the mode of a descriptor's file."""
     return stat.S_IMODE(os.fstat(number).st_mode)
 
 
 def serving(files: Files | None = None) -> Files:
-    """Become a process that serves, before anything else: nothing that happens to its output ends or holds it.
+    """Set up the output of a serving process, before anything else. Trouble with the output never stops the process.
 
-    SIGUSR1 and SIGUSR2 do nothing, nor does SIGHUP until somebody listens to it (`signals`). Gives the files of its
-    output.
+    SIGUSR1 and SIGUSR2 then do nothing, and SIGHUP does nothing until `signals` handles it.
 
     Args:
-        files: of the output, where they are known already.
+        files: the files of the output if they are known already, or None.
+
+    Returns:
+        The files of the output.
 
     Raises:
-        NightsafeError: STORE, when the system does not allow the threads that serving takes.
+        NightsafeError: STORE, if the system does not permit the threads that serving needs.
     """
     need_threads()
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
@@ -139,18 +141,18 @@ def serving(files: Files | None = None) -> Files:
 
 
 def _nothing(_: int, __: object) -> None:
-    """A signal that does nothing. Programs that are started from here do as they please with it."""
+    """Ignore a signal. Unlike SIG_IGN, a handler is not inherited by child programs."""
 
 
 _NEEDED: Final = 8
-"""Threads of `serve` beside the main one: two for output, three of the store, the rest of the server's library."""
+"""Threads of `serve` beside the main one: two for output, three for the store, the rest for the server's library."""
 
 
 def need_threads() -> None:
-    """Start as many threads as serving takes, and let them end.
+    """Check that the system permits as many threads as serving needs, by starting and ending them.
 
     Raises:
-        NightsafeError: STORE, when the system does not allow so many.
+        NightsafeError: STORE, if the system does not permit them.
     """
     enough, started = threading.Event(), list[threading.Thread]()
     try:

@@ -1,4 +1,4 @@
-"""`nightsafe secret apply`."""
+"""`nightsafe secret apply`: changes a script's secrets to match a file."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from nightsafe.cli.terminal.output import say
 @click.command("apply")
 @click.argument("file", type=click.Path(allow_dash=True))
 @click.option("--prune", is_flag=True, help="Delete secrets that are not in the file.")
-@click.option("--dry-run", is_flag=True, help="Show the plan, and send nothing.")
-@click.option("--everything", is_flag=True, help="Put also what is the same already.")
+@click.option("--dry-run", is_flag=True, help="Show the plan but send nothing.")
+@click.option("--everything", is_flag=True, help="Put unchanged secrets too.")
 @yes_option
 @key_file_option
 @write_options
@@ -36,12 +36,13 @@ def command(  # noqa: PLR0913 - the options
     fingerprint_key_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a script's secrets those of a file. `-` is standard input.
+    """Change a script's secrets to match a file. `-` is standard input.
 
-    Only what is new, changed or unknown is put. Without --prune, secrets that are not in the file stay.
+    The command puts only secrets that are new, changed or unknown. Without --prune, secrets that are not in the file
+    stay.
 
-    Up to a hundred changes are one version, all or nothing. More take several, each all or nothing: first what is
-    put, last what is deleted. Run again, it goes on where it was interrupted.
+    Up to 100 changes make one version, all or nothing. More changes make several versions, each all or nothing:
+    first all puts, then all deletions. If the command was interrupted, run it again to continue.
     """
     key = own_key(fingerprint_key_file)
     plan = make_plan(remote, read_declared(file), key)
@@ -57,12 +58,12 @@ def command(  # noqa: PLR0913 - the options
     if as_json:
         plan.show(as_json=True, prune=prune, applied=sends, writes=len(in_requests(changes)))
     else:
-        say(f"{_summary(changes)} of {plan.script}{'' if sends or not changes else ' would be the change'}")
+        say(f"{plan.script}: {_summary(changes)}{'' if sends or not changes else ' (dry run)'}")
 
 
 def _summary(changes: Declared) -> str:
-    """How much it is."""
+    """Return the numbers of changes, in words."""
     if not changes:
         return "nothing to change"
     put = sum(fields is not None for fields in changes.values())
-    return f"{put} put and {len(changes) - put} deleted,"
+    return f"{put} put, {len(changes) - put} deleted"

@@ -1,4 +1,4 @@
-"""`nightsafe secret bulk`."""
+"""`nightsafe secret bulk`: puts and deletes the secrets listed in a file."""
 
 from pathlib import Path
 
@@ -30,15 +30,16 @@ def command(  # noqa: PLR0913 - the options
     no_fingerprint: bool,
     as_json: bool,
 ) -> None:
-    """Put and delete all that a file says, in one version, all or nothing. `-` is standard input.
+    """Put and delete the secrets listed in a file, as one version, all or nothing. `-` is standard input.
 
-    The file is a JSON object of names and strings, where null deletes, or `.env`, read as wrangler reads it.
+    The file is a JSON object of names and strings, in which null deletes a secret, or a `.env` file, which is read as
+    wrangler reads it.
     """
     key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     declared = read_declared(file)
     if len(declared) > MOST_OPERATIONS:
         raise CommandError(
-            f"{len(declared)} changes, and one version takes {MOST_OPERATIONS}; nothing was sent. "
+            f"{len(declared)} changes, but one version takes at most {MOST_OPERATIONS}; nothing was sent. "
             "`nightsafe secret apply` makes the same changes in several versions"
         )
     confirm_all(remote, declared, yes=yes)
@@ -48,4 +49,4 @@ def command(  # noqa: PLR0913 - the options
     if as_json:
         show_json({"script": remote.script, "put": put, "deleted": deleted})
     else:
-        say(f"{len(put)} put and {len(deleted)} deleted, of {remote.script}")
+        say(f"{remote.script}: {len(put)} put, {len(deleted)} deleted")

@@ -1,4 +1,4 @@
-"""`nightsafe secret delete`."""
+"""`nightsafe secret delete`: deletes secrets of a script."""
 
 import click
 
@@ -14,7 +14,7 @@ from nightsafe.cli.terminal.suggestion import did_you_mean
 
 
 def _check_names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Each name once."""
+    """Check names and drop duplicates."""
     for name in value:
         checked_name(context, parameter, name)
     return tuple(dict.fromkeys(value))
@@ -28,7 +28,7 @@ def _check_names(context: click.Context, parameter: click.Parameter, value: tupl
 @script_options
 @json_option
 def command(*, remote: Remote, secret_names: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Delete secrets, all or none: a new version of the script, deployed."""
+    """Delete secrets, all or none. This creates a new version of the script and deploys it."""
     script, names = remote.script, ", ".join(secret_names)
     confirm(f"Delete {names} of {script}?", yes=yes)
     if len(secret_names) == 1:
@@ -38,11 +38,11 @@ def command(*, remote: Remote, secret_names: tuple[str, ...], yes: bool, as_json
     if as_json:
         show_json({"script": script, "deleted": list(secret_names)})
     else:
-        say(f"{names} of {script} {'is' if len(secret_names) == 1 else 'are'} deleted")
+        say(f"Deleted {names} of {script}")
 
 
 def _delete_all(remote: Remote, names: tuple[str, ...]) -> None:
-    """Delete several in one request, which by itself would pass over those that are not there."""
+    """Delete several secrets in one request. Check first that all exist, because the request ignores missing ones."""
     if len(names) > MOST_OPERATIONS:
         raise CommandError(f"one version takes at most {MOST_OPERATIONS} changes; name fewer at a time")
     secrets = remote.client.workers.scripts.secrets
@@ -50,5 +50,7 @@ def _delete_all(remote: Remote, names: tuple[str, ...]) -> None:
     absent = [name for name in names if name not in there]
     if absent:
         meant = "".join(f"; {words}" for name in absent if (words := did_you_mean(name, there)))
-        raise CommandError(f"{remote.script} has no secret {', '.join(absent)}; nothing is deleted{meant}", NOT_FOUND)
+        raise CommandError(
+            f"{remote.script} has no secret {', '.join(absent)}; nothing was deleted{meant}", NOT_FOUND
+        )
     secrets.bulk_update(remote.script, account_id=remote.account_id, secrets=dict.fromkeys(names))

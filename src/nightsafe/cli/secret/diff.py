@@ -1,4 +1,4 @@
-"""`nightsafe secret diff`."""
+"""`nightsafe secret diff`: shows what applying a file would change."""
 
 import sys
 from pathlib import Path
@@ -23,10 +23,11 @@ from nightsafe.cli.terminal.output import say
 @script_options
 @json_option
 def command(*, remote: Remote, file: str, prune: bool, fingerprint_key_file: Path | None, as_json: bool) -> None:
-    """Show what a file would change: a JSON object or `.env`, as with `bulk`. `-` is standard input.
+    """Show what applying a file would change: a JSON object or `.env`, as for `bulk`. `-` is standard input.
 
-    No value is read, for none can be: they are told by the fingerprints that were left when they were put. What was
-    put without one, or with another key, is `unknown`. Ends with 7 when there is a difference, or may be one.
+    Values cannot be read, so the command compares fingerprints, which were stored when the secrets were put. A secret
+    that was put without a fingerprint, or with another fingerprint key, is `unknown`. The exit code is 7 if there is
+    or may be a difference.
     """
     key = own_key(fingerprint_key_file)
     plan = make_plan(remote, read_declared(file), key)
@@ -34,4 +35,4 @@ def command(*, remote: Remote, file: str, prune: bool, fingerprint_key_file: Pat
     if plan.differs(prune=prune):
         sys.exit(DIFFERS)
     if not as_json:
-        say(f"{plan.script} has what {'standard input' if file == '-' else file} says")
+        say(f"{plan.script} matches {'standard input' if file == '-' else file}")

@@ -1,9 +1,9 @@
-"""Fingerprints: they tell whether a value is the one that was put, to nobody but who has their key.
+"""Fingerprints of secrets: with the fingerprint key they show whether a value is the one that was put.
 
-A version that this program makes bears one tag with a fingerprint of each secret that it sets: HMAC-SHA-256, cut to
-128 bits, of place, name and secret, under a key that stays with those who put secrets, and with a new salt each time.
-So whoever reads the tag and lacks the key can neither guess a value nor see that two are equal.
-`docs/decisions/0006-the-command-line.md` says why it is done so.
+A version that this program creates has one tag with a fingerprint of each secret that the version sets. A fingerprint
+is HMAC-SHA-256, cut to 128 bits, over the account, script, name and secret, with a new salt for each version. The key
+stays with the people who put secrets. A reader of the tag without the key can neither guess a value nor see that two
+values are equal. `docs/decisions/0006-the-command-line.md` has the reasons.
 """
 
 import base64
@@ -28,11 +28,11 @@ _MOST_FILE_BYTES: Final = 1024
 
 
 class Place:
-    """A script, as fingerprints know it.
+    """A script, as an input of fingerprints.
 
     Args:
-        account_id: 32 hex digits.
-        script: its name.
+        account_id: ID of the account, 32 hex digits.
+        script: name of the script.
     """
 
     def __init__(self, account_id: str, script: str) -> None:
@@ -40,7 +40,7 @@ class Place:
 
 
 class FingerprintKey:
-    """What makes fingerprints and knows them again.
+    """A key that makes and checks fingerprints.
 
     Args:
         key: 32 bytes.
@@ -52,10 +52,10 @@ class FingerprintKey:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The key in a file that only its owner may read.
+        """Load the key from a file that only its owner may read.
 
         Raises:
-            CommandError: when it is not there, others may read it, or it holds none.
+            CommandError: if the file cannot be read, others may read it, or it holds no key.
         """
         try:
             with path.open("rb") as file:
@@ -66,17 +66,17 @@ class FingerprintKey:
             raise CommandError(f"{path} can be read by others; run: chmod 600 {path}")
         key = _decode(content.decode("latin-1").strip())
         if key is None or len(key) != _KEY_BYTES:
-            raise CommandError(f"{path} holds no fingerprint key: 32 bytes in URL-safe base64")
+            raise CommandError(f"{path} does not hold a fingerprint key, which is 32 bytes in URL-safe base64")
         return cls(key)
 
     def tag(self, place: Place, put: Mapping[str, Mapping[str, Any]]) -> str:
-        """The tag of a version that sets secrets."""
+        """Return the tag for a version that sets these secrets."""
         salt = secrets.token_bytes(_SHOWN_BYTES)
         made = sorted(self._fingerprint(salt, place, name, fields) for name, fields in put.items())
         return ".".join((_FORM, self.id, _encode(salt), ",".join(made)))
 
     def matches(self, tag: str, place: Place, name: str, fields: Mapping[str, Any]) -> bool | None:
-        """Whether a secret is among those that a tag tells of; None when the tag tells this key nothing."""
+        """Return whether a tag has this secret's fingerprint; None if the tag was made with another key."""
         parts = tag.split(".")
         salt = _decode(parts[2]) if len(parts) == _PARTS else None
         if salt is None or parts[0] != _FORM or parts[1] != self.id:
@@ -85,20 +85,20 @@ class FingerprintKey:
         return any(hmac.compare_digest(made.encode(), one.encode()) for one in parts[3].split(","))
 
     def _fingerprint(self, salt: bytes, place: Place, name: str, fields: Mapping[str, Any]) -> str:
-        """Of one secret."""
+        """Return the fingerprint of one secret."""
         told = json.dumps([*place.parts, name, _settled(fields)], sort_keys=True, separators=(",", ":"))
         return _encode(self._digest(salt + told.encode())[:_SHOWN_BYTES])
 
     def _digest(self, message: bytes) -> bytes:
-        """HMAC-SHA-256."""
+        """Return the HMAC-SHA-256 of a message."""
         return hmac.digest(self._key, b"nightsafe-fingerprint/1:" + message, "sha256")
 
 
 def own_key(path: Path | None) -> FingerprintKey:
-    """The key in a file that was named; else the user's own, made when there is none yet.
+    """Load the key from the named file, or else the user's own key, which is created if it does not exist.
 
     Raises:
-        CommandError: when it cannot be read or made.
+        CommandError: if the key cannot be read or created.
     """
     if path is not None:
         return FingerprintKey.load(path)
@@ -112,7 +112,7 @@ def own_key(path: Path | None) -> FingerprintKey:
 
 
 def tags_by_name(origins: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
-    """The tag of the version that set each secret, or None where it has none."""
+    """Return, by secret, the tag of the version that set it; None if the version has no tag."""
     found: dict[str, str | None] = {}
     for origin in origins:
         tag = (origin.get("version_tags") or {}).get(TAG)
@@ -121,7 +121,7 @@ def tags_by_name(origins: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
 
 
 def _make(path: Path) -> None:
-    """A new key, in a file that is there whole or not at all."""
+    """Create a key, atomically."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,19 +129,19 @@ def _make(path: Path) -> None:
             file.write(_encode(secrets.token_bytes(_KEY_BYTES)) + "\n")
         try:
             path.hardlink_to(beside)
-        except FileExistsError:  # another process was as quick
+        except FileExistsError:  # another process created it meanwhile
             pass
         finally:
             beside.unlink()
     except OSError as error:
         raise CommandError(
-            f"no fingerprint key can be made at {path}: {error.strerror}; give --fingerprint-key-file, or "
-            "--no-fingerprint to go without"
+            f"the fingerprint key {path} cannot be created: {error.strerror}; give --fingerprint-key-file, or "
+            "--no-fingerprint to do without"
         ) from None
 
 
 def _settled(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A secret in the one form that two ways of writing the same share."""
+    """Return a secret in canonical form, in which equal secrets are equal."""
     settled = dict(fields)
     if "usages" in settled:
         settled["usages"] = sorted(set(settled["usages"]))
@@ -151,12 +151,12 @@ def _settled(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encode(raw: bytes) -> str:
-    """URL-safe base64 without padding."""
+    """Encode as URL-safe base64 without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _decode(encoded: str) -> bytes | None:
-    """Its bytes, or None when it is none."""
+    """Decode URL-safe base64. Return None if it is invalid."""
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

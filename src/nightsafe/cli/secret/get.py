@@ -1,4 +1,4 @@
-"""`nightsafe secret get`."""
+"""`nightsafe secret get`: shows the metadata of a secret."""
 
 import click
 
@@ -15,7 +15,7 @@ from nightsafe.cli.terminal.output import show_json, show_table
 @script_options
 @json_option
 def command(*, remote: Remote, secret_name: str, as_json: bool) -> None:
-    """Show what is known of one secret. Its value can be had from nobody."""
+    """Show the metadata of one secret. No command can show its value."""
     secret = remote.client.workers.scripts.secrets.get(secret_name, **remote.place)
     origin = origins_by_name(remote).get(secret_name, {})
     if as_json:

@@ -1,4 +1,4 @@
-"""`nightsafe secret import`."""
+"""`nightsafe secret import`: imports secrets from a file, Vault or OpenBao."""
 
 import json
 from collections.abc import Sequence
@@ -22,9 +22,14 @@ from nightsafe.cli.terminal.progress import step_bar
 
 @click.command("import")
 @click.argument("source")
-@click.option("--only", metavar="GLOB", multiple=True, help="Only secrets of such names.  [default: all]")
-@click.option("--overwrite", is_flag=True, help="Replace secrets that are there.  [default: they stay]")
-@click.option("--dry-run", is_flag=True, help="Say what would be taken over, and send nothing.")
+@click.option(
+    "--only",
+    metavar="GLOB",
+    multiple=True,
+    help="Import only secrets with matching names. Repeatable.  [default: all]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing secrets.  [default: keep them]")
+@click.option("--dry-run", is_flag=True, help="Show what would be imported but send nothing.")
 @yes_option
 @fingerprint_options
 @write_options
@@ -41,14 +46,15 @@ def command(  # noqa: PLR0913 - the options
     no_fingerprint: bool,
     as_json: bool,
 ) -> None:
-    """Take secrets over from a file, Vault or OpenBao.
+    """Import secrets from a file, Vault or OpenBao.
 
-    SOURCE is `.dev.vars`, `.env` or a JSON file, `-` for standard input, `vault:MOUNT/PATH` or `bao:MOUNT/PATH`: the
-    members of one secret or, with a slash at the end, of all that are below, each then named `path_MEMBER` with `_`
-    for `/`. The servers are those of VAULT_ADDR and VAULT_TOKEN, BAO_ADDR and BAO_TOKEN.
+    SOURCE is `.dev.vars`, `.env`, a JSON file, `-` for standard input, `vault:MOUNT/PATH` or `bao:MOUNT/PATH`. A path
+    imports the members of one secret. With a slash at its end, it imports the members of all secrets below it, each
+    named `path_MEMBER` with `_` in place of `/`. VAULT_ADDR and VAULT_TOKEN, or BAO_ADDR and BAO_TOKEN, name the
+    server.
 
-    More than a hundred secrets take several versions, in the order of their names; run again, it goes on where it
-    was interrupted.
+    More than 100 secrets make several versions, in the order of their names. If the command was interrupted, run it
+    again to continue.
     """
     key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     wanted = {
@@ -67,22 +73,22 @@ def command(  # noqa: PLR0913 - the options
         show_json({"script": remote.script, "put": list(taken), "kept": kept, "dry_run": dry_run})
         return
     for name in kept:
-        say(f"{name} is there and stays; --overwrite replaces it")
-    say(f"{', '.join(taken) or 'nothing'} {'would be' if dry_run else 'is'} taken over to {remote.script}")
+        say(f"Kept the existing {name}; --overwrite replaces it")
+    say(f"{'Would import' if dry_run else 'Imported'} {', '.join(taken) or 'nothing'} to {remote.script}")
 
 
 def _fits(name: str, only: Sequence[str]) -> bool:
-    """Whether a name is one of those that are wanted."""
+    """Return whether a name matches one of the globs."""
     return not only or any(fnmatchcase(name, glob) for glob in only)
 
 
 def _read(source: str, *, plain_http: bool) -> Declared:
-    """What the source holds."""
+    """Read the secrets from the source."""
     scheme, colon, path = source.partition(":")
     if not colon or scheme not in SCHEMES:
         return read_declared(source)
     if not path.strip("/"):
-        raise CommandError(f"name a mount and a path, as {scheme}:secret/my-app")
+        raise CommandError(f"name a mount and a path, for example {scheme}:secret/my-app")
     kv = Kv(scheme, path, plain_http=plain_http)
     try:
         declared = _members(kv, source)
@@ -93,7 +99,7 @@ def _read(source: str, *, plain_http: bool) -> Declared:
 
 
 def _members(kv: Kv, source: str) -> Declared:
-    """The members of every secret that is meant; what is no string, as JSON."""
+    """Return the members of all chosen secrets. A member that is not a string becomes JSON."""
     paths = kv.paths()
     declared: Declared = {}
     with step_bar(paths, "Reading") as reading:
@@ -102,8 +108,6 @@ def _members(kv: Kv, source: str) -> Declared:
             for member, held in kv.read(path).data.items():
                 name = before + member
                 if name in declared:
-                    raise CommandError(
-                        f"{source}: two secrets would both be called {name!r}; take them over one by one"
-                    )
+                    raise CommandError(f"{source}: two secrets would both be called {name!r}; import them one by one")
                 declared[name] = text_fields(held if isinstance(held, str) else json.dumps(held, ensure_ascii=False))
     return declared

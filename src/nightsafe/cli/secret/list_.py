@@ -1,4 +1,4 @@
-"""`nightsafe secret list`."""
+"""`nightsafe secret list`: lists the secrets of a script."""
 
 import click
 
@@ -14,7 +14,7 @@ from nightsafe.cli.terminal.output import say, show_json, show_table
 @script_options
 @json_option
 def command(*, remote: Remote, as_json: bool) -> None:
-    """List the secrets of a script, by name, with when and by whom each was last put."""
+    """List the secrets of a script, by name, with the time and the author of each one's last change."""
     found = list(remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id))
     told = origins_by_name(remote) if found else {}
     if as_json:

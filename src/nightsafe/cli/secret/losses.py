@@ -1,7 +1,7 @@
-"""What a change of secrets would lose, and whether that is agreed to.
+"""Asks for a confirmation before a change of secrets loses something.
 
-A value that is replaced by one of its kind is an everyday rotation. To delete a secret, or to put something of
-another kind in its place, breaks the script that reads it when it was not meant.
+Replacing a value by one of the same kind is an everyday rotation and needs no question. Deleting a secret by mistake,
+or replacing it by one of another kind, breaks the script that reads it.
 """
 
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from nightsafe.client import NotFoundError, Secret, SecretKey
 
 
 def is_of_kind(fields: Fields, there: Secret) -> bool:
-    """Whether a secret that is to be put is of the type, algorithm, format and usages of one that is there."""
+    """Return whether a new secret has the same type, algorithm, format and usages as an existing one."""
     return _public(fields) == _public_of(there)
 
 
 def confirm_put(remote: Remote, name: str, fields: Fields, *, yes: bool) -> None:
-    """Ask before one secret takes the place of one of another kind; with `yes` nothing is looked up.
+    """Ask before one secret replaces one of another kind. With `yes`, send no request.
 
     Raises:
-        CommandError, click.Abort: as `confirm`.
-        APIError: when what is there cannot be seen.
+        CommandError, click.Abort: as for `confirm`.
+        APIError: if the existing secret cannot be read.
     """
     if yes:
         return
@@ -36,7 +36,7 @@ def confirm_put(remote: Remote, name: str, fields: Fields, *, yes: bool) -> None
 
 
 def confirm_all(remote: Remote, changes: Declared, *, yes: bool) -> None:
-    """The same for several secrets, of which those that are None are deleted."""
+    """Ask like `confirm_put`, for several changes; None deletes a secret."""
     if yes:
         return
     _confirm(
@@ -47,13 +47,13 @@ def confirm_all(remote: Remote, changes: Declared, *, yes: bool) -> None:
 
 
 def confirm_known(script: str, changes: Declared, there: Iterable[Secret], *, yes: bool) -> None:
-    """The same where it is known what is there."""
+    """Ask like `confirm_all`, with a known list of the existing secrets."""
     if not yes:
         _confirm(script, changes, there)
 
 
 def _confirm(script: str, changes: Declared, there: Iterable[Secret]) -> None:
-    """Ask, if anything would be lost."""
+    """Ask if the changes would lose anything."""
     deleted, replaced = [], []
     for found in there:
         if found.name not in changes:
@@ -71,21 +71,21 @@ def _confirm(script: str, changes: Declared, there: Iterable[Secret]) -> None:
 
 
 def _words(kind: str, algorithm: object = None, key_format: str = "", usages: Iterable[str] = ()) -> str:
-    """A kind in a few words."""
+    """Return the kind of a secret in a few words."""
     if kind == "secret_text":
         return "a text"
     return f"a key ({algorithm_words(algorithm)}, {key_format}, for {', '.join(sorted(usages)) or 'nothing'})"
 
 
 def _public(fields: Fields) -> tuple[Any, ...]:
-    """What of a declared secret is shown when it is there."""
+    """Return the public fields of a declared secret."""
     if fields["type"] == "secret_text":
         return ("secret_text",)
     return ("secret_key", fields.get("algorithm"), fields.get("format"), set(fields.get("usages") or ()))
 
 
 def _public_of(secret: Secret) -> tuple[Any, ...]:
-    """What is shown of one that is there."""
+    """Return the public fields of an existing secret."""
     if not isinstance(secret, SecretKey):
         return ("secret_text",)
     return ("secret_key", secret.algorithm, secret.format, set(secret.usages))

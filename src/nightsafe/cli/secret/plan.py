@@ -1,4 +1,4 @@
-"""What would have to change for a script to have the secrets that a file declares. No value is read: none can be."""
+"""The changes that would give a script the secrets declared in a file. Values are not read, as none can be read."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from nightsafe.client import Secret
 
 
 class Step(NamedTuple):
-    """What is to happen to one secret.
+    """The planned change of one secret.
 
     Attributes:
-        name: its name.
+        name: the secret's name.
         state: `new`, `changed`, `unknown`, `same` or `extra`.
-        why: in a few words.
+        why: the reason, in a few words.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Every step, by name, what is declared and what is there."""
+    """All steps in the order of names, the declared secrets and the existing ones."""
 
     script: str
     steps: list[Step]
@@ -35,20 +35,20 @@ class Plan(NamedTuple):
     there: tuple[Secret, ...] = ()
 
     def differs(self, *, prune: bool) -> bool:
-        """Whether anything would be sent."""
+        """Return whether anything would be sent."""
         return bool(self.changes(prune=prune, everything=False))
 
     def changes(self, *, prune: bool, everything: bool) -> Declared:
-        """What is to be sent.
+        """Return the changes to send.
 
         Args:
-            prune: delete what is extra.
-            everything: put also what is the same.
+            prune: whether to delete extra secrets.
+            everything: whether to put unchanged secrets too.
         """
         changes: Declared = {}
         for step in self.steps:
             if step.state == "extra":
-                # A name that the file says null for goes in any case.
+                # A name that is null in the file is deleted even without `prune`.
                 if prune or step.name in self.declared:
                     changes[step.name] = None
             elif step.state != "same" or everything:
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         return changes
 
     def show(self, *, as_json: bool, prune: bool, **more: object) -> None:
-        """Print it."""
+        """Print the plan."""
         if as_json:
             steps = [step._asdict() for step in self.steps]
             show_json({"script": self.script, "differs": self.differs(prune=prune), "secrets": steps, **more})
@@ -65,7 +65,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(remote: Remote, declared: Declared, key: FingerprintKey) -> Plan:
-    """Compare what is declared with what is there."""
+    """Compare the declared secrets with the existing ones."""
     there = {
         one.name: one
         for one in remote.client.workers.scripts.secrets.list(remote.script, account_id=remote.account_id)
@@ -80,7 +80,7 @@ def make_plan(remote: Remote, declared: Declared, key: FingerprintKey) -> Plan:
 
 
 class _Evidence(NamedTuple):
-    """What there is to tell a value by."""
+    """The fingerprints and the key that values are compared with."""
 
     tags: Mapping[str, str | None]
     key: FingerprintKey
@@ -88,11 +88,11 @@ class _Evidence(NamedTuple):
 
 
 def _step(name: str, fields: Fields | None, there: Secret | None, evidence: _Evidence, *, asked: bool) -> Step | None:
-    """What is to happen to one secret; None for one that is rightly not there."""
+    """Return the step for one secret; None if it should not exist and does not."""
     if fields is None:
         if there is None:
             return None
-        return Step(name, "extra", "the file says null" if asked else "not in the file")
+        return Step(name, "extra", "null in the file" if asked else "not in the file")
     if there is None:
         return Step(name, "new", "not there yet")
     if not is_of_kind(fields, there):
@@ -101,13 +101,13 @@ def _step(name: str, fields: Fields | None, there: Secret | None, evidence: _Evi
 
 
 def _by_fingerprint(name: str, fields: Fields, evidence: _Evidence) -> Step:
-    """Whether the value that is there is the one that is declared."""
+    """Compare the existing value with the declared one, by fingerprint."""
     if name not in evidence.tags:
-        return Step(name, "unknown", "the server does not tell who set it")
+        return Step(name, "unknown", "the server does not show the version that set it")
     tag = evidence.tags[name]
     if tag is None:
-        return Step(name, "unknown", "set without a fingerprint")
+        return Step(name, "unknown", "put without a fingerprint")
     matches = evidence.key.matches(tag, evidence.place, name, fields)
     if matches is None:
-        return Step(name, "unknown", "its fingerprint is by another key")
-    return Step(name, "same", "the fingerprint fits") if matches else Step(name, "changed", "another value")
+        return Step(name, "unknown", "its fingerprint was made with another key")
+    return Step(name, "same", "the fingerprint matches") if matches else Step(name, "changed", "another value")

@@ -1,4 +1,4 @@
-"""`nightsafe secret put`."""
+"""`nightsafe secret put`: puts one secret."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from nightsafe.cli.terminal.output import say, show_json
 
 _NEVER = (
     "a value is never an argument: others see it in the list of processes, and the shell keeps it in its history. "
-    "Give it on standard input, with --from-file, or at the prompt. If you just typed one, it is known: replace it"
+    "Give it on standard input, with --from-file, or at the prompt. If you just typed one, it is exposed: replace it"
 )
 
 
@@ -26,15 +26,15 @@ _NEVER = (
 @click.option(
     "--from-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Take the value from a file.  [default: standard input, or a prompt]",
+    help="Read the value from a file.  [default: standard input, or a prompt]",
 )
-@click.option("--exact", is_flag=True, help="Keep line breaks at the value's end.")
+@click.option("--exact", is_flag=True, help="Keep line breaks at the end of the value.")
 @click.option("--allow-empty", is_flag=True, help="Put an empty value.")
 @yes_option
 @fingerprint_options
 @write_options
 @json_option
-def command(  # noqa: PLR0913 - a secret has many sides
+def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
     secret_name: str,
@@ -47,9 +47,9 @@ def command(  # noqa: PLR0913 - a secret has many sides
     no_fingerprint: bool,
     as_json: bool,
 ) -> None:
-    """Put one secret: a new version of the script, deployed.
+    """Put one secret. This creates a new version of the script and deploys it.
 
-    The value comes from standard input, a file, or a prompt that shows nothing; never from an argument.
+    The value comes from standard input, a file, or a prompt that does not show it, and never from an argument.
     """
     if never or "=" in secret_name:
         raise click.UsageError(_NEVER)
@@ -62,4 +62,4 @@ def command(  # noqa: PLR0913 - a secret has many sides
     if as_json:
         show_json({"script": script, "name": secret_name, "type": "secret_text"})
     else:
-        say(f"{secret_name} of {script} is put")
+        say(f"Put {secret_name} of {script}")

@@ -1,4 +1,4 @@
-"""Which version set each secret, when and by whom, where the server tells."""
+"""Reads the version that set each secret, its time and its author, if the server offers this."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,10 +11,10 @@ _NO_ROUTE: Final = range(400, 406)
 
 
 def origins(remote: Remote) -> list[Mapping[str, Any]]:
-    """What is told of every secret of the script; nothing from a server that has no such page.
+    """Return the origin of every secret of the script; empty if the server has no such endpoint.
 
     Raises:
-        APIStatusError: when the server fails.
+        APIStatusError: if the server fails.
     """
     account, script = segment("account_id", remote.account_id), segment("script_name", remote.script)
     try:
@@ -27,5 +27,5 @@ def origins(remote: Remote) -> list[Mapping[str, Any]]:
 
 
 def origins_by_name(remote: Remote) -> dict[str, Mapping[str, Any]]:
-    """The same by the secret's name."""
+    """Return the origins by the secret's name."""
     return {str(one.get("name")): one for one in origins(remote)}

@@ -1,4 +1,4 @@
-"""What is known of a secret, for people and for programs."""
+"""The metadata of a secret, as a table row and as JSON."""
 
 import json
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ ELASTIC: Final = (3, 4)
 
 
 def row(secret: Secret, origin: Mapping[str, Any]) -> list[str]:
-    """A line of a table.
+    """Return a secret as a row of the table.
 
     Args:
-        secret: what the API shows.
-        origin: of the version that set it; empty where the server does not tell.
+        secret: the secret, as the API shows it.
+        origin: the version that set it; empty if the server does not show it.
     """
     by = origin.get("modified_by") or origin.get("source")
     return [secret.name, secret.type, shown(origin.get("modified_on")), str(by or "-"), _key(secret)]
 
 
 def fields(secret: Secret, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """The same as JSON; what nobody tells is null."""
+    """Return a secret as a JSON object. Unknown fields are null."""
     known: dict[str, Any] = {"name": secret.name, "type": secret.type}
     if isinstance(secret, SecretKey):
         known |= {"algorithm": secret.algorithm, "format": secret.format, "usages": list(secret.usages)}
@@ -32,7 +32,7 @@ def fields(secret: Secret, origin: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def algorithm_words(algorithm: object) -> str:
-    """An algorithm in a few words: `HMAC SHA-256`, `ECDSA P-256`."""
+    """Return an algorithm in a few words: `HMAC SHA-256`, `ECDSA P-256`."""
     if not isinstance(algorithm, dict):
         return str(algorithm)
     words = (part["name"] if isinstance(part, dict) and "name" in part else part for part in algorithm.values())
@@ -40,7 +40,7 @@ def algorithm_words(algorithm: object) -> str:
 
 
 def _key(secret: Secret) -> str:
-    """What a key is, and what it is for."""
+    """Return the algorithm, format and usages of a key; `-` for a text."""
     if not isinstance(secret, SecretKey):
         return "-"
     return ", ".join((algorithm_words(secret.algorithm), secret.format, *secret.usages))

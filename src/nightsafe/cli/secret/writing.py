@@ -1,6 +1,6 @@
-"""Sending secrets: a change in one request, which makes one version, with fingerprints of what it sets.
+"""Sends changes of secrets. One request creates one version, with fingerprints of the secrets that it sets.
 
-A change of more than one request takes is sent in parts, each made whole or not at all.
+A change that is too large for one request is sent in parts. Each part takes effect entirely or not at all.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def fingerprint_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options about fingerprints, of a command that writes."""
+    """Add the options about fingerprints to a command that writes."""
     for option in (_NONE, key_file_option):
         command = option(command)
     return command
@@ -32,30 +32,33 @@ key_file_option = click.option(
     type=_FILE,
     envvar="NIGHTSAFE_FINGERPRINT_KEY_FILE",
     show_envvar=True,
-    help="The key that fingerprints are made with.  [default: one of the user's own]",
+    help="File of the fingerprint key.  [default: the user's own]",
 )
-_NONE = click.option("--no-fingerprint", is_flag=True, help="Leave no fingerprint for `secret diff`.")
+_NONE = click.option("--no-fingerprint", is_flag=True, help="Store no fingerprint for `secret diff`.")
 
 
 def writing_key(fingerprint_key_file: Path | None, *, no_fingerprint: bool) -> FingerprintKey | None:
-    """The key to write with, if fingerprints are wanted.
+    """Return the fingerprint key, or None if no fingerprints are wanted.
 
     Raises:
-        CommandError: when it cannot be read or made.
+        CommandError: if the key cannot be read or created.
     """
     return None if no_fingerprint else own_key(fingerprint_key_file)
 
 
 def write(remote: Remote, changes: Declared, key: FingerprintKey | None) -> dict[str, Secret]:
-    """Put and delete in one request, all or nothing; gives what is known of every secret there is then.
+    """Put and delete secrets in one request, all or nothing.
 
     Args:
-        remote: where.
-        changes: at most a hundred; None deletes, and passes over what is not there.
-        key: of the fingerprints.
+        remote: the script.
+        changes: at most 100 changes; None deletes a secret, and is ignored if the secret does not exist.
+        key: the fingerprint key, or None.
+
+    Returns:
+        The metadata of every secret of the script after the change.
 
     Raises:
-        APIError: when it is refused.
+        APIError: if the server refuses the request.
     """
     put: Mapping[str, Fields] = {name: fields for name, fields in changes.items() if fields is not None}
     tags: dict[str, Any] = {}
@@ -70,12 +73,12 @@ def write(remote: Remote, changes: Declared, key: FingerprintKey | None) -> dict
 
 
 def write_in_parts(remote: Remote, changes: Declared, key: FingerprintKey | None) -> None:
-    """Put and delete in as many requests as it takes, and tell how far this has come when it is one of several.
+    """Put and delete secrets in as many requests as needed. With several requests, show the progress.
 
-    Everything is put before anything is deleted: who is interrupted has too much rather than too little.
+    All puts come before all deletions, so that an interruption leaves too many secrets rather than too few.
 
     Raises:
-        APIError: when one is refused. Those before it are made, and stay.
+        APIError: if the server refuses a request. The earlier requests stay in effect.
     """
     parts, done = in_requests(changes), 0
     with step_bar(parts, "Writing") as steps:
@@ -85,8 +88,8 @@ def write_in_parts(remote: Remote, changes: Declared, key: FingerprintKey | None
             except BaseException:
                 if len(parts) > 1:
                     say(
-                        f"stopped at write {number} of {len(parts)}: {done} of {len(changes)} changes are made, and "
-                        "stay; run this again to go on"
+                        f"stopped at write {number} of {len(parts)}: {done} of {len(changes)} changes are made and "
+                        "stay; run this again to continue"
                     )
                 raise
             done += len(part)
@@ -95,16 +98,16 @@ def write_in_parts(remote: Remote, changes: Declared, key: FingerprintKey | None
 
 
 def writes_of(changes: Declared) -> str:
-    """How a change that one request does not take will be sent; "" for any other."""
+    """Return a message about a change that needs several requests; "" if one is enough."""
     count = len(in_requests(changes))
-    if count < 2:  # noqa: PLR2004 - one write is not told of
+    if count < 2:  # noqa: PLR2004 - one write needs no message
         return ""
-    whole = f"{len(changes)} changes take {count} writes of at most {MOST_OPERATIONS}, each made whole or not at all"
-    return f"{whole}: first what is put, last what is deleted" if None in changes.values() else whole
+    whole = f"{len(changes)} changes take {count} writes of at most {MOST_OPERATIONS} changes, each all or nothing"
+    return f"{whole}: first all puts, then all deletions" if None in changes.values() else whole
 
 
 def in_requests(changes: Declared) -> list[Declared]:
-    """A change in as many parts as it takes requests; what is deleted comes last."""
+    """Split a change into parts for one request each. Deletions come last."""
     names = sorted(changes, key=lambda name: changes[name] is None)
     return [
         {name: changes[name] for name in names[start : start + MOST_OPERATIONS]}

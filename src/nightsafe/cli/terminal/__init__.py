@@ -1,1 +1,1 @@
-"""What a person sees: tables, progress, questions, errors."""
+"""Output for people: tables, progress, questions and errors."""

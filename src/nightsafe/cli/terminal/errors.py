@@ -1,4 +1,4 @@
-"""What is told when the server refuses, and the exit code that tells it to a program."""
+"""Messages and exit codes for refusals by the server."""
 
 import ssl
 from collections.abc import Sequence
@@ -28,29 +28,29 @@ DIFFERS: Final = 7
 
 _WAY_OUT: Final[dict[int, str]] = {
     971: "wait, or ask for a higher --rate-limit",
-    1000: "give a token that works in CLOUDFLARE_API_TOKEN or --token-file",
-    1003: "see `nightsafe token list` at the server's machine",
-    6003: "a credential in the environment or in --token-file is not of its form",
-    7000: "the server has no such path: is --url right? Most end in /client/v4",
-    9103: "CLOUDFLARE_API_KEY, CLOUDFLARE_EMAIL or CLOUDFLARE_API_USER_SERVICE_KEY is unknown there",
-    9106: "CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL go together, before a token: set both, or neither",
-    9109: "the token is unknown there, expired or revoked, may not be used from here, or lacks a permission",
-    10000: "`nightsafe whoami` shows whom the credentials belong to; they are unknown there, or lack a permission",
-    10007: "`nightsafe script list` shows which there are; upload it first, or name another with --script",
-    10053: "a variable or another binding of the script has the name: remove that, or choose another",
+    1000: "give a valid token in CLOUDFLARE_API_TOKEN or --token-file",
+    1003: "run `nightsafe token list` on the server's machine to see the tokens",
+    6003: "a credential in the environment or in --token-file is malformed",
+    7000: "the server has no such path: is --url right? Most URLs end in /client/v4",
+    9103: "the server does not know CLOUDFLARE_API_KEY, CLOUDFLARE_EMAIL or CLOUDFLARE_API_USER_SERVICE_KEY",
+    9106: "CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL belong together and override a token: set both or neither",
+    9109: "the token is unknown to the server, expired or revoked, may not be used from here, or lacks a permission",
+    10000: "the credentials are unknown to the server or lack a permission; `nightsafe whoami` shows their owner",
+    10007: "`nightsafe script list` shows the scripts; upload it first, or name another with --script",
+    10053: "a variable or another binding of the script has this name: remove it, or choose another name",
     10054: "a value has at most 5,120 bytes",
     10055: "delete some first, or raise the server's --max-variables",
-    10056: "`nightsafe secret list` shows which there are",
-    10090: "`nightsafe script list` shows which there are; upload it first, or name another with --script",
-    10214: "deploy the newest version first: `nightsafe rollback` with its number serves it",
-    10215: "deploy the newest version first: `nightsafe rollback` with its number serves it",
-    10220: "give --force to go back all the same: the old version brings its old secrets",
+    10056: "`nightsafe secret list` shows the secrets",
+    10090: "`nightsafe script list` shows the scripts; upload it first, or name another with --script",
+    10214: "deploy the newest version first: run `nightsafe rollback` with its number",
+    10215: "deploy the newest version first: run `nightsafe rollback` with its number",
+    10220: "give --force to deploy it anyway: the old version brings back its old secrets",
     10429: "wait, or ask for a higher --rate-limit",
-    10502: "wait a minute: too many credentials from this address were wrong",
-    100146: "`nightsafe version list` shows which there are",
+    10502: "wait a minute: too many authentications from this address failed",
+    100146: "`nightsafe version list` shows the versions",
 }
 _CREDENTIALS_REFUSED: Final = frozenset({6003, 9103, 9106})
-"""Codes of status 400 that are about who asks, not about what is asked for."""
+"""Error codes of status 400 that concern the credentials, not the request."""
 _FIRST_OF_SERVER: Final = 500
 
 
@@ -58,22 +58,22 @@ class CommandError(click.ClickException):
     """A refusal by this program.
 
     Args:
-        message: what is wrong and what to do, without a value.
-        exit_code: of the process.
+        message: the problem and the solution, without a secret's value.
+        exit_code: exit code of the process.
     """
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
         super().__init__(message)
-        self.exit_code: int = exit_code  # type: ignore[misc]  # the library reads it of the instance
+        self.exit_code: int = exit_code  # type: ignore[misc]  # the library reads it from the instance
 
     def show(self, file: object = None) -> None:
-        """Print it as every refusal is printed."""
+        """Print the refusal in the common form."""
         del file
         say_wrong([Wrong(self.message)])
 
 
 def exit_code_of(error: APIError) -> int:
-    """The exit code for a client's error."""
+    """Return the exit code for a client's error."""
     if isinstance(error, AuthenticationError | PermissionDeniedError) or _is_of_credentials(error):
         return NOT_PERMITTED
     if isinstance(error, NotFoundError):
@@ -84,34 +84,34 @@ def exit_code_of(error: APIError) -> int:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why there is no connection, where that is not that nobody is there, with the way out; else ""."""
-    from nightsafe.client.network import UnusableProxyError  # noqa: PLC0415 - brings the HTTP library, most need none
+    """Return why a connection failed, with the solution, for a problem of TLS or of a proxy; else ""."""
+    from nightsafe.client.network import UnusableProxyError  # noqa: PLC0415 - loads the HTTP library, rarely needed
 
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, UnusableProxyError):
             return str(cause)
         if isinstance(cause, ssl.SSLCertVerificationError):
-            trust = "if it is one of your own, name its CA in SSL_CERT_FILE"
+            trust = "if your own CA issued it, set SSL_CERT_FILE to the CA's file"
             return f"its certificate is not trusted: {cause.verify_message.rstrip('.')}; {trust}"
         if isinstance(cause, ssl.SSLError):
-            return f"TLS with it fails ({cause.reason or type(cause).__name__}); does it speak https there?"
+            return f"TLS fails ({cause.reason or type(cause).__name__}); does the server speak HTTPS at this address?"
         cause = cause.__cause__ or cause.__context__
     return ""
 
 
 def _is_servers(error: APIError) -> bool:
-    """Whether the server itself failed."""
+    """Return whether the server itself failed."""
     return isinstance(error, APIStatusError) and error.status_code >= _FIRST_OF_SERVER
 
 
 def _is_of_credentials(error: APIError) -> bool:
-    """Whether a refusal is for credentials that nobody could have."""
+    """Return whether a refusal is about malformed or unknown credentials."""
     return any(one.code in _CREDENTIALS_REFUSED for one in error.errors)
 
 
 def wrong_of(error: APIError) -> list[Wrong]:
-    """Each thing that is wrong, with the way out; what was noted on the error is part of that."""
+    """Return each problem of an error, with the solution and the notes on the error."""
     if error.errors:
         return [_wrong(one, getattr(error, "__notes__", [])) for one in error.errors]
     if isinstance(error, APIConnectionError):
@@ -122,8 +122,8 @@ def wrong_of(error: APIError) -> list[Wrong]:
 
 
 def _wrong(one: ErrorData, notes: Sequence[str]) -> Wrong:
-    """One thing that is wrong."""
-    # Some messages hold several lines, and some speak of a query parameter; who reads this has flags.
+    """Return one problem of an error."""
+    # Some messages have several lines.
     message = " ".join(one.message.split()).rstrip(".")
     ways = [*notes, *filter(None, [_WAY_OUT.get(one.code)])]
     return Wrong(message, one.code, one.pointer, "; ".join(ways) or None)

@@ -1,6 +1,6 @@
-"""How a command that is refused ends: with lines on stderr, an exit code and, with `--json`, one object on stdout.
+"""Ends a refused command: with lines on stderr, an exit code and, with `--json`, one object on stdout.
 
-So what is on stdout with `--json` is always one object: the result, or `{"error": …}`.
+With `--json`, stdout therefore always has one object: the result, or `{"error": …}`.
 """
 
 import sys
@@ -23,37 +23,39 @@ _KINDS: Final = {1: "failed", 2: "usage", 3: "not_permitted", 4: "not_found", 5:
 
 
 def refusals() -> tuple[type[BaseException], ...]:
-    """What a command raises on purpose; of a client's errors only where a client was loaded."""
+    """Return the exceptions that stand for a refusal. Those of the client are included only if it is loaded."""
     ours = (NightsafeError, OSError, ModuleNotFoundError, click.ClickException, click.Abort, KeyboardInterrupt)
     errors = sys.modules.get("nightsafe.client.errors")
     return ours if errors is None else (*ours, errors.APIError)
 
 
 def end_refused(error: BaseException) -> int:
-    """Tell why a command ends; gives the exit code."""
+    """Print why a command ends. Return the exit code."""
     code, wrong = _told(error)
     if JSON_WANTED.get():
         problems = [one._asdict() for one in wrong]
         message = "; ".join(one.message for one in wrong)
-        with suppress(OSError):  # the exit code is still to come
+        with suppress(OSError):  # the process must still set its exit code
             show_json({"error": {"kind": _KINDS[code], "exit_code": code, "message": message, "problems": problems}})
     return code
 
 
 def _told(error: BaseException) -> tuple[int, list[Wrong]]:
-    """Say it on stderr; gives the exit code, and the same for programs."""
+    """Print a refusal to stderr. Return the exit code and the problems."""
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code, [Wrong(error.format_message())]
     if isinstance(error, click.Abort | KeyboardInterrupt):
         say("Aborted!")
-        return _FAILED, [Wrong("it was interrupted, or not agreed to")]
+        return _FAILED, [Wrong("the command was interrupted or not confirmed")]
     code, wrong = _FAILED, []
     if isinstance(error, NightsafeError):
         wrong = [Wrong(one.detail or str(one.code), pointer=one.pointer) for one in error.problems]
     elif isinstance(error, OSError):
         wrong = [Wrong(sentence(error))]
-    elif isinstance(error, ModuleNotFoundError):  # by a command that loads what it needs when it runs: they serve
+    elif isinstance(
+        error, ModuleNotFoundError
+    ):  # from a command that loads libraries when it runs: all of these serve
         wrong = [Wrong(missing(error, "server"))]
     else:
         code, wrong = _of_client(error)  # type: ignore[arg-type]  # `refusals` names no others
@@ -62,7 +64,7 @@ def _told(error: BaseException) -> tuple[int, list[Wrong]]:
 
 
 def _of_client(error: "APIError") -> tuple[int, list[Wrong]]:
-    """The same for what a client raises."""
-    from nightsafe.cli.terminal.errors import exit_code_of, wrong_of  # noqa: PLC0415 - only where there is a client
+    """Return the exit code and the problems of a client's error."""
+    from nightsafe.cli.terminal.errors import exit_code_of, wrong_of  # noqa: PLC0415 - only if the client is loaded
 
     return exit_code_of(error), wrong_of(error)

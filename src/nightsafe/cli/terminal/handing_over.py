@@ -1,7 +1,7 @@
-"""Printing what is the only copy there is: it must be out before it counts.
+"""Prints credentials that cannot be shown again, before they become valid.
 
-A command whose output nobody can have again prints it first, and makes it valid only once all of it was taken. So a
-full disk, a pipe that nobody reads any more and a closed standard output leave nothing behind that nobody has.
+A command prints such a credential first and stores it only after all of the output was written. So a full disk, a
+closed pipe or a closed standard output leaves no valid credential that nobody has.
 """
 
 import errno
@@ -17,18 +17,18 @@ from nightsafe.errors import Code, NightsafeError
 
 @contextmanager
 def handing_over(what: str) -> Iterator[Callable[[str], None]]:
-    """What prints, for use before anything is made valid. When that fails after it, this is said on stderr.
+    """Give a function that prints a text; call it before storing anything. If storing then fails, say so on stderr.
 
     Args:
-        what: for the refusal: "the token".
+        what: name of the text in messages, such as "the token".
 
     Raises:
-        NightsafeError: INVALID by what is given, when the text cannot be printed.
+        NightsafeError: INVALID, from the given function, if the text cannot be printed.
     """
     printed = False
 
     def show(words: str) -> None:
-        """Print, and be sure that it is out."""
+        """Print the text and make sure that it was written."""
         nonlocal printed
         _print(words.removesuffix("\n") + "\n", what)
         printed = True
@@ -45,7 +45,7 @@ def _print(words: str, what: str) -> None:
     """Write and flush.
 
     Raises:
-        NightsafeError: INVALID, when it is not taken.
+        NightsafeError: INVALID, if the text cannot be written.
     """
     if sys.stdout is None:  # it was closed before the start
         raise _refusal(what, os.strerror(errno.EBADF))
@@ -58,12 +58,12 @@ def _print(words: str, what: str) -> None:
 
 
 def _refusal(what: str, reason: str) -> NightsafeError:
-    """The refusal."""
+    """Return the refusal."""
     return NightsafeError(
-        Code.INVALID, f"{what} cannot be printed ({reason}), and nobody could have it again: nothing was changed"
+        Code.INVALID, f"{what} cannot be printed ({reason}) and could not be shown again: nothing was changed"
     )
 
 
 def _give_up_stdout() -> None:
-    """Throw away what is left to be written, or it would be tried again at the end and change the exit code."""
+    """Discard the unwritten output. Otherwise Python would try again at the end and change the exit code."""
     sys.stdout = None  # as if it had been closed before the start

@@ -1,4 +1,4 @@
-"""Which script or secret may be meant by somebody who has named one that is not there."""
+"""Suggests names for a script or secret that does not exist."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,12 +15,12 @@ _NO_SECRET: Final = 10056
 
 
 def note_likely(error: NotFoundError, remote: "Remote", given: Mapping[str, Any]) -> None:
-    """Note on an error which names are like the one that is not there. Where they cannot be had, nothing.
+    """Add a note with similar names to an error. If the names cannot be fetched, add nothing.
 
     Args:
-        error: of a command.
-        remote: what it talked to.
-        given: its other arguments.
+        error: the command's error.
+        remote: the script that the command talked about.
+        given: the command's other arguments.
     """
     codes = {one.code for one in error.errors}
     with suppress(ClientError):
@@ -35,10 +35,10 @@ def note_likely(error: NotFoundError, remote: "Remote", given: Mapping[str, Any]
 
 
 def script_names(remote: "Remote") -> Iterable[str]:
-    """The scripts of the account."""
+    """Return the names of the account's scripts."""
     return [one.id for one in remote.client.workers.scripts.list(account_id=remote.account_id)]
 
 
 def secret_names(remote: "Remote") -> Iterable[str]:
-    """The secrets of the script."""
+    """Return the names of the script's secrets."""
     return [one.name for one in remote.client.workers.scripts.secrets.list(**remote.place)]

@@ -1,4 +1,4 @@
-"""What the client tells beside its results, on stderr: that a ring is remembered, or that values go unsealed."""
+"""Prints the client's notices to stderr, for example that it remembers a ring or sends values unsealed."""
 
 import logging
 
@@ -6,15 +6,15 @@ from nightsafe.cli.terminal.output import tell
 
 
 class _Telling(logging.Handler):
-    """Says each notice as this program says its own."""
+    """A log handler that prints notices in this program's form."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say one."""
+        """Print one notice."""
         tell(record.getMessage())
 
 
 def say_notices() -> None:
-    """Have the client's notices said from now on."""
+    """Print the client's notices from now on."""
     log = logging.getLogger("nightsafe.client")
     if not log.handlers:
         log.addHandler(_Telling())

@@ -1,18 +1,18 @@
-"""What a person is told when the system refuses something about a file: which one, why, and what to do."""
+"""Messages for errors of the operating system: the file, the reason and the solution."""
 
 import errno
 import os
 from typing import Final
 
-_RIGHTS: Final = "run this as the user whose it is, or in a directory that this user may use"
+_RIGHTS: Final = "run this as the file's owner, or in a directory that this user may use"
 _ADVICE: Final = {
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
-    errno.EROFS: "nothing can be written on this file system: name another place",
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room, or have more given to this user",
+    errno.EROFS: "this file system is read-only: name another place",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise this user's quota",
     errno.ENOTDIR: "a part of the path is a file",
-    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.ELOOP: "its symbolic links form a loop",
     errno.ENAMETOOLONG: "name a shorter path",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "the system has too many files open",
@@ -21,9 +21,9 @@ _ADVICE: Final = {
 
 
 def sentence(error: OSError) -> str:
-    """One line about a file that cannot be used."""
+    """Return a one-line message about an error."""
     if error.filename is None and _is_lost():
-        return "the working directory is not there any more; change to one that is"
+        return "the working directory no longer exists; change to one that exists"
     words = error.strerror or str(error) or type(error).__name__
     advice = _ADVICE.get(error.errno or 0)
     what = f"{_printable(error.filename)} cannot be used: {words}" if error.filename is not None else words
@@ -31,9 +31,9 @@ def sentence(error: OSError) -> str:
 
 
 def _is_lost() -> bool:
-    """Whether the working directory was removed."""
+    """Return whether the working directory was removed."""
     try:
-        os.getcwd()  # noqa: PTH109 - it only matters whether it can be told
+        os.getcwd()  # noqa: PTH109 - only the success of the call matters
     except FileNotFoundError:
         return True
     except OSError:
@@ -42,6 +42,6 @@ def _is_lost() -> bool:
 
 
 def _printable(name: str | bytes | int) -> str:
-    """A file's name without what a terminal would act on."""
+    """Return a file's name with control characters escaped."""
     shown = str(name) if isinstance(name, int) else os.fsdecode(name)
     return shown if shown.isprintable() else ascii(shown)[1:-1]

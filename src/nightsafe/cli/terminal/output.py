@@ -1,4 +1,4 @@
-"""How results are shown: a table for people, JSON for programs."""
+"""Prints results: a table for people, JSON for programs."""
 
 import json
 import shutil
@@ -22,17 +22,17 @@ _COLOURS = {
 }
 _WIDTH: Final = 80
 JSON_WANTED: Final = ContextVar("JSON_WANTED", default=False)
-"""Whether what comes out is for a program, a refusal included."""
+"""Whether results and refusals are printed as JSON."""
 
 
 class Wrong(NamedTuple):
-    """One thing that is wrong.
+    """One problem of a refusal.
 
     Attributes:
-        message: in words, without a value.
-        code: the API's number, where it is the API that refuses.
-        pointer: a JSON Pointer to what is wrong in what was sent, where there is one.
-        advice: the way out, where it is not among the words.
+        message: the message, without a secret's value.
+        code: the API's error code, or None if this program refuses.
+        pointer: a JSON Pointer to the problem in the request, or None.
+        advice: the solution, or None if the message contains it.
     """
 
     message: str
@@ -42,56 +42,56 @@ class Wrong(NamedTuple):
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
+        """The problem in one line."""
         before = "" if self.code is None else f"[{self.code}] "
         at = f" at {self.pointer}" if self.pointer and self.code is not None else ""
         return f"{before}{self.message}{at}{f'; {self.advice}' if self.advice else ''}"
 
 
 def say_wrong(wrong: Sequence[Wrong]) -> None:
-    """A line on stderr for each thing that is wrong."""
+    """Print a line to stderr for each problem."""
     for one in wrong:
         say(f"nightsafe: {one.line}")
 
 
 def show_json(value: object) -> None:
-    """One JSON object."""
+    """Print one JSON object."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def show_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, coloured: int | None = None, elastic: Sequence[int] = ()
 ) -> None:
-    """A table.
+    """Print a table.
 
     Args:
         head: names of the columns.
-        rows: their cells.
-        coloured: the column whose words have colours, where this is a terminal.
-        elastic: columns that may be cut where the lines would be longer than the terminal, or than 80 letters.
+        rows: cells of each row.
+        coloured: index of the column with coloured words, on a terminal; None for no colours.
+        elastic: indexes of columns that may be cut to fit the terminal's width, or 80 characters without a terminal.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
     click.echo(table(head, rows, None if coloured is None else _painter(coloured), fitting(width, elastic)))
 
 
 def say(line: str) -> None:
-    """Something beside the result, on stderr."""
+    """Print a line to stderr, apart from the result."""
     click.echo(line, err=True)
 
 
 def tell(line: str) -> None:
-    """Something that this program did or refuses by itself, on stderr."""
+    """Print a line to stderr about something that this program does or refuses on its own."""
     say(f"nightsafe: {line}")
 
 
 def fields_table(fields: dict[str, Any]) -> None:
-    """Names and what they are, each on a line of its own; what is not there is left out."""
+    """Print names with their contents, one per line. Leave out empty ones."""
     rows = [[name, shown] for name, shown in fields.items() if shown not in (None, "", [])]
     click.echo(table(rows[0], rows[1:]))
 
 
 def _painter(coloured: int) -> Callable[[str, int, Sequence[str]], str]:
-    """Colours one column."""
+    """Return a function that colours one column."""
 
     def paint(cell: str, column: int, row: Sequence[str]) -> str:
         return click.style(cell, fg=_COLOURS.get(row[coloured])) if column == coloured else cell

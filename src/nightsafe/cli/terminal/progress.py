@@ -1,4 +1,4 @@
-"""Bars for what takes long, on a terminal only."""
+"""Progress bars for long operations, on a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @contextmanager
 def byte_bar(size: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A bar that is told of bytes; where there is no terminal, nothing."""
+    """Show a bar and give a function that takes numbers of bytes. Without a terminal, show nothing."""
     if not sys.stderr.isatty():
         yield _ignore
         return
@@ -22,7 +22,7 @@ def byte_bar(size: int, label: str) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def step_bar(steps: Sequence[T], label: str) -> Iterator[Iterable[T]]:
-    """The steps, with a bar while they are done where this is a terminal and there are several."""
+    """Give the steps, with a bar if this is a terminal and there are several steps."""
     if len(steps) < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one step is no progress
         yield steps
         return
@@ -31,4 +31,4 @@ def step_bar(steps: Sequence[T], label: str) -> Iterator[Iterable[T]]:
 
 
 def _ignore(_: int) -> None:
-    """Nobody looks."""
+    """Do nothing."""

@@ -1,11 +1,11 @@
-"""What somebody may have meant who misspelt a name."""
+"""Suggests names that are similar to an unknown one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`did you mean 'worker'?`, or "" when nothing there is like it."""
+    """Return a suggestion such as `did you mean 'worker'?`, or "" if no name is similar."""
     close = get_close_matches(name, [one for one in names if one != name])
     if not close:
         return ""

@@ -1,12 +1,12 @@
-"""Rows for people to read."""
+"""Formats tables for people."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 Paint = Callable[[str, int, Sequence[str]], str]
-"""Colours a padded cell of a column of a row."""
+"""A function of a padded cell, its column and its row, which returns the cell with colours."""
 Fit = Callable[[list[int]], list[int]]
-"""Widths of columns from those that they would like to have."""
+"""A function that maps the desired widths of columns to their actual widths."""
 
 _GAP: Final = "  "
 _LEAST: Final = 6
@@ -15,7 +15,7 @@ _LEAST: Final = 6
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], paint: Paint | None = None, fit: Fit | None = None
 ) -> str:
-    """Columns under their names, each as wide as it needs to be; what a terminal would obey is shown as `?`."""
+    """Format a table. Columns are as wide as needed, and control characters become `?`."""
     every = [[_printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in every) for column in range(len(head))]
     if fit is not None:
@@ -24,10 +24,10 @@ def table(
 
 
 def fitting(width: int, elastic: Sequence[int]) -> Fit:
-    """Make lines fit into a width, by cutting the widest of the columns that may be cut, as far as that helps."""
+    """Return a function that fits lines to a width, by cutting the widest of the elastic columns."""
 
     def fit(widths: list[int]) -> list[int]:
-        """One letter after another."""
+        """Narrow the widest elastic column by one character at a time."""
         widths = list(widths)
         while sum(widths) + len(_GAP) * (len(widths) - 1) > width:
             widest = max(elastic, key=lambda column: widths[column], default=None)
@@ -40,7 +40,7 @@ def fitting(width: int, elastic: Sequence[int]) -> Fit:
 
 
 def _line(row: Sequence[str], widths: Sequence[int], paint: Paint | None) -> str:
-    """One row."""
+    """Format one row."""
     padded = list(map(_padded, row, widths))
     padded[-1] = padded[-1].rstrip()
     if paint is None:
@@ -49,10 +49,10 @@ def _line(row: Sequence[str], widths: Sequence[int], paint: Paint | None) -> str
 
 
 def _padded(cell: str, width: int) -> str:
-    """A cell of just this width."""
+    """Pad or cut a cell to a width."""
     return cell.ljust(width) if len(cell) <= width else f"{cell[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _printable(text: str) -> str:
-    """A text that stays on its line."""
+    """Replace unprintable characters by `?`, so that the text stays on its line."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

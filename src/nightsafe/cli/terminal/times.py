@@ -1,10 +1,10 @@
-"""Times as people read them."""
+"""Formats times for people."""
 
 import datetime as dt
 
 
 def shown(moment: dt.datetime | str | None) -> str:
-    """A time to the second, in UTC, or `-` for none."""
+    """Return a time in UTC, to the second, or `-` for None."""
     if moment is None:
         return "-"
     if isinstance(moment, str):

@@ -1,1 +1,1 @@
-"""TLS files of the server: checked, copied, tried and reloaded."""
+"""Checks, copies, tests and reloads the server's TLS files."""

@@ -1,4 +1,4 @@
-"""The files of TLS, looked at before the server starts: its own errors would name none of them."""
+"""Checks the TLS files before the server starts, because the server's own errors would not name the file."""
 
 import ssl
 from pathlib import Path
@@ -10,12 +10,12 @@ from nightsafe.sealing import files
 
 
 class Tls(Struct, frozen=True):
-    """What a server shows who it is with.
+    """The TLS files of a server.
 
     Attributes:
-        certificate: PEM file of the server's certificate, then those that lead to its issuer.
-        key: PEM file of its private key.
-        client_ca: PEM file of who issues the certificates that clients must show; None asks for none.
+        certificate: PEM file of the server's certificate chain.
+        key: PEM file of the certificate's private key.
+        client_ca: PEM file of the CAs of client certificates; None if clients need no certificate.
     """
 
     certificate: Path
@@ -24,10 +24,10 @@ class Tls(Struct, frozen=True):
 
 
 def tls_of(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
-    """The files that were named, sound and fitting; None when none were.
+    """Check the named files and that they belong together. Return None if no file is named.
 
     Raises:
-        NightsafeError: INVALID, with the file and what is wrong with it.
+        NightsafeError: INVALID, with the file and its problem.
     """
     if certificate is None and key is None and client_ca is None:
         return None
@@ -35,7 +35,7 @@ def tls_of(certificate: Path | None, key: Path | None, client_ca: Path | None) -
         given, lacking = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
         given = given if certificate or key else "--tls-client-ca"
         lacking = lacking if certificate or key else "--tls-cert and --tls-key"
-        raise _invalid(f"{given} needs {lacking} beside it")
+        raise _invalid(f"{given} also needs {lacking}")
     _check_pair(certificate, key)
     if client_ca is not None:
         _check_authority(client_ca)
@@ -47,15 +47,15 @@ def _check_pair(certificate: Path, key: Path) -> None:
     _check_certificates(certificate, files.read(certificate, private=False))
     secret = files.read(key, private=True)
     if b"PRIVATE KEY-----" not in secret:
-        raise _invalid(f"{key}: holds no private key in PEM form")
+        raise _invalid(f"{key}: it holds no private key in PEM form")
     if b"ENCRYPTED" in secret:
-        raise _invalid(f"{key}: is encrypted; decrypt it with: openssl pkey -in {key} -out NEW.pem")
+        raise _invalid(f"{key}: it is encrypted; decrypt it with: openssl pkey -in {key} -out NEW.pem")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except ssl.SSLError as error:
         if "MISMATCH" in (error.reason or ""):
-            raise _invalid(f"{key}: is not the key of the certificate in {certificate}") from None
-        raise _invalid(f"{key}: cannot be used with {certificate}") from None
+            raise _invalid(f"{key}: it is not the key of the certificate in {certificate}") from None
+        raise _invalid(f"{key}: it cannot be used with {certificate}") from None
 
 
 def _check_authority(path: Path) -> None:
@@ -64,13 +64,13 @@ def _check_authority(path: Path) -> None:
 
 
 def _check_certificates(path: Path, content: bytes) -> None:
-    """Refuse what is no list of certificates in PEM form."""
+    """Refuse content other than certificates in PEM form."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=content.decode("ascii"))
     except (ssl.SSLError, UnicodeDecodeError, ValueError):
-        raise _invalid(f"{path}: holds no certificate in PEM form") from None
+        raise _invalid(f"{path}: it holds no certificate in PEM form") from None
 
 
 def _invalid(what: str) -> NightsafeError:
-    """A refusal to start."""
+    """Return a refusal to start."""
     return NightsafeError(Code.INVALID, what)

@@ -1,4 +1,4 @@
-"""TLS between the two processes of `nightsafe run`, whose API shows the certificate that this process was given."""
+"""TLS between the two processes of `nightsafe run`. This process trusts the certificate file that the API uses."""
 
 import ssl
 from collections.abc import Iterable
@@ -17,45 +17,45 @@ _OPTIONS: Final = {"certificate": "tls_cert", "key": "tls_key", "client_ca": "tl
 
 
 class OwnTls:
-    """The files that options name, copied for the API's process: that may not open what takes their place later.
+    """Copies of the TLS files for the API's process, which may not open renewed files itself.
 
     Args:
-        values: of the options, by name.
+        values: values of the options, by name.
 
     Raises:
-        NightsafeError: INVALID, with what is wrong with one of the files.
+        NightsafeError: INVALID, with the problem of a file.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values: Final = values
         self._copies: Final = Copies()
         self.context: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if values["tls_cert"] else None
-        """How to speak to the own API; None without TLS."""
+        """The TLS context for this process's own API; None for plain HTTP."""
         self.copied: Final[dict[str, Path]] = {}
-        """What stands for the options in the API's process."""
+        """The options for the API's process, with the paths of the copies."""
         if self.context is not None:
-            self.context.check_hostname = False  # it is the same machine, and the certificate the one in the file
+            self.context.check_hostname = False  # the API is on this machine and shows the certificate of the file
             self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         self._take()
 
     @property
     def descriptors(self) -> Iterable[int]:
-        """What the API's process must inherit."""
+        """The descriptors that the API's process must inherit."""
         return self._copies.descriptors
 
     def renew(self) -> None:
-        """Take up the files as they are now; ones that cannot be used change nothing."""
+        """Reload the files. Files that cannot be used change nothing."""
         try:
             self._take()
         except NightsafeError as error:
             _log.error("tls.refused", reason=error.problems[0].detail)
 
     def close(self) -> None:
-        """Forget the copies."""
+        """Close the copies."""
         self._copies.close()
 
     def _take(self) -> None:
-        """Check the files, copy them, and trust the certificate beside those that were there before."""
+        """Check and copy the files, and trust the certificate in addition to earlier ones."""
         tls = tls_of(*(self._values[option] for option in _OPTIONS.values()))
         if tls is None or self.context is None:
             return
@@ -67,5 +67,5 @@ class OwnTls:
 
 
 def _first(pem: str) -> str:
-    """The server's own certificate in a file that may also have those of its issuers."""
+    """Return the first certificate of a chain, which is the server's own."""
     return pem[: pem.index(_END) + len(_END)] + "\n"

@@ -1,4 +1,4 @@
-"""What taking up new certificates needs, and a confined process can no longer make."""
+"""Resources for reloading certificates, created before confinement because a confined process could not."""
 
 import secrets
 import socket
@@ -8,19 +8,16 @@ from nightsafe.cli.tls.copies import Copies
 
 
 class Spare:
-    """A port to try new certificates out on, room for copies of them, and a socket at which nobody ever connects.
-
-    Made before confinement.
-    """
+    """A port for testing new certificates, copies for them, and a socket that never gets a connection."""
 
     def __init__(self) -> None:
         self._reserved: Final = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind(("127.0.0.1", 0))
         self.port: Final = int(self._reserved.getsockname()[1])
-        """Of this machine alone. The system gives it to nobody as long as this lasts, and nothing listens there."""
+        """A reserved loopback port. The system gives it to no other process, and nothing listens there."""
         self.nowhere: Final = socket.socket(socket.AF_UNIX)
-        """Listens where nobody finds it: under a drawn name that is in no directory."""
+        """A listening socket that no client finds: it has a random abstract name."""
         self.nowhere.bind("\0" + secrets.token_hex(16))
         self.nowhere.listen(1)
         self.nowhere.setblocking(False)
@@ -28,7 +25,7 @@ class Spare:
         self.copies.reserve()
 
     def close(self) -> None:
-        """Give them up."""
+        """Close the resources."""
         self.copies.close()
         self._reserved.close()
         self.nowhere.close()

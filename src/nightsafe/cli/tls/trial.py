@@ -1,6 +1,6 @@
-"""Tries new files of TLS in a process of its own: the server's library ends its process over what it cannot use.
+"""Tests new TLS files in a separate process, because the server's library ends its process over unusable files.
 
-`python -m nightsafe.cli.tls.trial PORT CERTIFICATE KEY [CLIENT_CA]` exits with 0 when a server starts with them.
+`python -m nightsafe.cli.tls.trial PORT CERTIFICATE KEY [CLIENT_CA]` exits with 0 if a server starts with the files.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ _SECONDS: Final = 20.0
 
 
 async def try_out(tls: Tls, descriptors: Iterable[int], port: int) -> None:
-    """Start a server with these files, elsewhere.
+    """Start a server with these files in another process.
 
     Args:
         tls: the files.
-        descriptors: what must be inherited for the paths to lead there.
-        port: a free one of this machine.
+        descriptors: descriptors that the process must inherit to use the paths.
+        port: a free port of this machine.
 
     Raises:
-        NightsafeError: INVALID, when it does not start.
+        NightsafeError: INVALID, if the server does not start.
     """
     given = [str(path) for path in (tls.certificate, tls.key, tls.client_ca) if path is not None]
     nowhere = asyncio.subprocess.DEVNULL
@@ -46,7 +46,7 @@ async def try_out(tls: Tls, descriptors: Iterable[int], port: int) -> None:
 
 
 async def _start(tls: Tls, port: int) -> None:
-    """Start a server and let it end."""
+    """Start a server and return when it is ready."""
     from nightsafe.cli.server.listener import ListeningServer, listen, until_ready  # noqa: PLC0415 - only in the trial
 
     async def nobody(_: object, __: object, ___: object) -> None:
@@ -58,7 +58,7 @@ async def _start(tls: Tls, port: int) -> None:
 
 
 def main() -> None:
-    """Try the files of the command line."""
+    """Test the files of the command line."""
     hide()
     certificate, key, *authority = map(Path, sys.argv[2:])
     asyncio.run(_start(Tls(certificate, key, authority[0] if authority else None), int(sys.argv[1])))

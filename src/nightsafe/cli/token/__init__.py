@@ -1,1 +1,1 @@
-"""`nightsafe token`."""
+"""`nightsafe token`: API tokens, for the operator at the machine."""

@@ -1,4 +1,4 @@
-"""`nightsafe token`: API tokens, made, listed, rolled and revoked by the operator at the machine."""
+"""`nightsafe token`: creates, lists, rolls and revokes API tokens, for the operator at the machine."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -42,53 +42,78 @@ _TIME = "RFC3339"
 
 @click.group("token")
 def command() -> None:
-    """Make, list, roll and revoke API tokens.
+    """Create, list, roll and revoke API tokens.
 
-    What is done takes effect at once, also on a server that runs.
+    Changes take effect at once, also on a running server.
     """
 
 
 @command.command("create")
 @data_option
-@click.option("--account-id", metavar="HEX32", help="The account.  [default: the oldest]")
-@click.option("--name", default="token", show_default=True, callback=check_text, help="What to call it.")
+@click.option("--account-id", metavar="HEX32", help="The account's ID.  [default: the oldest account]")
+@click.option("--name", default="token", show_default=True, callback=check_text, help="The token's name.")
 @click.option(
     "--permission",
     "permissions",
     metavar="NAME",
     multiple=True,
-    help="A permission group's name or id.",
-)
-@click.option("--script", "scripts", metavar="GLOB", multiple=True, help="Only these scripts.  [default: all]")
-@click.option("--all-access", is_flag=True, help="For all that can be done in the account.")
-@click.option(
-    "--deny-permission", metavar="NAME", multiple=True, help="What it may not do.  [default: all, with --deny-script]"
+    help="Name or ID of a permission group to grant. Repeatable.",
 )
 @click.option(
-    "--deny-script", metavar="GLOB", multiple=True, help="Where it may not.  [default: all, with --deny-permission]"
+    "--script", "scripts", metavar="GLOB", multiple=True, help="Scripts to allow. Repeatable.  [default: all]"
 )
-@click.option("--ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Only from these addresses.")
-@click.option("--not-ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Not from these addresses.")
-@click.option("--not-before", metavar=_TIME, callback=check_time, help="When it becomes valid.  [default: now]")
+@click.option("--all-access", is_flag=True, help="Grant everything that is possible in the account.")
+@click.option(
+    "--deny-permission",
+    metavar="NAME",
+    multiple=True,
+    help="Permission to deny. Repeatable.  [default: all, with --deny-script]",
+)
+@click.option(
+    "--deny-script",
+    metavar="GLOB",
+    multiple=True,
+    help="Scripts to deny. Repeatable.  [default: all, with --deny-permission]",
+)
+@click.option(
+    "--ip", metavar="CIDR", multiple=True, callback=check_ranges, help="Addresses that may use the token. Repeatable."
+)
+@click.option(
+    "--not-ip",
+    metavar="CIDR",
+    multiple=True,
+    callback=check_ranges,
+    help="Addresses that may not use the token. Repeatable.",
+)
+@click.option(
+    "--not-before", metavar=_TIME, callback=check_time, help="Time at which the token becomes valid.  [default: now]"
+)
 @click.option(
     "--expires-in",
     type=seconds_type,
     metavar="SECONDS",
-    help=f"How long it is valid.  [default: {DEFAULT_DAYS} days]",
+    help=f"Seconds for which the token is valid.  [default: {DEFAULT_DAYS} days]",
 )
-@click.option("--expires-on", metavar=_TIME, callback=check_time, help="When it ends.")
-@click.option("--no-expiry", is_flag=True, help="It never ends.")
+@click.option("--expires-on", metavar=_TIME, callback=check_time, help="Time at which the token expires.")
+@click.option("--no-expiry", is_flag=True, help="The token never expires.")
 @click.option(
-    "--owner", type=click.Choice(["user", "account"]), default="user", show_default=True, help="Whose token it is."
+    "--owner", type=click.Choice(["user", "account"]), default="user", show_default=True, help="Owner of the token."
 )
-@click.option("--email", help="The user who owns it, or makes it.  [default: the account's first]")
-@click.option("--keep", is_flag=True, help="Keep it in the data directory, for `nightsafe` here; it is not printed.")
+@click.option(
+    "--email", help="E-mail address of the user who owns or creates the token.  [default: the account's first member]"
+)
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Store the token in the data directory, for `nightsafe` on this machine, and do not print it.",
+)
 @json_option
 def create(*, data: Path, keep: bool, as_json: bool, **asked: Any) -> None:
-    """Make a token; it is printed once.
+    """Create a token and print it once.
 
-    Without --permission it is for all that can be done in an account: unless --script or what is denied limits that,
-    it is asked whether this is meant, or --all-access says so. What is denied is denied, whatever is allowed.
+    Without --permission the token allows everything that is possible in the account. Then limit it with --script,
+    --deny-permission or --deny-script, give --all-access, or confirm the question. A denied permission stays denied,
+    even if another option allows it.
     """
     end = end_of(asked["expires_in"], asked["expires_on"], asked["not_before"], never=asked["no_expiry"])
     scopes = Scopes(
@@ -104,17 +129,17 @@ def create(*, data: Path, keep: bool, as_json: bool, **asked: Any) -> None:
         account, issued = directory.run(lambda store: _issue(store, scopes, end, asked, give))
     if keep:
         shown = _shown_new(account, issued, end)
-        click.echo(json.dumps(shown) if as_json else f"{issued.id} is kept in {kept}")
+        click.echo(json.dumps(shown) if as_json else f"Stored the token {issued.id} in {kept}")
     if before is not None:
-        say(f"the token {before.id}, which was kept there before, is valid still: nightsafe token revoke {before.id}")
+        say(f"the token {before.id}, stored there before, is still valid. Run: nightsafe token revoke {before.id}")
     if end and not as_json and asked["expires_in"] is None and asked["expires_on"] is None:
-        say(f"it ends on {format_time(end)}; --expires-in, --expires-on or --no-expiry say otherwise")
+        say(f"the token expires on {format_time(end)}; change this with --expires-in, --expires-on or --no-expiry")
 
 
 async def _issue(
     store: SqliteStore, scopes: Scopes, end: int | None, asked: dict[str, Any], give: Callable[[str, Issued], None]
 ) -> tuple[str, Issued]:
-    """Make a token in the store, once it was given to whom it is for; gives the account with it."""
+    """Create a token in the store after `give` has printed or stored it. Return the account's ID and the token."""
     account = await account_of(store, asked["account_id"])
     user = await member_of(store, account, asked["email"])
     issued = await issue_token(
@@ -133,7 +158,7 @@ async def _issue(
 
 
 def _kept_before(directory: DataDirectory, path: Path) -> Token | None:
-    """The token that a file has, if it can still be used."""
+    """Return the token stored in a file if it is still valid, or None."""
     try:
         digest = credentials.digest(path.read_bytes().strip())
     except OSError:
@@ -144,13 +169,15 @@ def _kept_before(directory: DataDirectory, path: Path) -> Token | None:
 
 @command.command("list")
 @data_option
-@click.option("--account-id", metavar="HEX32", help="Of this account and its members.  [default: every account]")
+@click.option(
+    "--account-id", metavar="HEX32", help="List the tokens of this account and its members.  [default: all accounts]"
+)
 @json_option
 def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
-    """List tokens, oldest first; never the tokens themselves, which are kept nowhere."""
+    """List tokens, oldest first. The tokens themselves are not shown, because they are not stored."""
 
     async def work(store: SqliteStore) -> list[dict[str, Any]]:
-        """Every one as it is shown."""
+        """Return the tokens in the form of the list."""
         if account_id is None:
             return [await _shown(store, token) for token in await every_token(store)]
         return [await _shown(store, token) for token in await tokens_of(store, await account_of(store, account_id))]
@@ -169,14 +196,14 @@ def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
 @yes_option
 @json_option
 def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
-    """Give a token a new value, printed once; the old one is refused from now on."""
+    """Give a token a new value and print it once. The old value is refused from now on."""
     directory = DataDirectory(data)
     name = directory.run(lambda store: find_token(store, token_id)).name
-    confirm(f"Give the token {name} ({token_id}) a new value? Whoever has the old one is refused.", yes=yes)
+    confirm(f"Give the token {name} ({token_id}) a new value? The old value will be refused.", yes=yes)
     with handing_over("the token") as show:
 
         def give(issued: Issued) -> None:
-            """Print it, this once."""
+            """Print the new value."""
             show(json.dumps({"id": issued.id, "api_token": issued.token}) if as_json else issued.token)
 
         directory.run(lambda store: roll_token(store, token_id, show=give))
@@ -188,26 +215,26 @@ def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
 @yes_option
 @json_option
 def revoke(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
-    """Delete a token; it is refused from now on."""
+    """Delete a token. It is refused from now on."""
     directory = DataDirectory(data)
     name = directory.run(lambda store: find_token(store, token_id)).name
-    confirm(f"Delete the token {name} ({token_id})? Whoever has it is refused.", yes=yes)
+    confirm(f"Delete the token {name} ({token_id})? It will be refused.", yes=yes)
     directory.run(lambda store: revoke_token(store, token_id))
-    click.echo(json.dumps({"id": token_id}) if as_json else f"{token_id} is revoked")
+    click.echo(json.dumps({"id": token_id}) if as_json else f"Revoked the token {token_id}")
 
 
 def _shown_new(account: str, issued: Issued, end: int | None) -> dict[str, Any]:
-    """What is told of a new token beside its value."""
+    """Return the metadata of a new token, without its value."""
     return {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
 
 
 @contextmanager
 def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issued], None]]:
-    """What prints a new token, this once."""
+    """Give a function that prints a new token."""
     with handing_over("the token") as show:
 
         def give(account: str, issued: Issued) -> None:
-            """Print it."""
+            """Print the token."""
             shown = _shown_new(account, issued, end) | {"api_token": issued.token}
             show(json.dumps(shown) if as_json else issued.token)
 
@@ -216,12 +243,12 @@ def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issue
 
 @contextmanager
 def _keeping(path: Path) -> Iterator[Callable[[str, Issued], None]]:
-    """What keeps a new token in a file; the one that was in it comes back when the new one is not stored."""
+    """Give a function that writes a new token to a file. If creating the token fails, the old file is restored."""
     before = path.read_bytes() if path.is_file() else None
     written = False
 
     def give(_: str, issued: Issued) -> None:
-        """Write it."""
+        """Write the token."""
         nonlocal written
         files.write(path, issued.token.encode() + b"\n", private=True, replace=True)
         written = True
@@ -237,7 +264,7 @@ def _keeping(path: Path) -> Iterator[Callable[[str, Issued], None]]:
 
 
 async def _shown(store: SqliteStore, token: Token) -> dict[str, Any]:
-    """A token as it is listed."""
+    """Return a token's metadata for the list."""
     user = await store.user(token.user_id)
     email = user.email if user else ""
     return {

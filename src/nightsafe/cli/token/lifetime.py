@@ -1,4 +1,4 @@
-"""When a token may be used, from the flags that say so."""
+"""A token's lifetime, from the flags."""
 
 from typing import Final
 
@@ -8,33 +8,36 @@ from nightsafe.api.http.times import parse_time
 from nightsafe.services.caller import now
 
 DEFAULT_DAYS: Final = 90
-"""How long a token lives when nothing else is said: `docs/decisions/0006-the-command-line.md` says why."""
+"""Default lifetime of a token. `docs/decisions/0006-the-command-line.md` has the reason."""
 _SECOND: Final = 1_000_000
 _DAY: Final = 24 * 60 * 60
 
 
 def check_time(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """An RFC 3339 time as microseconds since 1970 UTC."""
+    """Parse an RFC 3339 time to microseconds since 1970 UTC."""
     if value is None:
         return None
     try:
         return parse_time(value)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no time; give one as 2030-01-31T12:00:00Z") from None
+        raise click.BadParameter(f"{value!r} is not a time; give one like 2030-01-31T12:00:00Z") from None
 
 
 def end_of(expires_in: int | None, expires_on: int | None, not_before: int | None, *, never: bool) -> int | None:
-    """When a token's life ends, in microseconds since 1970 UTC; None only when it is said to be never.
+    """Return a token's expiry in microseconds since 1970 UTC, or None if `never` is set.
 
-    By default it is some whole seconds from its beginning.
+    The default is `DEFAULT_DAYS` after its beginning, in whole seconds.
+
+    Raises:
+        click.UsageError: if flags contradict each other, or the token would never be valid.
     """
     if (expires_in is not None) + (expires_on is not None) + never > 1:
-        raise click.UsageError("give --expires-in, --expires-on or --no-expiry, and not both of any two")
+        raise click.UsageError("give only one of --expires-in, --expires-on and --no-expiry")
     if never:
         return None
     if expires_in is None and expires_on is None:
         return (max(now(), not_before or 0) // _SECOND + DEFAULT_DAYS * _DAY) * _SECOND
     end = expires_on if expires_in is None else now() + expires_in * _SECOND
     if end is not None and end <= max(now(), not_before or 0):
-        raise click.UsageError("the token would never be valid: its end lies in the past, or before --not-before")
+        raise click.UsageError("the token would never be valid: it would expire in the past, or before --not-before")
     return end

@@ -1,4 +1,4 @@
-"""What a token may do, from the flags that say so."""
+"""A token's policies, from the flags."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -25,13 +25,14 @@ _OF_SCRIPTS = ("scripts.", "secrets.")
 
 
 class Scopes(Struct, frozen=True, kw_only=True):
-    """The flags, as they came.
+    """The values of the flags.
 
     Attributes:
-        permissions: names or ids of permission groups; none for all access.
-        scripts: globs, of which scripts; none for the whole account.
-        denied_permissions: names or ids of what is denied; none, where scripts are denied, for all that is allowed.
-        denied_scripts: globs, where it is denied; none for the whole account.
+        permissions: names or IDs of permission groups; empty for all access.
+        scripts: globs of scripts to allow; empty for the whole account.
+        denied_permissions: names or IDs of denied permission groups; if empty while scripts are denied, all allowed
+            permissions.
+        denied_scripts: globs of scripts to deny; empty for the whole account.
     """
 
     permissions: Sequence[str] = ()
@@ -41,12 +42,12 @@ class Scopes(Struct, frozen=True, kw_only=True):
 
 
 def need_limits(scopes: Scopes, *, all_access: bool) -> None:
-    """Refuse a token for everything that nobody has said is meant; at a terminal, ask.
+    """Ask for a confirmation before creating a token without any limit. Without a terminal, refuse it.
 
     Raises:
-        click.UsageError: for flags that contradict each other.
-        CommandError: where there is nobody to ask.
-        click.Abort: when it is not meant.
+        click.UsageError: if flags contradict each other.
+        CommandError: if there is no terminal.
+        click.Abort: if the answer is no.
     """
     if all_access:
         if scopes.permissions:
@@ -55,22 +56,22 @@ def need_limits(scopes: Scopes, *, all_access: bool) -> None:
     if any((scopes.permissions, scopes.scripts, scopes.denied_permissions, scopes.denied_scripts)):
         return
     confirm(
-        "Make a token for all that can be done in the account?",
+        "Create a token for everything that is possible in the account?",
         yes=False,
-        unasked="give --permission or --script, or --all-access if that is meant",
+        unasked="give --permission or --script, or --all-access for such a token",
     )
 
 
 def policies_of(scopes: Scopes, account_id: str, user_id: str) -> list[Policy]:
-    """Policies for an account and, where a permission is about a user, for that user.
+    """Return the policies for an account and, for permissions about a user, for that user.
 
     Args:
-        scopes: what is wanted.
-        account_id: the account.
-        user_id: the user who owns the token; "" when the account does.
+        scopes: the values of the flags.
+        account_id: ID of the account.
+        user_id: ID of the user who owns the token; "" if the account owns it.
 
     Raises:
-        NightsafeError: INVALID, for a permission, script or combination that cannot be.
+        NightsafeError: INVALID, for an impossible permission, script or combination.
     """
     _check_scripts((*scopes.scripts, *scopes.denied_scripts))
     allowed = groups_of(scopes.permissions) if scopes.permissions else [PERMISSION_GROUPS[ALL_ACCESS]]
@@ -83,38 +84,38 @@ def policies_of(scopes: Scopes, account_id: str, user_id: str) -> list[Policy]:
 
 
 def groups_of(names: Iterable[str]) -> list[PermissionGroup]:
-    """The permission groups with these names, whatever their case, or ids.
+    """Return the permission groups with these names, in any case, or IDs.
 
     Raises:
-        NightsafeError: INVALID, when there is none of a name.
+        NightsafeError: INVALID, if a name or ID is unknown.
     """
     by_name = {group.name.casefold(): group for group in PERMISSION_GROUPS.values()} | PERMISSION_GROUPS
     unknown = [name for name in names if name.casefold() not in by_name]
     if unknown:
         known = ", ".join(group.name for group in PERMISSION_GROUPS.values())
-        raise NightsafeError(Code.INVALID, f"there is no permission {unknown[0]!r}; there are: {known}")
+        raise NightsafeError(Code.INVALID, f"there is no permission {unknown[0]!r}; the permissions are: {known}")
     return [by_name[name.casefold()] for name in names]
 
 
 def condition_of(allowed: Iterable[str], denied: Iterable[str]) -> Condition:
-    """From where a token may be used."""
+    """Return the condition on the addresses that may use a token."""
     return Condition(RequestIp(tuple(allowed), tuple(denied)))
 
 
 def check_ranges(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Address ranges as they were given, if all are such."""
+    """Check address ranges and return them unchanged."""
     for value in values:
         try:
             ipaddress.ip_network(value, strict=False)
         except ValueError:
-            raise click.BadParameter(f"{value!r} is no address range; give one as 192.0.2.0/24") from None
+            raise click.BadParameter(f"{value!r} is not an address range; give one like 192.0.2.0/24") from None
     return values
 
 
 def _policies(
     effect: str, groups: Iterable[PermissionGroup], scripts: Sequence[str], account_id: str, user_id: str
 ) -> list[Policy]:
-    """Policies of one effect: of scripts, of the account as a whole, of the user."""
+    """Return the policies with one effect: for scripts, for the whole account, for the user."""
     by_resource: dict[str, tuple[Scope, list[PermissionGroup]]] = {}
     for group in groups:
         name, scope = _resource_of(group, scripts, account_id, user_id)
@@ -131,11 +132,12 @@ def _policies(
 
 
 def _resource_of(group: PermissionGroup, scripts: Sequence[str], account_id: str, user_id: str) -> tuple[str, Scope]:
-    """What a permission is about: the user, scripts where some are named, or the account."""
+    """Return a permission's resource: the user, the named scripts, or the account."""
     if _ACCOUNT_SCOPE not in group.scopes:
         if not user_id:
             raise NightsafeError(
-                Code.INVALID, f"{group.name!r} is about a user, which an account is not; use --owner user"
+                Code.INVALID,
+                f"{group.name!r} is a permission about a user, which an account cannot have; use --owner user",
             )
         return USER_RESOURCE + user_id, "*"
     if scripts and any(action.startswith(_OF_SCRIPTS) for action in group.actions):
@@ -144,7 +146,7 @@ def _resource_of(group: PermissionGroup, scripts: Sequence[str], account_id: str
 
 
 def _check_scripts(globs: Iterable[str]) -> None:
-    """Refuse a glob that can match no script's name.
+    """Refuse a glob that cannot match the name of a script.
 
     Raises:
         NightsafeError: INVALID.
@@ -158,5 +160,5 @@ def _check_scripts(globs: Iterable[str]) -> None:
             check_policies([policy])
         except NightsafeError:
             raise NightsafeError(
-                Code.INVALID, f"{glob!r} can be no script; use lower-case letters, digits, - _ and * ? [ ]"
+                Code.INVALID, f"{glob!r} cannot match a script; use lower-case letters, digits, - _ and * ? [ ]"
             ) from None

@@ -148,7 +148,7 @@ def test_secrets_wait_for_the_newest(desk: Desk, four: list[dict[str, Any]]) -> 
     desk.json("rollback", "1", "--yes", "--force")
     words = desk.refusal("secret", "put", "NEW", code=5, stdin=b"value")
     assert "[10215]" in words
-    assert "`nightsafe rollback` with its number serves it" in words
+    assert "run `nightsafe rollback` with its number" in words
 
     desk.json("rollback", "4", "--yes")
     desk.json("secret", "put", "NEW", stdin=b"value")

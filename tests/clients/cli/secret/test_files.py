@@ -86,19 +86,22 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
     [
         ('{"A": "x", "B": "' + "x" * 5121 + '"}', "'B' is over 5,120 bytes; nothing was sent"),
         ('{"A": "x", "B": 1}', "'B' must be a string, null, or an object"),
-        ('{"A": "x", "A": "y"}', "'A' is there twice"),
+        ('{"A": "x", "A": "y"}', "'A' occurs twice"),
         ('{"": "x"}', "a secret has no name"),
-        ('{"A": {"type": "secret_text", "text": "x", "more": 1}}', "members that no secret has: more"),
+        ('{"A": {"type": "secret_text", "text": "x", "more": 1}}', "unknown members: more"),
         ('{"A": {"type": "secret_text"}}', "'A' has no 'text'"),
         ('["A"]', "give a JSON object of names and values"),
         ('{"A": "\\ud800"}', "'A' is not Unicode text"),
-        ('{"A": "x",\n}', "begins as JSON and is none at line 2, column 1; nothing was sent"),
-        ('{A: "x"}', "begins as JSON and is none"),
-        ('{"A": {"type": "secret_key", "usages": 5}}', "'A' has 'usages' that are no array of strings"),
-        ('{"A": {"type": "secret_key", "usages": [{}]}}', "'A' has 'usages' that are no array of strings"),
+        ('{"A": "x",\n}', "begins like JSON but is invalid at line 2, column 1; nothing was sent"),
+        ('{A: "x"}', "begins like JSON but is invalid"),
+        ('{"A": {"type": "secret_key", "usages": 5}}', "'A' has 'usages' that are not an array of strings"),
+        ('{"A": {"type": "secret_key", "usages": [{}]}}', "'A' has 'usages' that are not an array of strings"),
         ("", "says nothing"),
         ("# only a comment\n", "says nothing"),
-        (json.dumps({f"S{n}": "x" for n in range(101)}), "101 changes, and one version takes 100; nothing was sent"),
+        (
+            json.dumps({f"S{n}": "x" for n in range(101)}),
+            "101 changes, but one version takes at most 100; nothing was sent",
+        ),
     ],
 )
 def test_bulk_refuses_as_a_whole(desk: Desk, content: str, words: str) -> None:
@@ -124,9 +127,9 @@ def test_what_is_probably_not_meant_is_told(desk: Desk) -> None:
     done = desk.run("secret", "bulk", file)
 
     assert 0 == done.returncode
-    assert ".env:2: A is there twice; the last counts" in done.stderr
-    assert ".env:3: B begins with a quote that nothing closes" in done.stderr
-    assert ".env:4: no assignment; it is passed over" in done.stderr
+    assert ".env:2: A occurs twice; the last one counts" in done.stderr
+    assert ".env:3: B begins with an unclosed quote" in done.stderr
+    assert ".env:4: not an assignment; ignored" in done.stderr
     assert "canary" not in done.stderr
     assert {"A": "canary2", "B": "'canary3"} == values(desk)
 
@@ -140,7 +143,7 @@ def test_import_keeps_what_is_there(desk: Desk) -> None:
     assert ({"A": "old"}, ["B"], ["A"]) == (values(desk), dry["put"], dry["kept"])
     code, shown = desk.at_terminal("secret", "import", file, "--only", "[AB]")
     assert (0, {"A": "old", "B": "new"}) == (code, values(desk))
-    assert "A is there and stays; --overwrite replaces it" in shown
+    assert "Kept the existing A; --overwrite replaces it" in shown
     desk.json("secret", "import", file, "--overwrite")
     assert {"A": "new", "B": "new", "C": "new"} == values(desk)
 
@@ -179,7 +182,7 @@ def test_diff_without_a_difference(desk: Desk) -> None:
     assert {"A": "same", "B": "extra"} == states(desk, file, "--prune", code=7)
     assert (0, True) == (
         desk.at_terminal("secret", "diff", file)[0],
-        "has what" in desk.at_terminal("secret", "diff", file)[1],
+        f"{desk.script} matches " in desk.at_terminal("secret", "diff", file)[1],
     )
 
 
@@ -246,12 +249,12 @@ def test_apply_makes_it_exactly_this_set(desk: Desk) -> None:
 
     dry = desk.run("secret", "apply", file, "--prune", "--dry-run")
     assert (0, before) == (dry.returncode, versions(desk))
-    assert "3 put and 1 deleted" in dry.stderr
-    assert "would be the change" in dry.stderr
+    assert "3 put, 1 deleted" in dry.stderr
+    assert "(dry run)" in dry.stderr
     code, shown = desk.at_terminal("secret", "apply", file, "--prune", replies=[("Delete EXTRA of", "y")])
 
     assert (0, before + 1) == (code, versions(desk))
-    assert f"3 put and 1 deleted, of {desk.script}" in shown
+    assert f"{desk.script}: 3 put, 1 deleted" in shown
     assert {"SAME": "1", "CHANGED": "2", "OTHERS": "1", "NEW": "1"} == values(desk)
     assert {"differs": False, "applied": False} == {
         name: shown

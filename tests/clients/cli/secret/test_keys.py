@@ -95,7 +95,7 @@ def test_import(  # noqa: PLR0913, PLR0917 - a key has many sides
     """PEM, DER, certificates and OpenSSH's form are told apart, and the key arrives as the runtime imports it."""
     code, shown = desk.at_terminal("secret", "key", "import", "KEY", desk.write("key", content))
 
-    assert (0, True) == (code, f"KEY of {desk.script} is put: " in shown), shown
+    assert (0, True) == (code, f"Put KEY of {desk.script}: " in shown), shown
     found, opened = opened_key(desk.server.safe, desk.script, "KEY")
     assert held == opened
     assert (algorithm, key_format, usages) == (found["algorithm"], found["format"], found["usages"])
@@ -187,23 +187,27 @@ def test_an_encrypted_key_asks_for_its_password(desk: Desk, form: serialization.
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        (b"neither key nor anything", (), "this is no key in PEM, DER or JWK"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", (), "this is no key in PEM, DER or JWK"),
-        (b'{"kty": "EC"', (), "this is no JWK: it is not JSON"),
+        (b"neither key nor anything", (), "this is not a key in PEM, DER or JWK"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            (),
+            "this is not a key in PEM, DER or JWK",
+        ),
+        (b'{"kty": "EC"', (), "this is not a JWK: it is not JSON"),
         (b'{"keys": []}', (), "the set holds 0 keys; give one JWK"),
-        (b'{"kty": "what"}', (), "the JWK is of no kind that is known"),
+        (b'{"kty": "what"}', (), "the JWK has an unknown type"),
         (b'{"kty": "oct", "k": "AAAA"}', (), "give --algorithm"),
         (ed448.Ed448PrivateKey.generate().private_bytes(PEM, PKCS8, OPEN), (), "has no algorithm for such a key"),
         (dsa.generate_private_key(2048).private_bytes(PEM, PKCS8, OPEN), (), "has no algorithm for such a key"),
         (
             ec.generate_private_key(ec.SECP256K1()).private_bytes(PEM, PKCS8, OPEN),
             (),
-            "does not know the curve secp256k1",
+            "does not support the curve secp256k1",
         ),
         (b"x" * 31, ("--algorithm", "AES-GCM"), "the Workers runtime would not import this key: DataError"),
         (b"zz", ("--algorithm", "HMAC", "--encoding", "hex"), "this is not hex"),
         (ED.private_bytes(PEM, PKCS8, OPEN), ("--usage", "encrypt"), "would not import this key: SyntaxError"),
-        (b"x", ("--format", "raw"), "bytes do not show what they are for; give --algorithm"),
+        (b"x", ("--format", "raw"), "the algorithm cannot be inferred from raw bytes; give --algorithm"),
     ],
 )
 def test_import_refuses(desk: Desk, content: bytes, options: tuple[str, ...], words: str) -> None:

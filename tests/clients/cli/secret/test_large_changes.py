@@ -45,8 +45,8 @@ def test_apply_in_parts(desk: Desk) -> None:
 
     dry = desk.run("secret", "apply", file, "--prune", "--dry-run")
     assert (0, before) == (dry.returncode, versions(desk))
-    assert "125 changes take 2 writes of at most 100, each made whole or not at all: first what is put" in dry.stderr
-    assert "120 put and 5 deleted" in dry.stderr
+    assert "125 changes take 2 writes of at most 100 changes, each all or nothing: first all puts, then" in dry.stderr
+    assert "120 put, 5 deleted" in dry.stderr
     assert 2 == desk.json("secret", "apply", file, "--prune", "--dry-run")["writes"]
     code, shown = desk.at_terminal("secret", "apply", file, "--prune", replies=[("Delete OLD_0,", "y")])
 
@@ -66,7 +66,7 @@ def test_what_stops_halfway_is_gone_on_with(desk: Desk) -> None:
     done = desk.run("secret", "apply", file, "--prune", "--yes")
     assert (5, True) == (done.returncode, LAST in done.stderr)
     assert "write 1 of 2: 100 of 125 changes are made" in done.stderr
-    assert "stopped at write 2 of 2: 100 of 125 changes are made, and stay; run this again to go on" in done.stderr
+    assert "stopped at write 2 of 2: 100 of 125 changes are made and stay; run this again to continue" in done.stderr
     assert {*OLD, *sorted(NEW)[:100]} == names(desk)
 
     taken(desk, [])

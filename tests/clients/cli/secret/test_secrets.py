@@ -16,7 +16,7 @@ def test_put_asks_and_shows_nothing(desk: Desk) -> None:
     """At a terminal the value is asked for, and what is typed does not appear."""
     code, shown = desk.at_terminal("secret", "put", "TOKEN", replies=[("Value of TOKEN:", "typed unseen")])
 
-    assert (0, True) == (code, shown.endswith(f"TOKEN of {desk.script} is put\n"))
+    assert (0, True) == (code, shown.endswith(f"Put TOKEN of {desk.script}\n"))
     assert "typed" not in shown
     assert {"TOKEN": "typed unseen"} == values(desk)
 
@@ -161,7 +161,7 @@ def test_delete_is_all_or_nothing(desk: Desk) -> None:
     """When one of several is not there, none is deleted; one alone is refused in the API's words."""
     desk.run("secret", "put", "A", stdin=b"value")
 
-    assert "no secret B, C; nothing is deleted" in desk.refusal("secret", "delete", "B", "A", "C", "--yes", code=4)
+    assert "no secret B, C; nothing was deleted" in desk.refusal("secret", "delete", "B", "A", "C", "--yes", code=4)
     assert "[10056]" in desk.refusal("secret", "delete", "B", "--yes", code=4)
     assert {"A": "value"} == values(desk)
 

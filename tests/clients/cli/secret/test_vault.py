@@ -80,16 +80,16 @@ def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
     ("source", "environ", "code", "words"),
     [
         ("bao:secret/absent", {}, 4, "there is no secret at secret/data/absent"),
-        ("bao:secret/gone", {}, 4, "there is no secret at secret/data/gone, or it is deleted"),
+        ("bao:secret/gone", {}, 4, "there is no secret at secret/data/gone, or it was deleted"),
         ("bao:secret/none/", {}, 4, "there is nothing below secret/none/"),
-        ("bao:elsewhere/x", {}, 1, "is no KV mount"),
+        ("bao:elsewhere/x", {}, 1, "is not a KV mount"),
         ("bao:nowhere/x", {}, 3, "looking for the mount of nowhere/x is not permitted, or it is not there"),
         ("bao:secret/my-app", {"BAO_TOKEN": "wrong"}, 3, "is BAO_TOKEN or VAULT_TOKEN right?"),
-        ("bao:secret/my-app", {"BAO_TOKEN": ""}, 3, "nothing says who asks: set BAO_TOKEN or VAULT_TOKEN"),
+        ("bao:secret/my-app", {"BAO_TOKEN": ""}, 3, "no credentials found: set BAO_TOKEN or VAULT_TOKEN"),
         ("bao:secret/my-app", {"BAO_ADDR": "http://127.0.0.1:9"}, 6, "127.0.0.1:9 cannot be reached"),
-        ("bao:secret/my-app", {"BAO_ADDR": "127.0.0.1"}, 1, "must be like https://host:8200"),
+        ("bao:secret/my-app", {"BAO_ADDR": "127.0.0.1"}, 1, "must have the form https://host:8200"),
         ("vault:secret/my-app", {}, 1, "set VAULT_ADDR to the server's address"),
-        ("bao:", {}, 1, "name a mount and a path, as bao:secret/my-app"),
+        ("bao:", {}, 1, "name a mount and a path, for example bao:secret/my-app"),
     ],
 )
 def test_what_cannot_be_read(  # noqa: PLR0913, PLR0917 - a case has many sides

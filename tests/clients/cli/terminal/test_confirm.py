@@ -22,8 +22,8 @@ KEY = ("--algorithm", "HMAC", "--no-fingerprint")
 
 EXAMPLES = {
     "keys remove": ((("KEY",), r"Delete the key [0-9a-f]{16}\? Values sealed to it, .* Go on\?"),),
-    "token roll": ((("TOKEN",), r"Give the token owner \([0-9a-f]{32}\) a new value\? Whoever has the old one .*"),),
-    "token revoke": ((("TOKEN",), r"Delete the token owner \([0-9a-f]{32}\)\? Whoever has it is refused\."),),
+    "token roll": ((("TOKEN",), r"Give the token owner \([0-9a-f]{32}\) a new value\? The old value will .*"),),
+    "token revoke": ((("TOKEN",), r"Delete the token owner \([0-9a-f]{32}\)\? It will be refused\."),),
     "secret put": ((("HMAC", "--from-file", "value"), r"Replace HMAC, a key \(HMAC .*\), by a text, of SCRIPT\?"),),
     "secret delete": ((("TEXT", "HMAC"), r"Delete TEXT, HMAC of SCRIPT\?"),),
     "secret bulk": (
@@ -153,7 +153,7 @@ def test_it_is_agreed_to_or_not_done(desktop: Desktop, words: str, arguments: tu
 
     alone = desktop.run(words, *arguments)
     assert (2, "") == (alone.exit_code, alone.stdout.partition("name")[0]), alone.output
-    refused = rf"nightsafe: {pattern} There is no terminal to ask at, and nothing was done: give --yes .*\n"
+    refused = rf"nightsafe: {pattern} There is no terminal to ask at, so nothing was done: give --yes .*\n"
     assert re.fullmatch(refused, alone.stderr.splitlines(keepends=True)[-1]), alone.stderr
 
     desktop.at_terminal()

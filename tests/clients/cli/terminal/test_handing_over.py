@@ -160,7 +160,7 @@ def test_what_cannot_be_printed_is_not_made(  # noqa: PLR0913, PLR0917 - fixture
 
     told = attempt(words)
 
-    assert re.search(r"cannot be printed \(.+\), and nobody could have it again: nothing was changed", told)
+    assert re.search(r"cannot be printed \(.+\) and could not be shown again: nothing was changed", told)
     assert before == (rows(safe.database), versions(desk), sorted(tmp_path.iterdir()))
 
 

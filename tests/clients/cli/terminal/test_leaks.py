@@ -137,7 +137,7 @@ def test_the_shells_history(desk: Desk, gate: Gate, canary: str) -> None:
             assert shell.pid
         during = everywhere(desk)
         gate.opened.set()
-        shell.wait_for("is put")
+        shell.wait_for("Put ")
         shell.type("exit\n")
         shell.end()
         places = during | {f"{at} at the end": held for at, held in everywhere(desk).items()}

@@ -82,7 +82,7 @@ def test_nobody_gets_everything_by_leaving_things_out(safe: Safe) -> None:
     """Without a limit of what it may do, and nobody to ask, nothing is made, and both ways out are named."""
     words = refusal(safe, "create", code=2)
 
-    assert "give --permission or --script, or --all-access if that is meant" in words
+    assert "give --permission or --script, or --all-access for such a token" in words
     assert 1 == len(token(safe, "list")["tokens"])
 
 
@@ -91,7 +91,7 @@ def test_at_a_terminal_it_is_asked(safe: Safe, reply: str, code: int, made: int)
     """Everything is given only to who says yes."""
     command = [*NIGHTSAFE, "token", "create", "--data", str(safe.path)]
     with Terminal(command, safe.path.parent, clean_environ()) as terminal:
-        terminal.answer("for all that can be done in the account?", reply)
+        terminal.answer("for everything that is possible in the account?", reply)
         ended = terminal.end()
 
     assert (code, made) == (ended, len(token(safe, "list")["tokens"]))
@@ -106,11 +106,15 @@ def test_a_token_ends(safe: Safe) -> None:
 
     days = (dt.datetime.fromisoformat(ends[0]) - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1)
     assert 89.9 < days <= 90
-    assert f"it ends on {ends[0]}; --expires-in, --expires-on or --no-expiry say otherwise" in made.stderr
+    assert (
+        f"the token expires on {ends[0]}; change this with --expires-in, --expires-on or --no-expiry" in made.stderr
+    )
     assert re.fullmatch(r"nst_\w+\n", made.stdout)
     assert ("2999-04-01T00:00:00Z", None) == (later["expires_on"], never["expires_on"])
     assert [later["expires_on"], None] == ends[1:]
-    assert "not both" in refusal(safe, "create", "--all-access", "--no-expiry", "--expires-in", "5", code=2)
+    assert "give only one of --expires-in, --expires-on and --no-expiry" in refusal(
+        safe, "create", "--all-access", "--no-expiry", "--expires-in", "5", code=2
+    )
 
 
 def test_one_permission_for_some_scripts(server: Server) -> None:
@@ -244,7 +248,7 @@ def test_text(safe: Safe) -> None:
     revoked = run("token", "revoke", "--data", str(safe.path), made["id"], "--yes", cwd=safe.path.parent).stdout
 
     assert re.fullmatch(r"nst_[0-9A-Za-z]{38}\n", rolled)
-    assert revoked == f"{made['id']} is revoked\n"
+    assert revoked == f"Revoked the token {made['id']}\n"
 
 
 @pytest.mark.parametrize(
@@ -252,8 +256,8 @@ def test_text(safe: Safe) -> None:
     [
         (("create", "--permission", "Everything"), "there is no permission 'Everything'; there are: Workers Scripts"),
         (("create", "--deny-permission", "Everything"), "there is no permission 'Everything'"),
-        (("create", "--script", "Billing-*"), "'Billing-*' can be no script; use lower-case letters"),
-        (("create", "--deny-script", ""), "'' can be no script"),
+        (("create", "--script", "Billing-*"), "'Billing-*' cannot match a script; use lower-case letters"),
+        (("create", "--deny-script", ""), "'' cannot match a script"),
         (("create", "--owner", "account", "--permission", "User Details Read"), "use --owner user"),
         (
             ("create", "--all-access", "--account-id", "f" * 32),
@@ -288,7 +292,7 @@ def test_refusals(safe: Safe, arguments: tuple[str, ...], words: str) -> None:
         (("create", "--expires-on", "2030-01-01T00:00:00"), "--expires-on"),
         (("create", "--expires-on", "2020-01-01T00:00:00Z"), "never be valid"),
         (("create", "--not-before", "2990-01-01T00:00:00Z", "--expires-in", "5"), "never be valid"),
-        (("create", "--expires-on", "2990-01-01T00:00:00Z", "--expires-in", "5"), "not both"),
+        (("create", "--expires-on", "2990-01-01T00:00:00Z", "--expires-in", "5"), "give only one of --expires-in"),
         (("create", "--owner", "nobody"), "--owner"),
         (("roll",), "ID"),
         (("revoke",), "ID"),

@@ -48,7 +48,7 @@ def test_it_is_raised_and_told(limits: list[int], hard: int, connections: int, *
 def test_too_few_are_refused(limits: list[int]) -> None:
     """What cannot serve anybody does not begin."""
     limits[1] = 95
-    with pytest.raises(NightsafeError, match="95 open files are allowed, and serving takes 96; raise it"):
+    with pytest.raises(NightsafeError, match="the limit of open files is 95, and serving needs 96; raise it"):
         open_files.allow_many()
 
 
@@ -63,4 +63,4 @@ def test_a_server_that_may_open_too_few(tmp_path: Path, command: str) -> None:
     )  # fmt: skip
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert done.stderr.startswith("nightsafe: 64 open files are allowed")
+    assert done.stderr.startswith("nightsafe: the limit of open files is 64, and serving needs 96")

@@ -90,7 +90,7 @@ def test_a_key_file_that_does_not_do(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can be read by others; run: chmod 600"):
         own_key(file)
     file.chmod(0o600)
-    with pytest.raises(CommandError, match="holds no fingerprint key") as refused:
+    with pytest.raises(CommandError, match="does not hold a fingerprint key") as refused:
         own_key(file)
     assert "canary" not in str(refused.value)
 
@@ -100,7 +100,7 @@ def test_a_place_where_none_can_be_made(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
 
-    with pytest.raises(CommandError, match="or --no-fingerprint to go without"):
+    with pytest.raises(CommandError, match="or --no-fingerprint to do without"):
         own_key(None)
 
 

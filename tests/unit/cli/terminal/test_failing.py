@@ -89,7 +89,7 @@ def test_what_is_a_limit() -> None:
         need_limits(scopes, all_access=False)
     need_limits(Scopes(), all_access=True)
 
-    with pytest.raises(CommandError, match="--all-access if that is meant"):
+    with pytest.raises(CommandError, match="--all-access for such a token"):
         need_limits(Scopes(), all_access=False)
     with pytest.raises(click.UsageError, match="contradict"):
         need_limits(Scopes(permissions=["x"]), all_access=True)

@@ -115,7 +115,7 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     done = in_a_child("os.rmdir(os.getcwd())", tmp_path)
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert "nightsafe: the working directory is not there any more; change to one that is\n" == done.stderr
+    assert "nightsafe: the working directory no longer exists; change to one that exists\n" == done.stderr
     tmp_path.mkdir()
 
 
@@ -127,7 +127,7 @@ def test_sentences() -> None:
         PermissionError(13, "Permission denied", "a\x1b[2J")
     )
     assert "b cannot be used: x" == sentence(OSError(0, "x", b"b"))
-    assert "No space left on device; make room" == sentence(full)
+    assert "No space left on device; free some space" == sentence(full)
     assert "OSError" == sentence(OSError())
 
 
@@ -139,4 +139,4 @@ def test_a_setting_that_no_path_can_be(
 
     code, words = said(f"--config {tmp_path / 'n.toml'} token list", monkeypatch, capsys)
 
-    assert (1, True) == (code, "data holds a character" in words)
+    assert (1, True) == (code, "data contains a NUL character" in words)

@@ -1,4 +1,4 @@
-"""`nightsafe secret key generate`."""
+"""`nightsafe secret key generate`: generates a key and puts it."""
 
 import json
 import secrets
@@ -36,31 +36,36 @@ _EXPONENT: Final = 65537
 
 @click.command("generate")
 @secret_argument
-@click.option("--algorithm", type=click.Choice(ALGORITHMS), required=True, help="What it is for.")
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), required=True, help="Algorithm of the key.")
 @click.option(
-    "--length", type=click.IntRange(8, 16384), metavar="BITS", help="[default: AES 256, HMAC a block, RSA 3072]"
+    "--length",
+    type=click.IntRange(8, 16384),
+    metavar="BITS",
+    help="Length of the key.  [default: AES 256, HMAC one block of the hash, RSA 3072]",
 )
 @click.option(
-    "--curve", type=click.Choice(list(_CURVES)), default="P-256", show_default=True, help="Of ECDSA and ECDH."
+    "--curve", type=click.Choice(list(_CURVES)), default="P-256", show_default=True, help="Curve for ECDSA and ECDH."
 )
-@click.option("--hash", "digest", type=click.Choice(HASHES), default="SHA-256", show_default=True, help="The digest.")
+@click.option(
+    "--hash", "digest", type=click.Choice(HASHES), default="SHA-256", show_default=True, help="Hash function."
+)
 @click.option(
     "--usage",
     "usages",
     type=click.Choice(USAGES),
     multiple=True,
-    help="What the script may do.  [default: the usual]",
+    help="Usage that the script may make of the key. Repeatable.  [default: the algorithm's usual usages]",
 )
 @click.option(
     "--public-out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the public half here.  [default: print it]",
+    help="File for the public half.  [default: print it]",
 )
 @yes_option
 @fingerprint_options
 @write_options
 @json_option
-def command(  # noqa: PLR0913 - a key has many sides
+def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
     secret_name: str,
@@ -75,15 +80,15 @@ def command(  # noqa: PLR0913 - a key has many sides
     no_fingerprint: bool,
     as_json: bool,
 ) -> None:
-    """Make a new key and put it. It is kept nowhere else, and shown to nobody; a public half is printed, in PEM."""
+    """Generate a key and put it. The key is not stored elsewhere and not shown; a public half is printed as PEM."""
     fingerprint_key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     key, public = _generate(algorithm, length, curve, digest)
     ready = ready_key(remote, secret_name, key, use_of(key.family, algorithm, digest, usages), yes=yes)
     shown = ready.shown | ({"public_key": public} if public else {})
     out = public_out if public else None
     if out is not None and out.exists():
-        confirm(f"Replace {out} by the public half of the new key?", yes=yes)
-    with handing_over("the public half" if public else "what is told of the key") as show, _written(out, public):
+        confirm(f"Replace {out} with the public half of the new key?", yes=yes)
+    with handing_over("the public half" if public else "the key's metadata") as show, _written(out, public):
         if as_json or (public and out is None):
             show(json.dumps(shown, ensure_ascii=False) if as_json else public)
         put_key(remote, ready, fingerprint_key)
@@ -92,7 +97,7 @@ def command(  # noqa: PLR0913 - a key has many sides
 
 
 def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tuple[Key, str]:
-    """A new key, and its public half in PEM or ""."""
+    """Generate a key. Return it with its public half in PEM, or "" if it has none."""
     if algorithm in (*CIPHERS, "AES-KW"):
         return _octets(_one_of(length or 256, _AES_BITS, algorithm)), ""
     if algorithm == "HMAC":
@@ -104,25 +109,25 @@ def _generate(algorithm: str, length: int | None, curve: str, digest: str) -> tu
 
 
 def _pair(algorithm: str, length: int | None, curve: str) -> PrivateKey:
-    """A new private key."""
+    """Generate a private key."""
     if algorithm.startswith("RSA"):
         return rsa.generate_private_key(_EXPONENT, _one_of(length or 3072, _RSA_BITS, algorithm))
     if length is not None:
-        raise CommandError(f"{algorithm} has no --length; its --curve says how long it is")
+        raise CommandError(f"{algorithm} has no --length; use --curve, which sets the length")
     if algorithm in {"ECDSA", "ECDH"}:
         return ec.generate_private_key(_CURVES[curve])
     return ed25519.Ed25519PrivateKey.generate() if algorithm == "Ed25519" else x25519.X25519PrivateKey.generate()
 
 
 def _octets(bits: int) -> Key:
-    """Random bytes."""
+    """Generate random bytes."""
     if bits % 8:
-        raise CommandError("--length must be whole bytes: a multiple of 8")
+        raise CommandError("--length must be a multiple of 8")
     return Key("raw", secrets.token_bytes(bits // 8), Family("oct", private=True))
 
 
 def _one_of(bits: int, allowed: tuple[int, ...], algorithm: str) -> int:
-    """A length that the algorithm has."""
+    """Check that the algorithm permits a length."""
     if bits not in allowed:
         raise CommandError(f"--length of {algorithm} must be one of {', '.join(map(str, allowed))}")
     return bits
@@ -130,15 +135,15 @@ def _one_of(bits: int, allowed: tuple[int, ...], algorithm: str) -> int:
 
 @contextmanager
 def _written(path: Path | None, public: str) -> Iterator[None]:
-    """The public half in a file, which gets its name when the key is put, and keeps what it had when it is not.
+    """Write the public half to a file. The file replaces the old one only if the block puts the key successfully.
 
     Raises:
-        CommandError: when it cannot be written.
+        CommandError: if the file cannot be written.
     """
     if path is None:
         yield
         return
-    replaced = path.is_file() or not path.exists()  # a device or a pipe is written to as it is
+    replaced = path.is_file() or not path.exists()  # write directly to a device or a pipe
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}") if replaced else path
     try:
         _write(beside, path, public)
@@ -152,7 +157,7 @@ def _written(path: Path | None, public: str) -> Iterator[None]:
 
 
 def _write(file: Path, named: Path, public: str) -> None:
-    """Write a file that was asked for by another name."""
+    """Write to a temporary file. An error names the file that the user asked for."""
     try:
         file.write_text(public)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`nightsafe secret key import`."""
+"""`nightsafe secret key import`: puts a key from a file."""
 
 import sys
 from functools import partial
@@ -25,23 +25,31 @@ USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wr
 @click.command("import")
 @secret_argument
 @click.argument("file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True, help="Of the file.")
-@click.option("--encoding", type=click.Choice(ENCODINGS), default="binary", show_default=True, help="Of raw bytes.")
-@click.option("--algorithm", type=click.Choice(ALGORITHMS), help="What it is for.  [default: worked out]")
-@click.option("--hash", "digest", type=click.Choice(HASHES), help="The digest.  [default: worked out, or SHA-256]")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True, help="Format of the file."
+)
+@click.option(
+    "--encoding", type=click.Choice(ENCODINGS), default="binary", show_default=True, help="Encoding of raw bytes."
+)
+@click.option(
+    "--algorithm", type=click.Choice(ALGORITHMS), help="Algorithm of the key.  [default: inferred from the key]"
+)
+@click.option(
+    "--hash", "digest", type=click.Choice(HASHES), help="Hash function.  [default: inferred from the key, or SHA-256]"
+)
 @click.option(
     "--usage",
     "usages",
     type=click.Choice(USAGES),
     multiple=True,
-    help="What the script may do.  [default: worked out]",
+    help="Usage that the script may make of the key. Repeatable.  [default: inferred from the key]",
 )
-@click.option("--password-file", type=_FILE, help="Holds the password of an encrypted key.  [default: ask]")
+@click.option("--password-file", type=_FILE, help="File with the password of an encrypted key.  [default: ask]")
 @yes_option
 @fingerprint_options
 @write_options
 @json_option
-def command(  # noqa: PLR0913 - a key has many sides
+def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
     secret_name: str,
@@ -57,10 +65,10 @@ def command(  # noqa: PLR0913 - a key has many sides
     no_fingerprint: bool,
     as_json: bool,
 ) -> None:
-    """Put a key from PEM (also a certificate's, or OpenSSH's), DER, JWK or raw bytes. `-` is standard input.
+    """Put a key from PEM (also a certificate's or OpenSSH's), DER, JWK or raw bytes. `-` is standard input.
 
-    What it is for is worked out: an RSA key signs with RSASSA-PKCS1-v1_5, an EC key with ECDSA, a JWK says so itself;
-    of raw bytes give --algorithm. It is refused when the Workers runtime would not import it.
+    The command infers the algorithm: RSASSA-PKCS1-v1_5 for an RSA key, ECDSA for an EC key; a JWK names its own. For
+    raw bytes give --algorithm. A key that the Workers runtime would not import is refused.
     """
     fingerprint_key = writing_key(fingerprint_key_file, no_fingerprint=no_fingerprint)
     content = read_bytes(None if str(file) == "-" else file)
@@ -75,7 +83,7 @@ def command(  # noqa: PLR0913 - a key has many sides
 
 
 def _password(password_file: Path | None) -> str:
-    """The password of an encrypted key, from its file or typed unseen."""
+    """Read the password of an encrypted key from its file or from a hidden prompt."""
     if password_file is not None:
         try:
             return read_bytes(password_file).decode().rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""A key as it lies in a file: PEM, DER, JWK or raw bytes, told apart by their content."""
+"""Reads a key from a file: PEM, DER, JWK or raw bytes, distinguished by their content."""
 
 import base64
 import binascii
@@ -30,12 +30,12 @@ AskPassword: TypeAlias = Callable[[], str]
 
 
 class Key(NamedTuple):
-    """A key, in the format that it is put in.
+    """A key in the format of its binding.
 
     Attributes:
-        format: of the binding: `raw`, `pkcs8`, `spki` or `jwk`.
-        held: its bytes, or the JWK.
-        family: what it shows of itself.
+        format: format of the binding: `raw`, `pkcs8`, `spki` or `jwk`.
+        held: the key's bytes, or the JWK.
+        family: the key's type and what it says about its use.
     """
 
     format: str
@@ -43,22 +43,22 @@ class Key(NamedTuple):
     family: Family
 
     def __repr__(self) -> str:
-        """What kind of key, and not which."""
+        """Return a text without the key."""
         return f"Key({self.format}, {self.family.name})"
 
 
 def read_key(content: bytes, form: str, encoding: str, ask_password: AskPassword, *, symmetric: bool) -> Key:
-    """A key out of a file.
+    """Parse a key.
 
     Args:
-        content: the file.
+        content: the file's bytes.
         form: one of `FORMATS`.
-        encoding: of raw bytes, one of `ENCODINGS`.
-        ask_password: asked when the key is encrypted.
-        symmetric: whether what nothing else fits is taken for raw bytes.
+        encoding: encoding of raw bytes, one of `ENCODINGS`.
+        ask_password: called for the password if the key is encrypted.
+        symmetric: whether to treat content in no other format as raw bytes.
 
     Raises:
-        CommandError: when it is no key.
+        CommandError: if the content is not a key.
     """
     if form == "raw":
         return _raw(content, encoding)
@@ -75,10 +75,10 @@ def read_key(content: bytes, form: str, encoding: str, ask_password: AskPassword
 
 
 def of_object(key: PrivateKey | PublicKey) -> Key:
-    """A loaded key: PKCS #8 of a private, SubjectPublicKeyInfo of a public one.
+    """Convert a loaded key: a private key to PKCS #8, a public key to SubjectPublicKeyInfo.
 
     Raises:
-        CommandError: when there is no algorithm for keys of its kind.
+        CommandError: if the Workers runtime has no algorithm for keys of this type.
     """
     der = serialization.Encoding.DER
     if isinstance(key, _PRIVATE):
@@ -91,28 +91,28 @@ def of_object(key: PrivateKey | PublicKey) -> Key:
 
 
 def public_pem(key: PrivateKey) -> str:
-    """The public half, for whoever is to check or encrypt."""
+    """Return the public half of a key, in PEM."""
     pem, spki = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(pem, spki).decode()
 
 
 def _certificate_key_pem(content: bytes, _: bytes | None) -> object:
-    """The public key of a certificate in PEM."""
+    """Load the public key of a certificate in PEM."""
     return x509.load_pem_x509_certificate(content).public_key()
 
 
 def _certificate_key_der(content: bytes, _: bytes | None) -> object:
-    """The public key of a certificate in DER."""
+    """Load the public key of a certificate in DER."""
     return x509.load_der_x509_certificate(content).public_key()
 
 
 def _pem_public(content: bytes, _: bytes | None) -> object:
-    """A public key in PEM."""
+    """Load a public key in PEM."""
     return serialization.load_pem_public_key(content)
 
 
 def _der_public(content: bytes, _: bytes | None) -> object:
-    """A public key in DER."""
+    """Load a public key in DER."""
     return serialization.load_der_public_key(content)
 
 
@@ -127,22 +127,22 @@ _DER: Final[tuple[_Loader, ...]] = (serialization.load_der_private_key, _der_pub
 
 
 def _load(content: bytes, ask_password: AskPassword, loaders: tuple[_Loader, ...]) -> Any:
-    """The key, by the first way that leads to one."""
+    """Load the key with the first loader that accepts it."""
     for loader in loaders:
         try:
             key = loader(content, None)
-        except TypeError:  # the library's word for "encrypted"
+        except TypeError:  # the library's error for an encrypted key
             key = _decrypted(content, ask_password, loader)
         except (ValueError, UnsupportedAlgorithm):
             continue
         if not isinstance(key, (*_PRIVATE, *_PUBLIC)):
             raise CommandError("the Workers runtime has no algorithm for such a key; give RSA, EC, Ed25519 or X25519")
         return key
-    raise CommandError("this is no key in PEM, DER or JWK; for raw bytes give --format raw and --algorithm")
+    raise CommandError("this is not a key in PEM, DER or JWK; for raw bytes give --format raw and --algorithm")
 
 
 def _decrypted(content: bytes, ask_password: AskPassword, loader: _Loader) -> object:
-    """An encrypted key."""
+    """Load an encrypted key."""
     try:
         return loader(content, ask_password().encode())
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -150,35 +150,37 @@ def _decrypted(content: bytes, ask_password: AskPassword, loader: _Loader) -> ob
 
 
 def _family(key: PrivateKey | PublicKey, *, private: bool) -> Family:
-    """What a loaded key shows of itself."""
+    """Return the family of a loaded key."""
     if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey):
         return Family("RSA", private)
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
         curve = _CURVES.get(key.curve.name)
         if curve is None:
-            raise CommandError(f"the Workers runtime does not know the curve {key.curve.name}: P-256, P-384 or P-521")
+            raise CommandError(
+                f"the Workers runtime does not support the curve {key.curve.name}; use P-256, P-384 or P-521"
+            )
         return Family("EC", private, curve)
     edwards = isinstance(key, ed25519.Ed25519PrivateKey | ed25519.Ed25519PublicKey)
     return Family("Ed25519" if edwards else "X25519", private)
 
 
 def _jwk(content: bytes) -> Key:
-    """A JWK, or the only one of a set."""
+    """Parse a JWK, or the only JWK of a set."""
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError):
-        raise CommandError("this is no JWK: it is not JSON") from None
+        raise CommandError("this is not a JWK: it is not JSON") from None
     if isinstance(parsed, dict) and isinstance(parsed.get("keys"), list):
         if len(parsed["keys"]) != 1:
             raise CommandError(f"the set holds {len(parsed['keys'])} keys; give one JWK")
         parsed = parsed["keys"][0]
     if not isinstance(parsed, dict):
-        raise CommandError("this is no JWK: it is no JSON object")
+        raise CommandError("this is not a JWK: it is not a JSON object")
     return Key("jwk", parsed, jwk_family(parsed))
 
 
 def _raw(content: bytes, encoding: str) -> Key:
-    """Bytes as they are, or as text."""
+    """Parse raw bytes: binary, hex or base64."""
     try:
         if encoding == "hex":
             content = bytes.fromhex(content.decode("ascii"))

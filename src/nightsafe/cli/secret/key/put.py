@@ -1,4 +1,4 @@
-"""Putting a key, however it was come by."""
+"""Puts a key, generated or imported."""
 
 import base64
 from typing import Any, NamedTuple
@@ -17,9 +17,9 @@ class KeyPut(NamedTuple):
     """A key that is ready to be put.
 
     Attributes:
-        name: of the secret.
-        fields: the secret as the API takes it, with the key.
-        shown: what may be shown of it.
+        name: name of the secret.
+        fields: the secret in the API's form, with the key.
+        shown: the fields that may be shown.
     """
 
     name: str
@@ -27,16 +27,16 @@ class KeyPut(NamedTuple):
     shown: dict[str, Any]
 
     def __repr__(self) -> str:
-        """No key in it."""
+        """Return a text without the key."""
         return f"KeyPut({self.name!r}, hidden)"
 
 
 def ready_key(remote: Remote, name: str, key: Key, use: Use, *, yes: bool) -> KeyPut:
-    """A key that the runtime would import and that may take the place of what is there.
+    """Check that the runtime would import a key, and ask before it replaces a secret of another kind.
 
     Raises:
-        CommandError: when the runtime would not, or as `confirm_put`.
-        click.Abort, APIError: as `confirm_put`.
+        CommandError: if the runtime would not import it, or as for `confirm_put`.
+        click.Abort, APIError: as for `confirm_put`.
     """
     checked(key.format, use, key.held)
     shown = {"type": "secret_key", "algorithm": use.algorithm, "format": key.format, "usages": use.usages}
@@ -50,16 +50,16 @@ def ready_key(remote: Remote, name: str, key: Key, use: Use, *, yes: bool) -> Ke
 
 
 def put_key(remote: Remote, ready: KeyPut, fingerprint_key: FingerprintKey | None) -> None:
-    """Put it.
+    """Put the key.
 
     Raises:
-        APIError: when the server refuses it.
+        APIError: if the server refuses it.
     """
     write(remote, {ready.name: ready.fields}, fingerprint_key)
 
 
 def words(shown: dict[str, Any]) -> str:
-    """What was put, in a line."""
+    """Return a line about the key that was put."""
     usages = ", ".join(shown["usages"]) or "nothing by itself"
     what = f"{algorithm_words(shown['algorithm'])}, {shown['format']}, for {usages}"
-    return f"{shown['name']} of {shown['script']} is put: {what}"
+    return f"Put {shown['name']} of {shown['script']}: {what}"

@@ -1,4 +1,4 @@
-"""What a key is for: algorithm and usages, worked out from the key where they are not given.
+"""Infers the algorithm and usages of a key if they are not given.
 
 Source: the Web Cryptography API's algorithms with their usages, and RFC 7518 for the names in a JWK.
 """
@@ -30,15 +30,15 @@ _FAMILY_NAMES: Final[dict[str, str]] = {
 
 
 class Family(NamedTuple):
-    """What a key shows of itself.
+    """A key's type, and what the key says about its use.
 
     Attributes:
         name: `RSA`, `EC`, `Ed25519`, `X25519`, or `oct` for bytes.
-        private: whether it is a private or a secret key, and no public one.
-        curve: of EC.
-        suggested: the algorithm that it says it is for, or "".
-        hash: the digest that it says it goes with, or "".
-        usages: those that it says it has, or None.
+        private: whether it is a private or secret key, not a public key.
+        curve: the curve of an EC key.
+        suggested: the algorithm that the key names, or "".
+        hash: the hash function that the key names, or "".
+        usages: the usages that the key names, or None.
     """
 
     name: str
@@ -50,21 +50,23 @@ class Family(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What is put beside a key."""
+    """The algorithm and usages of a key's binding."""
 
     algorithm: dict[str, Any]
     usages: list[str]
 
 
 def use_of(family: Family, algorithm: str | None, digest: str | None, usages: Sequence[str]) -> Use:
-    """Algorithm and usages: those that are given, else those that the key names, else the usual ones of its kind.
+    """Return the given algorithm and usages, or else those that the key names, or else the usual ones for its type.
 
     Raises:
-        CommandError: when the key does not show what it is for.
+        CommandError: if the algorithm is neither given nor inferable.
     """
     name = algorithm or family.suggested or _BY_FAMILY.get(family.name)
     if not name:
-        raise CommandError(f"bytes do not show what they are for; give --algorithm: {', '.join(SYMMETRIC)}")
+        raise CommandError(
+            f"the algorithm cannot be inferred from raw bytes; give --algorithm: {', '.join(SYMMETRIC)}"
+        )
     full: dict[str, Any] = {"name": name}
     if name in _HASHED:
         full["hash"] = digest or family.hash or DEFAULT_HASH
@@ -77,7 +79,7 @@ def use_of(family: Family, algorithm: str | None, digest: str | None, usages: Se
 
 
 def usual_usages(algorithm: str, *, private: bool) -> list[str]:
-    """What keys of an algorithm are mostly made for."""
+    """Return the usual usages of keys of an algorithm."""
     if algorithm == "HMAC":
         return ["sign", "verify"]
     if algorithm in SIGNATURES:
@@ -90,10 +92,10 @@ def usual_usages(algorithm: str, *, private: bool) -> list[str]:
 
 
 def jwk_family(jwk: Mapping[str, Any]) -> Family:
-    """What a JWK shows of itself.
+    """Return the family of a JWK.
 
     Raises:
-        CommandError: when it is of a kind that there is no algorithm for.
+        CommandError: if no algorithm supports its type.
     """
     kind, curve = jwk.get("kty"), str(jwk.get("crv") or "")
     suggested, digest = _named(str(jwk.get("alg") or ""), str(jwk.get("use") or ""), kind)
@@ -108,14 +110,14 @@ def jwk_family(jwk: Mapping[str, Any]) -> Family:
         return Family("EC", private, curve, suggested, digest, usages)
     if kind == "OKP" and curve in _BY_FAMILY:
         return Family(curve, private, usages=usages)
-    raise CommandError("the JWK is of no kind that is known: its 'kty' must be RSA, EC, OKP or oct")
+    raise CommandError("the JWK has an unknown type: its 'kty' must be RSA, EC, OKP or oct")
 
 
 def checked(key_format: str, use: Use, held: object) -> None:
     """Refuse a key that the Workers runtime would not import.
 
     Raises:
-        CommandError: in the runtime's words.
+        CommandError: with the runtime's message.
     """
     try:
         check_key(key_format, use.algorithm, use.usages, held)
@@ -124,7 +126,7 @@ def checked(key_format: str, use: Use, held: object) -> None:
 
 
 def _named(alg: str, use: str, kind: object) -> tuple[str, str]:
-    """Algorithm and digest by the names of RFC 7518, or else by `use`."""
+    """Return the algorithm and hash function for a JWK's `alg` (RFC 7518), or else for its `use`."""
     digest = f"SHA-{alg[-3:]}" if alg[-3:] in {"256", "384", "512"} else ""
     if alg[:2] in _FAMILY_NAMES and digest:
         return _FAMILY_NAMES[alg[:2]], digest

@@ -1,1 +1,1 @@
-"""Where values come from: files, Vault, a prompt."""
+"""The sources of values: files, Vault, OpenBao, standard input and a prompt."""

@@ -1,4 +1,4 @@
-"""Files that say what secrets there are to be: a JSON object, or `.env`."""
+"""Files that declare secrets: a JSON object, or `.env`."""
 
 import json
 import sys
@@ -18,40 +18,40 @@ _MEMBERS: Final = frozenset({"type", "name", "text", "algorithm", "format", "usa
 
 Fields = dict[str, Any]
 Declared = dict[str, Fields | None]
-"""By name: a secret as the API takes it, or None where there is to be none."""
+"""By name: a secret in the API's form, or None for a secret that should not exist."""
 
 
 def read_declared(file: str) -> Declared:
-    """What a file, or for `-` standard input, says.
+    """Read the secrets declared in a file; `-` is standard input.
 
-    It is JSON if it can be: an object whose members are strings, null, or a secret as the API takes it. Else it is
-    `.env`. What is probably not meant is told on stderr, by name and line.
+    If the content parses as JSON, it must be an object. Its members are strings, null, or secrets in the API's form.
+    Any other content is `.env`. Probable mistakes are reported on stderr, by name and line.
 
     Raises:
-        CommandError: when it cannot be read, says nothing, or says what no secret can be.
+        CommandError: if the file cannot be read, declares nothing, or declares an impossible secret.
     """
     source = "standard input" if file == "-" else file
     content = _read(file, source)
     try:
         parsed = json.loads(content, object_pairs_hook=_Once)
     except _TwiceError as error:
-        raise CommandError(f"{source}: {error.name!r} is there twice") from None
+        raise CommandError(f"{source}: {error.name!r} occurs twice") from None
     except (ValueError, RecursionError) as error:
         _refuse_broken_json(content, source, error)
         declared = _from_dotenv(content, source)
     else:
         declared = _from_json(parsed, source)
     if not declared and not isinstance(declared, _Empty):
-        raise CommandError(f"{source} says nothing: give a JSON object, or lines of NAME=value")
+        raise CommandError(f"{source} declares nothing: give a JSON object, or lines of NAME=value")
     check(declared, source)
     return dict(declared)
 
 
 def check(declared: Mapping[str, Fields | None], source: str) -> None:
-    """Refuse what the API would refuse, before anything is sent.
+    """Refuse secrets that the API would refuse, before anything is sent.
 
     Raises:
-        CommandError: with the names of all that is wrong.
+        CommandError: with the name and problem of each such secret.
     """
     wrong = [complaint for name, fields in declared.items() if (complaint := _complaint(name, fields))]
     if wrong:
@@ -59,16 +59,16 @@ def check(declared: Mapping[str, Fields | None], source: str) -> None:
 
 
 def text_fields(value: str) -> Fields:
-    """A secret string, but for its name."""
+    """Return the fields of a text secret, without its name."""
     return {"type": "secret_text", "text": value}
 
 
 class _Empty(dict[str, Any]):
-    """An object without members, which says that there is to be nothing."""
+    """The secrets of an empty JSON object, which declares that a script should have no secrets."""
 
 
 class _TwiceError(ValueError):
-    """A member that an object has twice."""
+    """A JSON object has a member twice."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -76,7 +76,7 @@ class _TwiceError(ValueError):
 
 
 class _Once(dict[str, Any]):
-    """An object in which no name is there twice: which of the two was meant?"""
+    """A JSON object that refuses duplicate names, because the intended one is unknown."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _Once(dict[str, Any]):
 
 
 def _read(file: str, source: str) -> str:
-    """A file's text."""
+    """Read a file's text."""
     try:
         if file == "-":
             content = sys.stdin.buffer.read(_MOST_BYTES + 1)
@@ -95,13 +95,13 @@ def _read(file: str, source: str) -> str:
             with Path(file).open("rb") as opened:
                 content = opened.read(_MOST_BYTES + 1)
     except OSError as error:
-        if "=" in file or file.startswith("{"):  # not repeated: it is probably a value
+        if "=" in file or file.startswith("{"):  # the message does not repeat it, as it is probably a value
             raise CommandError(
-                "there is no such file; a value is never an argument: give `-` and pipe it in"
+                "there is no such file; a value is never an argument: give `-` and pipe the value in"
             ) from None
         raise CommandError(f"{source} cannot be read: {error.strerror}") from None
     if len(content) > _MOST_BYTES:
-        raise CommandError(f"{source} is over 16 MiB, and so is no list of secrets")
+        raise CommandError(f"{source} is over 16 MiB, which is too large for a list of secrets")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -109,18 +109,18 @@ def _read(file: str, source: str) -> str:
 
 
 def _refuse_broken_json(content: str, source: str, error: Exception) -> None:
-    """Nothing, unless what is no JSON begins as JSON does: no name in `.env` begins so.
+    """Refuse invalid JSON that begins with `{` or `[`, because no name in `.env` begins so.
 
     Raises:
-        CommandError: then, with where it goes wrong.
+        CommandError: with the position of the error.
     """
     if content.lstrip()[:1] in {"{", "["}:
         where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise CommandError(f"{source} begins as JSON and is none{where}; nothing was sent")
+        raise CommandError(f"{source} begins like JSON but is invalid{where}; nothing was sent")
 
 
 def _from_json(parsed: object, source: str) -> Declared:
-    """What an object says."""
+    """Read the secrets of a JSON object."""
     if not isinstance(parsed, dict):
         raise CommandError(f"{source}: give a JSON object of names and values")
     if not parsed:
@@ -129,7 +129,7 @@ def _from_json(parsed: object, source: str) -> Declared:
 
 
 def _member(name: str, member: object, source: str) -> Fields | None:
-    """One member: a string, null, or a secret."""
+    """Read one member: a string, null, or a secret."""
     if member is None:
         return None
     if isinstance(member, str):
@@ -137,30 +137,30 @@ def _member(name: str, member: object, source: str) -> Fields | None:
     if isinstance(member, dict) and member.get("type") in {"secret_text", "secret_key"}:
         unknown = sorted(member.keys() - _MEMBERS)
         if unknown:
-            raise CommandError(f"{source}: {name!r} has members that no secret has: {', '.join(unknown)}")
+            raise CommandError(f"{source}: {name!r} has unknown members: {', '.join(unknown)}")
         if member.get("name", name) != name:
-            raise CommandError(f"{source}: {name!r} has another 'name' inside")
+            raise CommandError(f"{source}: {name!r} has a different 'name' inside")
         return {field: inner for field, inner in member.items() if field != "name"}
     raise CommandError(f'{source}: {name!r} must be a string, null, or an object with the "type" of a secret')
 
 
 def _from_dotenv(content: str, source: str) -> Declared:
-    """What assignments say."""
+    """Read the secrets of `.env` assignments."""
     parsed = parse_dotenv(content)
     declared: Declared = {}
     for entry in parsed.entries:
         if entry.name in declared:
-            say(f"{source}:{entry.line}: {entry.name} is there twice; the last counts")
+            say(f"{source}:{entry.line}: {entry.name} occurs twice; the last one counts")
         if entry.open_quote:
-            say(f"{source}:{entry.line}: {entry.name} begins with a quote that nothing closes; it is taken as it is")
+            say(f"{source}:{entry.line}: {entry.name} begins with an unclosed quote, which stays in the value")
         declared[entry.name] = text_fields(entry.text)
     for line in parsed.skipped if declared else ():
-        say(f"{source}:{line}: no assignment; it is passed over")
+        say(f"{source}:{line}: not an assignment; ignored")
     return declared
 
 
 def _complaint(name: str, fields: Fields | None) -> str:
-    """What is wrong with one of them, or ""."""
+    """Return the problem of one secret, or ""."""
     try:
         size = len(name.encode())
         held = len(str((fields or {}).get("text", "")).encode())
@@ -176,12 +176,12 @@ def _complaint(name: str, fields: Fields | None) -> str:
 
 
 def _unusable(fields: Fields) -> str:
-    """The member of a secret that is not of its type, in words, or ""."""
+    """Return a message about a member of the wrong type, or ""."""
     if fields.get("type") == "secret_text" and not isinstance(fields.get("text"), str):
-        return "no 'text', or one that is no string"
-    return "" if _is_strings(fields.get("usages", [])) else "'usages' that are no array of strings"
+        return "no 'text', or one that is not a string"
+    return "" if _is_strings(fields.get("usages", [])) else "'usages' that are not an array of strings"
 
 
 def _is_strings(usages: object) -> bool:
-    """Whether it is an array of strings."""
+    """Return whether a value is an array of strings."""
     return isinstance(usages, list) and all(isinstance(one, str) for one in usages)

@@ -1,6 +1,6 @@
-"""`.env` and `.dev.vars`, read as wrangler reads them: by the rules of dotenv 16.3.1, and its one regular expression.
+"""Parses `.env` and `.dev.vars` like wrangler: by the rules and the regular expression of dotenv 16.3.1.
 
-Its character classes are written out, for those of JavaScript are not those of Python.
+The character classes are written out, because those of JavaScript and Python differ.
 """
 
 import re
@@ -29,10 +29,10 @@ class Entry(NamedTuple):
     """One assignment.
 
     Attributes:
-        name: what is assigned to.
+        name: the variable's name.
         text: the value.
-        line: where it begins, from 1.
-        open_quote: whether the value begins with a quote that nothing closes, which is seldom meant.
+        line: number of its first line, from 1.
+        open_quote: whether the value begins with an unclosed quote, which is rarely intended.
     """
 
     name: str
@@ -41,15 +41,15 @@ class Entry(NamedTuple):
     open_quote: bool
 
     def __repr__(self) -> str:
-        """Where it stands, and not what."""
+        """Return a text without the value."""
         return f"Entry({self.name!r}, line={self.line})"
 
 
 class DotEnv(NamedTuple):
-    """A whole file.
+    """A parsed file.
 
     Attributes:
-        entries: in their order; of a name that is there twice the last counts.
+        entries: the assignments in order; if a name occurs twice, the last one counts.
         skipped: numbers of lines that are neither an assignment, nor empty, nor a comment.
     """
 
@@ -58,7 +58,7 @@ class DotEnv(NamedTuple):
 
 
 def parse_dotenv(content: str) -> DotEnv:
-    """Read a file."""
+    """Parse the content of a file."""
     lines = re.sub(r"\r\n?", "\n", content)
     entries: list[Entry] = []
     skipped: list[int] = []
@@ -72,7 +72,7 @@ def parse_dotenv(content: str) -> DotEnv:
 
 
 def _entry(found: re.Match[str], line: int) -> Entry:
-    """One assignment, its value without its quotes and, in double quotes, with its line breaks."""
+    """Return one assignment, with quotes removed and, within double quotes, escaped line breaks replaced."""
     given = (found[2] or "").strip(_STRIPPED)
     first = given[:1]
     bare = _QUOTED.sub(lambda quoted: quoted[2], given)
@@ -83,7 +83,7 @@ def _entry(found: re.Match[str], line: int) -> Entry:
 
 
 def _strays(lines: str, start: int, end: int) -> Iterator[int]:
-    """Numbers of the lines between two assignments that say something."""
+    """Yield the numbers of lines between two assignments that are neither empty nor comments."""
     number = _line_number(lines, start)
     for offset, line in enumerate(lines[start:end].split("\n")):
         said = line.strip(_STRIPPED)
@@ -92,5 +92,5 @@ def _strays(lines: str, start: int, end: int) -> Iterator[int]:
 
 
 def _line_number(lines: str, position: int) -> int:
-    """Which line a position is on, from 1."""
+    """Return the line number of a position, from 1."""
     return lines.count("\n", 0, position) + 1

@@ -1,4 +1,4 @@
-"""Getting a value without its ever being an argument: from standard input, a file, or a prompt that shows nothing."""
+"""Reads a value from standard input, a file or a hidden prompt, so that it is never an argument."""
 
 import sys
 from pathlib import Path
@@ -12,10 +12,10 @@ _MOST_BYTES = 1024 * 1024
 
 
 def read_bytes(from_file: Path | None) -> bytes:
-    """A file's bytes, or those of standard input.
+    """Read the bytes of a file or of standard input.
 
     Raises:
-        CommandError: when they cannot be read, or are far too many.
+        CommandError: if they cannot be read, or are over 1 MiB.
     """
     source = "standard input" if from_file is None else str(from_file)
     try:
@@ -32,12 +32,12 @@ def read_bytes(from_file: Path | None) -> bytes:
 
 
 def read_value(name: str, from_file: Path | None, *, exact: bool, allow_empty: bool) -> str:
-    """The value of a secret string.
+    """Read the value of a text secret.
 
-    Line breaks at its end are taken away, for `echo` and editors put them there, unless it is wanted to the byte.
+    Line breaks at the end are removed unless `exact` is set, because `echo` and editors add them.
 
     Raises:
-        CommandError: when it cannot be read, is empty or no text.
+        CommandError: if the value cannot be read, is empty, or is not text.
     """
     if from_file is None and sys.stdin.isatty():
         given = _prompt(name)
@@ -51,11 +51,11 @@ def read_value(name: str, from_file: Path | None, *, exact: bool, allow_empty: b
     if not exact:
         given = given.rstrip("\r\n")
     if not given and not allow_empty:
-        raise CommandError("the value is empty; give --allow-empty if that is meant")
+        raise CommandError("the value is empty; give --allow-empty to put an empty value")
     return given
 
 
 def _prompt(name: str) -> str:
-    """What is typed, and not shown."""
+    """Ask for the value at a hidden prompt."""
     typed: str = click.prompt(f"Value of {name}", hide_input=True, default="", show_default=False, err=True)
     return typed

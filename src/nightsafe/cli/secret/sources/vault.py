@@ -1,4 +1,4 @@
-"""Reading a KV mount of Vault or OpenBao, version 1 or 2, over its HTTP API.
+"""Reads a KV mount, version 1 or 2, of Vault or OpenBao over the HTTP API.
 
 Source: the API documentation of both, "KV secrets engine" and "/sys/internal/ui/mounts".
 """
@@ -17,7 +17,7 @@ from nightsafe.client.messages import Origin, Request
 from nightsafe.client.timeouts import timeout_of
 
 SCHEMES: Final = {"vault": ("VAULT",), "bao": ("BAO", "VAULT")}
-"""The prefixes of the variables that each reads, the first first, as their own command lines do."""
+"""The prefixes of each scheme's variables in order of precedence, as in the tools' own command lines."""
 
 _TIMEOUT: Final = timeout_of(30)
 _OK, _FORBIDDEN, _NOT_FOUND = 200, 403, 404
@@ -26,13 +26,13 @@ _MOST_SECRETS: Final = 10_000
 
 
 class KvSecret(NamedTuple):
-    """One secret of a mount: its path, and its members."""
+    """One secret of a mount: its path and its members."""
 
     path: str
     data: dict[str, Any]
 
     def __repr__(self) -> str:
-        """Where it is, and not what."""
+        """Return a text without the members."""
         return f"KvSecret({self.path!r})"
 
 
@@ -41,11 +41,11 @@ class Kv:
 
     Args:
         scheme: `vault` or `bao`.
-        path: mount and path, with a slash at its end for all that is below.
-        plain_http: whether token and values may cross the network in the clear.
+        path: mount and path; a slash at the end means all secrets below it.
+        plain_http: whether the token and values may cross the network unencrypted.
 
     Raises:
-        CommandError: when no address or token is set, or the address is none, or in the clear to another machine.
+        CommandError: if no address or token is set, the address is invalid, or it is plain HTTP to another machine.
     """
 
     def __init__(self, scheme: str, path: str, *, plain_http: bool) -> None:
@@ -57,10 +57,10 @@ class Kv:
         self._transport = HttpTransport()
 
     def paths(self) -> list[str]:
-        """The paths of all secrets that are meant, within the mount.
+        """Return the paths of all chosen secrets, within the mount.
 
         Raises:
-            CommandError: when there is none, or it may not be seen.
+            CommandError: if there is no such secret or no permission to see it.
         """
         mount, version = self._mount()
         inside = self._path.removeprefix(mount).strip("/")
@@ -73,16 +73,18 @@ class Kv:
         for path in self._walk(inside):
             found.append(path)
             if len(found) > _MOST_SECRETS:
-                raise CommandError(f"over {_MOST_SECRETS:,} secrets below {self._path}/; name a folder in it")
+                raise CommandError(
+                    f"there are over {_MOST_SECRETS:,} secrets below {self._path}/; name a folder in it"
+                )
         if not found:
             raise CommandError(f"there is nothing below {self._path}/", NOT_FOUND)
         return found
 
     def read(self, path: str) -> KvSecret:
-        """One secret, its newest version.
+        """Read the newest version of one secret.
 
         Raises:
-            CommandError: when it is not there, deleted, or may not be read.
+            CommandError: if it does not exist, was deleted, or may not be read.
         """
         status, answer = self._ask("GET", f"{self._data}/{path}")
         data = answer.get("data") if status == _OK else None
@@ -90,7 +92,7 @@ class Kv:
             data = data.get("data")
         if not isinstance(data, dict):
             if status in {_OK, _NOT_FOUND}:
-                raise CommandError(f"there is no secret at {self._data}/{path}, or it is deleted", NOT_FOUND)
+                raise CommandError(f"there is no secret at {self._data}/{path}, or it was deleted", NOT_FOUND)
             raise self._refused(status, f"reading {self._data}/{path}")
         return KvSecret(path, data)
 
@@ -99,19 +101,19 @@ class Kv:
         self._transport.close()
 
     def _mount(self) -> tuple[str, str]:
-        """The mount that the path is in, and the version of its KV engine."""
+        """Return the mount of the path and the version of its KV engine."""
         status, answer = self._ask("GET", f"sys/internal/ui/mounts/{self._path}")
         if status != _OK:
-            # It is refused both for what is not there and for what may not be seen.
+            # The server refuses in the same way if the mount is missing and if it may not be seen.
             raise self._refused(status, f"looking for the mount of {self._path}")
         mount = answer.get("data") or {}
         if mount.get("type") not in {"kv", "generic"}:
-            raise CommandError(f"{mount.get('path', self._path)} is no KV mount")
+            raise CommandError(f"{mount.get('path', self._path)} is not a KV mount")
         options: Mapping[str, str] = mount.get("options") or {}
         return str(mount["path"]).strip("/"), str(options.get("version", "1"))
 
     def _walk(self, folder: str) -> Iterator[str]:
-        """The paths of all secrets below a folder."""
+        """Yield the paths of all secrets below a folder."""
         below = f"{self._metadata}/{folder}".rstrip("/") + "/"
         status, answer = self._ask("GET", below, {"list": "true"})
         if status == _NOT_FOUND:
@@ -126,7 +128,7 @@ class Kv:
                 yield path
 
     def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
-        """One request; gives the status and the JSON object that came back, if one did."""
+        """Send one request. Return the status and the JSON object of the answer, or an empty one."""
         target = f"{self._prefix}/v1/{quote(path)}" + (f"?{urlencode(query)}" if query else "")
         request = Request(method, self._origin, target.encode("ascii"), self._headers)
         try:
@@ -136,7 +138,7 @@ class Kv:
             raise CommandError(f"{self._origin.authority} cannot be reached; {way_out}", UNAVAILABLE) from None
         if response.status_code in _REDIRECTS:
             raise CommandError(
-                f"{self._origin.authority} sends elsewhere; name the active node in {self._named('ADDR')}",
+                f"{self._origin.authority} answers with a redirect; name the active node in {self._named('ADDR')}",
                 UNAVAILABLE,
             )
         try:
@@ -146,36 +148,38 @@ class Kv:
         return response.status_code, answer if isinstance(answer, dict) else {}
 
     def _refused(self, status: int, doing: str) -> CommandError:
-        """What is wrong when it is not answered with what was asked for."""
+        """Return the refusal for an unexpected status."""
         if status in {_FORBIDDEN, _NOT_FOUND}:
             return CommandError(
-                f"{doing} is not permitted, or it is not there; is {self._named('TOKEN')} right?", NOT_PERMITTED
+                f"{doing} is not permitted, or it does not exist; is {self._named('TOKEN')} right?", NOT_PERMITTED
             )
         return CommandError(f"{doing} was answered with {status}", UNAVAILABLE)
 
     def _make_headers(self) -> list[tuple[bytes, bytes]]:
-        """What every request bears.
+        """Return the headers of every request.
 
         Raises:
-            CommandError: when there is no token, or one that cannot be sent.
+            CommandError: if there is no token, or it cannot be sent in a header.
         """
         token = _variable(self._scheme, "TOKEN") or _token_file()
         if not token:
-            raise CommandError(f"nothing says who asks: set {self._named('TOKEN')}", NOT_PERMITTED)
+            raise CommandError(f"no credentials found: set {self._named('TOKEN')}", NOT_PERMITTED)
         namespace = _variable(self._scheme, "NAMESPACE")
         headers = {"Host": self._origin.authority, "Accept": "application/json", "X-Vault-Request": "true"}
         headers |= {"X-Vault-Token": token} | ({"X-Vault-Namespace": namespace} if namespace else {})
         if not all(shown.isascii() and shown.isprintable() for shown in headers.values()):
-            raise CommandError(f"{self._named('TOKEN')} or {self._named('NAMESPACE')} holds what no header can")
+            raise CommandError(
+                f"{self._named('TOKEN')} or {self._named('NAMESPACE')} contains a character that a header cannot"
+            )
         return [(name.encode(), shown.encode()) for name, shown in headers.items()]
 
     def _named(self, what: str) -> str:
-        """The variable, in words."""
+        """Return the names of a variable, for messages."""
         return " or ".join(f"{prefix}_{what}" for prefix in SCHEMES[self._scheme])
 
 
 def _address(scheme: str, *, plain_http: bool) -> tuple[Origin, str]:
-    """Whom the variables name."""
+    """Return the server that the variables name, and the path of its URL."""
     address = _variable(scheme, "ADDR")
     named = " or ".join(f"{prefix}_ADDR" for prefix in SCHEMES[scheme])
     if not address:
@@ -187,18 +191,18 @@ def _address(scheme: str, *, plain_http: bool) -> tuple[Origin, str]:
         host = port = None
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not host:
-        raise CommandError(f"{named} must be like https://host:8200")
+        raise CommandError(f"{named} must have the form https://host:8200")
     refuse_in_the_clear(parts.scheme, host, plain_http=plain_http)
     return Origin(parts.scheme, host, port), parts.path.rstrip("/")
 
 
 def _variable(scheme: str, what: str) -> str | None:
-    """The first of the variables that is set."""
+    """Return the first of a scheme's variables that is set, or None."""
     return next(filter(None, (os.environ.get(f"{prefix}_{what}") for prefix in SCHEMES[scheme])), None)
 
 
 def _token_file() -> str | None:
-    """The token that `vault login` and `bao login` leave behind."""
+    """Read the token that `vault login` and `bao login` store."""
     try:
         return (Path.home() / ".vault-token").read_text("ascii").strip()
     except (OSError, RuntimeError, UnicodeDecodeError):
