@@ -70,7 +70,7 @@ def _settings(ctx: click.Context) -> dict[str, Any]:
     click does not read the settings file for a completion, so this does.
     """
     from nightsafe.cli.settings.settings_file import default_map  # noqa: PLC0415 - only needed here
-    from nightsafe.cli.settings.sources import without_overruled  # noqa: PLC0415 - the same
+    from nightsafe.cli.settings.sources import without_overruled  # noqa: PLC0415 - likewise
 
     given: dict[str, Any] = {name: ctx.params[name] for name in _NAMES if name in ctx.params}
     words = ctx.command_path.split()[1:]

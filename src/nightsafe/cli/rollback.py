@@ -26,7 +26,7 @@ _WHOLE: Final = 100
 @yes_option
 @script_options
 @json_option
-def command(  # noqa: PLR0913 - the options
+def command(  # noqa: PLR0913 - one for each option
     *, remote: Remote, version: str | None, force: bool, message: str, yes: bool, as_json: bool
 ) -> None:
     """Deploy one version to all requests: by default the version that was served before the current one.

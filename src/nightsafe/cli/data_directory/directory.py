@@ -127,7 +127,7 @@ class DataDirectory:
         return Safe(*self._sealer())
 
     async def safe_for(self, store: SqliteStore) -> Safe:
-        """Load the sealer for serving. A key that the database has retired counts as retired, whatever the file says.
+        """Load the sealer for serving. Keys retired in the database count as retired, even if the file differs.
 
         Raises:
             NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
@@ -177,7 +177,7 @@ def _make_keys(directory: DataDirectory) -> None:
     """Create key rings in directories of mode 0700. The private ring is in a directory that serving does not read."""
     # Only here does one process have the private ring and all other keys in memory.
     from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - serving must not load this
-    from nightsafe.sealing.rings.ring_signer import public_ring  # noqa: PLC0415 - the same
+    from nightsafe.sealing.rings.ring_signer import public_ring  # noqa: PLC0415 - likewise
 
     for folder in (directory.public_ring.parent, directory.private_ring.parent):
         folder.mkdir(mode=0o700)

@@ -1,1 +1,1 @@
-"""`nightsafe doctor`: one module for each part that is examined."""
+"""`nightsafe doctor`: one module for each subject of its checks."""

@@ -43,7 +43,7 @@ _CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
 @click.option("--tls-key", type=_FILE, envvar="NIGHTSAFE_TLS_KEY", help="As for serve.")
 @click.option("--tls-client-ca", type=_FILE, envvar="NIGHTSAFE_TLS_CLIENT_CA", help="As for serve.")
 @json_option
-def command(  # noqa: PLR0913 - the options
+def command(  # noqa: PLR0913 - one for each option
     *, data: Path, quick: bool, tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, as_json: bool
 ) -> None:
     """Check a safe for problems and suggest fixes: files and their modes, keys, database, clock, TLS.

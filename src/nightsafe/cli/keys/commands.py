@@ -139,7 +139,7 @@ def retire(data: Path, private_ring: Path | None, key_id: str, *, in_use: bool, 
 @yes_option
 @click.argument("key_id", metavar="KEY")
 @json_option
-def remove(  # noqa: PLR0913 - the options
+def remove(  # noqa: PLR0913 - one for each option
     data: Path,
     private_ring: Path | None,
     public_ring: Path | None,

@@ -46,9 +46,9 @@ def command(**values: Any) -> None:
     values that it has resealed stay so. With the data directory of a running server you need no token: the command
     creates one and revokes it at the end.
     """
-    from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.process.logs import configure_command  # noqa: PLC0415 - the same
-    from nightsafe.cli.server.delivery_process import source_of  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.process.logs import configure_command  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.delivery_process import source_of  # noqa: PLC0415 - likewise
 
     configure_command()
     directory = DataDirectory(values["data"])
@@ -66,10 +66,10 @@ def _is_named(values: dict[str, Any]) -> bool:
 
 def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progress":
     """Reseal every account of a data directory, or the named one, with tokens that this command creates."""
-    from nightsafe.cli.data_directory.local_server import address_of  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.server.delivery_process import source_at  # noqa: PLC0415 - the same
-    from nightsafe.delivery.key_rotation.resealing import Progress  # noqa: PLC0415 - the same
-    from nightsafe.services.caller import now  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory.local_server import address_of  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.server.delivery_process import source_at  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.key_rotation.resealing import Progress  # noqa: PLC0415 - likewise
+    from nightsafe.services.caller import now  # noqa: PLC0415 - likewise
 
     url = address_of(directory.path, believing_others=False)
     if url is None:
@@ -89,8 +89,8 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
 
 def _waiting(directory: "DataDirectory") -> "list[Waiting]":
     """Return the accounts that have values under older keys."""
-    from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - help needs none
-    from nightsafe.services.key_rotation.status import waiting_under_older  # noqa: PLC0415 - the same
+    from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - not needed for help
+    from nightsafe.services.key_rotation.status import waiting_under_older  # noqa: PLC0415 - likewise
 
     primary = PublicRing.load(directory.public_ring).primary.id
     return directory.run(lambda store: waiting_under_older(store, primary))
@@ -100,13 +100,13 @@ async def _reseal(
     directory: "DataDirectory", values: dict[str, Any], account_id: str | None, source: "HttpSource"
 ) -> "Progress":
     """Reseal all values of an account, in one pass."""
-    from nightsafe.cli.data_directory.directory import report_unusable  # noqa: PLC0415 - help needs none
-    from nightsafe.delivery.key_rotation.resealing import Resealer  # noqa: PLC0415 - the same
-    from nightsafe.delivery.source.http_resealing import HttpResealing  # noqa: PLC0415 - the same
-    from nightsafe.sealing.reloading.key_file import Reloading  # noqa: PLC0415 - the same
-    from nightsafe.sealing.reloading.opener import ReloadingOpener  # noqa: PLC0415 - the same
-    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - the same
-    from nightsafe.sealing.verify_keys import VerifyKeys  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory.directory import report_unusable  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.key_rotation.resealing import Resealer  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.source.http_resealing import HttpResealing  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.reloading.key_file import Reloading  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.reloading.opener import ReloadingOpener  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.rings.private_ring import PrivateRing  # noqa: PLC0415 - likewise
+    from nightsafe.sealing.verify_keys import VerifyKeys  # noqa: PLC0415 - likewise
 
     try:
         private: Path = values["private_ring"] or directory.private_ring

@@ -1,1 +1,1 @@
-"""A whole safe: made, backed up, restored."""
+"""Creates, backs up and restores a safe."""

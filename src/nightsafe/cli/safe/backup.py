@@ -89,7 +89,7 @@ def _refuse(data: Path, *, with_private_ring: bool) -> None:
 
 
 def _refuse_stream(*, as_json: bool) -> None:
-    """Refuse a standard output that a backup cannot go to."""
+    """Refuse a standard output that cannot take a backup."""
     if as_json:
         raise click.UsageError(
             "--json prints to standard output, and so does the backup: name a file, or leave out --json"

@@ -1,1 +1,1 @@
-"""`nightsafe secret`."""
+"""`nightsafe secret`: puts, lists, compares and deletes the secrets of a script."""

@@ -25,7 +25,7 @@ from nightsafe.cli.terminal.output import say
 @key_file_option
 @write_options
 @json_option
-def command(  # noqa: PLR0913 - the options
+def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
     file: str,

@@ -21,7 +21,7 @@ from nightsafe.cli.terminal.output import say, show_json
 @fingerprint_options
 @write_options
 @json_option
-def command(  # noqa: PLR0913 - the options
+def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
     file: str,

@@ -34,7 +34,7 @@ from nightsafe.cli.terminal.progress import step_bar
 @fingerprint_options
 @write_options
 @json_option
-def command(  # noqa: PLR0913 - the options
+def command(  # noqa: PLR0913 - one for each option
     *,
     remote: Remote,
     source: str,

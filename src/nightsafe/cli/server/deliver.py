@@ -38,10 +38,10 @@ def command(**values: Any) -> None:
     when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On SIGHUP it reloads
     certificates and reopens log files.
     """
-    from nightsafe.cli.data_directory.recovery import safes_of, used  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - the same
-    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory.recovery import safes_of, used  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - likewise
 
     output = serving()
     for name in ("private_ring", "verify_keys"):
@@ -61,8 +61,8 @@ def command(**values: Any) -> None:
 
 async def _deliver(values: dict[str, Any], output: "Files") -> int:
     """Deliver until a signal stops the process. Return the exit code."""
-    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same
-    from nightsafe.cli.server.delivery_process import (  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.delivery_process import (  # noqa: PLC0415 - not needed for help
         delivering,
         probed,
         source_of,
@@ -91,7 +91,7 @@ async def _deliver(values: dict[str, Any], output: "Files") -> int:
 
 async def _account(source: "HttpSource") -> str:
     """Return the token's account. While the API is unavailable, try again."""
-    import structlog  # noqa: PLC0415 - help needs none
+    import structlog  # noqa: PLC0415 - not needed for help
 
     said = ""
     while True:

@@ -186,7 +186,7 @@ def check_listen(values: dict[str, Any]) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    from nightsafe.cli.server.listener import refuse_plain_workers  # noqa: PLC0415 - help needs none
+    from nightsafe.cli.server.listener import refuse_plain_workers  # noqa: PLC0415 - not needed for help
 
     if not values["plain_http"] and not values["trusted_proxy"]:
         refuse_plain_workers(*values["listen"])
@@ -203,9 +203,9 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
     Raises:
         NightsafeError: UNAVAILABLE, if workerd is missing or is the wrong version.
     """
-    from nightsafe.delivery.settings import Settings  # noqa: PLC0415 - help needs none
-    from nightsafe.delivery.workerd.binary import find, verify  # noqa: PLC0415 - the same
-    from nightsafe.delivery.workerd.limits import Limits  # noqa: PLC0415 - the same
+    from nightsafe.delivery.settings import Settings  # noqa: PLC0415 - not needed for help
+    from nightsafe.delivery.workerd.binary import find, verify  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.workerd.limits import Limits  # noqa: PLC0415 - likewise
 
     serials = values["marks"] or private_ring.with_name("delivery-marks.json")
     binary = find()
@@ -229,6 +229,6 @@ def settings_of(account_id: str, private_ring: Path, values: dict[str, Any]) -> 
 
 def fresh_folder() -> Path:
     """Return a new directory for sockets, with a short path that no other user can have created before."""
-    from nightsafe.delivery.workerd.folder import fresh  # noqa: PLC0415 - help needs none
+    from nightsafe.delivery.workerd.folder import fresh  # noqa: PLC0415 - not needed for help
 
     return fresh(Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()))

@@ -175,7 +175,7 @@ async def until_ready(listener: socket.socket, serving: "asyncio.Future[None]") 
 async def _answer(listener: socket.socket) -> None:
     """Send one request and wait for the first byte: of the answer, or of a TLS server's refusal of plain text."""
     host, port = listener.getsockname()[:2]
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for by --host
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - set by --host
     reader, writer = await asyncio.open_connection(reachable, port)
     try:
         writer.write(b"GET /livez HTTP/1.1\r\nHost: nightsafe\r\nConnection: close\r\n\r\n")

@@ -56,9 +56,9 @@ async def _make(
     store: "SqliteStore", account_id: str | None, name: str, groups: tuple[str, ...], expires_on: int | None
 ) -> OwnToken:
     """Create the token and revoke those that an earlier run left."""
-    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing  # noqa: PLC0415 - help needs none
-    from nightsafe.services.identity.administration import issue_token, to_nobody  # noqa: PLC0415 - the same
-    from nightsafe.services.identity.operator import account_of, member_of, revoke_token  # noqa: PLC0415 - the same
+    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing  # noqa: PLC0415 - not needed for help
+    from nightsafe.services.identity.administration import issue_token, to_nobody  # noqa: PLC0415 - likewise
+    from nightsafe.services.identity.operator import account_of, member_of, revoke_token  # noqa: PLC0415 - likewise
 
     account = await account_of(store, account_id)
     user = await member_of(store, account, None)
@@ -74,6 +74,6 @@ async def _make(
 
 async def _revoke(store: "SqliteStore", token_id: str) -> None:
     """Revoke the token."""
-    from nightsafe.services.identity.operator import revoke_token  # noqa: PLC0415 - help needs none
+    from nightsafe.services.identity.operator import revoke_token  # noqa: PLC0415 - not needed for help
 
     await revoke_token(store, token_id)

@@ -62,10 +62,10 @@ def command(**values: Any) -> None:
     The command prints a line when the API is ready and a line when scripts are ready. On SIGTERM it finishes the
     requests in flight and exits with 0. On SIGHUP it reloads certificates and reopens log files.
     """
-    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - the same
-    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - the same
-    from nightsafe.cli.server.confinement import refuse_in_reach  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.confinement import refuse_in_reach  # noqa: PLC0415 - likewise
 
     output = serving()
     configure(values["log_format"])
@@ -105,7 +105,7 @@ def _need_folder(path: Path) -> None:
     Raises:
         NightsafeError: UNAVAILABLE.
     """
-    from nightsafe.delivery.workerd.folder import SocketFolder  # noqa: PLC0415 - help needs none
+    from nightsafe.delivery.workerd.folder import SocketFolder  # noqa: PLC0415 - not needed for help
 
     folder = SocketFolder(path)
     folder.hold()
@@ -116,12 +116,12 @@ async def _run(
     settings: "Settings", values: dict[str, Any], keys: tuple[Path, Path], token: str, output: "Files"
 ) -> int:
     """Serve and deliver until a signal stops the process. Return the exit code."""
-    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - the same
-    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same
-    from nightsafe.cli.server.delivery_process import delivering, probed, watched  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.tls.own import OwnTls  # noqa: PLC0415 - the same
-    from nightsafe.delivery.lasting import lasting  # noqa: PLC0415 - the same
-    from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.delivery_process import delivering, probed, watched  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.tls.own import OwnTls  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.lasting import lasting  # noqa: PLC0415 - likewise
+    from nightsafe.delivery.source.http import HttpSource  # noqa: PLC0415 - likewise
 
     tls = OwnTls(values)
     hangups: list[Callable[[], None]] = [output.renew, tls.renew]
@@ -152,8 +152,8 @@ async def _api(values: dict[str, Any], inherited: Iterable[int]) -> AsyncIterato
         NightsafeError: INVALID, if it may not or cannot listen at the address; UNAVAILABLE, if it does not start. The
             process has then printed the reason.
     """
-    from nightsafe.cli.server.api_process import ApiProcess  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.server.listener import listen, refuse_plain  # noqa: PLC0415 - the same
+    from nightsafe.cli.server.api_process import ApiProcess  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.server.listener import listen, refuse_plain  # noqa: PLC0415 - likewise
 
     if not values["tls_cert"] and not values["plain_http"]:
         refuse_plain(values["host"])
@@ -180,5 +180,5 @@ def _arguments(values: dict[str, Any]) -> list[str]:
 def _local(url: str) -> str:
     """Return the address at which this machine reaches its own API."""
     parts = urlsplit(url)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")  # noqa: S104 - asked for by --host
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(parts.hostname or "")  # noqa: S104 - set by --host
     return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else url

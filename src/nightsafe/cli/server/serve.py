@@ -210,7 +210,7 @@ def command(  # noqa: PLR0913 - one for each option
     The command prints one line when it is ready. On SIGTERM it finishes the requests in flight and exits with 0. On
     SIGHUP it reloads certificates and reopens log files. It neither needs nor reads the private ring.
     """
-    import uvloop  # noqa: PLC0415 - help needs no loop
+    import uvloop  # noqa: PLC0415 - not needed for help
 
     os.environ["_RJEM_MALLOC_CONF"] = _OVERWRITING  # must be set before the server's library is loaded
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
@@ -246,13 +246,13 @@ def _confined(
     Raises:
         NightsafeError: if the safe cannot be used or the socket cannot be opened.
     """
-    from nightsafe.cli.data_directory.local_server import announcement  # noqa: PLC0415 - the same
-    from nightsafe.cli.data_directory.lock import shared  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.data_directory.recovery import used  # noqa: PLC0415 - the same
-    from nightsafe.cli.process.open_files import refuse_few  # noqa: PLC0415 - the same
-    from nightsafe.cli.process.stdio import Files  # noqa: PLC0415 - the same
-    from nightsafe.cli.server.confinement import Confinement  # noqa: PLC0415 - the same
-    from nightsafe.cli.tls.spare import Spare  # noqa: PLC0415 - the same
+    from nightsafe.cli.data_directory.local_server import announcement  # noqa: PLC0415 - likewise
+    from nightsafe.cli.data_directory.lock import shared  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.data_directory.recovery import used  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.open_files import refuse_few  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import Files  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.confinement import Confinement  # noqa: PLC0415 - likewise
+    from nightsafe.cli.tls.spare import Spare  # noqa: PLC0415 - likewise
 
     refuse_few()
     # A parent that passed a socket has already recovered the data directory.
@@ -273,9 +273,9 @@ def _confined(
 
 def _prepared(files: "Files", log_format: str, *, has_parent: bool) -> "Files":
     """Set up this process's output, log and limit of open files. Return the files of its output."""
-    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - help needs none
-    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - the same
-    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - the same
+    from nightsafe.cli.process.logs import configure  # noqa: PLC0415 - not needed for help
+    from nightsafe.cli.process.open_files import allow_many  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.stdio import serving  # noqa: PLC0415 - likewise
 
     output = serving(files)
     configure(log_format)
@@ -290,22 +290,22 @@ def _refuse_plain(host: str) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    from nightsafe.cli.server.listener import refuse_plain  # noqa: PLC0415 - help needs no server
+    from nightsafe.cli.server.listener import refuse_plain  # noqa: PLC0415 - not needed for help
 
     refuse_plain(host)
 
 
 def _listener(inherited: socket.socket | None, host: str, port: int) -> socket.socket:
     """Return the socket to listen on: the inherited one, or a new one."""
-    from nightsafe.cli.server.listener import listen  # noqa: PLC0415 - help needs no server
+    from nightsafe.cli.server.listener import listen  # noqa: PLC0415 - not needed for help
 
     return inherited or listen(host, port)
 
 
 def _entrance(networks: "Networks", header: str, app: "Application") -> "Application":
     """Put the checks that every request must pass in front of an application."""
-    from nightsafe.api.http.entrance import Entrance  # noqa: PLC0415 - help needs no server
-    from nightsafe.api.http.forwarded import Proxies  # noqa: PLC0415 - the same
+    from nightsafe.api.http.entrance import Entrance  # noqa: PLC0415 - not needed for help
+    from nightsafe.api.http.forwarded import Proxies  # noqa: PLC0415 - likewise
 
     return Entrance(app, Proxies([str(one) for one in networks], header) if networks else None)
 
@@ -319,8 +319,8 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:
     """Open the safe and serve it until a signal stops the process. Return the exit code."""
-    from nightsafe.api.app import App  # noqa: PLC0415 - help needs no server
-    from nightsafe.api.http.entrance import throttled  # noqa: PLC0415 - the same
+    from nightsafe.api.app import App  # noqa: PLC0415 - not needed for help
+    from nightsafe.api.http.entrance import throttled  # noqa: PLC0415 - likewise
 
     store = directory.open_store()
     try:
@@ -346,10 +346,10 @@ async def _run(  # noqa: PLR0913 - the parts of a server
     At the end, requests that wait for changes are answered at once. While the server runs, its address is in the data
     directory; if `data` is None, the parent process writes it there.
     """
-    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - the same
-    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - the same
-    from nightsafe.cli.server.api_server import ApiServer  # noqa: PLC0415 - the same
-    from nightsafe.cli.server.listener import authority, reachable  # noqa: PLC0415 - help needs no server
+    from nightsafe.cli.data_directory.local_server import announced  # noqa: PLC0415 - likewise
+    from nightsafe.cli.process.signals import signals  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.api_server import ApiServer  # noqa: PLC0415 - likewise
+    from nightsafe.cli.server.listener import authority, reachable  # noqa: PLC0415 - not needed for help
 
     serving = ApiServer(app, listener, tls, keep_alive)
     with signals([output.renew, serving.renew]) as stopping:

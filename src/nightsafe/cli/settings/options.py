@@ -76,7 +76,7 @@ def check_text(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def _note_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - as the library calls it
+def _note_json(_: click.Context, __: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - the signature of click's callbacks
     """Note that refusals must be JSON too. This covers `as_json` in the settings file."""
     if value:
         JSON_WANTED.set(True)

@@ -31,7 +31,7 @@ class Remote:
         unnamed: source of the server's address if neither a flag nor a variable named it; else "".
     """
 
-    def __init__(  # noqa: PLR0913 - the options
+    def __init__(  # noqa: PLR0913 - one for each option
         self,
         *,
         url: str | None,

@@ -108,7 +108,7 @@ def _checked(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     """Read and parse a file."""
-    import tomllib  # noqa: PLC0415 - most calls have no file
+    import tomllib  # noqa: PLC0415 - most calls have no settings file
 
     try:
         with path.open("rb") as file:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FAILED: Final = 1
 _KINDS: Final = {1: "failed", 2: "usage", 3: "not_permitted", 4: "not_found", 5: "refused", 6: "unavailable"}
-"""By exit code."""
+"""The kinds of refusal, by exit code."""
 
 
 def refusals() -> tuple[type[BaseException], ...]:

@@ -37,7 +37,7 @@ class KvSecret(NamedTuple):
 
 
 class Kv:
-    """A client of the KV mount that a path is in.
+    """A client for the KV mount of a path.
 
     Args:
         scheme: `vault` or `bao`.
