@@ -134,10 +134,10 @@ def test_at_a_terminal(filled: Server) -> None:
     folder, data = filled.safe.path.parent, str(filled.safe.path)
 
     code, shown = at_terminal(folder, "backup", "b.tar", "--data", data)
-    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "The private ring" in shown)
+    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "It lacks the private ring" in shown)
     assert "Packing" in shown
     code, shown = at_terminal(folder, "restore", "b.tar", "--data", "again")
-    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "The private ring" in shown)
+    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "It lacks the private ring" in shown)
     assert "Unpacking" in shown
     assert "100%" in shown
 
@@ -148,11 +148,11 @@ def test_nothing_is_overwritten(filled: Server) -> None:
     file = backed_up(safe)
     at = ("--data", str(safe.path))
 
-    assert "is there already; give --force" in run("backup", str(file), *at, cwd=folder).stderr
+    assert "already exists; give --force" in run("backup", str(file), *at, cwd=folder).stderr
     assert "a server serves" in run("restore", str(file), *at, "--force", cwd=folder).stderr
     filled.stop()
     refused = run("restore", str(file), *at, cwd=folder)
-    assert (1, True) == (refused.returncode, "give --force to put it aside" in refused.stderr)
+    assert (1, True) == (refused.returncode, "give --force to rename it" in refused.stderr)
     ring = safe.private_ring.read_bytes()
 
     done = json.loads(run("restore", str(file), *at, "--force", "--json", cwd=folder).stdout)
@@ -211,15 +211,15 @@ def one_more(held: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("change", "keep_manifest", "words"),
     [
-        (damage("nightsafe.db"), True, "nightsafe.db is damaged: its SHA-256"),
+        (damage("nightsafe.db"), True, "nightsafe.db is damaged: its size or SHA-256 differs from the manifest"),
         (damage("keys/public-ring.json"), False, "a key file in"),
         (damage("keys/signing-key.json"), True, "keys/signing-key.json is damaged"),
         (no_database, False, "cannot be read: file is not a database"),
         (other_schema, False, "has schema version 999"),
         (no_signing_key, False, "lacks a file that a safe needs"),
-        (no_signing_key, True, "is not where the manifest says"),
-        (one_more, False, "or holds one that none has"),
-        (one_more, True, "holds more than its manifest names"),
+        (no_signing_key, True, "is not at its place in the archive"),
+        (one_more, False, "or contains a file that does not belong to a safe"),
+        (one_more, True, "contains more than its manifest names"),
     ],
 )
 def test_what_is_not_restored(

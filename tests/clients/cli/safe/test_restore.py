@@ -31,7 +31,7 @@ def test_what_was_put_aside_comes_back(safe: Safe, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(nightsafe.cli.data_directory.placing, "exchange", fail)
     done = CliRunner().invoke(nightsafe.cli.safe.restore.command, [str(file), "--data", str(safe.path), "--force"])
 
-    assert (1, True) == (done.exit_code, "cannot be made" in done.output), done.output
+    assert (1, True) == (done.exit_code, "cannot be created" in done.output), done.output
     assert before == sorted(one.name for one in folder.iterdir())
     assert safe.database.exists()
 
@@ -50,9 +50,9 @@ def make_dangling(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (make_link, "is a symbolic link: name the file that it leads to"),
-        (make_dangling, "is a symbolic link: name the file that it leads to"),
-        (os.mkfifo, "is no regular file: to write into it, redirect: nightsafe backup - > FILE"),
+        (make_link, "is a symbolic link: name its target"),
+        (make_dangling, "is a symbolic link: name its target"),
+        (os.mkfifo, "is not a regular file: to write into it, use: nightsafe backup - > FILE"),
         (Path.mkdir, "is a directory"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_device_stays_one(new_safe: Safe, device: str) -> None:
     """It would be a file from then on, for everybody."""
     done = in_process("backup", device, "--data", new_safe.path, "--force")
 
-    assert (1, True) == (done.exit_code, "is no regular file" in done.output), done.output
+    assert (1, True) == (done.exit_code, "is not a regular file" in done.output), done.output
     assert stat.S_ISCHR(os.stat(device).st_mode)  # noqa: PTH116 - of a device
 
 
@@ -116,7 +116,7 @@ def test_what_came_into_its_place_meanwhile(safe: Safe, tmp_path: Path, monkeypa
     monkeypatch.setattr(nightsafe.cli.safe.backup, "_pack", slow)
     done = in_process("backup", target, "--data", safe.path, "--force")
 
-    assert (1, True) == (done.exit_code, "is no regular file" in done.output), done.output
+    assert (1, True) == (done.exit_code, "is not a regular file" in done.output), done.output
     assert stat.S_ISFIFO(target.stat().st_mode)
 
 
@@ -132,7 +132,7 @@ def test_a_backup_lasts(
     assert 0 == in_process("backup", synced, "--data", new_safe.path, *force).exit_code
 
     assert (tmp_path, True) == seen[0]
-    assert "is in" in str(seen[1])
+    assert "Copied " in str(seen[1])
 
 
 def test_through_a_pipe(new_safe: Safe, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_through_a_pipe(new_safe: Safe, tmp_path: Path) -> None:
     data = ("--data", str(new_safe.path))
     before = set(new_safe.path.iterdir())
     written = subprocess.run([*NIGHTSAFE, "backup", "-", *data], capture_output=True, check=False, cwd=tmp_path)
-    assert (0, True) == (written.returncode, b"is in standard output" in written.stderr), written.stderr
+    assert (0, True) == (written.returncode, b" to standard output" in written.stderr), written.stderr
 
     read = subprocess.run(
         [*NIGHTSAFE, "restore", "-", "--data", "again"], input=written.stdout, capture_output=True, check=False,
