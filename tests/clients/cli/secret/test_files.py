@@ -96,8 +96,8 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
         ('{A: "x"}', "begins like JSON but is invalid"),
         ('{"A": {"type": "secret_key", "usages": 5}}', "'A' has 'usages' that are not an array of strings"),
         ('{"A": {"type": "secret_key", "usages": [{}]}}', "'A' has 'usages' that are not an array of strings"),
-        ("", "says nothing"),
-        ("# only a comment\n", "says nothing"),
+        ("", "declares nothing"),
+        ("# only a comment\n", "declares nothing"),
         (
             json.dumps({f"S{n}": "x" for n in range(101)}),
             "101 changes, but one version takes at most 100; nothing was sent",

@@ -83,7 +83,7 @@ def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
         ("bao:secret/gone", {}, 4, "there is no secret at secret/data/gone, or it was deleted"),
         ("bao:secret/none/", {}, 4, "there is nothing below secret/none/"),
         ("bao:elsewhere/x", {}, 1, "is not a KV mount"),
-        ("bao:nowhere/x", {}, 3, "looking for the mount of nowhere/x is not permitted, or it is not there"),
+        ("bao:nowhere/x", {}, 3, "looking for the mount of nowhere/x is not permitted, or it does not exist"),
         ("bao:secret/my-app", {"BAO_TOKEN": "wrong"}, 3, "is BAO_TOKEN or VAULT_TOKEN right?"),
         ("bao:secret/my-app", {"BAO_TOKEN": ""}, 3, "no credentials found: set BAO_TOKEN or VAULT_TOKEN"),
         ("bao:secret/my-app", {"BAO_ADDR": "http://127.0.0.1:9"}, 6, "127.0.0.1:9 cannot be reached"),
