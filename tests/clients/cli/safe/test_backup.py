@@ -134,10 +134,18 @@ def test_at_a_terminal(filled: Server) -> None:
     folder, data = filled.safe.path.parent, str(filled.safe.path)
 
     code, shown = at_terminal(folder, "backup", "b.tar", "--data", data)
-    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "It lacks the private ring" in shown)
+    assert (0, True, True) == (
+        code,
+        "1 accounts, 1 scripts, 1 secrets" in shown,
+        "It lacks the private ring" in shown,
+    )
     assert "Packing" in shown
     code, shown = at_terminal(folder, "restore", "b.tar", "--data", "again")
-    assert (0, True, True) == (code, "1 accounts, 1 scripts, 1 secrets" in shown, "It lacks the private ring" in shown)
+    assert (0, True, True) == (
+        code,
+        "1 accounts, 1 scripts, 1 secrets" in shown,
+        "It lacks the private ring" in shown,
+    )
     assert "Unpacking" in shown
     assert "100%" in shown
 

@@ -254,7 +254,10 @@ def test_text(safe: Safe) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("create", "--permission", "Everything"), "there is no permission 'Everything'; the permissions are: Workers Scripts"),
+        (
+            ("create", "--permission", "Everything"),
+            "there is no permission 'Everything'; the permissions are: Workers Scripts",
+        ),
         (("create", "--deny-permission", "Everything"), "there is no permission 'Everything'"),
         (("create", "--script", "Billing-*"), "'Billing-*' cannot match a script; use lower-case letters"),
         (("create", "--deny-script", ""), "'' cannot match a script"),
