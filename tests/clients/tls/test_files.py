@@ -39,14 +39,14 @@ def test_a_key_of_another_certificate(safe: Safe, authority: Authority, pair: Pa
     """Both files are named."""
     other = Pair(pair.certificate, authority.issue("other").key)
 
-    assert with_pair(safe, other) == f"{other.key}: is not the key of the certificate in {pair.certificate}"
+    assert with_pair(safe, other) == f"{other.key}: it is not the key of the certificate in {pair.certificate}"
 
 
 def test_a_key_with_a_password(safe: Safe, pair: Pair) -> None:
     """There is nobody to ask for it: the command that takes it off is named."""
     encrypt(pair.key)
 
-    assert with_pair(safe, pair).startswith(f"{pair.key}: is encrypted; decrypt it with: openssl pkey ")
+    assert with_pair(safe, pair).startswith(f"{pair.key}: it is encrypted; decrypt it with: openssl pkey ")
 
 
 @pytest.mark.parametrize("content", [b"", b"not PEM", b"\xff", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END"])
@@ -55,7 +55,7 @@ def test_files_without_a_certificate(safe: Safe, pair: Pair, content: bytes) -> 
     empty = pair.certificate.with_name("empty.pem")
     empty.write_bytes(content)
 
-    expected = f"{empty}: holds no certificate in PEM form"
+    expected = f"{empty}: it holds no certificate in PEM form"
     assert with_pair(safe, Pair(empty, pair.key)) == expected
     assert with_pair(safe, pair, "--tls-client-ca", str(empty)) == expected
 
