@@ -281,7 +281,7 @@ def test_a_port_that_is_taken(own: Run, tmp_path: Path) -> None:
 
 def test_a_safe_that_is_not_there(tmp_path: Path) -> None:
     """Is refused as `serve` does."""
-    assert (1, "nightsafe: there is no safe in .nightsafe; make one with: nightsafe init") == refusal(
+    assert (1, "nightsafe: there is no safe in .nightsafe; create one with: nightsafe init") == refusal(
         "run", cwd=tmp_path
     )
 
