@@ -47,7 +47,7 @@ def test_deep_marks_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "marks.json"
     path.touch(0o600)
     path.write_text('{"a":' + _DEEP)
-    with pytest.raises(NightsafeError, match="no file of marks"):
+    with pytest.raises(NightsafeError, match="not a marks file"):
         read_marks(path)
 
 

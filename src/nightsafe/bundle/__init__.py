@@ -1,1 +1,1 @@
-"""What the API hands to the delivery side: a script as it is to be served, sealed values and all, signed."""
+"""Signed bundles, in which the API hands scripts and their sealed values to the delivery side."""

@@ -1,6 +1,6 @@
-"""What passes between the API and the delivery side when code is tried on the real runtime, as JSON.
+"""JSON messages between the API and the delivery side that check uploaded code on the real runtime.
 
-Code is compiled and linked, and never run.
+The runtime compiles and links the code, and never runs it.
 """
 
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 LONGEST_WAIT: Final = 5
-"""Seconds that a request for something to check may wait."""
+"""The most seconds that a delivery process's request for code to check may wait."""
 
 _SECONDS: Final = 1.5
 _SECONDS_A_MEGABYTE: Final = 0.5
@@ -18,9 +18,9 @@ class CheckedModule(Struct, frozen=True):
     """One file of an upload.
 
     Attributes:
-        name: as the upload called it.
-        content_type: as the upload had it.
-        body: its contents; nothing of a file that the runtime does not compile.
+        name: its name in the upload.
+        content_type: its content type in the upload.
+        body: its contents; empty for a file that the runtime does not compile.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Check(Struct, frozen=True, kw_only=True):
     """An upload that waits for a verdict.
 
     Attributes:
-        id: by which the verdict finds it.
-        main_module: name of the file that starts.
+        id: identifies the upload that a verdict belongs to.
+        main_module: name of the entry file.
         classic: whether it is a classic script.
         date: its compatibility date, or "".
         flags: its compatibility flags.
-        modules: every file that can be imported; of a classic script, the script and its parts.
-        parts: those files that a classic script has as compiled modules.
+        modules: every file that can be imported; for a classic script, the script and its parts.
+        parts: the files that a classic script receives as compiled modules.
     """
 
     id: str
@@ -51,11 +51,11 @@ class Check(Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """How long the runtime may take: some ten times what it takes for so much code where nothing else runs."""
+        """The time limit for the runtime, about ten times what this much code takes on an idle machine."""
         return _SECONDS + _SECONDS_A_MEGABYTE * sum(len(one.body) for one in self.modules) / 1e6
 
 
 class Verdict(Struct, frozen=True):
-    """What the runtime says: "" when it can load everything, or it is not known."""
+    """The runtime's answer: the problem, or "" when it can load everything or when the answer is not known."""
 
     problem: str = ""

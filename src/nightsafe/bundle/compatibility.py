@@ -1,4 +1,4 @@
-"""What of a version can be served on workerd, and what cannot: named, so that its owner can act on it."""
+"""Finds the parts of a version that workerd cannot serve, and names each one so that its owner can act on it."""
 
 from collections.abc import Collection, Iterator
 from posixpath import normpath
@@ -12,13 +12,13 @@ from nightsafe.bundle.runtime_flags import EXPERIMENTAL, FLAGS, OPPOSITES
 from nightsafe.errors import Code, NightsafeError, Problem
 
 RESERVED: Final = "__nightsafe"
-"""How names begin that belong to what is loaded beside a script."""
+"""Prefix of names that are reserved for the code that Nightsafe loads beside a script."""
 
 LOST: Final = "__proto__"
-"""The name that the runtime loses when it makes `env`, for it sets what it should define."""
+"""The name that the runtime loses when it makes `env`: it assigns the property instead of defining it."""
 
 PARTS: Final = frozenset({"data_blob", "text_blob", "wasm_module"})
-"""Kinds whose value is a file of the upload."""
+"""Kinds of binding whose value is a file of the upload."""
 
 _SERVED: Final = PARTS | {
     "json",
@@ -42,18 +42,18 @@ _MODULE_KINDS: Final = {
 }
 _LEFT_OUT: Final = frozenset({"application/source-map"})
 _BUILT_IN: Final = "cloudflare:"
-_PYTHON: Final = "python_workers"  # with it the runtime fetches Python from an address of its own
-_STUB_GET_SINCE: Final = "2024-04-03"  # before it, `get` of a stub that the runtime makes is another method
+_PYTHON: Final = "python_workers"  # with this flag, the runtime fetches Python from an address that it chooses
+_STUB_GET_SINCE: Final = "2024-04-03"  # before this date, `get` of a stub that the runtime makes is another method
 
 DEFAULT_DATE: Final = "2021-11-02"
 """The compatibility date that the platform assumes for an upload without one."""
 
 IMPORTABLE_ENV: Final = "disallow_importable_env"
-"""The flag that keeps what is in `env` from what is loaded beside a script."""
+"""The flag that hides `env` from the code that Nightsafe loads beside a script."""
 
 
 def module_kind(content_type: str) -> str:
-    """How the runtime loads a file of this content type; "" for a file that it does not need.
+    """Return the kind of module that the runtime loads this content type as; "" for a file that it does not need.
 
     Raises:
         NightsafeError: UNSUPPORTED, with the content type.
@@ -67,7 +67,7 @@ def module_kind(content_type: str) -> str:
 
 
 def problems_of(version: BundleVersion) -> Iterator[Problem]:
-    """Every reason not to serve a version: INVALID for what can start nowhere, UNSUPPORTED for what cannot here."""
+    """Yield every reason not to serve a version: INVALID if it can start nowhere, UNSUPPORTED if it cannot here."""
     yield from (Problem(Code.INVALID, detail, "/compatibility_flags") for detail in _of_flags(version))
     yield from (Problem(Code.UNSUPPORTED, detail) for detail in _problems(version))
 
@@ -76,7 +76,7 @@ def check(version: BundleVersion) -> None:
     """Refuse a version that cannot be served as it is.
 
     Raises:
-        NightsafeError: as `problems_of`, a problem for each binding, module and flag.
+        NightsafeError: with every problem that `problems_of` finds.
     """
     problems = tuple(problems_of(version))
     if problems:
@@ -84,13 +84,13 @@ def check(version: BundleVersion) -> None:
 
 
 def fields_of(binding: BundleBinding) -> dict[str, Any]:
-    """What a binding shows, as an object."""
+    """Return the public fields of a binding."""
     fields: dict[str, Any] = msgspec.json.decode(binding.shown)
     return fields
 
 
 def _of_flags(version: BundleVersion) -> Iterator[str]:
-    """Reasons that lie in the flags, each of which the runtime refuses."""
+    """Yield the problems with the flags, each of which the runtime refuses."""
     seen: set[str] = set()
     given = frozenset(version.compatibility_flags)
     for flag in version.compatibility_flags:
@@ -99,7 +99,7 @@ def _of_flags(version: BundleVersion) -> Iterator[str]:
         elif flag not in FLAGS:
             yield f"the runtime knows no compatibility flag {flag!r}"
         elif flag in EXPERIMENTAL:
-            yield f"the compatibility flag {flag!r} is experimental: no script that is uploaded may have it"
+            yield f"the compatibility flag {flag!r} is experimental: uploaded scripts may not have it"
         elif flag == _PYTHON:
             yield f"the compatibility flag {flag!r} is for Python, which cannot be served"
         elif (opposite := OPPOSITES.get(flag)) in given:
@@ -108,7 +108,7 @@ def _of_flags(version: BundleVersion) -> Iterator[str]:
 
 
 def _problems(version: BundleVersion) -> Iterator[str]:
-    """Every reason not to serve a version, in words."""
+    """Yield every reason, apart from its flags, not to serve a version."""
     names = {module.name for module in version.modules}
     for binding in version.bindings:
         yield from _of_binding(binding, names, classic=version.classic)
@@ -119,13 +119,13 @@ def _problems(version: BundleVersion) -> Iterator[str]:
         yield from _of_module(module.name, module.content_type)
         other = places.setdefault(module.name.lstrip("/"), module.name)
         if other != module.name:
-            yield f"the modules {other!r} and {module.name!r} have one name: a slash before it says nothing"
+            yield f"the modules {other!r} and {module.name!r} have the same name: a leading slash is ignored"
     if IMPORTABLE_ENV in version.compatibility_flags and not version.classic:
         yield from _of_unreachable_env(version)
 
 
 def _of_unreachable_env(version: BundleVersion) -> Iterator[str]:
-    """Reasons that lie in what cannot be made in a script's isolate, for its `env` is out of reach there."""
+    """Yield the problems with bindings that cannot be made in a script's isolate, where `env` is out of reach."""
     kinds = {binding.kind for binding in version.bindings}
     if LOST in {binding.name for binding in version.bindings}:
         yield f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with a binding called {LOST}"
@@ -139,7 +139,7 @@ def _of_unreachable_env(version: BundleVersion) -> Iterator[str]:
 
 
 def _of_binding(binding: BundleBinding, names: Collection[str], *, classic: bool) -> Iterator[str]:
-    """Reasons that lie in one binding of a version with modules of these names."""
+    """Yield the problems with one binding of a version whose modules have these names."""
     if binding.kind not in _SERVED or (binding.kind == "wasm_module" and not classic):
         yield f"the binding {binding.name!r} is of kind {binding.kind}, which cannot be served"
         return
@@ -155,13 +155,13 @@ def _of_binding(binding: BundleBinding, names: Collection[str], *, classic: bool
 
 
 def callee_of(fields: dict[str, Any]) -> str:
-    """The script that a service binding leads to; an environment of a service is a script of its own."""
+    """Return the script that a service binding leads to; each environment of a service is a separate script."""
     environment, service = fields.get("environment"), str(fields["service"])
     return service if environment in {None, "", "production"} else f"{service}-{environment}"
 
 
 def _of_service(name: str, fields: dict[str, Any]) -> Iterator[str]:
-    """Reasons that lie in a service binding."""
+    """Yield the problems with a service binding."""
     if not isinstance(fields.get("service"), str):
         yield f"the binding {name!r} names no service"
     if str(fields.get("entrypoint") or "").startswith("Nightsafe"):
@@ -171,14 +171,14 @@ def _of_service(name: str, fields: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_module(name: str, content_type: str) -> Iterator[str]:
-    """Reasons that lie in one module."""
-    place = normpath(unquote(name)).lstrip("/")  # as the runtime finds it, by its path or its URL
+    """Yield the problems with one module."""
+    place = normpath(unquote(name)).lstrip("/")  # the runtime resolves the name as a path or as a URL
     if place.startswith("../"):
         yield f"the module {name!r} has a name that leads out of the upload"
     if place.startswith(RESERVED):
         yield f"the module {name!r} has a name that begins with {RESERVED}, which is reserved"
     if place.startswith(_BUILT_IN):
-        yield f"the module {name!r} has a name that begins with {_BUILT_IN}, which is the runtime's"
+        yield f"the module {name!r} has a name that begins with {_BUILT_IN}, which belongs to the runtime"
     try:
         module_kind(content_type)
     except NightsafeError as error:

@@ -1,6 +1,7 @@
-"""A bundle: everything that the delivery side needs to serve one script, but the contents of its modules.
+"""A bundle: everything that the delivery side needs to serve one script, except the contents of its modules.
 
-Contents are named by their SHA-256 and fetched by it, so that a new secret value costs no transfer of code.
+A bundle names the contents by their SHA-256, and the delivery side fetches them by it. So a new secret value costs no
+transfer of code.
 """
 
 from hashlib import sha256
@@ -16,8 +17,8 @@ class BundleModule(Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a version.
 
     Attributes:
-        name: as the upload called it.
-        content_type: as the upload had it.
+        name: its name in the upload.
+        content_type: its content type in the upload.
         digest: SHA-256 of the contents.
     """
 
@@ -27,12 +28,12 @@ class BundleModule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoredSecret(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A secret of a Secrets Store: signed for its name, sealed to what stands for the name in its seal.
+    """A secret of a Secrets Store. Its signature covers its name; its seal covers `sealed_name` instead.
 
     Attributes:
         store_id: id of the store.
         name: its name there.
-        sealed_name: in place of the name, what it is sealed to.
+        sealed_name: the string that it is sealed to in place of the name.
         sealed: the signed, sealed record.
     """
 
@@ -43,14 +44,14 @@ class StoredSecret(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class BundleBinding(Struct, frozen=True, forbid_unknown_fields=True):
-    """One binding of a version, as the store has it.
+    """One binding of a version, as stored.
 
     Attributes:
         name: unique in its version.
-        kind: the wire's `type`.
-        shown: the JSON object that reads give back; no secret value in it.
-        sealed: the signed, sealed record; None for a binding that is no secret.
-        stored: the secret of a Secrets Store that it leads to; None for other kinds, and when there is none.
+        kind: the `type` field of the API.
+        shown: the JSON object that reads return, without any secret value.
+        sealed: the signed, sealed record; None for a binding that is not secret.
+        stored: the secret of a Secrets Store that it refers to; None for other kinds, and when no such secret exists.
     """
 
     name: str
@@ -65,14 +66,14 @@ class BundleVersion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes:
         id: its UUID as text.
-        percentage: of the requests, from 0 to 100. One of 0 is served to whoever asks for it by its id.
+        percentage: its share of the requests, from 0 to 100. A version with 0 is served only to requests for its id.
         created_on: when it was made, in RFC 3339.
         tag: its `workers/tag` annotation, or "".
-        main_module: name of the module that starts; of a classic script, its only script part.
+        main_module: name of the entry module; for a classic script, its only script part.
         classic: whether it is a classic (service worker) script.
         compatibility_date: as YYYY-MM-DD, or "".
         compatibility_flags: as uploaded.
-        cpu_ms: milliseconds of CPU time that a request may use; None for what every script may.
+        cpu_ms: milliseconds of CPU time that a request may use; None for the default of every script.
         modules: every file.
         bindings: every binding, by name.
     """
@@ -90,7 +91,7 @@ class BundleVersion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     bindings: tuple[BundleBinding, ...] = ()
 
     def fingerprint(self) -> bytes:
-        """SHA-256 over all that its isolate is made of: when it stays the same, so may the isolate."""
+        """Return the SHA-256 of everything that its isolate is made of; while it is equal, the isolate may stay."""
         return sha256(msgspec.json.encode(msgspec.structs.replace(self, percentage=0.0))).digest()
 
 
@@ -103,20 +104,21 @@ class Bundle(
     tag_field="format",
     tag=FORMAT,
 ):
-    """One script as it is to be served.
+    """One script with the versions to serve.
 
-    What says nothing is left out. So a delivery process that does not know a newer member reads every bundle but one
-    that says something by it, and refuses that one: it then serves on what it had, never what was not meant.
+    The JSON leaves out members that have their default value. So a delivery process that does not know a newer member
+    can read every bundle that does not use it. It refuses a bundle that does, and goes on serving the version that it
+    has; it never serves anything else than was meant.
 
     Attributes:
-        account_id: whose script it is.
+        account_id: the account that the script belongs to.
         namespace: its dispatch namespace, or "".
         script: its name.
         serial: number of the account's latest audit entry when the bundle was made. It only grows.
-        versions: what is served; none when the script is not there any more or was never deployed.
-        inner: whether it is reached by other scripts' bindings only, and not from outside.
-        behind: why the newest deployment is not what is served but the last one before it that can be: a sentence for
-            each binding, module or flag; none when it is.
+        versions: the versions to serve; empty when the script was deleted or never deployed.
+        inner: whether only the bindings of other scripts can reach it, and requests from outside cannot.
+        behind: why an older deployment is served, the last one that can be, instead of the newest: a sentence for
+            each binding, module or flag. Empty when the newest deployment is served.
     """
 
     account_id: str

@@ -1,4 +1,4 @@
-"""What a delivery process tells the API of scripts that it holds apart, as JSON."""
+"""JSON messages in which a delivery process tells the API which scripts it keeps on hold."""
 
 from typing import Annotated
 
@@ -6,12 +6,12 @@ from msgspec import Meta, Struct
 
 
 class HeldScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One script that is answered with 503 for a while.
+    """One script whose requests get status 503 for a while.
 
     Attributes:
         script: its name.
-        until: when it is tried again, in seconds since 1970.
-        reason: what it did.
+        until: when the process tries the script again, in seconds since 1970.
+        reason: what the script did.
     """
 
     script: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -20,6 +20,6 @@ class HeldScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Report(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that one process holds apart; it takes the place of what the process told before."""
+    """All scripts that one process keeps on hold; it replaces the process's previous report."""
 
     held: Annotated[tuple[HeldScript, ...], Meta(max_length=1000)]

@@ -1,19 +1,19 @@
-"""What passes between the API and the delivery side when values are sealed anew, as JSON.
+"""JSON messages between the API and the delivery side that re-encrypt values.
 
-The API gives values with their places; the delivery side gives back sealed values, never a place: where each belongs
-is what the API finds at its mark.
+The API sends values with their places. The delivery side returns sealed values with their marks, and never a place:
+the API looks up by the mark where each value belongs.
 """
 
 from msgspec import Struct
 
 
 class OldValue(Struct, frozen=True, kw_only=True):
-    """A value under a key that is not the primary any more, with the place it was sealed and signed for.
+    """A value sealed to a key that is no longer the primary key, with the place that it was sealed and signed for.
 
     Attributes:
-        mark: by which it is handed back.
-        namespace, script, name, kind: of the place that it is signed for, as in `sealing.context.Context`.
-        sealed_name: in place of `name`, what it is sealed to.
+        mark: identifies the value when the delivery side returns it.
+        namespace, script, name, kind: the place that it is signed for, as in `sealing.context.Context`.
+        sealed_name: the string that it is sealed to in place of `name`.
         public: canonical JSON of the public metadata, or b"".
         record: the signed, sealed record.
     """
@@ -29,13 +29,13 @@ class OldValue(Struct, frozen=True, kw_only=True):
 
 
 class OldValues(Struct, frozen=True, kw_only=True):
-    """Some of the values to seal anew.
+    """A page of the values to re-encrypt.
 
     Attributes:
         primary: id of the key to seal them to.
-        values: none when there are no more.
-        next: where to go on; a value that could not be sealed anew is passed by that way.
-        waiting: how many values there were to seal anew when the first were asked for, None further on.
+        values: the values; empty after the last page.
+        next: the cursor of the next page. It moves past values that could not be re-encrypted.
+        waiting: on the first page, how many values there are to re-encrypt; None on later pages.
     """
 
     primary: str
@@ -45,12 +45,12 @@ class OldValues(Struct, frozen=True, kw_only=True):
 
 
 class NewValue(Struct, frozen=True, kw_only=True):
-    """A value sealed anew.
+    """A re-encrypted value.
 
     Attributes:
-        mark: of the old one.
-        before: SHA-256 of its record.
-        sealed: the sealed value, unsigned.
+        mark: the mark of the old value.
+        before: SHA-256 of the old value's record.
+        sealed: the new sealed value, unsigned.
     """
 
     mark: str
@@ -59,18 +59,18 @@ class NewValue(Struct, frozen=True, kw_only=True):
 
 
 class NewValues(Struct, frozen=True):
-    """Values that were sealed anew, to be stored."""
+    """Re-encrypted values for the API to store."""
 
     values: tuple[NewValue, ...]
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """What became of them.
+    """What the API did with the re-encrypted values.
 
     Attributes:
-        resealed: how many were stored.
-        changed: how many were not, because others had taken their place meanwhile.
-        refused: how many were not, because what they were to replace was never signed for its place.
+        resealed: how many it stored.
+        changed: how many it did not store because the old value had been replaced meanwhile.
+        refused: how many it did not store because the old value was never signed for its place.
     """
 
     resealed: int

@@ -1,13 +1,13 @@
 """The compatibility flags and dates that the shipped runtime knows.
 
-`tools/runtime_flags.py` makes this file out of the answers of the binary;
-`tests/delivery/load/test_runtime_flags.py` asks the binary again.
+`tools/runtime_flags.py` prints these lists from the answers of the binary;
+`tests/delivery/load/test_runtime_flags.py` compares them with the binary.
 """
 
 from typing import Final
 
 NEWEST_DATE: Final = "2026-11-24"
-"""The last compatibility date that the runtime knows: a later one is served as this."""
+"""The last compatibility date that the runtime knows; scripts with a later one run with this one."""
 
 _PAIRS: Final = """
 allow_custom_ports ignore_custom_ports
@@ -161,7 +161,7 @@ workflows_enable_fast_engine_creation workflows_disable_fast_engine_creation
 workflows_preserve_non_retryable_error_message workflows_replace_non_retryable_error_message
 writable_stream_spec_compliant_writer no_writable_stream_spec_compliant_writer
 """
-"""A flag and the one that contradicts it, a pair a line."""
+"""Pairs of flags that contradict each other, one pair a line."""
 
 _SINGLE: Final = """
 allow_irrevocable_stub_storage
@@ -180,10 +180,10 @@ unique_ctx_per_invocation
 wasm_esm_integration_builtins
 webcrypto_modern_algorithms
 """
-"""Flags without a counterpart that are not experimental."""
+"""Flags without an opposite that are not experimental."""
 
 OPPOSITES: Final = {one: other for line in _PAIRS.split("\n") if line for one, other in (line.split(),)}
-"""By flag, the one that contradicts it; of each pair one way."""
+"""Maps the first flag of each pair to the flag that contradicts it."""
 
 _EXPERIMENTAL: Final = """
 allow_insecure_inefficient_logged_eval
@@ -233,7 +233,7 @@ workflows_step_rollback
 """
 
 EXPERIMENTAL: Final = frozenset(_EXPERIMENTAL.split())
-"""Those that the runtime refuses for scripts that are loaded, whatever it is started with."""
+"""Flags that the runtime always refuses for scripts that are loaded, regardless of its own options."""
 
 FLAGS: Final = frozenset((*_PAIRS.split(), *_SINGLE.split())) | EXPERIMENTAL
 """Every flag."""

@@ -1,8 +1,8 @@
-"""A bundle under the API node's signature, both ways.
+"""Signs bundles on the API node and verifies them on the delivery side.
 
 Layout: "NSB" and version 1, the signature algorithm (0x01, Ed25519), the signer id (8 bytes), the signature (64
-bytes), the bundle as JSON. Signed is `encode("nightsafe bundle signature v1", SHA-256(JSON), signer id)`;
-`docs/sealed-format.md` says what `encode` and signer ids are.
+bytes), the bundle as JSON. The signature covers `encode("nightsafe bundle signature v1", SHA-256(JSON), signer id)`;
+`docs/sealed-format.md` defines `encode` and signer ids.
 """
 
 from hashlib import sha256
@@ -22,29 +22,29 @@ _DECODER: Final = msgspec.json.Decoder(Bundle)
 
 
 def sign_bundle(bundle: Bundle, signer: MessageSigner) -> bytes:
-    """The bytes that the API gives out."""
+    """Return the signed bytes that the API sends."""
     payload = msgspec.json.encode(bundle)
     return _MAGIC + bytes.fromhex(signer.id) + signer.sign_message(_message(payload, signer.id)) + payload
 
 
 def open_bundle(data: bytes, verifier: MessageVerifier) -> Bundle:
-    """The bundle out of the bytes that the API gave out.
+    """Verify the bytes that the API sent, and return the bundle in them.
 
     Raises:
-        NightsafeError: CANNOT_OPEN, when a trusted key has not signed just this; INVALID, when it has signed
-            something that is no bundle of this version.
+        NightsafeError: CANNOT_OPEN, when no trusted key has signed exactly these bytes; INVALID, when a trusted key
+            has signed something that is not a bundle of this version.
     """
     if len(data) <= _HEAD or not data.startswith(_MAGIC):
         raise NightsafeError(Code.CANNOT_OPEN, "the bundle is not signed")
     signer_id, signature, payload = data[5:13].hex(), data[13:_HEAD], data[_HEAD:]
     if not verifier.verify_message(signer_id, _message(payload, signer_id), signature):
-        raise NightsafeError(Code.CANNOT_OPEN, "the bundle's signature is not one of a trusted key for it")
+        raise NightsafeError(Code.CANNOT_OPEN, "the bundle's signature is not a trusted key's for this bundle")
     try:
         return _DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise NightsafeError(Code.INVALID, "the bundle is of a format that is not known here") from None
+        raise NightsafeError(Code.INVALID, "the bundle is not of a known format") from None
 
 
 def _message(payload: bytes, signer_id: str) -> bytes:
-    """What is signed."""
+    """Return the bytes that the signature covers."""
     return encode(_TAG, sha256(payload).digest(), bytes.fromhex(signer_id))

@@ -1,5 +1,6 @@
-"""What a process gives up for good: a look into its memory, files, the network, system calls, capabilities.
+"""Ways for a process to give up rights for good: to files, the network, system calls and capabilities.
 
-No library that is at hand offers these system calls, so they are made here. Only the standard library is needed, for
-`delivery/workerd/launch.py` runs without any other.
+A process can also keep others from looking into its memory. No library among the dependencies offers these system
+calls, so this package makes them itself. It needs only the standard library, because `delivery/workerd/launch.py`
+runs without any other.
 """

@@ -1,4 +1,4 @@
-"""Numbers of system calls, by name and machine type: x86_64, then aarch64. One that a type does not have is -1."""
+"""Numbers of system calls by name, for x86_64 and then aarch64; -1 for a call that a machine type does not have."""
 
 import platform
 from typing import Final
@@ -90,15 +90,15 @@ _NUMBERS: Final[dict[str, tuple[int, int]]] = {
 
 
 def is_known() -> bool:
-    """Whether the numbers of this machine type are known."""
+    """Return whether the numbers of this machine type are known."""
     return platform.machine() in _MACHINES
 
 
 def architecture() -> int:
-    """The value by which a filter knows this machine type."""
+    """Return the value that stands for this machine type in a filter."""
     return _ARCHITECTURES[_MACHINES.index(platform.machine())]
 
 
 def number(name: str) -> int:
-    """The number of a system call on this machine."""
+    """Return the number of a system call on this machine."""
     return _NUMBERS[name][_MACHINES.index(platform.machine())]

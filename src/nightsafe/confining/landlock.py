@@ -1,7 +1,7 @@
-"""Landlock (landlock(7)): a process keeps itself from files, TCP ports, signals and sockets that it does not need.
+"""Landlock (landlock(7)): a process denies itself the files, TCP ports, signals and sockets that it does not need.
 
-It holds for the thread that asks, for every thread and process that this starts later, and for good: so it is asked
-for before there are threads.
+The restriction is permanent. It holds for the thread that asks for it, and for every thread and process that this
+thread starts later; so a process must ask for it before it starts threads.
 """
 
 import ctypes
@@ -22,12 +22,12 @@ _NET_PORT: Final = 2
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = (1 << bit for bit in range(4))
 _TRUNCATE: Final = 1 << 14
 _TREE_READ: Final = _READ_FILE | _READ_DIR
-_TREE_FILL: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE | 1 << 8  # and make regular files
+_TREE_FILL: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE | 1 << 8  # 1 << 8: make regular files
 _OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 _FIRST_RIGHTS: Final = (1 << 13) - 1
-"""Of version 1: execute, write, read, list, remove and make. To move to another directory is refused there."""
+"""Rights in version 1: execute, write, read, list, remove and make. It always refuses moves to another directory."""
 _LATER_RIGHTS: Final = {2: 1 << 13, 3: _TRUNCATE, 5: 1 << 15}
-"""To move to another directory, to truncate, and ioctl(2) on devices."""
+"""Rights that later versions added: moving to another directory, truncating, and ioctl(2) on devices."""
 _BIND, _CONNECT = 1, 2
 _NET, _SCOPED = 4, 6
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
@@ -38,7 +38,7 @@ _LACKING: Final = {
     5: "ioctl on devices",
     6: "signals and abstract sockets",
 }
-"""By the version of Landlock that first keeps a process from it."""
+"""Maps a version of Landlock to the actions that it is the first to restrict."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -61,14 +61,14 @@ class _NetPort(ctypes.Structure):
 
 
 class Allowed(NamedTuple):
-    """What a process may still do. A path that is not there is left out; a directory stands for all in it.
+    """Actions that a process may still take. Missing paths are ignored; a directory stands for everything in it.
 
     Attributes:
         read: files and directories that it may read; None for all.
         write: files that it may read, write and truncate.
-        fill: directories in which it may make and write regular files.
+        fill: directories where it may make and write regular files.
         run: programs that it may run.
-        bind: TCP ports that it may take.
+        bind: TCP ports that it may bind.
         connect: TCP ports that it may connect to; None for all.
     """
 
@@ -81,20 +81,20 @@ class Allowed(NamedTuple):
 
 
 def version() -> int:
-    """The version of Landlock that the system has; 0 for none."""
+    """Return the version of Landlock that the system has; 0 when it has no Landlock."""
     return max(0, int(LIBC.syscall(_CREATE_RULESET, None, 0, _VERSION)))
 
 
 def lacking(has: int) -> tuple[str, ...]:
-    """What a system with a version of Landlock cannot keep a process from."""
+    """Return the actions that a system with this version of Landlock cannot restrict; 0 for no Landlock."""
     return tuple(what for since, what in _LACKING.items() if has < since)
 
 
 def restrict(allowed: Allowed) -> int:
-    """Keep this process from all but what is allowed, as far as the system can.
+    """Deny this process everything that is not allowed, as far as the system can.
 
     Returns:
-        The version of Landlock that does so; 0 when nothing has changed.
+        The version of Landlock in force; 0 when nothing has changed.
     """
     has = version()
     files = _FIRST_RIGHTS | sum(right for since, right in _LATER_RIGHTS.items() if has >= since)
@@ -115,7 +115,7 @@ def restrict(allowed: Allowed) -> int:
 
 
 def _add_files(ruleset: int, allowed: Allowed, handled: int) -> None:
-    """Allow what may be done with files."""
+    """Allow the actions on files."""
     for paths, rights in (
         (allowed.read or (), _TREE_READ),
         (allowed.write, _READ_FILE | _WRITE_FILE | _TRUNCATE),
@@ -127,7 +127,7 @@ def _add_files(ruleset: int, allowed: Allowed, handled: int) -> None:
 
 
 def _add_file(ruleset: int, path: Path, rights: int) -> None:
-    """Allow something with a file, or with all in a directory."""
+    """Allow rights on a file, or on everything in a directory."""
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""A process that others cannot look into, and that gains no rights any more."""
+"""Keeps other processes from looking into this one, and keeps this one from gaining rights."""
 
 import ctypes
 import os
@@ -7,9 +7,9 @@ from collections.abc import Collection
 from typing import Final
 
 DAC_OVERRIDE: Final = 1
-"""capabilities(7): opens files whatever their modes say."""
+"""capabilities(7): open files regardless of their modes."""
 DAC_READ_SEARCH: Final = 2
-"""The same, for reading alone."""
+"""capabilities(7): open files regardless of their modes, for reading only."""
 
 _PR_SET_DUMPABLE: Final = 4  # prctl(2)
 _PR_CAPBSET_DROP: Final = 24
@@ -35,9 +35,12 @@ class _Half(ctypes.Structure):
 
 
 def hide() -> bool:
-    """No core file, and no process of the same user may look into this one; gives whether the system does so.
+    """Write no core file, and keep processes of the same user from looking into this one.
 
-    It does not outlast an exec.
+    The protection ends at an exec.
+
+    Returns:
+        Whether the system complies.
     """
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -47,16 +50,16 @@ def hide() -> bool:
 
 
 def gain_nothing() -> bool:
-    """Have no exec give more rights than there are; gives whether the system does so."""
+    """Keep every later exec from adding rights; return whether the system complies."""
     return not LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def drop_capabilities(keep: Collection[int]) -> None:
-    """Give up what root may do beyond others, but for some capabilities; an exec does not give it back."""
+    """Give up all capabilities (the rights that only root has) except some; an exec does not restore them."""
     for number in set(range(_CAPABILITIES)) - set(keep):
-        LIBC.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)  # refused to who has nothing to drop
+        LIBC.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)  # the kernel refuses this to an unprivileged process
     LIBC.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     kept = sum(1 << number for number in keep) if os.geteuid() == 0 else 0
     halves = (_Half * 2)(_Half(kept & 0xFFFFFFFF, kept & 0xFFFFFFFF, 0), _Half(kept >> 32, kept >> 32, 0))
-    if LIBC.capset(ctypes.byref(_Header(_CAPABILITY_VERSION, 0)), halves):  # it lacks one of those it might keep
+    if LIBC.capset(ctypes.byref(_Header(_CAPABILITY_VERSION, 0)), halves):  # it lacks one of `keep`
         LIBC.capset(ctypes.byref(_Header(_CAPABILITY_VERSION, 0)), (_Half * 2)())

@@ -1,4 +1,4 @@
-"""Filters of system calls (seccomp(2)): they hold for a thread, all it starts, and what takes its place by exec."""
+"""Filters of system calls (seccomp(2)). A filter holds for a thread, for all that it starts, and after an exec."""
 
 import ctypes
 import errno
@@ -16,7 +16,7 @@ NEVER: Final = (
     *("pivot_root", "chroot", "unshare", "setns", "open_by_handle_at"),  # another view of the machine
     *("kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "reboot", "swapon", "swapoff"),
     *("bpf", "perf_event_open", "userfaultfd", "add_key", "request_key", "keyctl"),  # much of the kernel
-    *("io_uring_setup", "io_uring_enter", "io_uring_register"),  # system calls that no filter sees
+    *("io_uring_setup", "io_uring_enter", "io_uring_register"),  # they make system calls past every filter
     *(
         "chmod",
         "fchmod",
@@ -26,7 +26,7 @@ NEVER: Final = (
         "fchown",
         "lchown",
         "fchownat",
-    ),  # what Landlock does not see
+    ),  # not restricted by Landlock
     *("utime", "utimes", "futimesat", "utimensat", "file_setattr"),
     *(
         "setxattr",
@@ -40,9 +40,9 @@ NEVER: Final = (
     ),
     *("setpriority", "ioprio_set", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr"),
     *("migrate_pages", "move_pages", "process_mrelease"),
-    *("shmget", "msgget", "semget", "mq_open"),  # what other users' processes can share
+    *("shmget", "msgget", "semget", "mq_open"),  # can be shared with other users' processes
 )
-"""What neither a server nor a runtime has to ask the system for."""
+"""System calls that neither a server nor a runtime needs."""
 
 _PR_SET_SECCOMP: Final = 22
 _FILTER: Final = 2
@@ -50,14 +50,14 @@ _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_OF, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45,
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _OTHER_WAY: Final = 0x40000000
-"""Numbers from here on are those of x32, by which a filter could be passed."""
+"""The first number of the x32 system calls, which could be used to get around a filter."""
 _NEW_NAMESPACES: Final = 0x7E020000
 _KIND: Final = 0xF
 _FAST_OPEN: Final = 0x20000000
 
 
 class _Step(NamedTuple):
-    """`struct sock_filter`: what to do, how many steps to leave out if so, and if not."""
+    """`struct sock_filter`: an instruction, and how many steps to skip if its test holds and if it does not."""
 
     code: int
     operand: int
@@ -78,11 +78,11 @@ def forbid(names: Iterable[str], *rules: Rule) -> bool:
     """Refuse system calls to this process from now on, with EPERM.
 
     Args:
-        names: of those that are never allowed.
-        rules: on some that are, with some arguments.
+        names: system calls to refuse always.
+        rules: further rules, on system calls that are allowed with some arguments only.
 
     Returns:
-        Whether the system does so, and this machine type is known.
+        Whether the filter is in force; False when the system refuses it or this machine type is not known.
     """
     if not is_known() or not gain_nothing():
         return False
@@ -98,7 +98,10 @@ def forbid(names: Iterable[str], *rules: Rule) -> bool:
 
 
 def no_namespaces() -> list[_Step]:
-    """No process in a namespace of its own. What `clone3` is given is not seen: the C library then uses `clone`."""
+    """Allow no new namespaces.
+
+    A filter cannot see the arguments of `clone3`, so that call fails and the C library uses `clone` instead.
+    """
     return [
         *(_Step(_EQUAL, number("clone3"), 0, 1), _refused(errno.ENOSYS)),
         *_of("clone", [_Step(_ANY_OF, _NEW_NAMESPACES, 0, 1), _refused(errno.EPERM)], argument=0),
@@ -106,17 +109,20 @@ def no_namespaces() -> list[_Step]:
 
 
 def no_limits_of_others() -> list[_Step]:
-    """No limits of another process."""
+    """Allow no access to the limits of another process."""
     return _of("prlimit64", [_Step(_EQUAL, 0, 1), _refused(errno.EPERM)], argument=0)
 
 
 def no_further_ports() -> list[_Step]:
-    """No socket begins to listen, which would find a port by itself; one that does already is told so."""
+    """Make `listen` do nothing, as on an unbound socket it would bind a free port by itself.
+
+    The call still succeeds, for the sockets that listen already.
+    """
     return [_Step(_EQUAL, number("listen"), 0, 1), _refused(0)]
 
 
 def only_tcp() -> list[_Step]:
-    """No socket but of TCP, and no TCP connection by a way that Landlock may not see."""
+    """Allow only TCP sockets, and no way to open a TCP connection that Landlock might not see."""
     body = [
         *(_Step(_EQUAL, socket.AF_INET, 1), _Step(_EQUAL, socket.AF_INET6, 0, 7)),
         *(_argument(1), _Step(_AND, _KIND), _Step(_EQUAL, socket.SOCK_STREAM, 0, 4)),
@@ -130,7 +136,7 @@ def only_tcp() -> list[_Step]:
 
 
 def _of(name: str, body: list[_Step], *, argument: int) -> list[_Step]:
-    """Steps for one system call, with one of its arguments loaded; it is allowed at their end."""
+    """Return the steps for one system call, with one of its arguments loaded; their end allows the call."""
     inner = [_argument(argument), *body, _Step(_RETURN, _ALLOW)]
     return [_Step(_EQUAL, number(name), 0, len(inner)), *inner]
 
@@ -141,5 +147,5 @@ def _argument(position: int) -> _Step:
 
 
 def _refused(error: int) -> _Step:
-    """The end: the call fails with an error."""
+    """End the filter: the call fails with this error."""
     return _Step(_RETURN, _REFUSE | error)

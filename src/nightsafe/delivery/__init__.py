@@ -1,1 +1,1 @@
-"""The delivery side: it alone opens values, and hands them to the scripts they are bound to."""
+"""The delivery side: the only part that opens values. It hands them to the scripts that they are bound to."""

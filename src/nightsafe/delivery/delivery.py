@@ -1,4 +1,4 @@
-"""The delivery side as a whole: follows the source, keeps the bundles, serves workerd."""
+"""Runs the whole delivery side: follows the source of bundles, keeps the bundles, and serves workerd."""
 
 import asyncio
 import socket
@@ -36,11 +36,11 @@ class Delivery:
     """Serves the scripts of one account on one workerd.
 
     Args:
-        settings: what the operator chose.
-        source: where bundles come from.
-        verifier: tells whose signatures are trusted.
+        settings: the operator's settings.
+        source: provides the bundles.
+        verifier: verifies the bundles' signatures.
         opener: opens values; it has the private ring.
-        listener: where requests come in; this closes it at its end.
+        listener: the socket for requests; `stop` closes it.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class Delivery:
         self._stopping = False
 
     async def start(self) -> None:
-        """Serve, from whatever the source has.
+        """Start to serve the scripts that the source has.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when workerd does not start, or another process uses the folder or the marks;
-                INVALID, when they cannot be used.
+            NightsafeError: UNAVAILABLE, when workerd does not start, or another process uses the folder or the marks
+                file; INVALID, when the folder or the marks file cannot be used.
         """
         try:
             self._serials.hold()
@@ -102,25 +102,25 @@ class Delivery:
         self._reach.start(self.supervisor.renew)
 
     def readiness(self) -> Readiness:
-        """Whether scripts can be served at this moment.
+        """Return whether this process can serve scripts at this moment.
 
-        An API that is away does not count once all scripts are known: they are served on, and to take every process
-        out of the way for it would end that.
+        Once all scripts are known, the process stays ready even when the API cannot be reached: it goes on serving
+        them, and a load balancer that took every process out of use would end that.
         """
         missing = []
         if self._stopping:
-            missing.append("it is about to end")
+            missing.append("the process is shutting down")
         if not self.supervisor.takes_requests:
-            missing.append("workerd is not up")
+            missing.append("workerd is not running")
         if not self.follower.knows_all:
             missing.append("the scripts have not been fetched yet")
         return Readiness(tuple(missing), "; ".join(self.follower.problems.get("", ())))
 
     async def watch(self) -> None:
-        """Wait until a part has ended, which none does by itself; whoever runs this must then stop.
+        """Wait until one of the parts ends, which should never happen; the caller must then call `stop`.
 
         Raises:
-            Exception: what has ended it.
+            Exception: the error that ended the part.
         """
         parts = {
             asyncio.create_task(part.watch())
@@ -135,7 +135,7 @@ class Delivery:
                 part.cancel()
 
     async def stop(self) -> None:
-        """Finish the requests in flight, then end everything."""
+        """Finish the requests in flight, then stop everything."""
         self._stopping = True
         await self.follower.stop()
         await self._reporter.stop()
@@ -147,12 +147,16 @@ class Delivery:
         self._listener.close()
 
     def _let_go(self) -> None:
-        """Let another process have what one at a time uses."""
+        """Release the locks, so that another process can use the folder and the marks file."""
         self._folder.release()
         self._serials.release()
 
     async def _tell(self, held: Held) -> None:
-        """Tell workerd how a script is served now; NightsafeError UNAVAILABLE when it had to be killed for it."""
+        """Tell workerd how to serve a script from now on.
+
+        Raises:
+            NightsafeError: UNAVAILABLE, when workerd had to be killed because it did not take the change.
+        """
         script = held.bundle.script
         if self.supervisor.holds.changed(script, held.code):
             self.supervisor.changed.set()
@@ -160,7 +164,7 @@ class Delivery:
         await self.supervisor.tell(script, msgspec.json.encode(held.route()))
 
     async def _answer(self, request: Request, pid: int) -> Answer:
-        """Answer a workerd."""
+        """Answer a request of a workerd process with this process id."""
         _, what, *rest = request.path.split("/")
         name = rest[0] if rest else ""
         match request.method, what:
@@ -176,7 +180,7 @@ class Delivery:
         return 404, b""
 
     def _hear(self, what: str, name: str, body: bytes) -> int:
-        """Take what workerd tells; gives the status."""
+        """Handle a message from workerd; return the HTTP status."""
         match what:
             case "reports":
                 self._reports.told(body)
@@ -189,7 +193,7 @@ class Delivery:
         return 200
 
     def _told(self, pid: int) -> dict[str, object]:
-        """What a workerd has to know of the settings, and of itself."""
+        """Return the settings, and the facts about itself, that a workerd needs."""
         return {
             "account": self._settings.account_id,
             "domains": self._settings.domains,
@@ -206,7 +210,7 @@ class Delivery:
         }
 
     async def _route(self, script: str) -> Answer:
-        """How a script is served; 503 when that is not known yet and the source cannot be reached."""
+        """Answer how to serve a script; 503 when this is not known yet and the source cannot be reached."""
         held = self._bundle_cache.get(script)
         if held is None and not self.follower.knows_all:
             with suppress(NightsafeError):
@@ -217,7 +221,7 @@ class Delivery:
         return 200, msgspec.json.encode(held.route() if held else {"unknown": True, "refusal": NOT_SERVED})
 
     async def _load(self, number: int) -> Answer:
-        """A load with its values opened; 410 when it is superseded."""
+        """Answer with a load and its opened values; 410 when a newer load has replaced it."""
         load = self._bundle_cache.load(number)
         if load is None:
             return _GONE, b""
@@ -232,10 +236,12 @@ class Delivery:
             return _CANNOT_OPEN, b""
 
     async def _renewed(self, load: Load) -> bool:
-        """Fetch a script whose values do not open: they may have been sealed anew since, and the old key be gone.
+        """Fetch a script again because its values do not open.
+
+        The values may have been re-encrypted meanwhile, and the old key removed.
 
         Returns:
-            Whether another load has taken this one's place by that.
+            Whether another load has replaced this one.
         """
         with suppress(NightsafeError):
             await self.follower.fetch(load.bundle.script)
@@ -243,7 +249,7 @@ class Delivery:
         return held is not None and load.number not in {one.number for one in held.loads}
 
     def _report_failure(self, number: int, reason: bytes) -> None:
-        """Log that a script did not start. What it threw is not in the reason: `runtime/reasons.js` sees to that."""
+        """Log that a script did not start. `runtime/reasons.js` keeps the script's exception out of the reason."""
         load = self._bundle_cache.load(number)
         if load is not None:
             script, version = load.bundle.script, load.version.id

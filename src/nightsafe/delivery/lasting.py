@@ -1,4 +1,4 @@
-"""Tasks that last as long as the process: whatever ends one of them, it begins anew."""
+"""Restarts background tasks after errors, so that they run as long as the process."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ _log = structlog.get_logger()
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 _WELL_SECONDS: Final = 30.0
-"""A task that has run for so long before it failed is begun anew without much of a pause."""
+"""After a task has run for this long, its next failure is again followed by the shortest pause."""
 
 
 async def lasting(
@@ -22,15 +22,16 @@ async def lasting(
     *,
     by_design: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Run something that has no end, and begin it anew when an error ends it all the same; the log says which.
+    """Run an endless task, and restart it after each error; the log records the error.
 
     Args:
-        name: what the log calls it.
-        work: what to run. It must be able to go on from wherever it was left. When it returns, this does.
-        by_design: errors that are to end it.
+        name: the task's name in the log.
+        work: the task. It must be able to continue from any point where an error stopped it. When it returns,
+            `lasting` returns too.
+        by_design: errors that should end the task.
 
     Raises:
-        Exception: one of those that are to end it.
+        Exception: an error of `by_design`.
     """
     pause, wait = _FIRST_PAUSE, 0.0
     while True:
@@ -45,7 +46,7 @@ async def lasting(
             if _is_told_to_end():
                 raise
             _say(name, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the process needs this task
+        except Exception as error:  # noqa: BLE001 - the process needs this task after any error
             _say(name, error)
         else:
             return
@@ -54,12 +55,12 @@ async def lasting(
 
 
 def _is_told_to_end() -> bool:
-    """Whether somebody cancels this task, and not only what it waited for."""
+    """Return whether this task itself is being cancelled, and not only a task that it waited for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
 
 def _say(name: str, error: BaseException) -> None:
-    """The kind of error and the lines it came through: its words may hold anything."""
+    """Log the type of an error and its traceback's lines, but not its message, which may hold anything."""
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     _log.error("task.failed", task=name, error=type(error).__name__, lines=lines)

@@ -1,4 +1,7 @@
-"""`GET /livez` and `GET /readyz` of a delivery process, on a socket of their own: every other path is a script's."""
+"""Serves `GET /livez` and `GET /readyz` of a delivery process.
+
+They have a separate socket, because on the main one every path belongs to the scripts.
+"""
 
 import asyncio
 import socket
@@ -21,8 +24,8 @@ class Readiness(Struct, frozen=True):
     """Whether scripts can be served.
 
     Attributes:
-        missing: what there must be for that, and is not.
-        behind: why scripts are served as they were, because nothing new is known; "" when all is.
+        missing: the conditions that are not met; empty when scripts can be served.
+        behind: why the process serves the state that it last knew and cannot learn of changes; "" when it can.
     """
 
     missing: tuple[str, ...] = ()
@@ -30,24 +33,24 @@ class Readiness(Struct, frozen=True):
 
 
 class Probes:
-    """Answers probes. They need no credentials and tell nothing else.
+    """Answers probes. They need no credentials, and reveal nothing but the state of the process.
 
     Args:
-        listener: where they come in; this closes it at its end.
+        listener: the socket for probes; `stop` closes it.
 
     Attributes:
-        readiness: tells of the moment.
+        readiness: returns the readiness at the moment of the call.
     """
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener: Final = listener
         self._path: Final = listener.getsockname() if listener.family == socket.AF_UNIX else ""
-        self.readiness: Callable[[], Readiness] = lambda: Readiness(("it is being started",))
+        self.readiness: Callable[[], Readiness] = lambda: Readiness(("the process is starting",))
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen."""
+        """Start to listen."""
         kind = asyncio.start_unix_server if self._listener.family == socket.AF_UNIX else asyncio.start_server
         self._server = await kind(self._connected, sock=self._listener)
 
@@ -61,13 +64,13 @@ class Probes:
         self._close()
 
     def _close(self) -> None:
-        """Close the socket; one that has a path goes."""
+        """Close the socket, and delete its file if it has a path."""
         if self._listener.family == socket.AF_UNIX:
             Path(self._path).unlink(missing_ok=True)
         self._listener.close()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection; not one more than there may be."""
+        """Accept a connection, or close it when there are too many."""
         if len(self._connections) >= _MOST_AT_ONCE:
             writer.close()
             return
@@ -76,12 +79,12 @@ class Probes:
         task.add_done_callback(lambda done: self._over(done, writer))
 
     def _over(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
-        """A connection is over."""
+        """Forget a finished connection and close it."""
         self._connections.discard(task)
         writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer until the connection ends, is silent for long, or does not speak HTTP."""
+        """Answer requests until the connection ends, idles for too long, or sends something other than HTTP."""
         with suppress(OSError, MalformedError, TimeoutError, asyncio.CancelledError):
             while True:
                 async with asyncio.timeout(_IDLE_SECONDS):
@@ -93,7 +96,7 @@ class Probes:
                 await writer.drain()
 
     def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
-        """Status and content of an answer."""
+        """Return the status and the content of an answer."""
         path = request.path.partition("?")[0]
         if path not in {"/livez", "/readyz"}:
             return 404, {"status": "not found"}
@@ -109,9 +112,9 @@ class Probes:
 
 
 def _written(method: str, status: int, told: dict[str, Any]) -> bytes:
-    """The bytes of an answer."""
+    """Return the bytes of an answer."""
     body = msgspec.json.encode(told) + b"\n"
-    allow = b"Allow: GET, HEAD\r\n" if status == 405 else b""  # noqa: PLR2004 - that needs it
+    allow = b"Allow: GET, HEAD\r\n" if status == 405 else b""  # noqa: PLR2004 - status 405 requires the header
     head = (
         b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n%sContent-Length: %d\r\n\r\n"
     )

@@ -1,14 +1,14 @@
-"""Keeps the memory of this process, which opens values, from others."""
+"""Protects the memory of this process, which opens values, from other processes."""
 
 from nightsafe.confining.process import hide
 from nightsafe.errors import Code, NightsafeError
 
 
 def protect_process() -> None:
-    """No core file, and no other process of the same user may look into this one (unless it is root).
+    """Write no core file, and keep other processes of the same user from looking into this one (root still can).
 
     Raises:
         NightsafeError: UNAVAILABLE, when the system refuses.
     """
     if not hide():
-        raise NightsafeError(Code.UNAVAILABLE, "this process cannot be hidden from others of the same user")
+        raise NightsafeError(Code.UNAVAILABLE, "this process cannot hide its memory from others of the same user")

@@ -1,4 +1,4 @@
-"""How the delivery side is set up."""
+"""Settings of the delivery side."""
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -13,23 +13,23 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What an operator can choose.
+    """Settings that an operator can choose.
 
     Attributes:
-        account_id: whose scripts are served.
-        folder: a directory for sockets; made when it is not there. Its path must be short.
-        serials: file of the highest serials seen.
-        binary: workerd.
-        domains: what host names of scripts end in.
-        trusted_proxies: networks of proxies that are believed what they say of their clients.
-        script_header: whether a request may name its script in the header `nightsafe-script`: for tests.
-        worker_output: whether what scripts print, throw and call goes to the log, in their words. It may be secret.
+        account_id: the account whose scripts are served.
+        folder: a directory for sockets, made if missing. Its path must be short.
+        serials: path of the marks file, which holds the highest serials seen.
+        binary: path of workerd.
+        domains: the domains under which scripts have their host names.
+        trusted_proxies: networks of proxies whose statements about their clients are believed.
+        script_header: whether a request may name its script in the header `nightsafe-script`; for tests.
+        worker_output: whether the log records everything that scripts print, throw and call. It may contain secrets.
         reach: networks that scripts may connect to besides public ones.
         reach_never: networks that scripts may not connect to, public or not.
-        reach_private: whether scripts may fetch from this machine, at all of its addresses, and private networks: for
-            development.
-        max_loaded: scripts that one process has loaded at once; who was idle longest makes room.
-        limits: of the runtime's processes.
+        reach_private: whether scripts may fetch from this machine, at all of its addresses, and from private
+            networks; for development.
+        max_loaded: the most scripts that one process keeps loaded; the one that was idle longest makes room.
+        limits: limits of the runtime's processes.
     """
 
     account_id: str
@@ -48,7 +48,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def as_range(network: IPv4Network | IPv6Network) -> tuple[list[int], int]:
-    """A network as `runtime/front.js` has it: 16 bytes, IPv4 as IPv4-mapped IPv6, and how many bits count."""
+    """Return a network as `runtime/front.js` reads it: 16 bytes (IPv4 as IPv4-mapped IPv6) and a prefix length."""
     packed = network.network_address.packed
     mapped = _MAPPED + packed if len(packed) < _BYTES else packed
     return list(mapped), network.prefixlen + 8 * (_BYTES - len(packed))

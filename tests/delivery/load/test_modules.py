@@ -116,7 +116,7 @@ async def test_two_modules_of_one_name(scene: Scene, name: str) -> None:
     await scene.upload("twice", {"index.js": (JS, b"export default {}"), name: (CLASSIC, b"")})
 
     assert 501 == (await scene.get("twice")).status_code
-    assert f"'index.js' and {name!r} have one name" in scene.delivery.follower.problems["twice"][0]
+    assert f"'index.js' and {name!r} have the same name" in scene.delivery.follower.problems["twice"][0]
 
 
 async def test_a_main_module_that_is_no_module(scene: Scene) -> None:

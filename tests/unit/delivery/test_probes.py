@@ -44,7 +44,7 @@ async def test_what_is_ready(probes: tuple[Probes, Path]) -> None:
     """Live at once; ready once nothing is missing, also while the API is away, which is told."""
     made, path = probes
     live, starting = await ask(path, "GET /livez", "GET /readyz")
-    made.readiness = lambda: Readiness(("workerd is not up",), "the API cannot be reached")
+    made.readiness = lambda: Readiness(("workerd is not running",), "the API cannot be reached")
     (down,) = await ask(path, "GET /readyz")
     made.readiness = Readiness
     (ready,) = await ask(path, "GET /readyz?verbose")
@@ -52,8 +52,8 @@ async def test_what_is_ready(probes: tuple[Probes, Path]) -> None:
     behind, head = await ask(path, "GET /readyz", "HEAD /readyz")
 
     assert (200, {"status": "ok"}) == live == ready
-    assert (503, {"status": "unavailable", "missing": ["it is being started"]}) == starting
-    assert (503, ["workerd is not up"]) == (down[0], down[1]["missing"])
+    assert (503, {"status": "unavailable", "missing": ["the process is starting"]}) == starting
+    assert (503, ["workerd is not running"]) == (down[0], down[1]["missing"])
     assert (200, {"status": "ok", "behind": "the API cannot be reached"}) == behind
     assert (200, {}) == head
 

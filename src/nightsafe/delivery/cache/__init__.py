@@ -1,1 +1,1 @@
-"""What the delivery process keeps: verified bundles, module bodies, the highest serials seen."""
+"""Caches of the delivery process: verified bundles, module bodies, the highest serials seen."""

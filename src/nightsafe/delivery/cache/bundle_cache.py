@@ -1,4 +1,4 @@
-"""The last good bundle of every script, and what workerd is told of each."""
+"""Keeps the last good bundle of every script, and the route for it that workerd gets."""
 
 import time
 from collections import defaultdict, deque
@@ -27,7 +27,7 @@ REFUSED: Final = {"status": 501, "message": "the script cannot be served here; t
 
 
 class Load(Struct, frozen=True):
-    """One version under the number by which workerd asks for it. A number is never used again."""
+    """One version with the number under which workerd asks for it. Numbers are never reused."""
 
     number: int
     bundle: Bundle
@@ -36,13 +36,13 @@ class Load(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True):
-    """A script as it is served.
+    """A script as it is served now.
 
     Attributes:
-        bundle: the last good one.
-        epoch: grows with each bundle whose contents differ; workerd takes no older route after a newer one.
-        loads: one for each version; none when it cannot be served.
-        refusal: why it is not served, for whoever asks; None when it is.
+        bundle: its last good bundle.
+        epoch: grows with each bundle whose contents differ; workerd ignores a route with a lower epoch than it has.
+        loads: one load for each version; empty when the script cannot be served.
+        refusal: the answer to requests when the script is not served; None when it is.
     """
 
     bundle: Bundle
@@ -51,7 +51,7 @@ class Held(Struct, frozen=True):
     refusal: dict[str, Any] | None = None
 
     def route(self) -> dict[str, Any]:
-        """What workerd is told."""
+        """Return the route, which tells workerd how to serve the script."""
         versions = [{"load": one.number, "id": one.version.id, "share": one.version.percentage} for one in self.loads]
         return {
             "epoch": self.epoch,
@@ -64,15 +64,15 @@ class Held(Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """What stands for the code of all that is served: it stays the same when values change, or shares."""
+        """A digest of the code of all served versions. It stays the same when only values or percentages change."""
         told = sorted(msgspec.json.encode(code_of(one.version)) for one in self.loads)
         return sha256(b"".join(told)).hexdigest()[:16]
 
     @property
     def light(self) -> bool:
-        """Whether it may run where it could hold others up, once it has shown that it does not.
+        """Whether the script may run in a process shared with others once it has proved not to hold them up.
 
-        Not what announces that it will compute for long, nor what calls others: these would run beside it.
+        False for a script that sets its own CPU limit, and for one that calls others, which would run beside it.
         """
         return all(
             one.version.cpu_ms is None and all(binding.kind != "service" for binding in one.version.bindings)
@@ -81,22 +81,22 @@ class Held(Struct, frozen=True):
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time that a request may use."""
+        """The CPU time that a request may use, in seconds."""
         return max((one.version.cpu_ms or 0 for one in self.loads), default=0) / 1000 or CPU_SECONDS
 
     @property
     def callees(self) -> set[str]:
-        """Scripts that it has a service binding to."""
+        """The scripts that it has service bindings to."""
         bindings = chain.from_iterable(one.version.bindings for one in self.loads)
         return {callee_of(fields_of(binding)) for binding in bindings if binding.kind == "service"}
 
 
 class BundleCache:
-    """Bundles of one account. Only what is signed, of this account and not older than what was seen comes in.
+    """The bundles of one account. Only bundles that are signed, of this account, and not outdated come in.
 
     Args:
-        account_id: whose scripts these are.
-        verifier: tells whose signatures are trusted.
+        account_id: the account that owns the scripts.
+        verifier: verifies the bundles' signatures.
         serials: the highest serials seen.
     """
 
@@ -110,30 +110,30 @@ class BundleCache:
         self._late: defaultdict[str, deque[tuple[float, Load]]] = defaultdict(partial(deque, maxlen=_LATE_LOADS))
 
     def floor(self) -> int:
-        """The serial below which a bundle that is asked for from now on is too old."""
+        """Return the lowest serial that a bundle requested from now on may have."""
         return self._serials.get(self._account_id)
 
     def get(self, script: str) -> Held | None:
-        """A script as it is served, or None when there is no bundle of it."""
+        """Return a script as it is served, or None when there is no bundle of it."""
         return self._held.get(script)
 
     def code(self, script: str) -> str:
-        """The code of a script, "" of one there is no bundle of."""
+        """Return the code digest of a script, "" when there is no bundle of it."""
         held = self._held.get(script)
         return held.code if held else ""
 
     def cpu_seconds(self, script: str) -> float:
-        """CPU time that a request of a script may use."""
+        """Return the CPU time that a request of a script may use, in seconds."""
         held = self._held.get(script)
         return held.cpu_seconds if held else CPU_SECONDS
 
     def serves(self, script: str, number: int) -> bool:
-        """Whether a load is one that a script is served from now."""
+        """Return whether a script is currently served from the load with this number."""
         held = self._held.get(script)
         return held is not None and any(one.number == number for one in held.loads)
 
     def callees(self, script: str) -> tuple[str, ...]:
-        """Scripts that a script calls, or that one of those calls."""
+        """Return the scripts that a script calls, directly or through others."""
         found, left = set[str](), {script}
         while left:
             held = self._held.get(left.pop())
@@ -143,44 +143,44 @@ class BundleCache:
         return tuple(sorted(found - {script}))
 
     def load(self, number: int) -> Load | None:
-        """A load that is current, or was a moment ago, or None.
+        """Return a load that is current or was so a moment ago, or None.
 
-        A request that has chosen a version may ask for it just after it was superseded; were it sent to choose again
-        each time, it might never get one while a script changes all the time.
+        A request that has chosen a version may ask for it just after a newer one replaced it. If it had to choose
+        again each time, it might never get a version while the script keeps changing.
         """
         return self._loads.get(number) or next((one for one in self._superseded() if one.number == number), None)
 
     def scripts(self) -> Iterator[str]:
-        """Names of the scripts there is a bundle of."""
+        """Return the names of the scripts that have a bundle."""
         return iter(self._held)
 
     def digests(self) -> set[bytes]:
-        """Of all contents that are needed."""
+        """Return the digests of all contents that are needed."""
         loads = chain(self._loads.values(), self._superseded())
         return {module.digest for load in loads for module in load.version.modules}
 
     def admit(self, script: str, data: bytes, floor: int) -> Bundle | None:
-        """The bundle out of what the source gave, if it may take the place of what there is.
+        """Verify an answer of the source, and return its bundle if it may replace the current one.
 
         Args:
-            script: which script was asked for.
-            data: what came.
-            floor: `floor()` as it was when the request was sent: whoever answers must know as much.
+            script: the script that was asked for.
+            data: the answer.
+            floor: the result of `floor()` when the request was sent; the answer must not be older.
 
         Returns:
-            None when a newer one came in meanwhile.
+            None when a newer bundle came in meanwhile.
 
         Raises:
-            NightsafeError: CANNOT_OPEN or INVALID, with what is wrong with it.
+            NightsafeError: CANNOT_OPEN or INVALID, with what is wrong with the bundle.
         """
         bundle = open_bundle(data, self._verifier)
         if (bundle.account_id, bundle.namespace, bundle.script) != (self._account_id, "", script):
-            raise NightsafeError(Code.INVALID, "the bundle is that of another script")
+            raise NightsafeError(Code.INVALID, "the bundle belongs to another script")
         if bundle.serial < floor:
             raise NightsafeError(
                 Code.INVALID,
                 f"the bundle has serial {bundle.serial}, but {floor} has been seen: the database was put back to an"
-                " older state, or somebody sends what was recorded earlier",
+                " older state, or somebody replays an answer that they recorded",
             )
         _check_shares(bundle.versions)
         self._serials.raise_to(self._account_id, bundle.serial)
@@ -188,9 +188,9 @@ class BundleCache:
         return None if held and held.bundle.serial > bundle.serial else bundle
 
     def put(self, bundle: Bundle) -> Held | None:
-        """Serve a bundle that was admitted; None when that changes nothing for workerd.
+        """Serve a bundle that was admitted; return None when that changes nothing for workerd.
 
-        A version that cannot be served makes the whole script refused: `refusals` says why.
+        One version that cannot be served makes the whole script refused; `refusals` gives the reasons.
         """
         before = self._held.get(bundle.script)
         if before and before.bundle.serial > bundle.serial:
@@ -214,13 +214,13 @@ class BundleCache:
 
     @staticmethod
     def _refusal(bundle: Bundle) -> dict[str, Any] | None:
-        """What to answer when a script is not served; None when it is."""
+        """Return the answer to requests when the script is not served; None when it is."""
         if not bundle.versions:
             return NOT_SERVED
         return REFUSED if refusals(bundle) else None
 
     def _as_loads(self, bundle: Bundle, before: Iterable[Load]) -> Iterator[Load]:
-        """A load for each version: that of before while nothing of it has changed."""
+        """Yield a load for each version, with the previous number if nothing in the version has changed."""
         known = {one.fingerprint: one.number for one in before}
         for version in bundle.versions:
             fingerprint = version.fingerprint()
@@ -228,13 +228,13 @@ class BundleCache:
             yield Load(number, bundle, version, fingerprint)
 
     def _drop(self, script: str, loads: Iterable[Load]) -> None:
-        """Loads are superseded."""
+        """Move loads that were replaced to the late ones."""
         for load in loads:
             del self._loads[load.number]
             self._late[script].append((time.monotonic(), load))
 
     def _superseded(self) -> Iterator[Load]:
-        """Loads that were superseded a moment ago; older ones are forgotten."""
+        """Yield the loads that were replaced a moment ago, and forget older ones."""
         before = time.monotonic() - _LATE_SECONDS
         for script, late in tuple(self._late.items()):
             while late and late[0][0] < before:
@@ -245,7 +245,7 @@ class BundleCache:
 
 
 def refusals(bundle: Bundle) -> tuple[str, ...]:
-    """Why a bundle cannot be served: a sentence for each binding, module or flag."""
+    """Return why a bundle cannot be served: a sentence for each binding, module or flag."""
     reasons: dict[str, None] = {}
     for version in bundle.versions:
         try:
@@ -256,19 +256,19 @@ def refusals(bundle: Bundle) -> tuple[str, ...]:
 
 
 def code_of(version: BundleVersion) -> tuple[object, ...]:
-    """What of a version is code, and how it is to be run."""
+    """Return the parts of a version that are code, or that say how to run it."""
     modules = tuple((module.name, module.content_type, module.digest) for module in version.modules)
     flags = version.compatibility_flags
     return version.main_module, version.classic, version.compatibility_date, flags, version.cpu_ms, modules
 
 
 def _key(load: Load) -> tuple[int, float]:
-    """What workerd is told of a load."""
+    """Return the number and the percentage of a load, which workerd gets."""
     return load.number, load.version.percentage
 
 
 def _check_shares(versions: Iterable[BundleVersion]) -> None:
-    """Refuse percentages that are none; NightsafeError INVALID."""
+    """Refuse invalid percentages with NightsafeError INVALID."""
     shares = [version.percentage for version in versions]
     if not all(0 <= share <= 100 for share in shares) or (shares and not any(shares)):  # noqa: PLR2004 - per cent
-        raise NightsafeError(Code.INVALID, "the bundle has a version with a percentage that is none")
+        raise NightsafeError(Code.INVALID, "the bundle has an invalid percentage, or all its percentages are 0")

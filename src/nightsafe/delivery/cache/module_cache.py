@@ -1,4 +1,4 @@
-"""Contents of modules by their SHA-256, kept while a bundle needs them."""
+"""Keeps the contents of modules, by their SHA-256, while a bundle needs them."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -9,10 +9,10 @@ from nightsafe.errors import Code, NightsafeError
 
 
 class ModuleCache:
-    """Fetches each content once and checks that it is the one it is called after.
+    """Fetches each content once and checks it against its SHA-256.
 
     Args:
-        source: where they come from.
+        source: provides the contents.
     """
 
     def __init__(self, source: BundleSource) -> None:
@@ -20,24 +20,24 @@ class ModuleCache:
         self._kept: dict[bytes, bytes] = {}
 
     async def of(self, version: BundleVersion) -> dict[bytes, bytes]:
-        """All contents of a version.
+        """Return all contents of a version.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when one cannot be had; INVALID, when it is another one.
+            NightsafeError: UNAVAILABLE, when a content cannot be fetched; INVALID, when it has another digest.
         """
         return {module.digest: await self._one(module.digest) for module in version.modules}
 
     async def _one(self, digest: bytes) -> bytes:
-        """One content."""
+        """Return one content."""
         if digest not in self._kept:
             data = await self._source.module(digest)
             if sha256(data).digest() != digest:
-                raise NightsafeError(Code.INVALID, "the contents of a module are not those that the bundle names")
+                raise NightsafeError(Code.INVALID, "the contents of a module do not match the bundle's SHA-256")
             self._kept[digest] = data
         return self._kept[digest]
 
     def keep_only(self, digests: Iterable[bytes]) -> None:
-        """Let go of all others."""
+        """Drop all other contents."""
         needed = set(digests)
         for digest in [one for one in self._kept if one not in needed]:
             del self._kept[digest]

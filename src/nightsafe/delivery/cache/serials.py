@@ -1,6 +1,6 @@
-"""The highest serial seen of each account, kept in a file.
+"""Keeps the highest serial seen of each account, in the marks file.
 
-So a database that was put back to an older state is noticed after a restart too.
+With it, the delivery process notices after a restart too that the database was put back to an older state.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Serials:
-    """High-water marks. Raising one returns at once; the file follows as fast as the disk takes it.
+    """The highest serials seen. Raising one returns at once; the file follows as fast as the disk allows.
 
     Args:
-        path: of the file; made when it is not there.
+        path: path of the file, made if missing.
 
     Raises:
-        NightsafeError: INVALID, when the file is there and is not one of marks.
+        NightsafeError: INVALID, when the file exists and is not a marks file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,10 +45,11 @@ class Serials:
         self._lock = -1
 
     def hold(self) -> None:
-        """Keep other delivery processes from the file, until it is released or this process ends.
+        """Lock the file against other delivery processes until `release` or the end of this process.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when another has it; INVALID, when there can be no lock beside it.
+            NightsafeError: UNAVAILABLE, when another process holds the lock; INVALID, when the lock file beside it
+                cannot be made.
         """
         beside = self._path.with_name(f"{self._path.name}.lock")
         try:
@@ -62,29 +63,29 @@ class Serials:
             raise NightsafeError(Code.INVALID, f"{beside}: cannot be used: {error.strerror}") from None
 
     def release(self) -> None:
-        """Let another process have the file."""
+        """Unlock the file for other processes."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def get(self, account_id: str) -> int:
-        """The highest serial seen, 0 for none."""
+        """Return the highest serial seen, 0 for none."""
         return self._serials.get(account_id, 0)
 
     def raise_to(self, account_id: str, serial: int) -> None:
-        """Remember a serial, unless a higher one is remembered."""
+        """Remember a serial if it is higher than the one remembered."""
         if self.get(account_id) < serial <= _LARGEST:
             self._serials[account_id] = serial
             if self._writing is None or self._writing.done():
                 self._writing = asyncio.create_task(self._write())
 
     async def settle(self) -> None:
-        """Return when the file has caught up."""
+        """Wait until the file has caught up."""
         while self._writing is not None and not self._writing.done():
             await asyncio.wait({self._writing})
 
     async def _write(self) -> None:
-        """Write the file until it holds what is remembered."""
+        """Write the file until it holds every serial remembered."""
         while self._written != self._serials:
             serials = dict(self._serials)
             data = msgspec.json.encode(_File("nightsafe-marks/1", serials))
@@ -93,21 +94,22 @@ class Serials:
             except NightsafeError as error:
                 _log.error("marks.not_written", reason=error.problems[0].detail)
                 return
-            except RuntimeError as error:  # there may be no further thread; the next one writes it
+            except RuntimeError as error:  # no further thread can start; the next write catches up
                 _log.error("marks.not_written", reason=str(error))
                 return
             self._written = serials
 
 
 def _read(path: Path) -> dict[str, int]:
-    """What the file says.
+    """Return the serials in the file.
 
     Raises:
-        NightsafeError: INVALID, when it is not one of marks.
+        NightsafeError: INVALID, when it is not a marks file.
     """
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return msgspec.json.decode(files.read(path, private=True), type=_File).serials
     raise NightsafeError(
         Code.INVALID,
-        f"{path}: is no file of marks. Delete it to start anew; a database put back until now is then not noticed",
+        f"{path}: not a marks file. Delete it to start over; Nightsafe then cannot notice that the database was put"
+        " back to an older state before now",
     )

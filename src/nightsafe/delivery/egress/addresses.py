@@ -1,4 +1,4 @@
-"""Addresses that lead to this machine, and a word when there are others."""
+"""Reads the addresses that lead to this machine, and watches for changes to them."""
 
 import asyncio
 import socket
@@ -14,32 +14,32 @@ Network = IPv4Network | IPv6Network
 
 _TABLES: Final = Path("/proc/self/net")
 _LOOK_SECONDS: Final = 5.0
-"""How often to look where the kernel says nothing by itself."""
+"""How often to read the addresses, for systems where the kernel announces no changes."""
 
 _CHANGES: Final = 0x10 | 0x100
 """RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR (rtnetlink(7))."""
 
 _MOST_NEWS: Final = 1 << 16
 _LOCAL: Final = 0x80000000 | 0x00100000
-"""RTF_LOCAL and RTF_ANYCAST: what is delivered to this machine (linux/ipv6_route.h)."""
+"""RTF_LOCAL and RTF_ANYCAST: routes that end at this machine (linux/ipv6_route.h)."""
 
 _FLAGS: Final = 8
 
 
 def own_networks(tables: Path = _TABLES) -> frozenset[Network]:
-    """What the kernel delivers to this machine itself: addresses of its interfaces, and routes of the type `local`.
+    """Return the networks that end at this machine: addresses of its interfaces, and routes of the type `local`.
 
     Args:
-        tables: where the kernel tells of its routes.
+        tables: the directory where the kernel lists its routes.
 
     Raises:
-        NightsafeError: UNAVAILABLE, when it does not tell: then nobody knows what must be refused.
+        NightsafeError: UNAVAILABLE, when the list cannot be read: then the addresses to refuse are not known.
     """
     try:
         fourth = (tables / "fib_trie").read_text()
     except OSError as error:
         detail = f"the addresses of this machine cannot be read from {tables}/fib_trie: {error.strerror}; "
-        advice = "start where /proc/net is there, or let scripts reach this machine too, with --reach-private"
+        advice = "start where /proc/net is available, or let scripts reach this machine too, with --reach-private"
         raise NightsafeError(Code.UNAVAILABLE, detail + advice) from None
     sixth = ""
     with suppress(FileNotFoundError):  # IPv6 is off
@@ -48,7 +48,7 @@ def own_networks(tables: Path = _TABLES) -> frozenset[Network]:
 
 
 def _fourth(trie: str) -> Iterator[IPv4Network]:
-    """Local networks in `fib_trie`: an address, and below it a length of prefix, a scope and a type."""
+    """Yield the local networks in `fib_trie`, which has an address and below it prefix lengths, scopes and types."""
     address = ""
     for line in trie.splitlines():
         mark, *rest = line.split() or [""]
@@ -59,7 +59,7 @@ def _fourth(trie: str) -> Iterator[IPv4Network]:
 
 
 def _sixth(routes: str) -> Iterator[IPv6Network]:
-    """Local networks in `ipv6_route`: a route a line, in hexadecimal digits."""
+    """Yield the local networks in `ipv6_route`, which has one route a line, in hexadecimal digits."""
     for line in routes.splitlines():
         destination, length, *rest = line.split()
         if int(rest[_FLAGS - 2], 16) & _LOCAL:
@@ -67,7 +67,7 @@ def _sixth(routes: str) -> Iterator[IPv6Network]:
 
 
 async def changes() -> AsyncGenerator[None]:
-    """Something whenever the machine may have got an address: the kernel says so, and every few seconds anyway."""
+    """Yield whenever the machine may have a new address: when the kernel announces one, and every few seconds."""
     news = asyncio.Event()
     loop = asyncio.get_running_loop()
     kernel = _kernel()
@@ -86,7 +86,7 @@ async def changes() -> AsyncGenerator[None]:
 
 
 def _kernel() -> socket.socket | None:
-    """Where the kernel tells of addresses; None where it does not."""
+    """Open the socket on which the kernel announces addresses; None if it cannot be opened."""
     with suppress(OSError):
         kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         try:
@@ -99,7 +99,7 @@ def _kernel() -> socket.socket | None:
 
 
 def _heard(kernel: socket.socket, news: asyncio.Event) -> None:
-    """Take what the kernel tells. When there was too much of it to keep, that is news as well."""
+    """Read an announcement of the kernel. An error counts as news too: the kernel had more than it could keep."""
     with suppress(OSError):
         kernel.recv(_MOST_NEWS)
     news.set()

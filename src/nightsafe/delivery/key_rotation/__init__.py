@@ -1,1 +1,1 @@
-"""Values re-encrypted to the primary key after a rotation."""
+"""Re-encrypts values to the primary key after a rotation."""

@@ -1,4 +1,4 @@
-"""One value sealed anew: opened where it belongs, sealed for the same place to another key of the same ring."""
+"""Re-encrypts one value: opens it for its place and seals it for the same place to another key of the same ring."""
 
 from functools import lru_cache
 from hashlib import sha256
@@ -16,21 +16,21 @@ from nightsafe.sealing.sealer import RingSealer
 
 
 def reseal_value(account_id: str, value: OldValue, primary: str, opener: NamedOpener, ring: PrivateRing) -> NewValue:
-    """Seal a value anew.
+    """Re-encrypt a value.
 
-    The API says which key to seal to, but only one that is in the private ring is taken: nothing is ever sealed to a
-    stranger's key.
+    The API names the key to seal to, but the key must be in the private ring: nothing is ever sealed to a stranger's
+    key.
 
     Args:
-        account_id: whose value it is.
-        value: as the API gave it; nothing of it is believed but what is signed.
+        account_id: the account that the value belongs to.
+        value: the value from the API; only the signed parts of it are trusted.
         primary: id of the key to seal to.
-        opener: opens it.
+        opener: opens the value.
         ring: the private ring.
 
     Raises:
-        NightsafeError: CANNOT_OPEN, when it does not open in the place it is said to be of; INVALID, when the key is
-            not in the private ring, or retired there.
+        NightsafeError: CANNOT_OPEN, when the value does not open for the place that the API names; INVALID, when the
+            key is not in the private ring, or retired there.
     """
     sealer = _sealer(_usable(ring, primary).in_state(State.PRIMARY).public)
     signed = Context(
@@ -51,21 +51,23 @@ def reseal_value(account_id: str, value: OldValue, primary: str, opener: NamedOp
 
 
 def _usable(ring: PrivateRing, key_id: str) -> PrivateKey:
-    """The key to seal to."""
+    """Return the key to seal to; raise NightsafeError INVALID if it may not be used."""
     key = ring.get(key_id)
     if key is None:
         raise NightsafeError(
             Code.INVALID,
-            f"the API's primary key {key_id} is not in the private ring: bring the rings together (nightsafe keys)",
+            f"the API's primary key {key_id} is not in the private ring: make the private ring and the API's public"
+            " ring match (nightsafe keys)",
         )
     if key.state is State.RETIRED:
         raise NightsafeError(
-            Code.INVALID, f"the API's primary key {key_id} is retired in the private ring: hand the public ring over"
+            Code.INVALID,
+            f"the API's primary key {key_id} is retired in the private ring: give the API the current public ring",
         )
     return key
 
 
 @lru_cache(maxsize=1)
 def _sealer(key: PublicKey) -> RingSealer:
-    """What seals to one key, kept for the next value."""
+    """Return a sealer for one key, cached for the next value."""
     return RingSealer(PublicRing([key]))

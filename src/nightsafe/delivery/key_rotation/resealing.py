@@ -1,7 +1,7 @@
-"""Seals values anew after a rotation: opens what lies under older keys, seals it to the primary, hands it back.
+"""Re-encrypts values after a rotation: opens values under older keys, seals them to the primary key, returns them.
 
-It runs beside everything else and leaves room: after each batch it rests for as long as the batch took. It keeps
-nothing of how far it has come, for what is done does not come up again; so it may be ended at any moment.
+It runs in the background and leaves time for the rest: after each batch it rests for as long as the batch took. It
+stores no progress, because the API does not list finished values again; so it can be stopped at any moment.
 """
 
 import asyncio
@@ -24,24 +24,27 @@ _IDLE_SECONDS: Final = 30.0
 _LONGEST_IDLE: Final = 3600.0
 _LOOK_SECONDS: Final = 1.0
 _NOT_HERE: Final = (
-    "after a rotation this process leaves values under older keys as they are; let nightsafe keys reseal do it"
+    "this process does not re-encrypt values under older keys after a rotation; run nightsafe keys reseal instead"
 )
 
 
 class ResealingSource(Protocol):
-    """The API, as whoever seals anew sees it."""
+    """The part of the API that re-encryption uses."""
 
     async def old_values(self, after: str) -> OldValues:
-        """Values under older keys, from where the ones before say.
+        """Return a page of the values under older keys.
+
+        Args:
+            after: `next` of the previous page, or "" for the first.
 
         Raises:
-            NightsafeError: NOT_PERMITTED, when the API does not let this one seal anew; UNAVAILABLE, when it cannot
-                be reached.
+            NightsafeError: NOT_PERMITTED, when the API does not let this caller re-encrypt; UNAVAILABLE, when it
+                cannot be reached.
         """
         ...
 
     async def store(self, values: NewValues) -> Stored:
-        """Hand back what was sealed anew.
+        """Return re-encrypted values to the API.
 
         Raises:
             NightsafeError: as `old_values`; INVALID, when the ring has changed meanwhile.
@@ -50,21 +53,21 @@ class ResealingSource(Protocol):
 
 
 class RingOpener(NamedOpener, Protocol):
-    """Opens with a ring that can be looked at."""
+    """An opener whose ring can be read."""
 
     @property
     def ring(self) -> PrivateRing:
-        """The ring as it is now."""
+        """The current ring."""
         ...
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far one pass has come.
+    """The progress of one pass.
 
     Attributes:
-        waiting: how many values there were at its beginning.
-        resealed: how many were stored anew.
-        changed: how many had others in their place by then.
+        waiting: how many values there were to re-encrypt at its start.
+        resealed: how many were re-encrypted and stored.
+        changed: how many had been replaced by then.
         unopened: how many do not open, or were not signed for their place. They stay as they are.
     """
 
@@ -74,7 +77,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     unopened: int = 0
 
     def plus(self, other: "Progress") -> "Progress":
-        """Of two passes together."""
+        """Return the sum of two passes."""
         return Progress(
             waiting=self.waiting + other.waiting,
             resealed=self.resealed + other.resealed,
@@ -84,14 +87,14 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class Resealer:
-    """Seals the values of one account anew.
+    """Re-encrypts the values of one account.
 
     Args:
-        account_id: whose.
-        source: gives and takes them.
-        opener: opens them; it has the private ring.
-        rest: for how many times as long as a batch took to rest after it.
-        idle_seconds: how long to wait before looking again when there was nothing.
+        account_id: the account.
+        source: provides the old values and takes the new ones.
+        opener: opens the values; it has the private ring.
+        rest: how long to rest after a batch, as a multiple of the time that it took.
+        idle_seconds: seconds to wait before looking again when there was nothing to do.
     """
 
     def __init__(
@@ -112,10 +115,10 @@ class Resealer:
         self.progress = Progress()
 
     async def run(self) -> None:
-        """Look for values under older keys for ever. A pass that got nowhere makes the next one wait longer.
+        """Look for values under older keys for ever, and wait longer after each pass that achieved nothing.
 
-        Where the API does not let this one seal anew, that is said at the start and after each rotation, and asked
-        again as seldom as can be: it may be somebody else's task, or nobody's.
+        If the API does not let this process re-encrypt, the log says so at the start and after each rotation, and the
+        process asks again after the longest wait: the task may belong to another process, or to no process at all.
         """
         pause = self._idle_seconds
         while True:
@@ -127,7 +130,7 @@ class Resealer:
             await self._idle(pause)
 
     def _failed(self, error: NightsafeError, pause: float) -> float:
-        """Log why a pass has failed; gives how long to wait before the next."""
+        """Log why a pass has failed; return the seconds to wait before the next."""
         reason = error.problems[0].detail
         if error.code is not Code.NOT_PERMITTED:
             _log.error("resealing.failed", reason=reason)
@@ -139,7 +142,7 @@ class Resealer:
         return _LONGEST_IDLE
 
     async def _idle(self, seconds: float) -> None:
-        """Wait before looking again; no longer than until the private ring is another one."""
+        """Wait before looking again, but only until the private ring changes."""
         ring, end = self._opener.ring, time.monotonic() + seconds
         left = seconds
         while left >= 0 and self._opener.ring is ring:
@@ -147,13 +150,13 @@ class Resealer:
             left = end - time.monotonic()
 
     async def run_once(self, tell: Callable[[Progress], None] = lambda _: None) -> Progress:
-        """One pass over all that there is.
+        """Make one pass over all values under older keys.
 
         Args:
-            tell: is told how far it has come, after each batch.
+            tell: receives the progress after each batch.
 
         Raises:
-            NightsafeError: UNAVAILABLE, NOT_PERMITTED or INVALID; what was done until then is done.
+            NightsafeError: UNAVAILABLE, NOT_PERMITTED or INVALID; values stored until then stay re-encrypted.
         """
         self.progress = Progress()
         after = ""
@@ -172,13 +175,13 @@ class Resealer:
         return self.progress
 
     async def _batch(self, old: OldValues) -> None:
-        """Seal some values anew and hand them back."""
+        """Re-encrypt some values and return them to the API."""
         new = []
         for value in old.values:
             sealed = self._sealed(value, old.primary)
             if sealed is not None:
                 new.append(sealed)
-            await asyncio.sleep(0)  # each holds the interpreter for a third of a millisecond
+            await asyncio.sleep(0)  # each value occupies the interpreter for a third of a millisecond
         stored = Stored(resealed=0, changed=0, refused=0)
         if new:
             stored = await self._source.store(NewValues(tuple(new)))
@@ -191,7 +194,7 @@ class Resealer:
         )
 
     def _sealed(self, value: OldValue, primary: str) -> NewValue | None:
-        """A value sealed anew; None when it does not open, which is logged with its place and stays so."""
+        """Re-encrypt a value; if it does not open, log its place, leave it as it is and return None."""
         try:
             return reseal_value(self._account_id, value, primary, self._opener, self._opener.ring)
         except NightsafeError as error:
@@ -207,7 +210,7 @@ class Resealer:
             return None
 
     def _conclude(self) -> None:
-        """Say what came of a pass that had anything to do."""
+        """Log the result of a pass, if it had anything to do."""
         done = self.progress
         if done != Progress():
             _log.info("resealing.done", resealed=done.resealed, changed=done.changed, unopened=done.unopened)

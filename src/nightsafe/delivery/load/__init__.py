@@ -1,1 +1,1 @@
-"""What workerd loads: the code, the environment with opened values, and the frame they travel in."""
+"""Builds the loads for workerd: the code, the `env` with opened values, and the frame that carries both."""

@@ -1,6 +1,6 @@
-"""Has code that is being uploaded compiled by the runtime, and tells the API what that says.
+"""Has the runtime compile code that is being uploaded, and tells the API the result.
 
-It runs beside everything else: while it is away, uploads go through unchecked.
+It runs in the background. While it is not running, the API accepts uploads unchecked.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ _OK: Final = 200
 
 
 class CheckSource(Protocol):
-    """The API, as whoever checks sees it."""
+    """The part of the API that code checks use."""
 
     async def greet(self) -> None:
-        """Say that somebody checks: uploads wait for that from now on.
+        """Tell the API that this process checks code: from now on, uploads wait for a verdict.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the API cannot be reached.
@@ -33,15 +33,15 @@ class CheckSource(Protocol):
         ...
 
     async def next(self) -> Check | None:
-        """Wait for something to check, for a few seconds.
+        """Wait a few seconds for code to check.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when the API cannot be reached or gives nothing to check.
+            NightsafeError: UNAVAILABLE, when the API cannot be reached or its answer is not a check.
         """
         ...
 
     async def tell(self, check: Check, verdict: Verdict) -> None:
-        """Say what came of it.
+        """Send the verdict on a check.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the API cannot be reached.
@@ -50,47 +50,47 @@ class CheckSource(Protocol):
 
 
 class Judge(Protocol):
-    """Whatever compiles."""
+    """A compiler of uploads."""
 
     async def problem_of(self, check: Check) -> str:
-        """What the runtime says against code, or ""."""
+        """Return the runtime's problem with the code, or ""."""
         ...
 
 
 class _Answer(Struct):
-    """The part of an envelope that is read here."""
+    """The part of the API's envelope that this module reads."""
 
     result: Check | None = None
 
 
 class HttpChecks:
-    """A `CheckSource` that is an API.
+    """A `CheckSource` that asks the API over HTTP.
 
     Args:
-        source: how to reach it.
+        source: the connection to the API.
     """
 
     def __init__(self, source: HttpSource) -> None:
         self._source: Final = source
 
     async def greet(self) -> None:
-        """As `CheckSource.greet`: a verdict on nothing."""
+        """Greet the API, as `CheckSource.greet`, by a verdict on no upload."""
         status, _ = await self._source.ask("POST", "checks/none", msgspec.json.encode(Verdict()))
         if status != _OK:
             raise NightsafeError(Code.UNAVAILABLE, f"the API answered {status}")
 
     async def next(self) -> Check | None:
-        """As `CheckSource.next`."""
+        """Wait for code to check, as `CheckSource.next`."""
         status, body = await self._source.ask("GET", "checks")
         if status != _OK:
             raise NightsafeError(Code.UNAVAILABLE, f"the API answered {status}")
         try:
             return msgspec.json.decode(body, type=_Answer).result
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise NightsafeError(Code.UNAVAILABLE, "the API answers what is no check") from None
+            raise NightsafeError(Code.UNAVAILABLE, "the API's answer is not a check") from None
 
     async def tell(self, check: Check, verdict: Verdict) -> None:
-        """As `CheckSource.tell`."""
+        """Send the verdict, as `CheckSource.tell`."""
         await self._source.ask("POST", f"checks/{check.id}", msgspec.json.encode(verdict))
 
 
@@ -98,11 +98,11 @@ class Checker:
     """Checks one upload after the other.
 
     Args:
-        source: where they come from.
-        judge: what compiles them.
+        source: provides the uploads.
+        judge: compiles them.
 
     Attributes:
-        known: set while the API knows that uploads are checked.
+        known: set while the API knows that this process checks uploads.
     """
 
     def __init__(self, source: CheckSource, judge: Judge) -> None:
@@ -111,7 +111,7 @@ class Checker:
         self.known: Final = asyncio.Event()
 
     async def run(self) -> None:
-        """Check, for ever. What goes wrong with one upload lets that one through."""
+        """Check uploads for ever. An upload whose check fails by itself is let through."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -129,7 +129,7 @@ class Checker:
                 pause = _FIRST_PAUSE
 
     async def _problem_of(self, check: Check) -> str:
-        """What there is against an upload."""
+        """Return the problem with an upload; "" when it has none or the check itself failed."""
         try:
             return await self._judge.problem_of(check)
         except (OSError, ValueError, NightsafeError) as error:

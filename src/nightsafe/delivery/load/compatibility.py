@@ -1,4 +1,4 @@
-"""What a script is run with: the compatibility date and the flags that the runtime is given for it."""
+"""Chooses the compatibility date and the flags that the runtime gets for a script."""
 
 import datetime as dt
 from typing import Final, Self
@@ -18,7 +18,7 @@ _URL_MODULES_SINCE: Final = "2026-11-17"
 
 
 class Compatibility(Struct, frozen=True):
-    """A date and flags.
+    """The compatibility date and flags that a script runs with.
 
     Attributes:
         date: as YYYY-MM-DD.
@@ -30,11 +30,11 @@ class Compatibility(Struct, frozen=True):
 
     @classmethod
     def of(cls, version: BundleVersion, today: dt.date | None = None) -> Self:
-        """What a version is run with.
+        """Return the date and flags that a version runs with.
 
         Args:
-            version: which one.
-            today: in UTC; for tests.
+            version: the version.
+            today: today's date in UTC; for tests.
         """
         flags = version.compatibility_flags
         return cls(
@@ -44,9 +44,9 @@ class Compatibility(Struct, frozen=True):
 
     @property
     def module_root(self) -> str:
-        """What an import of a module begins with, so that it means the same one wherever it stands.
+        """The prefix that makes an import name the same module from anywhere.
 
-        The runtime had paths at first, and has URLs since.
+        The runtime's older registry uses paths, and the newer one URLs.
         """
         if _PATH_MODULES in self.flags:
             return "/"
@@ -54,9 +54,10 @@ class Compatibility(Struct, frozen=True):
 
 
 def served_date(wanted: str, today: dt.date) -> str:
-    """The date to run a script with: one that has come but is newer than the runtime is the runtime's newest.
+    """Return the date to run a script with.
 
-    Later ones stay as they are: the runtime refuses them.
+    A date up to today that is newer than the runtime becomes the runtime's newest. A date in the future stays as it
+    is, and the runtime refuses it.
     """
     if not wanted:
         return DEFAULT_DATE
@@ -64,5 +65,5 @@ def served_date(wanted: str, today: dt.date) -> str:
 
 
 def _classic_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
-    """What a classic script is run with: it is evaluated when it starts, and its bindings are globals."""
+    """Return the flags for a classic script: the runtime evaluates it at its start, and its bindings are globals."""
     return (*(flag for flag in flags if flag not in {_EVAL, _NO_EVAL, IMPORTABLE_ENV}), _EVAL)

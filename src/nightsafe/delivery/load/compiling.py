@@ -1,8 +1,8 @@
 """Compiles and links code on the real runtime without running any of it.
 
-A process of its own does so for each upload, which has no socket, no address and no value, and is ended after a
-moment: whatever the code is, neither the Workers that are served nor this process can be held up by it. It loads the
-code as it would be served, at its own date and with its own flags, behind a module of ours that throws first.
+A separate process does so for each upload. It has no socket, no address and no value, and it is ended after a moment,
+so no code can hold up this process or the Workers that it serves. It loads the code as it would be served, with its
+own date and flags, behind a module of Nightsafe that throws first.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _RUNTIME: Final = resources("nightsafe.delivery") / "runtime"
 _OWN: Final = {name: (_RUNTIME / name).read_bytes() for name in ("check.js", "loads.js")}
 _MOST_WORDS: Final = 1 << 16
 _DATE: Final = "2026-04-01"
-"""Before the runtime's newer registry, which compiles a module only when it is imported."""
+"""A date before the runtime's newer registry, which compiles a module only when something imports it."""
 
 _FIRST: Final = f"{RESERVED}/first.js"
 _BODY: Final = re.compile(r"Failed to start Worker:\s+")
@@ -55,11 +55,11 @@ const config :Workerd.Config = (services = [(name = "main", worker = (
 
 
 class Compiler:
-    """The runtime, as what compiles.
+    """Compiles code on the runtime.
 
     Args:
-        binary: of workerd.
-        seconds: for which one check may go on; by default as long as its code needs.
+        binary: path of workerd.
+        seconds: the time limit of one check; by default it depends on the size of the code.
     """
 
     def __init__(self, binary: Path, seconds: float | None = None) -> None:
@@ -67,11 +67,11 @@ class Compiler:
         self._seconds: Final = seconds
 
     async def problem_of(self, check: Check) -> str:
-        """What the runtime says against code; "" when it has nothing against it or does not say in time.
+        """Return the runtime's problem with the code; "" when it has none or does not answer in time.
 
         Raises:
-            OSError: when the process cannot be started or the files not be written.
-            NightsafeError: UNSUPPORTED, for a file of a type that is not served.
+            OSError: when the process cannot be started or the files cannot be written.
+            NightsafeError: UNSUPPORTED, for a file of a type that cannot be served.
         """
         word = secrets.token_hex(16)
         with TemporaryDirectory(prefix="nightsafe-check-") as folder:
@@ -80,7 +80,7 @@ class Compiler:
         return _problem_in(said, word)
 
     async def _said(self, config: Path, seconds: float) -> str:
-        """What the process says before it ends, or is ended."""
+        """Return the output of the process; "" when it ran out of time and was killed."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", str(LAUNCH), str(os.getpid()), str(self._binary)),
@@ -107,11 +107,11 @@ class Compiler:
 
 
 def _write(folder: Path, check: Check, word: str) -> Path:
-    """Put a configuration, and the code as loads, into a folder."""
+    """Write a configuration, and the code as loads, into a folder."""
     version = _version(check)
     loads = {"LINKED": _load(check, version, word)}
     newer = Compatibility.of(version).module_root != Compatibility.of(_older(version)).module_root
-    if newer and len(check.modules) > 1:  # there may be one that is not linked
+    if newer and len(check.modules) > 1:  # a module that no other imports is not linked
         loads["COMPILED"] = _load(check, _older(version), word, linked=False)
     for name, body in (_OWN | loads).items():
         (folder / name).write_bytes(body)
@@ -122,7 +122,7 @@ def _write(folder: Path, check: Check, word: str) -> Path:
 
 
 def _version(check: Check) -> BundleVersion:
-    """A version of this code alone."""
+    """Return a version with only this code."""
     parts = ((f"part{at}", msgspec.json.encode({"part": part})) for at, part in enumerate(check.parts))
     return BundleVersion(
         id="",
@@ -138,12 +138,12 @@ def _version(check: Check) -> BundleVersion:
 
 
 def _older(version: BundleVersion) -> BundleVersion:
-    """The same for the older registry, which compiles every module when it is loaded."""
+    """Return the same version for the older registry, which compiles every module when a script is loaded."""
     return replace(version, compatibility_date=_DATE, compatibility_flags=())
 
 
 def _load(check: Check, version: BundleVersion, word: str, *, linked: bool = True) -> bytearray:
-    """The code as it would be served, but that what throws is run before it."""
+    """Return the code as it would be served, but with a module before it that throws."""
     packing = Frame()
     compatibility = Compatibility.of(version)
     modules = Modules(packing, version, {one.name: one.body for one in check.modules}, compatibility, _FIRST)
@@ -165,7 +165,7 @@ def _load(check: Check, version: BundleVersion, word: str, *, linked: bool = Tru
 
 
 def _problem_in(said: str, word: str) -> str:
-    """What the runtime says against the code, with where it is; the word tells that it is said by us."""
+    """Return the problem in the runtime's output, with its place. The word marks the line that our module wrote."""
     _, begun, told = said.partition(word)
     if not begun:
         return ""
@@ -177,7 +177,7 @@ def _problem_in(said: str, word: str) -> str:
         return words
     problem, how, place = found.groups()
     if _OURS in problem:
-        return f"{problem}: the name is reserved, for Nightsafe adds an export that is called so"
+        return f"{problem}: the name is reserved, because Nightsafe adds an export with this name"
     if place is None or RESERVED in place:
         return problem
     where = place.strip('"')

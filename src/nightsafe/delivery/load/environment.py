@@ -1,4 +1,4 @@
-"""What stands in a script's `env`: every binding, its value opened."""
+"""Fills a script's `env` with every binding and its opened value."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,7 +16,7 @@ from nightsafe.sealing.interfaces import NamedOpener
 from nightsafe.secret_value import SecretValue
 
 MAX_ENV_BYTES: Final = 1024 * 1024
-"""What workerd takes as `env` of a loaded script."""
+"""The largest `env` that workerd accepts for a loaded script."""
 
 STORE_SPACE: Final = "store:"
 """The namespace in the context of a secret of a Secrets Store; its script is the store's id."""
@@ -26,10 +26,10 @@ class Environment:
     """Fills `env`.
 
     Args:
-        packing: where it goes.
-        bundle: says where each value belongs.
-        version: whose bindings they are.
-        files: contents of the version's modules by name.
+        packing: the load to put it into.
+        bundle: names the place that each value was sealed for.
+        version: the version with the bindings.
+        files: contents of the version's modules, by name.
         opener: opens values.
     """
 
@@ -56,34 +56,34 @@ class Environment:
             "service": self._service,
             "text_blob": lambda one, fields: packing.add_env(one.name, "text", files[fields["part"]]),
             "version_metadata": self._metadata,
-            "wasm_module": lambda *_: None,  # no value of `env`, but a module: see `modules.py`
+            "wasm_module": lambda *_: None,  # not a value in `env` but a module: see `modules.py`
         }
 
     def fill(self) -> None:
-        """Put every binding into it.
+        """Add every binding.
 
         Raises:
             NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
-                values are more than workerd takes.
+                values are larger than workerd accepts.
         """
         before = len(self._packing.body)
         for binding in self._version.bindings:
             self._adders[binding.kind](binding, fields_of(binding))
         if len(self._packing.body) - before > MAX_ENV_BYTES:
-            raise NightsafeError(Code.UNSUPPORTED, f"the bindings' values are over {MAX_ENV_BYTES} bytes together")
+            raise NightsafeError(Code.UNSUPPORTED, f"the bindings' values exceed {MAX_ENV_BYTES} bytes in total")
 
     def _text(self, binding: BundleBinding, _: dict[str, Any]) -> None:
-        """A secret string."""
+        """Add a secret string."""
         self._packing.env.append({"name": binding.name, "kind": "text", "place": self._open(binding, b"")})
 
     def _key(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
-        """A secret key: its raw form is gone before the script runs."""
+        """Add a secret key. Its raw form is removed before the script runs."""
         metadata = {member: fields[member] for member in ("format", "algorithm", "usages")}
         place = self._open(binding, rfc8785.dumps(metadata))
         self._packing.keys.append({"name": binding.name, **metadata, "place": place})
 
     def _stored(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
-        """A secret of a store, which the script asks for; one that is not there says so when it is asked for."""
+        """Add a secret of a store, whose value the script gets with `get`. If it is missing, `get` says so."""
         item: dict[str, Any] = {"name": binding.name, "secret": str(fields.get("secret_name"))}
         if binding.stored is not None:
             item["place"] = self._open_stored(binding.name, binding.stored)
@@ -93,7 +93,7 @@ class Environment:
             self._packing.stored.append(item)
 
     def _service(self, binding: BundleBinding, fields: dict[str, Any]) -> None:
-        """A way to another script."""
+        """Add a binding to another script."""
         told = {
             "script": callee_of(fields),
             "entrypoint": fields.get("entrypoint") or None,
@@ -102,12 +102,12 @@ class Environment:
         self._packing.env.append({"name": binding.name, "kind": "service", **told})
 
     def _metadata(self, binding: BundleBinding, _: dict[str, Any]) -> None:
-        """What tells a script which version it is."""
+        """Add the metadata of the version."""
         told = {"id": self._version.id, "tag": self._version.tag, "timestamp": self._version.created_on}
         self._packing.add_env(binding.name, "json", msgspec.json.encode(told))
 
     def _open(self, binding: BundleBinding, public: bytes) -> Place:
-        """Where an opened value lies in the body; NightsafeError CANNOT_OPEN with the binding's name."""
+        """Open a value and return its place; raise NightsafeError CANNOT_OPEN with the binding's name."""
         context = Context(
             account_id=self._bundle.account_id,
             namespace=self._bundle.namespace,
@@ -119,7 +119,7 @@ class Environment:
         return self._place(binding.name, lambda: self._opener.open(context, binding.sealed or b""))
 
     def _open_stored(self, name: str, secret: StoredSecret) -> Place:
-        """Where the opened value of a store's secret lies; NightsafeError CANNOT_OPEN with the binding's name."""
+        """Open the value of a store's secret, as `_open`."""
         signed = Context(
             account_id=self._bundle.account_id,
             namespace=STORE_SPACE,
@@ -131,7 +131,7 @@ class Environment:
         return self._place(name, lambda: self._opener.open_named(signed, sealed, secret.sealed))
 
     def _place(self, name: str, opening: Callable[[], SecretValue]) -> Place:
-        """Open a value and put it into the body."""
+        """Open a value, put it into the body, and return its place there."""
         try:
             opened = opening()
         except NightsafeError:

@@ -1,6 +1,6 @@
-"""How a load is put together: four bytes with the length of a head in JSON, the head, the bytes it points into.
+"""The layout of a load: the length of the head in four bytes, the head as JSON, the bytes that it points into.
 
-Values are only ever among those bytes, in a buffer that whoever sends it wipes. `runtime/loads.js` reads it.
+Values are only in those bytes, in a buffer that its sender wipes. `runtime/loads.js` reads a load.
 """
 
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ def wipe(buffer: bytearray) -> None:
 
 @dataclass(slots=True)
 class Frame:
-    """A load in the making.
+    """Builds a load.
 
     Attributes:
         modules: names, kinds and places of modules.
-        env: names, kinds and places of what stands in `env`.
-        keys: what is imported with `crypto.subtle.importKey` before the script runs.
+        env: names, kinds and places of the entries of `env`.
+        keys: keys that `crypto.subtle.importKey` imports before the script runs.
         stored: secrets of stores, which become objects before the script runs.
-        body: the bytes that places are in.
+        body: the bytes that the places refer to.
     """
 
     modules: list[dict[str, Any]] = field(default_factory=list)
@@ -38,25 +38,25 @@ class Frame:
 
     @property
     def raw(self) -> bool:
-        """Whether there is anything that `runtime/shim.js` has to make before the script runs."""
+        """Whether `runtime/shim.js` has anything to make before the script runs."""
         return bool(self.keys or self.stored or any(item["name"] == LOST for item in self.env))
 
     def place(self, data: bytes) -> Place:
-        """Where the bytes lie that are put at the end of the body."""
+        """Append bytes to the body and return their place."""
         at = len(self.body)
         self.body += data
         return at, len(data)
 
     def add_module(self, name: str, kind: str, data: bytes) -> None:
-        """One more module."""
+        """Add a module."""
         self.modules.append({"name": name, "kind": kind, "place": self.place(data)})
 
     def add_env(self, name: str, kind: str, data: bytes) -> None:
-        """One more thing in `env`."""
+        """Add an entry to `env`."""
         self.env.append({"name": name, "kind": kind, "place": self.place(data)})
 
     def pack(self, **head: Any) -> bytearray:
-        """The whole load, with further members of the head; the buffer it was made in is wiped."""
+        """Return the whole load, with these members added to its head, and wipe `body`."""
         env = [item for item in self.env if item["name"] != LOST]
         if self.raw:
             lost = [item for item in self.env if item["name"] == LOST]

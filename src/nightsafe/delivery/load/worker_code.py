@@ -1,4 +1,4 @@
-"""One version of a script as workerd takes it, with every value opened."""
+"""Builds the load of one version of a script for workerd, with every value opened."""
 
 from collections.abc import Mapping
 
@@ -16,17 +16,17 @@ def build_load(
     """Open a version's values and pack them with its modules.
 
     Args:
-        bundle: the bundle that the version is of; it says where each value belongs.
-        version: what to load; `support.check` has passed it.
-        contents: of its modules, by SHA-256.
+        bundle: the version's bundle; it names the place that each value was sealed for.
+        version: the version to load; `bundle.compatibility.check` has passed it.
+        contents: the contents of its modules, by SHA-256.
         opener: opens the values.
 
     Returns:
-        The load, with values in it: wipe it once it is sent.
+        The load, with values in it: wipe it after it is sent.
 
     Raises:
         NightsafeError: CANNOT_OPEN, with the name of a binding whose value does not open; UNSUPPORTED, when the
-            values are more than workerd takes.
+            values are larger than workerd accepts.
     """
     packing = Frame()
     compatibility = Compatibility.of(version)
