@@ -39,7 +39,7 @@ def test_the_last_good_version_is_served_on(safe: Safe) -> None:
         assert "good" == own.workers.text("worker")
         put(wire, "worker", "TOKEN", "with the version that is not served")
         assert "good" == own.workers.text("worker")
-        until(lambda: "the last deployment that can be served is served on" in own.stderr.read_text())
+        until(lambda: "the last deployment that can be served stays in service" in own.stderr.read_text())
     with Run(safe) as own, Wire.to(own) as wire:
         assert "good" == own.workers.text("worker")
         upload(wire, "worker", HELLO, keep_bindings=["secret_text"])

@@ -1,4 +1,4 @@
-"""JSON messages in which a delivery process tells the API which scripts it keeps on hold."""
+"""JSON messages in which a delivery process tells the API which scripts it holds apart."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 
 class HeldScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One script whose requests get status 503 for a while.
+    """One script that is held apart: its requests get status 503 for a while.
 
     Attributes:
         script: its name.
@@ -20,6 +20,6 @@ class HeldScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Report(Struct, frozen=True, forbid_unknown_fields=True):
-    """All scripts that one process keeps on hold; it replaces the process's previous report."""
+    """All scripts that one process holds apart; it replaces the process's previous report."""
 
     held: Annotated[tuple[HeldScript, ...], Meta(max_length=1000)]

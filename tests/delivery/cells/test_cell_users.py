@@ -191,7 +191,7 @@ async def test_a_callee_that_loops(scene: Scene) -> None:
     await scene.upload("callee", HELLO, [text("TOKEN", "mended")])
 
     assert ["caller"] == said(logs, "script.held")
-    assert "it used 0.6 s of CPU time without a pause, or one did that it calls: callee" in answer.text
+    assert "it used 0.6 s of CPU time without a pause, or a script that it calls did: callee" in answer.text
     assert "mended" == (await scene.get("caller")).text
 
 

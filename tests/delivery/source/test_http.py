@@ -135,10 +135,10 @@ async def test_all_connections_that_ended_meanwhile() -> None:
         (ok(b"", "401 Unauthorized"), "the API refuses the token (401)"),
         (ok(b"planted", "500 Oops"), "the API answered 500"),
         (ok(b"", "302 Found\r\nLocation: http://192.0.2.1/"), "the API answered 302"),
-        (ok(b"<html>"), "is no API of Nightsafe"),
-        (ok(b'{"result": {"cursor": 1}}'), "is no API of Nightsafe"),
-        (ok(b"\xff\xfe"), "is no API of Nightsafe"),
-        (ok(b'{"result":' + b"[" * 100_000), "is no API of Nightsafe"),
+        (ok(b"<html>"), "is not a Nightsafe API"),
+        (ok(b'{"result": {"cursor": 1}}'), "is not a Nightsafe API"),
+        (ok(b"\xff\xfe"), "is not a Nightsafe API"),
+        (ok(b'{"result":' + b"[" * 100_000), "is not a Nightsafe API"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "the connection to the API was lost"),
     ],
 )
@@ -198,5 +198,5 @@ async def test_a_token_for_several_accounts() -> None:
     """Cannot be used without saying for which."""
     talk, _ = answering(envelope([{"id": "a" * 32}, {"id": "b" * 32}]))
     async with facing(talk) as source:
-        with pytest.raises(NightsafeError, match="the token is for 2 accounts; say which with --account-id"):
+        with pytest.raises(NightsafeError, match="the token is for 2 accounts; choose one with --account-id"):
             await source.find_account()

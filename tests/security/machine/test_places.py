@@ -141,7 +141,7 @@ def test_a_workerd_that_others_can_change(tmp_path: Path, who: str) -> None:
     else:
         path.parent.chmod(0o772)
 
-    with pytest.raises(NightsafeError, match="is not run, for somebody else may change it"):
+    with pytest.raises(NightsafeError, match="is refused because somebody else may change it"):
         binary.verify(path)
 
 
@@ -155,5 +155,5 @@ def test_a_workerd_of_another_build(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = tmp_path / "workerd"
     path.write_bytes(b"#!/bin/sh\n")
 
-    with pytest.raises(NightsafeError, match=r"is not workerd|is known for x86_64, aarch64; this machine is"):
+    with pytest.raises(NightsafeError, match=r"is not workerd|is supported on x86_64, aarch64; this machine is"):
         binary.verify(path)

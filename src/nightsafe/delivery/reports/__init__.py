@@ -1,1 +1,1 @@
-"""What scripts print and throw, and which scripts run apart, as reported to the log and the API."""
+"""Reports to the log what scripts print and throw, and to the API which scripts are held apart."""

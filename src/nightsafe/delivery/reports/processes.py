@@ -1,4 +1,4 @@
-"""Tells the API which scripts are held apart, so that those who look there learn why they are answered with 503."""
+"""Tells the API which scripts are held apart, so that their owners can see there why requests get status 503."""
 
 import asyncio
 from contextlib import suppress
@@ -11,15 +11,15 @@ from nightsafe.delivery.workerd.supervisor import Supervisor
 from nightsafe.errors import NightsafeError
 
 _AGAIN_SECONDS: Final = 10.0
-"""After which what is still held is told again: an API that was started anew has forgotten it."""
+"""How often to report while any script is held apart: an API that was restarted has forgotten the last report."""
 
 
 class Reporter:
-    """Reports at each change, and from time to time while anything is held.
+    """Reports each change, and reports again from time to time while any script is held apart.
 
     Args:
-        source: whom to tell.
-        supervisor: knows what is held.
+        source: receives the reports.
+        supervisor: knows which scripts are held apart.
     """
 
     def __init__(self, source: BundleSource, supervisor: Supervisor) -> None:
@@ -28,23 +28,23 @@ class Reporter:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to report."""
+        """Start to report."""
         self._task = asyncio.create_task(lasting("report", self._run))
 
     async def stop(self) -> None:
-        """Report no longer."""
+        """Stop reporting."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def watch(self) -> None:
-        """Return when it reports no longer, or raise what has ended it."""
-        assert self._task is not None  # noqa: S101 - only of a started one
+        """Wait until reporting ends, and raise the error that ended it."""
+        assert self._task is not None  # noqa: S101 - called only after `start`
         await asyncio.wait({self._task})
         self._task.result()
 
     async def _run(self) -> None:
-        """Report, for ever; what the API does not take is told again."""
+        """Report for ever; repeat a report that the API did not accept."""
         owed = False
         while True:
             with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""What scripts print and throw, as workerd tells it: one event of the log each, as data, and never without end."""
+"""Logs what scripts print and throw, as workerd reports it: one log event each, as data, at a limited rate."""
 
 import time
 from collections import OrderedDict
@@ -23,12 +23,12 @@ _LEVELS: Final = {"debug": "debug", "warn": "warning", "error": "error"}
 
 
 class Threw(Struct, frozen=True):
-    """What a script has thrown and not caught.
+    """An exception that a script has thrown and not caught.
 
     Attributes:
         kind: the error's name.
-        stack: where, from the innermost call.
-        message: in the script's words, when the operator wants them; it may hold a value.
+        stack: the stack, from the innermost call.
+        message: the script's message, if the operator wants messages; it may contain a value.
     """
 
     kind: str
@@ -37,12 +37,12 @@ class Threw(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """What a script has printed.
+    """A line that a script has printed.
 
     Attributes:
         level: the method of `console`.
-        message: what it was given.
-        at: when, in milliseconds since 1970.
+        message: the arguments, as text.
+        at: when it was printed, in milliseconds since 1970.
     """
 
     level: Literal["debug", "error", "info", "log", "warn"]
@@ -51,20 +51,20 @@ class Line(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What is told at once.
+    """One report of workerd about a script.
 
     Attributes:
         script: its name.
-        load: the load that it runs from.
-        request: the id of the request, as the script has it in `cf-ray`; "" for none.
-        exceptions: what was thrown.
-        lines: what was printed.
+        load: the number of the load that it runs from.
+        request: the id of the request, which the script sees in `cf-ray`; "" for none.
+        exceptions: the exceptions that it threw.
+        lines: the lines that it printed.
         refused: a host that the script may not or cannot reach.
-        reason: why not.
-        unanswered: the host that was asked in vain: the script has not answered, or has handed the request on.
-        left_out: further lines that are not among these.
-        truncated: whether the runtime kept no more of it.
-        dropped: reports that were not told.
+        reason: why the script cannot reach that host.
+        unanswered: the host of a request that got no answer: the script did not answer it, or handed it on.
+        left_out: how many further lines the report leaves out.
+        truncated: whether the runtime itself cut off the output.
+        dropped: how many earlier reports were not sent.
     """
 
     script: str
@@ -81,11 +81,11 @@ class Report(Struct, frozen=True):
 
 
 class _Seen(Struct, frozen=True):
-    """What is remembered of a load.
+    """The facts to remember about a load.
 
     Attributes:
-        version: its id.
-        modules: their names, as the runtime has them.
+        version: the version's id.
+        modules: the names of its modules, in the runtime's form.
     """
 
     version: str = ""
@@ -93,11 +93,11 @@ class _Seen(Struct, frozen=True):
 
 
 class Reports:
-    """Logs what scripts do, at most so much of it in a second.
+    """Logs what scripts do, with a limit on the events per second.
 
     Args:
-        clock: seconds, for how many events there may be.
-        output: whether the operator wants to see what scripts say; else no word of theirs is logged.
+        clock: returns seconds, for the limit.
+        output: whether the operator wants to see what scripts print; otherwise no text of a script is logged.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, output: bool = False) -> None:
@@ -109,14 +109,14 @@ class Reports:
         self._dropped = 0
 
     def loaded(self, load: Load) -> None:
-        """Remember which version a load is of: it may be told of after it was superseded."""
+        """Remember the version of a load: reports about it may come after a newer load has replaced it."""
         modules = frozenset(one.name.removeprefix("./").lstrip("/") for one in load.version.modules)
         self._seen_loads[load.number] = _Seen(load.version.id, modules)
         while len(self._seen_loads) > _MOST_LOADS:
             self._seen_loads.popitem(last=False)
 
     def told(self, body: bytes) -> None:
-        """Log a report. What is none is left out: it can only come of a mistake of ours."""
+        """Log a report. Ignore a malformed one: only a mistake of Nightsafe can cause it."""
         try:
             report = msgspec.json.decode(body, type=Report)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -135,7 +135,7 @@ class Reports:
             _log.warning("worker.output_cut", **about)
 
     def _lines(self, lines: tuple[Line, ...], about: dict[str, str]) -> None:
-        """Log what was printed."""
+        """Log printed lines."""
         for line in lines:
             if self._may():
                 at = datetime.fromtimestamp(line.at / 1000, UTC).isoformat().replace("+00:00", "Z")
@@ -143,34 +143,34 @@ class Reports:
                 log("worker.output", **about, at=at, message=line.message)
 
     def _thrown(self, one: Threw, modules: frozenset[str]) -> dict[str, str]:
-        """What is told of what was thrown."""
+        """Return the fields to log about an exception."""
         if not self._output:
             return {"kind": kind_of(one.kind), "stack": "\n".join(places(one.stack, modules))}
         message = {} if one.message is None else {"message": one.message}
         return {"kind": one.kind, "stack": "\n".join(one.stack), **message}
 
     def _outbound(self, report: Report, about: dict[str, str]) -> None:
-        """Log what did not go out. A host that a script has put together is its word."""
+        """Log requests that did not go out. The host counts as a text of the script, which may have composed it."""
         if report.refused and self._may():
             by = about | self._host(report.refused) | {"reason": report.reason}
-            del by["request"]  # it is not known which it was for
+            del by["request"]  # it is not known which request caused this
             _log.warning("script.refused_outbound", **by)
         if report.unanswered and self._may():
-            reason = "the script has not answered, or has passed the request on to its own host: there is no origin"
+            reason = "the script did not answer, or passed the request on to its own host; there is no origin"
             _log.warning("script.unanswered", **about, **self._host(report.unanswered), reason=reason)
 
     def _host(self, host: str) -> dict[str, str]:
-        """A host, when what scripts say is wanted."""
+        """Return the host as a field to log, if the operator wants texts of scripts."""
         return {"host": host} if self._output else {}
 
     def printed(self, line: bytes) -> None:
-        """Log a line of the runtime's own, which may quote a script."""
+        """Log a line that the runtime itself printed; it may quote a script."""
         if self._may():
             said = line[:_MOST_LINE].decode("utf-8", "replace").rstrip()
             _log.info("workerd.output", line=said)
 
     def _may(self) -> bool:
-        """Whether there may be one more event now; how many there were not is said when there may be again."""
+        """Return whether the limit allows one more event; if so, first log how many events were dropped before it."""
         now = self._clock()
         self._left = min(_BURST, self._left + (now - self._seen) * _RATE)
         self._seen = now

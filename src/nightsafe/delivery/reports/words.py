@@ -1,7 +1,7 @@
-"""What the log may say in a script's own words: nothing, unless the operator wants to see what scripts print.
+"""Keeps texts of scripts out of the log, unless the operator wants to see what scripts print.
 
-A script chooses the name of what it throws and writes its own stack; it calls a function, a host or a request as it
-likes. Any of these may be a value. So what is told can be no text of its own.
+A script chooses the names of the errors that it throws and can write its own stack. It also chooses the names of
+functions, hosts and requests. Each of these texts may be a value, so the log may contain none of them.
 """
 
 import re
@@ -19,24 +19,24 @@ _KINDS: Final = frozenset(
         "TimeoutError", "TypeMismatchError", "URLMismatchError", "UnknownError", "WrongDocumentError",
     }
 )  # fmt: skip
-"""Names of errors that the language and the web platform have."""
+"""Names of errors that the language and the web platform define."""
 
 _REQUEST: Final = re.compile(r"[0-9a-f]{16}-LOCAL")
 _PLACE: Final = re.compile(r"(?:^at |[ (])(?:file:///bundle/)?([^ ()]+)(:\d{1,7}:\d{1,7})\)?$")
 
 
 def kind_of(name: str) -> str:
-    """The kind of an error, if it is one that there is; else just that it is one."""
+    """Return the name of an error if the platform defines it, otherwise just "Error"."""
     return name if name in _KINDS else "Error"
 
 
 def request_of(ray: str) -> str:
-    """The id of a request, if it looks like those that are given out here; else none."""
+    """Return the id of a request if it has the format of Nightsafe's ids, otherwise ""."""
     return ray if _REQUEST.fullmatch(ray) else ""
 
 
 def places(stack: Iterable[str], modules: Collection[str]) -> Iterator[str]:
-    """Where something was thrown: lines of a script's modules, and not what it calls its functions."""
+    """Yield the places in a script's modules where an error was thrown, without the names of functions."""
     for line in stack:
         found = _PLACE.search(line)
         if found is None:

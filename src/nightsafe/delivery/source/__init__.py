@@ -1,1 +1,1 @@
-"""Where bundles come from, and how their changes are followed."""
+"""Fetches bundles from the API, and follows their changes."""

@@ -1,4 +1,4 @@
-"""Where bundles come from."""
+"""The interface of a source of bundles, and a source in memory."""
 
 import asyncio
 from contextlib import suppress
@@ -15,13 +15,14 @@ from nightsafe.sealing.interfaces import MessageSigner
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """What has changed.
+    """The changes after a cursor.
 
     Attributes:
-        cursor: up to where this tells; ask for what comes after it.
+        cursor: the position of the last change; the next request asks for changes after it.
         scripts: names of the scripts whose bundle may have changed, each once.
-        whole: these are all scripts there are, because no cursor was given, or it could not be followed.
-        rolled_back: the cursor is ahead of the log, or of another one: the database is not the one it came from.
+        whole: whether `scripts` lists all scripts, because the request had no cursor or one that cannot be continued.
+        rolled_back: whether the cursor is ahead of the log or belongs to another log: the cursor comes from a
+            different database.
     """
 
     cursor: str
@@ -31,20 +32,20 @@ class Changes(Struct, frozen=True, kw_only=True):
 
 
 class BundleSource(Protocol):
-    """The API, as the delivery side sees it. Nothing it says is believed but what is signed."""
+    """The part of the API that the delivery side uses. The delivery side trusts only its signed answers."""
 
     async def changes(self, after: str, *, wait: bool) -> Changes:
         """Wait for changes.
 
-        Asking for what comes after a cursor also says that all up to it has been acted on, as far as that is possible
-        at all: that is what a write waits for.
+        A request for the changes after a cursor also acknowledges that the caller has acted on all changes up to it,
+        as far as that is possible at all. Writes wait for this acknowledgement.
 
         Args:
-            after: the cursor of the answer before, or "" for all there is.
-            wait: whether to wait, for half a minute at the most, when there is nothing yet.
+            after: the cursor of the previous answer, or "" for all scripts.
+            wait: whether to wait, for half a minute at the most, when there are no changes yet.
 
         Returns:
-            What there is, which may be nothing.
+            The changes, possibly none.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the source cannot be reached.
@@ -52,7 +53,7 @@ class BundleSource(Protocol):
         ...
 
     async def bundle(self, script: str) -> bytes:
-        """The signed bundle of a script as it is now; of one that is not there, a bundle without versions.
+        """Return the current signed bundle of a script; a bundle without versions if there is no such script.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the source cannot be reached.
@@ -60,7 +61,7 @@ class BundleSource(Protocol):
         ...
 
     async def module(self, digest: bytes) -> bytes:
-        """The contents with this SHA-256; the caller checks them.
+        """Return the contents with this SHA-256; the caller checks them.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the source cannot be reached or does not have them.
@@ -68,19 +69,19 @@ class BundleSource(Protocol):
         ...
 
     async def report(self, report: Report) -> None:
-        """Tell which scripts are held apart.
+        """Report which scripts are held apart.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when the source cannot be reached or does not take it.
+            NightsafeError: UNAVAILABLE, when the source cannot be reached or does not accept the report.
         """
         ...
 
 
 class MemorySource:
-    """A source in this process, for whoever has bundles at hand.
+    """A source in this process, for callers that have the bundles in memory.
 
     Args:
-        account_id: whose scripts these are.
+        account_id: the account that owns the scripts.
         signer: signs the bundles, as the API does.
         wait_seconds: how long to wait for changes.
     """
@@ -98,7 +99,7 @@ class MemorySource:
         self.reported = Report(held=())
 
     async def changes(self, after: str, *, wait: bool) -> Changes:
-        """As `BundleSource.changes`."""
+        """Implement `BundleSource.changes`."""
         seen = int(after or 0)
         async with self._moved:
             self.acted_on = seen
@@ -113,7 +114,7 @@ class MemorySource:
             return Changes(cursor=str(self.serial), scripts=scripts, whole=not after)
 
     async def bundle(self, script: str) -> bytes:
-        """As `BundleSource.bundle`."""
+        """Implement `BundleSource.bundle`."""
         empty = Bundle(account_id=self._account_id, script=script, serial=0)
         current = self._bundles.get(script, empty)
         return sign_bundle(
@@ -128,23 +129,23 @@ class MemorySource:
         )
 
     async def module(self, digest: bytes) -> bytes:
-        """As `BundleSource.module`."""
+        """Implement `BundleSource.module`."""
         if digest not in self._contents:
-            raise NightsafeError(Code.UNAVAILABLE, "the module is not there")
+            raise NightsafeError(Code.UNAVAILABLE, "the module does not exist")
         return self._contents[digest]
 
     async def report(self, report: Report) -> None:
-        """As `BundleSource.report`."""
+        """Implement `BundleSource.report`."""
         self.reported = report
 
     def keep(self, contents: bytes) -> bytes:
-        """Hold the contents of a module; gives their SHA-256."""
+        """Store the contents of a module; return their SHA-256."""
         digest = sha256(contents).digest()
         self._contents[digest] = contents
         return digest
 
     async def put(self, bundle: Bundle) -> int:
-        """Let a script be served like this; gives the serial."""
+        """Replace the bundle of a script; return the new serial."""
         async with self._moved:
             self.serial += 1
             self._bundles[bundle.script] = bundle
@@ -153,6 +154,6 @@ class MemorySource:
             return self.serial
 
     async def wait_until_acted_on(self, serial: int) -> None:
-        """Return when the delivery side has acted on everything up to a serial."""
+        """Wait until the delivery side has acted on all changes up to a serial."""
         async with self._moved:
             await self._moved.wait_for(lambda: self.acted_on >= serial)

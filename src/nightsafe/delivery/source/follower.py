@@ -1,4 +1,4 @@
-"""Follows the source's changes: what has changed is fetched, checked, kept, and told to workerd."""
+"""Follows the source's changes: fetches, checks and keeps changed bundles, and tells workerd about them."""
 
 import asyncio
 from collections import defaultdict
@@ -19,19 +19,19 @@ _AT_ONCE: Final = 8
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 3.0
 _AT_ONCE_AGAIN: Final = (0.05, 0.1, 0.2, 0.4)
-"""Pauses before what could not be had is tried again, longer together than a write waits to be acted on."""
+"""Pauses between attempts to fetch a bundle. Together they are longer than a write waits for an acknowledgement."""
 
 Tell = Callable[[Held], Awaitable[None]]
 
 
 class Follower:
-    """Keeps a shelf as the source has it.
+    """Keeps a bundle cache in step with the source.
 
     Args:
-        source: what is followed.
-        bundle_cache: where good bundles go.
-        contents: where their modules' contents go.
-        tell: tells workerd how a script is served now.
+        source: the source to follow.
+        bundle_cache: receives good bundles.
+        contents: receives the contents of their modules.
+        tell: tells workerd how to serve a script from now on.
     """
 
     def __init__(self, source: BundleSource, bundle_cache: BundleCache, contents: ModuleCache, tell: Tell) -> None:
@@ -48,27 +48,27 @@ class Follower:
         self._tasks: list[asyncio.Task[None]] = []
         self.knows_all = False
         self.problems: dict[str, tuple[str, ...]] = {}
-        """Why scripts are not served as the source has them, by script; under "" what concerns all."""
+        """By script, the reasons why its newest state is not served; under "", reasons that concern all scripts."""
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start to follow the source."""
         tasks = {"follow": self._follow, "retry": self._retry}
         self._tasks = [asyncio.create_task(lasting(name, work)) for name, work in tasks.items()]
 
     async def stop(self) -> None:
-        """Follow no longer."""
+        """Stop following the source."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def watch(self) -> None:
-        """Return when it follows no longer, or raise what has ended it: it must not be left at that."""
+        """Wait until following ends, and raise the error that ended it. The process must not go on without it."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
     def knows(self, script: str) -> bool:
-        """Whether it is known how a script is to be served, if only that there is no such script."""
+        """Return whether the process knows how to serve a script, or that there is no such script."""
         return self.knows_all and script not in self._again
 
     async def fetch(self, script: str) -> None:
@@ -76,7 +76,7 @@ class Follower:
 
         Raises:
             NightsafeError: UNAVAILABLE, when the source cannot be reached or workerd had to be killed; CANNOT_OPEN or
-                INVALID, when what it gave is refused. What was served before is then served on.
+                INVALID, when the bundle is refused. The previous bundle then stays in service.
         """
         async with self._turns[script]:
             floor = self._bundle_cache.floor()
@@ -93,13 +93,13 @@ class Follower:
             await self._tell_of(script)
 
     async def _tell_of(self, script: str) -> None:
-        """Tell workerd how a script is served, unless it has been told; what fails is told once more at the next."""
+        """Tell workerd how to serve a script, unless it knows. After a failure, the next call tells it again."""
         if script in self._untold:
             await self._tell(self._untold[script])
             del self._untold[script]
 
     async def _follow(self) -> None:
-        """Ask for changes and act on them, for ever."""
+        """Request changes and act on them for ever."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -118,7 +118,10 @@ class Follower:
             self._contents.keep_only(self._bundle_cache.digests())
 
     async def _act_on(self, scripts: Collection[str]) -> None:
-        """Fetch scripts. The next request for changes says that it is done, so what cannot be had holds that up."""
+        """Fetch scripts, and try again a few times if the source is unavailable.
+
+        The next request for changes acknowledges these scripts, so it waits for the attempts.
+        """
         for pause in (*_AT_ONCE_AGAIN, 0.0):
             codes = await asyncio.gather(*map(self._act, scripts))
             scripts = [script for script, code in zip(scripts, codes, strict=True) if code is Code.UNAVAILABLE]
@@ -127,7 +130,7 @@ class Follower:
             await asyncio.sleep(pause)
 
     async def _act(self, script: str) -> Code | None:
-        """Fetch a script; what fails is noted, and tried again later. Gives what is wrong."""
+        """Fetch a script; note a failure so that it is tried again later, and return its code."""
         try:
             async with self._environments:
                 await self.fetch(script)
@@ -140,7 +143,7 @@ class Follower:
         return None
 
     async def _retry(self) -> None:
-        """Try again what has failed, less and less often."""
+        """Fetch the scripts that failed again, less and less often."""
         pause = _FIRST_PAUSE
         while True:
             await self._owed.wait()
@@ -151,7 +154,7 @@ class Follower:
                 self._owed.clear()
 
     def _note(self, script: str, reasons: tuple[str, ...]) -> None:
-        """Remember what is wrong, and say so when that is new."""
+        """Remember the problems of a script, and log them if they have changed."""
         if reasons == self.problems.get(script, ()):
             return
         if not reasons:
@@ -164,5 +167,5 @@ class Follower:
 
 
 def _behind(reason: str) -> str:
-    """Why a script's last good deployment is served in place of its newest."""
-    return f"{reason}: the last deployment that can be served is served on"
+    """Return why a script's last good deployment is served instead of its newest."""
+    return f"{reason}: the last deployment that can be served stays in service"

@@ -1,4 +1,4 @@
-"""Bundles from an API elsewhere, over HTTP with connections that are kept."""
+"""Fetches bundles from a remote API over HTTP, with persistent connections."""
 
 import asyncio
 import secrets
@@ -26,7 +26,7 @@ _REFUSED: Final = frozenset({401, 403})
 
 
 class _Changes(Struct):
-    """What the API answers to a request for changes."""
+    """The API's answer to a request for changes."""
 
     cursor: str
     scripts: tuple[str, ...]
@@ -35,30 +35,30 @@ class _Changes(Struct):
 
 
 class _Account(Struct):
-    """One account of those that the token sees."""
+    """An account that the token has access to."""
 
     id: str
 
 
 class _Answer(Struct):
-    """The part of an envelope that is read here."""
+    """The part of the API's envelope that this module reads."""
 
     result: msgspec.Raw
 
 
 class HttpSource:
-    """A `BundleSource` that is an API's address and a token that may fetch.
+    """A `BundleSource` that asks a remote API with a token for delivery.
 
     Args:
-        base_url: of the API, as clients have it: `https://safe.example/client/v4`.
-        token: what to authenticate with.
-        account_id: whose scripts; "" until `find_account` has found it.
-        tls: whom to trust, and who to be; None for a plain address.
+        base_url: the API's base URL, the same that clients use: `https://safe.example/client/v4`.
+        token: the token to authenticate with.
+        account_id: the account that owns the scripts; "" until `find_account` has found it.
+        tls: the certificates to trust, and the client certificate; None for plain HTTP.
     """
 
     def __init__(self, base_url: str, token: str, account_id: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.tls: Final = tls
-        """As it was given; what is loaded into it counts for new connections."""
+        """The TLS context; certificates that are loaded into it later apply to new connections."""
         parts = urlsplit(base_url)
         self._origin: Final = (parts.scheme.encode(), (parts.hostname or "").encode(), parts.port)
         self._prefix: Final = parts.path.rstrip("/")
@@ -74,7 +74,7 @@ class HttpSource:
         self._fresh: Final = httpcore.AsyncConnectionPool(tls, max_connections=32, max_keepalive_connections=0)
 
     async def changes(self, after: str, *, wait: bool) -> Changes:
-        """As `BundleSource.changes`."""
+        """Implement `BundleSource.changes`."""
         seconds = self._patience if wait else 0
         query = urlencode({"after": after, "wait": seconds, "process": self._name})
         began = time.monotonic()
@@ -88,24 +88,24 @@ class HttpSource:
         return Changes(cursor=told.cursor, scripts=told.scripts, whole=told.whole, rolled_back=told.rolled_back)
 
     def _expect_less(self, seconds: int, lasted: float) -> None:
-        """After a request that was cut off: something in between may allow none to take so long."""
+        """Wait for less time after a request was cut off: a proxy in between may limit the time of requests."""
         if lasted >= _SHORTEST_POLL:
             self._patience = max(_SHORTEST_POLL, min(seconds, int(lasted)) // 2)
 
     async def bundle(self, script: str) -> bytes:
-        """As `BundleSource.bundle`."""
+        """Implement `BundleSource.bundle`."""
         return await self._get(self._at(f"bundles/{quote(script, safe='')}"))
 
     async def module(self, digest: bytes) -> bytes:
-        """As `BundleSource.module`."""
+        """Implement `BundleSource.module`."""
         return await self._get(self._at(f"modules/{digest.hex()}"))
 
     async def report(self, report: Report) -> None:
-        """As `BundleSource.report`."""
+        """Implement `BundleSource.report`."""
         _checked(*await self.ask("PUT", f"processes/{self._name}", msgspec.json.encode(report)))
 
     async def find_account(self) -> str:
-        """The one account that the token is for.
+        """Return the one account that the token is for.
 
         Raises:
             NightsafeError: UNAVAILABLE, when the API cannot be reached or refuses the token; INVALID, when the token
@@ -114,7 +114,7 @@ class HttpSource:
         accounts = self._result(await self._get(f"{self._prefix}/accounts"), tuple[_Account, ...])
         if len(accounts) != 1:
             raise NightsafeError(
-                Code.INVALID, f"the token is for {len(accounts)} accounts; say which with --account-id"
+                Code.INVALID, f"the token is for {len(accounts)} accounts; choose one with --account-id"
             )
         self._account_id = accounts[0].id
         return self._account_id
@@ -125,38 +125,38 @@ class HttpSource:
         await self._fresh.aclose()
 
     def _at(self, rest: str) -> str:
-        """The target of a request about the account."""
+        """Return the target of a request about the account."""
         return f"{self._prefix}/accounts/{self._account_id}/nightsafe/{rest}"
 
     @staticmethod
     def _result(body: bytes, kind: type[Any]) -> Any:
-        """The result in an envelope; NightsafeError UNAVAILABLE when there is none."""
+        """Return the result in an envelope; raise NightsafeError UNAVAILABLE when it is malformed."""
         try:
             return msgspec.json.decode(msgspec.json.decode(body, type=_Answer).result, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise NightsafeError(
-                Code.UNAVAILABLE, "what answers at the API's address is no API of Nightsafe"
-            ) from None
+            raise NightsafeError(Code.UNAVAILABLE, "the server at the API's address is not a Nightsafe API") from None
 
     async def _get(self, target: str, seconds: float = 0.0) -> bytes:
-        """The body of a 200.
+        """Return the body of an answer with status 200.
 
         Args:
             target: path and query.
-            seconds: for which the API was asked to wait.
+            seconds: how long the API was asked to wait.
 
         Raises:
-            NightsafeError: UNAVAILABLE, whatever else there is.
+            NightsafeError: UNAVAILABLE, for any other answer or none.
         """
         return _checked(*await self._ask("GET", target, b"", seconds))
 
     async def ask(self, method: str, rest: str, body: bytes = b"") -> tuple[int, bytes]:
-        """The status and the body of the answer to a request about the account.
+        """Send a request about the account; return the status and the body of the answer.
+
+        If the connection is lost before the answer, the request is sent once more.
 
         Args:
-            method: in capitals. A request whose answer is lost is sent once more.
+            method: the method, in capitals.
             rest: path and query below the account's `nightsafe`.
-            body: JSON, or none.
+            body: JSON, or b"".
 
         Raises:
             NightsafeError: UNAVAILABLE, when there is no answer.
@@ -164,12 +164,12 @@ class HttpSource:
         return await self._ask(method, self._at(rest), body)
 
     async def _ask(self, method: str, target: str, body: bytes, seconds: float = 0.0) -> tuple[int, bytes]:
-        """The status and the body of an answer; NightsafeError UNAVAILABLE when there is none."""
+        """Send a request; return the status and the body, or raise NightsafeError UNAVAILABLE without an answer."""
         reason = ""
         for pool in (
             self._kept,
             self._fresh,
-        ):  # what was kept and idle may have ended meanwhile, and all of it at once
+        ):  # the idle connections may have been closed meanwhile, even all at once
             try:
                 async with asyncio.timeout(seconds + _TIMES["pool"] + _SPARE_SECONDS):
                     return await self._exchange(pool, method, target, body, seconds + _SPARE_SECONDS)
@@ -180,13 +180,13 @@ class HttpSource:
             except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
                 raise _unavailable(f"the API cannot be reached: {_words(error)}") from None
             except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
-                raise _unavailable("what answers at the API's address does not speak HTTP as it should") from None
+                raise _unavailable("the server at the API's address does not speak valid HTTP") from None
         raise _unavailable(f"the connection to the API was lost ({reason})")
 
     async def _exchange(
         self, pool: httpcore.AsyncConnectionPool, method: str, target: str, content: bytes, seconds: float
     ) -> tuple[int, bytes]:
-        """One request over a pool's connections; the status and the body of the answer."""
+        """Send one request over a pool's connections; return the status and the body of the answer."""
         scheme, host, port = self._origin
         url = httpcore.URL(scheme=scheme, host=host, port=port, target=target.encode())
         times = {**_TIMES, "read": seconds}
@@ -204,7 +204,11 @@ class HttpSource:
 
 
 def _checked(status: int, body: bytes) -> bytes:
-    """The body of a 200; NightsafeError UNAVAILABLE for any other answer. Nothing of it is repeated."""
+    """Return the body of an answer with status 200.
+
+    Raises:
+        NightsafeError: UNAVAILABLE, for any other answer. It repeats nothing of the answer's body.
+    """
     if status == _OK:
         return body
     if status in _REFUSED:
@@ -215,14 +219,14 @@ def _checked(status: int, body: bytes) -> bytes:
 
 
 def _announced(content: bytes) -> list[tuple[bytes, bytes]]:
-    """The headers that go with a body of JSON; none without one."""
+    """Return the headers for a JSON body; none without a body."""
     if not content:
         return []
     return [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
 
 
 def _words(error: BaseException) -> str:
-    """The system's own words for what is wrong with a connection."""
+    """Return the system's own description of a connection error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -234,5 +238,5 @@ def _words(error: BaseException) -> str:
 
 
 def _unavailable(what: str) -> NightsafeError:
-    """The one refusal of this source."""
+    """Return the error that this source raises for every failure."""
     return NightsafeError(Code.UNAVAILABLE, what)

@@ -1,4 +1,4 @@
-"""Values to seal anew from an API elsewhere, over the connections that bundles come by."""
+"""Fetches values to re-encrypt from a remote API, over the same connections as bundles."""
 
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -24,49 +24,49 @@ class _Error(Struct):
 
 
 class _Envelope(Struct):
-    """The parts of an envelope that are read here."""
+    """The parts of the API's envelope that this module reads."""
 
     result: msgspec.Raw = msgspec.Raw(b"null")
     errors: tuple[_Error, ...] = ()
 
 
 class HttpResealing:
-    """A `ResealingSource` that is an API.
+    """A `ResealingSource` that asks a remote API.
 
     Args:
-        source: how to reach it; its token needs the permission Nightsafe Resealing.
+        source: the connection to the API; its token needs the permission Nightsafe Resealing.
     """
 
     def __init__(self, source: HttpSource) -> None:
         self._source: Final = source
 
     async def old_values(self, after: str) -> OldValues:
-        """As `ResealingSource.old_values`."""
+        """Implement `ResealingSource.old_values`."""
         return _read(*await self._source.ask("GET", f"resealing?{urlencode({'after': after})}"), OldValues)
 
     async def store(self, values: NewValues) -> Stored:
-        """As `ResealingSource.store`."""
+        """Implement `ResealingSource.store`."""
         return _read(*await self._source.ask("POST", "resealing", msgspec.json.encode(values)), Stored)
 
 
 def _read(status: int, body: bytes, kind: type[T]) -> T:
-    """The result of a 200.
+    """Return the result in an answer with status 200.
 
     Raises:
-        NightsafeError: NOT_PERMITTED, INVALID or UNAVAILABLE, as the status is; of a refusal with the API's own
-            words, which hold no value.
+        NightsafeError: NOT_PERMITTED, INVALID or UNAVAILABLE, depending on the status. It quotes the API's error
+            messages, which contain no value.
     """
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
         if status == _OK:
             return msgspec.json.decode(envelope.result, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise NightsafeError(Code.UNAVAILABLE, "what answers at the API's address is no API of Nightsafe") from None
+        raise NightsafeError(Code.UNAVAILABLE, "the server at the API's address is not a Nightsafe API") from None
     raise NightsafeError(_CODES.get(status, Code.UNAVAILABLE), _told(status, envelope))
 
 
 def _told(status: int, envelope: Any) -> str:
-    """Why the API refuses."""
+    """Return why the API refused a request."""
     if _CODES.get(status) is Code.NOT_PERMITTED:
         return "the token lacks the permission Nightsafe Resealing on this account"
     words = "; ".join(error.message for error in envelope.errors)[:_LONGEST_WORDS]

@@ -1,1 +1,1 @@
-"""The workerd processes: start, supervision, and the sockets to them."""
+"""Starts and supervises the workerd processes, and talks to them over sockets."""

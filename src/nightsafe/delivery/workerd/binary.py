@@ -1,4 +1,4 @@
-"""The Workers runtime's binary: where it is, and that it is the one that this was built for."""
+"""Finds the binary of the Workers runtime, and checks that it is the supported build."""
 
 import os
 import platform
@@ -10,10 +10,10 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.user_folder import trouble_with
 
 VERSION: Final = "1.20261117.1"
-"""Of the npm package. What is relied on differs between builds, so there is one."""
+"""Version of the npm package. Builds differ in behaviour that Nightsafe relies on, so it supports only this one."""
 
 LAUNCH: Final = Path(__file__).with_name("launch.py")
-"""The program that confines a process, then becomes workerd."""
+"""The program that confines its process and then becomes workerd."""
 
 VARIABLE: Final = "WORKERD_BIN"
 
@@ -26,45 +26,46 @@ _HOW: Final = f"run `make workerd`, or install the npm package workerd@{VERSION}
 
 
 def find(folder: Path = Path(".workerd")) -> Path:
-    """The binary that `WORKERD_BIN` names, or else the one that `make workerd` has put into a folder.
+    """Return the binary that `WORKERD_BIN` names, or else the one that `make workerd` has installed in a folder.
 
     Raises:
-        NightsafeError: UNAVAILABLE, with how to get it.
+        NightsafeError: UNAVAILABLE, when there is no such program; the message says how to install it.
     """
     package = _PACKAGES.get(platform.machine(), "workerd-linux-64")
     named = os.environ.get(VARIABLE)
     path = Path(named) if named else folder / "node_modules" / "@cloudflare" / package / "bin" / "workerd"
     if not path.is_file() or not os.access(path, os.X_OK):
-        what = f"{VARIABLE} names {path}, which is no program" if named else "workerd is not installed"
+        what = f"{VARIABLE} names {path}, which is not an executable file" if named else "workerd is not installed"
         raise NightsafeError(Code.UNAVAILABLE, f"{what}: {_HOW}")
     return path.resolve()
 
 
 def verify(path: Path) -> None:
-    """Refuse a binary that others may write or exchange, or whose SHA-256 is not that of the pinned build.
+    """Refuse a binary that others could write or replace, or whose SHA-256 differs from the pinned build's.
 
-    It reads all of it: half a second. What is run later is the same file, for nobody else can change it meanwhile.
+    The check reads the whole file, which takes half a second. The file that runs later is the same, because no other
+    user can change it meanwhile.
 
     Raises:
-        NightsafeError: UNAVAILABLE, with how to get the right one.
+        NightsafeError: UNAVAILABLE, when it is refused; the message says why, or how to get the right build.
     """
     expected = _DIGESTS.get(platform.machine())
     if expected is None:
         known = ", ".join(_DIGESTS)
         raise NightsafeError(
-            Code.UNAVAILABLE, f"workerd {VERSION} is known for {known}; this machine is {platform.machine()}"
+            Code.UNAVAILABLE, f"workerd {VERSION} is supported on {known}; this machine is {platform.machine()}"
         )
     with path.open("rb") as file:
         wrong = trouble_with(path, file.fileno())
         if wrong is not None:
-            raise NightsafeError(Code.UNAVAILABLE, f"{path} is not run, for somebody else may change it: {wrong}")
+            raise NightsafeError(Code.UNAVAILABLE, f"{path} is refused because somebody else may change it: {wrong}")
         found = file_digest(file, "sha256").hexdigest()
     if found != expected:
         raise NightsafeError(Code.UNAVAILABLE, f"{path} is not workerd {VERSION} as it was published: {_HOW}")
 
 
 def missing(folder: Path = Path(".workerd")) -> str:
-    """What is wrong with the runtime's binary and what to do about it; "" when it is there and the right one."""
+    """Return what is wrong with the runtime's binary and how to fix it; "" when it is the supported build."""
     try:
         verify(find(folder))
     except NightsafeError as error:

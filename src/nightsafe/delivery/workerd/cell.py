@@ -1,4 +1,4 @@
-"""A process beside the main one, in which scripts run that might hold others up."""
+"""A cell: a process beside the main one, for scripts that might hold others up."""
 
 import signal
 import socket
@@ -18,10 +18,10 @@ from nightsafe.delivery.workerd.probe import Probe
 _log = structlog.get_logger()
 
 _NO_FAULT: Final = frozenset({-signal.SIGTERM, 0})
-"""How a process ends that was asked to."""
+"""Exit codes of a process that ended because it was asked to."""
 
 _TOO_LARGE: Final = "it took too much memory"
-_DIED: Final = "it ended its process, as a script does that takes too much memory"
+_DIED: Final = "its process ended, as happens when a script takes too much memory"
 _SMALL: Final = 4
 
 
@@ -30,8 +30,8 @@ class User(Struct, frozen=True):
 
     Attributes:
         script: its name.
-        loads: those that served it.
-        waits: whether it waits for an answer.
+        loads: the loads that it was served from.
+        waits: whether a request to it waits for an answer.
     """
 
     script: str
@@ -40,7 +40,7 @@ class User(Struct, frozen=True):
 
 
 class Used(Struct, frozen=True):
-    """Who may have something under way in a cell, so that all that happens to it is of one of them.
+    """The scripts that may have work under way in a cell. One of them causes whatever happens to the cell.
 
     Attributes:
         users: each script once.
@@ -50,35 +50,35 @@ class Used(Struct, frozen=True):
 
     @property
     def scripts(self) -> tuple[str, ...]:
-        """Their names."""
+        """The scripts' names."""
         return tuple(user.script for user in self.users)
 
 
 class Judge(Protocol):
-    """Who decides about scripts that hold a cell up or take it down."""
+    """Decides about scripts that hold a cell up or take it down."""
 
     async def used(self, number: int, child: Child) -> Used:
-        """Who has something under way in a cell's process, or may have, since it was last heard of."""
+        """Return the scripts that have had, or may have had, work under way in a cell since it last answered."""
         ...
 
     def cpu_seconds(self, scripts: tuple[str, ...]) -> float:
-        """CPU time that a request of any of these scripts may use."""
+        """Return the largest CPU time, in seconds, that a request of any of these scripts may use."""
         ...
 
     async def busy(self, number: int, used: Used) -> None:
-        """A cell computes and does not answer."""
+        """Note that a cell computes and does not answer."""
         ...
 
     async def freed(self, child: Child, used: Used) -> None:
-        """A cell's process that was busy has answered again."""
+        """Note that a cell's process that was busy answers again."""
         ...
 
     async def guilty(self, number: int, used: Used, reason: str) -> None:
-        """A cell is about to be killed, or has died, of what a script does."""
+        """Note that a script made a cell die, or that a cell is about to be killed because of a script."""
         ...
 
     async def going_on(self) -> None:
-        """A cell has said what it has under way."""
+        """Note that a cell has reported the work that it has under way."""
         ...
 
 
@@ -86,15 +86,15 @@ Make = Callable[[socket.socket], Child]
 
 
 class Cell:
-    """One such process on a unix socket that stays open.
+    """A cell on a unix socket that stays open when its process is replaced.
 
     Args:
-        number: by which the main process knows it.
+        number: the cell's number, by which the main process knows it.
         folder: a directory that only this user may enter.
-        make: makes its process on a listening socket.
-        limits: when to step in.
+        make: makes the cell's process on a listening socket.
+        limits: the limits of the process.
         judge: decides about scripts.
-        changed: is told when it is up or down.
+        changed: called when the process has started or ended.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a process needs
@@ -126,42 +126,43 @@ class Cell:
 
     @property
     def busy(self) -> bool:
-        """Whether it does not answer: it computes, or is being started."""
+        """Whether the cell does not answer, because it computes or its process is starting."""
         return not self.keeper.up or self.keeper.current.busy
 
     def told(self) -> dict[str, Any]:
-        """What the main process is told: scripts with something under way, and times in milliseconds since 1970.
+        """Return the state of the cell for the main process.
 
-        `asked` is when the process was asked for these, `stuck` since when it answers no probe, or 0.
+        `going` lists the scripts with work under way. Times are in milliseconds since 1970: `asked` is when the
+        process was asked for these scripts, `stuck` is since when it answers no probe, or 0.
         """
         child = self.keeper.current if self.keeper.up else None
         times = {"asked": int(child.heard_at * 1000) if child else 0, "stuck": int(self._stuck_at * 1000)}
         return {"number": self.number, "busy": self.busy, "going": self._going(), **times}
 
     def _going(self) -> list[str]:
-        """The scripts with something under way."""
+        """Return the scripts with work under way."""
         return sorted({script for script, _ in self.keeper.current.going}) if self.keeper.up else []
 
     @staticmethod
     def path_in(folder: Path, number: int) -> Path:
-        """Where the socket of a cell is."""
+        """Return the path of the socket of a cell."""
         return folder / f"cell-{number}.sock"
 
     async def stop(self) -> None:
-        """End it."""
+        """End the process and remove the socket."""
         await self.keeper.stop()
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
     async def _probed(self) -> None:
-        """Let it be known what goes on, and once more when nothing does any longer."""
+        """Report the work under way after a probe, and once more when it has ended."""
         goes_on = bool(self._going())
         if goes_on or self._went_on:
             self._went_on = goes_on
             await self._judge.going_on()
 
     async def _overdue(self, child: Child, probe: Probe) -> bool:
-        """Let a script compute for as long as it may, while others are kept away; then end the process."""
+        """Keep others away while a script computes, and kill the process if it takes longer than it may."""
         used = await self._judge.used(self.number, child)
         child.busy = True
         self._stuck_at = probe.asked_at
@@ -179,15 +180,15 @@ class Cell:
         return False
 
     async def _overgrown(self, child: Child) -> None:
-        """What it has loaded was let go of, and it goes on to grow: for whom it works is to blame."""
+        """Kill a process that grows on after it dropped its scripts, and blame the scripts that use it."""
         await self._judge.guilty(self.number, await self._judge.used(self.number, child), _TOO_LARGE)
         await child.kill()
 
     async def _ended(self, child: Child, code: int) -> None:
-        """A process has ended: when it did so by itself, find out for whom."""
+        """Find the scripts to blame when a process has ended by itself."""
         await self._changed()
         if child.killed or code in _NO_FAULT:
             return
         if code == -signal.SIGKILL and child.largest < self._limits.resident_bytes / _SMALL:
-            return  # somebody else ended it
+            return  # somebody else killed it
         await self._judge.guilty(self.number, await self._judge.used(self.number, child), _DIED)

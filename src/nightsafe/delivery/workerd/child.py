@@ -33,16 +33,16 @@ class Child:
     """A workerd on inherited sockets. It has no environment, no secret in its arguments, and dies with this process.
 
     Args:
-        binary: what to run.
-        listener: where requests come in; it stays open here when the child is gone.
-        reached: unix sockets that it may connect to, by the names that its configuration has for them.
-        door: where to make the socket that it is told things on. The name is gone before it is started, and only this
-            process holds what leads there: no other of this user finds it.
-        output: is given each line of the runtime's own; None for whom it does not interest. What scripts print is
-            not among them: that goes nowhere by this way, for a process that reads it slowly would hold workerd up.
-        part: what it is: `main`, or `cell-` and a number.
-        reach: the directory of the file that says where scripts may connect to.
-        behind_proxies: whether there are proxies that are believed what they say of their clients.
+        binary: path of workerd.
+        listener: the socket for requests; it stays open in this process when the child is gone.
+        reached: unix sockets that the child may connect to, by the names that its configuration uses.
+        door: path at which to make the child's admin socket. The path is removed before the child starts, and only
+            this process holds a descriptor that leads to the socket: no other process of this user can find it.
+        output: receives each line that the runtime itself prints; None to discard them. The output of scripts is not
+            included: it is discarded, because a process that read it slowly would hold workerd up.
+        part: the child's part: `main`, or `cell-` and a number.
+        reach: the directory of the file with the addresses that scripts may connect to.
+        behind_proxies: whether there are proxies whose statements about their clients are believed.
     """
 
     def __init__(  # noqa: PLR0913 - what a process needs
@@ -67,23 +67,23 @@ class Child:
         self._output = output
         self.part: Final = part
         self.busy = False
-        """Whether it computes and does not answer."""
+        """Whether the process computes and does not answer."""
         self.leaving = False
-        """Whether it was asked to end: it takes no new requests."""
+        """Whether the process was asked to end: it takes no new requests."""
         self.killed = False
-        """Whether it was killed from here."""
+        """Whether this object killed the process."""
         self.going: Going = ()
-        """What it had under way when it last answered a probe."""
+        """The work that the process had under way when it last answered a probe."""
         self.started_at = 0.0
-        """When it was started, in seconds since 1970."""
+        """When the process was started, in seconds since 1970."""
         self.heard_at = 0.0
-        """When that probe was sent, in seconds since 1970."""
+        """When the last probe that it answered was sent, in seconds since 1970."""
         self.largest = 0
-        """The most memory it was seen to hold, in bytes."""
+        """The largest amount of memory measured so far, in bytes."""
         self.knows: Final[set[str]] = set()
-        """Scripts of which it has asked how they are served."""
+        """The scripts whose routes the process has requested."""
         self.owed: Final[set[asyncio.Future[None]]] = set()
-        """What it is being told."""
+        """Messages to the process that it has not accepted yet."""
         self._process: asyncio.subprocess.Process | None = None
         self._calls = Caller(door)
         self._probes = Caller(door)
@@ -94,29 +94,29 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id; 0 before it is started."""
+        """The process id; 0 before the start."""
         return self._process.pid if self._process else 0
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, as far as is known."""
+        """Whether the process runs, as far as is known."""
         return self._exited is not None and not self._exited.done()
 
     @property
     def ready(self) -> bool:
-        """Whether it has begun to listen."""
+        """Whether the process has begun to listen."""
         return self._ready.is_set()
 
     @property
     def admin(self) -> Path:
-        """What leads to the socket that it is told things on, in this process."""
+        """The path that leads to the admin socket, valid in this process only."""
         return Path(f"/proc/self/fd/{self._held}")
 
     async def start(self) -> None:
-        """Start it and wait until it listens.
+        """Start the process and wait until it listens.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when it ends or is silent instead.
+            NightsafeError: UNAVAILABLE, when the process ends or stays silent instead.
         """
         admin = self._listen()
         news, said = os.pipe()
@@ -134,12 +134,12 @@ class Child:
         except (TimeoutError, ValueError, KeyError):
             await self.kill()
             raise NightsafeError(Code.UNAVAILABLE, "workerd did not begin to listen") from None
-        except BaseException:  # nobody would know of it, and it would take requests
+        except BaseException:  # otherwise an unsupervised process would take requests
             await self.kill()
             raise
 
     def _listen(self) -> socket.socket:
-        """The socket that it is told things on. A descriptor of its place leads there when its name is gone."""
+        """Make the admin socket and remove its path; a descriptor of the socket's file still leads to it."""
         admin = unix_socket(self._door)
         self._held = os.open(self._door, os.O_PATH | os.O_CLOEXEC)
         self._door.unlink()
@@ -147,7 +147,7 @@ class Child:
         return admin
 
     async def _spawn(self, admin: socket.socket, said: int) -> None:
-        """Run the program with what it inherits."""
+        """Run the program with the descriptors that it inherits."""
         handed = {"http": self._listener.fileno(), "admin": admin.fileno()}
         sockets = [part for name, number in handed.items() for part in ("--socket-fd", f"{name}={number}")]
         self.started_at = time.time()
@@ -165,14 +165,14 @@ class Child:
             stderr=asyncio.subprocess.PIPE if self._output else asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-        with suppress(ProcessLookupError):  # it has ended already
+        with suppress(ProcessLookupError):  # the process has ended already
             self._pidfd = os.pidfd_open(self._process.pid)
         self._exited = asyncio.create_task(self._process.wait())
         if self._output is not None and self._process.stderr is not None:
             self._pumps = [asyncio.create_task(_pump(self._process.stderr, self._output))]
 
     async def _until_listening(self, news: int) -> None:
-        """Read what it says of its sockets until it has both."""
+        """Read the process's announcements of its sockets until it listens on both."""
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(
@@ -189,21 +189,21 @@ class Child:
             transport.close()
 
     async def push(self, path: str, body: bytes) -> None:
-        """Tell it something, once it listens, however long it takes to take it.
+        """Send a message to the process as soon as it listens, and wait without a time limit until it accepts it.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when it is gone or does not take it.
+            NightsafeError: UNAVAILABLE, when the process is gone or does not accept the message.
         """
         try:
             await self._until_ready()
             status, _ = await self._calls.call("PUT", path, body)
         except (OSError, MalformedError):
-            raise NightsafeError(Code.UNAVAILABLE, "workerd does not take what it is told") from None
-        if status != 204:  # noqa: PLR2004 - that is how it says yes
-            raise NightsafeError(Code.UNAVAILABLE, f"workerd answered {status} to what it was told")
+            raise NightsafeError(Code.UNAVAILABLE, "workerd does not accept a message") from None
+        if status != 204:  # noqa: PLR2004 - the status for success
+            raise NightsafeError(Code.UNAVAILABLE, f"workerd answered a message with {status}")
 
     async def _until_ready(self) -> None:
-        """Return when it listens; OSError when it has ended."""
+        """Wait until the process listens; raise OSError when it has ended."""
         if self._ready.is_set() and self.alive:
             return
         ready = asyncio.create_task(self._ready.wait())
@@ -217,10 +217,10 @@ class Child:
             raise ConnectionResetError
 
     async def ask(self, path: str) -> bytes:
-        """Ask it something on a connection of its own; it answers unless it hangs.
+        """Ask the process a question on a separate connection; it answers unless it hangs.
 
         Raises:
-            OSError: when it is gone.
+            OSError: when the process is gone.
         """
         try:
             return (await self._probes.call("GET", path))[1]
@@ -228,14 +228,14 @@ class Child:
             raise ConnectionResetError from None
 
     def cpu_seconds(self) -> float:
-        """User and system time it has used (proc(5)); 0 when it is gone."""
+        """Return the user and system time that the process has used (proc(5)); 0 when it is gone."""
         with suppress(OSError):
             fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / _TICK
         return 0.0
 
     def resident_bytes(self) -> int:
-        """Memory it holds; 0 when it is gone."""
+        """Return the memory that the process holds; 0 when it is gone."""
         held = 0
         with suppress(OSError):
             held = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
@@ -243,8 +243,8 @@ class Child:
         return held
 
     async def wait(self) -> int:
-        """Its exit code, once it has ended; its sockets are then gone too."""
-        assert self._exited is not None  # noqa: S101 - only of a started one
+        """Wait until the process has ended, close its sockets, and return its exit code."""
+        assert self._exited is not None  # noqa: S101 - called only after `start`
         code = await asyncio.shield(self._exited)
         await asyncio.gather(*self._pumps, return_exceptions=True)
         self._calls.close()
@@ -253,28 +253,29 @@ class Child:
         return code
 
     def _let_go(self) -> None:
-        """Close what leads to it."""
+        """Close the descriptors of the process and its admin socket."""
         for held in (self._pidfd, self._held):
             if held >= 0:
                 os.close(held)
         self._pidfd = self._held = -1
 
     def terminate(self) -> None:
-        """Ask it to finish what it has begun and end."""
+        """Ask the process to finish its requests and end."""
         self.leaving = True
         self._signal(signal.SIGTERM)
 
     async def kill(self) -> None:
-        """End it at once."""
+        """End the process at once."""
         self.killed = True
         self._signal(signal.SIGKILL)
         if self._exited is not None:
             await self.wait()
 
     def _signal(self, number: int) -> None:
-        """Send it a signal, if it is there.
+        """Send the process a signal, if it still runs.
 
-        Not by the process object: that would look whether it has ended, and take its exit code from whoever waits.
+        This does not use the process object, which would check whether the process has ended and thereby take its
+        exit code away from the task that waits for it.
         """
         if self._pidfd >= 0 and self.alive:
             with suppress(ProcessLookupError):
@@ -282,7 +283,7 @@ class Child:
 
 
 async def _pump(pipe: asyncio.StreamReader, output: Lines) -> None:
-    """Read a pipe to its end, line by line; of an endless line, its parts."""
+    """Read a pipe to its end line by line, and a line that is too long in parts."""
     while True:
         try:
             line = await pipe.readuntil(b"\n")

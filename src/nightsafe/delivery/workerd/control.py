@@ -1,4 +1,4 @@
-"""The socket over which workerd asks for routes and loads. It answers nobody but our own child."""
+"""The socket over which workerd asks for routes and loads. It answers only our own child processes."""
 
 import asyncio
 import socket
@@ -12,17 +12,17 @@ from nightsafe.delivery.load.frame import wipe
 from nightsafe.delivery.workerd.wire import MalformedError, Request, read_request, write_answer
 
 BACKLOG: Final = 4096
-"""Connections that may wait: a unix socket refuses what comes past it, and workerd makes one for each request."""
+"""Connections that may wait. A unix socket refuses any more, and workerd makes one for each request."""
 
 _CREDENTIALS: Final = struct.Struct("3i")
 
 Answer = tuple[int, bytes | bytearray]
 Handler = Callable[[Request, int], Awaitable[Answer]]
-"""Answers a request of the process with an id."""
+"""Answers a request of the process with this id."""
 
 
 def unix_socket(path: Path) -> socket.socket:
-    """A listening unix socket that only this user may connect to, also while it is being made."""
+    """Return a listening unix socket. At no time, not even while it is being made, may other users connect to it."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listener.bind(str(path))
@@ -35,12 +35,12 @@ def unix_socket(path: Path) -> socket.socket:
 
 
 class ControlServer:
-    """Answers the processes that are named, and closes the door to every other.
+    """Answers the allowed processes, and closes the connections of all others.
 
     Args:
-        path: of the socket, in a directory that only this user may enter.
-        handler: answers a request. An answer that is a `bytearray` is wiped once it is sent.
-        allowed: ids of the processes that may ask; looked up at each connection.
+        path: path of the socket, in a directory that only this user may enter.
+        handler: answers a request. An answer that is a `bytearray` is wiped after it is sent.
+        allowed: returns the ids of the allowed processes; called for each connection.
     """
 
     def __init__(self, path: Path, handler: Handler, allowed: Callable[[], Collection[int]]) -> None:
@@ -51,7 +51,7 @@ class ControlServer:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._server = await asyncio.start_unix_server(self._connected, sock=unix_socket(self.path), backlog=BACKLOG)
 
     async def stop(self) -> None:
@@ -65,23 +65,23 @@ class ControlServer:
         self.path.unlink(missing_ok=True)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection. It is known from its first moment, so that it is closed whenever the end comes."""
+        """Serve a connection, and record it from its first moment so that `stop` always closes it."""
         task = asyncio.create_task(self._serve_all(reader, writer))
         self._connections.add(task)
         task.add_done_callback(lambda done: self._over(done, writer))
 
     def _over(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
-        """A connection is over, also one that was never served."""
+        """Forget a finished connection, even one that was never served, and close it."""
         self._connections.discard(task)
         writer.close()
 
     async def _serve_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer until the connection ends."""
+        """Answer requests until the connection ends."""
         with suppress(OSError, MalformedError, asyncio.CancelledError):
             await self._serve(reader, writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer request after request, if it is our child that asks."""
+        """Answer request after request, if the peer is an allowed process."""
         writer.transport.set_write_buffer_limits(0)
         pid = peer_of(writer.get_extra_info("socket"))
         if pid not in self._allowed():
@@ -96,7 +96,7 @@ class ControlServer:
 
 
 def peer_of(connection: socket.socket) -> int:
-    """The process that connected a unix socket (`SO_PEERCRED`, unix(7))."""
+    """Return the id of the process that connected to a unix socket (`SO_PEERCRED`, unix(7))."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid: int = _CREDENTIALS.unpack(raw)[0]
     return pid

@@ -1,4 +1,4 @@
-"""The directory of the unix sockets: nobody else may enter it, and one delivery process at a time uses it."""
+"""The directory of the unix sockets. No other user may enter it, and one delivery process at a time uses it."""
 
 import fcntl
 import os
@@ -13,23 +13,23 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.user_folder import trouble_with_folders
 
 _LONGEST: Final = 107 - len("/admin-1000000.sock")
-"""What unix(7) allows for a socket's path, without the longest name that is used here."""
+"""The length that unix(7) allows for a socket's path, less the longest file name used here."""
 
 _RANDOM_BYTES: Final = 8
 _STARTING_SECONDS: Final = 60.0
-"""For so long a directory may have been made and not be held yet."""
+"""How long a process may take to lock a directory after making it."""
 
 _OPENED: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 REACH: Final = "reach"
-"""A directory in it, of files that runtimes read."""
+"""Name of the subdirectory for files that runtimes read."""
 
 
 class SocketFolder:
-    """A directory of mode 0700, held by this process until it is released or ends.
+    """A directory of mode 0700, which this process locks until it calls `release` or ends.
 
     Args:
-        path: where; it is made when it is not there, and goes again if it was made.
+        path: path of the directory. If it is missing, `hold` makes it and `release` removes it again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,11 +38,11 @@ class SocketFolder:
         self._made = False
 
     def hold(self) -> None:
-        """Make the directory this process's own, and clear it of what a killed process left.
+        """Lock the directory for this process, and remove files that a killed process left in it.
 
         Raises:
-            NightsafeError: INVALID, when the path is too long, is no directory, or may be another user's to enter;
-                UNAVAILABLE, when another process has it.
+            NightsafeError: INVALID, when the path is too long, is not a directory, or other users may enter it or own
+                it; UNAVAILABLE, when another process has locked it.
         """
         if len(os.fsencode(self.path)) > _LONGEST:
             raise NightsafeError(
@@ -65,7 +65,7 @@ class SocketFolder:
         _clear(self.path)
 
     def release(self) -> None:
-        """Let another process have it; one that was made here is gone then."""
+        """Unlock the directory for other processes; remove it if this object made it."""
         if self._held >= 0 and self._made:
             _clear(self.path)
             with suppress(OSError):
@@ -73,31 +73,33 @@ class SocketFolder:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Hold it no longer."""
+        """Close the descriptor that holds the lock."""
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
 
 
 def fresh(base: Path) -> Path:
-    """The path of a directory that nobody can have made before; what killed processes left beside it goes.
+    """Return a random path at which nobody can have made a directory before.
+
+    This also removes the directories that killed processes left in `base`.
 
     Args:
-        base: where temporary files are; others may have theirs there too.
+        base: the directory of temporary files; other users may have theirs there too.
     """
     start = f"nightsafe-{os.geteuid()}-"
     for left in base.glob(f"{start}{'?' * 2 * _RANDOM_BYTES}"):
-        with suppress(NightsafeError, OSError):  # another process's, another user's, or gone
+        with suppress(NightsafeError, OSError):  # it belongs to another process or user, or is gone
             if time.time() - left.stat().st_mtime > _STARTING_SECONDS:
                 folder = SocketFolder(left)
                 folder.hold()
-                folder._made = True  # noqa: SLF001 - by a process that is gone
+                folder._made = True  # noqa: SLF001 - a process that is gone made it
                 folder.release()
     return base / (start + token_hex(_RANDOM_BYTES))
 
 
 def _make(path: Path) -> bool:
-    """Make a directory, unless something has its name; tells whether."""
+    """Make a directory unless the path exists; return whether it was made."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
@@ -106,7 +108,7 @@ def _make(path: Path) -> bool:
 
 
 def _refuse_shared(path: Path, found: os.stat_result) -> None:
-    """Refuse a directory that another user made, or may enter: sockets of theirs would be taken for ours."""
+    """Refuse a directory that another user made or may enter: their sockets would be mistaken for ours."""
     if found.st_uid != os.geteuid():
         raise NightsafeError(
             Code.INVALID, f"{path} belongs to user {found.st_uid}: name a directory of your own with --sockets"
@@ -116,11 +118,11 @@ def _refuse_shared(path: Path, found: os.stat_result) -> None:
         raise NightsafeError(Code.INVALID, f"{path} has mode {mode}, so others may enter it; run: chmod 700 {path}")
     wrong = trouble_with_folders(path)
     if wrong is not None:
-        raise NightsafeError(Code.INVALID, f"{path} could be exchanged: {wrong}")
+        raise NightsafeError(Code.INVALID, f"{path} could be replaced by others: {wrong}")
 
 
 def _clear(path: Path) -> None:
-    """Remove the sockets in a directory, and what runtimes are told there of where scripts may connect to."""
+    """Remove the sockets in a directory, and the files with the addresses that scripts may connect to."""
     for left in (*path.glob("*.sock"), *(path / REACH).glob("*.capnp")):
         left.unlink(missing_ok=True)
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Scripts that are held apart because they took a process down, and those that hold processes up."""
+"""Records the scripts that are held apart because they took a process down, and those that hold processes up."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -13,10 +13,10 @@ class Hold(Struct, frozen=True):
     """One script that is held apart.
 
     Attributes:
-        until: when it is tried again, in seconds since 1970.
-        pause: how many seconds it is held this time.
-        reason: what it did, in words for whoever asks for it.
-        callees: scripts that it calls, and that may have done so in its place.
+        until: when the script is tried again, in seconds since 1970.
+        pause: how many seconds it is held apart this time.
+        reason: what it did, for the answer to its clients.
+        callees: scripts that it calls, one of which may be to blame instead.
     """
 
     until: float
@@ -26,12 +26,12 @@ class Hold(Struct, frozen=True):
 
 
 class Holds:
-    """Who is held apart, and for how long. Each time it happens again the pause is doubled.
+    """The scripts that are held apart, and for how long. Each repetition doubles the pause.
 
     Args:
-        first: seconds of the first pause.
-        longest: seconds of the longest.
-        clock: seconds since 1970.
+        first: the first pause, in seconds.
+        longest: the longest pause, in seconds.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, first: float, longest: float, clock: Callable[[], float] = _WALL) -> None:
@@ -43,7 +43,7 @@ class Holds:
         self._alone: set[str] = set()
 
     def blame(self, script: str, code: str, reason: str, callees: tuple[str, ...] = ()) -> Hold:
-        """A script took a process down, or one that it calls: hold it apart, longer than the last time."""
+        """Hold a script apart, longer than last time, because it or a script that it calls took a process down."""
         before = self._held.get(script)
         pause = min(before.pause * 2, self._longest) if before else self._first
         hold = Hold(self._clock() + pause, pause, reason, callees)
@@ -52,20 +52,23 @@ class Holds:
         return hold
 
     def suspect(self, scripts: Iterable[str]) -> None:
-        """Scripts of which one took a process down: from now on each runs with no other beside it."""
+        """Run each of these scripts without others beside it from now on: one of them took a process down."""
         self._alone.update(scripts)
 
     def weigh(self, script: str, code: str) -> bool:
-        """A script has held a process up: it does not run where that would matter. Gives whether that is news."""
+        """Keep a script that has held a process up out of the main process; return whether that is new."""
         news = self._heavy.get(script) != code
         self._heavy[script] = code
         return news
 
     def changed(self, script: str, code: str) -> bool:
-        """Another version of a script is served from now on: it is let in, as is who calls it; other code is light.
+        """Note that another version of a script is served from now on.
+
+        The script and the scripts that call it are no longer held apart. If its code has changed, it no longer counts
+        as one that holds processes up.
 
         Returns:
-            Whether the script was known for anything.
+            Whether anything was recorded about the script.
         """
         freed = [one for one, hold in self._held.items() if one == script or script in hold.callees]
         known = bool(freed) or script in self._alone
@@ -78,12 +81,12 @@ class Holds:
         return known
 
     def held(self) -> dict[str, Hold]:
-        """The scripts that are held apart at this moment."""
+        """Return the scripts that are held apart at this moment."""
         now = self._clock()
         return {script: hold for script, hold in self._held.items() if hold.until > now}
 
     def told(self) -> dict[str, Any]:
-        """What workerd is told."""
+        """Return the records for workerd."""
         return {
             "holds": [
                 {"script": script, "until": int(hold.until * 1000), "reason": hold.reason}

@@ -18,36 +18,37 @@ from nightsafe.errors import NightsafeError
 _log = structlog.get_logger()
 
 _FREED_SECONDS: Final = 1.0
-"""How long memory takes to be free that was let go of."""
+"""How long it takes until memory that was let go of is free."""
 
 Make = Callable[[], Child]
 Overdue = Callable[[Child, Probe], Awaitable[bool]]
-"""Is told of a process that computes and does not answer. Gives whether another has to take its place while it goes
-on; when not, it has answered meanwhile, or was killed."""
+"""Called with a process that computes and does not answer. Returns whether another must replace it while it goes on;
+if not, the process has answered meanwhile or was killed."""
 
 Ended = Callable[[Child, int], Awaitable[None]]
-"""Is told of a process that has ended, with its exit code."""
+"""Called with a process that has ended and its exit code."""
 
 Overgrown = Callable[[Child], Awaitable[None]]
-"""Is told of a process that holds half as much again as it may."""
+"""Called with a process that holds one and a half times the memory that it may."""
 
 Retire = Callable[[Child], Coroutine[None, None, None]]
 Told = Callable[[], Awaitable[None]]
-"""Is told of something that has come to pass."""
+"""Called when something has happened."""
 
 
 class Keeper:
-    """A workerd that is always there: started anew when it ends, killed when it is stuck, replaced when too large.
+    """Keeps one workerd running: restarts it when it ends, kills it when stuck, and replaces it when too large.
 
     Args:
         make: makes a process that is not started yet.
-        limits: when to step in.
-        overdue: what to do about one that computes for too long.
-        ended: is told of one that has ended.
-        renewed: is told when another has taken its place.
-        retire: ends one whose place another has taken; by default `end`.
-        overgrown: what to do about one that holds half as much again as it may; by default, replace it.
-        probed: is told when one has answered a probe.
+        limits: the limits of the process.
+        overdue: handles a process that computes for too long.
+        ended: called when a process has ended.
+        renewed: called when another process has taken the current one's place.
+        retire: ends a process that was replaced; by default `end`.
+        overgrown: handles a process that holds one and a half times the memory that it may; by default, it is
+            replaced.
+        probed: called when a process has answered a probe.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what can come to pass with a process
@@ -70,7 +71,7 @@ class Keeper:
         self._overgrown = overgrown
         self._probed = probed
         self.children: Final[list[Child]] = []
-        """All that have not ended: the current one last."""
+        """All processes that have not ended, the current one last."""
         self._current: Child | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
@@ -80,43 +81,43 @@ class Keeper:
 
     @property
     def current(self) -> Child:
-        """The one that takes new requests."""
-        assert self._current is not None  # noqa: S101 - only of a started one
+        """The process that takes new requests."""
+        assert self._current is not None  # noqa: S101 - called only after `start`
         return self._current
 
     @property
     def up(self) -> bool:
-        """Whether there is one that takes requests."""
+        """Whether a process takes requests."""
         return self._current is not None and self._current.alive
 
     async def start(self) -> None:
         """Start a process, and watch it from then on.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when it does not start.
+            NightsafeError: UNAVAILABLE, when the process does not start.
         """
         self._current = await self._launch()
         self._keeping = self._spawn(lasting(f"keep {self._current.part}", self._keep))
 
     async def stop(self) -> None:
-        """End every process, at once those that do not end by themselves; one that was replaced is ending already."""
+        """End every process, and kill those that do not end in time. Replaced processes are ending already."""
         if self._keeping is not None:
             self._keeping.cancel()
         current = [] if self._current is None else [self.end(self._current)]
         await asyncio.gather(*self._tasks, *current, return_exceptions=True)
 
     def renew(self) -> None:
-        """Have another process take the place of the current one, which finishes what it has begun."""
+        """Replace the current process by a new one. The old one finishes its requests."""
         self._outdated.set()
 
     async def watch(self) -> None:
-        """Return when the process is watched no longer, or raise what has ended that: it must not be left at that."""
-        assert self._keeping is not None  # noqa: S101 - only of a started one
+        """Wait until supervision ends, and raise the error that ended it. The caller must not go on without it."""
+        assert self._keeping is not None  # noqa: S101 - called only after `start`
         await asyncio.wait({self._keeping})
         self._keeping.result()
 
     async def end(self, child: Child) -> None:
-        """End a process gently, then not."""
+        """Let a process finish its work, and kill it if that takes too long."""
         try:
             async with asyncio.timeout(self._limits.drain_seconds), settling(child.admin):
                 child.terminate()
@@ -128,14 +129,14 @@ class Keeper:
                 self.children.remove(child)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run something beside, for as long as this runs."""
+        """Run a task in the background until `stop`."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _launch(self) -> Child:
-        """A new process, that listens. It is told of changes from its beginning."""
+        """Start a process and wait until it listens. It is told of changes from its start."""
         self._outdated.clear()
         child = self._make()
         self.children.append(child)
@@ -148,7 +149,7 @@ class Keeper:
         return child
 
     async def _keep(self) -> None:
-        """Watch the current process, and see to it that there is one."""
+        """Watch the current process, and start another when it ends or must be replaced."""
         while True:
             child = self.current
             began = time.monotonic()
@@ -164,7 +165,7 @@ class Keeper:
                 await self._renewed()
 
     async def _over(self, child: Child) -> None:
-        """A process has ended. Of one that was seen to before, there is nothing more to say."""
+        """Handle the end of a process, unless it was handled before."""
         code = await child.wait()
         if child not in self.children:
             return
@@ -175,7 +176,7 @@ class Keeper:
             await self._ended(child, code)
 
     async def _relaunch(self) -> Child:
-        """A new process, however often it takes."""
+        """Start a process, and try again until that succeeds."""
         while True:
             try:
                 return await self._launch()
@@ -184,7 +185,7 @@ class Keeper:
                 await asyncio.sleep(self._limits.pause_seconds)
 
     async def _watch(self, child: Child) -> bool:
-        """Return when a process has to be replaced: True when it still serves, False when it has ended."""
+        """Wait until a process has to be replaced; return True if it still serves, False if it has ended."""
         ended = asyncio.create_task(child.wait())
         outdated = asyncio.create_task(self._outdated.wait())
         first = asyncio.FIRST_COMPLETED
@@ -201,7 +202,7 @@ class Keeper:
             outdated.cancel()
 
     async def _is_busy(self, child: Child) -> bool:
-        """Ask a process whether it is well; True when it computes and another has to take its place."""
+        """Probe a process; return True if it computes and another must replace it."""
         probe = Probe(child)
         try:
             if await probe.answered(cpu=self._limits.busy_cpu_seconds, idle=self._limits.idle_seconds):
@@ -217,9 +218,9 @@ class Keeper:
             await probe.end()
 
     async def _is_too_large(self, child: Child) -> bool:
-        """Let a process that has grown too large let go of its scripts; True when that has not helped.
+        """Make a process that is too large drop its scripts; return True if that has not helped.
 
-        One that lets go costs no request: each script is loaded anew at its next one.
+        No request is lost by this: the process loads each script again at its next request.
         """
         if child.resident_bytes() <= self._limits.resident_bytes:
             self._shed_at = None
@@ -227,7 +228,7 @@ class Keeper:
         if self._shed_at is None:
             _log.warning("workerd.too_large", pid=child.pid, part=child.part, bytes=child.resident_bytes())
             self._shed_at = time.monotonic()
-            with suppress(NightsafeError):  # it is busy, or has ended: that is seen elsewhere
+            with suppress(NightsafeError):  # it is busy, or has ended: other checks notice that
                 await child.push("/shed", b"")
         since = time.monotonic() - self._shed_at
         overgrown = since > _FREED_SECONDS and child.resident_bytes() > self._limits.overgrown_bytes

@@ -1,7 +1,7 @@
-"""Becomes workerd: confined, without a core file, and dying with the process that started it.
+"""Confines its process and then becomes workerd, which writes no core file and dies with its parent process.
 
-Run as a program of its own, without site packages, by `child.py`: `launch.py PARENT BINARY ARGUMENT…`. A function
-that runs between fork and exec could not do this safely in a process with threads.
+`child.py` runs this as a separate program without site packages: `launch.py PARENT BINARY ARGUMENT…`. A function that
+runs between fork and exec could not do this safely in a process with threads.
 """
 
 import ctypes
@@ -30,16 +30,17 @@ def main(parent: int, command: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
         sys.exit("prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it died before that took hold
+    if os.getppid() != parent:  # the parent died before the signal was set
         sys.exit("the delivery process is gone")
     confine(command)
     os.execve(command[0], command, {})  # noqa: S606 - there is no shell
 
 
 def confine(command: list[str]) -> None:
-    """Give up what the runtime does not take: it reads itself, its configuration and libraries, and writes nothing.
+    """Give up the rights that the runtime does not need.
 
-    It takes no port, for it inherits what it listens on; where it may connect to is the configuration's to say.
+    It may read its own binary, its configuration and libraries, and write nothing. It may bind no port, because it
+    inherits its listening sockets. The runtime's configuration limits the addresses that it may connect to.
     """
     binary = Path(command[0])
     configuration = [Path(word).resolve().parent for word in command if word.endswith(_CONFIGURATION)]

@@ -1,4 +1,4 @@
-"""When the supervision of the runtime's processes steps in."""
+"""Limits at which the supervision of the runtime's processes steps in."""
 
 from typing import Final
 
@@ -6,31 +6,29 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 CPU_SECONDS: Final = 30.0
-"""CPU time of one request unless its script says otherwise in `limits.cpu_ms`: what the platform allows."""
+"""CPU time of one request, as on the platform; a script can change it with `limits.cpu_ms`."""
 
 MOST_CELLS: Final = 6
-"""Cells that `runtime/runtime.capnp` knows."""
+"""The number of cells in `runtime/runtime.capnp`."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """When to step in.
+    """The limits of the runtime's processes.
 
     Attributes:
-        probe_seconds: between two looks at a process.
+        probe_seconds: the time between two probes of a process.
         busy_cpu_seconds: CPU time after which a process that does not answer a probe counts as busy.
-        idle_seconds: how long a process may not answer without using CPU.
-        stall_cpu_seconds: CPU time that the main process may go on to use when it is busy: others may wait for it.
-        resident_bytes: memory past which the main process lets go of its scripts or, if that does not help, is
-            replaced.
-        cell_bytes: the same of a cell. One that has half as much again is killed, and what its script did is held
-            against it.
-        shed_seconds: how long letting go of scripts may take to help.
+        idle_seconds: how long a process may leave a probe unanswered without using CPU.
+        stall_cpu_seconds: further CPU time that a busy main process may use, because other requests may wait for it.
+        resident_bytes: memory above which the main process drops its scripts or, if that does not help, is replaced.
+        cell_bytes: the same limit for a cell. A cell that exceeds it by half is killed, and its script is blamed.
+        shed_seconds: how long it may take until dropping scripts helps.
         drain_seconds: how long a process that is replaced may take to finish its requests.
-        pause_seconds: before a process is started anew when it has only just been started.
-        cells: processes beside the main one at the start; 0 runs every script in the main process.
-        most_cells: how many there may come to be.
-        first_hold: seconds for which a script is held apart that took a process down; doubled each time.
-        longest_hold: seconds that this may grow to.
+        pause_seconds: the pause before a process is restarted that ended just after its start.
+        cells: the number of cells at the start; 0 runs every script in the main process.
+        most_cells: the most cells that may be started.
+        first_hold: seconds for which a script that took a process down is held apart; doubled each time.
+        longest_hold: the most seconds for which a script is held apart.
     """
 
     probe_seconds: float = 0.25
@@ -49,9 +47,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     @property
     def overgrown_bytes(self) -> float:
-        """Memory past which a process is not waited for any longer."""
+        """Memory above which supervision no longer waits for a process."""
         return self.resident_bytes * 1.5
 
     def of_cell(self) -> "Limits":
-        """The limits of a cell."""
+        """Return the limits of a cell."""
         return replace(self, resident_bytes=min(self.cell_bytes, self.resident_bytes))

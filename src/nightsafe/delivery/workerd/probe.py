@@ -1,4 +1,4 @@
-"""A question to a workerd whether it is well, and what it does while it does not answer."""
+"""Probes whether a workerd answers, and measures what it uses while it does not."""
 
 import asyncio
 import math
@@ -13,10 +13,10 @@ _STEP = 0.05
 
 
 class Probe:
-    """One question, asked when this is made.
+    """One probe, sent when the object is made.
 
     Args:
-        child: who is asked.
+        child: the process to probe.
     """
 
     def __init__(self, child: Child) -> None:
@@ -26,29 +26,30 @@ class Probe:
         self._answer = asyncio.create_task(self._ask())
 
     async def _ask(self) -> None:
-        """Ask, and let it be known what the process has under way."""
+        """Send the probe, and record the work that the process has under way."""
         answer = await self._child.ask("/health")
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # it has begun to end
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the process has begun to end
             self._child.going = msgspec.json.decode(answer, type=Going)
             self._child.heard_at = self.asked_at
 
     @property
     def used(self) -> float:
-        """Seconds of CPU that the process has used since it was asked."""
+        """Seconds of CPU time that the process has used since the probe was sent."""
         return self._child.cpu_seconds() - self._cpu
 
     async def answered(self, *, cpu: float, idle: float, most_bytes: float = math.inf) -> bool:
-        """Wait for the answer, or until the process has used too much without giving it.
+        """Wait until the process answers, or has used too much without an answer.
 
-        A machine that is busy with other things lets a process wait, but whoever computes without end uses CPU.
+        The limit is CPU time, because a machine that is busy with other work makes a process wait, but a process that
+        computes without end uses CPU time.
 
         Args:
-            cpu: seconds of CPU that it may use in all.
-            idle: seconds for which it may use next to none.
-            most_bytes: memory that it may hold.
+            cpu: seconds of CPU time that the process may use in all.
+            idle: seconds for which the process may use almost no CPU time.
+            most_bytes: memory that the process may hold.
 
         Returns:
-            Whether it has answered; a process that has ended counts as one that has, for that is seen elsewhere.
+            Whether the process has answered. One that has ended counts too, because other checks notice its end.
         """
         used, moved = self.used, time.monotonic()
         while not self._answer.done():
@@ -63,7 +64,7 @@ class Probe:
         return True
 
     async def end(self) -> None:
-        """Wait for the answer no longer."""
+        """Stop waiting for the answer."""
         self._answer.cancel()
         with suppress(OSError, asyncio.CancelledError):
             await self._answer

@@ -1,7 +1,7 @@
-"""Keeps a workerd that is to end from doing so before the work is done that scripts do after they have answered.
+"""Keeps a workerd that was asked to end running until scripts have finished their work after their answers.
 
-workerd ends once its connections have, whatever scripts still do. So it is asked on a connection of its own to say
-when they are done (`runtime/entries.js`, `settle`): until it has, it stays.
+workerd ends when its last connection ends, even if scripts still work. So a separate connection asks it to say when
+they are done (`runtime/entries.js`, `settle`), and this open connection keeps it running until then.
 """
 
 import asyncio
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Final
 
 _HEAD_SECONDS: Final = 2.0
-"""How long the process may take to begin its answer: one that hangs is not waited for."""
+"""How long the process may take to begin its answer; a process that hangs is not waited for."""
 
 
 @asynccontextmanager
 async def settling(admin: Path) -> AsyncIterator[None]:
-    """A time in which a process that is asked to end finishes all work first.
+    """Make a process that is asked to end within this context finish all work first.
 
     Args:
-        admin: the socket on which it is told things.
+        admin: path of the process's admin socket.
     """
     writer = await _asked(admin)
     try:
@@ -30,7 +30,7 @@ async def settling(admin: Path) -> AsyncIterator[None]:
 
 
 async def _asked(admin: Path) -> asyncio.StreamWriter | None:
-    """The connection on which the answer has begun; None when the process does not answer."""
+    """Return a connection on which the answer has begun; None when the process does not answer."""
     writer = None
     with suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
         async with asyncio.timeout(_HEAD_SECONDS):

@@ -1,4 +1,4 @@
-"""The runtime's processes: the main one, on the socket where requests come in, and the cells beside it."""
+"""Supervises the runtime's processes: the main one, on the socket for requests, and the cells beside it."""
 
 import asyncio
 import socket
@@ -26,49 +26,49 @@ _log = structlog.get_logger()
 
 _DEAF_SECONDS: Final = 5.0
 _MOST_LINGERING: Final = 3
-"""Earlier main processes that stay for those who keep connections to them."""
+"""The most earlier main processes that stay for clients that keep connections to them."""
 
 _LOOK_SECONDS: Final = 0.05
 _ASK_SECONDS: Final = 1.0
 _SLACK_SECONDS: Final = 0.05
-"""By how much the clocks of two processes may differ: workerd's stands still between two of its events."""
+"""How far the clocks of two processes may differ: workerd's clock stands still between two of its events."""
 
 _MOST_NAMED: Final = 5
 
 
 class Scripts(Protocol):
-    """What is served."""
+    """The scripts that are served."""
 
     def code(self, script: str) -> str:
-        """The code of a script, "" of one that is not served."""
+        """Return the code digest of a script, "" when it is not served."""
         ...
 
     def cpu_seconds(self, script: str) -> float:
-        """CPU time that a request of a script may use."""
+        """Return the CPU time that a request of a script may use, in seconds."""
         ...
 
     def serves(self, script: str, number: int) -> bool:
-        """Whether a load is one that a script is served from now."""
+        """Return whether a script is currently served from the load with this number."""
         ...
 
     def callees(self, script: str) -> tuple[str, ...]:
-        """Scripts that a script calls, or that one of those calls."""
+        """Return the scripts that a script calls, directly or through others."""
         ...
 
 
 class Supervisor:
-    """Workerds that are always there, on sockets that stay open.
+    """Keeps the workerd processes running, on sockets that stay open.
 
     Args:
-        binary: of workerd.
-        listener: where requests come in. Requests that come while there is no workerd wait in its queue.
-        folder: a directory that only this user may enter, for sockets.
-        control: the socket that workerd asks.
-        limits: when to step in.
-        output: is given each line of workerd's own; None for whom it does not interest.
-        behind_proxies: whether there are proxies that are believed what they say of their clients.
-        scripts: what is served.
-        reach: the directory of the file that says where scripts may connect to.
+        binary: path of workerd.
+        listener: the socket for requests. Requests that come while no workerd runs wait in its queue.
+        folder: a directory for sockets that only this user may enter.
+        control: path of the socket on which workerd sends its requests to this process.
+        limits: the limits of the processes.
+        output: receives each line that workerd itself prints; None to discard them.
+        behind_proxies: whether there are proxies whose statements about their clients are believed.
+        scripts: the scripts that are served.
+        reach: the directory of the file with the addresses that scripts may connect to.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what processes need
@@ -88,7 +88,7 @@ class Supervisor:
         self._folder: Final = folder
         self._scripts: Final = scripts
         self.changed: Final = asyncio.Event()
-        """Set when a script is held apart, or let in again."""
+        """Set when a script is held apart or is no longer held apart."""
         self.holds: Final = Holds(limits.first_hold, limits.longest_hold)
         numbers = count(1)
         paths = {f"cell{number}": Cell.path_in(folder, number) for number in range(1, MOST_CELLS + 1)}
@@ -114,7 +114,7 @@ class Supervisor:
         self._growing: asyncio.Task[None] | None = None
 
     def pids(self) -> Collection[int]:
-        """Processes that are ours."""
+        """Return the ids of our processes."""
         return {child.pid for child in self._children() if child.pid}
 
     @property
@@ -129,27 +129,27 @@ class Supervisor:
 
     @property
     def cells(self) -> list[Child]:
-        """The processes beside it that take requests, in the order of their numbers."""
+        """The cells' processes that take requests, in the order of the cells' numbers."""
         return [cell.keeper.current for _, cell in sorted(self._cells.items()) if cell.keeper.up]
 
     @property
     def restarts(self) -> int:
-        """How often the main process ended and was started anew."""
+        """How often the main process ended and was restarted."""
         return self._main.restarts
 
     def fleet(self) -> dict[str, Any]:
-        """What a process is told of the others, and of scripts that are held apart."""
+        """Return what each process must know about the cells and the scripts that are held apart."""
         return {"cells": [one.told() for one in self._cells.values()], **self.holds.told()}
 
     def started_at(self, pid: int) -> float:
-        """When a process was started, in seconds since 1970; 0 when it is none of ours."""
+        """Return when a process was started, in seconds since 1970; 0 when it is not ours."""
         return next((child.started_at for child in self._children() if child.pid == pid), 0.0)
 
     async def start(self) -> None:
         """Start the processes, and watch them from then on.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when one does not start.
+            NightsafeError: UNAVAILABLE, when a process does not start.
         """
         try:
             await asyncio.gather(self._main.start(), *(self._add_cell() for _ in range(self._limits.cells)))
@@ -159,7 +159,7 @@ class Supervisor:
         await self.announce()
 
     async def stop(self) -> None:
-        """End every process, at once those that do not end by themselves."""
+        """End every process, and kill those that do not end in time."""
         if self._growing is not None:
             self._growing.cancel()
         lingering = (self._main.end(child) for child in self._lingering)
@@ -167,7 +167,10 @@ class Supervisor:
         await asyncio.gather(*(cell.stop() for cell in self._cells.values()))
 
     async def watch(self) -> None:
-        """Return when a process is watched no longer, or raise what has ended that: it must not be left at that."""
+        """Wait until supervision of a process ends, and raise the error that ended it.
+
+        The caller must not go on without supervision.
+        """
         keepers = [self._main, *(cell.keeper for cell in self._cells.values())]
         watching = {asyncio.create_task(keeper.watch()) for keeper in keepers}
         try:
@@ -179,28 +182,28 @@ class Supervisor:
                 one.cancel()
 
     def asks(self, pid: int, script: str) -> None:
-        """A process asks how a script is served: it has to be told when that changes."""
+        """Note that a process asks for the route of a script, so that it is told when the route changes."""
         for child in self._children():
             if child.pid == pid:
                 child.knows.add(script)
 
     async def tell(self, script: str, route: bytes) -> None:
-        """Tell every process that knows a script how it is served now.
+        """Tell every process that knows a script how to serve it from now on.
 
-        One that does not take it is killed, for it would serve what is no longer true; but not one that is busy, for
-        which nothing is meant that comes from now on: it takes it when it has time, before it is given anything.
+        A process that does not accept the message is killed, because it would serve an outdated state. A busy process
+        is spared: it gets no new requests, and accepts the message when it has time, before it gets a request again.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when one had to be killed; whatever is started in its place asks by itself.
+            NightsafeError: UNAVAILABLE, when a process had to be killed; its successor asks for the route by itself.
         """
         await self._to_all(f"/routes/{script}", route, [one for one in self._children() if script in one.knows])
 
     async def announce(self) -> None:
-        """Tell every process of the others, and of scripts that are held apart; as `tell`."""
+        """Tell every process about the others and the scripts that are held apart, in the same way as `tell`."""
         await self._to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._children()))
 
     def renew(self) -> None:
-        """Have another process take the place of each, for it is to start anew."""
+        """Replace every process by a new one."""
         for keeper in (self._main, *(cell.keeper for cell in self._cells.values())):
             keeper.renew()
         for child in self._lingering:
@@ -208,12 +211,12 @@ class Supervisor:
         self._lingering.clear()
 
     def grow(self) -> None:
-        """Start one more cell, unless there are enough or one is being started."""
+        """Start one more cell, unless there are enough or one is starting."""
         if len(self._cells) < self._limits.most_cells and (self._growing is None or self._growing.done()):
             self._growing = asyncio.create_task(self._grow())
 
     async def used(self, number: int, child: Child) -> Used:
-        """As `Judge.used`; nobody, when the main process does not say."""
+        """Implement `Judge.used`; return no scripts when the main process does not answer."""
         since = int((child.heard_at - _SLACK_SECONDS) * 1000)
         try:
             async with asyncio.timeout(_ASK_SECONDS):
@@ -227,16 +230,16 @@ class Supervisor:
         return Used(tuple(users.values()))
 
     def cpu_seconds(self, scripts: tuple[str, ...]) -> float:
-        """As `Judge.cpu_seconds`."""
+        """Implement `Judge.cpu_seconds`."""
         return max(map(self._scripts.cpu_seconds, scripts), default=CPU_SECONDS)
 
     async def busy(self, number: int, used: Used) -> None:
-        """As `Judge.busy`."""
+        """Implement `Judge.busy`."""
         _log.info("script.busy", scripts=used.scripts, cell=number)
         await self._try_announce()
 
     async def freed(self, child: Child, used: Used) -> None:
-        """As `Judge.freed`. It first takes up all that it was told meanwhile."""
+        """Implement `Judge.freed`. The process first accepts all messages that it was sent meanwhile."""
         await asyncio.gather(*child.owed, return_exceptions=True)
         child.busy = False
         for user in used.users:
@@ -245,9 +248,10 @@ class Supervisor:
         await self._try_announce()
 
     async def guilty(self, number: int, used: Used, reason: str) -> None:
-        """As `Judge.guilty`: whoever was alone with it is held apart; of several each must be alone from now on.
+        """Implement `Judge.guilty`.
 
-        What an earlier version may have done is not held against the one that is served by now.
+        If one script used the cell alone, it is held apart. If several did, each must run alone from now on. The
+        version that is served now is not blamed for an earlier one.
         """
         served = [
             user.script for user in used.users if all(self._scripts.serves(user.script, one) for one in user.loads)
@@ -264,30 +268,30 @@ class Supervisor:
         await self._try_announce()
 
     async def going_on(self) -> None:
-        """As `Judge.going_on`: whoever chooses a cell for a request has to know."""
+        """Implement `Judge.going_on`: tell the main processes, which choose the cells for requests."""
         with suppress(NightsafeError):
             await self._to_all("/fleet", msgspec.json.encode(self.fleet()), list(self._main.children))
 
     def _hold(self, script: str, reason: str) -> None:
-        """Hold a script apart, or let it be known that it may be one that it calls."""
+        """Hold a script apart; the reason mentions that a script that it calls may be to blame instead."""
         callees = self._scripts.callees(script)
         if callees:
-            reason += f", or one did that it calls: {', '.join(callees[:_MOST_NAMED])}"
+            reason += f", or a script that it calls did: {', '.join(callees[:_MOST_NAMED])}"
         hold = self.holds.blame(script, self._scripts.code(script), reason, callees)
         self.changed.set()
         _log.error("script.held", script=script, seconds=hold.pause, reason=reason)
 
     async def _overdue(self, child: Child, _: Probe) -> bool:
-        """The main process computes: another takes its place, and it may finish what it has begun."""
+        """Have a main process that computes replaced; it may finish its requests."""
         _log.warning("workerd.busy", pid=child.pid, part=child.part)
         child.busy = True
         return True
 
     async def _retire(self, child: Child) -> None:
-        """See to a main process whose place another has taken.
+        """End a main process that was replaced, or keep it for its connections.
 
-        One that is busy may go on for as long as others who wait for it can be let wait. When it answers again it
-        stays, for clients keep connections to it, but hands every request to a cell.
+        A busy process may go on for as long as the other requests in it can wait. When it answers again, it stays,
+        because clients keep connections to it, but it hands every request to a cell.
         """
         if child.busy and await self._outlasts(child) and self._cells:
             with suppress(NightsafeError):
@@ -299,7 +303,7 @@ class Supervisor:
         await self._main.end(child)
 
     async def _outlasts(self, child: Child) -> bool:
-        """Wait for a busy process; gives whether it answers, or was killed."""
+        """Wait for a busy process; return True if it answers again, False if it has ended or was killed."""
         probe = Probe(child)
         try:
             if await probe.answered(cpu=self._limits.stall_cpu_seconds, idle=self._limits.idle_seconds):
@@ -312,7 +316,7 @@ class Supervisor:
             child.busy = False
 
     async def _grow(self) -> None:
-        """One more cell."""
+        """Start one more cell."""
         try:
             await self._add_cell()
         except NightsafeError as error:
@@ -320,7 +324,7 @@ class Supervisor:
         await self._try_announce()
 
     async def _add_cell(self) -> None:
-        """Start a cell under the next number; NightsafeError UNAVAILABLE when it does not start."""
+        """Start a cell under the next number; raise NightsafeError UNAVAILABLE when it does not start."""
         number = next(one for one in range(1, MOST_CELLS + 1) if one not in self._cells)
         part = f"cell-{number}"
         make = partial(self._make, part)
@@ -335,18 +339,18 @@ class Supervisor:
             raise
 
     async def _try_announce(self) -> None:
-        """Tell every process of the others; one that had to be killed for it is started anew and asks."""
+        """Tell every process about the others. The successor of a process that had to be killed asks by itself."""
         with suppress(NightsafeError):
             await self.announce()
 
     def _children(self) -> Iterator[Child]:
-        """Every process that has not ended."""
+        """Yield every process that has not ended."""
         yield from self._main.children
         for cell in self._cells.values():
             yield from cell.keeper.children
 
     async def _to_all(self, path: str, body: bytes, children: Iterable[Child]) -> None:
-        """Tell several processes the same."""
+        """Send the same message to several processes."""
         results = await asyncio.gather(
             *(self._push_to(child, path, body) for child in children), return_exceptions=True
         )
@@ -355,11 +359,11 @@ class Supervisor:
                 raise result
 
     async def _push_to(self, child: Child, path: str, body: bytes) -> None:
-        """Tell one process, or kill it. One that has ended needs to be told nothing."""
+        """Send a message to a process, and kill it if it does not accept it. Ignore a process that has ended."""
         push = asyncio.ensure_future(child.push(path, body))
         child.owed.add(push)
         push.add_done_callback(child.owed.discard)
-        if not child.ready:  # it asks when it begins, and takes what is newer when it can
+        if not child.ready:  # it asks when it starts, and takes newer messages when it can
             push.add_done_callback(_passed_over)
             return
         end = time.monotonic() + _DEAF_SECONDS
@@ -368,7 +372,7 @@ class Supervisor:
         if child.busy:
             push.add_done_callback(_passed_over)
             return
-        error = push.exception() if push.done() else NightsafeError(Code.UNAVAILABLE, "workerd takes nothing")
+        error = push.exception() if push.done() else NightsafeError(Code.UNAVAILABLE, "workerd accepts no message")
         if error is None:
             return
         push.cancel()
@@ -380,6 +384,6 @@ class Supervisor:
 
 
 def _passed_over(push: "asyncio.Future[None]") -> None:
-    """Whatever becomes of what a busy process was told: when it ends, another asks."""
+    """Ignore the result of a message to a busy process: if the process ends, its successor asks by itself."""
     if not push.cancelled():
         push.exception()

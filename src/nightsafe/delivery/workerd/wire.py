@@ -1,4 +1,4 @@
-"""The little of HTTP/1.1 that this process and its workerd speak over unix sockets: no more is ever needed there."""
+"""The part of HTTP/1.1 that this process and its workerd need to talk over unix sockets."""
 
 import asyncio
 from contextlib import suppress
@@ -12,15 +12,15 @@ MAX_BODY: Final = 64 * 1024
 
 
 class MalformedError(Exception):
-    """The other side does not speak as agreed."""
+    """The other side does not keep to the protocol."""
 
 
 class _ClosedError(ConnectionResetError):
-    """The connection ended before anything of an answer came."""
+    """The connection ended before any part of an answer came."""
 
 
 class Request(Struct, frozen=True):
-    """What was asked."""
+    """A request."""
 
     method: str
     path: str
@@ -28,10 +28,10 @@ class Request(Struct, frozen=True):
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
-    """The next request of a connection; None once it is closed.
+    """Return the next request of a connection; None when it is closed.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: when the bytes are not a request.
     """
     head = await _head(reader)
     if head is None:
@@ -51,14 +51,14 @@ async def write_answer(writer: asyncio.StreamWriter, status: int, body: bytes | 
 
 
 class Caller:
-    """A client of one unix socket, with a connection that it keeps; calls wait for each other.
+    """A client of one unix socket, with one persistent connection; calls wait for each other.
 
-    The other side may close what is idle at any time (workerd does so after some seconds). That shows only when the
-    connection is used again, so a call that a kept connection does not answer is made once more on a fresh one. What
-    is asked here may be asked twice.
+    The other side may close an idle connection at any time (workerd does so after some seconds). This shows only when
+    the connection is used again, so a call that gets no answer on it is repeated on a new connection. All calls must
+    therefore be safe to repeat.
 
     Args:
-        path: of the socket.
+        path: path of the socket.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,11 +67,11 @@ class Caller:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def call(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """One request and its answer's status and body.
+        """Send a request; return the status and the body of the answer.
 
         Raises:
-            OSError: the socket cannot be reached, or was closed.
-            MalformedError: the answer is none.
+            OSError: when the socket cannot be reached or was closed.
+            MalformedError: when the bytes are not an answer.
         """
         async with self._turn:
             if self._streams is not None:
@@ -83,7 +83,7 @@ class Caller:
     async def _on(
         self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], method: str, path: str, body: bytes
     ) -> tuple[int, bytes]:
-        """One request on a connection, which is kept unless something goes wrong with it."""
+        """Send a request on a connection, and close the connection if it fails."""
         try:
             return await self._exchange(*streams, method, path, body)
         except BaseException:
@@ -108,18 +108,18 @@ class Caller:
         if len(words) < 2 or not words[1].isdigit():  # noqa: PLR2004 - version and status
             raise MalformedError
         status = int(words[1])
-        return status, b"" if status == 204 else await _body(reader, head)  # noqa: PLR2004 - has no body
+        return status, b"" if status == 204 else await _body(reader, head)  # noqa: PLR2004 - 204 has no body
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._streams is not None:
-            with suppress(RuntimeError):  # the loop is gone
+            with suppress(RuntimeError):  # the event loop is closed
                 self._streams[1].close()
             self._streams = None
 
 
 async def _head(reader: asyncio.StreamReader) -> list[str] | None:
-    """The lines of a head; None when the connection ends before one."""
+    """Read the lines of a head; return None when the connection ends before it begins."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
@@ -132,7 +132,7 @@ async def _head(reader: asyncio.StreamReader) -> list[str] | None:
 
 
 async def _body(reader: asyncio.StreamReader, head: list[str]) -> bytes:
-    """The body that a head announces, by its length or in chunks."""
+    """Read the body that a head announces, by its length or in chunks."""
     fields = {name.lower(): content.strip() for name, _, content in (line.partition(":") for line in head[1:])}
     if fields.get("transfer-encoding", "").lower() == "chunked":
         return await _chunks(reader)
@@ -140,7 +140,7 @@ async def _body(reader: asyncio.StreamReader, head: list[str]) -> bytes:
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    """A body in chunks."""
+    """Read a body in chunks."""
     body = b""
     while True:
         chunk = await _exactly(reader, await _line(reader), 16)
@@ -153,7 +153,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _line(reader: asyncio.StreamReader) -> str:
-    """The next line, without what ends it."""
+    """Read the next line, without its line break."""
     try:
         return (await reader.readuntil(b"\r\n")).decode("latin-1").strip()
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -161,7 +161,13 @@ async def _line(reader: asyncio.StreamReader) -> str:
 
 
 async def _exactly(reader: asyncio.StreamReader, size: str, base: int) -> bytes:
-    """As many bytes as a number says."""
+    """Read as many bytes as a number says.
+
+    Args:
+        reader: the connection.
+        size: the number, as text.
+        base: the base of the number.
+    """
     try:
         count = int(size, base)
         if not 0 <= count <= MAX_BODY:

@@ -38,7 +38,7 @@ def test_workerd_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert binary.VERSION in str(refused.value)
 
     monkeypatch.setenv(binary.VARIABLE, str(tmp_path))
-    with pytest.raises(NightsafeError, match="is no program"):
+    with pytest.raises(NightsafeError, match="is not an executable file"):
         binary.find(tmp_path)
 
 
