@@ -1,12 +1,13 @@
-// Bodies of requests that scripts leave unread. The runtime closes a connection at the end of an answer when there is
-// more to come on it, and what the client sends then makes its system drop the answer. So the rest is read, and the
-// answer does not end before; its head and all of its own bytes are passed on at once.
+// Reads the bodies of requests that scripts leave unread. If the client is still sending when an answer ends, the
+// runtime closes the connection, and the bytes that the client sends after that make its system drop the answer. So
+// this reads the rest of the body, and ends the answer only afterwards; it passes on the answer's head and bytes at
+// once.
 const CHUNK = 65_536; // bytes
 const LONGEST = 30_000; // milliseconds for which the rest is read
-const LONGEST_SILENCE = 5_000; // milliseconds in which nothing of it comes
+const LONGEST_SILENCE = 5_000; // milliseconds in which no part of it comes
 
-// Calls `answer`, which throws nothing, with the request as a script gets it: its body is the script's, to read or to leave, until the answer
-// has ended.
+// Calls `answer` with the request that the script gets. The script may read its body or leave it until the answer has
+// ended. `answer` must not throw.
 export async function withBody(ctx, request, answer) {
   if (request.body === null || request.method === "GET" || request.method === "HEAD") return answer(request);
   const { readable, writable } = streamLike(request);
@@ -25,7 +26,7 @@ class Upload {
   #hasLeft = false;
   #left = Promise.withResolvers();
   #enough = this.#left.promise.then(() => this.#patience());
-  #seen = 0; // when a part came
+  #seen = 0; // when the last part came
 
   constructor(request, writable) {
     this.#reader = request.body.getReader({ mode: "byob" });
@@ -34,7 +35,7 @@ class Upload {
     this.passed = this.#pass().finally(() => (this.isOver = true));
   }
 
-  // The script takes no more; returns once all is read.
+  // Notes that the script reads no more; returns when the rest is read.
   leave() {
     this.#hasLeft = true;
     this.#left.resolve();
@@ -55,7 +56,7 @@ class Upload {
     }
   }
 
-  // The end of the time in which the rest is read.
+  // Resolves at the end of the time in which the rest is read.
   async #patience() {
     const end = Date.now() + LONGEST;
     do await scheduler.wait(LONGEST_SILENCE);
@@ -63,14 +64,14 @@ class Upload {
     return { done: true };
   }
 
-  // Hands a part over, or the end; returns also when the script takes it no longer.
+  // Hands over a part or the end of the body; also returns when the script reads no more.
   #write(value) {
     const written = value ? this.#writer.write(value) : this.#writer.close();
     return Promise.race([written.catch(() => void this.leave()), this.#left.promise]);
   }
 }
 
-// The response, which ends when the upload is over.
+// Returns the response, made to end only when the upload is over.
 async function lasting(ctx, response, upload) {
   if (response.body === null) {
     await upload.leave();

@@ -1,20 +1,21 @@
-// The Cache API: `caches.default` and `caches.open(name)`. The runtime has no cache for a script that is loaded, so
-// this keeps responses in the memory of the script's own isolate: no other script is ever near it, and it ends with it.
+// The Cache API: `caches.default` and `caches.open(name)`. The runtime has no cache for scripts that are loaded, so
+// this keeps responses in the memory of the script's own isolate. No other script can reach them, and they end with
+// the isolate.
 import { lifetimeOf } from "./freshness.js";
 import { answerTo } from "./ranges.js";
 
 const MOST_ENTRIES = 1000;
 const MOST_BYTES = 16 << 20; // of all entries together
 const LARGEST = 4 << 20; // bytes of a body
-const OVERHEAD = 512; // bytes that an entry counts for beside its body and its key
+const OVERHEAD = 512; // bytes that an entry counts for besides its body and its key
 
 const { Request, Response, URL } = globalThis;
 const { now } = Date;
 const own = Object.getPrototypeOf(caches.default);
 const storage = Object.getPrototypeOf(caches);
 const { open } = storage;
-const names = new WeakMap([[caches.default, ""]]); // of caches
-const kept = new Map(); // by cache and URL, the one that was used longest ago first
+const names = new WeakMap([[caches.default, ""]]); // names of caches
+const kept = new Map(); // entries by cache and URL, the least recently used first
 let bytes = 0;
 
 function keyOf(cache, request) {
@@ -29,7 +30,7 @@ function keyOf(cache, request) {
   }
 }
 
-// What a method is asked about: a request, and the key of its response; null when there can be none.
+// Returns the request that a method is asked about and the key of its response; null when no response can be cached.
 function asked(cache, info, options) {
   const request = info instanceof Request ? info : new Request(info);
   if (request.method !== "GET" && !options?.ignoreMethod) return null;
@@ -70,7 +71,7 @@ function refuseUnfit(request, response) {
   if (response.bodyUsed) throw new TypeError("Body has already been used. It can only be used once.");
 }
 
-// All bytes of a body; null when they are too many to be kept.
+// Reads a whole body; returns null when it is too large to be kept.
 async function read(body) {
   const parts = [];
   let size = 0;
@@ -87,7 +88,7 @@ async function read(body) {
   }
 }
 
-// A copy: whoever gave the bytes may go on to write others in their place.
+// Copies the bytes, because the code that gave them may overwrite them later.
 function bytesOf(chunk) {
   if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength).slice();
   if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk).slice();
@@ -104,7 +105,7 @@ function join(parts, size) {
   return whole;
 }
 
-// What is kept of a response beside its body. It keeps how the body is encoded, too.
+// Returns the response without its body, for the cache. It keeps the encoding of the body, too.
 function shellOf(response) {
   const shell = new Response(null, response);
   if (shell.headers.has("set-cookie")) shell.headers.delete("set-cookie");

@@ -1,18 +1,19 @@
-// What a service binding leads to: another script, whatever is fetched from it, called on it or read of it. What that
-// script answers, returns and throws goes through as it is. When it cannot be had, that is thrown.
+// Forwards a service binding to its target script: fetches, calls, and reads of properties. The target's answers,
+// results and exceptions pass through unchanged. If the target is not available, that is thrown.
 //
-// A name that is read of a stub is the other script's only if no object of this realm has it. One that does, such as
-// `__proto__` or `__defineGetter__`, would change what the dispatcher itself runs on: it is refused. A caller that wants
-// to do no harm cannot send one, for in its own realm the name means the same.
+// A property of a stub leads to the other script only if no object of this realm has a property of that name. A name
+// that this realm has, such as `__proto__` or `__defineGetter__`, would change objects of the dispatcher itself, so
+// it is refused. A well-meant caller cannot send such a name, because it has the same meaning in the caller's own
+// realm.
 import { RpcTarget } from "cloudflare:workers";
 
-const MOST_CALLS = 512; // to one script at a time: scripts that call each other in a circle end here
+const MOST_CALLS = 512; // to one script at a time: stops scripts that call each other in a circle
 
 const own = new Map(); // by prototype: names
 const called = new Map(); // by script: how many calls by service bindings are under way
 
-// Args: the instance of the dispatcher's entrypoint that is called, what it leads to, and `reach(request, use)`, which
-// calls `use` with the script's stub; the request, if there is one, has a say in which version that is.
+// Args: the instance of the dispatcher's entrypoint that is called, its target, and `reach(request, use)`, which
+// calls `use` with the script's stub. The request, if there is one, influences the choice of the version.
 export function callee(instance, { script, entrypoint, props }, reach) {
   const target = (stub) => stub.getEntrypoint(entrypoint, props == null ? undefined : { props });
   const turn = (request, use) => counted(script, () => reach(request, (stub) => use(target(stub))));
@@ -25,8 +26,8 @@ export function callee(instance, { script, entrypoint, props }, reach) {
   });
 }
 
-// A property that is not looked up before it is known what is wanted of it: a call, its value, or a property of its
-// own. To the runtime it is an `RpcTarget`, which it reads properties of, and a function; and a promise of its value.
+// Returns a property that is looked up only when its use is known: a call, its value, or one of its own properties.
+// The runtime sees an `RpcTarget`, whose properties it reads, and a function; it also sees a promise of the value.
 function property(turn, path) {
   const read = (entry) => path.reduce(member, entry);
   const parent = (entry) => path.slice(0, -1).reduce(member, entry);
@@ -57,7 +58,7 @@ function refuseOwn(stub, name) {
   if (namesOf(Object.getPrototypeOf(stub)).has(name)) throw new TypeError(`${name} cannot be called or read over RPC`);
 }
 
-// What objects with a prototype have in this realm: all that is on the way up from it.
+// Returns the names that objects with this prototype have in this realm, from the whole prototype chain.
 function namesOf(prototype) {
   let names = own.get(prototype);
   if (names === undefined) {
@@ -68,7 +69,7 @@ function namesOf(prototype) {
   return names;
 }
 
-// Counts a call while it is under way, and refuses it when there are too many.
+// Counts a call while it is under way, and refuses it when too many are.
 async function counted(script, call) {
   const before = called.get(script) ?? 0;
   if (before >= MOST_CALLS) throw new Error(`more than ${MOST_CALLS} calls to ${script} by service bindings are under way`);

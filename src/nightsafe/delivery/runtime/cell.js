@@ -1,18 +1,18 @@
-// What the main process knows of one cell: who waits for it, who goes on in it, and who may be to blame for it.
+// The main process's records of one cell: the scripts that wait for it, work in it, or may be to blame for its state.
 import { isTooLate } from "sent.js";
 
-const RECENT = 1_000; // milliseconds after a use in which it is not known yet what the script goes on with
-const LONGEST_TURN = 60_000; // milliseconds after which a request counts no longer as one that a cell is busy for
-const SLACK = 100; // milliseconds that a cell which answers no probe may have gone on to begin with requests
+const RECENT = 1_000; // milliseconds after a use in which it is not known yet whether the script still works
+const LONGEST_TURN = 60_000; // milliseconds after which a request no longer counts as a reason why a cell is busy
+const SLACK = 100; // milliseconds in which a cell may still start requests after a probe that it does not answer
 
 export class Cell {
-  busy = false; // it does not answer: a script computes, or the process is being started
-  #stuck = 0; // since when it answers no probe, in milliseconds since 1970; 0 when it is not that
+  busy = false; // whether it does not answer: a script computes, or the process is starting
+  #stuck = 0; // since when it answers no probe, in milliseconds since 1970; 0 when it answers
   #waiting = new Map(); // scripts that wait for the head of an answer, with the turns of their requests
-  #used = new Map(); // scripts, with their loads, with when each last began or ended to wait
-  #going = new Set(); // scripts with something under way when the process last said so
-  #asked = 0; // when that was
-  #claim = { script: null, until: 0 }; // by a script that waits until all others have left it
+  #used = new Map(); // by script and load: when a wait last began or ended
+  #going = new Set(); // scripts that had work under way according to the process's last report
+  #asked = 0; // when the process was asked for that report
+  #claim = { script: null, until: 0 }; // the claim of a script that waits until all others have left the cell
 
   constructor(number) {
     this.number = number;
@@ -26,7 +26,7 @@ export class Cell {
     this.#forget(Date.now() - LONGEST_TURN);
   }
 
-  // The turn of a request. One whose client has gone away never leaves, and is forgotten after a while.
+  // Records a request as a turn. A request whose client has gone away never leaves; it is forgotten after a while.
   enter(script, loads) {
     const turns = this.#waiting.get(script) ?? new Set();
     const turn = { script, loads, now: Date.now() };
@@ -42,30 +42,30 @@ export class Cell {
     if (turns?.size === 0) this.#waiting.delete(turn.script);
   }
 
-  // Whether a request has certainly not been begun with, and will not be: the process was held up before it came.
+  // Returns whether the cell certainly has not started a request and never will: it was stuck before that came.
   hasNotBegun({ now }) {
     return this.busy && this.#stuck > 0 && now > this.#stuck + SLACK && isTooLate(now);
   }
 
-  // The scripts that wait for an answer, or are known to go on with something after one.
+  // Returns the scripts that wait for an answer, or are known to work on after one.
   scripts() {
     const goingOn = [...this.#going].filter((script) => this.#usedAt(script) < this.#asked);
     return new Set([...this.#awaited(), ...goingOn]);
   }
 
-  // The same, and those of which that is not known yet.
+  // Returns the same scripts, and those that may still work, which is not known yet.
   suspects() {
     return new Set([...this.#awaited(), ...this.#going, ...this.#usedSince(Date.now() - RECENT)]);
   }
 
-  // For whom the process may have been busy since a time.
+  // Returns the scripts for which the process may have been busy since a time.
   users(since) {
     const waiting = new Set(this.#awaited());
     const scripts = new Set([...waiting, ...this.#usedSince(since)]);
     return [...scripts].map((script) => ({ script, loads: this.#loadsOf(script, since), waits: waiting.has(script) }));
   }
 
-  // When a script other than this one last used it.
+  // Returns when a script other than this one last used the cell.
   lastUsedByOthers(script) {
     return Math.max(0, ...[...this.#used.keys()].filter((other) => other !== script).map((other) => this.#usedAt(other)));
   }
@@ -82,14 +82,14 @@ export class Cell {
     return !this.busy && (this.#claim.script === script || this.#claim.until < Date.now());
   }
 
-  // Whether nobody else uses it, nor an earlier version of the same script waits in it.
+  // Returns whether no other script uses the cell and no earlier version of this script waits in it.
   isFreeFor(script, loads) {
     const isSame = (turn) => turn.loads.join() === loads.join();
     const others = [...this.scripts()].some((other) => other !== script);
     return this.isOpenTo(script) && !others && [...(this.#waiting.get(script) ?? [])].every(isSame);
   }
 
-  // Whether nobody else can be to blame for what happens to it.
+  // Returns whether no other script can be to blame for what happens to the cell.
   isEmptyFor(script) {
     return this.isOpenTo(script) && [...this.suspects()].every((other) => other === script);
   }

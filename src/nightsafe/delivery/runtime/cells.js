@@ -1,30 +1,30 @@
-// Processes beside the main one, called cells. A script runs in one, with no other script's request in flight there,
-// until it has answered often enough without holding anything up; then it runs in the main process, where a request
-// costs least. So a script that loops or eats the memory takes down a cell that it is alone in.
+// Chooses cells, the processes beside the main one. A script runs in a cell, where no other script has a request in
+// flight, until it has answered often enough without holding anything up. Then it runs in the main process, where
+// requests cost least. So a script that loops or uses up the memory takes down only a cell that it is alone in.
 import { Cell } from "cell.js";
 import { SCRIPT_HEADER } from "names.js";
 import { SENT_HEADER, UNBEGUN_HEADER } from "sent.js";
 
 const PROVEN = 200; // answers after which a script's code runs in the main process
-const DOUBT_PAUSE = 60_000; // milliseconds in which a script has to do so once at most
+const DOUBT_PAUSE = 60_000; // milliseconds in which `doubt` sends a script back to the cells at most once
 const LONGEST_WAIT = 10_000; // milliseconds that a script which must be alone waits for an empty cell
-const LOOK = 100; // milliseconds after which a request looks whether its cell has become busy
-const MOST_MOVES = 3; // of one request, from cell to cell
+const LOOK = 100; // milliseconds between checks of a request whether its cell has become busy
+const MOST_MOVES = 3; // how often one request may move from cell to cell
 const BINDING = "CELL";
 
-export class CellLost extends Error {} // the process ended before it had answered
+export class CellLost extends Error {} // the process ended before it answered
 export class NoCell extends Error {}
 
 export class Cells {
   #cells = new Map(); // by number
-  #homes = new Map(); // by script: the cell that has it loaded, and the code it is of
-  #answers = new Map(); // by script: its code, and how often that has answered
-  #heavy = new Map(); // scripts that have held a process up, with the loads that did
-  #alone = new Set(); // scripts that share a cell with no other
+  #homes = new Map(); // by script: the cell that has it loaded, and the digest of that code
+  #answers = new Map(); // by script: its code's digest, and how often that code has answered
+  #heavy = new Map(); // scripts that have held a process up, with the digests of their code
+  #alone = new Set(); // scripts that must not share a cell
   #growing = false;
   #retired = false;
 
-  // What the delivery process knows of the cells.
+  // Takes over what the delivery process knows about the cells.
   tell({ cells, heavy, alone }) {
     for (const cell of cells) {
       if (!this.#cells.has(cell.number)) this.#cells.set(cell.number, new Cell(cell.number));
@@ -35,12 +35,12 @@ export class Cells {
     this.#growing = false;
   }
 
-  // Whom a process may have been busy for since a time, in milliseconds since 1970.
+  // Returns the scripts for which a cell may have been busy since a time, in milliseconds since 1970.
   report(number, since) {
     return this.#cells.get(number)?.users(since) ?? [];
   }
 
-  // Whether a script with this code runs in the process that asks.
+  // Returns whether a script with this code runs in this process.
   isAtHome(script, route) {
     if (this.#cells.size === 0) return true;
     if (this.#retired || !route.light || this.#heavy.get(script) === route.code) return false;
@@ -52,12 +52,13 @@ export class Cells {
     this.#answers.clear();
   }
 
-  // Nothing runs in this process any more, as long as there are cells: another is the main one.
+  // Lets no script run in this process any more, as long as there are cells: another process is the main one.
   retire() {
     this.#retired = true;
   }
 
-  // A script that has thrown in the main process has to prove itself anew, in a cell, where its stack is seen.
+  // Sends a script that has thrown in the main process back to the cells, where its stack is visible, to prove itself
+  // again.
   doubt(script) {
     const known = this.#answers.get(script);
     if (!known || Date.now() < (known.doubted ?? 0) + DOUBT_PAUSE) return;
@@ -65,7 +66,7 @@ export class Cells {
     known.doubted = Date.now();
   }
 
-  // The answer of a cell; null when the script may as well run here, for all cells are busy.
+  // Returns the answer of a cell; null when the script may run in this process because all cells are busy.
   async forward(env, script, route, request) {
     const loads = route.versions.map(({ entry }) => entry.load);
     for (let moves = 0; ; moves++) {
@@ -79,7 +80,7 @@ export class Cells {
     }
   }
 
-  // What a cell answers; null when it has not begun with a request that may go to another.
+  // Returns a cell's answer; null when the cell has not started the request, which may then go to another cell.
   async #ask(env, cell, turn, request, mayMove) {
     const inner = new Request(request);
     inner.headers.set(SCRIPT_HEADER, turn.script);
@@ -118,14 +119,15 @@ export class Cells {
     }
   }
 
-  // Whether a script may run in this process though it has proved nothing: every cell is busy, and it is not known for
-  // anything.
+  // Returns whether a script may run in this process although it has not proved itself: every cell is busy, and
+  // nothing is known against the script.
   #mayStay(script) {
     if (this.#retired || this.#heavy.has(script) || this.#alone.has(script)) return false;
     return [...this.#cells.values()].every(({ busy }) => busy);
   }
 
-  // A cell that no other script uses: the one that has the script loaded, or else the one that others used least lately.
+  // Returns a cell that no other script uses: the one that has the script loaded, or else the one that other scripts
+  // have left alone for longest.
   #free(script, code, loads) {
     const isFree = (cell) => (this.#alone.has(script) ? cell.isEmptyFor(script) : cell.isFreeFor(script, loads));
     const home = this.#homes.get(script);
@@ -134,8 +136,8 @@ export class Cells {
     return free.sort(([one], [other]) => one - other)[0]?.[1] ?? null;
   }
 
-  // When others use every cell: the one that the fewest do, and one more process is asked for. A script that has to be
-  // alone waits until that one is empty.
+  // Returns a cell for a script when others use every cell: the one with the fewest scripts. Also asks for one more
+  // cell. A script that has to be alone claims that cell and waits until it is empty.
   #shared(env, script) {
     if (!this.#growing) {
       this.#growing = true;
@@ -153,7 +155,7 @@ export class Cells {
   }
 }
 
-// An answer, or null once something holds.
+// Returns the answer, or null as soon as `holds` is true.
 async function unless(answer, holds) {
   for (;;) {
     const response = await Promise.race([answer, scheduler.wait(LOOK)]);

@@ -1,12 +1,13 @@
-// What `request.cf` tells: what is known here, and nothing that is made up. The runtime's own is the address that the
-// connection came from; what a script or the dispatcher gives to a `Request` is left as it is.
+// Fills `request.cf` with the facts that are known here, and invents none. The runtime's own `cf` has the address
+// that the connection came from, and is replaced. A `cf` that a script or the dispatcher gives to a `Request` stays
+// as it is.
 const { apply } = Reflect;
 const { defineProperty, getOwnPropertyDescriptor, hasOwn } = Object;
 const { get: headerOf } = Headers.prototype;
 const { get: found, set: remember } = WeakMap.prototype;
 const cf = getOwnPropertyDescriptor(Request.prototype, "cf");
 const headers = getOwnPropertyDescriptor(Request.prototype, "headers");
-const shown = new WeakMap(); // by request: the same object each time
+const shown = new WeakMap(); // by request: its `cf`, so that it is the same object each time
 
 function known(request) {
   const clientAcceptEncoding = apply(headerOf, apply(headers.get, request, []), ["accept-encoding"]) ?? undefined;
@@ -15,7 +16,8 @@ function known(request) {
   return told;
 }
 
-// Before 2022-01-31 each request has a property of its own: there the dispatcher hands over what is told.
+// Before the compatibility date 2022-01-31, `cf` is an own property of each request; then the dispatcher passes it
+// in.
 if (cf) {
   const own = {
     get cf() {

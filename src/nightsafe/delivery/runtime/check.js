@@ -1,5 +1,5 @@
-// Has code loaded by the runtime, and tells what that says. Each load begins with a module of ours that throws a word which
-// nobody can guess: the runtime compiles and links everything, and runs none of it.
+// Makes the runtime load code, and reports its answer. Each load begins with a module of ours that throws a word that
+// cannot be guessed: so the runtime compiles and links everything, and runs none of it.
 import { unpack } from "loads.js";
 
 export default {

@@ -1,10 +1,10 @@
-// Runs a classic (service worker) script as one: in the global scope and not in strict mode, its bindings being
-// globals. The runtime calls what it gave to `addEventListener`, for the main module exports no handlers.
+// Runs a classic (service worker) script: in the global scope and in sloppy mode, with its bindings as globals. The
+// runtime calls the handlers that the script gave to `addEventListener`, because the main module exports none.
 import { env } from "cloudflare:workers";
 
-const evaluate = eval; // called by another name than its own, it does not run code in the scope of its caller
-const { Function, RangeError, SyntaxError } = globalThis; // a script may declare functions that are called so
-const { defineProperty, set } = Reflect; // as may a binding be
+const evaluate = eval; // called under another name, it runs code in the global scope instead of its caller's
+const { Function, RangeError, SyntaxError } = globalThis; // a script may declare functions with these names
+const { defineProperty, set } = Reflect; // a binding may have the name `Reflect`
 
 export function run(name, source, parts) {
   for (const [binding, value] of Object.entries({ ...env, ...parts })) {
@@ -14,8 +14,8 @@ export function run(name, source, parts) {
   evaluate(`${plain(source)}\n//# sourceURL=${name}`);
 }
 
-// Throws what is wrong with a script, and runs none of it. A function is strict if the script is; the code that throws
-// before the script begins is a script, where `return` is an error.
+// Throws the error in a script, and runs none of it. It compiles the script twice: as code that throws before the
+// script begins, where `return` is an error; and as a function, which is strict if the script is.
 export function compile(source) {
   const script = plain(source);
   try {
@@ -26,5 +26,5 @@ export function compile(source) {
   new Function(script);
 }
 
-// What is evaluated may not begin with `#!`, as a script may.
+// Comments out a `#!` line, which a script may begin with but evaluated code may not.
 const plain = (source) => (source.startsWith("#!") ? `//${source}` : source);

@@ -1,5 +1,5 @@
-// Loaded scripts. An entry stands for one load; its isolate has an id that is never used again, because the runtime
-// keeps a failed load for ever and never lets go of a named isolate by itself.
+// Loads scripts, and ends their isolates. An entry stands for one load. Its isolate has an id that is never reused,
+// because the runtime keeps a failed load for ever and never drops a named isolate by itself.
 import { exports } from "cloudflare:workers";
 import { gone } from "invocations.js";
 import { pull, unpack, wipe } from "loads.js";
@@ -7,28 +7,28 @@ import { LIFECYCLE } from "names.js";
 import { reasonOf } from "reasons.js";
 import { beside, reporting } from "reports.js";
 
-const FIRST_PAUSE = 1000; // milliseconds after a failed start before it is tried again; doubled each time
+const FIRST_PAUSE = 1000; // milliseconds between a failed start and the next attempt; doubled each time
 const LONGEST_PAUSE = 60_000;
-const AT_ONCE = 16; // loads: between them the process must come to answer probes and warm requests
-const MOST_ASKED = 64; // superseded isolates that wait for requests under way
-const RECENT = 5_000; // milliseconds
-const LONGEST_REQUEST = 900_000; // milliseconds that they wait
-const LONGEST_LOAD = 30_000; // milliseconds; a load whose request was torn down never says that it is over
-const MOST_FINISHING = 64; // isolates that are kept for the work that their script does after it has answered
-const MOST_SAID = 1_000; // characters of what stood in the way of a start
-const LONGEST_WORK = 30_000; // milliseconds of it, as on the platform
-const CANNOT_OPEN = 422; // the delivery process has the load, but a value in it does not open
+const AT_ONCE = 16; // loads at the same time; between them the process must have time for probes and warm requests
+const MOST_ASKED = 64; // superseded isolates that may wait for their requests under way
+const RECENT = 5_000; // milliseconds in which a request under way counts as recent
+const LONGEST_REQUEST = 900_000; // milliseconds that a superseded isolate waits for its requests
+const LONGEST_LOAD = 30_000; // milliseconds of a load; a load whose request was torn down never reports its end
+const MOST_FINISHING = 64; // isolates that are kept for the work of their script after its answers
+const MOST_SAID = 1_000; // characters of the error of a failed start
+const LONGEST_WORK = 30_000; // milliseconds of work after the answers, as on the platform
+const CANNOT_OPEN = 422; // status: the delivery process has the load, but a value in it does not open
 
-export class Gone extends Error {} // the load was superseded before it was handed over
+export class Gone extends Error {} // a newer load replaced this one before it was handed over
 export class StartFailed extends Error {}
 export class Handlerless extends StartFailed {}
 
 export class Entries {
-  limit = Infinity; // of loaded scripts
+  limit = Infinity; // the most loaded scripts
   #loaded = new Set();
   #asked = new Set(); // superseded entries with requests under way, the oldest first
-  #under_way = new Map(); // turns to load, with when they began
-  #finishing = new Map(); // ids of isolates that end when their work is done, the oldest first: whether at once
+  #under_way = new Map(); // by turn of a load: when it began
+  #finishing = new Map(); // by id of an isolate that finishes its work, the oldest first: whether to end it now
   #clock = 0;
   #counts = { starts: 0, failures: 0, retired: 0 };
 
@@ -40,7 +40,7 @@ export class Entries {
     return { script, load, attempt: 0, inflight: 0, used: 0, entered: 0, loaded: false, old: false, superseded: 0, failed: null, loading: null, told: false, id: "", handOver: null };
   }
 
-  // A fresh entry for the same load, with isolates of its own.
+  // Makes a fresh entry for the same load, with separate isolates.
   again(entry) {
     return { ...this.make(entry.script, entry.load), attempt: entry.attempt };
   }
@@ -58,8 +58,8 @@ export class Entries {
     this.#retire(env, ctx, entry);
   }
 
-  // Another load has taken its place: its isolate ends with its last request. One whose client has gone away never
-  // says that it is over, so isolates do not wait for that without end.
+  // Retires an entry that another load has replaced: its isolate ends with its last request. A request whose client
+  // has gone away never reports its end, so isolates wait for a limited time only.
   supersede(env, ctx, entry) {
     entry.superseded = Date.now();
     if (entry.inflight === 0) return this.#retire(env, ctx, entry);
@@ -71,7 +71,8 @@ export class Entries {
     }
   }
 
-  // The running script. Its isolate is there, but a script may have ended it itself: then it is handed over again.
+  // Returns the stub of the running script. If the script itself has ended its isolate, the code is handed over
+  // again.
   stub(env, entry) {
     entry.handOver ??= async () => {
       const code = await fetchCode(env, entry);
@@ -81,19 +82,19 @@ export class Entries {
     return env.LOADER.get(entry.id, entry.handOver);
   }
 
-  // What stands for the runtime's words when a script has no handler for a request; told once.
+  // Returns the error for a script without a handler for a request, in place of the runtime's; reports it once.
   handlerless(env, ctx, entry) {
     if (!entry.told) ctx.waitUntil(report(env, entry, "it has no fetch handler"));
     entry.told = true;
     return new Handlerless();
   }
 
-  // Loads an entry once, for all requests that wait for it.
+  // Loads an entry once for all requests that wait for it.
   load(env, ctx, entry) {
     if (entry.failed && Date.now() < entry.failed.until) throw new StartFailed();
     if (!entry.loading) {
       entry.loading = this.#loadNow(env, ctx, entry).finally(() => (entry.loading = null));
-      ctx.waitUntil(entry.loading.catch(() => {})); // it goes on when the client that caused it goes away
+      ctx.waitUntil(entry.loading.catch(() => {})); // it continues when the client that caused it goes away
     }
     return entry.loading;
   }
@@ -125,7 +126,8 @@ export class Entries {
     this.#evict(env, ctx, entry);
   }
 
-  // Waits until not too many are loading. Each waits by its own clock: nobody could be woken whose request has gone.
+  // Waits until fewer loads are under way. Each load polls by itself, because one whose request has ended cannot be
+  // woken.
   async #turn() {
     for (let pause = 2; ; pause = Math.min(pause * 2, 128)) {
       for (const [turn, began] of this.#under_way) if (Date.now() - began > LONGEST_LOAD) this.#under_way.delete(turn);
@@ -138,7 +140,7 @@ export class Entries {
     }
   }
 
-  // Lets go of whoever was idle longest once too many are loaded.
+  // Retires the script that was idle longest when too many are loaded.
   #evict(env, ctx, newcomer) {
     if (this.#loaded.size <= this.limit) return;
     let oldest = null;
@@ -155,8 +157,8 @@ export class Entries {
     ctx.waitUntil(this.#end(env, entry.id).finally(() => gone(entry)));
   }
 
-  // Ends an isolate: at once, or when the work is done that its script goes on with after it has answered. The call
-  // that ends it fails, for it is of that isolate; one that does not end it says that there is work left.
+  // Ends an isolate: at once, or when its script has finished the work that follows its answers. The call that ends
+  // the isolate fails, because it runs in that isolate; a call that does not end it returns that work is left.
   async #end(env, id) {
     const isolate = lifecycle(env.LOADER.get(id, never));
     const retire = (now) => isolate.retire(now).catch(() => false);
@@ -173,13 +175,14 @@ export class Entries {
     this.#finishing.delete(id);
   }
 
-  // Lets the isolate that has waited longest end. Its own request sees to it: one that asked for it here would hold it.
+  // Lets the isolate that has waited longest end. Its own request ends it, because a request made here would keep it
+  // alive.
   #hurry() {
     const oldest = [...this.#finishing.keys()].find((id) => !this.#finishing.get(id));
     this.#finishing.set(oldest, true);
   }
 
-  // Returns once no request is under way and no script has work left that goes on after an answer.
+  // Waits until no request is under way and no script has work left after its answers.
   async settle(env) {
     const end = Date.now() + LONGEST_WORK;
     const quiet = new Map(); // entries that had nothing left, with when they were used last
@@ -191,7 +194,8 @@ export class Entries {
   }
 
   async #isBusy(env, entry, quiet) {
-    // A request whose client has gone away is never over; one that is still awaited keeps the process by its connection.
+    // A request whose client has gone away never ends; one that is still awaited keeps the process alive by its
+    // connection.
     if (entry.inflight && Date.now() - entry.entered < RECENT) return true;
     const { used } = entry;
     if (quiet.get(entry) === used) return false;
@@ -203,7 +207,7 @@ export class Entries {
 
 const never = () => Promise.reject(new Gone());
 
-// Whether a request has its members as properties of its own, so that `cf.js` cannot see to one of them.
+// Returns whether requests have their members as own properties, so that `cf.js` cannot replace `cf`.
 const isOld = ({ compatibilityDate, compatibilityFlags }) =>
   compatibilityDate < "2022-01-31" && !compatibilityFlags.includes("workers_api_getters_setters_on_prototype");
 
@@ -218,7 +222,7 @@ async function fetchCode(env, entry) {
   return { ...code, ...beside(env, entry) };
 }
 
-// All that is told of an error, for an operator who wants to see what scripts print.
+// Returns the error's message, for an operator who wants to see what scripts print.
 const said = (error) => String(error?.message).slice(0, MOST_SAID);
 
 async function report(env, entry, reason) {

@@ -1,10 +1,10 @@
-// How long a response may be kept, by its own headers and else by its status, as on the platform.
+// Decides how long a response may be cached: by its headers, or else by its status, as on the platform.
 const BY_STATUS = { 200: 7200, 301: 7200, 302: 1200, 303: 1200, 404: 180, 410: 180 }; // seconds
 const DIRECTIVE = /([^\s=,]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,]*)))?/g;
 const { parse, now } = Date;
 
-// Milliseconds; 0 when it is not kept at all. A cookie is a person's own, so a response that sets one is not kept,
-// unless it says `private=set-cookie`: then it is kept without.
+// Returns milliseconds; 0 when the response may not be cached. A cookie belongs to one person, so a response that
+// sets one is not cached, unless it says `private=set-cookie`: then it is cached without the cookie.
 export function lifetimeOf({ status, headers }) {
   const said = directives(headers.get("cache-control") ?? "");
   const cookieless = (said.private ?? "").toLowerCase().split(/\s*,\s*/).includes("set-cookie");

@@ -1,16 +1,16 @@
-// What a script is told of who asks: address, scheme and host are taken from the connection, or from a proxy that the
-// operator trusts, and never from the client. What `request.cf` tells where no proxy is trusted is made in the script's
-// isolate (`cf.js`): handing it over would cost each request, and few look at it.
+// Tells a script about its client. Address, scheme and host come from the connection, or from a proxy that the
+// operator trusts, and never from the client. If no proxy is trusted, `cf.js` makes `request.cf` in the script's
+// isolate: passing it in would cost time for each request, and few scripts read it.
 
-const MOST_PEERS = 4096; // addresses that are remembered as read
+const MOST_PEERS = 4096; // parsed addresses that are remembered
 const colo = "LOCAL";
-const httpProtocol = "HTTP/1.1"; // that is what this listener speaks; what a proxy's clients speak is not known
+const httpProtocol = "HTTP/1.1"; // the protocol of this listener; the protocol of a proxy's clients is not known
 const HOST = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
 const ADDRESSES = ["cf-connecting-ip", "x-real-ip", "x-forwarded-for"];
 
 export class Front {
-  #trusted; // ranges of the proxies' addresses: [16 bytes, how many bits of them count]
-  #peers = new Map(); // by how an address is written: { address, trusted, scheme, url }
+  #trusted; // ranges of the proxies' addresses: [16 bytes, prefix length]
+  #peers = new Map(); // by the text of an address: { address, trusted, scheme, url }
   #prefix = crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0"); // of this process's ids
   #count = 0;
 
@@ -18,12 +18,13 @@ export class Front {
     this.#trusted = trusted;
   }
 
-  // A request as the script gets it: a copy whose headers may be changed.
+  // Returns the request for the script: a copy whose headers may be changed.
   face(request) {
     return this.#trusted.length === 0 ? this.#known(request) : this.#told(request);
   }
 
-  // Where no proxy is trusted: `runtime.capnp` has seen to all the headers that are the same for each request.
+  // Used when no proxy is trusted: `runtime.capnp` has already set or removed the headers that are the same for all
+  // requests.
   #known(request) {
     const own = new Request(request);
     const { headers } = own;
@@ -43,19 +44,19 @@ export class Front {
     return own;
   }
 
-  // What a trusted proxy says of its client: address, scheme and the URL that was asked for.
+  // Returns what a trusted proxy says about its client: address, scheme and requested URL.
   #behind(peer, { headers, url }) {
     const hops = listOf(headers.get("x-forwarded-for"));
     const at = this.#client(hops);
     const schemes = listOf(headers.get("x-forwarded-proto"));
-    const behind = at < 0 ? 1 : hops.length - at; // who speaks to the last proxy is the last in every list, and so on
+    const behind = at < 0 ? 1 : hops.length - at; // the last item of each list is about the last proxy's peer
     const scheme = schemes[Math.max(0, schemes.length - behind)]?.toLowerCase() === "https" ? "https" : "http";
     const host = listOf(headers.get("x-forwarded-host")).pop();
     return { address: at < 0 ? peer.address : this.#peerOf(hops[at]).address, scheme, url: addressed(url, scheme, host) };
   }
 
-  // Where in a list the client stands: the last address that is not itself a trusted proxy's, or else the first. What is
-  // no address hides all that is before it. -1 where there is none.
+  // Returns the position of the client in a list: the last address that is not a trusted proxy, or else the first
+  // address. An item that is not an address hides all items before it. Returns -1 if no address is left.
   #client(hops) {
     for (let at = hops.length - 1; at >= 0; at--) {
       const { address, trusted } = this.#peerOf(hops[at]);
@@ -65,7 +66,8 @@ export class Front {
     return hops.length ? 0 : -1;
   }
 
-  // Sets what the platform sets, over whatever the client has sent. `runtime.capnp` takes further headers out.
+  // Sets the headers that the platform sets, over any that the client has sent. `runtime.capnp` removes further
+  // headers.
   #tell(headers, { address, scheme, url }) {
     if (url !== null) headers.set("host", new URL(url).host);
     for (const name of ADDRESSES) {
@@ -83,7 +85,7 @@ export class Front {
     return `${this.#prefix}${this.#count.toString(16).padStart(8, "0")}-LOCAL`;
   }
 
-  // An address as it is written somewhere, perhaps with a port; its `address` is null when it is none.
+  // Parses an address, possibly with a port; `address` is null when the text is not an address.
   #peerOf(text) {
     let peer = this.#peers.get(text);
     if (peer === undefined) {
@@ -97,13 +99,13 @@ export class Front {
   }
 }
 
-// What `cf.js` says of a request, for a script that it cannot say it to.
+// Returns the `cf` that `cf.js` would make, for a script in whose isolate `cf.js` cannot.
 export function known({ cf, headers }) {
   if (!cf?.clientIp) return undefined;
   return { cf: { colo, clientAcceptEncoding: headers.get("accept-encoding") ?? undefined, httpProtocol } };
 }
 
-// The URL with another scheme and host; null when they are as they were. What is no host changes nothing.
+// Returns the URL with another scheme and host; null when it does not change. An invalid host is ignored.
 function addressed(url, scheme, host) {
   const other = HOST.test(host ?? "");
   if (scheme === "http" && !other) return null;
@@ -120,13 +122,13 @@ function listOf(header) {
   return header ? header.split(",").map((item) => item.trim()) : [];
 }
 
-// Without port, brackets and zone: `192.0.2.1:80`, `[2001:db8::1]:80`, `fe80::1%eth0`.
+// Removes port, brackets and zone, as in `192.0.2.1:80`, `[2001:db8::1]:80`, `fe80::1%eth0`.
 function bare(text) {
   const [, bracketed, v4] = /^\[([^\]]*)\](?::\d+)?$|^([\d.]+)(?::\d+)?$/.exec(text) ?? [];
   return (bracketed ?? v4 ?? text).replace(/%.*$/, "").toLowerCase();
 }
 
-// The 16 bytes of an address, IPv4 as IPv4-mapped IPv6; null for what is none.
+// Returns the 16 bytes of an address, IPv4 as IPv4-mapped IPv6; null when the text is not an address.
 function parse(text) {
   const v4 = quad(text);
   if (v4) return [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...v4];

@@ -1,6 +1,6 @@
-// Which scripts have something under way in this process: a request, or what goes on after its answer, be it a body, a
-// WebSocket or what was given to `waitUntil`. A tail worker is told when all of that is over, so this is known only
-// where scripts are traced.
+// Counts which scripts have work under way in this process: a request, or work after its answer (a body, a WebSocket,
+// or a promise given to `waitUntil`). A tail worker is told when all of it is over, so this is known only for traced
+// scripts.
 const counts = new Map(); // by script and load: invocations that are not over
 
 const keyOf = (script, load) => `${script}@${load}`;
@@ -17,10 +17,10 @@ export function over({ script, load }) {
   if (of && --of.count <= 0) counts.delete(keyOf(script, load));
 }
 
-// The isolate is gone, and with it whatever was under way.
+// Forgets the work of an isolate that has ended.
 export function gone({ script, load }) {
   counts.delete(keyOf(script, load));
 }
 
-// Pairs of script and load.
+// Returns pairs of script and load.
 export const underWay = () => [...counts.values()].map(({ script, load }) => [script, load]);

@@ -1,4 +1,4 @@
-// How the dispatcher learns that a script has started, and ends its isolate.
+// Tells the dispatcher that a script has started, and lets it end the script's isolate.
 import { letBind, pending, watch } from "./work.js";
 import "./cache.js";
 import "./cf.js";
@@ -11,18 +11,20 @@ export class NightsafeLifecycle extends WorkerEntrypoint {
     watch(this.ctx);
   }
 
-  // How many promises that were given to `waitUntil` are still to settle.
+  // Returns how many promises given to `waitUntil` have not settled yet.
   pending() {
     return pending();
   }
 
-  // Ends the isolate, and with it all that its script goes on with: so not while there is such work, unless at once.
+  // Ends the isolate and all work of its script. If work is pending, does nothing and returns true, unless `now` is
+  // set.
   retire(now) {
     if (pending() && !now) return true;
     abortIsolate("superseded");
   }
 }
 
-// A script that put others in their place could keep its isolate, and let the dispatcher wait for it.
+// Frozen, because a script that replaced these methods could keep its isolate alive and make the dispatcher wait for
+// it.
 Object.freeze(NightsafeLifecycle.prototype);
 Object.freeze(NightsafeLifecycle);

@@ -1,4 +1,4 @@
-// What the delivery process hands over: a head in JSON, then the bytes that it points into.
+// Reads loads from the delivery process: a head in JSON, then the bytes that it points into.
 
 export async function pull(env, path, Failed) {
   const response = await reach(env, path);
@@ -8,7 +8,7 @@ export async function pull(env, path, Failed) {
   throw Object.assign(new Failed(), { status: response.status });
 }
 
-// The answer, or null when none can be had: a socket that is overrun for a moment is tried again.
+// Returns the answer, or null when there is none. Tries again, because the socket may be overloaded for a moment.
 async function reach(env, path) {
   for (let pause = 20; pause <= 320; pause *= 2) {
     try {
@@ -20,8 +20,9 @@ async function reach(env, path) {
   return null;
 }
 
-// A load as `workerLoader` takes it. `connect` makes the stub of a service binding, `keep` that of a store's secret.
-// Text stays as it is, to the byte: a decoder drops U+FEFF at the head of it unless it is told not to. The buffer is wiped.
+// Returns a load in the form that `workerLoader` takes, and wipes the buffer. `connect` makes the stub of a service
+// binding, `keep` the stub of a store's secret. Text stays unchanged to the byte: `ignoreBOM` keeps the decoder from
+// dropping a leading U+FEFF.
 export function unpack(buffer, { connect, keep }) {
   const size = new DataView(buffer).getUint32(0);
   const text = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -59,18 +60,19 @@ export function unpack(buffer, { connect, keep }) {
   }
 }
 
-// Overwrites what a load has of keys, once it is handed over.
+// Overwrites the key material in a load after the load is handed over.
 export function wipe(code) {
   for (const { material } of code?.env.__nightsafe?.get("keys") ?? []) material.fill(0);
 }
 
-// What the shim takes out of `env`. A map, for the runtime may make `process.env` before the shim runs, and puts into it
-// whatever can be written as JSON: of objects and arrays the raw values would stay there.
+// Returns the entry of `env` that the shim removes. It is a map, because the runtime may make `process.env` before
+// the shim runs, with every entry that can be written as JSON: the raw values of objects and arrays would stay there.
 const rawOf = (keys, stored, lost) => new Map(Object.entries({ keys, stored, lost }));
 
-const UNEVEN = /-0|\d[eE][+-]?\d{3}|\d{300}/; // there may be a number that JSON.stringify writes as another one
+const UNEVEN = /-0|\d[eE][+-]?\d{3}|\d{300}/; // matches texts with numbers that JSON.stringify may write differently
 
-// The loader writes the value as JSON again. Numbers that would change by that, such as -0 and 1e400, stay as written.
+// Parses a JSON module. The loader writes the value as JSON again; numbers that would change by that, such as -0 and
+// 1e400, stay as written.
 function parseModule(name, text) {
   try {
     return UNEVEN.test(text) ? JSON.parse(text, asWritten) : JSON.parse(text);

@@ -1,12 +1,13 @@
-// Names that both sides keep to, and host names.
+// Names that both sides must agree on, and host names of scripts.
 export const LIFECYCLE = "NightsafeLifecycle";
 export const SCRIPT_HEADER = "nightsafe-script";
 
 
-const MOST_HOSTS = 4096; // that are remembered
-const remembered = new Map(); // by what a URL begins with, up to its path: the script; reading it costs microseconds
+const MOST_HOSTS = 4096; // hosts that are remembered
+const remembered = new Map(); // by a URL's part before its path: the script; parsing a URL costs microseconds
 
-// The script that a URL's host names: `script.domain` or `script.account.domain`; null when it names none.
+// Returns the script that a URL's host names: `script.domain` or `script.account.domain`; null when it names no
+// script.
 export function scriptOf(url, settings) {
   const origin = url.slice(0, url.indexOf("/", "https://".length));
   let script = remembered.get(origin);

@@ -1,11 +1,12 @@
-// Where a script's own requests go out. It is there for its words: the runtime's say neither where nor why. And for requests
-// that have no answer: the runtime hands on, to the URL's own host, what a classic script does not respond to, or throws
-// at after `passThroughOnException`. On the platform an origin is there; here it would be the script again.
+// Sends out a script's own requests, for two reasons. Its errors name the host and the reason, which the runtime's do
+// not. And it stops requests without an answer: when a classic script does not respond, or throws after
+// `passThroughOnException`, the runtime sends the request on to the URL's host. On the platform that reaches the
+// origin; here it would reach the script again.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { scriptOf } from "names.js";
 import { cut, send } from "reports.js";
 
-// As the operator has it: whether scripts may reach this machine and private networks, and what their host names are.
+// The operator's settings: whether scripts may reach this machine and private networks, and the scripts' host names.
 export const outward = { private: false, account: "", domains: [] };
 
 export class Outbound extends WorkerEntrypoint {
@@ -33,7 +34,8 @@ export class Outbound extends WorkerEntrypoint {
   }
 }
 
-// Whether it is a request as a script got it: it has its id, and is for the host of a script that it came for.
+// Returns whether this is a request that a script received and passed on: it has a request id, and its host is a
+// script's and the one that the request came for.
 function isHandedOn({ headers, url }) {
   if (!headers.has("cf-ray") || scriptOf(url, outward) === null) return false;
   return new URL(url).host === headers.get("host");

@@ -1,5 +1,5 @@
-// The header by which a request asks for a version: a Dictionary of Structured Fields (RFC 9651, section 3.2) from the
-// names of scripts to ids of versions, such as `one="dc8dcd28-271b-4367-9840-6c244f84cb40", two="…"`.
+// Parses the header with which a request asks for a version: a Structured Fields dictionary (RFC 9651, section 3.2)
+// from names of scripts to ids of versions, such as `one="dc8dcd28-271b-4367-9840-6c244f84cb40", two="…"`.
 const KEY = "[a-z*][a-z0-9_.*-]*";
 const STRING = '"(?:[ !#-\\[\\]-~]|\\\\["\\\\])*"';
 const OTHER = "-?[0-9]{1,15}(?:\\.[0-9]{1,3})?|[A-Za-z*][\\w!#$%&'*+.^`|~:/-]*|:[A-Za-z0-9+/=]*:|\\?[01]|@-?[0-9]{1,15}|%\"[ !#-~]*\"";
@@ -10,7 +10,7 @@ const LIST = `\\( *(?:${ITEM}(?: +${ITEM})*)? *\\)${PARAMETERS}`;
 const MEMBER = new RegExp(`(${KEY})(?:=(?:(${STRING})${PARAMETERS}|${ITEM}|${LIST})|${PARAMETERS})`, "y");
 const COMMA = /[ \t]*,[ \t]*/y;
 
-// The id of the version that a header asks for, or null: when it asks for none of this script, or is malformed.
+// Returns the id of the version that a header asks for; null when it names no version of this script or is malformed.
 export function overrideOf(header, script) {
   const text = header.replace(/^ +| +$/g, "");
   let asked = null;

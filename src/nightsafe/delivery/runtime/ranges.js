@@ -1,4 +1,4 @@
-// What of a response that is kept answers a request: all of it, a part, or that the asker has it already.
+// Answers a request from a cached response: with all of it, a part of it, or 304 when the caller has it already.
 const { Response } = globalThis;
 const { parse } = Date;
 const RANGE = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/;

@@ -1,11 +1,12 @@
-// Why a script did not start, without its own words: what a script throws may hold a value. So of an error's message
-// only sentences of the runtime's are told that have nothing of the script in them, and what the script's code shows.
+// Explains why a script did not start without quoting the script, because an exception of a script may contain a
+// value. From an error's message it reports only fixed sentences of the runtime, and names that are visible in the
+// script's code.
 const STARTED = /^Failed to start Worker:\s+Uncaught (?:(Eval|Range|Reference|Syntax|Type|URI)?Error\b|DOMException\()?/;
 const MISSING = /: (?:No such module "([^"\n]*)"|Module not found: ([^\s"]+))/;
 const PLACE = /\n\s+(?:at|imported from) "?([^\s"]+?)(:\d+:\d+)?"?(?: in [^\n]*)?$/;
 const ROOT = /^file:\/\/\/bundle\//;
 const OWN = "__nightsafe/";
-const EVALUATED = "worker.js"; // what the runtime calls code that is evaluated, as classic scripts are
+const EVALUATED = "worker.js"; // the runtime's name for evaluated code, such as classic scripts
 const SENTENCES = [
   "Top-level await in module is unsettled",
   "Use of top-level await in a synchronously required module is restricted to promises that are resolved synchronously",
@@ -21,15 +22,15 @@ const PLAIN = [
 ];
 const NO_HANDLER = "Handler does not export a fetch() function.";
 const LONGEST_LITERAL = 500; // characters
-const MOST_LITERALS = 1000; // that are looked at
+const MOST_LITERALS = 1000; // literals that are compared at most
 const UNTOLD = "what the script threw is not told, for it may hold a value";
 
-// `modules` are those of the load, as far as it came to be.
+// Returns the reason. `modules` are the modules of the load, as far as it was built.
 export function reasonOf(error, modules = {}) {
   const text = String(error?.message);
   const started = STARTED.exec(text);
   if (!started && isItsOwn(error)) return `Error: ${UNTOLD}`;
-  if (!started) return text.slice(0, 200); // the runtime's words about dates, flags and sizes
+  if (!started) return text.slice(0, 200); // the runtime's own message about dates, flags or sizes
   const kind = `${started[1] ?? ""}Error`;
   const says = (sentence) => text.includes(`: ${sentence}`);
   const words = SENTENCES.find(says) ?? PLAIN.find(([sentence]) => says(sentence))?.[1] ?? missing(text, modules);
@@ -38,14 +39,15 @@ export function reasonOf(error, modules = {}) {
   return [kind, words && `: ${words}`, place && ` at ${place}`].filter(Boolean).join("");
 }
 
-// Thrown in the script's isolate, by whatever it made of that; or what the parser says of a value that is no JSON.
+// Returns whether the error may quote the script: it was thrown in the script's isolate, where the script may have
+// changed anything, or by the parser for a value that is not JSON.
 const isItsOwn = (error) => error?.remote || (error instanceof SyntaxError && !error.module);
 
-// Whether the runtime says that there is nothing to hand a request to.
+// Returns whether the runtime says that the script has no handler for requests.
 export const isHandlerless = (error) => error?.message === NO_HANDLER;
 
-// The module that is not there, if its name stands in the script's code: else it is a value, or has one in it, that was
-// given to `import`, or words that the script throws.
+// Names the missing module, but only if its name appears in the script's code. Otherwise the name may be, or contain,
+// a value that the script gave to `import`, or a text that the script throws.
 function missing(text, modules) {
   const found = MISSING.exec(text);
   if (!found) return undefined;
@@ -53,7 +55,7 @@ function missing(text, modules) {
   return isWritten(name, modules) ? `No such module "${name}"` : "No such module";
 }
 
-// Whether a module's code has in quotes, as a whole, what leads from there to a name.
+// Returns whether the code of a module contains a whole quoted literal that resolves to a name from there.
 function isWritten(name, modules) {
   const last = decode(name.slice(name.lastIndexOf("/") + 1));
   let left = MOST_LITERALS;
@@ -66,7 +68,7 @@ function isWritten(name, modules) {
   return false;
 }
 
-// What stands between quotes and ends with a word.
+// Yields the quoted literals that end with a word.
 function* literalsIn(code, last) {
   if (last === "") return;
   for (let at = code.indexOf(last); at >= 0; at = code.indexOf(last, at + 1)) {
@@ -84,7 +86,7 @@ function leadsTo(literal, from, name) {
   return path === name || straight(path) === name || straight(folder + path) === name;
 }
 
-// A path without `.`, `..` and what is empty.
+// Returns a path without `.`, `..` and empty parts.
 function straight(path) {
   const parts = [];
   for (const part of path.split("/")) {
@@ -94,7 +96,8 @@ function straight(path) {
   return parts.join("/");
 }
 
-// The outermost place in a module of the script's. Lines that name no such module may be the script's words.
+// Returns the outermost place in one of the script's modules. Lines that name no such module may be texts of the
+// script.
 function placeOf(text, modules) {
   for (let rest = text; ; ) {
     const found = PLACE.exec(rest);

@@ -1,28 +1,30 @@
-// What scripts print and throw, and what they ask for in vain: told to the delivery process, which logs it. What a script
-// prints, and the message of what it throws, may hold a value: they are told only when the operator wants them. So may
-// names: of errors, functions, hosts. The delivery process leaves out of the log what can be a script's word.
+// Reports to the delivery process, which logs it, what scripts print and throw, and which requests of theirs fail.
+// Printed lines and the messages of exceptions may contain a value: they are reported only if the operator wants
+// them. Names of errors, functions and hosts may contain one too: the delivery process keeps out of the log any that
+// a script can choose.
 import { WorkerEntrypoint, exports } from "cloudflare:workers";
 import { over } from "invocations.js";
 import { LIFECYCLE } from "names.js";
 import { isHandlerless } from "reasons.js";
 
-const MOST_LINES = 100; // of one invocation
+const MOST_LINES = 100; // lines of one invocation
 const MOST_TEXT = 4096; // characters of one line
-const MOST_BODY = 48_000; // of one report
+const MOST_BODY = 48_000; // bytes of one report
 const MOST_FRAMES = 12;
-const MOST_IN_A_SECOND = 100; // reports: a script that prints without end must not hold up what others ask
+const MOST_IN_A_SECOND = 100; // reports; a script that prints without end must not hold up requests to others
 const KIND = /^[A-Za-z_$][\w$]{0,63}$/;
 const FRAME = /^\s*at [^\n]{1,400}:\d+:\d+\)?$/;
 
-// As the operator has it: whether what scripts print is wanted, and whether they are traced in the main process too.
+// The operator's settings: whether to report what scripts print, and whether to trace them in the main process too.
 export const reporting = { output: false, traced: false };
 
 let left = MOST_IN_A_SECOND;
 let second = 0;
 let dropped = 0;
 
-// What a loaded script is given beside its code. A tail worker makes each request a fifth dearer, so where there are
-// cells the main process, where most requests are served, has one only when what scripts print is wanted.
+// Returns what a loaded script is given beside its code. A tail worker makes each request a fifth more expensive. So
+// if there are cells, the main process, which serves most requests, has one only when the operator wants what scripts
+// print.
 export function beside(env, { script, load }) {
   const props = { script, load };
   return {
@@ -33,7 +35,8 @@ export function beside(env, { script, load }) {
 
 export const isTraced = (env) => reporting.traced || env.CELL1 === undefined;
 
-// A script that threw where it is not traced: what is known here is the kind of error. Gives whether it was not.
+// Reports an exception of a script that is not traced; only the kind of error is known here. Returns false if it is
+// traced.
 export function threw(env, ctx, { script, load }, request, error) {
   if (isTraced(env)) return false;
   const exceptions = [{ kind: kindOf(error?.name), stack: [] }];
@@ -41,7 +44,7 @@ export function threw(env, ctx, { script, load }, request, error) {
   return true;
 }
 
-// Gets what happened in an invocation of a traced script, once all that it waits for is over.
+// Receives what happened in an invocation of a traced script, after all work of the invocation is over.
 export class Report extends WorkerEntrypoint {
   async tail(items) {
     for (const item of items) {
@@ -54,7 +57,7 @@ export class Report extends WorkerEntrypoint {
 
 function read(item) {
   const logs = reporting.output ? item.logs : [];
-  const exceptions = item.exceptions.filter((one) => !isHandlerless(one)); // `router.js` tells of these
+  const exceptions = item.exceptions.filter((one) => !isHandlerless(one)); // `router.js` reports these
   if (!exceptions.length && !logs.length) return null;
   return {
     request: item.event?.request?.headers?.["cf-ray"] ?? "",
@@ -99,8 +102,8 @@ const worded = (message) => (Array.isArray(message) ? message : [message]).map(w
 const word = (item) => (typeof item === "string" ? item : JSON.stringify(item) ?? "undefined");
 const kindOf = (name) => (KIND.test(name) ? name : "Error");
 
-// Lines that look like places. A script can write what it likes there: which of them are told, and what of them, is
-// seen to by the delivery process.
+// Returns the lines that look like places. A script can write any text there; the delivery process decides which
+// lines, and which parts of them, go to the log.
 function framesOf(stack) {
   const lines = String(stack ?? "").split("\n").filter((line) => FRAME.test(line));
   return lines.slice(0, MOST_FRAMES).map((line) => line.trim());

@@ -1,5 +1,5 @@
-// The dispatcher: one isolate in front of every script of an account. It knows routes and loads scripts; what it
-// knows is a cache of what the delivery process knows, so it may start empty at any time.
+// The dispatcher: one isolate in front of all scripts of an account. It keeps routes and loads scripts. It only
+// caches what the delivery process knows, so it may start empty at any time.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { withBody } from "bodies.js";
 import { callee } from "callee.js";
@@ -18,18 +18,18 @@ import { SENT_HEADER, ofScript, refusalOf, unbegun } from "sent.js";
 export { Outbound } from "outbound.js";
 export { Report } from "reports.js";
 
-const RETAKES = 5; // how often a request takes the route anew when its load was superseded before it began
+const RETAKES = 5; // how often a request takes a new route when a newer load replaced its load before it started
 const AFFINITY_HEADER = "cloudflare-workers-version-key";
 const NO_ENTRYPOINT = "Worker has no such entrypoint";
 const OVERRIDES_HEADER = "cloudflare-workers-version-overrides";
 
 const routes = new Map(); // by script: { epoch, versions: [{ id, share, entry }], refusal, stale }
-const asking = new Map(); // by script: the promise of an answer that is on its way
+const asking = new Map(); // by script: the promise of a route that was requested
 const entries = new Entries();
 const cells = new Cells();
 let holds = new Map(); // by script: until when it is held apart, in milliseconds since 1970, and why
 let settings = null;
-let front = null; // as the settings have it
+let front = null; // made from the settings
 
 class Unavailable extends Error {}
 
@@ -46,7 +46,7 @@ export default {
   },
 };
 
-// The door of a cell: what the main process hands over, with the script's name in a header that it has set.
+// The entrypoint of a cell. It receives requests from the main process, which sets the script's name in a header.
 export class Inner extends WorkerEntrypoint {
   async fetch(request) {
     if (settings === null && !(await isSetUp(this.env))) return refuseFor(new Unavailable());
@@ -60,8 +60,8 @@ export class Inner extends WorkerEntrypoint {
   }
 }
 
-// What a service binding of one script to another leads to. Whatever method is called on it is called on the other
-// script; nothing of the dispatcher's own is within reach.
+// The target of a service binding. Every method called on it is called on the other script; the caller cannot reach
+// anything of the dispatcher itself.
 export class Service extends WorkerEntrypoint {
   constructor(ctx, env) {
     super(ctx, env);
@@ -69,7 +69,7 @@ export class Service extends WorkerEntrypoint {
   }
 }
 
-// What a binding to a secret of a Secrets Store is: `await env.NAME.get()`. It knows the one value and nothing else.
+// The object behind a binding to a secret of a Secrets Store: `await env.NAME.get()`. It knows only this one value.
 export class StoredSecret extends WorkerEntrypoint {
   get() {
     const { name, value } = this.ctx.props;
@@ -78,7 +78,7 @@ export class StoredSecret extends WorkerEntrypoint {
   }
 }
 
-// The delivery process's door, on a socket of its own.
+// The entrypoint for the delivery process, on a separate socket.
 export class Admin extends WorkerEntrypoint {
   async fetch(request) {
     const path = new URL(request.url).pathname.split("/").map(decodeURIComponent);
@@ -111,7 +111,7 @@ async function begin(request, env, ctx) {
   return (await isSetUp(env)) ? receive(request, env, ctx) : refuseFor(new Unavailable());
 }
 
-// A request from outside.
+// Handles a request from outside.
 function receive(request, env, ctx) {
   const header = settings.script_header ? request.headers.get(SCRIPT_HEADER) : null;
   const own = front.face(request);
@@ -123,8 +123,8 @@ function receive(request, env, ctx) {
   return withBody(ctx, own, (whole) => place(env, ctx, script, whole));
 }
 
-// What most requests are for, and all that is looked at for them: a script that is loaded here, in one version. Null
-// where more has to be seen to.
+// Returns the entry for the most frequent case with the fewest checks: a script that is loaded here, in one version.
+// Returns null in all other cases.
 function warm(env, script) {
   const route = routeOf(script);
   if (route === null || route.outside || route.refusal || route.versions.length !== 1 || holds.size) return null;
@@ -144,7 +144,7 @@ async function call(env, ctx, entry, request) {
   }
 }
 
-// Any other: served here, or handed to the cell that its script runs in.
+// Handles any other request: serves it here, or hands it to the cell that its script runs in.
 async function place(env, ctx, script, request) {
   try {
     const route = routeOf(script) ?? (await ask(env, ctx, script));
@@ -160,7 +160,7 @@ async function place(env, ctx, script, request) {
   return serve(env, ctx, script, request);
 }
 
-// Why a script's process has ended: by now it may be held for that.
+// Returns the error for a script whose process has ended; by now the script may be held apart for that.
 function lost(script) {
   try {
     refuseHeld(script);
@@ -171,7 +171,7 @@ function lost(script) {
   return new Refused({ status: 503, message, headers: { "retry-after": "1" } });
 }
 
-// A script that has taken a process down is held apart for a while.
+// Refuses a script that is held apart for a while because it has taken a process down.
 function refuseHeld(script) {
   const hold = holds.size ? holds.get(script) : undefined;
   const left = hold ? hold.until - Date.now() : 0;
@@ -191,14 +191,14 @@ async function serve(env, ctx, script, request) {
   }
 }
 
-// What an outsider is answered when a script cannot be had, or has thrown: were that thrown on, the runtime would hang up
-// instead of answering where it is the loss of a connection.
+// Returns the answer to a client outside when a script is not available or has thrown. If the error were thrown on,
+// the runtime would close the connection without an answer when the error is the loss of a connection.
 function refuseFor(error) {
   const why = failure(error);
   return why === null ? refuse(500, "Internal Server Error") : refuse(why.status, why.message, why.headers);
 }
 
-// The same for a service binding: what stands in the way is thrown, for an answer would look like the script's.
+// Does the same for a service binding: throws the obstacle, because an answer would look like one of the script.
 async function reach(env, ctx, { binding, script }, request, use) {
   try {
     return await within(env, ctx, script, request, use);
@@ -210,7 +210,7 @@ async function reach(env, ctx, { binding, script }, request, use) {
   }
 }
 
-// Why a script cannot be had, as an answer says it; null for what the script itself has thrown.
+// Returns why a script is not available, in the form of an answer; null for an exception of the script itself.
 function failure(error) {
   if (error instanceof Refused) return error.refusal;
   if (error instanceof Handlerless) return { status: 500, message: "the script has no fetch handler" };
@@ -219,7 +219,7 @@ function failure(error) {
   return { status: 503, message: "the script cannot be had at this moment; try again later", headers: { "retry-after": "1" } };
 }
 
-// Calls `use` with the stub of the version that the route and the request choose, once it is loaded.
+// Loads the version that the route and the request choose, and calls `use` with its stub.
 async function within(env, ctx, script, request, use) {
   for (let turn = 0; turn < RETAKES; turn++) {
     const route = routeOf(script) ?? (await ask(env, ctx, script));
@@ -242,7 +242,8 @@ async function within(env, ctx, script, request, use) {
   throw new Unavailable();
 }
 
-// Why a script did not answer, once it is told to whom it concerns; null when its load was superseded before it began.
+// Reports why a script did not answer, and returns the error; null when a newer load replaced its load before it
+// started.
 function explained(env, ctx, entry, request, error) {
   if (isHandlerless(error)) return entries.handlerless(env, ctx, entry);
   if (error instanceof Gone) return null;
@@ -250,19 +251,19 @@ function explained(env, ctx, entry, request, error) {
   return error;
 }
 
-// The same, seen to be under way until the tail worker is told that it is over.
+// Calls `use`, and counts the invocation as under way until the tail worker is told that it is over.
 async function counted(stub, entry, use) {
   begun(entry);
   try {
     return await use(stub, entry);
   } catch (error) {
-    if (error instanceof Gone || String(error?.message).startsWith(NO_ENTRYPOINT)) over(entry); // it did not come to be
+    if (error instanceof Gone || String(error?.message).startsWith(NO_ENTRYPOINT)) over(entry); // it never started
     throw error;
   }
 }
 
-// The version that a request asks for, if it is among those that are served; or else one by its percentage, always
-// the same one for the same affinity key.
+// Returns the version that a request asks for, if it is served; or else one by percentage, always the same one for
+// the same affinity key.
 function choose(script, versions, request) {
   const overrides = request?.headers.get(OVERRIDES_HEADER) ?? null;
   const id = overrides === null ? null : overrideOf(overrides, script);
@@ -277,7 +278,7 @@ function choose(script, versions, request) {
   return versions.findLast(({ share }) => share > 0).entry;
 }
 
-// FNV-1a with the last step of MurmurHash3, which spreads keys that are alike; a number from 0 to below 1.
+// Returns a number from 0 to below 1: FNV-1a with the last step of MurmurHash3, which spreads similar keys.
 function hash(text) {
   let value = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
@@ -286,7 +287,8 @@ function hash(text) {
   return ((value ^ (value >>> 16)) >>> 0) / 2 ** 32;
 }
 
-// Takes a route over unless a newer one is known; entries whose load stays are kept, others are retired when idle.
+// Takes over a route unless a newer one is known. Keeps entries whose load stays, and retires others when they are
+// idle.
 function adopt(env, ctx, script, told) {
   const before = routes.get(script);
   if (before && before.epoch >= told.epoch) {
@@ -305,13 +307,13 @@ function adopt(env, ctx, script, told) {
   return route;
 }
 
-// The route that is known and may be taken, or null.
+// Returns the known route of a script if it is not stale, or null.
 function routeOf(script) {
   const known = routes.get(script);
   return known && !known.stale ? known : null;
 }
 
-// Lets go of every isolate once its requests are over: the next request loads the script anew.
+// Drops every isolate when its requests are over: the next request loads the script again.
 function shed(env, ctx) {
   cells.forget();
   for (const route of routes.values()) {
@@ -324,20 +326,20 @@ function shed(env, ctx) {
   }
 }
 
-// Asks the delivery process for a route. Requests that come meanwhile wait for the same answer.
+// Asks the delivery process for a route. Further requests wait for the same answer.
 function ask(env, ctx, script) {
   let answer = asking.get(script);
   if (!answer) {
     answer = askNow(env, ctx, script).finally(() => asking.delete(script));
     asking.set(script, answer);
-    ctx.waitUntil(answer.catch(() => {})); // so that it goes on when the client that caused it goes away
+    ctx.waitUntil(answer.catch(() => {})); // so that it continues when the client that caused it goes away
   }
   return answer;
 }
 
 async function askNow(env, ctx, script) {
   const told = await pull(env, `/routes/${encodeURIComponent(script)}`, Unavailable).then((response) => response.json());
-  if (told.unknown) return { refusal: told.refusal }; // not kept: anyone can make up names
+  if (told.unknown) return { refusal: told.refusal }; // not cached: anyone can invent names
   return adopt(env, ctx, script, told);
 }
 
@@ -360,13 +362,13 @@ async function readSettings(env) {
   return told;
 }
 
-// Takes up what there is beside this process, and which scripts are held apart.
+// Takes over the state of the cells and the scripts that are held apart.
 function know(fleet) {
   holds = new Map(fleet.holds.map(({ script, ...hold }) => [script, hold]));
   cells.tell(fleet);
 }
 
-// An answer that begins at once and ends with a promise.
+// Returns an answer that begins at once and ends when a promise settles.
 function whenDone(ctx, promise) {
   const { readable, writable } = new IdentityTransformStream();
   ctx.waitUntil(promise.finally(() => writable.close()));

@@ -1,9 +1,9 @@
 # The Workers runtime's configuration. It holds no secret: code and values come over the socket `cp`.
 #
-# `main` takes the requests. `cell` is a process beside it, in which scripts run that might hold others up; the main
-# process hands requests to it over a unix socket. Both are the same dispatcher.
+# `main` takes the requests. `cell` is a process beside it, for scripts that might hold others up; the main process
+# hands requests to it over a unix socket. Both run the same dispatcher.
 using Workerd = import "/workerd/workerd.capnp";
-using Reach = import "/reach.capnp"; # `reach.py` writes it: where scripts may connect to
+using Reach = import "/reach.capnp"; # written by `egress.py`: the addresses that scripts may connect to
 
 const main :Workerd.Config = (services = .mainServices, sockets = .mainSockets, logging = .logging);
 const mainBehindProxies :Workerd.Config = (services = .mainServices, sockets = .behindSockets, logging = .logging);
@@ -30,16 +30,17 @@ const cell :Workerd.Config = (
   logging = .logging,
 );
 
-# What scripts print goes to stdout, which nobody reads: `reports.js` sees it too. So stderr has the runtime's own lines.
+# The output of scripts goes to stdout, which is discarded; `reports.js` gets it too. So stderr has only the runtime's
+# lines.
 const logging :Workerd.LoggingOptions = (structuredLogging = true);
 
-# How a request keeps its scheme and its `cf` on its way to a cell. The main process sets both headers anew.
+# Keeps the scheme and the `cf` of a request on its way to a cell. The main process sets both headers itself.
 const inner :Workerd.HttpOptions = (forwardedProtoHeader = "nightsafe-proto", cfBlobHeader = "nightsafe-cf");
 
 const admin :Workerd.Socket = (name = "admin", http = (), service = (name = "router", entrypoint = "Admin"));
 
-# What a client says where no proxy is trusted: nothing that the platform says. `front.js` adds what is known; each header
-# costs a request some microseconds, so these are few.
+# When no proxy is trusted: removes the headers that only the platform may set. `front.js` adds those that are known.
+# Each header costs a request some microseconds, so the list is short.
 const outside :Workerd.HttpOptions = (injectRequestHeaders = [
   (name = "x-forwarded-proto"),
   (name = "cf-visitor"),
@@ -66,7 +67,8 @@ const outside :Workerd.HttpOptions = (injectRequestHeaders = [
   (name = "x-forwarded-server"),
 ]);
 
-# The same where proxies are trusted: `front.js` reads what they say, and takes it out when another says it.
+# The same when proxies are trusted: `front.js` reads the headers of proxies, and removes them when another peer sends
+# them.
 const behind :Workerd.HttpOptions = (injectRequestHeaders = [
   (name = "true-client-ip"),
   (name = "cf-connecting-ipv6"),
@@ -123,8 +125,8 @@ const modules :List(Workerd.Worker.Module) = [
 
 const date :Text = "2026-04-01";
 
-# What a script connects to goes out through `Outbound` as it is, and what it throws keeps its name and members on its
-# way through the dispatcher.
+# A script's `connect()` goes out through `Outbound` unchanged, and its exceptions keep their name and members on
+# their way through the dispatcher.
 const flags :List(Text) = ["connect_pass_through", "enhanced_error_serialization"];
 const loader :Workerd.Worker.Binding = (name = "LOADER", workerLoader = (id = "scripts"));
 const cp :Workerd.Worker.Binding = (name = "CP", service = "cp");

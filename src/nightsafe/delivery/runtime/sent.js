@@ -1,15 +1,15 @@
-// What a cell is told beside a request: when it was sent, and whether it is sent elsewhere when the cell does not begin
-// with it in time. So nothing is done twice: neither by a cell that was held up meanwhile, nor by the process that takes
-// the place of one that ended, which the runtime asks again for what has no body.
+// The header that goes with a request to a cell: when it was sent, and whether it goes to another cell if this one
+// does not start it in time. So no request is executed twice: neither by a cell that was held up meanwhile, nor by
+// the successor of a process that ended, to which the runtime sends requests without a body again.
 export const SENT_HEADER = "nightsafe-sent";
 export const UNBEGUN_HEADER = "nightsafe-unbegun";
 
-const IN_TIME = 400; // milliseconds in which a cell begins with what may be sent elsewhere
-const TOO_LATE = 600; // milliseconds after which it does so no longer, whatever the clocks say
+const IN_TIME = 400; // milliseconds in which a cell must start a request that may go to another cell
+const TOO_LATE = 600; // milliseconds after which a cell certainly no longer starts it, even if clocks differ
 
 export const isTooLate = (sent) => Date.now() - sent > TOO_LATE;
 
-// Why a process that was started at a time does not begin with a request: "" when it does.
+// Returns why a process that was started at a given time must not start a request; "" when it may.
 export function refusalOf(headers, started) {
   const [sent, once] = headers.get(SENT_HEADER).split(" ");
   if (sent < started) return "lost";
@@ -18,7 +18,7 @@ export function refusalOf(headers, started) {
 
 export const unbegun = (why) => new Response(null, { status: 503, headers: { [UNBEGUN_HEADER]: why } });
 
-// The response of a script, which is not to be taken for that.
+// Returns the response of a script without the header, so that it cannot be mistaken for `unbegun`.
 export function ofScript(response) {
   if (!response.headers.has(UNBEGUN_HEADER)) return response;
   const own = new Response(response.body, response);

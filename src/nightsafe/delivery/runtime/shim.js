@@ -1,17 +1,19 @@
-// Before any code of the script runs: each key becomes a CryptoKey that cannot be taken out, each secret of a store an
-// object that gives its value when it is asked, and the raw forms go. What the runtime would lose, for it sets what it should
-// define, is put into `env`.
+// Prepares `env` before any code of the script runs. Each key becomes a CryptoKey that cannot be extracted, each
+// secret of a store becomes an object with a `get` method, and the raw forms are removed. A binding that the runtime
+// would lose, because it assigns the property instead of defining it, is put into `env`.
 //
-// A CommonJS module may run as soon as this one waits, and change what built-ins do: methods, iterators, `instanceof`, what
-// every object inherits. So all imports begin before the first `await`, and what is left then is no material: the buffers
-// are wiped, and nothing leads to what cannot be, such as the strings of a JWK. After it, only `put` is called.
+// A CommonJS module may run as soon as this module waits, and may change built-ins: methods, iterators, `instanceof`,
+// and what every object inherits. So all imports of keys start before the first `await`. By then no key material is
+// in reach: buffers are wiped, and nothing refers to material that cannot be wiped, such as the strings of a JWK.
+// After the first `await`, only `put` is called.
 import { RpcTarget, env } from "cloudflare:workers";
 
 const { defineProperty } = Object;
 const put = (name, value) =>
   defineProperty(env, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
 
-// A class of the runtime's for what is passed on to other scripts: they get a stub, with `get` and nothing else.
+// A secret that the script can pass on to other scripts: as an `RpcTarget`, it reaches them as a stub with only
+// `get`.
 class SecretsStoreSecret extends RpcTarget {
   #value;
   #missing;
@@ -34,7 +36,7 @@ function keep({ name, secret, value }) {
   put(name, new SecretsStoreSecret(value, () => new NotFound(`Secret "${secret}" not found`)));
 }
 
-// The runtime reads the material before `importKey` returns, whatever it is.
+// Starts the import of a key. The runtime reads the material of any format before `importKey` returns.
 function begin({ name, format, material, algorithm, usages }) {
   try {
     const given = format === "jwk" ? JSON.parse(new TextDecoder().decode(material)) : material;
@@ -44,7 +46,7 @@ function begin({ name, format, material, algorithm, usages }) {
   }
 }
 
-// Gives promises of keys, by name. Nothing of the raw forms is in reach once it has returned.
+// Returns promises of keys with their names. After it returns, no raw form is in reach.
 function take() {
   const raw = env.__nightsafe;
   delete env.__nightsafe;

@@ -1,5 +1,5 @@
-// Counts the work that a script goes on with after it has answered: what it gave to `waitUntil`. The first module of
-// all, for it has to be there before the runtime's module `cloudflare:workers` makes its own `waitUntil`.
+// Counts the work of a script after its answers: the promises that it gave to `waitUntil`. This is the first module
+// to run, because it must run before the runtime's module `cloudflare:workers` makes its own `waitUntil`.
 const { apply } = Reflect;
 const { bind } = Function.prototype;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf } = Object;
@@ -12,7 +12,7 @@ const done = () => {
   count--;
 };
 
-// How many promises are still to settle. One whose request was torn down never does.
+// Returns how many promises have not settled yet. A promise whose request was torn down never settles.
 export function pending() {
   return count;
 }
@@ -20,7 +20,7 @@ export function pending() {
 function counted(native) {
   return {
     waitUntil(...given) {
-      if (given.length === 0) return apply(native, this, given); // which says what is wrong
+      if (given.length === 0) return apply(native, this, given); // it throws the right error
       const promise = new Settling((resolve) => resolve(given[0]));
       apply(native, this, [promise]);
       count++;
@@ -29,7 +29,7 @@ function counted(native) {
   }.waitUntil;
 }
 
-// Lets every `ctx.waitUntil` be counted, by the prototype that each `ctx` has.
+// Counts every call of `ctx.waitUntil`, by a change to the prototype that all `ctx` objects share.
 export function watch(ctx) {
   countOn(getPrototypeOf(ctx));
 }
@@ -44,9 +44,9 @@ function countOn(prototype) {
 
 const watched = new WeakSet();
 
-countOn(ExtendableEvent.prototype); // what classic scripts are given
+countOn(ExtendableEvent.prototype); // classic scripts call `waitUntil` on events
 
-// `import { waitUntil } from "cloudflare:workers"` is a method that the runtime binds when that module is evaluated.
+// The runtime makes the export `waitUntil` of "cloudflare:workers" by binding a method when it evaluates that module.
 Function.prototype.bind = function (...given) {
   return apply(bind, this.name === "waitUntil" ? counted(this) : this, given);
 };
