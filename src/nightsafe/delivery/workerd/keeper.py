@@ -18,7 +18,7 @@ from nightsafe.errors import NightsafeError
 _log = structlog.get_logger()
 
 _FREED_SECONDS: Final = 1.0
-"""How long it takes until memory that was let go of is free."""
+"""How long it takes until dropped memory is free."""
 
 Make = Callable[[], Child]
 Overdue = Callable[[Child, Probe], Awaitable[bool]]
