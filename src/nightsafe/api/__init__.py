@@ -1,1 +1,1 @@
-"""HTTP: the Cloudflare v4 wire, and nothing else."""
+"""Serves the Cloudflare v4 API over HTTP. The use cases are in `services/`."""

@@ -1,4 +1,4 @@
-"""The ASGI application: a short way for the most frequent read, and the router for all other requests."""
+"""The ASGI application: a fast path for the most frequent read, and the router for all other requests."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -64,10 +64,10 @@ class App:
     """Nightsafe's API over a store and a safe.
 
     Args:
-        store: where everything is kept.
-        safe: what seals values; it cannot open them.
-        limits: what requests must keep to.
-        delivered: what the operator says about delivery.
+        store: holds all data.
+        safe: seals values; it cannot open them.
+        limits: the limits of requests.
+        delivered: the operator's settings of delivery.
     """
 
     def __init__(self, store: Store, safe: Safe, limits: Limits, delivered: Delivered | None = None) -> None:
@@ -110,16 +110,16 @@ class App:
         await self._router(scope, receive, send)
 
     def end_waiting(self) -> None:
-        """End the waiting of every request, because the server is about to stop."""
+        """End every request that waits for changes or checks, because the server is about to stop."""
         self._change_feed.end()
         self._code_checks.end()
 
     async def _known_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
-        """Return the public view of the secret that a GET asks for, if the short way can answer.
+        """Return the public view of the secret that a GET asks for, if the fast path can answer.
 
-        The short way answers a remembered Bearer token that may read the secret from its address, a request without a
-        body, and a secret that exists. None sends the request to the router, which gives the same answer, discards
-        the body, or refuses.
+        The fast path needs a remembered Bearer token that may read the secret from this address, a request without a
+        body, and a secret that exists. On None, the router takes the request: it gives the same answer, discards the
+        body, or refuses.
         """
         parts = raw_path.split(b"/")
         if len(parts) != _SEGMENTS or parts[8] != b"secrets" or parts[5] != b"workers" or parts[6] != b"scripts":
@@ -143,7 +143,7 @@ class App:
 
 
 async def _send_found(send: Send, shown: bytes) -> None:
-    """Send the 200 of the short way."""
+    """Send the 200 of the fast path."""
     body = fragment(shown)
     headers = [*FIXED_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,4 +1,4 @@
-"""`GET /livez`: the process answers. `GET /readyz`: the process can also read and write, and reports figures."""
+"""The health probes. `GET /livez`: the process answers. `GET /readyz`: it can also read and write; with figures."""
 
 import asyncio
 import time
@@ -17,11 +17,11 @@ PATHS = frozenset({LIVE, READY})
 _FRESH_SECONDS = 1.0
 _PATIENCE_SECONDS: Final = 5.0
 _SAID: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Code.NOT_DURABLE})
-"""Troubles that the answer explains; the log alone explains any other."""
+"""Faults that the answer explains. Only the log explains all others."""
 
 
 class Health:
-    """The two probes. They need no credentials and reveal nothing but figures."""
+    """The two probes. They need no credentials and reveal only figures."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -43,9 +43,9 @@ class Health:
         return success({"status": "ok"})
 
     async def _check(self) -> None:
-        """Prove that the store works, at most once a second, because the proof costs a write and anybody may ask.
+        """Check that the store works, at most once a second: the check costs a write, and anybody may ask for it.
 
-        A write that fails afterwards makes the proof void at once.
+        A write that fails later invalidates the result at once.
         """
         failures = self._store.failures()
         if time.monotonic() < self._checked + _FRESH_SECONDS and failures == self._failures:
@@ -63,5 +63,5 @@ class Health:
 
 
 def _unavailable(what: str) -> NightsafeError:
-    """Return the answer "not ready", without a reason that does not concern the caller."""
+    """Return the refusal "not ready", without a reason that does not concern the caller."""
     return NightsafeError(Code.UNAVAILABLE, what)

@@ -55,7 +55,7 @@ def test_every_binding_is_given_back(project: Project) -> None:
     project.configure(**CONFIGURED, limits={"cpu_ms": 50}, placement={"mode": "smart"})
 
     told = project.refused("deploy")
-    assert "Nightsafe does not keep R2 buckets: take r2_buckets out of the configuration file" in told.err
+    assert "Nightsafe does not keep R2 buckets: remove r2_buckets from the configuration file" in told.err
     assert "Only where nothing is delivered, or with --accept-undeliverable, may the binding stay" in told.err
     assert "'wrangler deploy --x-provision=false' then asks for no bucket" in told.err
     project.ok("deploy", "--x-provision=false")

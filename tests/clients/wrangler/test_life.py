@@ -38,7 +38,7 @@ def test_what_is_not_done(project: Project) -> None:
 
     told = " ".join(refused.err.split())
     assert "Nightsafe does not have zones, so a Worker has no routes" in told
-    assert "take them out of the configuration and deploy again; the code is uploaded by now" in told
+    assert "remove them from the configuration and deploy again; the code is already uploaded" in told
     assert "wrangler has switched the Worker's host name off unless workers_dev is true. [code: 10015]" in told
     assert project.get("/subdomain")["enabled"] is False
     assert project.is_there()

@@ -1,1 +1,1 @@
-"""What delivery processes ask for and report."""
+"""Serves the requests and reports of delivery processes."""

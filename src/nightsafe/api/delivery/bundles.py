@@ -1,6 +1,7 @@
-"""`…/nightsafe/changes`, `/bundles/{script_name}` and `/modules/{digest}`: the requests of delivery processes.
+"""Serves `…/nightsafe/changes`, `/bundles/{script_name}` and `/modules/{digest}` to delivery processes.
 
-No other permission includes this one, and a token with this permission alone can do nothing else.
+These routes need the permission to deliver. No other permission includes it, and a token that has only this
+permission can do nothing else.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from nightsafe.services.services import Services
 T = TypeVar("T")
 
 _AT: Final = f"{ACCOUNT}/nightsafe"
-_NOBODY: Final = "nobody waits for the answer"
+_NOBODY: Final = "the client closed the connection"
 _BINARY: Final = ((b"content-type", b"application/octet-stream"), *FIXED_HEADERS[1:])
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,17})-([0-9a-f]{0,16})")
 _SECONDS: Final = re.compile(r"[0-9]{1,2}")
@@ -53,7 +54,7 @@ def resources(use: Services) -> list[Resource]:
         of = (call.account_id, bytes.fromhex(digest) if _DIGEST.fullmatch(digest) else b"")
         size = await use.contents.size(*of)
         if size is None:
-            raise NightsafeError(Code.BAD_IDENTIFIER, "a module of this SHA-256")
+            raise NightsafeError(Code.BAD_IDENTIFIER, "a module with this SHA-256")
         weaver = Weaver()
         weaver.insert(size, partial(use.contents.slices, *of, size))
         return weaver.reply(_BINARY)
@@ -66,7 +67,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 async def _follow(call: Call, use: Services) -> Changes:
-    """Wait for changes, but only while the client waits for the answer.
+    """Wait for changes for as long as the client stays connected.
 
     Raises:
         NightsafeError: MALFORMED_PARAMETER; BODY_TOO_LARGE for any body.
@@ -84,12 +85,12 @@ async def _follow(call: Call, use: Services) -> Changes:
 
 
 async def while_waited_for(call: Call, work: Coroutine[None, None, T]) -> T | None:
-    """Return the result of a long task; None when the client went away first.
+    """Return the result of a long task, or None when the client closes the connection first.
 
     Raises:
         NightsafeError: BODY_TOO_LARGE for any body.
     """
-    await read(call.receive, 0, call.limits.body_seconds)  # to its end: from there on the client can only hang up
+    await read(call.receive, 0, call.limits.body_seconds)  # to the end: only a disconnect can follow
     answer = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_hung_up(call))
     try:
@@ -101,7 +102,7 @@ async def while_waited_for(call: Call, work: Coroutine[None, None, T]) -> T | No
 
 
 async def _hung_up(call: Call) -> None:
-    """Return when the client has gone away."""
+    """Return when the client has closed the connection."""
     await call.receive()
 
 
@@ -116,7 +117,7 @@ def _cursor(text: str) -> Cursor | None:
 
 
 def _seconds(text: str | None) -> float:
-    """Return for how long to wait."""
+    """Return the seconds to wait."""
     if text is None:
         return LONGEST_WAIT
     if not _SECONDS.fullmatch(text):
@@ -125,13 +126,13 @@ def _seconds(text: str | None) -> float:
 
 
 def _process(text: str | None) -> str:
-    """Return the caller's name for itself, which tells apart two processes with one token."""
+    """Return the name that the process gave itself. It distinguishes two processes with the same token."""
     if text is not None and not _PROCESS.fullmatch(text):
         raise NightsafeError(Code.MALFORMED_PARAMETER, "process")
     return text or ""
 
 
 def _shown(changes: Changes) -> dict[str, object]:
-    """The answer."""
+    """Return changes as JSON."""
     fields: dict[str, object] = msgspec.structs.asdict(changes)
     return fields | {"cursor": f"{changes.cursor.number}-{changes.cursor.leaf}"}

@@ -1,4 +1,4 @@
-"""`…/nightsafe/checks`: uploads whose code a delivery process compiles on the runtime before they are admitted."""
+"""Serves `…/nightsafe/checks`: a delivery process compiles uploaded code on the runtime before it is admitted."""
 
 from functools import partial
 from typing import Any, Final

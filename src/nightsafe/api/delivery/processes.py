@@ -1,4 +1,4 @@
-"""`…/nightsafe/processes`: the delivery processes, and the scripts that they hold apart."""
+"""Serves `…/nightsafe/processes`: the delivery processes, and the scripts that they hold apart."""
 
 import re
 from typing import Any, Final

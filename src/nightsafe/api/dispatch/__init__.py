@@ -1,1 +1,1 @@
-"""Workers for Platforms: dispatch namespaces and the scripts in them."""
+"""Serves Workers for Platforms: dispatch namespaces and the scripts in them."""

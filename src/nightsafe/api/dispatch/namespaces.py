@@ -1,7 +1,7 @@
-"""`/workers/dispatch/namespaces` and the scripts in them.
+"""Serves `/workers/dispatch/namespaces` and the scripts in them.
 
-A script in a namespace has the same pages as any other script. Each page checks first that the namespace exists,
-because clients take a missing script for permission to create it.
+A script in a namespace has the same routes as any other script. Each route first checks that the namespace exists:
+clients react to a missing script by creating it, which must not happen in a missing namespace.
 """
 
 import uuid
@@ -26,7 +26,7 @@ from nightsafe.services.services import Services
 from nightsafe.store.scripts import Script
 
 _MAX_DELETED = 1000
-"""The most scripts that one request deletes; its answer says whether there are more."""
+"""The most scripts that one request deletes. Its answer says whether there are more."""
 
 _NAMESPACES = f"{ACCOUNT}/workers/dispatch/namespaces"
 
@@ -53,7 +53,7 @@ def resources(use: Services) -> list[Resource]:
         await namespaces.delete(call.caller, call.account_id, call.names["namespace"])
         return success(None)
 
-    rename = refusing("rename or change dispatch namespaces: secrets in them are sealed to their names")
+    rename = refusing("rename or change dispatch namespaces: secrets are sealed to the name of their namespace")
     return [
         Resource("GET", _NAMESPACES, Action.READ_SCRIPTS, list_namespaces),
         Resource("POST", _NAMESPACES, Action.WRITE_SCRIPTS, create),
@@ -67,7 +67,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _of_scripts(use: Services) -> Iterator[Resource]:
-    """Return the pages of the scripts in a namespace."""
+    """Yield the routes of the scripts in a namespace."""
 
     async def list_scripts(call: Call) -> Reply:
         """GET …/scripts: the scripts that the caller may read."""
@@ -78,11 +78,13 @@ def _of_scripts(use: Services) -> Iterator[Resource]:
         )
 
     async def delete_scripts(call: Call) -> Reply:
-        """DELETE …/scripts?tags=: delete scripts with these tags that the caller may delete, a number at a time."""
+        """DELETE …/scripts?tags=: deletes scripts with these tags that the caller may delete, up to a limit."""
         fields = fields_of(call.query)
         wanted, most = scripts.wanted_tags(fields.get("tags", "")), _limit(fields)
         if not wanted:
-            raise NightsafeError(Code.INVALID, "'tags' is missing: say which to delete, as customer-1:yes,keep:no")
+            raise NightsafeError(
+                Code.INVALID, "'tags' is missing: say which scripts to delete, for example customer-1:yes,keep:no"
+            )
         every = scripts.visible(use, call, call.names["namespace"], Action.WRITE_SCRIPTS)
         found = [script.ref async for script in every if scripts.has_tags(script, wanted)]
         looks = [(ref, scripts.unless_used(use, call, ref)) for ref in found[:most]]
@@ -95,9 +97,9 @@ def _of_scripts(use: Services) -> Iterator[Resource]:
         return success({"deleted": gone, "deleted_count": len(gone), "has_more": len(found) > most})
 
     async def get_script(call: Call) -> Reply:
-        """GET …/scripts/{script_name}: the script's properties; its content has a page of its own.
+        """GET …/scripts/{script_name}: the properties of the script. Its content has a route of its own.
 
-        wrangler deploys a new script in a namespace only when this page refuses with a certain code.
+        wrangler deploys a new script in a namespace only if this route refuses with a certain code.
         """
         try:
             script = await use.scripts.get(call.script)
@@ -119,10 +121,10 @@ def _of_scripts(use: Services) -> Iterator[Resource]:
 
 
 def _of_tags(namespaces: Namespaces) -> list[Resource]:
-    """Return the page of the tags of a script in a namespace."""
+    """Return the routes of the tags of a script in a namespace."""
 
     async def list_tags(call: Call) -> Reply:
-        """GET …/tags; with the filter `tags`, whether the script has all required tags and no excluded one."""
+        """GET …/tags: the tags or, with the filter `tags`, whether the script matches it."""
         tags = await namespaces.tags(call.script)
         wanted = scripts.wanted_tags(fields_of(call.query).get("tags", ""))
         return success(all((tag in tags) is must for tag, must in wanted.items()) if wanted else tags)
@@ -141,7 +143,7 @@ def _of_tags(namespaces: Namespaces) -> list[Resource]:
         return success(tags)
 
     async def delete_tag(call: Call) -> Reply:
-        """DELETE …/tags/{tag}: succeeds too when the script does not have the tag."""
+        """DELETE …/tags/{tag}: also succeeds when the script does not have the tag."""
         gone = call.names["tag"]
         await namespaces.alter_tags(call.caller, call.script, lambda there: [tag for tag in there if tag != gone])
         return success(None)
@@ -155,18 +157,18 @@ def _of_tags(namespaces: Namespaces) -> list[Resource]:
 
 
 def _limit(fields: dict[str, str]) -> int:
-    """Return how many scripts a deletion may delete."""
+    """Return the most scripts that a request may delete."""
     return min(whole_number(fields, "limit", _MAX_DELETED), _MAX_DELETED)
 
 
 def _within(namespaces: Namespaces, pages: Iterable[Resource]) -> Iterator[Resource]:
-    """Return the same pages, each with a check first that the namespace exists."""
+    """Yield the same routes, each with a preceding check that the namespace exists."""
     for page in pages:
         yield replace(page, handler=_guarded(namespaces, page))
 
 
 def _guarded(namespaces: Namespaces, page: Resource) -> Any:
-    """Return the page's handler behind a check of the namespace."""
+    """Return a handler that checks that the namespace exists, and then calls the route's handler."""
 
     async def handler(call: Call) -> Reply:
         """Answer, unless the namespace does not exist."""
@@ -191,7 +193,7 @@ def _shown(one: Namespace) -> dict[str, Any]:
 
 
 def _dispatched(script: Script) -> dict[str, Any]:
-    """Return the place of a script, and when it was made."""
+    """Return the namespace of a script, and the times of its creation and last change."""
     return {
         "dispatch_namespace": script.ref.namespace,
         "created_on": views.time(script.created_on),

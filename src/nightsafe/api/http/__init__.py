@@ -1,1 +1,1 @@
-"""HTTP that is no resource: routing, requests, bodies, envelopes, errors, paging, limits."""
+"""The HTTP code that all resources share: routing, requests, bodies, envelopes, errors, paging, limits."""

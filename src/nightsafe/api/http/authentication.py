@@ -1,7 +1,7 @@
 """Authenticates a request by its credential headers, read as Cloudflare's clients send them.
 
-A Bearer token wins over other credentials; a Global API key with its e-mail comes next; then a user service key. One
-half of the pair alone counts as no credentials.
+A Bearer token wins over other credentials; a Global API key with its e-mail comes next; then a user service key. A
+key without its e-mail, or an e-mail without its key, counts as no credentials.
 """
 
 import re
@@ -13,7 +13,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.service import Authenticator, Principal
 
 LONGEST = 512
-"""The most bytes of a credential that is looked up. Ours have at most 51, and hashing longer ones is wasted work."""
+"""The most bytes of a credential that is looked up. Nightsafe issues at most 51; hashing more is wasted."""
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 _KEY = re.compile(rb"[A-Za-z0-9\-._]{16,128}")
@@ -29,16 +29,16 @@ FAILED_CREDENTIALS = frozenset(
         Code.UNKNOWN_TOKEN,
     }
 )
-"""Refusals of credentials that belong to nobody."""
+"""Refusals of malformed and unknown credentials."""
 
 
 class Credential(Struct, frozen=True):
-    """The one credential that a request acts by, whichever others it has.
+    """The one credential of a request that counts. Any others in the request are ignored.
 
     Attributes:
         kind: `token`, `key` or `service_key`.
         secret: the credential itself.
-        email: of a `key`.
+        email: the e-mail of a `key`, else "".
     """
 
     kind: str
@@ -57,8 +57,8 @@ async def authenticate(
 
     Args:
         headers: names in lower case, with values.
-        address: where the request came from.
-        authenticator: where credentials are looked up.
+        address: the address that the request came from.
+        authenticator: looks credentials up.
 
     Raises:
         NightsafeError: as `credential_of`; NO_CREDENTIALS, UNKNOWN_KEY, UNKNOWN_SERVICE_KEY, UNKNOWN_TOKEN or
@@ -81,7 +81,7 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
 
     Raises:
         NightsafeError: MALFORMED_AUTHORIZATION, MALFORMED_KEY or MALFORMED_EMAIL; UNKNOWN_TOKEN or
-            UNKNOWN_SERVICE_KEY, for what nobody can have been given.
+            UNKNOWN_SERVICE_KEY, for a credential that Nightsafe cannot have issued.
     """
     sent: dict[bytes, list[bytes]] = {
         b"authorization": [],

@@ -26,9 +26,10 @@ _ASIDE = 32 * 1024
 
 
 class Incoming:
-    """The ASGI callable that gives a body, and can discard the rest of it.
+    """The ASGI callable that receives a body, and can discard the rest of it.
 
-    A server that answers before the body has arrived must close the connection, and clients may then lose the answer.
+    The rest must be read: a server that answers before the whole body has arrived must close the connection, and
+    clients may then lose the answer.
     """
 
     __slots__ = ("_cut", "_headers", "_receive", "_touched", "_whole")
@@ -47,7 +48,7 @@ class Incoming:
         return message
 
     async def discard(self) -> bool:
-        """Read to the body's end; False when the rest is too long and the connection must end."""
+        """Read to the body's end. Return False when the rest is too long and the connection must close."""
         if self._whole or not (self._touched or self._is_sent()):
             return not self._cut
         if not self._touched and any(name == b"expect" for name, _ in self._headers):
@@ -70,16 +71,16 @@ class Incoming:
 
 
 async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) -> AsyncIterator[bytes]:
-    """Give the body part by part.
+    """Yield the body part by part.
 
     Args:
         receive: the ASGI callable.
-        limit: the most bytes it may have in all.
-        seconds: for which it may stand still.
-        too_large: the code to refuse more with.
+        limit: the most bytes of the whole body.
+        seconds: the longest time without data.
+        too_large: the code of the refusal of a larger body.
 
     Raises:
-        NightsafeError: `too_large`, TIMEOUT, or BODY_UNREADABLE when it ends early.
+        NightsafeError: `too_large`, TIMEOUT, or BODY_UNREADABLE when the body ends early.
     """
     started, size, more = time.monotonic(), 0, True
     while more:
@@ -94,7 +95,7 @@ async def chunks(receive: Receive, limit: int, seconds: float, too_large: Code) 
 async def read(receive: Receive, limit: int, seconds: float) -> bytearray:
     """Return the whole body, for `parse_json` to wipe.
 
-    It behaves as `chunks` with BODY_TOO_LARGE, without the cost for each part.
+    It does the same as `chunks` with BODY_TOO_LARGE, without the cost of a generator for each part.
     """
     parts: list[bytes] = []
     started, size, more = time.monotonic(), 0, True
@@ -109,9 +110,9 @@ async def read(receive: Receive, limit: int, seconds: float) -> bytearray:
 
 
 def _check_pace(started: float, size: int, seconds: float) -> None:
-    """Refuse a body that dribbles: after twice `seconds` it must have arrived at 16 KiB a second or more."""
+    """Refuse a slow body: from twice `seconds` on, it must have arrived at 16 KiB a second or more."""
     if time.monotonic() - started > 2 * seconds + size / _LEAST_RATE:
-        raise NightsafeError(Code.TIMEOUT, f"it came slower than {_LEAST_RATE} bytes a second")
+        raise NightsafeError(Code.TIMEOUT, f"it arrived slower than {_LEAST_RATE} bytes a second")
 
 
 async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
@@ -120,9 +121,9 @@ async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
         async with asyncio.timeout(seconds):
             message = await receive()
     except TimeoutError:
-        raise NightsafeError(Code.TIMEOUT, f"nothing came for {seconds:g} seconds") from None
+        raise NightsafeError(Code.TIMEOUT, f"no data arrived for {seconds:g} seconds") from None
     if message["type"] == "http.disconnect":
-        raise NightsafeError(Code.BODY_UNREADABLE, "it ended before it was whole")
+        raise NightsafeError(Code.BODY_UNREADABLE, "it ended early")
     return message.get("body", b""), message.get("more_body", False)
 
 
@@ -139,18 +140,18 @@ def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:
 
 
 async def parse_json_aside(body: bytes | bytearray) -> Any:
-    """Parse as `parse_json`, large texts in a thread: a million brackets would block others for half a second."""
+    """Parse as `parse_json`, but large texts in a thread: a million brackets would block others for half a second."""
     return await asyncio.to_thread(parse_json, body) if len(body) > _ASIDE else parse_json(body)
 
 
 def parse_json(body: bytes | bytearray) -> Any:
-    """Parse a JSON value from UTF-8 text, strictly. A `bytearray` is wiped.
+    """Parse a JSON value from UTF-8 text, strictly. Wipe a `bytearray` afterwards.
 
-    It also refuses duplicate members, lone surrogates, NaN and infinities, integers past 64 bits, and more than 32
-    levels.
+    Duplicate members, lone surrogates, NaN and infinities, integers beyond 64 bits, and more than 32 levels are
+    refused too.
 
     Raises:
-        NightsafeError: BODY_UNREADABLE, with the reason and its place but nothing of the content.
+        NightsafeError: BODY_UNREADABLE, with the reason and its position but no part of the content.
     """
     try:
         text = body.decode()
@@ -196,13 +197,13 @@ def _integer(digits: str) -> int:
     """Return an integer of at most 64 bits."""
     number = int(digits) if len(digits) < len(str(_MAX_INTEGER)) + 2 else _MAX_INTEGER
     if not -_MAX_INTEGER // 2 <= number < _MAX_INTEGER:
-        raise _unreadable("an integer is past 64 bits")
+        raise _unreadable("an integer is beyond 64 bits")
     return number
 
 
 def _refuse_constant(_: str) -> None:
-    """Refuse constants that Python reads but JSON does not have."""
-    raise _unreadable("NaN and Infinity are no JSON")
+    """Refuse constants that Python accepts but JSON does not have."""
+    raise _unreadable("NaN and Infinity are not JSON")
 
 
 _decoder = json.JSONDecoder(
@@ -211,7 +212,7 @@ _decoder = json.JSONDecoder(
 
 
 def _children(value: Any) -> Iterator[Any]:
-    """Return the members, or the names and members, of a value."""
+    """Yield the items of an array, or the names and values of an object."""
     if isinstance(value, dict):
         yield from value
         yield from value.values()
@@ -238,5 +239,5 @@ def _check_surrogates(value: Any) -> None:
             try:
                 item.encode()
             except UnicodeEncodeError:
-                raise _unreadable("a string holds half of a surrogate pair") from None
+                raise _unreadable("a string contains half of a surrogate pair") from None
         waiting.extend(_children(item))

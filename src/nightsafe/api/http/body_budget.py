@@ -1,8 +1,8 @@
-"""A budget of bytes for bodies in memory, because many large uploads at once would end the process.
+"""Limits the bytes of bodies in memory, because many large uploads at once would exhaust the memory of the process.
 
-A body that does not fit waits before any of it is read, while the sender's own network holds it back. Small bodies
-have a budget of their own, so a secret never waits for uploads. A slow body does not keep its share for long: while
-others wait, it must arrive at a minimum speed.
+The server does not start to read a body until the budget has room for it; until then, TCP holds the sender back.
+Small bodies have a budget of their own, so a secret never waits for uploads. A slow body does not keep its share for
+long: while others wait, it must arrive at a minimum speed.
 """
 
 import asyncio
@@ -17,28 +17,28 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.limits import Limits
 
 _FREE: Final = 64 * 1024
-"""Bodies up to this many bytes are not counted: most are far smaller."""
+"""Bodies up to this many bytes do not count. Most bodies are far smaller."""
 
 _TIMES: Final = 2
-"""How many times a body is in memory: as it arrives, and as its parts."""
+"""The number of copies of a body in memory: the body as it arrives, and its parts."""
 
 _SMALL_SHARE: Final = 4
 
 _PACE: Final = 256 * 1024
-"""The bytes a second at which a body must arrive while others wait for its memory."""
+"""The minimum speed of a body while others wait for its memory, in bytes a second."""
 
-_SLOW: Final = f"it came slower than {_PACE} bytes a second while other uploads waited for it; send it again"
+_SLOW: Final = f"the body arrived slower than {_PACE} bytes a second while other uploads waited; send it again"
 
 _PATIENCE: Final = 1 / 3
-"""The share of their waiting time after which others no longer wait for a slow body."""
+"""The time before the minimum speed applies to a body, as a share of the longest waiting time."""
 
 
 class Lane:
     """A budget, and the queue of the bodies that wait for a share of it.
 
     Args:
-        budget: bytes that may be taken at once.
-        seconds: for which one waits at the most.
+        budget: the bytes that may be taken at the same time.
+        seconds: the longest time that a body waits.
     """
 
     def __init__(self, budget: int, seconds: float) -> None:
@@ -50,10 +50,10 @@ class Lane:
 
     @asynccontextmanager
     async def held(self, size: int) -> AsyncIterator[None]:
-        """Take bytes of the budget, for the time of the context; a request for more than the whole takes the whole.
+        """Take bytes of the budget while the context is open. A request for more than the whole takes the whole.
 
         Raises:
-            NightsafeError: UNAVAILABLE, when it was not one's turn in time.
+            NightsafeError: UNAVAILABLE, when the bytes did not become free in time.
         """
         size = min(size, self._budget)
         await self._take(size)
@@ -63,15 +63,15 @@ class Lane:
             self._give(size)
 
     def paced(self, receive: Receive) -> Receive:
-        """Return a body that gives its share up when it is slow and others wait.
+        """Return a `receive` that fails when the body is slow and others wait, so that the share becomes free.
 
         Args:
-            receive: the ASGI callable that gives the body.
+            receive: the ASGI callable that receives the body.
         """
         began, size = time.monotonic(), 0
 
         async def part() -> Message:
-            """Return the next part; NightsafeError UNAVAILABLE when it was too slow."""
+            """Return the next part; raise NightsafeError UNAVAILABLE when the body is too slow."""
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
@@ -94,7 +94,7 @@ class Lane:
         except BaseException as error:
             self._leave(size, turn)
             if isinstance(error, TimeoutError):
-                refusal = "too many large uploads at once; send it again in a few seconds"
+                refusal = "too many large uploads at once; send this one again in a few seconds"
                 raise NightsafeError(Code.UNAVAILABLE, refusal) from None
             raise
 
@@ -119,7 +119,7 @@ class BodyBudget:
     """Admits requests by the size of their bodies.
 
     Args:
-        limits: the budget, how long one waits for it, and how large bodies may be.
+        limits: the budget, the longest time that a body waits for it, and the largest bodies.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -128,7 +128,7 @@ class BodyBudget:
         self.small: Final = Lane(limits.upload_memory // _SMALL_SHARE, limits.upload_seconds)
 
     def lane(self, headers: Mapping[bytes, bytes]) -> tuple[Lane, int] | None:
-        """Return the lane in which the body must wait, and for how many bytes; None when it need not wait.
+        """Return the lane that the body must wait in, and the bytes it needs; None when it need not wait.
 
         A body of unknown length counts as the longest allowed.
         """

@@ -1,4 +1,4 @@
-"""In front of everything else: the Host header, the client behind a proxy, and the rate limits."""
+"""The first checks of each request: the Host header, the client behind a proxy, and the rate limits."""
 
 import functools
 import math
@@ -21,22 +21,22 @@ _HOST: Final = re.compile(
 """RFC 3986, section 3.2.2 and 3.2.3; the host of an HTTP URL is never empty (RFC 9110, section 4.2.1)."""
 
 _NONE: Final[tuple[list[bytes], ...]] = ([], [b""])
-"""No Host header: the server turns that into an empty one."""
+"""A request without a Host header. The HTTP server turns a missing header into an empty one."""
 
 _LAST: Final = ((b"connection", b"close"),)
 _ONE_HOST: Final = NightsafeError(
-    Code.MALFORMED_HEADER, "send one Host header, with a host name or address and, if need be, a port"
+    Code.MALFORMED_HEADER, "send one Host header, with a host name or address and, if needed, a port"
 )
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Entrance:
-    """Admits requests with a valid Host header, and replaces a proxy's address by its client's.
+    """Admits requests with a valid Host header, and replaces a trusted proxy's address with its client's.
 
     Args:
-        app: who answers them.
-        proxies: who is believed about a client's address; None for nobody.
+        app: answers the admitted requests.
+        proxies: the trusted proxies, or None.
     """
 
     def __init__(self, app: Application, proxies: Proxies | None = None) -> None:
@@ -44,7 +44,7 @@ class Entrance:
         self._proxies = proxies
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Answer one ASGI request; without a coroutine of its own, because every request passes here."""
+        """Answer one ASGI request. This is not a coroutine itself, because every request pays for it."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         hosts = [value for name, value in scope["headers"] if name == b"host"]
@@ -65,7 +65,7 @@ def _is_host(value: bytes) -> bool:
 
 
 def _set_client(scope: Scope, proxies: Proxies) -> None:
-    """Set the client as the source of the request; NightsafeError MALFORMED_HEADER."""
+    """Set the client as the source of the request; raise NightsafeError MALFORMED_HEADER."""
     peer = address_of(scope)
     client = proxies.client(peer, scope["headers"])
     if client != peer:
@@ -77,11 +77,11 @@ _DELIVERY: Final = re.compile(
     rb"/client/v4/accounts/[^/]*/nightsafe/(?:changes|bundles|modules|checks|processes|resealing)(?:/|$)"
 )
 _DELIVERY_TIMES: Final = 100
-"""How many times more often delivery processes may ask: each change costs them some requests."""
+"""The factor by which delivery processes may send more requests: each change costs them some."""
 
 
 def throttled(app: Application, limits: Limits) -> Application:
-    """Return the application behind the rate limits, or the application itself when nothing is limited."""
+    """Return the application behind the rate limits, or the application itself when there are no limits."""
     if limits.rate_limit:
         app = RateLimited(app, limits)
     if limits.auth_failures:
@@ -90,11 +90,13 @@ def throttled(app: Application, limits: Limits) -> Application:
 
 
 class Guarded:
-    """Counts failed authentications. A source that fails too often is told so after the credential was looked up.
+    """Counts failed authentications, and refuses a source with too many.
+
+    The refusal comes after the lookup of the credential, so a valid credential passes.
 
     Args:
-        app: who answers.
-        failures: the count.
+        app: answers the requests.
+        failures: counts the failures.
     """
 
     def __init__(self, app: Application, failures: Failures) -> None:
@@ -102,17 +104,17 @@ class Guarded:
         self._failures = failures
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Answer one ASGI request; without a coroutine of its own, because every request passes here."""
+        """Answer one ASGI request. This is not a coroutine itself, because every request pays for it."""
         self._failures.watch(scope)
         return self._app(scope, receive, send)
 
 
 class RateLimited:
-    """Refuses credentials that ask too often, and adds the remaining quota to every answer.
+    """Refuses credentials with too many requests, and adds the remaining quota to every answer.
 
     Args:
-        app: who answers all others.
-        limits: how often, and in what time.
+        app: answers all other requests.
+        limits: the number of requests, and the seconds of the window.
     """
 
     def __init__(self, app: Application, limits: Limits) -> None:

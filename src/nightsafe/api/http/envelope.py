@@ -1,4 +1,4 @@
-"""The envelope of every answer: `result`, `success`, `errors`, `messages`. The status and `success` agree."""
+"""Builds the envelope of every answer: `result`, `success`, `errors`, `messages`. The status and `success` agree."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
@@ -28,12 +28,12 @@ _TAIL_WITH = b',"success":true,"errors":[],"messages":'
 
 
 class Insert(Struct, frozen=True):
-    """A part of a body that is read only while it is sent.
+    """A part of a body that is not read until it is sent.
 
     Attributes:
-        at: before which byte of the body.
-        size: how many bytes it has.
-        slices: gives them.
+        at: the offset in the body that the part is inserted at.
+        size: its length in bytes.
+        slices: yields its bytes.
     """
 
     at: int
@@ -42,7 +42,7 @@ class Insert(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """An answer, ready to be sent; large parts stand outside of its body."""
+    """An answer that is ready to send. Its body leaves out large parts, which are in `inserts`."""
 
     status: int
     body: bytes
@@ -51,12 +51,12 @@ class Reply(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Return how many bytes are sent."""
+        """Return the number of bytes to send."""
         return len(self.body) + sum(insert.size for insert in self.inserts)
 
 
 def fragment(result: bytes) -> bytes:
-    """Return the envelope around a result that is JSON already."""
+    """Return the envelope around a result that is already JSON."""
     return _HEAD + result + _TAIL
 
 
@@ -64,14 +64,14 @@ def success(result: object, notices: Sequence[Problem] = ()) -> Reply:
     """Return a 200 with a result to encode.
 
     Args:
-        result: what was asked for.
-        notices: what was done otherwise than it was asked for, or not at all: each is one of `messages`.
+        result: the result.
+        notices: parts of the request that had no effect or a different one. Each becomes one of `messages`.
     """
     return success_raw(msgspec.json.encode(result), notices)
 
 
 def success_raw(result: bytes, notices: Sequence[Problem] = ()) -> Reply:
-    """Return a 200 with a result that is JSON already; see `success`."""
+    """Return a 200 with a result that is already JSON; see `success`."""
     if not notices:
         return Reply(200, fragment(result))
     messages = msgspec.json.encode([as_json(notice) for notice in notices])
@@ -79,7 +79,7 @@ def success_raw(result: bytes, notices: Sequence[Problem] = ()) -> Reply:
 
 
 def success_with_info(result: bytes, info: bytes) -> Reply:
-    """Return a 200 with a result and its `result_info`; both are JSON already."""
+    """Return a 200 with a result and its `result_info`; both are already JSON."""
     return Reply(200, _HEAD + result + b',"result_info":' + info + _TAIL)
 
 
@@ -89,7 +89,7 @@ def with_inserts(result: bytes, inserts: Iterable[Insert]) -> Reply:
 
 
 def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:
-    """Add `messages` to an answer; an answer that is no envelope of a success stays as it is.
+    """Add `messages` to an answer. An answer other than a successful envelope stays unchanged.
 
     The result comes first and keeps its bytes, so its inserts keep their places.
     """
@@ -105,8 +105,8 @@ def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:
 async def listed(items: AsyncIterable[object]) -> Reply:
     """Return a 200 with a list of any length.
 
-    Each item is encoded when it arrives, so that a long list does not block others. A long list is sent in parts,
-    because copying megabytes takes as long as sending many parts.
+    Each item is encoded when it arrives, so that a long list does not block other requests. A long list is sent in
+    parts, because copying megabytes takes as long as sending many parts.
     """
     encode, parts, some = msgspec.json.Encoder().encode, list[bytes](), list[bytes]()
     async for item in items:
@@ -123,7 +123,7 @@ async def listed(items: AsyncIterable[object]) -> Reply:
 
 
 def array(items: Iterable[bytes]) -> bytes:
-    """Return a JSON array of members that are JSON already."""
+    """Return a JSON array of members that are already JSON."""
     return b"[" + b",".join(items) + b"]"
 
 

@@ -1,7 +1,7 @@
-"""The one table from our codes to Cloudflare's: HTTP status, numeric code, message, documentation link.
+"""Maps Nightsafe's error codes to Cloudflare's: HTTP status, numeric code, message, documentation link.
 
-Source of statuses, codes and messages: public traffic and the specification of the Cloudflare v4 API. A code outside
-of the table becomes a 500 without detail.
+Source of statuses, codes and messages: public traffic and the specification of the Cloudflare v4 API. A code that is
+not in the table becomes a 500 without detail.
 """
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from nightsafe.errors import Code, Problem
 
 _MAX_DETAIL = 3000
-"""The most characters of a refusal's detail: the longest binding name fits, and a longer name from a path is cut."""
+"""The most characters of a refusal's detail. The longest binding name fits; a longer name from a path is cut."""
 
 _DOCS = "https://developers.cloudflare.com"
 _REFERENCE = f"{_DOCS}/api/resources"
@@ -55,14 +55,14 @@ _PRODUCTS = f"{_DOCS}/products/"
 
 
 class Row(Struct, frozen=True):
-    """The wire form of one of our codes.
+    """The form that one of Nightsafe's codes takes in an answer.
 
     Attributes:
         status: HTTP status.
         code: Cloudflare's numeric code.
-        message: with `{detail}` where the problem's own words go, and `{kind}` where its kind of binding does.
-        documentation_url: where to read on; "" where a client takes a link for a part of the message.
-        chain: code and message that Cloudflare nests below a general one.
+        message: with `{detail}` in place of the problem's detail, and `{kind}` in place of its kind of binding.
+        documentation_url: the page to read; "" where a client would take a link for a part of the message.
+        chain: the specific code and message that Cloudflare nests below a general one.
     """
 
     status: int
@@ -156,7 +156,7 @@ TABLE: dict[Code, Row] = {
     Code.INHERIT_RENAMED: Row(
         400,
         10057,
-        "inherit binding '{detail}' is invalid: a secret is sealed to its name; put it anew under this one",
+        "inherit binding '{detail}' is invalid: a secret is sealed to its name; set it again under the new name",
         _UPLOADS,
     ),
     Code.INHERIT_VERSION: Row(
@@ -236,8 +236,8 @@ TABLE: dict[Code, Row] = {
     Code.TARGET_NOT_GRANTED: Row(
         403,
         10000,
-        "Authentication error: {detail} leads to a Worker that your token may not read, if it is there at all: give "
-        "your token the permission Workers Scripts Read on that Worker, or leave the reference out",
+        "Authentication error: {detail} leads to a Worker that does not exist or that your token may not read: give "
+        "your token the permission Workers Scripts Read on that Worker, or remove the reference",
         _PERMISSIONS,
     ),
     Code.COLLECTION_TAKEN: Row(400, 1003, "The name '{detail}' is already in use. Choose another one.", _STORES),

@@ -1,8 +1,8 @@
 """Finds the client of a request that comes through trusted proxies.
 
-Each proxy appends the address that connected to it, so the list is read from its end: the first address that is not a
-trusted proxy is the client. Addresses before it are the client's own claims. Only one header is read, because a proxy
-sets one and passes the other on unchanged.
+Each proxy appends the address that connected to it, so the list is read from its end: the first address there that is
+not a trusted proxy is the client. Addresses further to the left are the client's own claims. Only one header is read,
+because a proxy sets one of the two and passes the other on unchanged.
 
 Source: RFC 7239 for `Forwarded`; `X-Forwarded-For` is the same list without names.
 """
@@ -17,7 +17,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, Networks, RequestIp
 
 UNKNOWN: Final = "unknown"
-"""The address of a client that the proxy does not name. It is in no range, so no address condition admits it."""
+"""The address of a client that the proxy does not name. No range contains it, so no address condition admits it."""
 
 LISTED: Final = "x-forwarded-for"
 NAMED: Final = "forwarded"
@@ -38,7 +38,7 @@ _EMPTY: Final = re.compile(rb"[ \t]*(?:,|$)")
 
 
 class Proxies:
-    """The proxies that are believed about their clients.
+    """The trusted proxies: the server believes their headers about the client.
 
     Args:
         networks: address ranges of the proxies, at least one.
@@ -55,11 +55,11 @@ class Proxies:
         """Return the address of a request's client.
 
         Args:
-            peer: who the connection is with. Of any but a trusted proxy the headers are not looked at.
+            peer: the address of the other end of the connection. The headers count only if it is a trusted proxy.
             headers: names in lower case, with values.
 
         Raises:
-            NightsafeError: MALFORMED_HEADER, when what the proxy says cannot be read: to guess would be worse.
+            NightsafeError: MALFORMED_HEADER, when the proxy's header cannot be read: a guess would be worse.
         """
         if not self._trusted.admit(peer):
             return peer
@@ -82,25 +82,25 @@ class Proxies:
     def _address(self, hop: bytes | None) -> str:
         """Return the address of one hop."""
         if hop is None:
-            raise self._refusal("is not a list as RFC 7239 has it")
+            raise self._refusal("is not a list in the syntax of RFC 7239")
         found = _BRACKETED.fullmatch(hop) or _DOTTED.fullmatch(hop) or _BARE.fullmatch(hop)
         if found is None and _NAMELESS.fullmatch(hop):
             return UNKNOWN
         try:
             address = ipaddress.ip_address(found[1].decode() if found else "")
         except ValueError:
-            raise self._refusal("holds something that is no address") from None
+            raise self._refusal("contains an entry that is not an address") from None
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         return str(mapped or address)
 
     def _refusal(self, what: str) -> NightsafeError:
         """Return the refusal of the header, without its content."""
         name = self._header.decode().title()
-        return NightsafeError(Code.MALFORMED_HEADER, f"{name}, as the proxy in front sent it, {what}")
+        return NightsafeError(Code.MALFORMED_HEADER, f"{name}, sent by the proxy in front, {what}")
 
 
 def _listed(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Return the hops of `X-Forwarded-For`, the last one first; several lines are one list."""
+    """Yield the hops of `X-Forwarded-For`, the last one first. Several lines are one list."""
     for line in reversed(lines):
         for hop in reversed(line.split(b",")):
             if bare := hop.strip(_SPACES):
@@ -108,13 +108,13 @@ def _listed(lines: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _named(lines: Sequence[bytes]) -> Iterator[bytes | None]:
-    """Return the hops of `Forwarded`, the last one first; None when they cannot be read."""
+    """Yield the hops of `Forwarded`, the last one first; None for a line that cannot be read."""
     for line in reversed(lines):
         yield from reversed(_elements(line) or [None])
 
 
 def _elements(line: bytes) -> list[bytes | None]:
-    """Return the `for` of each element of a line: `unknown` for one without it, nothing for an invalid line."""
+    """Return the `for` of each element of a line, `unknown` if it has none; an empty list for an invalid line."""
     found: list[bytes | None] = []
     at, hop, within = 0, b"", False
     while at < len(line) or within:

@@ -1,4 +1,4 @@
-"""Parses a multipart body in memory: its parts may hold secrets, which must not reach a file."""
+"""Parses a multipart body in memory, because its parts may hold secrets, which must not reach a file."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,10 +20,10 @@ class FormPart(Struct, frozen=True):
     """One part of a form.
 
     Attributes:
-        name: of the form's field.
-        filename: or None, when it has none.
-        content_type: or "" when it says none.
-        body: its bytes.
+        name: the name of the form's field.
+        filename: the file name, or None.
+        content_type: the Content-Type, or "".
+        body: the content.
     """
 
     name: str
@@ -57,9 +57,9 @@ class _Collector:
         self._value += data[start:end]
 
     def on_header_end(self) -> None:
-        """Keep a header; refuse a lone line feed, which later readers would take for the header's end."""
+        """Keep a header. Refuse a lone line feed, because later readers would take it for the end of the header."""
         if _CONTROL.search(self._value):
-            raise _unreadable("a header of a part holds a control character")
+            raise _unreadable("a header of a part contains a control character")
         self._headers[self._field.lower()] = self._value
         self._field = self._value = b""
 
@@ -80,19 +80,19 @@ class _Collector:
         self.parts.append(FormPart(name, file, content_type, body))
 
     def on_end(self) -> None:
-        """Note that the closing boundary came."""
+        """Note the closing boundary."""
         self.ended = True
 
 
 async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[FormPart]:
-    """Return the parts of a `multipart/form-data` body, in their order.
+    """Return the parts of a `multipart/form-data` body, in order.
 
     Raises:
-        NightsafeError: SCRIPT_UNPARSABLE, saying what is wrong with the form; and what reading the body raises.
+        NightsafeError: SCRIPT_UNPARSABLE, with the fault of the form; also any error of reading the body.
     """
     kind, options = form.parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise _unreadable("multipart/form-data with a boundary is needed")
+        raise _unreadable("send multipart/form-data with a boundary")
     collector = _Collector()
     callbacks = {name: getattr(collector, name) for name in dir(collector) if name.startswith("on_")}
     try:
@@ -101,17 +101,17 @@ async def parse_form(content_type: bytes, body: AsyncIterator[bytes]) -> list[Fo
             parser.write(chunk)
         parser.finalize()
     except FormParserError:
-        raise _unreadable("the form's boundaries are not as its Content-Type says") from None
+        raise _unreadable("the form's boundaries do not match its Content-Type") from None
     if not collector.ended:
         raise _unreadable("the form ends before its closing boundary")
     return collector.parts
 
 
 async def _from_boundary(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Return the body, which must begin with the boundary.
+    """Yield the body, which must begin with the boundary.
 
-    RFC 2046 allows text before the boundary, and no client sends any. The parser would accept or refuse such text
-    depending on how the network cut it.
+    RFC 2046 allows text before the boundary, but no client sends any. The parser would accept or refuse such text
+    depending on how the network split it.
     """
     begun, start = False, b""
     async for chunk in body:
@@ -129,8 +129,8 @@ async def _from_boundary(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIt
 def _held(body: bytearray, *, is_file: bool) -> bytes:
     """Return the content of a part.
 
-    A large file is not copied, because that would double it and block others. A part that is not a file may be JSON
-    with secrets, and is wiped after parsing.
+    A large file is not copied, because a copy would take as much memory again and block other requests. A part that
+    is not a file may be JSON with secrets. It stays a `bytearray`, which is wiped after parsing.
     """
     return bytes(body) if is_file and len(body) <= _COPIED else cast("bytes", body)
 

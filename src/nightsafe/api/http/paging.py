@@ -1,4 +1,4 @@
-"""Paged lists: `page` and `per_page` in, `result_info` out. A page past the end is empty."""
+"""Reads `page` and `per_page`, and answers with a page and its `result_info`. A page past the end is empty."""
 
 from collections.abc import AsyncIterable, Sequence
 from heapq import merge
@@ -23,8 +23,8 @@ class Page(Struct, frozen=True):
     """The requested part of a list.
 
     Attributes:
-        number: from 1.
-        size: how many items a page has.
+        number: the number of the page, from 1.
+        size: the number of items on a page.
     """
 
     number: int = 1
@@ -37,23 +37,23 @@ class Page(Struct, frozen=True):
 
 
 def fields_of(query: bytes) -> dict[str, str]:
-    """Return a query string's fields, decoded; the last of several with one name counts.
+    """Return a query string's fields, decoded. If a name occurs more than once, the last one counts.
 
     Raises:
-        NightsafeError: INVALID, when there are too many.
+        NightsafeError: INVALID, for too many fields.
     """
     try:
         fields = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
-        raise NightsafeError(Code.INVALID, f"at most {_MAX_FIELDS} query parameters are read") from None
+        raise NightsafeError(Code.INVALID, f"send at most {_MAX_FIELDS} query parameters") from None
     return {name: values[-1] for name, values in fields.items()}
 
 
 def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
-    """Return the page that a query asks for; a size beyond `max_size` is reduced to it.
+    """Return the page that a query asks for. A size beyond `max_size` is reduced to it.
 
     Raises:
-        NightsafeError: INVALID, for a page or size that is no whole number from 1.
+        NightsafeError: INVALID, for a page or size that is not a whole number from 1.
     """
     default = Page()
     number, size = whole_number(fields, "page", default.number), whole_number(fields, "per_page", default.size)
@@ -84,12 +84,12 @@ def paged_as(result: object, page: Page, count: int, total: int) -> Reply:
 
 
 def whole_number(fields: dict[str, str], name: str, default: int) -> int:
-    """Return a whole number from 1, also in the form `2.0` that some clients write.
+    """Return a query's whole number from 1, also in the form `2.0` that some clients send.
 
     Args:
         fields: the query's fields.
-        name: which of them.
-        default: what it is when it is absent.
+        name: the field to read.
+        default: the result when the field is absent.
 
     Raises:
         NightsafeError: INVALID, for anything else.
@@ -106,15 +106,15 @@ def whole_number(fields: dict[str, str], name: str, default: int) -> int:
 _RUN: Final = 500
 
 Key = tuple[str | int, str]
-"""The sort key, then the name: the key is a text or a number throughout a list."""
+"""A sort key, then a name. All sort keys of a list are texts, or all are numbers."""
 
 
 async def names_on(page: Page, keys: AsyncIterable[Key], *, last_first: bool = False) -> tuple[list[str], int]:
     """Return the names on a page of the sorted list, and the length of the list.
 
     Args:
-        page: which.
-        keys: of all, in any order; it gives others their turn.
+        page: the page.
+        keys: the keys of the whole list, in any order. The iterator lets other requests run in between.
         last_first: whether the largest comes first.
     """
     runs, run, total = list[list[Key]](), list[Key](), 0

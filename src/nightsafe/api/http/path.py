@@ -1,4 +1,4 @@
-"""Names in a request's path: split as they arrived, and decoded once."""
+"""Reads the names in a request's path: the raw path is split first, and each name is decoded once."""
 
 import re
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ def bad_identifier(raw_path: bytes) -> NightsafeError:
 
 
 def decode_segment(segment: str, raw_path: bytes) -> str:
-    """Percent-decode a path segment once; `+` stays, and so does a `%` that begins no escape.
+    """Percent-decode a path segment once. `+` stays, and so does a `%` that does not begin an escape.
 
     Args:
-        segment: its bytes, one character each.
+        segment: the bytes of the segment, one character each.
         raw_path: the whole path, for the refusal.
 
     Raises:
@@ -53,10 +53,10 @@ def account_id(segment: str, raw_path: bytes) -> str:
 
 
 def script_of(account: str, names: Mapping[str, str]) -> ScriptRef:
-    """Return the script that a path's names lead to; its name is "" when they lead to no script.
+    """Return the script that a path names; its name is "" for a path without a script.
 
-    An environment of a service, other than the default one, is the script `{service}-{environment}`. wrangler uses
-    that name where it does not use service environments.
+    An environment of a service, except the default one, is the script `{service}-{environment}`. wrangler uses the
+    same name when it does not use service environments.
     """
     name, environment = names.get("script_name", ""), names.get("environment", DEFAULT_ENVIRONMENT)
     if environment != DEFAULT_ENVIRONMENT:

@@ -1,7 +1,7 @@
 """Limits requests and failed authentications, in fixed windows counted in this process.
 
-Source: developers.cloudflare.com, fundamentals/api/reference/limits: 1,200 requests in five minutes for a credential,
-then every call is refused for the next five.
+Source: developers.cloudflare.com, fundamentals/api/reference/limits: 1,200 requests per credential in five minutes;
+after that, every call is refused for the next five minutes.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ _IPV6_SITE = 8
 _FAILURE_SECONDS = 60.0
 _SCOPE_KEY = "nightsafe.failures"
 _WINDOW_KEY = "nightsafe.window"
-_LONGEST_WAIT = 60  # clients of the Cloudflare v4 API heed no longer one
+_LONGEST_WAIT = 60  # clients of the Cloudflare v4 API ignore a longer one
 
 Clock = Callable[[], float]
 
 
 class QuotaState(Struct, frozen=True):
-    """The state of a key: how many requests remain, and for how many seconds the window or the block lasts."""
+    """The state of a key: the requests that remain, and the seconds until its window or its block ends."""
 
     remaining: int
     seconds: float
@@ -38,16 +38,16 @@ class QuotaState(Struct, frozen=True):
 
 
 class Quota:
-    """Limits how often each key may do something in a window. A key beyond the limit is blocked for one more window.
+    """Limits the requests of each key in a window. A key beyond the limit is blocked for the length of one window.
 
     A window begins with the key's first request. The number of remembered keys is bounded: the key with the oldest
     window is forgotten.
 
     Args:
-        limit: times in a window.
-        seconds: how long a window is, and a block.
-        clock: seconds that only grow.
-        capacity: keys that are remembered, blocked and not blocked each.
+        limit: the most requests in a window.
+        seconds: the length of a window, and of a block.
+        clock: a monotonic clock, in seconds.
+        capacity: the most remembered keys: this many that are blocked, and as many that are not.
     """
 
     def __init__(self, limit: int, seconds: float, clock: Clock = time.monotonic, capacity: int = _MAX_KEYS) -> None:
@@ -55,8 +55,8 @@ class Quota:
         self.seconds = seconds
         self._clock = clock
         self._capacity = capacity
-        self._windows: dict[bytes, tuple[int, float]] = {}  # how often, and when it ends; oldest first
-        self.blocked: dict[bytes, float] = {}  # until when; oldest first
+        self._windows: dict[bytes, tuple[int, float]] = {}  # the count, and the end of the window; oldest first
+        self.blocked: dict[bytes, float] = {}  # the end of the block; oldest first
 
     def take(self, key: bytes) -> QuotaState:
         """Count one request."""
@@ -75,7 +75,7 @@ class Quota:
         return QuotaState(self.limit - count - 1, ends - now)
 
     def left(self, key: bytes) -> float:
-        """Return for how many seconds a key is still blocked; 0 when it is not."""
+        """Return the seconds for which a key is still blocked; 0 when it is not."""
         now = self._clock()
         while self.blocked:
             first = next(iter(self.blocked))
@@ -85,14 +85,14 @@ class Quota:
         return max(0.0, self.blocked.get(key, now) - now)
 
     def take_for(self, scope: MutableMapping[str, Any], key: bytes) -> QuotaState:
-        """Count a request, until `note_failure` learns that its credential is unknown."""
+        """Count a request. `note_failure` takes the count back when the credential turns out to be unknown."""
         scope[_WINDOW_KEY] = self, key
         return self.take(key)
 
     def forget(self, key: bytes) -> None:
         """Take back the first count of a key that turned out to be unknown, without forgetting another key's window.
 
-        A later count stays, because a valid key may be sent with a wrong e-mail.
+        A later count stays, because the key may be valid and sent with a wrong e-mail.
         """
         if self._windows.get(key, (0, 0.0))[0] == 1:
             del self._windows[key]
@@ -108,24 +108,24 @@ class Quota:
 class Failures:
     """Counts failed authentications of each source address.
 
-    A source with `limit` failures in a minute gets no more reasons. A credential is looked up first, so a valid one
-    passes even if others at the same address have failed.
+    After `limit` failures in a minute, a source no longer learns why a credential fails. The credential is looked up
+    first, so a valid one passes even if others at the same address have failed.
 
     Args:
         limit: failures in a minute, at least 1.
-        clock: seconds that only grow.
-        capacity: addresses that are remembered.
+        clock: a monotonic clock, in seconds.
+        capacity: the most remembered addresses.
     """
 
     def __init__(self, limit: int, clock: Clock = time.monotonic, capacity: int = _MAX_KEYS) -> None:
-        self._quota = Quota(limit - 1, _FAILURE_SECONDS, clock, capacity)  # the last one blocks
+        self._quota = Quota(limit - 1, _FAILURE_SECONDS, clock, capacity)  # the failure after these blocks the source
 
     def left(self, scope: MutableMapping[str, Any]) -> float:
-        """Return for how many seconds the source of a request still gets no reason; 0 when it gets them."""
+        """Return the seconds for which the source of a request still gets no reasons; 0 when it gets them."""
         return self._quota.left(_source(scope)) if self._quota.blocked else 0.0
 
     def count(self, scope: MutableMapping[str, Any]) -> bool:
-        """Count one failure; return whether the source is blocked from now on."""
+        """Count one failure. Return whether it is the one that blocks the source."""
         return self._quota.take(_source(scope)).newly
 
     def watch(self, scope: MutableMapping[str, Any]) -> None:
@@ -137,12 +137,12 @@ def note_failure(scope: MutableMapping[str, Any], error: NightsafeError) -> None
     """Count a request with unknown credentials. A request without credentials does not count.
 
     Args:
-        scope: of the request.
-        error: what authentication raised; a permission that a known caller lacks does not belong here.
+        scope: the ASGI scope of the request.
+        error: the error of the authentication, not of a missing permission of a known caller.
 
     Raises:
-        NightsafeError: TOO_MANY_FAILURES, in place of `error`, when the source had failed too often before. Whatever
-            is wrong with a credential, it is told the same.
+        NightsafeError: TOO_MANY_FAILURES, in place of `error`, when the source had already failed too often. This
+            answer does not depend on the fault of the credential.
     """
     if error.code not in FAILED_CREDENTIALS:
         return
@@ -159,20 +159,20 @@ def note_failure(scope: MutableMapping[str, Any], error: NightsafeError) -> None
 
 
 def try_again(scope: MutableMapping[str, Any]) -> tuple[bytes, bytes]:
-    """Return when the source of a blocked request may try again."""
+    """Return the `Retry-After` header for the source of a blocked request."""
     failures: Failures = scope[_SCOPE_KEY]
     return retry_after(failures.left(scope))
 
 
 def retry_after(seconds: float) -> tuple[bytes, bytes]:
-    """Return when to try again: at most what clients heed, even if the block is longer."""
+    """Return the `Retry-After` header: at most the time that clients accept, even if the block is longer."""
     return b"retry-after", b"%d" % min(_LONGEST_WAIT, max(1, math.ceil(seconds)))
 
 
 def credential_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Return a key for the credential that a request acts by, or None without one. The credential itself is not kept.
+    """Return a key for the credential of a request that counts, or None without one. The key is a hash.
 
-    Authentication looks up the same credential, so other credentials in the request make no other key.
+    Authentication uses the same credential, so other credentials in the request do not change the key.
 
     Args:
         headers: names in lower case, with values.
@@ -180,7 +180,7 @@ def credential_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     try:
         credential = credential_of(headers)
     except NightsafeError:
-        return None  # it is refused as malformed
+        return None  # authentication refuses it as malformed
     return None if credential is None else hashlib.sha256(credential.secret).digest()
 
 

@@ -1,4 +1,4 @@
-"""One authenticated request, as a resource's handler sees it."""
+"""An authenticated request, as a resource's handler gets it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,13 +21,13 @@ class Call(Struct, frozen=True, kw_only=True):
     """A request whose route, account and caller are known.
 
     Attributes:
-        caller: who asks.
-        account_id: the account of the path, or "" when it names none.
+        caller: the caller.
+        account_id: the account in the path, or "".
         names: the path's other names, decoded.
-        query: the query string, as it came.
-        headers: by lower-case name; of several of one name, the last.
-        receive: the ASGI callable that gives the body.
-        limits: what the body must keep to.
+        query: the query string as it arrived.
+        headers: values by lower-case name. If a name occurs more than once, the last one counts.
+        receive: the ASGI callable that receives the body.
+        limits: the limits of the body.
     """
 
     caller: Caller
@@ -40,7 +40,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
     @property
     def script(self) -> ScriptRef:
-        """Return the script of the path."""
+        """Return the script that the path names."""
         return script_of(self.account_id, self.names)
 
     def asks(self, parameter: str, value: str) -> bool:
@@ -71,7 +71,7 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 def source_of(user_agent: bytes) -> str:
-    """Return the kind of client that made a version, in the wire's words."""
+    """Return the kind of client that sent a request, as the API shows it for a version."""
     agent = user_agent.lower()
     return next((source for mark, source in _SOURCES if mark in agent), "api")
 
@@ -80,11 +80,11 @@ _PLAIN = b"text/plain"
 
 
 async def read_loose_json(call: Call, empty: Any = None) -> Any:
-    """Return the body's JSON value, with the Content-Type of JSON or of plain text.
+    """Return the body's JSON value. The Content-Type may be JSON or plain text.
 
     Args:
         call: the request.
-        empty: what no body at all stands for; by default it is refused.
+        empty: the value of an empty body; by default an empty body is refused.
 
     Raises:
         NightsafeError: CONTENT_TYPE, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.

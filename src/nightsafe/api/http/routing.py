@@ -1,7 +1,7 @@
-"""Leads a request from its path to the handler of a resource, and answers every refusal on the way.
+"""Routes a request to the handler of a resource, and turns every refusal on the way into an answer.
 
-Starlette's router gets the raw path, so that an encoded slash stays inside its segment. Nothing is merged, stripped
-or redirected.
+Starlette's router gets the raw path, so that an encoded slash stays inside its segment. Slashes are not merged or
+stripped, and no path is redirected.
 """
 
 import secrets
@@ -48,14 +48,14 @@ _REFUSED_CALLERS = FAILED_CREDENTIALS | frozenset(
 )
 _TIMED_OUT = 408
 _SOON = ((b"retry-after", b"5"),)
-"""When to try again: official clients heed it."""
+"""The `Retry-After` header of an unavailable server. Official clients follow it."""
 
 _DELIVERED = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
-"""Actions that are answered after the delivery process, if there is one, has acted on them."""
+"""Actions whose answers wait until the delivery processes, if any, have acted on them."""
 
 Scope = MutableMapping[str, Any]
 Settle = Callable[[str], Awaitable[None]]
-"""Waits, within a short limit, until an account's writes have been delivered."""
+"""Waits, for a short time at most, until an account's writes have been delivered."""
 
 NoticesOf = Callable[[ScriptRef], Sequence[Problem]]
 """Returns the notices that every answer about a script includes."""
@@ -64,16 +64,16 @@ NoticesOf = Callable[[ScriptRef], Sequence[Problem]]
 class Resource(Struct, frozen=True):
     """One method on one path, with the permission it needs and its handler.
 
-    A path with `{account_id}` belongs to an account, which must exist and be visible to the caller. A path with
-    `{script_name}` too belongs to one of its scripts, and the script globs of policies apply. Any other path belongs
-    to the caller's own user. Without an action the handler decides, by `call.caller.principal`:
+    A path with `{account_id}` belongs to an account, which must exist and be visible to the caller. A path that also
+    has `{script_name}` belongs to a script of that account, and the script globs of policies apply. Any other path
+    belongs to the caller's own user. Without an action, the handler decides by `call.caller.principal`.
 
     Attributes:
-        method: in capitals.
-        path: as Starlette writes it.
-        action: what the caller must be allowed to do, or None for whoever has good credentials.
-        handler: who answers.
-        unknown: what an unknown, disabled or expired token is told; by default NOT_PERMITTED below an account and
+        method: the method, in capitals.
+        path: the path in Starlette's syntax.
+        action: the action that the caller must be allowed to do, or None if valid credentials are enough.
+        handler: answers the request.
+        unknown: the refusal of an unknown, disabled or expired token; by default NOT_PERMITTED below an account and
             UNKNOWN_TOKEN elsewhere.
     """
 
@@ -109,11 +109,11 @@ class Gate:
         self._notices = notices
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Answer one request, whatever happens."""
+        """Answer one request, even after an unexpected failure."""
         await answer(scope, receive, send, self._reply)
 
     async def _reply(self, scope: Scope, receive: Any) -> Reply:
-        """Return the handler's answer, after every check has passed."""
+        """Return the handler's answer after all checks."""
         resource = self._by_method.get(scope["method"])
         if resource is None:
             allowed = ", ".join(sorted(self._by_method)).encode()
@@ -146,7 +146,7 @@ class Gate:
         return with_notices(reply, self._notices(script_of(account, names)))
 
     async def _handled(self, handler: Handler, call: Call) -> Reply:
-        """Return the handler's answer, once there is memory for the body."""
+        """Return the handler's answer. The handler starts when the budget has memory for the body."""
         waits = self._body_budget.lane(call.headers)
         if waits is None:
             return await handler(call)
@@ -155,7 +155,7 @@ class Gate:
             return await handler(msgspec.structs.replace(call, receive=lane.paced(call.receive)))
 
     async def _principal(self, scope: Scope, resource: Resource) -> Principal:
-        """Return the caller; refuse an unknown one in this resource's words."""
+        """Return the caller; refuse an unknown one with the code that this resource uses."""
         try:
             return await authenticate(scope["headers"], address_of(scope), self._authenticator)
         except NightsafeError as error:
@@ -169,7 +169,8 @@ class Gate:
         """Return the id of the policy that admits the caller, or "" where the handler decides.
 
         Raises:
-            NightsafeError: NOT_PERMITTED, also for an account that is not there; NOT_AUTHORIZED outside of accounts.
+            NightsafeError: NOT_PERMITTED, also for an account that does not exist; NOT_AUTHORIZED outside of
+                accounts.
         """
         refusal = Code.NOT_PERMITTED if resource.is_of_account else Code.NOT_AUTHORIZED
         target = policy.Resource(account, script) if resource.is_of_account else principal.user()
@@ -186,20 +187,20 @@ class Gate:
 
 
 async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None:
-    """Send the answer of `make_reply`, or its refusal; an unforeseen failure is a 500 without detail."""
+    """Send the answer of `make_reply`, or its refusal. An unexpected failure becomes a 500 without detail."""
     incoming = Incoming(scope, receive)
     try:
         reply = await joined(await make_reply(scope, incoming))
     except NightsafeError as error:
         _log_refusal(scope, error)
         reply = failure(error, _when(scope, error))
-    except Exception as error:  # noqa: BLE001 - the edge: nothing may get past it
+    except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes an answer
         reply = _unforeseen(scope, error)
     if reply.status == _TIMED_OUT or not await incoming.discard():
         reply = replace(reply, headers=(*reply.headers, (b"connection", b"close")))
     try:
         await send_reply(send, reply)
-    except NightsafeError as error:  # what was sent so far is cut off by the server: nothing else can tell the client
+    except NightsafeError as error:  # the server cuts the connection: that is the only way to tell the client
         _log_refusal(scope, error)
 
 
@@ -209,7 +210,7 @@ def refuse(
     """Refuse a request before any other work, and discard the rest of its body."""
 
     async def reply(_: Scope, __: Any) -> Reply:
-        """The refusal."""
+        """Return the refusal."""
         return failure(error, headers)
 
     return answer(scope, receive, send, reply)
@@ -218,7 +219,7 @@ def refuse(
 def router(
     resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle, notices: NoticesOf
 ) -> Router:
-    """Return a router over raw paths; a path that matches nothing gets an envelope too."""
+    """Return a router over raw paths. An unknown path gets an answer in an envelope too."""
     by_path: dict[str, list[Resource]] = defaultdict(list)
     for resource in resources:
         by_path[resource.path].append(resource)
@@ -231,10 +232,10 @@ def router(
 
 
 async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
-    """Refuse an unknown path: by the name of a product not offered here, else 404 below an account, else 400."""
+    """Refuse an unknown path: by the name of a missing product, else with 404 below an account, else with 400."""
 
     async def no_such_path(scope: Scope, _: Any) -> Reply:
-        """No such path."""
+        """Raise the refusal."""
         absent = refusal_of(scope["raw_path"])
         if absent is not None:
             raise absent
@@ -247,7 +248,7 @@ async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
 
 
 def _when(scope: Scope, error: NightsafeError) -> Iterable[tuple[bytes, bytes]]:
-    """Return the header that says when to try again, if that helps."""
+    """Return the `Retry-After` header for a refusal that ends by itself, else nothing."""
     if error.code is Code.TOO_MANY_FAILURES:
         return (try_again(scope),)
     return _SOON if error.code is Code.UNAVAILABLE else ()
@@ -260,7 +261,7 @@ def address_of(scope: Scope) -> str:
 
 
 def _log_refusal(scope: Scope, error: NightsafeError) -> None:
-    """Log a refused caller and the reason, and every failure of the safe itself."""
+    """Log a refused caller with the reason, and every failure of Nightsafe itself."""
     problem: Problem = error.problems[0]
     if problem.code in _REFUSED_CALLERS:
         _log.warning(
@@ -271,7 +272,7 @@ def _log_refusal(scope: Scope, error: NightsafeError) -> None:
 
 
 def _unforeseen(scope: Scope, error: Exception) -> Reply:
-    """Return a 500; log the kind of the error and its lines, but no text that may hold a value."""
+    """Return a 500. Log the type of the error and its lines, but no text that may hold a value."""
     ray = secrets.token_hex(8)
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     _log.error("unforeseen", ray=ray, error=type(error).__name__, method=scope["method"], lines=lines)

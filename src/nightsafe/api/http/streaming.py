@@ -1,7 +1,7 @@
-"""Answers with large contents inside them, read and sent slice by slice as the client takes them.
+"""Builds and sends answers with large contents, which are read slice by slice as the client receives them.
 
-The body has places for the contents. So an answer of 60 MB takes the memory of one slice, and code that changes the
-answer (`with_notices`) changes a small body.
+The body only marks the places of the contents. So an answer of 60 MB takes the memory of one slice, and code that
+changes the answer (`with_notices`) changes a small body.
 """
 
 import base64
@@ -21,22 +21,22 @@ Slices = Callable[[], AsyncIterator[bytes]]
 
 
 class Weaver:
-    """Builds such an answer from its beginning to its end."""
+    """Builds an answer with large contents, from its beginning to its end."""
 
     def __init__(self) -> None:
         self._body = bytearray()
         self._inserts: list[Insert] = []
 
     def add(self, text: bytes) -> None:
-        """Add bytes."""
+        """Append bytes."""
         self._body += text
 
     def insert(self, size: int, slices: Slices) -> None:
-        """Add contents of this many bytes."""
+        """Append contents of this many bytes."""
         self._inserts.append(Insert(len(self._body), size, slices))
 
     def insert_base64(self, size: int, slices: Slices) -> None:
-        """Add contents of this many bytes, in base64. The slices are whole groups of three bytes."""
+        """Append contents of this many bytes, in base64. Each slice except the last has a multiple of three bytes."""
         self.insert(-(-size // 3) * 4, lambda: _in_base64(slices()))
 
     def reply(self, headers: Headers) -> Reply:
@@ -44,7 +44,7 @@ class Weaver:
         return Reply(200, bytes(self._body), headers, tuple(self._inserts))
 
     def enveloped(self) -> Reply:
-        """Return a 200 with everything added, which is JSON, as the result."""
+        """Return a 200 in an envelope; everything added is one JSON value, its result."""
         return with_inserts(bytes(self._body), self._inserts)
 
 
@@ -52,9 +52,9 @@ class File(NamedTuple):
     """A file and its contents, for a JSON answer.
 
     Attributes:
-        fields: what is told beside the contents.
-        size: of the contents in bytes.
-        slices: gives the contents.
+        fields: the other members of the JSON object.
+        size: the size of the contents in bytes.
+        slices: yields the contents.
     """
 
     fields: dict[str, Any]
@@ -68,7 +68,7 @@ def success_with_files(result: dict[str, Any], files: Iterable[File], member: st
     Args:
         result: the other members.
         files: the modules.
-        member: what the contents are called in each.
+        member: the name of the member with the contents, in each module.
     """
     weaver, encode, comma = Weaver(), msgspec.json.encode, b""
     weaver.add(encode(result)[:-1] + b',"modules":[')
@@ -82,18 +82,18 @@ def success_with_files(result: dict[str, Any], files: Iterable[File], member: st
 
 
 async def held(body: bytes) -> AsyncIterator[bytes]:
-    """Give contents that are in memory, slice by slice."""
+    """Yield contents that are in memory, slice by slice."""
     for start in range(0, len(body), SLICE):
         await turn()
         yield body[start : start + SLICE]
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    """Give the ASGI messages of a reply: two, or more for a large one.
+    """Send the ASGI messages of a reply: two, or more for a large one.
 
     Raises:
-        NightsafeError: contents cannot be read to their end. The answer is cut off there; the client can tell by its
-            length.
+        NightsafeError: contents cannot be read to their end. The answer is cut off there, and the client can detect
+            that by the Content-Length.
     """
     headers = [*reply.headers, (b"content-length", b"%d" % reply.size)]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -106,14 +106,14 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 
 async def joined(reply: Reply) -> Reply:
-    """Return the same answer in one piece, when it is small."""
+    """Return a small answer in one piece, and a large one unchanged."""
     if not reply.inserts or reply.size > _SMALL:
         return reply
     return Reply(reply.status, b"".join([piece async for piece in _pieces(reply)]), reply.headers)
 
 
 async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
-    """Give the body, piece by piece."""
+    """Yield the body, piece by piece."""
     at = 0
     for insert in reply.inserts:
         yield reply.body[at : insert.at]
@@ -124,7 +124,7 @@ async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
 
 
 async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Join small pieces: each message to the server costs time."""
+    """Join small pieces, because each message to the HTTP server costs time."""
     some, size = list[bytes](), 0
     async for part in parts:
         some.append(part)
@@ -136,6 +136,6 @@ async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _in_base64(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Give slices in base64."""
+    """Yield slices in base64."""
     async for part in parts:
         yield base64.b64encode(part)

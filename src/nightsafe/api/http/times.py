@@ -1,4 +1,4 @@
-"""Times: RFC 3339 on the wire, microseconds since 1970 UTC inside."""
+"""Converts between RFC 3339, the form of times in requests and answers, and microseconds since 1970 UTC."""
 
 import datetime as dt
 import re
@@ -12,15 +12,15 @@ _MICRO_DIGITS = 6
 
 
 def format_time(microseconds: int) -> str:
-    """Format a time as RFC 3339 in UTC; with microseconds unless they are zero."""
+    """Format a time as RFC 3339 in UTC, with microseconds unless they are zero."""
     return (_EPOCH + microseconds * _MICROSECOND).isoformat().replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> int:
-    """Parse an RFC 3339 time into microseconds since 1970; finer digits are cut.
+    """Parse an RFC 3339 time into microseconds since 1970. Finer digits are cut off.
 
     Raises:
-        ValueError: when it is no such time, lacks its offset, or lies before 1970 or after 9999.
+        ValueError: for any other text, a time without an offset, or a time before 1970 or after 9999.
     """
     match = _RFC_3339.fullmatch(text)
     if match is None:

@@ -1,1 +1,1 @@
-"""API tokens, users, accounts and memberships."""
+"""Serves API tokens, users, accounts and memberships."""

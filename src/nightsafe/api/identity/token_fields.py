@@ -1,4 +1,4 @@
-"""Parses the body that makes or changes a token, with a pointer to each fault."""
+"""Parses the request body that makes or changes a token. A refusal points to the faulty field."""
 
 import ipaddress
 import re
@@ -27,20 +27,20 @@ _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
 class _Body(Struct):
-    """The fields of a body that are read by their types alone."""
+    """The fields that msgspec checks completely by their types."""
 
     policies: tuple[Policy, ...]
 
 
 def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -> Wanted:
-    """Parse a token as a request body describes it. Unknown members are ignored, but misspelt ones are refused.
+    """Parse the token that a request body describes. Unknown members are ignored, but misspelt ones are refused.
 
     Otherwise a misspelt condition or expiry would make a token that is valid everywhere and for ever.
 
     Args:
         raw: any JSON value.
-        account_id: the account whose token it is, or "".
-        expires_after: the end of its time must be later, in microseconds.
+        account_id: the account of an account's token, or "".
+        expires_after: the time that `expires_on` must be later than, in microseconds since 1970.
 
     Raises:
         NightsafeError: INVALID, with a pointer.
@@ -74,7 +74,7 @@ def _name(body: dict[str, Any]) -> str:
 
 
 def _status(body: dict[str, Any]) -> str | None:
-    """Return the token's status; `expired`, which a client has read, leaves the status as it is."""
+    """Return the token's status, or None to keep it. `expired`, sent back after a read, keeps it too."""
     status = optional_string(body, "status", "")
     if status is not None and status not in _STATUSES:
         raise _invalid(f"'status' must be one of {', '.join(_STATUSES)}", "/status")
@@ -82,17 +82,17 @@ def _status(body: dict[str, Any]) -> str | None:
 
 
 def _time(body: dict[str, Any], member: str) -> int | None:
-    """Return a time that may be absent or null."""
+    """Return an optional time; None if it is absent or null."""
     text = optional_string(body, member, "")
     try:
         return None if text is None else parse_time(text)
     except ValueError:
-        sentence = f"'{member}' must be an RFC 3339 time from 1970 on with its offset, as 2030-01-31T12:00:00Z"
+        sentence = f"'{member}' must be an RFC 3339 time from 1970 or later, with an offset: 2030-01-31T12:00:00Z"
         raise _invalid(sentence, f"/{member}") from None
 
 
 def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
-    """Return the token's policies; an account's token may do nothing in other accounts."""
+    """Return the token's policies. Those of an account's token may only name its own account."""
     _bound(need_array(body, "policies", ""), "/policies", MAX_POLICIES, least=1)
     try:
         policies = msgspec.convert(body, _Body).policies
@@ -101,13 +101,15 @@ def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
     for index, policy in enumerate(policies):
         at = pointer_to("/policies", index)
         if account_id and set(policy.resources) - {ACCOUNT_RESOURCE + account_id}:
-            raise _invalid("a token of an account may name no resource but this account", f"{at}/resources")
+            raise _invalid(
+                "the policies of an account's token can name only that account as a resource", f"{at}/resources"
+            )
     check_policies(policies)
     return policies
 
 
 def _of_type(message: str) -> NightsafeError:
-    """Return the refusal of an invalid policy: the path of msgspec's message, and nothing else of it."""
+    """Return the refusal of an invalid policy, with the path from msgspec's message; the rest may repeat a value."""
     _, _, path = message.rpartition("$")
     steps = [name or index for name, index in _PATH_STEP.findall(path)] or ["policies"]
     missing = _MISSING.search(message)
@@ -129,13 +131,13 @@ def _condition(body: dict[str, Any]) -> Condition:
 
 
 def _member(raw: dict[str, Any], member: str, at: str) -> dict[str, Any]:
-    """Return an object that may be absent or null."""
+    """Return an optional object; an empty one if it is absent or null."""
     value = raw.get(member)
     return {} if value is None else need_object(value, pointer_to(at, member), f"'{member}'")
 
 
 def _ranges(raw: dict[str, Any], member: str, at: str) -> tuple[str, ...]:
-    """Return CIDR ranges, which may be absent or null."""
+    """Return optional CIDR ranges; none if they are absent or null."""
     if raw.get(member) is None:
         return ()
     ranges = need_array(raw, member, at)
@@ -143,12 +145,12 @@ def _ranges(raw: dict[str, Any], member: str, at: str) -> tuple[str, ...]:
     _bound(ranges, at, MAX_ITEMS)
     for index, one in enumerate(ranges):
         if not _holds(lambda text: ipaddress.ip_network(text, strict=False), one):
-            raise _invalid("give a CIDR range, as 192.0.2.0/24 or 2001:db8::/32", pointer_to(at, index))
+            raise _invalid("give a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32", pointer_to(at, index))
     return tuple(ranges)
 
 
 def _holds(read: Callable[[str], object], value: object) -> bool:
-    """Tell whether a value is a short, readable string."""
+    """Tell whether a value is a short string that `read` accepts."""
     if not isinstance(value, str) or len(value) > _MAX_RANGE:
         return False
     try:
@@ -161,4 +163,4 @@ def _holds(read: Callable[[str], object], value: object) -> bool:
 def _bound(items: Any, at: str, most: int, least: int = 0) -> None:
     """Refuse a list that is too long or too short."""
     if not least <= len(items) <= most:
-        raise _invalid(f"from {least} to {most} items are allowed here", at)
+        raise _invalid(f"give {least} to {most} items", at)

@@ -1,4 +1,4 @@
-"""`/user/tokens` and `/accounts/{account_id}/tokens`: the same routes for a user's tokens and an account's tokens."""
+"""Serves `/user/tokens` and `/accounts/{account_id}/tokens`: the same routes for a user's and an account's tokens."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,7 +24,7 @@ _USER = "/client/v4/user/tokens"
 _ACCOUNT = "/client/v4/accounts/{account_id}/tokens"
 _VALID = {"code": 10000, "message": "This API Token is valid and active", "type": None}
 _TURN = 4
-"""The number of tokens shown in one turn: each may have a thousand resources."""
+"""The number of tokens shown in one turn. Each may have a thousand resources."""
 
 _ACCOUNT_SCOPE = "com.cloudflare.api.account"
 
@@ -81,11 +81,11 @@ def resources(tokens: Tokens) -> list[Resource]:
 
 
 async def _verify(call: Call) -> Reply:
-    """GET …/tokens/verify: whether the token of the request belongs to this user, or to this account."""
+    """GET …/tokens/verify: checks that the request's token belongs to this user, or to this account."""
     principal = call.caller.principal
     kind = "account_token" if call.account_id else "token"
     if (principal.kind, principal.account_id) != (kind, call.account_id):
-        raise NightsafeError(Code.INVALID_API_TOKEN, f"asked with a {principal.kind}")
+        raise NightsafeError(Code.INVALID_API_TOKEN, f"the credential is a {principal.kind}")
     result = {"id": principal.id, "status": "active"} | _bounds(principal.not_before or None, principal.expires_on)
     envelope = {"result": result, "success": True, "errors": [], "messages": [_VALID]}
     return Reply(200, msgspec.json.encode(envelope) + b"\n")
@@ -97,7 +97,7 @@ async def _list_groups(call: Call) -> Reply:
 
 
 def _owner(call: Call) -> policy.Resource:
-    """Return the owner of the tokens that a path is about."""
+    """Return the owner of the tokens on a path: the account in it, or the caller's user."""
     if call.account_id:
         return policy.Resource(account_id=call.account_id)
     return call.caller.principal.user()
@@ -119,7 +119,7 @@ def _shown(token: Token) -> dict[str, Any]:
 
 
 def _bounds(not_before: int | None, expires_on: int | None) -> dict[str, str]:
-    """Return the times between which a token is valid, as far as it has any."""
+    """Return the start and the end of a token's validity, each only if it is set."""
     times = {"not_before": not_before, "expires_on": expires_on}
     return {name: format_time(at) for name, at in times.items() if at is not None}
 
@@ -134,7 +134,7 @@ def _shown_policy(one: Policy) -> dict[str, Any]:
 
 
 def _groups(fields: dict[str, str], *, of_account: bool) -> Iterable[dict[str, Any]]:
-    """Return the permission groups that a query asks for; an account's token gets none that need a user."""
+    """Yield the permission groups that a query asks for. An account's token cannot have groups that need a user."""
     for group in PERMISSION_GROUPS.values():
         if of_account and _ACCOUNT_SCOPE not in group.scopes:
             continue

@@ -1,4 +1,4 @@
-"""`/user`, `/accounts`, `/accounts/{account_id}` and `/memberships`."""
+"""Serves `/user`, `/accounts`, `/accounts/{account_id}` and `/memberships`."""
 
 import hashlib
 from typing import Any
@@ -88,7 +88,7 @@ def _account(account: Account) -> dict[str, Any]:
 def _membership(membership: Membership, account: Account) -> dict[str, Any]:
     """Return a membership as lists show it.
 
-    Its id is made of its two sides; its roles are the names of its permissions.
+    Its id is a hash of the two ids that it connects. Its roles are the names of its permission groups.
     """
     sides = f"{membership.account_id} {membership.user_id}".encode()
     groups = [

@@ -1,1 +1,1 @@
-"""The public ring and the rotation of recipient keys."""
+"""Serves the public ring, and the rotation of recipient keys."""

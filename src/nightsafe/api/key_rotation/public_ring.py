@@ -1,4 +1,4 @@
-"""`/accounts/{account_id}/nightsafe/public-ring`: the keys that clients seal to, so that they send no plaintext."""
+"""Serves `/accounts/{account_id}/nightsafe/public-ring`: clients seal to its keys, so that they send no plaintext."""
 
 from nightsafe.api.http.envelope import Reply, success_with_info
 from nightsafe.api.http.path import ACCOUNT
@@ -11,7 +11,7 @@ def resources(safe: Safe) -> list[Resource]:
     """Return the route of this page."""
 
     async def public_ring(_: Call) -> Reply:
-        """GET …/nightsafe/public-ring, for callers that see the account: the current ring, which holds no secret."""
+        """GET …/nightsafe/public-ring, for callers that see the account: the current ring, without any secret."""
         ring = safe.ring
         return success_with_info(ring.offered(), ring.proof())
 

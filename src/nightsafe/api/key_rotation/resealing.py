@@ -1,7 +1,7 @@
-"""`…/nightsafe/keys` and `…/nightsafe/resealing`: a rotation of keys, for operators and for delivery processes.
+"""Serves `…/nightsafe/keys` and `…/nightsafe/resealing`: the rotation of keys, for operators and delivery processes.
 
-A caller with the permission gets records and returns resealed values, each for its own place. The API cannot check
-that the content is the same: SECURITY.md says what follows from that.
+A caller with the permission fetches records and returns the resealed values, each for the same place. The API cannot
+check that the content is the same: SECURITY.md describes the consequence.
 """
 
 from typing import Any, Final, TypeVar
@@ -40,7 +40,7 @@ def resources(use: Services) -> list[Resource]:
         """POST …/nightsafe/resealing."""
         values = _read(await call.json(), NewValues).values
         if len(values) > MOST_VALUES:
-            raise NightsafeError(Code.INVALID, f"at most {MOST_VALUES} values are taken at once", "/values")
+            raise NightsafeError(Code.INVALID, f"send at most {MOST_VALUES} values at once", "/values")
         return success(await use.resealing.store(call.caller, call.account_id, values))
 
     return [
@@ -51,7 +51,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _read(raw: Any, kind: type[T]) -> T:
-    """Read a body as a struct; the parser's own message could repeat its content."""
+    """Convert a body to a struct. The refusal has a message of its own: the parser's could repeat the content."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError:

@@ -1,1 +1,1 @@
-"""Pages projects."""
+"""Serves Pages projects."""

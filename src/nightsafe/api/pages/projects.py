@@ -1,6 +1,6 @@
-"""`/pages/projects`: variables of Pages projects, with secret ones, and their settings.
+"""Serves `/pages/projects`: the variables and secrets of Pages projects, and their settings.
 
-Nothing is built or served here.
+Nightsafe does not build or serve the projects.
 """
 
 import uuid
@@ -63,7 +63,7 @@ def resources(use: Services) -> list[Resource]:
         fields, name = need_object(await read_loose_json(call), "", "the body"), call.names["project_name"]
         if optional_string(fields, "name", "") not in {None, name}:
             raise NightsafeError(
-                Code.UNSUPPORTED, "rename Pages projects: their secrets are sealed to their names", "/name"
+                Code.UNSUPPORTED, "rename Pages projects: secrets are sealed to the name of their project", "/name"
             )
         return success(
             _shown(await projects.edit(call.caller, call.account_id, name, parse_project(fields, call.limits)))
@@ -85,7 +85,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _of_deployments(projects: Projects) -> list[Resource]:
-    """Return the routes of deployments and domains, which are empty here."""
+    """Return the routes of deployments and domains, whose lists are always empty."""
 
     async def list_none(call: Call) -> Reply:
         """GET …/deployments and …/domains: always an empty list."""
@@ -103,7 +103,7 @@ def _of_deployments(projects: Projects) -> list[Resource]:
 
 
 def _shown(project: Project) -> dict[str, Any]:
-    """Return a project as clients need it. Its subdomain leads nowhere (RFC 2606): nothing is served there."""
+    """Return a project as clients need it. Its subdomain never resolves (RFC 2606): Nightsafe does not serve it."""
     collection = project.collection
     body = msgspec.json.decode(collection.body)
     return {
@@ -132,7 +132,7 @@ def _shown(project: Project) -> dict[str, Any]:
 
 
 def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
-    """Return the settings, bindings and variables of an environment; secret values are shown empty."""
+    """Return the settings, bindings and variables of an environment, with empty values for secrets."""
     config = {"env_vars": {one.name: msgspec.Raw(one.shown) for one in variables}} | _CONFIG
     for path, value in kept.items():
         member, slash, name = path.partition("/")
@@ -144,5 +144,5 @@ def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
 
 
 def _below(place: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the members stored under a path, by the rest of their path."""
+    """Return the members stored below a path, keyed by the rest of their path."""
     return {path.removeprefix(f"{place}/"): value for path, value in body.items() if path.startswith(f"{place}/")}

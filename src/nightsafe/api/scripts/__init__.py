@@ -1,1 +1,1 @@
-"""Scripts: `…/workers/scripts` and what hangs below a script."""
+"""Serves scripts: `…/workers/scripts` and the routes below a script."""

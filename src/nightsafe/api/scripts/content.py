@@ -1,4 +1,4 @@
-"""`…/{script_name}/content` and `/content/v2`: the files of a script, byte for byte."""
+"""Serves `…/{script_name}/content` and `/content/v2`: the files of a script, byte for byte."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -43,14 +43,14 @@ _PART_HEADERS = {b"cf-worker-body-part": BODY_PART, b"cf-worker-main-module-part
 
 
 Read = Callable[[StoredFile], AsyncIterator[bytes]]
-"""Gives the contents of a file, slice by slice."""
+"""Yields the contents of a file, slice by slice."""
 
 
 def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script."""
 
     async def get_content(call: Call) -> Reply:
-        """GET …/content and …/content/v2, of the newest version or of the one that `version` names."""
+        """GET …/content and …/content/v2: the newest version, or the version in the parameter `version`."""
         wanted = fields_of(call.query).get("version")
         version_id = None if wanted is None else parse_version_id(wanted, "version")
         return as_form(*await use.scripts.files(call.script, version_id), reader(use, call))
@@ -71,7 +71,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def _described(call: Call, metadata: object) -> dict[str, Any]:
-    """Return the metadata of a content upload, which headers may replace."""
+    """Return the metadata of a content upload. Headers take precedence over the form."""
     fields = need_object(metadata, "", "'metadata'")
     by_header = {
         member: call.headers[header].decode("latin-1")
@@ -89,7 +89,7 @@ def reader(use: Services, call: Call) -> Read:
 def as_script(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
     """Return modules in a form, the main module first; for a classic script, the main file itself.
 
-    cloudflare-go, and the Terraform provider over it, take a form as the sign of a module, and its first part as the
+    cloudflare-go, and the Terraform provider that uses it, take any form for a module, and its first part for the
     script.
     """
     first = sorted(files, key=lambda file: file.name != version.main_module)
@@ -97,7 +97,7 @@ def as_script(version: Version, files: Sequence[StoredFile], read: Read) -> Repl
 
 
 def as_form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
-    """Return every file in a form, but a classic script's only file by itself: clients recognise it by that."""
+    """Return all files in a form, but the only file of a classic script by itself: clients recognise it by that."""
     if len(files) == 1 and not views.has_modules(version.settings):
         return _alone(version, files[0], read)
     return _form(version, files, read)
@@ -113,7 +113,7 @@ def _alone(version: Version, file: StoredFile, read: Read) -> Reply:
 def _form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
     """Return every file in a form."""
     digests, weaver = b"".join(file.digest for file in files), Weaver()
-    boundary = hashlib.sha256(digests).hexdigest()[:32].encode()  # no file can be written that has its own in it
+    boundary = hashlib.sha256(digests).hexdigest()[:32].encode()  # derived from the content: no file can contain it
     for file in files:
         weaver.add(_part_head(boundary, file))
         weaver.insert(file.size, partial(read, file))
@@ -129,13 +129,13 @@ def _headers(version: Version, content_type: bytes) -> Headers:
 
 
 def _part_head(boundary: bytes, file: StoredFile) -> bytes:
-    """Return the head of a part; its name is escaped as browsers do."""
+    """Return the head of a part. Its name is escaped in the way of browsers."""
     name = file.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
     head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
     return head % (boundary, name, name, _type_of(file).encode())
 
 
 def _type_of(file: StoredFile) -> str:
-    """Return a file's type for a header: a known type, else the type of any bytes."""
+    """Return a file's Content-Type: a known type, else `application/octet-stream`."""
     bare = file.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
     return bare if bare in _MODULE_TYPES else "application/octet-stream"

@@ -1,4 +1,4 @@
-"""`…/{script_name}/references` and `/workers/tails/by-consumer/{script_name}`: clients ask them before a deletion."""
+"""Serves `…/{script_name}/references` and `/workers/tails/by-consumer/{script_name}`, asked before a deletion."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -33,7 +33,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) -> dict[str, Any]:
-    """Return the references of a script as wrangler reads them."""
+    """Return the references of a script in the form that wrangler reads."""
     coming = list(incoming)
     return {
         "services": {
@@ -69,5 +69,5 @@ def _side(script: str) -> dict[str, str]:
 
 
 def _tail(consumer: str, producer: Script) -> dict[str, Any]:
-    """Return a pair of a script and its tail consumer."""
+    """Return a script together with its tail consumer."""
     return {"tag": producer.id, "producer": {"script": producer.ref.name}, "consumer": {"script": consumer}}

@@ -1,4 +1,4 @@
-"""`…/workers/scripts`, `/{script_name}` and `…/workers/scripts-search`."""
+"""Serves `…/workers/scripts`, `/{script_name}` and `…/workers/scripts-search`."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
@@ -67,15 +67,15 @@ def resources(use: Services) -> list[Resource]:
 async def visible(
     use: Services, call: Call, namespace: str = "", action: Action = Action.READ_SCRIPTS
 ) -> AsyncIterator[Script]:
-    """Give the scripts of the account, or of a dispatch namespace, with which the caller may do something.
+    """Yield the scripts of the account, or of a dispatch namespace, that the caller has a permission for.
 
-    Other requests get their turn in between, because there may be many thousands of scripts.
+    Other requests run in between, because there may be many thousands of scripts.
 
     Args:
         use: the use cases.
         call: the request.
-        namespace: the dispatch namespace, "" for none.
-        action: what to do with them; by default, read them.
+        namespace: the dispatch namespace, or "".
+        action: the action that the caller must be allowed to do; by default, read the script.
     """
     may = sees(call, action)
     async for script in use.scripts.each(call.account_id, namespace):
@@ -84,7 +84,7 @@ async def visible(
 
 
 async def named(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[Script]:
-    """Return the account's scripts with these names, without any that were deleted meanwhile."""
+    """Yield the account's scripts with these names, except those deleted meanwhile."""
     async for name in in_turns(names, _TURN):
         try:
             yield await use.scripts.get(ScriptRef(call.account_id, name))
@@ -97,7 +97,7 @@ def uploads(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the route of an upload, below the path of a script."""
 
     async def upload(call: Call) -> Reply:
-        """PUT …/scripts/{script_name}; with `rollback_to`, as older wranglers send, deploy an earlier version."""
+        """PUT …/scripts/{script_name}. With `rollback_to`, which older wranglers send, deploys an earlier version."""
         rollback_to = fields_of(call.query).get("rollback_to")
         if rollback_to is not None:
             return await rolled_back(use, call, rollback_to)
@@ -113,14 +113,14 @@ def deletions(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the route of a deletion, below the path of a script."""
 
     async def delete(call: Call) -> Reply:
-        """DELETE …/scripts/{script_name}; with `force`, also a script that other scripts need."""
+        """DELETE …/scripts/{script_name}. With `force`, also deletes a script that other scripts need."""
         return success({"id": await deleted(use, call, call.script)})
 
     return [Resource("DELETE", at, Action.WRITE_SCRIPTS, delete)]
 
 
 async def rolled_back(use: Services, call: Call, wanted: str) -> Reply:
-    """Serve an earlier deployment or version again; the form may hold a message."""
+    """Deploy an earlier deployment or version again. The form may contain a message."""
     message = await read_text_part(call, "message")
     force = call.asks("force", "true")
     done, notices = await use.deployments.roll_back(
@@ -130,7 +130,7 @@ async def rolled_back(use: Services, call: Call, wanted: str) -> Reply:
 
 
 async def deleted(use: Services, call: Call, ref: ScriptRef) -> str:
-    """Delete a script, unless other scripts need it and the query has no `force`; return its tag."""
+    """Delete a script, and return its tag. Refuse if other scripts need it, unless the query has `force`."""
     await use.scripts.get(ref)
     return await use.scripts.delete(call.caller, ref, unless_used(use, call, ref))
 
@@ -141,18 +141,18 @@ def unless_used(use: Services, call: Call, ref: ScriptRef) -> Look | None:
 
 
 def uploaded(script: Script, version_id: str) -> dict[str, Any]:
-    """Return the answer to an upload. Nothing starts here, so the startup time is 0."""
+    """Return the answer to an upload. The API starts no script, so the startup time is 0."""
     made = {"deployment_id": version_id.replace("-", ""), "startup_time_ms": 0, "entry_point": script.main_module}
     return views.script(script) | made
 
 
 def wanted_tags(text: str) -> dict[str, bool]:
-    """Parse the filter `tags`: each tag, and whether it is required. A tag may contain colons."""
+    """Parse the filter `tags` into each tag, and whether it is required or excluded. A tag may contain colons."""
     wanted = {}
     for pair in text.split(",") if text else ():
         tag, colon, answer = pair.rpartition(":")
         if not colon or answer not in _ANSWERS:
-            raise NightsafeError(Code.INVALID, "'tags' must be pairs as production:yes,staging:no")
+            raise NightsafeError(Code.INVALID, "'tags' must be pairs such as production:yes,staging:no")
         wanted[tag] = _ANSWERS[answer]
     return wanted
 
@@ -166,7 +166,7 @@ def has_tags(script: Script, wanted: dict[str, bool]) -> bool:
 
 
 def _matches(script: Script, fields: dict[str, str]) -> bool:
-    """Tell whether a search by a part of the name, or by the whole tag, finds a script."""
+    """Tell whether a search finds a script, by a part of its name or by its whole tag."""
     return fields.get("name", "") in script.ref.name and fields.get("id", script.id) == script.id
 
 
@@ -179,7 +179,7 @@ def _order(fields: dict[str, str]) -> Callable[[Script], Any]:
 
 
 def _found(script: Script) -> dict[str, Any]:
-    """Return a script as a search shows it; its environment is the default one."""
+    """Return a script as a search shows it. Its environment is always the default one."""
     return {
         "id": script.id,
         "script_name": script.ref.name,

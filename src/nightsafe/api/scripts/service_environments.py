@@ -1,4 +1,4 @@
-"""`/workers/services/{script_name}` and its environments: an older layer over scripts that wrangler still uses."""
+"""Serves `/workers/services/{script_name}` and its environments: an older API for scripts, which wrangler uses."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ _SERVICE = f"{ACCOUNT}/workers/services/{{script_name}}"
 
 
 def resources(use: Services) -> list[Resource]:
-    """Return the routes of this page with their handlers, and below an environment those of its script."""
+    """Return the routes of this page with their handlers. An environment has all routes of its script below it."""
 
     async def get_service(call: Call) -> Reply:
         """GET /workers/services/{script_name}."""
         return success(_service(await _script(use, call)))
 
     async def delete_service(call: Call) -> Reply:
-        """DELETE /workers/services/{script_name}; with `force`, also a script that other scripts need."""
+        """DELETE /workers/services/{script_name}. With `force`, also deletes a script that other scripts need."""
         await _script(use, call)
         await scripts.deleted(use, call, call.script)
         return success(None)
@@ -59,7 +59,7 @@ async def _script(use: Services, call: Call) -> Script:
 
 
 def _service(script: Script) -> dict[str, Any]:
-    """Return a service. Its other environments are separate scripts, and indistinguishable from unrelated ones."""
+    """Return a service with its default environment. Its other environments look like unrelated scripts."""
     times = _times(script)
     known = {"environment": DEFAULT_ENVIRONMENT, **times, "script_tag": script.id}
     whole = views.script(script)
@@ -73,11 +73,11 @@ def _service(script: Script) -> dict[str, Any]:
 
 
 def _environment(script: Script, name: str) -> dict[str, Any]:
-    """Return one environment with its script; wrangler reads the tags as a list, also when there are none."""
+    """Return one environment with its script. wrangler needs the tags to be a list, even an empty one."""
     whole = views.script(script)
     return {"environment": name, **_times(script), "script": whole | {"tags": whole["tags"] or []}}
 
 
 def _times(script: Script) -> dict[str, str]:
-    """Return the times when it was made and last changed."""
+    """Return the times of a script's creation and last change."""
     return {"created_on": views.time(script.created_on), "modified_on": views.time(script.modified_on)}

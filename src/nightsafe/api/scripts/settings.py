@@ -1,4 +1,4 @@
-"""`…/{script_name}/settings`, `/script-settings`, `/bindings` and `/usage-model`."""
+"""Serves `…/{script_name}/settings`, `/script-settings`, `/bindings` and `/usage-model`."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def _usage_model(use: Services, at: str) -> list[Resource]:
-    """Return the route of the one setting with a page of its own."""
+    """Return the routes of the usage model, the only setting with a path of its own."""
 
     async def get(call: Call) -> Reply:
         """GET …/usage-model."""
@@ -98,5 +98,5 @@ def _shown(every: AllSettings) -> dict[str, Any]:
 
 
 def _usage_model_of(every: AllSettings) -> dict[str, Any]:
-    """Return the usage model as its page shows it."""
+    """Return the usage model as its route shows it."""
     return {"usage_model": _shown(every)["usage_model"]}

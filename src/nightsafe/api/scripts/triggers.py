@@ -1,12 +1,13 @@
-"""`…/{script_name}/subdomain`, `…/{script_name}/schedules` and the account's `/workers/subdomain`.
+"""Serves `…/{script_name}/subdomain`, `…/{script_name}/schedules` and the account's `/workers/subdomain`.
 
-Nightsafe serves no workers.dev. The subdomain of a script says whether the script can be reached from outside at all.
-The account has a subdomain name all the same, because wrangler does not deploy without one. wrangler prints a link
-made of `https://`, the script's name, this name and `.workers.dev`. If the operator has set the domain of Workers,
-the name is that domain and the beginning of a fragment, which takes the rest of the link: so the link leads to the
-script. Otherwise the name has an underscore, so that nobody can ever register it, and no link leads to a stranger.
+Nightsafe does not serve workers.dev. The subdomain of a script says whether the script can be reached from outside at
+all. The account has a subdomain name nevertheless, because wrangler does not deploy without one. wrangler prints a
+link made of `https://`, the script's name, this name and `.workers.dev`. If the operator has set the domain of
+Workers, the name is that domain followed by `/#`, so that `.workers.dev` becomes the fragment and the link leads to
+the script. Otherwise the name contains an underscore: nobody can ever register such a name, so the link never leads
+to a stranger.
 
-Schedules are stored and returned; nothing here runs them.
+Schedules are stored and returned; Nightsafe does not run them.
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ from nightsafe.services.services import Services
 
 _OF_ACCOUNT = f"{ACCOUNT}/workers/subdomain"
 _SHOWN_DIGITS = 8
-_WORKERS_DEV = "serve workers.dev: the account's subdomain stands for nothing and cannot be changed"
+_WORKERS_DEV = "serve workers.dev: the account's subdomain is a placeholder and cannot be changed"
 
 
 def resources(use: Services) -> list[Resource]:
@@ -38,7 +39,7 @@ def resources(use: Services) -> list[Resource]:
         return success({"subdomain": _name(call.account_id, use.delivered.domain)})
 
     async def put_name(call: Call) -> Reply:
-        """PUT /workers/subdomain: accepts the present name only."""
+        """PUT /workers/subdomain: accepts only the current name."""
         wanted = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
         if wanted != _name(call.account_id, use.delivered.domain):
             raise NightsafeError(Code.UNSUPPORTED, _WORKERS_DEV, "/subdomain")

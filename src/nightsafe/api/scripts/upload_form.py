@@ -1,4 +1,4 @@
-"""Reads a multipart body: a script upload, or one JSON value in a part of its own."""
+"""Reads a multipart body: a script upload, or a single JSON value or text in a part."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _FORM_MARKS_WITHIN = 256
 
 
 async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, Sequence[Part]]:
-    """Return the metadata and the files of an upload: a form, or a classic script as the whole body.
+    """Return the metadata and the files of an upload. The body is a form, or a classic script.
 
     Args:
         call: the request.
@@ -51,16 +51,16 @@ async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, S
 
 
 async def parsed_aside(files: Sequence[Part], parse: Callable[[], T]) -> T:
-    """Parse an upload, in a thread if it has large files: their digests alone would block others."""
+    """Parse an upload, in a thread if it has large files: their digests alone would block other requests."""
     return await asyncio.to_thread(parse) if sum(len(file.body) for file in files) > _ASIDE else parse()
 
 
 async def read_parsed_upload(call: Call, *, in_force: bool) -> ParsedUpload:
-    """Return a whole upload that has passed every check that needs no store.
+    """Return a whole upload, after every check that does not need the store.
 
     Args:
         call: the request.
-        in_force: whether the version that it makes is served at once.
+        in_force: whether the new version is served at once.
 
     Raises:
         NightsafeError: as `read_upload` and `parse_upload`.
@@ -70,7 +70,7 @@ async def read_parsed_upload(call: Call, *, in_force: bool) -> ParsedUpload:
 
 
 async def read_json_part(call: Call, name: str) -> Any:
-    """Return the JSON value in the one part of a form with this name.
+    """Return the JSON value in the part of a form with this name; there must be exactly one.
 
     Raises:
         NightsafeError: CONTENT_TYPE, SCRIPT_UNPARSABLE, NO_SETTINGS, BODY_TOO_LARGE, BODY_UNREADABLE or TIMEOUT.
@@ -84,7 +84,7 @@ async def read_json_part(call: Call, name: str) -> Any:
 
 
 async def read_text_part(call: Call, name: str) -> str:
-    """Return the text in the part of a form with this name; "" without a form or such a part.
+    """Return the text in the part of a form with this name; "" without a form or without the part.
 
     Raises:
         NightsafeError: SCRIPT_UNPARSABLE, BODY_TOO_LARGE or TIMEOUT.
@@ -96,19 +96,19 @@ async def read_text_part(call: Call, name: str) -> str:
 
 
 def asks_strict(call: Call) -> bool:
-    """Tell whether a binding that cannot be inherited is refused rather than dropped.
+    """Tell whether a binding that cannot be inherited is refused instead of dropped.
 
     Raises:
-        NightsafeError: INVALID, when the query asks for something that does not exist.
+        NightsafeError: INVALID, for an unknown value of the query parameter.
     """
     asked = fields_of(call.query).get("bindings_inherit")
     if asked not in {None, "strict"}:
-        raise NightsafeError(Code.INVALID, "'bindings_inherit' may only be strict, or be left out")
+        raise NightsafeError(Code.INVALID, "'bindings_inherit' must be strict or absent")
     return asked is not None
 
 
 def _bare_type(call: Call) -> bytes:
-    """Return the Content-Type without parameters, of a body that is not compressed."""
+    """Return the Content-Type without parameters. Refuse a compressed body."""
     call.refuse_encoding()
     return call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
@@ -130,7 +130,7 @@ async def _classic(call: Call) -> bytes:
         raise NightsafeError(
             Code.SCRIPT_UNPARSABLE, f"the body is a form: send it as {_FORM.decode()} with its boundary"
         )
-    return cast("bytes", source)  # as a large part of a form is
+    return cast("bytes", source)  # not copied, as for a large part of a form
 
 
 async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
@@ -144,6 +144,6 @@ async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
 
 
 def _missing(form: Sequence[FormPart], name: str) -> str:
-    """Return the advice about a missing or duplicate part, also for clients that spread a value over parts."""
+    """Return the advice about a missing or duplicate part, or a value that a client has spread over several parts."""
     spread = any(part.name.startswith(f"{name}[") for part in form)
     return f"the form must have one part '{name}' with JSON" + (f", not parts '{name}[…]'" if spread else "")

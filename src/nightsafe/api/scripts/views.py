@@ -1,7 +1,7 @@
-"""The JSON of scripts and versions, the same on every page that shows one.
+"""Builds the JSON of scripts and versions, the same for every route that shows one.
 
-Source: the script and version objects of the Cloudflare v4 API's specification, and the fields of them that wrangler
-reads. No code is run or analysed here, so the list of `handlers` is empty.
+Source: the script and version objects in the specification of the Cloudflare v4 API, and the fields that wrangler
+reads. The API does not run or analyse code, so the list of `handlers` is empty.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ _VERSION_TAGS = "version_tags"
 
 
 def time(microseconds: int) -> str:
-    """Format a time as RFC 3339 with microseconds, so that texts sort as times."""
+    """Format a time as RFC 3339 with microseconds, so that times sort correctly as text."""
     moment = _EPOCH + microseconds * _MICROSECOND
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -32,19 +32,19 @@ def identifier(raw: bytes) -> str:
 
 
 def versioned(settings: bytes) -> dict[str, Any]:
-    """Return the settings of a version as they arrived, without those that only Nightsafe adds."""
+    """Return the settings of a version as they arrived, without the members that Nightsafe adds."""
     fields: dict[str, Any] = msgspec.json.decode(settings)
     fields.pop(BODY_PART, None)
     return fields
 
 
 def date_of(settings: dict[str, Any]) -> str:
-    """Return the compatibility date of a version, or the date it runs with when it has none."""
+    """Return the compatibility date of a version, or the default date that it runs with."""
     return settings.get("compatibility_date") or DEFAULT_DATE
 
 
 def bindings(every: Sequence[Binding]) -> list[msgspec.Raw]:
-    """Return bindings as reads show them: secrets without their values."""
+    """Return bindings as the API shows them: secrets without their values."""
     return [msgspec.Raw(one.shown) for one in every]
 
 
@@ -107,7 +107,7 @@ def version(one: Version, its_bindings: Sequence[Binding]) -> dict[str, Any]:
 
 
 def annotated(annotations: bytes, triggered_by: str) -> dict[str, Any]:
-    """Return the member `annotations` of a version or deployment and, if it has any, `version_tags`."""
+    """Return the member `annotations` of a version or deployment and, if it has tags, `version_tags`."""
     fields: dict[str, Any] = msgspec.json.decode(annotations)
     tags = {_VERSION_TAGS: fields.pop(_VERSION_TAGS)} if _VERSION_TAGS in fields else {}
     return {"annotations": fields | {"workers/triggered_by": triggered_by}, **tags}
@@ -126,7 +126,7 @@ def _code(one: Version, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mode(placement: dict[str, Any]) -> dict[str, Any]:
-    """Return the placement's mode by itself, as wrangler reads it, if there is one."""
+    """Return the placement's mode, if any, in the member that wrangler reads."""
     return {"placement_mode": placement["mode"]} if "mode" in placement else {}
 
 
@@ -137,7 +137,7 @@ def _migration_tag(triggers: bytes) -> dict[str, Any]:
 
 
 def _runtime(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the member `resources.script_runtime`, with the given settings only."""
+    """Return the member `resources.script_runtime`. It has `limits` and `exports` only if they are set."""
     given = {name: settings[name] for name in ("limits", "exports") if name in settings}
     return given | {
         "compatibility_date": date_of(settings),
@@ -147,5 +147,5 @@ def _runtime(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def has_modules(settings: bytes) -> bool:
-    """Tell whether the script is made of modules, and is not a classic one."""
+    """Tell whether the script consists of modules, and is not a classic script."""
     return BODY_PART not in msgspec.json.decode(settings)

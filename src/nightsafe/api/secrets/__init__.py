@@ -1,1 +1,1 @@
-"""Secret bindings of a script."""
+"""Serves the secret bindings of a script."""

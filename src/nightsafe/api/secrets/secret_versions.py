@@ -1,7 +1,7 @@
-"""`/accounts/{account_id}/nightsafe/scripts/{script_name}/secrets`: when, by whom and in which version each was set.
+"""Serves `/accounts/{account_id}/nightsafe/scripts/{script_name}/secrets`: the version that last set each secret.
 
-No other server has this page. A client gives tags to a version that it makes, and can tell later whether a secret is
-still the one that it put: `docs/decisions/0006-the-command-line.md`.
+Cloudflare's API does not have this route. A client can tag the version that it makes, and later check whether a
+secret is still the one that it set: `docs/decisions/0006-the-command-line.md`.
 """
 
 import uuid
@@ -33,7 +33,7 @@ def resources(secret_versions: SecretVersions) -> list[Resource]:
 
 
 def _shown(secret_version: SecretVersion) -> dict[str, Any]:
-    """Return one secret's name, and the version that set it."""
+    """Return a secret's name, and the version that last set it with its time, author and tags."""
     return {
         "name": secret_version.name,
         "version_id": str(uuid.UUID(bytes=secret_version.version_id)),

@@ -1,4 +1,4 @@
-"""`…/workers/scripts/{script_name}/secrets`, `/secrets/{secret_name}` and `/secrets-bulk`."""
+"""Serves `…/workers/scripts/{script_name}/secrets`, `/secrets/{secret_name}` and `/secrets-bulk`."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,8 +21,7 @@ from nightsafe.services.services import Services
 def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script.
 
-    A write makes a version. If that version is not served, because something else in it cannot be served, the answer
-    says so.
+    A write makes a version. If that version is not served, because of something else in it, the answer says so.
     """
     secrets, admission = use.secrets, use.admission
 
@@ -37,7 +36,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         return success_raw(shown, await admission.newest(call.script))
 
     async def get_secret(call: Call) -> Reply:
-        """GET …/secrets/{secret_name}; with `url_encoded`, also by a name that the client has encoded twice."""
+        """GET …/secrets/{secret_name}. With `url_encoded`, the client may have encoded the name twice."""
         return success_raw(await secrets.get(call.script, await _meant(call, secrets)))
 
     async def delete_secret(call: Call) -> Reply:
@@ -64,7 +63,7 @@ async def _meant(call: Call, secrets: Secrets) -> str:
     """Return the secret that a path names.
 
     With `url_encoded=true`, and if no secret has the name in the path, the name is decoded once more: some clients
-    encode it themselves before their library does.
+    encode the name themselves, and then their library encodes it again.
     """
     name = call.names["secret_name"]
     if "%" not in name or not call.asks("url_encoded", "true"):
@@ -77,7 +76,7 @@ async def _meant(call: Call, secrets: Secrets) -> str:
 
 
 class _Named(Struct):
-    """The one member of a shown secret that is needed to file it."""
+    """The member of a shown secret that becomes its key in the answer."""
 
     name: str
 
@@ -86,5 +85,5 @@ _names = msgspec.json.Decoder(_Named)
 
 
 def _by_name(shown: Iterable[bytes]) -> bytes:
-    """Return a JSON object of shown secrets under their names."""
+    """Return a JSON object with each shown secret under its name."""
     return b"{" + b",".join(msgspec.json.encode(_names.decode(one).name) + b":" + one for one in shown) + b"}"

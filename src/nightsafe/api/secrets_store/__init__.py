@@ -1,1 +1,1 @@
-"""The Secrets Store."""
+"""Serves the Secrets Store."""

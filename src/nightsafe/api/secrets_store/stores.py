@@ -1,4 +1,4 @@
-"""`/secrets_store`: the account's stores, and the secrets in them."""
+"""Serves `/secrets_store`: the account's stores, and the secrets in them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -86,7 +86,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _of_secrets(stores: Stores) -> list[Resource]:
-    """Return the routes of the secrets of a store together."""
+    """Return the routes of all secrets of a store."""
 
     async def list_secrets(call: Call) -> Reply:
         """GET …/secrets."""
@@ -177,7 +177,7 @@ def _secret(secret: Item, store_id: str, status: str = "active") -> dict[str, An
 
 
 def _sorted(every: Sequence[T], fields: dict[str, str], orders: dict[str, Callable[[T], Any]]) -> Sequence[T]:
-    """Sort a list as a query asks, by name otherwise."""
+    """Sort a list in the order that a query asks for; by default, by name."""
     order, direction = fields.get("order", "name"), fields.get("direction", "asc")
     if order not in orders:
         raise NightsafeError(Code.INVALID, f"'order' must be one of {', '.join(orders)}")
@@ -187,14 +187,14 @@ def _sorted(every: Sequence[T], fields: dict[str, str], orders: dict[str, Callab
 
 
 def _matches(secret: Item, search: str, scopes: set[str]) -> bool:
-    """Tell whether a secret's name or comment contains a text, ignoring case, and whether it has these scopes."""
+    """Tell whether a secret has a text in its name or comment (ignoring case), and all of these scopes."""
     note = note_of(secret)
     text = search.casefold()
     return (text in secret.name.casefold() or text in note.comment.casefold()) and scopes <= set(note.scopes)
 
 
 def _scopes(query: bytes) -> set[str]:
-    """Return the services that a query names, in one parameter or several."""
+    """Return the scopes in a query, which may be in one parameter or in several."""
     given = parse_qs(query.decode("latin-1"))
     return {
         scope

@@ -1,1 +1,1 @@
-"""Cloudflare products that Nightsafe does not offer."""
+"""Answers requests for Cloudflare products that Nightsafe does not offer."""

@@ -1,6 +1,6 @@
-"""Cloudflare products that Nightsafe does not offer, by path. Requests for them get an error that names the product.
+"""Refuses requests for Cloudflare products that Nightsafe does not offer, with the name of the product.
 
-Only a path without a route gets here, so this needs no credentials and reveals nothing of any account.
+Only paths without a route get here, so the refusal needs no credentials and reveals nothing about any account.
 """
 
 import re
@@ -13,8 +13,8 @@ _SCRIPT = (
     r"|dispatch/namespaces/[^/]+/scripts/[^/]+)"
 )
 _R2 = (
-    "keep R2 buckets: take r2_buckets out of the configuration file. Only where nothing is delivered, or with "
-    "--accept-undeliverable, may the binding stay: 'wrangler deploy --x-provision=false' then asks for no bucket"
+    "keep R2 buckets: remove r2_buckets from the configuration file. The binding may stay only without delivery, or "
+    "with --accept-undeliverable: 'wrangler deploy --x-provision=false' then asks for no bucket"
 )
 _ABSENT = tuple(
     (re.compile(rf"{path}(?:/[^/]+)*".encode()), what)
@@ -32,7 +32,7 @@ _ABSENT = tuple(
         (rf"{_ACCOUNT}/storage/kv", "keep KV namespaces"),
         (rf"{_ACCOUNT}/vectorize", "keep Vectorize indexes"),
         (rf"{_ACCOUNT}/workflows", "run workflows"),
-        (rf"{_ACCOUNT}/workers/account-settings", "keep settings of all Workers together: each has its own"),
+        (rf"{_ACCOUNT}/workers/account-settings", "keep settings for all Workers: each Worker has its own"),
         (rf"{_ACCOUNT}/workers/assets", "keep static assets"),
         (rf"{_ACCOUNT}/workers/domains", "serve custom domains"),
         (rf"{_ACCOUNT}/workers/durable_objects", "keep Durable Objects"),
@@ -48,7 +48,7 @@ _ABSENT = tuple(
 
 
 def refusal_of(raw_path: bytes) -> NightsafeError | None:
-    """Return UNSUPPORTED with the name of the product of a path, or None for a path of no known product."""
+    """Return UNSUPPORTED with the name of a path's product, or None for a path without a known product."""
     for path, what in _ABSENT:
         if path.fullmatch(raw_path):
             return NightsafeError(Code.UNSUPPORTED, what)

@@ -1,4 +1,4 @@
-"""Routes of products that Nightsafe does not offer: an empty list for reads, and a refusal for changes."""
+"""Serves routes of products that Nightsafe does not offer: an empty list for reads, a refusal for changes."""
 
 from nightsafe.api.http.envelope import Reply, success
 from nightsafe.api.http.paging import fields_of, page_of, paged
@@ -12,8 +12,8 @@ from nightsafe.services.services import Services
 _KV = f"{ACCOUNT}/storage/kv/namespaces"
 _DURABLE_OBJECTS = f"{ACCOUNT}/workers/durable_objects/namespaces"
 _LIVE = (
-    "take them out of the configuration and deploy again; the code is uploaded by now, and wrangler has switched the "
-    "Worker's host name off unless workers_dev is true"
+    "remove them from the configuration and deploy again; the code is already uploaded, and wrangler has switched "
+    "off the Worker's host name unless workers_dev is true"
 )
 _DOMAINS = f"{ACCOUNT}/workers/domains"
 
@@ -37,7 +37,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
-    """Return the routes below a script that are always empty."""
+    """Return the routes below a script whose lists are always empty."""
 
     async def list_none(call: Call) -> Reply:
         """GET …/routes and …/tails."""
@@ -75,11 +75,11 @@ def refusing(what: str) -> Handler:
     """Return a handler that refuses every request with the name of the missing feature.
 
     Args:
-        what: after `Nightsafe does not`, without a full stop.
+        what: the rest of the sentence that begins with `Nightsafe does not`, without a full stop.
     """
 
     async def refuse(_: Call) -> Reply:
-        """Refuse, without reading the body."""
+        """Refuse the request without reading its body."""
         raise NightsafeError(Code.UNSUPPORTED, what)
 
     return refuse

@@ -1,1 +1,1 @@
-"""Versions and deployments of a script."""
+"""Serves the versions and deployments of a script."""

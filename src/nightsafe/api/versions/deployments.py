@@ -1,4 +1,4 @@
-"""`…/{script_name}/deployments` and `/deployments/{deployment_id}`."""
+"""Serves `…/{script_name}/deployments` and `/deployments/{deployment_id}`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.scripts import Deployment
 
 _DEFAULT_SIZE = {"per_page": "10"}
-"""The number of deployments that wrangler lists: it asks for no page, and then for each version of each deployment.
+"""The default page size, small because wrangler sends no page size, and then fetches each version of each deployment.
 """
 
 
@@ -25,7 +25,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script."""
 
     async def list_deployments(call: Call) -> Reply:
-        """GET …/deployments: the list under both names that clients read."""
+        """GET …/deployments: the list, under both names that clients read."""
         fields = fields_of(call.query)
         page = page_of(_DEFAULT_SIZE | fields)
         part, total = await use.deployments.list(
@@ -60,18 +60,20 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
 
 def _period(fields: dict[str, str]) -> Period:
-    """Return the period that a list is about."""
+    """Return the period that a query asks for."""
     return Period(_moment(fields, "since", ALWAYS.since), _moment(fields, "until", ALWAYS.until))
 
 
 def _moment(fields: dict[str, str], name: str, default: int) -> int:
-    """Return a time of the query."""
+    """Return a time in the query, or the default."""
     if name not in fields:
         return default
     try:
         return parse_time(fields[name])
     except ValueError:
-        raise NightsafeError(Code.INVALID, f"'{name}' must be a time as 2030-01-31T12:00:00Z (RFC 3339)") from None
+        raise NightsafeError(
+            Code.INVALID, f"'{name}' must be an RFC 3339 time such as 2030-01-31T12:00:00Z"
+        ) from None
 
 
 def _shown(deployment: Deployment) -> dict[str, Any]:
@@ -92,5 +94,5 @@ def _shown(deployment: Deployment) -> dict[str, Any]:
 
 
 def _number(percentage: float) -> float:
-    """Return a whole percentage without a fraction."""
+    """Return a whole percentage as an integer, so that JSON shows no fraction."""
     return int(percentage) if percentage.is_integer() else percentage

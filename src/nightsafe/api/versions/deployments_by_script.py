@@ -1,7 +1,7 @@
-"""`/workers/deployments/by-script/{script_tag}`: deployments as wrangler up to 3.7x knows them, one version each.
+"""Serves `/workers/deployments/by-script/{script_tag}`: deployments of one version each, for wrangler up to 3.7x.
 
-Source: `deployments list`, `deployments view` and `rollback` of wrangler 3.34. The deployment of an upload has the id
-that the upload was answered with, which is the version's id. A deployment made by itself has its own id.
+Source: `deployments list`, `deployments view` and `rollback` of wrangler 3.34. A deployment made by an upload has the
+id in the upload's answer, which is the version's id. A deployment made without an upload has its own id.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def resources(use: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def list_deployments(call: Call) -> Reply:
-        """GET …/by-script/{script_tag}: the newest deployments; with `order=asc`, the newest one last."""
+        """GET …/by-script/{script_tag}: the newest deployments, newest first; with `order=asc`, newest last."""
         script, fields = await _find(use, call), fields_of(call.query)
         page = page_of(_DEFAULT_SIZE | fields)
         newest, _ = await use.deployments.list(script.ref, 0, 1)
@@ -39,7 +39,7 @@ def resources(use: Services) -> list[Resource]:
         return success({"latest": latest[0] if latest else None, "items": in_order})
 
     async def get(call: Call) -> Reply:
-        """GET …/by-script/{script_tag}/detail/{deployment_id}: by either id."""
+        """GET …/by-script/{script_tag}/detail/{deployment_id}: accepts the id of a deployment or of a version."""
         script, wanted = await _find(use, call), call.names["deployment_id"]
         try:
             deployment = await use.deployments.get(script.ref, wanted)
@@ -59,7 +59,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 async def _find(use: Services, call: Call) -> Script:
-    """Return the script with this tag, if the caller may read it; the path alone does not name the script.
+    """Return the script with this tag, if the caller may read it. The path has no script name to check before.
 
     Raises:
         NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
@@ -83,7 +83,7 @@ async def _short(use: Services, ref: ScriptRef, deployment: Deployment) -> dict[
 
 
 def _own(deployment: Deployment, version: Version) -> dict[str, Any]:
-    """Return the fields of the deployment itself, not of its version: id, author, time and reason."""
+    """Return the fields that belong to the deployment and not to its version: id, author, time and reason."""
     by_itself = deployment.triggered_by in BY_THEMSELVES
     metadata: dict[str, Any] = views.short_version(version)["metadata"]
     return {

@@ -1,4 +1,4 @@
-"""`…/{script_name}/versions` and `/versions/{version_id}`."""
+"""Serves `…/{script_name}/versions` and `/versions/{version_id}`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,9 +25,9 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script."""
 
     async def list_versions(call: Call) -> Reply:
-        """GET …/versions: a page of versions or, with `deployable`, the newest versions on the only page.
+        """GET …/versions: a page of versions or, with `deployable`, a single page with the newest versions.
 
-        The page after that is empty, because the SDKs ask until they get an empty page.
+        Every page after that is empty, because the SDKs ask for more until they get an empty page.
         """
         fields = fields_of(call.query)
         page, deployable = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), fields.get("deployable") == "true"
@@ -39,7 +39,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         return paged_as({"items": await _whole(call.script, versions)}, page, len(versions), total)
 
     async def upload(call: Call) -> Reply:
-        """POST …/versions. Nothing starts here, so the startup time is 0."""
+        """POST …/versions. The API starts no version, so the startup time is 0."""
         strict = asks_strict(call)
         parsed = await read_parsed_upload(call, in_force=False)
         version, notices = await use.versions.upload(call.caller, call.script, parsed, strict=strict)

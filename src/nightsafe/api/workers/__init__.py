@@ -1,1 +1,1 @@
-"""The `workers/workers` resource and its previews."""
+"""Serves the `workers/workers` resource and its previews."""

@@ -1,7 +1,7 @@
-"""`/workers/workers/{script_name}/previews/{preview}`: previews by name, of which only the bindings are stored.
+"""Serves `/workers/workers/{script_name}/previews/{preview}`: only the bindings of a preview are stored.
 
 Source: `wrangler preview secret put|bulk|delete|list` of wrangler 4.130 and later, which read and patch the newest
-deployment of a preview. Nightsafe has neither previews nor their deployments: only the bindings put under a name.
+deployment of a preview. Nightsafe does not have previews or their deployments, only bindings under a preview's name.
 """
 
 import uuid
@@ -37,7 +37,7 @@ def resources(use: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def get(call: Call) -> Reply:
-        """GET …/deployments/latest: the bindings put under the preview's name."""
+        """GET …/deployments/latest: the bindings under the preview's name."""
         script, preview = await find_worker(use, call), call.names["preview"]
         return success(_shown(preview, script.id, await use.previews.named(script.ref, preview)))
 
@@ -48,7 +48,7 @@ def resources(use: Services) -> list[Resource]:
         items = await use.previews.edit_named(call.caller, script.ref, preview, wanted)
         return success(_shown(preview, script.id, items))
 
-    refuse = refusing("make preview deployments; it keeps the secrets that they would have")
+    refuse = refusing("make preview deployments; it only keeps their secrets")
     return [
         Resource("GET", _LATEST, Action.READ_SCRIPTS, get),
         Resource("PATCH", _LATEST, Action.WRITE_SCRIPTS, patch),
@@ -62,7 +62,7 @@ def resources(use: Services) -> list[Resource]:
 
 
 def _shown(preview: str, script_id: str, items: Sequence[Item]) -> dict[str, Any]:
-    """Return a preview's deployment as clients read it; its id changes whenever a binding changes."""
+    """Return a preview's deployment in the form that clients read. Its id changes whenever a binding changes."""
     changed = max((item.modified_on for item in items), default=0)
     made = {"created_on": views.time(changed)} if items else {}
     return {

@@ -1,7 +1,7 @@
-"""`/workers/workers/{script_name}` and its `/versions`: one object with the settings of every level.
+"""Serves `/workers/workers/{script_name}` and its `/versions`: one object with the settings of every level.
 
-A worker is named by its name or its id. An id is resolved only after the path was allowed, so the permission for the
-script that was found is checked once more.
+A path names a worker by its name or its id. The first permission check sees only the path. An id is resolved after
+that, so the permission is checked again for the script that was found.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -68,29 +68,31 @@ def resources(use: Services) -> list[Resource]:
         return success(_shown(await use.workers.whole(await find_worker(use, call))))
 
     async def patch(call: Call) -> Reply:
-        """PATCH /workers/workers/{script_name}: members that the body does not name stay."""
+        """PATCH /workers/workers/{script_name}: keeps the members that are not in the body."""
         return await edited(call, need_object(await call.json(merge_patch=True), "", "the body"))
 
     async def put(call: Call) -> Reply:
-        """PUT /workers/workers/{script_name}: resets the members that the body does not name, except previews."""
+        """PUT /workers/workers/{script_name}: resets the members that are not in the body, except previews."""
         body = need_object(await call.json(), "", "the body")
         need_known(body, MEMBERS, "", "the body")
         subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
         return await edited(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
 
     async def edited(call: Call, body: dict[str, Any]) -> Reply:
-        """Return the worker after a change."""
+        """Change a worker, and return it."""
         wanted, script = parse_worker(body, call.limits), await find_worker(use, call)
         if optional_string(body, "name", "") not in {None, script.ref.name}:
-            raise NightsafeError(Code.UNSUPPORTED, "rename Workers: their secrets are sealed to their names", "/name")
+            raise NightsafeError(
+                Code.UNSUPPORTED, "rename Workers: secrets are sealed to the name of their Worker", "/name"
+            )
         return success(_shown(await use.workers.edit(call.caller, script, wanted)), wanted.notices)
 
     async def delete(call: Call) -> Reply:
-        """DELETE /workers/workers/{script_name}; with `force`, also a worker that other workers need."""
+        """DELETE /workers/workers/{script_name}. With `force`, also deletes a worker that other workers need."""
         await scripts.deleted(use, call, (await find_worker(use, call)).ref)
         return success(None)
 
-    without_code = refusing("keep Workers without code: upload a script of that name")
+    without_code = refusing("keep Workers without code: upload a script with that name")
     return [
         Resource("GET", _WORKERS, Action.READ_SCRIPTS, list_workers),
         Resource("POST", _WORKERS, Action.WRITE_SCRIPTS, without_code),
@@ -110,7 +112,7 @@ def _of_versions(use: Services) -> list[Resource]:
         return await _page_of_versions(use, call)
 
     async def create(call: Call) -> Reply:
-        """POST …/versions: the version is deployed at once only if the query asks for it."""
+        """POST …/versions: makes a version, and deploys it only if the query has `deploy=true`."""
         in_force = call.asks("deploy", "true")
         parsed = parse_version(await call.json(), call.limits, in_force=in_force)
         script = await find_worker(use, call)
@@ -128,9 +130,9 @@ def _of_versions(use: Services) -> list[Resource]:
         return await _whole(use, script, version, modules=call.asks("include", "modules"))
 
     async def patch_latest(call: Call) -> Reply:
-        """PATCH …/versions/latest: make a version with other secrets, without deploying it.
+        """PATCH …/versions/latest: makes a version with other secrets, and does not deploy it.
 
-        A caller that may set secrets but not read scripts gets the version, without its variables and settings.
+        A caller that may set secrets but not read scripts gets the version without its variables and settings.
         """
         wanted, script = (
             parse_version_patch(await call.json(merge_patch=True), call.limits),
@@ -141,7 +143,7 @@ def _of_versions(use: Services) -> list[Resource]:
             return success(_stamped(made), wanted.notices)
         return await _whole(use, script, made, notices=wanted.notices)
 
-    keep = refusing("delete versions: each is kept, to go back to")
+    keep = refusing("delete versions: it keeps every version for rollbacks")
     return [
         Resource("GET", _VERSIONS, Action.READ_SCRIPTS, list_versions),
         Resource("POST", _VERSIONS, Action.WRITE_SCRIPTS, create),
@@ -154,7 +156,7 @@ def _of_versions(use: Services) -> list[Resource]:
 
 
 async def _page_of_versions(use: Services, call: Call) -> Reply:
-    """Return a page of the versions, each with its bindings."""
+    """Return a page of a worker's versions, each with its bindings."""
     ref, page = (await find_worker(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
     versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
     bindings = await use.versions.bindings_of(ref, versions)
@@ -176,7 +178,7 @@ async def _whole(
 
 
 async def _whole_of(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
-    """Return workers as the page shows them, without any that were deleted meanwhile."""
+    """Yield the workers with these names as the list shows them, except those deleted meanwhile."""
     async for script in scripts.named(use, call, names):
         try:
             whole = await use.workers.whole(script)
@@ -188,7 +190,7 @@ async def _whole_of(use: Services, call: Call, names: Iterable[str]) -> AsyncIte
 
 
 async def find_worker(use: Services, call: Call) -> Script:
-    """Return the worker of the path, if the caller may do this with it.
+    """Return the worker that the path names, if the caller has the permission of this route for it.
 
     Raises:
         NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
@@ -204,12 +206,12 @@ async def find_worker(use: Services, call: Call) -> Script:
 
 
 def _may(call: Call, script: Script, action: Action) -> bool:
-    """Tell whether the caller may do something with a worker."""
+    """Tell whether the caller may do an action with a worker."""
     return call.caller.principal.grants.allow(action, policy.Resource(call.account_id, script.ref.name))
 
 
 def _shown(whole: Whole) -> dict[str, Any]:
-    """Return a worker as its page shows it."""
+    """Return a worker as JSON."""
     script = whole.script
     own = msgspec.json.decode(script.script_settings)
     env = {one.name: msgspec.Raw(one.shown) for one in whole.items}
@@ -231,7 +233,7 @@ def _shown(whole: Whole) -> dict[str, Any]:
 
 
 def _order(fields: dict[str, str]) -> tuple[Order, bool]:
-    """Return a query's sort order, and whether the last comes first; by default, the last deployed one is first."""
+    """Return a query's sort key, and whether the order is descending. By default, the last deployment is first."""
     order, direction = fields.get("order_by", "deployed_on"), fields.get("order")
     if order not in _ORDERS:
         raise NightsafeError(Code.INVALID, f"'order_by' must be one of {', '.join(_ORDERS)}")
@@ -241,22 +243,22 @@ def _order(fields: dict[str, str]) -> tuple[Order, bool]:
 
 
 async def _deployed_on(use: Services, script: Script) -> int:
-    """Return when it was last deployed."""
+    """Return the time of the last deployment, or 0."""
     return await use.workers.deployed_on(script) or 0
 
 
 async def _updated_on(_: Services, script: Script) -> int:
-    """Return when it was last changed."""
+    """Return the time of the last change."""
     return script.modified_on
 
 
 async def _created_on(_: Services, script: Script) -> int:
-    """Return when it was made."""
+    """Return the time of the creation."""
     return script.created_on
 
 
 async def _name(_: Services, __: Script) -> int:
-    """Return nothing: workers with equal keys are sorted by name."""
+    """Return the same key for all: workers with equal keys are sorted by name."""
     return 0
 
 
@@ -269,14 +271,14 @@ _ORDERS: dict[str, Order] = {
 
 
 def _version(version: Version) -> dict[str, Any]:
-    """Return a version as this page shows it, without its bindings."""
+    """Return a version as JSON, without its bindings."""
     settings = views.versioned(version.settings)
     date = {"compatibility_date": views.date_of(settings)}
     return settings | date | _stamped(version) | {"urls": [], "main_module": version.main_module}
 
 
 def _stamped(version: Version) -> dict[str, Any]:
-    """Return who made a version, and when."""
+    """Return the id, number, time, author and annotations of a version."""
     return {
         "id": views.identifier(version.id),
         "number": version.number,
@@ -289,6 +291,6 @@ def _stamped(version: Version) -> dict[str, Any]:
 
 
 def _file(use: Services, account_id: str, one: StoredFile) -> File:
-    """Return a file of a version."""
+    """Return a file of a version, for a JSON answer."""
     fields = {"name": one.name, "content_type": one.content_type}
     return File(fields, one.size, partial(use.contents.slices, account_id, one.digest, one.size))

@@ -90,7 +90,7 @@ def test_what_cannot_be_read(proxies: Proxies, line: str) -> None:
 
     assert refused.value.code is Code.MALFORMED_HEADER
     detail = refused.value.problems[0].detail
-    assert detail.startswith(("X-Forwarded-For, as", "Forwarded, as"))
+    assert detail.startswith(("X-Forwarded-For, sent by", "Forwarded, sent by"))
     assert line[:9] not in detail
 
 
