@@ -1,12 +1,12 @@
-"""The Python client: `Nightsafe` and `AsyncNightsafe`, one shape.
+"""The Python client, blocking (`Nightsafe`) and asynchronous (`AsyncNightsafe`).
 
     from nightsafe.client import Nightsafe
 
     client = Nightsafe()  # CLOUDFLARE_API_TOKEN, CLOUDFLARE_BASE_URL
     client.workers.scripts.secrets.get("mySecret", account_id="…", script_name="my-worker")
 
-It has the paths and signatures of the official SDK for what it covers: `docs/client.md`. Each of the two is loaded
-when it is asked for.
+Its methods have the paths and signatures of the official SDK; `docs/client.md` lists them. Each of the two clients is
+loaded on first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -85,7 +85,9 @@ _WHEN_ASKED = {
     "SinglePage": "blocking.page",
     "Transport": "blocking.transport",
 }
-"""What brings an HTTP library along, and the module of each: who wants an error, or one half, waits for no other."""
+"""The names that need an HTTP library, with their modules. They are loaded on first use, so that the import of an
+error or of one client does not wait for the rest.
+"""
 
 __all__ = [
     "APIConnectionError",
@@ -154,7 +156,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """One of the two halves, loaded on first use."""
+    """Return a name of one of the two clients, and load its module on first use."""
     module = _WHEN_ASKED.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

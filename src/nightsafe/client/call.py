@@ -1,4 +1,4 @@
-"""One call of the API before anything is sent: method, path, query, body, and how to read the answer."""
+"""Describes one call of the API before it is sent: method, path, query, body, and how to read the answer."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -19,28 +19,28 @@ _DOTS: Final = frozenset({".", ".."})
 
 
 class Call(Struct, Generic[T], frozen=True, kw_only=True):
-    """A call that can be sent as often as need be."""
+    """A call. It can be sent any number of times."""
 
     method: str
-    """In capitals."""
+    """The method, in capitals."""
     path: str
-    """Below the base URL, encoded."""
+    """The encoded path below the base URL."""
     read: Callable[[bytes], T]
-    """Reads the result out of an answer's body."""
+    """Reads the result from an answer's body."""
     query: Query = {}
-    """Parameters by name; those that are `omit` are left out."""
+    """Parameters by name. Those with the value `omit` are left out."""
     content: bytes | None = None
-    """The body, if there is one."""
+    """The body, or None."""
     content_type: bytes = JSON
-    """What the body is."""
+    """The Content-Type of the body."""
     headers: Headers | None = None
-    """Headers of this call only."""
+    """Headers for this call only."""
     timeout: float | TimeoutLike | Omit | None = omit
-    """Seconds, or `omit` for the client's own."""
+    """The timeout in seconds, or `omit` for the client's own."""
 
 
 class Place(Struct, frozen=True):
-    """Where secrets belong to: a script of an account, or one in a dispatch namespace."""
+    """A script that secrets belong to: a script of an account, or of a dispatch namespace."""
 
     account_id: str
     script: str
@@ -48,10 +48,10 @@ class Place(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The script's path.
+        """Return the script's path.
 
         Raises:
-            ValueError: when a name is empty, or one that no path can hold.
+            ValueError: when a name is empty, or cannot be a path segment.
         """
         account = f"/accounts/{segment('account_id', self.account_id)}/workers"
         script = segment("script_name", self.script)
@@ -61,34 +61,34 @@ class Place(Struct, frozen=True):
 
 
 def place_in_namespace(account_id: str, namespace: str, script: str) -> Place:
-    """The place of a script in a dispatch namespace.
+    """Return the place of a script in a dispatch namespace.
 
     Raises:
-        ValueError: when the namespace's name is empty: the place would be another one.
+        ValueError: when the namespace's name is empty, because that would mean a script outside of namespaces.
     """
     segment("dispatch_namespace", namespace)
     return Place(account_id, script, namespace)
 
 
 def segment(argument: str, name: str) -> str:
-    """A name as a segment of a path: encoded once, a slash in it as well.
+    """Return a name as one segment of a path. It is encoded once, including any slash in it.
 
     Args:
-        argument: what the argument is called.
-        name: what was given.
+        argument: the name of the argument, for the error.
+        name: the value of the argument.
 
     Raises:
-        ValueError: when it is empty, or one that stands for a directory, whatever encodes it.
+        ValueError: when the name is empty, `.` or `..`. Encoding does not help against the last two.
     """
     if not name:
         raise ValueError(f"Expected a non-empty value for `{argument}` but received {name!r}")
     if name in _DOTS:
-        raise ValueError(f"`{argument}` is {name!r}, which no path can hold: servers and proxies take it away")
+        raise ValueError(f"`{argument}` is {name!r}, which cannot be in a path: servers and proxies remove it")
     return quote(name, safe=_SAFE)
 
 
 def given(**fields: object) -> dict[str, Any]:
-    """The fields that were given."""
+    """Return the fields that are not `omit`."""
     return {name: field for name, field in fields.items() if not isinstance(field, Omit)}
 
 
@@ -102,7 +102,7 @@ def make(  # noqa: PLR0913 - the sides of a call
     body: Mapping[str, object] | None = None,
     headers: Headers | None = None,
 ) -> Call[T]:
-    """A call with a JSON body or none, and what the caller adds to it."""
+    """Return a call with a JSON body or without a body, plus the extra headers, query and body in the options."""
     more = options.get("extra_body")
     if more:
         body = {**(body or {}), **more}
@@ -118,13 +118,13 @@ def make(  # noqa: PLR0913 - the sides of a call
 
 
 def encode_query(*layers: Query) -> str:
-    """A query string, the later layers first; a list gives its parameter several times."""
+    """Return a query string. Later layers take precedence, and a list repeats its parameter."""
     merged = {name: shown for layer in layers for name, shown in layer.items() if not isinstance(shown, Omit)}
     return urlencode({name: _in_query(shown) for name, shown in merged.items()}, doseq=True)
 
 
 def _in_query(shown: object) -> object:
-    """One parameter, as the API reads it."""
+    """Return one parameter in the form that the API reads."""
     if isinstance(shown, bool):
         return "true" if shown else "false"
     if isinstance(shown, dt.datetime):
@@ -133,5 +133,5 @@ def _in_query(shown: object) -> object:
 
 
 def _merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Both, the second first."""
+    """Merge two mappings; the second one takes precedence."""
     return {**own, **more} if own and more else own or more or {}

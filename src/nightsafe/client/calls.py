@@ -1,4 +1,4 @@
-"""Every call of the API that this client knows, described once for both clients: no input or output here."""
+"""Describes every call of the API, once for both clients. Nothing here does input or output."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -22,27 +22,27 @@ from nightsafe.errors import NightsafeError, Problem
 K = TypeVar("K", str, int)
 
 Seal: TypeAlias = Callable[[Mapping[str, Any], str], Mapping[str, Any]]
-"""Gives a binding back with its value sealed, or as it is; the second argument is its JSON Pointer in the body."""
+"""Returns a binding with its value sealed, or unchanged. The second argument is its JSON Pointer in the body."""
 
 
 def get_secret(place: Place, name: str, query: Query, options: RequestOptions) -> Call[Secret]:
-    """One secret."""
+    """Describe a read of one secret."""
     path = f"{place.path}/secrets/{segment('secret_name', name)}"
     return make("GET", path, result_of(Secret), options, query=query)
 
 
 def list_secrets(place: Place, options: RequestOptions) -> Call[Listed[Secret]]:
-    """Every secret of a script."""
+    """Describe a list of the secrets of a script."""
     return make("GET", f"{place.path}/secrets", page_of(Secret), options)
 
 
 def put_secret(place: Place, fields: Mapping[str, Any], options: RequestOptions, seal: Seal) -> Call[Secret]:
-    """Create or replace one."""
+    """Describe the creation or replacement of a secret."""
     return make("PUT", f"{place.path}/secrets", result_of(Secret), options, body=seal(fields, ""))
 
 
 def delete_secret(place: Place, name: str, query: Query, options: RequestOptions) -> Call[None]:
-    """Remove one."""
+    """Describe the removal of a secret."""
     path = f"{place.path}/secrets/{segment('secret_name', name)}"
     return make("DELETE", path, nothing, options, query=query)
 
@@ -50,7 +50,7 @@ def delete_secret(place: Place, name: str, query: Query, options: RequestOptions
 def patch_secrets(
     place: Place, fields: Mapping[str, Any], options: RequestOptions, seal: Seal
 ) -> Call[dict[str, Secret]]:
-    """Create, replace and remove several in one version."""
+    """Describe the creation, replacement and removal of several secrets in one version."""
     secrets = fields.get("secrets")
     if secrets:
         there = {name: {"name": name, **entry} for name, entry in secrets.items() if entry is not None}
@@ -67,23 +67,23 @@ def upload_script(  # noqa: PLR0913, PLR0917 - the sides of an upload
     options: RequestOptions,
     seal: Seal,
 ) -> Call[Script]:
-    """Upload and deploy a script."""
+    """Describe an upload of a script, which is deployed at once."""
     return _upload("PUT", place.path, result_of(Script), metadata, bindings_inherit, files, options, seal)
 
 
 def list_scripts(account_id: str, tags: str | Omit, options: RequestOptions) -> Call[Listed[Script]]:
-    """Every script of an account."""
+    """Describe a list of the scripts of an account."""
     path = f"/accounts/{segment('account_id', account_id)}/workers/scripts"
     return make("GET", path, page_of(Script), options, query={"tags": tags})
 
 
 def get_script(place: Place, options: RequestOptions) -> Call[str]:
-    """A script's code."""
+    """Describe a read of a script's code."""
     return make("GET", place.path, as_text, options, headers={"Accept": "application/javascript"})
 
 
 def delete_script(place: Place, query: Query, options: RequestOptions) -> Call[None]:
-    """Remove a script with all that belongs to it."""
+    """Describe the removal of a script with everything that belongs to it."""
     return make("DELETE", place.path, nothing, options, query=query)
 
 
@@ -95,18 +95,18 @@ def upload_version(  # noqa: PLR0913, PLR0917 - the sides of an upload
     options: RequestOptions,
     seal: Seal,
 ) -> Call[Version]:
-    """Upload a version without deploying it."""
+    """Describe an upload of a version, which is not deployed."""
     path = f"{place.path}/versions"
     return _upload("POST", path, result_of(Version), metadata, bindings_inherit, files, options, seal)
 
 
 def list_versions(place: Place, query: Query, options: RequestOptions) -> Call[Listed[Version]]:
-    """A script's versions, the newest first."""
+    """Describe a list of a script's versions, newest first."""
     return make("GET", f"{place.path}/versions", wrapped_page_of(Version), options, query=query)
 
 
 def get_version(place: Place, version_id: str, options: RequestOptions) -> Call[Version]:
-    """One version with all it consists of."""
+    """Describe a read of one version with its bindings, code and settings."""
     path = f"{place.path}/versions/{segment('version_id', version_id)}"
     return make("GET", path, result_of(Version), options)
 
@@ -119,7 +119,7 @@ def create_deployment(  # noqa: PLR0913, PLR0917 - the sides of a deployment
     annotations: Mapping[str, Any] | Omit,
     options: RequestOptions,
 ) -> Call[Deployment]:
-    """Serve one version, or share the traffic between two."""
+    """Describe a deployment of one version, or of two that share the traffic."""
     body: dict[str, Any] = {"strategy": strategy, "versions": list(versions)}
     if not isinstance(annotations, Omit):
         body["annotations"] = {name.replace("workers_", "workers/", 1): note for name, note in annotations.items()}
@@ -128,38 +128,38 @@ def create_deployment(  # noqa: PLR0913, PLR0917 - the sides of a deployment
 
 
 def list_deployments(place: Place, query: Query, options: RequestOptions) -> Call[Listed[Deployment]]:
-    """A script's deployments, the newest first."""
+    """Describe a list of a script's deployments, newest first."""
     return make("GET", f"{place.path}/deployments", wrapped_page_of(Deployment), options, query=query)
 
 
 def get_deployment(place: Place, deployment_id: str, options: RequestOptions) -> Call[Deployment]:
-    """One deployment."""
+    """Describe a read of one deployment."""
     path = f"{place.path}/deployments/{segment('deployment_id', deployment_id)}"
     return make("GET", path, result_of(Deployment), options)
 
 
 def verify_token(options: RequestOptions) -> Call[TokenStatus]:
-    """Whether the token in use works."""
+    """Describe a check that the token in use works."""
     return make("GET", "/user/tokens/verify", result_of(TokenStatus), options)
 
 
 def get_user(options: RequestOptions) -> Call[User]:
-    """The user whom the credentials belong to."""
+    """Describe a read of the user that the credentials belong to."""
     return make("GET", "/user", result_of(User), options)
 
 
 def list_accounts(query: Query, options: RequestOptions) -> Call[Listed[Account]]:
-    """The accounts that the credentials can see."""
+    """Describe a list of the accounts that the credentials can see."""
     return make("GET", "/accounts", page_of(Account), options, query=query)
 
 
 def get_account(account_id: str, options: RequestOptions) -> Call[Account]:
-    """One account."""
+    """Describe a read of one account."""
     return make("GET", f"/accounts/{segment('account_id', account_id)}", result_of(Account), options)
 
 
 def _sealed_each(bindings: Mapping[K, Mapping[str, Any]], at: str, seal: Seal) -> dict[K, Mapping[str, Any]]:
-    """Every binding sealed, or every problem with them."""
+    """Return all bindings sealed; raise all problems with them together."""
     sealed: dict[K, Mapping[str, Any]] = {}
     problems: list[Problem] = []
     for key, one in bindings.items():
@@ -182,7 +182,7 @@ def _upload(  # noqa: PLR0913, PLR0917 - the sides of an upload
     options: RequestOptions,
     seal: Seal,
 ) -> Call[Any]:
-    """An upload, whatever becomes of it."""
+    """Describe an upload of a script or of a version."""
     bindings = metadata.get("bindings")
     if bindings:
         sealed = _sealed_each(dict(enumerate(bindings)), "/bindings", seal)

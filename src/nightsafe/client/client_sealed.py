@@ -1,7 +1,7 @@
-"""Sealing before sending: the plaintext of a secret does not leave the process.
+"""Seals values before they are sent, so that the plaintext of a secret does not leave the process.
 
-A server that takes sealed values offers its public ring below each account; `docs/decisions/0004-the-client.md` says
-how. Sealing itself needs the extra `seal`, and is loaded only when a server offers a ring.
+A server that accepts sealed values offers its public ring below each account: `docs/decisions/0004-the-client.md`.
+Sealing needs the extra `seal`, and is loaded only when a server offers a ring.
 """
 
 import logging
@@ -47,36 +47,36 @@ _FIRST_OF_SERVER: Final = 500
 
 
 class _Known(NamedTuple):
-    """What is known of one account's ring."""
+    """The client's knowledge of one account's ring."""
 
     sealer: "RingSealer | None"
     """None when the server has no ring."""
     unkept: str = ""
-    """Why the ring is remembered in this process only; nothing when it is kept."""
+    """The reason why the ring is remembered in this process only, or "" when it is in the file of known rings."""
 
 
 class Rings:
-    """What is known of a server's public rings, by account."""
+    """The client's knowledge of a server's public rings, by account."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
     @cached_property
     def _trust(self) -> "Trust":
-        """Which rings are believed; loaded at the first write."""
+        """Return the pinned rings, and load their module at the first write."""
         from nightsafe.client.rings.pinning import Trust  # noqa: PLC0415 - most clients only read
 
         return Trust()
 
     def knows(self, place: Place) -> bool:
-        """Whether the ring for a place, or that there is none, is known."""
+        """Tell whether the ring for a place is known, or known to be absent."""
         return place.account_id in self._known
 
     def take_given(self, settings: Settings, place: Place) -> bool:
-        """Use the ring that was brought by hand; False when there is none.
+        """Use the ring from a file in the settings. Return False without such a file.
 
         Raises:
-            SealingError: when its file cannot be used.
+            SealingError: when the file cannot be used.
         """
         if settings.public_ring is None:
             return False
@@ -91,11 +91,11 @@ class Rings:
         return True
 
     def learn(self, settings: Settings, place: Place, offer: Offer | None) -> None:
-        """Keep what a server offered.
+        """Remember the ring that a server offers, or that it offers no ring.
 
         Raises:
-            SealingError: when it is a ring that cannot be used, or another one than is known; when it is none, and
-                one is known.
+            SealingError: when the ring cannot be used, or does not follow from the known ring; also when the server
+                offers no ring although one is known.
         """
         if offer is None:
             self._trust.refuse_lost(settings, place)
@@ -115,31 +115,31 @@ class Rings:
             _log.warning("the server's ring is remembered in this process only: %s", unkept)
 
     def seal(self, settings: Settings, place: Place) -> Seal:
-        """What seals for a place whose ring is known.
+        """Return the function that seals for a place whose ring is known.
 
         Raises:
-            SealingError: when a seal is required and the server has no ring, or one that cannot be remembered.
+            SealingError: when sealing is required and the server offers no ring, or its ring cannot be remembered.
         """
         known = self._known[place.account_id]
         if settings.seal == "require" and known.unkept:
             raise refusal_of_ring(
                 settings,
                 place,
-                f"sealing is required, and the ring cannot be remembered: {known.unkept}. Give the ring's file as "
-                f"the public ring, or name a place with {KNOWN_RINGS}",
+                f"sealing is required, but the ring cannot be remembered: {known.unkept}. Give the ring's file as "
+                f"the public ring, or give a file for known rings with {KNOWN_RINGS}",
             )
         if known.sealer is not None:
             return _sealing(known.sealer, place)
         if settings.seal == "require":
-            raise refusal_of_ring(settings, place, "sealing is required, and the server offers no public ring")
+            raise refusal_of_ring(settings, place, "sealing is required, but the server offers no public ring")
         return leave
 
 
 def _decoded(settings: Settings, place: Place, offer: Offer) -> "PublicRing":
-    """The ring that is offered.
+    """Return the ring that a server offers.
 
     Raises:
-        SealingError: when it cannot be used.
+        SealingError: when the ring cannot be used.
     """
     from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - loads cryptography
 
@@ -151,26 +151,26 @@ def _decoded(settings: Settings, place: Place, offer: Offer) -> "PublicRing":
 
 
 def leave(fields: Mapping[str, Any], _: str = "") -> Mapping[str, Any]:
-    """A binding as it is."""
+    """Return a binding unchanged."""
     return fields
 
 
 def is_wanted(settings: Settings, place: Place) -> bool:
-    """Whether values are to be sealed, if the server takes them so.
+    """Tell whether values must be sealed if the server accepts sealed values.
 
     Raises:
-        SealingError: when it is required and cannot be done by this installation.
+        SealingError: when sealing is required and not installed.
     """
     if not settings.seal:
         return False
     needed = settings.seal == "require" or settings.public_ring is not None
     if not needed and settings.origin.host == _HAS_NONE:
-        note_unsealed(f"{_HAS_NONE} takes no sealed values")
+        note_unsealed(f"{_HAS_NONE} does not accept sealed values")
         return False
     if _is_installed():
         return True
     if needed:
-        why = "sealing is required, and is not installed. Run: pip install 'nightsafe[seal]'"
+        why = "sealing is required but not installed. Run: pip install 'nightsafe[seal]'"
         raise refusal_of_ring(settings, place, why)
     note_unsealed("sealing is not installed")
     return False
@@ -178,24 +178,24 @@ def is_wanted(settings: Settings, place: Place) -> bool:
 
 @lru_cache(maxsize=8)
 def note_unsealed(why: str) -> None:
-    """Say once that values leave this process as they are."""
+    """Log once that values leave this process unsealed."""
     _log.info("values are sent unsealed: %s", why)
 
 
 def says_nothing(error: APIStatusError) -> bool:
-    """Whether a refusal leaves open whether there is a ring: it may pass, leads elsewhere, or is for who asks."""
+    """Tell whether a refusal is no answer about the ring: a temporary failure, a redirect, or refused credentials."""
     if error.status_code in _NO_ANSWER or error.status_code >= _FIRST_OF_SERVER:
         return True
     return any(one.code in _CREDENTIALS_REFUSED for one in error.errors)
 
 
 def is_stale(error: APIStatusError) -> bool:
-    """Whether a refusal is for the key that was sealed to."""
+    """Tell whether a refusal is about the key that the value was sealed to."""
     return any((one.pointer or "").endswith("/key_id") for one in error.errors)
 
 
 def refusal(settings: Settings, place: Place, error: NightsafeError) -> SecretRefusedError:
-    """The error for secrets that are none, in the API's words, made without asking it."""
+    """Return the error for invalid secrets, with the API's messages but without a request to the API."""
     errors = [_as_json(problem) for problem in error.problems]
     body = {"result": None, "success": False, "errors": errors, "messages": []}
     return SecretRefusedError(
@@ -207,7 +207,7 @@ def refusal(settings: Settings, place: Place, error: NightsafeError) -> SecretRe
 
 
 def _as_json(problem: Problem) -> dict[str, object]:
-    """One problem, as the API would put it."""
+    """Return one problem in the form that the API uses."""
     code, message = _IN_WORDS.get(problem.code, _INVALID)
     source = {"pointer": problem.pointer or ""}
     return {"code": code, "message": message.replace("{detail}", problem.detail), "source": source}
@@ -215,18 +215,18 @@ def _as_json(problem: Problem) -> dict[str, object]:
 
 @lru_cache(maxsize=1)
 def _is_installed() -> bool:
-    """Whether the extra `seal` is there."""
+    """Tell whether the extra `seal` is installed."""
     return all(find_spec(name) is not None for name in ("cryptography", "rfc8785"))
 
 
 def _sealing(sealer: "RingSealer", place: Place) -> Seal:
-    """What seals bindings of one script."""
+    """Return the function that seals the bindings of one script."""
     from nightsafe.bindings.parse import parse_secret  # noqa: PLC0415 - loads what only sealing needs
     from nightsafe.sealing.context import Context  # noqa: PLC0415 - the same
     from nightsafe.sealing.record import SealedValue  # noqa: PLC0415 - the same
 
     def seal(fields: Mapping[str, Any], at: str) -> Mapping[str, Any]:
-        """A binding with its value sealed; one that has none, or a sealed one, as it is."""
+        """Return a binding with its value sealed; a binding without a value, or already sealed, stays unchanged."""
         if fields.get("type") not in _KINDS or not _SEALED_MEMBERS.isdisjoint(fields):
             return fields
         as_received = msgspec.json.decode(msgspec.json.encode(fields))

@@ -1,4 +1,4 @@
-"""From an answer to its result, or to the error it stands for."""
+"""Turns an answer into its result or its error."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -25,21 +25,21 @@ _FIRST_REFUSAL = 400
 
 
 class Envelope(Struct, Generic[T]):
-    """What every answer comes in."""
+    """The envelope of every answer."""
 
     result: T
     success: bool = True
 
 
 class Listed(Struct, Generic[T]):
-    """The envelope of a page, whichever way its items are wrapped."""
+    """A page of a list, in the same form for every kind of envelope."""
 
     items: list[T]
     result_info: ResultInfo | None = None
 
 
 class _Page(Struct, Generic[T]):
-    """The envelope of a page that is an array."""
+    """The envelope of a page whose result is an array."""
 
     result: list[T] | None
     success: bool = True
@@ -47,14 +47,14 @@ class _Page(Struct, Generic[T]):
 
 
 class _Wrapped(Struct, Generic[T]):
-    """The object a page of versions or deployments is in."""
+    """The object that contains a page of versions or deployments."""
 
     items: list[T] | None = None
     deployments: list[T] | None = None
 
 
 class _WrappedPage(Struct, Generic[T]):
-    """The envelope of a page that is an object."""
+    """The envelope of a page whose result is an object."""
 
     result: _Wrapped[T] | None
     success: bool = True
@@ -63,11 +63,11 @@ class _WrappedPage(Struct, Generic[T]):
 
 @lru_cache(maxsize=64)
 def result_of(kind: Any) -> Callable[[bytes], Any]:
-    """A reader of answers whose result is one value of a type."""
+    """Return a reader of answers whose result is one value of a type."""
     decode = msgspec.json.Decoder(Envelope[kind]).decode
 
     def read(content: bytes) -> Any:
-        """The result."""
+        """Return the result."""
         envelope: Envelope[Any] = decode(content)
         if not envelope.success:
             raise msgspec.ValidationError
@@ -78,11 +78,11 @@ def result_of(kind: Any) -> Callable[[bytes], Any]:
 
 @lru_cache(maxsize=16)
 def page_of(kind: Any) -> Callable[[bytes], Listed[Any]]:
-    """A reader of answers whose result is an array."""
+    """Return a reader of answers whose result is an array."""
     decode = msgspec.json.Decoder(_Page[kind]).decode
 
     def read(content: bytes) -> Listed[Any]:
-        """The page."""
+        """Return the page."""
         page: _Page[Any] = decode(content)
         if not page.success:
             raise msgspec.ValidationError
@@ -93,11 +93,11 @@ def page_of(kind: Any) -> Callable[[bytes], Listed[Any]]:
 
 @lru_cache(maxsize=16)
 def wrapped_page_of(kind: Any) -> Callable[[bytes], Listed[Any]]:
-    """A reader of answers whose result is an object with `items` or `deployments`."""
+    """Return a reader of answers whose result is an object with `items` or `deployments`."""
     decode = msgspec.json.Decoder(_WrappedPage[kind]).decode
 
     def read(content: bytes) -> Listed[Any]:
-        """The page."""
+        """Return the page."""
         page: _WrappedPage[Any] = decode(content)
         if not page.success:
             raise msgspec.ValidationError
@@ -109,33 +109,33 @@ def wrapped_page_of(kind: Any) -> Callable[[bytes], Listed[Any]]:
 
 
 def nothing(content: bytes) -> None:
-    """Read an answer whose result does not matter."""
+    """Check an answer whose result does not matter."""
     if not msgspec.json.decode(content, type=Envelope[Any]).success:
         raise msgspec.ValidationError
 
 
 def as_text(content: bytes) -> str:
-    """Read an answer that comes without an envelope."""
+    """Read an answer without an envelope."""
     return content.decode("utf-8", "replace")
 
 
 def read_result(read: Callable[[bytes], T], request: Request, response: Response) -> T:
-    """The result of an answer.
+    """Return the result of an answer.
 
     Raises:
-        APIStatusError: when it is a refusal: by its status, or by `success` whatever its status.
-        APIResponseValidationError: when it is not what the API promises.
+        APIStatusError: when the answer is a refusal, by its status or by `success: false` with any status.
+        APIResponseValidationError: when the answer is not what the API promises.
     """
     if response.status_code < _FIRST_REDIRECT:
         try:
             return read(response.content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass  # raised below, where no message of the parser's can quote the answer
+            pass  # raised below, so that no message of the parser quotes the answer
     raise error_for(request, response)
 
 
 def error_for(request: Request, response: Response) -> APIError:
-    """The error that an answer stands for."""
+    """Return the error for an answer."""
     body = _body(response.content)
     refused = isinstance(body, dict) and body.get("success") is False
     status = response.status_code
@@ -143,22 +143,23 @@ def error_for(request: Request, response: Response) -> APIError:
         return _unusable(request, response, body)
     errors = errors_in(body)
     kind: type[APIStatusError] = class_for(status, errors)
-    message = f"Error code: {status} - {in_words(errors, 'without a reason that could be read')}"
+    message = f"Error code: {status} - {in_words(errors, 'the answer has no readable reason')}"
     return kind(message, response=response, request=request, body=body)
 
 
 def _unusable(request: Request, response: Response, body: object) -> APIError:
-    """The error for an answer that is neither a result nor a refusal."""
+    """Return the error for an answer that is neither a result nor a refusal."""
     if response.status_code >= _FIRST_REDIRECT:
         to = response.headers.get("location", "nowhere")
-        message = f"Error code: {response.status_code} - a redirect to {to}, which is not followed: check base_url"
+        why = f"the server redirects to {to}, and redirects are not followed: check base_url"
+        message = f"Error code: {response.status_code} - {why}"
         return APIStatusError(message, response=response, request=request, body=body)
     message = f"the answer to {request.method} {request.url} is not what the API promises"
     return APIResponseValidationError(message, response=response, request=request, body=body)
 
 
 def _body(content: bytes) -> object:
-    """An answer's body as JSON, else as text."""
+    """Return an answer's body as JSON, or as text if it is not JSON."""
     try:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

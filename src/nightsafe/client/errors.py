@@ -1,4 +1,4 @@
-"""Everything a call can raise.
+"""The errors that a call can raise.
 
     ClientError
     └── APIError
@@ -9,7 +9,7 @@
         └── APIStatusError
             ├── BadRequestError (400)
             │   ├── NameTakenError (10053)
-            │   └── SecretRefusedError (before it was sent)
+            │   └── SecretRefusedError (before anything is sent)
             ├── AuthenticationError (401)
             ├── PermissionDeniedError (403)
             │   └── NotPermittedError (10000, 9109)
@@ -21,8 +21,8 @@
             ├── RateLimitError (429; 971, 10429)
             └── InternalServerError (500 and above)
 
-Up to `APIStatusError` and its children by status the names are those of the official SDK. No error carries the
-request's body or its credentials.
+The classes down to `APIStatusError`, and its subclasses by status, have the names of the official SDK. No error
+contains the request's body or credentials.
 """
 
 from collections.abc import Sequence
@@ -34,44 +34,44 @@ from nightsafe.client.messages import Request, Response
 
 
 class ErrorSource(Struct, frozen=True):
-    """Where in the request something is wrong."""
+    """The position of a fault in the request."""
 
     pointer: str | None = None
     """A JSON Pointer (RFC 6901) into the body."""
 
 
 class ErrorData(Struct, frozen=True):
-    """One thing that is wrong, in the API's words."""
+    """One error in an answer, as the API reports it."""
 
     code: int = 0
-    """What is wrong."""
+    """The error code."""
     message: str = ""
-    """The same in words."""
+    """The message."""
     documentation_url: str | None = None
-    """Where to read on."""
+    """A page of documentation."""
     source: ErrorSource | None = None
-    """Where in the request it is wrong."""
+    """The position of the fault in the request."""
     error_chain: Sequence[dict[str, Any]] = ()
-    """Further errors below this one."""
+    """More specific errors below this one."""
 
     @property
     def pointer(self) -> str | None:
-        """The JSON Pointer to what is wrong, where the API gives one."""
+        """Return the JSON Pointer to the fault, if the API gives one."""
         return self.source.pointer if self.source else None
 
 
 class ClientError(Exception):
-    """Whatever this client raises on purpose, but for wrong arguments (ValueError, TypeError)."""
+    """The base of all errors of this client, except errors for wrong arguments (ValueError, TypeError)."""
 
 
 class APIError(ClientError):
     """A call that did not succeed.
 
     Attributes:
-        message: in words.
-        request: what was sent, without its body and credentials.
-        body: what was answered: JSON, else text, else None.
-        errors: what the API says is wrong.
+        message: the message.
+        request: the request, without its body and credentials.
+        body: the body of the answer as JSON, or else as text; None without an answer.
+        errors: the errors in the answer.
     """
 
     def __init__(self, message: str, request: Request, *, body: object | None) -> None:
@@ -83,28 +83,28 @@ class APIError(ClientError):
 
 
 class APIConnectionError(APIError):
-    """No answer: the server cannot be reached, or the connection broke."""
+    """A call without an answer: the server cannot be reached, or the connection broke."""
 
     def __init__(self, *, message: str = "Connection error.", request: Request) -> None:
         super().__init__(message, request, body=None)
 
 
 class APITimeoutError(APIConnectionError):
-    """No answer in time."""
+    """A call without an answer in time."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(message="Request timed out.", request=request)
 
 
 class SealingError(APIError):
-    """A value was to be sealed at all costs, and the server or this installation cannot do it: nothing was sent."""
+    """A value had to be sealed, and the server or this installation does not allow it. Nothing was sent."""
 
     def __init__(self, message: str, request: Request) -> None:
         super().__init__(message, request, body=None)
 
 
 class _AnsweredError(APIError):
-    """A call that was answered."""
+    """A failed call with an answer."""
 
     def __init__(self, message: str, *, response: Response, request: Request, body: object | None) -> None:
         super().__init__(message, request, body=body)
@@ -117,7 +117,7 @@ class APIResponseValidationError(_AnsweredError):
 
 
 class APIStatusError(_AnsweredError):
-    """A refusal: by status, or by `success: false` whatever the status."""
+    """A refusal, by its status or by `success: false` with any status."""
 
 
 class BadRequestError(APIStatusError):
@@ -129,7 +129,7 @@ class NameTakenError(BadRequestError):
 
 
 class SecretRefusedError(BadRequestError):
-    """A secret that was to be sealed is none; found before anything of it was sent. The code is the API's."""
+    """A secret to be sealed is invalid. The client found this before it sent anything. The code is the API's."""
 
 
 class AuthenticationError(APIStatusError):
@@ -141,7 +141,7 @@ class PermissionDeniedError(APIStatusError):
 
 
 class NotPermittedError(PermissionDeniedError):
-    """The credentials are unknown, or do not suffice (10000, 9109)."""
+    """The credentials are unknown, or their permissions are not sufficient (10000, 9109)."""
 
 
 class NotFoundError(APIStatusError):
@@ -149,11 +149,11 @@ class NotFoundError(APIStatusError):
 
 
 class ScriptNotFoundError(NotFoundError):
-    """There is no such script (10007, 10090)."""
+    """The script does not exist (10007, 10090)."""
 
 
 class SecretNotFoundError(NotFoundError):
-    """The script is there, but has no such secret (10056)."""
+    """The script exists, but does not have this secret (10056)."""
 
 
 class ConflictError(APIStatusError):
@@ -165,7 +165,7 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """Status 429, or a code that says the same (971, 10429)."""
+    """Status 429, or a code with the same meaning (971, 10429)."""
 
 
 class InternalServerError(APIStatusError):
@@ -196,7 +196,7 @@ _FIRST_OF_SERVER: Final = 500
 
 
 def class_for(status: int, errors: Sequence[ErrorData]) -> type[APIStatusError]:
-    """The class of a refusal: by its status, and more closely by its first code where that agrees."""
+    """Return the class of a refusal: by its status, or a subclass of that by its first code."""
     by_status = _BY_STATUS.get(status, InternalServerError if status >= _FIRST_OF_SERVER else APIStatusError)
     by_code = _BY_CODE.get(errors[0].code) if errors else None
     if by_code is not None and (status < _FIRST_REFUSAL or issubclass(by_code, by_status)):
@@ -205,18 +205,18 @@ def class_for(status: int, errors: Sequence[ErrorData]) -> type[APIStatusError]:
 
 
 def errors_in(body: object) -> list[ErrorData]:
-    """What an answer says is wrong; whatever it is made of, this raises nothing."""
+    """Return the errors in an answer. This never raises, even for a malformed answer."""
     raw = body.get("errors") if isinstance(body, dict) else None
     return [_error(one) for one in raw if isinstance(one, dict)] if isinstance(raw, list) else []
 
 
 def in_words(errors: Sequence[ErrorData], otherwise: str) -> str:
-    """Codes and messages in one line."""
+    """Return codes and messages in one line."""
     return "; ".join(f"{error.code} {error.message}" for error in errors) or otherwise
 
 
 def _error(raw: dict[str, Any]) -> ErrorData:
-    """One error; a member of a wrong type counts as missing."""
+    """Return one error. A member of a wrong type counts as missing."""
     source, chain = raw.get("source"), raw.get("error_chain")
     return ErrorData(
         code=_of_type(raw.get("code"), int, 0),
@@ -228,5 +228,5 @@ def _error(raw: dict[str, Any]) -> ErrorData:
 
 
 def _of_type(raw: object, kind: type, otherwise: Any) -> Any:
-    """A member, if it is of its type."""
+    """Return a member if it has its type, else a default."""
     return raw if isinstance(raw, kind) else otherwise

@@ -1,8 +1,9 @@
-"""One call with its retries, without any input or output: what to send, and what to make of what comes back.
+"""Decides what to send and when to retry, without any input or output.
 
-The rules are those of the official SDK: up to `max_retries` further tries for 408, 409, 429, 500 and above, timeouts
-and broken connections; `x-should-retry` overrides; `retry-after-ms` and `Retry-After` are obeyed up to a minute; else
-half a second, doubled each time up to eight, less up to a quarter of it at random.
+The rules are the same as in the official SDK: up to `max_retries` further tries after 408, 409, 429, 500 and above,
+timeouts and broken connections. The header `x-should-retry` overrides this. `retry-after-ms` and `Retry-After` are
+followed up to a minute. Otherwise the delay is half a second, doubled each time up to eight seconds, and reduced by
+up to a quarter at random.
 """
 
 import logging
@@ -30,21 +31,21 @@ _FIRST_OF_SERVER: Final = 500
 _FIRST_REFUSAL: Final = 400
 _NO_CREDENTIALS: Final = (
     "Could not resolve authentication method: set one of api_token, api_key with api_email, or user_service_key, or "
-    "the variable CLOUDFLARE_API_TOKEN; or take a header of theirs away with `omit`"
+    "the variable CLOUDFLARE_API_TOKEN; or remove one of their headers with `omit`"
 )
 
 _log = logging.getLogger("nightsafe.client")
 
 
 class Exchange(Generic[T]):
-    """A call on its way: which try it is, and what comes next.
+    """One call with its retries: counts the tries, and decides the next step.
 
     Args:
-        settings: the client's.
-        call: what is asked for.
+        settings: the client's settings.
+        call: the call.
 
     Raises:
-        TypeError: when nothing shows who asks.
+        TypeError: when there are no credentials.
         ValueError: when a header or the query cannot be sent.
     """
 
@@ -59,7 +60,7 @@ class Exchange(Generic[T]):
         self.timeout: Timeout = settings.timeout if isinstance(call.timeout, Omit) else timeout_of(call.timeout)
 
     def answered(self, response: Response) -> float | None:
-        """Seconds to wait before the next try; None when the answer stands."""
+        """Return the seconds to wait before the next try; None when the answer is final."""
         status = response.status_code
         _log.debug("%s %s: %d", self.request.method, self.request.url, status)
         if status < _FIRST_REFUSAL or self.retries_taken >= self._settings.max_retries:
@@ -67,11 +68,11 @@ class Exchange(Generic[T]):
         return self._next(response.headers) if should_retry(status, response.headers) else None
 
     def failed(self, error: OSError) -> float:
-        """Seconds to wait before the next try.
+        """Return the seconds to wait before the next try.
 
         Raises:
             APITimeoutError: when the last try took too long.
-            APIConnectionError: when the last try's connection broke, or none could be made.
+            APIConnectionError: when the connection of the last try broke, or could not be made.
         """
         _log.debug("%s %s: %s", self.request.method, self.request.url, type(error).__name__)
         if self.retries_taken < self._settings.max_retries:
@@ -81,25 +82,25 @@ class Exchange(Generic[T]):
         raise APIConnectionError(request=self.request) from error
 
     def result(self, response: Response) -> T:
-        """What was asked for.
+        """Return the result of the call.
 
         Raises:
             APIStatusError: when the answer is a refusal.
-            APIResponseValidationError: when it is not what the API promises.
+            APIResponseValidationError: when the answer is not what the API promises.
         """
         return read_result(self._call.read, self.request, response)
 
     def refuse(self, response: Response) -> None:
-        """Nothing, unless the answer's status is that of a refusal.
+        """Raise the error for an answer with the status of a refusal.
 
         Raises:
-            APIStatusError: when it is.
+            APIStatusError: for a status of 400 or above.
         """
         if response.status_code >= _FIRST_REFUSAL:
             raise error_for(self.request, response)
 
     def _next(self, headers: Mapping[str, str]) -> float:
-        """Go on to the next try; gives how long to wait before it."""
+        """Prepare the next try, and return the seconds to wait before it."""
         delay = delay_before(self.retries_taken, headers)
         self.retries_taken += 1
         _log.info("%s %s: retry in %.3f seconds", self.request.method, self.request.url, delay)
@@ -110,7 +111,7 @@ class Exchange(Generic[T]):
 
 
 def should_retry(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether a refusal may pass by itself; the server has the last word."""
+    """Tell whether to retry after a refusal. The header `x-should-retry` decides first."""
     said = headers.get("x-should-retry")
     if said in {"true", "false"}:
         return said == "true"
@@ -118,21 +119,21 @@ def should_retry(status: int, headers: Mapping[str, str]) -> bool:
 
 
 def delay_before(retries_taken: int, headers: Mapping[str, str]) -> float:
-    """Seconds to wait before the next try.
+    """Return the seconds to wait before the next try.
 
     Args:
-        retries_taken: how many there have been.
-        headers: of the answer to the last one.
+        retries_taken: the number of retries so far.
+        headers: the headers of the last answer.
     """
     asked = _asked_delay(headers)
     if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER:
         return asked
     doubled = min(INITIAL_RETRY_DELAY * 2.0 ** min(retries_taken, 1000), MAX_RETRY_DELAY)
-    return doubled * (1 - _JITTER * random.random())  # noqa: S311 - spreads clients out; nobody guards anything with it
+    return doubled * (1 - _JITTER * random.random())  # noqa: S311 - spreads clients out, protects nothing
 
 
 def _asked_delay(headers: Mapping[str, str]) -> float | None:
-    """The seconds the server asks for: in milliseconds, in seconds, or until a date."""
+    """Return the delay that the server asks for, in seconds: it may send milliseconds, seconds or a date."""
     for name, parts in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             return float(headers[name]) / parts
@@ -143,18 +144,18 @@ def _asked_delay(headers: Mapping[str, str]) -> float | None:
 
 
 def _until(date: str) -> float | None:
-    """Seconds until a date of an HTTP header."""
+    """Return the seconds until a date in an HTTP header."""
     from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415 - seldom needed, and slow to load
 
     parsed = parsedate_tz(date)
     try:
         return None if parsed is None else mktime_tz(parsed) - time.time()
-    except (ValueError, OverflowError):  # a year or a month that there is not
+    except (ValueError, OverflowError):  # an impossible year or month
         return None
 
 
 def _first_request(settings: Settings, call: Call[T]) -> Request:
-    """The request of the first try."""
+    """Return the request of the first try."""
     headers = settings.headers
     if call.headers is not None:
         headers = _with_own_headers(settings, call.headers)
@@ -173,7 +174,7 @@ def _first_request(settings: Settings, call: Call[T]) -> Request:
 
 
 def _with_own_headers(settings: Settings, own: Mapping[str, str | Omit]) -> tuple[tuple[bytes, bytes], ...]:
-    """The client's headers with the call's own over them."""
+    """Return the client's headers; those of the call take precedence."""
     mine = merge_headers(own)
     if not settings.authenticates and not is_authenticating(mine):
         raise TypeError(_NO_CREDENTIALS)

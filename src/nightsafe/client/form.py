@@ -1,4 +1,4 @@
-"""An upload as `multipart/form-data` (RFC 7578): the modules as parts `files`, then the part `metadata`."""
+"""Encodes an upload as `multipart/form-data` (RFC 7578): the modules as parts `files`, then the part `metadata`."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import IO, Any, TypeAlias
 import msgspec
 
 FileContent: TypeAlias = bytes | str | IO[bytes] | os.PathLike[str]
-"""Bytes, text, an open file, or the path of one."""
+"""Bytes, text, an open file, or the path of a file."""
 
 File: TypeAlias = (
     FileContent
@@ -16,7 +16,7 @@ File: TypeAlias = (
     | tuple[str | None, FileContent, str | None]
     | tuple[str | None, FileContent, str | None, Mapping[str, str]]
 )
-"""A module: its content alone, or with its file name, its media type and further headers before it."""
+"""A module: its content, or a tuple of file name and content, optionally with media type and further headers."""
 
 _TYPES = {
     ".cjs": "application/javascript",
@@ -32,7 +32,7 @@ _NAMELESS = "upload"
 
 
 def encode_form(metadata: Mapping[str, Any], files: Sequence[File]) -> tuple[bytes, bytes]:
-    """The media type and the body of an upload."""
+    """Return the media type and the body of an upload."""
     boundary = os.urandom(16).hex().encode()
     modules = metadata.get("main_module") is not None
     parts = [_file(one, modules=modules) for one in files]
@@ -43,19 +43,19 @@ def encode_form(metadata: Mapping[str, Any], files: Sequence[File]) -> tuple[byt
 
 
 def _file(file: File, *, modules: bool) -> bytes:
-    """One module's part, without its border."""
+    """Return one module's part, without its boundary."""
     name, content, media_type, headers = _taken_apart(file)
     name = name or _name_of(content)
     media_type = media_type or _type_of(name, modules=modules)
     lines = [f'Content-Disposition: form-data; name="files"; filename="{_escaped(name)}"']
     lines += [f"Content-Type: {media_type}", *(f"{header}: {shown}" for header, shown in headers.items())]
     if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a module's media type or header holds a line's end")
+        raise ValueError("a module's media type or header contains a line break")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + _bytes_of(content)
 
 
 def _taken_apart(file: File) -> tuple[str | None, FileContent, str | None, Mapping[str, str]]:
-    """Name, content, media type and headers of a module, in whichever way it was given."""
+    """Return name, content, media type and headers of a module."""
     if not isinstance(file, tuple):
         return None, file, None, {}
     name, content = file[0], file[1]
@@ -63,13 +63,13 @@ def _taken_apart(file: File) -> tuple[str | None, FileContent, str | None, Mappi
 
 
 def _name_of(content: FileContent) -> str:
-    """The name of an open file or of a path."""
+    """Return the name of an open file or of a path."""
     named = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
     return PurePath(named).name if isinstance(named, str | os.PathLike) else _NAMELESS
 
 
 def _type_of(name: str, *, modules: bool) -> str:
-    """The media type for a file's name; what ends in `.js` is a module where modules are uploaded."""
+    """Return the media type for a file's name. With `modules`, a name that ends in `.js` is a module."""
     suffix = PurePath(name).suffix.lower()
     if suffix == ".js" and modules:
         return "application/javascript+module"
@@ -77,7 +77,7 @@ def _type_of(name: str, *, modules: bool) -> str:
 
 
 def _bytes_of(content: FileContent) -> bytes:
-    """The bytes themselves."""
+    """Return the bytes."""
     if isinstance(content, str):
         return content.encode()
     if isinstance(content, bytes | bytearray):
@@ -89,5 +89,5 @@ def _bytes_of(content: FileContent) -> bytes:
 
 
 def _escaped(name: str) -> str:
-    """A file name as browsers and HTTP libraries write it."""
+    """Escape a file name in the way of browsers and HTTP libraries."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

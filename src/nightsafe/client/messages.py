@@ -1,4 +1,4 @@
-"""Requests and answers as a transport sees them: plain values, no connection in them."""
+"""The requests and answers that a transport sends and receives, as plain values without a connection."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -11,27 +11,27 @@ _CREDENTIALS = frozenset({b"authorization", b"x-auth-key", b"x-auth-user-service
 
 
 class Origin(NamedTuple):
-    """Whom a request goes to."""
+    """The server that a request goes to."""
 
     scheme: str
     """`http` or `https`."""
     host: str
     """A name or an address, without brackets."""
     port: int | None
-    """None for the scheme's own."""
+    """None for the scheme's default port."""
 
     @property
     def authority(self) -> str:
-        """Host and port as a URL and the header `Host` have them."""
+        """Return host and port in the form of a URL and of the header `Host`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
 
 class Headers(Mapping[str, str]):
-    """Headers by name, in any case; several of one name are joined by a comma.
+    """Headers by name, in any case. Headers with the same name are joined by a comma.
 
     Args:
-        raw: names and contents as they came.
+        raw: the names and values as they arrived.
     """
 
     __slots__ = ("_joined", "raw")
@@ -45,58 +45,58 @@ class Headers(Mapping[str, str]):
         self._joined = joined
 
     def __getitem__(self, name: str) -> str:
-        """One header."""
+        """Return one header."""
         return self._joined[name.lower()]
 
     def __iter__(self) -> Iterator[str]:
-        """The names, in lower case."""
+        """Yield the names, in lower case."""
         return iter(self._joined)
 
     def __len__(self) -> int:
-        """How many names there are."""
+        """Return the number of names."""
         return len(self._joined)
 
     def __repr__(self) -> str:
-        """Names only: what is in a header may be a credential."""
+        """Show the names only: the value of a header may be a credential."""
         return f"Headers({', '.join(self._joined)})"
 
 
 class Request(Struct, frozen=True):
-    """A request, ready to be sent."""
+    """A request that is ready to be sent."""
 
     method: str
-    """In capitals."""
+    """The method, in capitals."""
     origin: Origin
-    """Whom it goes to."""
+    """The server."""
     target: bytes
-    """Path and query, encoded."""
+    """The encoded path and query."""
     raw_headers: RawHeaders
-    """All headers, `Host` among them."""
+    """All headers, including `Host`."""
     content: bytes = b""
     """The body."""
 
     @property
     def url(self) -> str:
-        """The whole URL."""
+        """Return the whole URL."""
         return f"{self.origin.scheme}://{self.origin.authority}{self.target.decode('ascii')}"
 
     @property
     def headers(self) -> Headers:
-        """The headers by name."""
+        """Return the headers by name."""
         return Headers(self.raw_headers)
 
     def bare(self) -> "Request":
-        """The same without its body and its credentials, for an error to carry."""
+        """Return the request without its body and its credentials, for an error."""
         kept = [(name, shown) for name, shown in self.raw_headers if name.lower() not in _CREDENTIALS]
         return Request(self.method, self.origin, self.target, kept)
 
     def __repr__(self) -> str:
-        """Method and URL: the headers hold a credential and the body may hold a secret."""
+        """Show method and URL only: the headers hold a credential, and the body may hold a secret."""
         return f"<Request {self.method} {self.url}>"
 
 
 class Response(Struct, frozen=True):
-    """An answer, read to its end."""
+    """A whole answer."""
 
     status_code: int
     """The HTTP status."""
@@ -107,14 +107,14 @@ class Response(Struct, frozen=True):
 
     @property
     def headers(self) -> Headers:
-        """The headers by name."""
+        """Return the headers by name."""
         return Headers(self.raw_headers)
 
     @property
     def text(self) -> str:
-        """The body as text."""
+        """Return the body as text."""
         return self.content.decode("utf-8", "replace")
 
     def __repr__(self) -> str:
-        """The status."""
+        """Show the status."""
         return f"<Response {self.status_code}>"

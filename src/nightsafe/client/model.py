@@ -1,4 +1,4 @@
-"""What the API answers, as typed values. Nothing here can hold a secret's value."""
+"""The API's answers as typed values. None of the types can hold a secret's value."""
 
 import datetime as dt
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
@@ -15,13 +15,13 @@ class SecretText(Struct, frozen=True, tag_field="type", tag="secret_text"):
     """A secret string that is bound to a script."""
 
     name: str
-    """What the script finds it under in `env`."""
+    """Its name in `env`."""
 
     type: ClassVar[Literal["secret_text"]] = "secret_text"
     """The kind of binding."""
 
     def __repr__(self) -> str:
-        """As the official SDK shows it, so that what a program prints stays the same."""
+        """Show the same text as the official SDK, so that the output of programs stays the same."""
         return f"WorkersBindingKindSecretText(name={self.name!r}, type={self.type!r})"
 
 
@@ -32,44 +32,44 @@ class SecretKey(Struct, frozen=True, tag_field="type", tag="secret_key"):
     """The algorithm, as `crypto.subtle.importKey` takes it: an object or a bare name."""
 
     format: KeyFormat
-    """The format it was given in."""
+    """The format in which the key was set."""
 
     name: str
-    """What the script finds it under in `env`."""
+    """Its name in `env`."""
 
     usages: tuple[Usage, ...]
-    """What the script may do with it."""
+    """The operations that the script may do with the key."""
 
     type: ClassVar[Literal["secret_key"]] = "secret_key"
     """The kind of binding."""
 
     def __repr__(self) -> str:
-        """As the official SDK shows it, so that what a program prints stays the same."""
+        """Show the same text as the official SDK, so that the output of programs stays the same."""
         shown = f"algorithm={self.algorithm!r}, format={self.format!r}, name={self.name!r}, type={self.type!r}"
         return f"WorkersBindingKindSecretKey({shown}, usages={list(self.usages)!r})"
 
 
 Secret: TypeAlias = SecretText | SecretKey
-"""Either kind, told apart by `type` or `isinstance`."""
+"""A secret of either kind. `type` or `isinstance` tells which."""
 
 
 class ResultInfo(Struct, frozen=True):
-    """Where a page stands among its like."""
+    """The position of a page in its list."""
 
     page: int | None = None
-    """Its number, from 1."""
+    """The number of the page, from 1."""
     per_page: int | None = None
-    """How many items a page has at most."""
+    """The most items on a page."""
     count: int | None = None
-    """How many items it has."""
+    """The number of items on this page."""
     total_count: int | None = None
-    """How many items there are on all pages."""
+    """The number of items on all pages."""
     total_pages: int | None = None
-    """How many pages there are."""
+    """The number of pages."""
 
 
 class Items(Struct, Generic[T], frozen=True):
-    """The items of a page, where the API wraps them."""
+    """The items of a page, for lists that the API wraps in an object."""
 
     items: list[T]
     """The items."""
@@ -81,35 +81,35 @@ class Account(Struct, frozen=True):
     id: str
     """32 hex digits."""
     name: str = ""
-    """What people call it."""
+    """The name."""
     type: str | None = None
     """`standard` or `enterprise`."""
     settings: dict[str, Any] | None = None
     """The account's settings."""
     created_on: str | None = None
-    """When it was made (RFC 3339)."""
+    """The time of its creation (RFC 3339)."""
 
 
 class User(Struct, frozen=True):
-    """The user whom the credentials belong to."""
+    """The user that the credentials belong to."""
 
     id: str
     """32 hex digits."""
     email: str | None = None
-    """The e-mail to log in with."""
+    """The e-mail of the login."""
 
 
 class TokenStatus(Struct, frozen=True):
-    """Whether a token works."""
+    """The status of a token."""
 
     id: str
     """The token's id."""
     status: str
     """`active`, `disabled` or `expired`."""
     expires_on: dt.datetime | None = None
-    """From when on it does not work."""
+    """The time from which the token does not work."""
     not_before: dt.datetime | None = None
-    """Until when it does not work."""
+    """The time before which the token does not work."""
 
 
 class Script(Struct, frozen=True):
@@ -118,71 +118,71 @@ class Script(Struct, frozen=True):
     id: str = ""
     """Its name."""
     tag: str | None = None
-    """An id that stays when it is renamed."""
+    """An id that does not change when the script is renamed."""
     etag: str | None = None
-    """Tells its code from other code."""
+    """Identifies its code."""
     tags: list[str] | None = None
-    """Words it was filed under."""
+    """Its tags."""
     created_on: dt.datetime | None = None
-    """When it was first uploaded."""
+    """The time of the first upload."""
     modified_on: dt.datetime | None = None
-    """When it was last changed."""
+    """The time of the last change."""
     compatibility_date: str | None = None
-    """Which behaviour of the runtime it wants."""
+    """The date that selects the behaviour of the runtime."""
     compatibility_flags: list[str] | None = None
-    """What of the runtime it switches on or off."""
+    """The features of the runtime that it switches on or off."""
     handlers: list[str] | None = None
-    """What it handles, such as `fetch`."""
+    """The events that it handles, such as `fetch`."""
     has_assets: bool | None = None
     """Whether it has static files."""
     has_modules: bool | None = None
-    """Whether it is made of modules."""
+    """Whether it consists of modules."""
     last_deployed_from: str | None = None
     """The kind of client that deployed it."""
     logpush: bool | None = None
     """Whether its logs are pushed."""
     observability: dict[str, Any] | None = None
-    """How it is observed."""
+    """The settings of observability."""
     placement: dict[str, Any] | None = None
-    """Where it runs."""
+    """The settings of placement."""
     tail_consumers: list[dict[str, Any]] | None = None
-    """The Workers that read its logs."""
+    """The Workers that receive its logs."""
     usage_model: str | None = None
-    """How its use is counted."""
+    """The usage model."""
     startup_time_ms: int | None = None
-    """Milliseconds to start; only an upload tells."""
+    """Its startup time in milliseconds; only in the answer to an upload."""
     deployment_id: str | None = None
-    """The version that an upload made, without dashes; only an upload tells."""
+    """The id of the version that an upload made, without dashes; only in the answer to an upload."""
     entry_point: str | None = None
-    """The module it starts with; only an upload tells."""
+    """The main module; only in the answer to an upload."""
 
 
 class VersionMetadata(Struct, frozen=True, rename={"has_preview": "hasPreview"}):
-    """Who made a version, when, and how."""
+    """The author, time and source of a version."""
 
     author_email: str | None = None
-    """The e-mail of who made it."""
+    """The e-mail of the author."""
     author_id: str | None = None
-    """The id of who made it."""
+    """The id of the author."""
     created_on: str | None = None
-    """When it was made (RFC 3339)."""
+    """The time of its creation (RFC 3339)."""
     modified_on: str | None = None
-    """When it was last changed (RFC 3339)."""
+    """The time of the last change (RFC 3339)."""
     has_preview: bool | None = None
-    """Whether it can be looked at under an address of its own."""
+    """Whether it has a preview URL."""
     source: str | None = None
     """The kind of client that made it."""
 
 
 class VersionResources(Struct, frozen=True):
-    """What a version consists of."""
+    """The parts of a version."""
 
     bindings: list[dict[str, Any]] | None = None
     """Its bindings, without the values of secrets."""
     script: dict[str, Any] | None = None
     """Its code: `etag`, `handlers` and so on."""
     script_runtime: dict[str, Any] | None = None
-    """What it asks of the runtime: compatibility date, flags, limits."""
+    """Its settings for the runtime: compatibility date, flags, limits."""
 
 
 class Version(Struct, frozen=True):
@@ -191,33 +191,33 @@ class Version(Struct, frozen=True):
     id: str = ""
     """A UUID."""
     number: float | None = None
-    """Counts from 1."""
+    """The number of the version, from 1."""
     metadata: VersionMetadata | None = None
-    """Who made it, when, and how."""
+    """Its author, time and source."""
     annotations: dict[str, Any] | None = None
     """Notes, such as `workers/message`."""
     resources: VersionResources | None = None
-    """What it consists of; lists leave it out."""
+    """Its parts; lists leave them out."""
     startup_time_ms: int | None = None
-    """Milliseconds to start; only an upload tells."""
+    """Its startup time in milliseconds; only in the answer to an upload."""
 
 
 class DeployedVersion(Struct, frozen=True):
-    """A version's part of the traffic."""
+    """A version's share of the traffic."""
 
     percentage: float
-    """Of 100."""
+    """The share in percent."""
     version_id: str
     """The version's UUID."""
 
 
 class Deployment(Struct, frozen=True):
-    """Which versions are served, and how much of each."""
+    """The served versions, and the share of the traffic of each."""
 
     id: str
     """A UUID."""
     created_on: dt.datetime | None = None
-    """When it was made."""
+    """The time of its creation."""
     source: str = ""
     """The kind of client that made it."""
     strategy: str = "percentage"
@@ -227,4 +227,4 @@ class Deployment(Struct, frozen=True):
     annotations: dict[str, Any] | None = None
     """Notes, such as `workers/message`."""
     author_email: str | None = None
-    """The e-mail of who made it."""
+    """The e-mail of the author."""

@@ -1,4 +1,4 @@
-"""What both transports need of the network: whom to trust, and which proxy to take."""
+"""The network settings of both transports: trusted certificates, proxies, timeouts, decompression."""
 
 import os
 import ssl
@@ -17,15 +17,15 @@ IDLE_SECONDS: Final = 5.0
 _PROXIES: Final = frozenset({"http", "https", "socks5", "socks5h"})
 
 BROKEN: Final = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol)
-"""What the HTTP library raises when there is no answer, whatever the reason; time-outs it raises apart."""
+"""The errors of the HTTP library for a missing answer. It has other errors for timeouts."""
 
 
 class UnusableProxyError(ConnectionError):
-    """The environment names a proxy that there can be no way through."""
+    """The environment names a proxy that cannot be used."""
 
 
 def trusted() -> ssl.SSLContext:
-    """Whom to trust: the certificates of `SSL_CERT_FILE` or `SSL_CERT_DIR` where these are set, else Mozilla's."""
+    """Return the trusted certificates: those in `SSL_CERT_FILE` or `SSL_CERT_DIR` if set, else Mozilla's."""
     file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or directory:
         return ssl.create_default_context(cafile=file or None, capath=directory or None)
@@ -33,7 +33,7 @@ def trusted() -> ssl.SSLContext:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Tell whether a host is this machine."""
     if host == "localhost":
         return True
     if not host.startswith(("127.", "::1")):
@@ -47,13 +47,14 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(origin: Origin) -> httpcore.Proxy | None:
-    """The proxy that the environment names for a server, or None.
+    """Return the proxy that the environment names for a server, or None.
 
-    `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case, as everywhere. To this machine itself no
-    proxy is taken: what is in the clear there would cross the network.
+    The variables are `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper or lower case. Requests to
+    this machine itself never use a proxy, because their plaintext would cross the network.
 
     Raises:
-        UnusableProxyError: when what it names is no proxy, or needs a library that is not installed.
+        UnusableProxyError: when the variable does not contain the URL of a proxy, or the proxy needs a library that
+            is not installed.
     """
     if is_loopback(origin.host) or not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
@@ -67,7 +68,7 @@ def proxy_for(origin: Origin) -> httpcore.Proxy | None:
 
 
 def _proxy(url: str) -> httpcore.Proxy:
-    """A proxy by its URL, with the user and password that stand in it."""
+    """Return a proxy by its URL, with the user and password in the URL."""
     from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - beside its only use
 
     try:
@@ -76,9 +77,9 @@ def _proxy(url: str) -> httpcore.Proxy:
     except ValueError:
         usable = False
     if not usable:
-        raise UnusableProxyError("the environment names a proxy that is none: it must be like http://host:3128")
+        raise UnusableProxyError("the proxy in the environment is not a proxy URL: use the form http://host:3128")
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise UnusableProxyError("the environment names a SOCKS proxy, for which socksio must be installed")
+        raise UnusableProxyError("the environment names a SOCKS proxy, which needs the package socksio: install it")
     bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     if parts.username is None:
         return httpcore.Proxy(bare)
@@ -86,15 +87,15 @@ def _proxy(url: str) -> httpcore.Proxy:
 
 
 def limits(timeout: Timeout) -> dict[str, float | None]:
-    """A timeout as the HTTP library takes it."""
+    """Return a timeout in the form that the HTTP library accepts."""
     return {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
 
 
 def plain(content: bytes, raw_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """An answer's body, decompressed.
+    """Return an answer's body, decompressed.
 
     Raises:
-        ConnectionError: when it is compressed in a way that was not asked for, or damaged.
+        ConnectionError: when the body is compressed in a way that was not requested, or damaged.
     """
     for name, coding in raw_headers:
         if name.lower() == b"content-encoding" and coding.lower() != b"identity":
@@ -103,11 +104,11 @@ def plain(content: bytes, raw_headers: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _decompressed(content: bytes, coding: bytes) -> bytes:
-    """The plain bytes of a compressed body."""
+    """Return the plain bytes of a compressed body."""
     import zlib  # noqa: PLC0415 - seldom needed
 
     if coding not in {b"gzip", b"x-gzip", b"deflate"}:
-        raise ConnectionError("the answer has a Content-Encoding that was not asked for")
+        raise ConnectionError("the answer has a Content-Encoding that was not requested")
     try:
         return zlib.decompress(content, zlib.MAX_WBITS | 32)
     except zlib.error:

@@ -1,4 +1,4 @@
-"""The mark of an argument that was not given, where None means something."""
+"""The value of an argument that was not given, because None has a meaning of its own."""
 
 from collections.abc import Mapping
 from typing import TypeAlias, TypedDict
@@ -7,33 +7,33 @@ from nightsafe.client.timeouts import TimeoutLike
 
 
 class Omit:
-    """Not given: as an argument it leaves a field out, as a header's value it takes the header away."""
+    """Not given. As an argument it leaves a field out; as the value of a header it removes the header."""
 
     __slots__ = ()
 
     def __bool__(self) -> bool:
-        """False, so that `value or default` works."""
+        """Return False, so that `value or default` works."""
         return False
 
     def __repr__(self) -> str:
-        """Its name."""
+        """Show the name."""
         return "omit"
 
 
 omit = Omit()
 
 Headers: TypeAlias = Mapping[str, str | Omit]
-"""Headers by name, in any case; `omit` takes one away."""
+"""Headers by name, in any case. `omit` removes a header."""
 
 Query: TypeAlias = Mapping[str, object]
 """Parameters of a query by name."""
 
 
 class RequestOptions(TypedDict, total=False):
-    """What every method takes beside its own arguments."""
+    """The options that every method accepts beside its own arguments."""
 
     extra_headers: Headers | None
-    """Headers to add, or with `omit` to take away."""
+    """Headers to add, or to remove with `omit`."""
     extra_query: Query | None
     """Parameters to add to the query."""
     extra_body: Mapping[str, object] | None

@@ -1,4 +1,4 @@
-"""What is given to the API in JSON objects, typed."""
+"""The types of the JSON objects that the API accepts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
@@ -7,10 +7,10 @@ from nightsafe.client.model import KeyFormat, Usage
 
 
 class SecretTextParam(TypedDict):
-    """A secret string to put."""
+    """A secret string to set."""
 
     name: str
-    """What the script finds it under in `env`."""
+    """Its name in `env`."""
     text: str
     """The value."""
     type: Literal["secret_text"]
@@ -18,18 +18,18 @@ class SecretTextParam(TypedDict):
 
 
 class SecretKeyParam(TypedDict):
-    """A secret key to put."""
+    """A secret key to set."""
 
     algorithm: Any
     """The algorithm, as `crypto.subtle.importKey` takes it."""
     format: KeyFormat
-    """The format it is in."""
+    """The format of the key."""
     name: str
-    """What the script finds it under in `env`."""
+    """Its name in `env`."""
     type: Literal["secret_key"]
     """The kind of binding."""
     usages: Sequence[Usage]
-    """What the script may do with it."""
+    """The operations that the script may do with the key."""
     key_base64: NotRequired[str]
     """The key for `raw`, `pkcs8` and `spki`."""
     key_jwk: NotRequired[Any]
@@ -40,14 +40,14 @@ SecretParam: TypeAlias = SecretTextParam | SecretKeyParam
 """A secret of either kind."""
 
 Metadata: TypeAlias = Mapping[str, Any]
-"""What an upload says about itself: `main_module` or `body_part`, `bindings`, `compatibility_date` and so on."""
+"""The metadata of an upload: `main_module` or `body_part`, `bindings`, `compatibility_date` and so on."""
 
 
 class DeployedVersionParam(TypedDict):
-    """A version's part of the traffic."""
+    """A version's share of the traffic."""
 
     percentage: float
-    """Of 100."""
+    """The share in percent."""
     version_id: str
     """The version's UUID."""
 
@@ -57,4 +57,4 @@ AnnotationsParam = TypedDict(
     {"workers/message": str, "workers_message": str},
     total=False,
 )
-"""Notes on a deployment; `workers_message` is the official SDK's name of `workers/message`."""
+"""Notes on a deployment. `workers_message` is the official SDK's name for `workers/message`."""

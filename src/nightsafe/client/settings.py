@@ -1,4 +1,4 @@
-"""What a client is set up with: credentials, server, headers, patience."""
+"""The settings of a client: credentials, server, headers, timeouts and sealing."""
 
 import os
 import re
@@ -19,7 +19,7 @@ DEFAULT_BASE_URL: Final = "https://api.cloudflare.com/client/v4"
 DEFAULT_MAX_RETRIES: Final = 2
 
 Seal = bool | Literal["require"]
-"""Whether values are sealed before they are sent: where the server offers it, never, or always."""
+"""Whether values are sealed before they are sent: if the server offers a ring (True), never (False), or always."""
 
 PUBLIC_RING: Final = "NIGHTSAFE_PUBLIC_RING"
 KNOWN_RINGS: Final = "NIGHTSAFE_KNOWN_RINGS"
@@ -38,9 +38,9 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Credentials(Struct, frozen=True):
-    """What shows who asks; any of them may be missing.
+    """The credentials of a client. Any of them may be missing.
 
-    A key or an e-mail that is empty is missing, whatever the environment says.
+    An empty key or e-mail counts as missing, even if the environment has one.
     """
 
     api_token: str | None = None
@@ -49,7 +49,7 @@ class Credentials(Struct, frozen=True):
     user_service_key: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """The headers to send: key and e-mail before a token, a token before a service key."""
+        """Return the headers to send. Key and e-mail take precedence over a token, and a token over a service key."""
         pair = {"X-Auth-Email": self.api_email, "X-Auth-Key": self.api_key}
         given = {name: shown for name, shown in pair.items() if shown}
         if given:
@@ -59,52 +59,52 @@ class Credentials(Struct, frozen=True):
         return {"X-Auth-User-Service-Key": self.user_service_key} if self.user_service_key else {}
 
     def with_those_of(self, other: "Credentials") -> "Credentials":
-        """These, but for what another has."""
+        """Merge two sets of credentials; the other one takes precedence."""
         pairs = {name: getattr(other, name) or getattr(self, name) for name in self.__struct_fields__}
         return Credentials(**pairs)
 
     def __repr__(self) -> str:
-        """Which there are, and none of them."""
+        """Show the kinds of credentials, but no credential."""
         return f"Credentials({', '.join(name for name in self.__struct_fields__ if getattr(self, name))})"
 
 
 class RingFiles(NamedTuple):
-    """Where rings are: the one to seal to, and those that were seen."""
+    """The files of rings: the ring to seal to, and the known rings."""
 
     public: str | None
     known: str | None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that a request depends on beside the call itself."""
+    """All that a request depends on beside the call itself."""
 
     credentials: Credentials
     origin: Origin
     prefix: str
-    """The base URL's path, without a slash at its end."""
+    """The base URL's path, without a trailing slash."""
     api_version: str
-    """A date, as the API counts its versions."""
+    """The version of the API, which is a date."""
     timeout: Timeout
     max_retries: int
     custom_headers: Headers
     custom_query: Query
     seal: Seal
     public_ring: str | None = None
-    """The file of the ring to seal to, where it was brought by hand."""
+    """The file of the ring to seal to, if the user gave one."""
     known_rings: str | None = None
-    """The file in which rings are remembered; None for that of the environment, or the user's own."""
+    """The file of known rings; None for the file in the environment or the user's default."""
     headers: tuple[tuple[bytes, bytes], ...]
-    """What every request bears, ready for the wire."""
+    """The headers of every request, encoded."""
     authenticates: bool
-    """Whether the headers show who asks, or were told not to."""
+    """Whether the headers have credentials, or the user removed them on purpose."""
 
     @property
     def base_url(self) -> str:
-        """Where every path begins."""
+        """Return the base URL."""
         return f"{self.origin.scheme}://{self.origin.authority}{self.prefix}"
 
     def __repr__(self) -> str:
-        """Whom it talks to, and with which kinds of credential."""
+        """Show the base URL and the kinds of credentials."""
         return f"Settings({self.base_url}, {self.credentials})"
 
 
@@ -121,10 +121,11 @@ def make_settings(  # noqa: PLR0913 - a client has many settings
     rings: RingFiles,
     agent: str,
 ) -> Settings:
-    """Settings with their headers made and checked.
+    """Return settings with encoded and checked headers.
 
     Raises:
-        ValueError: when the base URL is none, or a header cannot be sent; it is named, but not shown.
+        ValueError: when the base URL is invalid, or a header cannot be sent. The error names the header, but does not
+            show its value.
     """
     origin, prefix = _split(base_url)
     headers: dict[str, str | Omit] = {
@@ -154,7 +155,7 @@ def make_settings(  # noqa: PLR0913 - a client has many settings
 
 
 class Shown(TypedDict, total=False):
-    """Credentials, as arguments of a client."""
+    """Credentials as arguments of a client."""
 
     api_token: str
     api_key: str
@@ -163,12 +164,12 @@ class Shown(TypedDict, total=False):
 
 
 def token_alone(token: str) -> Shown:
-    """The arguments of a client that shows this token and nothing of what the environment holds."""
+    """Return the arguments of a client that uses only this token, and no credentials from the environment."""
     return {"api_token": token, "api_key": "", "api_email": "", "user_service_key": ""}
 
 
 def credentials_from_environment(**given: str | None) -> Credentials:
-    """What was given; what was not, from the environment."""
+    """Return the given credentials; the environment supplies those that are not given."""
     return Credentials(
         **{
             name: os.environ.get(variable) if given.get(name) is None else given[name]
@@ -178,60 +179,60 @@ def credentials_from_environment(**given: str | None) -> Credentials:
 
 
 def ring_files(public: PathLike | None, known: PathLike | None) -> RingFiles:
-    """What was given; the public ring that was not, from `NIGHTSAFE_PUBLIC_RING`."""
+    """Return the given files; `NIGHTSAFE_PUBLIC_RING` supplies a public ring that is not given."""
     named = os.environ.get(PUBLIC_RING) or None if public is None else os.fspath(public)
     return RingFiles(named, None if known is None else os.fspath(known))
 
 
 def base_url_from_environment() -> str:
-    """The base URL where none was given."""
+    """Return the base URL in the environment, or the default."""
     return os.environ.get("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL
 
 
 def headers_from_environment() -> dict[str, str]:
-    """`CLOUDFLARE_CUSTOM_HEADERS`: a header a line, as `name: content`."""
+    """Return the headers in `CLOUDFLARE_CUSTOM_HEADERS`, one a line in the form `name: value`."""
     lines = os.environ.get("CLOUDFLARE_CUSTOM_HEADERS", "").split("\n")
     return {name.strip(): shown.strip() for name, colon, shown in (line.partition(":") for line in lines) if colon}
 
 
 def today() -> str:
-    """Today's date, which is the API's version where none was given."""
+    """Return today's date, the default version of the API."""
     return time.strftime("%Y-%m-%d")
 
 
 def is_authenticating(headers: Mapping[str, object]) -> bool:
-    """Whether lower-case headers show who asks; one that is taken away on purpose counts."""
+    """Tell whether lower-case headers have credentials. A credential header removed on purpose counts too."""
     return any(name in headers for name in _AUTHENTICATING)
 
 
 def merge_headers(*layers: Headers) -> dict[str, str | Omit]:
-    """Headers by lower-case name, the later layers first."""
+    """Merge headers by lower-case name; later layers take precedence."""
     return {name.lower(): shown for layer in layers for name, shown in layer.items()}
 
 
 def encode_headers(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
-    """Headers for the wire, without those that are taken away.
+    """Encode headers, without those that are removed by `omit`.
 
     Raises:
-        ValueError: when one cannot be sent; it is named, but not shown.
+        ValueError: when a header cannot be sent. The error names the header, but does not show its value.
     """
     return tuple(_encode(name, shown) for name, shown in headers.items() if not isinstance(shown, Omit))
 
 
 def _encode(name: str, shown: str) -> tuple[bytes, bytes]:
-    """One header."""
+    """Encode one header."""
     if _HEADER_NAME.fullmatch(name) is None:
-        raise ValueError("a header's name holds a character that HTTP does not allow there")
+        raise ValueError("a header's name contains a character that HTTP does not allow in names")
     if _HEADER_TEXT.fullmatch(shown) is None:
         raise ValueError(
-            f"the header '{name}' holds a character that HTTP does not allow there, or a space or a line's end "
-            "at its border; is there one at the end of the credential?"
+            f"the header '{name}' contains a character that HTTP does not allow, or begins or ends with a space or a "
+            "line break; check the end of the credential"
         )
     return name.encode("ascii"), shown.encode("latin-1")
 
 
 def _split(base_url: str) -> tuple[Origin, str]:
-    """Whom a base URL leads to, and its path."""
+    """Split a base URL into the server and the path."""
     parts = urlsplit(str(base_url))
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username is not None:
         raise ValueError("base_url must be like https://host/client/v4: http or https, a host, no user, no query")

@@ -1,4 +1,4 @@
-"""How long a request may take, part by part."""
+"""The timeouts of the parts of a request."""
 
 from typing import Final, Protocol
 
@@ -6,47 +6,47 @@ from msgspec import Struct
 
 
 class TimeoutLike(Protocol):
-    """Whatever has these four: a `Timeout`, or that of another library."""
+    """An object with these four properties: a `Timeout`, or a timeout of another library."""
 
     @property
     def connect(self) -> float | None:
-        """Seconds until a connection stands."""
+        """Return the seconds until a connection is open."""
         ...  # pragma: no cover
 
     @property
     def read(self) -> float | None:
-        """Seconds between two pieces of the answer."""
+        """Return the seconds between two pieces of the answer."""
         ...  # pragma: no cover
 
     @property
     def write(self) -> float | None:
-        """Seconds for a piece of the request."""
+        """Return the seconds for a piece of the request."""
         ...  # pragma: no cover
 
     @property
     def pool(self) -> float | None:
-        """Seconds until a connection of the pool is free."""
+        """Return the seconds until a connection of the pool is free."""
         ...  # pragma: no cover
 
 
 class Timeout(Struct, frozen=True, kw_only=True):
-    """Seconds for each part of a request; None waits for ever."""
+    """The timeout of each part of a request, in seconds. None waits for ever."""
 
     connect: float | None = 60.0
-    """Until a connection stands."""
+    """The time until a connection is open."""
     read: float | None = 60.0
-    """Between two pieces of the answer."""
+    """The time between two pieces of the answer."""
     write: float | None = 60.0
-    """For a piece of the request."""
+    """The time for a piece of the request."""
     pool: float | None = 60.0
-    """Until a connection of the pool is free."""
+    """The time until a connection of the pool is free."""
 
 
 DEFAULT_TIMEOUT: Final = Timeout(connect=5.0)
 
 
 def timeout_of(given: float | TimeoutLike | None) -> Timeout:
-    """A timeout from what a caller may give: one number for all parts, a part each, or None for no limit."""
+    """Return a `Timeout`, given one number for all parts, an object with one for each part, or None for no limit."""
     if isinstance(given, Timeout):
         return given
     if given is None or isinstance(given, int | float):

@@ -1,1 +1,1 @@
-"""The asynchronous client. `blocking` is made from it by `tools/unasync.py`, but for `differences.py`."""
+"""The asynchronous client. `tools/unasync.py` generates `blocking` from it, except `listing.py` and `waiting.py`."""

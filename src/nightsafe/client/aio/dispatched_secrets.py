@@ -1,4 +1,4 @@
-"""`client.workers_for_platforms.dispatch.namespaces.scripts.secrets`."""
+"""`client.workers_for_platforms.dispatch.namespaces.scripts.secrets`: the secrets of a script in a namespace."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -16,10 +16,10 @@ from nightsafe.client.params import SecretParam
 
 
 class AsyncDispatchedSecrets:
-    """The secret bindings of a script in a dispatch namespace. No call gives a value back.
+    """The secret bindings of a script in a dispatch namespace. No method returns a value.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: AsyncSender) -> None:
@@ -27,7 +27,7 @@ class AsyncDispatchedSecrets:
 
     @cached_property
     def with_raw_response(self) -> "AsyncDispatchedSecretsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         sender = self._sender
         return AsyncDispatchedSecretsWithRawResponse(
             AsyncDispatchedSecrets(AsyncRawSender(sender.settings, sender.transport, sender.rings))
@@ -79,25 +79,25 @@ class AsyncDispatchedSecrets:
         key_jwk: object | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> Secret:
-        """Create or replace one secret: a new version of the script, deployed.
+        """Create or replace one secret. This makes a new version of the script and deploys it.
 
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            dispatch_namespace: the namespace the script is in.
-            name: what the script finds it under in `env`.
-            type: `secret_text`, or `secret_key`.
+            dispatch_namespace: the namespace of the script.
+            name: the name of the secret in `env`.
+            type: `secret_text` or `secret_key`.
             text: the value of a `secret_text`, at most 5 KB.
-            algorithm: of a key, as `crypto.subtle.importKey` takes it.
-            format: of a key: `raw`, `pkcs8`, `spki` or `jwk`.
-            usages: what the script may do with a key.
+            algorithm: the algorithm of a key, as `crypto.subtle.importKey` accepts it.
+            format: the format of a key: `raw`, `pkcs8`, `spki` or `jwk`.
+            usages: the operations that the script may do with a key.
             key_base64: a key in `raw`, `pkcs8` or `spki`.
             key_jwk: a key in `jwk`.
             options: extra headers, query and body, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            NameTakenError: a binding of another kind has the name.
+            ScriptNotFoundError: the script does not exist.
+            NameTakenError: a binding of another kind has this name.
             APIError: for any other reason.
         """
         fields = given(
@@ -116,10 +116,10 @@ class AsyncDispatchedSecrets:
     def list(
         self, script_name: str, *, account_id: str, dispatch_namespace: str, **options: Unpack[RequestOptions]
     ) -> AsyncPaginator[AsyncSinglePage[Secret], Secret]:
-        """Every secret of a script, by name.
+        """List the secrets of a script, sorted by name.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
+            ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
         return listing(
@@ -138,19 +138,19 @@ class AsyncDispatchedSecrets:
         url_encoded: bool | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> Secret:
-        """That a secret exists, and of which kind it is.
+        """Return the name and kind of a secret. A result means that the secret exists.
 
         Args:
-            secret_name: any name; it is encoded here, once.
+            secret_name: any name. The client encodes it once.
             account_id: 32 hex digits.
-            dispatch_namespace: the namespace the script is in.
+            dispatch_namespace: the namespace of the script.
             script_name: the script.
-            url_encoded: sent along; it changes nothing about the encoding.
+            url_encoded: a query parameter for the server. It does not change the encoding.
             options: extra headers and query, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            SecretNotFoundError: the script has no such secret.
+            ScriptNotFoundError: the script does not exist.
+            SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
         place = place_in_namespace(account_id, dispatch_namespace, script_name)
@@ -166,11 +166,11 @@ class AsyncDispatchedSecrets:
         url_encoded: bool | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> None:
-        """Remove one secret: a new version of the script, deployed.
+        """Remove one secret. This makes a new version of the script and deploys it.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            SecretNotFoundError: the script has no such secret.
+            ScriptNotFoundError: the script does not exist.
+            SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
         place = place_in_namespace(account_id, dispatch_namespace, script_name)
@@ -186,19 +186,19 @@ class AsyncDispatchedSecrets:
         version_tags: Mapping[str, Any] | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> dict[str, Secret]:
-        """Set and remove several secrets in one version, all or nothing.
+        """Set and remove several secrets in one version. Either all changes take effect, or none.
 
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            dispatch_namespace: the namespace the script is in.
-            secrets: by name: a secret sets it, None removes it; others stay.
-            version_tags: notes on the version that this makes.
+            dispatch_namespace: the namespace of the script.
+            secrets: by name: a secret to set, or None to remove it. Other secrets stay.
+            version_tags: tags for the new version.
             options: extra headers, query and body, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            APIError: for any other reason; `errors` then names each secret at fault.
+            ScriptNotFoundError: the script does not exist.
+            APIError: for any other reason; `errors` names each faulty secret.
         """
         fields = given(secrets=secrets, version_tags=version_tags)
         place = place_in_namespace(account_id, dispatch_namespace, script_name)
@@ -206,10 +206,10 @@ class AsyncDispatchedSecrets:
 
 
 class AsyncDispatchedSecretsWithRawResponse:
-    """`AsyncDispatchedSecrets` with the answers as they came.
+    """`AsyncDispatchedSecrets` with whole answers as results.
 
     Args:
-        secrets: one that sends raw.
+        secrets: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, secrets: AsyncDispatchedSecrets) -> None:

@@ -1,4 +1,4 @@
-"""How a list is asked for, in which the two clients differ: here one may wait for a page, or go through all items."""
+"""Requests a list. The two clients differ here: with this one you can await a page, or iterate over all items."""
 
 from collections.abc import AsyncIterator, Generator
 from typing import Any, Generic, TypeVar
@@ -13,12 +13,12 @@ P = TypeVar("P", bound=AsyncPage[Any])
 
 
 class AsyncPaginator(Generic[P, T]):
-    """`await` gives the first page; `async for` goes through the items of all pages.
+    """A list. `await` returns the first page; `async for` iterates over the items of all pages.
 
     Args:
-        sender: what sends.
-        call: the first page's.
-        kind: the class of page.
+        sender: sends the calls.
+        call: the call for the first page.
+        kind: the class of the pages.
     """
 
     def __init__(self, sender: AsyncSender, call: Call[Listed[T]], kind: type[P]) -> None:
@@ -27,15 +27,15 @@ class AsyncPaginator(Generic[P, T]):
         self._kind = kind
 
     def __await__(self) -> Generator[Any, None, P]:
-        """The first page."""
+        """Return the first page."""
         return self._sender.page(self._call, self._kind).__await__()
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        """Every item of every page."""
+        """Yield every item of every page."""
         async for item in await self:
             yield item
 
 
 def listing(sender: AsyncSender, call: Call[Listed[T]], kind: type[P]) -> AsyncPaginator[P, T]:
-    """A list that nothing has asked for yet."""
+    """Return a list. Nothing is requested yet."""
     return AsyncPaginator(sender, call, kind)

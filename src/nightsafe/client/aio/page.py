@@ -1,4 +1,4 @@
-"""A page of a list, and the way to the next one."""
+"""The pages of a list."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, Self, TypeAlias, TypeVar
@@ -14,7 +14,7 @@ Fetch: TypeAlias = Callable[[Call[Listed[Any]]], Awaitable[Listed[Any]]]
 
 
 class AsyncPage(Generic[T]):
-    """A page.
+    """A page of a list.
 
     Args:
         fetch: sends the call for another page.
@@ -29,14 +29,14 @@ class AsyncPage(Generic[T]):
         self.result_info: ResultInfo | None = listed.result_info
 
     def has_next_page(self) -> bool:
-        """Whether there may be another page after this one."""
+        """Tell whether there may be another page after this one."""
         return False
 
     async def get_next_page(self) -> Self:
-        """The page after this one.
+        """Return the page after this one.
 
         Raises:
-            RuntimeError: when there is none.
+            RuntimeError: when `has_next_page` is false.
         """
         if not self.has_next_page():
             raise RuntimeError("No next page expected; please check `.has_next_page()` before calling.")
@@ -45,7 +45,7 @@ class AsyncPage(Generic[T]):
         return type(self)(self._fetch, call, await self._fetch(call))
 
     async def iter_pages(self) -> AsyncIterator[Self]:
-        """This page and all after it."""
+        """Yield this page and all pages after it."""
         page = self
         while True:
             yield page
@@ -53,39 +53,39 @@ class AsyncPage(Generic[T]):
                 return
             following = await page.get_next_page()
             if not following.items or following.items == page.items:
-                return  # the end, or a server that gives the same page for every number
+                return  # the end, or a server that returns the same page for every number
             page = following
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        """Every item of this page and all after it."""
+        """Yield every item of this page and of all pages after it."""
         async for page in self.iter_pages():
             for item in page.items:
                 yield item
 
     def __repr__(self) -> str:
-        """How many items it has."""
+        """Show the number of items."""
         return f"<{type(self).__name__} of {len(self.items)}>"
 
     def _number(self) -> int:
-        """This page's number."""
+        """Return the number of this page."""
         number = self._call.query.get("page")
         return int(number) if isinstance(number, int | float) else 1
 
 
 class AsyncSinglePage(AsyncPage[T]):
-    """A list that comes whole."""
+    """A list that has only one page."""
 
     @property
     def result(self) -> list[T]:
-        """The items."""
+        """Return the items."""
         return self.items
 
 
 class _AsyncNumberedPage(AsyncPage[T]):
-    """One of several pages, with a number."""
+    """A numbered page."""
 
     def has_next_page(self) -> bool:
-        """Whether there may be another page: this one has items, and nothing says that it is the last."""
+        """Tell whether there may be another page: this page has items, and `result_info` does not exclude it."""
         info = self.result_info
         if not self.items or info is None:
             return bool(self.items)
@@ -98,18 +98,18 @@ class _AsyncNumberedPage(AsyncPage[T]):
 
 
 class AsyncArrayPage(_AsyncNumberedPage[T]):
-    """One of several pages."""
+    """A numbered page whose result is an array."""
 
     @property
     def result(self) -> list[T]:
-        """The items."""
+        """Return the items."""
         return self.items
 
 
 class AsyncItemsPage(_AsyncNumberedPage[T]):
-    """One of several pages, as the API gives versions and deployments."""
+    """A numbered page whose result is an object, such as a page of versions or deployments."""
 
     @property
     def result(self) -> Items[T]:
-        """The items, in the object that the API wraps them in."""
+        """Return the items, in the object that the API wraps them in."""
         return Items(self.items)

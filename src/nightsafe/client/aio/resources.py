@@ -1,4 +1,4 @@
-"""The resources that only lead to others, and the small ones."""
+"""The resources that only contain others, and the small ones."""
 
 from functools import cached_property
 from typing import Literal, Unpack
@@ -16,39 +16,39 @@ from nightsafe.client.not_given import Omit, RequestOptions, omit
 
 
 class _AsyncResource:
-    """Something below the client.
+    """The base of these resources.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: AsyncSender) -> None:
         self._sender = sender
 
     def _raw_sender(self) -> AsyncRawSender:
-        """What sends raw with the same settings."""
+        """Return a sender with the same settings that returns whole answers."""
         return AsyncRawSender(self._sender.settings, self._sender.transport, self._sender.rings)
 
 
 class AsyncWorkers(_AsyncResource):
-    """`client.workers`."""
+    """`client.workers`: the Workers of an account."""
 
     @cached_property
     def scripts(self) -> AsyncScripts:
-        """The Workers of an account."""
+        """Return the Workers of an account."""
         return AsyncScripts(self._sender)
 
     @cached_property
     def with_raw_response(self) -> "AsyncWorkersWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         return AsyncWorkersWithRawResponse(self.scripts.with_raw_response)
 
 
 class AsyncWorkersWithRawResponse:
-    """`AsyncWorkers` with the answers as they came.
+    """`AsyncWorkers` with whole answers as results.
 
     Args:
-        scripts: the raw scripts.
+        scripts: the scripts, with whole answers as results.
     """
 
     def __init__(self, scripts: AsyncScriptsWithRawResponse) -> None:
@@ -56,64 +56,64 @@ class AsyncWorkersWithRawResponse:
 
 
 class AsyncDispatchedScripts(_AsyncResource):
-    """`client.workers_for_platforms.dispatch.namespaces.scripts`."""
+    """`client.workers_for_platforms.dispatch.namespaces.scripts`: the scripts in namespaces."""
 
     @cached_property
     def secrets(self) -> AsyncDispatchedSecrets:
-        """Their secret bindings."""
+        """Return their secret bindings."""
         return AsyncDispatchedSecrets(self._sender)
 
 
 class AsyncNamespaces(_AsyncResource):
-    """`client.workers_for_platforms.dispatch.namespaces`."""
+    """`client.workers_for_platforms.dispatch.namespaces`: dispatch namespaces."""
 
     @cached_property
     def scripts(self) -> AsyncDispatchedScripts:
-        """The scripts in dispatch namespaces."""
+        """Return the scripts in dispatch namespaces."""
         return AsyncDispatchedScripts(self._sender)
 
 
 class AsyncDispatch(_AsyncResource):
-    """`client.workers_for_platforms.dispatch`."""
+    """`client.workers_for_platforms.dispatch`: dynamic dispatch."""
 
     @cached_property
     def namespaces(self) -> AsyncNamespaces:
-        """Dispatch namespaces."""
+        """Return dispatch namespaces."""
         return AsyncNamespaces(self._sender)
 
 
 class AsyncWorkersForPlatforms(_AsyncResource):
-    """`client.workers_for_platforms`."""
+    """`client.workers_for_platforms`: Workers for Platforms."""
 
     @cached_property
     def dispatch(self) -> AsyncDispatch:
-        """Dispatching to the scripts of others."""
+        """Return dynamic dispatch."""
         return AsyncDispatch(self._sender)
 
 
 class AsyncTokens(_AsyncResource):
-    """`client.user.tokens`."""
+    """`client.user.tokens`: the tokens of the user."""
 
     @cached_property
     def with_raw_response(self) -> "AsyncTokensWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         return AsyncTokensWithRawResponse(AsyncTokens(self._raw_sender()))
 
     async def verify(self, **options: Unpack[RequestOptions]) -> TokenStatus:
-        """Whether the token in use works.
+        """Check that the token in use works, and return its status.
 
         Raises:
-            AuthenticationError: it does not, or belongs to an account and not to a user.
+            AuthenticationError: the token does not work, or belongs to an account and not to a user.
             APIError: for any other reason.
         """
         return await self._sender.send(calls.verify_token(options))
 
 
 class AsyncTokensWithRawResponse:
-    """`AsyncTokens` with the answers as they came.
+    """`AsyncTokens` with whole answers as results.
 
     Args:
-        tokens: one that sends raw.
+        tokens: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, tokens: AsyncTokens) -> None:
@@ -121,29 +121,29 @@ class AsyncTokensWithRawResponse:
 
 
 class AsyncCurrentUser(_AsyncResource):
-    """`client.user`."""
+    """`client.user`: the user that the credentials belong to."""
 
     @cached_property
     def tokens(self) -> AsyncTokens:
-        """The user's tokens."""
+        """Return the user's tokens."""
         return AsyncTokens(self._sender)
 
     async def get(self, **options: Unpack[RequestOptions]) -> User:
-        """The user whom the credentials belong to.
+        """Return the user that the credentials belong to.
 
         Raises:
-            NotPermittedError: the token may not read it.
+            NotPermittedError: the token may not read the user.
             APIError: for any other reason.
         """
         return await self._sender.send(calls.get_user(options))
 
 
 class AsyncAccounts(_AsyncResource):
-    """`client.accounts`."""
+    """`client.accounts`: the accounts that the credentials can see."""
 
     @cached_property
     def with_raw_response(self) -> "AsyncAccountsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         return AsyncAccountsWithRawResponse(AsyncAccounts(self._raw_sender()))
 
     def list(
@@ -155,32 +155,32 @@ class AsyncAccounts(_AsyncResource):
         per_page: float | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[AsyncArrayPage[Account], Account]:
-        """The accounts that the credentials can see.
+        """List the accounts that the credentials can see.
 
         Args:
-            direction: of the order.
-            name: only the one of this name.
-            page: which page, from 1.
-            per_page: how many on a page.
+            direction: the direction of the order.
+            name: list only the account with this name.
+            page: the number of the page, from 1.
+            per_page: the number of items on a page.
             options: extra headers and query, and a timeout for this request.
         """
         query = given(direction=direction, name=name, page=page, per_page=per_page)
         return listing(self._sender, calls.list_accounts(query, options), AsyncArrayPage)
 
     async def get(self, *, account_id: str, **options: Unpack[RequestOptions]) -> Account:
-        """One account.
+        """Return one account.
 
         Raises:
-            APIError: when it cannot be seen.
+            APIError: when the credentials cannot see the account.
         """
         return await self._sender.send(calls.get_account(account_id, options))
 
 
 class AsyncAccountsWithRawResponse:
-    """`AsyncAccounts` with the answers as they came.
+    """`AsyncAccounts` with whole answers as results.
 
     Args:
-        accounts: one that sends raw.
+        accounts: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, accounts: AsyncAccounts) -> None:

@@ -1,4 +1,4 @@
-"""Sends requests over a pool of connections; anything else with the same two methods can stand in its place."""
+"""Sends requests over a pool of connections. Any object with the same two methods can replace it."""
 
 import ssl
 from typing import Protocol
@@ -21,13 +21,13 @@ from nightsafe.client.timeouts import Timeout
 
 
 class AsyncTransport(Protocol):
-    """What a client sends with."""
+    """Sends the requests of a client."""
 
     async def send(self, request: Request, timeout: Timeout) -> Response:
-        """Send one request and read its answer to the end. Follow no redirect, retry nothing.
+        """Send one request and read the whole answer, without following redirects and without retries.
 
         Raises:
-            TimeoutError: when a part of it took too long.
+            TimeoutError: when a part of the request took too long.
             OSError: when there is no answer for another reason, such as ConnectionError.
         """
         ...  # pragma: no cover
@@ -38,13 +38,14 @@ class AsyncTransport(Protocol):
 
 
 class AsyncHttpTransport:
-    """HTTP/1.1 over connections that are kept and used again.
+    """Sends requests with HTTP/1.1 over connections that are kept and reused.
 
     Args:
-        ssl_context: whom to trust, and who to be; by default `SSL_CERT_FILE`, `SSL_CERT_DIR` or Mozilla's list.
-        proxy: the URL of a proxy; by default the one the environment names, if any.
-        max_connections: at most so many at a time.
-        uds: path of a Unix socket to connect to, whatever the URL says.
+        ssl_context: the trusted certificates, and the client's own certificate if any; by default it trusts
+            `SSL_CERT_FILE`, `SSL_CERT_DIR` or Mozilla's list.
+        proxy: a proxy; by default the proxy that the environment names, if any.
+        max_connections: the most connections at the same time.
+        uds: the path of a Unix socket to connect to, in place of the host in the URL.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class AsyncHttpTransport:
         self._pools: dict[tuple[str, str, int | None], httpcore.AsyncConnectionPool] = {}
 
     async def send(self, request: Request, timeout: Timeout) -> Response:
-        """Send one request and read its answer to the end.
+        """Send one request and read the whole answer.
 
         Raises:
-            TimeoutError: when a part of it took too long.
+            TimeoutError: when a part of the request took too long.
             ConnectionError: when there is no answer for another reason.
         """
         try:
@@ -76,12 +77,12 @@ class AsyncHttpTransport:
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
-        """Close every connection; the next request opens new ones."""
+        """Close every connection. The next request opens new ones."""
         for pool in self._pools.values():
             await pool.aclose()
 
     async def _send(self, request: Request, timeout: Timeout) -> Response:
-        """The same, with the HTTP library's own errors."""
+        """Send one request; raise the HTTP library's own errors."""
         origin = request.origin
         url = httpcore.URL(
             scheme=origin.scheme.encode(), host=origin.host.encode(), port=origin.port, target=request.target
@@ -101,7 +102,7 @@ class AsyncHttpTransport:
         return Response(answer.status, answer.headers, plain(content, answer.headers))
 
     def _pool(self, origin: Origin) -> httpcore.AsyncConnectionPool:
-        """The connections to a server."""
+        """Return the pool of connections to a server."""
         pool = self._pools.get(origin)
         if pool is None:
             made = self._new_pool(origin)
@@ -111,7 +112,7 @@ class AsyncHttpTransport:
         return pool
 
     def _new_pool(self, origin: Origin) -> httpcore.AsyncConnectionPool:
-        """No connection yet, but how to make one."""
+        """Return a new pool without connections."""
         if self._ssl_context is None and origin.scheme == "https":
             self._ssl_context = trusted()
         return httpcore.AsyncConnectionPool(

@@ -1,4 +1,4 @@
-"""`client.workers.scripts.versions`."""
+"""`client.workers.scripts.versions`: the versions of a script."""
 
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -20,7 +20,7 @@ class AsyncVersions:
     """The versions of a script.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: AsyncSender) -> None:
@@ -28,7 +28,7 @@ class AsyncVersions:
 
     @cached_property
     def with_raw_response(self) -> "AsyncVersionsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         sender = self._sender
         return AsyncVersionsWithRawResponse(
             AsyncVersions(AsyncRawSender(sender.settings, sender.transport, sender.rings))
@@ -49,14 +49,14 @@ class AsyncVersions:
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            metadata: what it starts with (`main_module` or `body_part`, a file's name), its bindings, settings.
+            metadata: the name of the main file (`main_module` or `body_part`), bindings and settings.
             bindings_inherit: with "strict", a binding that cannot be inherited is an error.
-            files: its modules, each as bytes, path or open file, or as `(name, content, media type)`.
+            files: the modules, each as bytes, path or open file, or as `(name, content, media type)`.
             options: extra headers, query and metadata, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            BadRequestError: something is wrong with it; `errors` says what.
+            ScriptNotFoundError: the script does not exist.
+            BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
         place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
@@ -73,14 +73,14 @@ class AsyncVersions:
         per_page: int | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> AsyncPaginator[AsyncItemsPage[Version], Version]:
-        """The versions of a script, the newest first.
+        """List the versions of a script, newest first.
 
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            deployable: only those that can be deployed.
-            page: which page, from 1.
-            per_page: how many on a page.
+            deployable: list only versions that can be deployed.
+            page: the number of the page, from 1.
+            per_page: the number of items on a page.
             options: extra headers and query, and a timeout for this request.
         """
         query = given(deployable=deployable, page=page, per_page=per_page)
@@ -90,21 +90,21 @@ class AsyncVersions:
     async def get(
         self, version_id: str, *, account_id: str, script_name: str, **options: Unpack[RequestOptions]
     ) -> Version:
-        """One version with all it consists of.
+        """Return one version with its bindings, code and settings.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            NotFoundError: it has no such version.
+            ScriptNotFoundError: the script does not exist.
+            NotFoundError: the script does not have this version.
             APIError: for any other reason.
         """
         return await self._sender.send(calls.get_version(Place(account_id, script_name), version_id, options))
 
 
 class AsyncVersionsWithRawResponse:
-    """`AsyncVersions` with the answers as they came.
+    """`AsyncVersions` with whole answers as results.
 
     Args:
-        versions: one that sends raw.
+        versions: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, versions: AsyncVersions) -> None:

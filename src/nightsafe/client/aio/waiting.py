@@ -1,13 +1,13 @@
-"""Waiting, in which the two clients differ."""
+"""Waits and cleans up. The two clients differ here."""
 
 import anyio
 import httpcore
 
 
 async def sleep(seconds: float) -> None:
-    """Let time pass."""
+    """Wait."""
     await anyio.sleep(seconds)
 
 
 def close_when_forgotten(owner: object, pool: httpcore.AsyncConnectionPool) -> None:
-    """Nothing: what is left open can only be closed where one can wait."""
+    """Do nothing: asynchronous connections can only be closed by code that can await."""

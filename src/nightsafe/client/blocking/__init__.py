@@ -1,1 +1,1 @@
-"""The blocking client, made from `aio` by `tools/unasync.py`, but for `listing.py` and `waiting.py`."""
+"""The blocking client. `tools/unasync.py` generates it from `aio`, except `listing.py` and `waiting.py`."""

@@ -1,5 +1,5 @@
 # Made from aio/client.py by tools/unasync.py: edit that one.
-"""The client itself."""
+"""The client."""
 
 import os
 from collections.abc import Mapping
@@ -37,30 +37,30 @@ _AGENT = "Nightsafe"
 class Nightsafe:
     """A client of Nightsafe, or of any server that speaks the Cloudflare v4 API.
 
-    Every argument may be left out. Use it in a `with`, or call `close` at its end.
+    Every argument is optional. Use the client in a `with`, or call `close` at the end.
 
     Args:
         api_token: an API token; by default `CLOUDFLARE_API_TOKEN`.
-        api_key: a Global API key, which goes with an e-mail; by default `CLOUDFLARE_API_KEY`.
-        api_email: the e-mail; by default `CLOUDFLARE_EMAIL`.
-        user_service_key: by default `CLOUDFLARE_API_USER_SERVICE_KEY`.
-        base_url: the server with `/client/v4`; by default `CLOUDFLARE_BASE_URL`, else Cloudflare's own.
-        api_version: a date; by default today's.
-        timeout: seconds for each part of a request, a `Timeout`, or None to wait for ever; by default 60, and 5 to
-            connect.
+        api_key: a Global API key, which needs an e-mail; by default `CLOUDFLARE_API_KEY`.
+        api_email: the e-mail of the Global API key; by default `CLOUDFLARE_EMAIL`.
+        user_service_key: a user service key; by default `CLOUDFLARE_API_USER_SERVICE_KEY`.
+        base_url: the server's URL with `/client/v4`; by default `CLOUDFLARE_BASE_URL`, else Cloudflare's API.
+        api_version: the version of the API, which is a date; by default today.
+        timeout: the seconds for each part of a request, a `Timeout`, or None to wait for ever; by default 60, and 5
+            to connect.
         max_retries: further tries when the server is busy, fails or does not answer.
-        default_headers: sent with every request, over those of `CLOUDFLARE_CUSTOM_HEADERS`.
-        default_query: the same for parameters.
-        http_client: what sends requests; by default a pool of connections.
-        seal: whether the values of secrets are sealed before they are sent: True where the server offers its public
-            ring, False never, "require" always, or nothing is sent.
-        public_ring: the file of the ring to seal to, brought by hand, so that no server is believed for it; by
+        default_headers: headers of every request. They take precedence over `CLOUDFLARE_CUSTOM_HEADERS`.
+        default_query: query parameters of every request.
+        http_client: the transport that sends requests; by default a pool of connections.
+        seal: whether the values of secrets are sealed before they are sent. True: if the server offers its public
+            ring. False: never. "require": always; if a value cannot be sealed, nothing is sent.
+        public_ring: the file of the ring to seal to, so that the client need not trust the server's first ring; by
             default `NIGHTSAFE_PUBLIC_RING`.
-        known_rings: the file in which rings that were seen are remembered, or ":memory:"; by default
-            `NIGHTSAFE_KNOWN_RINGS`, else one in the user's configuration directory.
+        known_rings: the file of known rings, or ":memory:"; by default `NIGHTSAFE_KNOWN_RINGS`, else a file in the
+            user's configuration directory.
 
     Raises:
-        ValueError: when the base URL is none, or a credential cannot be sent in a header.
+        ValueError: when the base URL is invalid, or a credential cannot be sent in a header.
     """
 
     def __init__(
@@ -99,37 +99,37 @@ class Nightsafe:
 
     @cached_property
     def workers(self) -> Workers:
-        """Scripts, their secrets, versions and deployments."""
+        """Return scripts, with their secrets, versions and deployments."""
         return Workers(self._sender)
 
     @cached_property
     def workers_for_platforms(self) -> WorkersForPlatforms:
-        """Scripts in dispatch namespaces."""
+        """Return scripts in dispatch namespaces."""
         return WorkersForPlatforms(self._sender)
 
     @cached_property
     def user(self) -> CurrentUser:
-        """The user whom the credentials belong to."""
+        """Return the user that the credentials belong to."""
         return CurrentUser(self._sender)
 
     @cached_property
     def accounts(self) -> Accounts:
-        """The accounts that the credentials can see."""
+        """Return the accounts that the credentials can see."""
         return Accounts(self._sender)
 
     @property
     def base_url(self) -> str:
-        """Where every path begins."""
+        """Return the base URL."""
         return self._settings.base_url
 
     @property
     def timeout(self) -> TimeoutLike:
-        """How long each part of a request may take."""
+        """Return the timeouts of a request."""
         return self._settings.timeout
 
     @property
     def max_retries(self) -> int:
-        """How many further tries there are."""
+        """Return the most further tries of a call."""
         return self._settings.max_retries
 
     def request(
@@ -141,22 +141,22 @@ class Nightsafe:
         body: Mapping[str, object] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Any:
-        """Any other call: the `result` of its answer, as JSON.
+        """Send any other call, and return the `result` of its answer as JSON.
 
         Args:
-            method: in capitals.
-            path: below the base URL, encoded already.
-            query: parameters.
-            body: a JSON object; nothing in it is sealed.
+            method: the method, in capitals.
+            path: the path below the base URL, already encoded.
+            query: the query parameters.
+            body: a JSON object. Nothing in it is sealed.
             options: extra headers, query and body, and a timeout for this request.
         """
         return self._sender.send(make(method, path, result_of(Any), options, query=query, body=body))
 
     def offered_ring(self, account_id: str) -> Offer:
-        """The public ring that the server offers for an account, as it came; nothing is believed by that.
+        """Return the public ring that the server offers for an account. It is neither checked nor remembered.
 
         Raises:
-            APIError: when it offers none.
+            APIError: when the server does not offer a ring.
         """
         return self._sender.send(get_ring(Place(account_id, "")))
 
@@ -178,9 +178,9 @@ class Nightsafe:
         public_ring: PathLike | Omit = omit,
         known_rings: PathLike | Omit = omit,
     ) -> Self:
-        """Another client that differs in what is given, and shares the connections.
+        """Return another client with other settings and the same connections.
 
-        Headers and parameters are added to those there are.
+        Settings that are not given stay the same. Headers and query parameters are added to the existing ones.
         """
         own = self._settings
         given = Credentials(api_token, api_key, api_email, user_service_key)
@@ -208,7 +208,7 @@ class Nightsafe:
         self._sender.transport.close()
 
     def __enter__(self) -> Self:
-        """Itself; it is closed at the end of the `with`."""
+        """Return the client. It is closed at the end of the `with`."""
         return self
 
     def __exit__(
@@ -218,16 +218,16 @@ class Nightsafe:
         self.close()
 
     def __repr__(self) -> str:
-        """Whom it talks to; never with what."""
+        """Show the base URL, but no credentials."""
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
     @property
     def _settings(self) -> Settings:
-        """What it is set up with."""
+        """Return the settings."""
         return self._sender.settings
 
     def _with(self, settings: Settings, http_client: Transport | None) -> Self:
-        """Another client over the same connections, which knows the same rings of the same server."""
+        """Return another client over the same connections. It keeps the rings if server and ring files match."""
         other = type(self).__new__(type(self))
         own = self._settings
         is_same = (settings.base_url, settings.public_ring, settings.known_rings) == (

@@ -1,5 +1,5 @@
 # Made from aio/deployments.py by tools/unasync.py: edit that one.
-"""`client.workers.scripts.deployments`."""
+"""`client.workers.scripts.deployments`: the deployments of a script."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ from nightsafe.client.params import AnnotationsParam, DeployedVersionParam
 
 
 class Deployments:
-    """Which versions of a script are served.
+    """The deployments of a script: the versions that are served.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: Sender) -> None:
@@ -29,7 +29,7 @@ class Deployments:
 
     @cached_property
     def with_raw_response(self) -> "DeploymentsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         sender = self._sender
         return DeploymentsWithRawResponse(Deployments(RawSender(sender.settings, sender.transport, sender.rings)))
 
@@ -50,14 +50,14 @@ class Deployments:
             script_name: the script.
             account_id: 32 hex digits.
             strategy: always "percentage".
-            versions: one or two, whose percentages make 100.
-            force: also when secrets have changed since the version was served.
-            annotations: a note, as `workers/message`.
+            versions: one or two versions. Their percentages must sum to 100.
+            force: whether to deploy even if secrets have changed since the version was served.
+            annotations: notes, such as `workers/message`.
             options: extra headers, query and body, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            BadRequestError: it is refused; `errors` says why.
+            ScriptNotFoundError: the script does not exist.
+            BadRequestError: the deployment is refused; `errors` gives the reasons.
             APIError: for any other reason.
         """
         place = Place(account_id, script_name)
@@ -75,15 +75,15 @@ class Deployments:
         until: str | dt.datetime | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> ItemsPage[Deployment]:
-        """The deployments of a script; the first is the one that is served.
+        """List the deployments of a script. The first one is served.
 
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            page: which page, from 1.
-            per_page: how many on a page.
-            since: none that was made before.
-            until: none that was made after.
+            page: the number of the page, from 1.
+            per_page: the number of items on a page.
+            since: leave out deployments made before this time.
+            until: leave out deployments made after this time.
             options: extra headers and query, and a timeout for this request.
         """
         query = given(page=page, per_page=per_page, since=since, until=until)
@@ -93,11 +93,11 @@ class Deployments:
     def get(
         self, deployment_id: str, *, account_id: str, script_name: str, **options: Unpack[RequestOptions]
     ) -> Deployment:
-        """One deployment.
+        """Return one deployment.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            NotFoundError: it has no such deployment.
+            ScriptNotFoundError: the script does not exist.
+            NotFoundError: the script does not have this deployment.
             APIError: for any other reason.
         """
         place = Place(account_id, script_name)
@@ -105,10 +105,10 @@ class Deployments:
 
 
 class DeploymentsWithRawResponse:
-    """`Deployments` with the answers as they came.
+    """`Deployments` with whole answers as results.
 
     Args:
-        deployments: one that sends raw.
+        deployments: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, deployments: Deployments) -> None:

@@ -1,4 +1,4 @@
-"""How a list is asked for, in which the two clients differ: here at once."""
+"""Requests a list. The two clients differ here: this one fetches the first page at once."""
 
 from typing import Any, TypeVar
 
@@ -11,5 +11,5 @@ P = TypeVar("P", bound=Page[Any])
 
 
 def listing(sender: Sender, call: Call[Listed[Any]], kind: type[P]) -> P:
-    """The first page of a list."""
+    """Return the first page of a list."""
     return sender.page(call, kind)

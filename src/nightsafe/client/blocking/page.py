@@ -1,5 +1,5 @@
 # Made from aio/page.py by tools/unasync.py: edit that one.
-"""A page of a list, and the way to the next one."""
+"""The pages of a list."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Self, TypeAlias, TypeVar
@@ -15,7 +15,7 @@ Fetch: TypeAlias = Callable[[Call[Listed[Any]]], Listed[Any]]
 
 
 class Page(Generic[T]):
-    """A page.
+    """A page of a list.
 
     Args:
         fetch: sends the call for another page.
@@ -30,14 +30,14 @@ class Page(Generic[T]):
         self.result_info: ResultInfo | None = listed.result_info
 
     def has_next_page(self) -> bool:
-        """Whether there may be another page after this one."""
+        """Tell whether there may be another page after this one."""
         return False
 
     def get_next_page(self) -> Self:
-        """The page after this one.
+        """Return the page after this one.
 
         Raises:
-            RuntimeError: when there is none.
+            RuntimeError: when `has_next_page` is false.
         """
         if not self.has_next_page():
             raise RuntimeError("No next page expected; please check `.has_next_page()` before calling.")
@@ -46,7 +46,7 @@ class Page(Generic[T]):
         return type(self)(self._fetch, call, self._fetch(call))
 
     def iter_pages(self) -> Iterator[Self]:
-        """This page and all after it."""
+        """Yield this page and all pages after it."""
         page = self
         while True:
             yield page
@@ -54,39 +54,39 @@ class Page(Generic[T]):
                 return
             following = page.get_next_page()
             if not following.items or following.items == page.items:
-                return  # the end, or a server that gives the same page for every number
+                return  # the end, or a server that returns the same page for every number
             page = following
 
     def __iter__(self) -> Iterator[T]:
-        """Every item of this page and all after it."""
+        """Yield every item of this page and of all pages after it."""
         for page in self.iter_pages():
             for item in page.items:
                 yield item
 
     def __repr__(self) -> str:
-        """How many items it has."""
+        """Show the number of items."""
         return f"<{type(self).__name__} of {len(self.items)}>"
 
     def _number(self) -> int:
-        """This page's number."""
+        """Return the number of this page."""
         number = self._call.query.get("page")
         return int(number) if isinstance(number, int | float) else 1
 
 
 class SinglePage(Page[T]):
-    """A list that comes whole."""
+    """A list that has only one page."""
 
     @property
     def result(self) -> list[T]:
-        """The items."""
+        """Return the items."""
         return self.items
 
 
 class _NumberedPage(Page[T]):
-    """One of several pages, with a number."""
+    """A numbered page."""
 
     def has_next_page(self) -> bool:
-        """Whether there may be another page: this one has items, and nothing says that it is the last."""
+        """Tell whether there may be another page: this page has items, and `result_info` does not exclude it."""
         info = self.result_info
         if not self.items or info is None:
             return bool(self.items)
@@ -99,18 +99,18 @@ class _NumberedPage(Page[T]):
 
 
 class ArrayPage(_NumberedPage[T]):
-    """One of several pages."""
+    """A numbered page whose result is an array."""
 
     @property
     def result(self) -> list[T]:
-        """The items."""
+        """Return the items."""
         return self.items
 
 
 class ItemsPage(_NumberedPage[T]):
-    """One of several pages, as the API gives versions and deployments."""
+    """A numbered page whose result is an object, such as a page of versions or deployments."""
 
     @property
     def result(self) -> Items[T]:
-        """The items, in the object that the API wraps them in."""
+        """Return the items, in the object that the API wraps them in."""
         return Items(self.items)

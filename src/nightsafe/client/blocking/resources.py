@@ -1,5 +1,5 @@
 # Made from aio/resources.py by tools/unasync.py: edit that one.
-"""The resources that only lead to others, and the small ones."""
+"""The resources that only contain others, and the small ones."""
 
 from functools import cached_property
 from typing import Literal, Unpack
@@ -17,39 +17,39 @@ from nightsafe.client.not_given import Omit, RequestOptions, omit
 
 
 class _Resource:
-    """Something below the client.
+    """The base of these resources.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
     def _raw_sender(self) -> RawSender:
-        """What sends raw with the same settings."""
+        """Return a sender with the same settings that returns whole answers."""
         return RawSender(self._sender.settings, self._sender.transport, self._sender.rings)
 
 
 class Workers(_Resource):
-    """`client.workers`."""
+    """`client.workers`: the Workers of an account."""
 
     @cached_property
     def scripts(self) -> Scripts:
-        """The Workers of an account."""
+        """Return the Workers of an account."""
         return Scripts(self._sender)
 
     @cached_property
     def with_raw_response(self) -> "WorkersWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         return WorkersWithRawResponse(self.scripts.with_raw_response)
 
 
 class WorkersWithRawResponse:
-    """`Workers` with the answers as they came.
+    """`Workers` with whole answers as results.
 
     Args:
-        scripts: the raw scripts.
+        scripts: the scripts, with whole answers as results.
     """
 
     def __init__(self, scripts: ScriptsWithRawResponse) -> None:
@@ -57,64 +57,64 @@ class WorkersWithRawResponse:
 
 
 class DispatchedScripts(_Resource):
-    """`client.workers_for_platforms.dispatch.namespaces.scripts`."""
+    """`client.workers_for_platforms.dispatch.namespaces.scripts`: the scripts in namespaces."""
 
     @cached_property
     def secrets(self) -> DispatchedSecrets:
-        """Their secret bindings."""
+        """Return their secret bindings."""
         return DispatchedSecrets(self._sender)
 
 
 class Namespaces(_Resource):
-    """`client.workers_for_platforms.dispatch.namespaces`."""
+    """`client.workers_for_platforms.dispatch.namespaces`: dispatch namespaces."""
 
     @cached_property
     def scripts(self) -> DispatchedScripts:
-        """The scripts in dispatch namespaces."""
+        """Return the scripts in dispatch namespaces."""
         return DispatchedScripts(self._sender)
 
 
 class Dispatch(_Resource):
-    """`client.workers_for_platforms.dispatch`."""
+    """`client.workers_for_platforms.dispatch`: dynamic dispatch."""
 
     @cached_property
     def namespaces(self) -> Namespaces:
-        """Dispatch namespaces."""
+        """Return dispatch namespaces."""
         return Namespaces(self._sender)
 
 
 class WorkersForPlatforms(_Resource):
-    """`client.workers_for_platforms`."""
+    """`client.workers_for_platforms`: Workers for Platforms."""
 
     @cached_property
     def dispatch(self) -> Dispatch:
-        """Dispatching to the scripts of others."""
+        """Return dynamic dispatch."""
         return Dispatch(self._sender)
 
 
 class Tokens(_Resource):
-    """`client.user.tokens`."""
+    """`client.user.tokens`: the tokens of the user."""
 
     @cached_property
     def with_raw_response(self) -> "TokensWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         return TokensWithRawResponse(Tokens(self._raw_sender()))
 
     def verify(self, **options: Unpack[RequestOptions]) -> TokenStatus:
-        """Whether the token in use works.
+        """Check that the token in use works, and return its status.
 
         Raises:
-            AuthenticationError: it does not, or belongs to an account and not to a user.
+            AuthenticationError: the token does not work, or belongs to an account and not to a user.
             APIError: for any other reason.
         """
         return self._sender.send(calls.verify_token(options))
 
 
 class TokensWithRawResponse:
-    """`Tokens` with the answers as they came.
+    """`Tokens` with whole answers as results.
 
     Args:
-        tokens: one that sends raw.
+        tokens: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, tokens: Tokens) -> None:
@@ -122,29 +122,29 @@ class TokensWithRawResponse:
 
 
 class CurrentUser(_Resource):
-    """`client.user`."""
+    """`client.user`: the user that the credentials belong to."""
 
     @cached_property
     def tokens(self) -> Tokens:
-        """The user's tokens."""
+        """Return the user's tokens."""
         return Tokens(self._sender)
 
     def get(self, **options: Unpack[RequestOptions]) -> User:
-        """The user whom the credentials belong to.
+        """Return the user that the credentials belong to.
 
         Raises:
-            NotPermittedError: the token may not read it.
+            NotPermittedError: the token may not read the user.
             APIError: for any other reason.
         """
         return self._sender.send(calls.get_user(options))
 
 
 class Accounts(_Resource):
-    """`client.accounts`."""
+    """`client.accounts`: the accounts that the credentials can see."""
 
     @cached_property
     def with_raw_response(self) -> "AccountsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         return AccountsWithRawResponse(Accounts(self._raw_sender()))
 
     def list(
@@ -156,32 +156,32 @@ class Accounts(_Resource):
         per_page: float | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> ArrayPage[Account]:
-        """The accounts that the credentials can see.
+        """List the accounts that the credentials can see.
 
         Args:
-            direction: of the order.
-            name: only the one of this name.
-            page: which page, from 1.
-            per_page: how many on a page.
+            direction: the direction of the order.
+            name: list only the account with this name.
+            page: the number of the page, from 1.
+            per_page: the number of items on a page.
             options: extra headers and query, and a timeout for this request.
         """
         query = given(direction=direction, name=name, page=page, per_page=per_page)
         return listing(self._sender, calls.list_accounts(query, options), ArrayPage)
 
     def get(self, *, account_id: str, **options: Unpack[RequestOptions]) -> Account:
-        """One account.
+        """Return one account.
 
         Raises:
-            APIError: when it cannot be seen.
+            APIError: when the credentials cannot see the account.
         """
         return self._sender.send(calls.get_account(account_id, options))
 
 
 class AccountsWithRawResponse:
-    """`Accounts` with the answers as they came.
+    """`Accounts` with whole answers as results.
 
     Args:
-        accounts: one that sends raw.
+        accounts: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, accounts: Accounts) -> None:

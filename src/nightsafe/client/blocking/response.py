@@ -1,5 +1,5 @@
 # Made from aio/response.py by tools/unasync.py: edit that one.
-"""An answer as it came, with its result when asked for."""
+"""A whole answer: status, headers and body. Its result is parsed on request."""
 
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 class APIResponse(Generic[T]):
-    """What `with_raw_response` gives.
+    """The result of a method of `with_raw_response`: a whole answer.
 
     Args:
-        request: what was sent last.
-        response: what came back.
-        retries_taken: how many tries there were before it.
-        parse: gives the result.
+        request: the last request that was sent.
+        response: the answer.
+        retries_taken: the number of retries.
+        parse: parses the result.
     """
 
     def __init__(
@@ -32,50 +32,50 @@ class APIResponse(Generic[T]):
 
     @property
     def status_code(self) -> int:
-        """The HTTP status."""
+        """Return the HTTP status."""
         return self.http_response.status_code
 
     @property
     def headers(self) -> Headers:
-        """The headers of the answer."""
+        """Return the headers of the answer."""
         return self.http_response.headers
 
     @property
     def url(self) -> str:
-        """What was asked."""
+        """Return the URL of the request."""
         return self.http_request.url
 
     @property
     def method(self) -> str:
-        """How it was asked."""
+        """Return the method of the request."""
         return self.http_request.method
 
     def parse(self) -> T:
-        """The result.
+        """Return the result.
 
         Raises:
             APIStatusError: when the answer is a refusal with a status of success.
-            APIResponseValidationError: when it is not what the API promises.
+            APIResponseValidationError: when the answer is not what the API promises.
         """
         return self._parse(self.http_response)
 
     def read(self) -> bytes:
-        """The body."""
+        """Return the body."""
         return self.http_response.content
 
     def text(self) -> str:
-        """The body as text."""
+        """Return the body as text."""
         return self.http_response.text
 
     def json(self) -> Any:
-        """The body as JSON."""
+        """Return the body as JSON."""
         return msgspec.json.decode(self.http_response.content)
 
     def __repr__(self) -> str:
-        """The status."""
+        """Show the status."""
         return f"<{type(self).__name__} {self.status_code}>"
 
 
 def raw(method: Callable[P, T]) -> Callable[P, APIResponse[T]]:
-    """The type of a method whose resource sends raw: it does so already, and only its type has to say it."""
+    """Return the same method with the type of its result, which is a whole answer because of its sender."""
     return cast("Callable[P, APIResponse[T]]", method)

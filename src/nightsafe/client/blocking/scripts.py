@@ -1,5 +1,5 @@
 # Made from aio/scripts.py by tools/unasync.py: edit that one.
-"""`client.workers.scripts`."""
+"""`client.workers.scripts`: the Workers of an account."""
 
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -24,7 +24,7 @@ class Scripts:
     """The Workers of an account.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: Sender) -> None:
@@ -32,22 +32,22 @@ class Scripts:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """Their secret bindings."""
+        """Return their secret bindings."""
         return Secrets(self._sender)
 
     @cached_property
     def versions(self) -> Versions:
-        """Their versions."""
+        """Return their versions."""
         return Versions(self._sender)
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Which of their versions are served."""
+        """Return their deployments."""
         return Deployments(self._sender)
 
     @cached_property
     def with_raw_response(self) -> "ScriptsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         sender = self._sender
         return ScriptsWithRawResponse(Scripts(RawSender(sender.settings, sender.transport, sender.rings)))
 
@@ -64,15 +64,15 @@ class Scripts:
         """Upload a script and deploy it.
 
         Args:
-            script_name: what it is called.
+            script_name: the name of the script.
             account_id: 32 hex digits.
-            metadata: what it starts with (`main_module` or `body_part`, a file's name), its bindings, settings.
+            metadata: the name of the main file (`main_module` or `body_part`), bindings and settings.
             bindings_inherit: with "strict", a binding that cannot be inherited is an error.
-            files: its modules, each as bytes, path or open file, or as `(name, content, media type)`.
+            files: the modules, each as bytes, path or open file, or as `(name, content, media type)`.
             options: extra headers, query and metadata, and a timeout for this request.
 
         Raises:
-            BadRequestError: something is wrong with it; `errors` says what.
+            BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
         place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
@@ -82,20 +82,20 @@ class Scripts:
     def list(
         self, *, account_id: str, tags: str | Omit = omit, **options: Unpack[RequestOptions]
     ) -> SinglePage[Script]:
-        """Every script of an account.
+        """List the scripts of an account.
 
         Args:
             account_id: 32 hex digits.
-            tags: only those with certain tags, as `production:yes,staging:no`.
+            tags: list only scripts with or without certain tags, such as `production:yes,staging:no`.
             options: extra headers and query, and a timeout for this request.
         """
         return listing(self._sender, calls.list_scripts(account_id, tags, options), SinglePage)
 
     def get(self, script_name: str, *, account_id: str, **options: Unpack[RequestOptions]) -> str:
-        """A script's code: one module as it is, several as a form.
+        """Return a script's code: a single module as it is, several as a form.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
+            ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
         return self._sender.send(calls.get_script(Place(account_id, script_name), options))
@@ -106,17 +106,17 @@ class Scripts:
         """Remove a script with its versions and secrets.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
+            ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
         self._sender.send(calls.delete_script(Place(account_id, script_name), {"force": force}, options))
 
 
 class ScriptsWithRawResponse:
-    """`Scripts` with the answers as they came.
+    """`Scripts` with whole answers as results.
 
     Args:
-        scripts: one that sends raw.
+        scripts: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, scripts: Scripts) -> None:

@@ -1,5 +1,5 @@
 # Made from aio/secrets.py by tools/unasync.py: edit that one.
-"""`client.workers.scripts.secrets`."""
+"""`client.workers.scripts.secrets`: the secrets of a script."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -17,10 +17,10 @@ from nightsafe.client.params import SecretParam
 
 
 class Secrets:
-    """The secret bindings of a script. No call gives a value back.
+    """The secret bindings of a script. No method returns a value.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: Sender) -> None:
@@ -28,7 +28,7 @@ class Secrets:
 
     @cached_property
     def with_raw_response(self) -> "SecretsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         sender = self._sender
         return SecretsWithRawResponse(Secrets(RawSender(sender.settings, sender.transport, sender.rings)))
 
@@ -75,24 +75,24 @@ class Secrets:
         key_jwk: object | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> Secret:
-        """Create or replace one secret: a new version of the script, deployed.
+        """Create or replace one secret. This makes a new version of the script and deploys it.
 
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            name: what the script finds it under in `env`.
-            type: `secret_text`, or `secret_key`.
+            name: the name of the secret in `env`.
+            type: `secret_text` or `secret_key`.
             text: the value of a `secret_text`, at most 5 KB.
-            algorithm: of a key, as `crypto.subtle.importKey` takes it.
-            format: of a key: `raw`, `pkcs8`, `spki` or `jwk`.
-            usages: what the script may do with a key.
+            algorithm: the algorithm of a key, as `crypto.subtle.importKey` accepts it.
+            format: the format of a key: `raw`, `pkcs8`, `spki` or `jwk`.
+            usages: the operations that the script may do with a key.
             key_base64: a key in `raw`, `pkcs8` or `spki`.
             key_jwk: a key in `jwk`.
             options: extra headers, query and body, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            NameTakenError: a binding of another kind has the name.
+            ScriptNotFoundError: the script does not exist.
+            NameTakenError: a binding of another kind has this name.
             APIError: for any other reason.
         """
         fields = given(
@@ -109,10 +109,10 @@ class Secrets:
         return self._sender.send_sealed(place, partial(calls.put_secret, place, fields, options))
 
     def list(self, script_name: str, *, account_id: str, **options: Unpack[RequestOptions]) -> SinglePage[Secret]:
-        """Every secret of a script, by name.
+        """List the secrets of a script, sorted by name.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
+            ScriptNotFoundError: the script does not exist.
             APIError: for any other reason.
         """
         return listing(self._sender, calls.list_secrets(Place(account_id, script_name), options), SinglePage)
@@ -126,18 +126,18 @@ class Secrets:
         url_encoded: bool | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> Secret:
-        """That a secret exists, and of which kind it is.
+        """Return the name and kind of a secret. A result means that the secret exists.
 
         Args:
-            secret_name: any name; it is encoded here, once.
+            secret_name: any name. The client encodes it once.
             account_id: 32 hex digits.
             script_name: the script.
-            url_encoded: sent along; it changes nothing about the encoding.
+            url_encoded: a query parameter for the server. It does not change the encoding.
             options: extra headers and query, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            SecretNotFoundError: the script has no such secret.
+            ScriptNotFoundError: the script does not exist.
+            SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
         place = Place(account_id, script_name)
@@ -152,11 +152,11 @@ class Secrets:
         url_encoded: bool | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> None:
-        """Remove one secret: a new version of the script, deployed.
+        """Remove one secret. This makes a new version of the script and deploys it.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            SecretNotFoundError: the script has no such secret.
+            ScriptNotFoundError: the script does not exist.
+            SecretNotFoundError: the script does not have this secret.
             APIError: for any other reason.
         """
         place = Place(account_id, script_name)
@@ -171,18 +171,18 @@ class Secrets:
         version_tags: Mapping[str, Any] | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> dict[str, Secret]:
-        """Set and remove several secrets in one version, all or nothing.
+        """Set and remove several secrets in one version. Either all changes take effect, or none.
 
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            secrets: by name: a secret sets it, None removes it; others stay.
-            version_tags: notes on the version that this makes.
+            secrets: by name: a secret to set, or None to remove it. Other secrets stay.
+            version_tags: tags for the new version.
             options: extra headers, query and body, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            APIError: for any other reason; `errors` then names each secret at fault.
+            ScriptNotFoundError: the script does not exist.
+            APIError: for any other reason; `errors` names each faulty secret.
         """
         fields = given(secrets=secrets, version_tags=version_tags)
         place = Place(account_id, script_name)
@@ -190,10 +190,10 @@ class Secrets:
 
 
 class SecretsWithRawResponse:
-    """`Secrets` with the answers as they came.
+    """`Secrets` with whole answers as results.
 
     Args:
-        secrets: one that sends raw.
+        secrets: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, secrets: Secrets) -> None:

@@ -1,5 +1,5 @@
 # Made from aio/sender.py by tools/unasync.py: edit that one.
-"""Sends calls: waits, tries again, seals what is to be sealed. What to send and what came back is `exchange`'s."""
+"""Sends calls: waits, retries, and seals values. `exchange` decides what to send and how to read the answer."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -24,12 +24,12 @@ P = TypeVar("P", bound=Page[Any])
 
 
 class Sender:
-    """What the resources of a client send with.
+    """Sends the calls of a client's resources.
 
     Args:
-        settings: the client's.
+        settings: the client's settings.
         transport: sends one request.
-        rings: what is known of the servers' public rings.
+        rings: the known public rings.
     """
 
     def __init__(self, settings: Settings, transport: Transport, rings: client_sealed.Rings) -> None:
@@ -38,26 +38,26 @@ class Sender:
         self.rings = rings
 
     def send(self, call: Call[T]) -> T:
-        """The result of a call.
+        """Send a call, and return its result.
 
         Raises:
-            APIError: when there is none.
+            APIError: when the call has no result.
         """
         exchange = Exchange(self.settings, call)
         return exchange.result(self._answer(exchange))
 
     def page(self, call: Call[Listed[T]], kind: type[P]) -> P:
-        """A page of a list."""
+        """Send a call for a page, and return the page."""
         return kind(self.send, call, self.send(call))
 
     def send_sealed(self, place: Place, build: Callable[[Seal], Call[T]]) -> T:
-        """The result of a call whose secrets are sealed on the way, where the server takes them so.
+        """Send a call and return its result. Seal its secrets first, if the server accepts sealed values.
 
-        When the server has other keys by now, its ring is asked for once more.
+        If the server has new keys, its ring is fetched again.
 
         Raises:
-            SecretRefusedError: when a secret is none; nothing was sent then.
-            SealingError: when a seal is required and cannot be made.
+            SecretRefusedError: when a secret is invalid. Nothing was sent then.
+            SealingError: when sealing is required and not possible.
             APIError: when the call has no result for another reason.
         """
         known = self.rings.knows(place) or self.settings.public_ring is not None
@@ -68,12 +68,12 @@ class Sender:
                 raise
             ring = self._ring(place)
             if ring is None:
-                raise  # it takes sealed values, so nothing goes to it in the clear
+                raise  # the server accepts sealed values, so nothing is sent to it unsealed
         self.rings.learn(self.settings, place, ring)
         return self._send_once_sealed(place, build)
 
     def _send_once_sealed(self, place: Place, build: Callable[[Seal], Call[T]]) -> T:
-        """The result of a call, sealed to the ring that is known or asked for."""
+        """Send a call and return its result. Seal to the known ring, or to the ring that is fetched first."""
         seal = self._seal(place)
         try:
             call = build(seal)
@@ -82,7 +82,7 @@ class Sender:
         return self.send(call)
 
     def _seal(self, place: Place) -> Seal:
-        """What seals for a place; it may leave secrets as they are."""
+        """Return the function that seals for a place, or one that leaves secrets unchanged."""
         if not client_sealed.is_wanted(self.settings, place):
             return client_sealed.leave
         if not self.rings.knows(place) and not self.rings.take_given(self.settings, place):
@@ -90,7 +90,7 @@ class Sender:
         return self.rings.seal(self.settings, place)
 
     def _ring(self, place: Place) -> Offer | None:
-        """The ring that a server offers, or None when it has none."""
+        """Return the ring that a server offers, or None."""
         exchange = Exchange(self.settings, get_ring(place))
         try:
             return exchange.result(self._answer(exchange))
@@ -102,10 +102,10 @@ class Sender:
             return None
 
     def _answer(self, exchange: Exchange[Any]) -> Response:
-        """The answer that stands, after as many tries as it takes.
+        """Return the final answer, after any retries.
 
         Raises:
-            APIConnectionError: when there is none.
+            APIConnectionError: when there is no answer.
         """
         while True:
             try:
@@ -121,21 +121,21 @@ class Sender:
 
 
 class RawSender(Sender):
-    """Gives answers as they came; a refusal is raised all the same."""
+    """Returns whole answers. A refusal is still raised as an error."""
 
     def send(self, call: Call[T]) -> T:
-        """The answer to a call."""
+        """Return the answer to a call."""
         exchange = Exchange(self.settings, call)
         return cast("T", self._raw(exchange, exchange.result))
 
     def page(self, call: Call[Listed[T]], kind: type[P]) -> P:
-        """The answer to a call for a page; further pages come parsed."""
+        """Return the answer to a call for a page. Further pages are parsed."""
         exchange = Exchange(self.settings, call)
         parsing = Sender(self.settings, self.transport, self.rings)
         return cast("P", self._raw(exchange, lambda response: kind(parsing.send, call, exchange.result(response))))
 
     def _raw(self, exchange: Exchange[Any], parse: Callable[[Response], T]) -> APIResponse[T]:
-        """The answer."""
+        """Return the answer."""
         response = self._answer(exchange)
         exchange.refuse(response)
         return APIResponse(exchange.request, response, exchange.retries_taken, parse)

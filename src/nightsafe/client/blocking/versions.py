@@ -1,5 +1,5 @@
 # Made from aio/versions.py by tools/unasync.py: edit that one.
-"""`client.workers.scripts.versions`."""
+"""`client.workers.scripts.versions`: the versions of a script."""
 
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -21,7 +21,7 @@ class Versions:
     """The versions of a script.
 
     Args:
-        sender: what sends.
+        sender: sends the calls.
     """
 
     def __init__(self, sender: Sender) -> None:
@@ -29,7 +29,7 @@ class Versions:
 
     @cached_property
     def with_raw_response(self) -> "VersionsWithRawResponse":
-        """The same calls, with the answers as they came."""
+        """Return the same methods, but with whole answers as results."""
         sender = self._sender
         return VersionsWithRawResponse(Versions(RawSender(sender.settings, sender.transport, sender.rings)))
 
@@ -48,14 +48,14 @@ class Versions:
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            metadata: what it starts with (`main_module` or `body_part`, a file's name), its bindings, settings.
+            metadata: the name of the main file (`main_module` or `body_part`), bindings and settings.
             bindings_inherit: with "strict", a binding that cannot be inherited is an error.
-            files: its modules, each as bytes, path or open file, or as `(name, content, media type)`.
+            files: the modules, each as bytes, path or open file, or as `(name, content, media type)`.
             options: extra headers, query and metadata, and a timeout for this request.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            BadRequestError: something is wrong with it; `errors` says what.
+            ScriptNotFoundError: the script does not exist.
+            BadRequestError: the upload is faulty; `errors` gives the reasons.
             APIError: for any other reason.
         """
         place, modules = Place(account_id, script_name), () if isinstance(files, Omit) else files
@@ -72,14 +72,14 @@ class Versions:
         per_page: int | Omit = omit,
         **options: Unpack[RequestOptions],
     ) -> ItemsPage[Version]:
-        """The versions of a script, the newest first.
+        """List the versions of a script, newest first.
 
         Args:
             script_name: the script.
             account_id: 32 hex digits.
-            deployable: only those that can be deployed.
-            page: which page, from 1.
-            per_page: how many on a page.
+            deployable: list only versions that can be deployed.
+            page: the number of the page, from 1.
+            per_page: the number of items on a page.
             options: extra headers and query, and a timeout for this request.
         """
         query = given(deployable=deployable, page=page, per_page=per_page)
@@ -89,21 +89,21 @@ class Versions:
     def get(
         self, version_id: str, *, account_id: str, script_name: str, **options: Unpack[RequestOptions]
     ) -> Version:
-        """One version with all it consists of.
+        """Return one version with its bindings, code and settings.
 
         Raises:
-            ScriptNotFoundError: there is no such script.
-            NotFoundError: it has no such version.
+            ScriptNotFoundError: the script does not exist.
+            NotFoundError: the script does not have this version.
             APIError: for any other reason.
         """
         return self._sender.send(calls.get_version(Place(account_id, script_name), version_id, options))
 
 
 class VersionsWithRawResponse:
-    """`Versions` with the answers as they came.
+    """`Versions` with whole answers as results.
 
     Args:
-        versions: one that sends raw.
+        versions: the resource, with a sender that returns whole answers.
     """
 
     def __init__(self, versions: Versions) -> None:

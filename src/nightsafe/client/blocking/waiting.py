@@ -1,4 +1,4 @@
-"""Waiting, in which the two clients differ."""
+"""Waits and cleans up. The two clients differ here."""
 
 import time
 import weakref
@@ -7,10 +7,10 @@ import httpcore
 
 
 def sleep(seconds: float) -> None:
-    """Let time pass."""
+    """Wait."""
     time.sleep(seconds)
 
 
 def close_when_forgotten(owner: object, pool: httpcore.ConnectionPool) -> None:
-    """Close the connections when nobody can use them any more."""
+    """Close the connections when their owner is garbage-collected."""
     weakref.finalize(owner, pool.close)

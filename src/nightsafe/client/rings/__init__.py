@@ -1,1 +1,1 @@
-"""The public ring that a server offers, and the one that is remembered."""
+"""Fetches the public ring that a server offers, and remembers it."""

@@ -1,8 +1,8 @@
-"""The rings that were seen, by server and account, in one file that people can read: like SSH's known hosts.
+"""The file of known rings: one ring for each server and account, in readable text, like SSH's known hosts.
 
-A line has the server's base URL, the account, the ring's number, the digest of its primary key and who signs the ring
-after it (`-` where it did not say), the last two in base64. Lines that begin with `#` are left alone. Whoever wants a
-ring forgotten deletes its line.
+A line has the server's base URL, the account, the ring's number, the digest of its primary key, and the key that
+signs the next ring (`-` if the ring does not name one). The last two are in base64. Lines that begin with `#` are
+kept. To make the client forget a ring, delete its line.
 """
 
 import base64
@@ -34,7 +34,7 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXE
 
 
 class Whose(NamedTuple):
-    """Whose ring it is."""
+    """The server and account that a ring belongs to."""
 
     server: str
     """The base URL."""
@@ -43,44 +43,44 @@ class Whose(NamedTuple):
 
 
 class UnusableError(Exception):
-    """The file is there and cannot be believed; the message says why."""
+    """The file exists but cannot be trusted. The message gives the reason."""
 
 
 class CannotKeepError(Exception):
-    """There is no place to remember anything in; the message says why."""
+    """The file cannot be read or written. The message gives the reason."""
 
 
 Judge = Callable[[Identity | None], Identity]
-"""Gives what to remember, told what was remembered so far; raises when that forbids it."""
+"""Returns the ring to remember, given the known ring. Raises an error when the new ring does not follow from it."""
 
 
 class KnownRings:
-    """The file.
+    """The file of known rings.
 
     Args:
-        path: where it is; None where there is no place for one.
+        path: the path of the file; None when the user has no home directory for it.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path: Final = path
 
     def get(self, whose: Whose) -> Identity | None:
-        """What is remembered.
+        """Return the remembered ring, or None.
 
         Raises:
-            UnusableError: when the file cannot be believed.
-            CannotKeepError: when it cannot be looked at.
+            UnusableError: when the file cannot be trusted.
+            CannotKeepError: when the file cannot be read.
         """
         if self.path is None:
             raise CannotKeepError(_HOMELESS)
         return _find(self._lines(self.path), whose)
 
     def keep(self, whose: Whose, judge: Judge) -> Identity:
-        """Remember what a judge says, who is told what another process may have remembered meanwhile.
+        """Remember the ring that `judge` returns. `judge` gets the ring that is in the file at that moment.
 
         Raises:
-            UnusableError: when the file cannot be believed.
-            CannotKeepError: when it cannot be written.
+            UnusableError: when the file cannot be trusted.
+            CannotKeepError: when the file cannot be written.
         """
         if self.path is None:
             raise CannotKeepError(_HOMELESS)
@@ -95,11 +95,11 @@ class KnownRings:
         return found
 
     def forget(self, whose: Whose) -> bool:
-        """Remember nothing of a ring any more; whether there was anything.
+        """Forget a ring. Return whether one was remembered.
 
         Raises:
-            UnusableError: when the file cannot be believed.
-            CannotKeepError: when it cannot be written.
+            UnusableError: when the file cannot be trusted.
+            CannotKeepError: when the file cannot be written.
         """
         if self.path is None:
             raise CannotKeepError(_HOMELESS)
@@ -112,7 +112,7 @@ class KnownRings:
         return len(kept) < len(lines)
 
     def _lines(self, path: Path) -> list[str]:
-        """The file's lines; none when there is no file."""
+        """Return the file's lines; an empty list when the file does not exist."""
         try:
             with os.fdopen(os.open(path, _READ), "rb") as file:
                 wrong = trouble_with(path, file.fileno())
@@ -134,7 +134,7 @@ class KnownRings:
 
 
 def known_rings(named: str | None) -> KnownRings | None:
-    """The file that was named, else the environment's, else the user's own; None when memory is enough."""
+    """Return the named file, else the file in the environment, else the user's default; None for `:memory:`."""
     found = named or os.environ.get(KNOWN_RINGS) or None
     if found == IN_MEMORY:
         return None
@@ -145,25 +145,25 @@ def known_rings(named: str | None) -> KnownRings | None:
 
 
 def _is_of(line: str, whose: Whose) -> bool:
-    """Whether a line is about a ring."""
+    """Tell whether a line is about the ring of a server and account."""
     return line.split()[:2] == list(whose)
 
 
 def _find(lines: list[str], whose: Whose) -> Identity | None:
-    """What the lines say of a ring."""
+    """Return the ring of a server and account in the lines, or None."""
     found = [line for line in lines if _is_of(line, whose)]
     if not found:
         return None
     if len(found) > 1:
-        raise UnusableError(f"there are several lines of {whose.server} {whose.account}")
+        raise UnusableError(f"there are several lines for {whose.server} {whose.account}")
     identity = _parsed(found[0].split())
     if identity is None:
-        raise UnusableError(f"the line of {whose.server} {whose.account} is damaged")
+        raise UnusableError(f"the line for {whose.server} {whose.account} is damaged")
     return identity
 
 
 def _parsed(parts: list[str]) -> Identity | None:
-    """A line, taken apart; None when it is none."""
+    """Parse the fields of a line; None when they are invalid."""
     if len(parts) != _PARTS or not (parts[2].isascii() and parts[2].isdigit()) or int(parts[2][:20]) > _LARGEST:
         return None
     try:
@@ -177,14 +177,14 @@ def _parsed(parts: list[str]) -> Identity | None:
 
 
 def _line(whose: Whose, ring: Identity) -> str:
-    """One line."""
+    """Return one line."""
     signer = base64.b64encode(ring.signer).decode() or "-"
     return f"{whose.server} {whose.account} {ring.number} {base64.b64encode(ring.primary).decode()} {signer}\n"
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """While no other process changes the file; its directory is made, for its owner alone."""
+    """Lock the file against changes by other processes. Make its directory if needed, for its owner alone."""
     try:
         _make_folder(path.parent)
         wrong = trouble_with_folders(path)
@@ -201,14 +201,14 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a directory with those above it, each for its owner alone, whatever the process's mask."""
+    """Make a directory and its parents, each for its owner alone, even with a more open umask."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _write(path: Path, content: str) -> None:
-    """Replace the file whole."""
+    """Replace the whole file atomically."""
     beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         with os.fdopen(os.open(beside, _NEW, 0o600), "w", encoding="utf-8") as file:

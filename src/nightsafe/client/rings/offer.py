@@ -1,4 +1,4 @@
-"""The public ring, as a server offers it below each account."""
+"""Fetches the public ring that a server offers below each account."""
 
 from typing import Final
 
@@ -13,38 +13,38 @@ FORMAT: Final = "nightsafe-public-ring/"
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A ring as a server offers it."""
+    """A ring that a server offers."""
 
     ring: bytes
-    """The ring, as the JSON it is."""
+    """The ring, as JSON."""
     proof: bytes = b"{}"
-    """What it tells of the ring's lineage, as the JSON it is."""
+    """The proof of the ring's lineage, as JSON."""
 
 
 def get_ring(place: Place) -> Call[Offer]:
-    """The public ring of the server."""
+    """Describe a read of the server's public ring."""
     return make("GET", _ring_path(place), _read_offer, {})
 
 
 def refusal(settings: Settings, place: Place, why: str) -> SealingError:
-    """Nothing was sent, and why."""
+    """Return the error that nothing was sent, with the reason."""
     request = Request("GET", settings.origin, (settings.prefix + _ring_path(place)).encode(), ())
     return SealingError(f"nothing was sent: {why}", request)
 
 
 def _ring_path(place: Place) -> str:
-    """Where an account's ring is."""
+    """Return the path of an account's ring."""
     return f"/accounts/{segment('account_id', place.account_id)}/nightsafe/public-ring"
 
 
 class _Form(msgspec.Struct):
-    """The one member of a ring that tells it from anything else."""
+    """The member that identifies a ring."""
 
     format: str = ""
 
 
 class _Envelope(msgspec.Struct):
-    """The envelope a ring comes in."""
+    """The envelope around a ring."""
 
     result: msgspec.Raw
     result_info: msgspec.Raw = msgspec.Raw(b"null")
@@ -52,7 +52,7 @@ class _Envelope(msgspec.Struct):
 
 
 def _read_offer(content: bytes) -> Offer:
-    """The ring out of its envelope; what does not say that it is one is none: a server may answer anything."""
+    """Read the ring from its envelope. Refuse a result without the format of a ring: a server may answer anything."""
     envelope = msgspec.json.decode(content, type=_Envelope)
     ring, proof = bytes(envelope.result), bytes(envelope.result_info)
     if not envelope.success or not msgspec.json.decode(ring, type=_Form).format.startswith(FORMAT):

@@ -1,6 +1,6 @@
-"""Which ring to believe: the first that is seen of a server and account is remembered, and what came of it.
+"""Pins rings: the client remembers the first ring of each account, and accepts only rings that follow from it.
 
-So whoever can alter answers later can neither give another ring nor say that there is none.
+So an attacker who can alter later answers can neither substitute another ring nor claim that the server offers none.
 """
 
 import logging
@@ -18,24 +18,24 @@ _log: Final = logging.getLogger("nightsafe.client")
 
 
 class Trust:
-    """Which rings one client believes, by account."""
+    """The rings that one client trusts, by account."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Identity] = {}
 
     def begin_with(self, place: Place, ring: Identity) -> None:
-        """Believe a ring that somebody brought by hand, and what comes of it."""
+        """Trust a ring that the user gave, and the rings that follow from it."""
         self._seen[place.account_id] = ring
 
     def accept(self, settings: Settings, place: Place, ring: Identity, links: tuple[Link, ...]) -> str:
-        """Remember a ring; gives why it could not be remembered beyond this process, or nothing.
+        """Remember a ring. Return the reason why it could not be remembered beyond this process, or "".
 
         Raises:
-            SealingError: when another ring is known that this one did not come of, or the file cannot be believed.
+            SealingError: when the ring does not follow from the known ring, or the file cannot be trusted.
         """
 
         def judge(known: Identity | None) -> Identity:
-            """What to remember."""
+            """Return the ring to remember."""
             return ring if known is None else follow(known, ring, links)
 
         known = self._seen.get(place.account_id)
@@ -47,28 +47,28 @@ class Trust:
         except NotFollowedError as error:
             raise _refused(settings, place, str(error), ring, self._believed(settings, place)) from None
         except UnusableError as error:
-            raise refusal(settings, place, f"the file of known rings is not used: {error}") from None
+            raise refusal(settings, place, f"the file of known rings cannot be used: {error}") from None
 
     def refuse_lost(self, settings: Settings, place: Place) -> None:
-        """Refuse to go on without a ring where there was one.
+        """Refuse to continue without a ring when one is known.
 
         Raises:
-            SealingError: when there was, or the file cannot be believed.
+            SealingError: when a ring is known, or the file cannot be trusted.
         """
         try:
             known = self._believed(settings, place)
         except UnusableError as error:
-            raise refusal(settings, place, f"the file of known rings is not used: {error}") from None
+            raise refusal(settings, place, f"the file of known rings cannot be used: {error}") from None
         if known is not None:
             raise refusal(
                 settings,
                 place,
-                f"{settings.base_url} has offered a public ring for this account before ({known.fingerprint}), and "
-                "offers none now. If that is right, run: nightsafe ring forget",
+                f"{settings.base_url} offered a public ring for this account before ({known.fingerprint}), but no "
+                "longer offers one. If that is intended, run: nightsafe ring forget",
             )
 
     def _remember(self, settings: Settings, place: Place, judge: Judge) -> str:
-        """Keep what a judge says in the file, or else in memory."""
+        """Remember the ring that `judge` returns: in the file, or else in memory. Return why not in the file."""
         whose, file = whose_ring(settings.base_url, place.account_id), known_rings(settings.known_rings)
         if file is None:
             self._seen[place.account_id] = judge(self._seen.get(place.account_id))
@@ -87,7 +87,7 @@ class Trust:
         return ""
 
     def _believed(self, settings: Settings, place: Place) -> Identity | None:
-        """The ring that is known."""
+        """Return the known ring, or None."""
         file = None if settings.public_ring is not None else known_rings(settings.known_rings)
         if file is not None:
             try:
@@ -98,21 +98,22 @@ class Trust:
 
 
 def whose_ring(base_url: str, account_id: str) -> Whose:
-    """How a ring is filed."""
+    """Return the server and account of a ring, in the form of the file."""
     return Whose(quote(base_url, safe="!$%&'()*+,/:;=@[]~"), quote(account_id))
 
 
 def _refused(settings: Settings, place: Place, how: str, ring: Identity, known: Identity | None) -> SealingError:
-    """Another ring than the one that is known."""
+    """Return the error for a ring that does not follow from the known ring."""
     before = "none" if known is None else known.fingerprint
     way_out = (
         "give the right file as the public ring"
         if settings.public_ring is not None
-        else "compare the offered one with `nightsafe keys status` at the safe, then run: nightsafe ring trust"
+        else "compare the offered ring with `nightsafe keys status` on the safe's machine, and then run: "
+        "nightsafe ring trust"
     )
     return refusal(
         settings,
         place,
         f"the ring that {settings.base_url} offers {how}. Known: {before}, offered: {ring.fingerprint}. If its keys "
-        f"were made anew on purpose, {way_out}",
+        f"were replaced on purpose, {way_out}",
     )

@@ -107,7 +107,7 @@ def test_a_ring_is_known_from_its_first_sight(desk: Desk, liar: Liar) -> None:
     assert "nightsafe ring trust" in refused
     assert "the known ring did not sign it" in desk.json("ring", "show")["verdict"]
     liar.ring = None
-    assert "offers none now" in put(desk)
+    assert "no longer offers one" in put(desk)
     assert "the server no longer offers one" == desk.json("ring", "show")["verdict"]
     assert [RING.primary.id] == liar.sealed_to
 

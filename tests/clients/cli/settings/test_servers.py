@@ -107,7 +107,7 @@ def test_why_there_is_no_connection(desk: Desk) -> None:
     url = desk.server.base_url.replace("http:", "https:")
 
     assert "TLS fails (" in desk.refusal("script", "list", "--url", url, code=6)
-    assert "names a proxy that is none" in desk.refusal(
+    assert "the proxy in the environment is not a proxy URL" in desk.refusal(
         "script", "list", "--url", "https://host.invalid", code=6, HTTPS_PROXY="garbage:x"
     )
 
