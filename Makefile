@@ -1,5 +1,5 @@
-# `make` lists the tasks. Needs Python 3.11 or newer and make; everything else goes into .venv. The tests also
-# need Node 20 or newer with npm: they drive wrangler, the TypeScript SDK and workerd.
+# `make` lists the tasks. You need Python 3.11 or newer and make; everything else is installed into .venv. The tests
+# also need Node 20 or newer with npm, because they run wrangler, the TypeScript SDK and workerd.
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,64 +22,64 @@ WORKERD := .workerd/.installed
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(RUN) ## set everything up and run the main job through the official SDK
+run: $(RUN) ## set everything up and run the main example through the official SDK
 	@$(BIN)/python examples/get_secret_binding/run.py
 
-worker: $(RUN) $(WORKERD) ## run a Worker with secrets, from nothing, through the official SDK
+worker: $(RUN) $(WORKERD) ## set up and run a Worker with secrets through the official SDK
 	@$(BIN)/python examples/worker_with_a_secret/run.py
 
-test: $(DEV) $(NODE) $(WORKERD) ## run every test; those that mostly wait, beside the others
+test: $(DEV) $(NODE) $(WORKERD) ## run every test; tests that mostly wait run in parallel with the others
 	@mkdir -p .cache
 	@$(PYTEST) -m slow >.cache/slow-tests.txt 2>&1 & slow=$$!; \
 	  $(PYTEST) -m 'not slow' --numprocesses=auto --dist=loadfile; others=$$?; \
 	  wait $$slow || others=1; cat .cache/slow-tests.txt; exit $$others
 
-node: $(NODE) ## install the official Node clients that the tests drive
+node: $(NODE) ## install the official Node clients for the tests
 
-workerd: $(WORKERD) ## install the Workers runtime that secrets are delivered to
+workerd: $(WORKERD) ## install workerd, the Workers runtime
 
-check: lint types floors docstrings test ## all that CI runs
+check: lint types floors docstrings test ## run everything that CI runs
 
 format: $(DEV) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python tools/unasync.py
 
-lint: $(DEV) ## style, and formatting without changing it
+lint: $(DEV) ## check style and formatting, without changes
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 
-types: $(DEV) ## mypy, strict
+types: $(DEV) ## check types with strict mypy
 	@$(BIN)/mypy
 
-floors: $(DEV) ## a module imports only from floors below its own
+floors: $(DEV) ## check that modules import only from floors below their own
 	@$(BIN)/lint-imports --no-cache
 
-docstrings: $(DEV) ## every name has one
+docstrings: $(DEV) ## check that every name has a docstring
 	@$(BIN)/interrogate --quiet src tests benchmarks tools
 
-bench: $(DEV) $(BENCH) ## measure against peers, as ratios in one run
+bench: $(DEV) $(BENCH) ## measure against other products, as ratios in one run
 	@$(BIN)/python benchmarks/run.py
 
-bench-delivery: $(DEV) $(WORKERD) ## measure the delivery side beside a bare workerd
+bench-delivery: $(DEV) $(WORKERD) ## measure delivery against a bare workerd
 	@$(BIN)/python benchmarks/delivery.py
 
-bench-rotation: $(DEV) $(WORKERD) ## measure what a rotation of keys costs those who go on meanwhile
+bench-rotation: $(DEV) $(WORKERD) ## measure how a rotation of keys slows other requests
 	@$(BIN)/python benchmarks/rotation.py
 
-bench-bystander: $(DEV) ## measure how long one client's requests hold another's up
+bench-bystander: $(DEV) ## measure how long one client's requests delay another's
 	@$(BIN)/python benchmarks/bystander.py
 
-fuzz: $(FUZZ) ## look for inputs that break a parser: SECONDS=30 for each TARGET=name
+fuzz: $(FUZZ) ## look for inputs that break a parser; options: SECONDS=30 (for each target), TARGET=name
 	@$(BIN)/python tools/fuzz.py --seconds $(SECONDS) $(addprefix --target ,$(TARGET))
 
-fuzz-api: $(DEV) ## ask a real server what it never expects: REQUESTS=1000000 SEED=of-an-earlier-run
+fuzz-api: $(DEV) ## send malformed requests to a real server; options: REQUESTS=1000000, SEED=of-an-earlier-run
 	@$(BIN)/python tools/fuzz_api.py --requests $(REQUESTS) $(addprefix --seed ,$(SEED))
 
-drawing: $(NODE) ## render docs/architecture.dot, for light pages and for dark ones
+drawing: $(NODE) ## render docs/architecture.dot, for light pages and for dark pages
 	@node tools/draw.mjs
 
-lock: $(DEV) ## resolve the dependencies anew
+lock: $(DEV) ## resolve the dependencies again and lock them
 	@$(BIN)/python -m pip install --quiet uv
 	@for part in run:example dev:dev bench:bench fuzz:fuzz; do \
 	  $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -88,12 +88,12 @@ lock: $(DEV) ## resolve the dependencies anew
 	    --output-file requirements/$${part%%:*}.txt || exit 1; \
 	done
 
-clean: ## remove what the other tasks made, but no safe
+clean: ## remove the output of the other tasks, but no data directory
 	@rm -rf $(VENV) .workerd tests/clients/node/node_modules .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo 'Nightsafe needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...' >&2; exit 1; }
+	  || { echo 'Nightsafe needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ...' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
 $(RUN): requirements/run.txt pyproject.toml | $(VENV)/bin/python
@@ -114,8 +114,8 @@ $(BENCH): requirements/bench.txt | $(DEV)
 $(FUZZ): requirements/fuzz.txt | $(DEV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 	    -r requirements/fuzz.txt \
-	  || { echo 'atheris cannot be installed here: it has wheels for CPython on Linux x86-64 (glibc) only.' >&2; \
-	       echo 'The corpus is replayed without it: python -m pytest tests/fuzz' >&2; exit 1; }
+	  || { echo 'atheris cannot be installed here: it only has wheels for CPython on Linux x86-64 (glibc).' >&2; \
+	       echo 'To replay the corpus without it, run: python -m pytest tests/fuzz' >&2; exit 1; }
 	@touch $@
 
 $(NODE): tests/clients/node/package-lock.json
@@ -125,7 +125,7 @@ $(NODE): tests/clients/node/package-lock.json
 	@touch $@
 
 $(WORKERD): workerd/package-lock.json
-	@command -v npm >/dev/null || { echo 'Delivery needs workerd, which npm installs: get Node 20 or newer with npm.' >&2; exit 1; }
+	@command -v npm >/dev/null || { echo 'Delivery needs workerd, which npm installs: install Node 20 or newer with npm.' >&2; exit 1; }
 	@echo 'Installing workerd (once)'
 	@mkdir -p .workerd && cp workerd/package.json workerd/package-lock.json workerd/.npmrc .workerd
 	@cd .workerd && npm ci --loglevel=error

@@ -1,4 +1,4 @@
-"""The whole run, part after part."""
+"""The main benchmark: runs all parts, one after the other."""
 
 import contextlib
 import json
@@ -27,13 +27,13 @@ _MICRO_SECONDS = 300
 
 
 def main() -> None:
-    """Measure, print, keep; the exit code says whether every budget holds."""
+    """Measure, print and save. The exit code says whether every budget holds."""
     settings = Settings.parse()
     report = Report(settings, machine.describe())
     if len(machine.cores()) < 2:
         sys.exit("two cores are needed: one for the server, one for the loader")
     if WRK is None:
-        print("wrk is not installed: the loader in Python takes its place, and takes more of its core")
+        print("wrk is not installed: the loader in Python replaces it, and uses more of its core")
     report.machine["loader"] = "wrk" if WRK else "python"
     with _place() as place, (CACHE / "servers.log").open("wb") as log:
         directory, token = working_copy(settings.secrets, place / "safe")
@@ -53,14 +53,14 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _place() -> Iterator[Path]:
-    """A directory for this run, on the disk that all is measured on."""
+    """Make a directory for this run, on the measured disk."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as name:
         yield Path(name)
 
 
 def _guarded(report: Report, part: Callable[[], None]) -> None:
-    """A part that cannot be measured says so, and leaves the others alone."""
+    """Run a part. If it cannot be measured, report that and continue with the others."""
     try:
         part()
     except (NotMeasuredError, OSError, subprocess.SubprocessError) as error:
@@ -68,7 +68,7 @@ def _guarded(report: Report, part: Callable[[], None]) -> None:
 
 
 def _micro(report: Report, directory: DataDirectory, token: str, _: IO[bytes]) -> None:
-    """The single steps, in a process of their own on the server's core."""
+    """Measure single steps, in a process of their own on the server's core."""
     report.title("Single steps, without HTTP")
     figures = _figures_of(report, "benchmarks.micro", str(directory.path), token, str(report.settings.scripts))
     for name, values in figures.items():
@@ -76,15 +76,15 @@ def _micro(report: Report, directory: DataDirectory, token: str, _: IO[bytes]) -
 
 
 def _worst_token(report: Report, _: IO[bytes]) -> None:
-    """What the worst token costs that is accepted, in a process of its own on the server's core."""
-    report.title("The worst token that is accepted")
+    """Measure the cost of the largest accepted token, in a process of its own on the server's core."""
+    report.title("The largest accepted token")
     for name, values in _figures_of(report, "benchmarks.worst_token").items():
         is_read = name.startswith("GET")
         report.add(Line(name, "us" if is_read else "ms", values, at_most=50 if is_read else 20))
 
 
 def _figures_of(report: Report, module: str, *arguments: str) -> dict[str, list[float]]:
-    """What a module prints, run on the server's core with so many repeats."""
+    """Run a module on the server's core, and return the figures that it prints."""
     command = [sys.executable, "-m", module, *arguments, "3" if report.settings.quick else "7"]
     with machine.on_core(SERVER_CORE):
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=_MICRO_SECONDS)

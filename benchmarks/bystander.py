@@ -1,8 +1,9 @@
-"""`.venv/bin/python benchmarks/bystander.py`: how long one client's requests hold another's up.
+"""`.venv/bin/python benchmarks/bystander.py`: measures how long one client's requests delay another's.
 
-A bystander reads and writes one secret, again and again, over a bare socket, while others ask for what takes long:
-lists of thousands, pages far back, the deletion of a script with a long history, large uploads, large scripts read
-back. All are processes of their own; the figures are the bystander's, as a table for docs/benchmarks.md at the end.
+A bystander reads and writes one secret, again and again, over a bare socket. Meanwhile other clients send requests
+that take long: lists of thousands of items, late pages, the deletion of a script with a long history, uploads and
+reads of large scripts. Each client is a process of its own. The figures are those of the bystander; the run ends with
+a table of them for docs/benchmarks.md.
 """
 
 import argparse
@@ -40,10 +41,10 @@ from nightsafe.store.scripts import Binding, ScriptRef  # noqa: E402
 from nightsafe.store.sqlite import SqliteStore  # noqa: E402
 
 _AT_MOST = 20.0
-"""Milliseconds for which one client's request may hold another's."""
+"""The most milliseconds by which one client's request may delay another's."""
 
 _LEAST, _LEAST_QUICK = 200, 50
-"""Reads, and writes, of the bystander beside each."""
+"""The least reads and the least writes of the bystander beside each kind of request."""
 
 _HEAD = """| beside | GET: p50 | p99 | longest | PUT: p50 | p99 | longest |
 | --- | --- | --- | --- | --- | --- | --- |"""
@@ -56,15 +57,15 @@ _SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Heavy:
-    """What others ask meanwhile.
+    """A kind of request that other clients send meanwhile.
 
     Attributes:
-        what: in words.
-        path: below the account.
-        method: in capitals.
-        at_once: how many ask.
-        times: how often each asks.
-        upload: megabytes of the script that each sends.
+        what: its description in the table.
+        path: the path below the account.
+        method: the method, in capitals.
+        at_once: the number of clients.
+        times: the number of requests of each client.
+        upload: the size of the script that each client uploads, in megabytes.
     """
 
     what: str
@@ -76,7 +77,7 @@ class Heavy:
 
 
 def main() -> None:
-    """Measure, print, keep; the exit code says whether every budget holds."""
+    """Measure, print and save. The exit code says whether every budget holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run: 2,000 scripts, 2,000 versions")
     quick = parser.parse_args().quick
@@ -94,7 +95,7 @@ def main() -> None:
 
 
 async def _history(store: SqliteStore, name: str, versions: int) -> None:
-    """A script with so many versions, each of which replaced a secret."""
+    """Make a script with this many versions. Each replaces a secret."""
     ref, at = ScriptRef(ACCOUNT_ID, name), now()
     audit = entry_for(
         AuditEvent(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
@@ -110,12 +111,12 @@ async def _history(store: SqliteStore, name: str, versions: int) -> None:
 
 
 def _value(number: int) -> Binding:
-    """Some value of the secret that each version replaces; nobody opens it."""
+    """Return a value of the secret that each version replaces. It is never opened."""
     return Binding("TOKEN", "secret_text", b'{"name":"TOKEN","type":"secret_text"}', b"%d" % number, "0" * 16)
 
 
 def _kinds(versions: int, quick: bool) -> tuple[Heavy, ...]:  # noqa: FBT001
-    """What is asked beside the bystander, one after the other."""
+    """Return the requests to send beside the bystander, one kind after the other."""
     far, large, crowd = versions // 200, *((20, 4) if quick else (60, 20))
     scripts, workers = "/workers/scripts", "/workers/workers"
     first = f"{scripts}/uploaded-0"
@@ -140,8 +141,8 @@ def _kinds(versions: int, quick: bool) -> tuple[Heavy, ...]:  # noqa: FBT001
 
 
 def _measure(report: Report, directory: DataDirectory, token: str, versions: int, log: IO[bytes]) -> None:
-    """One kind of heavy request after the other; at the end the table for the documentation."""
-    report.title("A bystander's GET and PUT of one secret, while others ask for what takes long")
+    """Measure one kind of heavy request after the other, and print the table for the documentation."""
+    report.title("A bystander's GET and PUT of one secret, while others send requests that take long")
     rows = list[str]()
     with nightsafe(directory.path, log) as running:
         for heavy in _kinds(versions, report.settings.quick):
@@ -157,7 +158,7 @@ def _measure(report: Report, directory: DataDirectory, token: str, versions: int
 
 
 def _beside(port: int, token: str, heavy: Heavy, least: int) -> Times:
-    """The bystander's times, in milliseconds, while the others ask."""
+    """Return the bystander's times, in milliseconds, while the others send requests."""
     secrets = f"/client/v4/accounts/{ACCOUNT_ID}/workers/scripts/{NAMES[SCRIPT] % 1}/secrets"
     with multiprocessing.get_context("spawn").Pool(heavy.at_once) as others:
         others.map(_nothing, range(heavy.at_once))
@@ -170,12 +171,12 @@ def _beside(port: int, token: str, heavy: Heavy, least: int) -> Times:
 
 
 def _nothing(_: int) -> None:
-    """Be there, so that starting is not measured, and leave the loader's core to the bystander."""
+    """Start a process before the measurement, with a low priority so that the bystander gets the loader's core."""
     os.nice(19)
 
 
 def _ask(port: int, token: str, heavy: Heavy, number: int) -> int:
-    """Ask as often as it is wanted; gives the last status."""
+    """Send the requests, and return the last status."""
     connection, status = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS), 0
     headers = {"Authorization": f"Bearer {token}"}
     path = f"/client/v4/accounts/{ACCOUNT_ID}{heavy.path}" + (f"/uploaded-{number}" if heavy.upload else "")
@@ -194,7 +195,7 @@ def _ask(port: int, token: str, heavy: Heavy, number: int) -> int:
 
 
 def _form(megabytes: int, number: int) -> bytes:
-    """A script of so many megabytes, as clients upload it."""
+    """Return an upload form with a script of this many megabytes."""
     source = b"export default {} // %d\n" % number
     parts = {
         b'name="metadata"\r\nContent-Type: application/json': json.dumps({"main_module": "worker.js"}).encode(),
@@ -207,13 +208,13 @@ def _form(megabytes: int, number: int) -> bytes:
 
 
 def _many() -> bytes:
-    """A hundred secrets."""
+    """Return a body with a hundred secrets."""
     every = {f"B{number}": {"type": "secret_text", "text": "a value"} for number in range(100)}
     return json.dumps({"secrets": every}).encode()
 
 
 def _peak(pid: int) -> float:
-    """The most memory that a process has had, in megabytes."""
+    """Return the peak memory of a process, in megabytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 

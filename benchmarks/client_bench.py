@@ -1,6 +1,6 @@
-"""Our client beside the official SDK: what one waits for, what it takes, what it adds to each call.
+"""Compares Nightsafe's client with the official SDK: time to the first answer, memory, and overhead of each call.
 
-Part of `make bench`; alone: `python -m benchmarks.client_bench [--quick]`.
+It is a part of `make bench`. To run it alone: `python -m benchmarks.client_bench [--quick]`.
 """
 
 import base64
@@ -35,16 +35,16 @@ PROGRAMS = {
     ),
     "nothing": "pass",
 }
-"""From the start of the interpreter to the answer of the first call. The SDK always sets up TLS."""
+"""Programs that run from the start of the interpreter to the answer of the first call. The SDK always sets up TLS."""
 
 _RESIDENT = "\nprint(*[line for line in open('/proc/self/status') if line.startswith('VmRSS')])"
 _SECONDS = 120
 _BY_HAND = {"nightsafe": "src/nightsafe"}
-"""Distributions that are installed where they are written."""
+"""Distributions that are installed as a link to their source."""
 
 
 def clients(report: Report, log: IO[bytes]) -> None:
-    """All of it."""
+    """Run the whole comparison."""
     report.title("The Python client beside the official SDK")
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.constant", str(port)]
@@ -59,7 +59,7 @@ def clients(report: Report, log: IO[bytes]) -> None:
 
 
 def _starts(report: Report, port: int) -> None:
-    """Time and memory until the first answer; the first round compiles what is loaded and is not counted."""
+    """Measure time and memory until the first answer. The first round compiles the modules and does not count."""
     taken: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     resident: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for number in range(report.settings.rounds + 1):
@@ -79,7 +79,7 @@ def _starts(report: Report, port: int) -> None:
 
 
 def _run(program: str) -> tuple[float, float]:
-    """Milliseconds of a program, and the megabytes it then holds."""
+    """Return the milliseconds that a program takes, and the megabytes that it then holds."""
     environ = {name: shown for name, shown in os.environ.items() if not name.startswith(("PYTHON", "CLOUDFLARE_"))}
     began = time.perf_counter()
     _python(["-c", program], environ)
@@ -89,7 +89,7 @@ def _run(program: str) -> tuple[float, float]:
 
 
 def _python(arguments: list[str], environ: dict[str, str] | None = None) -> str:
-    """What this interpreter prints."""
+    """Run this interpreter, and return its output."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -105,7 +105,7 @@ def _python(arguments: list[str], environ: dict[str, str] | None = None) -> str:
 
 
 def _calls(report: Report, port: int) -> None:
-    """What a client adds to each GET over the HTTP library that is under it."""
+    """Measure the time that a client adds to each GET of its HTTP library."""
     taken: dict[str, list[float]] = {name: [] for name in CLIENTS}
     for _ in range(report.settings.rounds):
         for name in CLIENTS:
@@ -123,7 +123,7 @@ def _calls(report: Report, port: int) -> None:
 
 
 def _sizes(report: Report) -> None:
-    """What is installed for each, with all it needs, compiled files left out."""
+    """Measure the installed size of each client with its dependencies, without compiled files."""
     ours, official = (
         sum(_size(one) for one in _with_needs(name, set())) / 1e6 for name in ("nightsafe", "cloudflare")
     )
@@ -133,7 +133,7 @@ def _sizes(report: Report) -> None:
 
 
 def _with_needs(name: str, extras: set[str], seen: set[str] | None = None) -> set[str]:
-    """A distribution and all that it needs here, by name."""
+    """Return the names of a distribution and of its dependencies on this machine."""
     seen = set() if seen is None else seen
     seen.add(name)
     for text in distribution(name).requires or ():
@@ -145,7 +145,7 @@ def _with_needs(name: str, extras: set[str], seen: set[str] | None = None) -> se
 
 
 def _size(name: str) -> int:
-    """Bytes of a distribution's files."""
+    """Return the size of a distribution's files, in bytes."""
     if name in _BY_HAND:
         return _size_of([path for path in (ROOT / _BY_HAND[name]).rglob("*") if path.is_file()])
     try:
@@ -156,17 +156,17 @@ def _size(name: str) -> int:
 
 
 def _size_of(paths: list[Path]) -> int:
-    """Bytes of files, compiled ones left out."""
+    """Return the size of files without compiled ones, in bytes."""
     return sum(path.stat().st_size for path in paths if path.suffix != ".pyc" and path.is_file())
 
 
 def _ratios(above: list[float], below: list[float]) -> list[float]:
-    """Round by round."""
+    """Return the ratio of each round."""
     return [one / other for one, other in zip(above, below, strict=True)]
 
 
 def main() -> None:
-    """This part alone."""
+    """Run only this part."""
     report = Report(Settings.parse(), machine.describe())
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "client.log").open("wb") as log:

@@ -1,6 +1,6 @@
-"""One client, asked over and over: run as `python -m benchmarks.client_calls WHICH PORT BATCHES`.
+"""Calls one client repeatedly: run as `python -m benchmarks.client_calls WHICH PORT BATCHES`.
 
-Prints wall-clock microseconds of one GET, for each batch of calls over one connection that is kept.
+Prints, for each batch of calls over one kept connection, the wall-clock microseconds of one GET.
 """
 
 import json
@@ -17,7 +17,7 @@ _HEADERS = {"Accept": "application/json", "User-Agent": "bench", "Authorization"
 
 
 def ours(port: int) -> Callable[[], object]:
-    """Nightsafe's client."""
+    """Return a call of Nightsafe's client."""
     from nightsafe.client import Nightsafe  # noqa: PLC0415 - one client a process
 
     secrets = Nightsafe(api_token="token", base_url=f"http://127.0.0.1:{port}/client/v4").workers.scripts.secrets  # noqa: S106
@@ -25,7 +25,7 @@ def ours(port: int) -> Callable[[], object]:
 
 
 def under_ours(port: int) -> Callable[[], object]:
-    """The HTTP library under it, used as cheaply as it can be, and the JSON read."""
+    """Return a call of the HTTP library under it, used as cheaply as possible, that also reads the JSON."""
     import httpcore  # noqa: PLC0415 - the same
 
     pool = httpcore.ConnectionPool()
@@ -33,7 +33,7 @@ def under_ours(port: int) -> Callable[[], object]:
     timeout = {"connect": 5.0, "read": 60.0, "write": 60.0, "pool": 60.0}
 
     def get() -> object:
-        """One request."""
+        """Send one request."""
         url = httpcore.URL(scheme=b"http", host=b"127.0.0.1", port=port, target=_PATH.encode())
         response = pool.handle_request(httpcore.Request("GET", url, headers=headers, extensions={"timeout": timeout}))
         content = response.read()
@@ -44,7 +44,7 @@ def under_ours(port: int) -> Callable[[], object]:
 
 
 def official(port: int) -> Callable[[], object]:
-    """The official SDK."""
+    """Return a call of the official SDK."""
     from cloudflare import Cloudflare  # noqa: PLC0415 - the same
 
     secrets = Cloudflare(api_token="token", base_url=f"http://127.0.0.1:{port}/client/v4").workers.scripts.secrets  # noqa: S106
@@ -52,7 +52,7 @@ def official(port: int) -> Callable[[], object]:
 
 
 def under_official(port: int) -> Callable[[], object]:
-    """The HTTP library under that."""
+    """Return a call of the HTTP library under the SDK."""
     import httpx  # noqa: PLC0415 - the same
 
     client, url = httpx.Client(), f"http://127.0.0.1:{port}{_PATH}"

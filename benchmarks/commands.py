@@ -1,4 +1,4 @@
-"""How long a person waits for a command, here and with wrangler, in turns against the same server."""
+"""Measures how long a command takes, with nightsafe and with wrangler, in turns against the same server."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ _SECONDS: Final = 60
 
 
 def commands(report: Report, directory: DataDirectory, token: str, place: Path, log: IO[bytes]) -> None:
-    """`secret list`, with a compiled program and warm files for both."""
+    """Measure `secret list`, with compiled code and warm files for both."""
     report.title("Commands")
     times, script = (3 if report.settings.quick else 10), NAMES[SCRIPT] % 0
     ours = [str(Path(sys.executable).parent / "nightsafe"), "secret", "list", "--script", script]
@@ -42,11 +42,11 @@ def commands(report: Report, directory: DataDirectory, token: str, place: Path, 
         raise NotMeasuredError("wrangler is not installed: run `make node`")
     report.add(Line("wrangler secret list", "ms", wranglers))
     ratios = [theirs_ms / mine_ms for theirs_ms, mine_ms in zip(wranglers, mine, strict=True)]
-    report.add(Line("  of which nightsafe's is one in", "x", ratios))
+    report.add(Line("  wrangler's time / nightsafe's", "x", ratios))
 
 
 def _environ(url: str, token: str, place: Path) -> dict[str, str]:
-    """What both are set up with; wrangler knows no other host."""
+    """Return the environment of both. It gives wrangler no other host."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(place),
@@ -63,7 +63,7 @@ def _environ(url: str, token: str, place: Path) -> dict[str, str]:
 
 
 def _milliseconds(command: Sequence[str], environ: Mapping[str, str], place: Path) -> float:
-    """Of one run, which must succeed."""
+    """Return the milliseconds of one run, which must succeed."""
     began = time.perf_counter()
     done = subprocess.run(command, env=environ, cwd=place, capture_output=True, check=False, timeout=_SECONDS)
     taken = (time.perf_counter() - began) * 1000

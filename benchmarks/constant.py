@@ -1,7 +1,7 @@
-"""The least an answer can cost: a plain ASGI app that sends one constant, on the server Nightsafe runs on.
+"""Measures the least cost of an answer: a plain ASGI app that sends a constant, on the same HTTP server as Nightsafe.
 
-Run as `python -m benchmarks.constant PORT`, with the body and the headers as JSON on stdin. The server's settings
-are those of `nightsafe serve`.
+Run as `python -m benchmarks.constant PORT`, with the body and the headers as JSON on stdin. The server has the same
+settings as in `nightsafe serve`.
 """
 
 import base64
@@ -19,10 +19,10 @@ App = Callable[[dict[str, Any], Any, Send], Awaitable[None]]
 
 
 def constant(headers: list[tuple[bytes, bytes]], body: bytes) -> App:
-    """The app."""
+    """Return the app."""
 
     async def app(scope: dict[str, Any], _: Any, send: Send) -> None:
-        """Answer."""
+        """Answer one request."""
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
@@ -31,7 +31,7 @@ def constant(headers: list[tuple[bytes, bytes]], body: bytes) -> App:
 
 
 async def serve(port: int, app: App) -> None:
-    """Serve until the process is told to end."""
+    """Serve until the process gets a signal to end."""
     server = Server(
         app,
         address="127.0.0.1",
@@ -46,7 +46,7 @@ async def serve(port: int, app: App) -> None:
 
 
 def main() -> None:
-    """Read the answer to give, and serve it."""
+    """Read the answer from stdin, and serve it."""
     answer = json.load(sys.stdin)
     headers = [(name.encode(), value.encode()) for name, value in answer["headers"]]
     uvloop.run(serve(int(sys.argv[1]), constant(headers, base64.b64decode(answer["body"]))))

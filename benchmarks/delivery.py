@@ -1,8 +1,8 @@
-"""`.venv/bin/python benchmarks/delivery.py`: the delivery side's budgets, with the real workerd.
+"""`.venv/bin/python benchmarks/delivery.py`: measures the budgets of delivery, with the real workerd.
 
-Warm requests are compared with a bare workerd that has the same script in a static configuration, in interleaved
-rounds. From a write to its effect is measured over the real API beside the real delivery process, as `nightsafe run`
-starts them. Everything else is measured in this process, which is both the API's part and the delivery side.
+Warm requests are compared, in interleaved rounds, with a bare workerd that has the same script in a static
+configuration. The time from a write to its effect is measured with the real API and the real delivery process, as
+`nightsafe run` starts them. All else is measured in this process, which is both the API's part and the delivery side.
 """
 
 import argparse
@@ -62,11 +62,11 @@ RUDE = """
   } };"""
 _MEGABYTE = 1e6
 _PROVEN = 220
-"""Requests after which a script runs in the main process, and a few more."""
+"""Enough requests for a script to run in the main process, and a few more."""
 
 
 def main() -> None:
-    """Measure, print, keep; the exit code says whether every budget holds."""
+    """Measure, print and save. The exit code says whether every budget holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run: less of everything")
     quick = parser.parse_args().quick
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 async def _measure(report: Report, count: int) -> None:
-    """Every part, each on a workerd of its own."""
+    """Measure every part, each on a workerd of its own."""
     report.title("Warm requests")
     async with _scene() as scene:
         await _warm(report, scene)
@@ -87,7 +87,7 @@ async def _measure(report: Report, count: int) -> None:
         await _changes(report, scene, count)
     report.title("From a write's answer to its effect, with nightsafe run")
     await asyncio.to_thread(_writes, report, count)
-    report.title("A script that holds its process up")
+    report.title("A script that blocks its process")
     async with _scene() as scene:
         await _gaps(report, scene)
     report.title("Memory")
@@ -97,7 +97,7 @@ async def _measure(report: Report, count: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _scene() -> AsyncIterator[Scene]:
-    """A delivery side whose workerd has a core of its own."""
+    """Start a delivery side whose workerd has a core of its own."""
     with tempfile.TemporaryDirectory() as name:
         async with Scene(Path(name), script_header=False) as scene:
             _pin(scene.delivery.supervisor.current.pid)
@@ -111,11 +111,11 @@ def _pin(pid: int) -> None:
 
 
 async def _warm(report: Report, scene: Scene) -> None:
-    """CPU of a request through the dispatcher and of one to a bare workerd."""
+    """Measure the CPU time of a request through the dispatcher, and of a request to a bare workerd."""
     await scene.upload("hello", HELLO, [text("TOKEN", "value")])
     for _ in range(_PROVEN):
         await scene.get("hello")
-    child = cast("subprocess.Popen[str]", scene.delivery.supervisor.current)  # only its pid is looked at
+    child = cast("subprocess.Popen[str]", scene.delivery.supervisor.current)  # only its pid is used
     with _bare() as bare:
         targets = {
             "dispatcher": (Running(child, scene.port), _requests(scene.port, f"hello.localhost:{scene.port}")),
@@ -129,7 +129,7 @@ async def _warm(report: Report, scene: Scene) -> None:
 
 @contextlib.contextmanager
 def _bare() -> Iterator[Running]:
-    """A workerd with the script in its configuration."""
+    """Start a workerd with the script in its configuration."""
     CACHE.mkdir(parents=True, exist_ok=True)
     port = free_port()
     with tempfile.TemporaryDirectory() as name, (CACHE / "servers.log").open("wb") as log:
@@ -144,12 +144,12 @@ def _bare() -> Iterator[Running]:
 
 
 def _requests(port: int, host: str) -> Requests:
-    """GET / for a host."""
+    """Return requests for `GET /` of a host."""
     return Requests(port, "GET", "/", {"Host": host}, "", 1, 1)
 
 
 async def _changes(report: Report, scene: Scene, count: int) -> None:
-    """A change of a value until a request has it; the first request of a script; what 1,000 changes leave behind."""
+    """Measure the time until a request sees a changed value, and the growth of memory after 1,000 changes."""
     await scene.upload("changing", HELLO, [text("TOKEN", "0"), KEY])
     await scene.get("changing")
     before = _resident(scene)
@@ -162,7 +162,7 @@ async def _changes(report: Report, scene: Scene, count: int) -> None:
         answer = await scene.get("changing")
         seen.append(time.perf_counter() - began)
         if answer.text != str(number):
-            raise AssertionError("a request did not see the value that was put before it")
+            raise AssertionError("a request did not see the value that was set before it")
     report.add(Line("put -> dispatcher has acknowledged, median", "ms", [statistics.median(told) * 1e3]))
     report.add(Line("put -> new value in an answer, median", "ms", [statistics.median(seen) * 1e3]))
     report.add(Line("put -> new value in an answer, p99", "ms", [_p99(seen) * 1e3], at_most=100))
@@ -171,7 +171,7 @@ async def _changes(report: Report, scene: Scene, count: int) -> None:
 
 
 def _writes(report: Report, count: int) -> None:
-    """PUT of a secret until it is answered, and until a request has it, over HTTP by processes of their own."""
+    """Measure a PUT until its answer, and from there until a request sees the value, with real processes."""
     with tempfile.TemporaryDirectory() as name, Run(make_safe(Path(name))) as run, Wire.to(run) as wire:
         upload(wire, "changing", HELLO.encode(), {"type": "secret_text", "name": "TOKEN", "text": "0"}, KEY)
         run.workers.text("changing")
@@ -181,17 +181,17 @@ def _writes(report: Report, count: int) -> None:
             put(wire, "changing", "TOKEN", str(number))
             answered = time.perf_counter()
             if run.workers.text("changing") != str(number):
-                raise AssertionError("a request did not see the value that was put before it")
+                raise AssertionError("a request did not see the value that was set before it")
             told.append(answered - began)
             seen.append(time.perf_counter() - answered)
-    report.add(Line("PUT, answered once it is delivered, median", "ms", [statistics.median(told) * 1e3]))
-    report.add(Line("PUT, answered once it is delivered, p99", "ms", [_p99(told) * 1e3]))
-    report.add(Line("PUT answered -> new value seen, median", "ms", [statistics.median(seen) * 1e3]))
-    report.add(Line("PUT answered -> new value seen, p99", "ms", [_p99(seen) * 1e3], at_most=100))
+    report.add(Line("PUT -> answer, after delivery, median", "ms", [statistics.median(told) * 1e3]))
+    report.add(Line("PUT -> answer, after delivery, p99", "ms", [_p99(told) * 1e3]))
+    report.add(Line("answer to PUT -> new value in a response, median", "ms", [statistics.median(seen) * 1e3]))
+    report.add(Line("answer to PUT -> new value in a response, p99", "ms", [_p99(seen) * 1e3], at_most=100))
 
 
 async def _many(report: Report, scene: Scene, count: int) -> None:
-    """Scripts that are all loaded, and how long each took to load."""
+    """Measure the memory of many loaded scripts, and the time to load each."""
     names = [f"script-{number}" for number in range(count)]
     for name in names:
         await scene.put(name, scene.version(name, HELLO, [text("TOKEN", name), KEY]))
@@ -209,7 +209,7 @@ async def _many(report: Report, scene: Scene, count: int) -> None:
 
 
 async def _gaps(report: Report, scene: Scene) -> None:
-    """How long others wait at most, on a connection that they keep, while a script holds its process up."""
+    """Measure the longest wait of others, on a kept connection, while a script blocks its process."""
     await scene.upload("hello", HELLO, [text("TOKEN", "value")])
     await scene.upload("rude", RUDE, cpu_ms=5000)
     for name in ("hello", "rude"):
@@ -217,14 +217,14 @@ async def _gaps(report: Report, scene: Scene) -> None:
     for what, path in (
         ("a script computes for 2 s", "/compute"),
         ("a script loops for the first time", "/loop"),
-        ("a script that has looped is asked again", "/loop"),
+        ("a script that has looped gets another request", "/loop"),
     ):
         longest = await _longest_wait(scene, path)
         report.add(Line(f"{what}: others wait at most", "ms", [longest * 1e3], at_most=1500))
 
 
 async def _longest_wait(scene: Scene, path: str) -> float:
-    """Seconds that the slowest request to another script took, while the rude one had one."""
+    """Return the seconds of the slowest request to another script during a request to the rude script."""
     rude = asyncio.create_task(scene.get("rude", path))
     waits = [0.0]
     while not rude.done():
@@ -232,18 +232,18 @@ async def _longest_wait(scene: Scene, path: str) -> float:
         answer = await scene.get("hello")
         waits.append(time.perf_counter() - began)
         if answer.text != "value":
-            raise AssertionError("a request was not answered as it should be")
+            raise AssertionError("a request got a wrong answer")
     return max(waits)
 
 
 def _resident(scene: Scene) -> int:
-    """Memory of all of the runtime's processes, in bytes."""
+    """Return the resident memory of all processes of the runtime, in bytes."""
     supervisor = scene.delivery.supervisor
     return sum(child.resident_bytes() for child in (supervisor.current, *supervisor.cells))
 
 
 def _p99(values: Sequence[float]) -> float:
-    """The value that one in a hundred is above."""
+    """Return the 99th percentile."""
     return sorted(values)[int(len(values) * 0.99)]
 
 

@@ -1,4 +1,4 @@
-"""Reads, writes and bursts over HTTP, beside the constant answer and the peers."""
+"""Measures reads, writes and bursts over HTTP, and compares them with the constant answer and the peers."""
 
 import contextlib
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _BURST_SCRIPTS = (("64 connections", 64), ("all at once", 0))
 
 
 def reads_and_writes(report: Report, directory: DataDirectory, token: str, place: Path, log: IO[bytes]) -> None:
-    """Both with every server up, so that a round of one stands beside a round of the other."""
+    """Measure both while every server is running, so that the rounds of the servers alternate."""
     settings = report.settings
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(nightsafe(directory.path, log))
@@ -51,9 +51,9 @@ def reads_and_writes(report: Report, directory: DataDirectory, token: str, place
 
 
 def bursts(report: Report, directory: DataDirectory, token: str, log: IO[bytes]) -> None:
-    """Many PUTs to one script, of as many names, at the same time."""
+    """Measure many PUTs to one script at the same time, each with another name."""
     settings = report.settings
-    report.title(f"{settings.burst:,} parallel PUTs to one script, of as many names")
+    report.title(f"{settings.burst:,} parallel PUTs to one script, each with another name")
     with nightsafe(directory.path, log, "--max-variables", str(settings.burst + PER_SCRIPT)) as server:
         for kind, (name, connections) in enumerate(_BURST_SCRIPTS):
             taken = []
@@ -69,7 +69,7 @@ def bursts(report: Report, directory: DataDirectory, token: str, log: IO[bytes])
 
 
 def _reads(report: Report, targets: dict[str, Target], missing: dict[str, str]) -> None:
-    """Rounds of reads, and what they come to."""
+    """Run rounds of reads, and report the figures."""
     settings = report.settings
     report.title(
         f"GET of one secret: {settings.secrets:,} secrets in {settings.scripts:,} scripts, random keys, "
@@ -91,7 +91,7 @@ def _reads(report: Report, targets: dict[str, Target], missing: dict[str, str]) 
 
 
 def _writes(report: Report, targets: dict[str, Target], missing: dict[str, str]) -> None:
-    """Rounds of writes, and what they come to."""
+    """Run rounds of writes, and report the figures."""
     settings = report.settings
     report.title(f"PUT of one secret_text, durable: random keys, {settings.connections} writers")
     samples, gone = interleave(targets, settings)
@@ -108,7 +108,7 @@ def _writes(report: Report, targets: dict[str, Target], missing: dict[str, str])
 def _of_openbao(
     bao: tuple[Running, peers.Tokens], make: Callable[[int, str, int], traffic.Requests], scripts: int
 ) -> dict[str, Target]:
-    """The same server asked with either token."""
+    """Return the same server as two targets, one for each token."""
     running, tokens = bao
     return {
         OPENBAO: (running, make(running.port, tokens.single, scripts)),
@@ -117,13 +117,13 @@ def _of_openbao(
 
 
 def _fill(requests: traffic.Requests, settings: Settings, connections: int) -> str:
-    """Write every key of a peer once; gives what went wrong, or nothing."""
+    """Write every key of a peer once. Return the failure, or ""."""
     load = by_python(requests, connections, 0, 0, settings.peer_keys)
     return f"{load.failed} writes to {requests.path} failed" if load.failed else ""
 
 
 def _try(stack: contextlib.ExitStack, enter: Callable[[], AbstractContextManager[T]]) -> tuple[T | None, str]:
-    """Start a peer if it is to be had; else say why not."""
+    """Start a peer if it is installed; else return the reason."""
     try:
         return stack.enter_context(enter()), ""
     except NotMeasuredError as error:

@@ -1,4 +1,4 @@
-"""Putting load on a server from the other core: by wrk where it is installed, else by the loader in Python."""
+"""Puts load on a server from the other core: with wrk if it is installed, else with the loader in Python."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ end
 
 
 class Load(NamedTuple):
-    """What a loader saw: answers in how many seconds, failures, and percentiles of the latency in seconds."""
+    """The result of a loader: answers, seconds, failures, and percentiles of the latency in seconds."""
 
     answered: int
     seconds: float
@@ -46,7 +46,7 @@ class Load(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One round on one server; CPU in microseconds for each request, of its whole process tree."""
+    """One round on one server: requests a second, and CPU microseconds per request of its whole process tree."""
 
     rate: float
     cpu: float
@@ -54,10 +54,10 @@ class Sample(NamedTuple):
 
 
 def measure(server: Running, requests: Requests, connections: int, seconds: float, seed: int) -> Sample:
-    """One round.
+    """Run one round on a server.
 
     Raises:
-        NotMeasuredError: when the loader failed or a request did.
+        NotMeasuredError: when the loader or a request failed.
     """
     before = cpu_seconds(server.pid)
     load = _by_wrk(requests, connections, seconds, seed) if WRK else by_python(requests, connections, seconds, seed)
@@ -68,14 +68,14 @@ def measure(server: Running, requests: Requests, connections: int, seconds: floa
 
 
 def by_python(requests: Requests, connections: int, seconds: float, seed: int, count: int = 0) -> Load:
-    """A round by the loader in Python: for some seconds, or a number of requests if `count` is given."""
+    """Run a round with the loader in Python: for some seconds, or for `count` requests if that is not 0."""
     figures = (connections, seconds, seed, count)
     printed = _run([sys.executable, "-m", "benchmarks.loader", *map(str, figures)], requests.encode())
     return Load(**json.loads(printed))
 
 
 def _by_wrk(requests: Requests, connections: int, seconds: float, seed: int) -> Load:
-    """A round by wrk; it takes whole seconds."""
+    """Run a round with wrk, which accepts only whole seconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_lua(requests, seed))
         script.flush()
@@ -86,7 +86,7 @@ def _by_wrk(requests: Requests, connections: int, seconds: float, seed: int) -> 
 
 
 def _run(command: list[str], text: str) -> str:
-    """Run a loader on its core; gives what it prints."""
+    """Run a loader on its core, and return its output."""
     with on_core(LOADER_CORE):
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, check=False, timeout=_GRACE_SECONDS * 10, cwd=ROOT
@@ -97,7 +97,7 @@ def _run(command: list[str], text: str) -> str:
 
 
 def _lua(requests: Requests, seed: int) -> str:
-    """The script that makes wrk send these requests."""
+    """Return the script that makes wrk send these requests."""
     headers = "\n".join(
         f"wrk.headers[{_quoted(name)}] = {_quoted(value)}" for name, value in requests.headers.items()
     )
@@ -115,12 +115,12 @@ def _lua(requests: Requests, seed: int) -> str:
 
 
 def _joined(template: str) -> str:
-    """A template as an expression in Lua."""
+    """Return a template as an expression in Lua."""
     return " .. ".join(_pieces(template))
 
 
 def _pieces(template: str) -> Iterator[str]:
-    """The literals and variables of a template, in their order."""
+    """Yield the literals and variables of a template, in order."""
     for placeholder, variable in ((SCRIPT, "script"), (SECRET, "secret")):
         before, found, after = template.partition(placeholder)
         if found:
@@ -132,5 +132,5 @@ def _pieces(template: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """A string literal in Lua; JSON's escapes that occur here are Lua's too."""
+    """Return a string literal in Lua. The JSON escapes that occur here are valid in Lua too."""
     return json.dumps(text)

@@ -1,7 +1,7 @@
-"""A loader in plain Python: keep-alive connections, one request at a time on each, nothing pipelined.
+"""A loader in plain Python: keep-alive connections, one request at a time on each, without pipelining.
 
-Run as `python -m benchmarks.loader CONNECTIONS SECONDS SEED COUNT` with the requests as JSON on stdin. With a COUNT,
-so many requests are sent, to each secret in turn, else random ones for SECONDS.
+Run as `python -m benchmarks.loader CONNECTIONS SECONDS SEED COUNT` with the requests as JSON on stdin. With a COUNT
+above 0, it sends this many requests, to each secret in turn. Otherwise it sends random requests for SECONDS.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ _HEAD_END = b"\r\n\r\n"
 class Client(asyncio.Protocol):
     """One client: sends a request, waits for the whole answer, sends the next.
 
-    A server that says `Connection: close` is connected to anew, as browsers do.
+    After an answer with `Connection: close` it opens a new connection, as browsers do.
 
     Args:
-        port: on loopback.
-        requests: what is to be sent; all clients draw from it.
-        results: where the status and the seconds of each answer go; status 0 is a connection that broke.
+        port: the port on loopback.
+        requests: the requests to send. All clients draw from it.
+        results: collects the status and the seconds of each answer. Status 0 means a broken connection.
     """
 
     def __init__(self, port: int, requests: Iterator[bytes], results: list[tuple[int, float]]) -> None:
@@ -43,7 +43,7 @@ class Client(asyncio.Protocol):
         await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
 
     async def run(self) -> None:
-        """Send until there is nothing more to send."""
+        """Send until no requests are left."""
         for request in self._requests:
             if self._transport is None:
                 await self.open()
@@ -53,18 +53,18 @@ class Client(asyncio.Protocol):
             self._transport.close()
 
     def _ask(self, transport: asyncio.Transport, request: bytes) -> "asyncio.Future[bool]":
-        """Send one request; True once its answer is whole, False when it never will be."""
+        """Send one request. The future is True after the whole answer, and False if the connection breaks."""
         self._answer, self._received = asyncio.get_running_loop().create_future(), b""
         self._sent_at = time.perf_counter()
         transport.write(request)
         return self._answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way to send."""
-        self._transport = transport  # type: ignore[assignment] # a stream's is one to write to
+        """Keep the transport."""
+        self._transport = transport  # type: ignore[assignment] # for a stream it is a Transport
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and note the answer when it is whole."""
+        """Add the data, and record the answer when it is complete."""
         self._received += data
         if self._answer is None or self._answer.done() or not _is_whole(self._received):
             return
@@ -74,21 +74,21 @@ class Client(asyncio.Protocol):
         self._answer.set_result(True)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The server closed."""
+        """Note that the server closed the connection."""
         if self._transport is not None and self._transport.is_closing():
             self._transport = None
             if self._answer is not None and not self._answer.done():
                 self._answer.set_result(False)
 
     def _let_go(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Close the connection. The next request opens another."""
         if self._transport is not None:
             self._transport.close()
             self._transport = None
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether an answer with a Content-Length, or in chunks, or without a body is all there."""
+    """Tell whether an answer is complete: with a Content-Length, in chunks, or without a body."""
     end = data.find(_HEAD_END)
     if end < 0:
         return False
@@ -101,21 +101,21 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _for_seconds(requests: Requests, seconds: float, seed: int) -> Iterator[bytes]:
-    """Random requests until time is up."""
-    draw = random.Random(seed)  # noqa: S311 - names of keys to ask for, no secret
+    """Yield random requests until the time is over."""
+    draw = random.Random(seed)  # noqa: S311 - draws names of keys, no secrets
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         yield requests.build(draw.randrange(requests.scripts), draw.randrange(requests.secrets))
 
 
 def _counted(requests: Requests, count: int) -> Iterator[bytes]:
-    """So many requests: script after script, secret after secret."""
+    """Yield this many requests: script after script, secret after secret."""
     for number in range(count):
         yield requests.build(number // requests.secrets % requests.scripts, number % requests.secrets)
 
 
 async def _load(requests: Requests, connections: int, source: Iterator[bytes]) -> dict[str, float]:
-    """Open every connection, then send on all of them."""
+    """Open all connections, then send on all of them."""
     results: list[tuple[int, float]] = []
     clients = [Client(requests.port, source, results) for _ in range(connections)]
     for client in clients:
@@ -127,7 +127,7 @@ async def _load(requests: Requests, connections: int, source: Iterator[bytes]) -
 
 
 def _summary(results: list[tuple[int, float]], seconds: float) -> dict[str, float]:
-    """What `load.Load` is made of."""
+    """Return the fields of `load.Load`."""
     times = sorted(taken for _, taken in results) or [0.0]
     return {
         "answered": len(results),
@@ -139,7 +139,7 @@ def _summary(results: list[tuple[int, float]], seconds: float) -> dict[str, floa
 
 
 def main() -> None:
-    """Read what to send, send it, print what came of it."""
+    """Read the requests, send them, and print the result."""
     requests = Requests.decode(sys.stdin.read())
     connections, seconds, seed, count = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     source = iter(list(_counted(requests, count))) if count else _for_seconds(requests, seconds, seed)

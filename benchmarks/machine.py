@@ -1,4 +1,4 @@
-"""Processes on chosen cores, and what they cost: CPU time and memory, read from /proc (proc(5))."""
+"""Runs processes on chosen cores, and reads their CPU time and memory from /proc (proc(5))."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _STOP_SECONDS = 30
 
 @contextlib.contextmanager
 def on_core(core: int | None) -> Iterator[None]:
-    """Let this thread, and every process that it starts meanwhile, run on one core; None leaves it as it is."""
+    """Run this thread, and every process that it starts meanwhile, on one core. None changes nothing."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, before if core is None else {core})
     try:
@@ -34,7 +34,7 @@ def start(
     text: str = "",
     stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> "subprocess.Popen[str]":
-    """Start a server on a core, give it a text on stdin, and send its stderr to a log."""
+    """Start a server on a core, with a text on stdin and its stderr in a log."""
     with on_core(core):
         process = subprocess.Popen(
             command,
@@ -51,7 +51,7 @@ def start(
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
-    """Ask a process to end; after half a minute make it. No other process is touched."""
+    """Ask a process to end, and kill it after half a minute. No other process is affected."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -64,18 +64,18 @@ def stop(process: "subprocess.Popen[str]") -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time that a process and its descendants have used, in seconds."""
+    """Return the user and system time that a process and its descendants have used, in seconds."""
     return sum(_own_ticks(member) for member in _tree(pid)) * _TICK
 
 
 def resident_bytes(pid: int) -> tuple[int, int]:
-    """Resident memory of one process in bytes: all, and without pages of files."""
+    """Return the resident memory of one process in bytes: all of it, and the part without file pages."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
     return _kilobytes(fields["VmRSS"]), _kilobytes(fields["RssAnon"])
 
 
 def wait_until_idle(pid: int, within: float = 10.0) -> None:
-    """Return when a process has used no CPU for half a second, or time is up."""
+    """Wait until a process has used no CPU for half a second, or until the time is over."""
     end, before = time.monotonic() + within, -1.0
     while time.monotonic() < end:
         now = cpu_seconds(pid)
@@ -86,12 +86,12 @@ def wait_until_idle(pid: int, within: float = 10.0) -> None:
 
 
 def cores() -> set[int]:
-    """Those that this process may run on."""
+    """Return the cores that this process may run on."""
     return os.sched_getaffinity(0)
 
 
 def describe() -> dict[str, object]:
-    """The machine in general words, for the record."""
+    """Describe the machine in general terms, for the record."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "cores": os.cpu_count(),
@@ -103,12 +103,12 @@ def describe() -> dict[str, object]:
 
 
 def _kilobytes(field: str) -> int:
-    """Bytes, from a field such as `123 kB`."""
+    """Return the bytes in a field such as `123 kB`."""
     return int(field.split(maxsplit=1)[0]) * 1024
 
 
 def _own_ticks(pid: int) -> int:
-    """Utime + stime of all threads of a process, those that ended included; 0 when it is gone."""
+    """Return utime + stime of all threads of a process, including ended threads; 0 when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -117,7 +117,7 @@ def _own_ticks(pid: int) -> int:
 
 
 def _tree(pid: int) -> Iterator[int]:
-    """A process and its descendants."""
+    """Yield a process and its descendants."""
     yield pid
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():

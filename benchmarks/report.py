@@ -1,4 +1,4 @@
-"""What is printed and kept: each figure as a ratio or a bound, with its budget and whether it holds."""
+"""Prints and saves the figures, each with its budget and whether it holds."""
 
 import json
 import statistics
@@ -16,12 +16,12 @@ class Line:
     """One figure.
 
     Attributes:
-        what: what was measured.
-        unit: of the figure; "x" for a ratio.
-        values: one for each round; the figure is their median. Empty when it could not be measured.
+        what: the name of the figure.
+        unit: the unit; "x" for a ratio.
+        values: one value for each round. The figure is their median. Empty when it could not be measured.
         at_most: the budget, if it is an upper bound.
         at_least: the budget, if it is a lower bound.
-        note: what else to know, such as why it was not measured.
+        note: more information, such as the reason why it was not measured.
     """
 
     what: str
@@ -33,12 +33,12 @@ class Line:
 
     @property
     def figure(self) -> float | None:
-        """The median."""
+        """Return the median."""
         return statistics.median(self.values) if self.values else None
 
     @property
     def verdict(self) -> str:
-        """`pass`, `FAIL`, `NOT MEASURED`, or `record` for a figure without a budget."""
+        """Return `pass`, `FAIL`, `NOT MEASURED`, or `record` for a figure without a budget."""
         if self.figure is None:
             return "NOT MEASURED"
         if self.at_most is None and self.at_least is None:
@@ -47,7 +47,7 @@ class Line:
         return "pass" if low_enough and (self.at_least is None or self.figure >= self.at_least) else "FAIL"
 
     def __str__(self) -> str:
-        """For the terminal."""
+        """Format the line for the terminal."""
         budget = f"<= {self.at_most:g}" if self.at_most is not None else ""
         budget = f">= {self.at_least:g}" if self.at_least is not None else budget
         figure = spread = ""
@@ -61,13 +61,13 @@ class Line:
 
 @dataclass(slots=True)
 class Report:
-    """Everything one run found.
+    """The results of one run.
 
     Attributes:
-        settings: what was asked for.
-        machine: what it ran on.
+        settings: the settings of the run.
+        machine: the machine that it ran on.
         lines: the figures.
-        raw: the rounds they come from.
+        raw: the rounds behind the figures.
     """
 
     settings: Settings
@@ -76,16 +76,16 @@ class Report:
     raw: dict[str, Any] = field(default_factory=dict)
 
     def title(self, text: str) -> None:
-        """Print a headline."""
+        """Print a heading."""
         print(f"\n{text}", flush=True)
 
     def add(self, line: Line) -> None:
-        """Print a figure and keep it."""
+        """Print a figure, and keep it."""
         self.lines.append(line)
         print(f"  {line}", flush=True)
 
     def save(self) -> Path:
-        """Write all of it as JSON."""
+        """Write the report as JSON."""
         CACHE.mkdir(parents=True, exist_ok=True)
         path = CACHE / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
         lines = [{**asdict(line), "figure": line.figure, "verdict": line.verdict} for line in self.lines]
@@ -94,11 +94,11 @@ class Report:
         return path
 
     def exit_code(self) -> int:
-        """1 when a budget does not hold, or was not measured; a smoke run fails for neither."""
+        """Return 1 when a budget does not hold or was not measured, else 0. A smoke run always returns 0."""
         bad = any(line.verdict in {"FAIL", "NOT MEASURED"} for line in self.lines)
         return int(bad and not self.settings.quick)
 
 
 def _short(figure: float) -> str:
-    """Three digits, or a whole number."""
+    """Format a figure with three digits, or as a whole number."""
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"

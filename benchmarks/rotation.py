@@ -1,7 +1,8 @@
-"""`.venv/bin/python benchmarks/rotation.py`: what a rotation of keys costs those who go on meanwhile.
+"""`.venv/bin/python benchmarks/rotation.py`: measures how a rotation of keys slows other requests.
 
-`nightsafe run` with the real workerd holds 100,000 values. Three clients (one puts, one reads, one asks a Worker) are
-timed for a while as they are, then from the rotation until everything is sealed anew.
+`nightsafe run` with the real workerd holds 100,000 values. Three clients are timed: one writes, one reads, and one
+sends requests to a Worker. They are timed first for a while without a rotation, and then from the rotation until all
+values are resealed.
 """
 
 import argparse
@@ -41,13 +42,13 @@ PER_SCRIPT = 100
 _PAUSE = 0.005
 _LOOK_SECONDS = 1.0
 _AT_MOST = 3.0
-"""Times what it took before that one request in a hundred may take longer than, while everything is sealed anew."""
+"""The most by which the 99th percentile may grow while values are resealed, as a factor."""
 
 Times = dict[str, list[float]]
 
 
 def main() -> None:
-    """Measure, print, keep; the exit code says whether every budget holds."""
+    """Measure, print and save. The exit code says whether every budget holds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run: 5,000 values")
     quick = parser.parse_args().quick
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 async def _fill(store: SqliteStore, directory: DataDirectory, scripts: int) -> None:
-    """So many scripts, each with a hundred values that are really sealed for it."""
+    """Make this many scripts, each with a hundred values that are really sealed for it."""
     sealer = directory.safe()
     for number in range(scripts):
         ref, at = ScriptRef(ACCOUNT_ID, f"script-{number}"), now()
@@ -89,7 +90,7 @@ async def _fill(store: SqliteStore, directory: DataDirectory, scripts: int) -> N
 
 
 def _measure(report: Report, safe: Safe, running: Run, seconds: float) -> None:
-    """Both spans, and what came of them."""
+    """Measure both periods, and report the figures."""
     with Wire.to(running) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "x"))
     before = _timed(running, lambda: time.sleep(seconds))
@@ -98,8 +99,8 @@ def _measure(report: Report, safe: Safe, running: Run, seconds: float) -> None:
     waiting = _waiting(running)
     during = _timed(running, lambda: _until_none(running))
     took = time.perf_counter() - rotated
-    report.title(f"While {waiting:,} values are sealed anew")
-    report.add(Line("values sealed anew a second", "", [waiting / took]))
+    report.title(f"While {waiting:,} values are resealed")
+    report.add(Line("values resealed a second", "", [waiting / took]))
     for what in before:
         report.add(Line(f"{what}: median before", "ms", [statistics.median(before[what])]))
         report.add(Line(f"{what}: median meanwhile", "ms", [statistics.median(during[what])]))
@@ -114,33 +115,33 @@ def _measure(report: Report, safe: Safe, running: Run, seconds: float) -> None:
 
 
 def _waiting(running: Run) -> int:
-    """How many values are under older keys."""
+    """Return the number of values under older keys."""
     with Wire.to(running) as wire:
         keys = wire.ask("GET", SCRIPTS.replace("workers/scripts", "nightsafe/keys")).result["keys"]
     return sum(key["values"] for key in keys if key["state"] != "primary")
 
 
 def _until_none(running: Run) -> None:
-    """Return once no value is under an older key."""
+    """Wait until no value is under an older key."""
     while _waiting(running):
         time.sleep(_LOOK_SECONDS)
 
 
 def _timed(running: Run, meanwhile: Callable[[], None]) -> Times:
-    """Milliseconds that each request took of three clients while something else went on; all must be answered."""
+    """Return the milliseconds of each request of three clients during another task. All requests must succeed."""
     stop = threading.Event()
     times: Times = {"PUT": [], "GET": [], "Worker": []}
     failures: list[BaseException] = []
 
     def client(what: str, ask: Callable[[], object]) -> None:
-        """One client, until told to stop."""
+        """Send requests as one client, until the signal to stop."""
         try:
             while not stop.is_set():
                 began = time.perf_counter()
                 ask()
                 times[what].append((time.perf_counter() - began) * 1e3)
                 time.sleep(_PAUSE)
-        except BaseException as error:  # noqa: BLE001 - told in the main thread
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             failures.append(error)
 
     with Wire.to(running) as putting, Wire.to(running) as reading:
@@ -162,7 +163,7 @@ def _timed(running: Run, meanwhile: Callable[[], None]) -> Times:
 
 
 def _p99(values: Sequence[float]) -> float:
-    """The value that one in a hundred is above."""
+    """Return the 99th percentile."""
     return sorted(values)[int(len(values) * 0.99)]
 
 

@@ -1,4 +1,4 @@
-"""Interleaved rounds, and the ratios between neighbours in them."""
+"""Runs interleaved rounds, and computes the ratios within each round."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,9 +13,10 @@ Rounds = dict[str, list[Sample]]
 
 
 def interleave(targets: Mapping[str, Target], settings: Settings) -> tuple[Rounds, dict[str, str]]:
-    """A B C, A B C ...: a round not counted, then `settings.rounds` of each.
+    """Measure the targets in turns (A B C, A B C ...): one round that does not count, then `settings.rounds` of each.
 
-    Gives the samples, and why a target dropped out; one that fails has no samples and does not stop the others.
+    Returns the samples, and the reason for each target that failed. A failed target has no samples, and does not stop
+    the others.
     """
     samples: Rounds = {name: [] for name in targets}
     gone: dict[str, str] = {}
@@ -34,12 +35,12 @@ def interleave(targets: Mapping[str, Target], settings: Settings) -> tuple[Round
 
 
 def ratios(above: Sequence[Sample], below: Sequence[Sample], of: Callable[[Sample], float]) -> list[float]:
-    """The ratio in each round, so that what disturbs both cancels out."""
+    """Return the ratio in each round, so that a disturbance of both cancels out."""
     return [of(one) / of(other) for one, other in zip(above, below, strict=False) if of(other)]
 
 
 def record(report: Report, key: str, samples: Rounds) -> None:
-    """Keep the rounds, and print the plain figures of each server."""
+    """Keep the rounds, and print the absolute figures of each server."""
     report.raw[key] = {name: [sample._asdict() for sample in taken] for name, taken in samples.items()}
     for name, taken in samples.items():
         if taken:
@@ -49,10 +50,10 @@ def record(report: Report, key: str, samples: Rounds) -> None:
 
 
 def rate(sample: Sample) -> float:
-    """Requests per second."""
+    """Return the requests per second."""
     return sample.rate
 
 
 def cpu(sample: Sample) -> float:
-    """CPU per request."""
+    """Return the CPU microseconds per request."""
     return sample.cpu

@@ -1,4 +1,4 @@
-"""`make bench`: measure Nightsafe against its budgets and its peers, all as ratios in one run."""
+"""`make bench`: measures Nightsafe against its budgets and its peers, as ratios in one run."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""The database that everything is measured on: built through the store, and kept for the next run.
+"""Builds the database for the measurements through the store, and keeps it for the next run.
 
-Its records are real but few: sealing a million would take minutes, and no read opens one. So each row gets the
-bytes of one out of a small pool.
+Its records are real but few: to seal a million would take minutes, and no read opens a record. So each row gets the
+bytes of a record from a small pool.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _MODULE = Module("worker.js", "application/javascript+module", hashlib.sha256(_S
 
 
 def seeded(secrets: int) -> Path:
-    """A directory with a data directory `safe` of so many secrets and a file `token`; made when it is not cached."""
+    """Return a cached or new directory with a data directory `safe` of this many secrets, and a file `token`."""
     schema = hashlib.sha256("".join(migrations()).encode()).hexdigest()[:12]
     place = CACHE / f"seed-{_FORMAT}-{schema}-{secrets}"
     if not place.exists():
@@ -54,14 +54,14 @@ def seeded(secrets: int) -> Path:
 
 
 def working_copy(secrets: int, place: Path) -> tuple[DataDirectory, str]:
-    """A copy to measure on, which writes may alter, and the token that goes with it."""
+    """Make a copy for the measurements, which may alter it. Return it with its token."""
     source = seeded(secrets)
     shutil.copytree(source / "safe", place)
     return DataDirectory(place), (source / "token").read_text()
 
 
 async def _build(place: Path, scripts: int) -> None:
-    """The safe, its token, and all scripts."""
+    """Make the safe, its token and all scripts."""
     directory = DataDirectory(place / "safe")
     credentials = await directory.create(_account)
     (place / "token").write_text(credentials.api_token)
@@ -73,18 +73,18 @@ async def _build(place: Path, scripts: int) -> None:
 
 
 async def _account(store: SqliteStore) -> Credentials:
-    """The account that the scripts are in."""
+    """Make the account of the scripts."""
     return await create_account(store, ACCOUNT_ID, "Benchmark", "owner@nightsafe.local")
 
 
 def _pool(safe: Safe) -> list[Binding]:
-    """The records that all rows share."""
+    """Return the records that all rows share."""
     ref = ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % 0)
     return [safe.seal(ref, SecretText(NAMES[SECRET] % 0, SecretValue(VALUE.encode()))) for _ in range(_POOL)]
 
 
 async def _fill(commit: Callable[[Change], Awaitable[object]], pool: list[Binding], scripts: int) -> None:
-    """One upload for each script, with its secrets; hundreds in a transaction."""
+    """Upload each script with its secrets, hundreds in a transaction."""
     draw = random.Random(scripts)  # noqa: S311 - no secret is drawn
     for first in range(0, scripts, _BATCH):
         numbers = range(first, min(first + _BATCH, scripts))
@@ -92,7 +92,7 @@ async def _fill(commit: Callable[[Change], Awaitable[object]], pool: list[Bindin
 
 
 def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
-    """The change that makes the n-th script."""
+    """Return the change that makes the n-th script."""
     at, ref = now(), ScriptRef(ACCOUNT_ID, NAMES[SCRIPT] % number)
     upload = Upload(script_id=uuid.uuid4().hex, main_module=_MODULE.name, modules=(_MODULE,))
     bindings = tuple(_bindings(pool, draw))
@@ -109,7 +109,7 @@ def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
 
 
 def _bindings(pool: list[Binding], draw: random.Random) -> list[Binding]:
-    """The secrets of one script."""
+    """Return the secrets of one script."""
     chosen = draw.choices(pool, k=PER_SCRIPT)
     return [
         Binding(name, "secret_text", b'{"name":"%b","type":"secret_text"}' % name.encode(), one.sealed, one.key_id)
@@ -118,7 +118,7 @@ def _bindings(pool: list[Binding], draw: random.Random) -> list[Binding]:
 
 
 def _stamp() -> Stamp:
-    """A version and its deployment."""
+    """Return the stamp of a version and its deployment."""
     return Stamp(
         version_id=uuid.uuid4().bytes,
         deployment_id=uuid.uuid4().bytes,

@@ -1,4 +1,4 @@
-"""Nightsafe and the constant answer as servers under measurement."""
+"""Starts the measured servers: Nightsafe, and the constant answer."""
 
 import base64
 import contextlib
@@ -22,17 +22,17 @@ _OF_THE_SERVER = frozenset({"server", "date"})
 
 
 class NotMeasuredError(Exception):
-    """Something that a figure needs is missing, or did not work."""
+    """A figure could not be measured: something is missing or failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers.
+    """A running server.
 
     Attributes:
-        process: it, or its root.
-        port: on loopback.
-        ready_seconds: from its start to its word that it is ready; 0 when that was not measured.
+        process: its process, or the root of its process tree.
+        port: its port on loopback.
+        ready_seconds: the seconds from its start to its message that it is ready; 0 when that was not measured.
     """
 
     process: "subprocess.Popen[str]"
@@ -41,12 +41,12 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Return the process id."""
         return self.process.pid
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -54,10 +54,10 @@ def free_port() -> int:
 
 
 def wait_for(running: Running) -> Running:
-    """Return when a server takes connections.
+    """Wait until a server accepts connections.
 
     Raises:
-        NotMeasuredError: when it ends, or does not within a minute.
+        NotMeasuredError: when the server ends, or accepts none within a minute.
     """
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end and running.process.poll() is None:
@@ -69,7 +69,7 @@ def wait_for(running: Running) -> Running:
 
 @contextlib.contextmanager
 def nightsafe(data: Path, log: IO[bytes], *options: str, core: int | None = SERVER_CORE) -> Iterator[Running]:
-    """`nightsafe serve` on one core."""
+    """Start `nightsafe serve` on one core."""
     command = [str(Path(sys.executable).parent / "nightsafe"), "serve", "--data", str(data), "--port", "0", *options]
     began = time.perf_counter()
     process = start(command, core, log)
@@ -85,7 +85,7 @@ def nightsafe(data: Path, log: IO[bytes], *options: str, core: int | None = SERV
 
 @contextlib.contextmanager
 def constant_answer(like: Requests, log: IO[bytes]) -> Iterator[Running]:
-    """A server on the same core that gives to everything what Nightsafe gives to one of these requests."""
+    """Start a server on the same core that answers every request with Nightsafe's answer to one of these requests."""
     answer, port = json.dumps(_answer(like)), free_port()
     process = start([sys.executable, "-m", "benchmarks.constant", str(port)], SERVER_CORE, log, text=answer)
     try:
@@ -95,7 +95,7 @@ def constant_answer(like: Requests, log: IO[bytes]) -> Iterator[Running]:
 
 
 def _answer(requests: Requests) -> dict[str, object]:
-    """Nightsafe's answer, without the headers that the server under it adds."""
+    """Return Nightsafe's answer, without the headers that the HTTP server adds."""
     head, _, body = requests.build(0, 0).partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     method, target, _ = line.split(" ")

@@ -1,4 +1,4 @@
-"""What a run measures, with how much, and where things are kept."""
+"""The settings of a run, and the places of its files."""
 
 import argparse
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ CACHE = ROOT / ".cache" / "bench"
 SERVER_CORE, LOADER_CORE = 0, 1
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
 PER_SCRIPT = 10
-"""Secrets in each seeded script."""
+"""The number of secrets in each seeded script."""
 
 VALUE = "b5f1c0de" * 8
-"""The 64-byte value that every write puts, here and at the peers."""
+"""The 64-byte value of every write, to Nightsafe and to the peers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run.
+    """The settings of one run.
 
     Attributes:
-        secrets: how many the database holds, ten in each script.
-        rounds: how often each server is measured; figures are medians of the rounds.
-        seconds: length of a round.
-        connections: kept open at once.
-        burst: requests in one burst to one script.
-        peer_keys: how many keys a peer is filled with before reads.
-        quick: a smoke run: what cannot be measured is no failure.
+        secrets: the number of secrets in the database, ten in each script.
+        rounds: the number of rounds for each server. Figures are medians of the rounds.
+        seconds: the length of a round.
+        connections: the number of connections.
+        burst: the number of requests in one burst to one script.
+        peer_keys: the number of keys that a peer gets before reads.
+        quick: whether this is a smoke run, in which a figure that cannot be measured is no failure.
     """
 
     secrets: int
@@ -41,12 +41,12 @@ class Settings:
 
     @property
     def scripts(self) -> int:
-        """How many scripts the secrets are in."""
+        """Return the number of scripts."""
         return self.secrets // PER_SCRIPT
 
     @classmethod
     def parse(cls) -> Self:
-        """From the command line."""
+        """Parse the command line."""
         parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
         parser.add_argument("--secrets", type=int, metavar="N", help="secrets in the database (default: 1,000,000)")
         parser.add_argument("--rounds", type=int, metavar="N", help="rounds for each server (default: 7)")

@@ -1,4 +1,4 @@
-"""The bystander: a process of its own that reads and writes one secret over a bare socket, and times each request."""
+"""The bystander: a process that reads and writes one secret over a bare socket, and times each request."""
 
 import json
 import multiprocessing
@@ -18,24 +18,24 @@ _LENGTH: Final = b"content-length:"
 
 @dataclass(slots=True)
 class Times:
-    """How long the requests took, in milliseconds.
+    """The durations of the requests, in milliseconds.
 
     Attributes:
-        get: each read.
-        put: each write.
+        get: the durations of the reads.
+        put: the durations of the writes.
     """
 
     get: list[float] = field(default_factory=list)
     put: list[float] = field(default_factory=list)
 
     def least(self) -> int:
-        """How many there are of each kind at the least."""
+        """Return the number of reads or of writes, whichever is smaller."""
         return min(len(self.get), len(self.put))
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median, the 99th of a hundred and the longest of some times."""
+    """The median, the 99th percentile and the maximum of some times."""
 
     p50: float
     p99: float
@@ -43,27 +43,27 @@ class Spread:
 
     @classmethod
     def of(cls, times: Sequence[float]) -> "Spread":
-        """That of these times."""
+        """Compute the spread of these times."""
         ordered = sorted(times)
         return cls(ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)], ordered[-1])
 
     def cells(self) -> str:
-        """As three cells of a Markdown table."""
+        """Return three cells of a Markdown table."""
         return " | ".join(f"{one:.1f}" for one in (self.p50, self.p99, self.longest))
 
 
 @contextmanager
 def standing_by(port: int, token: str, secrets: str, least: int) -> Iterator[Times]:
-    """Someone who reads and writes a secret for as long as this lasts, and so many times at the least.
+    """Run a bystander that reads and writes a secret while the context is open, and at least `least` times.
 
     Args:
-        port: of the server.
-        token: to ask with.
-        secrets: path of the script's secrets.
-        least: how many reads, and writes, there are to be.
+        port: the server's port.
+        token: the API token.
+        secrets: the path of the script's secrets.
+        least: the least number of reads, and of writes.
 
     Yields:
-        The times, which are there once it is over.
+        The times, which are filled in when the context ends.
     """
     context, times = multiprocessing.get_context("spawn"), Times()
     ours, theirs = context.Pipe()
@@ -71,7 +71,7 @@ def standing_by(port: int, token: str, secrets: str, least: int) -> Iterator[Tim
     process.start()
     theirs.close()  # so that the end of the process is the end of the pipe
     try:
-        ours.recv()  # it has begun
+        ours.recv()  # the bystander has begun
         yield times
         ours.send(None)
         found: Times = ours.recv()
@@ -82,7 +82,7 @@ def standing_by(port: int, token: str, secrets: str, least: int) -> Iterator[Tim
 
 
 def _stand(parent: Connection, port: int, token: str, secrets: str, least: int) -> None:
-    """The process."""
+    """Run the bystander in its process."""
     times = Times()
     head = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
     body = json.dumps({"name": "BYSTANDER", "text": "a value", "type": "secret_text"})
@@ -103,7 +103,7 @@ def _stand(parent: Connection, port: int, token: str, secrets: str, least: int) 
 
 
 def _ask(connection: socket.socket, request: bytes) -> float:
-    """Send a request and read its answer; how many milliseconds that took."""
+    """Send a request and read its answer. Return the milliseconds that this took."""
     began, answer = time.perf_counter(), b""
     connection.sendall(request)
     while b"\r\n\r\n" not in answer:
@@ -118,7 +118,7 @@ def _ask(connection: socket.socket, request: bytes) -> float:
 
 
 def _some(connection: socket.socket) -> bytes:
-    """What has come."""
+    """Return the received data."""
     part = connection.recv(65_536)
     if not part:
         raise SystemExit("the bystander's connection was closed")

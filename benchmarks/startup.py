@@ -1,4 +1,4 @@
-"""What one waits for, and what is taken while nothing happens."""
+"""Measures startup times and idle memory."""
 
 import subprocess
 import sys
@@ -16,8 +16,8 @@ _TIMES = 10
 
 
 def startup(report: Report, directory: DataDirectory, log: IO[bytes]) -> None:
-    """Help, readiness and idle memory, over the large database."""
-    report.title("Start and rest")
+    """Measure the time of `--help`, the time until the server is ready, and idle memory, with the large database."""
+    report.title("Startup and idle memory")
     times = 3 if report.settings.quick else _TIMES
     report.add(Line("nightsafe --help", "ms", [_help() for _ in range(times)], at_most=200))
     ready, resident, anonymous = [], [], []
@@ -30,11 +30,11 @@ def startup(report: Report, directory: DataDirectory, log: IO[bytes]) -> None:
             anonymous.append(own / 1e6)
     report.add(Line("serve, until 'listening on'", "s", ready, at_most=1))
     report.add(Line("idle resident memory", "MB", resident, at_most=80))
-    report.add(Line("  of it not pages of files", "MB", anonymous))
+    report.add(Line("  without file pages", "MB", anonymous))
 
 
 def _help() -> float:
-    """Milliseconds."""
+    """Return the milliseconds of `nightsafe --help`."""
     command = [str(Path(sys.executable).parent / "nightsafe"), "--help"]
     began = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, timeout=30)

@@ -1,7 +1,8 @@
-"""What the worst token costs that is accepted: on each GET, and when it makes another like itself.
+"""Measures the cost of the largest accepted token: on each GET, and when it creates another token like itself.
 
-Run as `python -m benchmarks.worst_token REPEATS`, with a safe of its own; prints a list of figures for each name: CPU
-of the process, of requests that are handed to the application as the server would hand them over.
+Run as `python -m benchmarks.worst_token REPEATS`; it makes a safe of its own. Prints a list of figures for each name:
+the CPU time of the process. The requests go directly to the application, in the form in which the HTTP server passes
+them on.
 """
 
 import itertools
@@ -39,7 +40,7 @@ from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.sqlite import SqliteStore
 
 LONG, USUAL = 255, 24
-"""Lengths of a script's name: the longest there is, and one that people give."""
+"""Lengths of a script's name: the longest possible one, and a usual one."""
 
 _ACCOUNT = ACCOUNT_RESOURCE + ACCOUNT_ID
 _TOKENS_WRITE = "5bc3f8b21c554832afc660159ab75fa4"
@@ -49,7 +50,7 @@ _CREATES = 10
 
 
 def worst_policies() -> list[Policy]:
-    """As many resources as are allowed: beginnings of each other, patterns that never end, and names."""
+    """Return policies with as many resources as allowed: nested prefixes, slow patterns, and names."""
     size = MAX_PATTERN_CHARACTERS // MAX_PATTERNS
     globs = [f"*{number:b}a?".ljust(size - 1, "?") + "*" for number in range(MAX_PATTERNS)]
     number_of_names = MAX_RESOURCES - MAX_PATTERNS - 1
@@ -69,23 +70,23 @@ def worst_policies() -> list[Policy]:
 
 
 class Asked:
-    """An application, and what each of two tokens costs it."""
+    """Measures the cost of two tokens on an application."""
 
     def __init__(self, app: App, plain: str, worst: str) -> None:
         self._app = app
         self.plain, self.worst = plain, worst
 
     async def request(self, token: str, method: str, path: str, body: bytes = b"") -> int:
-        """Send one; gives the status."""
+        """Send one request, and return its status."""
         sent: list[dict[str, Any]] = []
         messages = [{"type": "http.request", "body": body}]
 
         async def receive() -> dict[str, Any]:
-            """The body."""
+            """Return the body."""
             return messages.pop() if messages else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
-            """Keep what comes."""
+            """Keep the message."""
             sent.append(message)
 
         headers = [(b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json")]
@@ -104,7 +105,7 @@ class Asked:
         return status
 
     async def more(self, path_of: Callable[[int], str], repeats: int) -> list[float]:
-        """How many microseconds more a GET takes with the worst token than with a plain one."""
+        """Return the additional microseconds of a GET with the worst token, compared with a plain token."""
         numbers, more = itertools.count(), []
         for _ in range(repeats + 1):
             costs = []
@@ -117,7 +118,7 @@ class Asked:
         return more[1:]
 
     async def creates(self, repeats: int) -> list[float]:
-        """How many milliseconds it takes to make another token with all that the worst one has."""
+        """Return the milliseconds to create another token with all policies of the worst one."""
         policies = [
             {
                 "effect": one.effect,
@@ -138,12 +139,12 @@ class Asked:
 
 
 def path_of(script: str) -> str:
-    """The path of a secret of a script."""
+    """Return the path of a script's secret."""
     return f"/client/v4/accounts/{ACCOUNT_ID}/workers/scripts/{script}/secrets/KEY"
 
 
 async def measure(folder: Path, repeats: int) -> dict[str, list[float]]:
-    """Every figure."""
+    """Measure every figure."""
     store = SqliteStore.open(folder / "store.db", create=True)
     try:
         ring, key = PrivateRing.generate(), SigningKey.generate()

@@ -1,6 +1,6 @@
-// `node tools/draw.mjs [--check]`: renders docs/architecture.dot to an SVG for light pages and one for dark ones.
-// With --check it writes nothing, and exits with 1 when a file is not as it would be written.
-// Graphviz itself, as WebAssembly, comes with the Node clients of the tests (`make node`).
+// `node tools/draw.mjs [--check]`: renders docs/architecture.dot to an SVG for light pages and one for dark pages.
+// With --check it writes nothing, and exits with 1 when a file is out of date.
+// Graphviz, as WebAssembly, is installed with the Node clients of the tests (`make node`).
 import { createRequire } from "node:module";
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -24,7 +24,7 @@ for (const [theme, colours] of Object.entries(THEMES)) {
   if (!process.argv.includes("--check")) {
     writeFileSync(file, svg);
   } else if (readFileSync(file, "utf8") !== svg) {
-    console.error(`${file.pathname} is not as docs/architecture.dot has it; run: make drawing`);
+    console.error(`${file.pathname} is out of date: docs/architecture.dot has changed; run: make drawing`);
     stale = true;
   }
 }

@@ -1,8 +1,8 @@
 """`.venv/bin/python tools/fuzz.py [--seconds N] [--target NAME]`: look for inputs that break a parser.
 
-Each target of tests/fuzz/targets runs in a process of its own, guided by coverage (atheris, libFuzzer), from the
-corpus in the repository; what is new goes to .cache/fuzz. An input that breaks a target is kept there too, and the
-exit code is 1: make it small, put it into the corpus, mend the parser.
+Each target in tests/fuzz/targets runs in a process of its own, guided by coverage (atheris, libFuzzer). It starts
+from the corpus in the repository; new inputs go to .cache/fuzz. If an input breaks a target, it is kept there too,
+and the exit code is 1: minimise the input, add it to the corpus, and fix the parser.
 """
 
 import argparse
@@ -20,25 +20,25 @@ from tests.fuzz.found import NAMES, corpus, dictionary, target  # noqa: E402 - f
 
 _CACHE = ROOT / ".cache" / "fuzz"
 _SLOWEST = 5
-"""Seconds that one input may take, on a machine that is busy with other things too."""
+"""The most seconds for one input, on a machine that may be busy with other things."""
 
 _MEMORY = 2048
-"""Megabytes that a target may take."""
+"""The most megabytes of memory for a target."""
 
 _LONGEST = 8192
-"""Bytes of an input."""
+"""The most bytes of an input."""
 
 _GRACE = 120
 _ABSENT = """\
-atheris is not installed, and there may be none for this machine: its wheels are for CPython 3.11 to 3.14 on Linux
-x86-64 (glibc). `make test` replays the corpus without it; where there is a wheel, `make fuzz` installs it."""
+atheris is not installed, and may not support this machine: it has wheels for CPython 3.11 to 3.14 on Linux x86-64
+(glibc). `make fuzz` installs it if there is a wheel. `make test` replays the corpus without it."""
 
 
 def main() -> None:
-    """Fuzz, one target after the other; the exit code says whether all kept their contract."""
+    """Fuzz one target after the other. The exit code says whether all kept their contract."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=30, help="for each target (default: %(default)s)")
-    parser.add_argument("--target", choices=NAMES, action="append", help="only this one; may be given again")
+    parser.add_argument("--seconds", type=int, default=30, help="seconds for each target (default: %(default)s)")
+    parser.add_argument("--target", choices=NAMES, action="append", help="only this target; may be repeated")
     parser.add_argument("--inside", choices=NAMES, help=argparse.SUPPRESS)
     arguments, passed = parser.parse_known_args()
     if importlib.util.find_spec("atheris") is None:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _holds(name: str, seconds: int) -> bool:
-    """Fuzz one target in a process of its own."""
+    """Fuzz one target in a process of its own. Return whether it kept its contract."""
     found, broken = _CACHE / name / "corpus", _CACHE / name / "broken-"
     found.mkdir(parents=True, exist_ok=True)
     words = dictionary(name)
@@ -82,7 +82,7 @@ def _holds(name: str, seconds: int) -> bool:
 
 def _fuzz(name: str, options: list[str]) -> None:
     """Hand this process over to libFuzzer."""
-    atheris: Any = importlib.import_module("atheris")  # not there on every machine, so nothing imports it
+    atheris: Any = importlib.import_module("atheris")  # not available on every machine, so no module imports it
     with atheris.instrument_imports(include=["nightsafe", "python_multipart"]):
         one = target(name)
     atheris.Setup([sys.argv[0], *options], one)

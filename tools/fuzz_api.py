@@ -1,10 +1,10 @@
-"""`.venv/bin/python tools/fuzz_api.py [--requests N] [--seed N]`: ask a real server what it never expects.
+"""`.venv/bin/python tools/fuzz_api.py [--requests N] [--seed N]`: send malformed requests to a real server.
 
-Requests of every method and path, bent and broken in every part, with credentials of every kind, over sockets. No
-answer may be a 5xx (but for the 503 of too many large uploads at once), hold a sentinel's value or take 2 seconds of
-the server's own time; a request that is HTTP/1.1 gets an answer; the sentinels stay as they were and can be opened;
-the log holds nothing that nobody foresaw, and the memory stays bounded. The seed is printed: with it, every
-request can be made again.
+The requests have every method and path, faults in every part, and credentials of every kind, and go over sockets. The
+run checks that no answer is a 5xx (except the 503 for too many large uploads at once), contains a sentinel's value or
+takes 2 seconds of the server's own time; that every valid HTTP/1.1 request gets an answer; that the sentinels stay
+unchanged and can be opened; that the log has no unexpected entry; and that the memory stays bounded. The seed is
+printed: with it, a run can be repeated.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from tests.fuzz.api.run import fuzz  # noqa: E402
 
 
 def main() -> None:
-    """Fuzz, and tell what was found; the exit code says whether anything was."""
+    """Fuzz, and print the result. The exit code says whether anything failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=1_000_000, help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, help="that of an earlier run, to repeat it (default: a new one)")
-    parser.add_argument("--minutes", type=float, default=90, help="at the most (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=1_000_000, help="number of requests (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="seed of an earlier run, to repeat it (default: a new seed)")
+    parser.add_argument("--minutes", type=float, default=90, help="longest time (default: %(default)s)")
     arguments = parser.parse_args()
     seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
@@ -34,12 +34,12 @@ def main() -> None:
     print(run.describe())
     sent = sum(run.outcome.statuses.values())
     if sent < arguments.requests:
-        sys.exit(f"there was time for {sent:,} requests only")
+        sys.exit(f"the time was only enough for {sent:,} requests")
     sys.exit(1 if run.outcome.failures else 0)
 
 
 def _tell(outcome: Outcome) -> None:
-    """Say how it stands."""
+    """Print the progress."""
     print(f"{sum(outcome.statuses.values()):,} requests, {outcome.failures} wrong", flush=True)
 
 

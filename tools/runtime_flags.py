@@ -1,9 +1,9 @@
-"""Ask a workerd binary which compatibility flags it knows: `python tools/runtime_flags.py BINARY`.
+"""Lists the compatibility flags that a workerd binary knows: `python tools/runtime_flags.py BINARY`.
 
-Prints the pairs of flags that contradict each other, those without a counterpart, and the experimental ones: what
-`src/nightsafe/bundle/runtime_flags.py` holds. Whatever looks like a flag among the strings of the binary is put into
-a configuration; the runtime names those that it does not know, the pairs that contradict each other, and the
-experimental ones.
+Prints the pairs of flags that contradict each other, the flags without a counterpart, and the experimental flags, for
+`src/nightsafe/bundle/runtime_flags.py`. The tool puts every string of the binary that looks like a flag into a
+configuration. The runtime then reports the flags that it does not know, the pairs that contradict each other, and the
+experimental flags.
 """
 
 import json
@@ -25,13 +25,13 @@ const config :Workerd.Config = (services = [(name = "main", worker = (
 
 
 def ask(binary: Path, flags: list[str], date: str = "2021-11-02", *, experimental: bool = True) -> str:
-    """What the runtime says to a Worker with these flags, one of which at least it must refuse.
+    """Return the runtime's output for a Worker with these flags. It must refuse at least one of them.
 
     Args:
-        binary: of workerd.
-        flags: by name.
+        binary: the workerd binary.
+        flags: the names of the flags.
         date: the compatibility date.
-        experimental: whether experimental flags are allowed. They never are for scripts that are loaded.
+        experimental: whether experimental flags are allowed. They are never allowed in dynamically loaded scripts.
     """
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "flags.capnp"
@@ -42,7 +42,7 @@ def ask(binary: Path, flags: list[str], date: str = "2021-11-02", *, experimenta
 
 
 def known(binary: Path, candidates: list[str]) -> tuple[dict[str, str], list[str]]:
-    """The pairs that contradict each other among some words, and the flags without a counterpart."""
+    """Return the contradictory pairs among some words, and the flags without a counterpart."""
     said = ask(binary, [*candidates, "no_such_flag_at_all"])
     unknown = set(UNKNOWN.findall(said))
     pairs = dict(CONTRADICTORY.findall(said))
@@ -51,12 +51,12 @@ def known(binary: Path, candidates: list[str]) -> tuple[dict[str, str], list[str
 
 
 def experimental(binary: Path, candidates: list[str]) -> set[str]:
-    """The flags among some words that scripts which are loaded are refused for."""
+    """Return the flags among some words that a dynamically loaded script cannot have."""
     return set(EXPERIMENTAL.findall(ask(binary, [*candidates, "no_such_flag_at_all"], experimental=False)))
 
 
 def main(binary: Path) -> None:
-    """Print what the binary knows."""
+    """Print the flags that the binary knows."""
     words = sorted({match.decode() for match in CANDIDATE.findall(binary.read_bytes())})
     pairs, single = known(binary, words)
     for one, other in sorted(pairs.items()):

@@ -1,7 +1,7 @@
-"""Makes the blocking client from the asynchronous one: `python tools/unasync.py [--check]`.
+"""Generates the blocking client from the asynchronous one: `python tools/unasync.py [--check]`.
 
-Each file of `src/nightsafe/client/aio` but those that differ is written to `blocking`, its words replaced. So the two
-clients cannot drift apart, and each can be read, typed and stepped through as it is.
+Each file of `src/nightsafe/client/aio`, except those in `BY_HAND`, is written to `blocking` with the asynchronous
+words replaced. So the two clients cannot diverge, and each is ordinary code to read, type-check and debug.
 """
 
 import re
@@ -32,14 +32,14 @@ WORDS = (
 
 
 def blocking(text: str) -> str:
-    """The blocking form of a source text."""
+    """Return the blocking form of a source text."""
     for pattern, word in WORDS:
         text = pattern.sub(word, text)
     return text
 
 
 def made() -> dict[Path, str]:
-    """Every file to write, formatted."""
+    """Return the formatted text of every file to write."""
     with tempfile.TemporaryDirectory() as folder:
         for source in sorted(SOURCE.glob("*.py")):
             if source.name not in BY_HAND:
@@ -58,7 +58,7 @@ def _ruff(*arguments: str) -> None:
 
 
 def main() -> None:
-    """Write the files, or with `--check` say which are not as they would be written."""
+    """Write the files. With `--check`, only name the files that are out of date."""
     files = made()
     if "--check" not in sys.argv:
         for path, text in files.items():
@@ -66,7 +66,7 @@ def main() -> None:
         return
     stale = [path.name for path, text in files.items() if not path.exists() or path.read_text() != text]
     if stale:
-        sys.exit(f"not as made from aio: {', '.join(stale)}; run: python tools/unasync.py")
+        sys.exit(f"out of date with aio: {', '.join(stale)}; run: python tools/unasync.py")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ _ABSENT = tuple(
         (rf"{_ACCOUNT}/storage/kv", "keep KV namespaces"),
         (rf"{_ACCOUNT}/vectorize", "keep Vectorize indexes"),
         (rf"{_ACCOUNT}/workflows", "run workflows"),
-        (rf"{_ACCOUNT}/workers/account-settings", "keep settings for all Workers: each Worker has its own"),
+        (rf"{_ACCOUNT}/workers/account-settings", "keep settings of all Workers: each Worker has its own"),
         (rf"{_ACCOUNT}/workers/assets", "keep static assets"),
         (rf"{_ACCOUNT}/workers/domains", "serve custom domains"),
         (rf"{_ACCOUNT}/workers/durable_objects", "keep Durable Objects"),
