@@ -56,7 +56,7 @@ def test_every_binding_is_given_back(project: Project) -> None:
 
     told = project.refused("deploy")
     assert "Nightsafe does not keep R2 buckets: remove r2_buckets from the configuration file" in told.err
-    assert "Only where nothing is delivered, or with --accept-undeliverable, may the binding stay" in told.err
+    assert "The binding may stay only without delivery, or with --accept-undeliverable" in told.err
     assert "'wrangler deploy --x-provision=false' then asks for no bucket" in told.err
     project.ok("deploy", "--x-provision=false")
     project.ok("secret", "bulk", stdin=f'{{"A": "{HUSH}"}}')

@@ -144,5 +144,5 @@ async def test_a_redirect_is_not_followed(either: Either) -> None:
     """A credential, or a secret, goes only where it was sent to."""
     client = either.over(raw(b"", 307, [("location", "https://elsewhere.test/")]))
 
-    with pytest.raises(APIStatusError, match=r"https://elsewhere\.test/, which is not followed"):
+    with pytest.raises(APIStatusError, match=r"https://elsewhere\.test/, and redirects are not followed"):
         await settled(client.workers.scripts.secrets.get("S", **GET))

@@ -161,7 +161,7 @@ async def test_names_that_no_path_can_hold(either: Either, name: str) -> None:
         lambda: in_namespace.get("S", account_id=ACCOUNT, dispatch_namespace=name, script_name="s"),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match=r"non-empty|no path can hold"):
+        with pytest.raises(ValueError, match=r"non-empty|cannot be in a path"):
             await settled(call())
     assert [] == either.recorder.requests
 
@@ -329,7 +329,7 @@ async def test_a_module_cannot_smuggle_headers(either: Either) -> None:
     """A line's end in a media type is refused; in a file's name it is escaped."""
     client = either.over(answer({"id": "s"}))
     scripts = client.workers.scripts
-    with pytest.raises(ValueError, match="line's end"):
+    with pytest.raises(ValueError, match="line break"):
         await settled(scripts.update("s", account_id=ACCOUNT, metadata={}, files=[("a", b"", "text/plain\r\nX: y")]))
     await settled(scripts.update("s", account_id=ACCOUNT, metadata={}, files=[("a\r\nb", b"", "text/plain")]))
 
