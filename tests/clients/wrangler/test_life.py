@@ -39,7 +39,7 @@ def test_what_is_not_done(project: Project) -> None:
     told = " ".join(refused.err.split())
     assert "Nightsafe does not have zones, so a Worker has no routes" in told
     assert "remove them from the configuration and deploy again; the code is already uploaded" in told
-    assert "wrangler has switched the Worker's host name off unless workers_dev is true. [code: 10015]" in told
+    assert "wrangler has switched off the Worker's host name unless workers_dev is true. [code: 10015]" in told
     assert project.get("/subdomain")["enabled"] is False
     assert project.is_there()
 
