@@ -17,7 +17,7 @@ NODE := tests/clients/node/node_modules/.installed
 WORKERD := .workerd/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock drawing clean
+.PHONY: help run worker test test-fast test-thorough node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock drawing clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,15 @@ worker: $(RUN) $(WORKERD) ## set up and run a Worker with secrets through the of
 test: $(DEV) $(NODE) $(WORKERD) ## run every test; tests that mostly wait run in parallel with the others
 	@mkdir -p .cache
 	@$(PYTEST) -m slow >.cache/slow-tests.txt 2>&1 & slow=$$!; \
-	  $(PYTEST) -m 'not slow' --numprocesses=auto --dist=loadfile; others=$$?; \
+	  $(PYTEST) -m 'not slow' --numprocesses=auto --dist=worksteal; others=$$?; \
 	  wait $$slow || others=1; cat .cache/slow-tests.txt; exit $$others
+
+test-fast: export HYPOTHESIS_PROFILE := fast
+test-fast: $(DEV) ## run the tests that start neither servers nor Node nor workerd: under a minute
+	@$(PYTEST) tests/unit tests/engines -m 'not slow' --numprocesses=auto --dist=worksteal -q
+
+test-thorough: export HYPOTHESIS_PROFILE := thorough
+test-thorough: test ## run every test with all combinations, and with new random inputs
 
 node: $(NODE) ## install the official Node clients for the tests
 

@@ -12,10 +12,32 @@ import msgspec
 import pytest
 import structlog
 from pytest_socket import disable_socket, enable_socket
+from tests import effort
 from tests.server import Safe, Server, make_safe
 
 _UNIT = Path(__file__).parent / "unit"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder there that others cannot enter
+_ROOM = 4 << 30
 _SETTINGS = ("NIGHTSAFE_", "CLOUDFLARE_", "WRANGLER_", "VAULT_", "BAO_", "PYTEST_ADDOPTS")
+
+
+def pytest_configure() -> None:
+    """Keep the files of the tests in memory where there is room: most of what a store waits for is the disk.
+
+    `PYTEST_DEBUG_TEMPROOT` names another place.
+    """
+    try:
+        room = os.statvfs(_MEMORY)
+    except OSError:
+        return
+    free = room.f_bavail * room.f_frsize
+    if free >= _ROOM and not room.f_flag & os.ST_NOEXEC and os.access(_MEMORY, os.W_OK):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def pytest_report_header() -> str:
+    """Say how much the tests try."""
+    return f"effort: {effort.PROFILE}"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from msgspec import Struct
 from tests import warm
@@ -76,6 +76,7 @@ class Server:
         environ: further environment variables.
         python: further arguments of the interpreter.
         command: what to run instead of `serve`.
+        cold: whether it is a new interpreter, and not forked from one that has imported everything.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Server:
         environ: Mapping[str, str] | None = None,
         python: Sequence[str] = (),
         command: str = "serve",
+        cold: bool = False,
     ) -> None:
         self.safe = safe
         self.stdout = safe.path.parent / "stdout.log"
@@ -94,7 +96,8 @@ class Server:
         self._command = [sys.executable, *python, *NIGHTSAFE[1:], command, "--data", str(safe.path), *options]
         self._command += ["--port", "0"]
         self._environ = clean_environ(**(environ or {}))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._cold = cold or bool(python) or not warm.can_start(self._environ)
+        self._process: subprocess.Popen[bytes] | warm.Started | None = None
         self._pump: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -121,20 +124,28 @@ class Server:
     def start(self) -> None:
         """Start the process and wait until it says where it listens. Its output goes to the two files' ends."""
         said = threading.Event()
-        with self.stderr.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self.safe.path.parent,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-            )
-        self._pump = threading.Thread(target=self._copy_stdout, args=(self._process, said), daemon=True)
+        reading, writing = os.pipe()
+        with (
+            self.stderr.open("ab") as stderr,
+            os.fdopen(writing, "wb") as stdout,
+            Path(os.devnull).open("rb") as stdin,
+        ):
+            self._process = self._started(stdin, stdout, stderr)
+        self._pump = threading.Thread(target=self._copy_stdout, args=(os.fdopen(reading, "rb"), said), daemon=True)
         self._pump.start()
         if not said.wait(_START_SECONDS) or not self.base_url:
             self.kill()
             raise AssertionError(f"the server did not start: {self.stderr.read_text()}")
+
+    def _started(
+        self, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]
+    ) -> "subprocess.Popen[bytes] | warm.Started":
+        """Start the process with this input, output and errors."""
+        cwd = self.safe.path.parent
+        if not self._cold:
+            standard = (stdin, stdout, stderr)
+            return warm.start(*self._command[len(NIGHTSAFE) :], cwd=cwd, environ=self._environ, standard=standard)
+        return subprocess.Popen(self._command, cwd=cwd, env=self._environ, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def start_at(self, port: int) -> None:
         """Start it on this port."""
@@ -146,11 +157,10 @@ class Server:
         """Stop it if it runs; the code must be 0."""
         self.__exit__(None, None, None)
 
-    def _copy_stdout(self, process: subprocess.Popen[bytes], said: threading.Event) -> None:
+    def _copy_stdout(self, stdout: IO[bytes], said: threading.Event) -> None:
         """Keep what the process prints; the lines before it is ready say where it listens."""
-        assert process.stdout is not None
-        with process.stdout, self.stdout.open("ab") as kept:
-            for line in process.stdout:
+        with stdout, self.stdout.open("ab") as kept:
+            for line in stdout:
                 kept.write(line)
                 kept.flush()
                 if not said.is_set() and self._is_ready(line.decode()):

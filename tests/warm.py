@@ -1,7 +1,7 @@
 """`nightsafe` commands as processes of their own that import nothing: each is forked from one that has imported all.
 
-Most of what a short command takes is the import of its modules, and the tests run more than a thousand. Whatever is
-about the start itself, terminals, signals, servers, or arguments that others see runs `python -m nightsafe` instead.
+Most of what a short command takes is the import of its modules, and the tests run more than a thousand, and hundreds
+of servers. A test of the start itself, of terminals, or of arguments that others see runs `python -m nightsafe`.
 """
 
 import atexit
@@ -20,9 +20,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import IO, Final, NoReturn, TextIO
 
 _SERVE: Final = (sys.executable, "-c", "import tests.warm; tests.warm.serve()")
 _ROOT: Final = Path(__file__).parents[1]
@@ -47,28 +47,83 @@ def run(
     Raises:
         subprocess.TimeoutExpired: when it was.
     """
-    if _told(environ) != _told(os.environ):
+    if not can_start(environ):
         command = [sys.executable, "-m", "nightsafe", *arguments]
         return subprocess.run(
             command, cwd=cwd, env=environ, input=stdin, capture_output=True, timeout=seconds, check=False
         )
     with ExitStack() as stack:
-        order, given, output, error = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(4))
-        order.write(json.dumps([arguments, str(cwd), dict(environ)]).encode())
+        given, output, error = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         given.write(stdin)
-        for written in (order, given):
-            written.seek(0)
-        ending, ended = (stack.enter_context(os.fdopen(end, mode)) for end, mode in zip(os.pipe(), "rw", strict=True))
-        socket.send_fds(_warm(), [b"run"], [one.fileno() for one in (order, given, output, error, ended)])
-        ended.close()
-        pid = int(ending.readline())
-        if not select.select([ending], [], [], seconds)[0]:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(arguments, seconds)
-        code = int(ending.readline())
+        given.seek(0)
+        process = start(*arguments, cwd=cwd, environ=environ, standard=(given, output, error))
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
         for read in (output, error):
             read.seek(0)
         return subprocess.CompletedProcess(arguments, code, output.read(), error.read())
+
+
+class Started:
+    """A command that runs, as `subprocess.Popen` would have it."""
+
+    def __init__(self, arguments: tuple[str, ...], ending: TextIO) -> None:
+        self._arguments = arguments
+        self._ending = ending
+        self._code: int | None = None
+        self.pid = int(ending.readline())
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self._code is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Give its exit code, once it has ended; subprocess.TimeoutExpired, when it has not by then."""
+        if self._code is None:
+            if not select.select([self._ending], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
+            with self._ending:
+                self._code = int(self._ending.readline())
+        return self._code
+
+
+def start(
+    *arguments: str, cwd: Path, environ: Mapping[str, str], standard: tuple[IO[bytes], IO[bytes], IO[bytes]]
+) -> Started:
+    """Start a command.
+
+    Args:
+        arguments: after `nightsafe`.
+        cwd: where it runs.
+        environ: its whole environment, which tells the interpreter nothing else than this one was told.
+        standard: its input, its output and its errors; the caller may close them.
+    """
+    assert can_start(environ)
+    with tempfile.TemporaryFile() as order:
+        order.write(json.dumps([arguments, str(cwd), dict(environ)]).encode())
+        order.seek(0)
+        ending, ended = os.pipe()
+        try:
+            parts = [order.fileno(), *(one.fileno() for one in standard), ended]
+            socket.send_fds(_warm(), [b"run"], parts)
+        finally:
+            os.close(ended)
+        return Started(arguments, os.fdopen(ending))
+
+
+def can_start(environ: Mapping[str, str]) -> bool:
+    """Whether an environment tells the interpreter nothing else than it told this one."""
+    return _told(environ) == _told(os.environ)
 
 
 def _told(environ: Mapping[str, str]) -> dict[str, str]:

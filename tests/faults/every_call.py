@@ -1,5 +1,6 @@
 """One check for every kind of change: each storage call fails in turn, and nothing is ever half done or lost."""
 
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
@@ -44,6 +45,12 @@ async def filled(path: Path, changes: Sequence[Change]) -> SqliteStore:
     return store
 
 
+def copied(base: Path, path: Path) -> SqliteStore:
+    """A new store with the contents of a closed one."""
+    shutil.copy(base, path)
+    return SqliteStore.open(path)
+
+
 async def answer(store: SqliteStore, new: Change) -> Outcome | None:
     """The outcome of a commit; None when the engine failed. No other refusal is due here."""
     try:
@@ -71,7 +78,9 @@ async def check_every_call(folder: Path, breaker: Breaker, moment: Moment, case:
     work all the same may a change be there, whole, that was not acknowledged. The store then works on, and holds the
     same after it was closed and opened again.
     """
-    clean = await filled(folder / "clean.db", case.base)
+    base = folder / "base.db"
+    await (await filled(base, case.base)).close()
+    clean = copied(base, folder / "clean.db")
     absent = await case.seen(clean)
     await clean.commit(case.wanted)
     applied = await case.seen(clean)
@@ -79,7 +88,7 @@ async def check_every_call(folder: Path, breaker: Breaker, moment: Moment, case:
     calls = 0
     while calls == 0 or breaker.struck:
         path = folder / f"{calls}.db"
-        store = await filled(path, case.base)
+        store = copied(base, path)
         breaker.arm(calls, moment)
         outcome = await answer(store, case.wanted)
         breaker.heal()

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+from tests.clients.node.warm_wrangler import warm
 from tests.server import Server, clean_environ
 
 FOLDER = Path(__file__).parent
@@ -111,6 +112,8 @@ def wrangler(
 ) -> subprocess.CompletedProcess[str]:
     """One wrangler command, as in CI, that knows no host but the server's, and nothing of the machine's settings.
 
+    It runs in a process that has loaded wrangler before; `started_wrangler` starts it as users do.
+
     Args:
         server: whom it asks.
         home: where it runs and keeps what it remembers.
@@ -119,28 +122,41 @@ def wrangler(
         stdin: what it reads.
         environ: environment variables: credentials and the like.
     """
-    know_of_no_update(home)
+    known = _environ(server, home, environ)
+    process = warm(node_for(version), WRANGLERS[version])
+    return process.run(*arguments, cwd=home, environ=known, stdin=stdin, seconds=_WRANGLER_SECONDS)
+
+
+def started_wrangler(
+    server: Server, home: Path, *arguments: str, version: str = OLDER, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """The same command in a process of its own, by wrangler's own start."""
     return subprocess.run(
         [node_for(version), str(WRANGLERS[version] / "bin" / "wrangler.js"), *arguments],
         cwd=home,
-        env={
-            "PATH": os.environ["PATH"],
-            "CLOUDFLARE_API_BASE_URL": server.base_url,
-            "HOME": str(home),
-            "XDG_CONFIG_HOME": str(home),
-            "TMPDIR": str(home),
-            "CI": "1",
-            "NO_COLOR": "1",
-            "NODE_COMPILE_CACHE": str(MODULES / ".compiled"),
-            "WRANGLER_SEND_METRICS": "false",
-            **environ,
-        },
+        env=_environ(server, home, environ) | {"NODE_COMPILE_CACHE": str(MODULES / ".compiled")},
         input=stdin,
         capture_output=True,
         text=True,
         timeout=_WRANGLER_SECONDS,
         check=False,
     )
+
+
+def _environ(server: Server, home: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a wrangler command."""
+    know_of_no_update(home)
+    return {
+        "PATH": os.environ["PATH"],
+        "CLOUDFLARE_API_BASE_URL": server.base_url,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "TMPDIR": str(home),
+        "CI": "1",
+        "NO_COLOR": "1",
+        "WRANGLER_SEND_METRICS": "false",
+        **more,
+    }
 
 
 def know_of_no_update(home: Path) -> None:

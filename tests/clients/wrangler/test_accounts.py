@@ -1,5 +1,6 @@
 """Which account and which credentials wrangler finds by itself."""
 
+from tests.clients.node.tools import started_wrangler
 from tests.clients.wrangler.project import Project
 
 
@@ -22,4 +23,20 @@ def test_a_key_and_an_email(project: Project) -> None:
         CLOUDFLARE_API_TOKEN="", CLOUDFLARE_API_KEY=safe.api_key, CLOUDFLARE_EMAIL=safe.email,
     )  # fmt: skip
 
+    assert {"KEY": "hush"} == project.values()
+
+
+def test_a_start_as_users_start_it(project: Project) -> None:
+    """A process of its own, by wrangler's own start, does what the commands of the other tests do."""
+    safe = project.server.safe
+    project.upload()
+    credentials = {"CLOUDFLARE_API_TOKEN": safe.api_token, "CLOUDFLARE_ACCOUNT_ID": safe.account_id}
+    put = ("secret", "put", "KEY")
+
+    done = started_wrangler(
+        project.server, project.folder, *put, version=project.version, stdin="hush", **credentials
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Success! Uploaded secret KEY" in done.stdout
     assert {"KEY": "hush"} == project.values()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tests.delivery.front.test_serving import CLASSIC
 from tests.delivery.scene import JS, Binding, Scene, stored, text
+from tests.effort import examples
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
@@ -96,7 +97,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(texts, min_size=1, max_size=60), names=st.lists(texts, max_size=9))
 async def test_any_text(scene: Scene, values: list[str], names: list[str]) -> None:
     """Any text, many at a time, as secrets and deep in JSON, whose names are texts as well."""

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from msgspec.structs import replace
+from tests.effort import examples
 from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, removing, upload
 from tests.engines.tools.collection_model import CollectionModel, Where
 from tests.engines.tools.collections import KINDS, holding, making, new_collection, open_value, value
@@ -197,6 +198,6 @@ def test_random_histories_of_collections(engine_name: str, tmp_path: Path) -> No
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(40), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -30,8 +30,8 @@ HMAC = {"algorithm": {"name": "HMAC", "hash": "SHA-256"}, "usages": ["sign"], "t
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Yield a server for this module only."""
-    with Server(make_safe(tmp_path_factory.mktemp("memory"))) as running:
+    """Yield a server for this module only, with the memory of a new interpreter."""
+    with Server(make_safe(tmp_path_factory.mktemp("memory")), cold=True) as running:
         yield running
 
 

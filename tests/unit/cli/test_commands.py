@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -68,28 +69,33 @@ def test_settings_reach_every_command(tmp_path: Path) -> None:
     assert {"data": "here", "script": "worker"} == offered["secret"]["key"]["import"] == offered["rollback"]
 
 
-def loaded_by(*arguments: str) -> set[str]:
-    """The modules that a command has loaded at its end."""
-    code = "import sys; sys.argv[1:] = ARGUMENTS\ntry:\n  from nightsafe.__main__ import main; main()\n"
-    code += "except SystemExit: pass\nprint(sorted(sys.modules))"
+def loaded_by(*commands: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Each of these commands with the modules that are loaded at its end: one process runs all, in this order."""
+    code = "import sys\nfrom nightsafe.__main__ import main\nfor words in COMMANDS:\n  sys.argv[1:] = words\n"
+    code += "  try: main()\n  except SystemExit as end: assert not end.code, words\n  print(sorted(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", code.replace("ARGUMENTS", repr([*arguments]))],
+        [sys.executable, "-c", code.replace("COMMANDS", repr(commands))],
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
+    lines = [line for line in done.stdout.splitlines() if line.startswith("['")]
+    return zip(commands, (set(ast.literal_eval(line)) for line in lines), strict=True)
 
 
-@pytest.mark.parametrize("words", [(), *(words for words, _ in LEAVES if len(words) == 1 or words[0] == "secret")])
-def test_help_loads_little(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("commands", "heavy"),
+    [
+        ([()], ("nightsafe.client", *HEAVY)),
+        ([words for words, _ in LEAVES if words[0] == "secret" and words[1] != "key"], HEAVY),
+        ([words for words, _ in LEAVES if len(words) == 1 or words[:2] == ("secret", "key")], ()),
+    ],
+    ids=["root", "secret", "others"],
+)
+def test_help_loads_little(commands: list[tuple[str, ...]], heavy: tuple[str, ...]) -> None:
     """Help is printed without the server's libraries, and the root's without any command."""
-    loaded = loaded_by(*words, "--help")
-
-    if not words:
-        assert not {one for one in loaded if one.startswith(("nightsafe.client", *HEAVY))}
-    elif words[0] == "secret" and words[1] != "key":
-        assert not {one for one in loaded if one.startswith(HEAVY)}
+    for words, loaded in loaded_by(*((*words, "--help") for words in commands)):
+        assert not {one for one in loaded if one.startswith(heavy)}, words
 
 
 def test_what_is_not_installed_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from nightsafe.identity.delegation import holds
 from nightsafe.identity.grants import Grants
@@ -33,7 +34,7 @@ ASKED = st.builds(Resource, st.sampled_from(["1" * 32, "2" * 32]), st.just("") |
 
 
 @given(POLICIES, POLICIES, st.sampled_from([Action.READ_SECRETS, Action.READ_TOKENS]), ASKED)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_what_is_given_is_had(mine: list[Policy], theirs: list[Policy], action: Action, asked: Resource) -> None:
     """Whatever the given policies allow, on any resource, is allowed to the giver."""
     giver, given_ = Grants(mine), Grants(theirs)

@@ -5,6 +5,7 @@ import fnmatch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from nightsafe.identity.globs import Globs
 
@@ -24,7 +25,7 @@ def test_a_name_matches_part_by_part(glob: str, name: str) -> None:
 
 
 @given(GLOBS, GLOBS, NAMES)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_what_is_said_of_two_globs_is_true_of_every_name(outer: str, inner: str, name: str) -> None:
     """A name of a glob that lies within another is one of the other's; no name is in two that are apart."""
     in_outer, in_inner = bool(Globs([outer]).matching(name)), bool(Globs([inner]).matching(name))

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing import Context, Suite
@@ -122,7 +123,7 @@ def test_every_flipped_bit_is_refused(sealer: SigningSealer, opener: RecordOpene
         assert_refused(opener, context, bytes(altered))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(data=st.data())
 def test_every_flipped_bit_under_a_good_signature_is_refused(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context, data: st.DataObject
@@ -171,7 +172,7 @@ def test_any_body_is_refused(
     assert_refused(opener, context, signing_key.sign(context, sealed.pack()))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(padded=st.binary(max_size=200).map(lambda data: data.rstrip(b"\x80\x00").ljust(256, b"\x00")))
 def test_wrong_padding_is_refused(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context, padded: bytes

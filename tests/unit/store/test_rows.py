@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.engines.tools.changes import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -244,7 +245,7 @@ async def test_dropped_values_stay_out_of_the_file(store: SqliteStore, path: Pat
     assert [value[:1] for value in values if value[:64] in kept] == []
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(CHANGES, max_size=12))
 def test_the_counter_is_the_count(tmp_path: Path, changes: list[Change]) -> None:
     """After any history the script's counter is the number of its secrets and text and JSON variables."""

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.api.http.test_bad_forms import CODE, METADATA, WHOLE
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import ACCOUNT, JSON, OTHER_ACCOUNT, Api, File, form, form_type, script_at
@@ -76,9 +77,9 @@ BODIES = st.one_of(
 )
 
 
-def fuzz(examples: int) -> Callable[[Any], Any]:
+def fuzz(most: int) -> Callable[[Any], Any]:
     """How often, without a time limit for one."""
-    return settings(max_examples=examples, deadline=None)
+    return settings(max_examples=examples(most), deadline=None)
 
 
 def check(api: Api, method: str, target: str | bytes, *rest: Any, **options: Any) -> int:

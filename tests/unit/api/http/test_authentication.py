@@ -6,6 +6,7 @@ import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.api.http.test_bad_forms import CODE, metadata
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import JSON, SCRIPTS, Api, Headers, form, form_type, script_at, secret_at, secrets_of
@@ -156,7 +157,7 @@ def test_a_credential_sent_twice_is_refused(api: Api) -> None:
 
 
 @given(st.binary(max_size=60), st.sampled_from([b"authorization", b"x-auth-email", b"x-auth-key"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_no_credential_is_repeated(api: Api, value: bytes, header: bytes) -> None:
     """Whatever is sent as a credential stands neither in the answer nor in the log."""
     planted = b"planted-value" + bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.api.tools.driver import File, form, form_type
 
 from nightsafe.api.http.multipart import MAX_PARTS, FormPart, parse_form
@@ -32,7 +33,7 @@ def parse(body: bytes, size: int = 1 << 20, content_type: bytes = form_type()[1]
 
 
 @given(FILES, st.integers(1, 60))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 def test_parts_come_through(files: list[File], size: int) -> None:
     """Names, file names, types and bodies are those that were sent, in their order."""
     sent = [FormPart(one.name, one.name if one.as_file else None, one.content_type, one.body) for one in files]

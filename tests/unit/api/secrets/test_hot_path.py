@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.api.http.test_any_bytes import BODIES, HEADERS, QUERIES, TARGETS
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import ACCOUNT, OTHER_ACCOUNT, SCRIPTS, Api, Headers, secret_at, secrets_of
@@ -54,7 +55,7 @@ def as_path(name: str) -> str:
 
 
 @given(KINDS, SCHEMES, ACCOUNTS, SCRIPT_NAMES, NAMES, TAILS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_both_ways_read_a_secret_alike(  # noqa: PLR0913, PLR0917 - a request has many sides
     api: Api, bearers: Bearers, kind: str, scheme: bytes, account: str, script: str, name: str, tail: str
 ) -> None:
@@ -74,7 +75,7 @@ def test_both_ways_know_every_name(api: Api, bearers: Bearers, name: str) -> Non
 
 
 @given(st.sampled_from(["GET", "GET", "HEAD", "POST", "OPTIONS", "get"]), TARGETS, QUERIES, HEADERS, KINDS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_both_ways_answer_any_request_alike(  # noqa: PLR0913, PLR0917 - a request has many sides
     api: Api, bearers: Bearers, method: str, target: bytes, query: bytes, headers: Headers, kind: str
 ) -> None:
@@ -85,7 +86,7 @@ def test_both_ways_answer_any_request_alike(  # noqa: PLR0913, PLR0917 - a reque
 
 
 @given(BODIES, st.lists(st.sampled_from([b"content-length", b"transfer-encoding", b"expect"]), unique=True))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_both_ways_take_a_body_alike(api: Api, bearers: Bearers, body: bytes, announced: list[bytes]) -> None:
     """A GET with a body, announced or not, is answered as the same GET by the long way."""
     words = {b"content-length": b"%d" % len(body), b"transfer-encoding": b"chunked", b"expect": b"100-continue"}

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.effort import examples
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import ACCOUNT, SCRIPTS, Answer, Api, File, form, script_at, secret_at, secrets_of
 from tests.unit.api.tools.model import Expected, Model
@@ -247,7 +248,7 @@ def test_the_api_agrees_with_a_dictionary() -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=80,
+            max_examples=examples(80),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.api.delivery.test_bundles import bundle_of, get
 from tests.unit.api.tools.collections import opened_stored
 from tests.unit.api.tools.driver import ACCOUNT, Api, File, form, form_type, keys, script_at, secrets_of, verifier
@@ -52,7 +53,7 @@ def bindings_of(api: Api) -> dict[str, BundleBinding]:
     return {binding.name: binding for binding in version.bindings}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=texts, ascii_only=st.booleans())
 def test_an_upload(api: Api, value: str, *, ascii_only: bool) -> None:
     """Bindings of a form, its modules and the version's tag, as escapes or as UTF-8."""
@@ -93,7 +94,7 @@ def sent(api: Api, method: str, target: str, value: Any, *, ascii_only: bool) ->
     return answer.result
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(texts, min_size=2, max_size=2), ascii_only=st.booleans())
 def test_secrets_by_themselves(api: Api, values: list[str], *, ascii_only: bool) -> None:
     """One at a time and in bulk, as escapes or as UTF-8."""
@@ -107,7 +108,7 @@ def test_secrets_by_themselves(api: Api, values: list[str], *, ascii_only: bool)
     assert values == [opened(found["ONE"]), opened(found["TWO"])]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=texts, ascii_only=st.booleans())
 def test_secrets_of_a_store(api: Api, value: str, *, ascii_only: bool) -> None:
     """New and changed."""

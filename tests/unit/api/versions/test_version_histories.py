@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.effort import examples
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import JSON, Answer, Api, File, form, form_type, script_at, secret_at
 from tests.unit.api.tools.model import Expected
@@ -240,7 +241,7 @@ def test_versions_deployments_and_rollbacks_agree_with_a_model() -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=40,
+            max_examples=examples(40),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

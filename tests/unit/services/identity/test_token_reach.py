@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from tests.effort import examples
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.compiled import compiled_token
@@ -184,7 +185,7 @@ def stored_policies(token: Token) -> tuple[Policy, ...]:
 
 
 @given(WANTED, WANTED, STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_token_leads_out_of_what_it_has(
     mine: Wanted, other: Wanted, moves: list[tuple[str, int, int, Wanted | None]]
 ) -> None:
