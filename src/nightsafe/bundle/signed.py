@@ -38,7 +38,7 @@ def open_bundle(data: bytes, verifier: MessageVerifier) -> Bundle:
         raise NightsafeError(Code.CANNOT_OPEN, "the bundle is not signed")
     signer_id, signature, payload = data[5:13].hex(), data[13:_HEAD], data[_HEAD:]
     if not verifier.verify_message(signer_id, _message(payload, signer_id), signature):
-        raise NightsafeError(Code.CANNOT_OPEN, "the bundle's signature is not a trusted key's for this bundle")
+        raise NightsafeError(Code.CANNOT_OPEN, "no trusted key has signed this bundle")
     try:
         return _DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

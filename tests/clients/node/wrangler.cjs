@@ -61,6 +61,7 @@ function become({ arguments: words, cwd, env, stdin }) {
   process.mainModule = main;
   const required = Module.createRequire(FILE);
   required.main = main;
+  for (const file of Object.keys(require.cache)) delete require.cache[file];
   run.call(main.exports, main.exports, required, main, FILE, path.dirname(FILE));
 }
 

@@ -14,7 +14,7 @@ ENTRYPOINT = "import { WorkerEntrypoint } from 'cloudflare:workers'; export"
 NO_HANDLER = ("script.not_started", "it has no fetch handler")
 NO_EXPORT = ("script.not_started", "TypeError: an export is no class, function or object of handlers")
 NO_VALUE = ("script.not_started", "TypeError: the default export is null or undefined")
-UNANSWERED = ("script.unanswered", "the script has not answered")
+UNANSWERED = ("script.unanswered", "the script did not answer")
 REASONS = {
     "export const a = 1;": NO_EXPORT,
     "export default 'x';": NO_EXPORT,
