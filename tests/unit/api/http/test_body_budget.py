@@ -96,7 +96,7 @@ async def test_an_aborted_request_gives_its_budget_back() -> None:
     second.cancel()
     await settle()
     first.cancel()
-    await asyncio.sleep(0)  # the third is let in now, and does not know it yet
+    await asyncio.sleep(0)  # the third may start now, but its task has not run yet
     third.cancel()
     await asyncio.gather(first, second, third, return_exceptions=True)
 

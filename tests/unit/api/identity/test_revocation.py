@@ -1,4 +1,4 @@
-"""Revoked credentials are refused at the next request, and the log says why and by which policy."""
+"""Revocation of credentials at the next request, and the log of refused and allowed requests."""
 
 import json
 import os

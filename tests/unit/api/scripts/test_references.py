@@ -1,4 +1,4 @@
-"""References to a script, by which wrangler warns before it deletes a script that others need."""
+"""References to a script; wrangler reads them to warn before it deletes a script that others need."""
 
 import pytest
 from tests.unit.api.tools.driver import ACCOUNT, Api, script_at

@@ -41,7 +41,7 @@ def test_a_service_without_tags_shows_an_empty_list(own_api: Api) -> None:
 
 
 def test_a_missing_service_gets_10090(own_api: Api) -> None:
-    """A missing service gets 404 / 10090, by which wrangler recognises a new Worker."""
+    """A missing service gets 404 / 10090; wrangler recognises a new Worker by this code."""
     for method in ("GET", "DELETE"):
         assert (404, [10090]) == own_api.send(method, f"{SERVICES}/nowhere").refusal
     assert (404, [10090]) == own_api.send("GET", f"{SERVICES}/nowhere/environments/production").refusal

@@ -303,7 +303,7 @@ def test_a_body_without_one_settings_part_is_refused(worker: Api) -> None:
 
 
 def test_settings_of_a_missing_script_get_404(own_api: Api) -> None:
-    """Every settings page of a missing script gets 404 / 10007, by which wrangler knows to make the Worker."""
+    """Every settings page of a missing script gets 404 / 10007; only at this code does wrangler make the Worker."""
     missing = script_at("nowhere")
 
     assert (404, [10007]) == patch(own_api, {"bindings": []}, "nowhere").refusal

@@ -57,7 +57,7 @@ def test_each_deployment_is_listed(worker: Api) -> None:
 
 
 def test_deployments_are_listed_in_pages(worker: Api) -> None:
-    """A page has ten deployments by default; a page past the end is empty, by which the SDKs stop."""
+    """A page has ten deployments by default; a page past the end is empty, where the SDKs stop."""
     for _ in range(8):
         worker.upload("w")
 
