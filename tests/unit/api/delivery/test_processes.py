@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.api.delivery.test_bundles import AT, DELIVERY
+from tests.unit.api.delivery.test_bundles import token as delivery_token
 from tests.unit.api.tools.driver import ACCOUNT, Answer, Api
 
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing
 from nightsafe.services.identity.administration import issue_token
 
-AT = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
-DELIVERY = "6e6967687473616665206465c16976e1"
 RESEALING = "6e69676874736166652072657365616c"
 
 
@@ -27,11 +27,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
 @pytest.fixture
 def token(api: Api) -> tuple[bytes, bytes]:
     """Return the header of a token that may deliver."""
-    user = api.run(api.store.user_by_email(api.credentials.email))
-    assert user is not None
-    policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY)]
-    issued = api.run(issue_token(api.store, ACCOUNT, user.id, "delivery", policies=policies))
-    return b"authorization", b"Bearer " + issued.token.encode()
+    return delivery_token(api)
 
 
 def follow(api: Api, token: tuple[bytes, bytes], process: str = "one") -> None:
