@@ -15,7 +15,7 @@ from tests.server import ACCOUNT
 from tests.unit.api.delivery.test_admission import _upload
 from tests.unit.api.delivery.test_bundles import exchanged
 from tests.unit.api.delivery.test_bundles import token as delivery_token
-from tests.unit.api.identity.test_access_table import TOLD_TO_WHOEVER_SEES
+from tests.unit.api.identity.test_access_table import OPEN_TO_ACCOUNT_VIEWERS
 from tests.unit.api.tools.driver import JSON, Api
 
 from nightsafe.bundle.signed import open_bundle
@@ -122,7 +122,7 @@ def check_little_is_told(told: dict[str, bytes]) -> None:
     beside = {"/client/v4/user/tokens/verify", "/client/v4/accounts"}
     words = json.dumps([json.loads(body)["result"] for body in told.values()])
 
-    assert told.keys() <= beside | TOLD_TO_WHOEVER_SEES
+    assert told.keys() <= beside | OPEN_TO_ACCOUNT_VIEWERS
     assert not [name for name in ("doors", "script", "kept", "@") if name in words]
 
 

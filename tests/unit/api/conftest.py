@@ -1,4 +1,4 @@
-"""An API with one script, shared by the tests that leave no trace another would mind."""
+"""An API with one script, shared by tests that do not affect each other."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.unit.api.tools.driver import Api
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API whose account has one script, `worker`, without bindings."""
+    """Yield an API whose account has one script, `worker`, without bindings."""
     with Api(tmp_path_factory.mktemp("api")) as api:
         assert api.upload("worker").status == 200
         yield api
@@ -17,6 +17,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.fixture
 def own_api(tmp_path: Path) -> Iterator[Api]:
-    """An API that only this test uses."""
+    """Yield an API that only this test uses."""
     with Api(tmp_path) as api:
         yield api

@@ -1,4 +1,4 @@
-"""What other products keep: clients that look find nothing, and those that would change it are told."""
+"""Products that Nightsafe does not keep: reads get empty lists, and changes are refused."""
 
 import json
 
@@ -10,8 +10,8 @@ WORKER = script_at("worker")
 
 
 @pytest.mark.parametrize("page", ["storage/kv/namespaces", "workers/durable_objects/namespaces"])
-def test_namespaces_are_an_empty_page(api: Api, page: str) -> None:
-    """As wrangler reads them before and after it deletes a Worker, with their place among none."""
+def test_lists_of_namespaces_are_an_empty_page(api: Api, page: str) -> None:
+    """Lists of namespaces, which wrangler reads when it deletes a Worker, are an empty page."""
     answer = api.send("GET", f"{AT}/{page}?per_page=100&order=title&direction=asc&page=1")
 
     assert [] == answer.result
@@ -30,13 +30,13 @@ def test_namespaces_are_an_empty_page(api: Api, page: str) -> None:
         f"{AT}/workers/tails/by-consumer/nowhere",
     ],
 )
-def test_lists_are_empty(api: Api, path: str) -> None:
-    """There are none, and that is no error."""
+def test_lists_of_unsupported_objects_are_empty(api: Api, path: str) -> None:
+    """Lists of objects that Nightsafe does not have are empty."""
     assert [] == api.send("GET", path).result
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "what"),
+    ("method", "path", "product"),
     [
         ("POST", f"{AT}/storage/kv/namespaces", "KV namespaces"),
         ("PUT", f"{AT}/storage/kv/namespaces/1/values/a%2Fb", "KV namespaces"),
@@ -66,13 +66,13 @@ def test_lists_are_empty(api: Api, path: str) -> None:
         ("GET", f"/client/v4/zones/{ACCOUNT}/workers/routes", "zones"),
     ],
 )
-def test_what_is_no_part_of_a_safe_says_so(api: Api, method: str, path: str, what: str) -> None:
-    """400 / 10015 with the name of the thing: never 10007, at which wrangler would make a Worker."""
+def test_unsupported_requests_name_the_product(api: Api, method: str, path: str, product: str) -> None:
+    """The refusal is 400 / 10015 with the product's name, never 10007, at which wrangler would make a Worker."""
     answer = api.send(method, path)
 
     assert (400, [10015]) == answer.refusal
     assert answer.messages[0].startswith("Nightsafe does not ")
-    assert what in answer.messages[0]
+    assert product in answer.messages[0]
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_what_is_no_part_of_a_safe_says_so(api: Api, method: str, path: str, wha
         f"{WORKER}/tailsx",
     ],
 )
-def test_other_paths_stay_unknown(api: Api, path: str) -> None:
-    """404 / 7003, with 7000."""
+def test_unknown_paths_get_404(api: Api, path: str) -> None:
+    """Unknown paths get 404 with 7003 and 7000."""
     assert (404, [7003, 7000]) == api.send("GET", path).refusal
 
 
-def test_no_routes_can_be_set_and_none_only(api: Api) -> None:
-    """Wrangler puts all routes of a Worker at once."""
+def test_only_an_empty_list_of_routes_is_accepted(api: Api) -> None:
+    """Wrangler puts all routes of a Worker at once; only an empty list is accepted."""
     assert [] == api.json("PUT", f"{WORKER}/routes", []).result
     answer = api.json("PUT", f"{WORKER}/routes", [{"pattern": "example.com/*"}])
     assert (400, [10015]) == answer.refusal

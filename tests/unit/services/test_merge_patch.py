@@ -1,4 +1,4 @@
-"""JSON Merge Patch as RFC 7396 has it."""
+"""JSON Merge Patch as RFC 7396 defines it."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ CASES: list[tuple[Any, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), CASES)
-def test_the_cases_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
-    """Each gives what its row says, and leaves the target as it was."""
+def test_the_examples_of_rfc_7396_hold(target: Any, patch: Any, result: Any) -> None:
+    """Each example of the RFC gives its result and leaves the target unchanged."""
     before = repr(target)
 
     assert result == merge_patch(target, patch)

@@ -1,4 +1,4 @@
-"""What is let in where scripts are delivered: nothing that cannot be served, unless the operator wants it kept."""
+"""Admission with delivery: undeliverable scripts are refused unless the operator accepts them."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ SERVICE = {"type": "service", "name": "OTHER", "service": "other"}
 PYTHON = File("main.py", b"def on_fetch(): pass", "text/x-python")
 BAD = {"main_module": "worker.js", "bindings": [KV]}
 
-Admission = Callable[[Api], Answer]
+Change = Callable[[Api], Answer]
 
 
 def settings(api: Api, body: object) -> Answer:
@@ -37,7 +37,7 @@ def content(api: Api, file: File) -> Answer:
 
 
 def beta(api: Api, query: str) -> Answer:
-    """POST a version as the newer resource has it."""
+    """POST a version to the newer resource `workers/workers`."""
     module = {
         "name": "worker.js",
         "content_type": MODULE,
@@ -47,7 +47,7 @@ def beta(api: Api, query: str) -> Answer:
     return api.json("POST", at, BAD | {"modules": [module]})
 
 
-DOORS: dict[str, Admission] = {
+CHANGES: dict[str, Change] = {
     "upload": lambda api: api.upload("worker", BAD),
     "environment": lambda api: api.send(
         "PUT",
@@ -66,7 +66,7 @@ DOORS: dict[str, Admission] = {
 
 @pytest.fixture
 def delivered(tmp_path: Path) -> Iterator[Api]:
-    """An API whose scripts are delivered, with one script."""
+    """Yield an API with delivery and one script."""
     with Api(tmp_path, delivered=Delivered(always=True)) as api:
         assert api.upload("worker").status == 200
         yield api
@@ -74,56 +74,56 @@ def delivered(tmp_path: Path) -> Iterator[Api]:
 
 @pytest.fixture
 def accepting(tmp_path: Path) -> Iterator[Api]:
-    """The same, which keeps what cannot be served."""
+    """Yield an API with delivery that accepts undeliverable scripts, with one script."""
     with Api(tmp_path, delivered=Delivered(always=True, accept=True)) as api:
         assert api.upload("worker").status == 200
         yield api
 
 
-@pytest.mark.parametrize("admission", DOORS)
-def test_what_cannot_be_served_is_refused(delivered: Api, admission: str) -> None:
-    """At every door, by name; nothing is made of it, and what is served stays."""
-    answer = DOORS[admission](delivered)
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_undeliverable_change_is_refused(delivered: Api, change: str) -> None:
+    """Every kind of change is refused by name if it cannot be delivered; no version is made."""
+    answer = CHANGES[change](delivered)
 
     assert 400 == answer.status
-    assert answer.codes == [10021 if admission == "flags" else 10015]
-    named = {"flags": "no_such_flag", "content": "main.py"}.get(admission, "STORE")
+    assert answer.codes == [10021 if change == "flags" else 10015]
+    named = {"flags": "no_such_flag", "content": "main.py"}.get(change, "STORE")
     assert named in answer.messages[0]
-    assert admission == "flags" or "--accept-undeliverable" in answer.messages[0]
+    assert change == "flags" or "--accept-undeliverable" in answer.messages[0]
     assert 1 == len(items(delivered, "worker"))
     assert () == bundle_of(delivered, "worker").versions[0].bindings
 
 
-@pytest.mark.parametrize("admission", DOORS)
-def test_what_cannot_be_served_is_accepted(accepting: Api, admission: str) -> None:
-    """If the operator wants it kept: the answer names it, and the last version that can be served is served on."""
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_undeliverable_change_is_accepted_on_request(accepting: Api, change: str) -> None:
+    """If the operator accepts it, the change gets a notice, and the last deliverable version is still delivered."""
     good = bundle_of(accepting, "worker").versions
-    answer = DOORS[admission](accepting)
+    answer = CHANGES[change](accepting)
     bundle = bundle_of(accepting, "worker")
 
     assert [10015] == [code for code, _ in answer.notices]
     assert "the last version that can be served" in answer.envelope["messages"][0]["message"]
     assert 2 == len(items(accepting, "worker"))
     assert good == bundle.versions
-    assert bool(bundle.behind) is (admission not in {"version", "beta"})
+    assert bool(bundle.behind) is (change not in {"version", "beta"})
 
 
-@pytest.mark.parametrize("admission", DOORS)
-def test_without_delivery_everything_is_kept(own_api: Api, admission: str) -> None:
-    """An API alone says nothing to it."""
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_undeliverable_change_is_accepted_without_delivery(own_api: Api, change: str) -> None:
+    """An API without delivery accepts every change."""
     assert own_api.upload("worker").status == 200
 
-    assert 200 == DOORS[admission](own_api).status
+    assert 200 == CHANGES[change](own_api).status
     assert 2 == len(items(own_api, "worker"))
 
 
-def test_a_deployment_of_what_cannot_be_served(accepting: Api) -> None:
-    """Is refused as its upload would be, and a rollback away from it is not."""
+def test_a_deployment_of_an_undeliverable_version_is_refused(accepting: Api) -> None:
+    """Deploying an undeliverable version is refused like its upload, and a rollback to a good one is not."""
     assert accepting.upload("worker", BAD).status == 200
-    bad, good = (one["id"] for one in items(accepting, "worker"))
+    bad, good = (version["id"] for version in items(accepting, "worker"))
 
     def deploy(version: str) -> Answer:
-        """Serve one version."""
+        """Deploy one version."""
         plan = {"strategy": "percentage", "versions": [{"version_id": version, "percentage": 100}]}
         return accepting.json("POST", f"{script_at('worker')}/deployments?force=true", plan)
 
@@ -135,8 +135,8 @@ def test_a_deployment_of_what_cannot_be_served(accepting: Api) -> None:
     assert () == bundle_of(accepting, "worker").behind
 
 
-def test_the_last_good_is_found_behind_many(accepting: Api) -> None:
-    """However many versions came since, also by secrets that were put; a split among others counts as a whole."""
+def test_the_last_deliverable_version_is_found_behind_many(accepting: Api) -> None:
+    """The last deliverable deployment is found behind any number of later versions, also of secret writes."""
     good = bundle_of(accepting, "worker").versions
     assert accepting.upload("worker", BAD).status == 200
     for number in range(45):
@@ -149,8 +149,8 @@ def test_the_last_good_is_found_behind_many(accepting: Api) -> None:
     assert 45 == len(bundle_of(accepting, "worker").versions[0].bindings)
 
 
-def test_a_secret_of_a_version_that_is_not_served(accepting: Api) -> None:
-    """Is put and deleted with a message that says so; of one that is served it is not."""
+def test_a_secret_write_to_an_undelivered_version_gets_a_notice(accepting: Api) -> None:
+    """A secret write to a version that is not delivered succeeds with a notice."""
     secret = {"type": "secret_text", "name": "S", "text": "x"}
     assert [] == accepting.put("worker", secret).notices
     assert accepting.upload("worker", BAD).status == 200
@@ -163,16 +163,16 @@ def test_a_secret_of_a_version_that_is_not_served(accepting: Api) -> None:
     assert [[10015]] * 3 == [[code for code, _ in answer.notices] for answer in answers]
 
 
-def test_a_script_that_was_never_good(accepting: Api) -> None:
-    """Is told to the delivery side as it is, which says why it is not served."""
+def test_a_bundle_has_the_version_of_an_undeliverable_script(accepting: Api) -> None:
+    """The bundle of a script without a deliverable version has its latest version, so that delivery reports why."""
     assert accepting.upload("bad", BAD).status == 200
     bundle = bundle_of(accepting, "bad")
 
-    assert (["kv_namespace"], ()) == ([one.kind for one in bundle.versions[0].bindings], bundle.behind)
+    assert (["kv_namespace"], ()) == ([binding.kind for binding in bundle.versions[0].bindings], bundle.behind)
 
 
-def test_bindings_that_are_taken_over(accepting: Api) -> None:
-    """Count as those that an upload brings: inherited ones and kinds that are kept. One that is replaced does not."""
+def test_inherited_undeliverable_bindings_are_refused(accepting: Api) -> None:
+    """Inherited and kept bindings count like those of the upload; a replaced binding does not."""
     assert accepting.upload("worker", BAD).status == 200
     accepting.restart(delivered=Delivered(always=True))
     plain = {"main_module": "worker.js"}
@@ -184,8 +184,8 @@ def test_bindings_that_are_taken_over(accepting: Api) -> None:
     assert 200 == accepting.upload("worker", plain | {"bindings": text, "keep_bindings": ["kv_namespace"]}).status
 
 
-def test_settings_are_refused_for_what_they_make_worse(accepting: Api) -> None:
-    """A script that is not served can be put in order step by step."""
+def test_settings_are_refused_only_for_new_problems(accepting: Api) -> None:
+    """Settings of an undeliverable script are refused only for new problems, so it can be repaired step by step."""
     assert accepting.upload("worker", BAD).status == 200
     accepting.restart(delivered=Delivered(always=True))
 
@@ -197,8 +197,8 @@ def test_settings_are_refused_for_what_they_make_worse(accepting: Api) -> None:
     assert [] == settings(accepting, {"bindings": []}).notices
 
 
-def test_dispatch_namespaces_are_left_alone(delivered: Api) -> None:
-    """Their scripts are kept and not served."""
+def test_undeliverable_dispatched_scripts_are_accepted(delivered: Api) -> None:
+    """Scripts in dispatch namespaces are accepted, because they are not delivered."""
     at = f"/client/v4/accounts/{ACCOUNT}/workers/dispatch/namespaces"
     assert 200 == delivered.json("POST", at, {"name": "space"}).status
     body = form(metadata(BAD), File("worker.js"))
@@ -206,12 +206,12 @@ def test_dispatch_namespaces_are_left_alone(delivered: Api) -> None:
     assert [] == delivered.send("PUT", f"{at}/space/scripts/worker", body, [form_type()]).notices
 
 
-def test_an_account_that_is_followed(own_api: Api) -> None:
-    """Is delivered while a process follows it, whatever the operator has said; another account is not."""
+def test_a_followed_account_refuses_undeliverable_scripts(own_api: Api) -> None:
+    """While a delivery process follows an account, undeliverable scripts are refused there without any option."""
     assert own_api.upload("worker").status == 200
 
     async def follow() -> None:
-        """As a delivery process that has everything."""
+        """Follow the account as an up-to-date delivery process."""
         await own_api.app._change_feed.follow(ACCOUNT, ("token", "process"), None, 0)
 
     own_api.run(follow())
@@ -220,8 +220,8 @@ def test_an_account_that_is_followed(own_api: Api) -> None:
     assert 200 == own_api.upload("worker", BAD).status
 
 
-def test_flags(delivered: Api) -> None:
-    """One that the runtime does not know or have, one given twice, and two that contradict each other are refused."""
+def test_bad_compatibility_flags_are_refused(delivered: Api) -> None:
+    """Unknown, repeated, contradictory, experimental and Python-only compatibility flags are refused."""
     for flags, words in {
         ("no_such_flag",): "no compatibility flag 'no_such_flag'",
         ("url_standard", "url_standard"): "'url_standard' is given twice",
@@ -237,16 +237,16 @@ def test_flags(delivered: Api) -> None:
     assert 200 == delivered.upload("worker", {"main_module": "worker.js", "compatibility_flags": known}).status
 
 
-def test_dates(api: Api) -> None:
-    """Today's is taken, with a message if the runtime does not know it yet; tomorrow's is refused, in UTC."""
+def test_compatibility_dates_after_today_are_refused(api: Api) -> None:
+    """Today's date (UTC) is accepted, with a notice if the runtime does not know it yet; tomorrow's is refused."""
     today = dt.datetime.now(dt.UTC).date()
 
     def upload(date: dt.date) -> Answer:
         """Upload with a date."""
         return api.upload("dated", {"main_module": "worker.js", "compatibility_date": date.isoformat()})
 
-    told = [(10021, "/compatibility_date")] if today.isoformat() > NEWEST_DATE else []
-    assert told == upload(today).notices
+    notices = [(10021, "/compatibility_date")] if today.isoformat() > NEWEST_DATE else []
+    assert notices == upload(today).notices
     assert [] == upload(dt.date.fromisoformat(NEWEST_DATE)).notices
     answer = upload(today + dt.timedelta(days=1))
     assert (400, [10021], ["/compatibility_date"]) == (*answer.refusal, answer.pointers)
@@ -255,15 +255,15 @@ def test_dates(api: Api) -> None:
 
 @pytest.mark.parametrize("member", ["main_module", "body_part"])
 @pytest.mark.parametrize("kind", ["application/octet-stream", "text/plain", "application/json", "application/wasm"])
-def test_a_main_file_that_is_no_script(api: Api, member: str, kind: str) -> None:
-    """Is refused by its type, wherever it is delivered to."""
+def test_a_main_file_of_another_type_is_refused(api: Api, member: str, kind: str) -> None:
+    """A main file of another type is refused, with or without delivery."""
     answer = api.upload("typed", {member: "worker.js"}, File("worker.js", content_type=kind))
 
     assert (400, [10021], [f"/{member}"]) == (*answer.refusal, answer.pointers)
 
 
-def test_no_handler(delivered: Api) -> None:
-    """A main module without any export is refused; a classic script may have its handlers from anywhere."""
+def test_a_main_module_without_an_export_is_refused(delivered: Api) -> None:
+    """A main module without an export is refused; a classic script may get its handlers from anywhere."""
     answer = delivered.upload("worker", {"main_module": "worker.js"}, File("worker.js", b"let x = 1;"))
 
     assert (400, [10021], ["/main_module"]) == (*answer.refusal, answer.pointers)
@@ -271,13 +271,13 @@ def test_no_handler(delivered: Api) -> None:
     assert 200 == delivered.upload("worker", {"body_part": "worker.js"}, classic).status
 
 
-def test_a_service_that_is_not_there(api: Api) -> None:
-    """Is refused by name at every door; one that is there is not, nor the script itself at its first upload."""
+def test_a_binding_to_a_missing_service_is_refused(api: Api) -> None:
+    """Every kind of upload is refused for a binding to a missing service; the script may be bound to itself."""
     fields = {"main_module": "worker.js", "bindings": [SERVICE]}
     answer = api.upload("bound", fields)
     assert (400, [10143]) == answer.refusal
-    words = "Service binding 'OTHER' references Worker 'other' which was not found: deploy that one first."
-    assert [words] == answer.messages
+    message = "Service binding 'OTHER' references Worker 'other' which was not found: deploy that one first."
+    assert [message] == answer.messages
     itself = {"main_module": "worker.js", "bindings": [SERVICE | {"service": "bound"}]}
     assert 200 == api.upload("bound", itself).status
     assert (400, [10143]) == add(api, "bound", {"bindings": [SERVICE]}).refusal
@@ -293,15 +293,15 @@ def test_a_service_that_is_not_there(api: Api) -> None:
     assert (400, [10144]) == api.upload("bound", staging).refusal
 
 
-def test_a_stored_secret_that_is_not_there(own_api: Api) -> None:
-    """Is refused by name, each one; one that is there is not."""
+def test_a_binding_to_a_missing_stored_secret_is_refused(own_api: Api) -> None:
+    """Each binding to a missing stored secret is refused by name."""
     at = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
     store = own_api.json("POST", at, {"name": "main"}).result["id"]
     secret = {"name": "there", "value": "x", "scopes": ["workers"]}
     assert 200 == own_api.json("POST", f"{at}/{store}/secrets", [secret]).status
 
     def binding(name: str, store_id: str, secret_name: str) -> dict[str, Any]:
-        """A binding to a stored secret."""
+        """Return a binding to a stored secret."""
         return {"type": "secrets_store_secret", "name": name, "store_id": store_id, "secret_name": secret_name}
 
     wanted = [binding("A", store, "there"), binding("B", store, "absent"), binding("C", "b" * 32, "there")]
@@ -313,29 +313,29 @@ def test_a_stored_secret_that_is_not_there(own_api: Api) -> None:
     assert 200 == own_api.upload("worker", {"main_module": "worker.js", "bindings": wanted[:1]}).status
 
 
-def test_what_the_runtime_cannot_compile(delivered: Api) -> None:
-    """Is refused with the runtime's words while a process checks; else, and without a verdict, it goes through."""
+def test_code_that_the_runtime_cannot_compile_is_refused(delivered: Api) -> None:
+    """The runtime's error refuses an upload while a process checks code; without a verdict the upload is accepted."""
     code_checks = delivered.app._code_checks
 
-    async def checked(problem: str | None, body: bytes = b"export {") -> int:
-        """Ask for something to check, upload, and give a verdict or none."""
-        waits = asyncio.create_task(code_checks.next(ACCOUNT, 5))
+    async def upload_checked(problem: str | None, body: bytes = b"export {") -> int:
+        """Upload while a process waits for code to check and gives this verdict, if any; return the status."""
+        waiting = asyncio.create_task(code_checks.next(ACCOUNT, 5))
         await asyncio.sleep(0)
         sent = asyncio.create_task(_upload(delivered, body))
-        check = await waits
+        check = await waiting
         assert check is not None
-        assert [body] == [one.body for one in check.modules]
+        assert [body] == [module.body for module in check.modules]
         if problem is not None:
             code_checks.tell(ACCOUNT, check.id, problem)
         return await sent
 
-    assert 400 == delivered.run(checked("SyntaxError: no"))
-    assert 200 == delivered.run(checked(""))
-    assert 200 == delivered.run(checked(None))
+    assert 400 == delivered.run(upload_checked("SyntaxError: no"))
+    assert 200 == delivered.run(upload_checked(""))
+    assert 200 == delivered.run(upload_checked(None))
 
 
 async def _upload(api: Api, body: bytes) -> int:
-    """Upload a module on the loop that runs; gives the status."""
+    """Upload a module on the running loop; return the status."""
     from tests.unit.api.tools.driver import Exchange, scope_of  # noqa: PLC0415 - only here
 
     sent = form(metadata({"main_module": "worker.js"}), File("worker.js", body))

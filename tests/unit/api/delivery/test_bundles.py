@@ -1,4 +1,4 @@
-"""What the delivery side is given, as it reads it."""
+"""Bundles, modules and the change feed, as the delivery side reads them."""
 
 import asyncio
 import hashlib
@@ -22,14 +22,14 @@ TOKEN = {"type": "secret_text", "name": "TOKEN", "text": "planted"}
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    """The API with a script, asked with a token that may deliver."""
+    """Yield an API with one script that has a secret."""
     with Api(tmp_path) as made:
         made.upload("worker", {"main_module": "worker.js", "bindings": [TOKEN], "compatibility_date": "2026-01-01"})
         yield made
 
 
 def token(api: Api) -> tuple[bytes, bytes]:
-    """The header of a token that may deliver."""
+    """Return the header of a token that may deliver."""
     user = api.run(api.store.user_by_email(api.credentials.email))
     assert user is not None
     policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY)]
@@ -38,24 +38,24 @@ def token(api: Api) -> tuple[bytes, bytes]:
 
 
 def get(api: Api, rest: str) -> Answer:
-    """Ask as the delivery side does."""
+    """Send a GET request as the delivery side does."""
     return api.send("GET", f"{AT}/{rest}", b"", [token(api)], anonymous=True)
 
 
 def bundle_of(api: Api, script: str) -> Bundle:
-    """The bundle that is given of a script, its signature checked."""
+    """Return a script's bundle, with its signature checked."""
     answer = get(api, f"bundles/{script}")
     assert b"application/octet-stream" == answer.header(b"content-type")
     return open_bundle(answer.body, verifier())
 
 
 def head_of(api: Api) -> int:
-    """The number of the account's latest log entry."""
+    """Return the number of the account's latest log entry."""
     return api.run(api.store.audit_head(ACCOUNT)).number
 
 
-def test_a_bundle(api: Api) -> None:
-    """Has all that is served of a script, signed, with the log's number; sealed values, and no other."""
+def test_a_bundle_has_the_deployed_versions(api: Api) -> None:
+    """A bundle has the script's deployed versions, is signed and numbered, and its secrets are sealed."""
     head = head_of(api) + 1  # making a token is an entry
     bundle = bundle_of(api, "worker")
     [version] = bundle.versions
@@ -75,8 +75,8 @@ def test_a_bundle(api: Api) -> None:
     assert b"planted" not in binding.sealed
 
 
-def test_a_classic_script_with_a_tag(api: Api) -> None:
-    """Is said to be one; the tag and the flags are those of the version."""
+def test_a_bundle_marks_a_classic_script_and_its_tag(api: Api) -> None:
+    """The bundle of a classic script says so, and has its version's tag and flags."""
     metadata = {
         "body_part": "script",
         "compatibility_flags": ["nodejs_compat"],
@@ -94,8 +94,8 @@ def test_a_classic_script_with_a_tag(api: Api) -> None:
     assert version.created_on.endswith("Z")
 
 
-def test_a_script_that_is_not_there(api: Api) -> None:
-    """Has a bundle without versions, signed like any other; so has one that was deleted, with a higher number."""
+def test_a_missing_script_has_an_empty_bundle(api: Api) -> None:
+    """A missing or deleted script has a signed bundle without versions, which is numbered after earlier ones."""
     absent = bundle_of(api, "absent")
     api.send("DELETE", f"/client/v4/accounts/{ACCOUNT}/workers/scripts/worker")
     deleted = bundle_of(api, "worker")
@@ -104,8 +104,8 @@ def test_a_script_that_is_not_there(api: Api) -> None:
     assert absent.serial < deleted.serial
 
 
-def test_modules_by_their_digest(api: Api) -> None:
-    """Byte for byte; what no script has, or what is no digest, is 404."""
+def test_modules_are_sent_by_digest(api: Api) -> None:
+    """A module is sent byte for byte; an unknown or malformed digest gets 404."""
     body = b"export default {}"
     digest = hashlib.sha256(body).hexdigest()
 
@@ -114,8 +114,8 @@ def test_modules_by_their_digest(api: Api) -> None:
         assert (404, [7003]) == get(api, f"modules/{wrong}").refusal
 
 
-def test_the_feed(api: Api) -> None:
-    """All scripts at first, then those that were touched; nothing waits that need not."""
+def test_the_change_feed_lists_changed_scripts(api: Api) -> None:
+    """The feed lists all scripts at first, then changed ones, and does not wait if there are changes."""
     first = get(api, "changes").result
     api.put("worker", TOKEN)
     second = get(api, f"changes?after={first['cursor']}").result
@@ -128,11 +128,11 @@ def test_the_feed(api: Api) -> None:
     assert (head_of(api), 16) == (int(number), len(leaf))
 
 
-def test_a_cursor_of_another_log(api: Api) -> None:
-    """Is answered with everything, and that the database was put back."""
-    told = get(api, "changes?after=999999-0123456789abcdef").result
+def test_a_cursor_of_another_log_reports_a_rollback(api: Api) -> None:
+    """A cursor of another log gets all scripts and the news that the database was restored."""
+    changes = get(api, "changes?after=999999-0123456789abcdef").result
 
-    assert (["worker"], True, True) == (told["scripts"], told["whole"], told["rolled_back"])
+    assert (["worker"], True, True) == (changes["scripts"], changes["whole"], changes["rolled_back"])
 
 
 @pytest.mark.parametrize(
@@ -150,56 +150,56 @@ def test_a_cursor_of_another_log(api: Api) -> None:
         (f"process={'a' * 65}", "process"),
     ],
 )
-def test_parameters_that_cannot_be(api: Api, query: str, parameter: str) -> None:
-    """Are refused by name."""
+def test_invalid_feed_parameters_are_refused(api: Api, query: str, parameter: str) -> None:
+    """The refusal names the parameter."""
     answer = get(api, f"changes?{query}")
 
     assert (400, [10004]) == answer.refusal
     assert [f"The parameter '{parameter}' is malformed"] == answer.messages
 
 
-def test_a_write_is_answered_after_it_was_acted_on(api: Api) -> None:
-    """While a delivery process follows, and not before its next request."""
+def test_a_write_is_answered_after_its_delivery(api: Api) -> None:
+    """A write is answered only after the next request of the following delivery process."""
 
-    async def story() -> list[str]:
-        """What happened, in its order."""
-        happened: list[str] = []
+    async def events_in_order() -> list[str]:
+        """Return the events in their order."""
+        events: list[str] = []
         cursor = (await ask("changes?process=p")).result["cursor"]
         polling = asyncio.create_task(ask(f"changes?process=p&after={cursor}"))
         await asyncio.sleep(0)
         writing = asyncio.create_task(put())
-        writing.add_done_callback(lambda _: happened.append("answered"))
+        writing.add_done_callback(lambda _: events.append("answered"))
         changes = (await polling).result
-        happened.append("told")
+        events.append("told")
         for _ in range(50):
             await asyncio.sleep(0)
-        happened.append("acted")
+        events.append("acted")
         again = asyncio.create_task(ask(f"changes?process=p&after={changes['cursor']}"))
         assert 200 == (await writing).status
         again.cancel()
-        return happened
+        return events
 
     credentials = token(api)
 
     async def ask(rest: str) -> Answer:
-        """One request of the delivery side, whose client waits."""
+        """Send a request of the delivery side; the client stays connected."""
         return await exchanged(api, "GET", f"{AT}/{rest}", [credentials])
 
     async def put() -> Answer:
-        """One write of the owner's."""
+        """Send a write of the owner."""
         target = f"/client/v4/accounts/{ACCOUNT}/workers/scripts/worker/secrets"
         return await exchanged(api, "PUT", target, [api.bearer], json.dumps(TOKEN).encode())
 
-    assert ["told", "acted", "answered"] == api.run(story())
+    assert ["told", "acted", "answered"] == api.run(events_in_order())
 
 
 async def exchanged(api: Api, method: str, target: str, headers: Any, body: bytes = b"") -> Answer:
-    """One request whose client does not hang up."""
+    """Send a request whose client stays connected; return the answer."""
     exchange = Exchange(scope_of(method, target, headers), [body])
     ended = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        """The body, then nothing for ever."""
+        """Return the body, then wait for ever."""
         if not exchange._messages:
             await ended.wait()
         return await exchange.receive()
@@ -209,8 +209,8 @@ async def exchanged(api: Api, method: str, target: str, headers: Any, body: byte
     return exchange.answer
 
 
-def test_a_client_that_hangs_up(api: Api) -> None:
-    """Is forgotten: no write waits for it."""
+def test_a_feed_client_that_hangs_up_is_removed(api: Api) -> None:
+    """A client that hangs up is removed from the feed, so no write waits for it."""
     cursor = get(api, "changes?process=x").result["cursor"]
     before = len(api.app._change_feed._subscribers[ACCOUNT])
     answer = api.send("GET", f"{AT}/changes?after={cursor}&process=y", b"", [token(api)], anonymous=True)

@@ -1,4 +1,4 @@
-"""Settings that are kept and do nothing are named in the answer."""
+"""Notices of settings that are stored but have no effect."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from tests.unit.api.delivery.test_bundles import bundle_of
 from tests.unit.api.tools.driver import ACCOUNT, SCRIPTS, Api, File, form, form_type, script_at
 
-IDLE: dict[str, Any] = {
+WITHOUT_EFFECT: dict[str, Any] = {
     "placement": {"mode": "smart"},
     "logpush": True,
     "observability": {"enabled": True},
@@ -18,22 +18,22 @@ IDLE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", IDLE)
-def test_settings_that_do_nothing(api: Api, name: str) -> None:
-    """Say so, at an upload and at a change of settings; what is off says nothing."""
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
+def test_settings_without_effect_get_notices(api: Api, name: str) -> None:
+    """An upload or a change of settings gets a notice for each setting without effect, and none for disabled ones."""
     pointer = "/limits/subrequests" if name == "limits" else f"/{name}"
-    told = [(10015, pointer)]
+    notices = [(10015, pointer)]
 
-    assert told == api.upload("idle", {"main_module": "worker.js", name: IDLE[name]}).notices
-    part = File("settings", json.dumps({name: IDLE[name]}).encode(), "application/json", as_file=False)
-    assert told == api.send("PATCH", f"{SCRIPTS}/idle/settings", form(part), [form_type()]).notices
+    assert notices == api.upload("idle", {"main_module": "worker.js", name: WITHOUT_EFFECT[name]}).notices
+    part = File("settings", json.dumps({name: WITHOUT_EFFECT[name]}).encode(), "application/json", as_file=False)
+    assert notices == api.send("PATCH", f"{SCRIPTS}/idle/settings", form(part), [form_type()]).notices
     off = {"limits": {"cpu_ms": 50}, "placement": {"mode": "off"}, "observability": {"enabled": False}}
-    quiet = {"main_module": "worker.js", "logpush": False, "tail_consumers": [], **off}
-    assert [] == api.upload("idle", quiet).notices
+    disabled = {"main_module": "worker.js", "logpush": False, "tail_consumers": [], **off}
+    assert [] == api.upload("idle", disabled).notices
 
 
-def test_script_settings_and_schedules_that_do_nothing(api: Api) -> None:
-    """Say so too; an empty schedule says nothing. Clients find the rest of the answer where it was."""
+def test_script_settings_and_schedules_get_notices(api: Api) -> None:
+    """Script settings and schedules get notices too; an empty list of schedules does not."""
     at = script_at("worker")
     answer = api.json("PATCH", f"{at}/script-settings", {"logpush": True, "tags": ["a"]})
     assert ([(10015, "/logpush")], True) == (answer.notices, answer.result["logpush"])
@@ -45,28 +45,28 @@ def test_script_settings_and_schedules_that_do_nothing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 9, 300_001, 10.5, "100", True])
-def test_cpu_limits(api: Api, limit: object) -> None:
-    """From 10 ms to five minutes, in whole milliseconds."""
+def test_cpu_limits_out_of_range_are_refused(api: Api, limit: object) -> None:
+    """A CPU limit is a whole number of milliseconds, from 10 to 300,000."""
     answer = api.upload("limited", {"main_module": "worker.js", "limits": {"cpu_ms": limit}})
 
     assert (400, [10021], ["/limits/cpu_ms"]) == (*answer.refusal, answer.pointers)
-    for fine in (10, 300_000):
-        assert [] == api.upload("limited", {"main_module": "worker.js", "limits": {"cpu_ms": fine}}).notices
+    for valid in (10, 300_000):
+        assert [] == api.upload("limited", {"main_module": "worker.js", "limits": {"cpu_ms": valid}}).notices
 
 
-def test_the_subdomain_of_a_script(own_api: Api) -> None:
-    """Is on until somebody says that it is off, in the answers as in what is delivered."""
+def test_the_subdomain_is_on_until_it_is_disabled(own_api: Api) -> None:
+    """The subdomain is on until it is disabled, both in the API's answers and in the bundle."""
     assert own_api.upload("worker").status == 200
     at = f"{script_at('worker')}/subdomain"
 
-    def seen() -> tuple[bool, bool]:
-        """What the API says, and what the delivery side is given."""
+    def enabled_and_inner() -> tuple[bool, bool]:
+        """Return the API's answer, and the bundle's `inner`."""
         return own_api.send("GET", at).result["enabled"], bundle_of(own_api, "worker").inner
 
-    assert (True, False) == seen()
+    assert (True, False) == enabled_and_inner()
     assert 200 == own_api.json("POST", at, {"enabled": False}).status
-    assert (False, True) == seen()
+    assert (False, True) == enabled_and_inner()
     assert 200 == own_api.json("POST", at, {"enabled": True}).status
-    assert (True, False) == seen()
+    assert (True, False) == enabled_and_inner()
     assert 200 == own_api.send("DELETE", at).status
-    assert (False, True) == seen()
+    assert (False, True) == enabled_and_inner()

@@ -1,4 +1,4 @@
-"""Who delivers, and what is held apart, as delivery processes tell it and others see it."""
+"""Delivery processes and the scripts that they hold, as the processes report them and the owner sees them."""
 
 import json
 import time
@@ -7,74 +7,72 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.api.delivery.test_bundles import AT, DELIVERY
+from tests.unit.api.delivery.test_bundles import token as delivery_token
 from tests.unit.api.tools.driver import ACCOUNT, Answer, Api
 
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing
 from nightsafe.services.identity.administration import issue_token
 
-AT = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
-DELIVERY = "6e6967687473616665206465c16976e1"
 RESEALING = "6e69676874736166652072657365616c"
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    """The API."""
+    """Yield an API."""
     with Api(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def token(api: Api) -> tuple[bytes, bytes]:
-    """The header of a token that may deliver."""
-    user = api.run(api.store.user_by_email(api.credentials.email))
-    assert user is not None
-    policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY)]
-    issued = api.run(issue_token(api.store, ACCOUNT, user.id, "delivery", policies=policies))
-    return b"authorization", b"Bearer " + issued.token.encode()
+    """Return the header of a token that may deliver."""
+    return delivery_token(api)
 
 
 def follow(api: Api, token: tuple[bytes, bytes], process: str = "one") -> None:
-    """Ask for changes once, as a process that delivers does."""
+    """Ask for changes once, as a delivery process does."""
     answer = api.send("GET", f"{AT}/changes?wait=0&process={process}", b"", [token], anonymous=True)
     assert 200 == answer.status
 
 
 def report(api: Api, token: tuple[bytes, bytes], body: Any, process: str = "one") -> Answer:
-    """Tell what is held apart."""
+    """Report the held scripts."""
     return api.send("PUT", f"{AT}/processes/{process}", json.dumps(body).encode(), [token], anonymous=True)
 
 
 def held(script: str = "loop", seconds: float = 60) -> dict[str, Any]:
-    """A script that is held."""
+    """Return a held script."""
     return {"script": script, "until": time.time() + seconds, "reason": "it used 30 s of CPU time"}
 
 
 def shown(api: Api) -> Any:
-    """What the owner sees."""
+    """Return the processes as the owner sees them."""
     return api.send("GET", f"{AT}/processes").result
 
 
-def test_nobody_delivers(api: Api) -> None:
-    """There is nothing to see."""
+def test_without_delivery_no_process_is_listed(api: Api) -> None:
+    """Without delivery the list of processes is empty."""
     assert [] == shown(api)
 
 
-def test_what_a_process_tells(api: Api, token: tuple[bytes, bytes]) -> None:
-    """Is seen by whoever may read scripts, until the process tells otherwise."""
+def test_a_processs_held_scripts_are_shown(api: Api, token: tuple[bytes, bytes]) -> None:
+    """The held scripts are shown with their reasons until the process reports others."""
     follow(api, token)
     assert {"held": 1} == report(api, token, {"held": [held()]}).result
     [process] = shown(api)
 
     assert "one" == process["name"]
-    assert [("loop", "it used 30 s of CPU time")] == [(one["script"], one["reason"]) for one in process["held"]]
+    assert [("loop", "it used 30 s of CPU time")] == [
+        (script["script"], script["reason"]) for script in process["held"]
+    ]
     assert process["held"][0]["until"].endswith("Z")
     report(api, token, {"held": []})
-    assert [[]] == [one["held"] for one in shown(api)]
+    assert [[]] == [process["held"] for process in shown(api)]
 
 
-def test_who_may_seal_anew(api: Api, token: tuple[bytes, bytes]) -> None:
-    """It is shown of each process whether its token may, which the one of the delivery page may not."""
+def test_processes_show_whether_they_may_re_encrypt(api: Api, token: tuple[bytes, bytes]) -> None:
+    """Each process is shown with whether its token may re-encrypt; a token for delivery alone may not."""
     user = api.run(api.store.user_by_email(api.credentials.email))
     assert user is not None
     policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY, RESEALING)]
@@ -82,19 +80,19 @@ def test_who_may_seal_anew(api: Api, token: tuple[bytes, bytes]) -> None:
     follow(api, token)
     follow(api, (b"authorization", b"Bearer " + issued.token.encode()), process="two")
 
-    assert {"one": False, "two": True} == {one["name"]: one["reseals"] for one in shown(api)}
+    assert {"one": False, "two": True} == {process["name"]: process["reseals"] for process in shown(api)}
 
 
-def test_what_is_over(api: Api, token: tuple[bytes, bytes]) -> None:
-    """Is not shown any more."""
+def test_a_script_that_is_no_longer_held_is_not_shown(api: Api, token: tuple[bytes, bytes]) -> None:
+    """A script that is no longer held is not shown."""
     follow(api, token)
     report(api, token, {"held": [held(seconds=-1), held("other")]})
 
-    assert [["other"]] == [[one["script"] for one in process["held"]] for process in shown(api)]
+    assert [["other"]] == [[script["script"] for script in process["held"]] for process in shown(api)]
 
 
-def test_a_process_that_is_not_there(api: Api, token: tuple[bytes, bytes]) -> None:
-    """What it told is not shown."""
+def test_a_disconnected_process_is_not_shown(api: Api, token: tuple[bytes, bytes]) -> None:
+    """Reports of a process that is not connected are not shown."""
     report(api, token, {"held": [held()]}, process="gone")
     follow(api, token)
 
@@ -104,18 +102,18 @@ def test_a_process_that_is_not_there(api: Api, token: tuple[bytes, bytes]) -> No
 @pytest.mark.parametrize(
     "body",
     [{}, [], {"held": {}}, {"held": [{"script": "x"}]}, {"held": [held()] * 1001}, {"held": [], "more": 1}],
-    ids=["none", "a list", "an object", "a part", "too many", "a stranger"],
+    ids=["no list", "a list alone", "an object", "a script without a reason", "too many", "an unknown member"],
 )
-def test_a_report_that_is_none(api: Api, token: tuple[bytes, bytes], body: Any) -> None:
-    """Is refused, and points at what is wrong."""
+def test_a_malformed_report_is_refused(api: Api, token: tuple[bytes, bytes], body: Any) -> None:
+    """A malformed report is refused with a pointer."""
     answer = report(api, token, body)
 
     assert (400, [10021]) == answer.refusal
     assert ["/held"] == answer.pointers
 
 
-def test_who_may_tell(api: Api) -> None:
-    """Nobody but who delivers: the owner may look, and no more."""
+def test_only_delivery_tokens_may_report(api: Api) -> None:
+    """Only a token that may deliver can report: even the owner is refused."""
     answer = api.send("PUT", f"{AT}/processes/one", json.dumps({"held": []}).encode())
 
     assert 403 == answer.status

@@ -1,4 +1,4 @@
-"""Dispatch namespaces, and the scripts in them with all that scripts have."""
+"""Dispatch namespaces and the scripts in them."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ NAMESPACES = f"/client/v4/accounts/{ACCOUNT}/workers/dispatch/namespaces"
 
 @pytest.fixture
 def space(own_api: Api) -> Api:
-    """An API with the namespace `space`."""
+    """Return an API with the namespace `space`."""
     assert make(own_api, "space").status == 200
     return own_api
 
@@ -29,26 +29,26 @@ def make(api: Api, name: object) -> Answer:
 
 
 def at(script: str, rest: str = "", namespace: str = "space") -> str:
-    """The path of a script in a namespace, or of something below it."""
+    """Return the path of a script in a namespace, or a path below it."""
     return f"{NAMESPACES}/{namespace}/scripts/{script}{rest}"
 
 
 def upload(api: Api, script: str = "worker", namespace: str = "space", **metadata: Any) -> Answer:
-    """PUT a module without bindings, unless the metadata says otherwise."""
+    """PUT a module, by default without bindings."""
     fields = {"main_module": "worker.js"} | metadata
     body = form(File("metadata", json.dumps(fields).encode(), "application/json", as_file=False), File("worker.js"))
     return api.send("PUT", at(script, namespace=namespace), body, [form_type()])
 
 
-def test_a_namespace_from_its_making_to_its_end(own_api: Api) -> None:
-    """It is listed and told with how many scripts it holds, and goes only once it holds none."""
+def test_a_namespace_can_be_deleted_only_when_empty(own_api: Api) -> None:
+    """A namespace is shown with its number of scripts, and can be deleted only when it is empty."""
     made = make(own_api, "space").result
     assert upload(own_api).status == 200
-    told = own_api.send("GET", f"{NAMESPACES}/space").result
+    shown = own_api.send("GET", f"{NAMESPACES}/space").result
 
     assert ("space", 0, False) == (made["namespace_name"], made["script_count"], made["trusted_workers"])
-    assert made | {"script_count": 1} == told
-    assert [told] == own_api.send("GET", NAMESPACES).result
+    assert made | {"script_count": 1} == shown
+    assert [shown] == own_api.send("GET", NAMESPACES).result
     refused = own_api.send("DELETE", f"{NAMESPACES}/space")
     assert (400, [100123]) == refused.refusal
     assert "1" in refused.messages[0]
@@ -60,26 +60,26 @@ def test_a_namespace_from_its_making_to_its_end(own_api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a:b", "pages:production", "a/b", "a b", "é", "a" * 65, None, 1, ["a"]])
-def test_names_that_no_namespace_may_have(api: Api, name: object) -> None:
-    """400 with the field and the way out; above all no colon, which marks the places of other collections."""
+def test_invalid_namespace_names_are_refused(api: Api, name: object) -> None:
+    """An invalid name is refused with a pointer; colons are invalid because they mark other collections."""
     refused = make(api, name)
 
     assert (400, [10021]) == refused.refusal
     assert ["/name"] == refused.pointers
 
 
-def test_a_name_is_taken_once(space: Api) -> None:
-    """400, which no client repeats, and the name."""
+def test_a_namespace_name_in_use_is_refused(space: Api) -> None:
+    """The refusal has a code on which clients do not retry, and the name."""
     refused = make(space, "space")
 
     assert (400, [1003]) == refused.refusal
     assert "space" in refused.messages[0]
 
 
-def test_below_an_absent_namespace_no_script_is_called_absent(api: Api) -> None:
-    """Every method of every path answers 100119: on 10007, clients would create a script."""
-    gates = [(route.path, gate._by_method) for route in api.app._router.routes for gate in (route.app,)]  # type: ignore[attr-defined]
-    below = [(path, method) for path, by in gates if "{namespace}/scripts" in path for method in by]
+def test_paths_below_a_missing_namespace_get_100119(api: Api) -> None:
+    """Every method of every path gets 100119, because clients would make a script at 10007."""
+    routes = [(route.path, route.app._by_method) for route in api.app._router.routes]  # type: ignore[attr-defined]
+    below = [(path, method) for path, methods in routes if "{namespace}/scripts" in path for method in methods]
     refusals = {
         (path, method): api.send(
             method,
@@ -94,16 +94,16 @@ def test_below_an_absent_namespace_no_script_is_called_absent(api: Api) -> None:
     assert (404, [100119]) == upload(api, namespace="nowhere").refusal
 
 
-def test_an_absent_script_is_told_by_a_code_of_its_own(space: Api) -> None:
-    """10092 where wrangler asks whether to make it, 10007 for what is below it."""
+def test_a_missing_dispatched_script_gets_10092(space: Api) -> None:
+    """A missing script gets 10092, on which wrangler offers to make it; the paths below it get 10007."""
     assert (404, [10092]) == space.send("GET", at("worker")).refusal
     for method, rest in (("GET", "/secrets"), ("GET", "/settings"), ("GET", "/content"), ("GET", "/tags")):
         assert (404, [10007]) == space.send(method, at("worker", rest)).refusal
     assert (404, [10007]) == space.json("PUT", at("worker", "/tags"), ["a"]).refusal
 
 
-def test_secrets_of_a_script_in_a_namespace(space: Api) -> None:
-    """Put, list, get, patch and delete; of the script of that name elsewhere nothing changes."""
+def test_secrets_of_a_dispatched_script_are_separate(space: Api) -> None:
+    """Secrets of a dispatched script can be put, listed, read, patched and deleted apart from its namesake's."""
     value = planted()
     assert space.upload("worker").status == 200
     assert upload(space).status == 200
@@ -119,35 +119,41 @@ def test_secrets_of_a_script_in_a_namespace(space: Api) -> None:
 
     assert [secret, secret, [secret]] == [answer.result for answer in answers[:3]]
     assert {"A", "B"} == set(answers[3].result)
-    assert ["A", "B"] == [one["name"] for one in answers[4].result]
+    assert ["A", "B"] == [binding["name"] for binding in answers[4].result]
     assert not any(holds_plant(answer.body) for answer in answers)
-    stored = {one.name: one for one in space.run(space.store.bindings(ScriptRef(ACCOUNT, "worker", "space")))}
-    assert None not in {one.sealed for one in stored.values()}
+    stored = {
+        binding.name: binding for binding in space.run(space.store.bindings(ScriptRef(ACCOUNT, "worker", "space")))
+    }
+    assert None not in {binding.sealed for binding in stored.values()}
     assert space.send("DELETE", at("worker", "/secrets/A")).result is None
     assert (404, [10056]) == space.send("GET", at("worker", "/secrets/A")).refusal
     assert [] == space.send("GET", f"/client/v4/accounts/{ACCOUNT}/workers/scripts/worker/secrets").result
 
 
-def test_scripts_of_a_namespace_are_listed_by_tag(space: Api) -> None:
-    """Each says where it is; none is among the account's own."""
+def test_dispatched_scripts_are_listed_by_tag(space: Api) -> None:
+    """Dispatched scripts are listed by tag, and not among the account's own scripts."""
     for name, tags in (("one", ["a", "b"]), ("two", ["b"])):
         assert upload(space, name, tags=tags).status == 200
 
     def listed(query: str = "") -> list[str]:
-        """Names of the scripts in the list."""
-        return [one["id"] for one in space.send("GET", f"{NAMESPACES}/space/scripts{query}").result]
+        """Return the names of the scripts in the list."""
+        return [script["id"] for script in space.send("GET", f"{NAMESPACES}/space/scripts{query}").result]
 
     assert ["one", "two"] == listed()
     assert ["one"] == listed("?tags=a:yes")
     assert ["two"] == listed("?tags=b:yes,a:no")
     assert (400, [10021]) == space.send("GET", f"{NAMESPACES}/space/scripts?tags=a").refusal
-    told = space.send("GET", at("one")).result
-    assert ("space", "one", ["a", "b"]) == (told["dispatch_namespace"], told["script"]["id"], told["script"]["tags"])
+    shown = space.send("GET", at("one")).result
+    assert ("space", "one", ["a", "b"]) == (
+        shown["dispatch_namespace"],
+        shown["script"]["id"],
+        shown["script"]["tags"],
+    )
     assert [] == space.send("GET", f"/client/v4/accounts/{ACCOUNT}/workers/scripts").result
 
 
-def test_tags(space: Api) -> None:
-    """They are replaced, added and removed without a version; each is there once."""
+def test_tags_change_without_a_version(space: Api) -> None:
+    """Tags are replaced, added and removed without duplicates and without a new version."""
     assert upload(space, tags=["a"]).status == 200
     tags = at("worker", "/tags")
 
@@ -165,16 +171,16 @@ def test_tags(space: Api) -> None:
 
 
 @pytest.mark.parametrize("tags", ["a", {}, [1], ["a,b"], ["a&b"], [""], ["a" * 1025], list("abcdefghijk")])
-def test_tags_that_no_script_may_have(space: Api, tags: object) -> None:
-    """400, and nothing is changed."""
+def test_invalid_tags_are_refused(space: Api, tags: object) -> None:
+    """Invalid tags are refused, and nothing changes."""
     assert upload(space, tags=["a"]).status == 200
 
     assert (400, [10021]) == space.json("PUT", at("worker", "/tags"), tags).refusal
     assert ["a"] == space.send("GET", at("worker", "/tags")).result
 
 
-def test_what_is_not_done_is_named(space: Api) -> None:
-    """10015, whether or not what it is about is there."""
+def test_unsupported_namespace_requests_get_10015(space: Api) -> None:
+    """Unsupported requests get 10015 whether or not their object exists."""
     for method, path in (
         ("PUT", f"{NAMESPACES}/space"),
         ("PATCH", f"{NAMESPACES}/nowhere"),
@@ -185,8 +191,8 @@ def test_what_is_not_done_is_named(space: Api) -> None:
         assert refused.messages[0].startswith("Nightsafe does not ")
 
 
-def test_a_policy_keeps_scripts_out_of_the_list(space: Api) -> None:
-    """What is denied by namespace and name is not told of."""
+def test_denied_dispatched_scripts_are_not_listed(space: Api) -> None:
+    """A script that a policy denies by namespace and name is not listed."""
     for name in ("one", "two"):
         assert upload(space, name).status == 200
     here, secret = ACCOUNT_RESOURCE + ACCOUNT, new_token()
@@ -195,6 +201,6 @@ def test_a_policy_keeps_scripts_out_of_the_list(space: Api) -> None:
     keep(space, row(secret, encode_policies([allowing(here, ALL_ACCESS), deny]), account_id=ACCOUNT))
     bearer = [(b"authorization", b"Bearer " + secret.encode())]
 
-    every = space.send("GET", f"{NAMESPACES}/space/scripts", b"", bearer, anonymous=True).result
-    assert ["one"] == [one["id"] for one in every]
+    listed = space.send("GET", f"{NAMESPACES}/space/scripts", b"", bearer, anonymous=True).result
+    assert ["one"] == [script["id"] for script in listed]
     assert (403, [10000]) == space.send("GET", at("two"), b"", bearer, anonymous=True).refusal

@@ -1,4 +1,4 @@
-"""For any bytes and headers there is an answer in the envelope, never a 5xx, and no value in it."""
+"""Fuzzing: any bytes and headers get an answer in the envelope, never a 5xx, and never a value in it."""
 
 import json
 from collections.abc import Callable
@@ -49,20 +49,20 @@ TEXT = values.text("A")
 SEEDS = [TEXT, values.key("B"), values.key("C", "jwk"), {"secrets": {"A": TEXT, "B": None}, "version_tags": {"a": 1}}]
 
 
-def shaken(seed: bytes) -> st.SearchStrategy[bytes]:
-    """Bytes with a stretch of them cut out and another put in."""
+def with_bytes_replaced(seed: bytes) -> st.SearchStrategy[bytes]:
+    """Return the seed with a stretch of its bytes replaced by other bytes."""
 
-    def shake(at: int, gone: int, new: bytes) -> bytes:
-        return seed[:at] + new + seed[at + gone :]
+    def replace(at: int, removed: int, new: bytes) -> bytes:
+        return seed[:at] + new + seed[at + removed :]
 
-    return st.builds(shake, st.integers(0, len(seed)), st.integers(0, 8), st.binary(max_size=8))
+    return st.builds(replace, st.integers(0, len(seed)), st.integers(0, 8), st.binary(max_size=8))
 
 
-def altered(seeds: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
-    """One of the values with any JSON in one place, or without it."""
+def with_one_place_changed(seeds: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    """Return one of the seeds with any JSON in one place, or without that place."""
     changed = [(seed, place) for seed in seeds for place in places(seed)]
     return st.builds(
-        lambda one, new, kept: replaced(one[0], one[1], new) if kept else without(*one),
+        lambda target, new, kept: replaced(target[0], target[1], new) if kept else without(*target),
         st.sampled_from(changed),
         values.any_json(),
         st.integers(0, 3),
@@ -71,19 +71,19 @@ def altered(seeds: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
 
 BODIES = st.one_of(
     st.binary(max_size=60),
-    st.sampled_from(SEEDS).flatmap(lambda seed: shaken(json.dumps(seed).encode())),
-    altered(SEEDS).map(lambda value: json.dumps(value).encode()),
-    shaken(WHOLE),
+    st.sampled_from(SEEDS).flatmap(lambda seed: with_bytes_replaced(json.dumps(seed).encode())),
+    with_one_place_changed(SEEDS).map(lambda value: json.dumps(value).encode()),
+    with_bytes_replaced(WHOLE),
 )
 
 
 def fuzz(most: int) -> Callable[[Any], Any]:
-    """How often, without a time limit for one."""
+    """Return settings with this many examples and no time limit for each."""
     return settings(max_examples=examples(most), deadline=None)
 
 
 def check(api: Api, method: str, target: str | bytes, *rest: Any, **options: Any) -> int:
-    """Send a request; its answer is sound, holds no value, and nothing unforeseen is logged."""
+    """Send a request; check that the answer is sound and holds no value, and that only refusals are logged."""
     with structlog.testing.capture_logs() as log:
         answer = api.send(method, target, *rest, **options)
     assert [] == [line for line in log if line["event"] != "refused"]
@@ -102,28 +102,31 @@ def test_any_request_is_answered(  # noqa: PLR0913, PLR0917 - a request has many
     headers: list[tuple[bytes, bytes]],
     anonymous: bool,  # noqa: FBT001 - drawn
 ) -> None:
-    """Any method, path, query, header and body."""
+    """Any method, path, query, headers and body get a sound answer."""
     check(api, method, target + query, body, headers, anonymous=anonymous)
 
 
 @given(st.sampled_from([("PUT", "/secrets"), ("PATCH", "/secrets-bulk")]), BODIES)
 @fuzz(300)
 def test_any_body_is_answered(api: Api, call: tuple[str, str], body: bytes) -> None:
-    """Any bytes where JSON is read."""
+    """Any bytes get a sound answer where JSON is expected."""
     check(api, call[0], script_at("worker") + call[1], body, [JSON])
 
 
-@given(st.sampled_from([("PUT", "/secrets"), ("PATCH", "/secrets-bulk")]), values.any_json() | altered(SEEDS))
+@given(
+    st.sampled_from([("PUT", "/secrets"), ("PATCH", "/secrets-bulk")]),
+    values.any_json() | with_one_place_changed(SEEDS),
+)
 @fuzz(500)
 def test_any_json_is_answered(api: Api, call: tuple[str, str], value: object) -> None:
-    """Any JSON where a secret, or several, are read."""
+    """Any JSON gets a sound answer where one or several secrets are expected."""
     check(api, call[0], script_at("worker") + call[1], json.dumps(value).encode(), [JSON])
 
 
-@given(values.any_json() | altered([METADATA]))
+@given(values.any_json() | with_one_place_changed([METADATA]))
 @fuzz(400)
 def test_any_metadata_is_answered(api: Api, value: object) -> None:
-    """Any JSON as the metadata of an upload; every read of that script goes on whatever was taken."""
+    """Any JSON as the metadata of an upload gets a sound answer, and a script that it makes can be read."""
     body = form(File("metadata", json.dumps(value).encode()), CODE)
 
     if check(api, "PUT", script_at("fuzz"), body, [form_type()]) == 200:
@@ -132,10 +135,12 @@ def test_any_metadata_is_answered(api: Api, value: object) -> None:
         assert check(api, "GET", script_at("")[:-1]) == 200
 
 
-@given(shaken(WHOLE) | st.lists(shaken(WHOLE), max_size=2).map(b"".join), st.integers(1, 400))
+@given(
+    with_bytes_replaced(WHOLE) | st.lists(with_bytes_replaced(WHOLE), max_size=2).map(b"".join), st.integers(1, 400)
+)
 @fuzz(300)
 def test_any_form_is_answered(api: Api, body: bytes, size: int) -> None:
-    """Any bytes as a form, in parts of any size, and the script can be read back."""
+    """Any bytes as a form, in pieces of any size, get a sound answer, and a script that they make can be read."""
     parts = [body[at : at + size] for at in range(0, len(body), size)]
 
     if check(api, "PUT", script_at("fuzz"), parts, [form_type()]) == 200:
@@ -145,6 +150,6 @@ def test_any_form_is_answered(api: Api, body: bytes, size: int) -> None:
 @given(st.binary(max_size=30) | st.sampled_from([b'; boundary="', b"; boundary=a", b";boundary=x;boundary=y"]))
 @fuzz(150)
 def test_any_form_type_is_answered(api: Api, rest: bytes) -> None:
-    """Any bytes behind multipart/form-data."""
+    """Any bytes after `multipart/form-data` in the Content-Type get a sound answer."""
     options = bytes(byte for byte in rest if byte >= 0x20 and byte != 0x7F)
     check(api, "PUT", script_at("fuzz"), WHOLE, [(b"content-type", b"multipart/form-data" + options)])

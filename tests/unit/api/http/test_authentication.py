@@ -1,4 +1,4 @@
-"""Who sends a request: every combination of credential headers, and what each token may do."""
+"""Authentication of requests: every combination of credential headers, and the calls that each token allows."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import JSON, SCRIPTS, Api, Headers, form, form_type, script_at, secret_at, secrets_of
 from tests.unit.api.tools.tokens import give
 
-NOTHING = (400, [9106])
+NO_CREDENTIALS = (400, [9106])
 BAD_BEARER = (400, [6003])
 UNKNOWN_TOKEN = (403, [10000])
 UNKNOWN_KEY = (400, [9103])
@@ -31,16 +31,16 @@ CALLS: dict[str, tuple[str, str, bytes, Headers]] = {
     "delete script": ("DELETE", script_at("absent"), b"", []),
 }
 READS = {"scripts.read", "content", "settings", "secrets.read", "one secret"}
-OF_SCRIPT = {call for call, (_, target, _, _) in CALLS.items() if target.startswith(SCRIPTS + "/worker")}
-MAY = {
+ON_THE_SCRIPT = {call for call, (_, target, _, _) in CALLS.items() if target.startswith(SCRIPTS + "/worker")}
+ALLOWED = {
     "all": set(CALLS),
     "write": set(CALLS),
     "for long": set(CALLS),
     "read": READS,
     "tail": {"secrets.read", "one secret"},
     "reading denied": set(CALLS) - READS,
-    "globs": OF_SCRIPT | {"delete script"},
-    "glob denied": set(CALLS) - OF_SCRIPT,
+    "globs": ON_THE_SCRIPT | {"delete script"},
+    "glob denied": set(CALLS) - ON_THE_SCRIPT,
     "every account": set(CALLS),
     "account's": set(CALLS),
     "from here": set(CALLS),
@@ -50,26 +50,26 @@ ELSEWHERE = {"from elsewhere", "not from here"}
 
 @pytest.fixture(scope="module")
 def bearers(api: Api) -> dict[str, bytes]:
-    """A token of each kind."""
+    """Return a token of each kind."""
     api.put("worker", values.text("A"))
     return give(api)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_each_token_may_what_its_policies_say(api: Api, bearers: dict[str, bytes], call: str) -> None:
-    """Every call, with every kind of token: allowed, or 403 / 10000 before the body is looked at."""
+def test_a_token_allows_exactly_what_its_policies_allow(api: Api, bearers: dict[str, bytes], call: str) -> None:
+    """Each kind of token allows each call, or gets 403 / 10000 before the body is read."""
     method, target, body, headers = CALLS[call]
     for kind, secret in bearers.items():
-        every = [(b"authorization", b"Bearer " + secret), *headers]
-        answers = [api.send(method, target, body, every, anonymous=True) for _ in range(2)]
+        authorized = [(b"authorization", b"Bearer " + secret), *headers]
+        answers = [api.send(method, target, body, authorized, anonymous=True) for _ in range(2)]
         for answer in answers:
-            assert (call in MAY.get(kind, ())) is (answer.status != 403), (kind, answer.body)
+            assert (call in ALLOWED.get(kind, ())) is (answer.status != 403), (kind, answer.body)
             if answer.status == 403:
                 assert [9109 if kind in ELSEWHERE else 10000] == answer.codes
 
 
-def test_a_list_leaves_out_what_is_denied(api: Api, bearers: dict[str, bytes]) -> None:
-    """A script that a policy keeps from the caller is not in the list either."""
+def test_the_script_list_leaves_out_denied_scripts(api: Api, bearers: dict[str, bytes]) -> None:
+    """The list of scripts leaves out a script that a policy denies."""
     api.upload("other")
     listed = {
         kind: [
@@ -85,14 +85,14 @@ def test_a_list_leaves_out_what_is_denied(api: Api, bearers: dict[str, bytes]) -
     assert set(listed["all"]) - {"worker"} == set(listed["glob denied"])
 
 
-def sent(api: Api, *headers: tuple[bytes, bytes]) -> object:
-    """What a read comes to with these credentials."""
+def outcome(api: Api, *headers: tuple[bytes, bytes]) -> object:
+    """Return the status of a read with these credentials, or its refusal."""
     answer = api.send("GET", secrets_of("worker"), b"", headers, anonymous=True)
     return answer.status if answer.status == 200 else answer.refusal
 
 
-def test_every_combination_of_headers(api: Api) -> None:
-    """A Bearer token wins over anything beside it; half a pair counts as nothing; a bad half is told."""
+def test_every_combination_of_credential_headers_is_decided(api: Api) -> None:
+    """A Bearer token wins over a key pair, half a pair is ignored, and a malformed half is refused."""
     good = api.credentials
     tokens = {
         None: None,
@@ -123,12 +123,12 @@ def test_every_combination_of_headers(api: Api) -> None:
     ):
         pairs = [(b"authorization", token), (b"x-auth-email", email), (b"x-auth-key", key)]
         headers = [(name, value.encode("latin-1")) for name, value in pairs if value is not None]
-        expected: object = NOTHING
+        expected: object = NO_CREDENTIALS
         if token is not None:
             expected = by_token
         elif email is not None and key is not None:
-            expected = next((one for one in (BAD_BEARER, UNKNOWN_KEY) if one in (by_email, by_key)), 200)
-        assert expected == sent(api, *headers), headers
+            expected = next((refusal for refusal in (BAD_BEARER, UNKNOWN_KEY) if refusal in (by_email, by_key)), 200)
+        assert expected == outcome(api, *headers), headers
 
 
 @pytest.mark.parametrize(
@@ -139,27 +139,27 @@ def test_every_combination_of_headers(api: Api) -> None:
         ([(b"x-auth-email", b"a"), (b"x-auth-key", b"x" * 37)], (6102, "Invalid format for X-Auth-Email header")),
     ],
 )
-def test_what_is_malformed_is_chained(api: Api, headers: Headers, chained: tuple[int, str]) -> None:
-    """Below the general code stands the one of the header at fault."""
+def test_the_error_chain_names_the_malformed_credential(api: Api, headers: Headers, chained: tuple[int, str]) -> None:
+    """The error chain names the malformed header."""
     error = api.send("GET", secrets_of("worker"), b"", headers, anonymous=True).envelope["errors"][0]
 
     assert [{"code": chained[0], "message": chained[1]}] == error["error_chain"]
 
 
 def test_a_credential_sent_twice_is_refused(api: Api) -> None:
-    """Which of two is meant cannot be told, not even of two that are the same."""
+    """A credential header that is sent twice is refused, even when both values are equal."""
     email, key = (b"x-auth-email", api.credentials.email.encode()), (b"x-auth-key", api.credentials.api_key.encode())
 
-    assert BAD_BEARER == sent(api, api.bearer, api.bearer)
-    assert BAD_BEARER == sent(api, email, email, key)
-    assert BAD_BEARER == sent(api, email, key, key)
-    assert sent(api, email, key, api.bearer) == 200
+    assert BAD_BEARER == outcome(api, api.bearer, api.bearer)
+    assert BAD_BEARER == outcome(api, email, email, key)
+    assert BAD_BEARER == outcome(api, email, key, key)
+    assert outcome(api, email, key, api.bearer) == 200
 
 
 @given(st.binary(max_size=60), st.sampled_from([b"authorization", b"x-auth-email", b"x-auth-key"]))
 @settings(max_examples=examples(200), deadline=None)
-def test_no_credential_is_repeated(api: Api, value: bytes, header: bytes) -> None:
-    """Whatever is sent as a credential stands neither in the answer nor in the log."""
+def test_credentials_are_neither_answered_nor_logged(api: Api, value: bytes, header: bytes) -> None:
+    """A value that is sent as a credential appears neither in the answer nor in the log."""
     planted = b"planted-value" + bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F)
     both = [(b"x-auth-email", b"nobody@example.com"), (b"x-auth-key", b"k" * 37)]
     with structlog.testing.capture_logs() as log:
@@ -175,10 +175,10 @@ def test_no_credential_is_repeated(api: Api, value: bytes, header: bytes) -> Non
 
 
 def test_a_refused_caller_is_logged(api: Api) -> None:
-    """With the reason and the address, so that guessing shows."""
+    """The log records the reason and the address of a refused request, so that guessing shows."""
     with structlog.testing.capture_logs() as log:
-        sent(api, (b"authorization", b"Bearer " + b"x" * 40))
+        outcome(api, (b"authorization", b"Bearer " + b"x" * 40))
 
     assert [("refused", "192.0.2.7", "not_permitted")] == [
-        (one["event"], one["address"], one["reason"]) for one in log
+        (line["event"], line["address"], line["reason"]) for line in log
     ]

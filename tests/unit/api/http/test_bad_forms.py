@@ -1,4 +1,4 @@
-"""Uploads that are no form, or whose parts are not what the metadata says."""
+"""Malformed uploads: bodies that are not forms, and parts that do not match the metadata."""
 
 import json
 from collections.abc import Iterator
@@ -38,13 +38,13 @@ METADATA = {
 
 
 def metadata(value: object = None) -> File:
-    """The part `metadata`."""
+    """Return the part `metadata`."""
     body = json.dumps(METADATA if value is None else value).encode()
     return File("metadata", body, "application/json", as_file=False)
 
 
 def upload(api: Api, body: bytes, *headers: tuple[bytes, bytes], script: str = "worker") -> Answer:
-    """PUT a form; no answer may hold a value of its metadata."""
+    """PUT a form; check that the answer holds no value of its metadata."""
     answer = api.send("PUT", script_at(script), body, headers or [form_type()])
     assert not values.holds_plant(answer.body)
     return answer
@@ -54,14 +54,14 @@ WHOLE = form(metadata(), CODE)
 PARTS = 1001
 
 
-def odd(head: bytes) -> bytes:
-    """A form with a third part under an odd Content-Disposition."""
+def with_part(head: bytes) -> bytes:
+    """Return a form with a third part that has these headers."""
     return form(metadata(), CODE, File("odd", head=head))
 
 
-NO_FORM = {
+MALFORMED = {
     "empty": b"",
-    "no form at all": b"export default {}",
+    "not a form": b"export default {}",
     "JSON": json.dumps(METADATA).encode(),
     "another boundary": form(metadata(), CODE, boundary="another"),
     "boundary in capitals": form(metadata(), CODE, boundary=BOUNDARY.upper()),
@@ -71,44 +71,44 @@ NO_FORM = {
     "two metadata": form(metadata(), metadata(), CODE),
     "metadata in capitals": form(File("Metadata", b"{}"), CODE),
     "too many parts": form(metadata(), *(File(f"m{at}.js", b"") for at in range(PARTS))),
-    "nameless part": odd(b'Content-Disposition: form-data; filename="a.js"'),
-    "no disposition": odd(b"X-Nothing: here"),
-    "attachment": odd(b'Content-Disposition: attachment; name="a.js"'),
-    "empty disposition": odd(b"Content-Disposition: "),
-    "name of RFC 2231": odd(b"Content-Disposition: form-data; name*=utf-8''a.js"),
-    "name that is not UTF-8": odd(b'Content-Disposition: form-data; name="\xff"'),
-    "file name that is not UTF-8": odd(b'Content-Disposition: form-data; name="a"; filename="\xe9.js"'),
-    "header without a colon": odd(b"Content-Disposition form-data"),
-    "header without a name": odd(b": x"),
-    "space in a header's name": odd(b'Content-Disposition : form-data; name="a"'),
-    "lone CR in a header": odd(b'Content-Disposition: form-data; name="a\rb"'),
-    "lone LF in a header": odd(b'Content-Disposition: form-data; name="a"\nX-Injected: 1'),
-    "NUL in a header": odd(b'Content-Disposition: form-data; name="a\0"'),
-    "endless header": odd(b'Content-Disposition: form-data; name="%b"' % (b"a" * 100_000)),
-    "many headers": odd(b"X: y\r\n" * 1000 + b'Content-Disposition: form-data; name="a"'),
+    "nameless part": with_part(b'Content-Disposition: form-data; filename="a.js"'),
+    "no disposition": with_part(b"X-Nothing: here"),
+    "attachment": with_part(b'Content-Disposition: attachment; name="a.js"'),
+    "empty disposition": with_part(b"Content-Disposition: "),
+    "name of RFC 2231": with_part(b"Content-Disposition: form-data; name*=utf-8''a.js"),
+    "name that is not UTF-8": with_part(b'Content-Disposition: form-data; name="\xff"'),
+    "file name that is not UTF-8": with_part(b'Content-Disposition: form-data; name="a"; filename="\xe9.js"'),
+    "header without a colon": with_part(b"Content-Disposition form-data"),
+    "header without a name": with_part(b": x"),
+    "space in a header's name": with_part(b'Content-Disposition : form-data; name="a"'),
+    "lone CR in a header": with_part(b'Content-Disposition: form-data; name="a\rb"'),
+    "lone LF in a header": with_part(b'Content-Disposition: form-data; name="a"\nX-Injected: 1'),
+    "NUL in a header": with_part(b'Content-Disposition: form-data; name="a\0"'),
+    "100,000 bytes of header": with_part(b'Content-Disposition: form-data; name="%b"' % (b"a" * 100_000)),
+    "many headers": with_part(b"X: y\r\n" * 1000 + b'Content-Disposition: form-data; name="a"'),
 }
 
 
-NO_METADATA = {NO_FORM[name] for name in ("no parts", "no metadata", "metadata in capitals")}
+NO_METADATA = {MALFORMED[name] for name in ("no parts", "no metadata", "metadata in capitals")}
 
 
-@pytest.mark.parametrize("body", NO_FORM.values(), ids=NO_FORM)
-def test_what_is_no_upload_is_refused(api: Api, body: bytes) -> None:
-    """Whatever is wrong with the form, the answer is 400 / 10006 (10021 without metadata) and no script is made."""
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_form_is_refused(api: Api, body: bytes) -> None:
+    """A malformed form is refused with 400 / 10006 (10021 without metadata) and makes no script."""
     code = 10021 if body in NO_METADATA else 10006
     assert (400, [code]) == upload(api, body, script="none").refusal
     assert api.send("GET", f"{script_at('none')}/settings").status == 404
 
 
 @pytest.mark.parametrize("at", range(0, len(WHOLE) - 3, 7))
-def test_a_form_that_is_cut_is_refused(api: Api, at: int) -> None:
-    """A form that ends before its closing boundary does makes no script, wherever it is cut."""
+def test_a_truncated_form_is_refused(api: Api, at: int) -> None:
+    """A form that is cut before its closing boundary is refused."""
     assert (400, [10006]) == upload(api, WHOLE[:at], script="none").refusal
 
 
 @pytest.mark.parametrize("at", range(1, len(WHOLE), 101))
-def test_a_form_may_come_in_any_parts(api: Api, at: int) -> None:
-    """Where the body is split does not matter, in two parts or byte by byte."""
+def test_a_form_may_arrive_in_any_pieces(api: Api, at: int) -> None:
+    """A form may arrive in two pieces or byte by byte."""
     parts = [WHOLE[:at], WHOLE[at:]] if at > 1 else [bytes([byte]) for byte in WHOLE]
 
     assert "worker.js" == api.send("PUT", script_at("parts"), parts, [form_type()]).result["entry_point"]
@@ -128,8 +128,8 @@ def test_a_form_may_come_in_any_parts(api: Api, at: int) -> None:
         b"MULTIPART/FORM-DATA ; x",
     ],
 )
-def test_a_boundary_is_needed(api: Api, content_type: bytes) -> None:
-    """Without one, or with one that cannot be, the form is refused."""
+def test_a_missing_or_invalid_boundary_is_refused(api: Api, content_type: bytes) -> None:
+    """A form with a missing or invalid boundary is refused."""
     assert (400, [10006]) == upload(api, WHOLE, (b"content-type", content_type)).refusal
 
 
@@ -137,15 +137,15 @@ def test_a_boundary_is_needed(api: Api, content_type: bytes) -> None:
     "content_type", [b"", b"application/json", b"multipart/mixed; boundary=x", b"text/plain", b"application/wasm"]
 )
 def test_an_upload_is_a_form_or_a_classic_script(api: Api, content_type: bytes) -> None:
-    """Any other type is 400 / 10001; so is none at all, and a compressed body."""
+    """A missing or other content type, and a compressed body, are refused with 400 / 10001."""
     assert (400, [10001]) == upload(api, WHOLE, (b"content-type", content_type)).refusal
     assert (400, [10001]) == upload(api, WHOLE, (b"x-other", b"x")).refusal
     assert (400, [10001]) == upload(api, WHOLE, form_type(), (b"content-encoding", b"gzip")).refusal
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 10_000, b'{"a":1,"a":2}', b'{"main_module":"\\ud800"}'])
-def test_metadata_is_json(api: Api, body: bytes) -> None:
-    """The metadata is read as strictly as any body."""
+def test_malformed_metadata_json_is_refused(api: Api, body: bytes) -> None:
+    """The metadata is parsed as strictly as a JSON body."""
     assert (400, [10026]) == upload(api, form(File("metadata", body), CODE)).refusal
 
 
@@ -168,20 +168,20 @@ def test_metadata_is_json(api: Api, body: bytes) -> None:
         ({"main_module": "worker.js", "compatibility_date": "9999-99-99"}, "/compatibility_date"),
     ],
 )
-def test_metadata_names_what_is_there(api: Api, value: object, pointer: str) -> None:
-    """What the metadata lacks, or says wrongly, is 400 / 10021 with a pointer to it."""
+def test_wrong_metadata_is_refused_with_a_pointer(api: Api, value: object, pointer: str) -> None:
+    """Missing or wrong metadata is refused with 400 / 10021 and a pointer to it."""
     answer = upload(api, form(metadata(value), CODE))
 
     assert ((400, [10021]), [pointer]) == (answer.refusal, answer.pointers)
 
 
 def test_two_files_of_one_name_are_refused(api: Api) -> None:
-    """Which of two was meant cannot be told."""
+    """Two files with the same name are refused."""
     assert (400, [10021]) == upload(api, form(metadata(), CODE, CODE)).refusal
 
 
-def test_a_thousand_files_pass(tmp_path: Path) -> None:
-    """The limit of modules is inclusive; one more is refused, as is one more binding."""
+def test_the_limits_of_modules_and_bindings_are_inclusive(tmp_path: Path) -> None:
+    """The limits of modules and bindings are inclusive; one module or binding more is refused."""
     with Api(tmp_path, Limits(max_modules=3, max_bindings=2)) as api:
         files = [File(f"m{at}.js") for at in range(4)]
         fields: dict[str, Any] = {"main_module": "m0.js", "bindings": [values.text("A"), values.text("B")]}
@@ -191,8 +191,8 @@ def test_a_thousand_files_pass(tmp_path: Path) -> None:
         assert (400, [10021]) == api.upload("worker", fields, *files[:3]).refusal
 
 
-def altered() -> Iterator[Any]:
-    """The metadata with each of its fields left out, and replaced by a value of each type."""
+def each_change() -> Iterator[Any]:
+    """Yield the metadata with each field left out, and with a value of each JSON type in its place."""
     for place in places(METADATA):
         name = "/".join(map(str, place))
         yield pytest.param(place, without(METADATA, place), id=f"{name}: left out")
@@ -200,9 +200,9 @@ def altered() -> Iterator[Any]:
             yield pytest.param(place, replaced(METADATA, place, value), id=f"{name}: {kind}")
 
 
-@pytest.mark.parametrize(("place", "sent"), [*altered()])
+@pytest.mark.parametrize(("place", "sent"), [*each_change()])
 def test_a_field_of_the_wrong_type_is_pointed_at(api: Api, place: Place, sent: Any) -> None:
-    """Any value in any field of the metadata is taken, or refused with a pointer to it; reads go on."""
+    """Any value in any metadata field is accepted, or refused with a pointer to the field; scripts stay readable."""
     answer = upload(api, form(metadata(sent), CODE), script="fields")
 
     if answer.status != 200:
@@ -216,13 +216,13 @@ def test_a_field_of_the_wrong_type_is_pointed_at(api: Api, place: Place, sent: A
     assert not values.holds_plant(shown.body)
 
 
-TOO_MUCH = {"at once": [b"x" * 2001], "byte by byte": [b"x"] * 2001, "much more": [WHOLE] * 100}
+OVERSIZED = {"at once": [b"x" * 2001], "byte by byte": [b"x"] * 2001, "much more": [WHOLE] * 100}
 
 
-@pytest.mark.parametrize("parts", TOO_MUCH.values(), ids=TOO_MUCH)
+@pytest.mark.parametrize("parts", OVERSIZED.values(), ids=OVERSIZED)
 @pytest.mark.parametrize("content_type", [b"application/javascript", form_type()[1]])
 def test_an_upload_past_the_limit_is_refused(tmp_path: Path, parts: list[bytes], content_type: bytes) -> None:
-    """All parts together are counted as they come; the limit itself is inclusive."""
+    """The bytes of all parts are counted together as they arrive; the limit is inclusive."""
     opening = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=a\r\n\r\n".encode()
     with Api(tmp_path, Limits(max_upload_bytes=2000)) as api:
         target, headers = script_at("worker"), [(b"content-type", content_type), (b"content-length", b"7")]
@@ -231,15 +231,15 @@ def test_an_upload_past_the_limit_is_refused(tmp_path: Path, parts: list[bytes],
 
 
 def test_an_upload_that_ends_early_is_refused(api: Api) -> None:
-    """An upload that the client leaves unfinished makes no script, and whoever still listens is told."""
+    """An upload that the client cuts off is refused and makes no script."""
     for parts in ([], [WHOLE[:100]], [WHOLE]):
         answer = api.send("PUT", script_at("gone"), parts, [form_type()], cut=True)
         assert ((400, [10026]), b"close") == (answer.refusal, answer.header(b"connection"))
     assert api.send("GET", script_at("gone")).status == 404
 
 
-def test_an_upload_that_stands_still_is_given_up(tmp_path: Path) -> None:
-    """After the time that is allowed the answer is 408, and the connection ends with it."""
+def test_an_upload_that_stalls_gets_408(tmp_path: Path) -> None:
+    """An upload that stalls for longer than allowed gets 408, and the connection is closed."""
     with Api(tmp_path, Limits(body_seconds=0.01)) as api:
         answer = api.send("PUT", script_at("worker"), [WHOLE[:100]], [form_type()], silent=True)
 
@@ -247,8 +247,8 @@ def test_an_upload_that_stands_still_is_given_up(tmp_path: Path) -> None:
     assert answer.header(b"connection") == b"close"
 
 
-def test_a_classic_script_is_its_own_body(api: Api) -> None:
-    """JavaScript as the whole body makes a script without modules; it reads back as it came."""
+def test_a_classic_script_reads_back_unchanged(api: Api) -> None:
+    """JavaScript as the whole body makes a script without modules, which reads back unchanged."""
     source = "addEventListener('fetch', () => {}) // é".encode()
     answer = api.send("PUT", script_at("classic"), source, [(b"content-type", b"text/javascript; charset=utf-8")])
 
@@ -279,26 +279,26 @@ ODD_NAMES = (
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
 @pytest.mark.parametrize("content_type", [MODULE, "", "text/plain; x=é", "a\nx-injected: 1", "\0", '"; x'])
-def test_no_name_reaches_a_header(api: Api, name: str, content_type: str) -> None:
-    """Whatever a file is called, in the form and in the metadata, headers hold no line break and no injected one."""
+def test_a_file_name_cannot_inject_a_header(api: Api, name: str, content_type: str) -> None:
+    """A file name or content type never puts a line break or another header into an answer."""
     filename = name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22").encode()
     head = b'Content-Disposition: form-data; name="file"; filename="%b"' % filename
     known = name if filename == name.encode() else filename.decode()
     other = File("other.js", content_type=content_type)
     for form_metadata in ({"main_module": known}, {"main_module": name}, {"body_part": name}):
         upload(api, form(metadata(form_metadata), File("file", content_type=content_type, head=head)), script="odd")
-        alone = api.send("GET", script_at("odd"))
+        single = api.send("GET", script_at("odd"))
         upload(api, form(metadata(form_metadata), File("file", head=head), other), script="odd")
-        among = api.send("GET", script_at("odd"))
-        for answer in (alone, among):
+        multiple = api.send("GET", script_at("odd"))
+        for answer in (single, multiple):
             assert {name for name, _ in answer.headers} <= {
                 b"content-type", b"content-length", b"cf-entrypoint", b"cache-control", b"x-content-type-options",
             }  # fmt: skip
-        assert b"\nx-injected" not in among.body
+        assert b"\nx-injected" not in multiple.body
 
 
-def test_names_of_files_go_and_come(api: Api) -> None:
-    """A file is called by its file name, or by its part's name when it has none; reads show it as browsers do."""
+def test_file_names_read_back_escaped(api: Api) -> None:
+    """A file is named by its file name, or else by its part's name; reads escape names as browsers do."""
     files = (File('a"b\r\n.js', b"1"), File("part only", b"2", as_file=False), File("é.js", b"3"))
     assert api.upload("names", {"main_module": "part only"}, *files).result["entry_point"] == "part only"
 

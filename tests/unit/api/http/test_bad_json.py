@@ -1,4 +1,4 @@
-"""JSON that is none, is too much or is not what was asked for: a refusal each, and never a word of the value."""
+"""Refusals of JSON that is malformed, too large or of the wrong shape; no refusal repeats a value."""
 
 import json
 from collections.abc import Iterator
@@ -64,8 +64,8 @@ UNREADABLE = {
 
 @BOTH
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_no_json_is_refused(api: Api, method: str, target: str, body: bytes) -> None:
-    """Bytes that are not exactly one JSON value of UTF-8 are 400 / 10026, with a reason and no content."""
+def test_malformed_json_is_refused(api: Api, method: str, target: str, body: bytes) -> None:
+    """A body that is not exactly one JSON value in UTF-8 is refused with 400 / 10026, without its content."""
     answer = api.send(method, target, body, [JSON])
 
     assert (400, [10026]) == answer.refusal
@@ -74,15 +74,15 @@ def test_what_is_no_json_is_refused(api: Api, method: str, target: str, body: by
 
 @BOTH
 @pytest.mark.parametrize("value", [value for value in values.JSON_TYPES.values() if not isinstance(value, dict)])
-def test_a_body_is_an_object(api: Api, method: str, target: str, value: object) -> None:
-    """JSON that is no object is 400 / 10021 and points at the whole body."""
+def test_a_body_other_than_an_object_is_refused(api: Api, method: str, target: str, value: object) -> None:
+    """A JSON body other than an object is refused with 400 / 10021 and a pointer to the whole body."""
     answer = api.json(method, target, value)
 
     assert ((400, [10021]), [""]) == (answer.refusal, answer.pointers)
 
 
-def test_members_that_nobody_knows_are_ignored(api: Api) -> None:
-    """Unknown members, of any type, change neither the answer nor what is kept."""
+def test_unknown_members_are_ignored(api: Api) -> None:
+    """Unknown members of any type change neither the answer nor the stored secret."""
     more = {f"unknown {number}": value for number, value in enumerate(values.JSON_TYPES.values())}
 
     for secret in (TEXT, RAW, JWK):
@@ -91,13 +91,13 @@ def test_members_that_nobody_knows_are_ignored(api: Api) -> None:
     assert {"A", "B", "C"} <= set(api.json(*PATCH, body).result)
 
 
-def test_a_secret_takes_its_own_members_only(api: Api) -> None:
-    """Members of the other kind of secret are as good as unknown."""
+def test_members_of_the_other_secret_type_are_ignored(api: Api) -> None:
+    """Members that belong to the other type of secret are ignored."""
     assert values.shown(TEXT) == api.put("worker", RAW | TEXT).result
 
 
-def altered(secret: dict[str, Any]) -> Iterator[Any]:
-    """A secret with each of its fields left out, and replaced by a value of each type."""
+def each_change(secret: dict[str, Any]) -> Iterator[Any]:
+    """Yield the secret with each field left out, and with a value of each JSON type in its place."""
     for place in places(secret):
         name = "/".join(map(str, (secret["name"], *place)))
         yield pytest.param(secret, place, without(secret, place), id=f"{name}: left out")
@@ -105,23 +105,25 @@ def altered(secret: dict[str, Any]) -> Iterator[Any]:
             yield pytest.param(secret, place, replaced(secret, place, value), id=f"{name}: {kind}")
 
 
-@pytest.mark.parametrize(("secret", "place", "sent"), [one for base in (TEXT, RAW, JWK) for one in altered(base)])
+@pytest.mark.parametrize(
+    ("secret", "place", "sent"), [change for base in (TEXT, RAW, JWK) for change in each_change(base)]
+)
 def test_a_field_of_the_wrong_type_is_pointed_at(api: Api, secret: dict[str, Any], place: Place, sent: Any) -> None:
-    """Any value in any field is taken, or refused with a pointer to that field; both ways of setting agree."""
-    alone = api.put("worker", sent)
-    among = api.patch("worker", {secret["name"]: sent})
+    """Any value in any field is accepted, or refused with a pointer to it, by PUT and PATCH alike."""
+    single = api.put("worker", sent)
+    bulk = api.patch("worker", {secret["name"]: sent})
 
-    assert not values.holds_plant(alone.body + among.body)
-    if alone.status == 200:
-        assert sent["name"] == alone.result["name"]
-        assert {"name", "type"} <= set(alone.result)
+    assert not values.holds_plant(single.body + bulk.body)
+    if single.status == 200:
+        assert sent["name"] == single.result["name"]
+        assert {"name", "type"} <= set(single.result)
         return
-    assert alone.status == 400
-    assert set(alone.codes) <= {10021, 10052}
-    assert [f"/{place[0]}"] == [(pointer or "")[: len(str(place[0])) + 1] for pointer in alone.pointers]
+    assert single.status == 400
+    assert set(single.codes) <= {10021, 10052}
+    assert [f"/{place[0]}"] == [(pointer or "")[: len(str(place[0])) + 1] for pointer in single.pointers]
     if place != ("name",):
-        assert alone.refusal == among.refusal
-        assert [f"/secrets/{secret['name']}{pointer}" for pointer in alone.pointers] == among.pointers
+        assert single.refusal == bulk.refusal
+        assert [f"/secrets/{secret['name']}{pointer}" for pointer in single.pointers] == bulk.pointers
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_a_field_of_the_wrong_type_is_pointed_at(api: Api, secret: dict[str, Any
         ("x", (400, [10021]), ["/secrets"]),
     ],
 )
-def test_a_patch_names_each_secret_at_fault(
+def test_a_patch_refusal_points_at_each_bad_secret(
     api: Api, secrets: object, refusal: object, pointers: list[str] | None
 ) -> None:
     """A secret's name may stand in its member alone; each refusal points at its own secret."""
@@ -150,15 +152,15 @@ def test_a_patch_names_each_secret_at_fault(
 
 
 @pytest.mark.parametrize("tags", [value for value in values.JSON_TYPES.values() if not isinstance(value, dict)])
-def test_version_tags_are_an_object(api: Api, tags: object) -> None:
-    """Anything else is refused, whatever the secrets are."""
+def test_version_tags_other_than_an_object_are_refused(api: Api, tags: object) -> None:
+    """Version tags other than an object are refused."""
     answer = api.json(*PATCH, {"secrets": {}, "version_tags": tags})
 
     assert ((400, [10021]), ["/version_tags"]) == (answer.refusal, answer.pointers)
 
 
-def test_version_tags_are_bounded(api: Api) -> None:
-    """Tags past the limit are refused before anything is kept."""
+def test_version_tags_over_the_limit_are_refused(api: Api) -> None:
+    """Version tags over the limit are refused, and no secret of the request is stored."""
     answer = api.json(*PATCH, {"secrets": {"D": TEXT | {"name": "D"}}, "version_tags": {"k": "x" * 9000}})
 
     assert ((400, [10021]), ["/version_tags"]) == (answer.refusal, answer.pointers)
@@ -166,7 +168,7 @@ def test_version_tags_are_bounded(api: Api) -> None:
 
 
 def test_a_patch_has_at_most_a_hundred_operations(own_api: Api) -> None:
-    """A hundred pass; of one more none is kept."""
+    """A patch of 100 secrets is accepted; one of 101 is refused and stores none."""
     own_api.upload("worker")
     assert (400, [100160]) == own_api.patch("worker", {f"N{at}": values.text(f"N{at}") for at in range(101)}).refusal
     assert [] == own_api.send("GET", secrets_of("worker")).result
@@ -187,13 +189,13 @@ def test_a_patch_has_at_most_a_hundred_operations(own_api: Api) -> None:
     ids=lambda value: ascii(value)[:24],
 )
 def test_names_and_values_are_bounded_in_bytes(api: Api, secret: dict[str, str], refusal: object) -> None:
-    """5,120 bytes of UTF-8 for a value and 2,712 for a name pass, one more does not."""
+    """Values of up to 5,120 bytes of UTF-8 and names of up to 2,712 are accepted."""
     answer = api.put("worker", TEXT | secret)
 
     assert refusal == (None if answer.status == 200 else answer.refusal)
 
 
-TOO_MUCH = {
+OVERSIZED = {
     "at once": [b"x" * 1001],
     "byte by byte": [b"x"] * 1001,
     "with empty parts": [b"", b"x" * 1000, b"", b"x", b""],
@@ -202,12 +204,12 @@ TOO_MUCH = {
 
 
 @BOTH
-@pytest.mark.parametrize("parts", TOO_MUCH.values(), ids=TOO_MUCH)
+@pytest.mark.parametrize("parts", OVERSIZED.values(), ids=OVERSIZED)
 @pytest.mark.parametrize("claim", [None, b"0", b"5", b"999999999999999999999", b"-1", b"five"])
 def test_a_body_past_the_limit_is_refused(
     tmp_path: Path, method: str, target: str, parts: list[bytes], claim: bytes | None
 ) -> None:
-    """Bytes are counted as they come: no Content-Length is believed."""
+    """The bytes of a body are counted as they arrive, whatever its Content-Length says."""
     with Api(tmp_path, SMALL) as api:
         claims = [] if claim is None else [(b"content-length", claim)]
         assert (413, [10026]) == api.send(method, target, parts, [JSON, *claims]).refusal
@@ -216,7 +218,7 @@ def test_a_body_past_the_limit_is_refused(
 
 @BOTH
 def test_a_body_that_ends_early_is_refused(api: Api, method: str, target: str) -> None:
-    """Nothing of a body that is cut off is kept, and whoever still listens is told."""
+    """A body that the client cuts off is refused, and nothing of it is stored."""
     body = json.dumps(TEXT | {"name": "gone", "secrets": {"gone": TEXT | {"name": "gone"}}}).encode()
 
     for sent in (body[:20], body):
@@ -226,8 +228,8 @@ def test_a_body_that_ends_early_is_refused(api: Api, method: str, target: str) -
 
 
 @BOTH
-def test_a_body_that_stands_still_is_given_up(tmp_path: Path, method: str, target: str) -> None:
-    """After the time that is allowed the answer is 408, and the connection ends with it."""
+def test_a_body_that_stalls_gets_408(tmp_path: Path, method: str, target: str) -> None:
+    """A body that stalls for longer than allowed gets 408, and the connection is closed."""
     with Api(tmp_path, HASTY) as api:
         answer = api.send(method, target, [b'{"name":'], [JSON], silent=True)
 
@@ -250,7 +252,7 @@ WRONG_TYPES = (
 @BOTH
 @pytest.mark.parametrize("content_type", WRONG_TYPES)
 def test_a_type_other_than_json_is_refused(api: Api, method: str, target: str, content_type: bytes) -> None:
-    """Only JSON is read as JSON."""
+    """A content type other than JSON is refused."""
     answer = api.send(method, target, json.dumps(TEXT).encode(), [(b"content-type", content_type)])
 
     assert (400, [10001]) == answer.refusal
@@ -266,8 +268,8 @@ def test_a_type_other_than_json_is_refused(api: Api, method: str, target: str, c
         ([(b"content-type", b"application/merge-patch+json")], False),
     ],
 )
-def test_json_goes_by_these_types(api: Api, headers: list[tuple[bytes, bytes]], puts: bool) -> None:  # noqa: FBT001
-    """No type at all is JSON; a merge patch is JSON where something is patched."""
+def test_json_content_types_are_accepted(api: Api, headers: list[tuple[bytes, bytes]], puts: bool) -> None:  # noqa: FBT001
+    """A missing content type counts as JSON, and PATCH also accepts a merge patch."""
     assert (200 if puts else 400) == api.send(*PUT, json.dumps(TEXT).encode(), headers).status
     assert api.send(*PATCH, json.dumps({"secrets": {"A": TEXT}}).encode(), headers).status == 200
 
@@ -275,12 +277,12 @@ def test_json_goes_by_these_types(api: Api, headers: list[tuple[bytes, bytes]], 
 @BOTH
 @pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"identity, gzip", b"GZIP", b""])
 def test_a_compressed_body_is_refused(api: Api, method: str, target: str, encoding: bytes) -> None:
-    """Nothing is unpacked."""
+    """A body with a content encoding is refused."""
     answer = api.send(method, target, json.dumps(TEXT).encode(), [JSON, (b"content-encoding", encoding)])
 
     assert (400, [10001]) == answer.refusal
 
 
-def test_an_uncompressed_body_may_say_so(api: Api) -> None:
-    """`identity`, in any case, is no encoding."""
+def test_the_identity_encoding_is_accepted(api: Api) -> None:
+    """The content encoding `identity` is accepted, in any case."""
     assert api.send(*PUT, json.dumps(TEXT).encode(), [JSON, (b"content-encoding", b"Identity")]).status == 200

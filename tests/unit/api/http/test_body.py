@@ -1,4 +1,4 @@
-"""Reading bodies: JSON strictly, bytes and seconds bounded, and what nobody wanted let go."""
+"""Reading of bodies: strict JSON, limits of size and time, and the discarding of unread bodies."""
 
 import asyncio
 import json
@@ -26,27 +26,27 @@ JSON = st.recursive(
 
 
 def nested(levels: int) -> bytes:
-    """Arrays and objects in turn, so many levels of them."""
+    """Return arrays and objects in turn, nested this many levels deep."""
     opening = b"".join(b"[" if level % 2 else b'{"a":' for level in range(levels))
     closing = b"".join(b"]" if level % 2 else b"}" for level in reversed(range(levels)))
     return opening + b"0" + closing
 
 
 @given(JSON, st.booleans())
-def test_json_comes_through(value: Any, ascii_only: bool) -> None:  # noqa: FBT001 - drawn
-    """Every JSON value within the bounds is read as it was written, escaped or not."""
+def test_json_is_parsed_unchanged(value: Any, ascii_only: bool) -> None:  # noqa: FBT001 - drawn
+    """Every JSON value within the limits is parsed unchanged, escaped or not."""
     assert value == parse_json(json.dumps(value, ensure_ascii=ascii_only).encode())
 
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    """Nothing but a refusal is raised; what is read is what the standard library reads."""
+    """Any bytes are parsed as the standard library parses them, or refused."""
     if passes(body):
         assert json.loads(body.decode()) == parse_json(body)
 
 
-def test_depth_is_bounded() -> None:
-    """32 levels pass, 33 do not; brackets in strings are no levels."""
+def test_json_depth_is_limited() -> None:
+    """Nesting of 32 levels is accepted and 33 levels are refused; brackets in strings do not count."""
     parse_json(nested(MAX_DEPTH))
     assert ["[" * 100] == parse_json(json.dumps(["[" * 100]).encode())
     with pytest.raises(NightsafeError, match="deeper than 32 levels"):
@@ -54,14 +54,14 @@ def test_depth_is_bounded() -> None:
 
 
 @given(st.integers(), st.floats())
-def test_numbers_are_bounded(integer: int, number: float) -> None:
-    """64 bits for an integer, and no number without end."""
+def test_json_numbers_are_limited(integer: int, number: float) -> None:
+    """Integers must fit 64 bits, and floats must be finite."""
     assert (-(2**63) <= integer < 2**64) is passes(str(integer).encode())
     assert math.isfinite(number) is passes(json.dumps(number).encode())
 
 
 def passes(body: bytes) -> bool:
-    """Whether bytes are taken; if not they are refused as unreadable."""
+    """Return whether the bytes are accepted; otherwise they must be refused as unreadable."""
     try:
         parse_json(body)
     except NightsafeError as error:
@@ -70,23 +70,23 @@ def passes(body: bytes) -> bool:
 
 
 @given(st.integers(0xD800, 0xDFFF), st.sampled_from(['"{}"', '{{"{}":0}}', '[["é",{{"a":"{}"}}]]', '"\\\\ {} x"']))
-def test_half_a_surrogate_pair_is_refused(code: int, form: str) -> None:
-    """In a string and in a member's name, in either case of hex; a whole pair is a character."""
+def test_a_lone_surrogate_is_refused(code: int, form: str) -> None:
+    """A lone surrogate in a string or in a member's name is refused; a whole pair is one character."""
     for escape in (f"\\u{code:04x}", f"\\u{code:04X}"):
         assert not passes(form.format(escape).encode())
     assert parse_json(b'"\\ud83d\\uDE00"') == "😀"
     assert parse_json(b'"\\\\ud83d"') == "\\ud83d"
 
 
-def test_a_refusal_names_the_place() -> None:
-    """Line and column, or the byte; nothing of the content."""
+def test_a_json_refusal_names_the_position() -> None:
+    """A refusal names the line and column, or the byte, and repeats none of the content."""
     with pytest.raises(NightsafeError, match="line 2, column 3"):
         parse_json(b'{\n  planted: "planted"}')
     with pytest.raises(NightsafeError, match="byte 3"):
         parse_json(b'"ab\xff"')
 
 
-class Line:
+class Connection:
     """A connection that delivers these parts."""
 
     def __init__(self, *parts: bytes, ends: bool = True) -> None:
@@ -95,7 +95,7 @@ class Line:
         self.asked = 0
 
     async def __call__(self) -> dict[str, Any]:
-        """The next part; the client is gone when there is none."""
+        """Return the next part, or a disconnect when no part is left."""
         self.asked += 1
         if not self.parts:
             return {"type": "http.disconnect"}
@@ -104,52 +104,52 @@ class Line:
 
 
 @given(st.lists(st.binary(max_size=5), min_size=1, max_size=6), st.integers(0, 30))
-def test_a_body_is_bounded_as_it_comes(parts: list[bytes], limit: int) -> None:
-    """Whatever its parts, it passes if and only if all together keep to the limit."""
+def test_a_body_over_the_limit_is_refused(parts: list[bytes], limit: int) -> None:
+    """A body is accepted only if all its parts together keep to the limit."""
 
-    async def get() -> bytes | Code:
-        """The body, or why not."""
+    async def outcome() -> bytes | Code:
+        """Return the body, or the code of the refusal."""
         try:
-            return bytes(await read(Line(*parts), limit, 1))
+            return bytes(await read(Connection(*parts), limit, 1))
         except NightsafeError as error:
             return error.code
 
     whole = b"".join(parts)
-    assert (whole if len(whole) <= limit else Code.BODY_TOO_LARGE) == asyncio.run(get())
+    assert (whole if len(whole) <= limit else Code.BODY_TOO_LARGE) == asyncio.run(outcome())
 
 
-async def test_what_is_past_the_limit_is_not_asked_for() -> None:
-    """The first part too many ends the reading."""
-    line = Line(*[b"xx"] * 10)
+async def test_reading_stops_at_the_limit() -> None:
+    """The part that exceeds the limit ends the reading."""
+    connection = Connection(*[b"xx"] * 10)
     with pytest.raises(NightsafeError):
-        await read(line, 3, 1)
+        await read(connection, 3, 1)
 
-    assert line.asked == 2
+    assert connection.asked == 2
 
 
-async def test_a_part_without_a_body_counts_nothing() -> None:
-    """ASGI lets both members be absent."""
+async def test_a_message_without_a_body_is_an_empty_part() -> None:
+    """A message without `body` and `more_body`, which ASGI allows, is an empty last part."""
 
     async def receive() -> dict[str, Any]:
-        """The shortest message there is."""
+        """Return the shortest message that ASGI allows."""
         return {"type": "http.request"}
 
     assert await read(receive, 0, 1) == b""
 
 
 async def test_a_body_that_ends_early_is_refused() -> None:
-    """The client may still be listening: it is told."""
+    """A body that the client cuts off is refused."""
     with pytest.raises(NightsafeError) as refused:
-        await read(Line(b"x", ends=False), 10, 1)
+        await read(Connection(b"x", ends=False), 10, 1)
 
     assert refused.value.code is Code.BODY_UNREADABLE
 
 
-async def test_standing_still_is_bounded() -> None:
-    """Each part may take its time, but no longer."""
+async def test_a_stalled_body_times_out() -> None:
+    """A part that takes longer than allowed is refused."""
 
     async def receive() -> dict[str, Any]:
-        """Nothing, for ever."""
+        """Wait for ever."""
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -174,25 +174,25 @@ SENT = [(b"content-length", b"3")]
         (SENT, [bytes(2**22)] * 30, True, False),
     ],
 )
-async def test_a_body_nobody_wanted_is_let_go(
+async def test_an_unread_body_is_discarded(
     headers: list[tuple[bytes, bytes]],
     parts: list[bytes],
     ends: bool,  # noqa: FBT001
     kept: bool,  # noqa: FBT001
 ) -> None:
-    """It is read to its end, unless it has none, the client waits to be asked for it, or it is past all bounds."""
-    line = Line(*parts, ends=ends)
+    """An unread body is read to its end, unless it is cut off, too large, or still waits for `100 Continue`."""
+    connection = Connection(*parts, ends=ends)
 
-    assert kept is await Incoming({"headers": headers}, line).discard()
-    assert line.asked < 20
+    assert kept is await Incoming({"headers": headers}, connection).discard()
+    assert connection.asked < 20
 
 
-async def test_the_rest_of_a_body_is_let_go() -> None:
-    """What was begun is read on, whatever was announced; what was finished is not asked for again."""
-    line = Line(b"x", b"y", b"z")
-    incoming = Incoming({"headers": [(b"expect", b"100-continue")]}, line)
+async def test_the_rest_of_a_body_is_discarded() -> None:
+    """A body that was partly read is read to its end; a body that has ended is not read again."""
+    connection = Connection(b"x", b"y", b"z")
+    incoming = Incoming({"headers": [(b"expect", b"100-continue")]}, connection)
     await incoming()
 
     assert await incoming.discard()
     assert await incoming.discard()
-    assert line.asked == 3
+    assert connection.asked == 3

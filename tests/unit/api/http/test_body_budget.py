@@ -1,4 +1,4 @@
-"""Large bodies are let in by a budget of bytes, and small ones never wait for them."""
+"""The memory budget of bodies: large bodies wait for memory, and small bodies never wait for large ones."""
 
 import asyncio
 from types import SimpleNamespace
@@ -17,28 +17,28 @@ LIMITS = Limits(upload_memory=256 * _MEGABYTE)
 
 
 def headers(size: int) -> dict[bytes, bytes]:
-    """What announces a body of so many bytes."""
+    """Return headers that announce a body of this size."""
     return {b"content-length": b"%d" % size}
 
 
 async def settle() -> None:
-    """Let whatever can go on do so."""
+    """Let every task run that can."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def hold(lane: Lane, size: int, go: asyncio.Event, held: list[int]) -> None:
-    """Have bytes until told to give them back."""
+async def hold_until_told(lane: Lane, size: int, go: asyncio.Event, held: list[int]) -> None:
+    """Hold this many bytes of the budget until `go` is set."""
     async with lane.held(size):
         held.append(size)
         await go.wait()
 
 
-async def test_twenty_large_bodies_are_never_in_memory_at_once() -> None:
-    """Only so many are held as fit; each that ends lets the next one in, in the order in which they came."""
+async def test_large_bodies_in_memory_never_exceed_the_budget() -> None:
+    """Only bodies that fit the budget are held at once; the others follow in their order of arrival."""
     budget, held, going = BodyBudget(LIMITS), list[int](), [asyncio.Event() for _ in range(20)]
     lane, size = budget.lane(headers(64 * _MEGABYTE)) or pytest.fail("it must wait")
-    tasks = [asyncio.ensure_future(hold(lane, size, go, held)) for go in going]
+    tasks = [asyncio.ensure_future(hold_until_told(lane, size, go, held)) for go in going]
 
     for ended, go in enumerate(going):
         await settle()
@@ -50,8 +50,8 @@ async def test_twenty_large_bodies_are_never_in_memory_at_once() -> None:
     assert lane.left == LIMITS.upload_memory
 
 
-def test_small_bodies_wait_for_no_upload() -> None:
-    """A secret's own body is not counted, the largest JSON body has another budget than uploads, and so has none."""
+def test_small_bodies_do_not_wait_for_uploads() -> None:
+    """A small body is not counted, and a large JSON body has a budget apart from that of uploads."""
     budget = BodyBudget(LIMITS)
 
     assert budget.lane({}) is None
@@ -65,73 +65,73 @@ def test_small_bodies_wait_for_no_upload() -> None:
     "announced", [{b"transfer-encoding": b"chunked"}, {b"content-length": b"-1"}, headers(10**15)]
 )
 def test_a_body_of_unknown_size_counts_as_the_largest(announced: dict[bytes, bytes]) -> None:
-    """Nobody gets past the budget by not saying how much comes."""
+    """A body without a usable Content-Length counts as large as the largest upload."""
     budget = BodyBudget(LIMITS)
 
     assert budget.lane(announced) == (budget.large, 2 * LIMITS.max_upload_bytes)
 
 
-async def test_one_that_waits_in_vain_is_refused_and_leaves_nothing_behind() -> None:
-    """After the time it is 503; the budget is as it was, and the next in line comes on."""
+async def test_a_body_that_waits_too_long_is_refused() -> None:
+    """A body that waits for too long is refused with 503; the budget is unchanged and the next body is let in."""
     lane, go, held = Lane(10, 0.01), asyncio.Event(), list[int]()
-    holding = asyncio.ensure_future(hold(lane, 8, go, held))
+    holding = asyncio.ensure_future(hold_until_told(lane, 8, go, held))
     await settle()
 
     with pytest.raises(NightsafeError) as caught:
-        await hold(lane, 5, go, held)
+        await hold_until_told(lane, 5, go, held)
 
     assert caught.value.code is Code.UNAVAILABLE
     assert (lane.left, held) == (2, [8])
     go.set()
     await holding
-    await hold(lane, 10, go, held)
+    await hold_until_told(lane, 10, go, held)
     assert (lane.left, held) == (10, [8, 10])
 
 
 async def test_an_aborted_request_gives_its_budget_back() -> None:
-    """Whether it was held, waited, or was just let in when it was aborted."""
+    """An aborted request gives its memory back if it held some, was waiting, or had just been let in."""
     lane, go, held = Lane(10, 60.0), asyncio.Event(), list[int]()
-    first, second, third = (asyncio.ensure_future(hold(lane, size, go, held)) for size in (10, 10, 4))
+    first, second, third = (asyncio.ensure_future(hold_until_told(lane, size, go, held)) for size in (10, 10, 4))
     await settle()
     second.cancel()
     await settle()
     first.cancel()
-    await asyncio.sleep(0)  # the third is let in now, and does not know it yet
+    await asyncio.sleep(0)  # the third may start now, but its task has not run yet
     third.cancel()
     await asyncio.gather(first, second, third, return_exceptions=True)
 
     assert lane.left == 10
     go.set()
-    await hold(lane, 10, go, held)
+    await hold_until_told(lane, 10, go, held)
 
 
 @pytest.mark.parametrize("others_wait", [True, False])
-async def test_a_slow_body_holds_up_nobody_who_waits(
+async def test_a_slow_body_is_refused_only_while_others_wait(
     monkeypatch: pytest.MonkeyPatch,
     others_wait: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """After a third of the time for which others wait it is refused, and they are let in; alone it may be slow."""
+    """A slow body is refused after a third of the waiting time, but only while other bodies wait."""
     seconds = iter(range(100))
     monkeypatch.setattr(body_budget_module, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     lane, go, held = Lane(10, 30.0), asyncio.Event(), list[int]()
 
     async def part() -> dict[str, Any]:
-        """A second's part of a body that is slower than it may be."""
+        """Return a part of a body, one second after the previous part."""
         await asyncio.sleep(0)
         return {"type": "http.request", "body": bytes(16 * 1024), "more_body": True}
 
-    async def dribble() -> None:
-        """Hold all there is for as long as that body takes."""
+    async def hold_slowly() -> None:
+        """Hold the whole budget while the slow body arrives."""
         async with lane.held(10):
             receive = lane.paced(part)
             for _ in range(60):
                 await receive()
 
-    holding = asyncio.ensure_future(dribble())
+    holding = asyncio.ensure_future(hold_slowly())
     await asyncio.sleep(0)
     go.set()
     if others_wait:
-        await hold(lane, 10, go, held)
+        await hold_until_told(lane, 10, go, held)
         with pytest.raises(NightsafeError, match="slower than") as caught:
             await holding
         assert caught.value.code is Code.UNAVAILABLE
@@ -142,10 +142,10 @@ async def test_a_slow_body_holds_up_nobody_who_waits(
     assert lane.left == 10
 
 
-async def test_more_than_the_whole_budget_is_let_in_alone() -> None:
-    """A small budget makes large uploads one by one, and not impossible."""
+async def test_a_body_over_the_whole_budget_is_let_in_alone() -> None:
+    """A body larger than the whole budget is let in when no other body is held."""
     lane, go, held = Lane(10, 60.0), asyncio.Event(), list[int]()
-    tasks = [asyncio.ensure_future(hold(lane, 1000, go, held)) for _ in range(2)]
+    tasks = [asyncio.ensure_future(hold_until_told(lane, 1000, go, held)) for _ in range(2)]
     await settle()
 
     assert held == [1000]

@@ -1,4 +1,4 @@
-"""What is answered to who asks too often, in front of the whole application."""
+"""Rate limits in front of the whole application."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ BAD = [
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    """An application of the test's own."""
+    """Yield an API of this test's own."""
     with Api(tmp_path) as made:
         yield made
 
@@ -32,15 +32,15 @@ def ask(api: Api, app: Any, path: str = SCRIPTS, credential: tuple[bytes, bytes]
     return api.send("GET", path, b"", headers, anonymous=credential is not None, to=app)
 
 
-def test_off() -> None:
-    """With every such limit off there is nothing in front of the application."""
+def test_the_application_is_not_wrapped_without_limits() -> None:
+    """With all limits off, the application is not wrapped."""
     app: Any = object()
 
     assert throttled(app, Limits(auth_failures=0)) is app
 
 
-def test_a_credential_that_asks_too_often(api: Api) -> None:
-    """Code 971, how it stands, and when to come again: soon enough for clients to wait."""
+def test_a_credential_over_its_limit_gets_971(api: Api) -> None:
+    """A credential over its limit gets code 971, its quota, and a Retry-After short enough for clients to wait."""
     app = throttled(api.app, Limits(rate_limit=2, auth_failures=0))
 
     answers = [ask(api, app) for _ in range(4)]
@@ -57,8 +57,8 @@ def test_a_credential_that_asks_too_often(api: Api) -> None:
     assert answers[2].messages == ["Please wait and consider throttling your request speed"]
 
 
-def test_other_credentials_are_not_concerned(api: Api) -> None:
-    """Nor requests without any, nor the probes."""
+def test_other_credentials_and_probes_are_not_limited(api: Api) -> None:
+    """Another credential of the same user, a request without credentials and a probe are not limited."""
     app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
     for _ in range(3):
         ask(api, app)
@@ -72,8 +72,8 @@ def test_other_credentials_are_not_concerned(api: Api) -> None:
     assert ask(api, app, "/readyz", (b"authorization", b"Bearer another")).status == 200
 
 
-def test_a_body_is_let_go_of(api: Api) -> None:
-    """A refused upload leaves nothing on the connection."""
+def test_the_body_of_a_refused_upload_is_discarded(api: Api) -> None:
+    """An upload over the limit is refused, and its body is read to its end."""
     app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
     ask(api, app)
 
@@ -83,8 +83,8 @@ def test_a_body_is_let_go_of(api: Api) -> None:
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_an_address_that_fails_too_often(api: Api, bad: tuple[bytes, bytes]) -> None:
-    """So many failures are each told as always; further ones are 10502, whatever is wrong with the credential."""
+def test_an_address_over_its_failure_limit_gets_10502(api: Api, bad: tuple[bytes, bytes]) -> None:
+    """Failures up to the limit get their usual answers; after them, every bad credential gets 10502."""
     app = throttled(api.app, Limits(auth_failures=3))
 
     failed = [ask(api, app, credential=bad) for _ in range(3)]
@@ -99,8 +99,8 @@ def test_an_address_that_fails_too_often(api: Api, bad: tuple[bytes, bytes]) -> 
     assert api.send("GET", "/livez", anonymous=True, to=app).status == 200
 
 
-def test_a_good_credential_passes(api: Api) -> None:
-    """Whoever else has failed at its address, and whatever it asks for; it resets nothing."""
+def test_a_good_credential_passes_at_a_blocked_address(api: Api) -> None:
+    """A good credential passes at a blocked address, and does not lift the block."""
     app = throttled(api.app, Limits(auth_failures=2))
     key = [(b"x-auth-email", api.credentials.email.encode()), (b"x-auth-key", api.credentials.api_key.encode())]
     for _ in range(5):
@@ -113,8 +113,8 @@ def test_a_good_credential_passes(api: Api) -> None:
     assert ask(api, app, credential=BAD[0]).refusal == (429, [10502])
 
 
-def test_a_good_credential_resets_nothing(api: Api) -> None:
-    """The failures before it and after it add up."""
+def test_a_good_credential_does_not_reset_the_failures(api: Api) -> None:
+    """The failures before and after a good credential add up."""
     app = throttled(api.app, Limits(auth_failures=3))
 
     statuses = [ask(api, app, credential=each).status for each in (BAD[0], BAD[0], None, BAD[0], None, BAD[0])]
@@ -122,8 +122,8 @@ def test_a_good_credential_resets_nothing(api: Api) -> None:
     assert statuses == [403, 403, 200, 403, 200, 429]
 
 
-def test_a_window_is_the_principals(api: Api) -> None:
-    """A service key has one, whatever stands beside it and nobody looks at."""
+def test_a_service_key_has_one_quota(api: Api) -> None:
+    """A service key has one quota, whatever ignored header is sent beside it."""
     made = api.run(create_user(api.store, "service@example.com", with_service_key=True))
     app = throttled(api.app, Limits(rate_limit=3, auth_failures=0))
     service = (b"x-auth-user-service-key", made.service_key.encode())
@@ -138,8 +138,8 @@ def test_a_window_is_the_principals(api: Api) -> None:
     assert statuses == [200, 200, 200, 429, 429]
 
 
-def test_a_permission_that_is_lacking_is_no_failure(api: Api) -> None:
-    """Nor is a request without credentials, a missing script or a wrong method."""
+def test_a_missing_permission_is_not_a_failed_authentication(api: Api) -> None:
+    """Missing permissions, credentials, scripts or methods do not count as failed authentications."""
     app = throttled(api.app, Limits(auth_failures=1))
 
     for _ in range(3):
@@ -150,8 +150,8 @@ def test_a_permission_that_is_lacking_is_no_failure(api: Api) -> None:
     assert ask(api, app).status == 200
 
 
-def test_what_delivery_asks_for_has_a_window_of_its_own(api: Api) -> None:
-    """A hundred times as large: however often scripts change, it learns of it; and without end nobody may ask."""
+def test_the_change_feed_has_a_larger_quota_of_its_own(api: Api) -> None:
+    """The change feed has a quota of its own, a hundred times as large."""
     app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
     delivery = SCRIPTS.replace("/workers/scripts", "/nightsafe/changes")
 
@@ -160,8 +160,8 @@ def test_what_delivery_asks_for_has_a_window_of_its_own(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["public-ring", "scripts/mine/secrets", "keys", "changesx", "none"])
-def test_what_is_only_here_counts_too(api: Api, path: str) -> None:
-    """All but what the delivery side asks for, whether it is there or not."""
+def test_other_nightsafe_paths_count_towards_the_quota(api: Api, path: str) -> None:
+    """All other Nightsafe paths count towards the credential's quota, even unknown ones."""
     app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
     at = SCRIPTS.replace("/workers/scripts", f"/nightsafe/{path}")
 

@@ -1,4 +1,4 @@
-"""The one table to the wire, and the envelope around everything."""
+"""The table of errors, and the envelope of every answer."""
 
 import json
 import re
@@ -13,23 +13,23 @@ from nightsafe.api.http.envelope import Reply, array, failure, fragment, success
 from nightsafe.api.http.errors import INTERNAL, TABLE, as_json, row_for
 from nightsafe.errors import Code, NightsafeError, Problem
 
-UNSAID = {Code.COLLECTION_NOT_FOUND, Code.ITEM_NOT_FOUND, Code.ITEM_TAKEN}
-"""What use cases say in the words of the kind of collection."""
+MESSAGE_GIVEN = {Code.COLLECTION_NOT_FOUND, Code.ITEM_NOT_FOUND, Code.ITEM_TAKEN}
+"""Codes for which use cases write the message themselves, with the kind of collection."""
 
-INTERNAL_CODES = {Code.STORE, Code.CANNOT_OPEN} | UNSAID
+INTERNAL_CODES = {Code.STORE, Code.CANNOT_OPEN} | MESSAGE_GIVEN
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PROBLEMS = st.builds(Problem, st.sampled_from([*Code]), TEXT, st.none() | TEXT)
 
 
 def test_every_code_has_a_row() -> None:
-    """But for those that are nobody's business outside: they are a 500 without detail."""
+    """Every code has a row, except internal codes, which become a 500 without details."""
     assert set(Code) - INTERNAL_CODES == set(TABLE)
     assert all(row_for(code) is INTERNAL for code in INTERNAL_CODES)
 
 
 @pytest.mark.parametrize("code", Code)
-def test_a_row_is_sound(code: Code) -> None:
-    """Statuses that clients know, numbers that Cloudflare's scheme allows, a page to read on."""
+def test_each_row_is_valid(code: Code) -> None:
+    """Each row has a known status, a number that Cloudflare's scheme allows, and a documentation page."""
     row = row_for(code)
 
     assert row.status in {400, 401, 403, 404, 405, 408, 413, 429, 500, 503}
@@ -38,13 +38,13 @@ def test_a_row_is_sound(code: Code) -> None:
         assert "" == row.documentation_url
     else:
         assert re.fullmatch(r"https://developers\.cloudflare\.com/\S+", row.documentation_url)
-    path = "{script_name}"  # in Cloudflare's own words, for the reader
+    path = "{script_name}"  # part of Cloudflare's own message
     assert set(re.findall(r"{[^}]*}", row.message)) <= {"{detail}", "{kind}", path}
 
 
 @given(PROBLEMS)
-def test_a_message_has_no_placeholder_left(problem: Problem) -> None:
-    """The detail stands where it belongs, word for word, and whatever is in it is not filled in again."""
+def test_a_message_has_no_unfilled_placeholder(problem: Problem) -> None:
+    """The detail is inserted unchanged, and placeholders inside it are not filled in."""
     error = as_json(problem)
     row = row_for(problem.code)
     parts = row.message.replace("{kind}", "").split("{detail}")
@@ -54,8 +54,8 @@ def test_a_message_has_no_placeholder_left(problem: Problem) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(INTERNAL_CODES))
-def test_an_internal_error_tells_nothing(code: Code) -> None:
-    """Neither a detail nor a pointer's words of the failure reach the message."""
+def test_an_internal_error_has_no_details(code: Code) -> None:
+    """The message of an internal error contains no detail of the failure."""
     reply = failure(NightsafeError(code, "planted detail"))
 
     assert reply.status == 500
@@ -63,19 +63,19 @@ def test_an_internal_error_tells_nothing(code: Code) -> None:
 
 
 @given(st.lists(PROBLEMS, min_size=1, max_size=4))
-def test_the_first_problem_decides(problems: list[Problem]) -> None:
-    """Its status is the answer's; every problem is told, in order."""
+def test_the_first_problem_sets_the_status(problems: list[Problem]) -> None:
+    """The answer has the status of the first problem and lists every problem in order."""
     reply = failure(NightsafeError.of(problems), [(b"allow", b"GET")])
     envelope = json.loads(reply.body)
 
     assert row_for(problems[0].code).status == reply.status
-    assert [row_for(one.code).code for one in problems] == [error["code"] for error in envelope["errors"]]
+    assert [row_for(problem.code).code for problem in problems] == [error["code"] for error in envelope["errors"]]
     assert (None, False, []) == (envelope["result"], envelope["success"], envelope["messages"])
     assert (b"allow", b"GET") == reply.headers[-1]
 
 
-def test_an_error_of_no_problem_is_a_mistake() -> None:
-    """There must be at least one."""
+def test_an_error_needs_a_problem() -> None:
+    """An error without problems cannot be made."""
     with pytest.raises(IndexError):
         NightsafeError.of([])
 
@@ -87,8 +87,8 @@ def test_an_error_of_no_problem_is_a_mistake() -> None:
         max_leaves=8,
     )
 )
-def test_a_result_is_wrapped(result: Any) -> None:
-    """Encoded here or before, the envelope is the same: result, success, errors, messages, and a line's end."""
+def test_a_result_gets_the_envelope(result: Any) -> None:
+    """A result gets the same envelope whether or not it is encoded already: four members and a line feed."""
     reply = success(result)
 
     assert reply == success_raw(msgspec.json.encode(result)) == Reply(200, fragment(msgspec.json.encode(result)))
@@ -101,5 +101,5 @@ def test_a_result_is_wrapped(result: Any) -> None:
 
 @given(st.lists(TEXT))
 def test_an_array_is_joined(items: list[str]) -> None:
-    """Members that are JSON already become one array."""
+    """JSON fragments are joined into one array."""
     assert items == json.loads(array(msgspec.json.encode(item) for item in items))

@@ -1,4 +1,4 @@
-"""What a proxy says of its client: who is believed, which hop counts, and what cannot be read."""
+"""The client's address from a proxy's headers: trusted proxies, the hop that counts, and malformed headers."""
 
 from contextlib import suppress
 
@@ -16,12 +16,12 @@ NAMES = Proxies(RANGES, NAMED)
 
 
 def client(*lines: str, peer: str = PEER, proxies: Proxies = LIST, header: str = LISTED) -> str:
-    """The client's address, by header lines."""
+    """Return the client's address for these header lines."""
     return proxies.client(peer, [(header.encode(), line.encode("latin-1")) for line in lines])
 
 
-def named(*lines: str) -> str:
-    """The same by lines of `Forwarded`."""
+def client_named(*lines: str) -> str:
+    """Return the client's address for these lines of `Forwarded`."""
     return client(*lines, proxies=NAMES, header=NAMED)
 
 
@@ -47,8 +47,8 @@ def named(*lines: str) -> str:
         (["198.51.100.1, _hidden, 10.1.1.1"], UNKNOWN),
     ],
 )
-def test_the_last_hop_that_is_no_proxy(lines: list[str], address: str) -> None:
-    """What stands before it is its own claim, which nobody reads."""
+def test_the_client_is_the_last_hop_that_is_not_a_proxy(lines: list[str], address: str) -> None:
+    """The last hop that is not a proxy is the client; hops before it are its own claims and are ignored."""
     assert client(*lines) == address
 
 
@@ -67,9 +67,9 @@ def test_the_last_hop_that_is_no_proxy(lines: list[str], address: str) -> None:
         ([", for=203.0.113.9 ,"], "203.0.113.9"),
     ],
 )
-def test_the_named_list(lines: list[str], address: str) -> None:
-    """As RFC 7239 has it: names in any case, quoted strings, several lines."""
-    assert named(*lines) == address
+def test_forwarded_is_read_as_rfc_7239_defines_it(lines: list[str], address: str) -> None:
+    """`Forwarded` is read as RFC 7239 defines it: names in any case, quoted strings, several lines."""
+    assert client_named(*lines) == address
 
 
 BAD_LISTS = ["zzz", "203.0.113.9, 256.1.1.1", "1.2.3", "[::1", "::1]", "203.0.113.9:", "203.0.113.9:123456"]
@@ -81,10 +81,10 @@ BAD_NAMES += ['for=1.2.3.4;x=", for=203.0.113.9;host="a.example"', "for=[2001:db
 
 
 @pytest.mark.parametrize(
-    ("proxies", "line"), [*((LIST, one) for one in BAD_LISTS), *((NAMES, one) for one in BAD_NAMES)]
+    ("proxies", "line"), [*((LIST, line) for line in BAD_LISTS), *((NAMES, line) for line in BAD_NAMES)]
 )
-def test_what_cannot_be_read(proxies: Proxies, line: str) -> None:
-    """Is refused, with the header's name and nothing that stands in it: no address is guessed."""
+def test_a_malformed_forwarded_header_is_refused(proxies: Proxies, line: str) -> None:
+    """A malformed header is refused with its name and none of its content, and no address is guessed."""
     with pytest.raises(NightsafeError) as refused:
         client(line, proxies=proxies, header=LISTED if proxies is LIST else NAMED)
 
@@ -95,35 +95,35 @@ def test_what_cannot_be_read(proxies: Proxies, line: str) -> None:
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.1", "::1", "::ffff:203.0.113.1", "2001:db8:fffe::1", ""])
-def test_anybody_else(peer: str) -> None:
-    """Is not believed, whatever is sent: the address is that of the connection, and what is malformed is nothing."""
+def test_headers_of_an_untrusted_peer_are_ignored(peer: str) -> None:
+    """The headers of an untrusted peer are ignored, even malformed ones: its own address counts."""
     for line in ("198.51.100.1", "x", "for=198.51.100.1"):
         assert client(line, peer=peer) == peer
         assert client(line, peer=peer, proxies=NAMES, header=NAMED) == peer
 
 
 @pytest.mark.parametrize("peer", ["10.255.0.1", "::ffff:10.0.0.1", "2001:db8:ffff:1::1"])
-def test_any_address_of_a_range(peer: str) -> None:
-    """Is a proxy, also one that came mapped into IPv6."""
+def test_any_address_of_a_trusted_range_is_a_proxy(peer: str) -> None:
+    """Any address in a trusted range is a proxy, including an IPv4 address mapped into IPv6."""
     assert client("203.0.113.9", peer=peer) == "203.0.113.9"
 
 
-def test_only_one_header_is_read() -> None:
-    """A proxy passes the other one on as its client wrote it."""
+def test_only_the_configured_header_is_read() -> None:
+    """Only the configured header is read, because a proxy passes the other one on from its client."""
     both = [(b"x-forwarded-for", b"203.0.113.1"), (b"forwarded", b"for=203.0.113.2"), (b"x-real-ip", b"203.0.113.3")]
 
     assert ("203.0.113.1", "203.0.113.2") == (LIST.client(PEER, both), NAMES.client(PEER, both))
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=60), max_size=3))
-def test_any_lines(lines: list[str]) -> None:
-    """Give an address, nobody's, or a refusal; and what a client wrote before the proxy's own hop changes nothing."""
-    for say in (client, named):
+def test_any_lines_give_an_address_or_a_refusal(lines: list[str]) -> None:
+    """Any lines give an address, none or a refusal, and cannot change the hop that the proxy adds."""
+    for client_of in (client, client_named):
         with suppress(NightsafeError):
-            address = say(*lines)
+            address = client_of(*lines)
             assert address in {PEER, UNKNOWN} or Proxies([address])
     with suppress(NightsafeError):
-        assert named(*lines, "for=203.0.113.9") == "203.0.113.9"
+        assert client_named(*lines, "for=203.0.113.9") == "203.0.113.9"
     with suppress(NightsafeError):
-        assert named(", ".join([*lines, "for=203.0.113.9"])) == "203.0.113.9"
+        assert client_named(", ".join([*lines, "for=203.0.113.9"])) == "203.0.113.9"
     assert client(*lines, "203.0.113.9") == client(", ".join([*lines, "203.0.113.9"])) == "203.0.113.9"

@@ -1,4 +1,4 @@
-"""A form is read into its parts, wherever it is split, and in memory alone."""
+"""Parsing of forms into parts: in pieces of any size, and in memory only."""
 
 import asyncio
 import tempfile
@@ -21,22 +21,22 @@ FILES = st.lists(
 )
 
 
-async def in_parts(body: bytes, size: int) -> AsyncIterator[bytes]:
-    """A body as it comes over a connection."""
+async def in_pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
+    """Yield the body in pieces of this size."""
     for at in range(0, len(body), size):
         yield body[at : at + size]
 
 
 def parse(body: bytes, size: int = 1 << 20, content_type: bytes = form_type()[1]) -> list[FormPart]:
-    """The parts of a form that comes in pieces of this size."""
-    return asyncio.run(parse_form(content_type, in_parts(body, size)))
+    """Return the parts of a form that arrives in pieces of this size."""
+    return asyncio.run(parse_form(content_type, in_pieces(body, size)))
 
 
 @given(FILES, st.integers(1, 60))
 @settings(deadline=None, max_examples=examples(150))
-def test_parts_come_through(files: list[File], size: int) -> None:
-    """Names, file names, types and bodies are those that were sent, in their order."""
-    sent = [FormPart(one.name, one.name if one.as_file else None, one.content_type, one.body) for one in files]
+def test_parts_are_parsed_unchanged(files: list[File], size: int) -> None:
+    """Parts keep their order, names, file names, content types and bodies."""
+    sent = [FormPart(file.name, file.name if file.as_file else None, file.content_type, file.body) for file in files]
 
     assert sent == parse(form(*files), size)
 
@@ -44,21 +44,21 @@ def test_parts_come_through(files: list[File], size: int) -> None:
 @pytest.mark.parametrize(
     "boundary", ["x", '"quoted boundary"', "'()+_,-./:=?", "-" * 60, "0" * 70], ids=lambda text: text[:10]
 )
-def test_a_boundary_may_be_odd(boundary: str) -> None:
-    """Whatever RFC 2046 allows, quoted or not."""
+def test_any_boundary_of_rfc_2046_is_accepted(boundary: str) -> None:
+    """Every boundary that RFC 2046 allows is accepted, quoted or not."""
     body = form(File("a"), boundary=boundary.strip('"'))
 
     assert len(parse(body, content_type=f"Multipart/Form-Data; charset=x; boundary={boundary}".encode())) == 1
 
 
-def test_what_comes_after_the_end_is_no_part() -> None:
-    """An epilogue is passed over."""
+def test_an_epilogue_is_ignored() -> None:
+    """Bytes after the closing boundary are ignored."""
     assert len(parse(form(File("a")) + b"\r\nanything" + form(File("b")))) == 1
 
 
 @pytest.mark.parametrize("parts", [MAX_PARTS, MAX_PARTS + 1])
-def test_parts_are_counted(parts: int) -> None:
-    """One more than may be is refused as it begins."""
+def test_parts_over_the_limit_are_refused(parts: int) -> None:
+    """A form with one part more than the limit is refused."""
     body = form(*(File("a", b"") for _ in range(parts)))
     if parts <= MAX_PARTS:
         assert parts == len(parse(body))
@@ -68,8 +68,8 @@ def test_parts_are_counted(parts: int) -> None:
     assert refused.value.code == Code.SCRIPT_UNPARSABLE
 
 
-def test_no_part_touches_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part may carry secrets: however large, it stays in memory."""
+def test_no_part_is_written_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part is kept in memory however large it is, because it may contain secrets."""
 
     def refuse(*_: object, **__: object) -> None:
         """Must not be called."""

@@ -1,4 +1,4 @@
-"""Names in a path: decoded once, and nothing else done to them."""
+"""Names in paths: each segment is decoded once and not changed otherwise."""
 
 from urllib.parse import quote, quote_from_bytes
 
@@ -16,8 +16,8 @@ RAW = b"/the/path"
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=5))
 def test_a_name_is_decoded_once(name: str, safe: str) -> None:
-    """Percent-encoded, wholly or in part, it comes back; encoded twice it comes back encoded once."""
-    encoded = quote(name, safe="".join(one for one in safe if one not in "%/"))
+    """A percent-encoded segment is decoded once, even if it was encoded twice."""
+    encoded = quote(name, safe="".join(character for character in safe if character not in "%/"))
 
     assert name == decode_segment(encoded, RAW)
     assert encoded == decode_segment(quote(encoded, safe=""), RAW)
@@ -25,7 +25,7 @@ def test_a_name_is_decoded_once(name: str, safe: str) -> None:
 
 @given(st.binary(min_size=1))
 def test_any_bytes_are_decoded_or_refused(segment: bytes) -> None:
-    """UTF-8 is taken, raw or escaped; anything else is a bad identifier."""
+    """UTF-8 is accepted, raw or escaped; other bytes are refused as a bad identifier."""
     for sent in (quote_from_bytes(segment, safe=""), segment.replace(b"%", b"%25").decode("latin-1")):
         if segment.decode("utf-8", "replace").encode() == segment:
             assert segment == decode_segment(sent, RAW).encode()
@@ -53,8 +53,8 @@ def test_any_bytes_are_decoded_or_refused(segment: bytes) -> None:
         ("", ""),
     ],
 )
-def test_what_a_segment_means(segment: str, name: str) -> None:
-    """A plus is a plus, and a percent sign that begins no escape is itself."""
+def test_plus_and_stray_percent_signs_are_literal(segment: str, name: str) -> None:
+    """A plus sign stays a plus sign, and a percent sign that begins no escape stays itself."""
     assert name == decode_segment(segment, RAW)
 
 
@@ -62,8 +62,8 @@ def test_what_a_segment_means(segment: str, name: str) -> None:
     "account",
     ["", ACCOUNT[1:], ACCOUNT + "0", ACCOUNT.upper(), ACCOUNT + "\n", "g" * 32, "\N{FULLWIDTH DIGIT ZERO}" * 32],
 )
-def test_an_account_is_32_hex_digits(account: str) -> None:
-    """In lower case, and nothing around them."""
+def test_an_account_id_is_32_hex_digits(account: str) -> None:
+    """An account ID is 32 lower-case hexadecimal digits and nothing else."""
     assert ACCOUNT == account_id(ACCOUNT, RAW)
     with pytest.raises(NightsafeError) as refused:
         account_id(account, RAW)
@@ -71,21 +71,21 @@ def test_an_account_is_32_hex_digits(account: str) -> None:
 
 
 @given(name=names())
-def test_a_secret_is_found_under_its_name_alone(own: Api, name: str) -> None:
-    """What was put under a name is got under it, however it is written, and under no other spelling of it."""
-    assert own.put("worker", text(name)).result["name"] == name
-    everything = "".join(f"%{byte:02X}" for byte in name.encode())
+def test_a_secret_is_found_under_its_name_only(shared_api: Api, name: str) -> None:
+    """A secret is found under every encoding of its name, and not under a name that is encoded twice."""
+    assert shared_api.put("worker", text(name)).result["name"] == name
+    fully_encoded = "".join(f"%{byte:02X}" for byte in name.encode())
 
-    for spelling in (quote(name, safe=""), quote(name, safe="!$&'()*+,;=:@"), everything, everything.lower()):
-        assert own.send("GET", f"{secrets_of('worker')}/{spelling}").result["name"] == name
-    twice = own.send("GET", f"{secrets_of('worker')}/{quote(everything, safe='')}")
+    for spelling in (quote(name, safe=""), quote(name, safe="!$&'()*+,;=:@"), fully_encoded, fully_encoded.lower()):
+        assert shared_api.send("GET", f"{secrets_of('worker')}/{spelling}").result["name"] == name
+    twice = shared_api.send("GET", f"{secrets_of('worker')}/{quote(fully_encoded, safe='')}")
     assert twice.codes == [10056]
-    assert own.send("DELETE", f"{secrets_of('worker')}/{everything}").result is None
+    assert shared_api.send("DELETE", f"{secrets_of('worker')}/{fully_encoded}").result is None
 
 
 @pytest.fixture(scope="module")
-def own(api: Api) -> Api:
-    """The shared API, under a name that no function-scoped fixture has."""
+def shared_api(api: Api) -> Api:
+    """Return the shared API under a name that no function-scoped fixture has."""
     return api
 
 
@@ -105,14 +105,14 @@ def own(api: Api) -> Api:
         (f"/client/v4/accounts/{ACCOUNT}/workers/scripts/w/secrets/%ff", (404, [7003])),
     ],
 )
-def test_a_path_is_taken_as_it_came(api: Api, path: str, refusal: object) -> None:
-    """Nothing is merged, stripped or redirected."""
+def test_a_path_is_not_normalised(api: Api, path: str, refusal: object) -> None:
+    """A path is not normalised: slashes are not merged or stripped, and there is no redirect."""
     assert refusal == api.send("GET", path).refusal
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "TRACE", "get", "PATCH"])
-def test_other_methods_are_refused_with_those_there_are(api: Api, method: str) -> None:
-    """405 tells which ones are allowed, before any credential is looked at."""
+def test_other_methods_get_405_with_the_allowed_ones(api: Api, method: str) -> None:
+    """Other methods get 405 with the allowed ones, before credentials are checked."""
     answer = api.send(method, secrets_of("worker"), anonymous=True)
 
     assert (405, [10405]) == answer.refusal

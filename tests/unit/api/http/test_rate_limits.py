@@ -1,4 +1,4 @@
-"""Quotas in fixed windows, failures by source, and what stands for a credential."""
+"""Rate limits: quotas in fixed windows, failures by address, and the keys of credentials."""
 
 import asyncio
 import hashlib
@@ -21,23 +21,23 @@ SERVICE = (b"x-auth-user-service-key", b"v1.0-the-service-key")
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """The seconds so far."""
+        """Return the seconds so far."""
         return self.now
 
 
 def request_from(address: str | None) -> dict[str, object]:
-    """A scope with a source."""
+    """Return an ASGI scope of a request from this address."""
     return {"type": "http", "client": None if address is None else (address, 40_000)}
 
 
-def test_a_window() -> None:
-    """So many times are free; the next one blocks for as long as another window, then all is new."""
+def test_a_key_over_its_quota_is_blocked_for_a_window() -> None:
+    """Requests are free up to the quota; the next one blocks the key for a whole window, then the count restarts."""
     clock = Clock()
     quota = Quota(3, 300, clock)
 
@@ -49,7 +49,7 @@ def test_a_window() -> None:
     clock.now += 1
     again = quota.take(b"a")
 
-    assert [(one.remaining, one.seconds, one.blocked) for one in free] == [
+    assert [(taken.remaining, taken.seconds, taken.blocked) for taken in free] == [
         (2, 300, False),
         (1, 300, False),
         (0, 300, False),
@@ -59,8 +59,8 @@ def test_a_window() -> None:
     assert (again.blocked, again.remaining) == (False, 2)
 
 
-def test_who_keeps_to_it_is_never_blocked() -> None:
-    """Exactly as many as are free, window after window."""
+def test_a_key_within_its_quota_is_never_blocked() -> None:
+    """A key that uses exactly its quota in each window is never blocked."""
     clock = Clock()
     quota = Quota(3, 300, clock)
 
@@ -69,8 +69,8 @@ def test_who_keeps_to_it_is_never_blocked() -> None:
         clock.now += 300
 
 
-def test_keys_are_apart() -> None:
-    """One that is blocked is nothing to another."""
+def test_keys_are_counted_separately() -> None:
+    """A blocked key does not affect another key."""
     quota = Quota(1, 300, Clock())
     quota.take(b"a")
     quota.take(b"a")
@@ -79,13 +79,13 @@ def test_keys_are_apart() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 40)), max_size=300))
-def test_memory_is_bounded(asked: list[tuple[int, int]]) -> None:
-    """Whoever asks, whenever: no more keys are held than there is room for, and none beyond its limit passes."""
+def test_a_quota_holds_a_limited_number_of_keys(requests: list[tuple[int, int]]) -> None:
+    """A quota holds no more keys than its capacity, and no key passes more often than its limit."""
     clock = Clock()
     quota = Quota(2, 60, clock, capacity=4)
     passed: dict[int, list[float]] = {}
 
-    for key, pause in asked:
+    for key, pause in requests:
         clock.now += pause
         if not quota.take(b"%d" % key).blocked:
             passed.setdefault(key, []).append(clock.now)
@@ -97,8 +97,8 @@ def test_memory_is_bounded(asked: list[tuple[int, int]]) -> None:
             assert all(later - first >= 60 or first == later for first, later in zip(times, times[4:], strict=False))
 
 
-def test_a_block_that_is_over_is_forgotten() -> None:
-    """Nothing is left of it, so that looking costs nothing again."""
+def test_an_expired_block_is_deleted() -> None:
+    """A block that is over is deleted."""
     clock = Clock()
     quota = Quota(0, 60, clock)
     quota.take(b"a")
@@ -107,8 +107,8 @@ def test_a_block_that_is_over_is_forgotten() -> None:
     assert (quota.left(b"b"), quota.blocked) == (0, {})
 
 
-def test_failures_of_an_address() -> None:
-    """The one that reaches the limit blocks its source for a minute, and no other."""
+def test_an_address_is_blocked_at_its_failure_limit() -> None:
+    """An address is blocked for a minute at its last allowed failure; other addresses are not."""
     clock = Clock()
     failures = Failures(3, clock)
     here, there = request_from("192.0.2.1"), request_from("192.0.2.2")
@@ -122,7 +122,7 @@ def test_failures_of_an_address() -> None:
 
 
 def test_only_failed_credentials_count() -> None:
-    """Not a request that sends none, a good one that may not, a failure of the safe; nothing where nobody watches."""
+    """Missing credentials, missing permissions and store errors do not count, nor do unwatched requests."""
     failures = Failures(1, Clock())
     watched, unwatched = request_from("192.0.2.1"), request_from("192.0.2.1")
     failures.watch(watched)
@@ -139,7 +139,7 @@ def test_only_failed_credentials_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "second", "same"),
     [
         ("192.0.2.1", "192.0.2.1", True),
         ("192.0.2.1", "192.0.2.2", False),
@@ -151,21 +151,21 @@ def test_only_failed_credentials_count() -> None:
         ("fe80::1%eth0", "fe80::2%eth0", True),
     ],
 )
-def test_sources(one: str, other: str, *, same: bool) -> None:
-    """IPv4 addresses are each one source, the IPv6 addresses of a site are together."""
-    assert (address_key(one) == address_key(other)) is same
+def test_addresses_are_grouped_into_sources(first: str, second: str, *, same: bool) -> None:
+    """Each IPv4 address is its own source, and all IPv6 addresses of one /64 are one source."""
+    assert (address_key(first) == address_key(second)) is same
 
 
-def test_a_source_that_is_not_known() -> None:
-    """It is one source of its own."""
+def test_unknown_addresses_are_one_source() -> None:
+    """Requests without a client address count as one source."""
     failures = Failures(1, Clock())
     failures.count(request_from(None))
 
     assert (failures.left(request_from(None)), failures.left(request_from("192.0.2.1"))) == (60, 0)
 
 
-def test_credentials() -> None:
-    """The one that the request acts by counts, whatever stands beside it and however its scheme is written."""
+def test_the_key_is_that_of_the_acting_credential() -> None:
+    """The key is that of the credential which authenticates the request, however its scheme is spelt."""
     token, key, service = (credential_key(headers) for headers in ([TOKEN], [EMAIL, KEY], [SERVICE]))
 
     assert len({token, key, service, None}) == 4
@@ -177,8 +177,8 @@ def test_credentials() -> None:
 
 
 @given(st.sampled_from([b"x-auth-key", b"x-auth-email", b"x-other"]), st.binary(max_size=40))
-def test_a_header_that_nobody_looks_at(name: bytes, value: bytes) -> None:
-    """Makes no other key, and so no new window: half a pair beside a service key, anything beside a token."""
+def test_an_ignored_header_does_not_change_the_key(name: bytes, value: bytes) -> None:
+    """A header that authentication ignores does not change the key, so it makes no new window."""
     beside = (name, value)
 
     assert credential_key([SERVICE]) == credential_key([beside, SERVICE]) == credential_key([SERVICE, beside])
@@ -194,35 +194,35 @@ def test_a_header_that_nobody_looks_at(name: bytes, value: bytes) -> None:
         max_size=6,
     )
 )
-def test_the_key_is_of_what_is_looked_up(headers: list[tuple[bytes, bytes]]) -> None:
-    """Whatever is sent together: the key is that of the credential that authentication takes, or there is none."""
+def test_the_key_is_that_of_the_credential_looked_up(headers: list[tuple[bytes, bytes]]) -> None:
+    """The key belongs to the credential that authentication looks up, or is None."""
     looked_up: list[bytes] = []
 
-    class Noting:
-        """An authenticator that knows nobody and keeps what it is asked for."""
+    class RecordingAuthenticator:
+        """An authenticator that refuses every credential and records it."""
 
         async def by_token(self, token: bytes) -> Principal:
-            """A token."""
+            """Record a token."""
             looked_up.append(token)
             raise NightsafeError(Code.UNKNOWN_TOKEN)
 
         async def by_key(self, _: str, key: bytes) -> Principal:
-            """A Global API key."""
+            """Record a Global API key."""
             looked_up.append(key)
             raise NightsafeError(Code.UNKNOWN_KEY)
 
         by_service_key = by_token
 
     with suppress(NightsafeError):
-        asyncio.run(authenticate(headers, "", cast("Authenticator", Noting())))
+        asyncio.run(authenticate(headers, "", cast("Authenticator", RecordingAuthenticator())))
 
     expected = hashlib.sha256(looked_up[0]).digest() if looked_up else None
     assert credential_key(headers) == expected
     assert len(looked_up) <= 1
 
 
-def test_a_key_of_nobody_leaves_no_window() -> None:
-    """So credentials that are made up make no window of another go; a second count of the same key stays."""
+def test_an_unknown_credential_leaves_no_window() -> None:
+    """Windows of unknown credentials are deleted, so they cannot push out another credential's window."""
     quota = Quota(2, 60, Clock(), capacity=2)
     quota.take(b"somebody")
     for number in range(5):
@@ -237,8 +237,8 @@ def test_a_key_of_nobody_leaves_no_window() -> None:
 
 
 @pytest.mark.parametrize("name", [b"authorization", b"x-auth-user-service-key"])
-def test_a_credential_longer_than_any(name: bytes) -> None:
-    """Is refused before it is hashed or looked up."""
+def test_an_overlong_credential_is_refused(name: bytes) -> None:
+    """A credential longer than the limit is refused before it is hashed or looked up."""
     value = b"x" * (LONGEST + 1)
     header = (name, b"Bearer " + value if name == b"authorization" else value)
     with pytest.raises(NightsafeError, match="longer than any"):

@@ -1,4 +1,4 @@
-"""What nobody foresaw: a 500 that tells nothing, and a log that holds no word of the exception."""
+"""Unexpected exceptions: a 500 without details, and a log without the exception's text."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ PLANTED = "planted-value-in-an-exception"
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
-    """Something that fails with this error, from another one of the same words."""
+    """Return a function that raises this error, caused by another error with the same text."""
 
     def fail(*_: object, **__: object) -> None:
-        """Fail."""
+        """Raise the error."""
         raise error from LookupError(PLANTED)
 
     return fail
@@ -49,7 +49,7 @@ CALLS = {
 
 
 def ask(api: Api, call: str) -> Any:
-    """The request that comes to this use case."""
+    """Send the request that calls this use case."""
     requests: dict[str, Callable[[], Answer | None]] = {
         "put": lambda: api.json_anyhow("PUT", secrets_of("worker"), values.text("A")),
         "patch": lambda: api.json_anyhow("PATCH", f"{script_at('worker')}/secrets-bulk", {"secrets": {"A": None}}),
@@ -66,10 +66,10 @@ def ask(api: Api, call: str) -> Any:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_exception_tells_nothing(
+def test_an_exception_answers_500_without_details(
     api: Api, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], call: str, error: Exception
 ) -> None:
-    """500 / 10002 with an id to find the log line by; the line has the kind of error and places in the code."""
+    """The answer is 500 / 10002 with a ray ID; the log line has the ID, the exception's type and code lines."""
     owner, name = CALLS[call]
     monkeypatch.setattr(owner, name, raising(error))
     with structlog.testing.capture_logs() as log:
@@ -80,14 +80,14 @@ def test_an_exception_tells_nothing(
         (line["event"], line["error"], line["ray"]) for line in log
     ]
     assert all(":" in place for place in log[0]["lines"])
-    told = repr((answer, log, capfd.readouterr()))
-    assert not values.holds_plant(told.encode())
+    output = repr((answer, log, capfd.readouterr()))
+    assert not values.holds_plant(output.encode())
 
 
-def test_the_real_log_holds_nothing_either(
+def test_the_default_log_omits_the_exceptions_text(
     api: Api, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What is printed by the log as it is set up by default."""
+    """The log as it is configured by default prints none of the exception's text."""
     monkeypatch.setattr(Secrets, "put", raising(RuntimeError(PLANTED)))
     api.json_anyhow("PUT", secrets_of("worker"), values.text("A"))
     printed = "".join(capfd.readouterr())
@@ -97,8 +97,8 @@ def test_the_real_log_holds_nothing_either(
 
 
 @pytest.mark.parametrize("code", [Code.STORE, Code.CANNOT_OPEN])
-def test_a_failure_of_the_safe_is_logged(api: Api, monkeypatch: pytest.MonkeyPatch, code: Code) -> None:
-    """The operator reads why; the caller only that it is internal."""
+def test_the_reason_of_a_store_failure_is_logged(api: Api, monkeypatch: pytest.MonkeyPatch, code: Code) -> None:
+    """The operator's log has the reason; the caller only learns that the error is internal."""
     monkeypatch.setattr(Secrets, "list", raising(NightsafeError(code, "the disk is full")))
     with structlog.testing.capture_logs() as log:
         answer = api.try_send("GET", secrets_of("worker"))
@@ -111,8 +111,8 @@ def test_a_failure_of_the_safe_is_logged(api: Api, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_a_cancelled_request_is_no_failure(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not an exception of ours goes up to the server."""
+def test_a_keyboard_interrupt_is_passed_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception such as KeyboardInterrupt is passed on to the server."""
     monkeypatch.setattr(Secrets, "list", raising(KeyboardInterrupt()))
 
     with pytest.raises(KeyboardInterrupt):
@@ -120,8 +120,8 @@ def test_a_cancelled_request_is_no_failure(api: Api, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("kind", ["lifespan", "websocket"])
-def test_other_kinds_of_scope_are_left_alone(api: Api, kind: str) -> None:
-    """Nothing is sent to what is no HTTP."""
+def test_other_kinds_of_scope_are_ignored(api: Api, kind: str) -> None:
+    """Nothing is sent for a scope other than HTTP."""
 
     async def never(*_: object) -> None:
         """Must not be called."""
@@ -132,19 +132,19 @@ def test_other_kinds_of_scope_are_left_alone(api: Api, kind: str) -> None:
 
 @pytest.mark.parametrize(("path", "reads"), [("/livez", 0), ("/readyz", 1)])
 def test_probes_need_no_credentials(api: Api, monkeypatch: pytest.MonkeyPatch, path: str, reads: int) -> None:
-    """Live means that it answers; ready, that the store works, which is asked at most once a second."""
+    """`/livez` always answers; `/readyz` checks the store, at most once a second."""
     checks = []
 
     async def check() -> None:
-        """Note it."""
+        """Record the check."""
         checks.append(1)
 
     monkeypatch.setattr(api.store, "check", check)
     monkeypatch.setattr(api.app._health, "_checked", float("-inf"))
     for method in ("GET", "HEAD", "GET"):
-        told = api.send(method, path, anonymous=True).result
-        assert told["status"] == "ok"
-        assert told.get("store") == (asdict(api.store.figures()) if reads else None)
+        probe = api.send(method, path, anonymous=True).result
+        assert probe["status"] == "ok"
+        assert probe.get("store") == (asdict(api.store.figures()) if reads else None)
     refused = api.send("POST", path, anonymous=True)
 
     assert (405, b"GET, HEAD") == (refused.status, refused.header(b"allow"))
@@ -152,7 +152,7 @@ def test_probes_need_no_credentials(api: Api, monkeypatch: pytest.MonkeyPatch, p
 
 
 def test_a_store_that_fails_is_not_ready(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 each time, until it works again; live all the while."""
+    """While the store fails, `/readyz` answers 503 and `/livez` answers 200."""
 
     async def check() -> None:
         """Fail."""

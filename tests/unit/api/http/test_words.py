@@ -1,4 +1,4 @@
-"""Codes and words that clients and people act on, one clause each."""
+"""Error codes and messages that clients and people act on."""
 
 import base64
 import json
@@ -19,8 +19,8 @@ MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF
 ED25519 = {"type": "secret_key", "name": "K", "algorithm": {"name": "Ed25519"}, "usages": ["sign"]}
 
 
-def test_settings_without_their_part_are_10201(api: Api) -> None:
-    """A form that has other parts, or is spread over parts."""
+def test_settings_without_their_part_get_10201(api: Api) -> None:
+    """A settings form without the part `settings` is refused with 10201, which names that part."""
     for name in ("setting", "settings[bindings][][type]", "metadata"):
         body = form(File(name, b"{}", "application/json", as_file=False))
         answer = api.send("PATCH", f"{script_at('worker')}/settings", body, [form_type()])
@@ -28,16 +28,16 @@ def test_settings_without_their_part_are_10201(api: Api) -> None:
         assert "'settings'" in answer.messages[0]
 
 
-def test_an_upload_without_metadata_is_10021(api: Api) -> None:
-    """Of a script and of a version."""
+def test_an_upload_without_metadata_gets_10021(api: Api) -> None:
+    """An upload of a script or a version without metadata is refused with 10021, which names that part."""
     for method, path in (("PUT", script_at("worker")), ("POST", versions_of("worker"))):
         answer = api.send(method, path, form(File("worker.js")), [form_type()])
         assert (400, [10021]) == answer.refusal
         assert "'metadata'" in answer.messages[0]
 
 
-def test_a_stored_value_that_is_too_long_is_1001(own_api: Api) -> None:
-    """New or changed, with the limit and a pointer; what fits is taken."""
+def test_an_overlong_stored_value_gets_1001(own_api: Api) -> None:
+    """A stored value over the limit is refused with the limit and a pointer, whether new or changed."""
     stores = f"{AT}/secrets_store/stores"
     at = f"{stores}/{own_api.json('POST', stores, {'name': 'main'}).result['id']}/secrets"
     secret = {"name": "A", "value": "x" * 65_537, "scopes": ["workers"]}
@@ -51,7 +51,7 @@ def test_a_stored_value_that_is_too_long_is_1001(own_api: Api) -> None:
 
 
 def test_every_code_but_10220_links_to_a_page_about_it() -> None:
-    """Not all to that of secrets: only what is wrong with a secret leads there."""
+    """Only codes about secrets link to the page about secrets; the others link to their own pages."""
     secrets = "/subresources/secrets/"
     assert [Code.SECRETS_CHANGED] == [code for code, row in TABLE.items() if not row.documentation_url]
     about = {
@@ -69,8 +69,8 @@ def test_every_code_but_10220_links_to_a_page_about_it() -> None:
         assert len(codes) == len({TABLE[code].documentation_url for code in codes})
 
 
-def test_no_compatibility_date_reads_back_as_the_default(own_api: Api) -> None:
-    """On every page that shows one: it is the date that the script is run with."""
+def test_a_missing_compatibility_date_reads_as_the_default(own_api: Api) -> None:
+    """Every answer with a compatibility date shows the date that the script runs with."""
     own_api.upload("worker", {"main_module": "worker.js"})
     version = own_api.send("GET", versions_of("worker")).result["items"][0]["id"]
     script = script_at("worker")
@@ -83,7 +83,7 @@ def test_no_compatibility_date_reads_back_as_the_default(own_api: Api) -> None:
         own_api.send("GET", f"{AT}/workers/workers/worker/versions/latest").result,
         own_api.send("GET", f"{AT}/workers/services/worker").result["default_environment"]["script"],
     ]
-    assert ["2021-11-02"] * len(shown) == [one["compatibility_date"] for one in shown]
+    assert ["2021-11-02"] * len(shown) == [settings["compatibility_date"] for settings in shown]
     own_api.upload("worker", {"main_module": "worker.js", "compatibility_date": "2024-01-01"})
     assert "2024-01-01" == own_api.send("GET", f"{script}/settings").result["compatibility_date"]
 
@@ -91,7 +91,7 @@ def test_no_compatibility_date_reads_back_as_the_default(own_api: Api) -> None:
 @pytest.mark.parametrize("key_format", ["pkcs8", "spki", "raw"])
 @pytest.mark.parametrize("sent", [PEM, PEM.replace("\n", "\r\n"), base64.b64encode(PEM.encode()).decode()])
 def test_a_pem_file_as_a_key_gets_a_hint(api: Api, key_format: str, sent: str) -> None:
-    """Itself or in base64: what it is, and how to make what is wanted of it; nothing of the key."""
+    """A PEM file, plain or in base64, is refused with the command that converts it, and without the key."""
     answer = api.put("worker", ED25519 | {"format": key_format, "key_base64": sent})
 
     assert ((400, [10021]), ["/key_base64"]) == (answer.refusal, answer.pointers)
@@ -102,30 +102,32 @@ def test_a_pem_file_as_a_key_gets_a_hint(api: Api, key_format: str, sent: str) -
     assert 200 == api.put("worker", ED25519 | {"format": "pkcs8", "key_base64": lines}).status
 
 
-def test_a_name_that_is_taken_is_taken_by_a_kind(own_api: Api) -> None:
-    """Whoever puts a secret over something else learns what it is: one secret, several, without deploying."""
+def test_a_name_conflict_names_the_type_of_the_binding(own_api: Api) -> None:
+    """Each refusal names the type of the binding that has the name: one secret, several, undeployed."""
     bindings = [
         {"type": "plain_text", "name": "V", "text": "x"},
         {"type": "kv_namespace", "name": "KV", "namespace_id": "x"},
     ]
     own_api.upload("worker", {"main_module": "worker.js", "bindings": bindings})
     text = {"type": "secret_text", "text": "x"}
-    words = "already in use. Please use a different name and try again. It is the name of a {} binding."
+    rest = "already in use. Please use a different name and try again. It is the name of a {} binding."
 
     put = own_api.put("worker", text | {"name": "V"})
     bulk = own_api.patch("worker", {"V": text, "KV": text})
     undeployed = own_api.json("PATCH", f"{AT}/workers/workers/worker/versions/latest", {"env": {"KV": text}})
 
-    assert [(400, [10053]), (400, [10053, 10053]), (400, [10053])] == [one.refusal for one in (put, bulk, undeployed)]
+    assert [(400, [10053]), (400, [10053, 10053]), (400, [10053])] == [
+        answer.refusal for answer in (put, bulk, undeployed)
+    ]
     kinds = {"V": "plain_text", "KV": "kv_namespace"}
     for answer in (put, bulk, undeployed):
         for message in answer.messages:
             name = message.split("'")[1]
-            assert f"Binding name '{name}' {words.format(kinds[name])}" == message
+            assert f"Binding name '{name}' {rest.format(kinds[name])}" == message
 
 
-def test_a_base_url_with_a_slash_at_its_end_works(api: Api) -> None:
-    """Reads, writes and the shortest way; anywhere else two slashes lead nowhere."""
+def test_a_base_url_may_end_with_a_slash(api: Api) -> None:
+    """Two slashes after `/client/v4` work for reads and writes; two slashes elsewhere do not."""
     assert 200 == api.put("worker", {"type": "secret_text", "name": "SLASH", "text": "x"}).status
     path = secret_at("worker", "SLASH")
     twice = path.replace("/client/v4/", "/client/v4//")
@@ -138,14 +140,14 @@ def test_a_base_url_with_a_slash_at_its_end_works(api: Api) -> None:
         assert api.send("GET", bad).status in {400, 404}
 
 
-def test_a_name_that_was_encoded_twice_is_found(own_api: Api) -> None:
-    """With `url_encoded=true`, and only where no secret has the name as it stands in the path."""
+def test_a_twice_encoded_name_is_found_on_request(own_api: Api) -> None:
+    """`url_encoded=true` finds a name that was encoded twice, unless a secret has the once-decoded name."""
     own_api.upload("worker")
     for name in ("a/b", "ü %"):
         assert 200 == own_api.put("worker", {"type": "secret_text", "name": name, "text": "x"}).status
 
     def get(segment: str, query: str = "?url_encoded=true") -> tuple[int, Any]:
-        """The status, and the name that is found."""
+        """Return the status and the name that was found."""
         answer = own_api.send("GET", f"{script_at('worker')}/secrets/{segment}{query}")
         return answer.status, (answer.envelope["result"] or {}).get("name")
 
@@ -156,11 +158,11 @@ def test_a_name_that_was_encoded_twice_is_found(own_api: Api) -> None:
     assert (200, "a%2Fb") == get("a%252Fb")
     path = f"{script_at('worker')}/secrets/a%252Fb?url_encoded=true"
     assert [200, 200, 404] == [own_api.send("DELETE", path).status for _ in range(3)]
-    assert ["ü %"] == [one["name"] for one in own_api.send("GET", f"{script_at('worker')}/secrets").result]
+    assert ["ü %"] == [secret["name"] for secret in own_api.send("GET", f"{script_at('worker')}/secrets").result]
 
 
-def test_a_bulk_over_a_variable_is_refused_like_a_put(own_api: Api) -> None:
-    """As wrangler 4.86 sends it: every binding bare, and the new secrets behind them."""
+def test_a_bulk_secret_over_a_variable_is_refused_like_a_put(own_api: Api) -> None:
+    """Wrangler 4.86 sends every binding without its value, followed by the new secrets."""
     variable = {"type": "plain_text", "name": "V", "text": "x"}
     own_api.upload("worker", {"main_module": "worker.js", "bindings": [variable]})
     bindings = [{"type": "plain_text", "name": "V"}, {"type": "secret_text", "name": "V", "text": "secret"}]
@@ -174,7 +176,7 @@ def test_a_bulk_over_a_variable_is_refused_like_a_put(own_api: Api) -> None:
 
 
 def test_the_parts_of_an_upload_may_come_in_any_order(api: Api) -> None:
-    """What is refused for its metadata has none at all."""
+    """The metadata part may come after the code."""
     body = form(File("worker.js"), metadata({"main_module": "worker.js"}))
 
     assert 200 == api.send("PUT", script_at("in-order"), body, [form_type()]).status

@@ -1,4 +1,4 @@
-"""Who may do what: every credential, with every permission group, on every kind of resource, by every route."""
+"""Access by every credential with every permission group, on every kind of resource, by every route."""
 
 import fnmatch
 import re
@@ -18,7 +18,7 @@ from nightsafe.identity.policy import ACCOUNT_RESOURCE, EVERY, USER_RESOURCE, al
 from nightsafe.store.identities import Account, Membership, User
 
 OWNER = "0123456789abcdef" * 2
-SOMEBODY = "fedcba9876543210" * 2
+ANOTHER_USER = "fedcba9876543210" * 2
 EMAIL = "a@example.com"
 KINDS = ("token", "account_token", "key", "service_key")
 
@@ -26,7 +26,7 @@ Outcome = tuple[int, list[int]]
 
 
 class Span(Struct, frozen=True):
-    """What a permission is given on, and what of it the requests are about."""
+    """A resource that a policy allows, and the parts of the requests that it covers."""
 
     resource: str
     scripts: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ SPANS = {
     "another glob": Span(HERE, ("billing-*",), seen=True),
     "another account": Span(ACCOUNT_RESOURCE + OTHER_ACCOUNT),
     "the user": Span(USER_RESOURCE + OWNER, user=True),
-    "another user": Span(USER_RESOURCE + SOMEBODY),
+    "another user": Span(USER_RESOURCE + ANOTHER_USER),
 }
 OK: Outcome = (200, [])
 NOT_PERMITTED = (403, [10000])
@@ -54,7 +54,7 @@ INVALID_API_TOKEN = (401, [1000])
 V4 = "/client/v4"
 DELIVERY = "6e6967687473616665206465c16976e1"
 RESEALING = "6e69676874736166652072657365616c"
-DELIVERED = (
+DELIVERY_PATHS = (
     "changes",
     "checks",
     "checks/{check}",
@@ -62,17 +62,17 @@ DELIVERED = (
     "modules/{digest}",
     "processes/{process}",
 )
-ELSEWHERE = "f" * 32
-"""What a path names beside an account and a script."""
+MISSING = "f" * 32
+"""The value of path parameters other than the account and the script."""
 
 DECIDED_BY_HANDLER: dict[str, dict[str, Outcome]] = {
     f"{V4}/accounts": dict.fromkeys(KINDS, OK),
     f"{V4}/user/tokens/verify": dict.fromkeys(KINDS, INVALID_API_TOKEN) | {"token": OK},
     f"{V4}/accounts/{{account_id}}/tokens/verify": dict.fromkeys(KINDS, INVALID_API_TOKEN) | {"account_token": OK},
 }
-"""What those are told who come through to a handler that decides itself, by the credential's kind."""
+"""Answers of handlers that decide about access themselves, by the kind of credential."""
 
-TOLD_TO_WHOEVER_SEES = {
+OPEN_TO_ACCOUNT_VIEWERS = {
     f"{V4}/accounts/{{account_id}}/{rest}"
     for rest in (
         "nightsafe/public-ring",
@@ -85,12 +85,15 @@ TOLD_TO_WHOEVER_SEES = {
         "workers/subdomain",
     )
 }
-"""Lists of what no account has, which say nothing of it, what values are sealed to, which opens none, and scripts by
-their tags, of which the handler tells only who may read them."""
+"""Routes that are open to every caller who sees the account.
+
+They answer with lists that are empty in every account, with the public ring, which cannot open any value, or with
+scripts found by tag, of which the handler shows only the ones that the caller may read.
+"""
 
 
 def routes(api: Api) -> list[Resource]:
-    """Every route that the application has."""
+    """Return every route of the application."""
     gates = [route.app for route in api.app._router.routes]  # type: ignore[attr-defined]
     assert gates
     assert all(isinstance(gate, Gate) for gate in gates)
@@ -98,19 +101,19 @@ def routes(api: Api) -> list[Resource]:
 
 
 def ask(api: Api, route: Resource, credentials: Headers, account: str = ACCOUNT) -> Answer:
-    """Ask for a route, about a script `worker` and otherwise what is not there, with a body that no handler takes."""
+    """Ask for a route, with the script `worker`, other parameters that do not exist and a body that is not valid."""
     path = route.path.replace("{account_id}", account).replace("{script_name}", "worker")
     body = b"]" if route.method in {"PUT", "POST", "PATCH"} and "/value" not in path else b""
-    return api.send(route.method, re.sub(r"{[^}]*}", ELSEWHERE, path), body, [*credentials, JSON], anonymous=True)
+    return api.send(route.method, re.sub(r"{[^}]*}", MISSING, path), body, [*credentials, JSON], anonymous=True)
 
 
-def told(answer: Answer) -> Outcome:
-    """The status and the codes."""
+def outcome_of(answer: Answer) -> Outcome:
+    """Return the status and the codes."""
     return answer.status, [] if answer.status == 200 else answer.codes
 
 
 def expected(route: Resource, kind: str, actions: frozenset[Action], span: Span) -> Outcome | None:
-    """The outcome, or None for what the handler tells everybody whom it is allowed."""
+    """Return the expected outcome, or None for the outcome that every permitted caller gets."""
     if route.path == f"{V4}/memberships":
         refused = of_user(Action.READ_MEMBERSHIPS, kind, actions, span) and NOT_PERMITTED
         return (400, [9106]) if kind == "account_token" else refused
@@ -123,27 +126,27 @@ def expected(route: Resource, kind: str, actions: frozenset[Action], span: Span)
     if not span.seen:
         return NOT_PERMITTED
     if route.action is None:
-        return None if route.path in TOLD_TO_WHOEVER_SEES else DECIDED_BY_HANDLER[route.path][kind]
+        return None if route.path in OPEN_TO_ACCOUNT_VIEWERS else DECIDED_BY_HANDLER[route.path][kind]
     reached = reaches(route, span) if "{script_name}" in route.path else span.account
     return None if reached and route.action in actions else NOT_PERMITTED
 
 
 def reaches(route: Resource, span: Span) -> bool:
-    """Whether a span covers the script that a path with one leads to, in a namespace or an environment or in none."""
-    names = dict.fromkeys(re.findall(r"{(\w+)}", route.path), ELSEWHERE) | {"script_name": "worker"}
+    """Return whether a span covers the script in a route's path, in a namespace, an environment or neither."""
+    names = dict.fromkeys(re.findall(r"{(\w+)}", route.path), MISSING) | {"script_name": "worker"}
     name = policy_name(script_of(ACCOUNT, names))
     return any(fnmatch.fnmatchcase(name, glob) for glob in span.scripts) if span.scripts else span.script
 
 
 def of_user(action: Action, kind: str, actions: frozenset[Action], span: Span) -> Outcome | None:
-    """The outcome of a request about the caller's own user."""
+    """Return the outcome of a request about the caller's own user, or None as `expected` does."""
     if kind in {"key", "service_key"}:
         return None
     return None if kind == "token" and span.user and action in actions else NOT_AUTHORIZED
 
 
 def people(kind: str, secret: str, policies: bytes) -> Iterator[Account | User | Membership]:
-    """Two accounts and their member, whose key the secret may be; then memberships say what it may do."""
+    """Yield two accounts and their member; with a key as credential, the memberships have the policies."""
     key = digest(secret) if kind == "key" else digest(new_key())
     yield User(OWNER, EMAIL, key, 0, digest(secret) if kind == "service_key" else None)
     for account in (ACCOUNT, OTHER_ACCOUNT):
@@ -153,7 +156,7 @@ def people(kind: str, secret: str, policies: bytes) -> Iterator[Account | User |
 
 
 def credential(api: Api, kind: str, policies: bytes) -> Headers:
-    """A credential of a kind that has these policies, kept in the store."""
+    """Store a credential of this kind with these policies; return its headers."""
     secret = {"key": new_key, "service_key": new_service_key}.get(kind, new_token)()
     account = ACCOUNT if kind == "account_token" else ""
     tokens = [row(secret, policies, user_id=OWNER, account_id=account)] if kind.endswith("token") else []
@@ -167,46 +170,47 @@ def credential(api: Api, kind: str, policies: bytes) -> Headers:
 
 @pytest.fixture(scope="module")
 def permitted(api: Api) -> dict[tuple[str, str], Outcome]:
-    """What each route tells one who may do everything, of what is not there and of bodies that are none."""
+    """Return each route's outcome for a caller who may do everything."""
     everything = [allowing(name, ALL_ACCESS) for name in (HERE, USER_RESOURCE + OWNER)]
     everything.append(allowing(HERE, DELIVERY, RESEALING))
     credentials = credential(api, "token", encode_policies(everything))
     keep(api, *people("token", "", b"[]"))
     api.send("DELETE", f"{V4}/accounts/{ACCOUNT}/workers/scripts/worker")
-    return {(route.method, route.path): told(ask(api, route, credentials)) for route in routes(api)}
+    return {(route.method, route.path): outcome_of(ask(api, route, credentials)) for route in routes(api)}
 
 
-def test_every_route_is_in_the_table(api: Api, permitted: dict[tuple[str, str], Outcome]) -> None:
-    """There is one answer for each, none of those to the permitted is a refusal of them, and actions are used."""
+def test_every_route_has_an_expected_outcome(api: Api, permitted: dict[tuple[str, str], Outcome]) -> None:
+    """Every route has an expected outcome, no permitted caller is refused, and every action is used."""
     undecided = {route.path for route in routes(api) if route.action is None}
 
     assert len(permitted) == len(routes(api))
-    assert undecided == {*DECIDED_BY_HANDLER, *TOLD_TO_WHOEVER_SEES, f"{V4}/memberships"}
+    assert undecided == {*DECIDED_BY_HANDLER, *OPEN_TO_ACCOUNT_VIEWERS, f"{V4}/memberships"}
     assert {path for (_, path), (status, _) in permitted.items() if status in {401, 403}} == {
         f"{V4}/accounts/{{account_id}}/tokens/verify"
     }
-    named = {route.action for route in routes(api)}
-    assert set(Action) - {Action.READ_MEMBERSHIPS} == named - {None}
+    used = {route.action for route in routes(api)}
+    assert set(Action) - {Action.READ_MEMBERSHIPS} == used - {None}
 
 
-def test_delivery_is_apart(api: Api) -> None:
-    """What delivery asks for is given to no other permission, and its permission gives nothing else."""
+def test_the_delivery_permission_is_separate(api: Api) -> None:
+    """Only the delivery permission gives access to the delivery routes, and it gives access to nothing else."""
     of_delivery = {route.path for route in routes(api) if route.action is Action.DELIVER}
-    giving = {group.id for group in PERMISSION_GROUPS.values() if Action.DELIVER in group.actions}
+    granting = {group.id for group in PERMISSION_GROUPS.values() if Action.DELIVER in group.actions}
 
-    assert {f"{V4}/accounts/{{account_id}}/nightsafe/{rest}" for rest in DELIVERED} == of_delivery
-    assert {DELIVERY} == giving
+    assert {f"{V4}/accounts/{{account_id}}/nightsafe/{rest}" for rest in DELIVERY_PATHS} == of_delivery
+    assert {DELIVERY} == granting
     assert {Action.DELIVER} == PERMISSION_GROUPS[DELIVERY].actions
 
 
 @pytest.mark.parametrize("group", PERMISSION_GROUPS.values(), ids=lambda group: group.name)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_combination(
+def test_every_combination_of_credential_and_route_is_decided(
     api: Api, permitted: dict[tuple[str, str], Outcome], kind: str, group: PermissionGroup
 ) -> None:
-    """Credential by permission group by resource by route: each has its status and its code.
+    """Each combination of credential, permission group, resource and route has its status and code.
 
-    By default every three of the four are met together; all four are when the tests are thorough.
+    By default the tests cover every combination of three of the four; thorough runs cover all combinations of the
+    four.
     """
     turn = KINDS.index(kind) + list(PERMISSION_GROUPS).index(group.id)
     for number, (name, span) in enumerate(SPANS.items(), turn):
@@ -217,12 +221,12 @@ def test_every_combination(
             outcome = expected(route, kind, group.actions, span)
             if outcome is None:
                 outcome = permitted[route.method, route.path]
-            assert outcome == told(ask(api, route, credentials)), (name, route.method, route.path)
+            assert outcome == outcome_of(ask(api, route, credentials)), (name, route.method, route.path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_account_that_is_not_there_looks_like_one_that_is_not_seen(api: Api, kind: str) -> None:
-    """Byte for byte, also for those whose policies name it, or every account."""
+def test_a_missing_account_answers_like_an_invisible_one(api: Api, kind: str) -> None:
+    """Both answers are equal byte for byte, even when the caller's policies name the missing account."""
     nowhere = "e" * 32
     for resource in (HERE, ACCOUNT_RESOURCE + EVERY, ACCOUNT_RESOURCE + nowhere):
         credentials = credential(api, kind, encode_policies([allowing(resource, ALL_ACCESS)]))
@@ -231,15 +235,15 @@ def test_an_account_that_is_not_there_looks_like_one_that_is_not_seen(api: Api, 
             if route.is_of_account:
                 if kind == "token":
                     first = ask(api, route, credentials, nowhere)
-                    assert NOT_PERMITTED == told(first)
+                    assert NOT_PERMITTED == outcome_of(first)
                     assert first == ask(api, route, unseen, ACCOUNT)
                 else:
-                    assert NOT_PERMITTED == told(ask(api, route, unseen, ACCOUNT))
+                    assert NOT_PERMITTED == outcome_of(ask(api, route, unseen, ACCOUNT))
 
 
 @pytest.mark.parametrize("columns", [{"status": "disabled"}, {"expires_on": 1}, {"not_before": 2**52}, None])
-def test_unknown_tokens_are_told_so_in_each_routes_words(api: Api, columns: dict[str, object] | None) -> None:
-    """Whether nobody knows it, or it is disabled, expired or not yet valid: one answer for each route."""
+def test_invalid_tokens_are_refused_by_every_route(api: Api, columns: dict[str, object] | None) -> None:
+    """An unknown, disabled, expired or not yet valid token gets the same answer, in the form of each route."""
     secret = new_token()
     if columns is not None:
         everything = encode_policies([allowing(HERE, ALL_ACCESS), allowing(USER_RESOURCE + OWNER, ALL_ACCESS)])
@@ -251,17 +255,17 @@ def test_unknown_tokens_are_told_so_in_each_routes_words(api: Api, columns: dict
         elif route.path == f"{V4}/memberships":
             outcome = (400, [9106])
         answer = ask(api, route, [(b"authorization", b"Bearer " + secret.encode())])
-        assert outcome == told(answer), route.path
+        assert outcome == outcome_of(answer), route.path
         if outcome == NOT_AUTHORIZED:
             assert ["Invalid access token"] == answer.messages
 
 
-def test_an_address_is_refused_alike_everywhere(api: Api) -> None:
-    """403 / 9109 with the address, by every route, whatever the token may do."""
+def test_every_route_refuses_a_forbidden_address(api: Api) -> None:
+    """Every route refuses an address outside a token's condition with 403 / 9109 and the address."""
     secret = new_token()
     condition = b'{"request_ip":{"in":["198.51.100.0/24"]}}'
     keep(api, row(secret, encode_policies([allowing(HERE, ALL_ACCESS)]), user_id=OWNER, condition=condition))
     for route in routes(api):
         answer = ask(api, route, [(b"authorization", b"Bearer " + secret.encode())])
-        assert NOT_AUTHORIZED == told(answer)
+        assert NOT_AUTHORIZED == outcome_of(answer)
         assert ["Cannot use the access token from location: 192.0.2.7"] == answer.messages

@@ -1,4 +1,4 @@
-"""How soon a credential may do something no longer, and what the log says of those that might and those that may."""
+"""Revocation of credentials at the next request, and the log of refused and allowed requests."""
 
 import json
 import os
@@ -36,14 +36,14 @@ CHANGES: list[dict[str, Any]] = [
 
 @pytest.fixture
 def secret(own_api: Api) -> str:
-    """A script with a secret; gives a token's value for it."""
+    """Make a script with a secret; return the value of a token to come."""
     own_api.upload("worker")
     own_api.put("worker", values.text("A"))
     return new_token()
 
 
 def bearer(secret: str) -> Headers:
-    """Its header."""
+    """Return the token's header."""
     return [(b"authorization", b"Bearer " + secret.encode())]
 
 
@@ -55,8 +55,8 @@ def ask(api: Api, secret: str, method: str = "GET") -> Answer:
     return api.send(method, secrets_of("worker"), body, [*bearer(secret), JSON], anonymous=True)
 
 
-def elsewhere(api: Api, token: Token) -> None:
-    """Replace the row from another process."""
+def replace_in_another_process(api: Api, token: Token) -> None:
+    """Replace the token's row from another process."""
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     subprocess.run(
         [sys.executable, "-m", "tests.unit.api.tools.child", str(api.path)],
@@ -68,9 +68,11 @@ def elsewhere(api: Api, token: Token) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-@pytest.mark.parametrize("changed", CHANGES, ids=lambda one: next(iter(one)))
-def test_the_next_request_is_refused(own_api: Api, secret: str, changed: dict[str, Any], method: str) -> None:
-    """Whatever is taken from it, and however often it was used just before; given back, it is good again."""
+@pytest.mark.parametrize("changed", CHANGES, ids=lambda columns: next(iter(columns)))
+def test_a_changed_token_is_refused_at_the_next_request(
+    own_api: Api, secret: str, changed: dict[str, Any], method: str
+) -> None:
+    """A token whose row changed is refused at the next request, and accepted again when the row is restored."""
     token = row(secret, policies_for(ACCOUNT, ALL_ACCESS))
     keep(own_api, token)
     assert {200} == {ask(own_api, secret, method).status for _ in range(3)}
@@ -82,21 +84,23 @@ def test_the_next_request_is_refused(own_api: Api, secret: str, changed: dict[st
     assert ask(own_api, secret, method).status == 200
 
 
-@pytest.mark.parametrize("changed", CHANGES, ids=lambda one: next(iter(one)))
-def test_another_process_s_commit_counts_at_once(own_api: Api, secret: str, changed: dict[str, Any]) -> None:
-    """The next request after the other process is done is refused, on the short way and on the long one."""
+@pytest.mark.parametrize("changed", CHANGES, ids=lambda columns: next(iter(columns)))
+def test_another_processs_change_of_a_token_applies_at_once(
+    own_api: Api, secret: str, changed: dict[str, Any]
+) -> None:
+    """After another process has changed the row, the next read and the next write are refused."""
     token = row(secret, policies_for(ACCOUNT, ALL_ACCESS))
     keep(own_api, token)
     assert {200} == {ask(own_api, secret).status for _ in range(3)}
 
-    elsewhere(own_api, replace(token, **changed))
+    replace_in_another_process(own_api, replace(token, **changed))
 
     assert NOT_PERMITTED == ask(own_api, secret).refusal
     assert NOT_PERMITTED == ask(own_api, secret, "PUT").refusal
 
 
-def test_a_condition_counts_at_once(own_api: Api, secret: str) -> None:
-    """A token that may come from here no longer is told so by the next request."""
+def test_a_changed_condition_applies_at_once(own_api: Api, secret: str) -> None:
+    """A changed address condition applies to the next request."""
     token = row(secret, policies_for(ACCOUNT, ALL_ACCESS), condition=b'{"request_ip":{"in":["192.0.2.7"]}}')
     keep(own_api, token)
     assert {200} == {ask(own_api, secret).status for _ in range(3)}
@@ -106,27 +110,27 @@ def test_a_condition_counts_at_once(own_api: Api, secret: str) -> None:
     assert (403, [9109]) == ask(own_api, secret).refusal == ask(own_api, secret, "PUT").refusal
 
 
-def test_replaced_keys_are_dead_at_once(own_api: Api) -> None:
-    """Of a user's two keys the old ones are unknown and the new ones known by the next request."""
+def test_replaced_keys_are_refused_at_once(own_api: Api) -> None:
+    """Replaced keys are refused at the next request, and the new keys are accepted."""
     user = own_api.run(own_api.store.user_by_email("owner@example.com"))
     assert user is not None
 
     def statuses(key: str, service_key: str) -> tuple[int, int]:
-        """How either key fares."""
+        """Return the status that each key gets."""
         pair = [(b"x-auth-email", user.email.encode()), (b"x-auth-key", key.encode())]
         service = [(b"x-auth-user-service-key", service_key.encode())]
-        first, second = (own_api.send("GET", SCRIPTS, b"", one, anonymous=True) for one in (pair, service))
+        first, second = (own_api.send("GET", SCRIPTS, b"", headers, anonymous=True) for headers in (pair, service))
         return first.status, second.status
 
-    def replaced() -> tuple[User, str, str]:
-        """The user with new keys."""
+    def with_new_keys() -> tuple[User, str, str]:
+        """Return the user with new keys, and these keys."""
         key, service_key = new_key(), new_service_key()
         return replace(user, key_digest=digest(key), service_key_digest=digest(service_key)), key, service_key
 
-    old, *old_keys = replaced()
+    old, *old_keys = with_new_keys()
     keep(own_api, old)
     assert (200, 200) == statuses(*old_keys)
-    new, *new_keys = replaced()
+    new, *new_keys = with_new_keys()
     keep(own_api, new)
 
     assert (400, 400) == statuses(*old_keys)
@@ -134,10 +138,10 @@ def test_replaced_keys_are_dead_at_once(own_api: Api) -> None:
 
 
 @pytest.mark.parametrize("kind", ["token", "account_token", "key"])
-def test_the_log_says_who_was_allowed_by_what(own_api: Api, secret: str, kind: str) -> None:
-    """A write's entry has the credential's kind and id, the permission, and the policy that allowed it."""
+def test_the_log_names_the_caller_and_the_allowing_policy(own_api: Api, secret: str, kind: str) -> None:
+    """The entry of a write has the credential's kind and ID, the permission, and the policy that allowed it."""
     policies = policies_on("other-*")[:-1] + b"," + policies_on("work*")[1:]
-    [first, second] = (replace(one, id=f"policy-{one.id}") for one in parse_policies(policies))
+    [first, second] = (replace(policy, id=f"policy-{policy.id}") for policy in parse_policies(policies))
     token = row(secret, encode_policies([first, second]), account_id=ACCOUNT if kind == "account_token" else "")
     keep(own_api, token)
     user = own_api.run(own_api.store.user_by_email("owner@example.com"))
@@ -170,7 +174,7 @@ def test_the_log_says_who_was_allowed_by_what(own_api: Api, secret: str, kind: s
 def test_a_refusal_is_logged_with_its_reason(
     own_api: Api, secret: str, columns: dict[str, Any] | None, reason: str, why: str
 ) -> None:
-    """What the answer does not tell, the log does; never the credential."""
+    """The log has the reason that the answer omits, and never the credential."""
     token = replace(row(secret, policies_for(ACCOUNT, ALL_ACCESS)), **(columns or {}))
     if columns is not None:
         keep(own_api, token)
@@ -178,13 +182,13 @@ def test_a_refusal_is_logged_with_its_reason(
         ask(own_api, secret)
 
     assert [(reason, why.format(id=token.id, account=ACCOUNT), "GET")] == [
-        (one["reason"], one["why"], one["method"]) for one in log
+        (line["reason"], line["why"], line["method"]) for line in log
     ]
     assert secret not in repr(log)
 
 
-def test_a_token_made_at_the_machine_is_good_at_once(own_api: Api, secret: str) -> None:
-    """Without waiting, and with what its policies say."""
+def test_a_token_issued_on_the_machine_works_at_once(own_api: Api, secret: str) -> None:
+    """A token issued on the server's machine works at once, within its policies."""
     everything = parse_policies(policies_on("work*"))
     made = own_api.run(issue_token(own_api.store, ACCOUNT, "0" * 32, "a token", policies=everything)).token
 

@@ -1,4 +1,4 @@
-"""A token limited to some scripts reaches no others: by no binding or consumer, nor what is kept, nor a rollback."""
+"""A token limited to some scripts reaches no others through bindings, tail consumers, kept bindings or rollbacks."""
 
 import json
 from collections.abc import Callable
@@ -37,13 +37,13 @@ Ask = Callable[[str, str, bytes, Headers], Answer]
 
 
 def refused(answer: Answer) -> tuple[int, bytes]:
-    """All that a refusal tells, with the one word that the caller sent taken out."""
+    """Check the refusal; return it with the missing script's name replaced by the existing one's."""
     assert (403, [10000]) == answer.refusal
     return answer.status, answer.body.replace(NOT_THERE.encode(), THERE.encode())
 
 
 def asking(api: Api, *policies: Any) -> Ask:
-    """Ask with a token that has these policies; by default everything on billing-*."""
+    """Return a function that asks with these policies; by default everything on `billing-*`."""
     token = new_token()
     keep(
         api, row(token, encode_policies(policies) if policies else policies_on("billing-*", "*/billing-*", "mine/*"))
@@ -53,7 +53,7 @@ def asking(api: Api, *policies: Any) -> Ask:
 
 
 def by_form(ask: Ask, method: str, path: str, part: str, value: dict[str, Any]) -> Answer:
-    """Send a form with one JSON part and a module."""
+    """Send a form with one JSON part and, as an upload, a module."""
     files = [File(part, json.dumps(value).encode(), "application/json", as_file=False)]
     files += [File("worker.js")] if part == "metadata" else []
     return ask(method, path, form(*files), [form_type()])
@@ -70,7 +70,7 @@ def upload(ask: Ask, path: str = SCRIPT, method: str = "PUT", **fields: Any) -> 
 
 
 def service(name: str) -> dict[str, Any]:
-    """A service binding."""
+    """Return a service binding."""
     return {"type": "service", "name": "OTHER", "service": name}
 
 
@@ -95,31 +95,31 @@ BINDINGS: dict[str, Callable[[str], dict[str, Any]]] = {
     },
 }  # fmt: skip
 WAYS: dict[str, Callable[[Ask, dict[str, Any]], Answer]] = {
-    "upload": lambda ask, one: upload(ask, bindings=[one]),
-    "new": lambda ask, one: upload(ask, f"{HERE}/scripts/billing-new", bindings=[one]),
-    "version": lambda ask, one: upload(ask, f"{SCRIPT}/versions", "POST", bindings=[one]),
-    "environment": lambda ask, one: upload(
-        ask, f"{HERE}/services/billing-api/environments/production", bindings=[one]
+    "upload": lambda ask, binding: upload(ask, bindings=[binding]),
+    "new": lambda ask, binding: upload(ask, f"{HERE}/scripts/billing-new", bindings=[binding]),
+    "version": lambda ask, binding: upload(ask, f"{SCRIPT}/versions", "POST", bindings=[binding]),
+    "environment": lambda ask, binding: upload(
+        ask, f"{HERE}/services/billing-api/environments/production", bindings=[binding]
     ),
-    "dispatched": lambda ask, one: upload(ask, IN_NAMESPACE, bindings=[one]),
-    "settings": lambda ask, one: by_form(ask, "PATCH", f"{SCRIPT}/settings", "settings", {"bindings": [one]}),
-    "beta": lambda ask, one: by_json(
-        ask, "POST", f"{BETA}/versions", {"main_module": "a.js", "modules": [CODE], "bindings": [one]}
+    "dispatched": lambda ask, binding: upload(ask, IN_NAMESPACE, bindings=[binding]),
+    "settings": lambda ask, binding: by_form(ask, "PATCH", f"{SCRIPT}/settings", "settings", {"bindings": [binding]}),
+    "beta": lambda ask, binding: by_json(
+        ask, "POST", f"{BETA}/versions", {"main_module": "a.js", "modules": [CODE], "bindings": [binding]}
     ),
-    "beta, deployed": lambda ask, one: by_json(
-        ask, "POST", f"{BETA}/versions?deploy=true", {"main_module": "a.js", "modules": [CODE], "bindings": [one]}
+    "beta, deployed": lambda ask, binding: by_json(
+        ask, "POST", f"{BETA}/versions?deploy=true", {"main_module": "a.js", "modules": [CODE], "bindings": [binding]}
     ),
-    "previews": lambda ask, one: by_json(
-        ask, "PATCH", BETA, {"previews_base_config": {"env": {one["name"]: one}}}
+    "previews": lambda ask, binding: by_json(
+        ask, "PATCH", BETA, {"previews_base_config": {"env": {binding["name"]: binding}}}
     ),
-    "preview": lambda ask, one: by_json(
-        ask, "PATCH", f"{BETA}/previews/main/deployments/latest", {"env": {one["name"]: one}}
+    "preview": lambda ask, binding: by_json(
+        ask, "PATCH", f"{BETA}/previews/main/deployments/latest", {"env": {binding["name"]: binding}}
     ),
 }  # fmt: skip
 
 
 def consumer(name: str) -> list[dict[str, str]]:
-    """Consumers of logs."""
+    """Return tail consumers."""
     return [{"service": name}]
 
 
@@ -141,14 +141,14 @@ CONSUMING: dict[str, Callable[[Ask, str], Answer]] = {
 
 @pytest.fixture(name="api", scope="module")
 def an_api(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """An API with the scripts that these tests are about; the tests here leave them as they are."""
+    """Yield an API with the scripts of these tests, which leave the scripts unchanged."""
     with Api(tmp_path_factory.mktemp("api")) as api:
         fill(api)
         yield api
 
 
 def fill(api: Api) -> None:
-    """Scripts in and outside of namespaces."""
+    """Make scripts in namespaces and outside."""
     for namespace in ("tenants", THERE, "mine"):
         made = api.json("POST", f"{HERE}/dispatch/namespaces", {"name": namespace})
         assert made.status == 200
@@ -158,14 +158,14 @@ def fill(api: Api) -> None:
 
 
 def owner(api: Api) -> Ask:
-    """Ask with a token that is not limited."""
+    """Return a function that asks with the owner's token."""
     return api.send
 
 
 @pytest.mark.parametrize("kind", BINDINGS)
 @pytest.mark.parametrize("way", WAYS)
-def test_nobody_binds_to_what_they_may_not_read(api: Api, way: str, kind: str) -> None:
-    """By no door and no kind of binding, and the refusal is the same whether the other script is there."""
+def test_binding_to_an_unreadable_script_is_refused(api: Api, way: str, kind: str) -> None:
+    """No upload and no type of binding reaches an unreadable script, and a missing script gets the same refusal."""
     ask = asking(api)
     answers = [WAYS[way](ask, BINDINGS[kind](name)) for name in (THERE, NOT_THERE)]
 
@@ -174,32 +174,32 @@ def test_nobody_binds_to_what_they_may_not_read(api: Api, way: str, kind: str) -
 
 
 @pytest.mark.parametrize("way", CONSUMING)
-def test_nobody_hands_logs_to_what_they_may_not_read(api: Api, way: str) -> None:
-    """A consumer's code runs with them: the same refusal, whether it is there."""
+def test_an_unreadable_tail_consumer_is_refused(api: Api, way: str) -> None:
+    """No unreadable script can be a tail consumer, and a missing script gets the same refusal."""
     ask = asking(api)
     assert refused(CONSUMING[way](ask, THERE)) == refused(CONSUMING[way](ask, NOT_THERE))
 
 
-def test_a_refusal_looks_nothing_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the other script: so that it takes as long whether it is there."""
-    asked: list[str] = []
-    look = api.store.script
+def test_a_refusal_does_not_look_up_the_other_script(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal does not look up the other script, so that its duration does not tell whether the script exists."""
+    looked_up: list[str] = []
+    original = api.store.script
 
     async def script(ref: Any) -> Any:
-        """Note what is looked up."""
-        asked.append(ref.name)
-        return await look(ref)
+        """Record the name that is looked up."""
+        looked_up.append(ref.name)
+        return await original(ref)
 
     monkeypatch.setattr(api.store, "script", script)
     for way in WAYS.values():
         refused(way(asking(api), service(THERE)))
     for consuming in CONSUMING.values():
         refused(consuming(asking(api), THERE))
-    assert THERE not in asked
+    assert THERE not in looked_up
 
 
-def test_reading_is_enough(own_api: Api) -> None:
-    """Read on the other script, the script itself, and others of the glob are let; so is all, without limits."""
+def test_binding_needs_only_permission_to_read(own_api: Api) -> None:
+    """Permission to read the other script is enough, and so is the same glob or no limit to scripts."""
     fill(own_api)
     reader = asking(
         own_api, allowing(NAME, ALL_ACCESS, scripts=["billing-*"]), allowing(NAME, READ, scripts=[THERE, "mine/*"])
@@ -217,8 +217,8 @@ def test_reading_is_enough(own_api: Api) -> None:
     assert (400, [10143]) == missing.refusal
 
 
-def test_a_denial_limits_too(own_api: Api) -> None:
-    """Everything but one script: that one is not reached, and all others are."""
+def test_a_denied_script_cannot_be_bound(own_api: Api) -> None:
+    """A token that is denied one script cannot bind to it, but can bind to all others."""
     fill(own_api)
     denied = replace(allowing(NAME, READ, scripts=[THERE]), effect="deny")
     ask = asking(own_api, allowing(NAME, WRITE), denied)
@@ -245,8 +245,8 @@ KEEPING: dict[str, Callable[[Ask], Answer]] = {
 
 
 @pytest.mark.parametrize("way", KEEPING)
-def test_new_code_reaches_nothing_by_what_is_kept(own_api: Api, way: str) -> None:
-    """Somebody else bound the script to another: who may not read that one brings no code that would call it."""
+def test_new_code_over_a_kept_unreadable_binding_is_refused(own_api: Api, way: str) -> None:
+    """New code is refused if the script keeps a binding, made by another, to a script that the caller cannot read."""
     fill(own_api)
     assert upload(owner(own_api), bindings=[service(THERE)]).status == 200
 
@@ -254,8 +254,8 @@ def test_new_code_reaches_nothing_by_what_is_kept(own_api: Api, way: str) -> Non
     assert KEEPING[way](asking(own_api, allowing(NAME, WRITE))).status == 200
 
 
-def test_new_code_reaches_no_consumer_that_stays(own_api: Api) -> None:
-    """Named by somebody else; an upload that names another list is asked for that one alone."""
+def test_new_code_over_an_unreadable_consumer_is_refused(own_api: Api) -> None:
+    """New code is refused if a tail consumer that the caller cannot read stays, but may name other consumers."""
     fill(own_api)
     assert upload(owner(own_api), tail_consumers=consumer(THERE)).status == 200
 
@@ -264,8 +264,8 @@ def test_new_code_reaches_no_consumer_that_stays(own_api: Api) -> None:
     assert upload(asking(own_api)).status == 200
 
 
-def test_what_brings_no_code_goes_on(own_api: Api) -> None:
-    """Secrets, settings, and bindings sent back as reads show them: nothing is reached that was not before."""
+def test_changes_without_code_are_accepted(own_api: Api) -> None:
+    """Secrets, settings and bindings sent back as shown are accepted, because they reach nothing new."""
     fill(own_api)
     assert upload(owner(own_api), bindings=[service(THERE)], tail_consumers=consumer(THERE)).status == 200
     ask = asking(own_api)
@@ -281,16 +281,16 @@ def test_what_brings_no_code_goes_on(own_api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", [f"{SCRIPT}/deployments", f"{SCRIPT}/deployments?force=true"])
-def test_no_older_version_is_served_that_reaches_more(own_api: Api, path: str) -> None:
-    """Not by a deployment and not by a part of one; who may read what it reaches goes back to it."""
+def test_a_rollback_to_an_unreadable_binding_is_refused(own_api: Api, path: str) -> None:
+    """A version with a binding to an unreadable script cannot be deployed, not even for part of the traffic."""
     fill(own_api)
     assert upload(owner(own_api), bindings=[service(THERE)]).status == 200
     assert upload(owner(own_api)).status == 200
-    after, before = (one["id"] for one in own_api.send("GET", f"{SCRIPT}/versions").result["items"][:2])
+    after, before = (version["id"] for version in own_api.send("GET", f"{SCRIPT}/versions").result["items"][:2])
 
     def deploy(ask: Ask, *versions: tuple[str, int]) -> Answer:
-        """Serve versions."""
-        shares = [{"version_id": one, "percentage": percentage} for one, percentage in versions]
+        """Deploy versions."""
+        shares = [{"version_id": version, "percentage": percentage} for version, percentage in versions]
         return by_json(ask, "POST", path, {"strategy": "percentage", "versions": shares})
 
     refused(deploy(asking(own_api), (before, 100)))
@@ -300,14 +300,14 @@ def test_no_older_version_is_served_that_reaches_more(own_api: Api, path: str) -
     assert deploy(reader, (before, 100)).status == 200
 
 
-def test_a_binding_made_meanwhile_is_not_kept(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was looked at must still be so when the code comes in: otherwise it is to be sent again."""
+def test_an_upload_is_refused_after_a_concurrent_binding(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another request binds the script while an upload is checked, the upload is refused with 503."""
     fill(own_api)
-    look, bindings = own_api.store.bindings, [service(THERE)]
+    original, bindings = own_api.store.bindings, [service(THERE)]
 
-    async def stale(*asked: Any) -> Any:
-        """What was there before another token bound the script."""
-        found = await look(*asked)
+    async def stale(*arguments: Any) -> Any:
+        """Return the bindings before another token bound the script."""
+        found = await original(*arguments)
         if bindings:
             body = {"bindings": [bindings.pop()]}
             sent = form(File("settings", json.dumps(body).encode(), "application/json", as_file=False))
@@ -316,7 +316,7 @@ def test_a_binding_made_meanwhile_is_not_kept(own_api: Api, monkeypatch: pytest.
         return found
 
     async def elsewhere(sent: bytes) -> int:
-        """Another request, meanwhile: its status."""
+        """Send the other request; return its status."""
         exchange = Exchange(scope_of("PATCH", f"{SCRIPT}/settings", [own_api.bearer, form_type()]), [sent])
         await own_api.app(exchange.scope, exchange.receive, exchange.send)
         assert exchange.answer is not None
@@ -337,17 +337,17 @@ def test_a_binding_made_meanwhile_is_not_kept(own_api: Api, monkeypatch: pytest.
     assert (503, [10002]) == answer.refusal
 
 
-def test_a_binding_as_it_was_is_not_given_to_other_code(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings that were looked at beside one version's code are not made for another's that came meanwhile."""
+def test_settings_are_refused_after_a_concurrent_upload(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If other code is uploaded while settings are checked, the settings are refused with 503."""
     fill(own_api)
     assert upload(owner(own_api), bindings=[service(THERE)]).status == 200
-    look, token, codes = own_api.store.bindings, new_token(), [b"export default {}; // other code"]
+    original, token, codes = own_api.store.bindings, new_token(), [b"export default {}; // other code"]
     keep(own_api, row(token, policies_on("billing-*")))
     bearer = (b"authorization", b"Bearer " + token.encode())
 
-    async def stale(*asked: Any) -> Any:
-        """What was there before the same token brought code of its own, without the binding."""
-        found = await look(*asked)
+    async def stale(*arguments: Any) -> Any:
+        """Return the bindings before the same token uploaded code of its own, without the binding."""
+        found = await original(*arguments)
         if codes:
             metadata = File("metadata", b'{"main_module":"worker.js"}', "application/json", as_file=False)
             sent = form(metadata, File("worker.js", codes.pop()))
@@ -376,8 +376,8 @@ def test_a_binding_as_it_was_is_not_given_to_other_code(own_api: Api, monkeypatc
         (BETA, {"preview_defaults": {"tail_consumers": [{"name": "a"}] * 101}}),
     ],
 )
-def test_more_consumers_than_anybody_has(own_api: Api, path: str, body: dict[str, Any]) -> None:
-    """Are refused by their number, before one of them is looked at."""
+def test_too_many_tail_consumers_are_refused(own_api: Api, path: str, body: dict[str, Any]) -> None:
+    """More than 100 tail consumers are refused before any of them is looked up."""
     fill(own_api)
     answer = by_json(owner(own_api), "PATCH", path, body)
 

@@ -1,4 +1,4 @@
-"""A token that may make tokens makes none that lasts longer or is good from elsewhere, and touches none such."""
+"""Limits of tokens that make tokens: no new or changed token may last longer or be valid from more addresses."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ EXCEEDS = (403, [9109])
 
 
 def within(*ranges: str, but: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A condition on addresses."""
+    """Return a condition on addresses."""
     return {"request_ip": {"in": list(ranges), "not_in": list(but)}}
 
 
@@ -27,15 +27,15 @@ SHED: dict[str, tuple[dict[str, Any], str]] = {
     "a later end": ({"expires_on": LATER}, "/expires_on"),
     "no condition": ({"condition": None}, "/condition"),
     "a wider range": ({"condition": within(WIDER, but=("192.0.2.200/32",))}, "/condition"),
-    "a hole filled": ({"condition": within(HERE)}, "/condition"),
-    "all but some": ({"condition": within(but=("192.0.2.200/32",))}, "/condition"),
+    "an exclusion dropped": ({"condition": within(HERE)}, "/condition"),
+    "only an exclusion": ({"condition": within(but=("192.0.2.200/32",))}, "/condition"),
     "IPv6 besides": ({"condition": within(NARROWER, "2001:db8::/32")}, "/condition"),
 }
 
 
 @pytest.mark.parametrize("shed", SHED)
-def test_a_token_sheds_neither_end_nor_addresses(api: Api, shed: str) -> None:
-    """Neither by a new token, nor by an update of itself, nor of one that it made; the refusal names the member."""
+def test_a_token_cannot_exceed_its_own_limits(api: Api, shed: str) -> None:
+    """A token cannot exceed its own limits by a new token, by updating itself or by updating a token that it made."""
     mine = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS), **LIMITS)
     own = made(api, ACCOUNT_TOKENS, policy(READ), by=mine["value"], **LIMITS)
     change, pointer = SHED[shed]
@@ -52,8 +52,8 @@ def test_a_token_sheds_neither_end_nor_addresses(api: Api, shed: str) -> None:
         assert (token["expires_on"], token["condition"]) == (shown["expires_on"], shown["condition"])
 
 
-def test_the_latest_end_is_told(api: Api) -> None:
-    """The refusal says what to give, and that is taken."""
+def test_a_refusal_tells_the_latest_possible_expiry(api: Api) -> None:
+    """The refusal tells the latest possible expiry, which is then accepted."""
     mine = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS), expires_on=END)["value"]
     [message] = ask(api, "POST", ACCOUNT_TOKENS, wanted(), mine).messages
     until = message.rpartition(" ")[2]
@@ -61,8 +61,8 @@ def test_the_latest_end_is_told(api: Api) -> None:
     assert ask(api, "POST", ACCOUNT_TOKENS, wanted(expires_on=until), mine).status == 200
 
 
-def test_what_lies_within_is_given(api: Api) -> None:
-    """The same limits, word for word; sooner and narrower ones; and whatever a token without limits likes."""
+def test_tokens_with_narrower_limits_can_be_made(api: Api) -> None:
+    """A token may make tokens with the same or narrower limits; a token without limits may make any."""
     mine = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS), **LIMITS)["value"]
     for fields in (
         LIMITS,
@@ -83,8 +83,11 @@ STRONGER: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("how", STRONGER)
-def test_a_token_that_has_more_is_not_touched(api: Api, how: str) -> None:
-    """Its new value would be shown, and it is not the caller's to weaken; deleting it gives nothing."""
+def test_a_token_with_wider_limits_cannot_be_changed(api: Api, how: str) -> None:
+    """A token with wider limits cannot be rolled or updated, because both would give its value or weaken it.
+
+    It can be deleted, because that grants nothing.
+    """
     mine = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS), **LIMITS)["value"]
     stronger = made(api, ACCOUNT_TOKENS, policy(READ), **STRONGER[how])
     at = f"{ACCOUNT_TOKENS}/{stronger['id']}"
@@ -95,8 +98,8 @@ def test_a_token_that_has_more_is_not_touched(api: Api, how: str) -> None:
     assert ask(api, "DELETE", at, by=mine).status == 200
 
 
-def test_a_token_with_other_rights_is_not_weakened(api: Api) -> None:
-    """Whoever may write tokens, and the scripts of billing-*, changes no token for more than these."""
+def test_a_token_with_other_rights_cannot_be_changed(api: Api) -> None:
+    """A token cannot update another that has permissions beyond its own."""
     mine = made(api, ACCOUNT_TOKENS, policy("5bc3f8b21c554832afc660159ab75fa4"), policy(READ, scope=scripts("b-*")))
     stronger = made(api, ACCOUNT_TOKENS, policy(READ))
     at = f"{ACCOUNT_TOKENS}/{stronger['id']}"
@@ -105,8 +108,8 @@ def test_a_token_with_other_rights_is_not_weakened(api: Api) -> None:
     assert works(api, stronger["value"])
 
 
-def test_a_token_of_an_earlier_time_with_too_much_does_nothing(api: Api) -> None:
-    """It is refused as one that is unknown, however much it has; another may take it in hand, and then it works."""
+def test_a_stored_token_with_oversized_policies_is_refused(api: Api) -> None:
+    """A stored token with too many or too large policies is refused as unknown, until its policies are replaced."""
     globs = [f"w{number}*" for number in range(MAX_RESOURCES)]
     many = [allowing(ACCOUNT_RESOURCE + ACCOUNT, READ)] * 5000
     for policies in (policies_on("worker", *globs), encode_policies(many)):

@@ -1,4 +1,4 @@
-"""What a token may give: no more than its caller has, and only what parses."""
+"""Rights of new tokens: no more than the caller's own, and only valid policies."""
 
 import json
 from typing import Any
@@ -28,8 +28,8 @@ EXCEEDS = (403, [9109])
 
 
 def entries(api: Api, account_id: str) -> list[dict[str, Any]]:
-    """The log of an account."""
-    return [json.loads(one.entry) for _, one in api.run(api.store.audit_entries(account_id, 0, 10_000))]
+    """Return the log of an account."""
+    return [json.loads(record.entry) for _, record in api.run(api.store.audit_entries(account_id, 0, 10_000))]
 
 
 ROUTES = [
@@ -38,23 +38,23 @@ ROUTES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "tail", "body"), ROUTES)
-def test_who_may_not_is_refused(api: Api, method: str, tail: str, body: object) -> None:
-    """Without the permission 9109 below /user and 10000 below an account; a reader of tokens writes none."""
-    tokens_read = next(one for one in PERMISSION_GROUPS.values() if one.name == "API Tokens Read")
+@pytest.mark.parametrize(("method", "suffix", "body"), ROUTES)
+def test_token_requests_need_their_permission(api: Api, method: str, suffix: str, body: object) -> None:
+    """Without the permission, requests get 9109 below `/user` and 10000 below an account; readers cannot write."""
+    tokens_read = next(group for group in PERMISSION_GROUPS.values() if group.name == "API Tokens Read")
     nothing = made(api, USER_TOKENS)["value"]
     user = f"{USER_RESOURCE}{ask(api, 'GET', '/client/v4/user').result['id']}"
     reader = made(api, USER_TOKENS, policy(tokens_read.id, resource=user))["value"]
 
-    assert (403, [9109]) == ask(api, method, USER_TOKENS + tail, body, nothing).refusal
-    assert (403, [10000]) == ask(api, method, ACCOUNT_TOKENS + tail, body, nothing).refusal
+    assert (403, [9109]) == ask(api, method, USER_TOKENS + suffix, body, nothing).refusal
+    assert (403, [10000]) == ask(api, method, ACCOUNT_TOKENS + suffix, body, nothing).refusal
     if method != "GET":
-        assert (403, [9109]) == ask(api, method, USER_TOKENS + tail, body, reader).refusal
+        assert (403, [9109]) == ask(api, method, USER_TOKENS + suffix, body, reader).refusal
     else:
-        assert ask(api, method, USER_TOKENS + tail, body, reader).status in {200, 404}
+        assert ask(api, method, USER_TOKENS + suffix, body, reader).status in {200, 404}
     of_account = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))["value"]
-    assert (403, [9109]) == ask(api, method, USER_TOKENS + tail, body, of_account).refusal
-    assert ask(api, method, ACCOUNT_TOKENS + tail, body, of_account).status in {200, 404}
+    assert (403, [9109]) == ask(api, method, USER_TOKENS + suffix, body, of_account).refusal
+    assert ask(api, method, ACCOUNT_TOKENS + suffix, body, of_account).status in {200, 404}
 
 
 @pytest.mark.parametrize("policies", [
@@ -65,17 +65,17 @@ def test_who_may_not_is_refused(api: Api, method: str, tail: str, body: object) 
     [policy(READ), policy(READ, effect="deny", resource=OTHER_ACCOUNT), policy(WRITE)],
     [policy(READ, resource=USER_RESOURCE + "0" * 32)],
 ])  # fmt: skip
-def test_nobody_gives_more_than_they_have(api: Api, policies: list[dict[str, Any]]) -> None:
-    """A token that may make tokens and write the secrets of billing-* makes none that may do anything else.
+def test_a_token_cannot_grant_more_than_it_has(api: Api, policies: list[dict[str, Any]]) -> None:
+    """A token that may make tokens and write the secrets of `billing-*` cannot give more than that.
 
-    Neither by a new token, nor by changing one, nor by taking over one that another made.
+    Neither a new token, nor an update of one, nor the roll of a stronger one gives more.
     """
     writer = "6e6967687473616665207365637265c1"
     granted = [policy(TOKENS_WRITE), policy(writer, scope=scripts("billing-*"))]
     by = made(api, USER_TOKENS, *granted)["value"]
     foreign = {OTHER_ACCOUNT, "*", USER_RESOURCE + "0" * 32}
-    theirs = {name.rpartition(".account.")[2] for one in policies for name in one["resources"]}
-    expected = (400, [10021]) if theirs & foreign else EXCEEDS
+    named = {name.rpartition(".account.")[2] for sent in policies for name in sent["resources"]}
+    expected = (400, [10021]) if named & foreign else EXCEEDS
 
     assert expected == ask(api, "POST", ACCOUNT_TOKENS, wanted(*policies), by).refusal
     own = made(api, ACCOUNT_TOKENS, policy(writer, scope=scripts("billing-eu-*", "billing-us")), by=by)
@@ -87,34 +87,35 @@ def test_nobody_gives_more_than_they_have(api: Api, policies: list[dict[str, Any
     assert EXCEEDS == ask(api, "PUT", f"{ACCOUNT_TOKENS}/{stronger}/value", {}, by).refusal
 
 
-def test_a_user_gives_no_account_they_are_not_in(api: Api) -> None:
-    """Not one by name, and not every one."""
+def test_a_user_cannot_grant_access_to_a_foreign_account(api: Api) -> None:
+    """A user's token cannot name an account without the user as a member, nor all accounts."""
     for account in (OTHER_ACCOUNT, "*"):
         answer = ask(api, "POST", USER_TOKENS, wanted(policy(READ, resource=account)))
         assert (EXCEEDS, ["/policies"]) == (answer.refusal, answer.pointers)
 
 
-def test_nobody_gives_delivery_over_the_api(api: Api) -> None:
-    """Not even the owner: it is the operator's to give."""
-    delivery = next(one for one in PERMISSION_GROUPS.values() if one.name == "Nightsafe Delivery")
+def test_delivery_cannot_be_granted_over_the_api(api: Api) -> None:
+    """Even the owner cannot grant the delivery permission over the API: only the operator can."""
+    delivery = next(group for group in PERMISSION_GROUPS.values() if group.name == "Nightsafe Delivery")
     assert EXCEEDS == ask(api, "POST", ACCOUNT_TOKENS, wanted(policy(delivery.id))).refusal
 
 
 @BOTH
-def test_every_write_is_in_the_log(api: Api, base: str) -> None:
-    """Who did what to which token, what let them, and no value."""
+def test_every_change_of_a_token_is_logged(api: Api, base: str) -> None:
+    """Each entry has the caller, the token and the policy that allowed the change, and no value."""
     token = made(api, base)
     at = f"{base}/{token['id']}"
     ask(api, "PUT", at, wanted())
     value = ask(api, "PUT", f"{at}/value", {}).result
     ask(api, "DELETE", at)
-    log = [one for one in entries(api, "" if base == USER_TOKENS else ACCOUNT) if one.get("resource") == token["id"]]
+    account_id = "" if base == USER_TOKENS else ACCOUNT
+    log = [entry for entry in entries(api, account_id) if entry.get("resource") == token["id"]]
 
-    assert ["tokens.create", "tokens.update", "tokens.roll", "tokens.delete"] == [one["action"] for one in log]
+    assert ["tokens.create", "tokens.update", "tokens.roll", "tokens.delete"] == [entry["action"] for entry in log]
     assert {("key", api.credentials.email, "192.0.2.7")} == {
-        (one["actor_kind"], one["email"], one["address"]) for one in log
+        (entry["actor_kind"], entry["email"], entry["address"]) for entry in log
     }
-    assert all(one["permission"] == "tokens.write" and one["policy"] for one in log)
+    assert all(entry["permission"] == "tokens.write" and entry["policy"] for entry in log)
     assert not any(secret in json.dumps(log) for secret in (value, token["value"]))
 
 
@@ -158,8 +159,8 @@ BAD: list[tuple[object, str]] = [
 
 @BOTH
 @pytest.mark.parametrize(("body", "pointer"), BAD)
-def test_what_is_wrong_is_pointed_at(api: Api, base: str, body: object, pointer: str) -> None:
-    """400 with 10021 and a pointer; no token is made."""
+def test_an_invalid_token_request_is_refused_with_a_pointer(api: Api, base: str, body: object, pointer: str) -> None:
+    """The refusal is 400 / 10021 with a pointer, and no token is made."""
     before = ask(api, "GET", f"{base}?per_page=1").envelope["result_info"]["total_count"]
     answer = api.send("POST", base, json.dumps(body).encode(), [*key(api), JSON], anonymous=True)
 
@@ -167,15 +168,15 @@ def test_what_is_wrong_is_pointed_at(api: Api, base: str, body: object, pointer:
     assert before == ask(api, "GET", f"{base}?per_page=1").envelope["result_info"]["total_count"]
 
 
-def test_an_account_gives_nothing_elsewhere(api: Api) -> None:
-    """Neither a user nor another account, whoever asks."""
+def test_an_accounts_token_is_limited_to_its_account(api: Api) -> None:
+    """An account's token cannot name a user, another account or all accounts, whoever asks."""
     for resource in (OTHER_ACCOUNT, "*", USER_RESOURCE + "0" * 32):
         answer = ask(api, "POST", ACCOUNT_TOKENS, wanted(policy(READ), policy(READ, resource=resource)))
         assert ((400, [10021]), ["/policies/1/resources"]) == (answer.refusal, answer.pointers)
 
 
-def test_unknown_members_and_nulls_are_passed_over(api: Api) -> None:
-    """As Cloudflare does; so that what a client has read can be sent back."""
+def test_unknown_members_and_nulls_are_ignored(api: Api) -> None:
+    """Unknown members and nulls are ignored, as at Cloudflare, so that a shown token can be sent back."""
     token = made(api, USER_TOKENS, condition=None, expires_on=None, not_before=None, more={"a": 1})
     assert ask(api, "PUT", f"{USER_TOKENS}/{token['id']}", token).status == 200
 
@@ -195,6 +196,6 @@ FIELDS = st.sampled_from(["name", "policies", "condition", "not_before", "expire
 
 @given(st.dictionaries(FIELDS, JSON_VALUES))
 def test_any_body_is_answered(api: Api, fields: dict[str, Any]) -> None:
-    """Made or refused, never a failure of the safe."""
+    """Any fields make a token or are refused; there is no internal error."""
     answer = ask(api, "POST", USER_TOKENS, wanted() | fields)
     assert answer.status == 200 or (answer.status in {400, 403} and answer.pointers != [None])

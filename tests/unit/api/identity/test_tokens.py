@@ -19,50 +19,50 @@ INVALID_TOKEN = (401, [1000])
 
 
 def policy(*groups: str, resource: str = ACCOUNT, scope: object = "*", effect: str = "allow") -> dict[str, Any]:
-    """One policy as it is sent."""
+    """Return one policy in the form of a request."""
     name = resource if "." in resource else f"com.cloudflare.api.account.{resource}"
-    return {"effect": effect, "permission_groups": [{"id": one} for one in groups], "resources": {name: scope}}
+    return {"effect": effect, "permission_groups": [{"id": group} for group in groups], "resources": {name: scope}}
 
 
 def scripts(*globs: str) -> dict[str, str]:
-    """The scope of scripts by glob."""
+    """Return the scope of the scripts that match these globs."""
     return {f"com.nightsafe.script.{glob}": "*" for glob in globs}
 
 
 def wanted(*policies: dict[str, Any], **fields: object) -> dict[str, Any]:
-    """A body that asks for a token."""
+    """Return a body that asks for a token."""
     return {"name": "ci", "policies": list(policies) or [policy(READ)], **fields}
 
 
 def key(api: Api) -> Headers:
-    """The owner's Global API key."""
+    """Return the headers with the owner's Global API key."""
     made = api.credentials
     return [(b"x-auth-email", made.email.encode()), (b"x-auth-key", made.api_key.encode())]
 
 
 def ask(api: Api, method: str, target: str, body: object = None, by: Headers | str = ()) -> Answer:
-    """Send a request by the owner's key, a token's value or given headers."""
+    """Send a request with the owner's key, a token's value or given headers."""
     headers = [(b"authorization", f"Bearer {by}".encode())] if isinstance(by, str) else [*(by or key(api))]
     sent = b"" if body is None else json.dumps(body).encode()
     return api.send(method, target, sent, [*headers, *([JSON] if sent else [])], anonymous=True)
 
 
 def made(api: Api, base: str, *policies: dict[str, Any], by: Headers | str = (), **fields: object) -> dict[str, Any]:
-    """A new token as the answer shows it."""
+    """Make a token; return it as the answer shows it."""
     result: dict[str, Any] = ask(api, "POST", base, wanted(*policies, **fields), by).result
     return result
 
 
 def works(api: Api, value: str) -> bool:
-    """Whether a token may read the secrets of the script `worker`."""
+    """Return whether a token may read the secrets of the script `worker`."""
     answer = ask(api, "GET", secrets_of("worker"), by=value)
     assert answer.status in {200, 403}
     return answer.status == 200
 
 
 @BOTH
-def test_a_token_is_shown_whole_and_its_value_once(api: Api, base: str) -> None:
-    """All that was asked for is there, with ids and names beside it; `value` only in the answer to the creation."""
+def test_only_the_creation_of_a_token_shows_its_value(api: Api, base: str) -> None:
+    """A token is shown with all its fields, its ids and its groups' names; only its creation shows the value."""
     condition = {"request_ip": {"in": ["192.0.2.0/24", "2001:db8::/32"], "not_in": ["192.0.2.1/32"]}}
     fields = {"not_before": "2020-01-01T02:00:00+02:00", "expires_on": "2099-12-31T23:59:59.5Z"}
     token = made(api, base, policy(READ, scope=scripts("billing-*")), condition=condition, **fields)
@@ -83,14 +83,14 @@ def test_a_token_is_shown_whole_and_its_value_once(api: Api, base: str) -> None:
 
 @BOTH
 def test_a_plain_token_has_no_empty_fields(api: Api, base: str) -> None:
-    """What was not asked for is not there."""
+    """Fields that were not requested are absent."""
     token = made(api, base)
     assert {"id", "name", "status", "issued_on", "modified_on", "policies", "value"} == set(token)
 
 
 @BOTH
 def test_a_rolled_token_has_another_value(api: Api, base: str) -> None:
-    """The answer is the new value, which works at once; the old one is dead at once."""
+    """The answer is the new value, which works at once; the old one is refused at once."""
     token = made(api, base)
     assert works(api, token["value"])
     value = ask(api, "PUT", f"{base}/{token['id']}/value", {}).result
@@ -100,8 +100,8 @@ def test_a_rolled_token_has_another_value(api: Api, base: str) -> None:
     assert works(api, value)
 
 
-def test_what_another_process_rolled_stays_dead(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An update by one that read the token before it was rolled is refused, so that it can be sent again."""
+def test_stale_changes_of_a_rolled_token_are_refused(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes based on a token's state before another process rolled it are refused with 503."""
     api = own_api
     api.upload("worker")
     token = made(api, ACCOUNT_TOKENS)
@@ -110,7 +110,7 @@ def test_what_another_process_rolled_stays_dead(own_api: Api, monkeypatch: pytes
     value = ask(api, "PUT", f"{at}/value", {}).result
 
     async def stale(_: str) -> Token | None:
-        """What was there before."""
+        """Return the earlier state."""
         return before
 
     with monkeypatch.context() as late:
@@ -125,19 +125,19 @@ def test_what_another_process_rolled_stays_dead(own_api: Api, monkeypatch: pytes
 
 
 @BOTH
-def test_a_disabled_token_is_dead_until_it_is_active(api: Api, base: str) -> None:
-    """At the next request, each time; an update without a status leaves it."""
+def test_a_disabled_token_is_refused_until_it_is_active(api: Api, base: str) -> None:
+    """A changed status applies to the next request; an update without a status keeps it."""
     token = made(api, base)
     at = f"{base}/{token['id']}"
-    for status, alive in (("disabled", False), (None, False), ("active", True), ("expired", True)):
+    for status, valid in (("disabled", False), (None, False), ("active", True), ("expired", True)):
         shown = ask(api, "PUT", at, wanted(**({"status": status} if status else {}))).result
-        assert works(api, token["value"]) is alive
-        assert shown["status"] == ("active" if alive else "disabled")
+        assert works(api, token["value"]) is valid
+        assert shown["status"] == ("active" if valid else "disabled")
 
 
 @BOTH
 def test_a_token_past_its_end_is_expired(api: Api, base: str) -> None:
-    """Its status says so, and it is dead; a later end revives it."""
+    """A token past its expiry is shown as expired and refused; a later expiry makes it valid again."""
     token = made(api, base, expires_on="2099-01-01T00:00:00Z")
     at = f"{base}/{token['id']}"
     assert works(api, token["value"])
@@ -149,8 +149,8 @@ def test_a_token_past_its_end_is_expired(api: Api, base: str) -> None:
 
 
 @BOTH
-def test_a_token_from_elsewhere_is_refused(api: Api, base: str) -> None:
-    """Its condition counts from the next request on: the requests of these tests come from 192.0.2.7."""
+def test_a_token_from_a_forbidden_address_is_refused(api: Api, base: str) -> None:
+    """A changed condition applies to the next request; the requests of these tests come from 192.0.2.7."""
     token = made(api, base, condition={"request_ip": {"in": ["192.0.2.0/24"]}})
     assert works(api, token["value"])
     ask(api, "PUT", f"{base}/{token['id']}", wanted(condition={"request_ip": {"not_in": ["192.0.2.7/32"]}}))
@@ -158,15 +158,15 @@ def test_a_token_from_elsewhere_is_refused(api: Api, base: str) -> None:
 
 
 @BOTH
-def test_a_deleted_token_is_gone(api: Api, base: str) -> None:
-    """Dead at once, in no list, and a second deletion finds nothing."""
+def test_a_deleted_token_is_refused_and_not_listed(api: Api, base: str) -> None:
+    """A deleted token is refused at once, is in no list, and cannot be deleted again."""
     token = made(api, base)
     at = f"{base}/{token['id']}"
     assert works(api, token["value"])
 
     assert ask(api, "DELETE", at).result == {"id": token["id"]}
     assert not works(api, token["value"])
-    assert token["id"] not in [one["id"] for one in ask(api, "GET", f"{base}?per_page=1000").result]
+    assert token["id"] not in [listed["id"] for listed in ask(api, "GET", f"{base}?per_page=1000").result]
     for method, target, body in (
         ("GET", at, None), ("PUT", at, wanted()), ("DELETE", at, None), ("PUT", f"{at}/value", {}),
     ):  # fmt: skip
@@ -175,21 +175,21 @@ def test_a_deleted_token_is_gone(api: Api, base: str) -> None:
 
 @BOTH
 def test_an_update_replaces_everything_but_the_value(api: Api, base: str) -> None:
-    """What it does not name is gone; a policy keeps its id when it is sent along."""
+    """Fields that an update omits are removed; a policy sent with its ID keeps it."""
     token = made(api, base, policy(READ), policy(WRITE), condition={"request_ip": {"in": ["::/0"]}})
-    kept, strange = token["policies"][1], policy(READ) | {"id": "f" * 32}
-    changed = ask(api, "PUT", f"{base}/{token['id']}", {"name": "new", "policies": [kept, strange]}).result
+    kept, unknown = token["policies"][1], policy(READ) | {"id": "f" * 32}
+    changed = ask(api, "PUT", f"{base}/{token['id']}", {"name": "new", "policies": [kept, unknown]}).result
 
     assert "condition" not in changed
     assert "value" not in changed
     assert ("new", kept) == (changed["name"], changed["policies"][0])
-    assert changed["policies"][1]["id"] not in {"f" * 32, *(one["id"] for one in token["policies"])}
+    assert changed["policies"][1]["id"] not in {"f" * 32, *(policy["id"] for policy in token["policies"])}
     assert changed["modified_on"] > changed["issued_on"] == token["issued_on"]
     assert works(api, token["value"])
 
 
-def test_owners_are_apart(api: Api) -> None:
-    """A user's token is not found among the account's, nor the other way round."""
+def test_user_and_account_tokens_are_separate(api: Api) -> None:
+    """A user's token is not found below the account, nor an account's token below the user."""
     for mine, other in ((USER_TOKENS, ACCOUNT_TOKENS), (ACCOUNT_TOKENS, USER_TOKENS)):
         token_id = made(api, mine)["id"]
         assert NOT_FOUND == ask(api, "GET", f"{other}/{token_id}").refusal
@@ -197,8 +197,8 @@ def test_owners_are_apart(api: Api) -> None:
         assert ask(api, "GET", f"{mine}/{token_id}").status == 200
 
 
-def test_users_are_apart(api: Api) -> None:
-    """Another user sees and touches none of the owner's."""
+def test_users_tokens_are_separate(api: Api) -> None:
+    """A user cannot see or change another user's tokens."""
     secret = new_key()
     keep(api, User("9" * 32, "another@example.com", digest(secret), 0))
     other = [(b"x-auth-email", b"another@example.com"), (b"x-auth-key", secret.encode())]
@@ -211,44 +211,44 @@ def test_users_are_apart(api: Api) -> None:
 
 
 @BOTH
-def test_pages_end(own_api: Api, base: str) -> None:
-    """Every token is on one page, in the order they were made; the page past the end is empty and says how many."""
+def test_tokens_are_listed_in_pages(own_api: Api, base: str) -> None:
+    """Every token is on one page, in order of creation; the page past the end is empty."""
     api = own_api
-    before = [one["id"] for one in ask(api, "GET", base).result]
+    before = [token["id"] for token in ask(api, "GET", base).result]
     ids = before + [made(api, base)["id"] for _ in range(5)]
     pages = [ask(api, "GET", f"{base}?page={page}&per_page=2") for page in (1, 2, 3, 4)]
     total = len(ids)
 
-    assert ids == [one["id"] for page in pages for one in page.result]
+    assert ids == [token["id"] for page in pages for token in page.result]
     assert pages[-1].result == []
     assert pages[0].envelope["result_info"] == {
         "page": 1, "per_page": 2, "count": 2, "total_count": total, "total_pages": (total + 1) // 2,
     }  # fmt: skip
-    assert ids[::-1] == [one["id"] for one in ask(api, "GET", f"{base}?direction=desc").result]
+    assert ids[::-1] == [token["id"] for token in ask(api, "GET", f"{base}?direction=desc").result]
     assert ask(api, "GET", base).envelope["result_info"]["per_page"] == 20
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "per_page=0", "per_page=1.5", "page=9999999999"])
-def test_a_page_that_is_none_is_refused(api: Api, query: str) -> None:
-    """With the name of the parameter at fault."""
+def test_an_invalid_page_is_refused(api: Api, query: str) -> None:
+    """The refusal names the bad parameter."""
     answer = ask(api, "GET", f"{USER_TOKENS}?{query}")
     assert (400, [10021]) == answer.refusal
     assert query.partition("=")[0] in answer.messages[0]
 
 
-def test_sizes_are_cut(api: Api) -> None:
-    """A page is never larger than 1,000; a whole number may be written as one with a point."""
+def test_page_sizes_are_capped(api: Api) -> None:
+    """A page has at most 1,000 tokens; a number may have a decimal point."""
     info = ask(api, "GET", f"{USER_TOKENS}?per_page=5000&page=1.0").envelope["result_info"]
     assert (1, 1000) == (info["page"], info["per_page"])
 
 
 def test_too_many_parameters_are_refused(api: Api) -> None:
-    """Not read without bound."""
+    """A query with too many parameters is refused."""
     assert (400, [10021]) == ask(api, "GET", USER_TOKENS + "?" + "&".join(["a=1"] * 200)).refusal
 
 
-def test_verify_tells_a_token_of_its_kind(api: Api) -> None:
-    """A user's token is told so below /user, an account's below its account, in Cloudflare's words."""
+def test_verify_accepts_only_tokens_of_its_owner(api: Api) -> None:
+    """A user's token is verified below `/user`, an account's below its account, with Cloudflare's messages."""
     valid = [{"code": 10000, "message": "This API Token is valid and active", "type": None}]
     for base, other in ((USER_TOKENS, ACCOUNT_TOKENS), (ACCOUNT_TOKENS, USER_TOKENS)):
         token = made(api, base, not_before="2020-01-01T00:00:00Z", expires_on="2099-01-01T00:00:00Z")
@@ -264,15 +264,15 @@ def test_verify_tells_a_token_of_its_kind(api: Api) -> None:
         assert (INVALID_TOKEN, ["Invalid API Token"]) == (gone.refusal, gone.messages)
 
 
-def test_groups_are_listed(api: Api) -> None:
-    """By name and scope as asked; a token of an account has none that only make sense for users."""
-    every = ask(api, "GET", f"{USER_TOKENS}/permission_groups").result
+def test_permission_groups_are_listed(api: Api) -> None:
+    """Permission groups can be filtered by name and scope; an account's list omits groups for users only."""
+    groups = ask(api, "GET", f"{USER_TOKENS}/permission_groups").result
     of_account = ask(api, "GET", f"{ACCOUNT_TOKENS}/permission_groups").result
 
-    assert [*PERMISSION_GROUPS] == [one["id"] for one in every]
-    assert [one for one in every if "com.cloudflare.api.account" in one["scopes"]] == of_account
+    assert [*PERMISSION_GROUPS] == [group["id"] for group in groups]
+    assert [group for group in groups if "com.cloudflare.api.account" in group["scopes"]] == of_account
     by_name = ask(api, "GET", f"{USER_TOKENS}/permission_groups?name=Workers%20Scripts%20Read").result
-    assert [READ] == [one["id"] for one in by_name]
+    assert [READ] == [group["id"] for group in by_name]
     by_scope = ask(api, "GET", f"{USER_TOKENS}/permission_groups?scope=com.cloudflare.api.user").result
-    assert [one for one in every if "com.cloudflare.api.user" in one["scopes"]] == by_scope
+    assert [group for group in groups if "com.cloudflare.api.user" in group["scopes"]] == by_scope
     assert ask(api, "GET", f"{USER_TOKENS}/permission_groups?name=none").result == []

@@ -1,4 +1,4 @@
-"""Who the caller is: its user, its accounts, its user's memberships."""
+"""The caller's user, accounts and memberships."""
 
 import pytest
 from tests.unit.api.identity.test_tokens import ACCOUNT_TOKENS, USER_TOKENS, ask, made, policy, scripts
@@ -15,25 +15,25 @@ MEMBERSHIPS = "/client/v4/memberships"
 
 
 def group(name: str) -> str:
-    """A permission group's id."""
-    return next(one.id for one in PERMISSION_GROUPS.values() if one.name == name)
+    """Return a permission group's id."""
+    return next(group.id for group in PERMISSION_GROUPS.values() if group.name == name)
 
 
 @pytest.fixture
 def user_id(api: Api) -> str:
-    """The owner's id."""
+    """Return the owner's id."""
     found: str = ask(api, "GET", USER).result["id"]
     return found
 
 
 def test_a_user_is_shown(api: Api) -> None:
-    """With the e-mail, which wrangler prints."""
+    """A user is shown with the e-mail address, which wrangler prints."""
     user = ask(api, "GET", USER).result
     assert (api.credentials.email, False) == (user["email"], user["suspended"])
 
 
-def test_only_who_may_sees_the_user(api: Api, user_id: str) -> None:
-    """9109, which wrangler takes for a lack of permission, for anybody else; 9109 also for an unknown token."""
+def test_the_user_is_shown_only_with_its_permission(api: Api, user_id: str) -> None:
+    """Tokens without the permission, and unknown ones, get 9109, which wrangler takes for a missing permission."""
     reader = made(api, USER_TOKENS, policy(group("User Details Read"), resource=USER_RESOURCE + user_id))
     assert ask(api, "GET", USER, by=reader["value"]).result["id"] == user_id
     for base in (USER_TOKENS, ACCOUNT_TOKENS):
@@ -44,8 +44,8 @@ def test_only_who_may_sees_the_user(api: Api, user_id: str) -> None:
     assert ((403, [9109]), ["Invalid access token"]) == (unknown.refusal, unknown.messages)
 
 
-def test_the_accounts_are_those_that_may_be_touched(own_api: Api) -> None:
-    """By whatever policy; an account of which everything is denied is not there."""
+def test_only_accessible_accounts_are_listed(own_api: Api) -> None:
+    """The list has every account for which a policy allows something that none denies."""
     api = own_api
     keep(api, Account(OTHER_ACCOUNT, "another", 1))
     [account] = ask(api, "GET", ACCOUNTS).result
@@ -60,8 +60,8 @@ def test_the_accounts_are_those_that_may_be_touched(own_api: Api) -> None:
     assert ask(api, "GET", ACCOUNTS + "?name=another").result == []
 
 
-def test_one_account(api: Api) -> None:
-    """For who may read it; one that is not there is refused as one that is not theirs."""
+def test_an_account_is_shown_only_with_its_permission(api: Api) -> None:
+    """A caller with the permission may read the account; a missing account is refused like another's."""
     [account] = ask(api, "GET", ACCOUNTS).result
     settings = made(api, ACCOUNT_TOKENS, policy(group("Account Settings Read")))["value"]
 
@@ -72,35 +72,37 @@ def test_one_account(api: Api) -> None:
         ask(api, "GET", f"{ACCOUNTS}/{OTHER_ACCOUNT}"),
         ask(api, "GET", f"{ACCOUNTS}/{'e' * 32}"),
     ]
-    assert {(403, b"".join(refused[0].body.split()))} == {(one.status, b"".join(one.body.split())) for one in refused}
+    assert {(403, b"".join(refused[0].body.split()))} == {
+        (answer.status, b"".join(answer.body.split())) for answer in refused
+    }
     assert [10000] == refused[0].codes
     assert (404, [7003, 7000]) == ask(api, "GET", f"{ACCOUNTS}/").refusal
 
 
 def test_accounts_are_paged(own_api: Api) -> None:
-    """In the order of their making; pages end in an empty one, and none is larger than 50."""
+    """Accounts are listed in order of creation, at most 50 a page; the page past the end is empty."""
     api = own_api
     user_id = ask(api, "GET", USER).result["id"]
     ids = [f"{number:032x}" for number in range(60)]
-    for number, one in enumerate(ids):
-        membership = Membership(one, user_id, policies_for(one, ALL_ACCESS), number)
-        keep(api, Account(one, f"account {number}", number), membership)
+    for number, account_id in enumerate(ids):
+        membership = Membership(account_id, user_id, policies_for(account_id, ALL_ACCESS), number)
+        keep(api, Account(account_id, f"account {number}", number), membership)
 
     for base in (ACCOUNTS, MEMBERSHIPS):
         pages = [ask(api, "GET", f"{base}?page={page}&per_page=500") for page in (1, 2, 3)]
         assert [50, 11, 0] == [len(page.result) for page in pages]
         info = {"page": 3, "per_page": 50, "count": 0, "total_count": 61, "total_pages": 2}
         assert info == pages[-1].envelope["result_info"]
-        seen = [one.get("account", one)["id"] for page in pages for one in page.result]
+        seen = [item.get("account", item)["id"] for page in pages for item in page.result]
         assert {ACCOUNT, *ids} == set(seen)
         assert len(ask(api, "GET", base).result) == 20
         assert seen[::-1][:20] == [
-            one.get("account", one)["id"] for one in ask(api, "GET", f"{base}?direction=desc").result
+            item.get("account", item)["id"] for item in ask(api, "GET", f"{base}?direction=desc").result
         ]
 
 
-def test_memberships(api: Api, user_id: str) -> None:
-    """A user's accounts, with what may be done there in words."""
+def test_memberships_show_their_roles(api: Api, user_id: str) -> None:
+    """A user's accounts are listed with the names of the permission groups there."""
     [membership] = ask(api, "GET", MEMBERSHIPS).result
     reader = made(api, USER_TOKENS, policy(group("Memberships Read"), resource=USER_RESOURCE + user_id))
 
@@ -113,8 +115,11 @@ def test_memberships(api: Api, user_id: str) -> None:
     assert ask(api, "GET", MEMBERSHIPS + "?status=pending").result == []
 
 
-def test_memberships_are_refused_so_that_wrangler_asks_elsewhere(api: Api) -> None:
-    """9106 for the token of an account or an unknown one, 10000 for a user's without the permission."""
+def test_memberships_are_refused_with_wranglers_codes(api: Api) -> None:
+    """A token of an account and an unknown one get 9106, and a user's token without the permission 10000.
+
+    With these codes wrangler asks for the accounts instead.
+    """
     of_account = made(api, ACCOUNT_TOKENS, policy(ALL_ACCESS))["value"]
     for value in (of_account, "nst_unknown"):
         answer = ask(api, "GET", MEMBERSHIPS, by=value)
@@ -123,8 +128,8 @@ def test_memberships_are_refused_so_that_wrangler_asks_elsewhere(api: Api) -> No
 
 
 @pytest.mark.parametrize("path", [USER, ACCOUNTS, MEMBERSHIPS, USER_TOKENS, f"{USER_TOKENS}/verify"])
-def test_without_credentials(api: Api, path: str) -> None:
-    """400 with 9106, on every one of these; and no other method is there."""
+def test_user_pages_need_credentials(api: Api, path: str) -> None:
+    """Requests without credentials get 400 / 9106, and other methods 405."""
     assert (400, [9106]) == api.send("GET", path, anonymous=True).refusal
     assert (405, [10405]) == api.send("PATCH", path).refusal
     assert ask(api, "GET", path + "/").status in {400, 404}

@@ -1,4 +1,4 @@
-"""The public ring that clients seal to."""
+"""The public ring to which clients seal."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,15 @@ from tests.unit.api.tools.driver import Api
 from tests.unit.api.tools.rotation import ROOT, Rotation
 
 
-def test_it_is_the_ring_of_this_moment(own_api: Api, tmp_path: Path) -> None:
-    """It is given as its file has it but for the number, and after a rotation as it is then, without a restart."""
+def test_the_public_ring_is_current(own_api: Api, tmp_path: Path) -> None:
+    """The answer is the current ring file without its number, also after a rotation and without a restart."""
     rotation = Rotation(own_api, tmp_path)
-    given = []
+    answers = []
     for _ in range(2):
-        given.append(own_api.send("GET", f"{ROOT}/public-ring").result)
+        answers.append(own_api.send("GET", f"{ROOT}/public-ring").result)
         form = json.loads(rotation.public.read_bytes())
-        assert (form["keys"], "nightsafe-public-ring/1") == (given[-1]["keys"], given[-1]["format"])
-        assert {"keys", "format"} == given[-1].keys()
+        assert (form["keys"], "nightsafe-public-ring/1") == (answers[-1]["keys"], answers[-1]["format"])
+        assert {"keys", "format"} == answers[-1].keys()
         rotation.rotate()
 
-    assert given[0] != given[1]
+    assert answers[0] != answers[1]

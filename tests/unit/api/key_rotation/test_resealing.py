@@ -1,4 +1,4 @@
-"""A rotation of keys: every value comes under the new key, in its place, and nobody else is disturbed."""
+"""Rotations of keys: every value is re-encrypted to the new key in its place, and clients see no change."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -29,12 +29,12 @@ from nightsafe.store.sealed_values import Retirement
 
 @pytest.fixture
 def rotation(own_api: Api, tmp_path: Path) -> Rotation:
-    """An API with key files, and values of every kind in every kind of place."""
+    """Return an API with key files, and values of every kind in every kind of place."""
     return with_values(own_api, tmp_path)
 
 
-def test_every_value_comes_under_the_new_key(rotation: Rotation) -> None:
-    """Each opens as before in its own place; nothing is left under the old key, and a second pass finds nothing."""
+def test_every_value_is_re_encrypted_to_the_new_key(rotation: Rotation) -> None:
+    """Each value opens as before, none is left under the old key, and a second pass finds none to re-encrypt."""
     assert ALL == rotation.contents()
     old = rotation.rotate()
 
@@ -46,8 +46,8 @@ def test_every_value_comes_under_the_new_key(rotation: Rotation) -> None:
     assert Progress() == rotation.reseal()
 
 
-def test_the_old_key_is_not_needed_any_more(rotation: Rotation) -> None:
-    """Once everything is sealed anew a ring without the old key opens everything."""
+def test_the_old_key_is_not_needed_after_re_encryption(rotation: Rotation) -> None:
+    """After the re-encryption, a ring without the old key opens every value."""
     old = rotation.rotate()
     rotation.reseal()
 
@@ -57,8 +57,8 @@ def test_the_old_key_is_not_needed_any_more(rotation: Rotation) -> None:
     assert ALL == rotation.contents()
 
 
-def test_keys_of_another_kind(rotation: Rotation) -> None:
-    """A ring can go over to the hybrid suite, and back."""
+def test_a_rotation_can_change_the_suite(rotation: Rotation) -> None:
+    """A ring can change to the hybrid suite and back."""
     for suite in (Suite.HYBRID, Suite.X25519):
         ring = rotation.ring.rotated(suite)
         ring.save(rotation.private, replace=True)
@@ -68,18 +68,18 @@ def test_keys_of_another_kind(rotation: Rotation) -> None:
         assert ALL == rotation.contents()
 
 
-def test_new_values_are_under_the_new_key_at_once(rotation: Rotation) -> None:
-    """The running API takes the ring up as soon as its file is replaced."""
+def test_new_values_are_sealed_to_the_new_key_at_once(rotation: Rotation) -> None:
+    """The running API uses a new ring as soon as the file is replaced."""
     old = rotation.rotate()
 
     assert rotation.api.put("worker", text("NEW", "fresh")).status == 200
 
-    assert ["fresh"] == [rotation.opened(one).decode() for one in rotation.under(rotation.primary)]
+    assert ["fresh"] == [rotation.opened(value).decode() for value in rotation.under(rotation.primary)]
     assert COUNT == len(rotation.under(old))
 
 
-def test_a_damaged_ring_is_not_taken_up(rotation: Rotation) -> None:
-    """The one before stays in use, that is said once, and a whole one is taken up again."""
+def test_a_damaged_ring_file_is_not_used(rotation: Rotation) -> None:
+    """The previous ring stays in use, the problem is reported once, and a valid file is used again."""
     before = rotation.primary
     rotation.public.write_bytes(b"{}")
     for name in ("A", "B"):
@@ -96,8 +96,8 @@ def test_a_damaged_ring_is_not_taken_up(rotation: Rotation) -> None:
     assert 1 == len(rotation.under(rotation.primary))
 
 
-def test_no_version_is_made_and_nothing_is_shown(rotation: Rotation) -> None:
-    """What clients see of scripts, versions, deployments and collections is the same to the byte."""
+def test_a_re_encryption_changes_no_answer(rotation: Rotation) -> None:
+    """Scripts, versions, deployments and collections are shown byte for byte as before."""
     paths = [
         f"/client/v4/accounts/{ACCOUNT}/{rest}"
         for rest in (
@@ -119,29 +119,29 @@ def test_no_version_is_made_and_nothing_is_shown(rotation: Rotation) -> None:
     assert before == [rotation.api.send("GET", path).body for path in paths]
 
 
-def test_the_log_names_what_was_sealed_anew(rotation: Rotation) -> None:
-    """One entry a batch: by whom, to which key, each place; it is no news for those who deliver."""
+def test_the_log_lists_the_re_encrypted_values(rotation: Rotation) -> None:
+    """Each batch has one log entry with the caller, the key and the places; the entry is no change for delivery."""
     rotation.rotate()
     cursor = rotation.api.run(rotation.api.app._change_feed._bundles.changes(ACCOUNT, None)).cursor
 
     rotation.reseal()
 
-    told = [one for one in events(rotation.api) if one["action"] == "keys.reseal"]
-    places = [place for one in told for place in one["set"]]
-    assert (3, COUNT) == (len(told), len(places))
+    entries = [event for event in events(rotation.api) if event["action"] == "keys.reseal"]
+    places = [place for entry in entries for place in entry["set"]]
+    assert (3, COUNT) == (len(entries), len(places))
     assert {"worker/T", "worker/K", "script/worker/K", "pages_project/blog/preview/V"} < set(places)
     assert {(rotation.primary, "secrets.reseal", "token")} == {
-        (one["resource"], one["permission"], one["actor_kind"]) for one in told
+        (entry["resource"], entry["permission"], entry["actor_kind"]) for entry in entries
     }
     changes = rotation.api.run(rotation.api.app._change_feed._bundles.changes(ACCOUNT, cursor))
     assert ((), False, True) == (changes.scripts, changes.whole, changes.cursor.number > cursor.number)
 
 
-def test_a_value_that_changes_meanwhile_keeps_its_change(rotation: Rotation) -> None:
-    """What was read before is passed over; where it went, the next pass finds it."""
+def test_a_concurrent_change_of_a_value_is_kept(rotation: Rotation) -> None:
+    """A value that changed after it was read is skipped, and the next pass re-encrypts it."""
     rotation.rotate()
     page = rotation.api.run(rotation.old_values(""))
-    batch = NewValues(tuple(renewed(rotation, one) for one in page.values))
+    batch = NewValues(tuple(renewed(rotation, value) for value in page.values))
     assert rotation.api.put("worker", text("T", "third")).status == 200
 
     stored = rotation.api.run(rotation.store(batch))
@@ -152,13 +152,13 @@ def test_a_value_that_changes_meanwhile_keeps_its_change(rotation: Rotation) -> 
 
 
 @pytest.mark.parametrize("answered", [0, 1, 2])
-def test_an_interrupted_pass_is_taken_up_again(rotation: Rotation, answered: int) -> None:
-    """Wherever it ends, every value is whole under one of the two keys, and the next pass does what is left."""
+def test_an_interrupted_pass_can_be_resumed(rotation: Rotation, answered: int) -> None:
+    """After an interruption, every value opens under one of the two keys, and the next pass completes the rest."""
     rotation.rotate()
     store, left = rotation.store, answered
 
     async def breaking(values: NewValues) -> Stored:
-        """Answer some batches; the next one is stored, and its answer lost."""
+        """Store some batches normally; store the next one but lose its answer."""
         nonlocal left
         done = await store(values)
         left -= 1
@@ -181,13 +181,13 @@ def test_an_interrupted_pass_is_taken_up_again(rotation: Rotation, answered: int
 
 BINDING = "UPDATE bindings SET {} WHERE name = ?"
 TAMPERING = {
-    "a record that nobody signed": (BINDING.format("sealed = randomblob(300)"), "T"),
+    "an unsigned record": (BINDING.format("sealed = randomblob(300)"), "T"),
     "a record of another place": (
         "UPDATE bindings SET sealed = (SELECT sealed FROM bindings WHERE name = 'K') WHERE name = ?",
         "T",
     ),
     "other metadata": (BINDING.format("""shown = replace(shown, 'SHA-256', 'SHA-512')"""), "K"),
-    "metadata that is none": (BINDING.format("shown = x'00'"), "K"),
+    "metadata that is not JSON": (BINDING.format("shown = x'00'"), "K"),
     "another sealed name": (
         "UPDATE items SET shown = replace(shown, substr(shown, -34, 32), hex(randomblob(16))) WHERE name = ?",
         "S",
@@ -197,8 +197,8 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("tampering", TAMPERING)
-def test_what_somebody_put_into_the_database(rotation: Rotation, tampering: str) -> None:
-    """It is neither opened nor signed, and stays as it is; everything else is done."""
+def test_a_tampered_value_is_not_re_encrypted(rotation: Rotation, tampering: str) -> None:
+    """A value that does not verify is neither opened nor signed and stays unchanged; all others are re-encrypted."""
     rotation.rotate()
     rotation.meddle(*TAMPERING[tampering])
 
@@ -208,30 +208,31 @@ def test_what_somebody_put_into_the_database(rotation: Rotation, tampering: str)
     assert Progress(waiting=1, unopened=1) == rotation.reseal()
 
 
-@pytest.mark.parametrize("tampering", ["a record that nobody signed", "a record of another place"])
-def test_no_signature_for_what_was_never_signed(rotation: Rotation, tampering: str) -> None:
-    """Not even when whoever seals anew hands back a good value for it."""
+@pytest.mark.parametrize("tampering", ["an unsigned record", "a record of another place"])
+def test_an_unsigned_record_never_gets_a_signature(rotation: Rotation, tampering: str) -> None:
+    """A stored record without a valid signature gets none, even if a valid value is returned for it."""
     rotation.rotate()
-    (old,) = [one for one in rotation.api.run(rotation.old_values("")).values if one.name == "T" and "a" in one.mark]
+    values = rotation.api.run(rotation.old_values("")).values
+    (old,) = [value for value in values if value.name == "T" and "a" in value.mark]
     good = renewed(rotation, old)
     rotation.meddle(*TAMPERING[tampering])
-    there = rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
-    assert there is not None
+    stored_before = rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
+    assert stored_before is not None
 
-    forged = replace(good, before=sha256(there.sealed).digest())
+    forged = replace(good, before=sha256(stored_before.sealed).digest())
     stored = rotation.api.run(rotation.store(NewValues((forged,))))
 
     assert Stored(resealed=0, changed=0, refused=1) == stored
-    assert there == rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
+    assert stored_before == rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
 
 
-def test_only_the_primary_key_is_taken(rotation: Rotation) -> None:
-    """A stranger's key, an older one, a retired one and what is no sealed value are refused with their batch."""
+def test_values_under_other_keys_are_refused(rotation: Rotation) -> None:
+    """Values under a foreign, older or retired key, and malformed values, are refused with their batch."""
     first = rotation.rotate()
     second = rotation.rotate()
     rotation.retire(first)
-    good, other = (renewed(rotation, one) for one in rotation.api.run(rotation.old_values("")).values[:2])
-    old = next(one for one in rotation.under(first) if one.mark == good.mark)
+    good, other = (renewed(rotation, value) for value in rotation.api.run(rotation.old_values("")).values[:2])
+    old = next(stored for stored in rotation.under(first) if stored.mark == good.mark)
     place = place_of_value(old).signed
     value = SecretValue(b"x")
     stranger = RingSealer(PrivateRing.generate().public()).seal(place, value)
@@ -249,8 +250,8 @@ def test_only_the_primary_key_is_taken(rotation: Rotation) -> None:
     assert rotation.ask("POST", RESEALING, {"values": [as_json(good), as_json(other)]}).status == 200
 
 
-def test_a_batch_that_is_none(rotation: Rotation) -> None:
-    """It is refused with where it is wrong; no value of it comes back in the message."""
+def test_a_malformed_batch_is_refused(rotation: Rotation) -> None:
+    """A malformed batch is refused with a pointer and without its values; unknown marks count as changed."""
     rotation.rotate()
     good = as_json(renewed(rotation, rotation.api.run(rotation.old_values("")).values[0]))
     wrong: list[object] = [
@@ -274,16 +275,16 @@ def test_a_batch_that_is_none(rotation: Rotation) -> None:
 
 
 @pytest.mark.parametrize("after", ["x", "zz:", "0000000000000000:b", ":", "a:a:a"])
-def test_a_place_to_go_on_from_that_was_never_given(rotation: Rotation, after: str) -> None:
-    """It is refused or leads to the end; it is no failure."""
+def test_an_invalid_position_causes_no_failure(rotation: Rotation, after: str) -> None:
+    """An invalid position is refused or leads to the end, without an internal error."""
     old = rotation.rotate()
 
     assert rotation.ask("GET", f"{RESEALING}?after={after}").status in {200, 400}
     assert (400, [10021]) == rotation.ask("GET", f"{RESEALING}?after={old}:nowhere").refusal
 
 
-def test_the_keys_and_their_values(rotation: Rotation) -> None:
-    """Every key of the ring with its state and how much is under it, and keys that the ring does not know."""
+def test_keys_are_listed_with_their_numbers_of_values(rotation: Rotation) -> None:
+    """Every key of the ring is listed with its state and number of values, and so are unknown keys in use."""
     old = rotation.rotate()
     rotation.api.put("worker", text("NEW", "fresh"))
     rotation.meddle("UPDATE bindings SET key_id = 'feedfeedfeedfeed' WHERE name = 'T'")
@@ -298,7 +299,7 @@ def test_the_keys_and_their_values(rotation: Rotation) -> None:
 
 
 def test_a_retired_key_is_refused_from_an_old_ring(rotation: Rotation) -> None:
-    """An API that has missed the rotation stores nothing under a key that was retired since, and says what to do."""
+    """An API that missed a rotation stores no value under a key retired since, and says what to do."""
     old = rotation.primary
     change = retirement(old, in_use=True)
     rotation.api.run(rotation.api.store.commit(change))
@@ -311,8 +312,8 @@ def test_a_retired_key_is_refused_from_an_old_ring(rotation: Rotation) -> None:
     assert 200 == rotation.api.put("worker", text("LATE", "x")).status
 
 
-def test_only_a_key_of_the_private_ring_is_sealed_to(rotation: Rotation) -> None:
-    """An API that names another primary gets nothing sealed to it, nor to one that is retired."""
+def test_values_are_re_encrypted_only_to_own_keys(rotation: Rotation) -> None:
+    """Values are re-encrypted only to a key that the private ring has and that is not retired."""
     rotation.rotate()
     ours = rotation.ring
     others = PrivateRing([PrivateKey.generate(Suite.X25519), *(key.in_state(State.ACTIVE) for key in ours.keys)])
@@ -328,10 +329,10 @@ def test_only_a_key_of_the_private_ring_is_sealed_to(rotation: Rotation) -> None
     assert ALL == rotation.contents()
 
 
-def test_sealing_anew_is_apart(rotation: Rotation) -> None:
-    """No other permission includes it; a token with it can ask for nothing else, and others cannot ask for it."""
-    giving = {group.id for group in PERMISSION_GROUPS.values() if Action.RESEAL in group.actions}
-    assert {GROUP} == giving
+def test_the_re_encryption_permission_is_separate(rotation: Rotation) -> None:
+    """Only the re-encryption permission allows re-encryption, and it allows no other request."""
+    granting = {group.id for group in PERMISSION_GROUPS.values() if Action.RESEAL in group.actions}
+    assert {GROUP} == granting
     assert {Action.RESEAL} == PERMISSION_GROUPS[GROUP].actions
 
     for target in (f"{ROOT}/keys", f"{ROOT}/changes", f"{ROOT}/bundles/worker", secret_at("worker", "T")):
@@ -344,17 +345,17 @@ def test_sealing_anew_is_apart(rotation: Rotation) -> None:
 
 
 def renewed(rotation: Rotation, value: OldValue) -> NewValue:
-    """What whoever seals anew hands back for a value."""
+    """Return the re-encrypted value that the delivery side would send back."""
     return reseal_value(ACCOUNT, value, rotation.primary, rotation.opener, rotation.ring)
 
 
 def as_json(value: NewValue) -> dict[str, object]:
-    """The same as it goes over the wire."""
+    """Return the value as JSON."""
     encoded: dict[str, object] = msgspec.json.decode(msgspec.json.encode(value))
     return encoded
 
 
 def retirement(key_id: str, *, in_use: bool) -> Change:
-    """A change that retires a key."""
+    """Return a change that retires a key."""
     event = AuditEvent(at=1, action="keys.retire", actor="", actor_kind="operator", account_id="")
     return Change(at=1, audit=entry_for(event), retire=Retirement(key_id=key_id, in_use=in_use))

@@ -1,4 +1,4 @@
-"""Pages projects: what clients set of them is kept, secrets sealed, and nothing of their values is shown."""
+"""Pages projects: their settings are stored, and their secrets are sealed and never shown."""
 
 import json
 from typing import Any
@@ -17,13 +17,13 @@ HIDDEN = {"type": "secret_text", "value": ""}
 
 @pytest.fixture
 def blog(own_api: Api) -> Api:
-    """An API with the project `blog`."""
+    """Return an API with the project `blog`."""
     assert own_api.json("POST", PROJECTS, {"name": "blog", "production_branch": "trunk"}).status == 200
     return own_api
 
 
 def secret(value: str) -> dict[str, str]:
-    """A secret variable as it is sent."""
+    """Return a secret variable in the form of a request."""
     return {"type": "secret_text", "value": value}
 
 
@@ -33,13 +33,13 @@ def patch(api: Api, **environments: Any) -> Answer:
 
 
 def config(api: Api, environment: str = "production") -> dict[str, Any]:
-    """The configuration of an environment as it is told."""
+    """Return the configuration of an environment as it is shown."""
     kept: dict[str, Any] = api.send("GET", PROJECT).result["deployment_configs"][environment]
     return kept
 
 
-def test_a_project_from_its_making_to_its_end(own_api: Api) -> None:
-    """It is made with what it has, listed page by page, told, and deleted once."""
+def test_a_project_is_listed_until_it_is_deleted(own_api: Api) -> None:
+    """A project is made, listed in pages, shown and deleted."""
     body = {"name": "blog", "production_branch": "main", "deployment_configs": {"production": {}, "preview": {}}}
     made = own_api.json("POST", PROJECTS, body).result
     assert own_api.json("POST", PROJECTS, {"name": "shop"}).status == 200
@@ -50,7 +50,7 @@ def test_a_project_from_its_making_to_its_end(own_api: Api) -> None:
     assert made["subdomain"].endswith(".invalid")
     assert made == own_api.send("GET", PROJECT).result
     pages = [own_api.send("GET", f"{PROJECTS}?page={page}&per_page=1") for page in (1, 2, 3)]
-    assert [["blog"], ["shop"], []] == [[one["name"] for one in page.result] for page in pages]
+    assert [["blog"], ["shop"], []] == [[project["name"] for project in page.result] for page in pages]
     assert {2} == {page.envelope["result_info"]["total_count"] for page in pages}
     assert own_api.send("DELETE", PROJECT).result is None
     for method in ("GET", "DELETE"):
@@ -58,8 +58,8 @@ def test_a_project_from_its_making_to_its_end(own_api: Api) -> None:
     assert (404, [8000007]) == patch(own_api).refusal
 
 
-def test_secrets_go_in_and_do_not_come_out(blog: Api) -> None:
-    """A value opens in its own environment alone, and is in no answer, no log entry and not in the database."""
+def test_project_secrets_are_never_shown(blog: Api) -> None:
+    """A value opens only in its own environment, and is in no answer, log entry or file of the database."""
     values = {environment: planted() for environment in ("production", "preview")}
     answers = [
         patch(blog, **{name: {"env_vars": {"KEY": secret(value)}} for name, value in values.items()}),
@@ -78,7 +78,7 @@ def test_secrets_go_in_and_do_not_come_out(blog: Api) -> None:
 
 
 def test_a_project_is_made_with_secrets(own_api: Api) -> None:
-    """They are sealed as later ones are."""
+    """Secrets in the request that makes a project are sealed like later ones."""
     value = planted()
     configs = {"preview": {"env_vars": {"KEY": secret(value), "MODE": {"value": "dark"}}}}
     made = own_api.json("POST", PROJECTS, {"name": "blog", "deployment_configs": configs})
@@ -88,8 +88,8 @@ def test_a_project_is_made_with_secrets(own_api: Api) -> None:
     assert value.encode() == opened(own_api, Kind.PAGES_PROJECT, "blog", "KEY", "preview")
 
 
-def test_a_patch_alters_what_it_names(blog: Api) -> None:
-    """Null removes, an object sets, what is not named stays; in the other environment nothing changes."""
+def test_a_patch_changes_only_the_members_it_names(blog: Api) -> None:
+    """Null removes, an object sets, and omitted members and the other environment stay."""
     first = {
         "env_vars": {"A": secret("a"), "B": {"type": "plain_text", "value": "b"}},
         "kv_namespaces": {"K": {"namespace_id": "1"}, "L": {"namespace_id": "2"}},
@@ -103,18 +103,18 @@ def test_a_patch_alters_what_it_names(blog: Api) -> None:
     second = {"env_vars": {"A": None, "C": secret("c"), "NONE": None}, "kv_namespaces": {"K": None}, "limits": None}
     changed = patch(blog, production=second).result["deployment_configs"]
 
-    told = changed["production"]
-    assert {"B": {"type": "plain_text", "value": "b"}, "C": HIDDEN} == told["env_vars"]
-    assert {"L": {"namespace_id": "2"}} == told["kv_namespaces"]
+    shown = changed["production"]
+    assert {"B": {"type": "plain_text", "value": "b"}, "C": HIDDEN} == shown["env_vars"]
+    assert {"L": {"namespace_id": "2"}} == shown["kv_namespaces"]
     assert ("2024-01-01", ["nodejs_compat"], "h1") == tuple(
-        told[member] for member in ("compatibility_date", "compatibility_flags", "wrangler_config_hash")
+        shown[member] for member in ("compatibility_date", "compatibility_flags", "wrangler_config_hash")
     )
-    assert not {"limits", "unheard_of"} & set(told)
+    assert not {"limits", "unheard_of"} & set(shown)
     assert {} == changed["preview"]["env_vars"]
 
 
-def test_a_value_is_replaced_and_its_kind_with_it(blog: Api) -> None:
-    """The last one put is there, whatever it was before."""
+def test_a_variable_is_replaced_with_its_type(blog: Api) -> None:
+    """A variable is replaced together with its type."""
     assert patch(blog, production={"env_vars": {"A": secret("old")}}).status == 200
     assert patch(blog, production={"env_vars": {"A": secret("new")}}).status == 200
     assert b"new" == opened(blog, Kind.PAGES_PROJECT, "blog", "A", "production")
@@ -125,7 +125,7 @@ def test_a_value_is_replaced_and_its_kind_with_it(blog: Api) -> None:
 
 
 def test_a_secret_without_a_value_is_kept(blog: Api) -> None:
-    """Clients may give back what they were told; a new one needs a value, and an empty one is one."""
+    """A secret without its value is kept; a new secret needs a value, which may be empty."""
     assert patch(blog, production={"env_vars": {"A": secret("a"), "EMPTY": secret("")}}).status == 200
     assert patch(blog, production={"env_vars": {"A": {"type": "secret_text"}}}).status == 200
 
@@ -137,8 +137,8 @@ def test_a_secret_without_a_value_is_kept(blog: Api) -> None:
     assert {} == config(blog, "preview")["env_vars"]
 
 
-def test_json_that_is_called_plain_text(blog: Api) -> None:
-    """The HTTP library of wrangler labels it so; another type is refused."""
+def test_json_labelled_as_plain_text_is_accepted(blog: Api) -> None:
+    """JSON is accepted as `text/plain`, as wrangler's HTTP library labels it, but not as another type."""
     body = json.dumps({"deployment_configs": {"production": {"env_vars": {"A": secret("a")}}}}).encode()
 
     assert blog.send("PATCH", PROJECT, body, [SPREAD]).status == 200
@@ -175,8 +175,10 @@ AT = "/deployment_configs/production"
         ({"placement": "smart"}, 10021, f"{AT}/placement"),
     ],
 )  # fmt: skip
-def test_what_is_refused_of_an_environment(api: Api, production: object, code: int, pointer: str) -> None:
-    """400 with the member at fault; no value is repeated and nothing is changed."""
+def test_an_invalid_environment_is_refused_with_a_pointer(
+    api: Api, production: object, code: int, pointer: str
+) -> None:
+    """The refusal points at the bad member and repeats no value; nothing changes."""
     api.json("POST", PROJECTS, {"name": "blog"})
     before = api.send("GET", PROJECT).body
     refused = patch(api, production=production)
@@ -188,19 +190,19 @@ def test_what_is_refused_of_an_environment(api: Api, production: object, code: i
 
 
 @pytest.mark.parametrize("name", [None, 1, "", "Blog", "-blog", "blog/", "a_b", "a" * 59])
-def test_names_that_no_project_may_have(api: Api, name: object) -> None:
-    """400 with the field."""
+def test_invalid_project_names_are_refused(api: Api, name: object) -> None:
+    """The refusal points at the name."""
     refused = api.json("POST", PROJECTS, {"name": name})
 
     assert (400, [10021]) == refused.refusal
     assert ["/name"] == refused.pointers
 
 
-def test_how_much_a_project_may_hold(blog: Api) -> None:
-    """Patch after patch: so many variables in an environment, so much of everything else; less is always taken."""
-    most = blog.limits.max_variables
-    variables = {f"V{number}": {"value": "x"} for number in range(most)}
-    for part in (slice(0, 100), slice(100, most)):
+def test_the_limits_of_a_project_hold_across_patches(blog: Api) -> None:
+    """The limits of variables and of other settings hold across patches; removing members is always accepted."""
+    limit = blog.limits.max_variables
+    variables = {f"V{number}": {"value": "x"} for number in range(limit)}
+    for part in (slice(0, 100), slice(100, limit)):
         assert patch(blog, production={"env_vars": dict([*variables.items()][part])}).status == 200
     bindings = {f"K{number}": {"namespace_id": "x" * 32} for number in range(700)}
     assert patch(blog, production={"kv_namespaces": bindings}).status == 200
@@ -213,24 +215,24 @@ def test_how_much_a_project_may_hold(blog: Api) -> None:
     exchanged = {"A": {"value": "x"}, "V0": None, "V1": {"value": "y"}}
     assert patch(blog, production={"env_vars": exchanged}).status == 200
     assert patch(blog, preview={"env_vars": dict([*variables.items()][:100])}).status == 200
-    assert (most, 700) == tuple(len(config(blog)[member]) for member in ("env_vars", "kv_namespaces"))
+    assert (limit, 700) == tuple(len(config(blog)[member]) for member in ("env_vars", "kv_namespaces"))
 
 
 @pytest.mark.parametrize("name", [1, [], {}, ["blog"]])
-def test_a_name_in_a_patch_is_a_text(blog: Api, name: object) -> None:
-    """400 with the field, whatever it is instead."""
+def test_a_name_other_than_a_string_is_refused(blog: Api, name: object) -> None:
+    """A name other than a string is refused with a pointer."""
     refused = blog.json("PATCH", PROJECT, {"name": name})
 
     assert ((400, [10021]), ["/name"]) == (refused.refusal, refused.pointers)
 
 
-def test_a_name_is_taken_once(blog: Api) -> None:
-    """By the code that Pages has for it."""
+def test_a_project_name_in_use_is_refused(blog: Api) -> None:
+    """A name in use is refused with the code of Pages."""
     assert (400, [8000002]) == blog.json("POST", PROJECTS, {"name": "blog"}).refusal
 
 
-def test_what_is_not_done_is_named(blog: Api) -> None:
-    """10015 for what builds or serves; where clients only look, nothing is what there is."""
+def test_builds_and_deployments_are_refused(blog: Api) -> None:
+    """Builds and deployments are refused with 10015; lists of them are empty."""
     for path in ("deployments", "domains"):
         assert [] == blog.send("GET", f"{PROJECT}/{path}").result
         assert (404, [8000007]) == blog.send("GET", f"{PROJECTS}/nowhere/{path}").refusal
@@ -242,8 +244,8 @@ def test_what_is_not_done_is_named(blog: Api) -> None:
     assert blog.json("PATCH", PROJECT, {"name": "blog", "production_branch": "x"}).result["production_branch"] == "x"
 
 
-def test_how_it_is_built_is_kept_without_tokens(blog: Api) -> None:
-    """Settings of the build are given back; a token among them is not even kept."""
+def test_build_settings_are_stored_without_their_token(blog: Api) -> None:
+    """Build settings are stored and shown, except a token, which is not stored."""
     build = {"build_command": "make", "destination_dir": "out", "web_analytics_token": "planted-value"}
     changed = blog.json("PATCH", PROJECT, {"build_config": build})
 

@@ -1,4 +1,4 @@
-"""The files of a script: what goes in comes out, byte for byte and under its name and type."""
+"""The files of a script: they read back unchanged, with their names and types."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from tests.unit.api.tools.uploads import add, items, metadata
 
 from nightsafe.api.http.multipart import FormPart, parse_form
 
-EVERY_KIND = (
+MODULES = (
     File("index.mjs", b"import 'x'\r\n--\0"),
     File("lib/common.cjs", b"module.exports = 1", "application/javascript"),
     File("code.wasm", b"\0asm\r\n\r\n", "application/wasm"),
@@ -24,16 +24,16 @@ EVERY_KIND = (
 )
 
 
-def content_of(script: str, tail: str = "/v2") -> str:
-    """The path of a script's content."""
-    return f"{script_at(script)}/content{tail}"
+def content_of(script: str, suffix: str = "/v2") -> str:
+    """Return the path of a script's content."""
+    return f"{script_at(script)}/content{suffix}"
 
 
 def parts_of(answer: Answer) -> list[tuple[str, str | None, str, bytes]]:
-    """The parts of an answer that is a form."""
+    """Return the parts of an answer that is a form."""
 
     async def body() -> AsyncIterator[bytes]:
-        """The answer's."""
+        """Yield the body of the answer."""
         yield answer.body
 
     assert answer.status == 200, answer.body
@@ -42,56 +42,56 @@ def parts_of(answer: Answer) -> list[tuple[str, str | None, str, bytes]]:
 
 
 async def _parsed(content_type: bytes, body: AsyncIterator[bytes]) -> list[FormPart]:
-    """The parts of a form."""
+    """Return the parts of a form."""
     return await parse_form(content_type, body)
 
 
-def sent(*files: File) -> list[tuple[str, str | None, str, bytes]]:
-    """How files read back as parts of a form."""
+def as_parts(*files: File) -> list[tuple[str, str | None, str, bytes]]:
+    """Return the parts in which these files read back."""
     return [(file.name, file.name, file.content_type, file.body) for file in files]
 
 
 def put_content(api: Api, script: str, *parts: File, headers: dict[bytes, bytes] | None = None) -> Answer:
     """PUT new code."""
-    every = [form_type(), *(headers or {}).items()]
-    return api.send("PUT", content_of(script, ""), form(*parts), every)
+    all_headers = [form_type(), *(headers or {}).items()]
+    return api.send("PUT", content_of(script, ""), form(*parts), all_headers)
 
 
-def test_every_kind_of_module_goes_and_comes(own_api: Api) -> None:
-    """In the order it came, under its name and type, byte for byte; `cf-entrypoint` names the one that starts.
+def test_modules_of_every_type_read_back_unchanged(own_api: Api) -> None:
+    """Files keep their order, names, types and bytes, and `cf-entrypoint` names the entry point.
 
-    Asked for as a script, that one comes first: cloudflare-go reads no more than the first part.
+    In an answer to a read of the script, the entry point comes first: cloudflare-go reads the first part only.
     """
-    assert own_api.upload("worker", {"main_module": "main.py"}, *EVERY_KIND).status == 200
+    assert own_api.upload("worker", {"main_module": "main.py"}, *MODULES).status == 200
 
-    main = next(file for file in EVERY_KIND if file.name == "main.py")
-    others = [file for file in EVERY_KIND if file is not main]
+    main = next(file for file in MODULES if file.name == "main.py")
+    others = [file for file in MODULES if file is not main]
     for target, files in (
         (script_at("worker"), (main, *others)),
-        (content_of("worker"), EVERY_KIND),
-        (content_of("worker", ""), EVERY_KIND),
+        (content_of("worker"), MODULES),
+        (content_of("worker", ""), MODULES),
     ):
         answer = own_api.send("GET", target)
-        assert sent(*files) == parts_of(answer)
+        assert as_parts(*files) == parts_of(answer)
         assert answer.header(b"cf-entrypoint") == b"main.py"
 
 
-def test_one_module_is_a_form_and_one_script_is_not(own_api: Api) -> None:
-    """Clients tell a classic script by that, whichever page they read."""
+def test_only_a_module_reads_back_as_a_form(own_api: Api) -> None:
+    """A module reads back as a form and a classic script as plain code; clients tell them apart by this."""
     module, script = File("worker.js"), File("worker.js", b"addEventListener()", "application/javascript")
     own_api.upload("module", {"main_module": "worker.js"}, module)
     own_api.upload("classic", {"body_part": "worker.js"}, script)
 
-    assert sent(module) == parts_of(own_api.send("GET", content_of("module")))
+    assert as_parts(module) == parts_of(own_api.send("GET", content_of("module")))
     classic = own_api.send("GET", content_of("classic"))
     assert (b"application/javascript", script.body) == (classic.header(b"content-type"), classic.body)
-    assert sent(module) == parts_of(own_api.send("GET", script_at("module")))
+    assert as_parts(module) == parts_of(own_api.send("GET", script_at("module")))
     as_script = own_api.send("GET", script_at("classic"))
     assert (b"application/javascript", script.body) == (as_script.header(b"content-type"), as_script.body)
 
 
 def test_a_version_has_its_own_content(own_api: Api) -> None:
-    """`version` names it; without one it is the newest version's, deployed or not."""
+    """`version` selects a version's content; without it, the newest version's content is sent, deployed or not."""
     own_api.upload("worker", None, File("worker.js", b"1"))
     add(own_api, "worker", None, File("other.js", b"2"))
 
@@ -104,8 +104,8 @@ def test_a_version_has_its_own_content(own_api: Api) -> None:
     assert by_number[1] != by_number[2]
 
 
-def test_content_that_is_not_there(own_api: Api) -> None:
-    """No script is 10007, no such version 100146, a malformed one 10004."""
+def test_missing_content_is_refused(own_api: Api) -> None:
+    """A missing script gets 10007, a missing version 100146 and a malformed version ID 10004."""
     own_api.upload("worker")
 
     unknown = f"{content_of('worker')}?version=00000000-0000-4000-8000-000000000000"
@@ -125,15 +125,15 @@ FIELDS = {
 }
 
 
-def test_new_content_keeps_all_else(own_api: Api) -> None:
-    """Bindings and settings of both levels stay; a version is made and served."""
+def test_new_content_keeps_bindings_and_settings(own_api: Api) -> None:
+    """New content makes and deploys a version with the same bindings and settings."""
     own_api.upload("worker", FIELDS)
     settings = own_api.send("GET", f"{script_at('worker')}/settings").result
 
     answer = put_content(own_api, "worker", metadata({"main_module": "new.js"}), File("new.js", b"new"))
 
     assert ("worker", True, ["a"]) == (answer.result["id"], answer.result["has_modules"], answer.result["tags"])
-    assert sent(File("new.js", b"new")) == parts_of(own_api.send("GET", content_of("worker")))
+    assert as_parts(File("new.js", b"new")) == parts_of(own_api.send("GET", content_of("worker")))
     assert settings == own_api.send("GET", f"{script_at('worker')}/settings").result
     deployments = own_api.send("GET", f"{script_at('worker')}/deployments").result["deployments"]
     assert items(own_api, "worker")[0]["id"] == deployments[0]["versions"][0]["version_id"]
@@ -144,13 +144,13 @@ def test_new_content_keeps_all_else(own_api: Api) -> None:
     [({b"cf-worker-main-module-part": b"files"}, True), ({b"cf-worker-body-part": b"files"}, False)],
 )
 @pytest.mark.parametrize("first", [(), (metadata({}),)])
-def test_headers_may_name_the_part(
+def test_a_header_may_name_the_entry_point(
     own_api: Api,
     headers: dict[bytes, bytes],
     has_modules: bool,  # noqa: FBT001 - a case
     first: tuple[File, ...],
 ) -> None:
-    """In place of the metadata, by the part's name; whether it is a classic script changes with it, both ways."""
+    """A header may name the entry point's part instead of the metadata, and decides whether there are modules."""
     own_api.upload("worker", {"body_part": "worker.js"})
     head = b'Content-Disposition: form-data; name="files"; filename="index.js"'
 
@@ -176,16 +176,16 @@ def test_headers_may_name_the_part(
         ((metadata({"main_module": "a.js"}), File("a.js"), File("a.js")), (400, [10021])),
     ],
 )
-def test_new_content_names_what_starts(api: Api, parts: Any, refusal: Any) -> None:
-    """Nothing, something that is not there, or two of a name: refused."""
+def test_new_content_without_a_valid_entry_point_is_refused(api: Api, parts: Any, refusal: Any) -> None:
+    """New content with a missing or wrong entry point, or with two files of the same name, is refused."""
     assert refusal == put_content(api, "worker", *parts).refusal
     assert (400, [10001]) == api.send(
         "PUT", content_of("worker", ""), b"{}", [(b"content-type", b"text/css")]
     ).refusal
 
 
-def test_files_of_a_classic_script_go_and_come(own_api: Api) -> None:
-    """As wrangler sends them: known by the part's name, which the binding gives, and not by the file's."""
+def test_files_of_a_classic_script_read_back_unchanged(own_api: Api) -> None:
+    """A file of a classic script has the name of its part, to which its binding refers; wrangler sends it so."""
     head = b'Content-Disposition: form-data; name="WASM"; filename="./module.wasm"'
     code = File("worker.js", b"addEventListener()", "application/javascript")
     binding = {"name": "WASM", "type": "wasm_module", "part": "WASM"}
@@ -193,15 +193,18 @@ def test_files_of_a_classic_script_go_and_come(own_api: Api) -> None:
 
     assert own_api.upload("worker", fields, code, File("", b"\0asm", "application/wasm", head=head)).status == 200
 
-    assert sent(code, File("WASM", b"\0asm", "application/wasm")) == parts_of(
+    assert as_parts(code, File("WASM", b"\0asm", "application/wasm")) == parts_of(
         own_api.send("GET", content_of("worker"))
     )
     assert [binding] == own_api.send("GET", f"{script_at('worker')}/settings").result["bindings"]
     assert code.body == own_api.send("GET", script_at("worker")).body
 
 
-def test_a_form_that_says_it_is_a_script_is_refused(own_api: Api) -> None:
-    """It would be kept, and shown, as code: with the secrets in it. One SDK sends uploads so."""
+def test_a_form_sent_as_javascript_is_refused(own_api: Api) -> None:
+    """A form that is sent as JavaScript is refused, because its secrets would be stored and shown as code.
+
+    One SDK sends uploads like this.
+    """
     body = form(File("metadata[bindings][][text]", values.planted().encode(), as_file=False), File("files[]"))
     for target in (script_at("worker"), f"{script_at('worker')}?bindings_inherit=strict"):
         answer = own_api.send("PUT", target, body, [(b"content-type", b"application/javascript")])

@@ -1,4 +1,4 @@
-"""Deleting scripts: not while others need them, unless by force; and many at once by their tags."""
+"""Deletions of scripts: refusals while other scripts need them, `force`, and deletions by tag."""
 
 import json
 from typing import Any
@@ -43,20 +43,20 @@ def put(api: Api, path: str, **fields: object) -> None:
 
 @pytest.fixture
 def target(own_api: Api) -> Api:
-    """An API with a script `target` and a dispatch namespace."""
+    """Return an API with a script `target` and a dispatch namespace."""
     put(own_api, script_at("target"))
     assert 200 == own_api.json("POST", f"{AT}/dispatch/namespaces", {"name": "customers"}).status
     return own_api
 
 
 def delete(api: Api, path: str, query: str = "", headers: Any = ()) -> Answer:
-    """Delete something."""
+    """Send a DELETE request."""
     return api.send("DELETE", f"{path}{query}", b"", headers, anonymous=bool(headers))
 
 
 @pytest.mark.parametrize("binding", BINDINGS)
-def test_what_others_are_bound_to_is_not_deleted(target: Api, binding: dict[str, Any]) -> None:
-    """By whichever path, 400 with 10142 and the names; with `force=true` it goes, and they stay."""
+def test_a_script_that_others_are_bound_to_is_not_deleted(target: Api, binding: dict[str, Any]) -> None:
+    """On every path, the deletion is refused with 10142 and the bindings in use; `force=true` deletes the script."""
     put(target, script_at("user"), bindings=[binding])
 
     for place in PLACES:
@@ -66,11 +66,11 @@ def test_what_others_are_bound_to_is_not_deleted(target: Api, binding: dict[str,
             assert f"'user' by its {binding['type']} binding '{binding['name']}'" in answer.messages[0]
             assert "?force=true" in answer.messages[0]
     assert 200 == delete(target, PLACES[0], "?force=true").status
-    assert [binding["name"]] == [one["name"] for one in target.send("GET", f"{script_at('user')}/bindings").result]
+    assert [binding["name"]] == [kept["name"] for kept in target.send("GET", f"{script_at('user')}/bindings").result]
 
 
-def test_what_too_many_name_is_not_deleted(target: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many bindings are looked at and no more: when none of these needs it, others may. By force it goes."""
+def test_a_script_that_too_many_bindings_name_is_not_deleted(target: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When too many bindings name a script to check them all, its deletion is refused; `force=true` deletes it."""
     monkeypatch.setattr("nightsafe.services.scripts.references.MOST_POINTING", 2)
     other = {"type": "service", "service": "user", "entrypoint": "target"}
     put(target, script_at("user"))
@@ -86,8 +86,8 @@ def test_what_too_many_name_is_not_deleted(target: Api, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("member", ["tail_consumers", "streaming_tail_consumers"])
-def test_a_tail_consumer_is_not_deleted(target: Api, member: str) -> None:
-    """Until nobody sends it their tail."""
+def test_a_tail_consumer_in_use_is_not_deleted(target: Api, member: str) -> None:
+    """A tail consumer can be deleted once no script sends it its tail."""
     put(target, script_at("producer"), **{member: [{"service": "target"}]})
 
     answer = delete(target, PLACES[0])
@@ -96,23 +96,23 @@ def test_a_tail_consumer_is_not_deleted(target: Api, member: str) -> None:
     assert 200 == delete(target, PLACES[0]).status
 
 
-def test_what_is_served_counts_and_what_was_does_not(target: Api) -> None:
-    """An older version that is served needs the script, and so does a newer one that is not; what was does not."""
+def test_deployed_and_newest_bindings_prevent_a_deletion(target: Api) -> None:
+    """The bindings of the deployed and of the newest version count; those of older versions do not."""
     put(target, script_at("user"), bindings=[SERVICE])
     assert 200 == add(target, "user").status
-    assert (400, [10142]) == delete(target, PLACES[0]).refusal  # the first version is served
+    assert (400, [10142]) == delete(target, PLACES[0]).refusal  # the first version is deployed
 
     put(target, script_at("user"))
     made = add(target, "user", {"bindings": [SERVICE]})
-    assert (400, [10142]) == delete(target, PLACES[0]).refusal  # somebody may deploy the newest
+    assert (400, [10142]) == delete(target, PLACES[0]).refusal  # the newest version may still be deployed
 
     assert 200 == made.status
     put(target, script_at("user"))
     assert 200 == delete(target, PLACES[0]).status
 
 
-def test_who_is_bound_to_something_else_keeps_nothing(target: Api) -> None:
-    """Its own bindings, one to a script whose name is alike, a text of that name, another account's script."""
+def test_unrelated_bindings_do_not_prevent_a_deletion(target: Api) -> None:
+    """A script's own bindings, similar names, texts and other accounts' scripts do not prevent a deletion."""
     put(target, script_at("target"), bindings=[SERVICE], tail_consumers=[{"service": "target"}])
     put(target, script_at("target-2"))
     put(target, script_at("user"), bindings=[
@@ -125,8 +125,8 @@ def test_who_is_bound_to_something_else_keeps_nothing(target: Api) -> None:
     assert 200 == delete(target, PLACES[0]).status
 
 
-def test_a_script_in_a_namespace_needs_others_too(target: Api) -> None:
-    """It is bound to scripts outside; one of its own name inside is another script."""
+def test_bindings_of_a_dispatched_script_prevent_a_deletion(target: Api) -> None:
+    """A dispatched script needs the scripts outside that it is bound to, not its namesakes in the namespace."""
     put(target, f"{NAMESPACE}/scripts/user", bindings=[SERVICE])
     put(target, f"{NAMESPACE}/scripts/target")
 
@@ -142,16 +142,16 @@ def test_a_script_in_a_namespace_needs_others_too(target: Api) -> None:
     assert 200 == delete(target, f"{NAMESPACE}/scripts/object", "?force=true").status
 
 
-def test_what_is_not_there_is_not_needed(target: Api) -> None:
-    """404 / 10007 comes first, for clients act on it, also while others still name the script."""
+def test_a_missing_script_gets_404_even_while_others_name_it(target: Api) -> None:
+    """A missing script gets 404 / 10007, even while others name it, because clients act on this code."""
     put(target, script_at("user"), bindings=[SERVICE])
     assert 200 == delete(target, PLACES[0], "?force=true").status
 
     assert (404, [10007]) == delete(target, PLACES[0]).refusal
 
 
-def test_a_caller_is_told_only_of_what_they_may_know(target: Api) -> None:
-    """Others are counted: the script is needed all the same."""
+def test_a_deletion_refusal_names_only_readable_scripts(target: Api) -> None:
+    """A refusal names the scripts that the caller may read, and counts the others."""
     for name in ("user-a", "hidden"):
         put(target, script_at(name), bindings=[SERVICE])
     secret = new_token()
@@ -166,14 +166,14 @@ def test_a_caller_is_told_only_of_what_they_may_know(target: Api) -> None:
 
 @pytest.fixture
 def tagged(target: Api) -> Api:
-    """Four scripts of customers, with tags."""
+    """Return an API with four dispatched scripts, three of them tagged."""
     for name, tags in (("a", ["one", "free"]), ("b", ["one"]), ("c", ["two"]), ("d", [])):
         put(target, f"{NAMESPACE}/scripts/{name}", tags=tags)
     return target
 
 
 def names(api: Api) -> list[str]:
-    """The scripts in the namespace."""
+    """Return the names of the scripts in the namespace."""
     return [script["id"] for script in api.send("GET", f"{NAMESPACE}/scripts").result]
 
 
@@ -187,36 +187,36 @@ def names(api: Api) -> list[str]:
     ],
 )
 def test_scripts_are_deleted_by_their_tags(tagged: Api, query: str, left: list[str]) -> None:
-    """Those that match, and what goes is told."""
+    """Scripts that match the tags are deleted, and the answer names them."""
     before = names(tagged)
 
-    gone = delete(tagged, f"{NAMESPACE}/scripts", query).result
+    deleted = delete(tagged, f"{NAMESPACE}/scripts", query).result
 
     assert left == names(tagged)
     expected = [name for name in before if name not in left]
-    assert {"deleted": expected, "deleted_count": len(expected), "has_more": False} == gone
+    assert {"deleted": expected, "deleted_count": len(expected), "has_more": False} == deleted
 
 
-def test_a_deletion_may_be_limited(tagged: Api) -> None:
-    """So many at a time, and whether there are more."""
+def test_a_deletion_by_tags_may_be_limited(tagged: Api) -> None:
+    """A limit is the largest number of scripts to delete; the answer says whether more match."""
     first, second = (delete(tagged, f"{NAMESPACE}/scripts", "?tags=one:yes&limit=1").result for _ in range(2))
 
-    assert [(["a"], True), (["b"], False)] == [(one["deleted"], one["has_more"]) for one in (first, second)]
+    assert [(["a"], True), (["b"], False)] == [(result["deleted"], result["has_more"]) for result in (first, second)]
 
 
 @pytest.mark.parametrize("query", ["", "?tags=", "?tag=one:yes", "?tags=one", "?tags=one:yes&limit=0"])
-def test_nothing_is_deleted_by_no_tags(tagged: Api, query: str) -> None:
-    """A query that is forgotten or misspelt does not delete every script there is."""
+def test_a_deletion_without_valid_tags_is_refused(tagged: Api, query: str) -> None:
+    """A query without valid tags is refused and deletes no script."""
     assert (400, [10021]) == delete(tagged, f"{NAMESPACE}/scripts", query).refusal
     assert ["a", "b", "c", "d"] == names(tagged)
 
 
-def test_only_what_the_caller_may_delete_goes(tagged: Api) -> None:
-    """What a policy denies does not match."""
+def test_a_deletion_by_tags_spares_denied_scripts(tagged: Api) -> None:
+    """A script that a policy denies to the caller is not deleted."""
     secret = new_token()
     everything = allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS)
-    but_one = replace(allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=["customers/a"]), effect="deny")
-    keep(tagged, row(secret, encode_policies([everything, but_one])))
+    one_denied = replace(allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=["customers/a"]), effect="deny")
+    keep(tagged, row(secret, encode_policies([everything, one_denied])))
 
     answer = delete(
         tagged, f"{NAMESPACE}/scripts", "?tags=one:yes", [(b"authorization", b"Bearer " + secret.encode())]
@@ -236,8 +236,8 @@ def test_only_what_the_caller_may_delete_goes(tagged: Api) -> None:
         ("two:false", True),
     ],
 )
-def test_a_script_is_asked_for_its_tags(tagged: Api, wanted: str, has: bool) -> None:  # noqa: FBT001 - a case
-    """With a filter the answer is whether it has them; without one, which it has."""
+def test_a_scripts_tags_can_be_listed_and_matched(tagged: Api, wanted: str, has: bool) -> None:  # noqa: FBT001 - a case
+    """With a filter the answer says whether the script matches; without one it lists the tags."""
     at = f"{NAMESPACE}/scripts/a/tags"
 
     assert has is tagged.send("GET", f"{at}?tags={wanted}").result
@@ -245,8 +245,8 @@ def test_a_script_is_asked_for_its_tags(tagged: Api, wanted: str, has: bool) -> 
     assert (400, [10021]) == tagged.send("GET", f"{at}?tags=one").refusal
 
 
-def test_the_body_of_the_sdks_is_passed_over(target: Api) -> None:
-    """The specification asks for one, `{}`, and clients send it or not."""
+def test_an_empty_object_as_a_deletions_body_is_ignored(target: Api) -> None:
+    """A deletion may have the body `{}`, which the specification asks for and some clients send."""
     body = json.dumps({}).encode()
 
     assert 200 == target.send("DELETE", PLACES[0], body, [(b"content-type", b"application/json")]).status

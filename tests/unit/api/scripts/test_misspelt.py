@@ -1,4 +1,4 @@
-"""No write succeeds without doing anything because a member of its body was misspelt."""
+"""Writes with misspelt members: a write that would do nothing is refused."""
 
 import json
 from typing import Any
@@ -14,12 +14,12 @@ TEXT = {"type": "secret_text", "text": "x"}
 
 
 @pytest.fixture(scope="module")
-def full(api: Api) -> Api:
-    """An API with something of each kind that can be patched."""
+def api_with_objects(api: Api) -> Api:
+    """Return an API with one object of each kind that can be patched."""
     store = api.json("POST", STORES, {"name": "main"}).result["id"]
     secret = {"name": "A", "value": "x", "scopes": ["workers"]}
     made = api.json("POST", f"{STORES}/{store}/secrets", [secret]).result[0]["id"]
-    FOUND["{secret}"] = f"{STORES}/{store}/secrets/{made}"
+    PATHS["{secret}"] = f"{STORES}/{store}/secrets/{made}"
     assert 200 == api.json("POST", PROJECTS, {"name": "site"}).status
     assert 200 == api.json("PATCH", WORKER, {"previews_base_config": {"env": {"A": TEXT}}}).status
     env = {"production": {"env_vars": {"A": {"type": "secret_text", "value": "x"}}}}
@@ -27,13 +27,13 @@ def full(api: Api) -> Api:
     return api
 
 
-FOUND: dict[str, str] = {}
-"""Paths that are known once what they lead to is made."""
+PATHS: dict[str, str] = {}
+"""Paths that are known only after the objects are made."""
 
 
 def send(api: Api, method: str, path: str, body: object) -> Answer:
-    """A write; of settings, as the form that they come in."""
-    target = FOUND.get(path, path)
+    """Send a write; settings are sent as a form."""
+    target = PATHS.get(path, path)
     if target.endswith("/settings"):
         part = File("settings", json.dumps(body).encode(), "application/json", as_file=False)
         return api.send(method, target, form(part), [form_type()])
@@ -72,19 +72,19 @@ CASES: list[tuple[str, str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "pointer"), CASES)
-def test_a_write_that_names_nothing_known_is_refused(
-    full: Api, method: str, path: str, body: object, pointer: str
+def test_a_write_without_a_known_member_is_refused(
+    api_with_objects: Api, method: str, path: str, body: object, pointer: str
 ) -> None:
-    """400 / 10021, and a pointer to the member: the one that is missing, or the one that is not known."""
-    answer = send(full, method, path, body)
+    """The refusal is 400 / 10021 and points at the missing or the unknown member."""
+    answer = send(api_with_objects, method, path, body)
 
     assert (400, [10021]) == answer.refusal
     if pointer:
         assert [pointer] == answer.pointers
 
 
-def test_a_condition_that_is_misspelt_is_refused(full: Api) -> None:
-    """A token would be good from everywhere."""
+def test_a_misspelt_token_condition_is_refused(api_with_objects: Api) -> None:
+    """A misspelt condition is refused, because the token would be valid from every address."""
     group = {"id": "6e6967687473616665207365637265c1"}
     policy = {
         "effect": "allow",
@@ -96,19 +96,21 @@ def test_a_condition_that_is_misspelt_is_refused(full: Api) -> None:
         ({"request_ip": {"ins": ["192.0.2.1/32"]}}, "/condition/request_ip/ins"),
         ({"request_ip": {"in": ["192.0.2.1/32"], "notin": ["192.0.2.2/32"]}}, "/condition/request_ip/notin"),
     ):
-        answer = full.json("POST", f"{AT}/tokens", {"name": "a", "policies": [policy], "condition": condition})
+        answer = api_with_objects.json(
+            "POST", f"{AT}/tokens", {"name": "a", "policies": [policy], "condition": condition}
+        )
         assert ((400, [10021]), [at]) == (answer.refusal, answer.pointers)
 
 
-def test_a_token_whose_limits_are_misspelt_is_refused(full: Api) -> None:
-    """It would be good everywhere, or for ever."""
+def test_a_misspelt_token_limit_is_refused(api_with_objects: Api) -> None:
+    """A misspelt limit is refused, because the token would be valid from every address or for ever."""
     policy = {
         "effect": "allow",
         "permission_groups": [{"id": "6e6967687473616665207365637265c1"}],
         "resources": {f"com.cloudflare.api.account.{ACCOUNT}": "*"},
     }
     for slip in ("conditions", "expire_on", "expiresOn", "not_befor"):
-        answer = full.json("POST", f"{AT}/tokens", {"name": "a", "policies": [policy], slip: "x"})
+        answer = api_with_objects.json("POST", f"{AT}/tokens", {"name": "a", "policies": [policy], slip: "x"})
         assert ((400, [10021]), [f"/{slip}"]) == (answer.refusal, answer.pointers)
 
 
@@ -123,14 +125,14 @@ def test_a_token_whose_limits_are_misspelt_is_refused(full: Api) -> None:
         ("{secret}", {}),
     ],
 )
-def test_a_patch_of_nothing_is_one(full: Api, path: str, body: object) -> None:
-    """What asks for nothing gets it: nothing in it is misspelt."""
-    assert 200 == send(full, "PATCH", path, body).status
+def test_an_empty_patch_is_accepted(api_with_objects: Api, path: str, body: object) -> None:
+    """A patch that asks for no change is accepted."""
+    assert 200 == send(api_with_objects, "PATCH", path, body).status
 
 
-def test_beside_a_known_member_others_are_passed_over(full: Api) -> None:
-    """As Cloudflare does; the answer names them."""
-    answer = send(full, "PATCH", f"{script_at('worker')}/script-settings", {"tags": ["a"], "unknown": 1})
+def test_an_unknown_member_beside_a_known_one_is_ignored(api_with_objects: Api) -> None:
+    """An unknown member beside a known one is ignored, as at Cloudflare, and the answer names it."""
+    answer = send(api_with_objects, "PATCH", f"{script_at('worker')}/script-settings", {"tags": ["a"], "unknown": 1})
 
-    assert ["/unknown"] == [one["source"]["pointer"] for one in answer.envelope["messages"]]
+    assert ["/unknown"] == [notice["source"]["pointer"] for notice in answer.envelope["messages"]]
     assert ["a"] == answer.result["tags"]

@@ -1,4 +1,4 @@
-"""Large answers are sent, and large bodies are read, in parts: others on the loop have turns between them."""
+"""Large answers and bodies: they are sent and read in parts, so that other tasks run in between."""
 
 import base64
 import json
@@ -27,28 +27,28 @@ LATEST = f"{WORKERS}/large/versions/latest?include=modules"
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """An API with a script of some megabytes, and a small file beside it."""
+    """Yield an API with a script of some megabytes that has a second, small file."""
     with Api(tmp_path_factory.mktemp("large")) as api:
         assert api.upload("large", None, File("worker.js", CODE), File("more.js", b"more")).status == 200
         yield api
 
 
 def messages(api: Api, target: str, bearer: tuple[bytes, bytes] | None = None) -> list[dict[str, Any]]:
-    """What is sent for a GET, message by message."""
+    """Return the ASGI messages that answer a GET."""
     exchange = Exchange(scope_of("GET", target, [bearer or api.bearer]), [])
     api.run(api.app(exchange.scope, exchange.receive, exchange.send))
     return exchange.sent
 
 
 def digest_of(api: Api, body: bytes) -> str:
-    """The digest of the file with these contents."""
+    """Return the digest of the file with these contents."""
     files = api.run(modules_of(api.store, api.ref("large")))
     return next(file.digest.hex() for file in files if file.body == body)
 
 
 @pytest.mark.parametrize("page", ["script", "content", "base64", "module"])
 def test_a_large_script_is_sent_in_slices(large: Api, page: str) -> None:
-    """Every page with contents of files: whole in the end, of the length that was said, no message over a slice."""
+    """Every page with file contents is sent in messages of at most one slice, and with its exact length."""
     target = {
         "script": script_at("large"),
         "content": f"{script_at('large')}/content/v2",
@@ -68,15 +68,15 @@ def test_a_large_script_is_sent_in_slices(large: Api, page: str) -> None:
         assert [CODE, b"more"] == [base64.b64decode(file["content_base64"]) for file in files]
 
 
-def test_a_large_script_takes_no_more_than_slices_of_memory(large: Api) -> None:
-    """While one is sent, less than the whole of it is held."""
+def test_a_large_script_is_sent_in_little_memory(large: Api) -> None:
+    """Sending a large script never holds the whole script in memory."""
 
     async def receive() -> dict[str, Any]:
-        """No body."""
+        """Return an empty body."""
         return {"type": "http.request", "body": b""}
 
     async def send(_: Any) -> None:
-        """Keep nothing."""
+        """Discard the message."""
 
     for target in (script_at("large"), LATEST):
         tracemalloc.start()
@@ -87,28 +87,28 @@ def test_a_large_script_takes_no_more_than_slices_of_memory(large: Api) -> None:
 
 
 def test_a_script_deleted_while_it_is_sent_is_cut_off(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer lacks bytes of its length, and is not made whole with others."""
+    """An answer is cut short when its script is deleted, rather than filled up with other bytes."""
     assert own_api.upload("large", None, File("worker.js", CODE)).status == 200
     read, count = own_api.store.content_part, 0
 
-    async def gone(*arguments: Any) -> bytes | None:
-        """The first part only."""
+    async def only_first(*arguments: Any) -> bytes | None:
+        """Return the first part only."""
         nonlocal count
         count += 1
         return await read(*arguments) if count == 1 else None
 
-    monkeypatch.setattr(own_api.store, "content_part", gone)
+    monkeypatch.setattr(own_api.store, "content_part", only_first)
     start, *bodies = messages(own_api, script_at("large"))
     sent = sum(len(message["body"]) for message in bodies)
     assert 0 < sent < int(dict(start["headers"])[b"content-length"])
     assert all(message["more_body"] for message in bodies)
 
 
-async def test_a_long_list_is_sent_in_parts_and_stays_whole_with_notices() -> None:
-    """Items are never put together; a notice that is added later leaves the list as it was."""
+async def test_a_long_list_is_sent_in_parts() -> None:
+    """Items of a long list are sent in parts, and a notice added later leaves the list unchanged."""
 
     async def items() -> Any:
-        """A thousand."""
+        """Yield a thousand items."""
         for number in range(1000):
             yield {"number": number}
 
@@ -116,7 +116,7 @@ async def test_a_long_list_is_sent_in_parts_and_stays_whole_with_notices() -> No
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
-        """Keep it."""
+        """Record the message."""
         sent.append(message)
 
     await send_reply(send, reply)
@@ -126,8 +126,8 @@ async def test_a_long_list_is_sent_in_parts_and_stays_whole_with_notices() -> No
     assert len(json.loads(body)["messages"]) == 1
 
 
-async def test_a_large_body_of_json_is_read_while_others_have_turns() -> None:
-    """A refusal of it too."""
+async def test_other_tasks_run_while_large_json_is_parsed() -> None:
+    """Other tasks run while a large JSON body is parsed, and malformed JSON is still refused."""
     body = b"[" + b",".join([b"[1]"] * 20_000) + b"]"
     assert await turns_during(parse_json_aside(body)) >= 1
     assert await parse_json_aside(b"{}") == {}
@@ -136,7 +136,7 @@ async def test_a_large_body_of_json_is_read_while_others_have_turns() -> None:
 
 
 async def test_large_code_is_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is looked for is found wherever it is, also across two parts."""
+    """A search finds its text anywhere, also across two parts, and lets other tasks run."""
     monkeypatch.setattr(admission, "_PART", 10)
     for start in range(30):
         assert await admission._has(b"x" * start + b"export" + b"x" * 20, b"export")

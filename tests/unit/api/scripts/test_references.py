@@ -1,4 +1,4 @@
-"""What points at a script: so that wrangler warns before it deletes one that others need."""
+"""References to a script; wrangler reads them to warn before it deletes a script that others need."""
 
 import pytest
 from tests.unit.api.tools.driver import ACCOUNT, Api, script_at
@@ -19,11 +19,11 @@ TAILS = f"/client/v4/accounts/{ACCOUNT}/workers/tails/by-consumer"
 
 @pytest.fixture(scope="module")
 def linked(api: Api) -> Api:
-    """An API with a script `target`, and others that point at it and elsewhere."""
-    own = [{"type": "durable_object_namespace", "name": "OWN", "class_name": "Room", "script_name": "target"}]
+    """Return an API with a script `target` and other scripts, some of which refer to it."""
+    to_itself = [{"type": "durable_object_namespace", "name": "OWN", "class_name": "Room", "script_name": "target"}]
     elsewhere = {"type": "service", "name": "OTHER", "service": "worker"}
     for script, bindings in {
-        "target": [*own, elsewhere],
+        "target": [*to_itself, elsewhere],
         "a-service": [SERVICE, elsewhere],
         "an-object": [OBJECT, OBJECT | {"name": "LOCAL", "script_name": None}],
         "an-outbound": [OUTBOUND, OUTBOUND | {"name": "PLAIN", "outbound": None}],
@@ -35,29 +35,29 @@ def linked(api: Api) -> Api:
     return api
 
 
-def test_references_are_told_by_kind(linked: Api) -> None:
-    """Bindings of other scripts; its own lead outward."""
+def test_references_are_listed_by_kind(linked: Api) -> None:
+    """Bindings of other scripts are incoming references; the script's own bindings are outgoing."""
     found = linked.send("GET", f"{script_at('target')}/references").result
 
     services = found["services"]
-    assert [("a-service", "TARGET")] == [(one["service"], one["name"]) for one in services["incoming"]]
-    assert [("worker", "OTHER")] == [(one["service"], one["name"]) for one in services["outgoing"]]
+    assert [("a-service", "TARGET")] == [(binding["service"], binding["name"]) for binding in services["incoming"]]
+    assert [("worker", "OTHER")] == [(binding["service"], binding["name"]) for binding in services["outgoing"]]
     assert False is services["pages_function"]
-    objects = [(one["service"], one["durable_object_namespace_name"]) for one in found["durable_objects"]]
+    objects = [(entry["service"], entry["durable_object_namespace_name"]) for entry in found["durable_objects"]]
     assert [("an-object", "Room")] == objects
     assert [("an-outbound", "customers")] == [
-        (one["service"], one["namespace"]) for one in found["dispatch_outbounds"]
+        (outbound["service"], outbound["namespace"]) for outbound in found["dispatch_outbounds"]
     ]
 
 
-def test_producers_of_a_tail(linked: Api) -> None:
-    """Scripts that name this one among their tail consumers."""
-    assert ["bystander"] == [one["producer"]["script"] for one in linked.send("GET", f"{TAILS}/target").result]
+def test_the_producers_of_a_tail_are_listed(linked: Api) -> None:
+    """The producers of a tail are the scripts that name this one as a tail consumer."""
+    assert ["bystander"] == [tail["producer"]["script"] for tail in linked.send("GET", f"{TAILS}/target").result]
     assert [] == linked.send("GET", f"{TAILS}/bystander").result
 
 
-def test_nothing_points_at_a_script_alone(linked: Api) -> None:
-    """Empty lists; and 404 / 10007 for a script that is not there."""
+def test_a_script_without_references_gets_empty_lists(linked: Api) -> None:
+    """A script without references gets empty lists, and a missing script 404 / 10007."""
     found = linked.send("GET", f"{script_at('bystander')}/references").result
 
     empty = {"incoming": [], "outgoing": [], "pages_function": False}
@@ -65,8 +65,8 @@ def test_nothing_points_at_a_script_alone(linked: Api) -> None:
     assert (404, [10007]) == linked.send("GET", f"{script_at('nowhere')}/references").refusal
 
 
-def test_a_caller_learns_of_no_script_that_is_kept_from_them(linked: Api) -> None:
-    """A token for some scripts sees references from those alone."""
+def test_references_leave_out_scripts_denied_to_the_caller(linked: Api) -> None:
+    """A token for some scripts lists references from these scripts only."""
     secret = new_token()
     keep(linked, row(secret, policies_on("target", "an-*")))
     bearer = [(b"authorization", b"Bearer " + secret.encode())]
@@ -74,5 +74,5 @@ def test_a_caller_learns_of_no_script_that_is_kept_from_them(linked: Api) -> Non
     found = linked.send("GET", f"{script_at('target')}/references", b"", bearer, anonymous=True).result
 
     assert [] == found["services"]["incoming"]
-    assert ["an-object"] == [one["service"] for one in found["durable_objects"]]
+    assert ["an-object"] == [reference["service"] for reference in found["durable_objects"]]
     assert [] == linked.send("GET", f"{TAILS}/target", b"", bearer, anonymous=True).result

@@ -1,18 +1,19 @@
-"""A script that is called like another's id takes nothing that is meant for that one."""
+"""Script IDs as other scripts' names: a script named like another's ID receives nothing meant for that one."""
 
 from tests.unit.api.tools.driver import ACCOUNT, Api
 
 HERE = f"/client/v4/accounts/{ACCOUNT}/workers"
 SECRET = {"type": "secret_text", "name": "KEY", "text": "x"}
+MERGE = (b"content-type", b"application/merge-patch+json")
 
 
 def names_of(api: Api, script: str) -> list[str]:
-    """The names of a script's secrets."""
-    return [one["name"] for one in api.send("GET", f"{HERE}/scripts/{script}/secrets").result]
+    """Return the names of a script's secrets."""
+    return [secret["name"] for secret in api.send("GET", f"{HERE}/scripts/{script}/secrets").result]
 
 
-def test_what_is_written_by_id_goes_to_whose_id_it_is(own_api: Api) -> None:
-    """Secrets, settings, previews, deletion, and reads: by the id of a script, whatever another one is called."""
+def test_a_script_id_wins_over_another_scripts_equal_name(own_api: Api) -> None:
+    """Reads and writes by a script's ID reach that script, even if another script's name equals the ID."""
     api = own_api
     assert api.upload("mine").status == 200
     script_id = api.send("GET", f"{HERE}/workers/mine").result["id"]
@@ -41,6 +42,3 @@ def test_what_is_written_by_id_goes_to_whose_id_it_is(own_api: Api) -> None:
     assert api.send("DELETE", at).status == 200
     assert api.send("GET", f"{HERE}/scripts/{script_id}/settings").status == 200
     assert api.send("GET", at).result["name"] == script_id
-
-
-MERGE = (b"content-type", b"application/merge-patch+json")

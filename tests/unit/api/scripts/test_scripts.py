@@ -1,4 +1,4 @@
-"""Uploads as clients send them, lists of scripts with their filters, and the search."""
+"""Uploads as clients send them, and the filters and the search of the script list."""
 
 import json
 import uuid
@@ -14,49 +14,54 @@ from nightsafe.bindings.kinds import PLAIN_KINDS
 SEARCH = f"/client/v4/accounts/{ACCOUNT}/workers/scripts-search"
 
 
-def one_of(kind: str) -> dict[str, Any]:
-    """A binding of a kind, with every member it may have."""
+def binding_of(kind: str) -> dict[str, Any]:
+    """Return a binding of this type with every member that it may have."""
     texts: dict[str, Any] = {member: f"a {member}" for member in PLAIN_KINDS[kind]}
-    if kind == "service":  # what it leads to must be there: it is bound to itself
+    if kind == "service":  # the target must exist: the script is bound to itself
         texts |= {"service": "worker", "environment": "production", "cross_account_grant": ""}
-    odd = {"part": "worker.js", "json": {"a": [1, 2.5, None]}, "simple": {"limit": 1, "period": 60}, "raw": True}
-    return {"name": f"A_{kind}", "type": kind, **texts, **{name: odd[name] for name in odd if name in texts}}
+    not_text = {"part": "worker.js", "json": {"a": [1, 2.5, None]}, "simple": {"limit": 1, "period": 60}, "raw": True}
+    return {
+        "name": f"A_{kind}",
+        "type": kind,
+        **texts,
+        **{name: not_text[name] for name in not_text if name in texts},
+    }
 
 
 def shown_script(api: Api, name: str) -> dict[str, Any]:
-    """A script as the list shows it."""
+    """Return a script as the list shows it."""
     found: dict[str, Any] = next(script for script in api.send("GET", SCRIPTS).result if script["id"] == name)
     return found
 
 
-def test_every_kind_of_binding_goes_and_comes(own_api: Api) -> None:
-    """Each is given back as it came, by the version and, on the next upload, by `keep_bindings` and `inherit`."""
+def test_bindings_of_every_type_read_back_unchanged(own_api: Api) -> None:
+    """Bindings of every type read back unchanged, also after `keep_bindings` and `inherit`."""
     stores = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
     store = own_api.json("POST", stores, {"name": "main"}).result["id"]
     secret = {"name": "a_secret", "value": "x", "scopes": ["workers"]}
     assert 200 == own_api.json("POST", f"{stores}/{store}/secrets", [secret]).status
-    there = {"secrets_store_secret": {"store_id": store, "secret_name": "a_secret"}}
-    every = [one_of(kind) | there.get(kind, {}) for kind in PLAIN_KINDS]
-    by_name = sorted(every, key=lambda one: one["name"])
+    overrides = {"secrets_store_secret": {"store_id": store, "secret_name": "a_secret"}}
+    bindings = [binding_of(kind) | overrides.get(kind, {}) for kind in PLAIN_KINDS]
+    by_name = sorted(bindings, key=lambda binding: binding["name"])
     target = f"{script_at('worker')}/versions?per_page=1"
 
     def held() -> Any:
-        """The bindings of the newest version."""
+        """Return the bindings of the newest version."""
         return own_api.send("GET", target).result["items"][0]["resources"]["bindings"]
 
-    assert own_api.upload("worker", {"main_module": "worker.js", "bindings": every}).status == 200
+    assert own_api.upload("worker", {"main_module": "worker.js", "bindings": bindings}).status == 200
     assert by_name == held()
     own_api.upload("worker", {"main_module": "worker.js", "keep_bindings": [*PLAIN_KINDS]})
     assert by_name == held()
-    inherits = [{"name": one["name"], "type": "inherit"} for one in every]
+    inherits = [{"name": binding["name"], "type": "inherit"} for binding in bindings]
     own_api.upload("worker", {"main_module": "worker.js", "bindings": inherits}, query="?bindings_inherit=strict")
     assert by_name == held()
     own_api.upload("worker", {"main_module": "worker.js"})
     assert [] == held()
 
 
-def test_a_member_of_another_kind_is_not_kept(own_api: Api) -> None:
-    """It would be shown again, and may be a secret in the wrong place."""
+def test_a_member_of_another_binding_type_is_dropped(own_api: Api) -> None:
+    """A member that belongs to another type is dropped, because it may be a misplaced secret."""
     own_api.upload("worker", {"main_module": "worker.js", "bindings": [{**values.text("A"), "type": "browser"}]})
 
     settings = own_api.send("GET", f"{script_at('worker')}/settings")
@@ -64,8 +69,8 @@ def test_a_member_of_another_kind_is_not_kept(own_api: Api) -> None:
     assert not values.holds_plant(settings.body)
 
 
-def test_the_draft_of_wrangler_is_taken(own_api: Api) -> None:
-    """A part `metadata` without a Content-Type, and a module called as the script."""
+def test_wranglers_draft_is_accepted(own_api: Api) -> None:
+    """Wrangler's draft has a part `metadata` without a Content-Type, and a module named like the script."""
     draft = b'{"main_module":"new","bindings":[],"logpush":false}'
     head = b'Content-Disposition: form-data; name="metadata"\r\n\r\n' + draft
     boundary = b"----formdata-undici-082319482884"
@@ -79,8 +84,8 @@ def test_the_draft_of_wrangler_is_taken(own_api: Api) -> None:
     assert (0, "new") == (answer.result["startup_time_ms"], answer.result["entry_point"])
 
 
-def test_the_form_of_the_sdks_is_taken(own_api: Api) -> None:
-    """Every file in a part of one name, the metadata before or behind them, as a file or not."""
+def test_the_upload_form_of_the_sdks_is_accepted(own_api: Api) -> None:
+    """The SDKs send all files in parts of the same name, with the metadata before or after them."""
     files = [
         File("", body, head=b'Content-Disposition: form-data; name="%b"; filename="%b"' % (field, name))
         for field, name, body in ((b"files", b"index.js", b"1"), (b"files", b"other.js", b"2"))
@@ -94,8 +99,8 @@ def test_the_form_of_the_sdks_is_taken(own_api: Api) -> None:
         assert b"index.js" == own_api.send("GET", script_at("worker")).header(b"cf-entrypoint")
 
 
-def test_code_alone_leaves_the_settings_of_the_script(own_api: Api) -> None:
-    """Tags, logpush, observability and tail consumers stay unless they are named; versioned ones do not."""
+def test_an_upload_keeps_script_settings_that_it_omits(own_api: Api) -> None:
+    """Tags, logpush, observability and tail consumers stay unless they are sent; versioned settings do not."""
     of_script = {
         "tags": ["a"], "logpush": True, "observability": {"enabled": True}, "tail_consumers": [{"service": "t"}],
     }  # fmt: skip
@@ -108,8 +113,8 @@ def test_code_alone_leaves_the_settings_of_the_script(own_api: Api) -> None:
     assert "2021-11-02" == shown["compatibility_date"]
 
 
-def test_static_assets_are_not_kept(own_api: Api) -> None:
-    """An upload that brings some is refused by name: nothing is pretended. What only configures them passes."""
+def test_static_assets_are_refused(own_api: Api) -> None:
+    """An upload with static assets is refused; an upload that only configures them is accepted."""
     fields: dict[str, Any] = {"main_module": "worker.js", "assets": {"jwt": values.planted(), "config": {}}}
     answer = own_api.upload("worker", fields)
 
@@ -120,8 +125,8 @@ def test_static_assets_are_not_kept(own_api: Api) -> None:
     assert (200, False) == (answer.status, answer.result["has_assets"])
 
 
-def test_migrations_go_from_tag_to_tag(own_api: Api) -> None:
-    """The tag stays with the script until the next migration; one that is made for another tag is refused."""
+def test_a_migration_must_start_from_the_current_tag(own_api: Api) -> None:
+    """A script keeps its tag until the next migration; a migration from another tag is refused."""
 
     def migrate(**tags: str) -> Any:
         """Upload with a migration."""
@@ -142,7 +147,7 @@ def test_migrations_go_from_tag_to_tag(own_api: Api) -> None:
 
 @pytest.fixture
 def tagged(own_api: Api) -> Api:
-    """Three scripts with tags."""
+    """Return an API with three scripts, two of them tagged."""
     for name, tags in (("b-one", ["production"]), ("a-two", ["production", "cf:x=y"]), ("c", None)):
         own_api.upload(name, {"main_module": "worker.js", "tags": tags})
     return own_api
@@ -159,8 +164,8 @@ def tagged(own_api: Api) -> Api:
         ("tags=absent:no", ["a-two", "b-one", "c"]),
     ],
 )
-def test_a_list_may_be_filtered_by_tags(tagged: Api, query: str, names: list[str]) -> None:
-    """Each tag must be there, or must not; by name, on one page."""
+def test_the_script_list_can_be_filtered_by_tags(tagged: Api, query: str, names: list[str]) -> None:
+    """The list shows the scripts that have or lack each given tag, by name and on one page."""
     answer = tagged.send("GET", f"{SCRIPTS}?{query}")
 
     assert names == [script["id"] for script in answer.result]
@@ -168,8 +173,8 @@ def test_a_list_may_be_filtered_by_tags(tagged: Api, query: str, names: list[str
 
 
 @pytest.mark.parametrize("bad", ["production", "production:maybe", "a:yes,,b:no"])
-def test_a_filter_is_pairs(tagged: Api, bad: str) -> None:
-    """Anything else is refused rather than guessed at."""
+def test_a_malformed_tag_filter_is_refused(tagged: Api, bad: str) -> None:
+    """A malformed filter is refused."""
     assert (400, [10021]) == tagged.send("GET", f"{SCRIPTS}?tags={bad}").refusal
 
 
@@ -187,16 +192,16 @@ def test_a_filter_is_pairs(tagged: Api, bad: str) -> None:
         ("id=" + "0" * 32, []),
     ],
 )
-def test_a_search_finds_by_name_or_tag(tagged: Api, query: str, names: list[str]) -> None:
-    """By a part of the name or the whole id, in the order asked for, in pages that end."""
+def test_the_search_finds_scripts_by_name_or_id(tagged: Api, query: str, names: list[str]) -> None:
+    """The search finds scripts by part of the name or by ID, in the given order, in pages."""
     answer = tagged.send("GET", f"{SEARCH}?{query}")
 
     assert names == [script["script_name"] for script in answer.result]
     assert len(names) == answer.envelope["result_info"]["count"]
 
 
-def test_a_search_tells_which_script_it_is(tagged: Api) -> None:
-    """Its id is the tag it keeps for life, by which it is found; an order that does not exist is refused."""
+def test_a_search_result_has_the_scripts_id(tagged: Api) -> None:
+    """A result of the search has the script's permanent ID; an unknown order is refused."""
     script = shown_script(tagged, "c")
 
     found = tagged.send("GET", f"{SEARCH}?id={script['tag']}").result

@@ -1,4 +1,4 @@
-"""Services and their environments: the same scripts by other paths."""
+"""Services and environments: other paths to the same scripts."""
 
 import pytest
 from tests.unit.api.tools.driver import ACCOUNT, Api, File, form, form_type, script_at
@@ -10,15 +10,15 @@ PRODUCTION = f"{SERVICES}/w/environments/production"
 
 @pytest.fixture
 def worker(own_api: Api) -> Api:
-    """An API with a script `w` that has a tag and a secret."""
+    """Return an API with a script `w` that has a tag and a secret."""
     secret = {"type": "secret_text", "name": "S", "text": "value"}
     metadata = {"main_module": "worker.js", "compatibility_date": "2024-01-01", "tags": ["a"], "bindings": [secret]}
     assert own_api.upload("w", metadata).status == 200
     return own_api
 
 
-def test_a_service_is_its_script(worker: Api) -> None:
-    """What wrangler reads before it deploys."""
+def test_a_service_shows_its_script(worker: Api) -> None:
+    """A service shows its script and its environments, which wrangler reads before it deploys."""
     tag = worker.send("GET", script_at("")[:-1]).result[0]["tag"]
 
     service = worker.send("GET", f"{SERVICES}/w").result
@@ -27,19 +27,21 @@ def test_a_service_is_its_script(worker: Api) -> None:
     default = service["default_environment"]
     assert "production" == default["environment"]
     assert (tag, ["a"], "api") == tuple(default["script"][name] for name in ("tag", "tags", "last_deployed_from"))
-    assert [("production", tag)] == [(one["environment"], one["script_tag"]) for one in service["environments"]]
+    assert [("production", tag)] == [
+        (environment["environment"], environment["script_tag"]) for environment in service["environments"]
+    ]
     assert default == worker.send("GET", PRODUCTION).result
 
 
-def test_tags_are_a_list_when_there_are_none(own_api: Api) -> None:
-    """Wrangler reads them as one."""
+def test_a_service_without_tags_shows_an_empty_list(own_api: Api) -> None:
+    """A script without tags shows an empty list, because wrangler expects a list."""
     own_api.upload("w")
 
     assert [] == own_api.send("GET", f"{SERVICES}/w").result["default_environment"]["script"]["tags"]
 
 
-def test_a_service_that_is_not_there(own_api: Api) -> None:
-    """404 / 10090, by which wrangler knows a new Worker."""
+def test_a_missing_service_gets_10090(own_api: Api) -> None:
+    """A missing service gets 404 / 10090; wrangler recognises a new Worker by this code."""
     for method in ("GET", "DELETE"):
         assert (404, [10090]) == own_api.send(method, f"{SERVICES}/nowhere").refusal
     assert (404, [10090]) == own_api.send("GET", f"{SERVICES}/nowhere/environments/production").refusal
@@ -48,7 +50,7 @@ def test_a_service_that_is_not_there(own_api: Api) -> None:
 
 @pytest.mark.parametrize("query", ["", "?force=false", "?force=true"])
 def test_a_service_is_deleted_with_its_script(worker: Api, query: str) -> None:
-    """The name is free at once."""
+    """Deleting a service deletes its script, and the name is free at once."""
     assert None is worker.send("DELETE", f"{SERVICES}/w{query}").result
 
     assert (404, [10007]) == worker.send("GET", script_at("w")).refusal
@@ -57,7 +59,7 @@ def test_a_service_is_deleted_with_its_script(worker: Api, query: str) -> None:
 
 
 def test_the_default_environment_is_the_script_itself(worker: Api) -> None:
-    """Every page of it is the script's own."""
+    """Every page of the default environment equals the script's own page."""
     pages = ("secrets", "settings", "script-settings", "bindings", "subdomain", "schedules", "routes", "content/v2")
     for page in pages:
         of_script = worker.send("GET", f"{script_at('w')}/{page}")
@@ -69,7 +71,7 @@ def test_the_default_environment_is_the_script_itself(worker: Api) -> None:
 
 
 def test_another_environment_is_a_script_of_its_own(worker: Api) -> None:
-    """As wrangler uses it with `legacy_env: false`: code, secrets, settings, apart from the service's."""
+    """Another environment has its own code, secrets and settings; wrangler uses it with `legacy_env: false`."""
     assert (404, [10090]) == worker.send("GET", STAGING).refusal
     metadata = File("metadata", b'{"main_module":"worker.js","bindings":[],"logpush":false}', as_file=False)
     code = File("worker.js", b"export default { fetch() {} }")

@@ -21,7 +21,7 @@ SECRET = {"name": "S", "type": "secret_text"}
 
 @pytest.fixture
 def worker(own_api: Api) -> Api:
-    """An API with a script `w` that has a variable, a namespace, a secret and a key."""
+    """Return an API with a script `w` that has a variable, a KV namespace, a secret and a key."""
     bindings = [VAR, KV, SECRET | {"text": "old"}, KEY | KEY_VALUE]
     metadata = {"main_module": "worker.js", "compatibility_date": "2024-01-01", "logpush": True, "bindings": bindings}
     assert own_api.upload("w", metadata).status == 200
@@ -36,35 +36,35 @@ def patch(api: Api, settings: object, script: str = "w") -> Answer:
 
 
 def settings_of(api: Api, script: str = "w") -> dict[str, Any]:
-    """The settings as they are shown."""
+    """Return the settings as they are shown."""
     shown: dict[str, Any] = api.send("GET", f"{script_at(script)}/settings").result
     return shown
 
 
-def bound(api: Api) -> dict[str, Any]:
-    """The bindings as they are shown, by name."""
-    return {one["name"]: one for one in settings_of(api)["bindings"]}
+def bindings_by_name(api: Api) -> dict[str, Any]:
+    """Return the bindings as they are shown, by name."""
+    return {binding["name"]: binding for binding in settings_of(api)["bindings"]}
 
 
 def sealed(api: Api) -> dict[str, bytes | None]:
-    """The sealed records of the newest version, by name."""
-    return {one.name: one.sealed for one in api.run(api.store.bindings(api.ref("w")))}
+    """Return the sealed records of the newest version, by name."""
+    return {binding.name: binding.sealed for binding in api.run(api.store.bindings(api.ref("w")))}
 
 
 def versions(api: Api) -> list[str]:
-    """What made each version, newest first."""
-    return [one.triggered_by for one in api.run(api.store.versions(api.ref("w")))]
+    """Return the trigger of each version, newest first."""
+    return [version.triggered_by for version in api.run(api.store.versions(api.ref("w")))]
 
 
 def deploy(api: Api, version: int) -> None:
-    """Serve one version alone, by its number."""
-    found = {one.number: one.id for one in api.run(api.store.versions(api.ref("w")))}
+    """Deploy one version alone, by its number."""
+    found = {stored.number: stored.id for stored in api.run(api.store.versions(api.ref("w")))}
     body = {"strategy": "percentage", "versions": [{"version_id": found[version].hex(), "percentage": 100}]}
     assert api.json("POST", f"{script_at('w')}/deployments?force=true", body).status == 200
 
 
-def test_settings_are_shown_whole(worker: Api) -> None:
-    """Both levels, defaults for what nobody set, annotations, and secrets without values."""
+def test_settings_show_every_member(worker: Api) -> None:
+    """Settings show both levels, defaults, annotations, and secrets without their values."""
     shown = settings_of(worker)
 
     assert "2024-01-01" == shown["compatibility_date"]
@@ -77,10 +77,10 @@ def test_settings_are_shown_whole(worker: Api) -> None:
     assert shown["bindings"] == worker.send("GET", f"{script_at('w')}/bindings").result
 
 
-def test_bare_bindings_keep_what_is_there(worker: Api) -> None:
-    """As wrangler 4.86 sends `secret bulk`: all bare but the new secret; the rest is untouched."""
+def test_bindings_without_values_stay_unchanged(worker: Api) -> None:
+    """Bindings without values stay unchanged; wrangler 4.86 sends them with the new ones for `secret bulk`."""
     before = sealed(worker)
-    bare = [{"type": one["type"], "name": one["name"]} for one in settings_of(worker)["bindings"]]
+    bare = [{"type": binding["type"], "name": binding["name"]} for binding in settings_of(worker)["bindings"]]
 
     answer = patch(worker, {"bindings": [*bare, {"type": "secret_text", "name": "A", "text": ""}]})
 
@@ -92,8 +92,8 @@ def test_bare_bindings_keep_what_is_there(worker: Api) -> None:
     assert {"workers/triggered_by": "secret"} == answer.result["annotations"]
 
 
-def test_the_list_replaces_all(worker: Api) -> None:
-    """What is not listed is gone, a secret too; settings that are not named stay."""
+def test_the_list_of_bindings_replaces_all_bindings(worker: Api) -> None:
+    """A binding that is not listed is removed, also a secret; settings that are not sent stay."""
     answer = patch(worker, {"bindings": [{"type": "inherit", "name": "K"}, VAR | {"text": "other"}]})
 
     assert [KEY, VAR | {"text": "other"}] == answer.result["bindings"]
@@ -101,10 +101,10 @@ def test_the_list_replaces_all(worker: Api) -> None:
     assert ["settings", "upload"] == versions(worker)
 
 
-def test_without_bindings_they_stay(worker: Api) -> None:
-    """Versioned settings are merged member by member; null takes one away; the code is the same."""
+def test_settings_without_bindings_leave_the_bindings(worker: Api) -> None:
+    """Without `bindings`, all bindings and the code stay; settings are merged and null removes a setting."""
     before = sealed(worker)
-    etag = worker.run(worker.store.version(worker.ref("w")))
+    oldest = worker.run(worker.store.version(worker.ref("w")))
 
     changed = patch(worker, {"compatibility_flags": ["nodejs_compat"], "limits": {"cpu_ms": 50}, "bindings": None})
     assert ("2024-01-01", ["nodejs_compat"]) == (
@@ -118,50 +118,52 @@ def test_without_bindings_they_stay(worker: Api) -> None:
     assert (["a"], False) == (reset.result["tags"], reset.result["logpush"])
     assert before == sealed(worker)
     newest = worker.run(worker.store.version(worker.ref("w")))
-    assert etag is not None
+    assert oldest is not None
     assert newest is not None
-    assert etag.etag == newest.etag
+    assert oldest.etag == newest.etag
     assert newest.number == worker.run(worker.store.script(worker.ref("w"))).live_version  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("settings", [{}, {"bindings": None}, {"unknown": 1, "bindings": None}, {"annotations": {}}])
-def test_nothing_to_change_makes_no_version(worker: Api, settings: object) -> None:
-    """An empty change answers with what there is."""
+def test_an_empty_change_makes_no_version(worker: Api, settings: object) -> None:
+    """A patch that changes nothing returns the current settings."""
     assert settings_of(worker) == patch(worker, settings).result
     assert ["upload"] == versions(worker)
 
 
-def test_all_bare_makes_no_version(worker: Api) -> None:
-    """Sending back what is shown, or the names alone, changes nothing."""
+def test_bindings_sent_back_as_shown_make_no_version(worker: Api) -> None:
+    """Bindings that are sent back as shown, or without values, make no version."""
     shown = settings_of(worker)["bindings"]
-    secret_as_shown = [one for one in shown if one["type"] == "secret_text"]
-    assert secret_as_shown
+    assert "secret_text" in {binding["type"] for binding in shown}
 
     assert 200 == patch(worker, {"bindings": shown}).status
-    assert 200 == patch(worker, {"bindings": [{k: one[k] for k in ("name", "type")} for one in shown]}).status
+    assert (
+        200
+        == patch(worker, {"bindings": [{key: binding[key] for key in ("name", "type")} for binding in shown]}).status
+    )
 
     assert ["upload"] == versions(worker)
 
 
-def test_a_key_as_shown_but_changed_needs_its_value(worker: Api) -> None:
-    """Other usages cannot be given to a key that is not sent along."""
+def test_a_changed_key_needs_its_value(worker: Api) -> None:
+    """A key whose usages change needs its value."""
     answer = patch(worker, {"bindings": [KEY | {"usages": ["sign", "verify"]}]})
 
     assert (400, [10021]) == answer.refusal
     assert ["/bindings/0/key_base64"] == answer.pointers
-    assert "K" in bound(worker)
+    assert "K" in bindings_by_name(worker)
 
 
 @pytest.mark.parametrize("first", [{"type": "secret_text", "name": "V"}, {"type": "inherit", "name": "V"}])
-def test_a_secret_takes_the_name_of_a_kept_binding(worker: Api, first: object) -> None:
-    """The same name twice: the later counts, if the earlier brings no value."""
+def test_a_secret_replaces_a_kept_binding_of_its_name(worker: Api, first: object) -> None:
+    """Of two bindings with one name the later one counts, if the earlier one has no value."""
     answer = patch(worker, {"bindings": [first, {"type": "secret_text", "name": "V", "text": "now secret"}]})
 
     assert [{"name": "V", "type": "secret_text"}] == answer.result["bindings"]
 
 
-def test_a_secret_does_not_take_a_variables_place_unasked(worker: Api) -> None:
-    """The `secret bulk` of wrangler over a variable is refused as `secret put` is, with the variable's kind."""
+def test_a_secret_over_a_variable_is_refused(worker: Api) -> None:
+    """`wrangler secret bulk` over a variable is refused like `secret put`, with the variable's type."""
     variable = {"type": "plain_text", "name": "V"}
     answer = patch(worker, {"bindings": [variable, {"type": "secret_text", "name": "V", "text": "now secret"}]})
 
@@ -174,7 +176,7 @@ def test_a_secret_does_not_take_a_variables_place_unasked(worker: Api) -> None:
     "second", [{"type": "plain_text", "name": "N"}, {"type": "plain_text", "name": "N", "text": ""}]
 )
 def test_two_values_for_a_name_are_refused(worker: Api, second: object) -> None:
-    """Nobody can tell which is meant; nothing is changed."""
+    """Two values for one name are refused, and nothing changes."""
     answer = patch(worker, {"bindings": [{"type": "secret_text", "name": "N", "text": "x"}, second]})
 
     assert (400, [10053]) == answer.refusal
@@ -182,8 +184,8 @@ def test_two_values_for_a_name_are_refused(worker: Api, second: object) -> None:
     assert ["upload"] == versions(worker)
 
 
-def test_what_is_not_there_cannot_be_kept(worker: Api) -> None:
-    """A bare secret that the script does not have is a forgotten value: refused by name, one error each."""
+def test_keeping_a_missing_binding_is_refused(worker: Api) -> None:
+    """Bindings to keep that do not exist are refused, one error each."""
     answer = patch(
         worker,
         {
@@ -201,8 +203,8 @@ def test_what_is_not_there_cannot_be_kept(worker: Api) -> None:
     ]
 
 
-def test_a_kind_without_members_is_made_or_kept(worker: Api) -> None:
-    """`{type: ai, name}` says all there is to say; one that is there keeps what it has beside."""
+def test_a_binding_without_members_is_made_or_kept(worker: Api) -> None:
+    """A binding that needs no members is made; an existing one keeps its members."""
     made = patch(worker, {"bindings": [{"type": "ai", "name": "AI", "staging": True}]})
     assert [{"name": "AI", "type": "ai", "staging": True}] == made.result["bindings"]
 
@@ -213,8 +215,8 @@ def test_a_kind_without_members_is_made_or_kept(worker: Api) -> None:
     ]
 
 
-def test_every_binding_at_fault_is_told(worker: Api) -> None:
-    """One error for each, with its place and nothing of a value."""
+def test_each_bad_binding_gets_an_error(worker: Api) -> None:
+    """Each bad binding gets an error with a pointer and none of its value."""
     answer = patch(
         worker,
         {
@@ -245,8 +247,8 @@ def test_every_binding_at_fault_is_told(worker: Api) -> None:
         ({"annotations": {"workers/message": 1}}, "/annotations/workers~1message"),
     ],
 )
-def test_settings_of_the_wrong_kind(worker: Api, settings: object, pointer: str) -> None:
-    """400 / 10021 with a pointer."""
+def test_settings_of_the_wrong_type_are_refused(worker: Api, settings: object, pointer: str) -> None:
+    """The refusal is 400 / 10021 with a pointer."""
     answer = patch(worker, settings)
 
     assert (400, [10021]) == answer.refusal
@@ -254,20 +256,20 @@ def test_settings_of_the_wrong_kind(worker: Api, settings: object, pointer: str)
 
 
 def test_migrations_are_refused(worker: Api) -> None:
-    """They belong to an upload."""
+    """Migrations are refused, because they belong to an upload."""
     assert (400, [10015]) == patch(worker, {"migrations": {"new_tag": "v1"}}).refusal
 
 
-def test_too_many_bindings_and_variables(worker: Api) -> None:
-    """Both limits hold here as in an upload."""
+def test_too_many_bindings_or_variables_are_refused(worker: Api) -> None:
+    """The limits of bindings and of variables are the same as for an upload."""
     many = [{"type": "plain_text", "name": f"V{index}", "text": ""} for index in range(1001)]
 
     assert (400, [10021]) == patch(worker, {"bindings": many}).refusal
     assert (400, [10055]) == patch(worker, {"bindings": many[:129]}).refusal
 
 
-def test_a_change_waits_until_the_newest_version_is_served(worker: Api) -> None:
-    """10214 while another version is served, for bindings, versioned settings and script settings alike."""
+def test_a_change_needs_the_newest_version_deployed(worker: Api) -> None:
+    """While the newest version is not deployed, a change is refused with 10214."""
     patch(worker, {"compatibility_flags": ["a"]})
     deploy(worker, 1)
 
@@ -279,17 +281,20 @@ def test_a_change_waits_until_the_newest_version_is_served(worker: Api) -> None:
     assert 200 == patch(worker, {"bindings": []}).status
 
 
-def test_the_forms_that_are_refused(worker: Api) -> None:
-    """No type: 10001. The TypeScript SDK's spread form: told apart. No part, two parts, no JSON: said."""
+def test_a_body_without_one_settings_part_is_refused(worker: Api) -> None:
+    """A body that is not a form with one valid part `settings` is refused.
+
+    The refusal of the TypeScript SDK's form names the parts that it has instead.
+    """
     path = f"{script_at('w')}/settings"
     spread = form(File("settings[bindings][][type]", b"inherit", as_file=False))
     part = File("settings", b"{}", "application/json", as_file=False)
 
     assert (400, [10001]) == worker.send("PATCH", path, b"{}").refusal
     assert (400, [10001]) == worker.send("PATCH", path, b"{}", [JSON]).refusal
-    told = worker.send("PATCH", path, spread, [form_type()])
-    assert (400, [10201]) == told.refusal
-    assert "settings[" in told.messages[0]
+    refused = worker.send("PATCH", path, spread, [form_type()])
+    assert (400, [10201]) == refused.refusal
+    assert "settings[" in refused.messages[0]
     for parts in ((), (part, part), (File("settings", b"{", "application/json"),)):
         answer = worker.send("PATCH", path, form(*parts) if parts else f"--{BOUNDARY}--\r\n".encode(), [form_type()])
         assert 400 == answer.status
@@ -297,21 +302,21 @@ def test_the_forms_that_are_refused(worker: Api) -> None:
     assert 200 == worker.send("PATCH", path, form(part), [form_type()]).status
 
 
-def test_a_script_that_is_not_there(own_api: Api) -> None:
-    """404 / 10007 on every page of settings: then, and only then, wrangler makes the Worker."""
-    there = script_at("nowhere")
+def test_settings_of_a_missing_script_get_404(own_api: Api) -> None:
+    """Every settings page of a missing script gets 404 / 10007; only at this code does wrangler make the Worker."""
+    missing = script_at("nowhere")
 
     assert (404, [10007]) == patch(own_api, {"bindings": []}, "nowhere").refusal
     assert (404, [10007]) == patch(own_api, {}, "nowhere").refusal
     for page in ("settings", "bindings", "script-settings", "usage-model"):
-        assert (404, [10007]) == own_api.send("GET", f"{there}/{page}").refusal
-    assert (404, [10007]) == own_api.json("PATCH", f"{there}/script-settings", {}).refusal
-    assert (404, [10007]) == own_api.json("PATCH", f"{there}/script-settings", {"logpush": True}).refusal
-    assert (404, [10007]) == own_api.json("PUT", f"{there}/usage-model", {"usage_model": "bundled"}).refusal
+        assert (404, [10007]) == own_api.send("GET", f"{missing}/{page}").refusal
+    assert (404, [10007]) == own_api.json("PATCH", f"{missing}/script-settings", {}).refusal
+    assert (404, [10007]) == own_api.json("PATCH", f"{missing}/script-settings", {"logpush": True}).refusal
+    assert (404, [10007]) == own_api.json("PUT", f"{missing}/usage-model", {"usage_model": "bundled"}).refusal
 
 
 def test_script_settings_make_no_version(worker: Api) -> None:
-    """What is named is set, null resets it, the rest stays; an empty patch answers with what there is."""
+    """A member that is sent is set, null resets it, and the rest stays; no version is made."""
     path = f"{script_at('w')}/script-settings"
     assert {"logpush": True, "tags": [], "tail_consumers": []} == worker.send("GET", path).result
 
@@ -329,8 +334,8 @@ def test_script_settings_make_no_version(worker: Api) -> None:
     "body",
     [[], {"logpush": 1}, {"tags": "a"}, {"tags": ["x" * 1025]}, {"tail_consumers": ["w"]}, {"observability": []}],
 )
-def test_script_settings_of_the_wrong_kind(worker: Api, body: object) -> None:
-    """400 / 10021; nothing is changed."""
+def test_script_settings_of_the_wrong_type_are_refused(worker: Api, body: object) -> None:
+    """The refusal is 400 / 10021, and nothing changes."""
     path = f"{script_at('w')}/script-settings"
     before = worker.send("GET", path).result
 
@@ -339,7 +344,7 @@ def test_script_settings_of_the_wrong_kind(worker: Api, body: object) -> None:
 
 
 def test_the_usage_model_has_a_page(worker: Api) -> None:
-    """It is a setting of the version like others."""
+    """The usage model has a page of its own and is a setting of the version."""
     path = f"{script_at('w')}/usage-model"
     assert {"usage_model": "standard"} == worker.send("GET", path).result
 

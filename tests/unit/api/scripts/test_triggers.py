@@ -1,4 +1,4 @@
-"""Where a script is to be reached and when it is to be run: kept, and given back."""
+"""Subdomains and schedules of scripts: they are stored and read back."""
 
 import json
 
@@ -8,20 +8,20 @@ from tests.unit.api.tools.driver import ACCOUNT, Api, script_at
 AT = script_at("worker")
 OFF = {"enabled": False, "previews_enabled": False}
 ON = {"enabled": True, "previews_enabled": False}
-"""As long as nobody has said anything."""
+"""The state before any change."""
 
 ACCOUNT_AT = f"/client/v4/accounts/{ACCOUNT}/workers/subdomain"
 
 
 @pytest.fixture
 def worker(own_api: Api) -> Api:
-    """An API with a script `worker`."""
+    """Return an API with a script `worker`."""
     assert own_api.upload("worker").status == 200
     return own_api
 
 
-def test_the_subdomain_goes_on_and_off(worker: Api) -> None:
-    """It is on at first; what is left out stays; no upload changes it; a deletion takes it off."""
+def test_the_subdomain_can_be_enabled_and_disabled(worker: Api) -> None:
+    """The subdomain is on at first; omitted members and uploads do not change it, and a DELETE disables it."""
     path = f"{AT}/subdomain"
     assert ON == worker.send("GET", path).result
 
@@ -45,8 +45,8 @@ def test_the_subdomain_goes_on_and_off(worker: Api) -> None:
         ({"enabled": True, "previews_enabled": 1}, "/previews_enabled"),
     ],
 )
-def test_a_subdomain_of_the_wrong_kind(worker: Api, body: object, pointer: str) -> None:
-    """400 / 10021 with a pointer; nothing is changed."""
+def test_a_subdomain_of_the_wrong_type_is_refused(worker: Api, body: object, pointer: str) -> None:
+    """The refusal is 400 / 10021 with a pointer, and nothing changes."""
     answer = worker.json("POST", f"{AT}/subdomain", body)
 
     assert (400, [10021]) == answer.refusal
@@ -54,8 +54,11 @@ def test_a_subdomain_of_the_wrong_kind(worker: Api, body: object, pointer: str) 
     assert ON == worker.send("GET", f"{AT}/subdomain").result
 
 
-def test_the_account_has_a_name_that_nobody_can_register(api: Api) -> None:
-    """Without one wrangler would not deploy; with an underscore it is no name of a host. It cannot be changed."""
+def test_the_accounts_subdomain_cannot_be_registered(api: Api) -> None:
+    """The account's subdomain has an underscore, so it is no valid host name, and it cannot be changed.
+
+    Wrangler does not deploy without one.
+    """
     name = api.send("GET", ACCOUNT_AT).result["subdomain"]
 
     assert f"nightsafe_{ACCOUNT[:8]}" == name
@@ -64,13 +67,13 @@ def test_the_account_has_a_name_that_nobody_can_register(api: Api) -> None:
     assert (400, [10021]) == api.json("PUT", ACCOUNT_AT, {}).refusal
 
 
-def test_schedules_are_kept(worker: Api) -> None:
-    """They replace those before, each once, and one that stays keeps its time; no upload changes them."""
+def test_new_schedules_replace_the_old_ones(worker: Api) -> None:
+    """New schedules replace the old ones without duplicates; unchanged ones keep their time, uploads keep all."""
     path = f"{AT}/schedules"
     assert {"schedules": []} == worker.send("GET", path).result
 
     first = worker.json("PUT", path, [{"cron": "*/30 * * * *"}, {"cron": "0 3 * * MON"}, {"cron": "*/30 * * * *"}])
-    assert ["*/30 * * * *", "0 3 * * MON"] == [one["cron"] for one in first.result["schedules"]]
+    assert ["*/30 * * * *", "0 3 * * MON"] == [schedule["cron"] for schedule in first.result["schedules"]]
     worker.upload("worker")
     second = worker.json("PUT", path, {"schedules": [{"cron": "0 3 * * MON"}, {"cron": "1 2 3 4 5"}]})
 
@@ -95,27 +98,27 @@ def test_schedules_are_kept(worker: Api) -> None:
         ([{"cron": f"{minute} * * * *"} for minute in range(251)], ""),
     ],
 )
-def test_schedules_of_the_wrong_kind(worker: Api, body: object, pointer: str) -> None:
-    """400 / 10021 with a pointer."""
+def test_schedules_of_the_wrong_type_are_refused(worker: Api, body: object, pointer: str) -> None:
+    """The refusal is 400 / 10021 with a pointer."""
     answer = worker.json("PUT", f"{AT}/schedules", body)
 
     assert (400, [10021]) == answer.refusal
     assert [pointer] == answer.pointers
 
 
-def test_a_script_that_is_not_there(own_api: Api) -> None:
-    """404 / 10007."""
-    there = script_at("nowhere")
+def test_triggers_of_a_missing_script_get_404(own_api: Api) -> None:
+    """Every page of triggers gets 404 / 10007 for a missing script."""
+    missing = script_at("nowhere")
 
-    assert (404, [10007]) == own_api.send("GET", f"{there}/subdomain").refusal
-    assert (404, [10007]) == own_api.json("POST", f"{there}/subdomain", {"enabled": True}).refusal
-    assert (404, [10007]) == own_api.send("DELETE", f"{there}/subdomain").refusal
-    assert (404, [10007]) == own_api.send("GET", f"{there}/schedules").refusal
-    assert (404, [10007]) == own_api.json("PUT", f"{there}/schedules", []).refusal
+    assert (404, [10007]) == own_api.send("GET", f"{missing}/subdomain").refusal
+    assert (404, [10007]) == own_api.json("POST", f"{missing}/subdomain", {"enabled": True}).refusal
+    assert (404, [10007]) == own_api.send("DELETE", f"{missing}/subdomain").refusal
+    assert (404, [10007]) == own_api.send("GET", f"{missing}/schedules").refusal
+    assert (404, [10007]) == own_api.json("PUT", f"{missing}/schedules", []).refusal
 
 
-def test_each_change_is_in_the_log(worker: Api) -> None:
-    """Under its own action, and a change that alters nothing is not."""
+def test_each_change_of_triggers_is_logged(worker: Api) -> None:
+    """Each change is logged under its own action; a request that changes nothing is not logged."""
     worker.json("POST", f"{AT}/subdomain", {"enabled": True})
     worker.json("POST", f"{AT}/subdomain", {"enabled": True})
     worker.json("PUT", f"{AT}/schedules", [{"cron": "* * * * *"}])

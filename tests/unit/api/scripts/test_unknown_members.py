@@ -1,4 +1,4 @@
-"""A member that is a slip of a known one is refused; any other that is not known is named in the answer."""
+"""Unknown members of requests: a misspelt known member is refused, any other is named in a notice."""
 
 import json
 from typing import Any
@@ -14,14 +14,14 @@ AT = f"/client/v4/accounts/{ACCOUNT}"
 WORKER = f"{AT}/workers/workers/worker"
 TEXT = {"type": "secret_text", "text": "x"}
 UPLOAD, VERSION = f"PUT {script_at('worker')}", f"POST {versions_of('worker')}"
-SETTINGS, OWN = f"PATCH {script_at('worker')}/settings", f"PATCH {script_at('worker')}/script-settings"
+SETTINGS, SCRIPT_SETTINGS = f"PATCH {script_at('worker')}/settings", f"PATCH {script_at('worker')}/script-settings"
 BULK, LATEST = f"PATCH {script_at('worker')}/secrets-bulk", f"PATCH {WORKER}/versions/latest"
-WHOLE, DEPLOY = f"PATCH {WORKER}", f"POST {script_at('worker')}/deployments"
+EDIT_WORKER, DEPLOY = f"PATCH {WORKER}", f"POST {script_at('worker')}/deployments"
 
 
 @pytest.fixture
 def worker(api: Api) -> Api:
-    """A worker with a variable and a secret, and nothing else."""
+    """Return an API with a worker that has only a variable and a secret."""
     bindings = [{"type": "plain_text", "name": "P", "text": "x"}, TEXT | {"name": "S"}]
     api.send("DELETE", script_at("worker"))
     assert 200 == api.upload("worker", {"main_module": "worker.js", "bindings": bindings}).status
@@ -29,7 +29,7 @@ def worker(api: Api) -> Api:
 
 
 def send(api: Api, request: str, body: dict[str, Any]) -> Answer:
-    """A request in the form that it comes in."""
+    """Send a body in the form that the request needs."""
     method, path = request.split()
     if request in {UPLOAD, VERSION}:
         parts = form(metadata({"main_module": "worker.js", **body}), File("worker.js"))
@@ -43,12 +43,12 @@ def send(api: Api, request: str, body: dict[str, Any]) -> Answer:
 
 
 def state(api: Api) -> list[Any]:
-    """What a refused request must leave as it is."""
+    """Return the state that a refused request must not change."""
     pages = ("settings", "script-settings", "versions", "deployments")
     return [api.send("GET", f"{script_at('worker')}/{page}").result for page in pages]
 
 
-SLIPS: list[tuple[str, dict[str, Any], str]] = [
+MISSPELT: list[tuple[str, dict[str, Any], str]] = [
     *((request, body, pointer) for request in (UPLOAD, VERSION) for body, pointer in (
         ({"binding": [TEXT | {"name": "A"}]}, "/binding"),
         ({"Bindings": [TEXT | {"name": "A"}]}, "/Bindings"),
@@ -70,20 +70,21 @@ SLIPS: list[tuple[str, dict[str, Any], str]] = [
         ({"placement": {"mode": "targeted", "target": [{"regio": "x"}]}}, "/placement/target/0/regio"),
         ({"cache_options": {"enable": True}}, "/cache_options/enable"),
     )),
-    *((request, body, pointer) for request in (UPLOAD, SETTINGS, OWN, WHOLE) for body, pointer in (
+    *((request, body, pointer) for request in (UPLOAD, SETTINGS, SCRIPT_SETTINGS, EDIT_WORKER) for body, pointer in (
         ({"observability": {"enabld": True}}, "/observability/enabld"),
         ({"observability": {"enabled": True, "log": {"enabled": True}}}, "/observability/log"),
         ({"observability": {"logs": {"invocationLogs": True}}}, "/observability/logs/invocationLogs"),
         ({"observability": {"traces": {"head_sampling_rte": 1}}}, "/observability/traces/head_sampling_rte"),
         ({"observability": {"enabled": True}, "log_push": True}, "/log_push"),
     )),
-    *((request, {member: [{"srvice": "a"}]}, f"/{member}/0/service") for request in (UPLOAD, SETTINGS, OWN)
+    *((request, {member: [{"srvice": "a"}]}, f"/{member}/0/service")
+      for request in (UPLOAD, SETTINGS, SCRIPT_SETTINGS)
       for member in ("tail_consumers", "streaming_tail_consumers")),
-    (OWN, {"tail_consumers": [{"service": 1}]}, "/tail_consumers/0/service"),
-    (OWN, {"tail_consumers": [{"service": "a", "enviroment": "x"}]}, "/tail_consumers/0/enviroment"),
-    (WHOLE, {"tail_consumers": [{"srvice": "a"}]}, "/tail_consumers/0/name"),
-    (WHOLE, {"previews_base_config": {"limits": {"cpu_m": 50}}}, "/previews_base_config/limits/cpu_m"),
-    (WHOLE, {"subdomain": {"enabled": True, "preview_enabled": True}}, "/subdomain/preview_enabled"),
+    (SCRIPT_SETTINGS, {"tail_consumers": [{"service": 1}]}, "/tail_consumers/0/service"),
+    (SCRIPT_SETTINGS, {"tail_consumers": [{"service": "a", "enviroment": "x"}]}, "/tail_consumers/0/enviroment"),
+    (EDIT_WORKER, {"tail_consumers": [{"srvice": "a"}]}, "/tail_consumers/0/name"),
+    (EDIT_WORKER, {"previews_base_config": {"limits": {"cpu_m": 50}}}, "/previews_base_config/limits/cpu_m"),
+    (EDIT_WORKER, {"subdomain": {"enabled": True, "preview_enabled": True}}, "/subdomain/preview_enabled"),
     (SETTINGS, {"keep_binding": ["secret_text"], "bindings": []}, "/keep_binding"),
     (BULK, {"secrets": {"A": TEXT}, "version_tag": {"a": "b"}}, "/version_tag"),
     (LATEST, {"env": {"A": TEXT}, "annotations": {"workers/tags": "x"}}, "/annotations/workers~1tags"),
@@ -92,9 +93,9 @@ SLIPS: list[tuple[str, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("request_", "body", "pointer"), SLIPS)
-def test_a_slip_is_refused(worker: Api, request_: str, body: dict[str, Any], pointer: str) -> None:
-    """Beside members that are known, too: 400 / 10021, a pointer to it, and nothing changes."""
+@pytest.mark.parametrize(("request_", "body", "pointer"), MISSPELT)
+def test_a_misspelt_member_is_refused(worker: Api, request_: str, body: dict[str, Any], pointer: str) -> None:
+    """A misspelt member is refused with 400 / 10021 and a pointer, also beside known members; nothing changes."""
     before = state(worker)
 
     answer = send(worker, request_, body)
@@ -109,14 +110,14 @@ def test_a_slip_is_refused(worker: Api, request_: str, body: dict[str, Any], poi
         (UPLOAD, {"quantum": [1]}, "/quantum"),
         (VERSION, {"quantum": [1]}, "/quantum"),
         (SETTINGS, {"logpush": False, "quantum": 1}, "/quantum"),
-        (OWN, {"logpush": False, "quantum": 1}, "/quantum"),
-        (WHOLE, {"logpush": False, "quantum": 1}, "/quantum"),
+        (SCRIPT_SETTINGS, {"logpush": False, "quantum": 1}, "/quantum"),
+        (EDIT_WORKER, {"logpush": False, "quantum": 1}, "/quantum"),
         (BULK, {"secrets": {"A": TEXT}, "quantum": 1}, "/quantum"),
         *(
             (request, {"observability": {"enabled": False, "quantum": {}}}, "/observability/quantum")
-            for request in (UPLOAD, SETTINGS, OWN, WHOLE)
+            for request in (UPLOAD, SETTINGS, SCRIPT_SETTINGS, EDIT_WORKER)
         ),
-        (WHOLE, {"previews_base_config": {"observability": {"quantum": 1}}},
+        (EDIT_WORKER, {"previews_base_config": {"observability": {"quantum": 1}}},
          "/previews_base_config/observability/quantum"),
         *(
             (request, {"annotations": {"quantum/x": "y"}} | extra, "/annotations/quantum~1x")
@@ -127,17 +128,19 @@ def test_a_slip_is_refused(worker: Api, request_: str, body: dict[str, Any], poi
         ),
     ],
 )  # fmt: skip
-def test_what_is_not_known_is_named(worker: Api, request_: str, body: dict[str, Any], pointer: str) -> None:
-    """It may be new at Cloudflare, so the request is done; the answer says what it did not know."""
+def test_an_unknown_member_is_named_in_a_notice(
+    worker: Api, request_: str, body: dict[str, Any], pointer: str
+) -> None:
+    """The request succeeds, because the member may be new at Cloudflare, and the answer names the member."""
     answer = send(worker, request_, body)
 
     assert 200 == answer.status
-    named = [one for one in answer.envelope["messages"] if one["source"]["pointer"] == pointer]
-    assert ["not known"] == ["not known" for one in named if "is not a known member" in one["message"]]
+    notices = [notice for notice in answer.envelope["messages"] if notice["source"]["pointer"] == pointer]
+    assert 1 == len([notice for notice in notices if "is not a known member" in notice["message"]])
 
 
-def test_what_wrangler_sends_is_known(worker: Api) -> None:
-    """All that it writes into the metadata of an upload, but for settings that do nothing."""
+def test_every_member_that_wrangler_sends_is_known(worker: Api) -> None:
+    """Every member of wrangler's upload metadata is known, apart from settings without an effect."""
     sent = {
         "capnp_schema": None,
         "code_update_strategy": {"mode": "x", "max_delay": 1},
@@ -154,26 +157,26 @@ def test_what_wrangler_sends_is_known(worker: Api) -> None:
         assert (200, []) == (answer.status, answer.envelope["messages"])
 
 
-def test_what_is_read_may_be_sent_back(worker: Api) -> None:
-    """Nobody is refused, or told of strange members, for the settings that a page shows."""
+def test_settings_as_shown_can_be_sent_back(worker: Api) -> None:
+    """Settings that a page shows are accepted without notices of unknown members."""
     body = {"tail_consumers": [{"service": "a"}], "observability": {"enabled": False}}
-    assert 200 == send(worker, OWN, body).status
-    for request in (SETTINGS, OWN, WHOLE):
+    assert 200 == send(worker, SCRIPT_SETTINGS, body).status
+    for request in (SETTINGS, SCRIPT_SETTINGS, EDIT_WORKER):
         read = worker.send("GET", request.split()[1]).result
         read.pop("preview_defaults", None)
         answer = send(worker, request, read)
         assert 200 == answer.status
-        assert not [one for one in answer.envelope["messages"] if "not known" in one["message"]]
+        assert not [notice for notice in answer.envelope["messages"] if "not known" in notice["message"]]
 
 
-def test_null_for_a_variable_is_refused(worker: Api) -> None:
-    """Its deletion as a secret says whose name it is: alone, among several, for a version. No name is no fault."""
+def test_deleting_a_variable_as_a_secret_is_refused(worker: Api) -> None:
+    """Reading or deleting a variable as a secret is refused with its type; deleting a missing name is accepted."""
     before = state(worker)
     read, single = (worker.send(method, f"{script_at('worker')}/secrets/P") for method in ("GET", "DELETE"))
     bulk = send(worker, BULK, {"secrets": {"P": None, "S": None, "NONE": None}})
     undeployed = send(worker, LATEST, {"env": {"P": None, "S": None}})
 
-    assert [(404, [10056])] * 4 == [one.refusal for one in (read, single, bulk, undeployed)]
+    assert [(404, [10056])] * 4 == [answer.refusal for answer in (read, single, bulk, undeployed)]
     for answer in (read, single, bulk, undeployed):
         assert "'P'" in answer.messages[0]
         assert answer.messages[0].endswith("It is the name of a plain_text binding.")
@@ -187,19 +190,19 @@ def test_null_for_a_variable_is_refused(worker: Api) -> None:
     assert 200 == send(worker, BULK, {"secrets": {"S": None, "NONE": None}}).status
 
 
-def test_a_name_that_is_taken_is_pointed_at(worker: Api) -> None:
-    """In each form that secrets are put in."""
+def test_the_refusal_of_a_taken_name_points_at_it(worker: Api) -> None:
+    """The refusal of a taken name points at the name, in each form of secrets."""
     put = worker.put("worker", TEXT | {"name": "P"})
     bulk = send(worker, BULK, {"secrets": {"P": TEXT}})
     undeployed = send(worker, LATEST, {"env": {"P": TEXT}})
 
-    assert [["/name"], ["/secrets/P"], ["/env/P"]] == [one.pointers for one in (put, bulk, undeployed)]
+    assert [["/name"], ["/secrets/P"], ["/env/P"]] == [answer.pointers for answer in (put, bulk, undeployed)]
 
 
-def test_the_article_fits(worker: Api) -> None:
-    """An `inherit`, a `json`, an `mtls_certificate`."""
+def test_a_name_conflict_has_the_right_article(worker: Api) -> None:
+    """The refusal has the right article before the binding's type."""
     other = {"type": "secret_text", "name": "S", "text": "y"}
-    for first, words in (
+    for first, article_and_type in (
         ({"type": "inherit", "name": "S"}, "an inherit"),
         ({"type": "json", "name": "S", "json": 1}, "a json"),
         ({"type": "ai", "name": "S"}, "an ai"),
@@ -207,11 +210,11 @@ def test_the_article_fits(worker: Api) -> None:
     ):
         answer = add(worker, "worker", {"bindings": [first, other]})
         assert (400, [10053]) == answer.refusal
-        assert answer.messages[0].endswith(f"It is the name of {words} binding.")
+        assert answer.messages[0].endswith(f"It is the name of {article_and_type} binding.")
 
 
-def test_a_bad_limit_is_named(api: Api) -> None:
-    """Of the deletion of several scripts."""
+def test_a_deletion_limit_of_zero_is_refused_by_name(api: Api) -> None:
+    """A limit of zero for the deletion of several scripts is refused by name."""
     at = f"{AT}/workers/dispatch/namespaces"
     assert 200 == api.json("POST", at, {"name": "n"}).status
     answer = api.send("DELETE", f"{at}/n/scripts?tags=a:yes&limit=0")
@@ -222,17 +225,17 @@ def test_a_bad_limit_is_named(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "slip"),
+    ("name", "misspelt"),
     [
         ("binding", True), ("bindingss", True), ("bindnigs", True), ("bondings", True), ("BINDINGS", True),
         ("keepbindings", True), ("keep-bindings", True), ("bind", False), ("bindng", False), ("ids", False),
         ("bindings", False), ("", False), ("x" * 10_000, False),
     ],
 )  # fmt: skip
-def test_what_a_slip_is(name: str, slip: bool) -> None:  # noqa: FBT001 - a case
-    """One letter, two that changed places, or another style of the same name; never of a short one."""
+def test_a_misspelling_is_a_name_close_to_a_known_one(name: str, misspelt: bool) -> None:  # noqa: FBT001 - a case
+    """One wrong letter, two swapped letters or another style make a misspelling, except in a short name."""
     known = {"bindings", "keep_bindings", "id"}
-    if slip:
+    if misspelt:
         with pytest.raises(NightsafeError):
             refuse_slips({name: 1}, known, "")
     else:
@@ -240,7 +243,7 @@ def test_what_a_slip_is(name: str, slip: bool) -> None:  # noqa: FBT001 - a case
         assert (name not in known) == bool(unknown({name: 1}, known, ""))
 
 
-def test_many_strange_members_are_told_in_part() -> None:
-    """The answer stays small, and so does the work."""
-    assert 20 == len(unknown({f"strange{number}": 1 for number in range(50_000)}, {"known"}, ""))
-    refuse_slips({f"strange{number}": 1 for number in range(50_000)}, {"known"}, "")
+def test_at_most_20_unknown_members_are_named() -> None:
+    """Only 20 unknown members are named, so that the answer and the work stay small."""
+    assert 20 == len(unknown({f"unknown{number}": 1 for number in range(50_000)}, {"known"}, ""))
+    refuse_slips({f"unknown{number}": 1 for number in range(50_000)}, {"known"}, "")

@@ -1,4 +1,4 @@
-"""The short way of the hottest read answers what the long way would, byte for byte."""
+"""The fast path for reads of a secret: it answers exactly as the router does."""
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +30,7 @@ Bearers = dict[str, bytes]
 
 @pytest.fixture(scope="module")
 def bearers(api: Api) -> Bearers:
-    """A token of each kind, over a script with a secret of each nasty name."""
+    """Return a token of each kind, and make a script with a secret under each nasty name."""
     plain = {"name": "PLAIN", "type": "plain_text", "text": ""}
     api.upload("worker", {"main_module": "worker.js", "bindings": [plain]})
     for name in values.NASTY:
@@ -39,7 +39,7 @@ def bearers(api: Api) -> Bearers:
 
 
 def agree(api: Api, method: str, target: str | bytes, headers: Headers, body: bytes = b"") -> int:
-    """Ask both ways in turn, so that the token is met unknown and remembered; gives the status."""
+    """Send the request twice by each way, so that both meet an unknown and a cached token; return the status."""
     first, *others = (
         api.try_send(method, target, body, headers, anonymous=True, to=way)
         for way in (api.router, api.app, api.app, api.router)
@@ -50,7 +50,7 @@ def agree(api: Api, method: str, target: str | bytes, headers: Headers, body: by
 
 
 def as_path(name: str) -> str:
-    """A name as a segment; lone surrogates as the bytes they stand for."""
+    """Return a name as a segment, with lone surrogates as the bytes that they stand for."""
     return "".join(f"%{byte:02x}" for byte in name.encode("utf-8", "surrogateescape"))
 
 
@@ -59,15 +59,15 @@ def as_path(name: str) -> str:
 def test_both_ways_read_a_secret_alike(  # noqa: PLR0913, PLR0917 - a request has many sides
     api: Api, bearers: Bearers, kind: str, scheme: bytes, account: str, script: str, name: str, tail: str
 ) -> None:
-    """Whoever asks for whichever secret."""
+    """Both ways answer any read of any secret with any token alike."""
     target = f"/client/v4/accounts/{account}/workers/scripts/{as_path(script)}/secrets/{as_path(name)}{tail}"
 
     agree(api, "GET", target, [(b"authorization", scheme + bearers[kind])])
 
 
 @pytest.mark.parametrize("name", values.NASTY, ids=ascii)
-def test_both_ways_know_every_name(api: Api, bearers: Bearers, name: str) -> None:
-    """Each name is found in each way of writing it."""
+def test_both_ways_find_every_name(api: Api, bearers: Bearers, name: str) -> None:
+    """Both ways find each name in each encoding."""
     headers = [(b"authorization", b"Bearer " + bearers["tail"])]
 
     for target in (secret_at("worker", name), f"{secrets_of('worker')}/{as_path(name)}"):
@@ -79,7 +79,7 @@ def test_both_ways_know_every_name(api: Api, bearers: Bearers, name: str) -> Non
 def test_both_ways_answer_any_request_alike(  # noqa: PLR0913, PLR0917 - a request has many sides
     api: Api, bearers: Bearers, method: str, target: bytes, query: bytes, headers: Headers, kind: str
 ) -> None:
-    """Any request that alters nothing, with any further headers."""
+    """Both ways answer any reading request alike, with any further headers."""
     if target in {b"/livez", b"/readyz"}:
         return
     agree(api, method, target + query, [(b"authorization", b"Bearer " + bearers[kind]), *headers])
@@ -88,9 +88,13 @@ def test_both_ways_answer_any_request_alike(  # noqa: PLR0913, PLR0917 - a reque
 @given(BODIES, st.lists(st.sampled_from([b"content-length", b"transfer-encoding", b"expect"]), unique=True))
 @settings(max_examples=examples(100), deadline=None)
 def test_both_ways_take_a_body_alike(api: Api, bearers: Bearers, body: bytes, announced: list[bytes]) -> None:
-    """A GET with a body, announced or not, is answered as the same GET by the long way."""
-    words = {b"content-length": b"%d" % len(body), b"transfer-encoding": b"chunked", b"expect": b"100-continue"}
-    headers = [(b"authorization", b"Bearer " + bearers["all"]), *((name, words[name]) for name in announced)]
+    """Both ways answer a GET with a body alike, announced or not."""
+    header_values = {
+        b"content-length": b"%d" % len(body),
+        b"transfer-encoding": b"chunked",
+        b"expect": b"100-continue",
+    }
+    headers = [(b"authorization", b"Bearer " + bearers["all"]), *((name, header_values[name]) for name in announced)]
 
     agree(api, "GET", secret_at("worker", "mySecret"), headers, body)
 
@@ -103,8 +107,8 @@ def test_both_ways_take_a_body_alike(api: Api, bearers: Bearers, body: bytes, an
         [(b"x-auth-email", b"nobody"), (b"x-auth-key", b"x" * 40)],
     ],
 )
-def test_both_ways_weigh_credentials_alike(api: Api, bearers: Bearers, more: Headers) -> None:
-    """Two tokens are refused; a token wins over a key."""
+def test_both_ways_treat_several_credentials_alike(api: Api, bearers: Bearers, more: Headers) -> None:
+    """Both ways treat several credentials alike."""
     token = (b"authorization", b"Bearer " + bearers["all"])
 
     for headers in ([token, *more], [*more, token]):
@@ -112,7 +116,7 @@ def test_both_ways_weigh_credentials_alike(api: Api, bearers: Bearers, more: Hea
 
 
 def test_both_ways_fail_alike(api: Api, bearers: Bearers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the store fails, the short way leaves the answer to the long one."""
+    """When the store fails, both ways answer alike."""
 
     async def fail(ref: ScriptRef, name: str) -> bytes:
         """Fail as a store does."""
@@ -124,8 +128,8 @@ def test_both_ways_fail_alike(api: Api, bearers: Bearers, monkeypatch: pytest.Mo
     assert agree(api, "GET", secret_at("worker", "mySecret"), headers) == 500
 
 
-def test_a_write_is_seen_by_the_short_way_at_once(own_api: Api) -> None:
-    """After each write the next short read shows it."""
+def test_the_fast_path_shows_a_write_at_once(own_api: Api) -> None:
+    """After each write, the next read by the fast path shows it."""
     own_api.upload("worker")
     for _ in range(3):
         assert own_api.send("GET", secret_at("worker", "A")).status == 404

@@ -1,12 +1,12 @@
-"""`GET …/nightsafe/scripts/{script}/secrets`: where secrets came from, for whoever may read their names."""
+"""`GET …/nightsafe/scripts/{script}/secrets`: the version that set each secret, for callers who may read names."""
 
 from tests.unit.api.tools.driver import ACCOUNT, Api
 
 AT = f"/client/v4/accounts/{ACCOUNT}/nightsafe/scripts"
 
 
-def test_the_tags_of_the_version_that_set_it(api: Api) -> None:
-    """Each secret is told with its version and that version's tags; never with a value."""
+def test_secrets_are_listed_with_their_versions_tags(api: Api) -> None:
+    """Each secret is listed with its version and that version's tags, and without its value."""
     api.upload("worker")
     value = {"type": "secret_text", "text": "canary"}
     assert 200 == api.put("worker", {"name": "PLAIN", **value}).status
@@ -16,15 +16,17 @@ def test_the_tags_of_the_version_that_set_it(api: Api) -> None:
 
     answer = api.send("GET", f"{AT}/worker/secrets")
 
-    assert [("PLAIN", {}), ("TAGGED", {"a": "b"})] == [(one["name"], one["version_tags"]) for one in answer.result]
-    assert 2 == len({one["version_id"] for one in answer.result})
-    assert all(len(one["version_id"]) == 36 for one in answer.result)
+    assert [("PLAIN", {}), ("TAGGED", {"a": "b"})] == [
+        (secret["name"], secret["version_tags"]) for secret in answer.result
+    ]
+    assert 2 == len({secret["version_id"] for secret in answer.result})
+    assert all(len(secret["version_id"]) == 36 for secret in answer.result)
     assert b"canary" not in answer.body
 
 
-def test_without_secrets_and_without_a_script(api: Api) -> None:
-    """A script without secrets has an empty list; one that is not there is refused as everywhere."""
-    api.upload("bare")
+def test_secret_versions_of_an_empty_or_missing_script(api: Api) -> None:
+    """A script without secrets gets an empty list, and a missing script is refused."""
+    api.upload("empty")
 
-    assert [] == api.send("GET", f"{AT}/bare/secrets").result
+    assert [] == api.send("GET", f"{AT}/empty/secrets").result
     assert (404, [10007]) == api.send("GET", f"{AT}/absent/secrets").refusal

@@ -1,4 +1,4 @@
-"""Random histories of the whole API, against dictionaries."""
+"""Random histories of the whole API, compared with a model made of dictionaries."""
 
 import re
 import shutil
@@ -55,7 +55,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def secret_of(kind: str, name: str) -> dict[str, Any]:
-    """A secret with a value of its own."""
+    """Return a secret with a value of its own."""
     return values.text(name) if kind == "secret_text" else values.key(name, kind)
 
 
@@ -71,7 +71,7 @@ class Machine(RuleBasedStateMachine):
         self.etags: dict[str, tuple[object, ...]] = {}
 
     def teardown(self) -> None:
-        """No value is in any file of the store."""
+        """Check that no file of the store holds a value."""
         self.api.close()
         held = [path.name for path in self.api.path.parent.iterdir() if values.holds_plant(path.read_bytes())]
         shutil.rmtree(self.folder)
@@ -79,19 +79,19 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(names=st.lists(values.names(), min_size=POOL, max_size=POOL, unique=True))
     def begin(self, names: list[str]) -> None:
-        """Settle the names that all secrets of this history bear, and make a script."""
+        """Choose the names of all secrets in this history, and make a script."""
         self.names = names
         self.upload("worker", {}, [("secret_text", 0, 0)], None, [("worker.js", b"export default {}")], False)
 
     def check(self, expected: Expected, answer: Answer) -> None:
-        """The answer is the expected one, and holds no value."""
+        """Check that the answer is the expected one and holds no value."""
         assert not values.holds_plant(answer.body)
         assert expected.status == answer.status, answer.body[:500]
         assert expected.codes == answer.codes
         assert expected.result == answer.envelope["result"]
 
     def _name(self, script: str, at: int) -> str:
-        """A name: past the pool, one that the script has."""
+        """Return a name: an index past the pool is that of a name which the script has."""
         held = [*self.model.scripts[script].bindings] if script in self.model.scripts else []
         return self.names[at] if at < POOL else [*held, *self.names][at - POOL]
 
@@ -109,7 +109,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(script=SCRIPT_NAMES, entries=st.dictionaries(HELD_OR_NOT, st.none() | KINDS, max_size=POOL))
     def patch(self, script: str, entries: dict[int, str | None]) -> None:
-        """PATCH several secrets; what is left comes back by name."""
+        """PATCH several secrets; the answer lists the script's secrets by name."""
         named = {self._name(script, at): kind for at, kind in entries.items()}
         body = {name: None if kind is None else secret_of(kind, name) for name, kind in named.items()}
         expected, answer = self.model.patch(script, body), self.api.patch(script, body)
@@ -120,7 +120,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         script=SCRIPT_NAMES,
         extra=SETTINGS,
-        bindings=st.lists(BINDING, max_size=4, unique_by=lambda one: one[1]) | st.lists(BINDING, max_size=2),
+        bindings=st.lists(BINDING, max_size=4, unique_by=lambda binding: binding[1]) | st.lists(BINDING, max_size=2),
         keep=KEEP,
         modules=MODULES,
         strict=st.booleans(),
@@ -134,8 +134,12 @@ class Machine(RuleBasedStateMachine):
         modules: list[tuple[str, bytes]],
         strict: bool,  # noqa: FBT001 - drawn
     ) -> None:
-        """PUT a script, new or again."""
-        metadata = {"main_module": modules[0][0], "bindings": [self._binding(*one) for one in bindings], **extra}
+        """PUT a script, new or existing."""
+        metadata = {
+            "main_module": modules[0][0],
+            "bindings": [self._binding(*binding) for binding in bindings],
+            **extra,
+        }
         if keep is not None:
             metadata["keep_bindings"] = keep
         existed = script in self.model.scripts
@@ -150,25 +154,25 @@ class Machine(RuleBasedStateMachine):
             self.model.scripts[script].created_on = answer.result["created_on"]
         version = self.api.run(self.api.store.versions(self.api.ref(script)))[0]
         made = {"deployment_id": version.id.hex(), "startup_time_ms": 0, "entry_point": modules[0][0]}
-        assert self.model.script(script) | made == self._steady(answer.result)
+        assert self.model.script(script) | made == self._checked_times(answer.result)
         assert not values.holds_plant(answer.body)
 
     def _binding(self, kind: str, at: int, old: int) -> dict[str, Any]:
-        """A binding as an upload has it."""
+        """Return a binding as an upload has it."""
         name = self.names[at]
         if kind in {"secret_text", "raw"}:
             return secret_of(kind, name)
-        of_kind: dict[str, dict[str, Any]] = {
+        members: dict[str, dict[str, Any]] = {
             "plain_text": {"text": f"shown {old}"},
             "json": {"json": {"shown": [old, None, 0.5]}},
             "kv_namespace": {"namespace_id": f"{old:032}"},
             "inherit": {},
             "rename": {"old_name": self.names[old], "version_id": "latest"},
         }
-        return {"name": name, "type": "inherit" if kind == "rename" else kind, **of_kind[kind]}
+        return {"name": name, "type": "inherit" if kind == "rename" else kind, **members[kind]}
 
-    def _steady(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """A shown script without its etag and time of change, which are checked here."""
+    def _checked_times(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """Check a shown script's etag and times; return the rest."""
         rest = dict(shown)
         model = self.model.scripts[rest["id"]]
         code = (model.metadata["main_module"], *model.modules)
@@ -180,14 +184,14 @@ class Machine(RuleBasedStateMachine):
 
     @rule(script=SCRIPT_NAMES, seldom=st.integers(0, 7))
     def remove(self, script: str, seldom: int) -> None:
-        """DELETE a script; one that is made anew gets another tag."""
+        """DELETE a script; a new one of that name gets another tag."""
         if seldom != 5:
             return
         self.check(self.model.remove(script), self.api.send("DELETE", script_at(script)))
 
     @rule(script=SCRIPT_NAMES, safe=ENCODINGS)
     def read(self, script: str, safe: str) -> None:
-        """GET what the invariants do not: every script, one's code, one's secrets one by one."""
+        """GET what the invariants do not read: all scripts, one script's code, and its secrets one by one."""
         self._list_scripts()
         self._content(script)
         self._read_one_by_one(script, safe)
@@ -196,11 +200,11 @@ class Machine(RuleBasedStateMachine):
         """GET every script, by name."""
         answer = self.api.send("GET", SCRIPTS)
         assert [self.model.script(name) for name in sorted(self.model.scripts)] == list(
-            map(self._steady, answer.result)
+            map(self._checked_times, answer.result)
         )
 
     def _content(self, script: str) -> None:
-        """GET the code: the files of modules as a form, the one that starts first."""
+        """GET the code: modules come as a form, the entry point first."""
         answer = self.api.send("GET", script_at(script))
         model = self.model.scripts.get(script)
         if model is None:
@@ -211,12 +215,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(most=st.sampled_from([1, MAX_VARIABLES, MAX_VARIABLES]))
     def restart(self, most: int) -> None:
-        """Nothing is lost when the store is closed and opened again, be it with a tighter limit."""
+        """Close and reopen the store, with the same or a lower limit; nothing is lost."""
         self.api.restart(Limits(max_variables=most, max_operations=MAX_OPERATIONS))
         self.model.max_variables = most
 
     def _read_one_by_one(self, script: str, safe: str) -> None:
-        """GET each secret, by the short way and by the long."""
+        """GET each secret, by the fast path and by the router."""
         for name in self.names:
             expected, target = self.model.get(script, name), secret_at(script, name, safe)
             self.check(expected, self.api.send("GET", target))
@@ -224,14 +228,14 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def reads_agree(self) -> None:
-        """Lists and settings show what the model has."""
+        """Lists and settings agree with the model."""
         for script in ("worker", "my-script_1", "0", "Bad-Name"):
             self.check(self.model.every(script), self.api.send("GET", secrets_of(script)))
             self.check(self.model.settings(script), self.api.send("GET", f"{script_at(script)}/settings"))
 
     @invariant()
     def each_write_made_one_version(self) -> None:
-        """Versions, deployments and audit entries are as many as there were writes that altered something."""
+        """There are as many versions, deployments and audit entries as writes that changed something."""
         store = self.api.store
         for name, script in self.model.scripts.items():
             ref = self.api.ref(name)
@@ -243,8 +247,8 @@ class Machine(RuleBasedStateMachine):
         assert created_account + self.model.writes == len(entries)
 
 
-def test_the_api_agrees_with_a_dictionary() -> None:
-    """Whatever the order of requests and restarts, each answer, version and log entry is the one expected."""
+def test_the_api_agrees_with_a_model() -> None:
+    """In any order of requests and restarts, each answer, version and log entry agrees with the model."""
     run_state_machine_as_test(
         Machine,
         settings=settings(

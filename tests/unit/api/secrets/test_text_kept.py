@@ -1,4 +1,4 @@
-"""Text is kept to the byte, whichever way it comes in: what the delivery side is given is what was put."""
+"""Text is kept byte for byte: the delivery side receives exactly the text that was sent."""
 
 import json
 from collections.abc import Iterator
@@ -32,14 +32,14 @@ texts = st.one_of(
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API with one script."""
+    """Yield an API with one script."""
     with Api(tmp_path_factory.mktemp("text")) as made:
         assert made.upload("worker").status == 200
         yield made
 
 
 def opened(binding: BundleBinding) -> str:
-    """The value of a `secret_text` of the script."""
+    """Return the value of a `secret_text` of the script."""
     context = Context(
         account_id=ACCOUNT, namespace="", script="worker", name=binding.name, kind=binding.kind, public=b""
     )
@@ -48,15 +48,15 @@ def opened(binding: BundleBinding) -> str:
 
 
 def bindings_of(api: Api) -> dict[str, BundleBinding]:
-    """What the delivery side is given, by name."""
+    """Return the bindings that the delivery side receives, by name."""
     [version] = bundle_of(api, "worker").versions
     return {binding.name: binding for binding in version.bindings}
 
 
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=texts, ascii_only=st.booleans())
-def test_an_upload(api: Api, value: str, *, ascii_only: bool) -> None:
-    """Bindings of a form, its modules and the version's tag, as escapes or as UTF-8."""
+def test_the_text_of_an_upload_is_kept(api: Api, value: str, *, ascii_only: bool) -> None:
+    """The bindings and modules of an upload are kept, sent as escapes or as UTF-8."""
     metadata = {
         "main_module": "worker.js",
         "bindings": [
@@ -66,10 +66,10 @@ def test_an_upload(api: Api, value: str, *, ascii_only: bool) -> None:
         ],
     }
     files = [File("worker.js", b"export default {}"), File("a.txt", value.encode(), "text/plain")]
-    first = File(
+    metadata_part = File(
         "metadata", json.dumps(metadata, ensure_ascii=ascii_only).encode(), "application/json", as_file=False
     )
-    assert 200 == send(api, first, *files)
+    assert 200 == send(api, metadata_part, *files)
 
     found = bindings_of(api)
     [version] = bundle_of(api, "worker").versions
@@ -82,12 +82,12 @@ def test_an_upload(api: Api, value: str, *, ascii_only: bool) -> None:
 
 
 def send(api: Api, *parts: File) -> int:
-    """Upload a form; gives the status."""
+    """Upload a form; return the status."""
     return api.send("PUT", script_at("worker"), form(*parts), [form_type()]).status
 
 
-def sent(api: Api, method: str, target: str, value: Any, *, ascii_only: bool) -> Any:
-    """Send JSON, as escapes or as UTF-8; gives the result."""
+def send_json(api: Api, method: str, target: str, value: Any, *, ascii_only: bool) -> Any:
+    """Send JSON as escapes or as UTF-8; return the result."""
     body = json.dumps(value, ensure_ascii=ascii_only).encode()
     answer = api.send(method, target, body, [(b"content-type", b"application/json")])
     assert 200 == answer.status
@@ -96,12 +96,14 @@ def sent(api: Api, method: str, target: str, value: Any, *, ascii_only: bool) ->
 
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(texts, min_size=2, max_size=2), ascii_only=st.booleans())
-def test_secrets_by_themselves(api: Api, values: list[str], *, ascii_only: bool) -> None:
-    """One at a time and in bulk, as escapes or as UTF-8."""
-    one, two = values
-    sent(api, "PUT", secrets_of("worker"), {"type": "secret_text", "name": "ONE", "text": one}, ascii_only=ascii_only)
-    bulk = {"secrets": {"TWO": {"type": "secret_text", "name": "TWO", "text": two}}}
-    sent(api, "PATCH", f"{secrets_of('worker')}-bulk", bulk, ascii_only=ascii_only)
+def test_the_text_of_secrets_is_kept(api: Api, values: list[str], *, ascii_only: bool) -> None:
+    """Secrets put one at a time and in bulk are kept, sent as escapes or as UTF-8."""
+    first, second = values
+    send_json(
+        api, "PUT", secrets_of("worker"), {"type": "secret_text", "name": "ONE", "text": first}, ascii_only=ascii_only
+    )
+    bulk = {"secrets": {"TWO": {"type": "secret_text", "name": "TWO", "text": second}}}
+    send_json(api, "PATCH", f"{secrets_of('worker')}-bulk", bulk, ascii_only=ascii_only)
 
     found = bindings_of(api)
 
@@ -110,14 +112,14 @@ def test_secrets_by_themselves(api: Api, values: list[str], *, ascii_only: bool)
 
 @settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=texts, ascii_only=st.booleans())
-def test_secrets_of_a_store(api: Api, value: str, *, ascii_only: bool) -> None:
-    """New and changed."""
-    store = sent(api, "POST", STORES, {"name": "texts"}, ascii_only=ascii_only)["id"]
+def test_the_text_of_stored_secrets_is_kept(api: Api, value: str, *, ascii_only: bool) -> None:
+    """A new and a changed value in a secrets store are kept."""
+    store = send_json(api, "POST", STORES, {"name": "texts"}, ascii_only=ascii_only)["id"]
     new = {"name": "A", "value": value, "scopes": ["workers"]}
-    made = sent(api, "POST", f"{STORES}/{store}/secrets", [new], ascii_only=ascii_only)[0]["id"]
+    made = send_json(api, "POST", f"{STORES}/{store}/secrets", [new], ascii_only=ascii_only)[0]["id"]
     assert value.encode() == opened_stored(api, store, "A")
 
-    sent(api, "PATCH", f"{STORES}/{store}/secrets/{made}", {"value": value[::-1]}, ascii_only=ascii_only)
+    send_json(api, "PATCH", f"{STORES}/{store}/secrets/{made}", {"value": value[::-1]}, ascii_only=ascii_only)
 
     assert value[::-1].encode() == opened_stored(api, store, "A")
-    sent(api, "DELETE", f"{STORES}/{store}?force=true", {}, ascii_only=ascii_only)
+    send_json(api, "DELETE", f"{STORES}/{store}?force=true", {}, ascii_only=ascii_only)

@@ -1,4 +1,4 @@
-"""Requests that alter the same thing at once: each part that one of them names is as it said, whoever else writes."""
+"""Concurrent requests that change the same object: each request's own changes are kept."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ Request = tuple[str, str, Any]
 
 @pytest.fixture
 def worker(own_api: Api) -> Api:
-    """An API with a script `worker`, and another one of that name in the dispatch namespace `space`."""
+    """Return an API with a script `worker`, and another of that name in the dispatch namespace `space`."""
     assert own_api.upload("worker").status == 200
     assert own_api.json("POST", SPACE, {"name": "space"}).status == 200
     body = form(File("metadata", b'{"main_module":"a.js"}', "application/json", as_file=False), File("a.js"))
@@ -27,29 +27,29 @@ def worker(own_api: Api) -> Api:
 
 
 def together(api: Api, *requests: Request) -> list[Answer | None]:
-    """The answers to requests that are all there before the first is answered."""
+    """Send all requests before any is answered; return the answers."""
 
     async def ask(method: str, path: str, value: Any) -> Answer | None:
-        """One of them."""
+        """Send one request."""
         parts = [] if value is None else [json.dumps(value).encode()]
         exchange = Exchange(scope_of(method, path, [api.bearer, JSON]), parts)
         await api.app(exchange.scope, exchange.receive, exchange.send)
         return exchange.answer
 
     async def ask_all() -> list[Answer | None]:
-        """All of them."""
+        """Send all requests."""
         return await asyncio.gather(*(ask(*request) for request in requests))
 
     return api.run(ask_all())
 
 
 def results(api: Api, *requests: Request) -> list[Any]:
-    """Their results: none is refused for another's sake."""
+    """Send the requests together; return their results, because none is refused for another's sake."""
     return [answer.result for answer in together(api, *requests) if answer is not None]
 
 
-def test_tags(worker: Api) -> None:
-    """Each that was put is there, each that was deleted is not."""
+def test_concurrent_changes_of_tags_are_all_kept(worker: Api) -> None:
+    """Every tag that was put is present, and the tag that was deleted is not."""
     assert worker.json("PUT", TAGS, ["old"]).status == 200
     tags = [f"t{number}" for number in range(9)]
 
@@ -59,8 +59,8 @@ def test_tags(worker: Api) -> None:
     assert tags == sorted(worker.send("GET", TAGS).result)
 
 
-def test_a_tag_that_is_there_is_no_further_one(worker: Api) -> None:
-    """It can be put again though there may be no more."""
+def test_an_existing_tag_can_be_put_at_the_limit(worker: Api) -> None:
+    """A tag that the script already has can be put again at the limit of tags."""
     tags = [f"t{number}" for number in range(10)]
     assert worker.json("PUT", TAGS, tags).status == 200
 
@@ -69,22 +69,22 @@ def test_a_tag_that_is_there_is_no_further_one(worker: Api) -> None:
 
 
 @pytest.mark.parametrize("place", ["", "previews_base_config"])
-def test_settings_deep_in_a_worker(worker: Api, place: str) -> None:
-    """Two members of one object; with secrets beside them, which are sealed once and whole."""
-    parts = [{"observability": {one: {"enabled": True}}} for one in ("logs", "traces")]
+def test_concurrent_changes_of_worker_settings_are_kept(worker: Api, place: str) -> None:
+    """Two members of one object are both changed, and so are secrets in the same requests."""
+    parts = [{"observability": {member: {"enabled": True}}} for member in ("logs", "traces")]
     env = [{"env": {name: {"type": "secret_text", "text": "x"}}} for name in ("A", "B")]
-    bodies = [{place: one | more} if place else one for one, more in zip(parts, env, strict=True)]
+    bodies = [{place: part | secrets} if place else part for part, secrets in zip(parts, env, strict=True)]
 
     results(worker, *(("PATCH", WORKER, body) for body in bodies))
 
-    told = worker.send("GET", WORKER).result
-    told = told[place] if place else told
-    assert {"logs": {"enabled": True}, "traces": {"enabled": True}} == told["observability"]
-    assert not place or {"A", "B"} == told["env"].keys()
+    shown = worker.send("GET", WORKER).result
+    shown = shown[place] if place else shown
+    assert {"logs": {"enabled": True}, "traces": {"enabled": True}} == shown["observability"]
+    assert not place or {"A", "B"} == shown["env"].keys()
 
 
-def test_a_secret_of_a_store(worker: Api) -> None:
-    """Its comment and its scopes; each answer tells of its own at least."""
+def test_concurrent_changes_of_a_stored_secret_are_kept(worker: Api) -> None:
+    """The comment and the scopes are both changed, and each answer shows its own change."""
     store = worker.json("POST", f"{HERE}/secrets_store/stores", {"name": "main"}).result["id"]
     secrets = f"{HERE}/secrets_store/stores/{store}/secrets"
     made = worker.json("POST", secrets, [{"name": "A", "value": "x", "scopes": ["workers"]}]).result[0]
@@ -93,24 +93,25 @@ def test_a_secret_of_a_store(worker: Api) -> None:
     answers = results(worker, ("PATCH", path, {"comment": "new"}), ("PATCH", path, {"scopes": ["access"]}))
 
     assert ("new", ["access"]) == (answers[0]["comment"], answers[1]["scopes"])
-    told = worker.send("GET", path).result
-    assert ("new", ["access"]) == (told["comment"], told["scopes"])
+    shown = worker.send("GET", path).result
+    assert ("new", ["access"]) == (shown["comment"], shown["scopes"])
 
 
-def test_a_version_that_is_deployed_at_once(worker: Api) -> None:
-    """Each answer tells of the version that its own request made."""
+def test_concurrent_uploads_answer_with_their_own_versions(worker: Api) -> None:
+    """Each answer has the version that its own request made."""
     messages = ["one", "two", "three"]
     bodies = [
-        {"main_module": "a.js", "modules": [MODULE], "annotations": {"workers/message": one}} for one in messages
+        {"main_module": "a.js", "modules": [MODULE], "annotations": {"workers/message": message}}
+        for message in messages
     ]
 
     answers = results(worker, *(("POST", f"{WORKER}/versions?deploy=true", body) for body in bodies))
 
-    assert messages == [one["annotations"]["workers/message"] for one in answers]
+    assert messages == [version["annotations"]["workers/message"] for version in answers]
 
 
-def test_a_list_of_workers_while_one_is_deleted(worker: Api) -> None:
-    """It tells of the others: that a list is absent is never the answer."""
+def test_workers_can_be_listed_while_one_is_deleted(worker: Api) -> None:
+    """The list has the other workers; it is never missing."""
     names = [f"w{number:03}" for number in range(250)]
     for name in names:
         assert worker.upload(name).status == 200

@@ -1,4 +1,4 @@
-"""Binding a script to secrets of the Secrets Store, which its code can then read."""
+"""Permissions to bind a script to secrets of the Secrets Store, which its code can then read."""
 
 import json
 from collections.abc import Callable
@@ -23,12 +23,12 @@ Ask = Callable[[str, str, bytes, Headers], Answer]
 
 
 def form_of(part: str, value: object) -> bytes:
-    """A form with one JSON part and a module."""
+    """Return a form with one JSON part and a module."""
     return form(File(part, json.dumps(value).encode(), "application/json", as_file=False), File("worker.js"))
 
 
 def asking(api: Api, *policies: Any) -> Ask:
-    """Ask with a token that has these policies."""
+    """Return a function that asks with these policies."""
     token = new_token()
     keep(api, row(token, encode_policies(policies), account_id=ACCOUNT))
     bearer = (b"authorization", b"Bearer " + token.encode())
@@ -65,7 +65,7 @@ WAYS: dict[str, Callable[[Ask], Answer]] = {
 
 @pytest.fixture(autouse=True)
 def stored(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The secret that is bound to is there."""
+    """Store the secret to which the scripts are bound."""
     stores = f"/client/v4/accounts/{ACCOUNT}/secrets_store/stores"
     store = own_api.json("POST", stores, {"name": "main"}).result["id"]
     secret = {"name": BOUND["secret_name"], "value": "x", "scopes": ["workers"]}
@@ -74,15 +74,15 @@ def stored(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_secret_of_a_store_is_bound_by_who_may_see_stores(own_api: Api, way: str) -> None:
-    """By no other door either; who may change a script alone is told which binding needs which permission."""
+def test_binding_a_stored_secret_needs_permission_to_read_stores(own_api: Api, way: str) -> None:
+    """Every kind of upload needs permission to read stores; the refusal names the binding and the permission."""
     assert own_api.upload("worker").status == 200
     scripts = allowing(ACCOUNT_NAME, WRITE)
-    outside = (scripts, allowing(ACCOUNT_NAME, ALL_ACCESS, scripts=["work*"]))
+    one_script = allowing(ACCOUNT_NAME, ALL_ACCESS, scripts=["work*"])
     before = own_api.send("GET", f"{SCRIPT}/versions").result
 
-    for policies in ([outside[0]], [outside[1]]):
-        refused = WAYS[way](asking(own_api, *policies))
+    for policy in (scripts, one_script):
+        refused = WAYS[way](asking(own_api, policy))
         assert (403, [10000]) == refused.refusal
         assert "'KEY'" in refused.messages[0]
         assert "Secrets Store Read" in refused.messages[0]
@@ -90,8 +90,8 @@ def test_a_secret_of_a_store_is_bound_by_who_may_see_stores(own_api: Api, way: s
     assert 200 == WAYS[way](asking(own_api, scripts, allowing(ACCOUNT_NAME, STORES_READ))).status
 
 
-def test_a_binding_that_is_there_stays(own_api: Api) -> None:
-    """Whoever changes the script later need not be let into the stores to keep or inherit it."""
+def test_an_existing_binding_can_be_kept_without_permission(own_api: Api) -> None:
+    """A caller without permission to read stores may keep or inherit an existing binding."""
     bare = [{"type": "secrets_store_secret", "name": "KEY"}]
     assert (
         own_api.upload("worker", {"main_module": "worker.js", "bindings": [BOUND]}, File("worker.js")).status == 200

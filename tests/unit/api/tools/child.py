@@ -1,4 +1,4 @@
-"""Another process with the same store: replaces a token's row."""
+"""A script for another process with the same store: it replaces a token's row."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""What is kept of collections and their items, and the values in them as the delivery side would open them."""
+"""The stored items of collections, and their values opened as the delivery side opens them."""
 
 import json
 from typing import Any
@@ -12,18 +12,18 @@ from nightsafe.services.secrets.seal import place_of
 from nightsafe.store.collections import Item, Kind
 
 SPREAD = (b"content-type", b"text/plain;charset=UTF-8")
-"""How wrangler labels the JSON of its commands for Pages and the Secrets Store."""
+"""The content type that wrangler gives to the JSON of its commands for Pages and the Secrets Store."""
 
 
 def items(api: Api, kind: Kind, name: str) -> dict[tuple[str, str], Item]:
-    """Every item of a collection, by environment and name."""
+    """Return every item of a collection, by environment and name."""
     collection = api.run(api.store.collection(ACCOUNT, kind, name))
     assert collection is not None
     return {(item.environment, item.name): item for item in api.run(api.store.items(ACCOUNT, collection.id))}
 
 
 def opened(api: Api, kind: Kind, collection: str, name: str, environment: str = "") -> bytes:
-    """The value of a secret, which opens in its own place alone."""
+    """Return the value of a secret, which opens only in its own place."""
     item = items(api, kind, collection)[environment, name]
     assert item.sealed is not None
     place = place_of(kind, ACCOUNT, collection, environment)
@@ -39,7 +39,7 @@ def opened(api: Api, kind: Kind, collection: str, name: str, environment: str = 
 
 
 def opened_stored(api: Api, store: str, name: str) -> bytes:
-    """The value of a secret of a store: signed for its name, sealed to the id that its value came with."""
+    """Return the value of a stored secret; its record is signed for its name and sealed for its `sealed_name`."""
     item = items(api, Kind.SECRETS_STORE, store)["", name]
     assert item.sealed is not None
     sealed = verifier().verify(_stored(store, name), item.sealed)
@@ -50,17 +50,17 @@ def opened_stored(api: Api, store: str, name: str) -> bytes:
 
 
 def _stored(store: str, name: str) -> Context:
-    """The context of a secret of a store."""
+    """Return the context of a stored secret."""
     return Context(account_id=ACCOUNT, namespace="store:", script=store, name=name, kind="secret_text")
 
 
 def events(api: Api) -> list[dict[str, Any]]:
-    """The account's log, oldest first."""
+    """Return the account's log, oldest first."""
     return [json.loads(entry.entry) for _, entry in api.run(api.store.audit_entries(ACCOUNT, 0, 1000))]
 
 
 def _public(item: Item) -> bytes:
-    """The public metadata that the value is bound to."""
+    """Return the public metadata to which the value is bound."""
     if item.kind != "secret_key":
         return b""
     shown = json.loads(item.shown)

@@ -1,4 +1,4 @@
-"""The API in this process: ASGI scopes as the server makes them, a real store and a real sealer, no sockets."""
+"""The API in this process: ASGI scopes like the server's, a real store and a real sealer, no sockets."""
 
 import asyncio
 import functools
@@ -35,19 +35,19 @@ T = TypeVar("T")
 
 @functools.cache
 def keys() -> tuple[PrivateRing, SigningKey]:
-    """What opens and what signs: made once."""
+    """Return the key ring that opens and the key that signs, made once."""
     return PrivateRing.generate(), SigningKey.generate()
 
 
 @functools.cache
 def sealing_safe() -> Safe:
-    """What seals: made once, for it keeps nothing of what it is given."""
+    """Return the safe that seals; it is made once, because it keeps no state."""
     ring, key = keys()
     return Safe(SigningSealer(ring.public(), key), verifier())
 
 
 def verifier() -> VerifyKeys:
-    """What tells the records that the safe has signed."""
+    """Return the key that verifies the safe's signatures."""
     return VerifyKeys([keys()[1].verify_key])
 
 
@@ -59,12 +59,12 @@ class Answer(Struct, frozen=True):
     body: bytes
 
     def header(self, name: bytes) -> bytes | None:
-        """The value of a header, by lower-case name."""
+        """Return the value of a header, by lower-case name."""
         return dict(self.headers).get(name)
 
     @property
     def envelope(self) -> dict[str, Any]:
-        """The body, which is an envelope that agrees with the status."""
+        """The body, checked to be an envelope that agrees with the status."""
         envelope: dict[str, Any] = json.loads(self.body)
         assert ["result", "success", "errors", "messages"] == [key for key in envelope if key != "result_info"]
         assert (self.status == 200) == envelope["success"]
@@ -92,7 +92,7 @@ class Answer(Struct, frozen=True):
 
     @property
     def refusal(self) -> tuple[int, list[int]]:
-        """Status and codes of a refusal."""
+        """The status and codes of a refusal."""
         return self.status, self.codes
 
     @property
@@ -102,18 +102,18 @@ class Answer(Struct, frozen=True):
 
     @property
     def notices(self) -> list[tuple[int, str]]:
-        """The messages beside a success: the code and the member that each points to."""
+        """The notices of a success: the code and the pointer of each."""
         assert self.envelope["success"]
-        return [(one["code"], one.get("source", {}).get("pointer", "")) for one in self.envelope["messages"]]
+        return [(notice["code"], notice.get("source", {}).get("pointer", "")) for notice in self.envelope["messages"]]
 
     @property
     def pointers(self) -> list[str | None]:
-        """Where a refusal points to, error by error."""
+        """The pointer of each error of a refusal."""
         return [error.get("source", {}).get("pointer") for error in self.envelope["errors"]]
 
 
 def check_answer(answer: Answer) -> None:
-    """Any answer at all: no 5xx, whole headers that hold no line break, and an envelope unless it is a script."""
+    """Check that an answer is no 5xx, has sound headers, and is an envelope unless it is a script."""
     assert answer.status == 200 or 400 <= answer.status < 500, (answer.status, answer.body[:500])
     names = [name for name, _ in answer.headers]
     assert len(set(names)) == len(names)
@@ -130,13 +130,13 @@ def check_answer(answer: Answer) -> None:
 
 
 class Exchange:
-    """One request, as the server would hand it over.
+    """One request as the server passes it to the application.
 
     Args:
-        scope: of the request.
-        parts: of the body; after the last one the client waits, or is gone if `cut`.
+        scope: the request's ASGI scope.
+        parts: parts of the body; after the last one the client waits, or is gone if `cut`.
         cut: whether the client goes away before the body's end.
-        silent: whether nothing more comes, and no end either.
+        silent: whether the body stalls before its end.
     """
 
     def __init__(
@@ -152,13 +152,13 @@ class Exchange:
         self.sent: list[Any] = []
 
     def _end(self) -> None:
-        """Say that the last part is the last."""
+        """Mark the last part as the last."""
         if not self._messages:
             self._messages.append({"type": "http.request", "body": b""})
         self._messages[-1]["more_body"] = False
 
     async def receive(self) -> dict[str, Any]:
-        """The next part."""
+        """Return the next part."""
         if self._messages:
             return self._messages.pop(0)
         if self._silent:
@@ -166,12 +166,12 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
-        """Keep what is sent."""
+        """Record a message."""
         self.sent.append(message)
 
     @property
     def answer(self) -> Answer | None:
-        """What was sent, or None when nothing was."""
+        """The answer that was sent, or None."""
         if not self.sent:
             return None
         start, *rest = self.sent
@@ -187,8 +187,8 @@ class Api:
 
     Args:
         folder: where the store is.
-        limits: what requests must keep to.
-        delivered: what the operator says about delivery.
+        limits: the limits of requests.
+        delivered: the operator's settings of delivery.
     """
 
     def __init__(self, folder: Path, limits: Limits | None = None, delivered: Delivered | None = None) -> None:
@@ -204,23 +204,23 @@ class Api:
         self.bearer = (b"authorization", b"Bearer " + self.credentials.api_token.encode())
 
     async def _open(self, *, create: bool = False) -> SqliteStore:
-        """The store, on its loop."""
+        """Open the store on its loop."""
         return SqliteStore.open(self.path, create=create)
 
     def __enter__(self) -> Self:
-        """Use it."""
+        """Return the API itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the API."""
         self.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run something on the store's loop."""
+        """Run a coroutine on the store's loop."""
         return self._runner.run(work)
 
     def restart(self, limits: Limits | None = None, delivered: Delivered | None = None) -> None:
-        """Close the store and open it again, under a new application."""
+        """Close the store and reopen it under a new application."""
         self.limits = limits or self.limits
         self.delivered = delivered or self.delivered
         self.run(self.store.close())
@@ -228,17 +228,17 @@ class Api:
         self.app = App(self.store, sealing_safe(), self.limits, self.delivered)
 
     def close(self) -> None:
-        """Let go of every file."""
+        """Close every file."""
         self.run(self.store.close())
         self._runner.close()
 
     async def router(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """The application without its short way for the hottest read."""
+        """Call the application without its fast path for reads of secrets."""
         scope["path"] = scope["raw_path"].decode("latin-1")
         await self.app._router(scope, receive, send)
 
     def ref(self, script: str) -> ScriptRef:
-        """Where a script of the account is."""
+        """Return the reference of a script of the account."""
         return ScriptRef(ACCOUNT, script)
 
     def try_send(  # noqa: PLR0913 - a request has many sides
@@ -253,26 +253,26 @@ class Api:
         silent: bool = False,
         to: Callable[..., Any] | None = None,
     ) -> Answer | None:
-        """Send one request; gives None when it is left without an answer.
+        """Send one request; return None when it is left without an answer.
 
         Args:
-            method: of the request.
+            method: the request's method.
             target: raw path with, after `?`, the query.
-            body: as one part or several.
-            headers: beside the credentials.
+            body: the body as one part or several.
+            headers: headers beside the credentials.
             anonymous: whether to leave out the credentials.
             cut: whether the client goes away before the body's end.
-            silent: whether the body stands still before its end.
-            to: another ASGI callable than the application.
+            silent: whether the body stalls before its end.
+            to: an ASGI callable to call instead of the application.
         """
-        every = [*headers] if anonymous else [self.bearer, *headers]
+        all_headers = [*headers] if anonymous else [self.bearer, *headers]
         parts = ([body] if body else []) if isinstance(body, bytes) else list(body)
-        exchange = Exchange(scope_of(method, target, every), parts, cut=cut, silent=silent)
+        exchange = Exchange(scope_of(method, target, all_headers), parts, cut=cut, silent=silent)
         self.run((to or self.app)(exchange.scope, exchange.receive, exchange.send))
         return exchange.answer
 
     def send(self, method: str, target: str | bytes, *rest: Any, **options: Any) -> Answer:
-        """As `try_send`, where an answer must come, and a sound one."""
+        """Send a request as `try_send` does; check that there is a sound answer."""
         answer = self.try_send(method, target, *rest, **options)
         assert answer is not None
         check_answer(answer)
@@ -298,9 +298,9 @@ class Api:
 
     def upload(self, script: str, metadata: object | None = None, *files: "File", query: str = "") -> Answer:
         """PUT a script: by default a module without bindings."""
-        every = files or (File("worker.js"),)
-        fields = {"main_module": every[0].name} if metadata is None else metadata
-        body = form(File("metadata", json.dumps(fields).encode(), "application/json", as_file=False), *every)
+        all_files = files or (File("worker.js"),)
+        fields = {"main_module": all_files[0].name} if metadata is None else metadata
+        body = form(File("metadata", json.dumps(fields).encode(), "application/json", as_file=False), *all_files)
         return self.send("PUT", script_at(script) + query, body, [form_type()])
 
 
@@ -314,7 +314,7 @@ class File(Struct, frozen=True):
     head: bytes | None = None
 
     def part(self) -> bytes:
-        """The part with its headers."""
+        """Return the part with its headers."""
         name = self.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
         filename = b'; filename="%b"' % name if self.as_file else b""
         head = self.head or b'Content-Disposition: form-data; name="%b"%b' % (name, filename)
@@ -322,18 +322,18 @@ class File(Struct, frozen=True):
 
 
 def form(*files: File, boundary: str = BOUNDARY) -> bytes:
-    """A form with these parts."""
+    """Return a form with these parts."""
     opening = f"--{boundary}\r\n".encode()
     return b"".join(opening + file.part() + b"\r\n" for file in files) + f"--{boundary}--\r\n".encode()
 
 
 def form_type(boundary: str = BOUNDARY) -> tuple[bytes, bytes]:
-    """The header that says where a form's parts end."""
+    """Return the Content-Type header with the form's boundary."""
     return b"content-type", f"multipart/form-data; boundary={boundary}".encode()
 
 
 def scope_of(method: str, target: str | bytes, headers: Headers) -> dict[str, Any]:
-    """An ASGI scope as the server makes it: the raw path as it came, the query apart."""
+    """Return an ASGI scope as the server makes it: the raw path unchanged, the query apart."""
     raw = target.encode("latin-1") if isinstance(target, str) else target
     raw_path, _, query = raw.partition(b"?")
     return {
@@ -354,20 +354,20 @@ def scope_of(method: str, target: str | bytes, headers: Headers) -> dict[str, An
 
 
 def encoded(name: str, safe: str = "") -> str:
-    """A name as one segment of a path."""
+    """Return a name as one segment of a path."""
     return quote(name, safe=safe)
 
 
 def script_at(script: str) -> str:
-    """The path of a script."""
+    """Return the path of a script."""
     return f"{SCRIPTS}/{encoded(script)}"
 
 
 def secrets_of(script: str) -> str:
-    """The path of its secrets."""
+    """Return the path of a script's secrets."""
     return f"{script_at(script)}/secrets"
 
 
 def secret_at(script: str, name: str, safe: str = "") -> str:
-    """The path of one of its secrets."""
+    """Return the path of one secret."""
     return f"{secrets_of(script)}/{encoded(name, safe)}"

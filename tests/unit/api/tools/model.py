@@ -1,4 +1,4 @@
-"""What the API promises, as dictionaries: one `ScriptModel` a script, and what each request should come to."""
+"""A model of the API made of dictionaries: one `ScriptModel` for each script, and the expected answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ Bindings = dict[str, dict[str, Any]]
 
 
 class Expected(NamedTuple):
-    """An answer: a status with the codes of a refusal, or with a result."""
+    """An expected answer: a status with the codes of a refusal, or with a result."""
 
     status: int
     codes: list[int]
@@ -20,7 +20,7 @@ class Expected(NamedTuple):
 
 
 class ScriptModel:
-    """A script: what reads show of its bindings, and what made each of its versions."""
+    """A script: its bindings as reads show them, and the trigger of each version."""
 
     def __init__(self) -> None:
         self.tag = ""
@@ -33,7 +33,7 @@ class ScriptModel:
 
     @property
     def secrets(self) -> list[dict[str, Any]]:
-        """Its secrets by name."""
+        """The script's secrets by name."""
         return [shown for _, shown in sorted(self.bindings.items()) if shown["type"] in SECRETS]
 
 
@@ -41,8 +41,8 @@ class Model:
     """An account.
 
     Args:
-        max_variables: that a script may have.
-        max_operations: that a patch may have.
+        max_variables: the most variables that a script may have.
+        max_operations: the most secrets that a patch may have.
     """
 
     def __init__(self, max_variables: int, max_operations: int) -> None:
@@ -83,10 +83,10 @@ class Model:
             return Expected(400, [100160])
         changed = {name: secret for name, secret in secrets.items() if secret is not None}
         refused = self._set(script, changed, [name for name, secret in secrets.items() if secret is None])
-        return refused or Expected(200, [], {one["name"]: one for one in self.scripts[script].secrets})
+        return refused or Expected(200, [], {secret["name"]: secret for secret in self.scripts[script].secrets})
 
     def _set(self, script: str, new: Bindings, gone: Sequence[str]) -> Expected | None:
-        """Set and drop secrets in one version, or say why not."""
+        """Set and delete secrets in one version, or return a refusal."""
         model = self.scripts.get(script)
         if model is None:
             return Expected(404, [10007])
@@ -108,9 +108,9 @@ class Model:
     def upload(
         self, script: str, metadata: dict[str, Any], modules: list[tuple[str, bytes]], *, strict: bool
     ) -> Expected | None:
-        """PUT a script; gives a refusal only."""
+        """PUT a script; return a refusal or None."""
         bindings = metadata.get("bindings", [])
-        names = [one["name"] for one in bindings]
+        names = [binding["name"] for binding in bindings]
         twice = [name for at, name in enumerate(names) if name in names[:at]]
         if twice:
             return Expected(400, [10053] * len(twice))
@@ -118,15 +118,19 @@ class Model:
             return Expected(400, [10016])
         model = self.scripts.get(script, ScriptModel())
         held = model.bindings
-        inherits = {one["name"]: one.get("old_name", one["name"]) for one in bindings if one["type"] == "inherit"}
+        inherits = {
+            binding["name"]: binding.get("old_name", binding["name"])
+            for binding in bindings
+            if binding["type"] == "inherit"
+        }
         absent = [name for name, old in inherits.items() if strict and old not in held]
         moved = [to for to, old in inherits.items() if to != old and old in held and held[old]["type"] in SECRETS]
         if absent or moved:
             return Expected(400, [10057] * len(absent + moved))
         kept = set(SECRETS) | set(metadata.get("keep_bindings") or ())
-        left = {name: one for name, one in held.items() if one["type"] in kept or inherits.get(name) == name}
+        left = {name: old for name, old in held.items() if old["type"] in kept or inherits.get(name) == name}
         left |= {to: held[old] | {"name": to} for to, old in inherits.items() if to != old and old in held}
-        left |= {one["name"]: _shown(one) for one in bindings if one["type"] != "inherit"}
+        left |= {binding["name"]: _shown(binding) for binding in bindings if binding["type"] != "inherit"}
         if self._too_many(held, left):
             return Expected(400, [10055])
         self.scripts[script] = model
@@ -161,12 +165,12 @@ class Model:
                 "tail_consumers": [],
                 "logpush": model.of_script.get("logpush", False),
                 "annotations": {"workers/triggered_by": model.triggers[-1]},
-                "bindings": [one for _, one in sorted(model.bindings.items())],
+                "bindings": [binding for _, binding in sorted(model.bindings.items())],
             },
         )
 
     def script(self, name: str) -> dict[str, Any]:
-        """What uploads and lists show of a script, but for its etag and the time it was changed."""
+        """Return a script as uploads and lists show it, without its etag and modification time."""
         model = self.scripts[name]
         metadata = model.metadata
         return {
@@ -188,17 +192,19 @@ class Model:
         } | ({"placement_mode": metadata["placement"]["mode"]} if "placement" in metadata else {})
 
     def _too_many(self, before: Bindings, after: Bindings) -> bool:
-        """Whether there are more variables than may be, and more than there were."""
-        fewer, more = (sum(one["type"] in VARIABLES for one in some.values()) for some in (before, after))
-        return fewer < more > self.max_variables
+        """Return whether there are more variables than the limit and than before."""
+        old, new = (
+            sum(binding["type"] in VARIABLES for binding in bindings.values()) for bindings in (before, after)
+        )
+        return old < new > self.max_variables
 
     def _write(self, model: ScriptModel, left: Bindings, trigger: str) -> None:
-        """One version."""
+        """Record one version."""
         model.bindings = left
         model.triggers.append(trigger)
         self.writes += 1
 
 
 def _shown(binding: dict[str, Any]) -> dict[str, Any]:
-    """What reads give back of an uploaded binding."""
+    """Return an uploaded binding as reads show it."""
     return shown(binding) if binding["type"] in SECRETS else binding

@@ -1,4 +1,4 @@
-"""Every place in a JSON value, and the value with something else in that place."""
+"""Changes of one place in a JSON value."""
 
 import copy
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ Path = tuple[str | int, ...]
 
 
 def places(value: Any, at: Path = ()) -> Iterator[Path]:
-    """The path of each member and element, the outermost first."""
+    """Yield the path of each member and element, the outermost first."""
     members: list[Any] = []
     if isinstance(value, dict):
         members = list(value)
@@ -20,21 +20,21 @@ def places(value: Any, at: Path = ()) -> Iterator[Path]:
 
 
 def replaced(value: Any, path: Path, new: Any) -> Any:
-    """A copy with `new` in a place."""
+    """Return a copy with `new` in this place."""
     whole = copy.deepcopy(value)
     _parent(whole, path)[path[-1]] = new
     return whole
 
 
 def without(value: Any, path: Path) -> Any:
-    """A copy without what is in a place."""
+    """Return a copy without this place."""
     whole = copy.deepcopy(value)
     del _parent(whole, path)[path[-1]]
     return whole
 
 
 def _parent(whole: Any, path: Path) -> Any:
-    """What the place is in."""
+    """Return the object or array that contains the place."""
     for member in path[:-1]:
         whole = whole[member]
     return whole

@@ -1,4 +1,4 @@
-"""An API whose ring is a file, beside whoever seals anew: a rotation with nothing between them but their messages."""
+"""An API with a ring in a file, and a re-encryption that exchanges only messages with it."""
 
 import json
 from base64 import b64encode
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from tests.unit.api.pages.test_projects import PROJECT, PROJECTS
-from tests.unit.api.secrets_store.test_stores import Shop
+from tests.unit.api.secrets_store.test_stores import SecretsStore
 from tests.unit.api.tools.driver import ACCOUNT, JSON, Answer, Api, Exchange, Headers, scope_of
 from tests.unit.api.tools.tokens import keep, row
 
@@ -53,11 +53,11 @@ COUNT = sum(ALL.values())
 
 
 class Rotation:
-    """Keys in files, an API that seals with them, and a source that goes through that API.
+    """Key files, an API that seals with them, and a re-encryption that goes through that API.
 
     Args:
-        api: whose application is replaced.
-        folder: for the key files.
+        api: the API; its application is replaced.
+        folder: the folder for the key files.
     """
 
     def __init__(self, api: Api, folder: Path) -> None:
@@ -69,10 +69,10 @@ class Rotation:
         self.signing_key = SigningKey.generate()
         self.verifier = VerifyKeys([self.signing_key.verify_key])
         self.opener = ReloadingOpener(self.verifier, Reloading(self.private, PrivateRing.load))
-        followed = Reloading(
+        public_ring = Reloading(
             self.public, PublicRing.load, lambda error: self.problems.append(error.problems[0].detail)
         )
-        self.sealer = ReloadingSealer(followed, self.signing_key)
+        self.sealer = ReloadingSealer(public_ring, self.signing_key)
         api.app = App(api.store, Safe(self.sealer, self.verifier), api.limits)
         token = new_token()
         keep(api, row(token, policies_for(ACCOUNT, GROUP)))
@@ -80,44 +80,44 @@ class Rotation:
 
     @property
     def ring(self) -> PrivateRing:
-        """The private ring as it is now."""
+        """The current private ring."""
         return PrivateRing.load(self.private)
 
     @property
     def primary(self) -> str:
-        """Id of the primary key."""
+        """The id of the primary key."""
         return self.ring.public().primary.id
 
     def rotate(self) -> str:
-        """A new primary key in both files; gives the id of the one before."""
+        """Write a new primary key to both files; return the id of the previous one."""
         before = self.primary
         self._write(self.ring.rotated())
         return before
 
     def retire(self, key_id: str) -> None:
-        """A key retired in both files."""
+        """Retire a key in both files."""
         self._write(self.ring.retired(key_id))
 
     def _write(self, ring: PrivateRing) -> None:
-        """Both files."""
+        """Write both files."""
         ring.save(self.private, replace=True)
         ring.public().save(self.public, replace=True)
 
     def ask(self, method: str, target: str, body: object = None, headers: Headers = ()) -> Answer:
-        """Ask the API as whoever seals anew does."""
+        """Send a request with the token that may re-encrypt."""
         sent = b"" if body is None else json.dumps(body).encode()
         return self.api.send(method, target, sent, [*(headers or [self.bearer]), JSON], anonymous=True)
 
     async def old_values(self, after: str) -> OldValues:
-        """As `ResealingSource.old_values`."""
+        """Implement `ResealingSource.old_values`."""
         return msgspec.convert(await self._call("GET", f"{RESEALING}?after={after}"), OldValues)
 
     async def store(self, values: NewValues) -> Stored:
-        """As `ResealingSource.store`."""
+        """Implement `ResealingSource.store`."""
         return msgspec.convert(await self._call("POST", RESEALING, msgspec.json.encode(values)), Stored)
 
     async def _call(self, method: str, target: str, body: bytes = b"") -> Any:
-        """One request on the store's loop."""
+        """Send a request on the store's loop."""
         exchange = Exchange(scope_of(method, target, [self.bearer, JSON]), [body] if body else [])
         await self.api.app(exchange.scope, exchange.receive, exchange.send)
         answer = exchange.answer
@@ -127,11 +127,11 @@ class Rotation:
         return answer.result
 
     def reseal(self) -> Progress:
-        """One pass."""
+        """Run one pass."""
         return self.api.run(Resealer(ACCOUNT, self, self.opener, rest=0).run_once())
 
     def under(self, key_id: str) -> list[StoredValue]:
-        """Every value under a key."""
+        """Return every value under a key."""
         found: list[StoredValue] = []
         while page := self.api.run(
             self.api.store.values_under(ACCOUNT, key_id, after=found[-1].mark if found else "")
@@ -140,41 +140,41 @@ class Rotation:
         return found
 
     def opened(self, value: StoredValue) -> bytes:
-        """What is in a value, opened where it lies."""
+        """Return the content of a value, opened in its place."""
         place = place_of_value(value)
         context: Context = msgspec.structs.replace(place.signed, name=place.sealed_name)
         return self.opener.open_named(place.signed, context, value.sealed).reveal()
 
     def contents(self) -> dict[str, int]:
-        """Every value there is, opened, and how often."""
+        """Return every stored value, opened, with the number of its occurrences."""
         found: dict[str, int] = {}
         for key_id in self.api.run(self.api.store.keys_in_use(ACCOUNT)):
-            for one in self.under(key_id):
-                value = self.opened(one).decode()
+            for stored in self.under(key_id):
+                value = self.opened(stored).decode()
                 found[value] = found.get(value, 0) + 1
         return found
 
     def meddle(self, sql: str, *parameters: object) -> None:
-        """Change the database as somebody does who can write to it."""
+        """Change the database like an attacker who can write to it."""
         db = self.api.store._anchor
         db.execute(sql, parameters)
 
 
 def text(name: str, value: str) -> dict[str, str]:
-    """A secret text as it is sent."""
+    """Return a `secret_text` in the form of a request."""
     return {"type": "secret_text", "name": name, "text": value}
 
 
 def with_values(api: Api, folder: Path) -> Rotation:
-    """An API with key files, and values of every kind in every kind of place: `ALL` of them."""
+    """Return an API with key files, and the values `ALL` in every kind of place."""
     rotation = Rotation(api, folder)
     assert api.upload("worker").status == 200
     for value in ("first", "second"):
         assert api.put("worker", text("T", value)).status == 200
     assert api.put("worker", KEY).status == 200
-    shop = Shop(api)
-    (made,) = shop.make({"name": "S", "value": "of-the-store", "scopes": ["workers"]})
-    assert shop.ask("POST", f"/secrets/{made}/duplicate", {"name": "D", "scopes": ["workers"]}).status == 200
+    store = SecretsStore(api)
+    (made,) = store.make({"name": "S", "value": "of-the-store", "scopes": ["workers"]})
+    assert store.ask("POST", f"/secrets/{made}/duplicate", {"name": "D", "scopes": ["workers"]}).status == 200
     assert api.json("POST", PROJECTS, {"name": "blog"}).status == 200
     variable = {"V": {"type": "secret_text", "value": "of-the-project"}}
     assert api.json("PATCH", PROJECT, {"deployment_configs": {"preview": {"env_vars": variable}}}).status == 200

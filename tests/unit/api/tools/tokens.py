@@ -1,4 +1,4 @@
-"""Credentials of every kind for an API: what each may do is in its name."""
+"""Credentials of every kind for an API, each named for what it may do."""
 
 import itertools
 
@@ -25,7 +25,7 @@ _ids = itertools.count()
 
 
 def policies_on(*globs: str) -> bytes:
-    """One policy that allows everything on scripts by glob."""
+    """Return one policy that allows everything on the scripts that match these globs."""
     return encode_policies([allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=globs)])
 
 
@@ -47,7 +47,7 @@ def row(  # noqa: PLR0913 - a row has many columns
     condition: bytes = b"{}",
     token_id: str | None = None,
 ) -> Token:
-    """A token as the store keeps it."""
+    """Return a token as the store keeps it."""
     return Token(
         id=token_id or f"{next(_ids):032x}",
         digest=digest(secret),
@@ -65,7 +65,7 @@ def row(  # noqa: PLR0913 - a row has many columns
 
 
 def give(api: Api) -> dict[str, bytes]:
-    """A token of each kind, kept in the store."""
+    """Store a token of each kind; return the tokens."""
     everything, far = policies_for(ACCOUNT, ALL_ACCESS), 2**52
     rows = {
         "all": ({"policies": everything}),

@@ -1,4 +1,4 @@
-"""Forms with metadata, and versions made of them."""
+"""Forms with metadata, and versions that they make."""
 
 import json
 from typing import Any
@@ -10,25 +10,25 @@ WRANGLER = (b"user-agent", b"wrangler/4.86.0")
 
 
 def metadata(fields: object) -> File:
-    """The part `metadata`."""
+    """Return the part `metadata`."""
     return File("metadata", json.dumps(fields).encode(), "application/json", as_file=False)
 
 
 def versions_of(script: str) -> str:
-    """The path of its versions."""
+    """Return the path of a script's versions."""
     return f"{script_at(script)}/versions"
 
 
 def add(api: Api, script: str, fields: dict[str, Any] | None = None, *files: File, query: str = "") -> Answer:
     """POST a version; by default one module without bindings."""
-    every = files or (File("worker.js"),)
-    body = form(metadata({"main_module": every[0].name, **(fields or {})}), *every)
+    all_files = files or (File("worker.js"),)
+    body = form(metadata({"main_module": all_files[0].name, **(fields or {})}), *all_files)
     answer = api.send("POST", versions_of(script) + query, body, [form_type(), WRANGLER])
     assert not values.holds_plant(answer.body)
     return answer
 
 
 def items(api: Api, script: str, query: str = "") -> list[dict[str, Any]]:
-    """The versions of a list."""
+    """Return the versions of a list."""
     found: list[dict[str, Any]] = api.send("GET", versions_of(script) + query).result["items"]
     return found

@@ -1,4 +1,4 @@
-"""Values that are planted in requests, and must be found in no answer; names that trip programs up."""
+"""Planted values that no answer may contain, and names that are hard to handle."""
 
 import base64
 import itertools
@@ -44,28 +44,28 @@ NASTY = (
 
 
 def names() -> st.SearchStrategy[str]:
-    """Any name that a secret may bear, the nasty ones often."""
+    """Return a strategy of names that a secret may have, often nasty ones."""
     return st.sampled_from(NASTY) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
 
 
 def planted() -> str:
-    """A value that occurs nowhere else."""
+    """Return a value that occurs nowhere else."""
     return f"{PLANT}-{next(_count):06}"
 
 
 def holds_plant(data: bytes) -> bool:
-    """Whether a planted value is in some bytes, in any of the forms it was sent in."""
+    """Return whether the bytes contain a planted value, in any form in which it is sent."""
     encoded = base64.b64encode(PLANT.encode())[:-4]
     return PLANT.encode() in data or encoded in data or encoded.replace(b"+", b"-").replace(b"/", b"_") in data
 
 
 def text(name: str, value: str | None = None) -> dict[str, Any]:
-    """A `secret_text`."""
+    """Return a `secret_text`."""
     return {"name": name, "type": "secret_text", "text": planted() if value is None else value}
 
 
 def key(name: str, key_format: str = "raw") -> dict[str, Any]:
-    """A `secret_key` for HMAC, with its bytes planted."""
+    """Return a `secret_key` for HMAC with planted bytes."""
     value = planted().encode()
     shown = shown_key(name, key_format)
     if key_format == "raw":
@@ -74,7 +74,7 @@ def key(name: str, key_format: str = "raw") -> dict[str, Any]:
 
 
 def shown_key(name: str, key_format: str = "raw") -> dict[str, Any]:
-    """What reads give back of such a key."""
+    """Return a `secret_key` as reads show it."""
     return {
         "name": name,
         "type": "secret_key",
@@ -85,7 +85,7 @@ def shown_key(name: str, key_format: str = "raw") -> dict[str, Any]:
 
 
 def shown(secret: dict[str, Any]) -> dict[str, Any]:
-    """What reads give back of a secret."""
+    """Return a secret as reads show it."""
     return {member: secret[member] for member in secret if member not in {"text", "key_base64", "key_jwk"}}
 
 
@@ -103,11 +103,11 @@ JSON_TYPES: dict[str, Any] = {
     "empty object": {},
     "object": {"a": {"b": [1]}},
 }
-"""One value, or more, of each JSON type."""
+"""At least one value of each JSON type."""
 
 
 def any_json() -> st.SearchStrategy[Any]:
-    """Any JSON value, with the words of the API among its strings and members."""
+    """Return a strategy of JSON values whose strings and members are often words of the API."""
     strings = st.sampled_from(WORDS) | st.text(max_size=8)
     leaves = st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats(allow_nan=False) | strings
     return st.recursive(
@@ -124,4 +124,4 @@ WORDS = (
     "version_id", "latest", "compatibility_date", "2026-01-01", "compatibility_flags", "annotations", "tags",
     "logpush", "observability", "tail_consumers", "placement", "", "A", "a/b",
 )  # fmt: skip
-"""Without `plain_text`: under that type a planted value would rightly be shown."""
+"""Words of the API, except `plain_text`: a planted value of that type would rightly be shown."""

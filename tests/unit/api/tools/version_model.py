@@ -1,4 +1,4 @@
-"""What versions, deployments and rollbacks promise, as lists: one `Line` a script, and what each request comes to."""
+"""A model of versions, deployments and rollbacks: one `Line` for each script, and the expected answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ class Made(Struct, frozen=True):
     """A version.
 
     Attributes:
-        secrets: which write each secret's value is of, by name.
+        secrets: number of the write that set each secret's value, by name.
         date: the compatibility date.
-        trigger: what made it.
+        trigger: the kind of write that made the version.
     """
 
     secrets: Mapping[str, int]
@@ -47,7 +47,7 @@ class Line:
 
     @property
     def is_live(self) -> bool:
-        """Whether the newest version is the only one that is served."""
+        """Whether the newest version is deployed alone."""
         return self.deployments[-1].traffic == ((len(self.versions), 100),)
 
     def make(self, secrets: Mapping[str, int], date: str, trigger: str, *, deployed: bool) -> None:
@@ -57,7 +57,7 @@ class Line:
             self.deployments.append(Served(((len(self.versions), 100),), trigger))
 
     def written(self, put: Sequence[str], gone: Sequence[str]) -> dict[str, int]:
-        """The newest secrets after these are written anew and those are gone."""
+        """Return the newest secrets after a write that sets `put` and deletes `gone`."""
         kept = {name: write for name, write in self.newest.secrets.items() if name not in gone}
         for name in put:
             self.writes += 1
@@ -65,7 +65,7 @@ class Line:
         return kept
 
     def write(self, put: Sequence[str], gone: Sequence[str], *, deployed: bool) -> Expected | None:
-        """Write secrets in one version; None when it is done."""
+        """Write secrets in one version; return a refusal or None."""
         if deployed and not self.is_live:
             return Expected(400, [10215])
         if deployed and not put and not set(gone) & self.newest.secrets.keys():
@@ -74,32 +74,32 @@ class Line:
         return None
 
     def upload(self, put: Sequence[str], keep: Sequence[str], date: str, *, deployed: bool) -> None:
-        """New code with some secrets of its own; of the others those stay that are kept."""
+        """Upload code with new secrets; of the others only those in `keep` stay."""
         gone = [name for name in self.newest.secrets if name not in keep]
         self.make(self.written(put, gone), date, "upload" if deployed else "version_upload", deployed=deployed)
 
     def configure(self, date: str) -> Expected | None:
-        """Change a setting of the version; None when it is done."""
+        """Change a setting of the version; return a refusal or None."""
         if not self.is_live:
             return Expected(400, [10214])
         self.make(self.newest.secrets, date, "settings", deployed=True)
         return None
 
     def deploy(self, traffic: Traffic, *, force: bool) -> Sequence[str]:
-        """Serve these versions, unless that would bring other secrets back; gives the names of those."""
-        newest, served = (max(number for number, _ in one) for one in (traffic, self.deployments[-1].traffic))
+        """Deploy these versions, unless this would change secrets back; return the names of such secrets."""
+        newest, served = (max(number for number, _ in shares) for shares in (traffic, self.deployments[-1].traffic))
         goes_back = newest < served
         changed = self._changed(newest, served) if goes_back and not force else []
         if not changed:
             self.deployments.append(Served(traffic, "rollback" if goes_back else "deployment"))
         return changed
 
-    def _changed(self, one: int, other: int) -> list[str]:
-        """Names of the secrets that two versions do not have alike."""
-        then, now = (self.versions[number - 1].secrets for number in (one, other))
+    def _changed(self, first: int, second: int) -> list[str]:
+        """Return the names of the secrets in which two versions differ."""
+        then, now = (self.versions[number - 1].secrets for number in (first, second))
         return sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
 
 
 def bindings_of(made: Made) -> list[dict[str, Any]]:
-    """What reads show of a version's bindings."""
+    """Return a version's bindings as reads show them."""
     return [{"name": name, "type": "secret_text"} for name in sorted(made.secrets)]

@@ -12,7 +12,7 @@ AT = f"{script_at('w')}/deployments"
 
 @pytest.fixture
 def worker(own_api: Api) -> Api:
-    """An API with a script `w` of four versions: an upload, a setting of two secrets, and a new upload."""
+    """Return an API with a script `w` of four versions: an upload, two secrets and another upload."""
     assert own_api.upload("w").status == 200
     for name, text in (("A", "1"), ("B", "2")):
         assert own_api.put("w", {"type": "secret_text", "name": name, "text": text}).status == 200
@@ -21,8 +21,8 @@ def worker(own_api: Api) -> Api:
 
 
 def version_ids(api: Api) -> list[str]:
-    """The UUIDs of every version, oldest first."""
-    return [str(uuid.UUID(bytes=one.id)) for one in reversed(api.run(api.store.versions(api.ref("w"))))]
+    """Return the UUIDs of every version, oldest first."""
+    return [str(uuid.UUID(bytes=version.id)) for version in reversed(api.run(api.store.versions(api.ref("w"))))]
 
 
 def deploy(api: Api, *shares: tuple[object, object], query: str = "", **members: object) -> Answer:
@@ -32,7 +32,7 @@ def deploy(api: Api, *shares: tuple[object, object], query: str = "", **members:
 
 
 def listed(api: Api, query: str = "") -> list[dict[str, Any]]:
-    """The deployments of a page."""
+    """Return the deployments of a page."""
     result = api.send("GET", AT + query).result
     assert ["deployments", "items"] == list(result)
     assert result["deployments"] == result["items"]
@@ -40,22 +40,24 @@ def listed(api: Api, query: str = "") -> list[dict[str, Any]]:
     return deployments
 
 
-def test_each_version_that_was_served_is_listed(worker: Api) -> None:
-    """Newest first, with all that wrangler and the SDKs read."""
+def test_each_deployment_is_listed(worker: Api) -> None:
+    """Deployments are listed newest first, with all members that wrangler and the SDKs read."""
     ids = version_ids(worker)
-    every = listed(worker)
+    deployments = listed(worker)
 
-    assert [[{"version_id": one, "percentage": 100}] for one in reversed(ids)] == [one["versions"] for one in every]
-    triggers = [one["annotations"]["workers/triggered_by"] for one in every]
+    expected = [[{"version_id": version, "percentage": 100}] for version in reversed(ids)]
+    assert expected == [deployment["versions"] for deployment in deployments]
+    triggers = [deployment["annotations"]["workers/triggered_by"] for deployment in deployments]
     assert ["upload", "secret", "secret", "upload"] == triggers
-    assert {"api"} == {one["source"] for one in every}
-    assert {"owner@example.com"} == {one["author_email"] for one in every}
-    assert {"percentage"} == {one["strategy"] for one in every}
-    assert sorted((one["created_on"] for one in every), reverse=True) == [one["created_on"] for one in every]
+    assert {"api"} == {deployment["source"] for deployment in deployments}
+    assert {"owner@example.com"} == {deployment["author_email"] for deployment in deployments}
+    assert {"percentage"} == {deployment["strategy"] for deployment in deployments}
+    times = [deployment["created_on"] for deployment in deployments]
+    assert sorted(times, reverse=True) == times
 
 
-def test_pages_end_in_an_empty_one(worker: Api) -> None:
-    """Ten by default; a page past the end is empty, for the SDKs ask until one is."""
+def test_deployments_are_listed_in_pages(worker: Api) -> None:
+    """A page has ten deployments by default; a page past the end is empty, where the SDKs stop."""
     for _ in range(8):
         worker.upload("w")
 
@@ -66,21 +68,21 @@ def test_pages_end_in_an_empty_one(worker: Api) -> None:
     assert (400, [10021]) == worker.send("GET", f"{AT}?page=0").refusal
 
 
-def test_a_list_of_a_period(worker: Api) -> None:
-    """Both bounds are within it."""
-    every = listed(worker)
-    middle = every[1:3]
+def test_deployments_can_be_listed_by_period(worker: Api) -> None:
+    """A list may be limited to a period, which includes both bounds."""
+    deployments = listed(worker)
+    middle = deployments[1:3]
     bounds = f"?since={middle[-1]['created_on']}&until={middle[0]['created_on']}"
 
     assert middle == listed(worker, bounds)
     assert middle[1:] == listed(worker, f"{bounds}&per_page=1&page=2")
-    assert every == listed(worker, f"?until={every[0]['created_on']}")
+    assert deployments == listed(worker, f"?until={deployments[0]['created_on']}")
     assert [] == listed(worker, "?since=2999-01-01T00:00:00Z")
     assert (400, [10021]) == worker.send("GET", f"{AT}?since=yesterday").refusal
 
 
 def test_versions_are_deployed(worker: Api) -> None:
-    """One, then two that share the traffic; the message stays, what only the server says does not."""
+    """One version or two can be deployed; the client's message is kept, and its trigger is not."""
     *_, third, fourth = version_ids(worker)
 
     split = deploy(worker, (third, 12.5), (fourth, 87.5), annotations={"workers/message": "slowly"}).result
@@ -102,25 +104,25 @@ def test_versions_are_deployed(worker: Api) -> None:
 
 
 def test_a_version_without_traffic_is_deployed(worker: Api) -> None:
-    """As one is before anybody is sent to it: 0 % beside 100 %. Nothing is then served alone."""
+    """A version may be deployed at 0 % beside one at 100 %, and then no version is deployed alone."""
     *_, third, fourth = version_ids(worker)
 
     made = deploy(worker, (fourth, 100), (third, 0)).result
 
-    assert [100, 0] == [one["percentage"] for one in made["versions"]]
+    assert [100, 0] == [version["percentage"] for version in made["versions"]]
     assert made == listed(worker)[0]
     assert (400, [10215]) == worker.put("w", {"type": "secret_text", "name": "C", "text": "3"}).refusal
 
 
-def test_going_back_is_a_rollback(worker: Api) -> None:
-    """The secrets are the same: no force is needed."""
+def test_deploying_an_older_version_is_a_rollback(worker: Api) -> None:
+    """Deploying an older version with the same secrets is a rollback and needs no force."""
     *_, third, _ = version_ids(worker)
 
     assert "rollback" == deploy(worker, (third, 100)).result["annotations"]["workers/triggered_by"]
 
 
-def test_going_back_over_changed_secrets_needs_force(worker: Api) -> None:
-    """10220 with the names as wrangler takes them apart: by comma and space."""
+def test_a_rollback_over_changed_secrets_needs_force(worker: Api) -> None:
+    """A refused rollback lists the changed secrets with a comma and a space between them, as wrangler expects."""
     first, *_ = version_ids(worker)
     before = listed(worker)
 
@@ -156,12 +158,12 @@ def test_going_back_over_changed_secrets_needs_force(worker: Api) -> None:
         ((("f" * 32, 100),), "/versions"),
     ],
 )
-def test_a_deployment_that_cannot_be(worker: Api, shares: tuple[tuple[Any, Any], ...], pointer: str) -> None:
-    """400 / 10210 with a pointer; what is served stays."""
+def test_an_impossible_deployment_is_refused(worker: Api, shares: tuple[tuple[Any, Any], ...], pointer: str) -> None:
+    """The refusal is 400 / 10210 with a pointer, and the deployments stay."""
     ids, before = version_ids(worker), listed(worker)
-    meant = [(ids[one] if isinstance(one, int) else one, percentage) for one, percentage in shares]
+    sent = [(ids[version] if isinstance(version, int) else version, share) for version, share in shares]
 
-    answer = deploy(worker, *meant)
+    answer = deploy(worker, *sent)
 
     assert (400, [10210]) == answer.refusal
     assert [pointer] == answer.pointers
@@ -180,16 +182,16 @@ def test_a_deployment_that_cannot_be(worker: Api, shares: tuple[tuple[Any, Any],
         ({"versions": [{"version_id": "0" * 32, "percentage": 100}], "annotations": 1}, 10021, "/annotations"),
     ],
 )
-def test_a_body_that_is_no_deployment(worker: Api, body: object, code: int, pointer: str) -> None:
-    """400 with a pointer."""
+def test_a_body_other_than_a_deployment_is_refused(worker: Api, body: object, code: int, pointer: str) -> None:
+    """The refusal is 400 with a pointer."""
     answer = worker.json("POST", AT, body)
 
     assert (400, [code]) == answer.refusal
     assert [pointer] == answer.pointers
 
 
-def test_deployments_stay_on_record(worker: Api) -> None:
-    """What is served cannot be deleted, nor can what was; neither is one that there is not."""
+def test_deployments_cannot_be_deleted(worker: Api) -> None:
+    """The current deployment, an earlier one and a missing one cannot be deleted."""
     served, earlier, *_ = listed(worker)
 
     assert (400, [10210]) == worker.send("DELETE", f"{AT}/{served['id']}").refusal
@@ -202,8 +204,8 @@ def test_deployments_stay_on_record(worker: Api) -> None:
     assert [served, earlier] == listed(worker)[:2]
 
 
-def test_a_script_that_is_not_there(own_api: Api) -> None:
-    """404 / 10007."""
+def test_deployments_of_a_missing_script_get_404(own_api: Api) -> None:
+    """Every page of deployments of a missing script gets 404 / 10007."""
     body = {"strategy": "percentage", "versions": [{"version_id": "0" * 32, "percentage": 100}]}
 
     assert (404, [10007]) == own_api.send("GET", AT).refusal
@@ -212,8 +214,8 @@ def test_a_script_that_is_not_there(own_api: Api) -> None:
     assert (404, [10007]) == own_api.send("DELETE", f"{AT}/{uuid.UUID(int=0)}").refusal
 
 
-def test_the_log_tells_what_was_deployed(worker: Api) -> None:
-    """The versions stand in the audit entry: the deployment itself goes with the script."""
+def test_the_audit_log_lists_the_deployed_versions(worker: Api) -> None:
+    """The audit entry lists the versions, because the deployment itself is deleted with the script."""
     *_, third, fourth = version_ids(worker)
     made = deploy(worker, (third, 50), (fourth, 50)).result
 
@@ -221,4 +223,4 @@ def test_the_log_tells_what_was_deployed(worker: Api) -> None:
     event = json.loads(last.entry)
     assert ("deployments.create", "w") == (event["action"], event["script"])
     assert uuid.UUID(made["id"]).hex == event["resource"]
-    assert [uuid.UUID(one).hex for one in (third, fourth)] == event["version_id"].split(",")
+    assert [uuid.UUID(version).hex for version in (third, fourth)] == event["version_id"].split(",")

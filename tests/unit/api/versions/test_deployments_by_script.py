@@ -1,4 +1,4 @@
-"""Deployments as older wranglers know them: listed by the script's tag, viewed, and gone back to by an upload."""
+"""Deployments for older wranglers: lists by the script's tag, details, and rollbacks by an upload."""
 
 from typing import Any
 
@@ -15,41 +15,41 @@ BY_SCRIPT = f"/client/v4/accounts/{ACCOUNT}/workers/deployments/by-script"
 
 @pytest.fixture
 def tagged(own_api: Api) -> tuple[Api, str]:
-    """An API with a script that was uploaded twice, and the script's tag."""
+    """Return an API with a script that was uploaded twice, and the script's tag."""
     own_api.upload("worker", None, File("worker.js", b"1"))
     tag = own_api.upload("worker", None, File("worker.js", b"2")).result["tag"]
     return own_api, tag
 
 
 def listed(api: Api, tag: str, query: str = "?order=asc") -> Any:
-    """What `deployments list` reads."""
+    """Return what `deployments list` reads."""
     return api.send("GET", f"{BY_SCRIPT}/{tag}{query}").result
 
 
-def roll_back(api: Api, wanted: str, query: str = "", message: bytes = b"why") -> Answer:
-    """What `rollback` sends: a form without metadata."""
+def roll_back(api: Api, target: str, query: str = "", message: bytes = b"why") -> Answer:
+    """Roll back as wrangler's `rollback` does, with a form without metadata."""
     body = form(File("message", message, as_file=False))
-    return api.send("PUT", f"{script_at('worker')}?rollback_to={wanted}{query}", body, [form_type(), WRANGLER])
+    return api.send("PUT", f"{script_at('worker')}?rollback_to={target}{query}", body, [form_type(), WRANGLER])
 
 
-def served(api: Api) -> list[str]:
-    """The versions that are served."""
+def deployed(api: Api) -> list[str]:
+    """Return the deployed versions."""
     deployments = api.send("GET", f"{script_at('worker')}/deployments").result["deployments"]
-    return [one["version_id"] for one in deployments[0]["versions"]]
+    return [version["version_id"] for version in deployments[0]["versions"]]
 
 
-def test_deployments_go_by_the_id_that_the_upload_gave(tagged: tuple[Api, str]) -> None:
-    """Oldest first when asked so, with the newest as `latest`; each with what wrangler prints."""
+def test_deployments_are_listed_by_the_uploads_ids(tagged: tuple[Api, str]) -> None:
+    """The list is in the requested order, with the newest deployment as `latest`, under the IDs that uploads gave."""
     api, tag = tagged
     new = api.upload("worker", None, File("worker.js", b"3")).result["deployment_id"]
 
     found = listed(api, tag)
 
-    ids = [one["id"] for one in found["items"]]
+    ids = [deployment["id"] for deployment in found["items"]]
     assert (
-        [one["id"] for one in items(api, "worker")]
+        [version["id"] for version in items(api, "worker")]
         == ids[::-1]
-        == [one["id"] for one in listed(api, tag, "")["items"]]
+        == [deployment["id"] for deployment in listed(api, tag, "")["items"]]
     )
     assert new == ids[-1].replace("-", "")
     assert ids[-1] == found["latest"]["id"]
@@ -57,8 +57,8 @@ def test_deployments_go_by_the_id_that_the_upload_gave(tagged: tuple[Api, str]) 
     assert "upload" == found["latest"]["annotations"]["workers/triggered_by"]
 
 
-def test_a_list_has_the_newest_ten(tagged: tuple[Api, str]) -> None:
-    """The last one is what is served, whatever there is before."""
+def test_a_list_has_the_newest_ten_deployments(tagged: tuple[Api, str]) -> None:
+    """The list has the newest ten deployments by default, so the last one is the current one."""
     api, tag = tagged
     for number in range(12):
         api.put("worker", values.text(f"S{number}"))
@@ -66,19 +66,19 @@ def test_a_list_has_the_newest_ten(tagged: tuple[Api, str]) -> None:
     found = listed(api, tag)["items"]
 
     assert 10 == len(found)
-    assert served(api) == [found[-1]["id"]]
+    assert deployed(api) == [found[-1]["id"]]
     assert 14 == len(listed(api, tag, "?order=asc&per_page=50")["items"])
 
 
 def test_a_deployment_is_viewed_by_either_id(tagged: tuple[Api, str]) -> None:
-    """With its bindings, handlers and settings, and without any value."""
+    """Either ID shows the bindings, handlers and settings, without any value."""
     api, tag = tagged
     api.put("worker", values.text("S"))
     version = items(api, "worker")[0]["id"]
     deployment = api.send("GET", f"{script_at('worker')}/deployments").result["deployments"][0]["id"]
 
-    for wanted in (version, deployment):
-        answer = api.send("GET", f"{BY_SCRIPT}/{tag}/detail/{wanted}")
+    for either_id in (version, deployment):
+        answer = api.send("GET", f"{BY_SCRIPT}/{tag}/detail/{either_id}")
         assert not values.holds_plant(answer.body)
         assert (version, [{"name": "S", "type": "secret_text"}]) == (
             answer.result["id"],
@@ -89,26 +89,26 @@ def test_a_deployment_is_viewed_by_either_id(tagged: tuple[Api, str]) -> None:
         assert answer.result["metadata"]["author_email"]
 
 
-def test_what_was_is_served_again(tagged: tuple[Api, str]) -> None:
-    """By the id of a version or of a deployment; the answer names the new deployment, the list tells why."""
+def test_a_rollback_deploys_an_earlier_version(tagged: tuple[Api, str]) -> None:
+    """A rollback by the ID of a version or of a deployment makes a deployment with the given message."""
     api, tag = tagged
-    first, second = (one["id"] for one in listed(api, tag)["items"])
+    first, second = (deployment["id"] for deployment in listed(api, tag)["items"])
 
     answer = roll_back(api, first)
 
-    assert [first] == served(api)
+    assert [first] == deployed(api)
     last = listed(api, tag)["items"][-1]
     assert answer.result["deployment_id"] == last["id"].replace("-", "")
     assert {"workers/message": "why", "workers/triggered_by": "rollback"} == last["annotations"]
     by_deployment = api.send("GET", f"{script_at('worker')}/deployments").result["deployments"][1]
     assert 200 == roll_back(api, by_deployment["id"], message=b"").status
-    assert [second] == served(api)
+    assert [second] == deployed(api)
     assert 200 == roll_back(api, last["id"]).status
-    assert [first] == served(api)
+    assert [first] == deployed(api)
 
 
-def test_going_back_over_a_changed_secret_is_refused(tagged: tuple[Api, str]) -> None:
-    """As by the newer path; by force it goes. What is no id, or no version, is said."""
+def test_a_rollback_over_a_changed_secret_is_refused(tagged: tuple[Api, str]) -> None:
+    """The refusal is the same as for a newer wrangler; `force=true` overrides it, and malformed IDs are refused."""
     api, tag = tagged
     first = listed(api, tag)["items"][0]["id"]
     api.put("worker", values.text("S"))
@@ -123,16 +123,16 @@ def test_going_back_over_a_changed_secret_is_refused(tagged: tuple[Api, str]) ->
 
 
 def test_a_version_that_is_not_deployed_is_not_listed(tagged: tuple[Api, str]) -> None:
-    """It can be viewed all the same."""
+    """A version that is not deployed is not listed but can be viewed."""
     api, tag = tagged
     version = add(api, "worker").result["id"]
 
-    assert version not in [one["id"] for one in listed(api, tag)["items"]]
+    assert version not in [deployment["id"] for deployment in listed(api, tag)["items"]]
     assert version == api.send("GET", f"{BY_SCRIPT}/{tag}/detail/{version}").result["id"]
 
 
-def test_what_is_not_there(tagged: tuple[Api, str]) -> None:
-    """No such script is 10007, no such deployment 100146; a token for other scripts learns of none."""
+def test_missing_scripts_and_deployments_get_404(tagged: tuple[Api, str]) -> None:
+    """A missing script gets 10007 and a missing deployment 100146; a token for other scripts gets 403."""
     api, tag = tagged
     absent = "00000000-0000-4000-8000-000000000000"
     assert (404, [10007]) == api.send("GET", f"{BY_SCRIPT}/{'0' * 32}").refusal

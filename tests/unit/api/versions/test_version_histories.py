@@ -1,4 +1,4 @@
-"""Random histories of versions, deployments and rollbacks, against a model."""
+"""Random histories of versions, deployments and rollbacks, compared with a model."""
 
 import json
 import shutil
@@ -47,13 +47,13 @@ class Machine(RuleBasedStateMachine):
         self.ids: list[str] = []
 
     def teardown(self) -> None:
-        """Let go of the store."""
+        """Close the store and delete its folder."""
         self.api.close()
         shutil.rmtree(self.folder)
 
     @property
-    def there(self) -> Line:
-        """The script's line, where a rule needs the script to be there."""
+    def existing(self) -> Line:
+        """The model of the script, where a rule needs the script to exist."""
         assert self.line is not None
         return self.line
 
@@ -65,25 +65,25 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.line is None)
     @rule(date=DATES)
     def create(self, date: str) -> None:
-        """PUT a script that is not there: nothing of one of the same name before it comes back."""
+        """PUT a script that does not exist; nothing of a deleted script of the same name comes back."""
         assert self._upload([], None, date).status == 200
         self.line, self.ids = Line(date), []
-        self._note()
+        self._record_version()
 
     @precondition(lambda self: self.line is not None)
     @rule(put=NAMES)
     def put(self, put: str) -> None:
         """PUT one secret."""
-        self._same(self.there.write([put], [], deployed=True), self.api.put(SCRIPT, values.text(put)))
+        self._check(self.existing.write([put], [], deployed=True), self.api.put(SCRIPT, values.text(put)))
 
     @precondition(lambda self: self.line is not None)
     @rule(name=NAMES)
     def delete(self, name: str) -> None:
         """DELETE one secret."""
         answer = self.api.send("DELETE", secret_at(SCRIPT, name))
-        there = name in self.there.newest.secrets
-        absent = None if there or not self.there.is_live else Expected(404, [10056])
-        self._same(absent or self.there.write([], [name], deployed=True), answer)
+        exists = name in self.existing.newest.secrets
+        absent = None if exists or not self.existing.is_live else Expected(404, [10056])
+        self._check(absent or self.existing.write([], [name], deployed=True), answer)
 
     @precondition(lambda self: self.line is not None)
     @rule(put=SOME_NAMES, gone=SOME_NAMES, deployed=st.booleans())
@@ -93,51 +93,51 @@ class Machine(RuleBasedStateMachine):
         gone = [name for name in gone if name not in put]
         if deployed:
             if put or gone:
-                self._same(self.there.write(put, gone, deployed=True), self.api.patch(SCRIPT, entries))
+                self._check(self.existing.write(put, gone, deployed=True), self.api.patch(SCRIPT, entries))
             return
         body = {
             "env": {name: entry and {"type": "secret_text", "text": entry["text"]} for name, entry in entries.items()}
         }
         answer = self._json("PATCH", f"{BETA}/versions/latest", body, MERGE_PATCH)
-        self._same(self.there.write(put, gone, deployed=False), answer)
+        self._check(self.existing.write(put, gone, deployed=False), answer)
 
     @precondition(lambda self: self.line is not None)
     @rule(put=SOME_NAMES, inherits=st.none() | SOME_NAMES, date=DATES, deployed=st.booleans())
     def upload(self, put: list[str], inherits: list[str] | None, date: str, deployed: bool) -> None:  # noqa: FBT001 - drawn
-        """Upload code, deployed or not; secrets stay or, of a version that is not, only those that are named."""
-        keep = [*self.there.newest.secrets] if inherits is None or deployed else inherits
+        """Upload code, deployed or not; secrets stay unless an undeployed version lists the ones to keep."""
+        keep = [*self.existing.newest.secrets] if inherits is None or deployed else inherits
         assert self._upload(put, inherits, date, deployed=deployed).status == 200
-        self.there.upload(put, keep, date, deployed=deployed)
-        self._note()
+        self.existing.upload(put, keep, date, deployed=deployed)
+        self._record_version()
 
     @precondition(lambda self: self.line is not None)
     @rule(date=DATES)
     def configure(self, date: str) -> None:
         """PATCH a setting of the version."""
-        if date == self.there.newest.date and self.there.is_live:
+        if date == self.existing.newest.date and self.existing.is_live:
             return
         body = form(
             File("settings", b'{"compatibility_date":"%b"}' % date.encode(), "application/json", as_file=False)
         )
         answer = self.api.send("PATCH", f"{script_at(SCRIPT)}/settings", body, [form_type()])
-        self._same(self.there.configure(date), answer)
+        self._check(self.existing.configure(date), answer)
 
     @precondition(lambda self: self.line is not None)
-    @rule(shares=SHARES, one=INDEX, other=INDEX, force=st.booleans())
-    def deploy(self, shares: tuple[float, ...], one: int, other: int, force: bool) -> None:  # noqa: FBT001 - drawn
-        """Deploy versions: newer ones, or older ones, which brings their secrets back."""
-        count = len(self.there.versions)
-        numbers = list(dict.fromkeys([one % count + 1, other % count + 1]))[: len(shares)]
+    @rule(shares=SHARES, first=INDEX, second=INDEX, force=st.booleans())
+    def deploy(self, shares: tuple[float, ...], first: int, second: int, force: bool) -> None:  # noqa: FBT001 - drawn
+        """Deploy newer versions, or older ones, which restores their secrets."""
+        count = len(self.existing.versions)
+        numbers = list(dict.fromkeys([first % count + 1, second % count + 1]))[: len(shares)]
         traffic: Traffic = tuple(zip(numbers, shares if len(numbers) == len(shares) else (100,), strict=True))
         versions = [{"version_id": self.ids[number - 1], "percentage": share} for number, share in traffic]
         target = f"{script_at(SCRIPT)}/deployments" + ("?force=true" if force else "")
         answer = self._json("POST", target, {"strategy": "percentage", "versions": versions})
-        changed = self.there.deploy(traffic, force=force)
+        changed = self.existing.deploy(traffic, force=force)
         if changed:
             assert (400, [10220]) == answer.refusal
             assert answer.messages[0].endswith(f"The following secrets have changed: {', '.join(changed)}")
         else:
-            assert self._served(self.there.deployments[-1]) == _traffic(answer.result)
+            assert self._served(self.existing.deployments[-1]) == _traffic(answer.result)
 
     @precondition(lambda self: self.line is not None)
     @rule(seldom=st.integers(0, 7))
@@ -149,12 +149,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Nothing is lost when the store is closed and opened again."""
+        """Close and reopen the store; nothing is lost."""
         self.api.restart(Limits())
 
     @invariant()
     def reads_agree(self) -> None:
-        """Lists, single versions and the secrets are those of the model."""
+        """Lists, single versions and secrets agree with the model."""
         if self.line is None:
             assert (404, [10007]) == self.api.send("GET", f"{script_at(SCRIPT)}/versions").refusal
             return
@@ -163,33 +163,33 @@ class Machine(RuleBasedStateMachine):
         for item, made in zip(reversed(items), self.line.versions, strict=True):
             _check_version(item, made)
         deployments = self._list("deployments", "deployments")
-        expected = [(self._served(one), one.trigger) for one in reversed(self.line.deployments)]
-        assert expected == [(_traffic(one), one["annotations"]["workers/triggered_by"]) for one in deployments]
-        assert len({one["id"] for one in deployments}) == len(deployments)
+        expected = [(self._served(served), served.trigger) for served in reversed(self.line.deployments)]
+        assert expected == [(_traffic(shown), shown["annotations"]["workers/triggered_by"]) for shown in deployments]
+        assert len({deployment["id"] for deployment in deployments}) == len(deployments)
         secrets = self.api.send("GET", f"{script_at(SCRIPT)}/secrets").result
         assert bindings_of(self.line.newest) == secrets
 
     @precondition(lambda self: self.line is not None)
     @rule(at=INDEX)
     def read_one(self, at: int) -> None:
-        """GET one version: it has the bindings that it was made with, whatever came since."""
+        """GET one version; it has the bindings that it was made with."""
         number = at % len(self.ids)
         version = self.api.send("GET", f"{script_at(SCRIPT)}/versions/{self.ids[number]}").result
-        made = self.there.versions[number]
+        made = self.existing.versions[number]
         _check_version(version, made)
         assert made.date == version["resources"]["script_runtime"]["compatibility_date"]
 
-    def _same(self, refused: Expected | None, answer: Answer) -> None:
-        """The answer is the expected refusal, or a success that made what the model says."""
+    def _check(self, refused: Expected | None, answer: Answer) -> None:
+        """Check that the answer is the expected refusal, or a success that made the expected version."""
         if refused is not None:
             assert (refused.status, refused.codes) == answer.refusal
             return
         assert answer.status == 200, answer.body[:500]
-        self._note()
+        self._record_version()
 
-    def _note(self) -> None:
-        """Keep the id of the version that was just made."""
-        if len(self.ids) < len(self.there.versions):
+    def _record_version(self) -> None:
+        """Record the id of the version that was just made."""
+        if len(self.ids) < len(self.existing.versions):
             self.ids.append(self._list("versions", "items", "?per_page=1")[0]["id"])
 
     def _upload(
@@ -211,33 +211,33 @@ class Machine(RuleBasedStateMachine):
         return self.api.send(method, target, _json(value), [content_type])
 
     def _list(self, page: str, member: str, query: str = "?per_page=1000") -> list[dict[str, Any]]:
-        """Every item of a list."""
+        """Return every item of a list."""
         items: list[dict[str, Any]] = self.api.send("GET", f"{script_at(SCRIPT)}/{page}{query}").result[member]
         return items
 
     def _served(self, deployment: Served) -> list[tuple[str, float]]:
-        """A deployment's traffic, by version id."""
+        """Return a deployment's traffic, by version id."""
         return [(self.ids[number - 1], share) for number, share in deployment.traffic]
 
 
 def _json(value: object) -> bytes:
-    """A value as JSON."""
+    """Return a value as JSON."""
     return json.dumps(value).encode()
 
 
 def _traffic(deployment: dict[str, Any]) -> list[tuple[str, float]]:
-    """The traffic of a shown deployment."""
-    return [(one["version_id"], one["percentage"]) for one in deployment["versions"]]
+    """Return the traffic of a shown deployment."""
+    return [(version["version_id"], version["percentage"]) for version in deployment["versions"]]
 
 
 def _check_version(shown: dict[str, Any], made: Made) -> None:
-    """A shown version is the one that was made."""
+    """Check that the shown version is the one that was made."""
     assert made.trigger == shown["annotations"]["workers/triggered_by"]
     assert bindings_of(made) == shown["resources"]["bindings"]
 
 
 def test_versions_deployments_and_rollbacks_agree_with_a_model() -> None:
-    """Whatever the order of writes, deployments and restarts, each answer and every list is the one expected."""
+    """In any order of writes, deployments and restarts, each answer and every list agree with the model."""
     run_state_machine_as_test(
         Machine,
         settings=settings(

@@ -1,4 +1,4 @@
-"""Versions: uploads that deploy nothing, lists, single versions, and what secret writes make of them."""
+"""Versions: uploads without a deployment, lists, single versions, and the versions that secret writes make."""
 
 import uuid
 from pathlib import Path
@@ -12,18 +12,18 @@ DEPLOY = {"strategy": "percentage"}
 A_UUID = "6f1c0a52-8c2b-4a5e-9d57-0b4d7a1f2c3e"
 
 
-def live(api: Api, script: str) -> str:
-    """The one version that is served."""
+def deployed_version(api: Api, script: str) -> str:
+    """Return the only version that is deployed."""
     deployments = api.send("GET", f"{script_at(script)}/deployments").result["deployments"]
     assert [100] == [version["percentage"] for version in deployments[0]["versions"]]
     version: str = deployments[0]["versions"][0]["version_id"]
     return version
 
 
-def test_a_version_is_made_and_not_served(own_api: Api) -> None:
-    """It is answered whole, read back the same, listed first; what is served stays what it was."""
+def test_a_new_version_is_not_deployed(own_api: Api) -> None:
+    """The answer, the version's own page and the list agree, and the deployment does not change."""
     own_api.upload("worker", {"main_module": "worker.js", "bindings": [values.text("S")]})
-    served = live(own_api, "worker")
+    deployed = deployed_version(own_api, "worker")
     fields = {
         "bindings": [values.text("T"), {"name": "P", "type": "plain_text", "text": "shown"}],
         "compatibility_date": "2026-01-01",
@@ -58,11 +58,11 @@ def test_a_version_is_made_and_not_served(own_api: Api) -> None:
     }  # fmt: skip
     assert resources["script"]["handlers"] == []
     assert (resources["script"]["last_deployed_from"], resources["script"]["placement_mode"]) == ("wrangler", "smart")
-    assert served == live(own_api, "worker") != made["id"]
+    assert deployed == deployed_version(own_api, "worker") != made["id"]
 
 
-def test_a_version_leaves_the_script_alone(own_api: Api) -> None:
-    """Settings of the script, which would be in force at once, are checked and passed over."""
+def test_a_version_does_not_change_script_settings(own_api: Api) -> None:
+    """Settings of the script, which would apply at once, are checked and ignored."""
     own_api.upload("worker", {"main_module": "worker.js", "logpush": True, "tags": ["a"]})
 
     assert add(own_api, "worker", {"logpush": False, "tags": ["b"], "observability": {"enabled": True}}).status == 200
@@ -73,22 +73,22 @@ def test_a_version_leaves_the_script_alone(own_api: Api) -> None:
 
 
 def test_a_version_needs_its_script(api: Api) -> None:
-    """It creates none: 10007 tells wrangler to deploy first."""
+    """A version cannot make its script: the refusal 10007 tells wrangler to deploy first."""
     assert (404, [10007]) == add(api, "absent").refusal
     assert (404, [10007]) == api.send("GET", versions_of("absent")).refusal
     assert (404, [10007]) == api.send("GET", f"{versions_of('absent')}/{uuid.uuid4()}").refusal
 
 
-def test_migrations_need_a_deployment(api: Api) -> None:
-    """They would take effect at once: refused with what to do instead."""
+def test_a_version_with_migrations_is_refused(api: Api) -> None:
+    """A version with migrations is refused with advice to deploy, because they would apply at once."""
     answer = add(api, "worker", {"migrations": {"new_tag": "v1"}})
 
     assert ((400, [10021]), ["/migrations"]) == (answer.refusal, answer.pointers)
     assert "PUT" in answer.messages[0]
 
 
-def test_inherit_is_lenient_unless_strict(own_api: Api) -> None:
-    """What cannot be inherited is dropped or, with `bindings_inherit=strict`, refused by name; no other word is."""
+def test_a_missing_inherit_binding_is_refused_if_strict(own_api: Api) -> None:
+    """A binding that cannot be inherited is dropped, or refused by name with `bindings_inherit=strict`."""
     own_api.upload("worker")
     fields = {"bindings": [{"name": "A", "type": "inherit"}, {"name": "B", "type": "inherit"}]}
 
@@ -101,8 +101,8 @@ def test_inherit_is_lenient_unless_strict(own_api: Api) -> None:
     assert (400, [10021]) == add(own_api, "worker", query="?bindings_inherit=loose").refusal
 
 
-def test_versions_are_paged_to_an_empty_page(own_api: Api) -> None:
-    """Newest first, ten at a time unless asked otherwise; past the end there is nothing, and lists end there."""
+def test_versions_are_listed_in_pages(own_api: Api) -> None:
+    """Versions are listed newest first and ten a page by default; pages past the end are empty."""
     own_api.upload("worker")
     for at in range(11):
         own_api.put("worker", values.text(f"S{at}"))
@@ -118,8 +118,8 @@ def test_versions_are_paged_to_an_empty_page(own_api: Api) -> None:
         assert (400, [10021]) == own_api.send("GET", f"{versions_of('worker')}?{bad}").refusal
 
 
-def test_deployable_versions_come_on_one_page(own_api: Api) -> None:
-    """The newest hundred, however few are asked for; the next page is the end, though there are older ones."""
+def test_deployable_versions_are_on_one_page(own_api: Api) -> None:
+    """The newest hundred versions are on the first page, whatever its size; the second page is empty."""
     own_api.upload("worker")
     for at in range(100):
         own_api.put("worker", values.text("S", str(at)))
@@ -132,20 +132,20 @@ def test_deployable_versions_come_on_one_page(own_api: Api) -> None:
 
 
 def test_each_version_shows_its_own_bindings(own_api: Api) -> None:
-    """Also in a list: wrangler looks there for the secrets of the newest one."""
+    """Each version shows its own bindings, also in a list, where wrangler looks for the newest secrets."""
     own_api.upload("worker", {"main_module": "worker.js", "bindings": [values.text("A")]})
     own_api.put("worker", values.key("B"))
     own_api.send("DELETE", f"{script_at('worker')}/secrets/A")
 
-    shown = [[one["name"] for one in item["resources"]["bindings"]] for item in items(own_api, "worker")]
+    shown = [[binding["name"] for binding in item["resources"]["bindings"]] for item in items(own_api, "worker")]
     triggers = [item["annotations"]["workers/triggered_by"] for item in items(own_api, "worker")]
 
     assert ([["B"], ["A", "B"], ["A"]], ["secret", "secret", "upload"]) == (shown, triggers)
 
 
 @pytest.mark.parametrize("bad", ["latest", "1", "x" * 36, "0" * 32, f"{{{A_UUID}}}", f"urn:uuid:{A_UUID}"])
-def test_a_version_has_a_whole_uuid(api: Api, bad: str) -> None:
-    """Anything else is 400 / 10004; in capitals it is the same."""
+def test_a_malformed_version_id_is_refused(api: Api, bad: str) -> None:
+    """A version ID other than a whole UUID is refused with 400 / 10004; capitals are accepted."""
     answer = api.send("GET", f"{versions_of('worker')}/{bad}")
 
     assert ((400, [10004]), ["The parameter 'version_id' is malformed"]) == (answer.refusal, answer.messages)
@@ -153,8 +153,11 @@ def test_a_version_has_a_whole_uuid(api: Api, bad: str) -> None:
     assert first == api.send("GET", f"{versions_of('worker')}/{first.upper()}").result["id"]
 
 
-def test_an_unknown_version_is_no_missing_script(own_api: Api) -> None:
-    """404 / 100146 with its id: 10007 would make wrangler write over the Worker. So is another script's version."""
+def test_an_unknown_version_gets_100146(own_api: Api) -> None:
+    """An unknown version, or another script's, gets 404 / 100146.
+
+    With 10007 wrangler would overwrite the Worker.
+    """
     for script in ("worker", "other"):
         own_api.upload(script)
     theirs = items(own_api, "other")[0]["id"]
@@ -164,8 +167,8 @@ def test_an_unknown_version_is_no_missing_script(own_api: Api) -> None:
         assert ((404, [100146]), True) == (answer.refusal, unknown in answer.messages[0])
 
 
-def test_secrets_are_written_over_what_is_served_only(own_api: Api) -> None:
-    """While the newest version is not served, put, delete and patch are 10215; deployed, they work again."""
+def test_secret_writes_need_the_newest_version_deployed(own_api: Api) -> None:
+    """Secret writes are refused with 10215 while the newest version is not deployed."""
     own_api.upload("worker", {"main_module": "worker.js", "bindings": [values.text("S")]})
     made = add(own_api, "worker").result["id"]
 
@@ -176,27 +179,27 @@ def test_secrets_are_written_over_what_is_served_only(own_api: Api) -> None:
     ]
 
     assert [(400, [10215])] * 3 == [answer.refusal for answer in refusals]
-    assert ["S"] == [one["name"] for one in own_api.send("GET", f"{script_at('worker')}/secrets").result]
+    assert ["S"] == [secret["name"] for secret in own_api.send("GET", f"{script_at('worker')}/secrets").result]
     body = DEPLOY | {"versions": [{"version_id": made, "percentage": 100}]}
     assert own_api.json("POST", f"{script_at('worker')}/deployments", body).status == 200
     assert own_api.put("worker", values.text("T")).status == 200
     assert 3 == items(own_api, "worker")[0]["number"]
 
 
-def test_an_upload_is_never_refused_for_what_is_served(own_api: Api) -> None:
-    """It says itself what is to be served, and keeps the secrets of the newest version."""
+def test_an_upload_succeeds_over_an_undeployed_version(own_api: Api) -> None:
+    """An upload succeeds while the newest version is not deployed, and keeps that version's secrets."""
     own_api.upload("worker")
     add(own_api, "worker", {"bindings": [values.text("S")]})
 
     answer = own_api.upload("worker")
 
     assert answer.status == 200
-    assert ["S"] == [one["name"] for one in own_api.send("GET", f"{script_at('worker')}/secrets").result]
-    assert uuid.UUID(live(own_api, "worker")).hex == answer.result["deployment_id"]
+    assert ["S"] == [secret["name"] for secret in own_api.send("GET", f"{script_at('worker')}/secrets").result]
+    assert uuid.UUID(deployed_version(own_api, "worker")).hex == answer.result["deployment_id"]
 
 
-def test_a_list_survives_a_restart(tmp_path: Path) -> None:
-    """Versions are in the store: another process shows them byte for byte."""
+def test_versions_survive_a_restart(tmp_path: Path) -> None:
+    """After a restart, the list of versions is the same byte for byte."""
     with Api(tmp_path) as api:
         api.upload("worker")
         add(api, "worker", {"annotations": {"workers/message": "é"}})

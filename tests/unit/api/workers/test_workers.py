@@ -1,4 +1,4 @@
-"""The newer resource `workers/workers`: one object with the settings of every level, and what previews begin with."""
+"""The newer resource `workers/workers`: settings of every level in one object, and the base of previews."""
 
 import base64
 import json
@@ -31,23 +31,23 @@ SECRETS_WRITE = "6e6967687473616665207365637265c1"
 
 @pytest.fixture
 def worker(own_api: Api) -> Api:
-    """An API with the script `worker`."""
+    """Return an API with the script `worker`."""
     assert own_api.upload("worker").status == 200
     return own_api
 
 
 def text(value: str) -> dict[str, str]:
-    """A secret text as it is sent."""
+    """Return a `secret_text` in the form of a request."""
     return {"type": "secret_text", "text": value}
 
 
-def begin(api: Api, env: Any, member: str = "previews_base_config") -> Answer:
-    """PATCH what previews begin with."""
+def patch_preview_env(api: Api, env: Any, member: str = "previews_base_config") -> Answer:
+    """PATCH the variables of the base of previews."""
     return api.json("PATCH", WORKER, {member: {"env": env}})
 
 
 def defaults(env: Any) -> dict[str, Any]:
-    """What previews begin with, by its old name."""
+    """Return the base of previews under its old name."""
     return {"preview_defaults": {"env": env}}
 
 
@@ -57,55 +57,55 @@ def latest(api: Api, **body: Any) -> Answer:
 
 
 def ask_as(api: Api, policies: bytes, method: str, path: str, body: bytes = b"") -> Answer:
-    """Ask with a token that has these policies."""
+    """Send a request with a token that has these policies."""
     secret = new_token()
     keep(api, row(secret, policies, account_id=ACCOUNT))
     return api.send(method, path, body, [JSON, (b"authorization", b"Bearer " + secret.encode())], anonymous=True)
 
 
-def test_a_worker_goes_by_name_and_by_id(worker: Api) -> None:
-    """Both tell the same; what is absent is told by the code that makes clients create it, and only that."""
-    told = worker.send("GET", WORKER).result
+def test_a_worker_is_found_by_name_and_by_id(worker: Api) -> None:
+    """A worker is found by its name and by its ID; a missing one gets 10007, at which clients make it."""
+    shown = worker.send("GET", WORKER).result
 
-    assert told == worker.send("GET", f"{WORKERS}/{told['id']}").result
+    assert shown == worker.send("GET", f"{WORKERS}/{shown['id']}").result
     assert ("worker", False, [], [], {"enabled": True, "previews_enabled": False}) == tuple(
-        told[member] for member in ("name", "logpush", "tags", "tail_consumers", "subdomain")
+        shown[member] for member in ("name", "logpush", "tags", "tail_consumers", "subdomain")
     )
-    assert told["created_on"] == told["deployed_on"]
-    assert {"env": {}} == told["previews_base_config"] == told["preview_defaults"]
+    assert shown["created_on"] == shown["deployed_on"]
+    assert {"env": {}} == shown["previews_base_config"] == shown["preview_defaults"]
     assert (404, [10007]) == worker.send("GET", f"{WORKERS}/nothing").refusal
     assert (404, [10007]) == worker.send("GET", f"{WORKERS}/{'0' * 32}").refusal
-    assert worker.send("DELETE", f"{WORKERS}/{told['id']}").result is None
+    assert worker.send("DELETE", f"{WORKERS}/{shown['id']}").result is None
     assert (404, [10007]) == worker.send("GET", WORKER).refusal
 
 
-def test_an_id_is_no_way_around_a_policy(worker: Api) -> None:
-    """What is denied by name is denied by id; what is allowed by name is not by id, which no glob names."""
+def test_policies_by_name_hold_for_the_id(worker: Api) -> None:
+    """A script denied by name is denied by ID; a permission by name does not cover the ID, which matches no glob."""
     worker_id = worker.send("GET", WORKER).result["id"]
     here = ACCOUNT_RESOURCE + ACCOUNT
     named = allowing(here, ALL_ACCESS, scripts=["work*"])
     deny = Policy(effect="deny", permission_groups=named.permission_groups, resources=named.resources)
-    but_that = encode_policies([allowing(here, ALL_ACCESS), deny])
+    all_but_one = encode_policies([allowing(here, ALL_ACCESS), deny])
 
     for key in ("worker", worker_id):
         for path in (f"{WORKERS}/{key}", f"{WORKERS}/{key}/versions/latest"):
-            assert (403, [10000]) == ask_as(worker, but_that, "GET", path).refusal
-        assert (403, [10000]) == ask_as(worker, but_that, "DELETE", f"{WORKERS}/{key}").refusal
+            assert (403, [10000]) == ask_as(worker, all_but_one, "GET", path).refusal
+        assert (403, [10000]) == ask_as(worker, all_but_one, "DELETE", f"{WORKERS}/{key}").refusal
     assert (403, [10000]) == ask_as(worker, policies_on("work*"), "GET", f"{WORKERS}/{worker_id}").refusal
     assert ask_as(worker, policies_on("work*"), "GET", WORKER).status == 200
-    assert [] == ask_as(worker, but_that, "GET", WORKERS).result
+    assert [] == ask_as(worker, all_but_one, "GET", WORKERS).result
     readers = encode_policies([allowing(here, READ)])
     assert ask_as(worker, readers, "GET", f"{WORKERS}/{worker_id}").status == 200
     assert (403, [10000]) == ask_as(worker, readers, "DELETE", f"{WORKERS}/{worker_id}").refusal
 
 
-def test_a_patch_alters_what_it_names(worker: Api) -> None:
-    """Deep in objects, too; no version is made, and the older pages tell the same."""
+def test_a_patch_merges_nested_settings(worker: Api) -> None:
+    """A patch merges nested objects and makes no version; the older pages show the same settings."""
     first = {"logpush": True, "observability": {"enabled": True, "logs": {"enabled": True}}, "tags": ["a"]}
     second = {"observability": {"logs": {"persist": False}}, "tags": None, "subdomain": {"previews_enabled": True}}
     third = {"tail_consumers": [{"name": "tail"}], "subdomain": {"enabled": True}}
     for body in (first, second, third, {}):
-        told = worker.json("PATCH", WORKER, {"name": "worker"} | body).result
+        shown = worker.json("PATCH", WORKER, {"name": "worker"} | body).result
 
     assert {
         "logpush": True,
@@ -113,21 +113,21 @@ def test_a_patch_alters_what_it_names(worker: Api) -> None:
         "tags": [],
         "tail_consumers": [{"name": "tail"}],
         "subdomain": {"enabled": True, "previews_enabled": True},
-    }.items() <= told.items()
-    own = worker.send("GET", f"{SCRIPTS}/worker/script-settings").result
-    assert (True, [{"service": "tail"}]) == (own["logpush"], own["tail_consumers"])
+    }.items() <= shown.items()
+    script_settings = worker.send("GET", f"{SCRIPTS}/worker/script-settings").result
+    assert (True, [{"service": "tail"}]) == (script_settings["logpush"], script_settings["tail_consumers"])
     assert 1 == worker.send("GET", f"{WORKER}/versions/latest").result["number"]
     assert ["workers.edit"] * 3 == [event["action"] for event in events(worker)[-3:]]
 
 
-def test_a_put_resets_what_it_does_not_name(worker: Api) -> None:
-    """But for what previews begin with."""
+def test_a_put_resets_omitted_settings(worker: Api) -> None:
+    """A PUT resets omitted settings, except the base of previews."""
     assert worker.json("PATCH", WORKER, {"logpush": True, "subdomain": {"enabled": True}}).status == 200
-    assert begin(worker, {"A": text("a")}).status == 200
-    told = worker.json("PUT", WORKER, {"name": "worker", "subdomain": {"previews_enabled": True}}).result
+    assert patch_preview_env(worker, {"A": text("a")}).status == 200
+    shown = worker.json("PUT", WORKER, {"name": "worker", "subdomain": {"previews_enabled": True}}).result
 
-    assert (False, {"enabled": False, "previews_enabled": True}) == (told["logpush"], told["subdomain"])
-    assert {"A": {"type": "secret_text"}} == told["previews_base_config"]["env"]
+    assert (False, {"enabled": False, "previews_enabled": True}) == (shown["logpush"], shown["subdomain"])
+    assert {"A": {"type": "secret_text"}} == shown["previews_base_config"]["env"]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_a_put_resets_what_it_does_not_name(worker: Api) -> None:
         (defaults({f"A{n}": text("planted-value") for n in range(129)}), 10055, None),
     ],
 )  # fmt: skip
-def test_what_is_refused_of_a_worker(api: Api, body: object, code: int, pointer: str | None) -> None:
-    """400 with the member at fault; no value is repeated and nothing is changed."""
+def test_an_invalid_worker_is_refused_with_a_pointer(api: Api, body: object, code: int, pointer: str | None) -> None:
+    """The refusal points at the bad member and repeats no value; nothing changes."""
     before = api.send("GET", WORKER).body
     refused = api.json("PATCH", WORKER, body)
 
@@ -168,13 +168,13 @@ def test_what_is_refused_of_a_worker(api: Api, body: object, code: int, pointer:
 
 
 @pytest.mark.parametrize("member", ["previews_base_config", "preview_defaults"])
-def test_secrets_that_previews_begin_with(worker: Api, member: str) -> None:
-    """Under both names: they go in, are sealed to a place of their own, and do not come out."""
+def test_secrets_of_the_preview_base_are_sealed(worker: Api, member: str) -> None:
+    """Secrets of the base of previews are sealed to a place of their own and not shown, under both member names."""
     value = planted()
     key = PLAIN_KEY | {"key_base64": base64.b64encode(value.encode()).decode()}
     plain = {"type": "plain_text", "text": "shown"}
     answers = [
-        begin(worker, {"A": text(value), "K": key, "P": plain}, member),
+        patch_preview_env(worker, {"A": text(value), "K": key, "P": plain}, member),
         worker.send("GET", WORKER),
         worker.send("GET", WORKERS),
     ]
@@ -190,44 +190,44 @@ def test_secrets_that_previews_begin_with(worker: Api, member: str) -> None:
     assert [] == worker.send("GET", f"{SCRIPTS}/worker/secrets").result
 
 
-def test_what_previews_begin_with_is_merged(worker: Api) -> None:
-    """Null removes, a secret without a value stays, settings are merged deeply."""
-    assert begin(worker, {"A": text("a"), "B": text("b")}).status == 200
+def test_the_preview_base_is_merged(worker: Api) -> None:
+    """Null removes, a secret without its value stays, and settings are merged deeply."""
+    assert patch_preview_env(worker, {"A": text("a"), "B": text("b")}).status == 200
     body = {"limits": {"cpu_ms": 5}, "observability": {"enabled": True, "logs": {"enabled": True}}}
     assert worker.json("PATCH", WORKER, {"previews_base_config": body}).status == 200
     env = {"A": {"type": "secret_text"}, "B": None, "NONE": None}
     body = {"limits": {"subrequests": 7, "cpu_ms": None}, "observability": None, "env": env, "logpush": True}
-    told = worker.json("PATCH", WORKER, {"previews_base_config": body}).result["previews_base_config"]
+    shown = worker.json("PATCH", WORKER, {"previews_base_config": body}).result["previews_base_config"]
 
-    assert {"limits": {"subrequests": 7}, "logpush": True, "env": {"A": {"type": "secret_text"}}} == told
+    assert {"limits": {"subrequests": 7}, "logpush": True, "env": {"A": {"type": "secret_text"}}} == shown
     assert b"a" == opened(worker, Kind.SCRIPT, "worker", "A")
 
 
-def test_what_previews_begin_with_goes_with_the_script(worker: Api) -> None:
-    """A script of the same name later has none of it."""
-    assert begin(worker, {"A": text("a")}).status == 200
+def test_the_preview_base_is_deleted_with_the_script(worker: Api) -> None:
+    """Deleting a script deletes its base of previews, and a new script of that name has none."""
+    assert patch_preview_env(worker, {"A": text("a")}).status == 200
     assert worker.send("DELETE", f"{SCRIPTS}/worker").status == 200
-    assert (404, [10007]) == begin(worker, {"A": text("a")}).refusal
+    assert (404, [10007]) == patch_preview_env(worker, {"A": text("a")}).refusal
     assert worker.upload("worker").status == 200
 
     assert {} == items(worker, Kind.SCRIPT, "worker")
     assert {"env": {}} == worker.send("GET", WORKER).result["previews_base_config"]
 
 
-def test_secrets_of_a_version_that_is_not_deployed(worker: Api) -> None:
-    """The newest version has them, what is served stays; from then on a plain write is refused."""
+def test_secrets_can_be_set_without_a_deployment(worker: Api) -> None:
+    """The newest version has the secrets and is not deployed; after that, plain writes are refused."""
     assert worker.put("worker", text("a") | {"name": "A"}).status == 200
     value = planted()
     made = latest(worker, env={"A": None, "B": text(value)}, annotations={"workers/message": "one more"})
 
-    told = made.result
-    assert [{"name": "B", "type": "secret_text"}] == told["bindings"]
-    assert 3 == told["number"]
-    assert "one more" == told["annotations"]["workers/message"]
-    assert "secret" == told["annotations"]["workers/triggered_by"]
+    version = made.result
+    assert [{"name": "B", "type": "secret_text"}] == version["bindings"]
+    assert 3 == version["number"]
+    assert "one more" == version["annotations"]["workers/message"]
+    assert "secret" == version["annotations"]["workers/triggered_by"]
     assert not holds_plant(made.body)
-    served = worker.send("GET", f"{SCRIPTS}/worker/deployments").result["deployments"][0]["versions"]
-    assert told["id"] not in {one["version_id"] for one in served}
+    deployed_versions = worker.send("GET", f"{SCRIPTS}/worker/deployments").result["deployments"][0]["versions"]
+    assert version["id"] not in {deployed["version_id"] for deployed in deployed_versions}
     assert (400, [10215]) == worker.put("worker", text("c") | {"name": "C"}).refusal
     assert 4 == latest(worker, env={}).result["number"]
 
@@ -243,8 +243,10 @@ def test_secrets_of_a_version_that_is_not_deployed(worker: Api) -> None:
         ({"env": {}, "annotations": "planted-value"}, 10021, "/annotations"),
     ],
 )
-def test_what_is_refused_of_a_version(api: Api, body: dict[str, Any], code: int, pointer: str | None) -> None:
-    """400 with the member at fault; no version is made."""
+def test_an_invalid_version_is_refused_with_a_pointer(
+    api: Api, body: dict[str, Any], code: int, pointer: str | None
+) -> None:
+    """The refusal points at the bad member and repeats no value; no version is made."""
     refused = latest(api, **body)
 
     assert (400, [code]) == refused.refusal
@@ -253,48 +255,50 @@ def test_what_is_refused_of_a_version(api: Api, body: dict[str, Any], code: int,
     assert 1 == api.send("GET", f"{WORKER}/versions/latest").result["number"]
 
 
-def test_who_may_only_set_secrets_is_told_of_no_variables(own_api: Api) -> None:
-    """A new version is told by its id; what else is in it takes the permission to read scripts."""
+def test_a_writer_of_secrets_sees_no_variables(own_api: Api) -> None:
+    """A caller who may only write secrets sees the new version's ID, but no variables or settings."""
     variable = {"type": "plain_text", "name": "V", "text": "a variable"}
     fields = {"main_module": "worker.js", "bindings": [variable], "compatibility_date": "2025-01-01"}
     assert own_api.upload("worker", fields).status == 200
     body = json.dumps({"env": {"A": text("a")}}).encode()
     policies = encode_policies([allowing(ACCOUNT_RESOURCE + ACCOUNT, SECRETS_WRITE)])
 
-    told = ask_as(own_api, policies, "PATCH", f"{WORKER}/versions/latest", body)
+    answer = ask_as(own_api, policies, "PATCH", f"{WORKER}/versions/latest", body)
 
-    assert own_api.send("GET", f"{WORKER}/versions/latest").result["id"] == told.result["id"]
-    assert not {"bindings", "compatibility_date", "main_module"} & told.result.keys()
-    assert b"a variable" not in told.body
+    assert own_api.send("GET", f"{WORKER}/versions/latest").result["id"] == answer.result["id"]
+    assert not {"bindings", "compatibility_date", "main_module"} & answer.result.keys()
+    assert b"a variable" not in answer.body
     assert "bindings" in latest(own_api, env={}).result
 
 
 @pytest.mark.parametrize("kind", [[], {}, 1, ["secret_text"]])
-def test_a_kind_that_is_no_text(api: Api, kind: object) -> None:
-    """400 with a pointer, as of any other member."""
-    refused = begin(api, {"A": {"type": kind}})
+def test_a_type_other_than_a_string_is_refused(api: Api, kind: object) -> None:
+    """A type other than a string is refused with a pointer."""
+    refused = patch_preview_env(api, {"A": {"type": kind}})
 
     assert ((400, [10021]), ["/previews_base_config/env/A/type"]) == (refused.refusal, refused.pointers)
 
 
-def test_versions_are_found_by_id_prefix_and_as_latest(worker: Api) -> None:
-    """They are listed newest first, page by page; with their files if those are asked for."""
+def test_versions_are_found_by_id_prefix_and_latest(worker: Api) -> None:
+    """Versions are found by ID, by its prefix and as `latest`; lists are paged, and files are shown on request."""
     second = latest(worker, env={"A": text("a")}).result
     pages = [worker.send("GET", f"{WORKER}/versions?per_page=1&page={page}").result for page in (1, 2, 3)]
 
-    assert [[2], [1], []] == [[one["number"] for one in page] for page in pages]
+    assert [[2], [1], []] == [[version["number"] for version in page] for page in pages]
     for key in (second["id"], second["id"][:8], second["id"][:13], "latest"):
         assert second == worker.send("GET", f"{WORKER}/versions/{key}").result
-    whole = worker.send("GET", f"{WORKER}/versions/latest?include=modules").result
-    assert [base64.b64encode(b"export default {}").decode()] == [one["content_base64"] for one in whole["modules"]]
+    with_files = worker.send("GET", f"{WORKER}/versions/latest?include=modules").result
+    assert [base64.b64encode(b"export default {}").decode()] == [
+        module["content_base64"] for module in with_files["modules"]
+    ]
     assert (404, [100146]) == worker.send("GET", f"{WORKER}/versions/{'0' * 8}-0000-4000-8000-{'0' * 12}").refusal
     assert (404, [10007]) == worker.send("GET", f"{WORKERS}/nothing/versions/latest").refusal
     for key in ("latest", second["id"]):
         assert (400, [10015]) == worker.send("DELETE", f"{WORKER}/versions/{key}").refusal
 
 
-def test_a_version_is_made_of_one_json_object(worker: Api) -> None:
-    """With its files in base64 and its secrets sealed; it is deployed only if the query says so."""
+def test_a_version_can_be_made_from_json(worker: Api) -> None:
+    """A version may be made from one JSON object with files in base64; it is deployed only with `deploy=true`."""
     value = planted()
     source = {"name": "b.js", "content_type": "application/javascript+module", "content_base64": "YQ=="}
     body = {"main_module": "b.js", "modules": [source], "bindings": [text(value) | {"name": "A"}]}
@@ -305,8 +309,8 @@ def test_a_version_is_made_of_one_json_object(worker: Api) -> None:
     )
     assert not holds_plant(made.body)
     deployed = worker.json("POST", f"{WORKER}/versions?deploy=true", body).result
-    served = worker.send("GET", f"{SCRIPTS}/worker/deployments").result["deployments"][0]["versions"]
-    assert [deployed["id"]] == [one["version_id"] for one in served]
+    deployed_versions = worker.send("GET", f"{SCRIPTS}/worker/deployments").result["deployments"][0]["versions"]
+    assert [deployed["id"]] == [version["version_id"] for version in deployed_versions]
     assert (404, [10007]) == worker.json("POST", f"{WORKERS}/nothing/versions?deploy=true", body).refusal
     for modules, pointer in (
         ([], "/modules"),
@@ -319,15 +323,15 @@ def test_a_version_is_made_of_one_json_object(worker: Api) -> None:
         assert not holds_plant(refused.body)
 
 
-def test_workers_are_ordered(worker: Api) -> None:
-    """The last one deployed comes first, unless the query says otherwise."""
+def test_workers_are_listed_in_the_given_order(worker: Api) -> None:
+    """Workers are listed by their last deployment, the latest first, or in the given order."""
     for name in ("a", "z"):
         assert worker.upload(name).status == 200
     assert worker.upload("a").status == 200
 
     def listed(query: str = "") -> list[str]:
-        """Names in the list."""
-        return [one["name"] for one in worker.send("GET", WORKERS + query).result]
+        """Return the names in the list."""
+        return [listed_worker["name"] for listed_worker in worker.send("GET", WORKERS + query).result]
 
     assert ["a", "z", "worker"] == listed()
     assert ["worker", "z", "a"] == listed("?order=asc")
@@ -338,8 +342,8 @@ def test_workers_are_ordered(worker: Api) -> None:
     assert (400, [10021]) == worker.send("GET", f"{WORKERS}?order=up").refusal
 
 
-def test_what_is_not_done_is_named(worker: Api) -> None:
-    """10015, and nothing of what came is looked at or repeated."""
+def test_unsupported_worker_requests_get_10015(worker: Api) -> None:
+    """Unsupported requests get 10015, and their bodies are neither checked nor repeated."""
     preview = f"{WORKER}/previews/main"
     body = {"env": {"A": text("planted-value")}}
     for method, path in (

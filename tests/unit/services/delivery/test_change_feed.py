@@ -1,4 +1,4 @@
-"""Who follows the log, and what writes wait for."""
+"""The change feed: requests for changes, and the waiting of writes for delivery processes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,18 +21,18 @@ ME = ("token", "a")
 
 
 class Clock:
-    """A clock that stands still until it is set."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
 class Scene:
-    """A log with one script in it, and who follows it."""
+    """A log with one script, and its change feed."""
 
     def __init__(self, store: SqliteStore) -> None:
         self.store = store
@@ -41,24 +41,24 @@ class Scene:
         self.change_feed = ChangeFeed(store, self.bundles, self.clock)
 
     async def ask(self, after: Cursor | None, seconds: float = LONG, who: tuple[str, str] = ME) -> Changes:
-        """One request for changes."""
+        """Ask for changes."""
         return await self.change_feed.follow(ACCOUNT, who, after, seconds)
 
-    def begin(self, after: Cursor | None, who: tuple[str, str] = ME) -> "asyncio.Task[Changes]":
-        """The same, not waited for."""
+    def start(self, after: Cursor | None, who: tuple[str, str] = ME) -> "asyncio.Task[Changes]":
+        """Start a request for changes."""
         return asyncio.create_task(self.ask(after, who=who))
 
     async def write(self) -> None:
         """Set a secret of the script."""
         await self.store.commit(touching(REF))
 
-    def hold(self) -> "asyncio.Task[None]":
-        """A write's wait."""
+    def start_write_wait(self) -> "asyncio.Task[None]":
+        """Start the waiting of a write."""
         return asyncio.create_task(self.change_feed.acted_on(ACCOUNT))
 
 
 def touching(ref: ScriptRef) -> Change:
-    """A change that makes a version of a script and says so in the log."""
+    """Return a change that makes a version of a script and logs it."""
     made = upload(ref=ref)
     event = AuditEvent(
         at=1,
@@ -73,13 +73,13 @@ def touching(ref: ScriptRef) -> Change:
 
 
 def about_nothing() -> Change:
-    """A change that no script is touched by."""
+    """Return a change that concerns no script."""
     return change(audit=entry_for(AuditEvent(at=1, action="x", actor="", actor_kind="", account_id=ACCOUNT)))
 
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    """A store with one script."""
+    """Yield a store with one script."""
     store = SqliteStore.open(tmp_path / "safe" / "store.db", create=True)
     made = Scene(store)
     await made.write()
@@ -88,13 +88,13 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def settle() -> None:
-    """Let every task come to where it waits."""
+    """Let every task run until it waits."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-async def test_everything_at_first_then_only_what_is_new(scene: Scene) -> None:
-    """Each answer's cursor leads to the next one; what has changed several times is named once."""
+async def test_the_feed_lists_all_scripts_then_changed_ones(scene: Scene) -> None:
+    """The first answer lists every script; each next one, from its cursor, lists every changed script once."""
     first = await scene.ask(None)
     await scene.write()
     await scene.write()
@@ -103,25 +103,25 @@ async def test_everything_at_first_then_only_what_is_new(scene: Scene) -> None:
 
     assert (("worker",), True, False) == (first.scripts, first.whole, first.rolled_back)
     assert (("worker", "other"), False, False) == (second.scripts, second.whole, second.rolled_back)
-    assert (second.cursor, ()) == ((nothing := await scene.ask(second.cursor, 0)).cursor, nothing.scripts)
+    assert (second.cursor, ()) == ((third := await scene.ask(second.cursor, 0)).cursor, third.scripts)
 
 
-async def test_a_request_waits_for_news(scene: Scene) -> None:
-    """And is answered by the write that brings some; what concerns no script of the account is none."""
+async def test_a_request_waits_for_a_change(scene: Scene) -> None:
+    """A request waits for a change of a script in the account and is answered by it."""
     cursor = (await scene.ask(None)).cursor
-    asked = scene.begin(cursor)
+    request = scene.start(cursor)
     await settle()
     await scene.store.commit(touching(ScriptRef(OTHER_ACCOUNT, "worker")))
     await scene.store.commit(about_nothing())
     await settle()
-    assert not asked.done()
+    assert not request.done()
     await scene.write()
 
-    assert ("worker",) == (await asked).scripts
+    assert ("worker",) == (await request).scripts
 
 
-async def test_what_is_not_of_this_log_is_said_to_be_rolled_back(scene: Scene) -> None:
-    """A cursor past its end, one with another hash, and one of another account; a whole answer goes with it."""
+async def test_a_cursor_of_another_log_is_rolled_back(scene: Scene) -> None:
+    """A cursor of another log gets all scripts and `rolled_back`: one past the end, with another hash or account."""
     head = (await scene.ask(None)).cursor
     other = await scene.store.audit_head(OTHER_ACCOUNT)
     for cursor in (
@@ -130,75 +130,76 @@ async def test_what_is_not_of_this_log_is_said_to_be_rolled_back(scene: Scene) -
         Cursor(0, ""),
         Cursor.of(other.number, other.leaf),
     ):
-        told = await scene.ask(cursor)
-        assert (("worker",), True, True, head) == (told.scripts, told.whole, told.rolled_back, told.cursor)
+        changes = await scene.ask(cursor)
+        found = (changes.scripts, changes.whole, changes.rolled_back, changes.cursor)
+        assert (("worker",), True, True, head) == found
 
 
-async def test_a_write_waits_for_nobody_when_nobody_follows(scene: Scene) -> None:
-    """Nothing is even read."""
+async def test_a_write_without_followers_does_not_wait(scene: Scene) -> None:
+    """Without followers, a write neither waits nor reads the store."""
     await scene.store.close()
     await scene.change_feed.acted_on(ACCOUNT)
 
 
 async def test_a_write_waits_until_the_follower_asks_again(scene: Scene) -> None:
-    """Its next request says that it has acted."""
-    asked = scene.begin((await scene.ask(None)).cursor)
+    """A follower's next request tells that it has acted, and ends the wait."""
+    request = scene.start((await scene.ask(None)).cursor)
     await settle()
     await scene.write()
-    held = scene.hold()
-    changes = await asked
+    held = scene.start_write_wait()
+    changes = await request
     await settle()
     assert not held.done()
-    again = scene.begin(changes.cursor)
+    again = scene.start(changes.cursor)
     await held
     again.cancel()
 
 
-async def test_what_concerns_no_script_is_acted_on_by_itself(scene: Scene) -> None:
-    """A follower that waits need not be told of it."""
-    asked = scene.begin((await scene.ask(None)).cursor)
+async def test_a_change_of_no_script_does_not_wait(scene: Scene) -> None:
+    """A change that concerns no script does not wait for a follower that is up to date."""
+    request = scene.start((await scene.ask(None)).cursor)
     await settle()
     await scene.store.commit(about_nothing())
-    await scene.hold()
-    assert not asked.done()
-    asked.cancel()
+    await scene.start_write_wait()
+    assert not request.done()
+    request.cancel()
 
 
-async def test_each_follower_is_waited_for(scene: Scene) -> None:
-    """Two processes with one token are told apart."""
+async def test_a_write_waits_for_each_follower(scene: Scene) -> None:
+    """A write waits for each follower, also for two processes with one token."""
     cursor = (await scene.ask(None)).cursor
     await scene.ask(None, who=("token", "b"))
     await scene.write()
-    held = scene.hold()
-    one = scene.begin((await scene.ask(cursor)).cursor)
+    held = scene.start_write_wait()
+    first = scene.start((await scene.ask(cursor)).cursor)
     await settle()
     assert not held.done()
-    two = scene.begin((await scene.ask(cursor, who=("token", "b"))).cursor, who=("token", "b"))
+    second = scene.start((await scene.ask(cursor, who=("token", "b"))).cursor, who=("token", "b"))
     await held
-    for task in (one, two):
+    for task in (first, second):
         task.cancel()
 
 
-async def test_one_that_is_late_is_waited_for_once(scene: Scene) -> None:
-    """Half a second, then the write is answered, and later ones at once until it asks again."""
+async def test_a_write_waits_only_once_for_a_late_follower(scene: Scene) -> None:
+    """A write waits half a second for a late follower; later writes do not wait until the follower asks again."""
     cursor = (await scene.ask(None)).cursor
     await scene.write()
     await scene.change_feed.acted_on(ACCOUNT)
-    after = scene.hold()
+    after = scene.start_write_wait()
     await settle()
     assert after.done()
     await scene.ask(cursor)
-    again = scene.hold()
+    again = scene.start_write_wait()
     await settle()
     assert not again.done()
     await again
 
 
-async def test_one_that_has_hung_up_is_not_waited_for(scene: Scene) -> None:
-    """Nor one that has not asked for half a minute."""
+async def test_a_write_does_not_wait_for_a_gone_follower(scene: Scene) -> None:
+    """A write does not wait for a follower that hung up or has not asked for half a minute."""
     await scene.ask(None)
     await scene.write()
-    held = scene.hold()
+    held = scene.start_write_wait()
     await settle()
     scene.change_feed.leave(ACCOUNT, ME)
     await held
@@ -209,36 +210,36 @@ async def test_one_that_has_hung_up_is_not_waited_for(scene: Scene) -> None:
     assert {} == scene.change_feed._subscribers
 
 
-async def test_the_end_answers_all_who_wait(scene: Scene) -> None:
-    """With what there is, and nobody waits from then on."""
+async def test_the_end_answers_waiting_requests(scene: Scene) -> None:
+    """At the end, waiting requests are answered, and later ones do not wait."""
     cursor = (await scene.ask(None)).cursor
-    asked = scene.begin(cursor)
+    request = scene.start(cursor)
     await settle()
     scene.change_feed.end()
 
-    assert () == (await asked).scripts
+    assert () == (await request).scripts
     assert () == (await scene.ask(cursor)).scripts
 
 
-async def test_followers_are_bounded(scene: Scene) -> None:
-    """Whoever may follow cannot fill the memory by calling itself ever new names."""
+async def test_the_number_of_followers_is_limited(scene: Scene) -> None:
+    """The number of followers is limited, so that new process names cannot fill the memory."""
     for number in range(150):
         await scene.ask(None, who=("token", str(number)))
 
     assert 100 == len(scene.change_feed._subscribers[ACCOUNT])
 
 
-async def test_a_store_that_fails_after_the_write(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Costs the wait, and not the answer: the write is durable."""
+async def test_a_store_failure_ends_the_wait_of_a_write(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the store fails after a write, the write is answered without waiting, because it is durable."""
     await scene.ask(None)
     await scene.write()
 
     async def fail(_: str) -> None:
-        """As a disk does."""
+        """Fail as a disk does."""
         raise NightsafeError(Code.STORE)
 
     monkeypatch.setattr(scene.store, "audit_head", fail)
-    held = scene.hold()
+    held = scene.start_write_wait()
     await settle()
 
     assert held.done()

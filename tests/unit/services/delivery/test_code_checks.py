@@ -1,4 +1,4 @@
-"""Uploads and those who have them compiled find each other, and nobody waits in vain for long."""
+"""Checks of uploaded code by delivery processes, and the time that uploads wait for them."""
 
 import asyncio
 from typing import Any
@@ -23,12 +23,12 @@ VERSION = BundleVersion(id="", percentage=100.0, created_on="", main_module="ind
 
 
 def version(**members: Any) -> BundleVersion:
-    """A version with these members."""
+    """Return a version with these members."""
     return msgspec.structs.replace(VERSION, **members)
 
 
-async def test_nobody_checks() -> None:
-    """An upload does not wait; neither does one some seconds after the last process has gone."""
+async def test_an_upload_without_a_checking_process_does_not_wait() -> None:
+    """An upload does not wait without a process, nor some seconds after the last process has left."""
     now = 0.0
     code_checks = CodeChecks(lambda: now)
     assert "" == await code_checks.problem_of("a", SOURCE, VERSION)
@@ -37,26 +37,26 @@ async def test_nobody_checks() -> None:
     assert "" == await code_checks.problem_of("a", SOURCE, VERSION)
 
 
-async def test_somebody_who_has_not_asked_yet() -> None:
-    """But has told something is there: an upload waits."""
+async def test_an_upload_waits_for_a_process_between_its_requests() -> None:
+    """An upload waits for a process that has given a verdict before, even if it has not asked for code yet."""
     code_checks = CodeChecks()
     code_checks.tell("a", "none", "")
-    asked = asyncio.create_task(code_checks.problem_of("a", SOURCE, VERSION))
+    upload = asyncio.create_task(code_checks.problem_of("a", SOURCE, VERSION))
     await asyncio.sleep(0)
     check = await code_checks.next("a", 0)
 
     assert check is not None
     code_checks.tell("a", check.id, "bad")
-    assert "bad" == await asked
+    assert "bad" == await upload
 
 
-async def test_a_verdict() -> None:
-    """Reaches the upload that it is about; of that, every file it may import, and its date and flags."""
+async def test_a_verdict_answers_its_upload() -> None:
+    """A verdict answers its own upload; the check has the files that can be imported, the date and the flags."""
     code_checks = CodeChecks()
     made = version(compatibility_date="2026-11-24", compatibility_flags=("nodejs_compat",))
     checker = asyncio.create_task(code_checks.next("a", 5))
     await asyncio.sleep(0)
-    asked = asyncio.create_task(code_checks.problem_of("a", SOURCE, made))
+    upload = asyncio.create_task(code_checks.problem_of("a", SOURCE, made))
     check = await checker
 
     assert check is not None
@@ -74,54 +74,54 @@ async def test_a_verdict() -> None:
     code_checks.tell("a", "another", "no")
     code_checks.tell("b", check.id, "no")
     code_checks.tell("a", check.id, "no\x1b[2Kgood")
-    assert "no[2Kgood" == await asked
+    assert "no[2Kgood" == await upload
     code_checks.tell("a", check.id, "late")
 
 
-async def test_a_classic_script() -> None:
-    """Comes with the files that it has as compiled modules, and no others."""
+async def test_the_check_of_a_classic_script_has_its_parts() -> None:
+    """The check of a classic script has the script and only those files that its bindings name as modules."""
     code_checks = CodeChecks()
     assert None is await code_checks.next("a", 0)
     files = (Module("s.js", "text/javascript", b"", b"1"), *(Module(n, "application/wasm", b"", b"\0") for n in "ab"))
     part = BundleBinding("W", "wasm_module", msgspec.Raw(b'{"part":"b"}'))
-    asked = asyncio.create_task(
+    upload = asyncio.create_task(
         code_checks.problem_of("a", Source("s.js", files, classic=True), version(bindings=(part,)))
     )
     await asyncio.sleep(0)
     check = await code_checks.next("a", 0)
 
     assert check is not None
-    assert (True, ("b",), ["s.js", "b"]) == (check.classic, check.parts, [one.name for one in check.modules])
+    assert (True, ("b",), ["s.js", "b"]) == (check.classic, check.parts, [module.name for module in check.modules])
     code_checks.tell("a", check.id, "")
-    await asked
+    await upload
 
 
-async def test_a_process_that_is_busy() -> None:
-    """Is waited for: the next upload is there when it asks again, in another account's turn it is not."""
+async def test_an_upload_waits_for_a_busy_process() -> None:
+    """An upload waits for a busy process of its own account until that process asks again."""
     code_checks = CodeChecks()
     assert None is await code_checks.next("a", 0)
-    asked = asyncio.create_task(code_checks.problem_of("a", SOURCE, VERSION))
+    upload = asyncio.create_task(code_checks.problem_of("a", SOURCE, VERSION))
     await asyncio.sleep(0)
 
     assert None is await code_checks.next("b", 0)
     check = await code_checks.next("a", 0)
     assert check is not None
     code_checks.tell("a", check.id, "")
-    assert "" == await asked
+    assert "" == await upload
 
 
-async def test_the_end() -> None:
-    """Of the server answers who asks."""
+async def test_the_end_answers_a_waiting_process() -> None:
+    """At the end of the server, a waiting process is answered."""
     code_checks = CodeChecks()
-    asks = asyncio.create_task(code_checks.next("a", 5))
+    request = asyncio.create_task(code_checks.next("a", 5))
     await asyncio.sleep(0)
     code_checks.end()
 
-    assert None is await asks
+    assert None is await request
 
 
-async def test_a_process_that_checks_for_long() -> None:
-    """Counts as there while it may: what is uploaded meanwhile waits for it too."""
+async def test_a_process_checking_large_code_counts_as_present() -> None:
+    """A process that checks large code counts as present for longer, so that later uploads wait for it too."""
     now = 0.0
     code_checks = CodeChecks(lambda: now)
     assert None is await code_checks.next("a", 0)
@@ -135,18 +135,18 @@ async def test_a_process_that_checks_for_long() -> None:
 
     assert checked is not None
     assert waiting is not None
-    for check, asked in ((checked, first), (waiting, second)):
+    for check, upload in ((checked, first), (waiting, second)):
         code_checks.tell("a", check.id, "bad")
-        assert "bad" == await asked
+        assert "bad" == await upload
 
 
 def large(size: int) -> Source:
-    """Code of this many bytes."""
+    """Return code of this many bytes."""
     return Source("index.js", (Module("index.js", JS, b"", bytes(size)),), classic=False)
 
 
-async def test_what_is_too_large() -> None:
-    """Or nothing that is compiled goes through at once."""
+async def test_code_too_large_to_check_is_accepted() -> None:
+    """Code that is too large, or has no compiled file, is accepted without a check."""
     code_checks = CodeChecks()
     assert None is await code_checks.next("a", 0)
     for source in (large((32 << 20) + 1), Source("odd.py", FILES[2:3], classic=False)):

@@ -1,4 +1,4 @@
-"""What an operator makes at the machine: accounts, users and tokens, each with its log entry."""
+"""Accounts, users and tokens that an operator makes on the machine, and their log entries."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,24 +21,24 @@ EVERYTHING = set(Action) - {Action.DELIVER, Action.RESEAL}
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    """A new store."""
+    """Yield a new store."""
     store = SqliteStore.open(tmp_path / "safe" / "store.db", create=True)
     yield store
     await store.close()
 
 
 def allowed(principal: Principal, resource: Resource) -> set[Action]:
-    """What it may do to a resource."""
+    """Return the actions that a principal may do to a resource."""
     return {action for action in Action if may(principal, action, resource)}
 
 
-async def test_an_owner_may_do_all(store: SqliteStore) -> None:
-    """By token and by key: everything in the account and about themselves but delivery, and nothing elsewhere."""
+async def test_an_owner_may_do_everything_but_delivery(store: SqliteStore) -> None:
+    """An owner's token and key allow everything in the account and for the user but delivery and re-encryption."""
     made = await create_account(store, ACCOUNT, "Home", "owner@example.com")
-    asked = Authenticator(store)
+    authenticator = Authenticator(store)
     principals = [
-        await asked.by_token(made.api_token.encode()),
-        await asked.by_key(made.email, made.api_key.encode()),
+        await authenticator.by_token(made.api_token.encode()),
+        await authenticator.by_key(made.email, made.api_key.encode()),
     ]
 
     for principal in principals:
@@ -49,7 +49,7 @@ async def test_an_owner_may_do_all(store: SqliteStore) -> None:
 
 
 async def test_a_user_may_own_two_accounts(store: SqliteStore) -> None:
-    """The second one brings no second user and no second key; the first key is good for both."""
+    """The second account adds no user and no key; the first key is valid for both accounts."""
     first = await create_account(store, ACCOUNT, "Home", "owner@example.com")
     second = await create_account(store, OTHER, "Other", "OWNER@example.com")
     principal = await Authenticator(store).by_key(first.email, first.api_key.encode())
@@ -60,13 +60,15 @@ async def test_a_user_may_own_two_accounts(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("with_service_key", [False, True])
-async def test_a_user_without_an_account(store: SqliteStore, *, with_service_key: bool) -> None:
-    """May do all about themselves and nothing else, by either key; the service key is made only when asked for."""
+async def test_a_user_without_an_account_has_only_their_own_rights(
+    store: SqliteStore, *, with_service_key: bool
+) -> None:
+    """A user without an account may do everything to the own user only; the service key is made on request."""
     made = await create_user(store, "one@example.com", with_service_key=with_service_key)
-    asked = Authenticator(store)
-    principals = [await asked.by_key(made.email, made.api_key.encode())]
+    authenticator = Authenticator(store)
+    principals = [await authenticator.by_key(made.email, made.api_key.encode())]
     if with_service_key:
-        principals.append(await asked.by_service_key(made.service_key.encode()))
+        principals.append(await authenticator.by_service_key(made.service_key.encode()))
 
     assert bool(made.service_key) is with_service_key
     for principal in principals:
@@ -77,8 +79,8 @@ async def test_a_user_without_an_account(store: SqliteStore, *, with_service_key
     assert Code.INVALID == refused.value.code
 
 
-async def test_a_token_has_what_it_is_given(store: SqliteStore) -> None:
-    """Policies, condition, times and owner are in its row; what is not given is not there."""
+async def test_a_token_has_exactly_its_issued_attributes(store: SqliteStore) -> None:
+    """A token has exactly the policies, condition, times and owner that it was issued with."""
     policy = allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=["billing-*"])
     condition = Condition(request_ip=RequestIp(("192.0.2.0/24",)))
     issued = await issue_token(
@@ -89,7 +91,7 @@ async def test_a_token_has_what_it_is_given(store: SqliteStore) -> None:
 
     assert ("account_token", issued.id, ACCOUNT) == (principal.kind, principal.id, principal.account_id)
     assert (1, 2**52) == (principal.not_before, principal.expires_on)
-    assert [True, False] == [principal.may_come_from(one) for one in ("192.0.2.1", "10.0.0.1")]
+    assert [True, False] == [principal.may_come_from(address) for address in ("192.0.2.1", "10.0.0.1")]
     assert EVERYTHING == allowed(principal, Resource(ACCOUNT, "billing-eu"))
     assert set() == allowed(principal, Resource(ACCOUNT)) == allowed(principal, Resource(ACCOUNT, "web"))
 
@@ -99,8 +101,8 @@ async def test_a_token_has_what_it_is_given(store: SqliteStore) -> None:
     assert EVERYTHING == allowed(plain, Resource(ACCOUNT))
 
 
-async def test_policies_of_nothing_are_refused(store: SqliteStore) -> None:
-    """A typing error makes no token that silently does nothing."""
+async def test_policies_that_grant_nothing_are_refused(store: SqliteStore) -> None:
+    """A policy with an unknown group or resource is refused, so that no useless token is made."""
     for policy in (allowing(ACCOUNT_RESOURCE + ACCOUNT, "0" * 32), allowing("account", ALL_ACCESS)):
         with pytest.raises(NightsafeError) as refused:
             await issue_token(store, ACCOUNT, "c" * 32, "x", policies=[policy])
@@ -108,13 +110,13 @@ async def test_policies_of_nothing_are_refused(store: SqliteStore) -> None:
     assert [] == await store.tokens_of_user("c" * 32)
 
 
-async def test_each_leaves_its_entry_and_shows_no_credential(store: SqliteStore) -> None:
-    """The log names what was made; neither it nor any `repr` holds a credential."""
+async def test_each_creation_is_logged_without_credentials(store: SqliteStore) -> None:
+    """Each creation has a log entry, and no entry and no `repr` contains a credential."""
     account = await create_account(store, ACCOUNT, "Home", "owner@example.com")
     user = await create_user(store, "one@example.com", with_service_key=True)
     token = await issue_token(store, ACCOUNT, user.user_id, "x")
-    entries = [one for of in (ACCOUNT, "") for _, one in await store.audit_entries(of)]
-    events = [json.loads(one.entry) for one in entries]
+    entries = [entry for account_id in (ACCOUNT, "") for _, entry in await store.audit_entries(account_id)]
+    events = [json.loads(entry.entry) for entry in entries]
 
     assert [("accounts.create", ACCOUNT), ("tokens.create", token.id), ("users.create", user.user_id)] == [
         (event["action"], event["resource"]) for event in events

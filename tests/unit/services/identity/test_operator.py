@@ -1,4 +1,4 @@
-"""What an operator does to tokens while a server does something to them too."""
+"""Changes of tokens by an operator while a server changes them too."""
 
 import asyncio
 from pathlib import Path
@@ -14,23 +14,23 @@ from nightsafe.store.sqlite import SqliteStore
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 
 
-def test_a_token_that_is_revoked_meanwhile_stays_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rolling it is refused, and makes it anew under no value."""
+def test_rolling_does_not_restore_a_revoked_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rolling a token is refused if it is revoked meanwhile, and does not restore the token."""
 
     async def work() -> None:
-        """Revoke between what rolling reads and what it writes."""
+        """Revoke the token between the read and the write of a roll."""
         store = SqliteStore.open(tmp_path / "store.db", create=True)
         await create_account(store, ACCOUNT, "an account", "owner@example.com")
         [token] = await every_token(store)
         commit = store.commit
 
-        async def late(change: Change) -> Outcome:
-            """Be too late."""
+        async def commit_too_late(change: Change) -> Outcome:
+            """Revoke the token before the commit."""
             monkeypatch.setattr(store, "commit", commit)
             await revoke_token(store, token.id)
             return await commit(change)
 
-        monkeypatch.setattr(store, "commit", late)
+        monkeypatch.setattr(store, "commit", commit_too_late)
         try:
             with pytest.raises(NightsafeError) as raised:
                 await roll_token(store, token.id)

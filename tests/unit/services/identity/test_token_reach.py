@@ -1,4 +1,4 @@
-"""What tokens give to others lies within what the first of them had: permissions, scripts, time and addresses."""
+"""Tokens made by tokens stay within the first token's permissions, scripts, times and addresses."""
 
 import asyncio
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ SCOPES = st.just("*") | st.dictionaries(
     min_size=1,
     max_size=2,
 )
-ACCOUNTS = st.sampled_from([ACCOUNT_RESOURCE + one for one in (ACCOUNT, EVERY)])
+ACCOUNTS = st.sampled_from([ACCOUNT_RESOURCE + account for account in (ACCOUNT, EVERY)])
 POLICIES = st.lists(
     st.builds(
         Policy,
@@ -80,23 +80,23 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-class Books:
-    """What the use cases need of a store: tokens."""
+class TokenStore:
+    """A store of tokens, with the methods that the use cases need."""
 
     def __init__(self, tokens: Iterable[Token]) -> None:
-        self.tokens = {one.id: one for one in tokens}
+        self.tokens = {token.id: token for token in tokens}
 
     async def token_by_id(self, token_id: str) -> Token | None:
-        """One of them."""
+        """Return the token with this id."""
         return self.tokens.get(token_id)
 
     async def commit(self, change: Change) -> None:
-        """Put what a change puts."""
-        self.tokens |= {one.id: one for one in change.put if isinstance(one, Token)}
+        """Store the tokens of a change."""
+        self.tokens |= {row.id: row for row in change.put if isinstance(row, Token)}
 
 
 def token_of(token_id: str, wanted: Wanted, **more: Any) -> Token:
-    """A token as an operator made it."""
+    """Return a token as an operator makes it."""
     return Token(
         id=token_id,
         digest=token_id.encode(),
@@ -114,20 +114,20 @@ def token_of(token_id: str, wanted: Wanted, **more: Any) -> Token:
 
 
 def allowed(token: Token) -> set[tuple[Action, Resource, int, str]]:
-    """All that a token may do, whenever and from wherever: what it is asked for by its holder."""
+    """Return everything that a token may do, by time and address."""
     compiled = compiled_token(token)
     if token.status != ACTIVE:
         return set()
     times = [
         at for at in TIMES if (token.not_before or 0) <= at and (token.expires_on is None or at < token.expires_on)
     ]
-    sources = [one for one in ADDRESSES if compiled.networks is None or compiled.networks.admit(one)]
+    sources = [source for source in ADDRESSES if compiled.networks is None or compiled.networks.admit(source)]
     done = [(action, resource) for action, resource in ASKED if compiled.grants.allow(action, resource)]
     return {(action, resource, at, source) for action, resource in done for at in times for source in sources}
 
 
 def caller_by(token: Token) -> Caller:
-    """A request with a token."""
+    """Return the caller of a request with a token."""
     compiled = compiled_token(token)
     return Caller(
         Principal(
@@ -144,14 +144,14 @@ def caller_by(token: Token) -> Caller:
     )
 
 
-async def step(books: Books, reachable: list[str], move: tuple[str, int, int, Wanted | None]) -> None:
-    """One request of a token that the holder has, on any token; `None` asks for what the token has itself."""
+async def step(store: TokenStore, reachable: list[str], move: tuple[str, int, int, Wanted | None]) -> None:
+    """Make a request with one of the holder's tokens; None asks for that token's own attributes."""
     kind, who, whom, asked = move
-    mine = books.tokens[reachable[who % len(reachable)]]
+    mine = store.tokens[reachable[who % len(reachable)]]
     if mine.status != ACTIVE or (mine.not_before or 0) > AT:
         return
-    target = [*books.tokens][whom % len(books.tokens)]
-    tokens, caller = Tokens(books), caller_by(mine)  # type: ignore[arg-type]  # it has what is used
+    target = [*store.tokens][whom % len(store.tokens)]
+    tokens, caller = Tokens(store), caller_by(mine)  # type: ignore[arg-type]  # it has the methods that are used
     wanted = asked or wanted_again(mine)
     try:
         if kind == "create":
@@ -169,7 +169,7 @@ async def step(books: Books, reachable: list[str], move: tuple[str, int, int, Wa
 
 
 def wanted_again(token: Token) -> Wanted:
-    """A token's own attributes."""
+    """Return a token's own attributes."""
     return Wanted(
         name="again",
         policies=stored_policies(token),
@@ -180,32 +180,32 @@ def wanted_again(token: Token) -> Wanted:
 
 
 def stored_policies(token: Token) -> tuple[Policy, ...]:
-    """A token's policies, as far as they hold in its account."""
+    """Return a token's policies, as far as they hold in its account."""
     return tuple(confine(policy, ACCOUNT) for policy in parse_policies(token.policies))
 
 
 @given(WANTED, WANTED, STEPS)
 @settings(max_examples=examples(150), deadline=None)
-def test_no_token_leads_out_of_what_it_has(
+def test_no_derived_token_exceeds_the_first(
     mine: Wanted, other: Wanted, moves: list[tuple[str, int, int, Wanted | None]]
 ) -> None:
-    """Whatever a holder makes, changes and rolls: no token it has a value of may do more than the first, at any time.
+    """However a holder makes, changes and rolls tokens, none whose value is known may do more than the first.
 
-    And all that a token has it may give on: to a copy, and to itself again.
+    A token may always give all that it has: to a copy, and to itself again.
     """
     everything = Policy(
         effect="allow", permission_groups=(GroupRef(ALL_ACCESS),), resources={ACCOUNT_RESOURCE + ACCOUNT: "*"}
     )
     strongest = token_of("strongest", Wanted(name="t", policies=(everything,)))
     first = token_of("mine", mine)
-    books, reachable = Books([first, strongest, token_of("other", other)]), ["mine"]
+    store, reachable = TokenStore([first, strongest, token_of("other", other)]), ["mine"]
     had = allowed(replace(first, not_before=None))
 
     async def play() -> None:
-        """Every move, one after another."""
+        """Make every move in turn."""
         for move in moves:
-            await step(books, reachable, move)
+            await step(store, reachable, move)
 
     asyncio.run(play())
     for token_id in reachable:
-        assert allowed(books.tokens[token_id]) <= had
+        assert allowed(store.tokens[token_id]) <= had

@@ -1,4 +1,4 @@
-"""A list of bindings that replaces all: what each entry of it comes to."""
+"""A list of bindings that replaces all bindings: the result of each entry."""
 
 import msgspec
 import pytest
@@ -25,7 +25,7 @@ KEY = {
 
 
 def raw(form: str, name: str) -> dict[str, object]:
-    """One entry as a client may write it."""
+    """Return one entry in the form of a request."""
     forms: dict[str, dict[str, object]] = {
         "bare": {"type": "secret_text", "name": name},
         "inherit": {"type": "inherit", "name": name},
@@ -39,8 +39,8 @@ FORMS = st.sampled_from(["bare", "inherit", "plain", "secret"])
 
 
 @given(st.lists(st.tuples(FORMS, st.sampled_from("abc")), max_size=8))
-def test_each_name_comes_to_one_thing(entries: list[tuple[str, str]]) -> None:
-    """The last entry of a name counts, as long as none before it brought a value; else the name is refused."""
+def test_the_last_entry_of_a_name_counts(entries: list[tuple[str, str]]) -> None:
+    """The last entry of a name counts, unless an earlier one has a value; then the name is refused."""
     last: dict[str, str] = {}
     refused = []
     for form, name in entries:
@@ -53,47 +53,47 @@ def test_each_name_comes_to_one_thing(entries: list[tuple[str, str]]) -> None:
         with pytest.raises(NightsafeError) as refusal:
             parse_bindings([raw(*entry) for entry in entries], LIMITS)
         expected = [(Code.BINDING_NAME_TAKEN, name) for name in refused]
-        assert expected == [(one.code, one.detail) for one in refusal.value.problems]
+        assert expected == [(problem.code, problem.detail) for problem in refusal.value.problems]
         return
     result = resolve(parse_bindings([raw(*entry) for entry in entries], LIMITS), ())
 
-    def of(*forms: str) -> list[str]:
-        """Names that come to these forms."""
+    def names_of(*forms: str) -> list[str]:
+        """Return the names whose last entry has one of these forms."""
         return sorted(name for name, form in last.items() if form in forms)
 
-    assert of("secret") == sorted(one.name for one in result.secrets)
-    assert of("plain") == sorted(one.name for one in result.plain)
-    assert of(*VALUELESS) == sorted(one.name for one in result.bindings_update.inherits)
+    assert names_of("secret") == sorted(secret.name for secret in result.secrets)
+    assert names_of("plain") == sorted(plain.name for plain in result.plain)
+    assert names_of(*VALUELESS) == sorted(inherit.name for inherit in result.bindings_update.inherits)
     assert result.bindings_update.strict
     assert frozenset() == result.bindings_update.keep
 
 
 @pytest.mark.parametrize("kind", sorted({*SECRET_KINDS, *PLAIN_KINDS}))
 def test_every_kind_can_be_kept_by_its_name(kind: str) -> None:
-    """A bare entry of a kind that is there keeps it, whatever the kind."""
-    there = Binding("N", kind, msgspec.json.encode({"name": "N", "type": kind, "more": 1}))
+    """An entry of only type and name keeps an existing binding of any type."""
+    existing = Binding("N", kind, msgspec.json.encode({"name": "N", "type": kind, "more": 1}))
 
-    result = resolve(parse_bindings([{"type": kind, "name": "N"}], LIMITS), [there])
+    result = resolve(parse_bindings([{"type": kind, "name": "N"}], LIMITS), [existing])
 
     assert (Inherit("N", "N"),) == result.bindings_update.inherits
     assert ((), ()) == (result.secrets, result.plain)
 
 
-def test_a_kind_without_members_is_made_in_place_of_another() -> None:
-    """What has the name now is of another kind, so it is not meant."""
-    there = Binding("N", "plain_text", b'{"name":"N","type":"plain_text","text":"x"}')
+def test_a_memberless_binding_replaces_one_of_another_type() -> None:
+    """An entry without members makes a new binding if the name belongs to another type."""
+    existing = Binding("N", "plain_text", b'{"name":"N","type":"plain_text","text":"x"}')
     entries = parse_bindings([{"type": "browser", "name": "N"}], LIMITS)
 
     assert needs_existing(entries)
-    assert ["browser"] == [one.kind for one in resolve(entries, [there]).plain]
+    assert ["browser"] == [plain.kind for plain in resolve(entries, [existing]).plain]
 
 
-def test_a_key_as_it_is_shown_is_kept() -> None:
-    """Its metadata are what is there; were they not, its value would be needed."""
-    there = Binding("K", "secret_key", msgspec.json.encode(KEY), b"sealed", "key")
+def test_a_key_with_unchanged_metadata_is_kept() -> None:
+    """A key is kept if the entry has the same metadata; otherwise its value is required."""
+    existing = Binding("K", "secret_key", msgspec.json.encode(KEY), b"sealed", "key")
     entries = parse_bindings([KEY], LIMITS)
 
-    assert (Inherit("K", "K"),) == resolve(entries, [there]).bindings_update.inherits
+    assert (Inherit("K", "K"),) == resolve(entries, [existing]).bindings_update.inherits
     for held in ((), [Binding("K", "secret_key", msgspec.json.encode(KEY | {"format": "pkcs8"}), b"sealed", "key")]):
         with pytest.raises(NightsafeError) as refusal:
             resolve(entries, held)
@@ -117,9 +117,9 @@ def test_a_key_as_it_is_shown_is_kept() -> None:
         (KEY | {"name": None}, Code.BINDING_UNNAMED, "/bindings/0/name"),
     ],
 )
-def test_an_entry_at_fault_is_pointed_at(entry: object, code: Code, pointer: str) -> None:
-    """The refusals of an upload hold here, too."""
+def test_a_bad_entry_is_refused_with_a_pointer(entry: object, code: Code, pointer: str) -> None:
+    """Bad entries are refused as in an upload, with a pointer."""
     with pytest.raises(NightsafeError) as refusal:
         parse_bindings([entry], LIMITS)
 
-    assert [(code, pointer)] == [(one.code, one.pointer) for one in refusal.value.problems]
+    assert [(code, pointer)] == [(problem.code, problem.pointer) for problem in refusal.value.problems]

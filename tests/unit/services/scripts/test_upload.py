@@ -1,4 +1,4 @@
-"""An upload's metadata against its files, before the store is looked at."""
+"""Parsing of an upload's metadata and files, without the store."""
 
 import hashlib
 import json
@@ -23,19 +23,19 @@ LIMITS = Limits(max_bindings=4, max_modules=3, max_annotation_bytes=50)
 
 
 def parsed(parts: tuple[Part, ...] = (MAIN,), **metadata: Any) -> ParsedUpload:
-    """An upload that starts with the main module."""
+    """Return an upload with this metadata and the main module as entry point."""
     return parse_upload({"main_module": "main.js", **metadata}, parts, LIMITS, in_force=False)
 
 
 def refused(parts: tuple[Part, ...] = (MAIN,), **metadata: Any) -> list[tuple[Code, str | None]]:
-    """Why it is refused."""
+    """Return the codes and pointers of a refusal."""
     with pytest.raises(NightsafeError) as refusal:
         parsed(parts, **metadata)
     return [(problem.code, problem.pointer) for problem in refusal.value.problems]
 
 
 def test_files_become_modules() -> None:
-    """In their order, each with its SHA-256."""
+    """Files become modules in their order, each with its SHA-256 digest."""
     upload = parsed((OTHER, MAIN))
 
     assert (
@@ -46,7 +46,7 @@ def test_files_become_modules() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "filename", "known"),
+    ("name", "filename", "module"),
     [
         ("files", "main.js", "main.js"),
         ("files[]", "main.js", "main.js"),
@@ -56,16 +56,16 @@ def test_files_become_modules() -> None:
         ("src/index.js", "main.js", "main.js"),
     ],
 )
-def test_the_main_module_is_known_by_either_name(name: str, filename: str | None, known: str) -> None:
-    """By its file name or, where that is another, by its part's; it is kept under the name the metadata gives."""
+def test_the_main_module_is_found_by_file_or_part_name(name: str, filename: str | None, module: str) -> None:
+    """The main module is found by its file name or else its part's name, and keeps the name in the metadata."""
     upload = parsed((OTHER, Part(name, MAIN.content_type, MAIN.body, filename)))
 
-    assert known == upload.source.main_module
-    assert ["other.wasm", known] == [module.name for module in upload.source.modules]
+    assert module == upload.source.main_module
+    assert ["other.wasm", module] == [stored.name for stored in upload.source.modules]
 
 
-def test_a_part_of_a_binding_is_known_by_its_parts_name() -> None:
-    """As wrangler sends the files of a classic script; a binding whose part has not come is refused."""
+def test_a_bindings_file_is_found_by_its_parts_name() -> None:
+    """A binding's file is found by its part's name, as wrangler sends it; a missing one is refused."""
     code = Part("WASM", "application/wasm", b"\0asm", "./module.wasm")
     binding = {"name": "WASM", "type": "wasm_module", "part": "WASM"}
 
@@ -76,8 +76,8 @@ def test_a_part_of_a_binding_is_known_by_its_parts_name() -> None:
         assert [(Code.INVALID, "/bindings")] == refused((MAIN, code), bindings=[bad])
 
 
-def test_bindings_are_sorted_by_what_becomes_of_them() -> None:
-    """Secrets are to be sealed, plain ones kept as they are, others inherited."""
+def test_bindings_are_sorted_into_secret_plain_and_inherited() -> None:
+    """Bindings are sorted into secrets to seal, plain bindings to store, and inherited bindings."""
     plain = {"name": "P", "type": "plain_text", "text": "x"}
     upload = parsed(
         bindings=[
@@ -103,8 +103,8 @@ def test_bindings_are_sorted_by_what_becomes_of_them() -> None:
         ({"keep_bindings": ["secret_key", "json"]}, {"secret_key", "json"}),
     ],
 )
-def test_secrets_are_kept_unless_a_list_says_otherwise(keep: dict[str, Any], kinds: set[str]) -> None:
-    """No upload loses a secret by saying nothing; a list stands for itself."""
+def test_secrets_are_kept_by_default(keep: dict[str, Any], kinds: set[str]) -> None:
+    """Secrets are kept by default; a list of types replaces the default."""
     assert kinds == parsed(**keep).keep
 
 
@@ -115,12 +115,12 @@ VALUES: dict[type, list[Any]] = {
     dict: [{}, {"mode": "smart"}],
 }
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=3).map("no setting: {}".format)
-"""Members that nobody knows, and that are no slip of one that is known."""
+"""Unknown members that are not close to a known one."""
 
 
 @given(st.data(), st.dictionaries(NAMES, st.just("misplaced"), max_size=4))
-def test_settings_are_kept_apart_and_nothing_else_is(data: st.DataObject, unknown: dict[str, Any]) -> None:
-    """What belongs to the script and what belongs to the version do not mix; a member nobody knows is dropped."""
+def test_script_and_version_settings_are_separated(data: st.DataObject, unknown: dict[str, Any]) -> None:
+    """Settings of the script and of the version are separated; unknown members are dropped."""
     version, script = (
         {name: data.draw(st.sampled_from(VALUES[kind])) for name, kind in level.items() if not name.endswith("date")}
         for level in (VERSION_LEVEL, SCRIPT_LEVEL)
@@ -132,8 +132,8 @@ def test_settings_are_kept_apart_and_nothing_else_is(data: st.DataObject, unknow
 
 
 @pytest.mark.parametrize("name", sorted({**VERSION_LEVEL, **SCRIPT_LEVEL}))
-def test_a_setting_has_its_type(name: str) -> None:
-    """A setting of another type is refused with a pointer to it: it would be shown to clients that rely on it."""
+def test_a_setting_of_the_wrong_type_is_refused(name: str) -> None:
+    """A setting of the wrong type is refused with a pointer, because clients rely on the types shown to them."""
     with pytest.raises(NightsafeError) as refusal:
         parse_upload({"main_module": "main.js", name: 1}, (MAIN,), LIMITS, in_force=False)
 
@@ -185,13 +185,13 @@ def test_a_setting_has_its_type(name: str) -> None:
         ({"migrations": {"new_tag": "x" * 1025}}, [(Code.INVALID, "/migrations/new_tag")]),
     ],
 )
-def test_what_cannot_be_is_pointed_at(metadata: dict[str, Any], problems: list[Any]) -> None:
-    """Every binding at fault is told at once; other faults one at a time."""
+def test_invalid_metadata_is_refused_with_a_pointer(metadata: dict[str, Any], problems: list[Any]) -> None:
+    """All bad bindings are reported at once; other problems one at a time."""
     assert problems == refused(**metadata)
 
 
-def test_a_classic_script_is_named_by_its_part() -> None:
-    """`body_part` stands for `main_module`, which wins when both are there."""
+def test_body_part_names_a_classic_script() -> None:
+    """`body_part` names the entry point of a classic script; `main_module` wins over it."""
     classic = parse_upload({"body_part": "main.js"}, (MAIN,), LIMITS, in_force=False)
 
     assert ("main.js", True) == (classic.source.main_module, classic.source.classic)
@@ -209,8 +209,10 @@ def test_a_classic_script_is_named_by_its_part() -> None:
         ({"old_tag": "v1", "new_tag": "v2", "steps": [{"deleted_classes": ["A"]}]}, ("v1", "v2")),
     ],
 )
-def test_migrations_come_down_to_their_tags(migrations: dict[str, Any], tags: tuple[str | None, str | None]) -> None:
-    """Of one step or several; what they do to classes is not kept, and without any there is none."""
+def test_migrations_are_reduced_to_their_tags(
+    migrations: dict[str, Any], tags: tuple[str | None, str | None]
+) -> None:
+    """Migrations of one step or several are reduced to their tags."""
     migration = parsed(migrations=migrations).migration
 
     assert migration is not None

@@ -1,4 +1,4 @@
-"""What clients sealed: taken in when it can be, refused where it certainly cannot, never opened."""
+"""Values sealed by clients: valid ones are countersigned, invalid ones are refused, and none is opened."""
 
 import pytest
 from hypothesis import given
@@ -26,21 +26,21 @@ PLACE = Context(account_id="a" * 32, namespace="", script="s", name="S", kind="s
 
 
 def sealed_by(ring: PublicRing, plain: bytes = b"a value", at: str = "/bindings/0") -> SealedByClient:
-    """A value as a client sends it."""
+    """Return a value as a client sends it."""
     sealed = RingSealer(ring).seal(PLACE, SecretValue(plain))
     return SealedByClient(sealed, ring.primary.id, at)
 
 
 def refused(given_value: SealedByClient, ring: PublicRing = RING) -> tuple[Code, str | None, str]:
-    """Code, pointer and words of a refusal."""
+    """Return the code, pointer and detail of a refusal."""
     with pytest.raises(NightsafeError) as raised:
         countersigned(SigningSealer(ring, SIGNER).countersign, PLACE, given_value)
     problem = raised.value.problems[0]
     return problem.code, problem.pointer, problem.detail
 
 
-def test_it_opens_where_it_was_sealed_to() -> None:
-    """The record is signed for the place, and holds what the client sealed."""
+def test_a_client_sealed_value_opens() -> None:
+    """The record is signed for the place and holds the value that the client sealed."""
     record = countersigned(SigningSealer(RING, SIGNER).countersign, PLACE, sealed_by(RING))
 
     assert b"a value" == RecordOpener(VerifyKeys([SIGNER.verify_key]), PRIVATE).open(PLACE, record).reveal()
@@ -48,8 +48,8 @@ def test_it_opens_where_it_was_sealed_to() -> None:
 
 @pytest.mark.parametrize("ring", [PRIVATE, HYBRID], ids=["x25519", "hybrid"])
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 1024, 4096, MAX_VALUE_BYTES])
-def test_every_value_that_may_be_put_may_be_put_sealed(ring: PrivateRing, size: int) -> None:
-    """Up to the largest, with either suite, also as base64."""
+def test_the_largest_values_can_be_sealed_by_clients(ring: PrivateRing, size: int) -> None:
+    """A sealed value may be as large as a plain one, with either suite, also in base64."""
     given_value = sealed_by(ring.public(), b"x" * size)
 
     assert countersigned(SigningSealer(ring.public(), SIGNER).countersign, PLACE, given_value)
@@ -57,23 +57,23 @@ def test_every_value_that_may_be_put_may_be_put_sealed(ring: PrivateRing, size: 
 
 
 @pytest.mark.parametrize("ring", [PRIVATE, HYBRID], ids=["x25519", "hybrid"])
-def test_a_longer_one_is_refused(ring: PrivateRing) -> None:
-    """As soon as its padding shows it: within one step of the padding."""
+def test_an_overlong_sealed_value_is_refused(ring: PrivateRing) -> None:
+    """A value is refused as soon as its padded size shows that it is too long."""
     code, pointer, detail = refused(sealed_by(ring.public(), b"x" * (MAX_VALUE_BYTES + 512)), ring.public())
 
     assert (Code.BINDING_TOO_LARGE, "/bindings/0/encrypted_value", "S") == (code, pointer, detail)
 
 
-def test_a_key_that_nobody_has() -> None:
-    """INVALID at the key, with its id."""
+def test_a_value_sealed_to_an_unknown_key_is_refused() -> None:
+    """A value sealed to an unknown key is refused with a pointer to the key, and its id."""
     code, pointer, detail = refused(sealed_by(STRANGER.public()))
 
     assert (Code.INVALID, "/bindings/0/key_id") == (code, pointer)
     assert f"not in the ring: {STRANGER.public().primary.id}" in detail
 
 
-def test_a_key_that_is_retired() -> None:
-    """INVALID at the key, with the one to seal to."""
+def test_a_value_sealed_to_a_retired_key_is_refused() -> None:
+    """A value sealed to a retired key is refused with the key to use instead."""
     old, new = RING.primary, STRANGER.public().primary
     retired = PublicKey.load(old.suite, State.RETIRED, old.public)
 
@@ -83,16 +83,16 @@ def test_a_key_that_is_retired() -> None:
     assert f"seal it to {new.id}" in detail
 
 
-def test_a_key_that_is_active() -> None:
-    """It takes new values: who has not heard of the new primary goes on."""
+def test_a_value_sealed_to_an_active_key_is_accepted() -> None:
+    """A value sealed to an active key is accepted, so that clients need not know the new primary at once."""
     old, new = RING.primary, STRANGER.public().primary
     active = PublicKey.load(old.suite, State.ACTIVE, old.public)
 
     assert countersigned(SigningSealer(PublicRing([active, new]), SIGNER).countersign, PLACE, sealed_by(RING))
 
 
-def test_a_key_id_that_is_another() -> None:
-    """INVALID at the key: what is stated must be what was sealed to."""
+def test_a_wrong_key_id_is_refused() -> None:
+    """A `key_id` other than the key that the value is sealed to is refused."""
     given_value = sealed_by(RING, at="")
 
     code, pointer, detail = refused(SealedByClient(given_value.sealed, "0" * 16, ""))
@@ -102,8 +102,8 @@ def test_a_key_id_that_is_another() -> None:
 
 
 @given(st.binary(max_size=200) | st.integers(0, 400).map(lambda cut: sealed_by(RING).sealed[:cut]))
-def test_what_does_not_parse(sealed: bytes) -> None:
-    """Any bytes that are no sealed value are INVALID at the value."""
+def test_a_malformed_sealed_value_is_refused(sealed: bytes) -> None:
+    """Bytes that are not a sealed value are refused with a pointer to the value."""
     if len(sealed) >= len(sealed_by(RING).sealed):
         return
     code, pointer, _ = refused(SealedByClient(sealed, RING.primary.id, ""))

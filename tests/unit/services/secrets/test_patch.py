@@ -1,4 +1,4 @@
-"""A merge patch is read whole: what to set, what to drop, and every secret at fault."""
+"""Parsing of a merge patch of secrets: names to set, names to drop, and all problems."""
 
 import json
 from typing import Any
@@ -17,8 +17,8 @@ LIMITS = Limits(max_operations=5, max_annotation_bytes=60)
 
 
 @given(st.dictionaries(NAMES, st.none() | st.booleans(), max_size=5))
-def test_objects_set_and_null_drops(entries: dict[str, bool | None]) -> None:
-    """Each member sets or drops, in order; the name may be repeated inside."""
+def test_objects_set_secrets_and_nulls_drop_them(entries: dict[str, bool | None]) -> None:
+    """Each object sets a secret and each null drops one, in order; the name may be repeated inside."""
     body = {
         name: None if named is None else {"type": "secret_text", "text": name} | ({"name": name} if named else {})
         for name, named in entries.items()
@@ -33,8 +33,8 @@ def test_objects_set_and_null_drops(entries: dict[str, bool | None]) -> None:
 
 
 @given(st.dictionaries(NAMES, st.sampled_from([1, "x", [], {}, {"type": "secret_text"}]), min_size=1, max_size=5))
-def test_every_secret_at_fault_is_told(entries: dict[str, Any]) -> None:
-    """One problem each, in their order, pointed at through escaped names."""
+def test_each_bad_secret_gets_a_problem(entries: dict[str, Any]) -> None:
+    """Each bad secret gets one problem, in order, with its escaped name in the pointer."""
     with pytest.raises(NightsafeError) as refusal:
         parse_patch({"secrets": {**entries}}, LIMITS)
 
@@ -57,16 +57,16 @@ def test_every_secret_at_fault_is_told(entries: dict[str, Any]) -> None:
         ({"secrets": {}, "version_tags": {"a": "x" * 60}}, Code.INVALID, "/version_tags"),
     ],
 )
-def test_what_cannot_be_is_pointed_at(body: object, code: Code, pointer: str) -> None:
-    """The body, its members, how many there are and how large the tags are."""
+def test_an_invalid_patch_is_refused_with_a_pointer(body: object, code: Code, pointer: str) -> None:
+    """A bad body or member, too many secrets and too large tags are refused with a pointer."""
     with pytest.raises(NightsafeError) as refusal:
         parse_patch(body, LIMITS)
 
-    assert [(code, pointer)] == [(one.code, one.pointer) for one in refusal.value.problems]
+    assert [(code, pointer)] == [(problem.code, problem.pointer) for problem in refusal.value.problems]
 
 
-def test_tags_go_with_the_version() -> None:
-    """They are kept as they came; an empty patch is one too."""
+def test_version_tags_are_kept() -> None:
+    """The version's tags are kept unchanged; an empty patch is valid."""
     tagged = {"secrets": {}, "version_tags": {"a": [1]}}
     assert json.loads(parse_patch(tagged, LIMITS).annotations) == {"version_tags": {"a": [1]}}
     empty = parse_patch({"secrets": {}, "version_tags": {}}, LIMITS)

@@ -1,4 +1,4 @@
-"""Values pass through the safe and are wiped there, whatever happens."""
+"""Sealing of values in the safe, which wipes them in every case."""
 
 import asyncio
 
@@ -24,17 +24,17 @@ PLANTED = b"planted-value"
 
 
 def text(name: str = "A") -> SecretText:
-    """A secret text."""
+    """Return a secret text."""
     return SecretText(name, SecretValue(PLANTED))
 
 
 def key(name: str = "K") -> SecretKey:
-    """A secret key."""
+    """Return a secret key."""
     return SecretKey(name, {"name": "HMAC", "hash": "SHA-256"}, "raw", ("sign",), SecretValue(PLANTED))
 
 
 class Failing:
-    """A sealer that fails with this error."""
+    """A sealer that fails."""
 
     def __init__(self, error: BaseException, after: int = 0) -> None:
         self.error = error
@@ -43,7 +43,7 @@ class Failing:
         self.ring = SEALER.ring
 
     def seal(self, context: Context, value: SecretValue) -> bytes:
-        """Fail, after so many that pass."""
+        """Seal a value, or fail after `after` calls."""
         assert context.script == REF.name
         assert value.reveal() == PLANTED
         self.left -= 1
@@ -69,7 +69,7 @@ OPENER = RecordOpener(VERIFIER, RING)
 
 
 def opened_stored(store: ScriptRef, name: str, sealed_name: str, record: bytes) -> bytes:
-    """The value of a store's secret, as the delivery side opens it: signed for its name, sealed to its value's id."""
+    """Return the value of a stored secret, opened for its name and `sealed_name`."""
     sealed = VERIFIER.verify(stored_at(store, name), record)
     return OPENER.open(
         stored_at(store, sealed_name), SEALER.countersign(stored_at(store, sealed_name), sealed)
@@ -77,15 +77,15 @@ def opened_stored(store: ScriptRef, name: str, sealed_name: str, record: bytes) 
 
 
 def stored_at(store: ScriptRef, name: str) -> Context:
-    """The context of a store's secret."""
+    """Return the context of a stored secret."""
     return Context(
         account_id=store.account_id, namespace=store.namespace, script=store.name, name=name, kind="secret_text"
     )
 
 
 @pytest.mark.parametrize("make", [text, key])
-def test_what_is_sealed_opens_in_its_place_alone(make: object) -> None:
-    """The context is the script's place with the binding's name, kind and public metadata; the value is gone here."""
+def test_a_sealed_value_opens_only_in_its_place(make: object) -> None:
+    """A sealed value opens only with the place, name, type and public metadata of its binding, and is wiped."""
     secret = make()  # type: ignore[operator]
     public = secret.public()
     binding = Safe(SEALER, VERIFIER).seal(REF, secret)
@@ -113,8 +113,8 @@ def test_what_is_sealed_opens_in_its_place_alone(make: object) -> None:
 @pytest.mark.parametrize(
     "error", [NightsafeError(Code.INVALID, "no"), RuntimeError("no"), KeyboardInterrupt(), MemoryError()], ids=repr
 )
-def test_a_value_is_wiped_though_sealing_fails(error: BaseException) -> None:
-    """The error comes through, the value does not stay."""
+def test_a_value_is_wiped_when_sealing_fails(error: BaseException) -> None:
+    """When sealing fails, the error is raised and the value is wiped."""
     secret = text()
     with pytest.raises(type(error)):
         Safe(Failing(error), VERIFIER).seal(REF, secret)
@@ -122,8 +122,8 @@ def test_a_value_is_wiped_though_sealing_fails(error: BaseException) -> None:
     assert len(secret.value) == 0
 
 
-async def test_every_value_is_wiped_though_one_fails() -> None:
-    """Those that were sealed, the one that failed, and those whose turn did not come."""
+async def test_every_value_is_wiped_when_one_fails() -> None:
+    """When one value fails, all are wiped: sealed, failed and pending ones."""
     secrets: list[Secret] = [text("A"), key("B"), text("C"), text("D")]
     with pytest.raises(RuntimeError):
         await Safe(Failing(RuntimeError("no"), after=2), VERIFIER).seal_all(REF, secrets)
@@ -131,8 +131,8 @@ async def test_every_value_is_wiped_though_one_fails() -> None:
     assert [0, 0, 0, 0] == [len(secret.value) for secret in secrets]
 
 
-async def test_every_value_is_wiped_though_the_caller_goes() -> None:
-    """A request that is cancelled between two seals leaves none behind."""
+async def test_every_value_is_wiped_when_the_request_is_cancelled() -> None:
+    """When a request is cancelled between two seals, every value is wiped."""
     secrets = [text("A"), text("B"), text("C")]
     work = asyncio.ensure_future(Safe(SEALER, VERIFIER).seal_all(REF, secrets))
     await asyncio.sleep(0)
@@ -143,20 +143,20 @@ async def test_every_value_is_wiped_though_the_caller_goes() -> None:
     assert [0, 0, 0] == [len(secret.value) for secret in secrets]
 
 
-async def test_several_are_sealed_in_their_order() -> None:
-    """Each under its own name; other work runs in between."""
+async def test_several_values_are_sealed_in_order() -> None:
+    """Several values are sealed in order under their names, and other tasks run in between."""
     turns = 0
 
     async def other() -> None:
-        """Something else on the loop."""
+        """Count the turns of another task."""
         nonlocal turns
         while True:
             turns += 1
             await asyncio.sleep(0)
 
-    beside = asyncio.ensure_future(other())
+    other_task = asyncio.ensure_future(other())
     bindings = await Safe(SEALER, VERIFIER).seal_all(REF, [text("B"), key("A"), text("C")])
-    beside.cancel()
+    other_task.cancel()
 
     assert ["B", "A", "C"] == [binding.name for binding in bindings]
     assert turns >= 2
@@ -166,7 +166,7 @@ STORE = place_of(Kind.SECRETS_STORE, "a" * 32, "b" * 32)
 
 
 def test_collections_have_places_of_their_own() -> None:
-    """Each kind and environment has a namespace with a colon in it, which no dispatch namespace has."""
+    """Each kind and environment has a namespace with a colon, which no dispatch namespace can have."""
     places = {
         place_of(Kind.PAGES_PROJECT, "a", "n", "production").namespace,
         place_of(Kind.PAGES_PROJECT, "a", "n", "preview").namespace,
@@ -177,8 +177,8 @@ def test_collections_have_places_of_their_own() -> None:
     assert {"pages:production", "pages:preview", "store:", "preview:"} == places
 
 
-def test_a_stored_value_is_sealed_to_its_id_and_signed_for_its_name() -> None:
-    """It opens with both and with nothing else, and the value is gone here."""
+def test_a_stored_value_opens_only_with_its_id_and_name() -> None:
+    """A stored value opens only with both its ID and its name, and is wiped."""
     value = SecretValue(PLANTED)
     record = Safe(SEALER, VERIFIER).seal_stored(STORE, "NAME", "1" * 32, value)
 
@@ -191,8 +191,8 @@ def test_a_stored_value_is_sealed_to_its_id_and_signed_for_its_name() -> None:
     assert PLANTED not in record
 
 
-def test_a_stored_value_gets_a_second_name() -> None:
-    """It opens under both names with the same id; the first record stays as it is."""
+def test_a_stored_value_can_be_renamed() -> None:
+    """A renamed value opens under both names with the same ID, and the first record is unchanged."""
     safe = Safe(SEALER, VERIFIER)
     first = safe.seal_stored(STORE, "NAME", "1" * 32, SecretValue(PLANTED))
     second = safe.rename_stored(STORE, "NAME", "TWIN", first)
@@ -202,8 +202,8 @@ def test_a_stored_value_gets_a_second_name() -> None:
     assert key_id_of(first) == key_id_of(second)
 
 
-def test_what_was_put_under_a_name_by_others_gets_no_second_one() -> None:
-    """A record signed for another name, or by another key, is not vouched for: it may have been put there."""
+def test_a_planted_record_cannot_be_renamed() -> None:
+    """A record signed for another name or by another key may have been planted, so it cannot be renamed."""
     safe = Safe(SEALER, VERIFIER)
     stranger = Safe(SigningSealer(RING.public(), SigningKey.generate()), VERIFIER)
     exchanged = safe.seal_stored(STORE, "OTHER", "1" * 32, SecretValue(PLANTED))
@@ -215,8 +215,8 @@ def test_what_was_put_under_a_name_by_others_gets_no_second_one() -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_a_stored_value_is_wiped_though_sealing_fails(after: int) -> None:
-    """In sealing as in signing."""
+def test_a_stored_value_is_wiped_when_sealing_fails(after: int) -> None:
+    """A stored value is wiped whether its sealing or its signing fails."""
     value = SecretValue(PLANTED)
     safe = Safe(Failing(RuntimeError("no"), after=after), VERIFIER)
     with pytest.raises(RuntimeError):

@@ -1,4 +1,4 @@
-"""What may be written beside a version."""
+"""Annotations of versions."""
 
 import json
 
@@ -25,7 +25,7 @@ LIMITS = Limits()
     ],
 )
 def test_known_annotations_are_kept(given: object, kept: dict[str, str]) -> None:
-    """A long message is cut between characters; what only the server says, and what nobody knows, is passed over."""
+    """Known annotations are kept, long messages are cut between characters, and other annotations are dropped."""
     assert kept == json.loads(parse_annotations(given, LIMITS))
 
 
@@ -37,16 +37,16 @@ def test_known_annotations_are_kept(given: object, kept: dict[str, str]) -> None
         ({"workers/tag": "é" * 51}, "/annotations/workers~1tag"),
     ],
 )
-def test_others_are_refused(given: object, pointer: str) -> None:
-    """What is no object, holds no strings or is too long: INVALID with a pointer."""
+def test_invalid_annotations_are_refused(given: object, pointer: str) -> None:
+    """Annotations that are no object, no string or too long are refused with a pointer."""
     with pytest.raises(NightsafeError) as refusal:
         parse_annotations(given, LIMITS)
 
     assert (Code.INVALID, pointer) == (refusal.value.code, refusal.value.problems[0].pointer)
 
 
-def test_all_together_have_a_limit() -> None:
-    """What an operator allows for annotations holds for their JSON."""
+def test_annotations_over_the_total_limit_are_refused() -> None:
+    """The JSON of all annotations must keep to the operator's limit."""
     with pytest.raises(NightsafeError) as refusal:
         parse_annotations({"workers/message": "x"}, Limits(max_annotation_bytes=10))
 

@@ -1,4 +1,4 @@
-"""How a version is named, and versions with other secrets that nobody serves."""
+"""Names of versions, and secrets in versions that are not deployed."""
 
 import json
 import uuid
@@ -39,7 +39,7 @@ IDS = [
 
 
 def numbered(version_id: str) -> Change:
-    """A change that makes a version with this UUID."""
+    """Return a change that makes a version with this UUID."""
     stamp = Stamp(
         version_id=uuid.UUID(version_id).bytes, deployment_id=b"", source="api", triggered_by="secret", author_id="u",
         author_email="a@example.com",
@@ -48,19 +48,19 @@ def numbered(version_id: str) -> Change:
 
 
 def patch(*secrets: tuple[str, str], drop: tuple[str, ...] = ()) -> Patch:
-    """A patch that sets texts and drops names."""
+    """Return a patch that sets texts and drops names."""
     made = [parse_secret({"name": name, "type": "secret_text", "text": value}) for name, value in secrets]
     return Patch(tuple(made), drop, b'{"workers/message":"why"}')
 
 
-def door_of(store: SqliteStore) -> Admission:
-    """One that lets everything in."""
+def admission_over(store: SqliteStore) -> Admission:
+    """Return an admission that accepts everything."""
     return Admission(store, ChangeFeed(store, Bundles(store, sealing_safe())), CodeChecks(), Delivered())
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    """A store with one script that has a secret, `S`, and a variable, `P`."""
+    """Yield a store with one script that has a secret, `S`, and a variable, `P`."""
     store = SqliteStore.open(tmp_path / "store.db", create=True)
     bindings = [{"name": "S", "type": "secret_text", "text": "x"}, {"name": "P", "type": "plain_text", "text": "x"}]
     parsed = parse_upload(
@@ -69,25 +69,25 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
         LIMITS,
         in_force=True,
     )
-    await Scripts(store, sealing_safe(), LIMITS, door_of(store)).upload(CALLER, REF, parsed, strict=False)
+    await Scripts(store, sealing_safe(), LIMITS, admission_over(store)).upload(CALLER, REF, parsed, strict=False)
     yield store
     await store.close()
 
 
 @pytest.fixture
 def versions(store: SqliteStore) -> Versions:
-    """The use cases over it."""
-    return Versions(store, sealing_safe(), LIMITS, door_of(store))
+    """Return the use cases over the store."""
+    return Versions(store, sealing_safe(), LIMITS, admission_over(store))
 
 
-async def test_a_version_goes_by_the_beginning_of_its_id(store: SqliteStore, versions: Versions) -> None:
-    """By its id, by eight digits or more that no other begins with, in any case, or as `latest`."""
+async def test_a_version_is_found_by_a_prefix_of_its_id(store: SqliteStore, versions: Versions) -> None:
+    """A version is found by its ID, by a unique prefix of eight digits or more in any case, or as `latest`."""
     for version_id in IDS:
         await store.commit(numbered(version_id))
 
     found = {
-        wanted: (await versions.find(REF, wanted)).number
-        for wanted in ("latest", IDS[0], IDS[1][:-1] + "2", IDS[2][:8], IDS[2][:9], IDS[2][:20].upper())
+        name: (await versions.find(REF, name)).number
+        for name in ("latest", IDS[0], IDS[1][:-1] + "2", IDS[2][:8], IDS[2][:9], IDS[2][:20].upper())
     }
 
     assert [4, 2, 3, 4, 4, 4] == list(found.values())
@@ -107,8 +107,10 @@ async def test_a_version_goes_by_the_beginning_of_its_id(store: SqliteStore, ver
         (IDS[2].replace("-", ""), Code.VERSION_NOT_FOUND),
     ],
 )
-async def test_another_name_finds_none(store: SqliteStore, versions: Versions, wanted: str, code: Code) -> None:
-    """One that several have, that none has, or that is no beginning of a UUID as it is written."""
+async def test_an_ambiguous_or_malformed_prefix_is_refused(
+    store: SqliteStore, versions: Versions, wanted: str, code: Code
+) -> None:
+    """An ambiguous, unknown or malformed prefix finds no version."""
     for version_id in IDS:
         await store.commit(numbered(version_id))
 
@@ -118,8 +120,8 @@ async def test_another_name_finds_none(store: SqliteStore, versions: Versions, w
     assert code == refusal.value.code
 
 
-async def test_names_of_an_absent_script(versions: Versions) -> None:
-    """The script comes first, whatever is asked of it."""
+async def test_versions_of_a_missing_script_are_not_found(versions: Versions) -> None:
+    """For a missing script, every name of a version is refused with `SCRIPT_NOT_FOUND`."""
     absent = ScriptRef(REF.account_id, "absent")
     for wanted in ("latest", "x", IDS[0]):
         with pytest.raises(NightsafeError) as refusal:
@@ -127,8 +129,8 @@ async def test_names_of_an_absent_script(versions: Versions) -> None:
         assert Code.SCRIPT_NOT_FOUND == refusal.value.code
 
 
-def test_only_the_usual_form_is_an_id() -> None:
-    """36 characters with four hyphens, which the whole `uuid` module is more generous about."""
+def test_only_the_hyphenated_form_is_an_id() -> None:
+    """An ID has 36 characters with four hyphens; other forms that the `uuid` module accepts are refused."""
     assert uuid.UUID(IDS[0]).bytes == parse_version_id(IDS[0].upper())
     for bad in ("", IDS[0][1:], "{" + IDS[0] + "}", IDS[0].replace("-", ""), "g" + IDS[0][1:]):
         with pytest.raises(NightsafeError) as refusal:
@@ -136,36 +138,36 @@ def test_only_the_usual_form_is_an_id() -> None:
         assert (Code.MALFORMED_PARAMETER, "version") == (refusal.value.code, refusal.value.problems[0].detail)
 
 
-async def test_patched_secrets_wait_in_a_version(store: SqliteStore, versions: Versions) -> None:
-    """It is made over whatever is newest and served by nobody; one that drops nothing there is a version as well."""
-    served = await store.deployments(REF)
+async def test_patched_secrets_are_in_an_undeployed_version(store: SqliteStore, versions: Versions) -> None:
+    """Patched secrets are in a new, undeployed version over the newest one, even if the patch changes none."""
+    deployments = await store.deployments(REF)
 
     first = await versions.patch_secrets(CALLER, REF, patch(("T", "y"), drop=("S",)))
     second = await versions.patch_secrets(CALLER, REF, patch(drop=("NONE",)))
 
     assert (2, 3, "secret") == (first.number, second.number, first.triggered_by)
     assert {"workers/message": "why"} == json.loads(first.annotations)
-    assert ["P", "T"] == [one.name for one in await versions.bindings(REF, second)]
+    assert ["P", "T"] == [binding.name for binding in await versions.bindings(REF, second)]
     assert second == await versions.latest(REF)
-    assert served == await store.deployments(REF)
+    assert deployments == await store.deployments(REF)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "code"),
+    ("refused", "code"),
     [
         (patch(("P", "y")), Code.BINDING_NAME_TAKEN),
         (patch(("T", "y")), Code.TOO_MANY_BINDINGS),
     ],
 )
-async def test_a_patch_is_refused_as_others_are(
-    store: SqliteStore, versions: Versions, wanted: Patch, code: Code
+async def test_a_refused_patch_makes_no_version(
+    store: SqliteStore, versions: Versions, refused: Patch, code: Code
 ) -> None:
-    """Over a variable, or past the limit: no version is made, and the values are wiped."""
+    """A refused patch makes no version, and its values are wiped."""
     with pytest.raises(NightsafeError) as refusal:
-        await versions.patch_secrets(CALLER, REF, wanted)
+        await versions.patch_secrets(CALLER, REF, refused)
 
     assert code == refusal.value.code
-    assert [0] == [len(secret.value) for secret in wanted.set]
+    assert [0] == [len(secret.value) for secret in refused.set]
     script = await store.script(REF)
     assert script is not None
     assert script.version == 1
