@@ -97,7 +97,7 @@ def _of_scripts(use: Services) -> Iterator[Resource]:
         return success({"deleted": gone, "deleted_count": len(gone), "has_more": len(found) > most})
 
     async def get_script(call: Call) -> Reply:
-        """GET …/scripts/{script_name}: the script's properties. wrangler deploys a new script only on this refusal."""
+        """GET …/scripts/{script_name}: the script's properties. wrangler deploys a new script on this refusal."""
         try:
             script = await use.scripts.get(call.script)
         except NightsafeError as error:
