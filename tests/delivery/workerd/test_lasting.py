@@ -54,7 +54,6 @@ AWAITS = [
     for number, line in enumerate(awaits_of(f"nightsafe.delivery.{name}", only=functions))
 ]
 
-
 until = partial(waiting.until, seconds=SECONDS, pause=0.001)
 
 
