@@ -1,4 +1,4 @@
-"""A bare workerd with two scripts, one bound to the other: how the runtime itself has it."""
+"""A bare workerd with two scripts, one bound to the other, as a reference for Nightsafe's behaviour."""
 
 import asyncio
 import socket
@@ -35,17 +35,17 @@ const callee :Workerd.Worker = (
 async def bare(
     folder: Path, caller: str, callee: str, dates: tuple[str, str], props: object
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the caller, in whose `env` `S` is the callee's entrypoint `Named` and `DEFAULT` its default export.
+    """Yield a client of the caller; its `env.S` is the callee's entrypoint `Named`, `env.DEFAULT` its default export.
 
     Args:
-        folder: for its files.
-        caller: a module.
-        callee: a module.
-        dates: compatibility dates of both.
-        props: of the binding `S`.
+        folder: where the files of workerd are written.
+        caller: the source of the caller's module.
+        callee: the source of the callee's module.
+        dates: the compatibility dates of caller and callee.
+        props: the props of the binding `S`.
     """
-    told = msgspec.json.encode(msgspec.json.encode(props).decode()).decode()
-    (folder / "config.capnp").write_text(_CONFIG % {"caller": dates[0], "callee": dates[1], "props": told})
+    encoded = msgspec.json.encode(msgspec.json.encode(props).decode()).decode()
+    (folder / "config.capnp").write_text(_CONFIG % {"caller": dates[0], "callee": dates[1], "props": encoded})
     (folder / "caller.js").write_text(caller)
     (folder / "callee.js").write_text(callee)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A delivery side for each test."""
+"""Fixtures of the delivery tests: a folder with a short path and a started delivery side."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,13 +10,13 @@ from tests.delivery.scene import Scene
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory with a path short enough for unix sockets."""
+    """Yield a directory whose path is short enough for unix sockets."""
     with TemporaryDirectory(prefix="ns-") as name:
         yield Path(name)
 
 
 @pytest.fixture
 async def scene(folder: Path) -> AsyncIterator[Scene]:
-    """A delivery side that has started, on the real workerd."""
+    """Yield a delivery side that has started with the real workerd."""
     async with Scene(folder) as started:
         yield started

@@ -1,4 +1,4 @@
-"""A delivery side on made-up bundles, with the real workerd."""
+"""A delivery side that serves made-up bundles with the real workerd."""
 
 import json
 import socket
@@ -40,7 +40,7 @@ Binding = Mapping[str, Any]
 
 
 def workerd() -> Path:
-    """The binary; without it the test fails: it is never skipped."""
+    """Return the path of the workerd binary; without it the test fails and is never skipped."""
     try:
         return find(ROOT / ".workerd")
     except NightsafeError as error:
@@ -48,22 +48,22 @@ def workerd() -> Path:
 
 
 def text(name: str, value: str) -> Binding:
-    """A `secret_text`, as it is uploaded."""
+    """Return a `secret_text` binding as it is uploaded."""
     return {"type": "secret_text", "name": name, "text": value}
 
 
 def stored(name: str, secret: str, value: str | None = None) -> Binding:
-    """A `secrets_store_secret`, with the value that its secret has; None when there is no such secret."""
-    bound = {"type": "secrets_store_secret", "name": name, "store_id": STORE, "secret_name": secret}
-    return bound if value is None else bound | {"value": value}
+    """Return a `secrets_store_secret` binding with its secret's value; without a value there is no such secret."""
+    binding = {"type": "secrets_store_secret", "name": name, "store_id": STORE, "secret_name": secret}
+    return binding if value is None else binding | {"value": value}
 
 
 class Scene:
-    """The API's part (keys, sealing, signing) beside a delivery side.
+    """The API's part (keys, sealing, signing) and a delivery side.
 
     Args:
-        folder: for its files.
-        options: of `Settings`.
+        folder: where the delivery side keeps its files.
+        options: further members of `Settings`.
     """
 
     def __init__(self, folder: Path, **options: Any) -> None:
@@ -82,7 +82,7 @@ class Scene:
         self._versions = 0
 
     async def __aenter__(self) -> Self:
-        """Start."""
+        """Start the delivery side and a client."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = listener.getsockname()[1]
         opener = RecordOpener(self.verifier, self.ring)
@@ -100,7 +100,7 @@ class Scene:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop."""
+        """Stop the client and the delivery side."""
         await self.client.aclose()
         await self.delivery.stop()
 
@@ -111,45 +111,45 @@ class Scene:
         bindings: Sequence[Binding] = (),
         **members: Any,
     ) -> BundleVersion:
-        """A version, sealed as the API seals it.
+        """Return a version that is sealed as the API seals it.
 
         Args:
-            script: whose it is.
+            script: the script's name.
             code: the main module's text, or all modules as name to content type and contents, the main one first.
-            bindings: as they are uploaded.
-            members: further ones of `BundleVersion`.
+            bindings: the bindings as they are uploaded.
+            members: further members of `BundleVersion`.
         """
         self._versions += 1
         files = {"index.js": (JS, code.encode())} if isinstance(code, str) else code
         modules = tuple(BundleModule(name, kind, self.source.keep(body)) for name, (kind, body) in files.items())
-        parsed = [(parse_binding(dict(one), "", 0), self.stored_in(one)) for one in bindings]
-        told: dict[str, Any] = {
+        parsed = [(parse_binding(dict(binding), "", 0), self.stored_in(binding)) for binding in bindings]
+        defaults: dict[str, Any] = {
             "id": f"00000000-0000-4000-8000-{self._versions:012d}",
             "percentage": 100.0,
             "created_on": "2026-11-24T00:00:00Z",
             "main_module": next(iter(files)),
             "compatibility_date": DATE,
         }
-        sealed = tuple(replace(self.binding(script, one), stored=secret) for one, secret in parsed)
-        return BundleVersion(modules=modules, bindings=sealed, **(told | members))
+        sealed = tuple(replace(self.binding(script, binding), stored=secret) for binding, secret in parsed)
+        return BundleVersion(modules=modules, bindings=sealed, **(defaults | members))
 
     @staticmethod
-    def takes(one: Binding) -> bool:
-        """Whether the API takes a binding."""
+    def takes(binding: Binding) -> bool:
+        """Return whether the API accepts a binding."""
         try:
-            parse_binding(dict(one), "", 0)
+            parse_binding(dict(binding), "", 0)
         except NightsafeError:
             return False
         return True
 
-    def binding(self, script: str, one: Any) -> BundleBinding:
-        """A binding as the store has it."""
-        if isinstance(one, PlainBinding):
-            return BundleBinding(one.name, one.kind, msgspec.Raw(one.shown()))
-        return BundleBinding(one.name, one.kind, msgspec.Raw(one.shown()), self.seal(script, one))
+    def binding(self, script: str, parsed: Any) -> BundleBinding:
+        """Return a binding as the store keeps it."""
+        if isinstance(parsed, PlainBinding):
+            return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.shown()))
+        return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.shown()), self.seal(script, parsed))
 
     def seal(self, script: str, secret: Secret) -> bytes:
-        """A secret's stored record."""
+        """Return a secret's stored record."""
         context = Context(
             account_id=ACCOUNT,
             namespace="",
@@ -162,42 +162,42 @@ class Scene:
         return self.sealer.seal(context, secret.value)
 
     def stored_in(self, binding: Binding) -> StoredSecret | None:
-        """The secret of a store that a binding leads to, if there is one."""
+        """Return the Secrets Store secret that a binding refers to, or None."""
         if binding["type"] != "secrets_store_secret" or "value" not in binding:
             return None
         return self.seal_stored(binding["secret_name"], binding["value"])
 
     def seal_stored(self, secret: str, value: str) -> StoredSecret:
-        """A secret of a Secrets Store, as the store has it."""
+        """Return a Secrets Store secret as the store keeps it."""
         context = Context(account_id=ACCOUNT, namespace=STORE_SPACE, script=STORE, name=secret, kind="secret_text")
         sealed = self.sealer.seal(context, SecretValue(value.encode()))
         return StoredSecret(store_id=STORE, name=secret, sealed_name=secret, sealed=sealed)
 
     def seal_text(self, script: str, name: str, value: str) -> BundleBinding:
-        """A `secret_text` binding as the store has it."""
+        """Return a `secret_text` binding as the store keeps it."""
         return self.binding(script, SecretText(name, SecretValue(value.encode())))
 
     async def serve(self, script: str, *versions: BundleVersion) -> None:
-        """Let a script be served, and wait until it is."""
+        """Deploy versions of a script, and wait until they are served."""
         await self.source.wait_until_acted_on(await self.put(script, *versions))
 
     async def put(self, script: str, *versions: BundleVersion) -> int:
-        """Let a script be served; gives the serial of that."""
+        """Deploy versions of a script; return the serial of that change."""
         return await self.source.put(Bundle(account_id=ACCOUNT, script=script, serial=0, versions=versions))
 
     async def upload(self, script: str, code: Any, bindings: Sequence[Binding] = (), **members: Any) -> None:
-        """A script with one version, served when this returns."""
+        """Deploy one version of a script, and wait until it is served."""
         await self.serve(script, self.version(script, code, bindings, **members))
 
     async def get(self, script: str, path: str = "/", **headers: str) -> httpx.Response:
-        """Ask a script by its host name."""
+        """Send a GET request to a script by its host name."""
         host = {"host": f"{script}.localhost:{self.port}"}
         return await self.client.get(path, headers=host | {k.replace("_", "-"): v for k, v in headers.items()})
 
     async def stats(self) -> dict[str, int]:
-        """What the dispatchers count, together."""
+        """Return the counters of all dispatchers, summed."""
         supervisor = self.delivery.supervisor
-        told: Counter[str] = Counter()
+        counters: Counter[str] = Counter()
         for child in (supervisor.current, *supervisor.cells):
-            told.update(json.loads(await child.ask("/stats")))
-        return dict(told)
+            counters.update(json.loads(await child.ask("/stats")))
+        return dict(counters)

@@ -1,4 +1,4 @@
-"""The little of WebSocket (RFC 6455) that a test needs: short text frames, masked with zeros."""
+"""A minimal WebSocket client (RFC 6455): short text frames, masked with zeros."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,18 +13,18 @@ class Socket(NamedTuple):
     writer: asyncio.StreamWriter
 
     def send(self, words: bytes) -> None:
-        """Send a text."""
+        """Send a short text."""
         self.writer.write(bytes((0x81, 0x80 | len(words), 0, 0, 0, 0)) + words)
 
     async def receive(self) -> bytes:
-        """The next text."""
+        """Return the next text."""
         head = await self.reader.readexactly(2)
         return await self.reader.readexactly(head[1])
 
 
 @asynccontextmanager
 async def websocket(port: int, script: str, path: str = "/", *fields: str) -> AsyncIterator[Socket]:
-    """Open one to a script, with further lines of the head."""
+    """Open a WebSocket to a script, with extra header lines."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
     head = [

@@ -1,4 +1,4 @@
-"""The flow of a delivery is that of docs/architecture.md."""
+"""The delivery flow that docs/architecture.md describes."""
 
 from tests.delivery.scene import Scene, text
 from tests.flows import entered, listed, missed
@@ -6,8 +6,8 @@ from tests.flows import entered, listed, missed
 CODE = "export default { fetch(request, env) { return new Response(env.T); } };"
 
 
-async def test_delivering_a_script_takes_the_listed_way(scene: Scene) -> None:
-    """A change and the first request to its script enter the functions that the page lists, in their order."""
+async def test_delivering_a_script_follows_the_documented_flow(scene: Scene) -> None:
+    """A change and the first request to its script call the functions that the page lists, in order."""
     version = scene.version("worker", CODE, [text("T", "a-value")])
     with entered() as steps:
         await scene.serve("worker", version)

@@ -1,4 +1,4 @@
-"""A safe that is served and delivered, by `nightsafe run`."""
+"""Fixtures of the live tests: safes that `nightsafe run` serves and delivers."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.server import Safe, make_safe
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """One that many tests share; at its end it has met nothing unforeseen."""
+    """Yield a run that many tests share; check at its end that its log has no unforeseen error."""
     with Run(make_safe(tmp_path_factory.mktemp("live"))) as running:
         yield running
     log = running.stderr.read_text()
@@ -20,13 +20,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 @pytest.fixture
 def wire(live: Run) -> Iterator[Wire]:
-    """The owner of the shared one."""
+    """Yield a client with the owner's token for the shared run."""
     with Wire.to(live) as client:
         yield client
 
 
 @pytest.fixture
 def own(safe: Safe) -> Iterator[Run]:
-    """One that only this test uses."""
+    """Yield a run for this test only."""
     with Run(safe) as running:
         yield running

@@ -1,4 +1,4 @@
-"""What `nightsafe run` lets in, and what it serves when something newer cannot be served."""
+"""The uploads that `nightsafe run` accepts, and what it serves when a newer version cannot be served."""
 
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ KV = {"type": "kv_namespace", "name": "STORE", "namespace_id": "a" * 32}
 CALLER = b"export default { fetch: (request, env) => env.INNER.fetch('http://inner/') };"
 
 
-def test_what_cannot_be_served_replaces_nothing(live: Run, wire: Wire) -> None:
-    """It is refused by name, and the script answers as before."""
+def test_an_undeliverable_upload_replaces_nothing(live: Run, wire: Wire) -> None:
+    """The upload is refused by name, and the script answers as before."""
     upload(wire, "kept", HELLO, secret("TOKEN", "kept"))
     refused = attempt(wire, "kept", HELLO, KV)
 
@@ -29,8 +29,8 @@ def test_what_cannot_be_served_replaces_nothing(live: Run, wire: Wire) -> None:
     assert 404 == live.workers.get("never").status_code
 
 
-def test_the_last_good_version_is_served_on(safe: Safe) -> None:
-    """If it is accepted: through secrets that are put, restarts, and until the next version that can be served."""
+def test_the_last_good_version_stays_in_service(safe: Safe) -> None:
+    """If accepted, undeliverable versions leave the last good one in service, through new secrets and restarts."""
     with Run(safe, "--accept-undeliverable") as own, Wire.to(own) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "good"))
         answer = attempt(wire, "worker", HELLO, KV, keep_bindings=["secret_text"])
@@ -46,8 +46,8 @@ def test_the_last_good_version_is_served_on(safe: Safe) -> None:
         assert "with the version that is not served" == own.workers.text("worker")
 
 
-def test_a_delivery_elsewhere(safe: Safe, tmp_path: Path) -> None:
-    """An API alone keeps what cannot be served; while a process delivers from it, it refuses that and the like."""
+def test_uploads_are_checked_while_a_process_delivers(safe: Safe, tmp_path: Path) -> None:
+    """An API alone accepts any upload; while a process delivers, it refuses undeliverable and broken ones."""
     with Server(safe) as server, Wire.to(server) as wire:
         upload(wire, "before", HELLO, KV)
         assert 200 == attempt(wire, "before", b"export default {").status
@@ -74,10 +74,10 @@ BROKEN: dict[str, tuple[bytes, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", BROKEN)
-def test_what_can_never_start(live: Run, wire: Wire, what: str) -> None:
-    """Is refused with the reason, and what was served is served on."""
-    code, members, words = BROKEN[what]
+@pytest.mark.parametrize("problem", BROKEN)
+def test_an_upload_that_cannot_start_is_refused(live: Run, wire: Wire, problem: str) -> None:
+    """The refusal has the reason, and the version before is served on."""
+    code, members, words = BROKEN[problem]
     upload(wire, "started", HELLO, secret("TOKEN", "started"))
     answer = attempt(wire, "started", code, **members)
 
@@ -86,14 +86,14 @@ def test_what_can_never_start(live: Run, wire: Wire, what: str) -> None:
     assert "started" == live.workers.text("started")
 
 
-def test_the_first_upload(own: Run) -> None:
-    """After the start is checked like any other."""
+def test_the_first_upload_is_checked(own: Run) -> None:
+    """The first upload after the start is checked like any other."""
     with Wire.to(own) as wire:
         assert (400, [10021]) == attempt(wire, "first", b"export default {").refusal
 
 
-def test_a_tail_that_is_not_there(live: Run, wire: Wire) -> None:
-    """Is kept, with a message that nothing runs it; the script is served."""
+def test_a_tail_consumer_gets_a_message(live: Run, wire: Wire) -> None:
+    """The upload is kept, with a message that nothing runs the tail, and the script is served."""
     answer = upload(wire, "tailed", HELLO, secret("TOKEN", "served"), tail_consumers=[{"service": "nobody"}])
 
     [message] = answer.envelope["messages"]
@@ -101,8 +101,8 @@ def test_a_tail_that_is_not_there(live: Run, wire: Wire) -> None:
     assert "served" == live.workers.text("tailed")
 
 
-def test_the_export_that_is_ours(live: Run, wire: Wire) -> None:
-    """Cannot be bound to: nobody ends another script's isolate."""
+def test_nightsafe_s_own_entrypoint_cannot_be_bound(live: Run, wire: Wire) -> None:
+    """No binding may lead to it, so that no script ends another's isolate."""
     upload(wire, "victim", HELLO, secret("TOKEN", "alive"))
     way = {"type": "service", "name": "WAY", "service": "victim", "entrypoint": "NightsafeLifecycle"}
     thief = b"export default { fetch: (request, env) => env.WAY.retire(true) };"
@@ -114,8 +114,8 @@ def test_the_export_that_is_ours(live: Run, wire: Wire) -> None:
     assert "alive" == live.workers.text("victim")
 
 
-def test_what_is_checked_is_not_run(live: Run, wire: Wire) -> None:
-    """A loop or a throw at the top level is let in: it is found when it is served, and nobody else waits for it."""
+def test_checked_code_is_not_run(live: Run, wire: Wire) -> None:
+    """A loop or a throw at the top level is accepted: it shows when the script is served; no other waits."""
     upload(wire, "neighbour", HELLO, secret("TOKEN", "here"))
     assert 200 == attempt(wire, "thrower", b"throw new Error('top'); export default { fetch() {} };").status
     assert 200 == attempt(wire, "later", b"export default { fetch: () => import('./absent.js') };").status
@@ -124,8 +124,8 @@ def test_what_is_checked_is_not_run(live: Run, wire: Wire) -> None:
     assert 500 == live.workers.get("thrower").status_code
 
 
-def test_an_inner_worker(live: Run, wire: Wire) -> None:
-    """Off means: 404 from outside, in the words of a script that is not there, and reached by bindings; at once."""
+def test_a_script_without_subdomain_is_hidden_at_once(live: Run, wire: Wire) -> None:
+    """It answers 404 from outside, in the words of an absent script, and bindings still reach it."""
     upload(wire, "inner", HELLO, secret("TOKEN", "within"))
     upload(wire, "caller", CALLER, {"type": "service", "name": "INNER", "service": "inner"})
     assert ("within", "within") == (live.workers.text("inner"), live.workers.text("caller"))
@@ -141,8 +141,8 @@ def test_an_inner_worker(live: Run, wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("version", [OLDER, NEWER])
-def test_an_inner_worker_of_wrangler(live: Run, wire: Wire, tmp_path: Path, version: str) -> None:
-    """With `workers_dev = false` from its first deployment on, and back."""
+def test_wrangler_hides_a_script_by_workers_dev(live: Run, wire: Wire, tmp_path: Path, version: str) -> None:
+    """`workers_dev = false` counts from the first deployment on, and can be taken back."""
     name = f"inner-{version}".replace(".", "-")
     project = Project(live, wire, tmp_path, version, name)
     project.write("index.js", "export default { fetch: () => new Response('answers') };")
@@ -155,8 +155,8 @@ def test_an_inner_worker_of_wrangler(live: Run, wire: Wire, tmp_path: Path, vers
 
 
 @pytest.mark.parametrize("version", [OLDER, NEWER])
-def test_wrangler_takes_messages(live: Run, wire: Wire, tmp_path: Path, version: str) -> None:
-    """A deployment with settings that do nothing goes through with either version."""
+def test_wrangler_deploys_settings_without_effect(live: Run, wire: Wire, tmp_path: Path, version: str) -> None:
+    """Either version of wrangler deploys a script whose settings have no effect."""
     project = Project(live, wire, tmp_path, version, f"idle-{version}".replace(".", "-"))
     project.write("index.js", "export default { fetch: () => new Response('idle'), scheduled() {} };")
     project.configure(
@@ -171,8 +171,8 @@ def test_wrangler_takes_messages(live: Run, wire: Wire, tmp_path: Path, version:
     assert "idle" == live.workers.text(project.worker)
 
 
-def test_the_link_that_wrangler_prints(safe: Safe, tmp_path: Path) -> None:
-    """Leads to the script, under the domain where the operator says that Workers are reached, with either version."""
+def test_wrangler_prints_a_link_to_the_script(safe: Safe, tmp_path: Path) -> None:
+    """The link of either version leads to the script under the operator's `--workers-domain`."""
     options = ("--domain", "workers.example", "--workers-domain", "workers.example")
     with Run(safe, *options) as own, Wire.to(own) as wire:
         for version in (OLDER, NEWER):
@@ -187,8 +187,8 @@ def test_the_link_that_wrangler_prints(safe: Safe, tmp_path: Path) -> None:
             assert name == own.workers.client.get(parts.path, headers={"host": parts.netloc}).text
 
 
-def test_the_sdk_takes_messages(live: Run) -> None:
-    """An upload with settings that do nothing gives the same object as any, and a setting takes effect."""
+def test_the_sdk_uploads_settings_without_effect(live: Run) -> None:
+    """The upload returns the usual object, and a setting that has an effect takes effect."""
     with Cloudflare(api_token=live.safe.api_token, base_url=live.base_url) as client:
         metadata: Any = {"main_module": "index.js", "logpush": True, "compatibility_date": DATE}
         code = b"export default { fetch: () => new Response('sdk') };"

@@ -1,4 +1,4 @@
-"""Work that a script goes on with after it has answered, when the whole is told to stop."""
+"""Work that a script continues after its answer, when `nightsafe run` is told to stop."""
 
 import asyncio
 
@@ -14,12 +14,12 @@ export default { fetch(request, env, ctx) {
 } };"""
 
 
-async def test_a_stop_waits_for_it(safe: Safe) -> None:
-    """SIGTERM lets it finish; then all ends as ever."""
+async def test_a_stop_waits_for_work_after_the_answer(safe: Safe) -> None:
+    """SIGTERM lets the work finish, and the run ends as usual."""
     async with Sink() as sink:
 
         def run() -> int:
-            """Let a script answer, then stop all; gives the exit code."""
+            """Request the script and then stop the run; return the exit code."""
             with Run(safe, "--reach-private") as own:
                 with Wire.to(own) as wire:
                     upload(wire, "works", CODE, dict(sink.binding))

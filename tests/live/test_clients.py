@@ -1,4 +1,4 @@
-"""What the official clients do is what is served: deploy, split traffic, roll back, delete."""
+"""The official clients deploy, split traffic, roll back and delete, and Workers serve the result."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,20 +44,20 @@ METADATA = {
 
 @pytest.fixture
 def client(live: Run) -> Iterator[Cloudflare]:
-    """The official SDK."""
+    """Yield a client of the official SDK."""
     with Cloudflare(api_token=live.safe.api_token, base_url=live.base_url) as made:
         yield made
 
 
 def upload(client: Cloudflare, script: str, **metadata: Any) -> Any:
-    """Upload and serve the script above."""
+    """Upload the script above."""
     described: Any = METADATA | metadata
     files = [("index.js", CODE.encode(), "application/javascript+module")]
     return client.workers.scripts.update(script, account_id=ACCOUNT, metadata=described, files=files)
 
 
-def test_the_sdk(live: Run, client: Cloudflare) -> None:
-    """Every kind of binding it uploads is there, and what it puts, rolls back and deletes takes effect at once."""
+def test_changes_by_the_sdk_take_effect(live: Run, client: Cloudflare) -> None:
+    """Every kind of binding arrives; new secrets, rollbacks and deletions take effect at once."""
     upload(client, "sdk", annotations={"workers/tag": "v1"})
     told = live.workers.get("sdk").json()
     assert ("from the SDK", "plain", {"a": [1]}, "v1") == (told["text"], told["plain"], told["json"], told["tag"])
@@ -67,7 +67,7 @@ def test_the_sdk(live: Run, client: Cloudflare) -> None:
     scripts.secrets.update("sdk", account_id=ACCOUNT, name="TOKEN", text="newer", type="secret_text")
     assert "newer" == live.workers.get("sdk").json()["text"]
 
-    first, second = (one.id for one in reversed(list(scripts.versions.list("sdk", account_id=ACCOUNT))))
+    first, second = (version.id for version in reversed(list(scripts.versions.list("sdk", account_id=ACCOUNT))))
     whole: Any = [{"version_id": first, "percentage": 100}]
     scripts.deployments.create("sdk", account_id=ACCOUNT, strategy="percentage", versions=whole, force=True)
     assert "from the SDK" == live.workers.get("sdk").json()["text"]
@@ -80,8 +80,8 @@ def test_the_sdk(live: Run, client: Cloudflare) -> None:
     assert 404 == live.workers.get("sdk").status_code
 
 
-def test_wrangler(live: Run, wire: Wire, tmp_path: Path) -> None:
-    """Deploys, puts a secret, makes a version with another one, deploys that to a part, rolls back, deletes."""
+def test_changes_by_wrangler_take_effect(live: Run, wire: Wire, tmp_path: Path) -> None:
+    """Wrangler deploys, puts a secret, splits traffic with a version that has another one, rolls back and deletes."""
     project = Project(live, wire, tmp_path, NEWER, "by-wrangler")
     project.write("index.js", 'export default { fetch: (request, env) => new Response(env.TOKEN ?? "none") };')
     project.ok("deploy")
@@ -91,7 +91,7 @@ def test_wrangler(live: Run, wire: Wire, tmp_path: Path) -> None:
     project.ok("versions", "secret", "put", "TOKEN", stdin="two")
     assert "one" == live.workers.text("by-wrangler")
 
-    newest, before, *_ = (one["id"] for one in project.versions())
+    newest, before, *_ = (version["id"] for version in project.versions())
     project.ok("versions", "deploy", f"{newest}@50%", f"{before}@50%", "--yes")
     assert {"one", "two"} == {live.workers.text("by-wrangler") for _ in range(60)}
     sticky = {"cloudflare-workers-version-key": "somebody"}
@@ -108,12 +108,12 @@ def test_wrangler(live: Run, wire: Wire, tmp_path: Path) -> None:
 OVERRIDES = "cloudflare-workers-version-overrides"
 
 
-def test_the_sdk_tries_a_version_first(live: Run, client: Cloudflare) -> None:
-    """One that is deployed with no share is served to whoever asks for it by its id, and to nobody else."""
+def test_the_sdk_tries_a_version_without_traffic(live: Run, client: Cloudflare) -> None:
+    """A version without traffic is served to a request that names its id, and to no other."""
     upload(client, "tried")
     scripts: Any = client.workers.scripts
     scripts.secrets.update("tried", account_id=ACCOUNT, name="TOKEN", text="newer", type="secret_text")
-    old, new = (one.id for one in reversed(list(scripts.versions.list("tried", account_id=ACCOUNT))))
+    old, new = (version.id for version in reversed(list(scripts.versions.list("tried", account_id=ACCOUNT))))
     shares: Any = [{"version_id": old, "percentage": 100}, {"version_id": new, "percentage": 0}]
     scripts.deployments.create("tried", account_id=ACCOUNT, strategy="percentage", versions=shares, force=True)
 
@@ -126,14 +126,14 @@ def test_the_sdk_tries_a_version_first(live: Run, client: Cloudflare) -> None:
     assert "newer" == ignored["text"]
 
 
-def test_wrangler_tries_a_version_first(live: Run, wire: Wire, tmp_path: Path) -> None:
-    """The same, with its own commands: a new secret is tried before anybody gets it."""
+def test_wrangler_tries_a_version_without_traffic(live: Run, wire: Wire, tmp_path: Path) -> None:
+    """Wrangler's own commands deploy a new secret without traffic, which a request can try by the version's id."""
     project = Project(live, wire, tmp_path, NEWER, "tried-by-wrangler")
     project.write("index.js", "export default { fetch: (request, env) => new Response(env.TOKEN) };")
     project.ok("deploy")
     project.ok("secret", "put", "TOKEN", stdin="one")
     project.ok("versions", "secret", "put", "TOKEN", stdin="two")
-    new, old, *_ = (one["id"] for one in project.versions())
+    new, old, *_ = (version["id"] for version in project.versions())
     project.ok("versions", "deploy", f"{old}@100%", f"{new}@0%", "--yes")
 
     assert {"one"} == {live.workers.text("tried-by-wrangler") for _ in range(20)}
@@ -142,8 +142,8 @@ def test_wrangler_tries_a_version_first(live: Run, wire: Wire, tmp_path: Path) -
         assert value == live.workers.get("tried-by-wrangler", headers=headers).text
 
 
-def test_props_of_a_service_binding(live: Run, client: Cloudflare) -> None:
-    """Are what the callee's entrypoint has as `ctx.props`; the API shows them as they were uploaded."""
+def test_props_of_a_service_binding_reach_the_callee(live: Run, client: Cloudflare) -> None:
+    """The callee's entrypoint has them as `ctx.props`, and the API shows them as they were uploaded."""
     callee = b"""
       import { WorkerEntrypoint } from "cloudflare:workers";
       export class Named extends WorkerEntrypoint { fetch() { return Response.json(this.ctx.props); } }
@@ -163,12 +163,12 @@ def test_props_of_a_service_binding(live: Run, client: Cloudflare) -> None:
     assert props == live.workers.get("gives-props", "/PROPS").json()
     assert {} == live.workers.get("gives-props", "/NONE").json()
     settings: Any = client.workers.scripts.script_and_version_settings.get("gives-props", account_id=ACCOUNT)
-    shown = [one.to_dict() for one in settings.bindings]
+    shown = [binding.to_dict() for binding in settings.bindings]
     assert {**service, "name": "PROPS"} in shown
 
 
-def test_what_cannot_be_served(live: Run, client: Cloudflare) -> None:
-    """Is refused by name; what a script needs besides is told in the same answer."""
+def test_an_undeliverable_upload_is_refused_by_name(live: Run, client: Cloudflare) -> None:
+    """One refusal names everything that the script needs and cannot have."""
     wanted = [
         {"type": "kv_namespace", "name": "STORE", "namespace_id": "a" * 32},
         {"type": "d1", "name": "DATA", "id": "b" * 32},
@@ -176,16 +176,16 @@ def test_what_cannot_be_served(live: Run, client: Cloudflare) -> None:
     with pytest.raises(BadRequestError) as refused:
         upload(client, "needs-kv", bindings=wanted)
 
-    told = [
-        (one.code, name in (one.message or ""))
-        for one, name in zip(refused.value.errors, ("STORE", "DATA"), strict=True)
+    found = [
+        (error.code, name in (error.message or ""))
+        for error, name in zip(refused.value.errors, ("STORE", "DATA"), strict=True)
     ]
-    assert [(10015, True), (10015, True)] == told
+    assert [(10015, True), (10015, True)] == found
     assert 404 == live.workers.get("needs-kv").status_code
 
 
-def test_scripts_are_apart(live: Run, wire: Wire) -> None:
-    """Neither a script's globals nor its environment, nor the dispatcher's doors, are within another one's reach."""
+def test_scripts_cannot_reach_each_other(live: Run, wire: Wire) -> None:
+    """A script reaches neither another's globals, nor its environment, nor the dispatcher's endpoints."""
     victim = b"globalThis.shared = 'of victim'; export default { fetch: (r, env) => new Response(env.TOKEN) };"
     thief = (
         b"""

@@ -1,4 +1,4 @@
-"""The example in the documents does what it says."""
+"""The example of the documentation does what it says."""
 
 import hashlib
 import hmac
@@ -16,12 +16,12 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "worker_with_a_secret"
 
 
 def line(greeting: str, path: str) -> str:
-    """What the Worker answers."""
+    """Return the Worker's answer."""
     return f"{greeting}, {path} is signed {hmac.digest(bytes(32), path.encode(), hashlib.sha256).hex()}"
 
 
-def test_the_example(tmp_path: Path) -> None:
-    """The SDK uploads and changes; the Worker has both secrets, and the new value with the next request."""
+def test_the_example_prints_the_worker_s_answers(tmp_path: Path) -> None:
+    """The SDK uploads and changes the Worker, which has both secrets, and the new value at the next request."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLE / "run.py")],
         cwd=tmp_path,
@@ -36,8 +36,8 @@ def test_the_example(tmp_path: Path) -> None:
     assert [line("hello", "/first"), line("good night", "/second")] == done.stdout.splitlines()[2:]
 
 
-def test_the_quick_start(live: Run, wire: Wire, tmp_path: Path) -> None:
-    """The same Worker by wrangler, from the example's own configuration."""
+def test_the_quick_start_works_by_wrangler(live: Run, wire: Wire, tmp_path: Path) -> None:
+    """Wrangler deploys the same Worker with the example's own configuration."""
     project = Project(live, wire, tmp_path, NEWER, "greeter")
     for name in ("worker.js", "wrangler.json"):
         project.write(name, (EXAMPLE / name).read_bytes())

@@ -1,4 +1,4 @@
-"""A script that never ends, as its owner meets it: the log, the API and `nightsafe status` say what became of it."""
+"""A script that never ends, as its owner sees it in the log, in the API and in `nightsafe status`."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ LOOP = b"export default { fetch() { while (true); } };"
 
 
 def status(server: Run) -> dict[str, Any]:
-    """What `nightsafe status` tells."""
+    """Return the output of `nightsafe status`."""
     environ = {"CLOUDFLARE_BASE_URL": server.base_url, "CLOUDFLARE_API_TOKEN": server.safe.api_token}
     done = run("status", "--json", cwd=server.safe.path.parent, environ=environ)
     assert 0 == done.returncode, done.stderr
@@ -20,12 +20,12 @@ def status(server: Run) -> dict[str, Any]:
 
 
 def held(server: Run) -> list[str]:
-    """The scripts that are held apart, as `nightsafe status` has them."""
-    return [one["script"] for process in status(server)["processes"] for one in process["held"]]
+    """Return the scripts that `nightsafe status` shows as held apart."""
+    return [hold["script"] for process in status(server)["processes"] for hold in process["held"]]
 
 
-def test_a_script_that_is_held_apart(own: Run) -> None:
-    """It is said everywhere where somebody would look, and its next version ends it; others are served all along."""
+def test_a_held_script_is_reported_until_its_next_version(own: Run) -> None:
+    """Answer, API, log and status report the hold until the next version; others are served meanwhile."""
     with Wire.to(own) as wire:
         upload(wire, "hello", HELLO, secret("TOKEN", "x"))
         upload(wire, "loop", LOOP, limits={"cpu_ms": 500})
@@ -35,18 +35,18 @@ def test_a_script_that_is_held_apart(own: Run) -> None:
         assert "it used 0.5 s of CPU time" in answer.text
         assert "x" == own.workers.text("hello")
 
-        assert "held apart" in until(lambda: _said(own, wire))
+        assert "held apart" in until(lambda: _message(own, wire))
         assert not wire.ask("GET", f"{SCRIPTS}/hello/settings").envelope["messages"]
         events = [json.loads(line) for line in own.stderr.read_text().splitlines() if line.startswith("{")]
-        assert {"loop"} == {one["script"] for one in events if one["event"] == "script.held"}
+        assert {"loop"} == {event["script"] for event in events if event["event"] == "script.held"}
 
         put(wire, "loop", "TOKEN", "a new version")
         until(lambda: not held(own))
 
 
-def _said(server: Run, wire: Wire) -> str:
-    """What the API says of the script while `nightsafe status` has it; nothing when it is let in again by then."""
-    server.workers.get("loop")  # where it was let in meanwhile it is held apart for twice as long
+def _message(server: Run, wire: Wire) -> str:
+    """Return the API's message while `nightsafe status` shows the hold; nothing once the script is let in again."""
+    server.workers.get("loop")  # if it was let in meanwhile, it is now held for twice as long
     if held(server) != ["loop"]:
         return ""
     messages = wire.ask("GET", f"{SCRIPTS}/loop/settings").envelope["messages"]

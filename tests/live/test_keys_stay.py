@@ -1,4 +1,4 @@
-"""Code that is uploaded for a script may use the keys that the script has, and does not get to see them."""
+"""Code that is uploaded for a script may use the script's keys, and does not get to see them."""
 
 import base64
 import secrets
@@ -19,7 +19,7 @@ note(Object.getPrototypeOf(Uint8Array.prototype),"fill");note(SubtleCrypto.proto
 
 
 def test_code_that_keeps_bindings_sees_no_key(live: Run, wire: Wire) -> None:
-    """Uploaded with `keep_bindings`, a part that patches what our code may use next is called with nothing."""
+    """With `keep_bindings`, a part that patches what Nightsafe's code may use next is called with nothing."""
     raw = secrets.token_bytes(32)
     encoded = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
     key = {"type": "secret_key", "algorithm": {"name": "HMAC", "hash": "SHA-256"}, "usages": ["sign"]}

@@ -1,4 +1,4 @@
-"""A secret put after a quiet while, through the API to a Worker: whatever was kept open meanwhile, nothing is cut."""
+"""Secrets that are put after a pause, through the API to a Worker: no kept connection causes a lost request."""
 
 import time
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ SLOW = b"""export default { async fetch(request, env) {
     .then(() => say(env.TOKEN)).then(() => writer.close());
   return new Response(readable);
 } };"""
-GAPS = (16, 65)  # one that ends connections of workerd and the API, one that ends two long polls
+GAPS = (16, 65)  # the first outlasts kept connections of workerd and the API, the second two long polls
 
 
 @pytest.mark.slow
-def test_a_secret_after_a_pause_cuts_nothing(tmp_path: Path) -> None:
-    """Twice each, side by side: by our own client and on the bare wire, each of which keeps its connection."""
+def test_a_secret_after_a_pause_interrupts_nothing(tmp_path: Path) -> None:
+    """After each pause the secret is put by Nightsafe's client and on the bare wire, each on its kept connection."""
     safes = []
     for gap in GAPS:
         own = tmp_path / str(gap)
@@ -39,7 +39,7 @@ def test_a_secret_after_a_pause_cuts_nothing(tmp_path: Path) -> None:
 
 
 def _put_twice(safe: Safe, gap: int) -> None:
-    """A secret put twice, each time after so many quiet seconds, while a slow request runs."""
+    """Put a secret twice, each time after `gap` quiet seconds, while a slow request runs."""
     with Run(safe) as running, Wire.to(running) as wire, _client(running) as client:
         upload(wire, "worker", SLOW, secret("TOKEN", "first"))
         runtime = running.child("workerd serve")
@@ -61,13 +61,13 @@ def _put_twice(safe: Safe, gap: int) -> None:
 
 
 def _client(running: Run) -> Nightsafe:
-    """The owner, by our own client, which tries nothing twice."""
+    """Return the owner's Nightsafe client, which repeats no request."""
     return Nightsafe(api_token=running.safe.api_token, base_url=running.base_url, max_retries=0)
 
 
 @contextmanager
 def _slow(running: Run, seconds: int) -> Iterator[Iterator[str]]:
-    """A request that is answered over so many seconds; gives the parts of its body."""
+    """Send a request that is answered over this many seconds; yield the parts of its body."""
     headers = {"host": f"worker.localhost:{running.workers.port}", "milliseconds": str(seconds * 1000)}
     with running.workers.client.stream("GET", "/slow", headers=headers, timeout=seconds + 60) as answer:
         yield answer.iter_text()

@@ -1,4 +1,4 @@
-"""What is not as it was signed, or older than what was seen, is not served, and somebody is told."""
+"""Bundles that are forged, or older than those seen before, are not served, and the log says so."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 
 @contextmanager
 def served(safe: Safe) -> Iterator[tuple[Server, Wire]]:
-    """A safe that is served, and its owner."""
+    """Yield a server of the safe and its owner's client."""
     with Server(safe) as server, Wire.to(server) as wire:
         yield server, wire
 
 
-def test_a_database_that_was_put_back(safe: Safe, tmp_path: Path) -> None:
-    """Is noticed at once by a delivery process that runs, and by one that starts anew: nothing older is served."""
+def test_a_restored_database_is_not_served(safe: Safe, tmp_path: Path) -> None:
+    """A delivery process notices at once, whether it was running or starts again: nothing older is served."""
     with served(safe) as (server, wire):
         upload(wire, "worker", HELLO, secret("TOKEN", "old"))
         port = server.port
@@ -37,27 +37,28 @@ def test_a_database_that_was_put_back(safe: Safe, tmp_path: Path) -> None:
         shutil.rmtree(safe.path)
         shutil.copytree(tmp_path / "older", safe.path)
         server.start_at(port)
-        until(lambda: [one for one in delivery.problems() if "put back to an older state" in one])
+        until(lambda: [reason for reason in delivery.problems() if "put back to an older state" in reason])
         assert "new" == delivery.workers.text("worker")
 
         delivery.stop()
         delivery.start()
         until(lambda: delivery.workers.get("worker").status_code == 503)
-        assert [one for one in delivery.problems() if one.startswith("the bundle has serial")]
+        assert [reason for reason in delivery.problems() if reason.startswith("the bundle has serial")]
 
         delivery.stop()
-        (delivery.folder / "delivery-marks.json").unlink()  # the operator says that it was meant
+        (delivery.folder / "delivery-marks.json").unlink()  # the operator confirms the restore
         delivery.start()
         until(lambda: delivery.workers.get("worker").text == "old")
 
 
-def test_bundles_of_another_signer(safe: Safe, tmp_path: Path) -> None:
-    """Are refused: whoever took the API's address, or its signing key's place."""
+def test_bundles_of_another_signer_are_refused(safe: Safe, tmp_path: Path) -> None:
+    """They are refused, whether somebody took the API's address or replaced its signing key."""
     with served(safe) as (server, wire):
         upload(wire, "worker", HELLO, secret("TOKEN", "x"))
         delivery = Deliver(safe, server.base_url, tmp_path / "delivery")
         keys = delivery.folder / "verify-keys.json"
         VerifyKeys([SigningKey.generate().verify_key]).save(keys, replace=True)
         with delivery:
-            until(lambda: [one for one in delivery.problems() if "no trusted key has signed this bundle" in one])
+            words = "no trusted key has signed this bundle"
+            until(lambda: [reason for reason in delivery.problems() if words in reason])
             assert 503 == delivery.workers.get("worker").status_code

@@ -1,4 +1,4 @@
-"""A rotation of keys while Workers run."""
+"""A key rotation while Workers run."""
 
 from tests.clients.cli.keys.test_keys import done, states
 from tests.clients.wire.talk import Wire
@@ -7,9 +7,9 @@ from tests.live.tools.running import HELLO, Run, put, secret, until, upload
 
 
 def test_workers_do_not_notice_a_rotation(own: Run) -> None:
-    """The delivery process seals everything anew by itself; no isolate is replaced, and no value is lost.
+    """The delivery process re-encrypts every value by itself; no isolate is replaced, and no value is lost.
 
-    Once the old key is gone, a script that had not been loaded before is fetched anew, with what opens.
+    Once the old key is gone, a script that was not loaded before is fetched again, with records that open.
     """
     counting = b"let n = 0; export default { fetch: (_, env) => new Response(`${env.TOKEN}${++n}`) };"
     with Wire.to(own) as wire:

@@ -29,10 +29,10 @@ export default { async fetch(request, env) {
 
 
 class Store:
-    """A store, and what is done with it.
+    """A Secrets Store and the requests to it.
 
     Args:
-        wire: the account's owner.
+        wire: a client with the owner's token.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -41,32 +41,32 @@ class Store:
         self.path = f"{STORES}/{self.id}/secrets"
 
     def make(self, name: str, value: str, *scopes: str) -> str:
-        """A new secret's id."""
+        """Create a secret; return its id."""
         new = {"name": name, "value": value, "scopes": scopes or ["workers"]}
         return str(self.wire.send("POST", self.path, [new]).result[0]["id"])
 
     def ask(self, method: str, rest: str, value: object) -> Answer:
-        """Something about one secret."""
+        """Send a request about one secret, which must succeed."""
         answer = self.wire.send(method, f"{self.path}/{rest}", value)
         assert 200 == answer.status, answer.body
         return answer
 
     def binding(self, secret: str, name: str = "S") -> dict[str, str]:
-        """A binding to a secret."""
+        """Return a binding to a secret."""
         return {"type": "secrets_store_secret", "name": name, "store_id": self.id, "secret_name": secret}
 
 
 @pytest.fixture
 def store(live: Run, wire: Wire) -> Iterator[Store]:
-    """A store, deleted with all that is in it."""
+    """Yield a store, and delete it with its secrets."""
     assert live.workers
     store = Store(wire)
     yield store
     assert 200 == wire.ask("DELETE", f"{STORES}/{store.id}?force=true").status
 
 
-def test_a_value_and_its_changes(live: Run, wire: Wire, store: Store) -> None:
-    """What a script gets is the value of the moment: a change is seen by the next request after its answer."""
+def test_a_changed_value_is_seen_by_the_next_request(live: Run, wire: Wire, store: Store) -> None:
+    """A script gets the current value: a change is seen by the next request after the change's answer."""
     first = store.make("A", "one")
     upload(wire, "stored", ASKING, store.binding("A"))
     assert "one" == live.workers.text("stored")
@@ -78,8 +78,8 @@ def test_a_value_and_its_changes(live: Run, wire: Wire, store: Store) -> None:
     assert "f\u00fcnf" == live.workers.text("stored")
 
 
-def test_a_duplicate_and_two_names(live: Run, wire: Wire, store: Store) -> None:
-    """A duplicate has the value that nobody had to know, under its own name, and goes its own way from then on."""
+def test_a_duplicate_changes_by_itself(live: Run, wire: Wire, store: Store) -> None:
+    """A duplicate has the value, without anybody sending it, under its own name, and then changes by itself."""
     code = b"export default { fetch: async (_, env) => new Response([await env.S.get(), await env.T.get()].join()) };"
     first = store.make("A", "one")
     second = store.ask("POST", f"{first}/duplicate", {"name": "B", "scopes": ["workers"]}).result["id"]
@@ -91,8 +91,8 @@ def test_a_duplicate_and_two_names(live: Run, wire: Wire, store: Store) -> None:
     assert "one,two" == live.workers.text("twice")
 
 
-def test_what_is_not_there(live: Run, wire: Wire, store: Store) -> None:
-    """The script runs on, and is told when it asks; a secret that comes later is there then, one that goes is not."""
+def test_an_absent_secret_throws_until_it_is_there(live: Run, wire: Wire, store: Store) -> None:
+    """The script runs on, and `get` throws; a secret that is added or removed later counts at once."""
     first = store.make("A", "early")
     upload(wire, "absent", ASKING, store.binding("A"))
     assert "early" == live.workers.text("absent")
@@ -110,8 +110,8 @@ def test_what_is_not_there(live: Run, wire: Wire, store: Store) -> None:
     assert 404 == live.workers.get("absent").status_code
 
 
-def test_a_binding_that_leads_nowhere(live: Run, wire: Wire) -> None:
-    """To a store that is not there, or to what is no name: it is refused by name, and what is served is served on."""
+def test_a_binding_that_leads_nowhere_is_refused(live: Run, wire: Wire) -> None:
+    """A binding to an absent store, or without a valid name, is refused by name; the script is served as before."""
     upload(wire, "nowhere", HELLO, secret("TOKEN", "before"))
     nowhere = {"type": "secrets_store_secret", "name": "S", "store_id": "0" * 32, "secret_name": "A"}
     for binding in (nowhere, nowhere | {"store_id": 1}, {"type": "secrets_store_secret", "name": "S"}):
@@ -121,16 +121,16 @@ def test_a_binding_that_leads_nowhere(live: Run, wire: Wire) -> None:
         assert "before" == live.workers.text("nowhere")
 
 
-def test_a_classic_script(live: Run, wire: Wire, store: Store) -> None:
-    """Has it as a global."""
+def test_a_classic_script_has_the_secret_as_a_global(live: Run, wire: Wire, store: Store) -> None:
+    """A classic script has the secret as a global."""
     store.make("A", "one")
     upload(wire, "classic", CLASSIC, store.binding("A"), main_module=None, body_part="worker.js")
 
     assert "one" == live.workers.text("classic")
 
 
-def test_what_else_it_is(live: Run, wire: Wire, store: Store) -> None:
-    """An object with `get()`, as on Cloudflare; nothing else of it is within reach, and it does not show itself."""
+def test_a_stored_secret_is_an_object_with_get(live: Run, wire: Wire, store: Store) -> None:
+    """As on Cloudflare it has `get()`; nothing else of it can be reached, and it does not show its value."""
     store.make("A", "hidden-away")
     upload(wire, "looking", LOOKING, store.binding("A"))
 
@@ -140,8 +140,8 @@ def test_what_else_it_is(live: Run, wire: Wire, store: Store) -> None:
     assert "hidden-away" not in str(told)
 
 
-def test_only_those_who_are_bound_are_told(live: Run, wire: Wire, store: Store) -> None:
-    """A change of a store wakes the scripts that are bound to it, and no other."""
+def test_a_change_in_a_store_reloads_only_bound_scripts(live: Run, wire: Wire, store: Store) -> None:
+    """A change in a store reloads the scripts that are bound to it, and no other."""
     counting = b"let id = crypto.randomUUID; let n = 0; export default { fetch: () => new Response(String(++n)) };"
     made = store.make("A", "one")
     upload(wire, "bound", ASKING, store.binding("A"))

@@ -1,4 +1,4 @@
-"""Uploads that wait for each other on real connections: nobody keeps the memory from others, or waits for ever."""
+"""Uploads that wait for each other on real connections: none keeps the memory from others, or waits for ever."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,23 +18,23 @@ Connect = Callable[[str], Awaitable["Upload"]]
 
 
 class Upload:
-    """One upload on a connection of its own, of which the head has been sent."""
+    """An upload on a connection of its own, whose head has been sent."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self.writer = writer
 
     async def answer(self) -> bytes:
-        """The head of the answer."""
+        """Return the head of the answer."""
         return await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), _SECONDS)
 
 
 def with_connections(folder: Path, seconds: float, play: Callable[[Connect], Awaitable[None]]) -> None:
-    """Let something be played on a server where two uploads do not fit, and wait for so long."""
+    """Run `play` on a server whose memory does not fit two uploads, which wait for so many seconds."""
     with Api(folder, Limits(upload_memory=_MEMORY, upload_seconds=seconds)) as api:
 
         async def run() -> None:
-            """Serve and play."""
+            """Serve, and run `play`."""
             async with serving(api.app) as (_, client):
                 uploads: list[Upload] = []
 
@@ -50,14 +50,14 @@ def with_connections(folder: Path, seconds: float, play: Callable[[Connect], Awa
                     return upload
 
                 await play(connect)
-                for each in uploads:
-                    each.writer.close()
+                for upload in uploads:
+                    upload.writer.close()
 
         api.run(run())
 
 
 async def dribble(upload: Upload, enough: asyncio.Event) -> None:
-    """Send a body far more slowly than anybody's line is, until that is enough; then all that is left."""
+    """Send a body far more slowly than any real connection until `enough` is set; then send the rest."""
     sent = 0
     while not enough.is_set():
         upload.writer.write(_BODY[sent : sent + 1])
@@ -67,10 +67,10 @@ async def dribble(upload: Upload, enough: asyncio.Event) -> None:
 
 
 def test_a_slow_upload_gives_way(tmp_path: Path) -> None:
-    """It is told to come again once another waits, which is let in then and kept."""
+    """The slow upload is told to come again once another waits, which is then let in and kept."""
 
     async def play(connect: Connect) -> None:
-        """One that dribbles, and one that comes after it."""
+        """Begin a slow upload, and a quick one after it."""
         slow = await connect("slow")
         enough = asyncio.Event()
         dribbling = asyncio.ensure_future(dribble(slow, enough))
@@ -86,11 +86,11 @@ def test_a_slow_upload_gives_way(tmp_path: Path) -> None:
     with_connections(tmp_path, 3.0, play)
 
 
-def test_who_waits_in_vain_is_told_to_come_again(tmp_path: Path) -> None:
-    """With 503 and Retry-After; the one that is read meanwhile is kept."""
+def test_an_upload_that_waits_in_vain_gets_a_503(tmp_path: Path) -> None:
+    """The waiting upload gets a 503 with Retry-After; the one that is being read is kept."""
 
     async def play(connect: Connect) -> None:
-        """One that lacks its last byte, and one that comes after it."""
+        """Begin an upload without its last byte, and another one after it."""
         first = await connect("first")
         first.writer.write(_BODY[:-1])
         await first.writer.drain()

@@ -1,4 +1,4 @@
-"""Values pass through the API's process sealed, and are opened on the other side alone."""
+"""Values pass through the API's process sealed, and are opened only on the delivery side."""
 
 import base64
 import secrets
@@ -11,7 +11,7 @@ from tests.server import Safe, Server, run
 
 
 def forms(value: str) -> Iterator[bytes]:
-    """How a value might be written down."""
+    """Yield the forms in which a value might be written down."""
     raw = value.encode()
     yield from (
         raw,
@@ -22,7 +22,7 @@ def forms(value: str) -> Iterator[bytes]:
 
 
 def test_delivery_leaves_no_value_with_the_api(safe: Safe, tmp_path: Path) -> None:
-    """Started after the value was put, so never having had it, the API has it nowhere: memory, files, log."""
+    """An API that starts after the value was put, and so never had it, has it nowhere: memory, files, log."""
     planted = f"planted-{secrets.token_hex(24)}"
     first = Server(safe)
     with first, Wire.to(first) as wire:
@@ -40,8 +40,8 @@ def test_delivery_leaves_no_value_with_the_api(safe: Safe, tmp_path: Path) -> No
         assert [] == [place for place, content in seen.items() if spelling in content]
 
 
-def test_the_search_finds_what_is_there(safe: Safe, tmp_path: Path) -> None:
-    """In the memory of the process that has it: one workerd of several."""
+def test_the_search_finds_the_value_in_workerd(safe: Safe, tmp_path: Path) -> None:
+    """The value is found in the memory of the process that has it, one workerd of several."""
     planted = f"planted-{secrets.token_hex(24)}"
     server = Server(safe)
     with server, Wire.to(server) as wire, Deliver(safe, server.base_url, tmp_path / "delivery") as delivery:
@@ -52,8 +52,8 @@ def test_the_search_finds_what_is_there(safe: Safe, tmp_path: Path) -> None:
         assert any(planted.encode() in part for pid in pids for part in memory_of(pid))
 
 
-def test_nobody_may_look_into_the_delivery_process(own: Run) -> None:
-    """Not its memory, not its environment: they belong to root, whoever runs it. No token is in its arguments."""
+def test_the_delivery_process_cannot_be_inspected(own: Run) -> None:
+    """Its memory and its environment belong to root, whoever runs it, and no token is in its arguments."""
     owner = Path(f"/proc/{own.pid}/mem").stat().st_uid
     limits = Path(f"/proc/{own.pid}/limits").read_text()
 
@@ -63,8 +63,8 @@ def test_nobody_may_look_into_the_delivery_process(own: Run) -> None:
         assert b"nst_" not in Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
 
 
-def test_a_token_file_that_others_can_read(safe: Safe, tmp_path: Path) -> None:
-    """Is refused, and so is one that holds no token."""
+def test_an_open_or_empty_token_file_is_refused(safe: Safe, tmp_path: Path) -> None:
+    """A token file that others can read is refused, and so is one that holds no token."""
     token, ring, keys = tmp_path / "token", safe.private_ring, safe.path / "keys" / "verify-keys.json"
     base = ("deliver", "--private-ring", str(ring), "--verify-keys", str(keys), "--token-file", str(token))
     token.write_text("nst_x")

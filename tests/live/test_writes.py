@@ -1,4 +1,4 @@
-"""A write's answer means that Workers have it."""
+"""A write is answered after Workers have it."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,8 @@ WRITES = 1000
 READERS = 4
 
 
-def test_what_was_answered_is_seen(live: Run, wire: Wire) -> None:
-    """By the next request, every time: a new script, new values, one that is deleted, the whole script deleted."""
+def test_an_answered_write_is_seen_by_the_next_request(live: Run, wire: Wire) -> None:
+    """New scripts, new values, a deleted secret and a deleted script are seen by the next request, every time."""
     upload(wire, "seen", HELLO, secret("TOKEN", "first"))
     assert "first" == live.workers.text("seen")
     for number in range(50):
@@ -25,7 +25,7 @@ def test_what_was_answered_is_seen(live: Run, wire: Wire) -> None:
     assert 404 == live.workers.get("seen").status_code
 
 
-def test_bulk_and_settings(live: Run, wire: Wire) -> None:
+def test_an_answered_bulk_write_is_seen(live: Run, wire: Wire) -> None:
     """Other ways to write are waited for as well."""
     code = b"export default { fetch: (request, env) => new Response([env.A, env.B, env.C].join()) };"
     upload(wire, "bulk", code, secret("A", "1"))
@@ -35,8 +35,8 @@ def test_bulk_and_settings(live: Run, wire: Wire) -> None:
     assert ",3,4" == live.workers.text("bulk")
 
 
-def test_update_storm(own: Run) -> None:
-    """A value that changes 1,000 times under load: no request sees an older one after a newer one, and none fails."""
+def test_an_update_storm_shows_no_older_value(own: Run) -> None:
+    """While a value changes 1,000 times under load, no request fails or gets an older value after a newer one."""
     storm = Storm(own)
     with Wire.to(own) as wire:
         upload(wire, "storm", HELLO, secret("TOKEN", "0"))
@@ -44,7 +44,9 @@ def test_update_storm(own: Run) -> None:
             readers = [pool.submit(storm.read) for _ in range(READERS)]
             for number in range(1, WRITES + 1):
                 put(wire, "storm", "TOKEN", str(number))
-                storm.last = max(storm.last, number)  # it was answered: from now on nobody may get less
+                storm.last = max(
+                    storm.last, number
+                )  # the write was answered: no later request may get an older value
             storm.stop.set()
             for reader in readers:
                 reader.result()
@@ -58,8 +60,8 @@ class Storm:
     """Requests to one script that go on until they are told to stop.
 
     Attributes:
-        last: the newest value that a request has had, or that was answered as written.
-        wrong: answers that were none, or older than what was known before they were asked for.
+        last: the newest value that a request got or whose write was answered.
+        wrong: failed answers, and answers older than `last` was before their request.
     """
 
     def __init__(self, running: Run) -> None:
@@ -70,7 +72,7 @@ class Storm:
         self.seen: set[int] = set()
 
     def read(self) -> None:
-        """Ask again and again."""
+        """Send requests until told to stop."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
         while not self.stop.is_set():
             before = self.last

@@ -1,4 +1,4 @@
-"""A service binding to a script that cannot be had: that is thrown, and never looks like an answer of that script."""
+"""Service bindings to scripts that cannot be called: the call throws, and is never mistaken for an answer."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -41,12 +41,12 @@ SERVICE: Final[Binding] = {"type": "service", "name": "S", "service": "callee"}
 
 
 async def unknown(_: Scene) -> str:
-    """No script has the name."""
+    """Deploy no callee."""
     return "there is no such script, or it is not deployed; deploy it, or bind to another"
 
 
 async def deleted(scene: Scene) -> str:
-    """It was there a moment ago, and was called."""
+    """Delete the callee after a first call."""
     await scene.upload("callee", CALLEE)
     assert "returned 200" == (await scene.get("caller")).json()[0]
     await scene.serve("callee")
@@ -54,29 +54,29 @@ async def deleted(scene: Scene) -> str:
 
 
 async def refused(scene: Scene) -> str:
-    """It has a binding that cannot be served."""
+    """Give the callee a binding that cannot be served."""
     await scene.upload("callee", CALLEE, [{"type": "kv_namespace", "name": "KV", "namespace_id": "x"}])
     return "the script cannot be served here; the delivery log says why"
 
 
 async def not_starting(scene: Scene) -> str:
-    """It throws before it serves anything."""
+    """Make the callee throw at its top level."""
     await scene.upload("callee", "throw new Error('at the top');")
     return "the script cannot be started; the delivery log says why"
 
 
 async def not_opening(scene: Scene) -> str:
-    """A secret of it does not open."""
+    """Give the callee a secret that was sealed for another script."""
     version = scene.version("elsewhere", CALLEE, [text("TOKEN", "sealed for another script")])
     await scene.serve("callee", version)
     return "the script cannot be started; the delivery log says why"
 
 
 async def unavailable(scene: Scene) -> str:
-    """It is not known yet, and whoever knows it cannot be asked."""
+    """Deploy the callee while its bundle cannot be fetched."""
 
     async def fail(*_: object, **__: object) -> bytes:
-        """Say that it cannot be had."""
+        """Fail to fetch the bundle."""
         raise NightsafeError(Code.UNAVAILABLE, "away")
 
     await scene.put("callee", scene.version("callee", CALLEE))
@@ -85,7 +85,7 @@ async def unavailable(scene: Scene) -> str:
 
 
 async def held_apart(scene: Scene) -> str:
-    """It has taken a process down."""
+    """Have the callee held apart, as after a loop."""
     await scene.upload("callee", CALLEE)
     supervisor = scene.delivery.supervisor
     supervisor.holds.blame("callee", "", "it loops")
@@ -97,8 +97,8 @@ CASES: Final = (unknown, deleted, refused, not_starting, not_opening, unavailabl
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-async def test_what_cannot_be_had_is_thrown(scene: Scene, case: Callable[[Scene], Awaitable[str]]) -> None:
-    """By `fetch`, by a method and by a property: with the service, the binding, the reason and what to do."""
+async def test_a_call_to_an_unavailable_callee_throws(scene: Scene, case: Callable[[Scene], Awaitable[str]]) -> None:
+    """`fetch`, methods and properties throw an error with the service, the binding, the reason and the remedy."""
     original: Callable[[str], Awaitable[bytes]] = partial(MemorySource.bundle, scene.source)
     await scene.upload("caller", CALLER, [SERVICE])
     await scene.get("caller")
@@ -112,16 +112,16 @@ async def test_what_cannot_be_had_is_thrown(scene: Scene, case: Callable[[Scene]
     assert ["returned 200", "returned called"] == (await scene.get("caller")).json()[:2]
 
 
-async def test_an_entrypoint_that_is_not_there_is_thrown(scene: Scene) -> None:
-    """As the runtime has it, with the entrypoint's name."""
+async def test_a_call_to_a_missing_entrypoint_throws(scene: Scene) -> None:
+    """The error is the runtime's own and names the entrypoint."""
     await scene.upload("callee", CALLEE)
     await scene.upload("caller", CALLER, [{**SERVICE, "entrypoint": "Missing"}])
 
     assert ["Error: Worker has no such entrypoint: Missing"] * 4 == (await scene.get("caller")).json()
 
 
-async def test_what_the_script_itself_says_goes_through(scene: Scene) -> None:
-    """Whatever it answers, also with a status that the dispatcher uses; and what it throws is what arrives."""
+async def test_answers_and_errors_of_a_callee_arrive_unchanged(scene: Scene) -> None:
+    """Any status or error of the callee arrives, also a status that the dispatcher itself uses."""
     caller = """
       export default { async fetch(request, env) {
         const got = [];

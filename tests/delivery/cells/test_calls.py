@@ -1,4 +1,4 @@
-"""What one script calls on another: all goes through the dispatcher as it goes between the two without it."""
+"""Calls between scripts behave through the dispatcher as between two Workers on a bare workerd."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +30,8 @@ BINDINGS: Final[list[Binding]] = [
         ("2021-11-02", "2021-11-02"),
     ],
 )
-async def test_calls_are_as_between_two_workers(scene: Scene, folder: Path, dates: tuple[str, str]) -> None:
-    """Properties, methods, pipelines, functions and targets both ways, errors, disposal, props: all the same."""
+async def test_calls_behave_as_between_bare_workers(scene: Scene, folder: Path, dates: tuple[str, str]) -> None:
+    """Properties, methods, pipelines, callbacks, errors, disposal and props behave as without the dispatcher."""
     (folder / "bare").mkdir()
     await scene.upload("callee", CALLEE, compatibility_date=dates[1])
     await scene.upload("caller", CALLER, BINDINGS, compatibility_date=dates[0])

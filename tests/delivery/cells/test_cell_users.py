@@ -1,4 +1,4 @@
-"""Who is to blame for a process: also who goes on after its answer, and nobody who only stands beside."""
+"""Which script is blamed for a process that loops: also one that runs on after its answer, never a mere neighbour."""
 
 import asyncio
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.delivery.cells.test_cells import HELLO, LOOP, neighbour, until
+from tests.delivery.cells.test_cells import HELLO, LOOP, neighbour
 from tests.delivery.scene import Scene, text
 from tests.delivery.sink import Sink
 from tests.delivery.sockets import websocket
+from tests.delivery.waiting import until
 
 from nightsafe.delivery.workerd.limits import Limits
 
@@ -34,16 +35,16 @@ LATER = """
     return new Response("fine");
   } };"""
 SLOW = "export default { async fetch(request, env) { await scheduler.wait(2500); return new Response(env.TOKEN); } };"
-ONE = Limits(cells=1, most_cells=1)
+ONE_CELL = Limits(cells=1, most_cells=1)
 
 
-def said(logs: Any, event: str) -> list[Any]:
-    """Whom the events of one kind are about."""
+def scripts_of(logs: Any, event: str) -> list[Any]:
+    """Return the scripts that the events of one kind name."""
     return [log.get("script", log.get("scripts")) for log in logs if log["event"] == event]
 
 
-async def begin(scene: Scene, path: str) -> None:
-    """Let the script answer, and loop a while after that."""
+async def loop_later(scene: Scene, path: str) -> None:
+    """Have the script answer, and loop some time after its answer."""
     if path != "/socket":
         async with scene.client.stream("GET", path, headers={"host": f"later.localhost:{scene.port}"}) as answer:
             assert 200 == answer.status_code
@@ -57,45 +58,45 @@ async def begin(scene: Scene, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/work", "/body", "/socket"])
-async def test_a_loop_after_the_answer(scene: Scene, path: str) -> None:
-    """Is of who answered; whoever is asked meanwhile is in another process and notices nothing."""
+async def test_a_loop_after_the_answer_is_held(scene: Scene, path: str) -> None:
+    """A script that loops after its answer is held; requests to others go to another process and notice nothing."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])
     await scene.upload("later", LATER, cpu_ms=1000)
     with capture_logs() as logs:
         async with neighbour(scene):
-            await begin(scene, path)
-            await until(lambda: bool(said(logs, "script.held") + said(logs, "script.suspected")))
+            await loop_later(scene, path)
+            await until(lambda: bool(scripts_of(logs, "script.held") + scripts_of(logs, "script.suspected")))
 
-    assert ["later"] == said(logs, "script.held")
+    assert ["later"] == scripts_of(logs, "script.held")
     assert 503 == (await scene.get("later")).status_code
 
 
 @pytest.mark.parametrize("path", ["/work", "/socket"])
-async def test_a_loop_beside_one_who_waits(folder: Path, path: str) -> None:
-    """Either may be to blame, so nobody is held apart; from then on each is alone, and that shows which."""
-    async with Scene(folder, limits=ONE) as scene:
+async def test_two_scripts_in_a_looping_process_are_suspected(folder: Path, path: str) -> None:
+    """Both scripts are suspected and neither is held; each then runs alone, which shows the one to blame."""
+    async with Scene(folder, limits=ONE_CELL) as scene:
         await scene.upload("slow", SLOW, [text("TOKEN", "x")], cpu_ms=500)
         await scene.upload("later", LATER, cpu_ms=1000)
         with capture_logs() as logs:
-            answer, _ = await asyncio.gather(scene.get("slow"), begin(scene, path))
-            await until(lambda: bool(said(logs, "script.suspected")))
-            assert [] == said(logs, "script.held")
-            await begin(scene, path)
-            await until(lambda: bool(said(logs, "script.held")))
+            answer, _ = await asyncio.gather(scene.get("slow"), loop_later(scene, path))
+            await until(lambda: bool(scripts_of(logs, "script.suspected")))
+            assert [] == scripts_of(logs, "script.held")
+            await loop_later(scene, path)
+            await until(lambda: bool(scripts_of(logs, "script.held")))
         again = await scene.get("slow")
 
     assert 503 == answer.status_code
-    assert [{"slow", "later"}] == [set(one) for one in said(logs, "script.suspected")]
+    assert [{"slow", "later"}] == [set(scripts) for scripts in scripts_of(logs, "script.suspected")]
     assert ["it used 1 s of CPU time without a pause"] == [
         log["reason"] for log in logs if log["event"] == "script.suspected"
     ]
-    assert ["later"] == said(logs, "script.held")
+    assert ["later"] == scripts_of(logs, "script.held")
     assert (200, "x") == (again.status_code, again.text)
 
 
-async def test_one_who_used_it_before(folder: Path) -> None:
-    """Is not to blame once nothing of it is under way."""
-    async with Scene(folder, limits=ONE) as scene:
+async def test_a_script_without_work_under_way_is_not_blamed(folder: Path) -> None:
+    """A script that used the process earlier is not blamed once it has no work under way."""
+    async with Scene(folder, limits=ONE_CELL) as scene:
         await scene.upload("hello", HELLO, [text("TOKEN", "x")])
         await scene.upload("loop", LOOP, cpu_ms=600)
         await scene.get("hello")
@@ -103,28 +104,28 @@ async def test_one_who_used_it_before(folder: Path) -> None:
         with capture_logs() as logs:
             await scene.get("loop", "/loop")
 
-    assert ["loop"] == said(logs, "script.held")
+    assert ["loop"] == scripts_of(logs, "script.held")
 
 
-async def test_an_earlier_version_that_loops(scene: Scene) -> None:
-    """Is ended when its time is over; the one that has taken its place is not held for it."""
+async def test_the_successor_of_a_looping_version_is_not_held(scene: Scene) -> None:
+    """A replaced version that loops is ended at its CPU limit; the version that replaced it is not held."""
     await scene.upload("loop", LOOP, cpu_ms=1500)
     await scene.get("loop")
     with capture_logs() as logs:
         looping = asyncio.create_task(scene.get("loop", "/loop"))
-        await until(lambda: bool(said(logs, "script.busy")))
+        await until(lambda: bool(scripts_of(logs, "script.busy")))
         await scene.upload("loop", HELLO, [text("TOKEN", "mended")], cpu_ms=1500)
         first = await looping
         answers = {(await scene.get("loop")).text for _ in range(5)}
 
-    assert 503 == first.status_code  # and not asked again, though workerd would do that by itself
+    assert 503 == first.status_code  # the request was not repeated, though workerd would do that by itself
     assert {"mended"} == answers
-    assert [("loop",)] == said(logs, "script.ended")
-    assert [] == said(logs, "script.held")
+    assert [("loop",)] == scripts_of(logs, "script.ended")
+    assert [] == scripts_of(logs, "script.held")
 
 
-async def test_a_version_that_comes_as_one_begins_to_loop(scene: Scene) -> None:
-    """Is served at once, before anybody knows of the loop, and is not held for it."""
+async def test_a_version_deployed_as_a_loop_begins_is_served(scene: Scene) -> None:
+    """A version deployed just after a loop began is served before the loop is detected, and is not held for it."""
     await scene.upload("loop", LOOP, cpu_ms=3000)
     await scene.get("loop")
     with capture_logs() as logs:
@@ -137,15 +138,15 @@ async def test_a_version_that_comes_as_one_begins_to_loop(scene: Scene) -> None:
         answers |= {(await scene.get("loop")).text for _ in range(5)}
 
     assert {"mended"} == answers
-    assert ([], ["loop"]) == (said(logs, "script.held"), [name for (name,) in said(logs, "script.ended")])
+    assert ([], ["loop"]) == (scripts_of(logs, "script.held"), [name for (name,) in scripts_of(logs, "script.ended")])
 
 
-async def test_who_is_sent_to_a_process_that_has_just_begun_to_loop(folder: Path) -> None:
-    """Is answered by another one, as soon as it is known that it does not answer; nothing is done twice."""
+async def test_a_request_leaves_a_process_that_begins_to_loop(folder: Path) -> None:
+    """A request sent to a process that has just begun to loop is answered by another process, and only once."""
     code = """
       let asked = 0;
       export default { fetch: (request, env) => new Response(`${env.TOKEN} ${++asked}`) };"""
-    async with Scene(folder, limits=ONE) as scene:
+    async with Scene(folder, limits=ONE_CELL) as scene:
         await scene.upload("counts", code, [text("TOKEN", "x")], cpu_ms=4000)
         await scene.upload("loop", LOOP, cpu_ms=4000)
         assert "x 1" == (await scene.get("counts")).text
@@ -159,8 +160,8 @@ async def test_who_is_sent_to_a_process_that_has_just_begun_to_loop(folder: Path
     assert "x 1" == answer.text  # in the main process, as its first request there
 
 
-async def test_nothing_is_done_twice(folder: Path) -> None:
-    """A request whose process was ended is not made again, by nobody, whatever its method."""
+async def test_a_request_of_an_ended_process_is_not_repeated(folder: Path) -> None:
+    """No part of the delivery side repeats a request whose process was ended, whatever its method."""
     code = """
       export default { async fetch(request, env) {
         if (new URL(request.url).pathname === "/") return new Response("fine");
@@ -180,23 +181,23 @@ async def test_nothing_is_done_twice(folder: Path) -> None:
     assert ["/GET", "/DELETE", "/POST"] == sink.called
 
 
-async def test_a_callee_that_loops(scene: Scene) -> None:
-    """Both names are in the reason, and another version of either lets the caller in."""
+async def test_a_caller_held_for_its_callee_names_both(scene: Scene) -> None:
+    """The reason names both scripts, and a new version of either lets the caller in."""
     caller = "export default { fetch: (request, env) => env.CALLEE.fetch(request) };"
-    bound = {"type": "service", "name": "CALLEE", "service": "callee"}
+    binding = {"type": "service", "name": "CALLEE", "service": "callee"}
     await scene.upload("callee", LOOP)
-    await scene.upload("caller", caller, [bound], cpu_ms=600)
+    await scene.upload("caller", caller, [binding], cpu_ms=600)
     with capture_logs() as logs:
         answer = await scene.get("caller", "/loop")
     await scene.upload("callee", HELLO, [text("TOKEN", "mended")])
 
-    assert ["caller"] == said(logs, "script.held")
+    assert ["caller"] == scripts_of(logs, "script.held")
     assert "it used 0.6 s of CPU time without a pause, or a script that it calls did: callee" in answer.text
     assert "mended" == (await scene.get("caller")).text
 
 
-async def test_what_is_over_is_known_to_be(scene: Scene) -> None:
-    """However it ended: nobody counts as one who uses a process when nothing of his is under way."""
+async def test_finished_work_no_longer_counts_as_use(scene: Scene) -> None:
+    """However a request ends, its script no longer counts as using a process."""
     callee = """
       import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
       class Counter extends RpcTarget { up() { return 1; } }
@@ -222,10 +223,10 @@ async def test_what_is_over_is_known_to_be(scene: Scene) -> None:
         await uses[new URL(request.url).pathname](env);
         return new Response("x");
       } };"""
-    bound = {"type": "service", "name": "CALLEE", "service": "callee"}
+    binding = {"type": "service", "name": "CALLEE", "service": "callee"}
     nowhere = {"type": "service", "name": "NOWHERE", "service": "callee", "entrypoint": "Nowhere"}
     await scene.upload("callee", callee)
-    await scene.upload("caller", caller, [bound, nowhere])
+    await scene.upload("caller", caller, [binding, nowhere])
     paths = ("fetch", "counter", "kept", "fails", "member", "absent", "nowhere", "throws", "slow")
     answers = {path: (await scene.get("caller", f"/{path}")).status_code for path in paths}
     with pytest.raises(httpx.ReadTimeout):

@@ -1,9 +1,9 @@
-"""Scripts that compute for long, never end, or eat the memory: nobody else notices."""
+"""Scripts that compute for long, loop for ever or exhaust the memory: other scripts are not affected."""
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.delivery.scene import Scene, text
+from tests.delivery.waiting import until
 from tests.live.tools.running import alive
 
 from nightsafe.delivery.workerd.limits import Limits
@@ -34,11 +35,11 @@ EATER = """
   } };"""
 BORN = "let born; export default { fetch: () => new Response((born ??= crypto.randomUUID())) };"
 PROVEN = 200
-"""Answers after which a script runs in the main process, as `runtime/cells.js` has it."""
+"""Answers after which a script runs in the main process, as in `runtime/cells.js`."""
 
 
 class Neighbour:
-    """Somebody who asks another script all the time, on a connection that is kept."""
+    """Requests another script all the time, on kept connections."""
 
     def __init__(self, scene: Scene, script: str) -> None:
         self._scene = scene
@@ -46,7 +47,7 @@ class Neighbour:
         self.answers: list[str] = []
 
     async def run(self) -> None:
-        """Ask until stopped."""
+        """Send requests until cancelled."""
         while True:
             answer = await self._scene.get(self._script)
             self.answers.append(f"{answer.status_code} {answer.text}")
@@ -54,7 +55,7 @@ class Neighbour:
 
 @asynccontextmanager
 async def neighbour(scene: Scene, script: str = "hello") -> AsyncIterator[Neighbour]:
-    """One who asks meanwhile; each request of his was answered."""
+    """Run a neighbour during the block; check afterwards that each of its requests was answered."""
     asking = Neighbour(scene, script)
     task = asyncio.create_task(asking.run())
     try:
@@ -66,21 +67,14 @@ async def neighbour(scene: Scene, script: str = "hello") -> AsyncIterator[Neighb
     assert {"200 x"} == set(asking.answers)
 
 
-async def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    """Return when something holds that another process decides."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - another process decides
-            await asyncio.sleep(0.01)
-
-
 async def prove(scene: Scene, script: str) -> None:
-    """Ask a script until it runs in the main process."""
+    """Request a script until it runs in the main process."""
     for _ in range(PROVEN + 1):
         assert 200 == (await scene.get(script)).status_code
 
 
-async def test_a_script_that_computes_for_long(scene: Scene) -> None:
-    """Is answered, though it computes for longer than a second, and no process ends; others do not wait for it."""
+async def test_a_long_computation_is_answered(scene: Scene) -> None:
+    """A script that computes for over a second is answered; no process ends, and other scripts do not wait for it."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])
     await scene.upload("busy", BUSY)
     await scene.get("hello")
@@ -95,8 +89,8 @@ async def test_a_script_that_computes_for_long(scene: Scene) -> None:
     assert not {"workerd.ended", "workerd.busy", "script.held"} & {log["event"] for log in logs}
 
 
-async def test_a_script_in_an_endless_loop(scene: Scene) -> None:
-    """Is ended when its CPU time is over and held apart; nobody else notices, and its next version is let in."""
+async def test_an_endless_loop_is_ended_and_held(scene: Scene) -> None:
+    """A script that loops is ended at its CPU limit and held; others are not affected; its next version is served."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])
     await scene.upload("loop", LOOP, cpu_ms=1000)
     assert "fine" == (await scene.get("loop")).text
@@ -118,8 +112,8 @@ async def test_a_script_in_an_endless_loop(scene: Scene) -> None:
     assert "fine" == (await scene.get("loop")).text
 
 
-async def test_a_script_that_loops_again(folder: Path) -> None:
-    """Is held apart for longer each time."""
+async def test_each_hold_lasts_longer_than_the_last(folder: Path) -> None:
+    """A script that loops again is held for longer each time."""
     async with Scene(folder, limits=Limits(first_hold=0.2)) as scene:
         await scene.upload("loop", LOOP, cpu_ms=600)
         with capture_logs() as logs:
@@ -132,8 +126,8 @@ async def test_a_script_that_loops_again(folder: Path) -> None:
         assert [0.2, 0.4, 0.8] == [log["seconds"] for log in logs if log["event"] == "script.held"]
 
 
-async def test_a_new_value_frees_a_script(scene: Scene) -> None:
-    """A version with another secret is another version."""
+async def test_a_new_value_ends_a_hold(scene: Scene) -> None:
+    """A version with another secret value is another version, so it is not held."""
     await scene.upload("loop", LOOP, [text("A", "1")], cpu_ms=600)
     await scene.get("loop", "/loop")
     assert 503 == (await scene.get("loop")).status_code
@@ -142,8 +136,8 @@ async def test_a_new_value_frees_a_script(scene: Scene) -> None:
     assert "fine" == (await scene.get("loop")).text
 
 
-async def test_a_change_while_a_script_computes(scene: Scene) -> None:
-    """Is acknowledged and seen at once: requests that come after it do not wait for the older version."""
+async def test_a_change_does_not_wait_for_a_computation(scene: Scene) -> None:
+    """A change is acknowledged and visible at once; later requests do not wait for the older version."""
     code = """
       export default { fetch(request, env) {
         let sum = 0;
@@ -165,8 +159,8 @@ async def test_a_change_while_a_script_computes(scene: Scene) -> None:
     assert "workerd.deaf" not in {log["event"] for log in logs}
 
 
-async def test_a_script_that_eats_the_memory(folder: Path) -> None:
-    """Is ended and held apart, and says so; nobody else notices."""
+async def test_a_script_that_exhausts_memory_is_held(folder: Path) -> None:
+    """A script that exhausts its cell's memory is ended and held with that reason; others are not affected."""
     async with Scene(folder, limits=Limits(cell_bytes=300 << 20)) as scene:
         await scene.upload("hello", HELLO, [text("TOKEN", "x")])
         await scene.upload("eater", EATER)
@@ -179,8 +173,8 @@ async def test_a_script_that_eats_the_memory(folder: Path) -> None:
         assert 0 == scene.delivery.supervisor.restarts
 
 
-async def test_a_script_that_fills_its_heap(scene: Scene) -> None:
-    """Its process aborts by itself: the script is held apart all the same."""
+async def test_a_script_that_overflows_its_heap_is_held(scene: Scene) -> None:
+    """A script that overflows its heap aborts its own process, and is held all the same."""
     code = """
       const kept = [];
       export default { async fetch() {
@@ -197,8 +191,8 @@ async def test_a_script_that_fills_its_heap(scene: Scene) -> None:
     assert "held apart" in held.text
 
 
-async def test_a_cell_that_somebody_kills(scene: Scene) -> None:
-    """Nobody is to blame: the script is served on by the next one."""
+async def test_a_killed_cell_blames_no_script(scene: Scene) -> None:
+    """After somebody kills a cell, no script is held and the next cell serves."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])
     await scene.get("hello")
     for child in scene.delivery.supervisor.cells:
@@ -210,8 +204,8 @@ async def test_a_cell_that_somebody_kills(scene: Scene) -> None:
     assert not any("held" in answer for answer in answers)
 
 
-async def test_a_script_that_is_proven_runs_in_the_main_process(scene: Scene) -> None:
-    """It moves once, and stays when a value changes; other code has to prove itself."""
+async def test_a_proven_script_runs_in_the_main_process(scene: Scene) -> None:
+    """A script moves once, and stays when a value changes; other code must prove itself first."""
     await scene.upload("born", BORN)
     first = (await scene.get("born")).text
     await prove(scene, "born")
@@ -224,8 +218,8 @@ async def test_a_script_that_is_proven_runs_in_the_main_process(scene: Scene) ->
     assert 3 == len({first} | moved | changed)
 
 
-async def test_a_proven_script_that_loops(scene: Scene) -> None:
-    """Another main process takes its place on the socket; the next time it is alone in a cell, and held apart."""
+async def test_a_loop_in_the_main_process_replaces_it(scene: Scene) -> None:
+    """Another main process takes over the socket; on its next run the script is alone in a cell, and held."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])
     await scene.upload("loop", LOOP)
     await prove(scene, "loop")
@@ -240,8 +234,8 @@ async def test_a_proven_script_that_loops(scene: Scene) -> None:
     assert pid != scene.delivery.supervisor.current.pid
 
 
-async def test_a_proven_script_that_computes_for_long(folder: Path) -> None:
-    """It is answered, though another main process takes its place; nobody who keeps a connection loses a request."""
+async def test_a_long_computation_in_the_main_process_is_answered(folder: Path) -> None:
+    """The computation is answered though another main process takes over; no kept connection loses a request."""
     code = """
       export default { fetch(request) {
         let sum = 0;
@@ -268,8 +262,8 @@ async def test_a_proven_script_that_computes_for_long(folder: Path) -> None:
     assert not [pid for pid in processes if alive(pid)]
 
 
-async def test_more_scripts_at_a_time_than_cells(scene: Scene) -> None:
-    """Further cells are started, and whoever computes still has one alone."""
+async def test_more_cells_start_when_all_are_in_use(scene: Scene) -> None:
+    """Further cells start when all are in use, and a script that computes still has a cell of its own."""
     waiting = "export default { async fetch() { await scheduler.wait(500); return new Response('x'); } };"
     names = [f"waits-{number}" for number in range(12)]
     for name in names:
@@ -282,8 +276,8 @@ async def test_more_scripts_at_a_time_than_cells(scene: Scene) -> None:
     assert len(scene.delivery.supervisor.cells) > 2
 
 
-async def test_without_cells(folder: Path) -> None:
-    """Every script runs in the main process; one in a loop is ended with it."""
+async def test_a_loop_without_cells_ends_the_main_process(folder: Path) -> None:
+    """Without cells every script runs in the main process, and a loop ends that process."""
     async with Scene(folder, limits=Limits(cells=0, most_cells=0, stall_cpu_seconds=1.0)) as scene:
         await scene.upload("hello", HELLO, [text("TOKEN", "x")])
         await scene.upload("loop", LOOP)

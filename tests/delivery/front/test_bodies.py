@@ -1,4 +1,4 @@
-"""Bodies of requests that a script answers before it has read them: no client loses the answer."""
+"""Answers that a script sends before it has read the request's body: every client receives them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,14 +30,14 @@ EARLY = """
 
 
 async def send(scene: Scene, path: str, body: bytes) -> httpx.Response:
-    """POST a body."""
+    """POST a body to the script."""
     return await scene.client.post(path, content=body, headers={"host": f"early.localhost:{scene.port}"})
 
 
 @pytest.mark.parametrize("cells", [0, 2])
 @pytest.mark.parametrize("path", ["/ignores", "/throws", "/begins", "/cancels", "/counts", "/empty"])
-async def test_an_answer_before_all_of_the_body(folder: Path, path: str, cells: int) -> None:
-    """Reaches the client, who may still be sending: in a cell as in the main process, and with the length it had."""
+async def test_an_answer_before_the_end_of_the_body_arrives(folder: Path, path: str, cells: int) -> None:
+    """The answer arrives during the upload, in a cell and in the main process; bodies keep their length."""
     async with Scene(folder, limits=Limits(cells=cells, most_cells=cells)) as scene:
         await scene.upload("early", EARLY)
         for size in (10, 60_000, 1_000_000):
@@ -54,8 +54,8 @@ async def test_an_answer_before_all_of_the_body(folder: Path, path: str, cells: 
                 assert expected == (answer.status_code, "" if path == "/throws" else answer.text)
 
 
-async def test_a_body_in_parts(scene: Scene) -> None:
-    """Arrives part by part while the answer goes out, whole, and without a length when it had none."""
+async def test_a_chunked_body_passes_while_it_arrives(scene: Scene) -> None:
+    """A body without a length arrives part by part, and complete, while the answer goes out."""
     code = """
       export default { fetch(request) {
         const headers = { length: String(request.headers.get("content-length")) };
@@ -64,7 +64,7 @@ async def test_a_body_in_parts(scene: Scene) -> None:
     await scene.upload("echo", code)
 
     async def parts() -> AsyncIterator[bytes]:
-        """Slowly."""
+        """Yield a body in five parts, slowly."""
         for number in range(5):
             yield str(number).encode() * 1000
             await asyncio.sleep(0.05)
@@ -77,8 +77,8 @@ async def test_a_body_in_parts(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-async def test_a_client_that_sends_no_more(scene: Scene) -> None:
-    """Has the whole answer at once all the same, and is not waited for without end."""
+async def test_a_client_that_stops_sending_is_answered(scene: Scene) -> None:
+    """A client that stops sending gets the whole answer at once, and its connection closes in the end."""
     await scene.upload("early", EARLY)
     reader, writer = await asyncio.open_connection("127.0.0.1", scene.port)
     writer.write(b"POST /ignores HTTP/1.1\r\nHost: early.localhost\r\nContent-Length: 100000\r\n\r\nbegun")

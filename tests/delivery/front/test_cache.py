@@ -1,4 +1,4 @@
-"""The Cache API: what a script keeps is there for it, for as long as it may be, and for no other script."""
+"""The Cache API: a script finds what it stored, for as long as it may be kept, and no other script does."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ CLASSIC: Final = (
 
 
 async def run(scene: Scene, cases: str, *, classic: bool = False, **members: Any) -> Any:
-    """What a script finds that runs these cases, one after another."""
+    """Run the cases one after another in a script; return their results by name."""
     if classic:
         files = {"worker.js": ("application/javascript", (CLASSIC % cases).encode())}
         await scene.upload("cases", files, classic=True, **members)
@@ -93,13 +93,13 @@ FOUND: Final = {
 
 @pytest.mark.parametrize("date", ["2021-11-02", "2022-10-31", "2024-04-03", "2025-09-01", "2026-04-01", "2026-11-16"])
 @pytest.mark.parametrize("classic", [False, True], ids=["module", "classic"])
-async def test_what_is_put_is_matched(scene: Scene, date: str, *, classic: bool) -> None:
-    """By its URL, in the cache that it was put into, until it is deleted; in scripts of any date and kind."""
+async def test_a_stored_response_is_matched_until_deleted(scene: Scene, date: str, *, classic: bool) -> None:
+    """A response is found by its URL, in its own cache, until it is deleted, in scripts of any date and kind."""
     assert FOUND == await run(scene, BASICS, classic=classic, compatibility_date=date)
 
 
 async def test_wrong_use_fails_as_on_the_platform(scene: Scene) -> None:
-    """With the runtime's own words; nothing is kept."""
+    """Wrong use throws the runtime's own errors, and nothing is stored."""
     found = await run(
         scene,
         """
@@ -126,8 +126,8 @@ async def test_wrong_use_fails_as_on_the_platform(scene: Scene) -> None:
     assert found["kept"] is None
 
 
-async def test_what_may_not_be_kept_is_a_miss(scene: Scene) -> None:
-    """By the response's own headers, or its status; `put` does not fail, and no cookie is ever kept."""
+async def test_a_response_that_may_not_be_stored_is_a_miss(scene: Scene) -> None:
+    """If headers or status forbid to store a response, `put` succeeds and stores nothing; cookies are never kept."""
     found = await run(
         scene,
         """
@@ -171,8 +171,8 @@ async def test_what_may_not_be_kept_is_a_miss(scene: Scene) -> None:
     assert [[200, "x"], None, False] == found["expired"]
 
 
-async def test_conditions_and_ranges(scene: Scene) -> None:
-    """Are answered from what is kept: 304 for who has it, a part for who asks for one."""
+async def test_conditional_and_range_requests_are_answered(scene: Scene) -> None:
+    """A stored response answers a conditional request with 304 and a range request with the range."""
     found = await run(
         scene,
         """
@@ -209,8 +209,8 @@ async def test_conditions_and_ranges(scene: Scene) -> None:
     assert ["gzip", 400] == found["zipped"]
 
 
-async def test_what_is_kept_has_limits(scene: Scene) -> None:
-    """Of a body, of all together and of how many: what is too large is a miss, and what was used long ago goes."""
+async def test_the_cache_is_limited_in_size_and_count(scene: Scene) -> None:
+    """Too large a body is a miss; over the limits of total size and count, the least recently used entries go."""
     found = await run(
         scene,
         """
@@ -237,8 +237,8 @@ async def test_what_is_kept_has_limits(scene: Scene) -> None:
     assert [3, 4, 5, 6, 7] == found["heavy"]
 
 
-async def test_each_script_has_its_own(scene: Scene) -> None:
-    """Another finds nothing of it, under the same URL; nor does a newer version of the same script."""
+async def test_each_version_has_its_own_cache(scene: Scene) -> None:
+    """Neither another script nor a newer version of the same script finds an entry under the same URL."""
     code = """
       export default { async fetch(request, env) {
         const found = await caches.default.match("https://shared/");

@@ -1,4 +1,4 @@
-"""What a script is told of who asks: what is known, or what a trusted proxy says; never what the client claims."""
+"""What a script learns about the client: known facts and a trusted proxy's headers, never the client's claims."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ SHOW = """export default { async fetch(request) {
     headers: Object.fromEntries(request.headers), body: await request.text(),
   });
 } };"""
-LIES = {
+CLAIMS = {
     "cf-connecting-ip": "203.0.113.9",
     "cf-connecting-ipv6": "2001:db8::9",
     "cf-ew-via": "15",
@@ -38,7 +38,7 @@ OF_CLIENT = ("cf-connecting-ip", "x-real-ip", "x-forwarded-for")
 
 
 async def shown(scene: Scene, method: str = "GET", path: str = "/a?b=c", **more: Any) -> dict[str, Any]:
-    """What the script saw of a request."""
+    """Return what the script saw of a request."""
     headers = {"host": f"show.localhost:{scene.port}", **more.pop("headers", {})}
     answer = await scene.client.request(method, path, headers=headers, **more)
     assert 200 == answer.status_code, answer.text
@@ -47,18 +47,18 @@ async def shown(scene: Scene, method: str = "GET", path: str = "/a?b=c", **more:
 
 
 @pytest.fixture
-async def behind(folder: Path) -> AsyncIterator[Scene]:
-    """A delivery side that trusts proxies on this machine and in two networks."""
+async def proxied(folder: Path) -> AsyncIterator[Scene]:
+    """Yield a delivery side that trusts proxies on this machine and in two networks."""
     trusted = tuple(map(ip_network, ("127.0.0.0/8", "10.1.0.0/20", "2001:db8:aa00::/40")))
     async with Scene(folder, trusted_proxies=trusted, domains=("localhost", "example")) as scene:
         await scene.upload("show", SHOW)
         yield scene
 
 
-async def test_what_a_client_claims(scene: Scene) -> None:
-    """Is not what the script sees: that is where the connection comes from, in a cell and in the main process."""
+async def test_a_client_s_claims_are_ignored(scene: Scene) -> None:
+    """The script sees where the connection comes from, not these headers, in a cell and in the main process."""
     await scene.upload("show", SHOW)
-    first, second = [await shown(scene, headers=LIES) for _ in range(2)]
+    first, second = [await shown(scene, headers=CLAIMS) for _ in range(2)]
 
     assert f"http://show.localhost:{scene.port}/a?b=c" == first["url"]
     assert "127.0.0.1" == first["headers"]["cf-connecting-ip"]
@@ -66,23 +66,23 @@ async def test_what_a_client_claims(scene: Scene) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{16}-LOCAL", ray) for ray in rays)
     assert rays[0] != rays[1]
     assert first == second
-    assert not ({*LIES, "nightsafe-script"} - {"cf-connecting-ip"}) & first["headers"].keys()
+    assert not ({*CLAIMS, "nightsafe-script"} - {"cf-connecting-ip"}) & first["headers"].keys()
     assert "203.0.113.9" not in str(first)
 
 
 @pytest.mark.parametrize("date", ["2021-11-02", "2022-01-30", "2022-01-31", "2026-11-24"])
-async def test_what_is_known_of_a_connection(scene: Scene, date: str) -> None:
-    """Is in `request.cf`, and nothing that is made up or workerd's own."""
+async def test_request_cf_has_only_known_facts(scene: Scene, date: str) -> None:
+    """`request.cf` has only known facts about the connection, nothing made up and nothing of workerd's own."""
     await scene.upload("show", SHOW, compatibility_date=date)
     bare = {"httpProtocol": "HTTP/1.1", "colo": "LOCAL"}
     told = await shown(scene, headers={"accept-encoding": "zstd"})
 
-    told["cf"].pop("botManagement", None)  # which the runtime adds at old dates, as the platform does
+    told["cf"].pop("botManagement", None)  # the runtime adds it at old dates, as the platform does
     assert bare | {"clientAcceptEncoding": "zstd"} == told["cf"]
 
 
-async def test_what_a_script_makes_of_it(scene: Scene) -> None:
-    """`cf` is the same object each time, a copy of the request has it too, and what a script sets is what it set."""
+async def test_request_cf_is_kept_in_copies(scene: Scene) -> None:
+    """`request.cf` is one object, copies of the request have the same values, and a script's own `cf` is kept."""
     code = """export default { fetch(request) {
       const own = new Request("http://x.example/", { cf: { colo: "X" } });
       return Response.json([
@@ -139,12 +139,12 @@ async def test_what_a_script_makes_of_it(scene: Scene) -> None:
         ),
     ],
 )
-async def test_what_a_trusted_proxy_says(behind: Scene, said: Mapping[str, str], url: str, client: str) -> None:
-    """Is believed: scheme, host, and the last address that is no trusted proxy's."""
+async def test_a_trusted_proxy_is_believed(proxied: Scene, said: Mapping[str, str], url: str, client: str) -> None:
+    """Scheme, host and the last address that is not a trusted proxy's come from the proxy's headers."""
     silent = {"x-forwarded-for": "", "x-forwarded-host": "", "x-forwarded-proto": ""}
-    told = await shown(behind, headers={**LIES, **silent, **said})
+    told = await shown(proxied, headers={**CLAIMS, **silent, **said})
 
-    url = url.replace("PORT", str(behind.port))
+    url = url.replace("PORT", str(proxied.port))
     scheme = url.partition(":")[0]
     assert url == told["url"]
     assert [client] * 3 == [told["headers"][name] for name in OF_CLIENT]
@@ -157,59 +157,59 @@ async def test_what_a_trusted_proxy_says(behind: Scene, said: Mapping[str, str],
     assert "httpProtocol" not in told["cf"]
 
 
-async def test_a_peer_that_is_no_proxy(folder: Path) -> None:
-    """Is not believed, whoever else is."""
+async def test_a_peer_that_is_not_a_proxy_is_not_believed(folder: Path) -> None:
+    """Headers from a peer outside the trusted networks are ignored."""
     async with Scene(folder, trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1/128"))) as scene:
         await scene.upload("show", SHOW)
-        told = await shown(scene, headers=LIES)
+        told = await shown(scene, headers=CLAIMS)
 
     assert f"http://show.localhost:{scene.port}/a?b=c" == told["url"]
     assert "127.0.0.1" == told["headers"]["cf-connecting-ip"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PURGE"])
-async def test_bodies_and_methods(behind: Scene, method: str) -> None:
-    """Arrive as they were sent, with a length and in chunks, also when the URL is another than the connection's."""
+async def test_methods_and_bodies_arrive_as_sent(proxied: Scene, method: str) -> None:
+    """Methods and bodies, with a length or in chunks, arrive as sent, also when the proxy changes the URL."""
 
     async def parts() -> AsyncIterator[bytes]:
-        """A body without a length."""
+        """Yield a body without a length."""
         for _ in range(3):
             yield b"part "
             await asyncio.sleep(0)
 
     for said in ({}, {"x-forwarded-proto": "https", "x-forwarded-host": "show.localhost"}):
-        whole = await shown(behind, method, content=b"all of it", headers=said)
+        whole = await shown(proxied, method, content=b"all of it", headers=said)
         assert (method, "all of it", "manual") == (whole["method"], whole["body"], whole["redirect"])
         assert "9" == whole["headers"]["content-length"]
-        streamed = await shown(behind, method, content=parts(), headers=said)
+        streamed = await shown(proxied, method, content=parts(), headers=said)
         assert "part part part " == streamed["body"]
 
 
-async def test_a_redirect_and_a_head(behind: Scene) -> None:
-    """Go out as the script made them."""
+async def test_redirects_and_head_answers_pass_unchanged(proxied: Scene) -> None:
+    """A redirect and an answer to HEAD reach the client as the script made them."""
     code = """export default { fetch(request) {
       return request.method === "HEAD" ? new Response(null, { headers: { x: "y" } })
         : Response.redirect(new URL("/to", request.url), 302);
     } };"""
-    await behind.upload("goes", code)
+    await proxied.upload("goes", code)
     host = {"host": "goes.localhost", "x-forwarded-proto": "https"}
-    answer = await behind.client.get("/from", headers=host)
+    answer = await proxied.client.get("/from", headers=host)
     assert (302, "https://goes.localhost/to") == (answer.status_code, answer.headers["location"])
-    head = await behind.client.head("/from", headers=host)
+    head = await proxied.client.head("/from", headers=host)
     assert (200, "y", b"") == (head.status_code, head.headers["x"], head.content)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_websocket(behind: Scene, scheme: str) -> None:
-    """Is taken, whatever was said of its scheme."""
+async def test_a_websocket_opens_under_either_scheme(proxied: Scene, scheme: str) -> None:
+    """A WebSocket opens whatever scheme the proxy names."""
     code = """export default { fetch(request) {
       const [client, server] = Object.values(new WebSocketPair());
       server.accept();
       server.send(request.url);
       return new Response(null, { status: 101, webSocket: client });
     } };"""
-    await behind.upload("talks", code)
-    async with websocket(behind.port, "talks", "/ws", f"X-Forwarded-Proto: {scheme}") as socket:
+    await proxied.upload("talks", code)
+    async with websocket(proxied.port, "talks", "/ws", f"X-Forwarded-Proto: {scheme}") as socket:
         words = await socket.receive()
 
     assert f"{scheme}://talks.localhost/ws" == words.decode()

@@ -1,4 +1,4 @@
-"""Scripts that cannot answer a request: what only running them shows is logged, and answered 500."""
+"""Scripts that cannot answer a request, as only running them shows: the log says why, and the client gets a 500."""
 
 import asyncio
 from typing import Any
@@ -30,12 +30,12 @@ REASONS = {
 }
 
 
-async def told(scene: Scene, script: str) -> tuple[str, dict[str, Any]]:
-    """What is answered, which must be 500, and the one event of the log, once there is any."""
+async def failure_of(scene: Scene, script: str) -> tuple[str, dict[str, Any]]:
+    """Request a script that must answer 500; return the answer's text and the only event that was logged."""
     with capture_logs() as logs:
         answer = await scene.get(script)
         async with asyncio.timeout(60):
-            while not logs:  # noqa: ASYNC110 - it tells nobody
+            while not logs:  # noqa: ASYNC110 - nothing signals a log entry
                 await asyncio.sleep(0.01)
         await scene.delivery.supervisor.current.ask("/health")
     [event] = logs
@@ -44,41 +44,41 @@ async def told(scene: Scene, script: str) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", NEWEST_DATE])
-async def test_modules(scene: Scene, date: str) -> None:
-    """Are told of with script, version and reason."""
+async def test_a_module_without_a_handler_is_logged(scene: Scene, date: str) -> None:
+    """The log names the script, the version and the reason."""
     for number, (code, (event, reason)) in enumerate(REASONS.items(), 1):
         await scene.upload("idle", code, compatibility_date=date)
-        answer, one = await told(scene, "idle")
+        answer, logged = await failure_of(scene, "idle")
 
-        assert (event, "idle") == (one["event"], one["script"]), code
-        assert one["reason"].startswith(reason), code
-        assert one["version"].endswith(f"{number:012d}"), code
+        assert (event, "idle") == (logged["event"], logged["script"]), code
+        assert logged["reason"].startswith(reason), code
+        assert logged["version"].endswith(f"{number:012d}"), code
         assert answer.startswith("the script"), code
 
 
-async def test_a_classic_script(scene: Scene) -> None:
-    """That listens to nothing is one."""
+async def test_a_classic_script_without_a_listener_is_logged(scene: Scene) -> None:
+    """A classic script that listens to nothing is logged and answered 500."""
     await scene.upload("idle", {"worker.js": (CLASSIC, b"1;")}, classic=True)
-    answer, one = await told(scene, "idle")
+    answer, logged = await failure_of(scene, "idle")
 
-    assert UNANSWERED[0] == one["event"]
+    assert UNANSWERED[0] == logged["event"]
     assert "has not answered" in answer
 
 
-async def test_it_is_told_once(scene: Scene) -> None:
-    """Of each version, however often it is asked; and the next one that has a handler answers."""
+async def test_a_missing_handler_is_logged_once_per_version(scene: Scene) -> None:
+    """Each version is logged once, however often it is requested; a next version with a handler answers."""
     await scene.upload("idle", "export default {};")
     with capture_logs() as logs:
         for _ in range(5):
             assert "the script has no fetch handler\n" == (await scene.get("idle")).text
-    assert ["script.not_started"] == [one["event"] for one in logs]
+    assert ["script.not_started"] == [log["event"] for log in logs]
 
     await scene.upload("idle", "export default { fetch: () => new Response('answers') };")
     assert "answers" == (await scene.get("idle")).text
 
 
-async def test_by_a_service_binding(scene: Scene) -> None:
-    """It is thrown; methods of such a script can be called."""
+async def test_fetch_from_a_script_without_a_handler_throws(scene: Scene) -> None:
+    """`fetch` on a service binding throws; methods of such a script can still be called."""
     callee = f"{ENTRYPOINT} default class extends WorkerEntrypoint {{ called() {{ return 'called'; }} }}"
     caller = """export default { async fetch(request, env) {
       const words = await env.TARGET.fetch("http://target/").catch((error) => error.message);

@@ -1,4 +1,4 @@
-"""`Cloudflare-Workers-Version-Overrides`: a request that asks for one of the versions that are deployed."""
+"""`Cloudflare-Workers-Version-Overrides`: requests that choose one of the deployed versions."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ export default { async fetch(request, env) {
 async def deploy(
     scene: Scene, script: str, code: str = HELLO, *bindings: Binding, new: float = 0.0
 ) -> tuple[str, str]:
-    """An old version and a new one that has a share; gives their ids."""
+    """Deploy an old version and a new one with a share of the traffic; return their ids."""
     old, newer = (
         scene.version(script, code, [text("TOKEN", value), *bindings], percentage=share)
         for value, share in (("old", 100 - new), ("new", new))
@@ -27,12 +27,12 @@ async def deploy(
 
 
 async def ask(scene: Scene, header: str, script: str = "hello", path: str = "/", **headers: str) -> str:
-    """What a script answers to a request with such a header."""
+    """Return a script's answer to a request with the header."""
     return (await scene.get(script, path, Cloudflare_Workers_Version_Overrides=header, **headers)).text
 
 
-async def test_a_version_of_no_share_is_tried_first(scene: Scene) -> None:
-    """Nobody gets it but who asks for it by its id."""
+async def test_a_version_without_traffic_is_reached_by_its_id(scene: Scene) -> None:
+    """Only a request that names the version's id gets that version."""
     old, new = await deploy(scene, "hello")
 
     assert {"old"} == {(await scene.get("hello")).text for _ in range(50)}
@@ -41,8 +41,8 @@ async def test_a_version_of_no_share_is_tried_first(scene: Scene) -> None:
     assert "new" == await ask(scene, f'hello="{new.upper()}"')
 
 
-async def test_it_wins_over_percentage_and_affinity(scene: Scene) -> None:
-    """Whatever these would choose."""
+async def test_an_override_wins_over_percentage_and_affinity(scene: Scene) -> None:
+    """The override decides whatever percentage and version key would choose."""
     ids = await deploy(scene, "hello", new=50.0)
 
     for key in range(10):
@@ -79,8 +79,8 @@ async def test_it_wins_over_percentage_and_affinity(scene: Scene) -> None:
         ("é", "old"),
     ],
 )
-async def test_the_header_is_a_dictionary(scene: Scene, header: str, expected: str) -> None:
-    """Of several scripts; the last of a name counts; what is malformed or names nothing that is served is ignored."""
+async def test_an_override_header_is_a_dictionary(scene: Scene, header: str, expected: str) -> None:
+    """A key is a script, the last of equal keys counts, and malformed or unknown entries are ignored."""
     old, new = await deploy(scene, "hello")
 
     answer = await scene.client.get(
@@ -94,8 +94,8 @@ async def test_the_header_is_a_dictionary(scene: Scene, header: str, expected: s
     assert (200, expected) == (answer.status_code, answer.text)
 
 
-async def test_several_headers_are_one(scene: Scene) -> None:
-    """As for every header that is a list."""
+async def test_several_override_headers_are_joined(scene: Scene) -> None:
+    """Several headers are joined, as for every header that is a list."""
     _, new = await deploy(scene, "hello")
     name = b"CLOUDFLARE-Workers-Version-OVERRIDES"
     headers = [(b"host", b"hello.localhost"), (name, b'other="x"'), (name, f'hello="{new}"'.encode())]
@@ -103,8 +103,8 @@ async def test_several_headers_are_one(scene: Scene) -> None:
     assert "new" == (await scene.client.get("/", headers=headers)).text
 
 
-async def test_a_service_binding_hands_it_on_with_the_request(scene: Scene) -> None:
-    """One header chooses for both scripts; a request without it is not touched by that of another."""
+async def test_a_service_binding_passes_an_override_on(scene: Scene) -> None:
+    """One header chooses for both scripts if the request is passed on; a new request carries no override."""
     service: Binding = {"type": "service", "name": "S", "service": "hello"}
     _, new = await deploy(scene, "hello")
     _, front = await deploy(scene, "front", FORWARD, service)
@@ -115,8 +115,8 @@ async def test_a_service_binding_hands_it_on_with_the_request(scene: Scene) -> N
     assert "old old" == await ask(scene, f'hello="{new}"', "front", "/bare")
 
 
-async def test_a_version_that_is_not_deployed_any_more(scene: Scene) -> None:
-    """Is ignored at once, also while it is loaded."""
+async def test_an_override_to_an_undeployed_version_is_ignored(scene: Scene) -> None:
+    """The override is ignored at once, also while its version is still loaded."""
     _, new = await deploy(scene, "hello")
     assert "new" == await ask(scene, f'hello="{new}"')
     await scene.upload("hello", HELLO, [text("TOKEN", "newest")])

@@ -1,4 +1,4 @@
-"""What a Worker finds in `env`, how it is found by its name, and what is refused."""
+"""How Workers are served: their `env`, their host names, their traffic, and what is refused."""
 
 import base64
 
@@ -18,7 +18,7 @@ WASM = (
     b"\x00asm\x01\x00\x00\x00\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00"
     b"\n\x06\x01\x04\x00A*\x0b"
 )
-"""A module whose function `f` gives 42."""
+"""A WebAssembly module whose function `f` returns 42."""
 
 SHOW = "export default { fetch: (request, env) => Response.json(env) };"
 HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
@@ -26,7 +26,7 @@ CLASSIC = "application/javascript"
 
 
 async def test_plain_values_arrive(scene: Scene) -> None:
-    """Strings as strings, JSON as what it says, the version as an object; nothing else is in `env`."""
+    """Text arrives as a string, JSON as its value and version metadata as an object; `env` has nothing else."""
     bindings: list[Binding] = [
         text("TOKEN", 'a "secret"\n\u2028 \U0001f510'),
         {"type": "plain_text", "name": "PLAIN", "text": "plain"},
@@ -44,8 +44,8 @@ async def test_plain_values_arrive(scene: Scene) -> None:
     } == (await scene.get("show")).json()
 
 
-async def test_modules_of_every_kind(scene: Scene) -> None:
-    """Wasm, text, data, JSON, CommonJS and nested ES modules are imported as what they are."""
+async def test_modules_of_every_kind_are_imported(scene: Scene) -> None:
+    """Wasm, text, data, JSON, CommonJS and nested ES modules are imported as their own types."""
     main = """
       import wasm from "./lib/f.wasm"; import words from "./words.txt"; import bytes from "./bytes.bin";
       import object from "./object.json"; import common from "./common.cjs"; import { deep } from "./lib/deep.js";
@@ -74,8 +74,8 @@ async def test_modules_of_every_kind(scene: Scene) -> None:
     assert expected | {"blob": 5, "story": "wörds"} == (await scene.get("kinds")).json()
 
 
-async def test_keys_are_there_before_any_code_runs(scene: Scene) -> None:
-    """At the top level of every ES module; and the raw form is nowhere."""
+async def test_keys_exist_before_any_code_runs(scene: Scene) -> None:
+    """A key is a `CryptoKey` at the top level of every ES module, and its raw form appears nowhere."""
     main = """#!/usr/bin/env node
       import { env } from "cloudflare:workers"; import { early } from "./early.js"; import util from "node:util";
       const top = env.KEY instanceof CryptoKey;
@@ -98,8 +98,8 @@ async def test_keys_are_there_before_any_code_runs(scene: Scene) -> None:
     assert KEY["key_base64"] not in str(told)
 
 
-async def test_classic_scripts(scene: Scene) -> None:
-    """Bindings are globals, code is not in strict mode, `addEventListener` and compiled modules work."""
+async def test_classic_scripts_have_bindings_as_globals(scene: Scene) -> None:
+    """Bindings are globals, code runs in sloppy mode, and `addEventListener` and compiled modules work."""
     code = b"""
       implicit = new WebAssembly.Instance(CODE).exports.f();
       addEventListener("fetch", (event) => event.respondWith(answer(event.request)));
@@ -115,8 +115,8 @@ async def test_classic_scripts(scene: Scene) -> None:
     assert expected == (await scene.get("classic", "/x")).json()
 
 
-async def test_service_bindings(scene: Scene) -> None:
-    """One script calls another by `fetch`, by a named entrypoint and by method; it reaches its newest version."""
+async def test_a_service_binding_reaches_the_newest_version(scene: Scene) -> None:
+    """A script calls another by `fetch`, by a named entrypoint and by method, and reaches its newest version."""
     target = """
       import { WorkerEntrypoint } from "cloudflare:workers";
       export class Named extends WorkerEntrypoint { add(a, b) { return a + b + this.env.TOKEN; } }
@@ -148,15 +148,15 @@ async def test_service_bindings(scene: Scene) -> None:
         ("constructor.localhost", 404),
     ],
 )
-async def test_host_names(scene: Scene, host: str, status: int) -> None:
-    """A script is found by its name, alone or with its account's."""
+async def test_a_script_is_found_by_its_host_name(scene: Scene, host: str, status: int) -> None:
+    """The host is the script's name, alone or with its account's."""
     await scene.upload("hello", HELLO, [text("TOKEN", "hello")])
 
     assert status == (await scene.client.get("/", headers={"host": host})).status_code
 
 
 async def test_requests_and_responses_pass_unchanged(scene: Scene) -> None:
-    """Method, path, body and headers one way; status, redirects, cookies, encodings and bodies the other."""
+    """Method, path, headers and body arrive unchanged, and so do the answer's status, cookies, encoding and body."""
     code = """
       export default { async fetch(request) {
         const { pathname, search } = new URL(request.url);
@@ -188,8 +188,8 @@ async def test_requests_and_responses_pass_unchanged(scene: Scene) -> None:
     assert b"" == (await scene.client.head("/", headers=host)).content
 
 
-async def test_the_header_for_tests(scene: Scene) -> None:
-    """Names the script, whatever the host; the script does not see it."""
+async def test_the_script_header_names_the_script(scene: Scene) -> None:
+    """`Nightsafe-Script` names the script whatever the host, and the script does not see the header."""
     await scene.upload(
         "see", "export default { fetch: (r) => new Response(String(r.headers.has('nightsafe-script'))) };"
     )
@@ -209,8 +209,10 @@ async def test_the_header_for_tests(scene: Scene) -> None:
         ({"type": "plain_text", "name": "__nightsafe_keys", "text": "x"}, "'__nightsafe_keys' has a name"),
     ],
 )
-async def test_what_cannot_be_served_is_named(scene: Scene, binding: dict[str, object], words: str) -> None:
-    """A script with such a binding is refused when it comes, with the name in the log; others are served."""
+async def test_an_unsupported_binding_is_refused_by_name(
+    scene: Scene, binding: dict[str, object], words: str
+) -> None:
+    """A script with such a binding is refused on delivery, with its name in the log; others are served."""
     await scene.upload("hello", HELLO, [text("TOKEN", "hello")])
     with capture_logs() as logs:
         await scene.upload("refused", HELLO, [binding])
@@ -236,18 +238,18 @@ async def test_what_cannot_be_served_is_named(scene: Scene, binding: dict[str, o
         ({"index.js": (JS, HELLO.encode())}, {"main_module": "other.js"}, "the main module 'other.js'"),
     ],
 )
-async def test_code_that_cannot_be_served(
+async def test_unsupported_code_is_refused_by_name(
     scene: Scene, files: object, members: dict[str, object], words: str
 ) -> None:
-    """Is refused in words that name it."""
+    """The refusal names the code that cannot be served."""
     await scene.upload("refused", files, [KEY], **members)
 
     assert words in scene.delivery.follower.problems["refused"][0]
     assert 501 == (await scene.get("refused")).status_code
 
 
-async def test_traffic_is_split(scene: Scene) -> None:
-    """By percentage for each request, and always alike for the same key."""
+async def test_traffic_is_split_by_percentage_and_key(scene: Scene) -> None:
+    """Requests are split by percentage, and requests with the same key always reach the same version."""
     one, two = (
         scene.version("split", HELLO, [text("TOKEN", value)], percentage=share)
         for value, share in (("one", 30.0), ("two", 70.0))
@@ -265,8 +267,8 @@ async def test_traffic_is_split(scene: Scene) -> None:
     assert 10 < sum(found == {"one"} for found in keyed.values()) < 55
 
 
-async def test_going_back_is_a_change_like_any_other(scene: Scene) -> None:
-    """An older version that is served again has its older values again."""
+async def test_a_rollback_restores_older_values(scene: Scene) -> None:
+    """An older version that is deployed again has its older values again."""
     old, new = (scene.version("back", HELLO, [text("TOKEN", value)]) for value in ("old", "new"))
     for version, value in ((old, "old"), (new, "new"), (old, "old")):
         await scene.serve("back", version)
@@ -274,8 +276,8 @@ async def test_going_back_is_a_change_like_any_other(scene: Scene) -> None:
         assert value == (await scene.get("back")).text
 
 
-async def test_a_script_that_is_deleted(scene: Scene) -> None:
-    """Is not there any more."""
+async def test_a_deleted_script_is_not_served(scene: Scene) -> None:
+    """A deleted script answers 404, and its isolate ends."""
     await scene.upload("gone", HELLO, [text("TOKEN", "x")])
     await scene.get("gone")
     await scene.serve("gone")
@@ -284,8 +286,8 @@ async def test_a_script_that_is_deleted(scene: Scene) -> None:
     assert 0 == (await scene.stats())["loaded"]
 
 
-async def test_a_future_date_is_told(scene: Scene) -> None:
-    """What the runtime says of dates and flags is in the log."""
+async def test_refused_dates_and_flags_are_logged(scene: Scene) -> None:
+    """The log has the runtime's own messages about dates and flags."""
     with capture_logs() as logs:
         await scene.upload("dated", HELLO, compatibility_date="2999-01-01")
         assert 500 == (await scene.get("dated")).status_code
@@ -298,8 +300,8 @@ async def test_a_future_date_is_told(scene: Scene) -> None:
     assert DATE not in reasons
 
 
-async def test_scripts_that_call_each_other_in_a_circle(scene: Scene) -> None:
-    """Fail instead of going on for ever, by either way to call; the next request is served as ever."""
+async def test_calls_in_a_circle_fail(scene: Scene) -> None:
+    """Calls by `fetch` and by method fail instead of going on for ever; the next request is served as before."""
     code = """
       import { WorkerEntrypoint } from "cloudflare:workers";
       export class Other extends WorkerEntrypoint { turn() { return this.env.NEXT.turn(); } }

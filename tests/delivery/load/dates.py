@@ -8,16 +8,16 @@ from typing import Final
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
 TURNS: Final = tuple(Path(__file__).with_name("dates.txt").read_text(encoding="ascii").split())
-"""In order. `test_dates.py` holds them against the binary."""
+"""The dates in ascending order. `test_dates.py` checks them against the binary."""
 
 FIRST: Final = "2021-11-02"
 
 
 def day_before(date: str) -> str:
-    """The day before a date."""
+    """Return the day before a date."""
     return (dt.date.fromisoformat(date) - dt.timedelta(days=1)).isoformat()
 
 
 def around_turns() -> Iterator[str]:
-    """Each of them with the day before it, and the newest date."""
+    """Yield the first and the newest date, each of `TURNS`, and the day before each."""
     yield from sorted({FIRST, NEWEST_DATE, *TURNS, *map(day_before, TURNS)})

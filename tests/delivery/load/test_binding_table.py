@@ -1,4 +1,4 @@
-"""Every kind of binding, at compatibility dates since 2021, in scripts in modules and in classic ones."""
+"""Every kind of binding, at compatibility dates since 2021, in module scripts and in classic scripts."""
 
 import json
 
@@ -67,8 +67,8 @@ TARGET = "export default { fetch: () => new Response('target') };"
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_in_modules(scene: Scene, date: str) -> None:
-    """Each binding of a script in modules is what it says."""
+async def test_every_binding_works_in_a_module(scene: Scene, date: str) -> None:
+    """Each binding of a module script has its value."""
     await scene.upload("target", TARGET)
     files = {"index.js": (JS, MODULES.replace("NAMES", NAMES).encode()), **PARTS}
     await scene.upload("table", files, BINDINGS, compatibility_date=date)
@@ -79,8 +79,8 @@ async def test_in_modules(scene: Scene, date: str) -> None:
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_in_classic_scripts(scene: Scene, date: str) -> None:
-    """Each is a global of a classic script, compiled modules among them."""
+async def test_every_binding_works_in_a_classic_script(scene: Scene, date: str) -> None:
+    """Each binding of a classic script is a global, compiled modules included."""
     await scene.upload("target", TARGET)
     files = {"worker.js": (CLASSIC, SCRIPT.encode()), **PARTS, "code.wasm": ("application/wasm", WASM)}
     bindings = [*BINDINGS, {"type": "wasm_module", "name": "CODE", "part": "code.wasm"}]
@@ -109,8 +109,10 @@ LOOKED = ["secret", "plain", [1, {"deep": None}], "version", 5, "once", "secret"
 @pytest.mark.parametrize("classic", [False, True])
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", NEWEST_DATE])
-async def test_names_that_every_object_has(scene: Scene, name: str, date: str, *, classic: bool) -> None:
-    """Are names like others, whatever is bound, also beside other bindings; nothing becomes a prototype."""
+async def test_a_binding_may_have_the_name_of_an_object_member(
+    scene: Scene, name: str, date: str, *, classic: bool
+) -> None:
+    """A binding of any kind may have such a name, also beside other bindings, and never becomes a prototype."""
     await scene.upload("target", TARGET)
     code, kind, holder = f"{LOOK} export default {{ fetch: (request, env) => answer(env) }};", JS, "env"
     if classic:
@@ -122,22 +124,21 @@ async def test_names_that_every_object_has(scene: Scene, name: str, date: str, *
         return new Response(JSON.stringify([await look({holder}, "{name}"), await look({holder}, "BESIDE"), !odd]));
       }}"""
     files = {"index.js": (kind, code.encode()), **PARTS}
-    every = [one for one in BINDINGS if one["name"] != "ABSENT"]
     told = []
-    for one in every:
-        bindings = [{**one, "name": name}, text("BESIDE", "beside")]
+    for binding in (binding for binding in BINDINGS if binding["name"] != "ABSENT"):
+        bindings = [{**binding, "name": name}, text("BESIDE", "beside")]
         await scene.upload("named", files, bindings, classic=classic, compatibility_date=date)
         told.append((await scene.get("named")).json())
 
-    assert [[what, "beside", True] for what in LOOKED] == told
+    assert [[value, "beside", True] for value in LOOKED] == told
 
 
-async def test_a_part_with_such_a_name(scene: Scene) -> None:
-    """Is a global of a classic script too."""
+async def test_a_compiled_module_may_be_named_proto(scene: Scene) -> None:
+    """A compiled module named `__proto__` is a global of a classic script too."""
     code = f"""{LOOK} addEventListener("fetch", (event) => event.respondWith(answer()));
       async function answer() {{ return new Response(await look(globalThis, "__proto__")); }}"""
     files = {"worker.js": (CLASSIC, code.encode()), "code.wasm": ("application/wasm", WASM)}
-    bound = {"type": "wasm_module", "name": "__proto__", "part": "code.wasm"}
-    await scene.upload("part", files, [bound], classic=True)
+    binding = {"type": "wasm_module", "name": "__proto__", "part": "code.wasm"}
+    await scene.upload("part", files, [binding], classic=True)
 
     assert "42" == (await scene.get("part")).text

@@ -1,4 +1,4 @@
-"""Classic (service worker) scripts run as such: in the global scope, with the runtime's own events."""
+"""Classic (service worker) scripts run in the global scope, with the runtime's own events."""
 
 import asyncio
 from pathlib import Path
@@ -18,13 +18,13 @@ DATES = ["", "2022-10-31", "2025-06-01", NEWEST_DATE]
 async def classic(
     scene: Scene, code: str, bindings: list[Binding] | None = None, name: str = "worker.js", **members: Any
 ) -> None:
-    """A classic script, served as `classic`."""
+    """Upload a classic script as `classic`."""
     await scene.upload("classic", {name: (CLASSIC, code.encode())}, bindings or [], classic=True, **members)
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_its_scope(scene: Scene, date: str) -> None:
-    """Is the global one, not in strict mode; nothing of a CommonJS wrapper is there, so UMD code makes globals."""
+async def test_a_classic_script_has_a_global_scope(scene: Scene, date: str) -> None:
+    """Code runs in the global scope in sloppy mode; without a CommonJS wrapper, UMD code defines globals."""
     code = """
       var declared = 1; function named() { return this === globalThis && arguments.callee === named; }
       implicit = 2; let lexical = 3; const here = this;
@@ -62,8 +62,8 @@ async def test_its_scope(scene: Scene, date: str) -> None:
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_its_events(scene: Scene, date: str) -> None:
-    """Are the runtime's: of its classes, answered once, while the handler runs; who answers is asked last."""
+async def test_a_classic_script_gets_the_runtime_s_events(scene: Scene, date: str) -> None:
+    """An event is the runtime's and is answered once, while its handler runs; later listeners are not called."""
     code = """
       let twice, other = "not asked";
       const attempt = (what) => { try { what(); return "taken"; } catch (error) { return error.name; } };
@@ -95,8 +95,8 @@ async def test_its_events(scene: Scene, date: str) -> None:
     assert [refused, refused, "not asked"] == [told["twice"], told["late"], told["other"]]
 
 
-async def test_listeners(scene: Scene) -> None:
-    """May be objects, be called once, be taken away, and listen to events of the script's own."""
+async def test_listeners_may_be_objects_called_once_or_removed(scene: Scene) -> None:
+    """Listeners may be objects, be called once, be removed, and listen to the script's own events."""
     code = """
       const seen = [];
       const gone = (event) => event.respondWith(new Response("gone"));
@@ -115,8 +115,8 @@ async def test_listeners(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_rejections(scene: Scene, date: str) -> None:
-    """That nobody handles, or handles late, are told to who listens."""
+async def test_unhandled_rejections_reach_listeners(scene: Scene, date: str) -> None:
+    """Listeners are told of rejections that are not handled, or handled late."""
     code = """
       const seen = [];
       let kept;
@@ -136,7 +136,7 @@ async def test_rejections(scene: Scene, date: str) -> None:
     assert ["unhandledrejection", "nobody", "rejectionhandled"] == (await scene.get("classic")).json()
 
 
-FALLS = """addEventListener("fetch", (event) => {
+UNANSWERING = """addEventListener("fetch", (event) => {
   const { pathname } = new URL(event.request.url);
   if (pathname.startsWith("/pass")) event.passThroughOnException();
   if (pathname.endsWith("/throw")) throw new Error("planted");
@@ -148,9 +148,9 @@ FALLS = """addEventListener("fetch", (event) => {
 });"""
 
 
-async def test_what_is_not_answered(scene: Scene) -> None:
-    """A handler that throws is an error; so is a request that no handler answers here, where there is no origin."""
-    await classic(scene, FALLS)
+async def test_an_unanswered_request_is_an_error(scene: Scene) -> None:
+    """A handler that throws is an error; so is an unanswered request, because there is no origin."""
+    await classic(scene, UNANSWERING)
 
     for path in ("/throw", "/reject", "/prevent", "/nothing", "/none"):
         answer = await scene.get("classic", path)
@@ -164,25 +164,25 @@ HANDED_ON = ("/none", "/pass/throw", "/pass/reject", "/forward")
 
 @pytest.mark.parametrize("cells", [0, 2])
 @pytest.mark.parametrize("reach_private", [False, True])
-async def test_no_origin(folder: Path, *, reach_private: bool, cells: int) -> None:
-    """What would go to one is a 500 with the reason, and in the log; it does not come back to the script."""
-    domains = ("0.0.1", "localhost")  # so that 127.0.0.1 is a script's host, which can be reached
+async def test_a_request_for_an_origin_is_refused(folder: Path, *, reach_private: bool, cells: int) -> None:
+    """A request that would go to an origin is a logged 500 with the reason, and does not return to the script."""
+    domains = ("0.0.1", "localhost")  # makes 127.0.0.1 the host of a script, which can be reached
     limits = Limits(cells=cells, most_cells=cells)
     async with Scene(folder, reach_private=reach_private, limits=limits, domains=domains) as scene:
-        await scene.upload("127", {"worker.js": (CLASSIC, FALLS.encode())}, classic=True)
+        await scene.upload("127", {"worker.js": (CLASSIC, UNANSWERING.encode())}, classic=True)
         for path in HANDED_ON:
             with capture_logs() as logs:
                 answer = await scene.client.get(path)
-                while not (told := [one for one in logs if one["event"] == "script.unanswered"]):  # noqa: ASYNC110
+                while not (found := [log for log in logs if log["event"] == "script.unanswered"]):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert (500, True) == (answer.status_code, "no origin" in answer.text), path
-            assert [("127", False)] == [(one["script"], "host" in one) for one in told]
-            assert told[0]["request"].endswith("-LOCAL")
-            assert not [one for one in logs if one["event"] == "script.refused_outbound"]
+            assert [("127", False)] == [(log["script"], "host" in log) for log in found]
+            assert found[0]["request"].endswith("-LOCAL")
+            assert not [log for log in logs if log["event"] == "script.refused_outbound"]
 
 
-async def test_requests_to_scripts_by_their_hosts(folder: Path) -> None:
-    """Go out where they may: to itself, and to another with all that came in the headers."""
+async def test_a_script_may_fetch_scripts_by_their_hosts(folder: Path) -> None:
+    """A script may fetch itself, and another script with all the headers that it received."""
     code = """export default { async fetch(request) {
       const url = request.headers.get("ask");
       if (!url) return new Response(request.headers.get("own"));
@@ -200,8 +200,8 @@ async def test_requests_to_scripts_by_their_hosts(folder: Path) -> None:
     assert "plain copied" == answer.text
 
 
-async def test_stack_traces(scene: Scene) -> None:
-    """Name the script's file and its own lines."""
+async def test_stack_traces_name_the_script_and_its_lines(scene: Scene) -> None:
+    """A stack trace names the script's file and its own lines."""
     code = """
       addEventListener("fetch", (event) => event.respondWith(answer()));
       async function answer() {
@@ -212,8 +212,8 @@ async def test_stack_traces(scene: Scene) -> None:
     assert "(lib/worker.js:4:29)" in (await scene.get("classic")).text
 
 
-async def test_code_from_strings(scene: Scene) -> None:
-    """Is refused once the script has started, as everywhere."""
+async def test_code_from_strings_is_refused(scene: Scene) -> None:
+    """`eval` and `new Function` are refused once the script has started, as in every script."""
     code = """
       const attempt = (what) => { try { return what(); } catch (error) { return error.name; } };
       addEventListener("fetch", (event) => event.respondWith(new Response([
@@ -224,8 +224,8 @@ async def test_code_from_strings(scene: Scene) -> None:
     assert "EvalError,EvalError,EvalError" == (await scene.get("classic")).text
 
 
-async def test_by_service_binding(scene: Scene) -> None:
-    """It is fetched from like any other; there are no methods to call on it."""
+async def test_a_service_binding_fetches_from_a_classic_script(scene: Scene) -> None:
+    """A service binding can fetch from a classic script, but has no methods to call."""
     await classic(scene, "addEventListener('fetch', (event) => event.respondWith(new Response(event.request.url)));")
     caller = """export default { async fetch(request, env) {
       const fetched = await (await env.TARGET.fetch("http://target/path")).text();
@@ -238,8 +238,8 @@ async def test_by_service_binding(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_strict_scripts(scene: Scene, date: str) -> None:
-    """Stay strict."""
+async def test_a_strict_script_stays_strict(scene: Scene, date: str) -> None:
+    """A script that begins with "use strict" runs in strict mode."""
     code = """"use strict";
       var own = "own";
       const strict = (function () { return this === undefined; })();
@@ -250,8 +250,8 @@ async def test_strict_scripts(scene: Scene, date: str) -> None:
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_a_first_line_for_a_shell(scene: Scene, date: str) -> None:
-    """Is passed over, as the runtime does by itself; lines keep their numbers."""
+async def test_a_shebang_line_is_skipped(scene: Scene, date: str) -> None:
+    """A shebang line is skipped, as the runtime itself does, and lines keep their numbers."""
     code = "#!/bin/node\naddEventListener('fetch', (event) => event.respondWith(new Response(Error().stack)));"
     await classic(scene, code, compatibility_date=date)
 
@@ -267,8 +267,8 @@ async def test_a_first_line_for_a_shell(scene: Scene, date: str) -> None:
         ("throw 'planted\\n  at planted.js:1:1';", "Error: what the script threw is not told"),
     ],
 )
-async def test_what_does_not_start(scene: Scene, code: str, reason: str) -> None:
-    """Is a 500, and the log has the kind of error and the place in the script, not its words."""
+async def test_a_failed_start_of_a_classic_script_is_logged(scene: Scene, code: str, reason: str) -> None:
+    """The answer is a 500; the log has the kind of error and its place in the script, not its message."""
     await classic(scene, code)
     with capture_logs() as logs:
         assert 500 == (await scene.get("classic")).status_code
@@ -278,8 +278,8 @@ async def test_what_does_not_start(scene: Scene, code: str, reason: str) -> None
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_listeners_of_modules(scene: Scene, date: str) -> None:
-    """A script in modules without a default export may listen as well, as on the platform."""
+async def test_a_module_without_default_export_may_listen(scene: Scene, date: str) -> None:
+    """A module script without a default export may add a fetch listener, as on the platform."""
     code = "addEventListener('fetch', (event) => event.respondWith(new Response('heard'))); export {};"
     await scene.upload("listening", code, compatibility_date=date)
 
@@ -287,8 +287,8 @@ async def test_listeners_of_modules(scene: Scene, date: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["origin", "self", "performance", "crypto", "__proto__", "fetch"])
-async def test_bindings_called_like_globals(scene: Scene, name: str) -> None:
-    """Do not keep the script from starting."""
+async def test_a_binding_may_be_named_like_a_global(scene: Scene, name: str) -> None:
+    """A binding named like a global does not keep the script from starting."""
     code = "addEventListener('fetch', (event) => event.respondWith(new Response('started')));"
     await classic(scene, code, [text(name, "value")])
 

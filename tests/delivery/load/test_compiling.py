@@ -1,4 +1,4 @@
-"""The runtime compiles and links what is uploaded, and runs none of it."""
+"""The runtime compiles and links uploaded code, and runs none of it."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ TYPES = {"js": JS, "cjs": "application/javascript", "json": "application/json", 
 DATES = ["", "2026-04-01", "2026-11-24"]
 DEEP = b"export default " + b"[" * 200_000
 GOOD = "export default { fetch() {} };"
-PLACES = {
+COMPILE_ERRORS = {
     "js": (b"export default {\n fetch( }", "SyntaxError: Unexpected token '}' at lib/it.x:2:8"),
     "cjs": (b"module.exports = (", "SyntaxError: Unexpected end of input at lib/it.x:1:18"),
     "json": (b"{a", "SyntaxError: Expected property name or '}' in JSON"),
@@ -22,28 +22,28 @@ PLACES = {
 
 
 def modules(kind: str, body: bytes, main: str = GOOD, **members: Any) -> Check:
-    """An upload of a main module, a good one if nothing is said, and another file."""
+    """Return an upload of a main module, by default a good one, and another file."""
     files = (CheckedModule("index.js", JS, main.encode()), CheckedModule("lib/it.x", TYPES[kind], body))
     return Check(id="1", main_module="index.js", modules=files, **members)
 
 
 def classic(body: bytes, **members: Any) -> Check:
-    """An upload of a classic script."""
+    """Return an upload of a classic script."""
     return Check(
         id="1", main_module="worker.js", classic=True, modules=(CheckedModule("worker.js", CLASSIC, body),), **members
     )
 
 
 async def problem_of(check: Check) -> str:
-    """What the runtime says."""
+    """Return the problem that the runtime reports, or an empty string."""
     return await Compiler(workerd()).problem_of(check)
 
 
 @pytest.mark.parametrize("date", DATES)
-@pytest.mark.parametrize("kind", PLACES)
-async def test_what_does_not_compile(kind: str, date: str) -> None:
-    """Is told with its place, in whichever file it is, imported or not."""
-    body, words = PLACES[kind]
+@pytest.mark.parametrize("kind", COMPILE_ERRORS)
+async def test_a_compile_error_is_reported_with_its_place(kind: str, date: str) -> None:
+    """An error is reported with its place, in whichever file it is, imported or not."""
+    body, words = COMPILE_ERRORS[kind]
 
     assert (await problem_of(modules(kind, body, date=date))).startswith(words)
 
@@ -59,8 +59,8 @@ async def test_what_does_not_compile(kind: str, date: str) -> None:
         b"export const late = () => import('./absent.js');",
     ],
 )
-async def test_nothing_is_run(body: bytes, date: str) -> None:
-    """Neither a loop nor what throws, as the main module or imported by it, as a module or as CommonJS."""
+async def test_no_uploaded_code_is_run(body: bytes, date: str) -> None:
+    """Neither a loop nor a throw runs, in the main module, in an imported module or in CommonJS."""
     importing = "import './lib/it.x'; export default {};"
     for main in (GOOD, importing, f"await 0; while (true); {importing}"):
         assert "" == await problem_of(modules("js", body, main, date=date))
@@ -80,8 +80,8 @@ async def test_nothing_is_run(body: bytes, date: str) -> None:
         ("import { nope } from 'cloudflare:workers';", "'nope'"),
     ],
 )
-async def test_what_cannot_be_imported(line: str, name: str, date: str) -> None:
-    """Is told by name, also when it is a module of the script's that imports it; what only may be is not."""
+async def test_a_missing_import_is_reported_by_name(line: str, name: str, date: str) -> None:
+    """A missing import is reported by name, also of an imported module; an import that may never run is not."""
     main = f"{line} {GOOD}"
     imported = line.replace("'./lib/it.x'", "'./it.x'")
     assert name in await problem_of(modules("js", b"export const there = 1;", main, date=date))
@@ -102,20 +102,20 @@ async def test_what_cannot_be_imported(line: str, name: str, date: str) -> None:
         ("2026-04-01", ["new_module_registry", "nodejs_compat"], True),
     ],
 )
-async def test_what_the_runtime_brings(date: str, flags: list[str], *, there: bool) -> None:
-    """Depends on the upload's own date and flags."""
+async def test_built_in_modules_depend_on_date_and_flags(date: str, flags: list[str], *, there: bool) -> None:
+    """A built-in module is found according to the upload's own date and flags."""
     check = modules("js", b"", f"import fs from 'node:fs'; {GOOD}", date=date, flags=tuple(flags))
 
     assert there is (await problem_of(check) == "")
 
 
-async def test_flags_that_are_refused() -> None:
-    """By the runtime when it loads a script are told in its words."""
+async def test_a_refused_flag_is_reported() -> None:
+    """A flag that the runtime refuses when it loads a script is reported in the runtime's words."""
     assert "unsafe_module" in await problem_of(modules("js", b"", flags=("unsafe_module",)))
 
 
-async def test_our_own_export() -> None:
-    """Is told: a script that exports the same name cannot be started."""
+async def test_an_export_with_a_reserved_name_is_reported() -> None:
+    """A script that exports Nightsafe's own name cannot be started, and this is reported."""
     main = f"export class NightsafeLifecycle {{}}; {GOOD}"
 
     assert "Duplicate export of 'NightsafeLifecycle': the name is reserved" in await problem_of(
@@ -136,8 +136,8 @@ async def test_our_own_export() -> None:
         b"function Error() { while (true); } function Function() { Error(); } function SyntaxError() { Error(); }",
     ],
 )
-async def test_classic_scripts(body: bytes, date: str) -> None:
-    """Are compiled as such: in sloppy mode, without names that belong to modules, and not run either."""
+async def test_a_classic_script_is_compiled_as_one(body: bytes, date: str) -> None:
+    """A classic script is compiled in sloppy mode, without the names of modules, and is not run."""
     assert "" == await problem_of(classic(body, date=date))
     assert (await problem_of(classic(body + b"\n)", date=date))).startswith("SyntaxError: ")
 
@@ -151,13 +151,13 @@ async def test_classic_scripts(body: bytes, date: str) -> None:
         (b"}); (function () {", "SyntaxError: Unexpected token '}'"),
     ],
 )
-async def test_what_is_no_script(body: bytes, words: str) -> None:
-    """Though it would be the body of a function, or a sloppy one, is an error."""
+async def test_code_that_is_not_a_classic_script_is_refused(body: bytes, words: str) -> None:
+    """Code that is valid only in a function body, or only in sloppy mode, is an error."""
     assert words == await problem_of(classic(body))
 
 
-async def test_parts_of_classic_scripts() -> None:
-    """That it has as compiled modules are compiled too; others are not loaded."""
+async def test_compiled_parts_of_a_classic_script_are_checked() -> None:
+    """Parts that a classic script has as compiled modules are compiled too; other parts are not loaded."""
     script = classic(b"1;")
     part = CheckedModule("part", TYPES["wasm"], b"no")
     check = Check(id="1", main_module="worker.js", classic=True, modules=(*script.modules, part), parts=("part",))
@@ -165,28 +165,28 @@ async def test_parts_of_classic_scripts() -> None:
     assert (await problem_of(check)).startswith("CompileError")
 
 
-async def test_too_deep() -> None:
-    """Code that no parser gets through is a problem of that code and of nothing else."""
+async def test_too_deep_code_is_reported() -> None:
+    """Code that nests too deeply for any parser is a problem of that code only."""
     assert "RangeError: Maximum call stack size exceeded" == await problem_of(modules("js", DEEP))
 
 
-async def test_a_large_script() -> None:
-    """Is compiled as well: what is wrong at its end is found."""
+async def test_a_large_script_is_compiled() -> None:
+    """A script of 20 MB is compiled to its end."""
     large = "export default { fetch: () => new Response(`" + "x" * 20_000_000 + "`) };\n"
 
     assert "" == await problem_of(modules("js", b"", main=large))
     assert "SyntaxError" in await problem_of(modules("js", b"", main=large + "("))
 
 
-async def test_no_verdict_in_time() -> None:
-    """What takes too long is let through."""
+async def test_a_check_that_takes_too_long_passes() -> None:
+    """Code whose check takes too long is let through."""
     assert "" == await Compiler(workerd(), seconds=0.0).problem_of(modules("js", b"("))
 
 
 @pytest.mark.parametrize("date", DATES)
 @pytest.mark.parametrize("name", ['a", esModule = "(', "./a.js", "dir/a b.js", "\u00e9.js", "a%41.js", "a?b#c.js"])
-async def test_names(name: str, date: str) -> None:
-    """Of files may be any: what is wrong in one is told, and nothing is where all is well."""
+async def test_a_file_of_any_name_is_checked(name: str, date: str) -> None:
+    """Files may have any name: bad code is reported, good code is not."""
     for body, fine in ((b"(", False), (GOOD.encode(), True)):
         check = Check(id="1", main_module=name, modules=(CheckedModule(name, JS, body),), date=date)
         assert fine is (await problem_of(check) == "")

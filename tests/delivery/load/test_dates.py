@@ -1,4 +1,4 @@
-"""At every compatibility date that changes what the runtime does, scripts of every kind are served as they are."""
+"""Scripts of every kind are served unchanged at each compatibility date that changes the runtime's behaviour."""
 
 import datetime as dt
 import mmap
@@ -84,10 +84,10 @@ FOUND_CLASSIC = {
 }
 
 
-async def wrong(
+async def wrong_answers(
     scene: Scene, expected: Mapping[str, Any], code: Any, bindings: list[Binding], **members: Any
 ) -> dict[str, Any]:
-    """What a script answers at dates where it does not answer what is expected, or shows a raw value."""
+    """Return a script's answers at dates at which it answers other than expected, or shows a raw value."""
     answers: dict[str, Any] = {}
     for date in around_turns():
         for flags in ((), ("nodejs_compat",)):
@@ -103,25 +103,25 @@ async def wrong(
     return answers
 
 
-async def test_scripts_in_modules(scene: Scene) -> None:
-    """Modules of every kind, keys before any code runs, text to the byte; and `process.env` has nothing raw in it."""
+async def test_module_scripts_work_at_every_date(scene: Scene) -> None:
+    """Modules of every kind, early keys and exact text work at every date; `process.env` shows nothing raw."""
     bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
 
-    assert {} == await wrong(scene, FOUND, FILES, bindings)
+    assert {} == await wrong_answers(scene, FOUND, FILES, bindings)
 
 
-async def test_classic_scripts(scene: Scene) -> None:
-    """The same for classic scripts, whose bindings are globals."""
+async def test_classic_scripts_work_at_every_date(scene: Scene) -> None:
+    """The same holds for classic scripts, whose bindings are globals."""
     files = {"worker.js": (CLASSIC, SCRIPT), "code.wasm": ("application/wasm", WASM)}
     bindings = [*BINDINGS, {"type": "wasm_module", "name": "CODE", "part": "code.wasm"}]
 
-    assert {} == await wrong(scene, FOUND_CLASSIC, files, bindings, classic=True)
+    assert {} == await wrong_answers(scene, FOUND_CLASSIC, files, bindings, classic=True)
 
 
 @pytest.mark.parametrize("registry", ["new_module_registry", "legacy_module_registry"])
 @pytest.mark.parametrize("date", [day_before("2026-11-17"), NEWEST_DATE])
-async def test_either_registry_by_flag(scene: Scene, date: str, registry: str) -> None:
-    """A script may choose the way modules are found: keys and modules are there in both."""
+async def test_a_script_may_choose_either_module_registry(scene: Scene, date: str, registry: str) -> None:
+    """Keys and modules work with the new and with the legacy module registry."""
     bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
     flags = (registry, "nodejs_compat")
     await scene.upload("chosen", FILES, bindings, compatibility_date=date, compatibility_flags=flags)
@@ -132,8 +132,8 @@ async def test_either_registry_by_flag(scene: Scene, date: str, registry: str) -
     assert FOUND == told
 
 
-async def test_dates_past_the_newest(scene: Scene) -> None:
-    """Up to today a script is run with the newest date of the runtime; tomorrow it is refused in the log."""
+async def test_dates_up_to_today_run_as_the_newest_date(scene: Scene) -> None:
+    """Up to today a script runs with the runtime's newest date; a later date is refused and logged."""
     today = dt.datetime.now(dt.UTC).date()
     code = "export default { fetch: () => Response.json(Cloudflare.compatibilityFlags) };"
     await scene.upload("newest", code, compatibility_date=NEWEST_DATE)
@@ -146,8 +146,8 @@ async def test_dates_past_the_newest(scene: Scene) -> None:
     assert "compatibility date" in logs[-1]["reason"]
 
 
-def test_the_newest_date(tmp_path: Path) -> None:
-    """Is what the runtime says of itself."""
+def test_the_newest_date_is_the_runtime_s(tmp_path: Path) -> None:
+    """`NEWEST_DATE` is the newest date that the runtime says it supports."""
     config = tmp_path / "config.capnp"
     config.write_text(
         """using Workerd = import "/workerd/workerd.capnp";
@@ -160,8 +160,8 @@ def test_the_newest_date(tmp_path: Path) -> None:
     assert f'supported by this server binary is "{NEWEST_DATE}"' in told.stderr
 
 
-async def test_the_dates_are_all_there_are(scene: Scene) -> None:
-    """Each date in the binary at which the runtime's flags change is among those that are tested, and no other."""
+async def test_every_date_that_changes_flags_is_tested(scene: Scene) -> None:
+    """The tested dates are exactly those in the binary at which the runtime's flags change."""
     today = dt.datetime.now(dt.UTC).date().isoformat()
     known = [date for date in _dates_in(workerd()) if FIRST < date <= min(today, NEWEST_DATE)]
 
@@ -171,7 +171,7 @@ async def test_the_dates_are_all_there_are(scene: Scene) -> None:
 
 
 async def _flags(scene: Scene, date: str) -> list[dict[str, bool]]:
-    """The flags that are on at a date, without and with `nodejs_compat`."""
+    """Return the flags that are on at a date, without and with `nodejs_compat`."""
     code = "export default { fetch: () => Response.json(Cloudflare.compatibilityFlags) };"
     told = []
     for flags in ((), ("nodejs_compat",)):
@@ -181,7 +181,7 @@ async def _flags(scene: Scene, date: str) -> list[dict[str, bool]]:
 
 
 def _dates_in(binary: Path) -> Iterator[str]:
-    """Whatever stands in a binary as a string of its own and is a date since 2021."""
+    """Yield each separate string in a binary that is a date since 2020."""
     with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = {match[1].decode() for match in re.finditer(rb"\0(202\d-[01]\d-[0-3]\d)\0", data)}
     yield from sorted(found)

@@ -1,4 +1,4 @@
-"""Keys in a Worker: used through `crypto.subtle`, and what comes out held against Python's cryptography."""
+"""Keys used through `crypto.subtle` in a Worker, checked against Python's cryptography."""
 
 import hmac
 import json
@@ -28,7 +28,7 @@ RSA = rsa.generate_private_key(65537, 2048)
 SHA256 = hashes.SHA256()
 MESSAGE = b"the message"
 
-# Calls one method of crypto.subtle; {"bytes"} stands for bytes and {"key"} for a binding, here and in the answer.
+# Calls one method of crypto.subtle. In requests and answers {"bytes"} stands for bytes and {"key"} for a binding.
 SCRIPT = """
 const plain = (value) => {
   if (value instanceof ArrayBuffer) return { bytes: btoa(String.fromCharCode(...new Uint8Array(value))) };
@@ -55,11 +55,11 @@ export default {
 
 
 class Subtle:
-    """`crypto.subtle` inside a Worker that has these keys.
+    """`crypto.subtle` inside a Worker with the given keys.
 
     Args:
-        scene: where it runs.
-        keys: its bindings.
+        scene: the delivery side that runs the Worker.
+        keys: the key bindings of the Worker.
     """
 
     def __init__(self, scene: Scene, *keys: Fields) -> None:
@@ -67,12 +67,12 @@ class Subtle:
         self._keys = keys
 
     async def start(self) -> "Subtle":
-        """Upload it."""
+        """Upload the Worker."""
         await self._scene.upload("keys", SCRIPT, self._keys)
         return self
 
     async def call(self, method: str, *args: object) -> Any:
-        """Call a method; bytes come back as bytes."""
+        """Call a method of `crypto.subtle`; return bytes as bytes."""
         answer = await self._scene.client.post(
             "/", headers={"nightsafe-script": "keys"}, content=encode({"method": method, "args": args})
         )
@@ -82,12 +82,12 @@ class Subtle:
 
 
 def key(name: str) -> Fields:
-    """Stands for a binding in a call."""
+    """Return the placeholder of a key binding in a call."""
     return {"key": name}
 
 
-async def test_hmac(scene: Scene) -> None:
-    """Raw and JWK: what the Worker signs Python finds right, and the reverse."""
+async def test_hmac_keys_sign_and_verify(scene: Scene) -> None:
+    """Raw and JWK: Python and the Worker accept each other's signatures."""
     data, algorithm = os.urandom(32), {"name": "HMAC", "hash": "SHA-256"}
     forms = dict(symmetric_forms(data))
     keys = [binding(name, form, algorithm, "sign", "verify") for name, form in forms.items()]
@@ -100,8 +100,8 @@ async def test_hmac(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("size", [16, 24, 32])
-async def test_aes(scene: Scene, size: int) -> None:
-    """GCM, CBC, CTR and KW, raw and JWK: each side opens what the other has closed."""
+async def test_aes_keys_encrypt_and_decrypt(scene: Scene, size: int) -> None:
+    """GCM, CBC, CTR and KW, raw and JWK: each side decrypts the other's messages."""
     data, iv, nonce = os.urandom(size), os.urandom(16), os.urandom(12)
     parameters = {
         "AES-GCM": {"name": "AES-GCM", "iv": nonce},
@@ -137,8 +137,8 @@ async def test_aes(scene: Scene, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["RSASSA-PKCS1-v1_5", "RSA-PSS"])
-async def test_rsa_signatures(scene: Scene, name: str) -> None:
-    """Private as PKCS #8 and JWK, public as SPKI and JWK."""
+async def test_rsa_keys_sign_and_verify(scene: Scene, name: str) -> None:
+    """Private keys as PKCS #8 and JWK, public keys as SPKI and JWK."""
     algorithm = {"name": name, "hash": "SHA-256"}
     scheme = padding.PKCS1v15() if name.startswith("RSASSA") else padding.PSS(padding.MGF1(SHA256), 32)
     arguments = {"name": name} | ({} if name.startswith("RSASSA") else {"saltLength": 32})
@@ -156,8 +156,8 @@ async def test_rsa_signatures(scene: Scene, name: str) -> None:
         assert not await subtle.call("verify", arguments, key(f"verify/{at}"), signature, b"another message")
 
 
-async def test_rsa_oaep(scene: Scene) -> None:
-    """Private as PKCS #8 and JWK, public as SPKI and JWK: each side opens what the other has closed."""
+async def test_rsa_oaep_keys_encrypt_and_decrypt(scene: Scene) -> None:
+    """Private keys as PKCS #8 and JWK, public keys as SPKI and JWK: each side decrypts the other's messages."""
     algorithm = {"name": "RSA-OAEP", "hash": "SHA-256"}
     scheme = padding.OAEP(padding.MGF1(SHA256), SHA256, None)
     private, public = dict(private_forms(RSA)), dict(public_forms(RSA))
@@ -174,8 +174,8 @@ async def test_rsa_oaep(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("curve", CURVES)
-async def test_ecdsa(scene: Scene, curve: str) -> None:
-    """Private as PKCS #8 and JWK, public as SPKI, JWK and raw."""
+async def test_ecdsa_keys_sign_and_verify(scene: Scene, curve: str) -> None:
+    """Private keys as PKCS #8 and JWK, public keys as SPKI, JWK and raw."""
     own, algorithm = ec.generate_private_key(CURVES[curve]), {"name": "ECDSA", "namedCurve": curve}
     arguments, size = {"name": "ECDSA", "hash": "SHA-256"}, (own.key_size + 7) // 8
     private, public = dict(private_forms(own)), dict(public_forms(own))
@@ -195,8 +195,8 @@ async def test_ecdsa(scene: Scene, curve: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", [{"name": "Ed25519"}, {"name": "NODE-ED25519", "namedCurve": "NODE-ED25519"}])
-async def test_ed25519(scene: Scene, algorithm: Fields) -> None:
-    """Under both names; private as PKCS #8 and JWK, public as SPKI, JWK and raw."""
+async def test_ed25519_keys_sign_and_verify(scene: Scene, algorithm: Fields) -> None:
+    """Both algorithm names; private keys as PKCS #8 and JWK, public keys as SPKI, JWK and raw."""
     own = Ed25519PrivateKey.generate()
     private, public = dict(private_forms(own)), dict(public_forms(own))
     keys = [binding(f"sign/{at}", form, algorithm, "sign") for at, form in private.items()]
@@ -211,8 +211,8 @@ async def test_ed25519(scene: Scene, algorithm: Fields) -> None:
         assert not await subtle.call("verify", algorithm, key(f"verify/{at}"), expected, b"another message")
 
 
-def pairs(name: str) -> tuple[Any, Any, bytes]:
-    """Two private keys of an agreement and what they agree on."""
+def key_agreement(name: str) -> tuple[Any, Any, bytes]:
+    """Return two private keys and the secret that they agree on."""
     if name == "X25519":
         ours, theirs = X25519PrivateKey.generate(), X25519PrivateKey.generate()
         return ours, theirs, ours.exchange(theirs.public_key())
@@ -222,15 +222,15 @@ def pairs(name: str) -> tuple[Any, Any, bytes]:
 
 
 @pytest.mark.parametrize("name", ["X25519", *CURVES])
-async def test_agreement(scene: Scene, name: str) -> None:
-    """ECDH and X25519: private as PKCS #8 and JWK, the other's public half as SPKI, JWK and raw."""
-    own, other, expected = pairs(name)
+async def test_ecdh_and_x25519_keys_agree(scene: Scene, name: str) -> None:
+    """Private keys as PKCS #8 and JWK, the other side's public key as SPKI, JWK and raw."""
+    own, other, expected = key_agreement(name)
     algorithm = {"name": "X25519"} if name == "X25519" else {"name": "ECDH", "namedCurve": name}
     private, public = dict(private_forms(own)), dict(public_forms(other))
     keys = [binding(f"own/{at}", form, algorithm, "deriveBits", "deriveKey") for at, form in private.items()]
     keys += [binding(f"other/{at}", form, algorithm) for at, form in public.items()]
     subtle = await Subtle(scene, *keys).start()
-    bits = 8 * (len(expected) - 1)  # P-521 has odd ones
+    bits = 8 * (len(expected) - 1)  # the secret of P-521 is not a whole number of bytes
 
     for mine in private:
         for theirs in public:
@@ -238,8 +238,8 @@ async def test_agreement(scene: Scene, name: str) -> None:
             assert expected[: bits // 8] == await subtle.call("deriveBits", arguments, key(f"own/{mine}"), bits)
 
 
-async def test_derivation(scene: Scene) -> None:
-    """PBKDF2 and HKDF, which are raw only."""
+async def test_pbkdf2_and_hkdf_keys_derive_bits(scene: Scene) -> None:
+    """PBKDF2 and HKDF keys, which have only the raw format."""
     data, salt = os.urandom(20), os.urandom(16)
     forms = dict(symmetric_forms(data))
     keys = [binding(name, forms["raw"], name, "deriveBits", "deriveKey") for name in ("PBKDF2", "HKDF")]
@@ -255,23 +255,23 @@ async def test_derivation(scene: Scene) -> None:
     )
 
 
-def usable() -> Iterator[Fields]:
-    """Every binding in the vectors that the API takes."""
+def accepted_bindings() -> Iterator[Fields]:
+    """Yield every binding in the vectors that the API accepts."""
     for path in sorted(VECTORS.glob("*.json")):
         for case in json.loads(path.read_text(encoding="utf-8"))["vectors"]:
             if case["expect"]["ok"]:
                 yield case["binding"]
 
 
-async def test_every_key_that_the_api_takes_arrives(scene: Scene) -> None:
-    """As a key that cannot be taken out, with just the usages that were given."""
+async def test_every_accepted_key_arrives_unextractable(scene: Scene) -> None:
+    """Every key that the API accepts arrives unextractable, with exactly the usages that were given."""
     taken: list[Fields] = []
     expected = []
-    for given in usable():
+    for given in accepted_bindings():
         name = f"K{len(taken)}"
-        one = binding(name, given, given["algorithm"], *given["usages"]) | {"name": name}
-        if scene.takes(one):
-            taken.append(one)
+        renamed = binding(name, given, given["algorithm"], *given["usages"]) | {"name": name}
+        if scene.takes(renamed):
+            taken.append(renamed)
             expected.append((name, sorted(set(given["usages"])), False))
     assert len(taken) > 140
 

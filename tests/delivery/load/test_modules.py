@@ -1,4 +1,4 @@
-"""How modules are called, and how they find each other and ours: by paths at first, by URLs since."""
+"""How modules are named, and how they find each other and Nightsafe's: by paths at older dates, by URLs since."""
 
 import json
 
@@ -46,8 +46,8 @@ BINDINGS = [KEY, stored("S", "shelf", "value")]
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_names(scene: Scene, date: str) -> None:
-    """However a module is called, it may start or be imported, and keys are there before its code runs."""
+async def test_a_module_may_have_any_name(scene: Scene, date: str) -> None:
+    """A module of any name can be the main module or be imported, and keys exist before its code runs."""
     wrong = []
     for name in NAMES:
         imported = json.dumps("../" + name.removeprefix("./").removeprefix("/"))
@@ -62,8 +62,8 @@ async def test_names(scene: Scene, date: str) -> None:
 
 
 @pytest.mark.parametrize("date", DATES)
-async def test_classic_names(scene: Scene, date: str) -> None:
-    """The same for the one part of a classic script."""
+async def test_a_classic_script_may_have_any_name(scene: Scene, date: str) -> None:
+    """The only part of a classic script may have any name too."""
     code = "addEventListener('fetch', (event) => event.respondWith(new Response(String(KEY instanceof CryptoKey))));"
     wrong = []
     for name in NAMES:
@@ -78,8 +78,8 @@ async def test_classic_names(scene: Scene, date: str) -> None:
     ("specifier", "paths", "urls"),
     [("./x.js", True, True), ("x.js", True, True), ("/x.js", True, False), ("file:///bundle/x.js", False, True)],
 )
-async def test_what_scripts_import(scene: Scene, specifier: str, *, paths: bool, urls: bool) -> None:
-    """A script's imports mean what the runtime makes of them at its date: ours do not stand in between."""
+async def test_imports_resolve_as_in_the_runtime(scene: Scene, specifier: str, *, paths: bool, urls: bool) -> None:
+    """A script's imports resolve as the runtime does at its date; Nightsafe's own imports do not interfere."""
     files = {
         "index.js": (JS, f'export {{ default }} from "{specifier}";'.encode()),
         "x.js": (JS, EARLY.encode()),
@@ -91,8 +91,8 @@ async def test_what_scripts_import(scene: Scene, specifier: str, *, paths: bool,
 
 
 @pytest.mark.parametrize("name", ["../x.js", "a/../../x.js", "./../x.js", "%2e%2e/x.js"])
-async def test_names_that_lead_out(scene: Scene, name: str) -> None:
-    """Of the upload are refused by name."""
+async def test_a_name_that_leads_out_of_the_upload_is_refused(scene: Scene, name: str) -> None:
+    """A module name that leads out of the upload is refused by name."""
     await scene.upload("out", {"index.js": (JS, b"export default {}"), name: (JS, b"")})
 
     assert 501 == (await scene.get("out")).status_code
@@ -102,8 +102,8 @@ async def test_names_that_lead_out(scene: Scene, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["__nightsafe/shim.js", "./__nightsafe/shim.js", "a/../__nightsafe/shim.js", "%5f_nightsafe/shim.js"]
 )
-async def test_names_of_ours(scene: Scene, name: str) -> None:
-    """No module is found where one of ours is."""
+async def test_a_name_of_nightsafe_s_modules_is_refused(scene: Scene, name: str) -> None:
+    """A module whose name resolves to one of Nightsafe's own is refused."""
     await scene.upload("ours", {"index.js": (JS, b"export default {}"), name: (JS, b"")})
 
     assert 501 == (await scene.get("ours")).status_code
@@ -111,16 +111,16 @@ async def test_names_of_ours(scene: Scene, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["/index.js", "//index.js"])
-async def test_two_modules_of_one_name(scene: Scene, name: str) -> None:
-    """Are refused by both names: the one would be run in the place of the other."""
+async def test_two_modules_of_one_name_are_refused(scene: Scene, name: str) -> None:
+    """Both names are in the refusal, because one module would run in the place of the other."""
     await scene.upload("twice", {"index.js": (JS, b"export default {}"), name: (CLASSIC, b"")})
 
     assert 501 == (await scene.get("twice")).status_code
     assert f"'index.js' and {name!r} have the same name" in scene.delivery.follower.problems["twice"][0]
 
 
-async def test_a_main_module_that_is_no_module(scene: Scene) -> None:
-    """CommonJS starts as well."""
+async def test_a_commonjs_main_module_starts(scene: Scene) -> None:
+    """A CommonJS module can be the main module."""
     code = b"module.exports = { fetch: () => new Response('common') };"
     await scene.upload("common", {"index.cjs": (CLASSIC, code)}, [KEY])
 
@@ -129,7 +129,7 @@ async def test_a_main_module_that_is_no_module(scene: Scene) -> None:
 
 @pytest.mark.parametrize("bindings", [[], BINDINGS], ids=["bare", "with keys"])
 async def test_lines_keep_their_numbers(scene: Scene, bindings: list[Binding]) -> None:
-    """What we put before a module is on its first line; a module that begins in any way may follow."""
+    """Nightsafe's import stands on the module's first line, however the module begins."""
     for begin in ("#!/usr/bin/env node", "'use strict';", "// comment", "/* over", "", "\ufeff"):
         end = "lines */" if begin.startswith("/*") else ""
         code = f"{begin}\n{end}\nexport default {{ fetch: () => new Response(new Error().stack) }};"
@@ -139,8 +139,8 @@ async def test_lines_keep_their_numbers(scene: Scene, bindings: list[Binding]) -
 
 
 @pytest.mark.parametrize("date", ["2024-04-03", NEWEST_DATE])
-async def test_without_a_default_export(scene: Scene, date: str) -> None:
-    """A script that is there to be called by name alone starts, and is called."""
+async def test_a_script_without_default_export_is_called(scene: Scene, date: str) -> None:
+    """A script with only named entrypoints starts and can be called."""
     code = """import { WorkerEntrypoint } from "cloudflare:workers";
       export class Inner extends WorkerEntrypoint { tell() { return "told"; } }"""
     caller = "export default { fetch: async (request, env) => new Response(await env.INNER.tell()) };"
@@ -172,8 +172,8 @@ async def test_without_a_default_export(scene: Scene, date: str) -> None:
         ("import { planted } from 'cloudflare:workers'; export default {}", "SyntaxError at index.js:2:9"),
     ],
 )
-async def test_why_a_script_does_not_start(scene: Scene, date: str, code: str, reason: str) -> None:
-    """The log has more than the word Error, and nothing of what the script says or holds."""
+async def test_the_reason_for_a_failed_start_is_logged(scene: Scene, date: str, code: str, reason: str) -> None:
+    """The log has more than the word Error, and nothing that the script says or holds."""
     bindings = [{"type": "plain_text", "name": "PLANTED", "text": "planted-value"}]
     await scene.upload("broken", f"\n{code}", bindings, compatibility_date=date)
     with capture_logs() as logs:
@@ -186,8 +186,8 @@ async def test_why_a_script_does_not_start(scene: Scene, date: str, code: str, r
 
 
 @pytest.mark.parametrize("date", ["2026-11-16", NEWEST_DATE])
-async def test_a_missing_module_of_another_folder(scene: Scene, date: str) -> None:
-    """Is told by the name that the runtime gives it, though the code leads to it from where it stands."""
+async def test_a_missing_module_is_logged_by_its_full_name(scene: Scene, date: str) -> None:
+    """The log has the runtime's name of the module, though the code imports it by a relative path."""
     files = {
         "index.js": (JS, b"import './sub/a.js'; export default {}"),
         "sub/a.js": (JS, b"const note = `it's no.js'`; import \"../lib/./no.js\";"),
@@ -200,8 +200,8 @@ async def test_a_missing_module_of_another_folder(scene: Scene, date: str) -> No
 
 
 @pytest.mark.parametrize("date", ["2026-11-16", NEWEST_DATE])
-async def test_a_name_with_parts_from_the_code_is_not_told(scene: Scene, date: str) -> None:
-    """The code must have it as a whole: parts of it may have been put together, as a value is."""
+async def test_a_composed_module_name_is_not_logged(scene: Scene, date: str) -> None:
+    """The code must contain the name as a whole: its parts may have been put together, as a value is."""
     code = "import { env } from 'cloudflare:workers'; ['planted', 'secret', './']; await import(`./${env.TOKEN}`);"
     await scene.upload("secretive", code, [text("TOKEN", "planted/secret")], compatibility_date=date)
     with capture_logs() as logs:
@@ -210,8 +210,8 @@ async def test_a_name_with_parts_from_the_code_is_not_told(scene: Scene, date: s
     assert logs[-1]["reason"].startswith("Error: No such module at index.js")
 
 
-async def test_a_name_that_is_a_value_is_not_told(scene: Scene) -> None:
-    """A module's name is in the log only if it stands in the code: else it may be a secret."""
+async def test_a_module_name_that_is_a_value_is_not_logged(scene: Scene) -> None:
+    """A module's name is logged only if it stands in the code, because it may be a secret otherwise."""
     code = "import { env } from 'cloudflare:workers'; await import(`./${env.TOKEN}`); export default {}"
     await scene.upload("secretive", code, [{"type": "secret_text", "name": "TOKEN", "text": "planted-secret"}])
     with capture_logs() as logs:

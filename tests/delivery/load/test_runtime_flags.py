@@ -1,4 +1,4 @@
-"""What is written down of the runtime's flags and dates is what the binary says."""
+"""The recorded flags and dates of the runtime are those of the binary."""
 
 import importlib.util
 from pathlib import Path
@@ -14,7 +14,7 @@ from nightsafe.delivery.load.compiling import Compiler
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    """What asks the binary."""
+    """Return tools/runtime_flags.py as a module."""
     path: Path = ROOT / "tools" / "runtime_flags.py"
     spec = importlib.util.spec_from_file_location("runtime_flags", path)
     assert spec is not None
@@ -24,16 +24,16 @@ def tool() -> ModuleType:
     return module
 
 
-def test_every_flag_is_known(tool: ModuleType) -> None:
-    """To the binary, with the same pairs that contradict each other; one that is made up is not."""
+def test_the_binary_knows_every_recorded_flag(tool: ModuleType) -> None:
+    """The binary knows each recorded flag, with the same contradicting pairs, and not a made-up one."""
     pairs, single = tool.known(workerd(), [*sorted(FLAGS), "no_such_flag"])
 
     assert OPPOSITES == pairs
     assert FLAGS == {*pairs, *pairs.values(), *single}
 
 
-def test_no_flag_is_left_out(tool: ModuleType) -> None:
-    """Of the words in the binary that it takes for flags."""
+def test_every_flag_of_the_binary_is_recorded(tool: ModuleType) -> None:
+    """Each word in the binary that it takes for a flag is recorded."""
     words = {match.decode() for match in tool.CANDIDATE.findall(workerd().read_bytes())}
     pairs, single = tool.known(workerd(), sorted(words))
 
@@ -41,23 +41,23 @@ def test_no_flag_is_left_out(tool: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(("date", "newest"), [(NEWEST_DATE, True), ("2999-12-31", False)])
-def test_the_newest_date(tool: ModuleType, date: str, *, newest: bool) -> None:
-    """Is one that the binary knows; it says which that is when it is given a later one."""
+def test_the_binary_knows_the_newest_date(tool: ModuleType, date: str, *, newest: bool) -> None:
+    """The binary knows the newest date, and names it when it is given a later one."""
     said = tool.ask(workerd(), ["no_such_flag"], date)
 
     assert newest is (f'supported by this server binary is "{NEWEST_DATE}"' not in said)
 
 
-def test_experimental_flags(tool: ModuleType) -> None:
-    """Are those that the binary calls so."""
+def test_experimental_flags_are_those_of_the_binary(tool: ModuleType) -> None:
+    """The recorded experimental flags are those that the binary calls experimental."""
     assert EXPERIMENTAL == tool.experimental(workerd(), sorted(FLAGS))
 
 
 @pytest.mark.parametrize(
     "flag", ["experimental", "unsafe_module", "webgpu", "nodejs_compat", "python_workers_20250116"]
 )
-async def test_flags_of_a_script_that_is_loaded(flag: str) -> None:
-    """Are refused by the runtime just when they are experimental."""
+async def test_experimental_flags_of_a_loaded_script_are_refused(flag: str) -> None:
+    """The runtime refuses a loaded script's flag exactly when that flag is experimental."""
     module = CheckedModule("a.js", JS, b"export default {};")
     said = await Compiler(workerd()).problem_of(Check(id="1", main_module="a.js", modules=(module,), flags=(flag,)))
 

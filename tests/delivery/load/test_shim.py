@@ -1,4 +1,4 @@
-"""What is made in a script's isolate before it runs: keys and secrets of a store, and what can be seen of them."""
+"""Keys and Secrets Store secrets, made in an isolate before its script runs, and what can be seen of them."""
 
 from typing import Any
 
@@ -50,8 +50,8 @@ TAKING = """
 
 
 @pytest.mark.parametrize("date", ["2024-09-26", "2026-04-01", NEWEST_DATE])
-async def test_a_secret_of_a_store_does_not_show_itself(scene: Scene, date: str) -> None:
-    """It has `get` and nothing else: no copy, text, inspection or constructor gives the value."""
+async def test_a_stored_secret_shows_its_value_only_by_get(scene: Scene, date: str) -> None:
+    """A Secrets Store secret has only `get`: no copy, text, inspection or constructor gives the value."""
     flags = ("nodejs_compat",)
     await scene.upload(
         "looking", LOOKING, [stored("S", "shelf", PLANTED)], compatibility_date=date, compatibility_flags=flags
@@ -75,8 +75,8 @@ async def test_a_secret_of_a_store_does_not_show_itself(scene: Scene, date: str)
 
 
 @pytest.mark.parametrize("date", ["2024-04-03", "2026-04-01", NEWEST_DATE])
-async def test_a_secret_of_a_store_is_passed_on(scene: Scene, date: str) -> None:
-    """Another script that is given it by RPC can ask it, and learns nothing else of it."""
+async def test_a_stored_secret_can_be_passed_by_rpc(scene: Scene, date: str) -> None:
+    """A script that receives a Secrets Store secret by RPC can call `get`, and learns nothing else."""
     await scene.upload("taking", TAKING, compatibility_date=date)
     bindings: list[Binding] = [
         stored("S", "shelf", PLANTED),
@@ -90,8 +90,8 @@ async def test_a_secret_of_a_store_is_passed_on(scene: Scene, date: str) -> None
     assert PLANTED not in str(tries)
 
 
-async def test_at_the_top_level(scene: Scene) -> None:
-    """A secret of a store and a key are there before any code of the script runs, and give what they hold later."""
+async def test_bindings_are_readable_at_the_top_level(scene: Scene) -> None:
+    """A Secrets Store secret and a key exist before the script's code runs, and give their values later."""
     code = """
       import { env } from "cloudflare:workers";
       const { S, KEY } = env;
@@ -102,8 +102,8 @@ async def test_at_the_top_level(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("date", ["2021-11-02", "2024-04-02", NEWEST_DATE])
-async def test_common_modules_get_no_raw_value(scene: Scene, date: str) -> None:
-    """A CommonJS module may run while keys are imported; whatever it replaces, it is given no raw value."""
+async def test_commonjs_modules_get_no_raw_value(scene: Scene, date: str) -> None:
+    """A CommonJS module may run while keys are imported; no function that it replaces receives a raw value."""
     main = """
       import seen from "./patch.cjs";
       import { env } from "cloudflare:workers";
@@ -136,8 +136,8 @@ async def test_common_modules_get_no_raw_value(scene: Scene, date: str) -> None:
     assert PLANTED not in str(seen)
 
 
-async def test_where_env_cannot_be_imported(scene: Scene) -> None:
-    """With `disallow_importable_env` a secret of a store is a stub of the runtime's, where those have `get`."""
+async def test_stored_secrets_without_importable_env_are_stubs(scene: Scene) -> None:
+    """With `disallow_importable_env` a stored secret is a stub of the runtime's, at dates whose stubs have `get`."""
     code = "export default { fetch: async (request, env) => new Response(await env.S.get()) };"
     flags = ("disallow_importable_env",)
     await scene.upload("sealed", code, [stored("S", "shelf", "value")], compatibility_flags=flags)
@@ -155,15 +155,15 @@ async def test_where_env_cannot_be_imported(scene: Scene) -> None:
     assert "before the compatibility date 2024-04-03" in scene.delivery.follower.problems["sealed"][0]
 
 
-async def test_a_name_that_is_lost_out_of_reach(scene: Scene) -> None:
-    """Is refused by name where `env` is out of the shim's reach."""
+async def test_a_proto_binding_out_of_reach_is_refused(scene: Scene) -> None:
+    """A binding named `__proto__` is refused by name where `env` is out of the shim's reach."""
     await scene.upload("lost", LOOKING, [text("__proto__", "x")], compatibility_flags=("disallow_importable_env",))
 
     assert "a binding called __proto__" in scene.delivery.follower.problems["lost"][0]
 
 
 async def test_classic_scripts_have_globals_without_importable_env(scene: Scene) -> None:
-    """`disallow_importable_env` says nothing to a classic script: keys and secrets are its globals."""
+    """`disallow_importable_env` does not affect a classic script: its keys and secrets are globals."""
     code = b"""addEventListener("fetch", (event) => event.respondWith(
       S.get().then((value) => new Response(`${value} ${KEY instanceof CryptoKey} ${TOKEN}`))));"""
     bindings = [stored("S", "shelf", "value"), KEY, text("TOKEN", "token")]
@@ -176,8 +176,8 @@ async def test_classic_scripts_have_globals_without_importable_env(scene: Scene)
 @pytest.mark.parametrize(
     "name", ["cloudflare:workers", "./cloudflare:workers", "a/../cloudflare:workers", "//cloudflare:workers"]
 )
-async def test_no_module_takes_the_place_of_the_runtimes(scene: Scene, name: str) -> None:
-    """One called as the module that `env` is imported from would keep keys from being imported, and see them."""
+async def test_no_module_takes_the_place_of_a_runtime_module(scene: Scene, name: str) -> None:
+    """A module named like the source of `env` would stop the import of keys and see them, so it is refused."""
     main = "export default { fetch: (request, env) => new Response(JSON.stringify(env)) };"
     fake = b"export const env = { __nightsafe: new Map([['keys', []], ['stored', []]]) }; export class RpcTarget {};"
     files = {"index.js": (JS, main.encode()), name: (JS, fake)}

@@ -1,4 +1,4 @@
-"""What was put is what a script reads, to the byte, whatever characters it is of."""
+"""A script reads exactly the bytes that were put, whatever characters they contain."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +29,8 @@ HEADS = [
     "\U0001f511",
     "e\u0301",
 ]
-PIECE = 1024  # characters: four bytes each are what a secret may have
-PIECES = 192  # in one script: its bindings may have a mebibyte
+PIECE = 1024  # characters in a piece: at four bytes each they are the limit of a secret
+PIECES = 192  # pieces in one script: its bindings may have a mebibyte
 KINDS = ["secret_text", "plain_text", "json", "stored", "text_blob", "tag", "module"]
 EACH = """
   import module from "./module.txt";
@@ -44,14 +44,14 @@ EACH = """
 
 
 def all_characters() -> Iterator[list[str]]:
-    """Every character of every plane, in pieces; surrogates are none, and cannot be put."""
+    """Yield every Unicode character, in pieces, except surrogates, which cannot be put."""
     points = [point for point in range(0x110000) if not 0xD800 <= point < 0xE000]
     pieces = ["".join(map(chr, points[at : at + PIECE])) for at in range(0, len(points), PIECE)]
     yield from (pieces[at : at + PIECES] for at in range(0, len(pieces), PIECES))
 
 
 async def upload_as(scene: Scene, script: str, kind: str, values: Sequence[str]) -> None:
-    """A script with texts, which stand where `kind` says: each in a binding, or all together in one part."""
+    """Upload a script with texts where `kind` says: each in its own binding, or all together in one part."""
     whole = "".join(values)
     make: dict[str, Callable[[str, str], Binding]] = {
         "secret_text": text,
@@ -71,8 +71,8 @@ async def upload_as(scene: Scene, script: str, kind: str, values: Sequence[str])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_every_character(scene: Scene, kind: str) -> None:
-    """All of Unicode arrives, as each kind of text."""
+async def test_every_character_arrives(scene: Scene, kind: str) -> None:
+    """Every Unicode character arrives, in each kind of text."""
     wrong = []
     for at, values in enumerate(all_characters()):
         await upload_as(scene, "every", kind, values)
@@ -83,8 +83,8 @@ async def test_every_character(scene: Scene, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_heads_and_tails(scene: Scene, kind: str) -> None:
-    """A text may begin and end with whatever it likes, be nothing else, and be empty."""
+async def test_any_first_and_last_character_arrives(scene: Scene, kind: str) -> None:
+    """A text may begin and end with any of these characters, be nothing else, or be empty."""
     for value in ["", *HEADS, *(f"a{head}" for head in HEADS), *(f"{head}b{head}" for head in HEADS)]:
         await upload_as(scene, "heads", kind, [value])
 
@@ -99,8 +99,8 @@ texts = st.one_of(
 
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(texts, min_size=1, max_size=60), names=st.lists(texts, max_size=9))
-async def test_any_text(scene: Scene, values: list[str], names: list[str]) -> None:
-    """Any text, many at a time, as secrets and deep in JSON, whose names are texts as well."""
+async def test_many_random_texts_arrive_together(scene: Scene, values: list[str], names: list[str]) -> None:
+    """Many random texts arrive together, as secrets and nested in JSON, where they are also names."""
     told: list[Any] = [values, dict.fromkeys(names, values[0])]
     bindings = [text(f"T{at}", value) for at, value in enumerate(values)]
     bindings.append({"type": "json", "name": "DEEP", "json": told})
@@ -116,8 +116,10 @@ async def test_any_text(scene: Scene, values: list[str], names: list[str]) -> No
 @pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", NEWEST_DATE])
 @pytest.mark.parametrize("head", [b"", b"#!/usr/bin/env node\n"])
 @pytest.mark.parametrize("bindings", [[], [stored("S", "shelf", "x")]])
-async def test_sources_that_begin_with_a_mark(scene: Scene, date: str, head: bytes, bindings: list[Binding]) -> None:
-    """A byte order mark at the head of a source is white space there, with our import before it and without."""
+async def test_a_byte_order_mark_before_a_source_is_ignored(
+    scene: Scene, date: str, head: bytes, bindings: list[Binding]
+) -> None:
+    """A byte order mark before a source is white space, with Nightsafe's import before it and without."""
     mark = BOM.encode()
     body = """import common from "./common.cjs";
       export default { fetch: () => new Response(`${"BOM".length} ${common}`) };"""
@@ -133,8 +135,8 @@ async def test_sources_that_begin_with_a_mark(scene: Scene, date: str, head: byt
     assert mark == (await scene.get("marked")).content
 
 
-async def test_json_modules_are_as_written(scene: Scene) -> None:
-    """Every number and text in a JSON module is what `JSON.parse` makes of it, however it is handed over."""
+async def test_json_modules_equal_json_parse(scene: Scene) -> None:
+    """Each number and text in a JSON module is the same as with `JSON.parse`."""
     written = r"""{"zero": -0, "more": [1e400, -1e400, 1e-400, 0.1, 12345678901234567890, -0.0, 1E5, 5e-324],
       "__proto__": {"a": "\ufeff\u0000\u2028\ud83d\udd11"}, "2": 1, "1": 2, "": "", "lone": "\ud800"}"""
     code = f"""
@@ -153,8 +155,8 @@ async def test_json_modules_are_as_written(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf1", b"", b"{planted", b"'planted'"])
-async def test_modules_that_are_no_json(scene: Scene, body: bytes) -> None:
-    """Do not start, as `JSON.parse` takes no byte order mark either; the log names the module and shows no more."""
+async def test_a_malformed_json_module_is_logged(scene: Scene, body: bytes) -> None:
+    """The script does not start, as `JSON.parse` takes no byte order mark either; the log names only the module."""
     code = 'import module from "./a.json"; export default { fetch: () => Response.json(module) };'
     await scene.upload("broken", {"index.js": (JS, code.encode()), "a.json": ("application/json", body)})
     with capture_logs() as logs:

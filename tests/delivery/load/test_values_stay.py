@@ -1,4 +1,4 @@
-"""Values are where they are used, and nowhere else that anyone could look."""
+"""Values are found where they are used and nowhere else that others could look."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from structlog.testing import capture_logs
 from tests.delivery.scene import Scene, text
 
 
-def places(pid: int) -> dict[str, bytes]:
-    """What anyone may look at of a process: its arguments, its environment, the files it has open."""
+def inspectable(pid: int) -> dict[str, bytes]:
+    """Return what others may inspect of a process, such as its arguments, environment and open files."""
     root = Path(f"/proc/{pid}")
     found = {name: (root / name).read_bytes() for name in ("cmdline", "environ", "comm", "maps", "limits")}
     for descriptor in (root / "fd").iterdir():
@@ -19,21 +19,21 @@ def places(pid: int) -> dict[str, bytes]:
 
 
 async def test_workerd_leaves_no_core_file(scene: Scene) -> None:
-    """Its limit is 0, so that a crash writes no memory to disk."""
-    limits = places(scene.delivery.supervisor.current.pid)["limits"].decode()
+    """The core file limit of workerd is 0, so that a crash writes no memory to disk."""
+    limits = inspectable(scene.delivery.supervisor.current.pid)["limits"].decode()
 
     assert ["0", "0"] == next(line for line in limits.splitlines() if "core file" in line).split()[4:6]
 
 
-async def test_what_scripts_print(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Is dropped, unless the operator wants to see it."""
+async def test_script_output_is_dropped_by_default(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Script output is dropped unless the operator asks for it."""
     code = "export default { fetch(request, env) { console.log(env.TOKEN); return new Response('said'); } };"
     for wanted in (False, True):
         with capture_logs() as log:
             async with Scene(folder, worker_output=wanted) as scene:
                 await scene.upload("says", code, [text("TOKEN", "these words")])
                 assert "said" == (await scene.get("says")).text
-                while wanted and not [one for one in log if one["event"] == "worker.output"]:
+                while wanted and not [entry for entry in log if entry["event"] == "worker.output"]:
                     await scene.stats()
 
         assert wanted == ("these words" in str(log))

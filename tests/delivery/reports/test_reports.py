@@ -1,4 +1,4 @@
-"""What scripts print and throw, and where they may not reach: events of the log, as data, and no more than asked."""
+"""Log events about what scripts print, throw and may not reach: as data, and no more than the operator asked for."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from tests.delivery.scene import Scene, text
 
 from nightsafe.delivery.workerd.limits import Limits
 
-HUSH = "hushed-value-4711"
+TOKEN = "hushed-value-4711"
 SCRIPT = """
 function inner(env) { throw new TypeError(`no ${env.TOKEN}`); }
 export default { async fetch(request, env, ctx) {
@@ -38,66 +38,66 @@ Log = list[Any]
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """What is logged meanwhile."""
+    """Yield the log entries that are captured during the test."""
     with capture_logs() as entries:
         yield entries
 
 
 @pytest.fixture
-async def telling(folder: Path, log: Log) -> AsyncIterator[Scene]:
-    """A delivery side whose operator wants to see what scripts print."""
+async def verbose(folder: Path, log: Log) -> AsyncIterator[Scene]:
+    """Yield a delivery side whose operator wants to see script output."""
     del log
     async with Scene(folder, worker_output=True) as scene:
-        await scene.upload("talks", SCRIPT, [text("TOKEN", HUSH)])
+        await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
         yield scene
 
 
 @pytest.fixture
-async def silent(folder: Path, log: Log) -> AsyncIterator[Scene]:
-    """One whose operator does not."""
+async def quiet(folder: Path, log: Log) -> AsyncIterator[Scene]:
+    """Yield a delivery side whose operator does not want to see script output."""
     del log
     async with Scene(folder) as scene:
-        await scene.upload("talks", SCRIPT, [text("TOKEN", HUSH)])
+        await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
         yield scene
 
 
 async def logged(log: Log, event: str, holds: Callable[[Log], object] = bool) -> Log:
-    """What is logged of a kind, once there is what should be."""
+    """Return the log entries of one kind, once the expected ones are there."""
     async with asyncio.timeout(60):
-        while not holds(found := [one for one in log if one["event"] == event]):  # noqa: ASYNC110 - it tells nobody
+        while not holds(found := [entry for entry in log if entry["event"] == event]):  # noqa: ASYNC110 - nothing signals an entry
             await asyncio.sleep(0.01)
     return found
 
 
-async def test_what_a_script_prints_is_data(telling: Scene, log: Log) -> None:
-    """One event a line, with script, version, request and time; what it forges stands in the message."""
-    ray = (await telling.get("talks", "/prints")).text
+async def test_script_output_is_logged_as_data(verbose: Scene, log: Log) -> None:
+    """Each line is one event with script, version, request and time; a forged event stays inside the message."""
+    ray = (await verbose.get("talks", "/prints")).text
     lines = await logged(log, "worker.output", lambda found: len(found) == 3)
 
     assert ["info", "error", "debug"] == [line["log_level"] for line in lines]
-    forged = f'{{"event":"workerd.ended","level":"warning"}} {{"a":[1,"{HUSH}"]}} '
+    forged = f'{{"event":"workerd.ended","level":"warning"}} {{"a":[1,"{TOKEN}"]}} '
     assert [True, False, False] == [line["message"].startswith(forged) for line in lines]
     assert ["two\nlines", "late"] == [line["message"] for line in lines[1:]]
     about = ("talks", "00000000-0000-4000-8000-000000000001", ray)
     assert {about} == {(line["script"], line["version"], line["request"]) for line in lines}
     assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["at"]) for line in lines)
-    assert not [one for one in log if one["event"] == "workerd.ended"]
+    assert not [entry for entry in log if entry["event"] == "workerd.ended"]
 
 
-async def test_what_was_not_asked_for(silent: Scene, log: Log) -> None:
-    """Is nowhere: neither what is printed nor the words of what is thrown, nor what a script makes of its stack."""
+async def test_output_is_not_logged_by_default(quiet: Scene, log: Log) -> None:
+    """Neither output, nor exception messages, nor a forged stack is logged."""
     for path in ("/prints", "/throws", "/later", "/forges"):
-        await silent.get("talks", path)
+        await quiet.get("talks", path)
     await logged(log, "script.threw", lambda found: len(found) == 3)
 
-    assert not [one for one in log if one["event"] == "worker.output"]
-    assert HUSH not in str(log)
+    assert not [entry for entry in log if entry["event"] == "worker.output"]
+    assert TOKEN not in str(log)
 
 
-async def test_where_a_script_throws(silent: Scene, log: Log) -> None:
-    """Is logged with script, version and request, also of what goes on after the answer; without its words."""
-    await silent.get("talks", "/throws")
-    ray = (await silent.get("talks", "/later")).text
+async def test_an_exception_is_logged_with_its_place(quiet: Scene, log: Log) -> None:
+    """The event has script, version, request and stack, also for work after the answer, but not the message."""
+    await quiet.get("talks", "/throws")
+    ray = (await quiet.get("talks", "/later")).text
     first, later = await logged(log, "script.threw", lambda found: len(found) == 2)
 
     assert ("TypeError", "at index.js:2:29\nat index.js:5:38") == (
@@ -106,57 +106,57 @@ async def test_where_a_script_throws(silent: Scene, log: Log) -> None:
     )
     assert ("RangeError", ray) == (later["kind"], later["request"])
     assert re.fullmatch(r"at index\.js:6:\d+", later["stack"])
-    assert {("talks", "error")} == {(one["script"], one["log_level"]) for one in (first, later)}
-    assert not [one for one in (first, later) if "message" in one]
+    assert {("talks", "error")} == {(entry["script"], entry["log_level"]) for entry in (first, later)}
+    assert not [entry for entry in (first, later) if "message" in entry]
 
 
-async def test_its_words_when_they_are_wanted(telling: Scene, log: Log) -> None:
-    """Stand in the event; a stack that the script has written is taken for what can be one."""
-    await telling.get("talks", "/throws")
-    await telling.get("talks", "/forges")
+async def test_an_exception_s_message_is_logged_on_request(verbose: Scene, log: Log) -> None:
+    """The event has the message; of a stack that the script wrote, only possible stack frames are kept."""
+    await verbose.get("talks", "/throws")
+    await verbose.get("talks", "/forges")
     first, forged = await logged(log, "script.threw", lambda found: len(found) == 2)
 
-    assert f"no {HUSH}" == first["message"]
-    assert ("Error", "at g (x.js:1:2)", HUSH) == (forged["kind"], forged["stack"], forged["message"])
+    assert f"no {TOKEN}" == first["message"]
+    assert ("Error", "at g (x.js:1:2)", TOKEN) == (forged["kind"], forged["stack"], forged["message"])
 
 
-async def test_one_that_throws_where_it_is_not_traced(silent: Scene, log: Log) -> None:
-    """Is logged by kind, and runs where it is traced from then on: its next exception has a stack."""
+async def test_a_script_is_traced_after_its_first_exception(quiet: Scene, log: Log) -> None:
+    """The first exception is logged by kind; from then on the script runs where exceptions are traced."""
     for _ in range(250):
-        await silent.get("talks")
-    await silent.get("talks", "/throws")
+        await quiet.get("talks")
+    await quiet.get("talks", "/throws")
     (untraced,) = await logged(log, "script.threw")
     assert ("TypeError", "") == (untraced["kind"], untraced["stack"])
     assert untraced["request"].endswith("-LOCAL")
 
-    await silent.get("talks", "/throws")
+    await quiet.get("talks", "/throws")
     found = await logged(log, "script.threw", lambda found: len(found) == 2)
     assert found[1]["stack"].startswith("at index.js:2:29")
 
 
-async def test_one_process_alone_traces(folder: Path, log: Log) -> None:
-    """Without processes beside the main one, stacks are seen there."""
+async def test_exceptions_are_traced_without_cells(folder: Path, log: Log) -> None:
+    """With no process but the main one, stacks are logged there."""
     async with Scene(folder, limits=Limits(cells=0)) as scene:
-        await scene.upload("talks", SCRIPT, [text("TOKEN", HUSH)])
+        await scene.upload("talks", SCRIPT, [text("TOKEN", TOKEN)])
         await scene.get("talks", "/throws")
         (threw,) = await logged(log, "script.threw")
     assert threw["stack"].startswith("at index.js:2:29")
 
 
-async def test_a_script_that_prints_without_end(telling: Scene, log: Log) -> None:
-    """Holds up nobody else, and how much of it was left out is said."""
+async def test_excessive_output_is_dropped_and_counted(verbose: Scene, log: Log) -> None:
+    """A script that prints without end delays no other script, and the log says how much was dropped."""
     code = """export default { fetch() {
       for (let line = 0; line < 20_000; line++) console.log("x".repeat(1000));
       return new Response("printed");
     } };"""
-    await telling.upload("prints", code)
-    loud = [asyncio.create_task(telling.get("prints")) for _ in range(3)]
-    while not all(one.done() for one in loud):
-        assert (await telling.get("talks")).text.endswith("-LOCAL")
-    assert ["printed"] * 3 == [(await one).text for one in loud]
+    await verbose.upload("prints", code)
+    loud = [asyncio.create_task(verbose.get("prints")) for _ in range(3)]
+    while not all(request.done() for request in loud):
+        assert (await verbose.get("talks")).text.endswith("-LOCAL")
+    assert ["printed"] * 3 == [(await request).text for request in loud]
     await logged(log, "worker.output_dropped")
 
-    assert len([one for one in log if one["event"] == "worker.output"]) <= 300
+    assert len([entry for entry in log if entry["event"] == "worker.output"]) <= 300
 
 
 OUT = """export default { async fetch(request) {
@@ -166,10 +166,10 @@ OUT = """export default { async fetch(request) {
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "10.1.2.3", "[::1]:81", "169.254.169.254", "localhost:9"])
-async def test_an_address_that_is_refused(silent: Scene, log: Log, host: str) -> None:
-    """Is named to the script, with why; and in the log, with the script."""
-    await silent.upload("asks", OUT)
-    answer = await silent.get("asks", ask=f"http://{host}/path?q=planted")
+async def test_a_refused_address_is_reported(quiet: Scene, log: Log, host: str) -> None:
+    """The script's error names the address and the reason, and the log names the script."""
+    await quiet.upload("asks", OUT)
+    answer = await quiet.get("asks", ask=f"http://{host}/path?q=planted")
     (refused,) = await logged(log, "script.refused_outbound")
 
     why = "private addresses and those of this machine are refused unless --reach names them"
@@ -180,17 +180,17 @@ async def test_an_address_that_is_refused(silent: Scene, log: Log, host: str) ->
     assert "planted" not in str(log)
 
 
-async def test_a_name_that_leads_nowhere(silent: Scene, log: Log) -> None:
-    """Is named as well, and what may be wrong with it."""
-    await silent.upload("asks", OUT)
-    answer = await silent.get("asks", ask="http://nowhere.invalid/")
+async def test_a_name_that_leads_nowhere_is_reported(quiet: Scene, log: Log) -> None:
+    """The script's error names the host and what may be wrong with it."""
+    await quiet.upload("asks", OUT)
+    answer = await quiet.get("asks", ask="http://nowhere.invalid/")
     await logged(log, "script.refused_outbound")
 
     assert answer.text.startswith("nowhere.invalid cannot be reached: its name leads to no public address: private")
 
 
-async def test_what_cannot_be_reached_of_private_networks(folder: Path, log: Log) -> None:
-    """Is named in the same way where they are open."""
+async def test_an_unreachable_private_host_is_reported(folder: Path, log: Log) -> None:
+    """An unreachable host is reported in the same way when private networks are open."""
     async with Scene(folder, reach_private=True, worker_output=True) as scene:
         await scene.upload("asks", OUT)
         answer = await scene.get("asks", ask="http://nowhere.invalid/")
@@ -203,25 +203,25 @@ async def test_what_cannot_be_reached_of_private_networks(folder: Path, log: Log
 
 
 @pytest.mark.parametrize("output", [True, False])
-async def test_what_a_script_throws_as_it_starts(folder: Path, log: Log, *, output: bool) -> None:
-    """Is in the log with where it was, and in its own words for an operator who wants to see what scripts print."""
+async def test_an_exception_at_the_start_is_logged(folder: Path, log: Log, *, output: bool) -> None:
+    """The log has the place, and the message only if the operator wants to see script output."""
     async with Scene(folder, worker_output=output) as scene:
-        await scene.upload("needs", f"throw new Error('NEED is not set: {HUSH}'); export default {{}};")
+        await scene.upload("needs", f"throw new Error('NEED is not set: {TOKEN}'); export default {{}};")
         answer = await scene.get("needs")
         (failed,) = await logged(log, "script.not_started")
 
     assert 500 == answer.status_code
     assert output == ("NEED is not set" in failed["reason"])
-    assert output == (HUSH in str(log))
+    assert output == (TOKEN in str(log))
     assert "index.js:1:" in failed["reason"]
 
 
 @pytest.mark.parametrize("cells", [0, 2])
-async def test_an_upstream_that_hangs_up(folder: Path, log: Log, cells: int) -> None:
-    """Is an error that the script may catch; when it does not, the client is answered, wherever the script runs."""
+async def test_an_upstream_that_hangs_up_is_an_error(folder: Path, log: Log, cells: int) -> None:
+    """The script may catch the error; if it does not, the client is answered, wherever the script runs."""
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer nothing."""
+        """Close the connection without an answer."""
         writer.close()
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
@@ -235,8 +235,8 @@ async def test_an_upstream_that_hangs_up(folder: Path, log: Log, cells: int) -> 
     assert [(500, "Internal Server Error\n")] * 3 == [(answer.status_code, answer.text) for answer in answers]
 
 
-async def test_whatever_goes_out_goes_out_as_it_is(folder: Path) -> None:
-    """Bodies, redirects, WebSockets and sockets pass by."""
+async def test_outbound_traffic_passes_unchanged(folder: Path) -> None:
+    """Outbound bodies, redirects, WebSockets and TCP sockets pass unchanged."""
     server = """export default { async fetch(request) {
       const { pathname } = new URL(request.url);
       if (pathname === "/from") return Response.redirect(new URL("/to", request.url), 302);

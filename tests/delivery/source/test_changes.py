@@ -1,4 +1,4 @@
-"""Changes under way: nothing older after something newer, nothing lost, nothing left behind."""
+"""Changes while requests run: no older value after a newer one, no change lost, no isolate left behind."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
 
 HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
-ONE = Limits(cells=1, most_cells=1)
+ONE_CELL = Limits(cells=1, most_cells=1)
 
 
-async def test_update_storm(scene: Scene) -> None:
-    """A value that changes 1,000 times under load: no request sees an older one after a newer one, and none fails."""
+async def test_an_update_storm_shows_no_older_value(scene: Scene) -> None:
+    """While a value changes 1,000 times under load, no request fails or gets an older value after a newer one."""
     last, stop, wrong, seen = 0, False, [], set()
 
     async def ask() -> None:
-        """Ask until told to stop; what was answered before the request began must not be newer than its answer."""
+        """Send requests until told to stop; note each answer that is older than one seen before its request began."""
         nonlocal last
         while not stop:
             before = last
@@ -38,7 +38,7 @@ async def test_update_storm(scene: Scene) -> None:
     askers = [asyncio.create_task(ask()) for _ in range(8)]
     for number in range(1, 1001):
         await scene.upload("storm", HELLO, [text("TOKEN", str(number))])
-        last = max(last, number)  # it was acknowledged: from now on nobody may get less
+        last = max(last, number)  # the change was acknowledged: no later request may get an older value
     stop = True
     await asyncio.gather(*askers)
 
@@ -49,8 +49,8 @@ async def test_update_storm(scene: Scene) -> None:
     assert (1, counted["starts"] - 1, 0) == (counted["loaded"], counted["retired"], counted["failures"])
 
 
-async def test_changes_that_nobody_waits_for(scene: Scene) -> None:
-    """When changes come faster than they can be fetched, the last one counts."""
+async def test_the_last_of_many_fast_changes_is_served(scene: Scene) -> None:
+    """When changes come faster than they can be fetched, the last one is served."""
     for number in range(200):
         serial = await scene.put("fast", scene.version("fast", HELLO, [text("TOKEN", str(number))]))
     await scene.source.wait_until_acted_on(serial)
@@ -59,7 +59,7 @@ async def test_changes_that_nobody_waits_for(scene: Scene) -> None:
 
 
 async def test_a_response_under_way_is_finished(scene: Scene) -> None:
-    """By the version that began it, though a newer one has taken its place and its isolate was let go."""
+    """The version that began a response finishes it, though it was replaced and its isolate retired."""
     code = """
       let release;
       export default { async fetch(request, env, ctx) {
@@ -88,7 +88,7 @@ async def test_a_response_under_way_is_finished(scene: Scene) -> None:
 
 
 async def test_a_websocket_outlives_an_update(scene: Scene) -> None:
-    """It stays with the version that opened it."""
+    """A WebSocket stays with the version that opened it."""
     code = """
       export default { fetch(request, env) {
         if (request.headers.get("upgrade") !== "websocket") return new Response(env.TOKEN);
@@ -108,14 +108,14 @@ async def test_a_websocket_outlives_an_update(scene: Scene) -> None:
         assert b"old two" == await socket.receive()
 
 
-async def test_split_versions_keep_their_isolates(scene: Scene) -> None:
-    """Only what has changed is loaded anew: another percentage leaves both as they are."""
+async def test_another_percentage_keeps_the_isolates(scene: Scene) -> None:
+    """Only changed versions are loaded again: another percentage leaves both isolates as they are."""
     code = "let born; export default { fetch: () => new Response((born ??= crypto.randomUUID())) };"
     versions = [scene.version("split", code, percentage=50.0) for _ in range(2)]
     await scene.serve("split", *versions)
     before = {(await scene.get("split")).text for _ in range(40)}
     changed = [scene.version("split", code, percentage=share) for share in (10.0, 90.0)]
-    same = [type(one)(**{**_members(one), "id": old.id}) for one, old in zip(changed, versions, strict=True)]
+    same = [type(new)(**{**_members(new), "id": old.id}) for new, old in zip(changed, versions, strict=True)]
     await scene.serve("split", *same)
 
     assert 2 == len(before)
@@ -124,14 +124,14 @@ async def test_split_versions_keep_their_isolates(scene: Scene) -> None:
 
 
 def _members(version: Any) -> dict[str, Any]:
-    """What a version is made of."""
+    """Return the fields of a version."""
     return {name: getattr(version, name) for name in version.__struct_fields__}
 
 
 @pytest.mark.parametrize("scene_limit", [5])
 async def test_idle_scripts_make_room(folder: Any, scene_limit: int) -> None:
-    """No more are loaded in a process than the limit; one that made room is loaded again when it is asked for."""
-    async with Scene(folder, max_loaded=scene_limit, limits=ONE) as scene:
+    """A process loads no more scripts than the limit; an unloaded script is loaded again at its next request."""
+    async with Scene(folder, max_loaded=scene_limit, limits=ONE_CELL) as scene:
         for number in range(20):
             await scene.upload(f"s{number}", HELLO, [text("TOKEN", f"value {number}")])
             assert f"value {number}" == (await scene.get(f"s{number}")).text
@@ -143,8 +143,8 @@ async def test_idle_scripts_make_room(folder: Any, scene_limit: int) -> None:
         assert 21 == (await scene.stats())["starts"]
 
 
-async def test_many_requests_to_a_cold_script(scene: Scene) -> None:
-    """Are one load."""
+async def test_many_requests_to_a_cold_script_are_one_load(scene: Scene) -> None:
+    """Requests to a script that is being loaded share one load."""
     await scene.upload("cold", HELLO, [text("TOKEN", "x")])
 
     answers = await asyncio.gather(*(scene.get("cold") for _ in range(30)))
@@ -153,8 +153,8 @@ async def test_many_requests_to_a_cold_script(scene: Scene) -> None:
     assert 1 == (await scene.stats())["starts"]
 
 
-async def test_many_cold_scripts_at_once(scene: Scene) -> None:
-    """Are all served: neither is the socket overrun, nor is so much work taken for a hang."""
+async def test_many_cold_scripts_at_once_are_served(scene: Scene) -> None:
+    """The socket is not overrun, and so much work is not mistaken for a hang."""
     for number in range(200):
         await scene.put(f"s{number}", scene.version(f"s{number}", HELLO, [text("TOKEN", f"value {number}")]))
     await scene.source.wait_until_acted_on(scene.source.serial)
@@ -166,11 +166,11 @@ async def test_many_cold_scripts_at_once(scene: Scene) -> None:
 
 
 def delay_loads(scene: Scene, gate: asyncio.Event, asked: asyncio.Event) -> None:
-    """Let the delivery side answer no load before the gate is open."""
+    """Make the delivery side answer no load before the gate opens."""
     answer = scene.delivery._control._handler
 
     async def late(request: Any, pid: int) -> Any:
-        """Wait for the gate."""
+        """Answer after the gate has opened."""
         if request.path.startswith("/loads/"):
             asked.set()
             await gate.wait()
@@ -179,8 +179,8 @@ def delay_loads(scene: Scene, gate: asyncio.Event, asked: asyncio.Event) -> None
     scene.delivery._control._handler = late
 
 
-async def test_the_client_that_causes_a_load_goes_away(scene: Scene) -> None:
-    """Those who wait for the same load get their answer."""
+async def test_a_load_outlives_the_client_that_caused_it(scene: Scene) -> None:
+    """The others that wait for the same load get their answers."""
     gate, asked = asyncio.Event(), asyncio.Event()
     delay_loads(scene, gate, asked)
     await scene.upload("cold", HELLO, [text("TOKEN", "x")])
@@ -191,14 +191,14 @@ async def test_the_client_that_causes_a_load_goes_away(scene: Scene) -> None:
         with pytest.raises(asyncio.CancelledError):
             await first
     others = [asyncio.create_task(scene.get("cold")) for _ in range(5)]
-    await scene.stats()  # whatever of them has been sent is taken in before this is answered
+    await scene.stats()  # the requests that have been sent are accepted before this is answered
     gate.set()
 
     assert ["x"] * 5 == [(await other).text for other in others]
 
 
-async def test_a_load_that_is_superseded_on_its_way(scene: Scene) -> None:
-    """Whoever has asked meanwhile is answered, and whoever asks then has the newer value."""
+async def test_a_superseded_load_serves_the_newer_value(scene: Scene) -> None:
+    """A request from before the change is answered, and a request from after it gets the newer value."""
     gate, asked = asyncio.Event(), asyncio.Event()
     delay_loads(scene, gate, asked)
     await scene.upload("cold", HELLO, [text("TOKEN", "old")])
@@ -213,8 +213,8 @@ async def test_a_load_that_is_superseded_on_its_way(scene: Scene) -> None:
     assert "new" == (await late).text
 
 
-async def test_a_script_that_was_broken_works_once_it_is_mended(scene: Scene) -> None:
-    """A failed load is not kept; and a broken script is not tried at every request."""
+async def test_a_broken_script_works_once_it_is_mended(scene: Scene) -> None:
+    """A failed load is not kept, and a broken script is not tried at every request."""
     await scene.upload("broken", "syntax error")
     for _ in range(20):
         assert 500 == (await scene.get("broken")).status_code
@@ -224,13 +224,13 @@ async def test_a_script_that_was_broken_works_once_it_is_mended(scene: Scene) ->
     assert "mended" == (await scene.get("broken")).text
 
 
-async def test_a_failure_that_passes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_load_is_tried_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same load is tried again under another id, after a pause."""
     count = 0
     answer = scene.delivery._control._handler
 
     async def flaky(request: Any, pid: int) -> Any:
-        """Do not open the first time."""
+        """Fail the first load."""
         nonlocal count
         if request.path.startswith("/loads/"):
             count += 1
@@ -246,7 +246,7 @@ async def test_a_failure_that_passes(scene: Scene, monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_late_push_undoes_nothing(scene: Scene) -> None:
-    """A route with a lower epoch than the one in force is not taken."""
+    """A route with a lower epoch than the current one is ignored."""
     await scene.upload("late", HELLO, [text("TOKEN", "old")])
     held = scene.delivery._bundle_cache.get("late")
     assert held is not None
@@ -257,7 +257,7 @@ async def test_a_late_push_undoes_nothing(scene: Scene) -> None:
 
 
 async def until(ask: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
-    """Ask until it is enough, at most for a minute."""
+    """Ask until the answer is enough, for at most a minute."""
     async with asyncio.timeout(60):
         while not enough(answer := await ask()):  # noqa: ASYNC110 - another process decides
             await asyncio.sleep(0.05)
@@ -265,7 +265,7 @@ async def until(ask: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
 
 
 async def test_updates_leave_no_memory_behind(scene: Scene) -> None:
-    """300 loaded versions of one script are one isolate in the end, not 300 of over 1.5 MB each."""
+    """After 300 loaded versions of one script one isolate is left, not 300 of over 1.5 MB each."""
     child: Child = scene.delivery.supervisor.current
     await scene.upload("grows", HELLO, [text("TOKEN", "0")])
     await scene.get("grows")
@@ -278,14 +278,14 @@ async def test_updates_leave_no_memory_behind(scene: Scene) -> None:
     assert child.resident_bytes() - before < 150e6
 
 
-async def test_clients_that_go_away(folder: Path) -> None:
-    """Isolates whose requests were torn down do not wait for them for ever: a few are kept, no more."""
+async def test_isolates_of_departed_clients_are_retired(folder: Path) -> None:
+    """Isolates whose requests were torn down do not wait for ever: only a few are kept."""
     code = """
       export default { async fetch(request, env) {
         if (new URL(request.url).pathname === "/slow") await scheduler.wait(60_000);
         return new Response(env.TOKEN);
       } };"""
-    async with Scene(folder, limits=ONE) as scene:
+    async with Scene(folder, limits=ONE_CELL) as scene:
         for number in range(68):
             await scene.upload("left", code, [text("TOKEN", str(number))])
             assert str(number) == (await scene.get("left")).text

@@ -1,4 +1,4 @@
-"""The API over HTTP as the delivery side sees it: whatever goes wrong is one refusal, and nothing is believed."""
+"""The API over HTTP as the delivery side sees it: every failure is one refusal, and no answer is trusted."""
 
 import asyncio
 import json
@@ -19,10 +19,10 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def facing(talk: Talk) -> AsyncIterator[HttpSource]:
-    """A source whose API talks like this on each connection."""
+    """Yield a source whose API serves each connection with `talk`."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         try:
             await talk(reader, writer)
         finally:
@@ -39,7 +39,7 @@ async def facing(talk: Talk) -> AsyncIterator[HttpSource]:
 
 
 def answering(*answers: bytes) -> tuple[Talk, list[bytes]]:
-    """An API that gives one answer after the other, the last for ever; and the requests it has had."""
+    """Return a `talk` that gives the answers in turn, the last one for ever, and the list of its requests."""
     asked: list[bytes] = []
     left = list(answers)
 
@@ -60,25 +60,25 @@ def answering(*answers: bytes) -> tuple[Talk, list[bytes]]:
 
 
 def ok(body: bytes, status: str = "200 OK") -> bytes:
-    """An answer."""
+    """Return an HTTP answer."""
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def envelope(result: object) -> bytes:
-    """A success."""
+    """Return a successful answer of the API."""
     return ok(json.dumps({"result": result, "success": True, "errors": [], "messages": []}).encode())
 
 
 async def reason(source: HttpSource) -> str:
-    """Why there are no changes to be had."""
+    """Return the reason for which `changes` fails."""
     with pytest.raises(NightsafeError) as raised:
         await source.changes("", wait=False)
     assert Code.UNAVAILABLE is raised.value.code
     return raised.value.problems[0].detail
 
 
-async def test_what_is_asked() -> None:
-    """Path, query and credentials are as the API takes them, on one connection."""
+async def test_requests_are_those_of_the_api() -> None:
+    """Path, query and credentials are those of the API, on one connection."""
     digest = bytes(range(32))
     talk, asked = answering(envelope(GOOD), ok(b"signed"), ok(b"code"), envelope([{"id": ACCOUNT, "name": "x"}]))
     async with facing(talk) as source:
@@ -94,8 +94,8 @@ async def test_what_is_asked() -> None:
     assert all(b"\r\nauthorization: Bearer nst_token\r\n" in request for request in asked)
 
 
-async def test_a_connection_that_ended_meanwhile() -> None:
-    """Is made anew, once."""
+async def test_a_kept_connection_that_ended_is_replaced() -> None:
+    """A kept connection that has ended is replaced, once."""
     talk, asked = answering(ok(b"first"), b"", ok(b"second"))
     async with facing(talk) as source:
         assert [b"first", b"second"] == [await source.bundle("x"), await source.bundle("x")]
@@ -103,12 +103,12 @@ async def test_a_connection_that_ended_meanwhile() -> None:
     assert 3 == len(asked)
 
 
-async def test_all_connections_that_ended_meanwhile() -> None:
-    """However many were kept, the request goes to a fresh one, and once only."""
+async def test_ended_connections_are_not_tried_in_turn() -> None:
+    """However many connections were kept, the request goes to a fresh one, and only once."""
     asked, both = [], asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request, together with that of another connection, and hang up at the next."""
+        """Answer one request, together with the other connection's, and hang up at the next."""
         await reader.readuntil(b"\r\n\r\n")
         asked.append(b"answered")
         if len(asked) > 1:
@@ -142,8 +142,8 @@ async def test_all_connections_that_ended_meanwhile() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "the connection to the API was lost"),
     ],
 )
-async def test_whatever_else_comes(answer: bytes, words: str) -> None:
-    """Is one refusal with what is known, and nothing of the answer in it."""
+async def test_an_unexpected_answer_is_refused(answer: bytes, words: str) -> None:
+    """The refusal says what is known, and repeats nothing of the answer."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer once and hang up."""
@@ -158,8 +158,8 @@ async def test_whatever_else_comes(answer: bytes, words: str) -> None:
     assert "planted" not in said
 
 
-async def test_nobody_there() -> None:
-    """A refused connection is told in the system's words."""
+async def test_a_refused_connection_is_reported() -> None:
+    """A refused connection is reported in the system's words."""
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
@@ -170,12 +170,12 @@ async def test_nobody_there() -> None:
     await source.close()
 
 
-async def test_something_in_between_that_allows_no_long_request() -> None:
-    """Is met by asking for shorter ones, and for longer ones again when they are let through."""
+async def test_long_requests_that_are_cut_become_shorter() -> None:
+    """The source asks for shorter waits, and for longer ones again when these get through."""
     waits: list[int] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer at the end of the wait; hang up on whoever wants to wait for more than a second."""
+        """Answer at the end of a short wait; hang up when the client wants to wait for 4 seconds or more."""
         while True:
             request = await reader.readuntil(b"\r\n\r\n")
             waits.append(int(request.partition(b"wait=")[2].partition(b"&")[0]))
@@ -194,8 +194,8 @@ async def test_something_in_between_that_allows_no_long_request() -> None:
     assert ([25, 25], 1, 2) == (waits[:2], waits[2], waits[3])
 
 
-async def test_a_token_for_several_accounts() -> None:
-    """Cannot be used without saying for which."""
+async def test_a_token_for_several_accounts_is_refused() -> None:
+    """Such a token cannot be used without choosing an account."""
     talk, _ = answering(envelope([{"id": "a" * 32}, {"id": "b" * 32}]))
     async with facing(talk) as source:
         with pytest.raises(NightsafeError, match="the token is for 2 accounts; choose one with --account-id"):

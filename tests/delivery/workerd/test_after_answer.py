@@ -1,4 +1,4 @@
-"""Work that a script goes on with after it has answered is finished, whatever becomes of the script meanwhile."""
+"""Work that a script continues after its answer is finished, whatever happens to the script meanwhile."""
 
 import asyncio
 import os
@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tests.delivery.scene import Binding, Scene, text
 from tests.delivery.sink import Sink
+from tests.delivery.waiting import until
 
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
@@ -58,24 +59,24 @@ Change = Callable[[Scene, Sink], Awaitable[None]]
 
 @pytest.fixture
 async def sink() -> AsyncIterator[Sink]:
-    """What scripts call."""
+    """Yield the server that scripts call."""
     async with Sink() as started:
         yield started
 
 
 def bindings(sink: Sink, value: str) -> list[Binding]:
-    """What the script has in its `env`."""
+    """Return the bindings of the script."""
     own: Binding = {"type": "service", "name": "SELF", "service": "works", "entrypoint": "Called"}
     return [sink.binding, text("TOKEN", value), own]
 
 
 @pytest.fixture
 def terminated(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Set once a process of the runtime has been asked to end."""
+    """Return an event that is set once a workerd process has been asked to end."""
     event, terminate = asyncio.Event(), Child.terminate
 
     def told(child: Child) -> None:
-        """Ask it, and say so."""
+        """Ask the process to end, and set the event."""
         terminate(child)
         event.set()
 
@@ -84,20 +85,13 @@ def terminated(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
 
 async def counts(scene: Scene, **expected: int) -> bool:
-    """Whether the dispatcher counts so many."""
+    """Return whether the dispatchers' counters have these values."""
     told = await scene.stats()
     return expected == {name: told[name] for name in expected}
 
 
-async def until(ask: Callable[[], Awaitable[Any]], seconds: float = 60) -> None:
-    """Return when something holds."""
-    async with asyncio.timeout(seconds):
-        while not await ask():  # noqa: ASYNC110 - another process decides
-            await asyncio.sleep(0.01)
-
-
-async def begin(scene: Scene, sink: Sink, **members: Any) -> tuple[str, ...]:
-    """Let a script begin its work; gives what it calls at the end of each."""
+async def start_work(scene: Scene, sink: Sink, **members: Any) -> tuple[str, ...]:
+    """Start the script's work; return the paths that it calls at the end of each piece."""
     classic = members.get("classic", False)
     code = {"worker.js": ("application/javascript", CLASSIC.encode())} if classic else MODULE
     await scene.upload("works", code, bindings(sink, "old")[: 2 if classic else 3], **members)
@@ -108,25 +102,25 @@ async def begin(scene: Scene, sink: Sink, **members: Any) -> tuple[str, ...]:
 
 
 async def change_secret(scene: Scene, sink: Sink) -> None:
-    """Another value, the same code."""
+    """Change the value and keep the code."""
     await scene.upload("works", MODULE, bindings(sink, "new"))
     assert "new" == (await scene.get("works")).text
 
 
 async def redeploy(scene: Scene, _: Sink) -> None:
-    """Other code."""
+    """Change the code."""
     await scene.upload("works", "export default { fetch: () => new Response('other') };")
     assert "other" == (await scene.get("works")).text
 
 
 async def delete(scene: Scene, _: Sink) -> None:
-    """No such script any more."""
+    """Delete the script."""
     await scene.serve("works")
     assert 404 == (await scene.get("works")).status_code
 
 
 async def evict(scene: Scene, _: Sink) -> None:
-    """Others take its place; it was let go of, and is loaded anew when it is asked."""
+    """Load other scripts in its place; it is loaded again when it is requested."""
     for name in ("one", "two", "three"):
         await scene.upload(name, "export default { fetch: () => new Response('x') };")
         await scene.get(name)
@@ -138,10 +132,10 @@ CHANGES: Final = (change_secret, redeploy, delete, evict)
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 @pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", "2026-11-16"])
-async def test_it_outlives_the_end_of_its_isolate(folder: Path, sink: Sink, change: Change, date: str) -> None:
-    """By `ctx`, by the function that the runtime exports, by an entrypoint's `ctx`; then the isolate ends."""
+async def test_work_outlives_its_isolate(folder: Path, sink: Sink, change: Change, date: str) -> None:
+    """Work by `ctx`, by the imported `waitUntil` and by an entrypoint's `ctx` is finished; then the isolate ends."""
     async with Scene(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, most_cells=1)) as scene:
-        done = await begin(scene, sink, compatibility_date=date)
+        done = await start_work(scene, sink, compatibility_date=date)
         await change(scene, sink)
         await until(lambda: counts(scene, finishing=1))
         assert [] == [call for call in sink.called if call.startswith("/done")]
@@ -151,10 +145,10 @@ async def test_it_outlives_the_end_of_its_isolate(folder: Path, sink: Sink, chan
         await until(lambda: counts(scene, finishing=0))
 
 
-async def test_of_a_classic_script(folder: Path, sink: Sink) -> None:
-    """By its event."""
+async def test_work_of_a_classic_script_is_finished(folder: Path, sink: Sink) -> None:
+    """Work by `event.waitUntil` is finished after a redeployment."""
     async with Scene(folder, reach_private=True) as scene:
-        done = await begin(scene, sink, classic=True)
+        done = await start_work(scene, sink, classic=True)
         await redeploy(scene, sink)
         await until(lambda: counts(scene, finishing=1))
 
@@ -164,7 +158,7 @@ async def test_of_a_classic_script(folder: Path, sink: Sink) -> None:
 
 
 async def test_calls_under_way_outlive_both_scripts(folder: Path, sink: Sink) -> None:
-    """A target that was given away, and a function that came with a call, are there when both are replaced."""
+    """An RPC target and a callback that are in use still work after both scripts are replaced."""
     callee = """
       import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
       class Counter extends RpcTarget { #value = 0; add(by) { return (this.#value += by); } }
@@ -184,7 +178,7 @@ async def test_calls_under_way_outlive_both_scripts(folder: Path, sink: Sink) ->
     async with Scene(folder, reach_private=True) as scene:
 
         async def upload(value: str) -> None:
-            """Both scripts, with a value."""
+            """Upload both scripts with a value."""
             await scene.upload("works", callee, bindings(sink, f"callee {value}")[:2])
             await scene.upload("caller", caller, bindings(sink, f"caller {value}"))
 
@@ -198,13 +192,13 @@ async def test_calls_under_way_outlive_both_scripts(folder: Path, sink: Sink) ->
         assert [3, "callee new called caller new"] == (await scene.get("caller")).json()
 
 
-async def test_of_an_isolate_that_was_handed_over_again(folder: Path, sink: Sink) -> None:
-    """After a script has ended its own."""
+async def test_work_of_a_reloaded_isolate_is_finished(folder: Path, sink: Sink) -> None:
+    """Work is also finished in an isolate that was loaded again after the script had ended its own."""
     async with Scene(folder, reach_private=True) as scene:
         await scene.upload("works", MODULE, bindings(sink, "old"))
         assert 500 == (await scene.get("works", "/end")).status_code
         assert "old" == (await scene.get("works")).text
-        done = await begin(scene, sink)
+        done = await start_work(scene, sink)
         await change_secret(scene, sink)
         await until(lambda: counts(scene, finishing=1))
 
@@ -212,8 +206,8 @@ async def test_of_an_isolate_that_was_handed_over_again(folder: Path, sink: Sink
         await sink.until(*done)
 
 
-async def test_without_any_the_isolate_ends_at_once(scene: Scene) -> None:
-    """Also when there was some that is done."""
+async def test_an_isolate_without_work_ends_at_once(scene: Scene) -> None:
+    """An isolate ends at once, also when it had work that is done."""
     code = """
       export default { async fetch(request, env, ctx) {
         const work = scheduler.wait(1);
@@ -232,8 +226,8 @@ async def test_without_any_the_isolate_ends_at_once(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-async def test_it_has_as_long_as_on_the_platform(folder: Path, sink: Sink) -> None:
-    """Then its isolate ends, and it with it."""
+async def test_work_has_as_long_as_on_the_platform(folder: Path, sink: Sink) -> None:
+    """After that time the isolate ends, and its work with it."""
     async with Scene(folder, reach_private=True) as scene:
         await scene.upload("works", MODULE, bindings(sink, "old")[:2])
         await scene.get("works", "/work")
@@ -246,8 +240,8 @@ async def test_it_has_as_long_as_on_the_platform(folder: Path, sink: Sink) -> No
         assert [] == [call for call in sink.called if call.startswith("/done")]
 
 
-async def test_few_isolates_wait(folder: Path, sink: Sink) -> None:
-    """The one that has waited longest is ended when they are too many."""
+async def test_few_isolates_wait_for_work(folder: Path, sink: Sink) -> None:
+    """When too many isolates wait, the one that has waited longest is ended."""
     async with Scene(folder, reach_private=True) as scene:
         code = MODULE.replace("/hold/${name}", "/hold/${name}/${env.TOKEN}")
         for number in range(70):
@@ -264,11 +258,13 @@ async def test_few_isolates_wait(folder: Path, sink: Sink) -> None:
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["replaced", "replaced and stopped"])
-async def test_it_outlives_its_process(folder: Path, sink: Sink, terminated: asyncio.Event, *, stopped: bool) -> None:
-    """When that is replaced for its size: the old one ends once all is done, also when the delivery then stops."""
+async def test_work_outlives_its_process(
+    folder: Path, sink: Sink, terminated: asyncio.Event, *, stopped: bool
+) -> None:
+    """A process replaced for its size ends once its work is done, also when the delivery then stops."""
     limits = Limits(cells=0, resident_bytes=200 << 20, shed_seconds=0.2)
     async with Scene(folder, reach_private=True, limits=limits) as scene:
-        done = await begin(scene, sink)
+        done = await start_work(scene, sink)
         old, filled = scene.delivery.supervisor.current, 0
         async with asyncio.timeout(60):
             while not terminated.is_set():
@@ -276,7 +272,7 @@ async def test_it_outlives_its_process(folder: Path, sink: Sink, terminated: asy
                     await scene.get("works", "/fill" if filled < 8 else "/")
                 filled += 1
         stopping = asyncio.create_task(scene.delivery.stop()) if stopped else None
-        assert await still(old)
+        assert await keeps_running(old)
 
         sink.release()
         await sink.until(*done)
@@ -286,33 +282,33 @@ async def test_it_outlives_its_process(folder: Path, sink: Sink, terminated: asy
 
 
 @pytest.mark.parametrize("cells", [0, 1])
-async def test_it_outlives_the_stop_of_the_delivery(
+async def test_work_outlives_the_stop_of_the_delivery(
     folder: Path, sink: Sink, terminated: asyncio.Event, cells: int
 ) -> None:
-    """Which waits for it, and for no longer; whichever process it is in."""
+    """The stop waits for the work and for no longer, in whichever process it runs."""
     async with Scene(folder, reach_private=True, limits=Limits(cells=cells, most_cells=cells)) as scene:
-        done = await begin(scene, sink)
+        done = await start_work(scene, sink)
         await change_secret(scene, sink)
         supervisor = scene.delivery.supervisor
         child = [supervisor.current, *supervisor.cells][-1]
         stopping = asyncio.create_task(scene.delivery.stop())
         await terminated.wait()
-        assert await still(child)
+        assert await keeps_running(child)
 
         sink.release()
         await sink.until(*done)
         await asyncio.wait_for(stopping, 60)
 
 
-async def test_a_process_that_hangs_is_not_asked_for_long(folder: Path) -> None:
-    """One that does not answer is ended all the same."""
+async def test_a_hung_process_does_not_hold_up_the_stop(folder: Path) -> None:
+    """A process that does not answer is ended all the same."""
     async with Scene(folder, limits=Limits(drain_seconds=1.0)) as scene:
         os.kill(scene.delivery.supervisor.current.pid, signal.SIGSTOP)
         await asyncio.wait_for(scene.delivery.stop(), 20)
 
 
-async def still(child: Child) -> bool:
-    """Whether a process goes on for as long as another takes to start and end."""
+async def keeps_running(child: Child) -> bool:
+    """Return whether a process runs on for as long as another takes to start and end."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import asyncio")
     await process.wait()
     return child.alive

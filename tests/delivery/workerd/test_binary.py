@@ -1,4 +1,4 @@
-"""The binary that the tests run is the one that is pinned."""
+"""The tests run the pinned workerd binary."""
 
 import subprocess
 
@@ -8,16 +8,16 @@ from tests.delivery.scene import workerd
 from nightsafe.delivery.workerd.binary import VERSION, verify
 
 
-def test_it_is_the_pinned_build() -> None:
-    """By its hash, and by what it says of itself."""
+def test_workerd_is_the_pinned_build() -> None:
+    """Its hash and the version that it prints are the pinned ones."""
     verify(workerd())
     said = subprocess.run([workerd(), "--version"], capture_output=True, text=True, check=True).stdout
 
     assert VERSION.split(".")[1] == said.split()[-1].replace("-", "")
 
 
-def test_it_is_found_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where there is no npm."""
+def test_workerd_is_found_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`WORKERD_BIN` names the binary, for machines without npm."""
     path = workerd()
     monkeypatch.setenv("WORKERD_BIN", str(path))
 

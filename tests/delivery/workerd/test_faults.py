@@ -1,4 +1,4 @@
-"""Each process dies, hangs, or grows, and the source fails: what is served then."""
+"""What is served when a process dies, hangs or grows, and when the source fails."""
 
 import asyncio
 import os
@@ -14,6 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.delivery.scene import Scene, text
+from tests.delivery.waiting import until
 from tests.live.tools.running import alive
 
 from nightsafe.delivery.source.bundle_source import Changes
@@ -23,20 +24,13 @@ from nightsafe.errors import Code, NightsafeError
 HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 
 
-async def until(ask: Callable[[], Any], seconds: float = 60) -> None:
-    """Return when something holds."""
-    async with asyncio.timeout(seconds):
-        while not ask():  # noqa: ASYNC110 - another process decides
-            await asyncio.sleep(0.02)
-
-
 def restarted(scene: Scene, times: int) -> bool:
-    """Whether workerd was started anew so often."""
+    """Return whether workerd has been restarted this many times."""
     return scene.delivery.supervisor.restarts == times
 
 
-async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """Ask again when the connection was lost with the process."""
+async def retried(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Send a request again when its connection was lost with the process."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -45,15 +39,15 @@ async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Respo
                 await asyncio.sleep(0)
 
 
-async def test_workerd_is_killed(scene: Scene) -> None:
-    """Under load: another takes its place on the socket; only requests under way are lost; values are the newest."""
+async def test_a_killed_workerd_is_replaced(scene: Scene) -> None:
+    """Under load another process takes over the socket; only requests under way are lost; values are the newest."""
     await scene.upload("hello", HELLO, [text("TOKEN", "old")])
     await scene.upload("hello", HELLO, [text("TOKEN", "new")])
     await scene.get("hello")
     lost, answers, stop = 0, set(), False
 
     async def ask() -> None:
-        """Ask until told to stop."""
+        """Send requests until told to stop."""
         nonlocal lost
         while not stop:
             try:
@@ -66,7 +60,7 @@ async def test_workerd_is_killed(scene: Scene) -> None:
     for kill in range(1, 4):
         os.kill(scene.delivery.supervisor.current.pid, signal.SIGKILL)
         await until(partial(restarted, scene, kill))
-        await patiently(lambda: scene.get("hello"))
+        await retried(lambda: scene.get("hello"))
         await until(lambda: scene.delivery.supervisor.current.alive)
     stop = True
     await asyncio.gather(*askers)
@@ -75,13 +69,13 @@ async def test_workerd_is_killed(scene: Scene) -> None:
     assert lost <= 3 * 8 * 2  # at each kill, one request of each asker, and one on a connection already in the queue
 
 
-async def test_a_process_that_is_stopped_is_killed_too(folder: Path) -> None:
-    """It uses no CPU, but does not answer either."""
+async def test_a_stopped_workerd_is_replaced(folder: Path) -> None:
+    """A stopped process uses no CPU, but does not answer either."""
     async with Scene(folder, limits=Limits(idle_seconds=1.0)) as scene:
         await scene.upload("hello", HELLO, [text("TOKEN", "x")])
         os.kill(scene.delivery.supervisor.current.pid, signal.SIGSTOP)
 
-        assert "x" == (await patiently(lambda: scene.get("hello"))).text
+        assert "x" == (await retried(lambda: scene.get("hello"))).text
 
 
 GROW = """
@@ -92,8 +86,8 @@ GROW = """
 
 
 @pytest.mark.parametrize("cells", [0, 2])
-async def test_a_process_that_has_grown_too_large(folder: Path, cells: int) -> None:
-    """Lets go of its scripts: none of their requests fails, none gets an older value, and the process stays."""
+async def test_a_process_that_grows_too_large_unloads_scripts(folder: Path, cells: int) -> None:
+    """The process unloads its scripts and stays; none of their requests fails or gets an older value."""
     async with Scene(folder, limits=Limits(resident_bytes=200 << 20, cells=cells)) as scene:
         await scene.upload("grow", GROW)
         await scene.upload("hello", HELLO, [text("TOKEN", "0")])
@@ -113,42 +107,42 @@ async def test_a_process_that_has_grown_too_large(folder: Path, cells: int) -> N
         assert pids == set(supervisor.pids())
 
 
-async def test_a_process_that_stays_too_large(folder: Path) -> None:
-    """Is replaced by one that has the newest values; a request that comes as it stops to listen may be lost."""
+async def test_a_process_that_stays_too_large_is_replaced(folder: Path) -> None:
+    """Its successor has the newest values; a request that comes as it stops to listen may be lost."""
     async with Scene(folder, limits=Limits(resident_bytes=1 << 20, shed_seconds=0.0, cells=0)) as scene:
         supervisor = scene.delivery.supervisor
         first, number = supervisor.current.pid, 0
         while supervisor.current.pid == first or number < 20:
             number += 1
             await scene.upload("hello", HELLO, [text("TOKEN", str(number))])
-            assert str(number) == (await patiently(lambda: scene.get("hello"))).text
+            assert str(number) == (await retried(lambda: scene.get("hello"))).text
 
         assert 0 == supervisor.restarts
 
 
-async def test_workerd_that_takes_no_push(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is killed, for it would serve an old value; the next one has the new value."""
+async def test_a_workerd_that_takes_no_push_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would serve an old value, so it is killed; the next process has the new value."""
     await scene.upload("hello", HELLO, [text("TOKEN", "old")])
     await scene.get("hello")
     child = scene.delivery.supervisor.current
 
     async def deaf(*_: object) -> None:
-        """Say no."""
+        """Refuse the push."""
         raise NightsafeError(Code.UNAVAILABLE, "deaf")
 
     monkeypatch.setattr(child, "push", deaf)
     await scene.upload("hello", HELLO, [text("TOKEN", "new")])
 
     assert not child.alive
-    assert "new" == (await patiently(lambda: scene.get("hello"))).text
+    assert "new" == (await retried(lambda: scene.get("hello"))).text
 
 
-async def test_the_source_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was there is served on, also by a workerd that starts meanwhile; when it is back nothing is missed."""
+async def test_scripts_are_served_while_the_source_is_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known scripts are served on, also by a workerd that starts meanwhile; no change is missed afterwards."""
     await scene.upload("hello", HELLO, [text("TOKEN", "old")])
 
     async def fail(*_: object, **__: object) -> Any:
-        """Not to be reached."""
+        """Fail as an unreachable API does."""
         raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
 
     real = {name: getattr(scene.source, name) for name in ("bundle", "changes", "module")}
@@ -157,7 +151,7 @@ async def test_the_source_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch)
     serial = await scene.put("hello", scene.version("hello", HELLO, [text("TOKEN", "new")]))
     await until(lambda: "hello" in scene.delivery.follower.problems)
     await scene.delivery.supervisor.current.kill()
-    assert "old" == (await patiently(lambda: scene.get("hello"))).text
+    assert "old" == (await retried(lambda: scene.get("hello"))).text
     for name, method in real.items():
         monkeypatch.setattr(scene.source, name, method)
     await until(lambda: not scene.delivery.follower.problems)
@@ -166,8 +160,8 @@ async def test_the_source_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch)
     assert "new" == (await scene.get("hello")).text
 
 
-async def test_bundles_that_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unsigned, altered, of another script, or recorded earlier: it is said, and the last good one is served on."""
+async def test_a_forged_or_older_bundle_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unsigned, altered, foreign or older bundle is refused with the reason; the last good one is served on."""
     await scene.upload("hello", HELLO, [text("TOKEN", "old")])
     old = await scene.source.bundle("hello")
     await scene.upload("hello", HELLO, [text("TOKEN", "good")])
@@ -184,7 +178,7 @@ async def test_bundles_that_are_refused(scene: Scene, monkeypatch: pytest.Monkey
     ]:
 
         async def bundle(_: str, served: bytes = served) -> bytes:
-            """What an attacker gives."""
+            """Return the bundle of an attacker."""
             return served
 
         with monkeypatch.context() as patch:
@@ -195,8 +189,8 @@ async def test_bundles_that_are_refused(scene: Scene, monkeypatch: pytest.Monkey
         assert "good" == (await scene.get("hello")).text
 
 
-async def test_a_database_that_was_put_back_is_noticed(folder: Path) -> None:
-    """Also after a restart of the delivery side: nothing of it is served, and it is said why."""
+async def test_a_restored_database_is_not_served(folder: Path) -> None:
+    """Also after a restart of the delivery side nothing of it is served, and the log says why."""
     async with Scene(folder) as scene:
         for value in ("one", "two", "three"):
             await scene.upload("hello", HELLO, [text("TOKEN", value)])
@@ -219,14 +213,14 @@ async def test_a_database_that_was_put_back_is_noticed(folder: Path) -> None:
     assert any("older state" in log.get("reason", "") for log in logs)
 
 
-async def test_a_log_that_was_put_back_is_said(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source says that the cursor is none of its own."""
+async def test_a_restored_log_is_reported(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log says so when the source does not know the cursor as its own."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])
     first = True
     real = scene.source.changes
 
     async def changes(after: str, *, wait: bool) -> Changes:
-        """Once, as after a restore."""
+        """Report a restore the first time."""
         nonlocal first
         if first:
             first = False
@@ -241,11 +235,11 @@ async def test_a_log_that_was_put_back_is_said(scene: Scene, monkeypatch: pytest
     assert any("put back" in log.get("reason", "") for log in logs)
 
 
-async def test_a_part_that_fails_is_not_left_at_that(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody foresaw ends a task, which begins anew: changes are delivered as before, and the log says why."""
+async def test_a_failed_task_starts_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unforeseen error ends a task, which starts again: changes are delivered as before, and the log says why."""
 
     async def broken(*_: object, **__: object) -> Any:
-        """Fail as no source should."""
+        """Raise an unforeseen error."""
         raise ZeroDivisionError
 
     with capture_logs() as logs:
@@ -262,8 +256,8 @@ async def test_a_part_that_fails_is_not_left_at_that(scene: Scene, monkeypatch: 
     }
 
 
-async def test_a_value_that_does_not_open(scene: Scene) -> None:
-    """Is named in the log; its script is a 500, until it is put anew."""
+async def test_a_value_that_cannot_be_opened_is_logged(scene: Scene) -> None:
+    """The log names the value, and its script is a 500 until the value is put again."""
     stolen = scene.seal_text("other", "TOKEN", "planted-secret")
     version = scene.version("hello", HELLO)
     moved = type(version)(
@@ -280,12 +274,12 @@ async def test_a_value_that_does_not_open(scene: Scene) -> None:
     assert "again" == (await scene.get("hello")).text
 
 
-async def test_before_the_source_was_ever_reached(folder: Path) -> None:
-    """A script is a 503, not a 404: it may well be there."""
+async def test_a_script_is_a_503_before_the_source_is_reached(folder: Path) -> None:
+    """A script is a 503 and not a 404, because it may exist."""
     scene = Scene(folder)
 
     async def fail(*_: object, **__: object) -> Any:
-        """Not to be reached."""
+        """Fail as an unreachable API does."""
         raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
 
     scene.source.changes = scene.source.bundle = fail  # type: ignore[method-assign]
@@ -295,8 +289,8 @@ async def test_before_the_source_was_ever_reached(folder: Path) -> None:
         assert (503, "1") == (answer.status_code, answer.headers["retry-after"])
 
 
-async def test_one_delivery_process_a_folder(scene: Scene, folder: Path) -> None:
-    """A second one is refused, and the first is not disturbed."""
+async def test_a_second_delivery_process_is_refused(scene: Scene, folder: Path) -> None:
+    """A second process on a folder is refused, and the first is not disturbed."""
     await scene.upload("hello", HELLO, [text("TOKEN", "x")])
     with pytest.raises(NightsafeError, match="another delivery process"):
         async with Scene(folder):
@@ -306,7 +300,7 @@ async def test_one_delivery_process_a_folder(scene: Scene, folder: Path) -> None
 
 
 async def test_workerd_dies_with_the_delivery_process(folder: Path) -> None:
-    """However that ends: so nothing old is served past a restart."""
+    """However the delivery process ends, workerd ends too, so that no old value is served past a restart."""
     code = """
 import asyncio, sys
 from functools import partial
@@ -318,7 +312,7 @@ async def main():
         await asyncio.sleep(60)
 asyncio.run(main())
 """
-    parent = subprocess.Popen(  # noqa: ASYNC220 - it is only started
+    parent = subprocess.Popen(  # noqa: ASYNC220 - starting it does not block
         [sys.executable, "-c", code, str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -340,7 +334,7 @@ asyncio.run(main())
 
 
 def _first_pair(lines: Any) -> tuple[int, int]:
-    """The two numbers of the first line that has two."""
+    """Return the numbers of the first line that consists of two numbers."""
     for line in lines:
         words = line.split()
         if len(words) == 2 and all(word.isdigit() for word in words):

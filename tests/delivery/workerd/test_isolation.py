@@ -1,4 +1,4 @@
-"""One script cannot reach what belongs to another, or to the delivery side."""
+"""One script cannot reach what belongs to another script or to the delivery side."""
 
 from tests.delivery.scene import Scene, text
 
@@ -35,8 +35,8 @@ ATTACKER = """
   } };"""
 
 
-async def test_a_script_changes_nothing_of_what_ends_it(scene: Scene) -> None:
-    """It may import the class that the dispatcher ends an isolate by, and cannot put other methods in its place."""
+async def test_a_script_cannot_change_its_lifecycle_class(scene: Scene) -> None:
+    """A script may import the class by which the dispatcher ends an isolate, but cannot replace its methods."""
     code = """
       import { NightsafeLifecycle as Own } from "./__nightsafe/lifecycle.js";
       let answer = "no";
@@ -52,8 +52,8 @@ async def test_a_script_changes_nothing_of_what_ends_it(scene: Scene) -> None:
     assert {"loaded": 1, "finishing": 0, "retired": 2}.items() <= (await scene.stats()).items()
 
 
-async def test_what_ends_an_isolate_is_out_of_reach(scene: Scene) -> None:
-    """However an entrypoint is called: by our name it is refused, by one like it there is none."""
+async def test_the_lifecycle_of_another_script_is_out_of_reach(scene: Scene) -> None:
+    """Nightsafe's own entrypoint is refused by name, and similar names lead to no entrypoint."""
     await scene.upload("victim", "let asked = 0; export default { fetch: () => new Response(++asked) };")
     code = "export default { fetch: (request, env) => env.WAY.retire(true).then(() => new Response('ended')) };"
     for at, name in enumerate(["NightsafeLifecycle", "nightsafeLifecycle", " NightsafeLifecycle", "default", ""], 1):
@@ -64,7 +64,7 @@ async def test_what_ends_an_isolate_is_out_of_reach(scene: Scene) -> None:
 
 
 async def test_a_script_ends_only_itself(scene: Scene) -> None:
-    """`abortIsolate` ends its own isolate; it is handed over again at the next request."""
+    """`abortIsolate` ends the script's own isolate, which is loaded again at the next request."""
     code = """
       import { abortIsolate } from "cloudflare:workers";
       export default { fetch(request, env) {
@@ -81,8 +81,8 @@ async def test_a_script_ends_only_itself(scene: Scene) -> None:
     assert pid == scene.delivery.supervisor.current.pid
 
 
-async def test_an_exception_is_not_shown(scene: Scene) -> None:
-    """What a script throws is neither in the answer nor in a log."""
+async def test_an_exception_s_message_is_not_shown(scene: Scene) -> None:
+    """The exception's message is neither in the answer nor in a log."""
     code = "export default { fetch(request, env) { throw new Error(env.TOKEN); } };"
     await scene.upload("thrower", code, [text("TOKEN", "planted-secret")])
 

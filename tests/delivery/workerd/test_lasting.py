@@ -1,9 +1,10 @@
-"""The long-lived tasks of the delivery side: whatever is thrown at each await, they begin anew and do their work."""
+"""The long-lived tasks of the delivery side: after an error at any await they start again and do their work."""
 
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from structlog.testing import capture_logs
+from tests.delivery import waiting
 from tests.delivery.scene import ACCOUNT, Scene
 from tests.throwing import Boom, Thrower, awaits_of, thrown
 from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, Source, value
@@ -44,7 +46,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "workerd.supervisor": ("watch",),
     "delivery": ("watch",),
 }
-"""The functions that run in a long-lived task, by their module."""
+"""The functions that run in a long-lived task, by module."""
 
 AWAITS = [
     pytest.param(name, number, id=f"{name}:{line}")
@@ -52,16 +54,11 @@ AWAITS = [
     for number, line in enumerate(awaits_of(f"nightsafe.delivery.{name}", only=functions))
 ]
 
-
-async def until(holds: Callable[[], object]) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(SECONDS):
-        while not holds():  # noqa: ASYNC110 - whatever it is, nobody says when
-            await asyncio.sleep(0.001)
+until = partial(waiting.until, seconds=SECONDS, pause=0.001)
 
 
 async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
-    """The feed, from a source that is away at first: two versions of a script are told, one after the other."""
+    """Run the feed, with a source that is away at first: two versions are delivered, one after the other."""
     module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _AT_ONCE_AGAIN=(0.001,))
     scene = Scene(folder)
     source, bundle, changes = scene.source, scene.source.bundle, scene.source.changes
@@ -70,19 +67,19 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
     told: list[Held] = []
 
     async def failing_bundle(script: str) -> bytes:
-        """Away for a while."""
+        """Fail a few times, then return the bundle."""
         if error := next(trouble):
             raise error
         return await bundle(script)
 
     async def failing_changes(after: str, *, wait: bool) -> Any:
-        """Away at first."""
+        """Fail once, then return the changes."""
         if error := next(away):
             raise error
         return await changes(after, wait=wait)
 
     async def tell(held: Held) -> None:
-        """Take it."""
+        """Record the bundle."""
         told.append(held)
 
     source.bundle, source.changes = failing_bundle, failing_changes  # type: ignore[method-assign]
@@ -92,20 +89,20 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
     follower.start()
     for number in (1, 2):
         await scene.put("hello", scene.version("hello", f"{HELLO} // {number}"))
-        await until(lambda: len(told) >= number)  # noqa: B023 - it is over before the next
+        await until(lambda: len(told) >= number)  # noqa: B023 - it ends before the next round
     await follower.stop()
 
 
 async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
-    """What is held apart is told."""
+    """Run the reporter: scripts that are held apart are reported."""
     told: list[Report] = []
     supervisor = SimpleNamespace(
         changed=asyncio.Event(), holds=SimpleNamespace(held=lambda: {"x": Hold(1.0, 1.0, "it")})
     )
 
-    async def report(one: Report) -> None:
-        """Take it."""
-        told.append(one)
+    async def report(report: Report) -> None:
+        """Record the report."""
+        told.append(report)
 
     module.__dict__["_AGAIN_SECONDS"] = 0.001
     reporter = module.Reporter(SimpleNamespace(report=report), supervisor)
@@ -117,10 +114,10 @@ async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
 
 
 async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
-    """An address that comes is noticed, and another after it."""
+    """Run the egress rules: a new address is noticed, and another one after it."""
 
     async def news() -> AsyncGenerator[None]:
-        """Something, again and again."""
+        """Announce changes again and again."""
         while True:
             await asyncio.sleep(0.001)
             yield
@@ -134,17 +131,17 @@ async def reaches(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
     reach.start(lambda: renewed.append(len(own)))
     for number in (1, 2):
         own.add(IPv4Network((11 << 24) + number))
-        await until(lambda: number in renewed)  # noqa: B023 - it is over before the next
+        await until(lambda: number in renewed)  # noqa: B023 - it ends before the next round
     await reach.stop()
 
 
 async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
-    """Values under an older key are sealed anew, also those that come later."""
+    """Run the resealer: values under an older key are sealed again, also those that come later."""
     RING.save(folder / "ring.json")
     opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(folder / "ring.json", PrivateRing.load))
     source = Source(value(1), value(2), value(3))
     resealer = module.Resealer(ACCOUNT, source, opener, rest=0, idle_seconds=0.001)
-    module.__dict__["reseal_value"] = lambda _account, one, *_: one  # what is stored is not looked at
+    module.__dict__["reseal_value"] = lambda _account, value, *_: value  # nothing checks the stored value
     arm()
     running = asyncio.create_task(lasting("reseal", resealer.run))
     await until(lambda: not source.values)
@@ -154,20 +151,20 @@ async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
 
 
 async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
-    """Uploads are checked, also after the API was away."""
+    """Run the checker: uploads are checked, also after the API was away."""
     waiting: Iterator[NightsafeError | Check] = iter(
         [AWAY, *(Check(id=str(number), main_module="", modules=(), flags=()) for number in range(50))]
     )
     told: list[str] = []
 
     class Checks:
-        """An API."""
+        """An API with uploads to check."""
 
         async def greet(self) -> None:
-            """Listen."""
+            """Do nothing."""
 
         async def next(self) -> Check | None:
-            """The next upload."""
+            """Return the next upload."""
             found = next(waiting)
             if isinstance(found, NightsafeError):
                 raise found
@@ -175,11 +172,11 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
             return found
 
         async def tell(self, check: Check, _: Verdict) -> None:
-            """Take a verdict."""
+            """Record a verdict."""
             told.append(check.id)
 
     async def problem_of(_: Check) -> str:
-        """None."""
+        """Find no problem."""
         return ""
 
     checker = module.Checker(Checks(), SimpleNamespace(problem_of=problem_of))
@@ -190,12 +187,12 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
 
 
 class FakeChild:
-    """A process that does what a test says."""
+    """A process whose state the test sets."""
 
     pids = itertools.count(1)
     part = "main"
 
-    def __init__(self, fails: bool) -> None:  # noqa: FBT001 - one of two
+    def __init__(self, fails: bool) -> None:  # noqa: FBT001 - the only argument
         self.pid = next(self.pids)
         self.size = 0
         self.pushed: list[str] = []
@@ -204,35 +201,35 @@ class FakeChild:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Return whether it runs."""
         return not self._ended.is_set()
 
     async def start(self) -> None:
-        """Begin, or fail to."""
+        """Start, or fail to."""
         if self._fails:
             raise AWAY
 
     async def wait(self) -> int:
-        """Its end."""
+        """Wait for the end."""
         await self._ended.wait()
         return 1
 
     async def kill(self) -> None:
-        """End; whatever was wrong is over."""
+        """End, and clear what was wrong."""
         FakeProbe.wrong.clear()
         self._ended.set()
 
     async def push(self, path: str, _: bytes) -> None:
-        """Be told."""
+        """Record the push."""
         self.pushed.append(path)
 
     def resident_bytes(self) -> int:
-        """Its memory."""
+        """Return the size that the test has set."""
         return self.size
 
 
 class FakeProbe:
-    """A question that is answered unless something is wrong: the CPU time that was used without an answer."""
+    """A probe that is answered unless the test puts into `wrong` the CPU time that was used without an answer."""
 
     wrong: ClassVar[list[float]] = []
 
@@ -240,17 +237,17 @@ class FakeProbe:
         self.used = 0.0
 
     async def answered(self, **_: float) -> bool:
-        """Whether there is an answer."""
+        """Return whether there is an answer."""
         self.used = self.wrong[0] if self.wrong else 0.0
         return not self.wrong
 
     async def end(self) -> None:
-        """Over."""
+        """Do nothing."""
 
 
 async def keeps(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
-    """There is a process again whenever one has ended, was stuck, busy or too large."""
-    no_time = SimpleNamespace(monotonic=lambda: 0.0)  # so that a busy machine makes no difference
+    """Run the keeper: there is a process again after one has ended, hung, been busy or grown too large."""
+    no_time = SimpleNamespace(monotonic=lambda: 0.0)  # a busy machine must make no difference
     module.__dict__.update(Probe=FakeProbe, _FREED_SECONDS=-1.0, time=no_time)
     FakeProbe.wrong.clear()
     fails = itertools.chain([False, True], itertools.repeat(False))
@@ -260,16 +257,16 @@ async def keeps(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     seen: list[int] = []
 
     async def noted(child: FakeChild, *_: object) -> bool:
-        """Be told of a process; whatever was wrong is over."""
+        """Record a process, and clear what was wrong."""
         FakeProbe.wrong.clear()
         seen.append(child.pid)
         return False
 
     async def told() -> None:
-        """Be told."""
+        """Do nothing."""
 
     async def retired(child: FakeChild) -> None:
-        """End one whose place another has taken."""
+        """Remove a process that was replaced."""
         keeper.children.remove(child)
 
     keeper: Any = module.Keeper(lambda: FakeChild(next(fails)), limits, noted, noted, told, retired, noted, told)
@@ -286,7 +283,7 @@ async def keeps(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
         if trouble == "busy":
             await until(lambda: not FakeProbe.wrong)
         elif trouble == "overgrown":
-            await until(lambda: child.pid in seen)  # noqa: B023 - it is over before the next
+            await until(lambda: child.pid in seen)  # noqa: B023 - it ends before the next round
         else:
             await until(lambda: keeper.current is not child and keeper.up)  # noqa: B023 - the same
     assert [keeper.current] == keeper.children
@@ -294,22 +291,22 @@ async def keeps(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
 
 
 async def watches(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
-    """Whoever watches goes on to, and learns of the end of a part."""
+    """Run a watcher: it goes on watching, and notices the end of a part."""
     ended = asyncio.Event()
 
     async def part() -> None:
-        """Something that is watched."""
+        """Run until the test ends it."""
         await ended.wait()
 
     watched = SimpleNamespace(watch=part)
     if module.__name__.endswith("supervisor"):
-        one = module.Supervisor.__new__(module.Supervisor)
-        one.__dict__.update(_main=watched, _cells={1: SimpleNamespace(keeper=watched)})
+        watcher = module.Supervisor.__new__(module.Supervisor)
+        watcher.__dict__.update(_main=watched, _cells={1: SimpleNamespace(keeper=watched)})
     else:
-        one = module.Delivery.__new__(module.Delivery)
-        one.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _reach=watched)
+        watcher = module.Delivery.__new__(module.Delivery)
+        watcher.__dict__.update(follower=watched, supervisor=watched, _reporter=watched, _reach=watched)
     arm()
-    running = asyncio.create_task(lasting("watch", one.watch))
+    running = asyncio.create_task(lasting("watch", watcher.watch))
     for _round in range(50):
         await asyncio.sleep(0.001)
     assert not running.done()
@@ -331,16 +328,16 @@ WORK: dict[str, Callable[[ModuleType, Path, Callable[[], None]], Awaitable[None]
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails is begun anew at once."""
+    """Restart failed tasks at once."""
     monkeypatch.setattr(lasting_module, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(lasting_module, "_LONGEST_PAUSE", 0.001)
 
 
 @pytest.mark.parametrize(("name", "number"), AWAITS)
-async def test_a_task_goes_on_whatever_is_thrown(folder: Path, name: str, number: int) -> None:
-    """At each await, an error or a cancellation that is not its own: it does all its work, and the log says why.
+async def test_a_task_goes_on_after_an_error_at_any_await(folder: Path, name: str, number: int) -> None:
+    """After an error, or another's cancellation, at any await the task does all its work, and the log says why.
 
-    An await that the work does not come to fails this test: give it more to do.
+    An await that the work does not reach fails this test: give the work more to do.
     """
     for error in (Boom(), asyncio.CancelledError()):
         thrower = Thrower()
@@ -354,8 +351,8 @@ async def test_a_task_goes_on_whatever_is_thrown(folder: Path, name: str, number
 
 
 @asynccontextmanager
-async def running_for_ever() -> AsyncIterator[tuple["asyncio.Task[None]", list[int]]]:
-    """A lasting task that fails each time, and how often it was begun."""
+async def always_failing() -> AsyncIterator[tuple["asyncio.Task[None]", list[int]]]:
+    """Yield a lasting task that fails each time, and a list with an entry for each start."""
     begun: list[int] = []
 
     async def work() -> None:
@@ -368,16 +365,16 @@ async def running_for_ever() -> AsyncIterator[tuple["asyncio.Task[None]", list[i
     task.cancel()
 
 
-async def test_a_lasting_task_ends_when_it_is_told_to() -> None:
-    """Cancelled it ends, however often it has failed; and so it does when its work is done, or by design."""
-    async with running_for_ever() as (task, begun):
+async def test_a_lasting_task_ends_when_cancelled_or_done() -> None:
+    """A task ends when cancelled, however often it has failed, when its work is done, and on an error by design."""
+    async with always_failing() as (task, begun):
         await until(lambda: len(begun) > 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     async def designed() -> None:
-        """Give up."""
+        """Raise an error that ends the task by design."""
         raise AWAY
 
     with pytest.raises(NightsafeError):

@@ -1,4 +1,4 @@
-"""A change after a quiet while: connections that were kept meanwhile may be closed, and nobody notices."""
+"""Changes after a pause in which kept connections may have closed: no request is affected."""
 
 import asyncio
 from pathlib import Path
@@ -14,8 +14,8 @@ SCRIPT = """export default { async fetch(request, env) {
 GAPS = (1, 14, 16, 20, 65)
 
 
-async def _changed_twice(scene: Scene, gap: int) -> None:
-    """Change a script's secret, twice, each time after so many quiet seconds, while a slow request runs."""
+async def _change_twice(scene: Scene, gap: int) -> None:
+    """Change a script's secret twice, each time after `gap` quiet seconds, while a slow request runs."""
     code = SCRIPT.replace("GAP", str(gap * 1000 + 3000))
     name = f"after-{gap}"
     await scene.upload(name, code, [text("TOKEN", "first")])
@@ -31,17 +31,17 @@ async def _changed_twice(scene: Scene, gap: int) -> None:
 
 
 @pytest.mark.slow
-async def test_a_change_after_a_pause_cuts_nothing(folder: Path) -> None:
-    """Whatever the pause: workerd stays the same, and what was under way ends with what it began with."""
+async def test_a_change_after_a_pause_interrupts_nothing(folder: Path) -> None:
+    """After a pause of any length workerd stays the same, and requests under way end with their first value."""
     async with asyncio.TaskGroup() as group:
         for gap in GAPS:
             own = folder / str(gap)
             own.mkdir()
-            group.create_task(_alone(own, gap))
+            group.create_task(_change_alone(own, gap))
 
 
-async def _alone(folder: Path, gap: int) -> None:
-    """On a delivery side of its own: nothing else keeps its connections in use."""
+async def _change_alone(folder: Path, gap: int) -> None:
+    """Run it on a delivery side of its own, where nothing else keeps the connections in use."""
     async with Scene(folder) as scene:
         scene.client.timeout = httpx.Timeout(gap + 60)
-        await _changed_twice(scene, gap)
+        await _change_twice(scene, gap)

@@ -1,4 +1,4 @@
-"""Tasks and the API start again after any failure."""
+"""Tasks and the API process start again after any failure."""
 
 import asyncio
 from pathlib import Path
@@ -13,8 +13,8 @@ from nightsafe.errors import NightsafeError
 
 
 @pytest.mark.parametrize("number", range(len(awaits_of("nightsafe.delivery.lasting"))))
-async def test_what_begins_tasks_anew_goes_on_too(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Whatever is thrown at its own awaits."""
+async def test_restarting_goes_on_after_an_error_at_any_await(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The function that restarts tasks survives an error at each of its own awaits."""
     thrower = Thrower()
     module = thrown("nightsafe.delivery.lasting", thrower)
     module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001)
@@ -44,8 +44,8 @@ echo $$ >> pids
 
 
 @pytest.mark.parametrize("number", range(len(awaits_of(API, only=OF_API))))
-async def test_the_api_is_started_anew_whatever_is_thrown(tmp_path: Path, number: int) -> None:
-    """At each await of what keeps the API's process, whether that ends, says nothing or hangs: there is one again."""
+async def test_the_api_restarts_after_an_error_at_any_await(tmp_path: Path, number: int) -> None:
+    """After an error at any await of its keeper, an API process that ends, hangs or says nothing is replaced."""
     fake, pids = tmp_path / "python", tmp_path / "pids"
     fake.write_text(FAKE.format(folder=tmp_path))
     fake.chmod(0o700)
@@ -59,7 +59,7 @@ async def test_the_api_is_started_anew_whatever_is_thrown(tmp_path: Path, number
     running = asyncio.create_task(lasting("api", api.watch, by_design=(NightsafeError,)))
 
     async def until_started(times: int) -> None:
-        """Wait until it was started so often from now on."""
+        """Wait until the process was started this many times from now on."""
         before = len(pids.read_text().split())
         await until(lambda: len(pids.read_text().split()) >= before + times)
 

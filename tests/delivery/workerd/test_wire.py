@@ -1,4 +1,4 @@
-"""The admin socket's client: what was kept and is closed is taken for that, and for nothing else."""
+"""The client of the admin socket: it replaces a kept connection that has closed, and repeats nothing else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,12 +12,12 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _YES = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
-class Other:
-    """The other side of a socket: answers as it is told, and counts connections and requests.
+class FakePeer:
+    """The other side of a socket: gives fixed answers, and counts connections and requests.
 
     Args:
-        path: of the socket.
-        answers: for each connection, what it answers to one request after the other; then it closes.
+        path: the path of the socket.
+        answers: for each connection, the answers to its requests in turn; then the connection closes.
     """
 
     def __init__(self, path: Path, *answers: tuple[bytes, ...]) -> None:
@@ -27,11 +27,11 @@ class Other:
         self.closed = asyncio.Event()
 
     async def start(self) -> asyncio.Server:
-        """Listen."""
+        """Start to listen."""
         return await asyncio.start_unix_server(self._connected, self.path)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         self.asked.append(0)
         for answer in self.answers.pop(0):
             await reader.readuntil(b"\r\n\r\n")
@@ -41,47 +41,47 @@ class Other:
         self.closed.set()
 
 
-async def test_a_kept_connection_that_was_closed_is_made_anew(folder: Path) -> None:
-    """The call is answered, by one request on one fresh connection."""
-    other = Other(folder / "s", (_YES,), (_YES, _YES))
-    async with await other.start():
-        caller = Caller(other.path)
+async def test_a_closed_kept_connection_is_replaced(folder: Path) -> None:
+    """The call is answered by one request on one fresh connection."""
+    peer = FakePeer(folder / "s", (_YES,), (_YES, _YES))
+    async with await peer.start():
+        caller = Caller(peer.path)
         assert (204, b"") == await caller.call("PUT", "/routes/x", b"{}")
-        await other.closed.wait()
+        await peer.closed.wait()
         assert (204, b"") == await caller.call("PUT", "/routes/x", b"{}")
         assert (204, b"") == await caller.call("PUT", "/routes/x", b"{}")
         caller.close()
-    assert [1, 2] == other.asked
+    assert [1, 2] == peer.asked
 
 
-async def test_one_that_closes_when_it_is_used_is_made_anew(folder: Path) -> None:
-    """It took the request and closed without a word, as one does whose end crossed the request."""
-    other = Other(folder / "s", (_YES, b""), (_YES,))
-    async with await other.start():
-        caller = Caller(other.path)
+async def test_a_connection_that_closes_in_use_is_replaced(folder: Path) -> None:
+    """The peer took the request and closed without an answer, as when its end crosses the request."""
+    peer = FakePeer(folder / "s", (_YES, b""), (_YES,))
+    async with await peer.start():
+        caller = Caller(peer.path)
         await caller.call("PUT", "/routes/x", b"{}")
         assert (204, b"") == await caller.call("PUT", "/routes/x", b"{}")
         caller.close()
-    assert [2, 1] == other.asked
+    assert [2, 1] == peer.asked
 
 
-async def test_a_fresh_one_that_closes_is_deaf(folder: Path) -> None:
-    """There is one more try and no third."""
-    other = Other(folder / "s", (_YES,), (b"",))
-    async with await other.start():
-        caller = Caller(other.path)
+async def test_a_fresh_connection_that_closes_is_an_error(folder: Path) -> None:
+    """There is a second try and no third."""
+    peer = FakePeer(folder / "s", (_YES,), (b"",))
+    async with await peer.start():
+        caller = Caller(peer.path)
         await caller.call("PUT", "/routes/x", b"{}")
-        await other.closed.wait()
+        await peer.closed.wait()
         with pytest.raises(ConnectionResetError):
             await caller.call("PUT", "/routes/x", b"{}")
-    assert [1, 1] == other.asked
+    assert [1, 1] == peer.asked
 
 
-async def test_half_an_answer_is_none(folder: Path) -> None:
-    """What ends within an answer is not asked again: it was heard."""
-    other = Other(folder / "s", (_YES, b"HTTP/1.1 20"))
-    async with await other.start():
-        caller = Caller(other.path)
+async def test_half_an_answer_is_an_error(folder: Path) -> None:
+    """A request whose answer ends early is not sent again, because the peer has received it."""
+    peer = FakePeer(folder / "s", (_YES, b"HTTP/1.1 20"))
+    async with await peer.start():
+        caller = Caller(peer.path)
         await caller.call("PUT", "/routes/x", b"{}")
         with pytest.raises(MalformedError):
             await caller.call("PUT", "/routes/x", b"{}")

@@ -21,15 +21,15 @@ from nightsafe.delivery.workerd import binary as runtime
 
 
 def refusal(*arguments: str, cwd: Path, **environ: str) -> tuple[int, str]:
-    """The exit code and the last line of what a command says on stderr; it must end by itself."""
+    """Run a command that must fail by itself; return its exit code and the last line of stderr."""
     done = run(*arguments, cwd=cwd, environ=surroundings() | environ)
     assert "" == done.stdout
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.splitlines()[-1]
 
 
-def test_what_run_prints(own: Run) -> None:
-    """Both addresses, in the order in which they are ready."""
+def test_run_prints_both_addresses(own: Run) -> None:
+    """Both addresses are printed in the order in which they are ready."""
     lines = own.stdout.read_text().splitlines()
     port = own.workers.port
 
@@ -39,11 +39,11 @@ def test_what_run_prints(own: Run) -> None:
     ] == lines
 
 
-def test_commands_find_it(own: Run) -> None:
-    """By the data directory alone, as they find `serve`: also once its API was started anew, not once it is over."""
+def test_commands_find_a_run_by_its_data_directory(own: Run) -> None:
+    """Commands find a run as they find `serve`, also after its API was restarted, and not after it has ended."""
 
     def status() -> tuple[int, str]:
-        """The exit code of `nightsafe status`, and what it says."""
+        """Return the exit code and the output of `nightsafe status`."""
         environ = {"CLOUDFLARE_API_TOKEN": own.safe.api_token}
         done = run("status", "--data", str(own.safe.path), cwd=own.safe.path.parent, environ=environ)
         return done.returncode, done.stdout + done.stderr
@@ -58,20 +58,20 @@ def test_commands_find_it(own: Run) -> None:
     assert f"no server serves {own.safe.path}" in words
 
 
-def test_what_waits_until_it_is_over(own: Run) -> None:
-    """It is found where it is, and no command puts another safe in its place, whichever of its processes is left."""
+def test_no_command_replaces_the_safe_of_a_run(own: Run) -> None:
+    """Commands find the run, and none puts another safe in its place, whichever of its processes is left."""
     safe, folder = own.safe, own.safe.path.parent
     at = ("--data", str(safe.path))
     assert 0 == run("backup", "lock.tar", *at, cwd=folder).returncode
     listed = run("script", "list", *at, cwd=folder, environ={"CLOUDFLARE_API_TOKEN": safe.api_token})
     doctor = json.loads(run("doctor", "--quick", "--json", *at, cwd=folder).stdout)
     served = run("restore", "lock.tar", "--force", *at, cwd=folder)
-    (safe.path / "address").unlink()  # as by somebody who tidies up
+    (safe.path / "address").unlink()  # as if somebody tidied up
     hidden = run("restore", "lock.tar", "--force", *at, cwd=folder)
     beside = run("keys", "rotate", *at, cwd=folder)
 
     assert [("ok", own.base_url)] == [
-        (one["state"], one["found"]) for one in doctor["findings"] if one["what"] == "server"
+        (finding["state"], finding["found"]) for finding in doctor["findings"] if finding["what"] == "server"
     ]
     assert (1, f"nightsafe: a server serves {safe.path}, at {own.base_url}; stop it first\n") == (
         served.returncode,
@@ -86,8 +86,8 @@ def test_what_waits_until_it_is_over(own: Run) -> None:
     assert 0 == beside.returncode, beside.stderr
 
 
-def test_a_runtime_that_is_missing(safe: Safe, tmp_path: Path) -> None:
-    """Or another one than was pinned is refused before anything listens, with how to get it."""
+def test_a_missing_or_unpinned_runtime_is_refused(safe: Safe, tmp_path: Path) -> None:
+    """A missing runtime, or one that is not pinned, is refused before anything listens, with how to get it."""
     other = tmp_path / "workerd"
     other.write_text("#!/bin/sh\n")
     other.chmod(0o755)
@@ -104,8 +104,8 @@ def test_a_runtime_that_is_missing(safe: Safe, tmp_path: Path) -> None:
     assert "nightsafe run" not in listed.stdout
 
 
-def test_what_the_doctor_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing when the runtime is there, else the sentence that the commands refuse with."""
+def test_the_doctor_is_told_of_a_missing_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told nothing when the runtime is there, else the sentence with which the commands refuse."""
     monkeypatch.setenv("WORKERD_BIN", str(workerd()))
     assert "" == runtime.missing()
     monkeypatch.delenv("WORKERD_BIN")
@@ -141,15 +141,15 @@ def test_what_the_doctor_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ),
     ],
 )
-def test_options_that_cannot_be(safe: Safe, arguments: tuple[str, ...], refused: str) -> None:
-    """Are refused by name, with 2."""
+def test_impossible_options_are_refused(safe: Safe, arguments: tuple[str, ...], refused: str) -> None:
+    """An impossible option is refused by name, with exit code 2."""
     code, line = refusal("run", "--data", str(safe.path), *arguments, cwd=safe.path.parent)
 
     assert (2, refused) == (code, line.removeprefix("Error: ").removeprefix("Invalid value for "))
 
 
-def test_what_deliver_needs(safe: Safe, tmp_path: Path) -> None:
-    """Each file is asked for by its flag; an API elsewhere without TLS is refused, and what is no address."""
+def test_deliver_asks_for_what_it_needs(safe: Safe, tmp_path: Path) -> None:
+    """Each missing file is asked for by its flag; a remote API without TLS and a malformed address are refused."""
     ring, keys = (
         ("--private-ring", str(safe.private_ring)),
         ("--verify-keys", str(safe.path / "keys/verify-keys.json")),
@@ -188,8 +188,8 @@ def test_what_deliver_needs(safe: Safe, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "deliver"])
 @pytest.mark.parametrize("where", ["0.0.0.0:0", "[::]:0"])
-def test_scripts_where_others_reach_them(safe: Safe, tmp_path: Path, command: str, where: str) -> None:
-    """Ask for a word about TLS, before anything listens."""
+def test_a_public_address_without_tls_is_refused(safe: Safe, tmp_path: Path, command: str, where: str) -> None:
+    """An address that others reach needs a flag about TLS, and is refused before anything listens."""
     ring, keys = safe.private_ring, safe.path / "keys/verify-keys.json"
     files = ("--private-ring", str(ring), "--verify-keys", str(keys), "--token-file", str(ring))
     own = ("--data", str(safe.path), "--port", "0") if command == "run" else files
@@ -201,8 +201,8 @@ def test_scripts_where_others_reach_them(safe: Safe, tmp_path: Path, command: st
 
 
 @pytest.mark.parametrize("word", [("--plain-http",), ("--trusted-proxy", "127.0.0.0/8")])
-def test_scripts_where_something_in_front_does_tls(safe: Safe, word: tuple[str, ...]) -> None:
-    """Are served there with that word; and who is trusted says what the client's scheme and address are."""
+def test_a_public_address_with_a_tls_flag_is_served(safe: Safe, word: tuple[str, ...]) -> None:
+    """With that flag scripts are served there, and a trusted proxy says the client's scheme and address."""
     code = b"""export default { fetch(request) {
       return new Response(`${request.url} ${request.headers.get("cf-connecting-ip")}`);
     } };"""
@@ -218,7 +218,7 @@ def test_scripts_where_something_in_front_does_tls(safe: Safe, word: tuple[str, 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_a_script_cannot_forge_the_log(safe: Safe, log_format: str) -> None:
-    """Whatever it prints or throws stands within an event of ours; without a word for it nowhere."""
+    """What a script prints or throws stays inside Nightsafe's events, and is nowhere without `--worker-output`."""
     code = b"""export default { fetch(request, env) {
       for (const line of ['{"event":"workerd.ended"}', "a\\n2026-01-01 [warning] workerd.ended", "\\x1b[2J"]) {
         console.log(line); console.error(line);
@@ -232,7 +232,7 @@ def test_a_script_cannot_forge_the_log(safe: Safe, log_format: str) -> None:
             with Wire.to(running) as wire:
                 upload(wire, "forges", code, secret("TOKEN", "hushed-4711"))
             assert 500 == running.workers.get("forges").status_code
-            lines = until(partial(_with, "script.threw", running.stderr))
+            lines = until(partial(_lines_with, "script.threw", running.stderr))
         names = {_event_of(line, log_format) for line in lines if not line.startswith("    at ")}
         assert "script.threw" in names
         assert "workerd.ended" not in names
@@ -240,14 +240,14 @@ def test_a_script_cannot_forge_the_log(safe: Safe, log_format: str) -> None:
         assert "\x1b" not in "".join(lines)
 
 
-def _with(word: str, log: Path) -> list[str]:
-    """The lines of a log, once a word is in it."""
+def _lines_with(word: str, log: Path) -> list[str]:
+    """Return the lines of a log if it contains a word, else none."""
     said = log.read_text()
     return said.splitlines() if word in said else []
 
 
 def _event_of(line: str, log_format: str) -> str:
-    """The name of the event that a line of the log is; each line is one."""
+    """Return the event's name in a log line, which must be one event."""
     if log_format == "json":
         return str(json.loads(line)["event"])
     found = re.fullmatch(r"20\S+Z \[\w+ *\] (\S+)(?: +\w+=.*)?", line)
@@ -255,8 +255,8 @@ def _event_of(line: str, log_format: str) -> str:
     return found[1]
 
 
-def test_a_port_that_is_taken(own: Run, tmp_path: Path) -> None:
-    """Is refused with its number; so is a second process with the same marks."""
+def test_a_taken_port_or_marks_file_is_refused(own: Run, tmp_path: Path) -> None:
+    """A taken port is refused with its number; so is a second process with the same marks."""
     safe = own.safe
     start = ("run", "--data", str(safe.path), "--port", "0", "--listen")
     elsewhere = ("--marks", str(tmp_path / "marks.json"))
@@ -279,15 +279,15 @@ def test_a_port_that_is_taken(own: Run, tmp_path: Path) -> None:
     assert "still served" == own.workers.text("worker")
 
 
-def test_a_safe_that_is_not_there(tmp_path: Path) -> None:
-    """Is refused as `serve` does."""
+def test_a_missing_safe_is_refused(tmp_path: Path) -> None:
+    """A missing safe is refused as by `serve`."""
     assert (1, "nightsafe: there is no safe in .nightsafe; create one with: nightsafe init") == refusal(
         "run", cwd=tmp_path
     )
 
 
-def test_over_tls(safe: Safe, tmp_path: Path) -> None:
-    """Both alone and together; clients' certificates are shown, and an issuer that is not known is said to be so."""
+def test_run_and_deliver_use_tls(safe: Safe, tmp_path: Path) -> None:
+    """Both work over TLS with client certificates, alone and together; an unknown issuer is reported."""
     authority = Authority(tmp_path, "authority")
     stranger = Authority(tmp_path, "stranger")
     server, own = authority.issue("server"), authority.issue("own")
@@ -307,30 +307,31 @@ def test_over_tls(safe: Safe, tmp_path: Path) -> None:
             until(lambda: delivery.workers.get("worker").text == "x")
         unknown = ("--api-ca", str(stranger.certificate), *shown, "--account-id", ACCOUNT)
         with Deliver(safe, api.base_url, tmp_path / "two", *unknown) as delivery:
-            until(lambda: [one for one in delivery.problems() if "its certificate is not trusted" in one])
+            until(lambda: [reason for reason in delivery.problems() if "its certificate is not trusted" in reason])
             assert 503 == delivery.workers.get("worker").status_code
 
 
-def test_a_token_that_is_refused(safe: Safe, tmp_path: Path) -> None:
-    """Is said to be so, and Workers run on; a token for several accounts needs to be told which."""
+def test_a_revoked_token_is_reported(safe: Safe, tmp_path: Path) -> None:
+    """The log says that the token is refused, and Workers run on."""
     with Server(safe) as server, Wire.to(server) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "x"))
         delivery = Deliver(safe, server.base_url, tmp_path / "delivery")
         with delivery:
             until(lambda: delivery.workers.get("worker").text == "x")
             listed = run("token", "list", "--data", str(safe.path), "--json", cwd=tmp_path).stdout
-            tokens = {one["name"]: one["id"] for one in json.loads(listed)["tokens"]}
+            tokens = {token["name"]: token["id"] for token in json.loads(listed)["tokens"]}
             assert (
                 0
                 == run("token", "revoke", tokens["token"], "--yes", "--data", str(safe.path), cwd=tmp_path).returncode
             )
             upload(wire, "other", HELLO)
-            until(lambda: [one for one in delivery.problems() if one.startswith("the API refuses the token (403)")])
+            refused = "the API refuses the token (403)"
+            until(lambda: [reason for reason in delivery.problems() if reason.startswith(refused)])
             assert "x" == delivery.workers.text("worker")
 
 
-def test_a_token_from_a_descriptor(safe: Safe, tmp_path: Path) -> None:
-    """As a pipe that is read to its end, so that it is in no file."""
+def test_a_token_is_read_from_a_descriptor(safe: Safe, tmp_path: Path) -> None:
+    """The token is read from a pipe to its end, so that it is in no file."""
     with Server(safe) as server, Wire.to(server) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "x"))
         delivery = Deliver(safe, server.base_url, tmp_path / "delivery")
@@ -351,8 +352,8 @@ def test_a_token_from_a_descriptor(safe: Safe, tmp_path: Path) -> None:
         assert 0 == process.returncode
 
 
-def test_scripts_on_this_machine(safe: Safe) -> None:
-    """Are reached by other scripts when that is allowed, for development; not otherwise."""
+def test_scripts_reach_this_machine_only_by_option(safe: Safe) -> None:
+    """Scripts reach this machine only with `--reach-private`, which is for development."""
     code = b"""export default { async fetch(request) {
       try { return await fetch(request.headers.get("ask")); } catch { return new Response("cannot"); }
     } };"""
@@ -365,8 +366,8 @@ def test_scripts_on_this_machine(safe: Safe) -> None:
             assert answer.text.startswith(expected)
 
 
-def test_the_api_of_a_parent_that_is_gone(safe: Safe, tmp_path: Path) -> None:
-    """Does not begin."""
+def test_the_api_does_not_start_without_its_parent(safe: Safe, tmp_path: Path) -> None:
+    """The API process does not start when its parent is gone."""
     command = [
         sys.executable,
         "-P",

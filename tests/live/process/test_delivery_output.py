@@ -1,4 +1,4 @@
-"""`run` and `deliver`, whatever is the matter with their standard streams; probes on a port tell how they are."""
+"""`run` and `deliver` with closed or full standard streams, and the probes that report their state."""
 
 import shlex
 import signal
@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.live.process.test_server_output import status, until
-from tests.live.tools.running import Deliver, Run, surroundings
+from tests.live.process.test_server_output import status
+from tests.live.tools.running import Deliver, Run, surroundings, until
 from tests.server import Safe, Server, clean_environ
 
 _SECONDS = 60
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
         return port
 
 
 def answers(port: int, path: str) -> int:
-    """What a probe is answered; 0 where nobody listens yet."""
+    """Return the status of a probe, or 0 when nobody listens yet."""
     try:
         return status(port, path)
     except OSError:
@@ -34,7 +34,7 @@ def answers(port: int, path: str) -> int:
 def redirected(
     command: list[str], folder: Path, redirections: str
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """A command with its standard streams as a shell makes them, and the port of its probes."""
+    """Run a command with redirected standard streams; yield its process and the port of its probes."""
     port = free_port()
     line = shlex.join([*command, "--probes", f"127.0.0.1:{port}"])
     process = subprocess.Popen(
@@ -53,26 +53,26 @@ def redirected(
         assert process.wait(_SECONDS) == 0
 
 
-def check(process: "subprocess.Popen[bytes]", port: int) -> None:
-    """It lives through the signals that end a process that knows nothing of them."""
+def check_signals(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Check that the process survives the signals that would end it by default."""
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         process.send_signal(number)
         assert [200, 200, 404] == [status(port, path) for path in ("/livez", "/readyz", "/")]
     assert process.poll() is None
 
 
-def test_closed_streams_end_no_run(safe: Safe) -> None:
-    """It serves and delivers, lives through SIGHUP, SIGUSR1 and SIGUSR2, and SIGTERM ends it with 0."""
+def test_run_survives_closed_streams(safe: Safe) -> None:
+    """It serves and delivers, survives SIGHUP, SIGUSR1 and SIGUSR2, and ends with 0 after SIGTERM."""
     with redirected(Run(safe)._command, safe.path.parent, "<&- >&- 2>&-") as (process, port):
-        check(process, port)
+        check_signals(process, port)
 
 
-def test_full_streams_end_no_delivery(safe: Safe, tmp_path: Path) -> None:
-    """Nor `deliver`; its log goes on in a new file after SIGHUP."""
+def test_deliver_survives_full_streams(safe: Safe, tmp_path: Path) -> None:
+    """It does the same, and its log goes on in a new file after SIGHUP."""
     log = tmp_path / "log"
     with Server(safe) as server:
         command = Deliver(safe, server.base_url, tmp_path / "delivery")._command
         with redirected(command, tmp_path, f"<&- >/dev/full 2>>{log}") as (process, port):
             log.rename(tmp_path / "log.1")
-            check(process, port)
+            check_signals(process, port)
             until(log.exists)

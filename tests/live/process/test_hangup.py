@@ -1,4 +1,4 @@
-"""SIGHUP to `nightsafe run`, which hands it on to its confined API."""
+"""SIGHUP to `nightsafe run`, which passes it on to its confined API."""
 
 import os
 import signal
@@ -7,13 +7,12 @@ import ssl
 from pathlib import Path
 
 from tests.clients.tls.authority import Authority
-from tests.live.process.test_server_output import until
-from tests.live.tools.running import Run, events
+from tests.live.tools.running import Run, events, until
 from tests.server import Safe
 
 
 def shown(port: int, trust: ssl.SSLContext) -> bytes:
-    """The certificate that a new connection is shown."""
+    """Return the certificate that a new connection is shown."""
     with (
         socket.create_connection(("127.0.0.1", port)) as plain,
         trust.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
@@ -21,10 +20,10 @@ def shown(port: int, trust: ssl.SSLContext) -> bytes:
         return secured.getpeercert(binary_form=True) or b""
 
 
-def test_run_takes_up_certificates_that_took_the_place_of_the_old(safe: Safe, tmp_path: Path) -> None:
-    """Files that were replaced whole, which the API may not open, are shown next; nothing ends, the processes stay.
+def test_run_shows_replaced_certificates_after_sighup(safe: Safe, tmp_path: Path) -> None:
+    """Replaced files, which the API may not open, are shown after SIGHUP; no process and no connection ends.
 
-    The delivery side trusts the new one; SIGUSR1 and SIGUSR2 do nothing to either.
+    The delivery side trusts the new certificate; SIGUSR1 and SIGUSR2 change nothing in either process.
     """
     authority = Authority(tmp_path, "authority")
     first, second = authority.issue("first"), authority.issue("second")

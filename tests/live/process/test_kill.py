@@ -1,4 +1,4 @@
-"""Processes that are killed: what goes on, what ends with them, and what is served afterwards."""
+"""Killed processes: which others go on, which end with them, and what is served afterwards."""
 
 import os
 import signal
@@ -17,25 +17,25 @@ from tests.server import Safe, Server, run
 
 
 def test_workers_run_on_without_the_api(safe: Safe, tmp_path: Path) -> None:
-    """With what they had; what is written while delivery cannot hear of it is served once it can."""
+    """Workers keep what they had; a change that delivery could not hear of is served once it can."""
     server = Server(safe)
     with TemporaryDirectory(prefix="ns-") as sockets, server:
         probes = Path(sockets) / "probes.sock"
         with Deliver(safe, server.base_url, tmp_path / "delivery", "--probes", str(probes)) as delivery:
             until(lambda: (200, {"status": "ok"}) == probed(probes))
-            _check_that_workers_run_on(safe, server, delivery, probes)
+            _check_workers_run_on(safe, server, delivery, probes)
         assert not probes.exists()
 
 
 def probed(path: Path, target: str = "/readyz") -> tuple[int, dict[str, Any]]:
-    """What a probe on a socket is told."""
+    """Return the status and the body of a probe on a socket."""
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
         answer = client.get(f"http://probes{target}")
     return answer.status_code, answer.json()
 
 
-def _check_that_workers_run_on(safe: Safe, server: Server, delivery: Deliver, probes: Path) -> None:
-    """The API is killed, another writes, it is started again; to probes delivery is ready all the while."""
+def _check_workers_run_on(safe: Safe, server: Server, delivery: Deliver, probes: Path) -> None:
+    """Kill the API, write through another one and start it again; probes call delivery ready all the while."""
     port = server.port
     with Wire.to(server) as wire:
         upload(wire, "stays", HELLO, secret("TOKEN", "old"))
@@ -61,8 +61,8 @@ def _check_that_workers_run_on(safe: Safe, server: Server, delivery: Deliver, pr
     assert 200 == probed(probes, "/livez")[0]
 
 
-def test_delivery_takes_workerd_along(safe: Safe, tmp_path: Path) -> None:
-    """Nothing answers any more, and after a restart only what is true then is served."""
+def test_workerd_ends_with_the_delivery(safe: Safe, tmp_path: Path) -> None:
+    """Nothing answers any more, and after a restart only the current value is served."""
     with Server(safe) as server, Wire.to(server) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "old"))
         delivery = Deliver(safe, server.base_url, tmp_path / "delivery")
@@ -78,8 +78,8 @@ def test_delivery_takes_workerd_along(safe: Safe, tmp_path: Path) -> None:
             assert "new" == delivery.workers.text("worker")
 
 
-def test_workerd_is_started_anew(own: Run) -> None:
-    """While its requests wait, with the values of now."""
+def test_a_killed_workerd_is_restarted(own: Run) -> None:
+    """Requests wait for the new process, and get the current value."""
     with Wire.to(own) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "old"))
         assert "old" == own.workers.text("worker")
@@ -92,14 +92,14 @@ def test_workerd_is_started_anew(own: Run) -> None:
         assert runtime != own.child("workerd serve")
 
 
-def test_run_starts_its_api_anew(own: Run) -> None:
-    """At the same address, for the same clients, who at most wait; scripts are served on meanwhile."""
+def test_run_restarts_its_api(own: Run) -> None:
+    """The API has the same address and the same clients, who at most wait; scripts are served meanwhile."""
     with Wire.to(own) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "old"))
     runtime, url = own.child("workerd serve"), own.base_url
     served: list[str] = []
     over = threading.Event()
-    asking = threading.Thread(target=lambda: _ask_until(over, own, served))
+    asking = threading.Thread(target=lambda: _request_until(over, own, served))
     asking.start()
     try:
         until(partial(served.count, "old"))
@@ -123,25 +123,25 @@ def test_run_starts_its_api_anew(own: Run) -> None:
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether a process has ended."""
+    """Return whether a process has ended."""
     return not alive(pid)
 
 
 def _has_ended(running: Run, times: int) -> bool:
-    """Whether an API's process has ended so often."""
+    """Return whether the API's process has ended this many times."""
     return len(events(running, "api.ended")) >= times
 
 
-def _ask_until(over: threading.Event, running: Run, served: list[str]) -> None:
-    """Ask the script again and again on connections of its own; one that fails shows as what it was."""
+def _request_until(over: threading.Event, running: Run, served: list[str]) -> None:
+    """Request the script on separate connections until told to stop; record the answers."""
     workers = Workers(running.workers.port)
     with workers.client:
         while not over.is_set():
             served.append(workers.text("worker"))
 
 
-def test_run_gives_its_api_up(safe: Safe) -> None:
-    """When it ends again and again: the reason is said, and the whole ends with 1."""
+def test_run_gives_up_an_api_that_keeps_ending(safe: Safe) -> None:
+    """The log has the reason, and the run ends with 1."""
     with closing(Run(safe)) as running:
         running.start()
         runtime = running.child("workerd serve")
@@ -161,11 +161,11 @@ def test_run_gives_its_api_up(safe: Safe) -> None:
     assert f"nightsafe: {said}\n" in running.stderr.read_text()
 
 
-def test_run_is_told_to_stop_while_its_api_is_away(safe: Safe) -> None:
-    """It ends with 0, at once."""
+def test_run_stops_at_once_while_its_api_is_away(safe: Safe) -> None:
+    """The run ends with 0, at once."""
     with closing(Run(safe)) as running:
         running.start()
-        for _ in range(4):  # the pauses before a further try have grown by then
+        for _ in range(4):  # after these the pause before the next try is long
             seen = len(events(running, "api.ended"))
             os.kill(until(lambda: min(running.all_children("api_child"), default=0)), signal.SIGKILL)
             until(partial(_has_ended, running, seen + 1))
@@ -176,7 +176,7 @@ def test_run_is_told_to_stop_while_its_api_is_away(safe: Safe) -> None:
 
 
 def test_run_ends_as_a_whole(safe: Safe) -> None:
-    """When it is killed, the others end, and it starts again with what there was."""
+    """When it is killed, its other processes end, and it starts again with the data that it had."""
     running = Run(safe)
     with running, Wire.to(running) as wire:
         upload(wire, "worker", HELLO, secret("TOKEN", "kept"))
@@ -189,8 +189,8 @@ def test_run_ends_as_a_whole(safe: Safe) -> None:
         assert "kept" == running.workers.text("worker")
 
 
-def test_a_stop_finishes_what_was_begun(own: Run) -> None:
-    """A request under way is answered in full, the exit code is 0, and the token of this run is gone."""
+def test_a_stop_finishes_requests_under_way(own: Run) -> None:
+    """A request under way is answered in full, the exit code is 0, and this run's token is gone."""
     slow = b"""export default { fetch(request, env, ctx) {
       const { readable, writable } = new TransformStream();
       const writer = writable.getWriter();

@@ -27,18 +27,18 @@ class Talker:
     """A client that keeps its connection and sends one request after the other.
 
     Args:
-        where: the port.
-        trust: whom to trust; None for plain HTTP.
+        port: the port of the server.
+        trust: the certificates that the client trusts; None for plain HTTP.
     """
 
-    def __init__(self, where: int, trust: ssl.SSLContext | None = None) -> None:
-        self.port = where
+    def __init__(self, port: int, trust: ssl.SSLContext | None = None) -> None:
+        self.port = port
         self._trust = trust
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     async def ask(self, *parts: bytes) -> bytes:
-        """The head of the answer to a request that is sent in parts; b"" when there was none."""
+        """Send a request in parts; return the head of the answer, or b"" when there was none."""
         await self.connect()
         assert self._writer is not None
         for part in parts or (_GET,):
@@ -48,7 +48,7 @@ class Talker:
         return await self.answer()
 
     async def connect(self) -> None:
-        """Have a connection."""
+        """Connect, unless there is a connection."""
         if self._writer is None or self._reader is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self._trust)
 
@@ -63,18 +63,18 @@ class Talker:
         self._writer.write_eof()
 
     async def rest(self) -> bytes:
-        """All that comes until the server ends the connection."""
+        """Return all that comes until the server ends the connection."""
         assert self._reader is not None
         with suppress(ConnectionError):
             return await asyncio.wait_for(self._reader.read(), _SECONDS)
         return b""
 
     async def closed(self) -> None:
-        """Wait until the server ends the connection, with nothing more to say."""
+        """Wait until the server ends the connection without sending anything more."""
         assert await self.rest() == b""
 
     async def answer(self) -> bytes:
-        """The head of the next answer."""
+        """Return the head of the next answer."""
         assert self._reader is not None
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
@@ -85,13 +85,13 @@ class Talker:
         return head
 
     def certificate(self) -> bytes:
-        """What the server has shown."""
+        """Return the certificate that the server has shown."""
         assert self._writer is not None
         shown: bytes = self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         return shown
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         if self._writer is not None:
             self._writer.close()
             with suppress(OSError):
@@ -99,18 +99,18 @@ class Talker:
 
 
 async def hello(_: Any, __: Any, send: Any) -> None:
-    """Answer everything alike."""
+    """Answer every request alike."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"hi"})
 
 
 @asynccontextmanager
 async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: int = KEEP_ALIVE) -> Any:
-    """A server on a free port of loopback, and what makes a client of it."""
+    """Yield a server on a free port of loopback, and a function that creates its clients."""
     listener, clients = listen("127.0.0.1", 0), []
 
     def client(trust: ssl.SSLContext | None = None) -> Talker:
-        """A client with a connection of its own."""
+        """Return a client with a connection of its own."""
         clients.append(Talker(port, trust))
         return clients[-1]
 
@@ -123,12 +123,12 @@ async def serving(app: Application = hello, tls: Tls | None = None, keep_alive: 
     finally:
         await server.stop()
         spare.close()
-        for each in clients:
-            await each.close()
+        for talker in clients:
+            await talker.close()
 
 
-def test_idle_connections_are_kept_and_what_begins_to_arrive_has_its_time() -> None:
-    """The server's only timer runs from an answer to the whole head of the next request: it has room for both."""
+def test_the_header_timer_covers_an_idle_connection() -> None:
+    """The server's only timer runs from an answer to the end of the next request's head, so it must cover both."""
     with listen("127.0.0.1", 0) as listener:
         server = ListeningServer(hello, listener, None, _LEAST_IDLE)
 
@@ -137,7 +137,7 @@ def test_idle_connections_are_kept_and_what_begins_to_arrive_has_its_time() -> N
     assert KEEP_ALIVE > 90 > _LEAST_IDLE  # Go's clients end an idle connection after 90 seconds, all others earlier
 
 
-async def test_connection_is_kept() -> None:
+async def test_a_connection_is_kept() -> None:
     """Many requests go over one connection, also one whose head comes in many parts."""
     async with serving() as (_, client):
         talker = client()
@@ -146,12 +146,12 @@ async def test_connection_is_kept() -> None:
     assert all(head.startswith(b"HTTP/1.1 200") and b"connection: close" not in head for head in heads)
 
 
-async def test_an_orderly_end_loses_nothing() -> None:
-    """Under load, all that was sent is answered, and the last answer of each connection says that it is the last."""
+async def test_an_orderly_end_loses_no_request() -> None:
+    """Under load every request is answered, and each connection's last answer says that it is the last."""
     stopping = asyncio.Event()
 
     async def talk(talker: Talker) -> list[bytes]:
-        """Ask until told that the connection ends."""
+        """Send requests until the server says that the connection ends."""
         heads: list[bytes] = []
         while not heads or (heads[-1] and b"connection: close" not in heads[-1]):
             heads.append(await talker.ask())
@@ -163,17 +163,17 @@ async def test_an_orderly_end_loses_nothing() -> None:
         talking = [asyncio.ensure_future(talk(client())) for _ in range(20)]
         await asyncio.wait_for(stopping.wait(), _SECONDS)
         await server.stop()
-        ends = [(await one)[-1] for one in talking]
+        ends = [(await heads)[-1] for heads in talking]
 
     assert all(end.startswith(b"HTTP/1.1 200") and b"connection: close" in end for end in ends)
 
 
-async def test_end_waits_for_what_has_arrived() -> None:
-    """A request that is being answered is answered to its end, though the server is told to stop meanwhile."""
+async def test_an_orderly_end_waits_for_requests_under_way() -> None:
+    """A request under way is answered to its end, though the server is told to stop meanwhile."""
     begun, go = asyncio.Event(), asyncio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
-        """Answer when told, but for what asks whether the server is there."""
+        """Answer `/` when told to, and any other path at once."""
         if scope["path"] == "/":
             begun.set()
             await go.wait()
@@ -193,18 +193,18 @@ async def test_end_waits_for_what_has_arrived() -> None:
 
 
 @pytest.fixture
-def pairs(tmp_path: Path) -> tuple[Authority, Pair, Pair]:
-    """An authority, and two certificates of its."""
+def certificates(tmp_path: Path) -> tuple[Authority, Pair, Pair]:
+    """Return an authority and two of its certificates."""
     issuer = Authority(tmp_path, "authority")
     return issuer, issuer.issue("first"), issuer.issue("second")
 
 
-async def test_new_certificates_are_taken_up(pairs: tuple[Authority, Pair, Pair]) -> None:
-    """New connections are shown the new one; those that are there go on, and are told to come anew.
+async def test_new_certificates_are_shown_after_a_renewal(certificates: tuple[Authority, Pair, Pair]) -> None:
+    """New connections are shown the new certificate; existing ones go on, and are told to connect again.
 
-    Files that cannot be used, also where only the server's library finds that out, change nothing.
+    Unusable files change nothing, even if only the server's library finds out that they are unusable.
     """
-    issuer, first, second = pairs
+    issuer, first, second = certificates
     trust = ssl.create_default_context(cafile=str(issuer.certificate))
     async with serving(tls=Tls(first.certificate, first.key)) as (server, client):
         before, fresh = client(trust), client(trust)
@@ -226,25 +226,25 @@ async def test_new_certificates_are_taken_up(pairs: tuple[Authority, Pair, Pair]
         assert fresh.certificate() != before.certificate()
         assert b"connection: close" in last
         assert good != first.key.read_bytes()
-        for _ in range(20):  # none of them comes to the server of before
+        for _ in range(20):  # no connection reaches the former server
             another = client(trust)
             assert b"connection: close" not in await another.ask()
             assert another.certificate() == fresh.certificate()
 
 
 async def _renewed(server: ApiServer) -> None:
-    """Wait until what was asked for has been tried."""
-    renewing = server._renewing  # nothing else tells of a try that changed nothing
+    """Wait until the renewal has been tried."""
+    renewing = server._renewing  # nothing else shows a try that changed nothing
     assert renewing is not None
     await asyncio.wait_for(renewing, _SECONDS)
 
 
-async def test_what_arrives_slowly_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kept connection on which a body comes byte by byte outlives one that is idle, which the server closes."""
+async def test_a_slow_body_outlives_an_idle_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept connection whose body comes byte by byte outlives an idle one, which the server closes."""
     monkeypatch.setattr(listener_module, "HEADER_SECONDS", 1)
 
     async def whole(scope: Any, receive: Any, send: Any) -> None:
-        """Answer once all of the body is there."""
+        """Answer once the whole body has arrived."""
         while (await receive()).get("more_body"):
             pass
         await hello(scope, receive, send)
@@ -264,7 +264,7 @@ async def test_what_arrives_slowly_is_not_idle(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_half_closed_connection_gets_no_half_answer() -> None:
-    """The server's library drops it: the client sees the end at once, and never a part of an answer."""
+    """The server's library drops the connection: the client sees its end at once, never a part of an answer."""
     async with serving() as (_, client):
         talker = client()
         await talker.connect()

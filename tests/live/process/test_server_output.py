@@ -1,4 +1,4 @@
-"""A serving process, whatever is the matter with its standard streams and whatever signal it gets."""
+"""`nightsafe serve` with closed or full standard streams, and under any signal."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from tests.live.tools.running import until
 from tests.server import NIGHTSAFE, Safe, clean_environ
 
 _SECONDS = 60
@@ -17,7 +18,7 @@ _SECONDS = 60
 
 @contextmanager
 def serving(safe: Safe, redirections: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """`nightsafe serve` with its standard streams as a shell makes them, and the port that it announces."""
+    """Run `nightsafe serve` with redirected standard streams; yield its process and its port."""
     command = " ".join([*NIGHTSAFE, "serve", "--data", str(safe.path), "--port", "0"])
     process = subprocess.Popen(
         ["/bin/sh", "-c", f"exec {command} {redirections}"],
@@ -35,18 +36,18 @@ def serving(safe: Safe, redirections: str) -> Iterator[tuple["subprocess.Popen[b
 
 
 def _port(process: "subprocess.Popen[bytes]", safe: Safe) -> int:
-    """Where it listens, as the data directory says."""
+    """Return the port that the data directory names."""
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end and process.poll() is None:
         address = safe.path / "address"
         if address.exists() and (url := address.read_text()):
             return int(url.rsplit(":", 1)[1].split("/")[0])
         time.sleep(0.02)
-    raise AssertionError(f"it did not start: {process.poll()}")
+    raise AssertionError(f"the server did not start: {process.poll()}")
 
 
 def status(port: int, path: str = "/livez") -> int:
-    """What a request on a new connection is answered."""
+    """Return the status of a request on a new connection."""
     connection = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
     try:
         connection.request("GET", path, headers={"Authorization": "Bearer nobody"})
@@ -55,18 +56,9 @@ def status(port: int, path: str = "/livez") -> int:
         connection.close()
 
 
-def until(holds: object) -> None:
-    """Wait until something holds."""
-    assert callable(holds)
-    end = time.monotonic() + _SECONDS
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
-def test_closed_or_full_streams_end_nothing(safe: Safe, redirections: str) -> None:
-    """It serves, logs into nothing, lives through SIGHUP, SIGUSR1 and SIGUSR2, and SIGTERM ends it with 0."""
+def test_serve_survives_closed_or_full_streams(safe: Safe, redirections: str) -> None:
+    """It serves without a log, survives SIGHUP, SIGUSR1 and SIGUSR2, and ends with 0 after SIGTERM."""
     with serving(safe, redirections) as (process, port):
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             process.send_signal(number)
@@ -76,8 +68,8 @@ def test_closed_or_full_streams_end_nothing(safe: Safe, redirections: str) -> No
         assert process.wait(_SECONDS) == 0
 
 
-def test_pipe_that_nobody_reads_holds_nothing(safe: Safe) -> None:
-    """With both streams a full pipe it serves as many refusals as it likes to log, and ends with 0."""
+def test_serve_survives_a_full_pipe(safe: Safe) -> None:
+    """With a full pipe as both streams it serves any number of refusals that it would log, and ends with 0."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with suppress(BlockingIOError):
@@ -96,8 +88,8 @@ def test_pipe_that_nobody_reads_holds_nothing(safe: Safe) -> None:
         os.close(writing)
 
 
-def test_log_goes_on_in_a_new_file_after_sighup(safe: Safe, tmp_path: Path) -> None:
-    """What is logged after a rotation and SIGHUP stands in the new file, and nothing is lost or ended."""
+def test_serve_logs_into_a_new_file_after_sighup(safe: Safe, tmp_path: Path) -> None:
+    """New entries are in the new file, no entry is lost, and nothing ends."""
     log, old = tmp_path / "log", tmp_path / "log.1"
     with serving(safe, f"2>>{log}") as (process, port):
         assert status(port, "/client/v4/user") == 403

@@ -1,4 +1,4 @@
-"""API, delivery and workerd as their users run them: real processes, started and stopped from outside."""
+"""API, delivery and workerd as users run them: real processes, started and stopped from outside."""
 
 import atexit
 import functools
@@ -24,18 +24,18 @@ _PAUSE = 0.02
 
 
 class Workers:
-    """A client of what is delivered, on connections that it keeps."""
+    """A client of delivered scripts, on kept connections."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
 
     def get(self, script: str, path: str = "/", headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """Ask a script by its host name."""
+        """Send a GET request to a script by its host name."""
         return self.client.get(path, headers={"host": f"{script}.localhost:{self.port}", **(headers or {})})
 
     def text(self, script: str, path: str = "/") -> str:
-        """What a script answers, which must be 200."""
+        """Return a script's answer, which must be a 200."""
         answer = self.get(script, path)
         assert 200 == answer.status_code, answer.text
         return answer.text
@@ -47,13 +47,13 @@ class Delivering(Server):
     workers: Workers
 
     def wait(self) -> int:
-        """As `Server.wait`; the client's connections are closed too."""
+        """Do as `Server.wait`, and close the client's connections."""
         if hasattr(self, "workers"):
             self.workers.client.close()
         return super().wait()
 
     def _is_ready(self, line: str) -> bool:
-        """Take up either address."""
+        """Note either address; return whether both are known."""
         if not line.startswith("delivering on "):
             super()._is_ready(line)
             return False
@@ -62,11 +62,11 @@ class Delivering(Server):
         return True
 
     def child(self, word: str) -> int:
-        """The id of the child process with this word in its command line."""
+        """Return the id of the child process with this word in its command line."""
         return min(self.all_children(word))
 
     def all_children(self, word: str) -> set[int]:
-        """The ids of the child processes with this word in their command lines."""
+        """Return the ids of the child processes with this word in their command lines."""
         return {pid for pid in children(self.pid) if word.encode() in _command_line(pid)}
 
 
@@ -79,13 +79,13 @@ class Run(Delivering):
 
 
 class Deliver(Delivering):
-    """`nightsafe deliver` in a folder of its own, with a token of its own.
+    """`nightsafe deliver` in its own folder, with its own token.
 
     Args:
-        safe: whose scripts; only the two files that delivery needs are taken from it.
+        safe: the safe with the scripts; only the two files that delivery needs are copied from it.
         api: the API's address.
-        folder: a directory to make.
-        options: further ones.
+        folder: a directory to create.
+        options: further options of the command.
     """
 
     def __init__(self, safe: Safe, api: str, folder: Path, *options: str) -> None:
@@ -105,26 +105,26 @@ class Deliver(Delivering):
 
     @property
     def marks(self) -> int:
-        """The highest audit number it has seen, as its file has it."""
+        """Return the highest audit number that the marks file has."""
         serials: dict[str, int] = json.loads((self.folder / "delivery-marks.json").read_text())["serials"]
         return max(serials.values())
 
     def problems(self) -> list[str]:
-        """The reasons it has logged."""
+        """Return the reasons of the problems in the log."""
         lines = [json.loads(line) for line in self.stderr.read_text().splitlines() if line.startswith("{")]
         return [line["reason"] for line in lines if line["event"] == "delivery.problem"]
 
 
 @functools.cache
 def surroundings() -> dict[str, str]:
-    """The variables by which the runtime and a place for sockets are found; the place is gone after the tests."""
+    """Return the variables for the runtime and for a folder for sockets, which is removed after the tests."""
     folder = tempfile.mkdtemp(prefix="ns-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return {"WORKERD_BIN": str(workerd()), "XDG_RUNTIME_DIR": folder}
 
 
 def new_token(safe: Safe, *options: str) -> str:
-    """A token that may deliver and nothing else."""
+    """Return a token that may only deliver."""
     group = ("--permission", "Nightsafe Delivery")
     done = run("token", "create", "--data", str(safe.path), *group, *options, cwd=safe.path.parent)
     assert 0 == done.returncode, done.stderr
@@ -132,14 +132,14 @@ def new_token(safe: Safe, *options: str) -> str:
 
 
 def children(pid: int) -> Iterator[int]:
-    """The ids of a process's children."""
+    """Yield the ids of a process's children."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+        with suppress(FileNotFoundError):  # the thread has ended meanwhile
             yield from map(int, (task / "children").read_text().split())
 
 
 def _command_line(pid: int) -> bytes:
-    """A process's command line with spaces between; nothing when it has ended."""
+    """Return a process's command line with spaces between its words, or nothing when it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
     except OSError:
@@ -147,13 +147,13 @@ def _command_line(pid: int) -> bytes:
 
 
 def events(server: Server, name: str) -> list[dict[str, Any]]:
-    """What a process has logged of one kind."""
+    """Return the log events of one kind."""
     lines = [line for line in server.stderr.read_text().splitlines(keepends=True) if line.startswith("{")]
-    return [told for line in lines if line.endswith("\n") and (told := json.loads(line))["event"] == name]
+    return [event for line in lines if line.endswith("\n") and (event := json.loads(line))["event"] == name]
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -161,23 +161,23 @@ def alive(pid: int) -> bool:
 
 
 def until(holds: Callable[[], Any], seconds: float = _SECONDS) -> Any:
-    """Wait until something holds, and give it."""
+    """Wait until a condition holds, and return what it returns."""
     end = time.monotonic() + seconds
     while not (found := holds()):
-        assert time.monotonic() < end, "it did not come to hold"
+        assert time.monotonic() < end, "the condition did not hold in time"
         time.sleep(_PAUSE)
     return found
 
 
 def attempt(wire: Wire, script: str, code: bytes = HELLO, *bindings: object, **metadata: object) -> Answer:
-    """PUT a script of one module, whatever comes of it."""
+    """PUT a script of one module; return the answer, whatever it is."""
     fields = {"main_module": "worker.js", "bindings": bindings, "compatibility_date": DATE, **metadata}
     content_type, body = form({"metadata": json.dumps(fields).encode()}, code)
     return wire.ask("PUT", f"{SCRIPTS}/{script}", body, [("Content-Type", content_type)])
 
 
 def upload(wire: Wire, script: str, code: bytes = HELLO, *bindings: object, **metadata: object) -> Answer:
-    """PUT a script of one module."""
+    """PUT a script of one module, which must be accepted."""
     answer = attempt(wire, script, code, *bindings, **metadata)
     assert 200 == answer.status, answer.body
     return answer
@@ -190,24 +190,24 @@ def put(wire: Wire, script: str, name: str, value: str) -> None:
 
 
 def secret(name: str, value: str) -> dict[str, str]:
-    """A secret text as uploads have it."""
+    """Return a secret text as it is uploaded."""
     return {"type": "secret_text", "name": name, "text": value}
 
 
 @contextmanager
 def wire_of(server: Server) -> Iterator[Wire]:
-    """The owner, on the bare wire."""
+    """Yield a client with the owner's token on the bare wire."""
     with Wire.to(server) as wire:
         yield wire
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder with its content."""
+    """Return the content of every file of a folder."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def memory_of(pid: int) -> Iterator[bytes]:
-    """All that a process has in its writable memory."""
+    """Yield the writable memory of a process, part by part."""
     with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
         for line in maps:
             span, modes, *_ = line.split()

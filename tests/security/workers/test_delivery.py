@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 from tests.clients.canaries import files
 from tests.delivery.keys import base64url, binding
-from tests.delivery.load.test_values_stay import places
+from tests.delivery.load.test_values_stay import inspectable
 from tests.delivery.scene import Scene, text
 from tests.delivery.workerd.test_isolation import ATTACKER, VICTIM
 from tests.live.tools.running import memory_of
@@ -225,7 +225,7 @@ async def test_opened_values_are_in_no_place(scene: Scene, folder: Path, capfd: 
         )
         assert 500 == (await scene.get("broken")).status_code
         pid = scene.delivery.supervisor.current.pid
-        seen = places(pid) | {f"own {name}": data for name, data in places(os.getpid()).items()}
+        seen = inspectable(pid) | {f"own {name}": data for name, data in inspectable(os.getpid()).items()}
 
     seen |= files(folder)
     out, err = capfd.readouterr()
