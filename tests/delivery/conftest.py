@@ -1,11 +1,21 @@
-"""Fixtures of the delivery tests: a folder with a short path and a started delivery side."""
+"""Fixtures of the delivery tests: delivery sides that have started with the real workerd."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import pytest_asyncio
 from tests.delivery.scene import Scene
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Run the tests of a module in one event loop, since they share a delivery side."""
+    for item in items:
+        if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
 @pytest.fixture
@@ -15,8 +25,16 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture
-async def scene(folder: Path) -> AsyncIterator[Scene]:
-    """Yield a delivery side that has started with the real workerd."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene() -> AsyncIterator[Scene]:
+    """Yield a delivery side that the tests of a module share."""
+    with TemporaryDirectory(prefix="ns-") as name:
+        async with Scene(Path(name)) as started:
+            yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_scene(folder: Path) -> AsyncIterator[Scene]:
+    """Yield a delivery side that only this test uses."""
     async with Scene(folder) as started:
         yield started

@@ -6,11 +6,11 @@ from tests.flows import entered, listed, missed
 CODE = "export default { fetch(request, env) { return new Response(env.T); } };"
 
 
-async def test_delivering_a_script_follows_the_documented_flow(scene: Scene) -> None:
+async def test_delivering_a_script_follows_the_documented_flow(own_scene: Scene) -> None:
     """A change and the first request to its script call the functions that the page lists, in order."""
-    version = scene.version("worker", CODE, [text("T", "a-value")])
+    version = own_scene.version("worker", CODE, [text("T", "a-value")])
     with entered() as steps:
-        await scene.serve("worker", version)
-        assert "a-value" == (await scene.get("worker")).text
+        await own_scene.serve("worker", version)
+        assert "a-value" == (await own_scene.get("worker")).text
 
     assert [] == missed(listed("Deliver a script"), steps)

@@ -45,49 +45,49 @@ async def unknown(_: Scene) -> str:
     return "there is no such script, or it is not deployed; deploy it, or bind to another"
 
 
-async def deleted(scene: Scene) -> str:
+async def deleted(own_scene: Scene) -> str:
     """Delete the callee after a first call."""
-    await scene.upload("callee", CALLEE)
-    assert "returned 200" == (await scene.get("caller")).json()[0]
-    await scene.serve("callee")
-    return await unknown(scene)
+    await own_scene.upload("callee", CALLEE)
+    assert "returned 200" == (await own_scene.get("caller")).json()[0]
+    await own_scene.serve("callee")
+    return await unknown(own_scene)
 
 
-async def refused(scene: Scene) -> str:
+async def refused(own_scene: Scene) -> str:
     """Give the callee a binding that cannot be served."""
-    await scene.upload("callee", CALLEE, [{"type": "kv_namespace", "name": "KV", "namespace_id": "x"}])
+    await own_scene.upload("callee", CALLEE, [{"type": "kv_namespace", "name": "KV", "namespace_id": "x"}])
     return "the script cannot be served here; the delivery log says why"
 
 
-async def not_starting(scene: Scene) -> str:
+async def not_starting(own_scene: Scene) -> str:
     """Make the callee throw at its top level."""
-    await scene.upload("callee", "throw new Error('at the top');")
+    await own_scene.upload("callee", "throw new Error('at the top');")
     return "the script cannot be started; the delivery log says why"
 
 
-async def not_opening(scene: Scene) -> str:
+async def not_opening(own_scene: Scene) -> str:
     """Give the callee a secret that was sealed for another script."""
-    version = scene.version("elsewhere", CALLEE, [text("TOKEN", "sealed for another script")])
-    await scene.serve("callee", version)
+    version = own_scene.version("elsewhere", CALLEE, [text("TOKEN", "sealed for another script")])
+    await own_scene.serve("callee", version)
     return "the script cannot be started; the delivery log says why"
 
 
-async def unavailable(scene: Scene) -> str:
+async def unavailable(own_scene: Scene) -> str:
     """Deploy the callee while its bundle cannot be fetched."""
 
     async def fail(*_: object, **__: object) -> bytes:
         """Fail to fetch the bundle."""
         raise NightsafeError(Code.UNAVAILABLE, "away")
 
-    await scene.put("callee", scene.version("callee", CALLEE))
-    scene.source.bundle = fail  # type: ignore[method-assign]
+    await own_scene.put("callee", own_scene.version("callee", CALLEE))
+    own_scene.source.bundle = fail  # type: ignore[method-assign]
     return "the script cannot be had at this moment; try again later"
 
 
-async def held_apart(scene: Scene) -> str:
+async def held_apart(own_scene: Scene) -> str:
     """Have the callee held apart, as after a loop."""
-    await scene.upload("callee", CALLEE)
-    supervisor = scene.delivery.supervisor
+    await own_scene.upload("callee", CALLEE)
+    supervisor = own_scene.delivery.supervisor
     supervisor.holds.blame("callee", "", "it loops")
     await supervisor.announce()
     return "the script is held apart: it loops; its next version is let in at once"
@@ -97,30 +97,32 @@ CASES: Final = (unknown, deleted, refused, not_starting, not_opening, unavailabl
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-async def test_a_call_to_an_unavailable_callee_throws(scene: Scene, case: Callable[[Scene], Awaitable[str]]) -> None:
+async def test_a_call_to_an_unavailable_callee_throws(
+    own_scene: Scene, case: Callable[[Scene], Awaitable[str]]
+) -> None:
     """`fetch`, methods and properties throw an error with the service, the binding, the reason and the remedy."""
-    original: Callable[[str], Awaitable[bytes]] = partial(MemorySource.bundle, scene.source)
-    await scene.upload("caller", CALLER, [SERVICE])
-    await scene.get("caller")
+    original: Callable[[str], Awaitable[bytes]] = partial(MemorySource.bundle, own_scene.source)
+    await own_scene.upload("caller", CALLER, [SERVICE])
+    await own_scene.get("caller")
 
-    reason = await case(scene)
+    reason = await case(own_scene)
     expected = f'Error: The service "callee" of the binding S cannot be called: {reason}'
-    assert [expected] * 4 == (await scene.get("caller")).json()
+    assert [expected] * 4 == (await own_scene.get("caller")).json()
 
-    scene.source.bundle = original  # type: ignore[method-assign,assignment]
-    await scene.upload("callee", CALLEE)
-    assert ["returned 200", "returned called"] == (await scene.get("caller")).json()[:2]
+    own_scene.source.bundle = original  # type: ignore[method-assign,assignment]
+    await own_scene.upload("callee", CALLEE)
+    assert ["returned 200", "returned called"] == (await own_scene.get("caller")).json()[:2]
 
 
-async def test_a_call_to_a_missing_entrypoint_throws(scene: Scene) -> None:
+async def test_a_call_to_a_missing_entrypoint_throws(own_scene: Scene) -> None:
     """The error is the runtime's own and names the entrypoint."""
-    await scene.upload("callee", CALLEE)
-    await scene.upload("caller", CALLER, [{**SERVICE, "entrypoint": "Missing"}])
+    await own_scene.upload("callee", CALLEE)
+    await own_scene.upload("caller", CALLER, [{**SERVICE, "entrypoint": "Missing"}])
 
-    assert ["Error: Worker has no such entrypoint: Missing"] * 4 == (await scene.get("caller")).json()
+    assert ["Error: Worker has no such entrypoint: Missing"] * 4 == (await own_scene.get("caller")).json()
 
 
-async def test_answers_and_errors_of_a_callee_arrive_unchanged(scene: Scene) -> None:
+async def test_answers_and_errors_of_a_callee_arrive_unchanged(own_scene: Scene) -> None:
     """Any status or error of the callee arrives, also a status that the dispatcher itself uses."""
     caller = """
       export default { async fetch(request, env) {
@@ -132,9 +134,9 @@ async def test_answers_and_errors_of_a_callee_arrive_unchanged(scene: Scene) -> 
         }
         return Response.json(got);
       } };"""
-    await scene.upload("callee", ANSWERING)
-    await scene.upload("caller", caller, [SERVICE])
+    await own_scene.upload("callee", ANSWERING)
+    await own_scene.upload("caller", caller, [SERVICE])
 
     answers = [f"{status} own /{status}" for status in (200, 404, 500, 501, 503)]
-    assert [*answers, "TypeError: own words"] == (await scene.get("caller")).json()
-    assert 500 == (await scene.get("callee", "/throw")).status_code
+    assert [*answers, "TypeError: own words"] == (await own_scene.get("caller")).json()
+    assert 500 == (await own_scene.get("callee", "/throw")).status_code

@@ -30,13 +30,13 @@ BINDINGS: Final[list[Binding]] = [
         ("2021-11-02", "2021-11-02"),
     ],
 )
-async def test_calls_behave_as_between_bare_workers(scene: Scene, folder: Path, dates: tuple[str, str]) -> None:
+async def test_calls_behave_as_between_bare_workers(own_scene: Scene, folder: Path, dates: tuple[str, str]) -> None:
     """Properties, methods, pipelines, callbacks, errors, disposal and props behave as without the dispatcher."""
     (folder / "bare").mkdir()
-    await scene.upload("callee", CALLEE, compatibility_date=dates[1])
-    await scene.upload("caller", CALLER, BINDINGS, compatibility_date=dates[0])
+    await own_scene.upload("callee", CALLEE, compatibility_date=dates[1])
+    await own_scene.upload("caller", CALLER, BINDINGS, compatibility_date=dates[0])
     async with bare(folder / "bare", CALLER, CALLEE, dates, PROPS) as client:
         expected: dict[str, Any] = (await client.get("/")).json()
-        found: dict[str, Any] = (await scene.get("caller")).json()
+        found: dict[str, Any] = (await own_scene.get("caller")).json()
 
     assert expected == found

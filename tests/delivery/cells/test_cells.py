@@ -41,8 +41,8 @@ PROVEN = 200
 class Neighbour:
     """Requests another script all the time, on kept connections."""
 
-    def __init__(self, scene: Scene, script: str) -> None:
-        self._scene = scene
+    def __init__(self, own_scene: Scene, script: str) -> None:
+        self._scene = own_scene
         self._script = script
         self.answers: list[str] = []
 
@@ -54,9 +54,9 @@ class Neighbour:
 
 
 @asynccontextmanager
-async def neighbour(scene: Scene, script: str = "hello") -> AsyncIterator[Neighbour]:
+async def neighbour(own_scene: Scene, script: str = "hello") -> AsyncIterator[Neighbour]:
     """Run a neighbour during the block; check afterwards that each of its requests was answered."""
-    asking = Neighbour(scene, script)
+    asking = Neighbour(own_scene, script)
     task = asyncio.create_task(asking.run())
     try:
         yield asking
@@ -67,20 +67,20 @@ async def neighbour(scene: Scene, script: str = "hello") -> AsyncIterator[Neighb
     assert {"200 x"} == set(asking.answers)
 
 
-async def prove(scene: Scene, script: str) -> None:
+async def prove(own_scene: Scene, script: str) -> None:
     """Request a script until it runs in the main process."""
     for _ in range(PROVEN + 1):
-        assert 200 == (await scene.get(script)).status_code
+        assert 200 == (await own_scene.get(script)).status_code
 
 
-async def test_a_long_computation_is_answered(scene: Scene) -> None:
+async def test_a_long_computation_is_answered(own_scene: Scene) -> None:
     """A script that computes for over a second is answered; no process ends, and other scripts do not wait for it."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-    await scene.upload("busy", BUSY)
-    await scene.get("hello")
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_scene.upload("busy", BUSY)
+    await own_scene.get("hello")
     with capture_logs() as logs:
-        async with neighbour(scene) as other:
-            answers = await asyncio.gather(scene.get("busy"), scene.get("busy"))
+        async with neighbour(own_scene) as other:
+            answers = await asyncio.gather(own_scene.get("busy"), own_scene.get("busy"))
             after = len(other.answers)
 
     assert [(200, "done")] * 2 == [(answer.status_code, answer.text) for answer in answers]
@@ -89,54 +89,54 @@ async def test_a_long_computation_is_answered(scene: Scene) -> None:
     assert not {"workerd.ended", "workerd.busy", "script.held"} & {log["event"] for log in logs}
 
 
-async def test_an_endless_loop_is_ended_and_held(scene: Scene) -> None:
+async def test_an_endless_loop_is_ended_and_held(own_scene: Scene) -> None:
     """A script that loops is ended at its CPU limit and held; others are not affected; its next version is served."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-    await scene.upload("loop", LOOP, cpu_ms=1000)
-    assert "fine" == (await scene.get("loop")).text
-    pid = scene.delivery.supervisor.current.pid
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_scene.upload("loop", LOOP, cpu_ms=1000)
+    assert "fine" == (await own_scene.get("loop")).text
+    pid = own_scene.delivery.supervisor.current.pid
     with capture_logs() as logs:
-        async with neighbour(scene) as other:
-            ended = await scene.get("loop", "/loop")
+        async with neighbour(own_scene) as other:
+            ended = await own_scene.get("loop", "/loop")
             before = len(other.answers)
-            held = await scene.get("loop", "/loop")
-            harmless = await scene.get("loop")
-    await scene.upload("loop", LOOP + "// mended", cpu_ms=1000)
+            held = await own_scene.get("loop", "/loop")
+            harmless = await own_scene.get("loop")
+    await own_scene.upload("loop", LOOP + "// mended", cpu_ms=1000)
 
     assert [503] * 3 == [answer.status_code for answer in (ended, held, harmless)]
     assert all("it used 1 s of CPU time" in answer.text for answer in (ended, held, harmless))
     assert 1 <= int(held.headers["retry-after"]) <= 10
     assert before > 20
     assert [("loop", 10)] == [(log["script"], log["seconds"]) for log in logs if log["event"] == "script.held"]
-    assert pid == scene.delivery.supervisor.current.pid
-    assert "fine" == (await scene.get("loop")).text
+    assert pid == own_scene.delivery.supervisor.current.pid
+    assert "fine" == (await own_scene.get("loop")).text
 
 
 async def test_each_hold_lasts_longer_than_the_last(folder: Path) -> None:
     """A script that loops again is held for longer each time."""
-    async with Scene(folder, limits=Limits(first_hold=0.2)) as scene:
-        await scene.upload("loop", LOOP, cpu_ms=600)
+    async with Scene(folder, limits=Limits(first_hold=0.2)) as own_scene:
+        await own_scene.upload("loop", LOOP, cpu_ms=600)
         with capture_logs() as logs:
             for _ in range(3):
-                while "it used" not in (await scene.get("loop", "/loop")).text:
+                while "it used" not in (await own_scene.get("loop", "/loop")).text:
                     pass
-                while (await scene.get("loop")).status_code == 503:
+                while (await own_scene.get("loop")).status_code == 503:
                     pass
 
         assert [0.2, 0.4, 0.8] == [log["seconds"] for log in logs if log["event"] == "script.held"]
 
 
-async def test_a_new_value_ends_a_hold(scene: Scene) -> None:
+async def test_a_new_value_ends_a_hold(own_scene: Scene) -> None:
     """A version with another secret value is another version, so it is not held."""
-    await scene.upload("loop", LOOP, [text("A", "1")], cpu_ms=600)
-    await scene.get("loop", "/loop")
-    assert 503 == (await scene.get("loop")).status_code
-    await scene.upload("loop", LOOP, [text("A", "2")], cpu_ms=600)
+    await own_scene.upload("loop", LOOP, [text("A", "1")], cpu_ms=600)
+    await own_scene.get("loop", "/loop")
+    assert 503 == (await own_scene.get("loop")).status_code
+    await own_scene.upload("loop", LOOP, [text("A", "2")], cpu_ms=600)
 
-    assert "fine" == (await scene.get("loop")).text
+    assert "fine" == (await own_scene.get("loop")).text
 
 
-async def test_a_change_does_not_wait_for_a_computation(scene: Scene) -> None:
+async def test_a_change_does_not_wait_for_a_computation(own_scene: Scene) -> None:
     """A change is acknowledged and visible at once; later requests do not wait for the older version."""
     code = """
       export default { fetch(request, env) {
@@ -144,94 +144,94 @@ async def test_a_change_does_not_wait_for_a_computation(scene: Scene) -> None:
         if (new URL(request.url).pathname === "/busy") for (let i = 0; i < 3e9; i++) sum += i;
         return new Response(env.TOKEN);
       } };"""
-    await scene.upload("busy", code, [text("TOKEN", "old")])
-    await scene.get("busy")
+    await own_scene.upload("busy", code, [text("TOKEN", "old")])
+    await own_scene.get("busy")
     with capture_logs() as logs:
-        computing = asyncio.create_task(scene.get("busy", "/busy"))
+        computing = asyncio.create_task(own_scene.get("busy", "/busy"))
         await until(lambda: "script.busy" in {log["event"] for log in logs})
-        await scene.upload("busy", code, [text("TOKEN", "new")])
-        newer = await scene.get("busy")
+        await own_scene.upload("busy", code, [text("TOKEN", "new")])
+        newer = await own_scene.get("busy")
         was_computing = not computing.done()
 
     assert ("new", True) == (newer.text, was_computing)
     assert "old" == (await computing).text
-    assert "new" == (await scene.get("busy")).text
+    assert "new" == (await own_scene.get("busy")).text
     assert "workerd.deaf" not in {log["event"] for log in logs}
 
 
 async def test_a_script_that_exhausts_memory_is_held(folder: Path) -> None:
     """A script that exhausts its cell's memory is ended and held with that reason; others are not affected."""
-    async with Scene(folder, limits=Limits(cell_bytes=300 << 20)) as scene:
-        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-        await scene.upload("eater", EATER)
-        async with neighbour(scene):
-            answer = await scene.get("eater")
-        again = await scene.get("eater")
+    async with Scene(folder, limits=Limits(cell_bytes=300 << 20)) as own_scene:
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        await own_scene.upload("eater", EATER)
+        async with neighbour(own_scene):
+            answer = await own_scene.get("eater")
+        again = await own_scene.get("eater")
 
         assert [503, 503] == [answer.status_code, again.status_code]
         assert "too much memory" in answer.text
-        assert 0 == scene.delivery.supervisor.restarts
+        assert 0 == own_scene.delivery.supervisor.restarts
 
 
-async def test_a_script_that_overflows_its_heap_is_held(scene: Scene) -> None:
+async def test_a_script_that_overflows_its_heap_is_held(own_scene: Scene) -> None:
     """A script that overflows its heap aborts its own process, and is held all the same."""
     code = """
       const kept = [];
       export default { async fetch() {
         for (;;) { kept.push(new Array(4e6).fill(0.5 + kept.length)); await scheduler.wait(0); }
       } };"""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-    await scene.upload("heap", code)
-    async with neighbour(scene):
-        first = await scene.get("heap")
-        await until(lambda: "heap" in scene.delivery.supervisor.holds.held())
-        held = await scene.get("heap")
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_scene.upload("heap", code)
+    async with neighbour(own_scene):
+        first = await own_scene.get("heap")
+        await until(lambda: "heap" in own_scene.delivery.supervisor.holds.held())
+        held = await own_scene.get("heap")
 
     assert [503, 503] == [first.status_code, held.status_code]
     assert "held apart" in held.text
 
 
-async def test_a_killed_cell_blames_no_script(scene: Scene) -> None:
+async def test_a_killed_cell_blames_no_script(own_scene: Scene) -> None:
     """After somebody kills a cell, no script is held and the next cell serves."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-    await scene.get("hello")
-    for child in scene.delivery.supervisor.cells:
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_scene.get("hello")
+    for child in own_scene.delivery.supervisor.cells:
         os.kill(child.pid, signal.SIGKILL)
     answers = set()
     while "x" not in answers:
-        answers.add((await scene.get("hello")).text)
+        answers.add((await own_scene.get("hello")).text)
 
     assert not any("held" in answer for answer in answers)
 
 
-async def test_a_proven_script_runs_in_the_main_process(scene: Scene) -> None:
+async def test_a_proven_script_runs_in_the_main_process(own_scene: Scene) -> None:
     """A script moves once, and stays when a value changes; other code must prove itself first."""
-    await scene.upload("born", BORN)
-    first = (await scene.get("born")).text
-    await prove(scene, "born")
-    moved = {(await scene.get("born")).text for _ in range(20)}
-    await scene.upload("born", BORN, [text("A", "1")])
-    changed = {(await scene.get("born")).text for _ in range(20)}
+    await own_scene.upload("born", BORN)
+    first = (await own_scene.get("born")).text
+    await prove(own_scene, "born")
+    moved = {(await own_scene.get("born")).text for _ in range(20)}
+    await own_scene.upload("born", BORN, [text("A", "1")])
+    changed = {(await own_scene.get("born")).text for _ in range(20)}
 
     assert 1 == len(moved)
     assert 1 == len(changed)
     assert 3 == len({first} | moved | changed)
 
 
-async def test_a_loop_in_the_main_process_replaces_it(scene: Scene) -> None:
+async def test_a_loop_in_the_main_process_replaces_it(own_scene: Scene) -> None:
     """Another main process takes over the socket; on its next run the script is alone in a cell, and held."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-    await scene.upload("loop", LOOP)
-    await prove(scene, "loop")
-    pid = scene.delivery.supervisor.current.pid
-    looping = asyncio.create_task(scene.get("loop", "/loop"))
-    await until(lambda: scene.delivery.supervisor.current.pid != pid)
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_scene.upload("loop", LOOP)
+    await prove(own_scene, "loop")
+    pid = own_scene.delivery.supervisor.current.pid
+    looping = asyncio.create_task(own_scene.get("loop", "/loop"))
+    await until(lambda: own_scene.delivery.supervisor.current.pid != pid)
     async with httpx.AsyncClient(timeout=60) as fresh:
-        host = {"host": f"hello.localhost:{scene.port}"}
-        assert "x" == (await fresh.get(f"http://127.0.0.1:{scene.port}/", headers=host)).text
+        host = {"host": f"hello.localhost:{own_scene.port}"}
+        assert "x" == (await fresh.get(f"http://127.0.0.1:{own_scene.port}/", headers=host)).text
     with pytest.raises(httpx.TransportError):
         await looping
-    assert pid != scene.delivery.supervisor.current.pid
+    assert pid != own_scene.delivery.supervisor.current.pid
 
 
 async def test_a_long_computation_in_the_main_process_is_answered(folder: Path) -> None:
@@ -242,46 +242,46 @@ async def test_a_long_computation_in_the_main_process_is_answered(folder: Path) 
         if (new URL(request.url).pathname === "/busy") for (let i = 0; i < 1.5e9; i++) sum += i;
         return new Response("done");
       } };"""
-    async with Scene(folder) as scene:
-        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-        await scene.upload("busy", code)
-        await prove(scene, "busy")
+    async with Scene(folder) as own_scene:
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        await own_scene.upload("busy", code)
+        await prove(own_scene, "busy")
         with capture_logs() as logs:
-            async with neighbour(scene), neighbour(scene) as other:
-                answer = await scene.get("busy", "/busy")
+            async with neighbour(own_scene), neighbour(own_scene) as other:
+                answer = await own_scene.get("busy", "/busy")
                 seen = len(other.answers)
                 await until(lambda: len(other.answers) > seen + 20)
 
         assert (200, "done") == (answer.status_code, answer.text)
         assert "workerd.busy" in {log["event"] for log in logs}
         assert not {"workerd.ended", "workerd.hung"} & {log["event"] for log in logs}
-        assert "done" == (await scene.get("busy")).text
-        processes = {*scene.delivery.supervisor.pids()}
+        assert "done" == (await own_scene.get("busy")).text
+        processes = {*own_scene.delivery.supervisor.pids()}
         assert 4 == len(processes)
 
     assert not [pid for pid in processes if alive(pid)]
 
 
-async def test_more_cells_start_when_all_are_in_use(scene: Scene) -> None:
+async def test_more_cells_start_when_all_are_in_use(own_scene: Scene) -> None:
     """Further cells start when all are in use, and a script that computes still has a cell of its own."""
     waiting = "export default { async fetch() { await scheduler.wait(500); return new Response('x'); } };"
     names = [f"waits-{number}" for number in range(12)]
     for name in names:
-        await scene.upload(name, waiting)
-    await scene.upload("busy", BUSY)
+        await own_scene.upload(name, waiting)
+    await own_scene.upload("busy", BUSY)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(scene.get(name)) for name in [*names, "busy", *names]]
+        tasks = [group.create_task(own_scene.get(name)) for name in [*names, "busy", *names]]
 
     assert {200} == {task.result().status_code for task in tasks}
-    assert len(scene.delivery.supervisor.cells) > 2
+    assert len(own_scene.delivery.supervisor.cells) > 2
 
 
 async def test_a_loop_without_cells_ends_the_main_process(folder: Path) -> None:
     """Without cells every script runs in the main process, and a loop ends that process."""
-    async with Scene(folder, limits=Limits(cells=0, most_cells=0, stall_cpu_seconds=1.0)) as scene:
-        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-        await scene.upload("loop", LOOP)
+    async with Scene(folder, limits=Limits(cells=0, most_cells=0, stall_cpu_seconds=1.0)) as own_scene:
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        await own_scene.upload("loop", LOOP)
         with pytest.raises(httpx.TransportError):
-            await scene.get("loop", "/loop")
+            await own_scene.get("loop", "/loop")
 
-        assert "x" == (await scene.get("hello")).text
+        assert "x" == (await own_scene.get("hello")).text

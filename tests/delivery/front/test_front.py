@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from tests.delivery.scene import Scene
 from tests.delivery.sockets import websocket
 
@@ -46,7 +47,7 @@ async def shown(scene: Scene, method: str = "GET", path: str = "/a?b=c", **more:
     return told
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def proxied(folder: Path) -> AsyncIterator[Scene]:
     """Yield a delivery side that trusts proxies on this machine and in two networks."""
     trusted = tuple(map(ip_network, ("127.0.0.0/8", "10.1.0.0/20", "2001:db8:aa00::/40")))

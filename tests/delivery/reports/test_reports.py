@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from structlog.testing import capture_logs
 from tests.delivery.scene import Scene, text
 
@@ -43,7 +44,7 @@ def log() -> Iterator[Log]:
         yield entries
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def verbose(folder: Path, log: Log) -> AsyncIterator[Scene]:
     """Yield a delivery side whose operator wants to see script output."""
     del log
@@ -52,7 +53,7 @@ async def verbose(folder: Path, log: Log) -> AsyncIterator[Scene]:
         yield scene
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def quiet(folder: Path, log: Log) -> AsyncIterator[Scene]:
     """Yield a delivery side whose operator does not want to see script output."""
     del log

@@ -24,9 +24,9 @@ from nightsafe.errors import Code, NightsafeError
 HELLO = "export default { fetch: (request, env) => new Response(env.TOKEN) };"
 
 
-def restarted(scene: Scene, times: int) -> bool:
+def restarted(own_scene: Scene, times: int) -> bool:
     """Return whether workerd has been restarted this many times."""
-    return scene.delivery.supervisor.restarts == times
+    return own_scene.delivery.supervisor.restarts == times
 
 
 async def retried(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
@@ -39,11 +39,11 @@ async def retried(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Respons
                 await asyncio.sleep(0)
 
 
-async def test_a_killed_workerd_is_replaced(scene: Scene) -> None:
+async def test_a_killed_workerd_is_replaced(own_scene: Scene) -> None:
     """Under load another process takes over the socket; only requests under way are lost; values are the newest."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
-    await scene.upload("hello", HELLO, [text("TOKEN", "new")])
-    await scene.get("hello")
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "new")])
+    await own_scene.get("hello")
     lost, answers, stop = 0, set(), False
 
     async def ask() -> None:
@@ -51,17 +51,17 @@ async def test_a_killed_workerd_is_replaced(scene: Scene) -> None:
         nonlocal lost
         while not stop:
             try:
-                answer = await scene.get("hello")
+                answer = await own_scene.get("hello")
                 answers.add((answer.status_code, answer.text))
             except httpx.TransportError:
                 lost += 1
 
     askers = [asyncio.create_task(ask()) for _ in range(8)]
     for kill in range(1, 4):
-        os.kill(scene.delivery.supervisor.current.pid, signal.SIGKILL)
-        await until(partial(restarted, scene, kill))
-        await retried(lambda: scene.get("hello"))
-        await until(lambda: scene.delivery.supervisor.current.alive)
+        os.kill(own_scene.delivery.supervisor.current.pid, signal.SIGKILL)
+        await until(partial(restarted, own_scene, kill))
+        await retried(lambda: own_scene.get("hello"))
+        await until(lambda: own_scene.delivery.supervisor.current.alive)
     stop = True
     await asyncio.gather(*askers)
 
@@ -71,11 +71,11 @@ async def test_a_killed_workerd_is_replaced(scene: Scene) -> None:
 
 async def test_a_stopped_workerd_is_replaced(folder: Path) -> None:
     """A stopped process uses no CPU, but does not answer either."""
-    async with Scene(folder, limits=Limits(idle_seconds=1.0)) as scene:
-        await scene.upload("hello", HELLO, [text("TOKEN", "x")])
-        os.kill(scene.delivery.supervisor.current.pid, signal.SIGSTOP)
+    async with Scene(folder, limits=Limits(idle_seconds=1.0)) as own_scene:
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
+        os.kill(own_scene.delivery.supervisor.current.pid, signal.SIGSTOP)
 
-        assert "x" == (await retried(lambda: scene.get("hello"))).text
+        assert "x" == (await retried(lambda: own_scene.get("hello"))).text
 
 
 GROW = """
@@ -88,20 +88,20 @@ GROW = """
 @pytest.mark.parametrize("cells", [0, 2])
 async def test_a_process_that_grows_too_large_unloads_scripts(folder: Path, cells: int) -> None:
     """The process unloads its scripts and stays; none of their requests fails or gets an older value."""
-    async with Scene(folder, limits=Limits(resident_bytes=200 << 20, cells=cells)) as scene:
-        await scene.upload("grow", GROW)
-        await scene.upload("hello", HELLO, [text("TOKEN", "0")])
-        supervisor = scene.delivery.supervisor
+    async with Scene(folder, limits=Limits(resident_bytes=200 << 20, cells=cells)) as own_scene:
+        await own_scene.upload("grow", GROW)
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "0")])
+        supervisor = own_scene.delivery.supervisor
         pids, number = set(supervisor.pids()), 0
         kept: list[int] = []
         while not kept or kept[-1] > min(kept[-2:]):
             if number < 12:
-                await scene.get("grow")
+                await own_scene.get("grow")
             number += 1
-            await scene.upload("hello", HELLO, [text("TOKEN", str(number))])
-            assert str(number) == (await scene.get("hello")).text
+            await own_scene.upload("hello", HELLO, [text("TOKEN", str(number))])
+            assert str(number) == (await own_scene.get("hello")).text
             if number >= 12:
-                kept.append(int((await scene.get("grow")).text))
+                kept.append(int((await own_scene.get("grow")).text))
                 assert number < 2000
 
         assert pids == set(supervisor.pids())
@@ -109,64 +109,64 @@ async def test_a_process_that_grows_too_large_unloads_scripts(folder: Path, cell
 
 async def test_a_process_that_stays_too_large_is_replaced(folder: Path) -> None:
     """Its successor has the newest values; a request that comes as it stops to listen may be lost."""
-    async with Scene(folder, limits=Limits(resident_bytes=1 << 20, shed_seconds=0.0, cells=0)) as scene:
-        supervisor = scene.delivery.supervisor
+    async with Scene(folder, limits=Limits(resident_bytes=1 << 20, shed_seconds=0.0, cells=0)) as own_scene:
+        supervisor = own_scene.delivery.supervisor
         first, number = supervisor.current.pid, 0
         while supervisor.current.pid == first or number < 20:
             number += 1
-            await scene.upload("hello", HELLO, [text("TOKEN", str(number))])
-            assert str(number) == (await retried(lambda: scene.get("hello"))).text
+            await own_scene.upload("hello", HELLO, [text("TOKEN", str(number))])
+            assert str(number) == (await retried(lambda: own_scene.get("hello"))).text
 
         assert 0 == supervisor.restarts
 
 
-async def test_a_workerd_that_takes_no_push_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_workerd_that_takes_no_push_is_killed(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would serve an old value, so it is killed; the next process has the new value."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
-    await scene.get("hello")
-    child = scene.delivery.supervisor.current
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    await own_scene.get("hello")
+    child = own_scene.delivery.supervisor.current
 
     async def deaf(*_: object) -> None:
         """Refuse the push."""
         raise NightsafeError(Code.UNAVAILABLE, "deaf")
 
     monkeypatch.setattr(child, "push", deaf)
-    await scene.upload("hello", HELLO, [text("TOKEN", "new")])
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "new")])
 
     assert not child.alive
-    assert "new" == (await retried(lambda: scene.get("hello"))).text
+    assert "new" == (await retried(lambda: own_scene.get("hello"))).text
 
 
-async def test_scripts_are_served_while_the_source_is_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_scripts_are_served_while_the_source_is_away(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known scripts are served on, also by a workerd that starts meanwhile; no change is missed afterwards."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
 
     async def fail(*_: object, **__: object) -> Any:
         """Fail as an unreachable API does."""
         raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
 
-    real = {name: getattr(scene.source, name) for name in ("bundle", "changes", "module")}
+    real = {name: getattr(own_scene.source, name) for name in ("bundle", "changes", "module")}
     for name in real:
-        monkeypatch.setattr(scene.source, name, fail)
-    serial = await scene.put("hello", scene.version("hello", HELLO, [text("TOKEN", "new")]))
-    await until(lambda: "hello" in scene.delivery.follower.problems)
-    await scene.delivery.supervisor.current.kill()
-    assert "old" == (await retried(lambda: scene.get("hello"))).text
+        monkeypatch.setattr(own_scene.source, name, fail)
+    serial = await own_scene.put("hello", own_scene.version("hello", HELLO, [text("TOKEN", "new")]))
+    await until(lambda: "hello" in own_scene.delivery.follower.problems)
+    await own_scene.delivery.supervisor.current.kill()
+    assert "old" == (await retried(lambda: own_scene.get("hello"))).text
     for name, method in real.items():
-        monkeypatch.setattr(scene.source, name, method)
-    await until(lambda: not scene.delivery.follower.problems)
+        monkeypatch.setattr(own_scene.source, name, method)
+    await until(lambda: not own_scene.delivery.follower.problems)
 
-    assert serial == scene.source.serial
-    assert "new" == (await scene.get("hello")).text
+    assert serial == own_scene.source.serial
+    assert "new" == (await own_scene.get("hello")).text
 
 
-async def test_a_forged_or_older_bundle_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_forged_or_older_bundle_is_refused(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unsigned, altered, foreign or older bundle is refused with the reason; the last good one is served on."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "old")])
-    old = await scene.source.bundle("hello")
-    await scene.upload("hello", HELLO, [text("TOKEN", "good")])
-    good = await scene.source.bundle("hello")
-    other = await scene.source.bundle("other")
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "old")])
+    old = await own_scene.source.bundle("hello")
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "good")])
+    good = await own_scene.source.bundle("hello")
+    other = await own_scene.source.bundle("other")
 
     for served, words in [
         (b"", "is not signed"),
@@ -182,26 +182,26 @@ async def test_a_forged_or_older_bundle_is_refused(scene: Scene, monkeypatch: py
             return served
 
         with monkeypatch.context() as patch:
-            patch.setattr(scene.source, "bundle", bundle)
+            patch.setattr(own_scene.source, "bundle", bundle)
             with pytest.raises(NightsafeError, match=words):
-                await scene.delivery.follower.fetch("hello")
+                await own_scene.delivery.follower.fetch("hello")
 
-        assert "good" == (await scene.get("hello")).text
+        assert "good" == (await own_scene.get("hello")).text
 
 
 async def test_a_restored_database_is_not_served(folder: Path) -> None:
     """Also after a restart of the delivery side nothing of it is served, and the log says why."""
-    async with Scene(folder) as scene:
+    async with Scene(folder) as own_scene:
         for value in ("one", "two", "three"):
-            await scene.upload("hello", HELLO, [text("TOKEN", value)])
+            await own_scene.upload("hello", HELLO, [text("TOKEN", value)])
         again = Scene(folder)
         again.ring, again.signing_key, again.verifier, again.sealer = (
-            scene.ring,
-            scene.signing_key,
-            scene.verifier,
-            scene.sealer,
+            own_scene.ring,
+            own_scene.signing_key,
+            own_scene.verifier,
+            own_scene.sealer,
         )
-        again.source._signer = scene.signing_key
+        again.source._signer = own_scene.signing_key
     with capture_logs() as logs:
         async with again:
             await again.put("hello", again.version("hello", HELLO, [text("TOKEN", "one")]))
@@ -213,11 +213,11 @@ async def test_a_restored_database_is_not_served(folder: Path) -> None:
     assert any("older state" in log.get("reason", "") for log in logs)
 
 
-async def test_a_restored_log_is_reported(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_restored_log_is_reported(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log says so when the source does not know the cursor as its own."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
     first = True
-    real = scene.source.changes
+    real = own_scene.source.changes
 
     async def changes(after: str, *, wait: bool) -> Changes:
         """Report a restore the first time."""
@@ -227,15 +227,15 @@ async def test_a_restored_log_is_reported(scene: Scene, monkeypatch: pytest.Monk
             return Changes(cursor=after, scripts=(), whole=True, rolled_back=True)
         return await real(after, wait=wait)
 
-    monkeypatch.setattr(scene.source, "changes", changes)
+    monkeypatch.setattr(own_scene.source, "changes", changes)
     with capture_logs() as logs:
-        await scene.upload("hello", HELLO, [text("TOKEN", "y")])
-        await scene.upload("hello", HELLO, [text("TOKEN", "z")])
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "y")])
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "z")])
 
     assert any("put back" in log.get("reason", "") for log in logs)
 
 
-async def test_a_failed_task_starts_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_task_starts_again(own_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unforeseen error ends a task, which starts again: changes are delivered as before, and the log says why."""
 
     async def broken(*_: object, **__: object) -> Any:
@@ -244,59 +244,59 @@ async def test_a_failed_task_starts_again(scene: Scene, monkeypatch: pytest.Monk
 
     with capture_logs() as logs:
         with monkeypatch.context() as patch:
-            patch.setattr(scene.source, "changes", broken)
-            await scene.put("hello", scene.version("hello", HELLO, [text("TOKEN", "x")]))
+            patch.setattr(own_scene.source, "changes", broken)
+            await own_scene.put("hello", own_scene.version("hello", HELLO, [text("TOKEN", "x")]))
             await until(lambda: any(log["event"] == "task.failed" for log in logs))
-        await until(lambda: scene.delivery.follower.knows("hello"))
-        await scene.upload("hello", HELLO, [text("TOKEN", "y")])
+        await until(lambda: own_scene.delivery.follower.knows("hello"))
+        await own_scene.upload("hello", HELLO, [text("TOKEN", "y")])
 
-    assert "y" == (await scene.get("hello")).text
+    assert "y" == (await own_scene.get("hello")).text
     assert {("follow", "ZeroDivisionError")} == {
         (log["task"], log["error"]) for log in logs if log["event"] == "task.failed"
     }
 
 
-async def test_a_value_that_cannot_be_opened_is_logged(scene: Scene) -> None:
+async def test_a_value_that_cannot_be_opened_is_logged(own_scene: Scene) -> None:
     """The log names the value, and its script is a 500 until the value is put again."""
-    stolen = scene.seal_text("other", "TOKEN", "planted-secret")
-    version = scene.version("hello", HELLO)
+    stolen = own_scene.seal_text("other", "TOKEN", "planted-secret")
+    version = own_scene.version("hello", HELLO)
     moved = type(version)(
         **{name: getattr(version, name) for name in version.__struct_fields__} | {"bindings": (stolen,)}
     )
     with capture_logs() as logs:
-        await scene.serve("hello", moved)
-        answer = await scene.get("hello")
-    await scene.upload("hello", HELLO, [text("TOKEN", "again")])
+        await own_scene.serve("hello", moved)
+        answer = await own_scene.get("hello")
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "again")])
 
     assert 500 == answer.status_code
     assert "'TOKEN' cannot be opened" in str(logs)
     assert "planted" not in answer.text + str(logs)
-    assert "again" == (await scene.get("hello")).text
+    assert "again" == (await own_scene.get("hello")).text
 
 
 async def test_a_script_is_a_503_before_the_source_is_reached(folder: Path) -> None:
     """A script is a 503 and not a 404, because it may exist."""
-    scene = Scene(folder)
+    own_scene = Scene(folder)
 
     async def fail(*_: object, **__: object) -> Any:
         """Fail as an unreachable API does."""
         raise NightsafeError(Code.UNAVAILABLE, "the API cannot be reached")
 
-    scene.source.changes = scene.source.bundle = fail  # type: ignore[method-assign]
-    async with scene:
-        answer = await scene.get("hello")
+    own_scene.source.changes = own_scene.source.bundle = fail  # type: ignore[method-assign]
+    async with own_scene:
+        answer = await own_scene.get("hello")
 
         assert (503, "1") == (answer.status_code, answer.headers["retry-after"])
 
 
-async def test_a_second_delivery_process_is_refused(scene: Scene, folder: Path) -> None:
+async def test_a_second_delivery_process_is_refused(own_scene: Scene, folder: Path) -> None:
     """A second process on a folder is refused, and the first is not disturbed."""
-    await scene.upload("hello", HELLO, [text("TOKEN", "x")])
+    await own_scene.upload("hello", HELLO, [text("TOKEN", "x")])
     with pytest.raises(NightsafeError, match="another delivery process"):
         async with Scene(folder):
             pass
 
-    assert "x" == (await scene.get("hello")).text
+    assert "x" == (await own_scene.get("hello")).text
 
 
 async def test_workerd_dies_with_the_delivery_process(folder: Path) -> None:
@@ -307,8 +307,8 @@ from functools import partial
 from pathlib import Path
 from tests.delivery.scene import Scene
 async def main():
-    async with Scene(Path(sys.argv[1])) as scene:
-        print(scene.delivery.supervisor.current.pid, scene.port, flush=True)
+    async with Scene(Path(sys.argv[1])) as own_scene:
+        print(own_scene.delivery.supervisor.current.pid, own_scene.port, flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())
 """

@@ -60,8 +60,8 @@ until = partial(waiting.until, seconds=SECONDS, pause=0.001)
 async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> None:
     """Run the feed, with a source that is away at first: two versions are delivered, one after the other."""
     module.__dict__.update(_FIRST_PAUSE=0.001, _LONGEST_PAUSE=0.001, _AT_ONCE_AGAIN=(0.001,))
-    scene = Scene(folder)
-    source, bundle, changes = scene.source, scene.source.bundle, scene.source.changes
+    own_scene = Scene(folder)
+    source, bundle, changes = own_scene.source, own_scene.source.bundle, own_scene.source.changes
     trouble = itertools.chain([AWAY] * 4, itertools.repeat(None))
     away = itertools.chain([AWAY], itertools.repeat(None))
     told: list[Held] = []
@@ -83,12 +83,12 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
         told.append(held)
 
     source.bundle, source.changes = failing_bundle, failing_changes  # type: ignore[method-assign]
-    bundle_cache = BundleCache(ACCOUNT, scene.verifier, Serials(folder / "marks.json"))
+    bundle_cache = BundleCache(ACCOUNT, own_scene.verifier, Serials(folder / "marks.json"))
     follower = module.Follower(source, bundle_cache, ModuleCache(source), tell)
     arm()
     follower.start()
     for number in (1, 2):
-        await scene.put("hello", scene.version("hello", f"{HELLO} // {number}"))
+        await own_scene.put("hello", own_scene.version("hello", f"{HELLO} // {number}"))
         await until(lambda: len(told) >= number)  # noqa: B023 - it ends before the next round
     await follower.stop()
 
