@@ -15,9 +15,12 @@ REQUESTS ?= 1000000
 SEED ?=
 NODE := tests/clients/node/node_modules/.installed
 WORKERD := .workerd/.installed
+EFFORT := quick
+CASES = $(if $(filter thorough random,$(EFFORT)),, and not thorough)
+test test-fast: export NIGHTSAFE_TEST_EFFORT = $(EFFORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker test test-fast test-thorough node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock drawing clean
+.PHONY: help run worker test test-fast node workerd check format lint types floors docstrings bench bench-delivery bench-rotation bench-bystander fuzz fuzz-api lock drawing clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,18 +31,15 @@ run: $(RUN) ## set everything up and run the main example through the official S
 worker: $(RUN) $(WORKERD) ## set up and run a Worker with secrets through the official SDK
 	@$(BIN)/python examples/worker_with_a_secret/run.py
 
-test: $(DEV) $(NODE) $(WORKERD) ## run every test; tests that mostly wait run in parallel with the others
+test: $(DEV) $(NODE) $(WORKERD) ## run the tests; EFFORT=thorough runs every case, EFFORT=random also new inputs
 	@mkdir -p .cache
-	@$(PYTEST) -m slow >.cache/slow-tests.txt 2>&1 & slow=$$!; \
-	  $(PYTEST) -m 'not slow' --numprocesses=auto --dist=worksteal; others=$$?; \
+	@$(PYTEST) -m 'slow$(CASES)' >.cache/slow-tests.txt 2>&1 & slow=$$!; \
+	  $(PYTEST) -m 'not slow$(CASES)' --numprocesses=auto --dist=worksteal; others=$$?; \
 	  wait $$slow || others=1; cat .cache/slow-tests.txt; exit $$others
 
-test-fast: export HYPOTHESIS_PROFILE := fast
-test-fast: $(DEV) ## run the tests that start neither servers nor Node nor workerd: under a minute
-	@$(PYTEST) tests/unit tests/engines -m 'not slow' --numprocesses=auto --dist=worksteal -q
-
-test-thorough: export HYPOTHESIS_PROFILE := thorough
-test-thorough: test ## run every test with all combinations, and with new random inputs
+test-fast: EFFORT := fast
+test-fast: $(DEV) ## run only the tests that start no server, Node or workerd, with few random inputs
+	@$(PYTEST) tests/unit tests/engines -m 'not slow$(CASES)' --numprocesses=auto --dist=worksteal -q
 
 node: $(NODE) ## install the official Node clients for the tests
 

@@ -37,7 +37,7 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     """Say how much the tests try."""
-    return f"effort: {effort.PROFILE}"
+    return f"effort: {effort.EFFORT}"
 
 
 @pytest.fixture(scope="session", autouse=True)

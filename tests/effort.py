@@ -1,31 +1,43 @@
-"""How much the tests try: little in an inner loop, what finds most, or all.
+"""How much the tests try: `fast` for an inner loop, `quick` for `make test`, `thorough` for CI, or `random`.
 
-`HYPOTHESIS_PROFILE` is `fast`, `quick` (the default) or `thorough`. `thorough` means every combination of the tables,
-and new random inputs in every run. The others draw the same inputs in every run.
+`NIGHTSAFE_TEST_EFFORT` names one. `quick` leaves out the tests marked `thorough` and draws fewer random inputs.
+`random` is `thorough` with new random inputs in every run; the others draw the same inputs in every run.
 """
 
 import os
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
+import pytest
 from hypothesis import settings
 
-_LEAST: Final = {"fast": 5, "quick": 25, "thorough": 100}
-_PART: Final = {"fast": 60, "quick": 10, "thorough": 1}
+_LEAST: Final = {"fast": 5, "quick": 25, "thorough": 100, "random": 100}
+_PART: Final = {"fast": 60, "quick": 10, "thorough": 1, "random": 1}
+
+EFFORT: Final = os.environ.get("NIGHTSAFE_TEST_EFFORT", "thorough")
+"""The effort of this run. A run of chosen tests without `make` is thorough."""
 
 for _name, _least in _LEAST.items():
-    settings.register_profile(_name, max_examples=_least, derandomize=_name != "thorough", deadline=None)
-
-PROFILE: Final = os.environ.get("HYPOTHESIS_PROFILE", "quick")
-"""The name of the profile."""
-
-settings.load_profile(PROFILE)
+    settings.register_profile(_name, max_examples=_least, derandomize=_name != "random", deadline=None)
+settings.load_profile(EFFORT)
 
 
 def examples(most: int) -> int:
-    """Give the number of examples of a test that draws `most` when it is thorough."""
-    return most if PROFILE == "thorough" else min(most, max(_LEAST[PROFILE], most // _PART[PROFILE]))
+    """Return the number of examples for a property test that draws `most` in a thorough run."""
+    return min(most, max(_LEAST[EFFORT], most // _PART[EFFORT]))
 
 
-def every(fast: int, quick: int) -> int:
-    """Give the step at which a test goes through its cases: 1 when it is thorough."""
-    return {"fast": fast, "quick": quick, "thorough": 1}[PROFILE]
+def rounds(thorough: int, quick: int) -> int:
+    """Return how often a test repeats its steps, in a thorough run or in any other."""
+    return thorough if _PART[EFFORT] == 1 else quick
+
+
+def step(fast: int, quick: int) -> int:
+    """Return the step with which a test goes through its cases; it is 1 in a thorough run."""
+    return {"fast": fast, "quick": quick}.get(EFFORT, 1)
+
+
+def last_first(values: Iterable[Any]) -> list[Any]:
+    """Return parameters of a test: every run tries the last value, and only thorough runs try the others."""
+    *others, last = values
+    return [*(pytest.param(value, marks=pytest.mark.thorough) for value in others), last]

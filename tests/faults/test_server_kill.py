@@ -10,6 +10,7 @@ from http.client import HTTPException
 
 from msgspec import Struct
 from tests.clients.wire.talk import SCRIPTS, Answer, Wire, text
+from tests.effort import rounds
 from tests.server import ACCOUNT, Safe, Server
 
 from nightsafe.sealing.context import Context
@@ -17,7 +18,7 @@ from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
 
-KILLS = 50
+KILLS = rounds(thorough=50, quick=15)
 NAMES = 8
 WRITERS = 6
 SECONDS = 20
@@ -168,7 +169,7 @@ def check_database(safe: Safe, writers: list[Writer]) -> None:
 
 
 def test_kill_loses_nothing_that_was_acknowledged(safe: Safe) -> None:
-    """Killed 50 times, each start finds every acknowledged write, and any other whole or not at all."""
+    """Killed again and again, each start finds every acknowledged write, and any other whole or not at all."""
     opener = RecordOpener(
         VerifyKeys.load(safe.path / "keys" / "verify-keys.json"), PrivateRing.load(safe.private_ring)
     )

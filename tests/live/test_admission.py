@@ -9,6 +9,7 @@ from cloudflare import Cloudflare
 from tests.clients.node.tools import NEWER, OLDER
 from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.clients.wrangler.project import Project
+from tests.effort import last_first
 from tests.live.tools.running import DATE, HELLO, Deliver, Run, attempt, put, secret, until, upload
 from tests.server import ACCOUNT, Safe, Server
 
@@ -140,7 +141,7 @@ def test_a_script_without_subdomain_is_hidden_at_once(live: Run, wire: Wire) -> 
         assert "within" == live.workers.text("inner")
 
 
-@pytest.mark.parametrize("version", [OLDER, NEWER])
+@pytest.mark.parametrize("version", last_first([OLDER, NEWER]))
 def test_wrangler_hides_a_script_by_workers_dev(live: Run, wire: Wire, tmp_path: Path, version: str) -> None:
     """`workers_dev = false` counts from the first deployment on, and can be taken back."""
     name = f"inner-{version}".replace(".", "-")
@@ -154,7 +155,7 @@ def test_wrangler_hides_a_script_by_workers_dev(live: Run, wire: Wire, tmp_path:
     assert "answers" == live.workers.text(name)
 
 
-@pytest.mark.parametrize("version", [OLDER, NEWER])
+@pytest.mark.parametrize("version", last_first([OLDER, NEWER]))
 def test_wrangler_deploys_settings_without_effect(live: Run, wire: Wire, tmp_path: Path, version: str) -> None:
     """Either version of wrangler deploys a script whose settings have no effect."""
     project = Project(live, wire, tmp_path, version, f"idle-{version}".replace(".", "-"))

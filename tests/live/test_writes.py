@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 
 from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.effort import rounds
 from tests.live.tools.running import HELLO, Run, put, secret, upload
 
-WRITES = 1000
+WRITES = rounds(thorough=1000, quick=200)
 READERS = 4
 
 
@@ -36,7 +37,7 @@ def test_an_answered_bulk_write_is_seen(live: Run, wire: Wire) -> None:
 
 
 def test_an_update_storm_shows_no_older_value(own: Run) -> None:
-    """While a value changes 1,000 times under load, no request fails or gets an older value after a newer one."""
+    """While a value changes often under load, no request fails or gets an older value after a newer one."""
     storm = Storm(own)
     with Wire.to(own) as wire:
         upload(wire, "storm", HELLO, secret("TOKEN", "0"))

@@ -6,10 +6,11 @@ import pytest
 from tests.clients.node.tools import NEWER, OLDER
 from tests.clients.wire.talk import Wire
 from tests.clients.wrangler.project import Project
+from tests.effort import last_first
 from tests.server import Server
 
 
-@pytest.fixture(params=[OLDER, NEWER])
+@pytest.fixture(params=last_first([OLDER, NEWER]))
 def version(request: pytest.FixtureRequest) -> str:
     """Each version of wrangler in turn."""
     name: str = request.param

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import pytest
 from tests.delivery.scene import Scene, text
+from tests.effort import last_first
 
 RUN: Final = """
 const c = caches.default;
@@ -25,6 +26,8 @@ MODULE: Final = RUN + "export default { fetch: async () => Response.json(await a
 CLASSIC: Final = (
     RUN + "addEventListener('fetch', (event) => event.respondWith(all().then((all) => Response.json(all))));"
 )
+
+DATES = ["2021-11-02", "2022-10-31", "2024-04-03", "2025-09-01", "2026-04-01", "2026-11-16"]
 
 
 async def run(scene: Scene, cases: str, *, classic: bool = False, **members: Any) -> Any:
@@ -91,7 +94,7 @@ FOUND: Final = {
 }
 
 
-@pytest.mark.parametrize("date", ["2021-11-02", "2022-10-31", "2024-04-03", "2025-09-01", "2026-04-01", "2026-11-16"])
+@pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize("classic", [False, True], ids=["module", "classic"])
 async def test_a_stored_response_is_matched_until_deleted(scene: Scene, date: str, *, classic: bool) -> None:
     """A response is found by its URL, in its own cache, until it is deleted, in scripts of any date and kind."""

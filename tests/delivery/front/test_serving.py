@@ -276,14 +276,14 @@ async def test_a_rollback_restores_older_values(scene: Scene) -> None:
         assert value == (await scene.get("back")).text
 
 
-async def test_a_deleted_script_is_not_served(scene: Scene) -> None:
+async def test_a_deleted_script_is_not_served(own_scene: Scene) -> None:
     """A deleted script answers 404, and its isolate ends."""
-    await scene.upload("gone", HELLO, [text("TOKEN", "x")])
-    await scene.get("gone")
-    await scene.serve("gone")
+    await own_scene.upload("gone", HELLO, [text("TOKEN", "x")])
+    await own_scene.get("gone")
+    await own_scene.serve("gone")
 
-    assert 404 == (await scene.get("gone")).status_code
-    assert 0 == (await scene.stats())["loaded"]
+    assert 404 == (await own_scene.get("gone")).status_code
+    assert 0 == (await own_scene.stats())["loaded"]
 
 
 async def test_refused_dates_and_flags_are_logged(scene: Scene) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 from tests.delivery.front.test_serving import CLASSIC, KEY, WASM
 from tests.delivery.scene import JS, Binding, Scene, stored, text
+from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
@@ -66,7 +67,7 @@ FOUND = {
 TARGET = "export default { fetch: () => new Response('target') };"
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_every_binding_works_in_a_module(scene: Scene, date: str) -> None:
     """Each binding of a module script has its value."""
     await scene.upload("target", TARGET)
@@ -78,7 +79,7 @@ async def test_every_binding_works_in_a_module(scene: Scene, date: str) -> None:
     assert FOUND == json.loads(answer.text)
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_every_binding_works_in_a_classic_script(scene: Scene, date: str) -> None:
     """Each binding of a classic script is a global, compiled modules included."""
     await scene.upload("target", TARGET)
@@ -108,7 +109,7 @@ LOOKED = ["secret", "plain", [1, {"deep": None}], "version", 5, "once", "secret"
 
 @pytest.mark.parametrize("classic", [False, True])
 @pytest.mark.parametrize("name", OWN)
-@pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", NEWEST_DATE])
+@pytest.mark.parametrize("date", last_first(["2021-11-02", "2026-04-01", NEWEST_DATE]))
 async def test_a_binding_may_have_the_name_of_an_object_member(
     scene: Scene, name: str, date: str, *, classic: bool
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.delivery.front.test_serving import CLASSIC, KEY
 from tests.delivery.scene import Binding, Scene, text
+from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 from nightsafe.delivery.workerd.limits import Limits
@@ -22,7 +23,7 @@ async def classic(
     await scene.upload("classic", {name: (CLASSIC, code.encode())}, bindings or [], classic=True, **members)
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_a_classic_script_has_a_global_scope(scene: Scene, date: str) -> None:
     """Code runs in the global scope in sloppy mode; without a CommonJS wrapper, UMD code defines globals."""
     code = """
@@ -61,7 +62,7 @@ async def test_a_classic_script_has_a_global_scope(scene: Scene, date: str) -> N
     } == told
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_a_classic_script_gets_the_runtime_s_events(scene: Scene, date: str) -> None:
     """An event is the runtime's and is answered once, while its handler runs; later listeners are not called."""
     code = """
@@ -114,7 +115,7 @@ async def test_listeners_may_be_objects_called_once_or_removed(scene: Scene) -> 
     assert ["own,told"] * 2 == [(await scene.get("classic")).text for _ in range(2)]
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_unhandled_rejections_reach_listeners(scene: Scene, date: str) -> None:
     """Listeners are told of rejections that are not handled, or handled late."""
     code = """
@@ -237,7 +238,7 @@ async def test_a_service_binding_fetches_from_a_classic_script(scene: Scene) -> 
     assert "http://target/path refused" == (await scene.get("caller")).text
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_a_strict_script_stays_strict(scene: Scene, date: str) -> None:
     """A script that begins with "use strict" runs in strict mode."""
     code = """"use strict";
@@ -249,7 +250,7 @@ async def test_a_strict_script_stays_strict(scene: Scene, date: str) -> None:
     assert "true own token" == (await scene.get("classic")).text
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_a_shebang_line_is_skipped(scene: Scene, date: str) -> None:
     """A shebang line is skipped, as the runtime itself does, and lines keep their numbers."""
     code = "#!/bin/node\naddEventListener('fetch', (event) => event.respondWith(new Response(Error().stack)));"
@@ -277,7 +278,7 @@ async def test_a_failed_start_of_a_classic_script_is_logged(scene: Scene, code: 
     assert "planted" not in str(logs)
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_a_module_without_default_export_may_listen(scene: Scene, date: str) -> None:
     """A module script without a default export may add a fetch listener, as on the platform."""
     code = "addEventListener('fetch', (event) => event.respondWith(new Response('heard'))); export {};"

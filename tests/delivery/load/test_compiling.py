@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.delivery.front.test_serving import CLASSIC
 from tests.delivery.scene import JS, workerd
+from tests.effort import last_first
 
 from nightsafe.bundle.code_checks import Check, CheckedModule
 from nightsafe.delivery.load.compiling import Compiler
@@ -39,7 +40,7 @@ async def problem_of(check: Check) -> str:
     return await Compiler(workerd()).problem_of(check)
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize("kind", COMPILE_ERRORS)
 async def test_a_compile_error_is_reported_with_its_place(kind: str, date: str) -> None:
     """An error is reported with its place, in whichever file it is, imported or not."""
@@ -48,7 +49,7 @@ async def test_a_compile_error_is_reported_with_its_place(kind: str, date: str) 
     assert (await problem_of(modules(kind, body, date=date))).startswith(words)
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize(
     "body",
     [
@@ -67,7 +68,7 @@ async def test_no_uploaded_code_is_run(body: bytes, date: str) -> None:
     assert "" == await problem_of(modules("cjs", b"while (true);", importing, date=date))
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize(
     ("line", "name"),
     [
@@ -123,7 +124,7 @@ async def test_an_export_with_a_reserved_name_is_reported() -> None:
     )
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize(
     "body",
     [
@@ -183,7 +184,7 @@ async def test_a_check_that_takes_too_long_passes() -> None:
     assert "" == await Compiler(workerd(), seconds=0.0).problem_of(modules("js", b"("))
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 @pytest.mark.parametrize("name", ['a", esModule = "(', "./a.js", "dir/a b.js", "\u00e9.js", "a%41.js", "a?b#c.js"])
 async def test_a_file_of_any_name_is_checked(name: str, date: str) -> None:
     """Files may have any name: bad code is reported, good code is not."""

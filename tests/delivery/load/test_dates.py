@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from tests.delivery.front.test_serving import CLASSIC, KEY, WASM
 from tests.delivery.load.dates import FIRST, TURNS, around_turns, day_before
 from tests.delivery.scene import JS, Binding, Scene, stored, text, workerd
+from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
@@ -103,6 +104,7 @@ async def wrong_answers(
     return answers
 
 
+@pytest.mark.thorough
 async def test_module_scripts_work_at_every_date(scene: Scene) -> None:
     """Modules of every kind, early keys and exact text work at every date; `process.env` shows nothing raw."""
     bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
@@ -110,6 +112,7 @@ async def test_module_scripts_work_at_every_date(scene: Scene) -> None:
     assert {} == await wrong_answers(scene, FOUND, FILES, bindings)
 
 
+@pytest.mark.thorough
 async def test_classic_scripts_work_at_every_date(scene: Scene) -> None:
     """The same holds for classic scripts, whose bindings are globals."""
     files = {"worker.js": (CLASSIC, SCRIPT), "code.wasm": ("application/wasm", WASM)}
@@ -119,7 +122,7 @@ async def test_classic_scripts_work_at_every_date(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("registry", ["new_module_registry", "legacy_module_registry"])
-@pytest.mark.parametrize("date", [day_before("2026-11-17"), NEWEST_DATE])
+@pytest.mark.parametrize("date", last_first([day_before("2026-11-17"), NEWEST_DATE]))
 async def test_a_script_may_choose_either_module_registry(scene: Scene, date: str, registry: str) -> None:
     """Keys and modules work with the new and with the legacy module registry."""
     bindings = [*BINDINGS, {"type": "data_blob", "name": "BLOB", "part": "bytes.bin"}]
@@ -160,6 +163,7 @@ def test_the_newest_date_is_the_runtime_s(tmp_path: Path) -> None:
     assert f'supported by this server binary is "{NEWEST_DATE}"' in told.stderr
 
 
+@pytest.mark.thorough
 async def test_every_date_that_changes_flags_is_tested(scene: Scene) -> None:
     """The tested dates are exactly those in the binary at which the runtime's flags change."""
     today = dt.datetime.now(dt.UTC).date().isoformat()

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.delivery.front.test_serving import CLASSIC, KEY
 from tests.delivery.scene import JS, Binding, Scene, stored, text
+from tests.effort import last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
@@ -45,7 +46,7 @@ EARLY = """import { env } from "cloudflare:workers";
 BINDINGS = [KEY, stored("S", "shelf", "value")]
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_a_module_may_have_any_name(scene: Scene, date: str) -> None:
     """A module of any name can be the main module or be imported, and keys exist before its code runs."""
     wrong = []
@@ -61,7 +62,7 @@ async def test_a_module_may_have_any_name(scene: Scene, date: str) -> None:
     assert [] == wrong
 
 
-@pytest.mark.parametrize("date", DATES)
+@pytest.mark.parametrize("date", last_first(DATES))
 async def test_a_classic_script_may_have_any_name(scene: Scene, date: str) -> None:
     """The only part of a classic script may have any name too."""
     code = "addEventListener('fetch', (event) => event.respondWith(new Response(String(KEY instanceof CryptoKey))));"
@@ -138,7 +139,7 @@ async def test_lines_keep_their_numbers(scene: Scene, bindings: list[Binding]) -
         assert "index.js:3:44" in (await scene.get("lines")).text, begin
 
 
-@pytest.mark.parametrize("date", ["2024-04-03", NEWEST_DATE])
+@pytest.mark.parametrize("date", last_first(["2024-04-03", NEWEST_DATE]))
 async def test_a_script_without_default_export_is_called(scene: Scene, date: str) -> None:
     """A script with only named entrypoints starts and can be called."""
     code = """import { WorkerEntrypoint } from "cloudflare:workers";
@@ -151,7 +152,7 @@ async def test_a_script_without_default_export_is_called(scene: Scene, date: str
     assert "told" == (await scene.get("caller")).text
 
 
-@pytest.mark.parametrize("date", ["2026-11-16", NEWEST_DATE])
+@pytest.mark.parametrize("date", last_first(["2026-11-16", NEWEST_DATE]))
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -185,7 +186,7 @@ async def test_the_reason_for_a_failed_start_is_logged(scene: Scene, date: str, 
     assert "planted-value" not in told
 
 
-@pytest.mark.parametrize("date", ["2026-11-16", NEWEST_DATE])
+@pytest.mark.parametrize("date", last_first(["2026-11-16", NEWEST_DATE]))
 async def test_a_missing_module_is_logged_by_its_full_name(scene: Scene, date: str) -> None:
     """The log has the runtime's name of the module, though the code imports it by a relative path."""
     files = {
@@ -199,7 +200,7 @@ async def test_a_missing_module_is_logged_by_its_full_name(scene: Scene, date: s
     assert logs[-1]["reason"].startswith('Error: No such module "lib/no.js"')
 
 
-@pytest.mark.parametrize("date", ["2026-11-16", NEWEST_DATE])
+@pytest.mark.parametrize("date", last_first(["2026-11-16", NEWEST_DATE]))
 async def test_a_composed_module_name_is_not_logged(scene: Scene, date: str) -> None:
     """The code must contain the name as a whole: its parts may have been put together, as a value is."""
     code = "import { env } from 'cloudflare:workers'; ['planted', 'secret', './']; await import(`./${env.TOKEN}`);"

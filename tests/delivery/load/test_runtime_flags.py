@@ -32,6 +32,7 @@ def test_the_binary_knows_every_recorded_flag(tool: ModuleType) -> None:
     assert FLAGS == {*pairs, *pairs.values(), *single}
 
 
+@pytest.mark.thorough
 def test_every_flag_of_the_binary_is_recorded(tool: ModuleType) -> None:
     """Each word in the binary that it takes for a flag is recorded."""
     words = {match.decode() for match in tool.CANDIDATE.findall(workerd().read_bytes())}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tests.delivery.front.test_serving import CLASSIC
 from tests.delivery.scene import JS, Binding, Scene, stored, text
-from tests.effort import examples
+from tests.effort import examples, last_first
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 
@@ -113,7 +113,7 @@ async def test_many_random_texts_arrive_together(scene: Scene, values: list[str]
     assert {f"T{at}": value for at, value in enumerate(values)} == found
 
 
-@pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", NEWEST_DATE])
+@pytest.mark.parametrize("date", last_first(["2021-11-02", "2026-04-01", NEWEST_DATE]))
 @pytest.mark.parametrize("head", [b"", b"#!/usr/bin/env node\n"])
 @pytest.mark.parametrize("bindings", [[], [stored("S", "shelf", "x")]])
 async def test_a_byte_order_mark_before_a_source_is_ignored(

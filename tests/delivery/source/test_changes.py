@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.delivery.scene import Scene, text
 from tests.delivery.sockets import websocket
+from tests.effort import rounds
 
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
@@ -19,7 +20,8 @@ ONE_CELL = Limits(cells=1, most_cells=1)
 
 
 async def test_an_update_storm_shows_no_older_value(own_scene: Scene) -> None:
-    """While a value changes 1,000 times under load, no request fails or gets an older value after a newer one."""
+    """While a value changes often under load, no request fails or gets an older value after a newer one."""
+    changes = rounds(thorough=1000, quick=200)
     last, stop, wrong, seen = 0, False, [], set()
 
     async def ask() -> None:
@@ -36,15 +38,15 @@ async def test_an_update_storm_shows_no_older_value(own_scene: Scene) -> None:
 
     await own_scene.upload("storm", HELLO, [text("TOKEN", "0")])
     askers = [asyncio.create_task(ask()) for _ in range(8)]
-    for number in range(1, 1001):
+    for number in range(1, changes + 1):
         await own_scene.upload("storm", HELLO, [text("TOKEN", str(number))])
         last = max(last, number)  # the change was acknowledged: no later request may get an older value
     stop = True
     await asyncio.gather(*askers)
 
     assert [] == wrong
-    assert len(seen) > 100
-    assert str(1000) == (await own_scene.get("storm")).text
+    assert len(seen) > changes // 10
+    assert str(changes) == (await own_scene.get("storm")).text
     counted = await own_scene.stats()
     assert (1, counted["starts"] - 1, 0) == (counted["loaded"], counted["retired"], counted["failures"])
 
@@ -278,6 +280,7 @@ async def test_updates_leave_no_memory_behind(own_scene: Scene) -> None:
     assert child.resident_bytes() - before < 150e6
 
 
+@pytest.mark.thorough
 async def test_isolates_of_departed_clients_are_retired(folder: Path) -> None:
     """Isolates whose requests were torn down do not wait for ever: only a few are kept."""
     code = """

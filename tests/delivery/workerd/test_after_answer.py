@@ -15,6 +15,7 @@ import pytest_asyncio
 from tests.delivery.scene import Binding, Scene, text
 from tests.delivery.sink import Sink
 from tests.delivery.waiting import until
+from tests.effort import last_first
 
 from nightsafe.delivery.workerd.child import Child
 from nightsafe.delivery.workerd.limits import Limits
@@ -132,7 +133,7 @@ CHANGES: Final = (change_secret, redeploy, delete, evict)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-@pytest.mark.parametrize("date", ["2021-11-02", "2026-04-01", "2026-11-16"])
+@pytest.mark.parametrize("date", last_first(["2021-11-02", "2026-04-01", "2026-11-16"]))
 async def test_work_outlives_its_isolate(folder: Path, sink: Sink, change: Change, date: str) -> None:
     """Work by `ctx`, by the imported `waitUntil` and by an entrypoint's `ctx` is finished; then the isolate ends."""
     async with Scene(folder, reach_private=True, max_loaded=2, limits=Limits(cells=1, most_cells=1)) as own_scene:

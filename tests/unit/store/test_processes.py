@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.effort import every
+from tests.effort import step
 from tests.engines.tools.changes import ACCOUNT, REF, secret, setting, upload
 from tests.engines.tools.refusals import refusal
 
@@ -108,7 +108,7 @@ async def test_kill_loses_nothing_that_was_acknowledged(path: Path) -> None:
     store = SqliteStore.open(path, create=True)
     await store.commit(upload())
     await store.close()
-    for turn in range(0, 25, every(fast=12, quick=4)):
+    for turn in range(0, 25, step(fast=12, quick=4)):
         process = await child("write", str(path), f"T{turn}_")
         assert process.stdout is not None
         lines = [await process.stdout.readline() for _ in range(1 + 37 * turn % 400)]

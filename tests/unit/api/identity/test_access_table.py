@@ -216,7 +216,7 @@ def test_every_combination_of_credential_and_route_is_decided(
     for number, (name, span) in enumerate(SPANS.items(), turn):
         policies = encode_policies([allowing(span.resource, group.id, scripts=span.scripts)])
         credentials = credential(api, kind, policies)
-        step = effort.every(fast=5 * len(KINDS), quick=len(KINDS))
+        step = effort.step(fast=5 * len(KINDS), quick=len(KINDS))
         for route in routes(api)[number % step :: step]:
             outcome = expected(route, kind, group.actions, span)
             if outcome is None:
