@@ -1,4 +1,4 @@
-"""Reads of long lists and histories in parts: they give what one look would, and others on the loop have turns."""
+"""Reads in parts: the result is the same as of one read, and other tasks on the loop get turns."""
 
 import asyncio
 import os
@@ -18,8 +18,8 @@ _VERSIONS = 1203
 """More than two parts of a history."""
 
 
-async def test_every_script_is_listed_once_and_others_have_turns(store: Store) -> None:
-    """In order of their names, whatever the number of parts; from any name on; in another namespace none."""
+async def test_scripts_are_listed_in_parts(store: Store) -> None:
+    """Scripts are listed by name, once each, from any name on, while other tasks get turns."""
     names = sorted(f"s{number}" for number in range(_SCRIPTS))
     await asyncio.gather(*(store.commit(upload(ref=ScriptRef(ACCOUNT, name))) for name in names))
 
@@ -31,11 +31,11 @@ async def test_every_script_is_listed_once_and_others_have_turns(store: Store) -
 
 
 async def test_tokens_are_listed_in_parts(store: Store) -> None:
-    """Those of an account and of a user, oldest first, whoever made them; others have turns."""
+    """Tokens of an account and of a user are listed oldest first, while other tasks get turns."""
     count = 4 * PART + 3
 
     def token(number: int, account_id: str) -> Token:
-        """A token, one of several of its time."""
+        """Return one of several tokens of the same time."""
         return Token(
             id=f"{account_id[:1]}{count - number:05}",
             digest=os.urandom(32),
@@ -57,7 +57,7 @@ async def test_tokens_are_listed_in_parts(store: Store) -> None:
 
 
 async def test_contents_are_read_in_parts(store: Store) -> None:
-    """Large and small files come back byte for byte, by any slices; of what is not there comes nothing."""
+    """Files of any size are read byte for byte in slices of any length; absent contents return None."""
     bodies = (os.urandom(1_500_000), b"small")
     await store.commit(upload(bodies=bodies))
     files = await store.files(REF)
@@ -74,8 +74,8 @@ async def test_contents_are_read_in_parts(store: Store) -> None:
     assert await turns_during(store.content_part(ACCOUNT, files[0].digest, 0, 400_000)) >= 1
 
 
-async def test_pages_of_a_long_history_are_parts_of_the_whole(store: Store) -> None:
-    """Versions, their bindings and deployments of any page are what the whole list has there."""
+async def test_pages_of_a_long_history_equal_the_full_list(store: Store) -> None:
+    """Versions, bindings and deployments of any page are the same as in the full list."""
     await store.commit(upload())
     for start in range(2, _VERSIONS + 1, 400):
         numbers = range(start, min(start + 400, _VERSIONS + 1))
@@ -111,22 +111,22 @@ async def test_pages_of_a_long_history_are_parts_of_the_whole(store: Store) -> N
     assert await turns_during(store.deployments(REF, offset=newest - 1)) >= 2
 
 
-async def test_a_long_deletion_lets_reads_go_on_and_is_whole(store: Store) -> None:
-    """While it is carried out others have their turns, and see all of the script or nothing of it."""
+async def test_reads_during_a_long_deletion_see_all_or_nothing(store: Store) -> None:
+    """During a deletion other tasks get turns, and reads return all of the script or nothing."""
     await store.commit(upload())
     await asyncio.gather(*(store.commit(setting(secret("S", sealed=b"%d" % number))) for number in range(600)))
     seen = set[int]()
 
-    async def look() -> None:
-        """See how many versions there are."""
+    async def count_versions() -> None:
+        """Record how many versions there are."""
         while True:
             seen.add(len(await store.versions(REF, limit=5000)))
             await asyncio.sleep(0)
 
-    looking = asyncio.ensure_future(look())
+    counting = asyncio.ensure_future(count_versions())
     await asyncio.sleep(0)
     assert await turns_during(store.commit(removing())) > 1
-    looking.cancel()
+    counting.cancel()
 
     assert seen <= {601, 0}
     assert await store.script(REF) is None
