@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SENSITIVE = "tests/unit/cli/data_directory/test_places.py::test_an_address_that_others_could_have_written"
+SENSITIVE = "tests/unit/cli/data_directory/test_places.py::test_an_address_that_others_could_write_is_not_used"
 """A test that fails when it sees a server in the environment."""
 NONSENSE = "http://127.0.0.1:9/client/v4"
 
