@@ -1,4 +1,4 @@
-"""What workerd tells of scripts becomes events, and only so many of them in a second."""
+"""Reports of workerd: they become log events, up to a number of them in a second."""
 
 import json
 from types import SimpleNamespace
@@ -12,30 +12,30 @@ from nightsafe.delivery.reports.reports import Reports
 
 
 class Clock:
-    """Seconds that a test turns on."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """What the time is."""
+        """Return the time."""
         return self.now
 
 
 def told(reports: Reports, **members: Any) -> list[Any]:
-    """What is logged of a report."""
+    """Return what is logged of a report."""
     with capture_logs() as log:
         reports.told(json.dumps({"script": "one", "load": 1, **members}).encode())
     return list(log)
 
 
 def lines(count: int) -> list[dict[str, object]]:
-    """So many printed lines."""
+    """Return this many printed lines."""
     return [{"level": "log", "message": "x", "at": 0} for _ in range(count)]
 
 
-def test_a_load_that_is_not_known() -> None:
-    """Has no version; one that was loaded has it, though it was superseded."""
+def test_a_report_of_an_unknown_load_has_no_version() -> None:
+    """A report of an unknown load has no version; one of a superseded load has its version."""
     reports = Reports(output=True)
     version = SimpleNamespace(id="v1", modules=())
     reports.loaded(cast("Load", SimpleNamespace(number=1, version=version)))
@@ -43,8 +43,8 @@ def test_a_load_that_is_not_known() -> None:
     assert ["v1", ""] == [told(reports, load=load, lines=lines(1))[0]["version"] for load in (1, 2)]
 
 
-def test_loads_without_end() -> None:
-    """Are not remembered without end."""
+def test_the_number_of_remembered_loads_is_limited() -> None:
+    """At most 4096 loads are remembered."""
     reports = Reports()
     for number in range(10_000):
         reports.loaded(cast("Load", SimpleNamespace(number=number, version=SimpleNamespace(id="v", modules=()))))
@@ -52,8 +52,8 @@ def test_loads_without_end() -> None:
     assert 4096 == len(reports._seen_loads)
 
 
-def test_more_than_is_logged() -> None:
-    """Is counted, with what was left out before, and the count is said once there may be events again."""
+def test_events_past_the_limit_are_counted() -> None:
+    """Events past the limit are counted, and the count is logged once events are permitted again."""
     clock = Clock()
     reports = Reports(clock, output=True)
     first = told(reports, lines=lines(2100), dropped=3, left_out=4)
@@ -68,8 +68,8 @@ def test_more_than_is_logged() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"script":1}', b"[" * 60_000])
-def test_what_is_no_report(body: bytes) -> None:
-    """Is left out."""
+def test_a_body_that_is_not_a_report_is_ignored(body: bytes) -> None:
+    """A body that is not a report is ignored."""
     with capture_logs() as log:
         Reports().told(body)
 
@@ -102,8 +102,8 @@ WORD = "hushed4711"
         {"refused": "x", "request": f"{'0' * 16}-LOCAL {WORD}", "truncated": True},
     ],
 )
-def test_words_that_were_not_asked_for(members: dict[str, Any]) -> None:
-    """Are logged by no way that they may come in; all of them are where they were asked for."""
+def test_scripts_texts_are_logged_only_with_output(members: dict[str, Any]) -> None:
+    """Without `output` no text of a script is logged, by whatever member it comes; with `output` all of it is."""
     load = cast(
         "Load",
         SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=(SimpleNamespace(name="index.js"),))),
@@ -116,8 +116,8 @@ def test_words_that_were_not_asked_for(members: dict[str, Any]) -> None:
     assert told(telling, **members)
 
 
-def test_what_is_told_without_words() -> None:
-    """The kind of an error that there is, and places in modules, however these are called."""
+def test_error_kinds_and_places_are_always_logged() -> None:
+    """Without `output` an error's kind and its places in modules are still logged."""
     modules = tuple(SimpleNamespace(name=name) for name in ("./index.js", "/sub/a.mjs", "\u00fc.js"))
     reports = Reports()
     reports.loaded(cast("Load", SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=modules))))

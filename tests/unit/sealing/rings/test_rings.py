@@ -152,7 +152,7 @@ def test_each_problem_has_its_own_message() -> None:
 
 
 def test_a_public_key_that_cannot_be_sealed_to_is_refused() -> None:
-    """A public key with another key's id, a small-order point, an invalid lattice key or a wrong length is refused."""
+    """A public key with another key's id, a small-order point, a bad lattice key or a wrong length is refused."""
     form = json.loads(PrivateRing.generate().public().encode())
     assert "states a wrong id" in refusal(PublicRing, {**form, "keys": [{**form["keys"][0], "id": "00" * 8}]})
     for suite, public in [
