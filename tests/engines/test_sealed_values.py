@@ -82,7 +82,10 @@ async def test_every_sealed_value_is_listed_with_its_place(store: Store) -> None
 
     found = await values_of_key(store)
 
-    places = [(one.collection, one.namespace, one.owner, one.environment, one.name, one.kind) for one in found]
+    places = [
+        (stored.collection, stored.namespace, stored.owner, stored.environment, stored.name, stored.kind)
+        for stored in found
+    ]
     assert sorted(
         [
             (None, "", "worker", "", "A", "secret_text"),
@@ -95,24 +98,24 @@ async def test_every_sealed_value_is_listed_with_its_place(store: Store) -> None
         ],
         key=str,
     ) == sorted(places, key=str)
-    assert len(found) == len({one.mark for one in found}) == len({one.sealed for one in found})
-    assert {(ACCOUNT, OLD)} == {(one.account_id, one.key_id) for one in found}
-    older = [one.sealed for one in await store.bindings(REF, 1) if one.sealed is not None]
-    assert set(older) <= {one.sealed for one in found}
-    assert {one.shown for one in await held(store) if one.sealed} <= {one.shown for one in found}
+    assert len(found) == len({stored.mark for stored in found}) == len({stored.sealed for stored in found})
+    assert {(ACCOUNT, OLD)} == {(stored.account_id, stored.key_id) for stored in found}
+    older = [binding.sealed for binding in await store.bindings(REF, 1) if binding.sealed is not None]
+    assert set(older) <= {stored.sealed for stored in found}
+    assert {item.shown for item in await held(store) if item.sealed} <= {stored.shown for stored in found}
 
 
 async def test_a_value_is_read_by_its_mark(store: Store) -> None:
     """A value read by its mark is the same as in its page; other accounts and other marks get None."""
     await fill_store(store)
 
-    for one in await values_of_key(store):
-        assert one == await store.value(ACCOUNT, one.mark)
-        assert None is await store.value(OTHER_ACCOUNT, one.mark)
+    for stored in await values_of_key(store):
+        assert stored == await store.value(ACCOUNT, stored.mark)
+        assert None is await store.value(OTHER_ACCOUNT, stored.mark)
     assert None is await store.value(ACCOUNT, "a9999")
-    secrets = {one.mark for one in await values_of_key(store)}
+    secrets = {stored.mark for stored in await values_of_key(store)}
     rows = [await store.value(ACCOUNT, f"{letter}{number}") for letter in "abc" for number in range(1, 20)]
-    assert secrets == {one.mark for one in rows if one is not None}
+    assert secrets == {stored.mark for stored in rows if stored is not None}
 
 
 async def test_counts_and_keys_cover_one_account(store: Store) -> None:
@@ -146,7 +149,7 @@ async def test_a_page_is_limited_by_values_and_bytes(store: Store) -> None:
     async def page(limit: int = 100, max_bytes: int = 1 << 20) -> list[int]:
         """Return the lengths of the records on the first page."""
         found = await store.values_under(ACCOUNT, OLD, limit=limit, max_bytes=max_bytes)
-        return [len(one.sealed) for one in found]
+        return [len(stored.sealed) for stored in found]
 
     assert [100] == await page(limit=1)
     assert [100, 100, 1000] == await page(max_bytes=201)
@@ -159,17 +162,21 @@ async def test_resealing_changes_only_record_and_key(store: Store) -> None:
     await fill_store(store)
     before, log = await read_everything(store), await store.audit_entries(ACCOUNT, limit=1000)
     found = await values_of_key(store)
-    new = [another_record(one) for one in found]
+    new = [another_record(stored) for stored in found]
 
     outcome = await store.commit(resealing(*new))
 
-    assert tuple(one.mark for one in new) == outcome.resealed
+    assert tuple(resealed.mark for resealed in new) == outcome.resealed
     assert (0, None, "") == (outcome.version, outcome.script, outcome.script_id)
     assert [] == await values_of_key(store)
-    records = {one.before: one.sealed for one in new}
-    assert [replace(one, sealed=records[one.sealed], key_id=NEW) for one in found] == await values_of_key(store, NEW)
+    records = {resealed.before: resealed.sealed for resealed in new}
+    assert [replace(stored, sealed=records[stored.sealed], key_id=NEW) for stored in found] == await values_of_key(
+        store, NEW
+    )
     assert with_other_records(before, records) == await read_everything(store)
-    assert [b"resealed"] == [one.entry for _, one in (await store.audit_entries(ACCOUNT, limit=1000))[len(log) :]]
+    assert [b"resealed"] == [
+        leaf_entry.entry for _, leaf_entry in (await store.audit_entries(ACCOUNT, limit=1000))[len(log) :]
+    ]
     assert 1 == await store.count_values(OTHER_ACCOUNT, OLD)
 
 
@@ -180,7 +187,7 @@ async def read_everything(store: Store) -> list[Binding | object]:
         script = await store.script(ref)
         assert script is not None
         told += [script, *await store.versions(ref), *await store.deployments(ref)]
-        told += [one for number in range(1, script.version + 1) for one in await store.bindings(ref, number)]
+        told += [binding for number in range(1, script.version + 1) for binding in await store.bindings(ref, number)]
     for kind, name in ((Kind.SECRETS_STORE, "main"), (Kind.PAGES_PROJECT, "site"), (Kind.SCRIPT, REF.name)):
         told += [await store.collection(ACCOUNT, kind, name), *await held(store, name, kind)]
     return told
@@ -189,10 +196,10 @@ async def read_everything(store: Store) -> list[Binding | object]:
 def with_other_records(told: list[Binding | object], records: dict[bytes, bytes]) -> list[object]:
     """Return the same with other records, under the other key."""
     return [
-        replace(one, sealed=records[sealed], key_id=NEW)  # type: ignore[type-var]
-        if (sealed := getattr(one, "sealed", None)) is not None
-        else one
-        for one in told
+        replace(row, sealed=records[sealed], key_id=NEW)  # type: ignore[type-var]
+        if (sealed := getattr(row, "sealed", None)) is not None
+        else row
+        for row in told
     ]
 
 
@@ -202,7 +209,7 @@ async def test_versions_share_a_secret_after_resealing(store: Store) -> None:
     await store.commit(upload(secret("A"), made_by=first))
     await store.commit(upload(keep=("secret_text",), made_by=second))
 
-    await store.commit(resealing(*(another_record(one) for one in await values_of_key(store))))
+    await store.commit(resealing(*(another_record(stored) for stored in await values_of_key(store))))
 
     assert [] == await refusal(store, deploying((first.version_id, 100.0)))
 
@@ -215,11 +222,11 @@ async def test_resealing_skips_changed_values(store: Store) -> None:
     await store.commit(setting(secret("A")))
     await store.commit(putting(drop=(("", "C"),)))
 
-    outcome = await store.commit(resealing(*(another_record(one) for one in read)))
+    outcome = await store.commit(resealing(*(another_record(stored) for stored in read)))
 
-    done = [one.name for one in read if one.mark in outcome.resealed]
+    done = [stored.name for stored in read if stored.mark in outcome.resealed]
     assert ["B", "D"] == done
-    assert ["A", "A"] == [one.name for one in await values_of_key(store)]
+    assert ["A", "A"] == [stored.name for stored in await values_of_key(store)]
 
 
 async def test_resealing_nothing_writes_nothing(store: Store) -> None:
@@ -259,9 +266,9 @@ async def test_a_key_in_use_is_not_retired(store: Store) -> None:
     await fill_store(store)
     assert [(Code.KEY_IN_USE, OLD)] == await refusal(store, retiring(OLD))
     for account in (ACCOUNT, OTHER_ACCOUNT):
-        for one in await values_of_key(store, account_id=account):
+        for stored in await values_of_key(store, account_id=account):
             assert [(Code.KEY_IN_USE, OLD)] == await refusal(store, retiring(OLD))
-            await store.commit(resealing(another_record(one), account_id=account))
+            await store.commit(resealing(another_record(stored), account_id=account))
     assert [] == await store.retired_keys()
 
     assert [] == await refusal(store, retiring(OLD))
@@ -325,7 +332,7 @@ async def test_records_and_retired_keys_survive_reopening(engine: Engine) -> Non
     """Records and retired keys are kept when the store is opened again."""
     store = await engine.open()
     await fill_store(store)
-    await store.commit(resealing(*(another_record(one) for one in await values_of_key(store))))
+    await store.commit(resealing(*(another_record(stored) for stored in await values_of_key(store))))
     await store.commit(retiring("key-0"))
     found = await values_of_key(store, NEW)
     await store.close()

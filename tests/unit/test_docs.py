@@ -22,7 +22,12 @@ def every_option() -> list[tuple[str, Leaf, click.Option]]:
     for words, leaf in leaves():
         command = load(leaf)
         inner = command.commands.values() if isinstance(command, click.Group) else [command]
-        found += [(" ".join(words), leaf, p) for one in inner for p in one.params if isinstance(p, click.Option)]
+        found += [
+            (" ".join(words), leaf, p)
+            for inner_command in inner
+            for p in inner_command.params
+            if isinstance(p, click.Option)
+        ]
     return found
 
 
@@ -79,7 +84,7 @@ def test_commands_are_documented_by_what_they_use() -> None:
     with_data = {words for words, leaf, option in every_option() if option.name == "data" and leaf.extra == "server"}
 
     assert sorted(with_data) == sorted(documented.pop("the data directory, on the server's machine"))
-    assert tree.keys() - with_data == {one for names in documented.values() for one in names} - {"keys reseal"}
+    assert tree.keys() - with_data == {name for names in documented.values() for name in names} - {"keys reseal"}
     assert {"completion", "deliver"} == tree.keys() - with_data - set(
         documented["a server's API, on this machine or another"]
     )

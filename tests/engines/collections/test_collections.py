@@ -68,7 +68,9 @@ async def test_collections_are_listed_by_name_in_byte_order(store: Store) -> Non
     for name in names:
         await store.commit(making(new_collection(name)))
 
-    assert sorted(names, key=str.encode) == [one.name for one in await store.collections(ACCOUNT, Kind.SECRETS_STORE)]
+    assert sorted(names, key=str.encode) == [
+        collection.name for collection in await store.collections(ACCOUNT, Kind.SECRETS_STORE)
+    ]
 
 
 async def test_a_name_is_taken_only_in_its_account_and_kind(store: Store) -> None:
@@ -139,17 +141,17 @@ async def test_removal_removes_the_items(store: Store, kind: Kind) -> None:
         new_collection(kind=next(other for other in KINDS if other is not kind)),
         new_collection(kind=kind, account_id=OTHER_ACCOUNT),
     ]
-    for one in (new, *others):
-        await store.commit(making(one, put=items))
+    for collection in (new, *others):
+        await store.commit(making(collection, put=items))
 
     outcome = await store.commit(holding(kind=kind, remove=True))
 
     assert Outcome() == outcome
     assert None is await store.collection(ACCOUNT, kind, NAME)
     assert [] == await store.items(ACCOUNT, new.id)
-    for one in others:
-        assert one == await store.collection(one.account_id, one.kind, one.name)
-        assert list(items) == await store.items(one.account_id, one.id)
+    for collection in others:
+        assert collection == await store.collection(collection.account_id, collection.kind, collection.name)
+        assert list(items) == await store.items(collection.account_id, collection.id)
     assert 4 == len(await store.audit_entries(ACCOUNT))
     assert Outcome(collection=new) == await store.commit(making(new))
 

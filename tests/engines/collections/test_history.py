@@ -167,8 +167,8 @@ class CollectionHistories(RuleBasedStateMachine):
         for account_id in (ACCOUNT, OTHER_ACCOUNT):
             assert self.log[account_id] == len(await self.store.audit_entries(account_id, limit=1_000_000))
             for kind in (*KINDS, Kind.SCRIPT):
-                names = sorted(one[2] for one in self.model.collections if one[:2] == (account_id, kind))
-                listed = [one.name for one in await self.store.collections(account_id, kind)]
+                names = sorted(key[2] for key in self.model.collections if key[:2] == (account_id, kind))
+                listed = [collection.name for collection in await self.store.collections(account_id, kind)]
                 assert ([] if kind is Kind.SCRIPT else names) == listed
                 for name in ("one", "two"):
                     await self._compare_collection((account_id, kind, name))

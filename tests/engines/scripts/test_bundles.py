@@ -87,7 +87,7 @@ async def test_any_version_is_returned_as_served(store: Store) -> None:
     assert (2, 2, {"B"}) == (
         newest.version.number,
         len(newest.modules),
-        {one.name for one in newest.bindings},
+        {binding.name for binding in newest.bindings},
     )
     assert None is await store.made_of(REF, b"\0" * 16)
     assert None is await store.made_of(ScriptRef(OTHER_ACCOUNT, "worker"))
@@ -112,7 +112,8 @@ async def test_versions_that_share_traffic_have_own_bindings(store: Store) -> No
     served = await store.served(REF)
 
     assert [(1, 90.0, (first,)), (2, 10.0, (second,))] == [
-        (one.version.number, one.percentage, one.bindings) for one in served.versions
+        (served_version.version.number, served_version.percentage, served_version.bindings)
+        for served_version in served.versions
     ]
 
 

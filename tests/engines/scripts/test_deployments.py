@@ -283,7 +283,9 @@ async def test_unknown_versions_are_refused_by_name(store: Store) -> None:
 
     problems = await refusal(store, deploying((foreign.id, 20.0), (one.id, 40.0), (absent, 40.0), force=True))
 
-    assert [(Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=one))) for one in (foreign.id, absent)] == problems
+    assert [
+        (Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=version_id))) for version_id in (foreign.id, absent)
+    ] == problems
     assert before == await state(store, REF)
 
 

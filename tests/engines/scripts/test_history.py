@@ -332,7 +332,10 @@ class Histories(RuleBasedStateMachine):
             assert list(had.code) == [module.body for module in await modules_of(self.store, ref, number)]
         deployments = await self.store.deployments(ref)
         numbers = {version.id: number for number, version in enumerate(model.versions, 1)}
-        found = [(d.triggered_by, tuple((numbers[one], share) for one, share in d.versions)) for d in deployments]
+        found = [
+            (d.triggered_by, tuple((numbers[version_id], share) for version_id, share in d.versions))
+            for d in deployments
+        ]
         assert model.deployments[::-1] == found
         assert len(model.deployments) == await self.store.count_deployments(ref)
 

@@ -51,7 +51,7 @@ async def test_tokens_are_listed_in_parts(store: Store) -> None:
     for owner in ("", ACCOUNT):
         await store.commit(change(None, *(token(number, owner) for number in range(count))))
     for found in (await store.tokens_of_user("u"), await store.tokens_of_account(ACCOUNT)):
-        assert count == len({one.id for one in found})
+        assert count == len({found_token.id for found_token in found})
         assert found == sorted(found, key=lambda one: (one.issued_on, one.id))
     assert await turns_during(store.tokens_of_account(ACCOUNT)) >= count // PART
 
@@ -66,7 +66,9 @@ async def test_contents_are_read_in_parts(store: Store) -> None:
     assert [*bodies] == [module.body for module in await modules_of(store, REF)]
     for body, file in zip(bodies, files, strict=True):
         starts = range(0, file.size, 400_000)
-        parts = [await store.content_part(ACCOUNT, file.digest, one, min(400_000, file.size - one)) for one in starts]
+        parts = [
+            await store.content_part(ACCOUNT, file.digest, start, min(400_000, file.size - start)) for start in starts
+        ]
         assert body == b"".join(part for part in parts if part is not None)
         assert file.size == await store.content_size(ACCOUNT, file.digest)
     assert await store.content_part(ACCOUNT, b"x" * 32, 0, 1) is None
@@ -80,9 +82,9 @@ async def test_pages_of_a_long_history_equal_the_full_list(store: Store) -> None
     for start in range(2, _VERSIONS + 1, 400):
         numbers = range(start, min(start + 400, _VERSIONS + 1))
         changes = [setting(secret(f"S{number % 3}", sealed=b"%d" % number)) for number in numbers]
-        changes = [dropping("S1", require=False) if number % 100 == 0 else one
-                   for number, one in zip(numbers, changes, strict=True)]  # fmt: skip
-        await asyncio.gather(*(store.commit(one) for one in changes))
+        changes = [dropping("S1", require=False) if number % 100 == 0 else new
+                   for number, new in zip(numbers, changes, strict=True)]  # fmt: skip
+        await asyncio.gather(*(store.commit(new) for new in changes))
     script = await store.script(REF)
     assert script is not None
     newest = script.version
@@ -96,7 +98,7 @@ async def test_pages_of_a_long_history_equal_the_full_list(store: Store) -> None
     assert deployments[700:710] == await store.deployments(REF, offset=700, limit=10)
     assert deployments[-3:] == await store.deployments(REF, offset=newest - 3, limit=10)
     since = deployments[600].created_on
-    within = [one for one in deployments if one.created_on >= since]
+    within = [deployment for deployment in deployments if deployment.created_on >= since]
     assert len(within) == await store.count_deployments(REF, Period(since=since))
     assert within[5:9] == await store.deployments(REF, offset=5, limit=4, period=Period(since=since))
     assert deployments[0].created_on == await store.last_deployed(script)
@@ -105,7 +107,7 @@ async def test_pages_of_a_long_history_equal_the_full_list(store: Store) -> None
         page = await store.bindings_of(REF, first, first + 10)
         assert {number: await store.bindings(REF, number) for number in range(first, first + 11)} == page
     assert {} == await store.bindings_of(REF, newest + 1, newest + 5)
-    values = [one.sealed for one in await store.bindings(REF, 50) if one.name == "S2"]
+    values = [binding.sealed for binding in await store.bindings(REF, 50) if binding.name == "S2"]
     assert [b"50"] == values
     assert await turns_during(store.bindings_of(REF, 1, 10)) >= 2
     assert await turns_during(store.deployments(REF, offset=newest - 1)) >= 2

@@ -25,7 +25,7 @@ def service(name: str, target: str = "target") -> Binding:
 
 def pointers(script: ScriptRef, *bindings: Binding) -> list[Pointer]:
     """Return bindings as the store reports them."""
-    return [Pointer(script, one.name, one.kind, one.shown) for one in bindings]
+    return [Pointer(script, binding.name, binding.kind, binding.shown) for binding in bindings]
 
 
 async def test_bindings_that_name_a_script_are_returned(store: Store) -> None:
@@ -66,7 +66,7 @@ async def test_older_versions_count_while_they_are_served(store: Store) -> None:
 
     assert [Pointer(REF, "A", "service", old.shown, 1, 2)] == await store.pointing(ACCOUNT, "target")
     await store.commit(upload(deployed=False))
-    versions = [one.id for one in await store.versions(REF)]
+    versions = [version.id for version in await store.versions(REF)]
     await store.commit(deploying((versions[1], 100.0)))
     assert [] == await store.pointing(ACCOUNT, "target")
     await store.commit(deploying((versions[0], 50.0), (versions[2], 50.0), force=True))
@@ -92,7 +92,7 @@ async def test_an_absent_mandatory_inheritance_is_refused(store: Store) -> None:
 
     assert [(Code.INHERIT, "A")] == await refusal(store, upload(inherits=wanted))
     await store.commit(upload(inherits=wanted[1:]))
-    assert ["THERE"] == [one.name for one in await store.bindings(REF)]
+    assert ["THERE"] == [binding.name for binding in await store.bindings(REF)]
 
 
 TARGET = ScriptRef(ACCOUNT, "target")

@@ -25,7 +25,7 @@ class CollectionModel:
 
     def count(self, account_id: str, namespace: str) -> int:
         """Return how many scripts a namespace holds."""
-        return sum(one[:2] == (account_id, namespace) for one in self.inside)
+        return sum(key[:2] == (account_id, namespace) for key in self.inside)
 
     def items(self, where: Where) -> list[Item]:
         """Return every item of a collection, in order."""
@@ -63,7 +63,7 @@ class CollectionModel:
                 return [(Code.COLLECTION_NOT_FOUND, edit.name)]
             full = edit.remove and edit.kind is Kind.DISPATCH_NAMESPACE and inside > 0
             return [(Code.NAMESPACE_NOT_EMPTY, str(inside))] if full else []
-        alike = [one for one in self.collections if one[:2] == where[:2]]
+        alike = [key for key in self.collections if key[:2] == where[:2]]
         if there:
             return [(Code.COLLECTION_TAKEN, edit.name)]
         return (
@@ -72,7 +72,7 @@ class CollectionModel:
 
     def _too_many(self, edit: CollectionEdit, more: int) -> Problems:
         """Return the problem with the limit on items, when an edit adds `more` items."""
-        alike = [items for one, (_, items) in self.collections.items() if one[:2] == (edit.account_id, edit.kind)]
+        alike = [items for key, (_, items) in self.collections.items() if key[:2] == (edit.account_id, edit.kind)]
         count = sum(len(items) for items in alike) + more
         return [(Code.TOO_MANY_ITEMS, str(edit.max_items))] if more > 0 and 0 < edit.max_items < count else []
 

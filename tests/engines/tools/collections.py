@@ -87,7 +87,7 @@ async def _of_account(store: Store, account_id: str) -> list[object]:
     """Return the collections, items and log entries of one account."""
     collections = [collection for kind in KINDS for collection in await store.collections(account_id, kind)]
     scripts = [
-        await store.collection(account_id, Kind.SCRIPT, one.ref.name) for one in await store.scripts(account_id)
+        await store.collection(account_id, Kind.SCRIPT, script.ref.name) for script in await store.scripts(account_id)
     ]
     told: list[object] = [
         (one, await store.items(account_id, one.id)) for one in (*collections, *scripts) if one is not None

@@ -127,19 +127,21 @@ def rebound(
     live: Live, new: Sequence[Binding], keep: Sequence[str], inherits: Sequence[Inherit], *, strict: bool
 ) -> tuple[Live, Problems]:
     """Return the bindings after an update of all bindings, and the problems."""
-    bad = [(Code.INHERIT, one.name) for one in inherits if strict and one.old_name not in live]
+    bad = [(Code.INHERIT, inherit.name) for inherit in inherits if strict and inherit.old_name not in live]
     bad += [
-        (Code.INHERIT_RENAMED, one.name)
-        for one in inherits
-        if one.old_name in live and one.name != one.old_name and live[one.old_name].sealed is not None
+        (Code.INHERIT_RENAMED, inherit.name)
+        for inherit in inherits
+        if inherit.old_name in live and inherit.name != inherit.old_name and live[inherit.old_name].sealed is not None
     ]
     if bad:
         return live, bad
     result = {name: had for name, had in live.items() if had.kind in keep}
-    for one in inherits:
-        if one.old_name in live:
-            had = live[one.old_name]
-            text = json.dumps({**json.loads(had.shown), "name": one.name}, separators=(",", ":"), ensure_ascii=False)
-            same = one.name == one.old_name
-            result[one.name] = had if same else Binding(one.name, had.kind, text.encode())
+    for inherit in inherits:
+        if inherit.old_name in live:
+            had = live[inherit.old_name]
+            text = json.dumps(
+                {**json.loads(had.shown), "name": inherit.name}, separators=(",", ":"), ensure_ascii=False
+            )
+            same = inherit.name == inherit.old_name
+            result[inherit.name] = had if same else Binding(inherit.name, had.kind, text.encode())
     return {**result, **{binding.name: binding for binding in new}}, []

@@ -147,7 +147,7 @@ def test_an_invalid_secret_is_pointed_at(change: dict[str, Any], code: Code, poi
     with pytest.raises(NightsafeError) as refusal:
         parse_secret({**KEY, **change}, "/secrets/0")
 
-    assert [(code, f"/secrets/0{pointer}")] == [(one.code, one.pointer) for one in refusal.value.problems]
+    assert [(code, f"/secrets/0{pointer}")] == [(problem.code, problem.pointer) for problem in refusal.value.problems]
 
 
 def test_a_secret_may_take_its_members_name() -> None:

@@ -64,17 +64,17 @@ def test_a_changed_bit_is_refused(bundle: Bundle, data: st.DataObject) -> None:
 def test_bytes_that_are_not_a_signed_bundle_are_refused(data: bytes) -> None:
     """Random bytes, a truncated bundle and an empty one are refused."""
     signed = sign_bundle(Bundle(account_id="a", script="s", serial=1), KEY)
-    for one in (data, signed[: len(data)], signed[:77], b""):
+    for signed_bytes in (data, signed[: len(data)], signed[:77], b""):
         with pytest.raises(NightsafeError):
-            open_bundle(one, TRUSTED)
+            open_bundle(signed_bytes, TRUSTED)
 
 
 def test_another_signer_is_refused() -> None:
     """A bundle of another signer is refused, also with the trusted key's id."""
     signed = sign_bundle(Bundle(account_id="a", script="s", serial=1), SigningKey.generate())
-    for one in (signed, signed[:5] + bytes.fromhex(KEY.id) + signed[13:]):
+    for signed_bytes in (signed, signed[:5] + bytes.fromhex(KEY.id) + signed[13:]):
         with pytest.raises(NightsafeError, match="signature"):
-            open_bundle(one, TRUSTED)
+            open_bundle(signed_bytes, TRUSTED)
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"format":"nightsafe-bundle/2"}', b"\xff", b"[" * 100_000])

@@ -25,7 +25,7 @@ def every_command() -> list[tuple[str, Leaf, click.Command]]:
         command = load(leaf)
         inner = command.commands if isinstance(command, click.Group) else {"": command}
         assert leaf.children == tuple(name for name in inner if name)
-        found += [(" ".join((*words, name)).strip(), leaf, one) for name, one in inner.items()]
+        found += [(" ".join((*words, name)).strip(), leaf, inner_command) for name, inner_command in inner.items()]
     return found
 
 
@@ -95,7 +95,7 @@ def loaded_by(*commands: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set
 def test_help_loads_no_server_libraries(commands: list[tuple[str, ...]], heavy: tuple[str, ...]) -> None:
     """Help loads no server libraries, and the root's help loads no command."""
     for words, loaded in loaded_by(*((*words, "--help") for words in commands)):
-        assert not {one for one in loaded if one.startswith(heavy)}, words
+        assert not {module for module in loaded if module.startswith(heavy)}, words
 
 
 def test_a_missing_library_is_named_with_its_extra() -> None:

@@ -60,7 +60,7 @@ async def test_a_value_is_sealed_to_its_place(either: Either) -> None:
     assert {"name", "type", "encrypted_value", "key_id"} == set(first) == set(second)
     assert TEXT["text"].encode() == opened(first) == opened(second)
     assert first["encrypted_value"] != second["encrypted_value"]
-    assert not any(b"plaintext-of-the-test" in one.content for one in puts)
+    assert not any(b"plaintext-of-the-test" in request.content for request in puts)
 
 
 @pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
@@ -137,7 +137,7 @@ async def test_a_server_without_a_ring_gets_plaintext(either: Either, nothing: A
     await settled(update(client))
     await settled(update(client))
 
-    assert ["GET", "PUT", "PUT"] == [one.method for one in either.recorder.requests]
+    assert ["GET", "PUT", "PUT"] == [request.method for request in either.recorder.requests]
     assert TEXT == either.recorder.body
 
 
@@ -163,7 +163,7 @@ async def test_nothing_is_sent_when_the_ring_cannot_be_read(either: Either, trou
     with pytest.raises(nightsafe.client.APIError):
         await settled(update(client))
 
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
 
 async def test_nothing_is_sent_when_the_ring_is_unusable(either: Either) -> None:
@@ -173,7 +173,7 @@ async def test_nothing_is_sent_when_the_ring_is_unusable(either: Either) -> None
     with pytest.raises(SealingError, match="cannot be used"):
         await settled(update(client))
 
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
 
 async def test_the_seal_setting_is_obeyed(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ async def test_the_seal_setting_is_obeyed(either: Either, monkeypatch: pytest.Mo
 
     with pytest.raises(SealingError, match="offers no public ring"):
         await settled(update(either.over(refusal(404, 7003), seal="require")))
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
     monkeypatch.setattr(nightsafe.client.client_sealed, "_is_installed", lambda: False)
     with pytest.raises(SealingError, match=r"pip install 'nightsafe\[seal\]'"):
@@ -206,7 +206,7 @@ async def test_a_client_seals_again_after_a_rotation(either: Either) -> None:
     await settled(update(client))
     await settled(update(client))
 
-    assert ["GET", "PUT", "PUT", "GET", "PUT"] == [one.method for one in either.recorder.requests]
+    assert ["GET", "PUT", "PUT", "GET", "PUT"] == [request.method for request in either.recorder.requests]
     assert TEXT["text"].encode() == opened(either.recorder.body, ring=OTHER_RING)
 
 
@@ -234,8 +234,8 @@ async def test_no_plaintext_is_sent_when_the_ring_is_gone(either: Either, gone: 
     with pytest.raises(BadRequestError):
         await settled(update(client))
 
-    assert ["GET", "PUT", "PUT", "GET"] == [one.method for one in either.recorder.requests]
-    assert not any(b"plaintext-of-the-test" in one.content for one in either.recorder.requests)
+    assert ["GET", "PUT", "PUT", "GET"] == [request.method for request in either.recorder.requests]
+    assert not any(b"plaintext-of-the-test" in request.content for request in either.recorder.requests)
 
 
 @pytest.mark.parametrize(
@@ -276,11 +276,11 @@ async def test_every_invalid_secret_is_named(either: Either) -> None:
                 "s", account_id=ACCOUNT, secrets={"a/b": {**bad, "name": "a/b"}, "S": {"type": "secret_text"}}
             )
         )
-    assert ["/secrets/a~1b/text", "/secrets/S/text"] == [one.pointer for one in raised.value.errors]
+    assert ["/secrets/a~1b/text", "/secrets/S/text"] == [error.pointer for error in raised.value.errors]
     with pytest.raises(SecretRefusedError) as raised:
         await settled(scripts.update("s", account_id=ACCOUNT, metadata={"bindings": [TEXT, bad]}, files=[b""]))
-    assert ["/bindings/1/text"] == [one.pointer for one in raised.value.errors]
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["/bindings/1/text"] == [error.pointer for error in raised.value.errors]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
 
 async def test_each_server_and_account_has_its_ring(either: Either) -> None:
@@ -292,5 +292,5 @@ async def test_each_server_and_account_has_its_ring(either: Either) -> None:
         await settled(client.workers.scripts.secrets.update("s", account_id="a" * 32, **TEXT))
 
     assert ["safe.test", "safe.test", "other.test", "other.test", "safe.test"] == [
-        one.origin.host for one in either.recorder.requests
+        request.origin.host for request in either.recorder.requests
     ]

@@ -24,8 +24,8 @@ async def test_a_copy_keeps_the_other_settings(either: Either) -> None:
     client = either.over(*[answer(SECRET)] * 3, default_headers={"X-One": "1"}, timeout=7, max_retries=4)
     other = client.with_options(api_token="other", default_headers={"X-Two": "2"}, max_retries=0)
     third = client.copy(base_url="http://127.0.0.1:1/client/v4", default_query={"q": "1"})
-    for one in (client, other, third):
-        await settled(one.workers.scripts.secrets.get("S", **GET))
+    for each in (client, other, third):
+        await settled(each.workers.scripts.secrets.get("S", **GET))
 
     first, second, last = either.recorder.requests
     assert (4, 0, 7) == (client.max_retries, other.max_retries, other.timeout.read)
@@ -124,11 +124,13 @@ async def test_nothing_shows_a_credential_or_a_value(either: Either, caplog: pyt
             error = raised.value
             shown += [str(error), repr(error), str(error.__cause__), str(error.args), repr(error.request)]
             shown += [str(error.request.raw_headers), error.request.content.decode(), str(vars(error))]
-    shown += [repr(one) for one in either.recorder.requests] + [repr(one.headers) for one in either.recorder.requests]
+    shown += [repr(request) for request in either.recorder.requests] + [
+        repr(request.headers) for request in either.recorder.requests
+    ]
     shown += [caplog.text, *(str(record.args) for record in caplog.records)]
 
     assert caplog.records
-    assert all(canaries[3].encode() in one.content for one in either.recorder.requests)
+    assert all(canaries[3].encode() in request.content for request in either.recorder.requests)
     assert [] == [text for text in shown for canary in canaries if canary in text]
 
 

@@ -31,7 +31,7 @@ def test_the_bare_distribution_is_the_client() -> None:
 
 def test_pytest_finds_the_plugin() -> None:
     """Pytest finds the plugin by its entry point."""
-    [plugin] = [one for one in entry_points(group="pytest11") if one.name == "nightsafe"]
+    [plugin] = [entry_point for entry_point in entry_points(group="pytest11") if entry_point.name == "nightsafe"]
 
     assert "nightsafe.pytest_plugin" == plugin.value
 

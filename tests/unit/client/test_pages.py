@@ -14,7 +14,7 @@ def accounts(*names: str, **info: int) -> Any:
 
 def pages_asked(either: Either) -> list[str]:
     """Return the queries of all requests."""
-    return [one.url.partition("?")[2] for one in either.recorder.requests]
+    return [request.url.partition("?")[2] for request in either.recorder.requests]
 
 
 async def test_a_list_of_secrets_has_one_page(either: Either) -> None:
@@ -23,7 +23,7 @@ async def test_a_list_of_secrets_has_one_page(either: Either) -> None:
     client = either.over(answer(secrets), answer(None))
     page = await settled(client.workers.scripts.secrets.list("s", account_id=ACCOUNT))
 
-    assert ["A", "B"] == [one.name for one in page.result] == [one.name for one in await gathered(page)]
+    assert ["A", "B"] == [secret.name for secret in page.result] == [secret.name for secret in await gathered(page)]
     assert not page.has_next_page()
     with pytest.raises(RuntimeError, match="No next page"):
         await settled(page.get_next_page())
@@ -34,7 +34,7 @@ async def test_pages_are_requested_until_one_is_empty(either: Either) -> None:
     """Without a count, pages are requested until one is empty; the given query stays in each request."""
     client = either.over(accounts("a", "b"), accounts("c"), accounts())
 
-    assert ["a", "b", "c"] == [one.id for one in await gathered(client.accounts.list(per_page=2))]
+    assert ["a", "b", "c"] == [account.id for account in await gathered(client.accounts.list(per_page=2))]
     assert ["per_page=2", "per_page=2&page=2", "per_page=2&page=3"] == pages_asked(either)
 
 
@@ -53,7 +53,7 @@ async def test_a_repeated_page_ends_the_list(either: Either) -> None:
     """The same page a second time ends the list, which would otherwise never end."""
     client = either.over(accounts("a", "b"), accounts("a", "b"))
 
-    assert ["a", "b"] == [one.id for one in await gathered(client.accounts.list())]
+    assert ["a", "b"] == [account.id for account in await gathered(client.accounts.list())]
 
 
 async def test_pages_can_be_requested_one_by_one(either: Either) -> None:
@@ -63,7 +63,7 @@ async def test_pages_can_be_requested_one_by_one(either: Either) -> None:
 
     assert page.has_next_page()
     change_feed = await settled(page.get_next_page())
-    assert (["d"], True) == ([one.id for one in change_feed.result], change_feed.has_next_page())
+    assert (["d"], True) == ([account.id for account in change_feed.result], change_feed.has_next_page())
     last = await settled(change_feed.get_next_page())
     assert ([], False) == (last.result, last.has_next_page())
     assert ["page=3", "page=4", "page=5"] == pages_asked(either)
@@ -81,7 +81,7 @@ async def test_deployments_are_found_under_either_member(either: Either, member:
     assert ("d", 2026, [("v", 100)]) == (
         deployment.id,
         deployment.created_on.year,
-        [(one.version_id, one.percentage) for one in deployment.versions],
+        [(version.version_id, version.percentage) for version in deployment.versions],
     )
     assert [deployment] == await gathered(page)
 
@@ -126,7 +126,7 @@ async def test_a_deployment_sends_its_body_and_flag(either: Either) -> None:
             "s",
             account_id=ACCOUNT,
             strategy="percentage",
-            versions=({"version_id": one, "percentage": 50} for one in "ab"),
+            versions=({"version_id": version_id, "percentage": 50} for version_id in "ab"),
             force=True,
             annotations={"workers_message": "half"},
         )

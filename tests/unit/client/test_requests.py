@@ -85,14 +85,15 @@ async def test_without_credentials_nothing_is_sent(either: Either) -> None:
     await settled(client.user.tokens.verify(extra_headers={"Authorization": omit}))
     await settled(client.user.tokens.verify(extra_headers={"Authorization": "Bearer mine"}))
 
-    assert [None, "Bearer mine"] == [one.headers.get("authorization") for one in either.recorder.requests]
+    assert [None, "Bearer mine"] == [request.headers.get("authorization") for request in either.recorder.requests]
 
 
 _BAD = ["token\n", "token\r\nX: y", "to\0ken", "t\u00f6k\u0119n", "token "]
 
 
 @pytest.mark.parametrize(
-    ("name", "bad"), [*(("api_token", one) for one in [*_BAD, ""]), *(("api_key", one) for one in [*_BAD, " token"])]
+    ("name", "bad"),
+    [*(("api_token", text) for text in [*_BAD, ""]), *(("api_key", text) for text in [*_BAD, " token"])],
 )
 def test_a_credential_unfit_for_a_header_is_refused(either: Either, name: str, bad: str) -> None:
     """A credential that no header can carry is refused at once, by the header's name and without its value."""
@@ -141,7 +142,7 @@ async def test_odd_names_are_encoded_once(either: Either, name: str) -> None:
     await settled(secrets.delete(name, **at))
 
     expected = "/client/v4" + path_template(_SDK, account_id=ACCOUNT, script_name=name, secret_name=name)
-    targets = [one.target.decode() for one in either.recorder.requests]
+    targets = [request.target.decode() for request in either.recorder.requests]
     assert [expected + query for query in ("", "?url_encoded=true", "?url_encoded=false", "")] == targets
     assert name == unquote_to_bytes(targets[0].split("/")[-1]).decode()
 
@@ -191,7 +192,7 @@ async def test_secrets_of_a_dispatch_namespace_have_all_calls(either: Either) ->
         ("PUT", base),
         ("PATCH", f"{base}-bulk"),
         ("DELETE", f"{base}/S"),
-    ] == [(one.method, one.url) for one in either.recorder.requests]
+    ] == [(request.method, request.url) for request in either.recorder.requests]
 
 
 async def test_bodies_contain_only_what_was_given(either: Either) -> None:
@@ -229,7 +230,7 @@ async def test_queries_have_the_apis_form(either: Either) -> None:
         "d=1&deployable=true&page=2&per_page=5",
         "d=1&since=2026-01-02T00%3A00%3A00%2B00%3A00",
         "d=1&name=a+b&x=1&x=true",
-    ] == [one.url.partition("?")[2] for one in either.recorder.requests]
+    ] == [request.url.partition("?")[2] for request in either.recorder.requests]
 
 
 async def test_timeouts_are_taken_in_every_form(either: Either) -> None:
@@ -302,7 +303,7 @@ async def test_uploads_send_files_of_every_form(either: Either, tmp_path: Path) 
         ("files", "odd %22name%22.js", module, b"1"),
         ("files", "data", "application/octet-stream", b"\r\n--x"),
         ("files", "upload", "application/octet-stream", b"nameless"),
-    ] == [(one.name, one.filename, one.content_type, one.body) for one in files]
+    ] == [(file.name, file.filename, file.content_type, file.body) for file in files]
     assert "metadata" == last.name
     assert b'{"main_module":"worker.js","bindings":[{"type":"plain_text","name":"V","text":"x"}]}' == last.body
 

@@ -32,7 +32,9 @@ async def test_temporary_refusals_are_retried(either: Either, waits: list[float]
     secret = await settled(get(client))
 
     assert secret.name == "S"
-    assert [None, "1", "2"] == [one.headers.get("x-stainless-retry-count") for one in either.recorder.requests]
+    assert [None, "1", "2"] == [
+        request.headers.get("x-stainless-retry-count") for request in either.recorder.requests
+    ]
     assert 2 == len(waits)
     assert 0.375 <= waits[0] <= 0.5
     assert 0.75 <= waits[1] <= 1.0

@@ -76,8 +76,8 @@ async def test_probes_are_answered_again_after_too_many(probes: tuple[Probes, Pa
     reader, writer = await asyncio.open_unix_connection(str(path))
 
     assert b"" == await reader.read()
-    for _, one in [*many, (reader, writer)]:
-        one.close()
+    for _, connection in [*many, (reader, writer)]:
+        connection.close()
     while True:
         try:
             assert [(200, {"status": "ok"})] == await ask(path, "GET /livez")

@@ -24,7 +24,7 @@ SOURCES = [
 
 def numbers(intervals: list[tuple[int, int]]) -> set[int]:
     """Return all numbers in the intervals."""
-    return {one for first, after in intervals for one in range(first, after)}
+    return {number for first, after in intervals for number in range(first, after)}
 
 
 @given(INTERVALS, INTERVALS)

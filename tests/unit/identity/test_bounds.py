@@ -60,10 +60,10 @@ def policies_of(*globs: str, each: int = 10, effect: str = "allow") -> list[Poli
     return [
         Policy(
             effect="deny" if effect == "deny" else "allow",
-            permission_groups=one.permission_groups,
-            resources=one.resources,
+            permission_groups=policy.permission_groups,
+            resources=policy.resources,
         )
-        for one in every
+        for policy in every
     ]
 
 
@@ -81,7 +81,7 @@ def test_many_globs_take_hardly_more_work(shape: str) -> None:
     few, many = (Grants(policies_of(*map(SHAPES[shape], range(1, count)))) for count in (17, 257))
     for name in ("a" * 255, "script-7-x", "n/" + "a1b" * 80):
         asked = Resource(ACCOUNT, name)
-        least, most = (calls_of(partial(one.allow, Action.READ_SECRETS, asked)) for one in (few, many))
+        least, most = (calls_of(partial(grants.allow, Action.READ_SECRETS, asked)) for grants in (few, many))
         assert most <= 2 * least + 20
 
 

@@ -22,7 +22,10 @@ def test_not_in_overrides_in(inside: tuple[str, ...], outside: tuple[str, ...], 
 
     def is_in(ranges: tuple[str, ...]) -> bool:
         return any(
-            form in ipaddress.ip_network(one) for one in ranges for form in (address, mapped) if form is not None
+            form in ipaddress.ip_network(network)
+            for network in ranges
+            for form in (address, mapped)
+            if form is not None
         )
 
     networks = Networks(Condition(request_ip=RequestIp(inside, outside)))

@@ -24,7 +24,7 @@ def test_a_credential_has_one_format(make: object, prefix: str) -> None:
     """A credential is a prefix, 32 characters of base 62 and six of checksum, which every header can carry."""
     made = [make() for _ in range(200)]  # type: ignore[operator]
 
-    assert all(re.fullmatch(prefix + r"[0-9A-Za-z]{38}", one) for one in made)
+    assert all(re.fullmatch(prefix + r"[0-9A-Za-z]{38}", credential) for credential in made)
     assert len(set(made)) == len(made)
 
 

@@ -86,8 +86,8 @@ def test_deny_wins_and_is_the_default(policies: list[Policy]) -> None:
     grants = Grants(policies)
     for resource in RESOURCES * 2:
         for action in Action:
-            permitted = any(has_effect(one, "allow", action, resource) for one in policies)
-            denied = any(has_effect(one, "deny", action, resource) for one in policies)
+            permitted = any(has_effect(policy, "allow", action, resource) for policy in policies)
+            denied = any(has_effect(policy, "deny", action, resource) for policy in policies)
             assert (permitted and not denied) is grants.allow(action, resource)
 
 
@@ -128,8 +128,8 @@ def test_the_policy_that_allows_is_named(policies: list[Policy]) -> None:
 def test_accounts_are_visible_to_callers_with_permissions(policies: list[Policy]) -> None:
     """An account is visible to every caller with a permission in it or for its scripts, and to no other."""
     grants, may = Grants(policies), {resource.account_id for _, resource in allowed(policies)} - {""}
-    permitting = [one for one in policies if one.effect == "allow"]
-    named = {account for account in ACCOUNTS for one in permitting if confine(one, account).resources}
+    permitting = [policy for policy in policies if policy.effect == "allow"]
+    named = {account for account in ACCOUNTS for policy in permitting if confine(policy, account).resources}
 
     seen = {account for account in ACCOUNTS if grants.sees(account)}
 
@@ -199,10 +199,10 @@ def test_policies_are_unchanged_after_storing(policies: list[Policy]) -> None:
     """Policies are unchanged after writing and reading, except that one without an id gets its position as id."""
     read = parse_policies(encode_policies(policies))
 
-    assert [(one.effect, one.permission_groups, one.resources) for one in policies] == [
-        (one.effect, one.permission_groups, one.resources) for one in read
+    assert [(policy.effect, policy.permission_groups, policy.resources) for policy in policies] == [
+        (policy.effect, policy.permission_groups, policy.resources) for policy in read
     ]
-    assert [f"#{place}" for place in range(len(policies))] == [one.id for one in read]
+    assert [f"#{place}" for place in range(len(policies))] == [policy.id for policy in read]
 
 
 ONE = ACCOUNT_RESOURCE + ACCOUNTS[0]

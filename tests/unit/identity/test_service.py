@@ -49,7 +49,7 @@ class Books:
     """The part of a store that an authenticator needs; counts the look-ups."""
 
     def __init__(self, *tokens: Token) -> None:
-        self.tokens = {one.digest: one for one in tokens}
+        self.tokens = {known_token.digest: known_token for known_token in tokens}
         self.number = 0
         self.lookups = 0
         self.on_lookup: Callable[[], None] = lambda: None

@@ -79,7 +79,7 @@ async def test_a_deleted_scripts_name_is_free_at_once(long_past: SqliteStore, pa
     assert script is not None
     assert (script.id, script.version) == (made.script_id, 2)
     assert [2, 1] == [version.number for version in await store.versions(REF)]
-    assert [b"new"] == [one.sealed for one in await store.bindings(REF)]
+    assert [b"new"] == [binding.sealed for binding in await store.bindings(REF)]
     assert len(await modules_of(store, REF)) == len(await store.files(REF)) > 0
 
 
@@ -170,7 +170,7 @@ async def test_unpurged_records_keep_their_key_in_use(
     found = await long_past.values_under(ACCOUNT, _KEY, limit=10)
     found += await long_past.values_under(ACCOUNT, _KEY, after=found[-1].mark, limit=10)
     assert left > 2
-    assert ["other", "other"] == [one.owner for one in found]
+    assert ["other", "other"] == [value.owner for value in found]
     await long_past.commit(upload(ref=_OTHER))
     await until_purged(path)
     assert await long_past.count_values(ACCOUNT, _KEY) == 2
@@ -181,7 +181,7 @@ async def test_contents_are_removed_with_their_last_script(store: SqliteStore, p
     await asyncio.gather(*(store.commit(upload(ref=ref, bodies=(b"same",))) for ref in (REF, _OTHER)))
 
     await store.commit(removing())
-    assert [b"same"] == [one.body for one in await modules_of(store, _OTHER)]
+    assert [b"same"] == [module.body for module in await modules_of(store, _OTHER)]
     await store.commit(removing(_OTHER))
     await until_purged(path)
     assert count(path, "contents", "modules") == {"contents": 0, "modules": 0}

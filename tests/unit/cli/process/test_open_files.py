@@ -43,8 +43,8 @@ def test_the_limit_is_raised_and_a_low_one_logged(
 
     assert connections == open_files.connections()
     assert hard == limits[1]
-    assert [connections] * told == [one["connections"] for one in logs if one["event"] == "files.few"]
-    assert all("LimitNOFILE" in one["reason"] for one in logs)
+    assert [connections] * told == [event["connections"] for event in logs if event["event"] == "files.few"]
+    assert all("LimitNOFILE" in event["reason"] for event in logs)
 
 
 def test_a_limit_too_low_to_serve_is_refused(limits: list[int]) -> None:

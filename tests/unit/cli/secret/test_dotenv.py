@@ -42,7 +42,7 @@ def test_odd_lines_are_reported_by_number() -> None:
     found = parse_dotenv('# comment\n\nA=1\nwhat\nB=\'x\nC="a\nb"\nalso this\n')
 
     assert [("A", 3, False), ("B", 5, True), ("C", 6, False)] == [
-        (one.name, one.line, one.open_quote) for one in found.entries
+        (entry.name, entry.line, entry.open_quote) for entry in found.entries
     ]
     assert [4, 8] == found.skipped
 

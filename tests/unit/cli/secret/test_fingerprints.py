@@ -23,7 +23,7 @@ def test_only_the_put_secrets_match(put: dict[str, Any], name: str, other: dict[
     """Each secret matches under its own name with its own value, and with no other."""
     tag = KEY.tag(HERE, put)
 
-    assert all(KEY.matches(tag, HERE, one, fields) for one, fields in put.items())
+    assert all(KEY.matches(tag, HERE, put_name, fields) for put_name, fields in put.items())
     assert (put.get(name) == other) is KEY.matches(tag, HERE, name, other)
 
 
@@ -78,7 +78,7 @@ def test_the_users_own_key_is_created_once(tmp_path: Path, monkeypatch: pytest.M
     file = tmp_path / "nightsafe" / "fingerprint-key"
     assert first.id == second.id == FingerprintKey.load(file).id != KEY.id
     assert (0o600, 0o700) == (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777)
-    assert ["fingerprint-key"] == [one.name for one in file.parent.iterdir()]
+    assert ["fingerprint-key"] == [path.name for path in file.parent.iterdir()]
 
 
 def test_an_unusable_key_file_is_refused(tmp_path: Path) -> None:

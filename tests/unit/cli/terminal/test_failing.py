@@ -50,7 +50,7 @@ def test_json_refusals_are_one_object_on_stdout(
     told = json.loads(out)["error"]
 
     assert (code, kind, code) == (ended_with, told["kind"], told["exit_code"])
-    assert [{"message", "code", "pointer", "advice"}] == [set(one) for one in told["problems"]]
+    assert [{"message", "code", "pointer", "advice"}] == [set(problem) for problem in told["problems"]]
     assert told["message"] in err
     assert (code, "") == run_cli(*arguments)[:2]
 

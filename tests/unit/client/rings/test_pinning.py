@@ -72,7 +72,7 @@ async def write(either: Either, *answers: Answer, **settings: Any) -> str:
     try:
         await settled(update(client))
     except SealingError as error:
-        assert all(b"plaintext" not in one.content for one in either.recorder.requests)
+        assert all(b"plaintext" not in request.content for request in either.recorder.requests)
         return str(error)
     return str(either.recorder.body.get("key_id", "plaintext"))
 
@@ -279,7 +279,7 @@ async def test_the_file_is_private_and_readable(either: Either, known: Path) -> 
     """The file has mode 0600 in directories of mode 0700, readable lines, and keeps the user's comments."""
     await write(either, offered(RINGS[0]), answer(SECRET))
     assert (0o600, 0o700, 0o700) == tuple(
-        one.stat().st_mode & 0o777 for one in (known, known.parent, known.parent.parent)
+        path.stat().st_mode & 0o777 for path in (known, known.parent, known.parent.parent)
     )
     annotate(known)
     await write(either, offered(RINGS[1]), answer(SECRET))

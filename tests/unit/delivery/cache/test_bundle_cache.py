@@ -81,7 +81,9 @@ async def test_a_version_of_0_percent_is_in_the_route(bundle_cache: BundleCache)
     held = bundle_cache.put(admitted)
 
     assert held is not None
-    assert [("old", 100), ("new", 0)] == [(one["id"], one["share"]) for one in held.route()["versions"]]
+    assert [("old", 100), ("new", 0)] == [
+        (route_version["id"], route_version["share"]) for route_version in held.route()["versions"]
+    ]
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 100.5])
@@ -102,7 +104,9 @@ async def test_only_changes_give_a_new_epoch(bundle_cache: BundleCache) -> None:
     assert same is None
     routes = [held.route() for held in (first, split, second, back) if held]
     assert [1, 2, 3, 4] == [route["epoch"] for route in routes]
-    assert [[1], [1, 2], [2], [3]] == [[one["load"] for one in route["versions"]] for route in routes]
+    assert [[1], [1, 2], [2], [3]] == [
+        [route_version["load"] for route_version in route["versions"]] for route in routes
+    ]
 
 
 async def test_a_superseded_load_is_kept_briefly(bundle_cache: BundleCache, monkeypatch: pytest.MonkeyPatch) -> None:

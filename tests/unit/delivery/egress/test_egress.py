@@ -53,7 +53,7 @@ def nets(*texts: str) -> tuple[Network, ...]:
 def test_own_networks_are_read_from_the_kernel(tmp_path: Path) -> None:
     """Own addresses and local routes are read from the kernel's tables; without IPv6 there are none of it."""
     (tmp_path / "fib_trie").write_text(TRIE)
-    assert {one for one in OWN if one.version == 4} == own_networks(tmp_path)
+    assert {network for network in OWN if network.version == 4} == own_networks(tmp_path)
 
     (tmp_path / "ipv6_route").write_text(ROUTES)
     assert own_networks(tmp_path) == OWN

@@ -57,7 +57,7 @@ class Source:
     """
 
     def __init__(self, *values: OldValue, trouble: tuple[NightsafeError | None, ...] = ()) -> None:
-        self.values = {one.mark: one for one in values}
+        self.values = {old_value.mark: old_value for old_value in values}
         self.trouble = list(trouble)
         self.asked: list[str] = []
         self.done = asyncio.Event()
@@ -66,7 +66,7 @@ class Source:
         """Return the next two values."""
         self.asked.append(after)
         self._fail()
-        found = tuple(one for mark, one in sorted(self.values.items()) if mark > after)[:2]
+        found = tuple(old_value for mark, old_value in sorted(self.values.items()) if mark > after)[:2]
         if not found:
             self.done.set()
         waiting = None if after else len(self.values)
@@ -77,8 +77,8 @@ class Source:
     async def store(self, values: NewValues) -> Stored:
         """Take the resealed values."""
         self._fail()
-        for one in values.values:
-            del self.values[one.mark]
+        for old_value in values.values:
+            del self.values[old_value.mark]
         return Stored(resealed=len(values.values), changed=0, refused=0)
 
     def _fail(self) -> None:
@@ -101,11 +101,13 @@ async def test_a_pass_reports_its_progress(opener: ReloadingOpener) -> None:
     with capture_logs() as logs:
         done = await resealer(source, opener).run_once(told.append)
 
-    assert [(5, 2, 0), (5, 4, 0), (5, 4, 1)] == [(one.waiting, one.resealed, one.unopened) for one in told]
+    assert [(5, 2, 0), (5, 4, 0), (5, 4, 1)] == [
+        (progress.waiting, progress.resealed, progress.unopened) for progress in told
+    ]
     assert told[-1] == done
     assert ["a4"] == list(source.values)
     assert [("resealing.not_opened", "S4"), ("resealing.done", None)] == [
-        (one["event"], one.get("name")) for one in logs
+        (event["event"], event.get("name")) for event in logs
     ]
     assert "planted" not in str(logs)
 
@@ -144,8 +146,8 @@ async def test_a_refusal_to_reseal_is_logged_with_a_remedy(
         await resealer(source, opener).run()
 
     assert (["a1"], [3600.0] * 4) == (list(source.values), pauses)
-    assert [("resealing.not_here", "warning")] * 2 == [(one["event"], one["log_level"]) for one in logs]
-    assert all("nightsafe keys reseal" in one["reason"] for one in logs)
+    assert [("resealing.not_here", "warning")] * 2 == [(event["event"], event["log_level"]) for event in logs]
+    assert all("nightsafe keys reseal" in event["reason"] for event in logs)
 
 
 async def test_values_that_never_open_are_tried_less_often(

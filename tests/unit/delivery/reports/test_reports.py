@@ -63,7 +63,7 @@ def test_events_past_the_limit_are_counted() -> None:
 
     assert {"event": "worker.output_dropped", "count": 7, "log_level": "warning"} == first[0]
     assert [("worker.output_dropped", 100), ("worker.output", None)] == [
-        (one["event"], one.get("count")) for one in second
+        (event["event"], event.get("count")) for event in second
     ]
 
 

@@ -71,7 +71,7 @@ def test_an_unusable_file_changes_nothing(path: Path, harm: str) -> None:
 
     assert [before] * 3 == [reloading.current() for _ in range(3)]
 
-    assert [Code.INVALID] == [one.code for one in problems]
+    assert [Code.INVALID] == [problem.code for problem in problems]
     assert str(path) in problems[0].problems[0].detail
 
 
@@ -90,7 +90,7 @@ def test_an_older_ring_changes_nothing(tmp_path: Path) -> None:
     first.public().save(public, replace=True)
     for _ in range(2):
         assert [2, 2] == [reloading.current().number, opening.current().number]
-    assert [str(public), str(private)] == [one.problems[0].detail.split(": ")[0] for one in problems]
+    assert [str(public), str(private)] == [problem.problems[0].detail.split(": ")[0] for problem in problems]
 
     third = second.rotated()
     third.public().save(public, replace=True)
@@ -109,7 +109,7 @@ def test_a_ring_that_lacks_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
 
     apart.public().save(public, replace=True)
     assert [second.public().primary.id] * 2 == [reloading.current().primary.id for _ in range(2)]
-    assert [True] == [f"lacks the key {second.public().primary.id}" in str(one) for one in problems]
+    assert [True] == [f"lacks the key {second.public().primary.id}" in str(problem) for problem in problems]
 
     third = second.rotated()
     given_up += [key.id for key in second.keys]

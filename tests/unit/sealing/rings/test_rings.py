@@ -200,12 +200,12 @@ def test_a_rings_number_only_grows(ring: PrivateRing) -> None:
     rotated = ring.rotated()
     given_up = rotated.retired(old)
     assert [1, 2, 2, 2, 3, 8] == [
-        one.number
-        for one in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
+        each_ring.number
+        for each_ring in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
     ]
     assert [2, 2, 2] == [
-        one.number
-        for one in (
+        each_ring.number
+        for each_ring in (
             PrivateRing.decode(given_up.encode()),
             PublicRing.decode(given_up.public().encode()),
             given_up.public().without({old}),

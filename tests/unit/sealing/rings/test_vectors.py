@@ -63,7 +63,7 @@ def test_the_generator_makes_every_ring_vector() -> None:
     """The generator makes exactly the vectors that exist, byte for byte."""
     made = dict(vectors())
     assert NAMES == sorted(made)
-    assert all((FOLDER / f"{name}.json").read_text() == text(one) for name, one in made.items())
+    assert all((FOLDER / f"{name}.json").read_text() == text(made_vector) for name, made_vector in made.items())
 
 
 @pytest.mark.parametrize("name", NAMES)
