@@ -122,7 +122,7 @@ WITHOUT_USE_CASE = {
     "api/scripts/visibility.py": "one rule for three lists",
     "api/versions/deployments_by_script.py": "an older form of deployments",
     "api/identity/token_fields.py": "the body of a token",
-    "api/key_rotation/public_ring.py": "the ring is a file, no use case",
+    "api/key_rotation/public_ring.py": "the ring is a file, without a use case",
 }
 """Files of the API's resources that have no use case of the same name, and why."""
 

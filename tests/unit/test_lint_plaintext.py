@@ -18,12 +18,12 @@ MAX_FUNCTION_LINES = 50
 MAY_REVEAL = ("sealing/", "delivery/")
 MAY_CATCH_ALL = {
     "api/http/routing.py": "the edge",
-    "cli/completing.py": "nothing belongs into a line that is being typed",
-    "cli/server/api_server.py": "whatever is wrong with a new certificate, the server goes on with the one it has",
-    "delivery/lasting.py": "begins a task anew whatever ended it",
-    "store/sqlite/engine/checkpointer.py": "without its thread the log would never be cut again",
-    "store/sqlite/engine/turn.py": "hands it on to the caller of one change",
-    "store/sqlite/engine/writer.py": "hands it on to every caller that waits",
+    "cli/completing.py": "an error must not disturb the line that is being typed",
+    "cli/server/api_server.py": "with any invalid new certificate, the server keeps the present one",
+    "delivery/lasting.py": "restarts a task after any error",
+    "store/sqlite/engine/checkpointer.py": "without its thread the log would never be cut",
+    "store/sqlite/engine/turn.py": "passes it to the caller of one change",
+    "store/sqlite/engine/writer.py": "passes it to every waiting caller",
 }
 
 PLAINTEXT_NAMES = frozenset({"plaintext", "cleartext", "secret_value", "secret", "text", "material", "SecretValue"})
@@ -178,7 +178,7 @@ def test_the_rules_are_checked_on_many_files() -> None:
 FORBIDDEN = {
     "f-string": 'x = f"{plaintext}"',
     "f-string of a member": 'x = f"{secret.value!r}"',
-    "f-string of what is revealed": 'x = f"a {value.reveal().decode()} b"',
+    "f-string of a revealed value": 'x = f"a {value.reveal().decode()} b"',
     "f-string with a format": 'x = f"{1:{text}}"',
     "f-string of the type": 'x = f"{SecretValue(b)}"',
     "raise": "raise ValueError(plaintext)",
@@ -198,7 +198,7 @@ FORBIDDEN = {
     "format": "x = '{}'.format(plaintext)",
     "repr method": "class A:\n    def __repr__(self):\n        return 'A' + self.value",
     "reveal": "x = value.reveal()",
-    "reveal handed on": "x = map(value.reveal, [])",
+    "reveal passed on": "x = map(value.reveal, [])",
     "buffer": "x = value._buffer",
     "except": "try:\n    x()\nexcept Exception:\n    pass",
     "except among others": "try:\n    x()\nexcept (OSError, Exception) as e:\n    y(e)",
@@ -253,4 +253,4 @@ def test_some_folders_are_exempted_from_some_rules() -> None:
     assert [] == findings(FORBIDDEN["reveal"], "sealing/some.py")
     assert [] == findings(FORBIDDEN["reveal"], "delivery/some.py")
     assert [] == findings(FORBIDDEN["except"], "api/http/routing.py")
-    assert findings(FORBIDDEN["f-string of what is revealed"], "sealing/some.py")
+    assert findings(FORBIDDEN["f-string of a revealed value"], "sealing/some.py")

@@ -159,8 +159,8 @@ class CollectionHistories(RuleBasedStateMachine):
         outcome = self.runner.run(self.store.commit(wanted))
         collection, items = self.model.collections.get((edit.account_id, edit.kind, edit.name)) or (None, {})
         assert decoded(collection) == decoded(outcome.collection)
-        told: tuple[Item, ...] = tuple(items[place] for place in sorted(items))
-        assert Outcome(collection=outcome.collection, items=told) == outcome
+        items_in_order: tuple[Item, ...] = tuple(items[place] for place in sorted(items))
+        assert Outcome(collection=outcome.collection, items=items_in_order) == outcome
 
     async def _compare(self) -> None:
         """Compare every read with the model, on the store's loop."""

@@ -137,7 +137,7 @@ async def test_an_upload_replaces_kept_bindings_of_its_names(store: Store) -> No
 
 
 async def test_inherited_bindings_stay(store: Store) -> None:
-    """Bindings inherited under their own name stay unchanged, whatever their kind."""
+    """Bindings inherited under their own name of any kind stay unchanged."""
     old, kv = secret("S"), plain("KV", "kv_namespace")
     await store.commit(upload(old, kv, plain("GONE")))
 

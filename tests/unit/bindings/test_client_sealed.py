@@ -24,7 +24,7 @@ VALUE = SealedByClient(b"sealed", "0123456789abcdef", "")
 
 
 def test_a_sealed_text_is_parsed() -> None:
-    """A sealed text has its bytes and key id instead of the plaintext; what is shown is the same."""
+    """A sealed text has its bytes and key id instead of the plaintext; `shown` is the same."""
     secret = parse_secret(dict(TEXT))
 
     assert SecretText("S", VALUE) == secret

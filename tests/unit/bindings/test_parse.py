@@ -42,7 +42,7 @@ def resolve(document: Any, pointer: str) -> Any:
 
 @given(st.lists(st.text() | st.sampled_from(["~", "/", "~1", "~01", "", "a/b~c"])))
 def test_a_pointer_leads_to_its_member(members: list[str]) -> None:
-    """A pointer leads to its member, whatever the member's name."""
+    """A pointer leads to its member, for any name."""
     document: Any = "here"
     for member in reversed(members):
         document = {member: document}
@@ -221,8 +221,8 @@ def test_a_binding_is_inherited_under_its_name_or_another() -> None:
 def test_a_refusal_does_not_repeat_the_value(fields: dict[str, Any]) -> None:
     """No refusal contains the value, whichever field is wrong."""
     for member in fields:
-        wrongs: tuple[Any, ...] = (None, 1, [], {}, "x" * 6000)
-        for wrong in wrongs:
+        wrong_values: tuple[Any, ...] = (None, 1, [], {}, "x" * 6000)
+        for wrong in wrong_values:
             try:
                 parse_secret({**fields, member: wrong})
             except NightsafeError as error:

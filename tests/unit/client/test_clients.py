@@ -90,7 +90,7 @@ async def test_a_raw_answer_without_a_result_raises_when_parsed(either: Either) 
 
 
 def test_results_are_comparable_and_immutable() -> None:
-    """Results can be compared and hashed but not changed; their reprs are those of the official SDK."""
+    """Results can be compared and hashed but not changed; their reprs equal the official SDK's."""
     key = SecretKey(algorithm={"name": "HMAC"}, format="raw", name="K", usages=("sign", "verify"))
 
     assert SecretText("S") == SecretText(name="S")

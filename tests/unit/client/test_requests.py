@@ -234,7 +234,7 @@ async def test_queries_have_the_apis_form(either: Either) -> None:
 
 
 async def test_timeouts_are_taken_in_every_form(either: Either) -> None:
-    """Timeouts are a minute and five seconds to connect; a number, parts or another library's value override them."""
+    """The default timeout is a minute, five seconds to connect; clients and calls accept every form and None."""
 
     class Foreign:
         """A timeout as another library has it."""

@@ -50,7 +50,7 @@ def test_a_mapped_address_is_checked_as_ipv4() -> None:
 
 
 def test_conditions_are_stored_in_the_apis_form() -> None:
-    """A condition is stored in the API's form; an empty condition is none."""
+    """A condition is stored in the API's form; an empty condition gives no networks."""
     condition = Condition(request_ip=RequestIp(("192.0.2.0/24",), ("192.0.2.7/32",)))
 
     assert encode_condition(condition) == b'{"request_ip":{"in":["192.0.2.0/24"],"not_in":["192.0.2.7/32"]}}'

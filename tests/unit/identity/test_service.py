@@ -265,7 +265,7 @@ async def test_a_refusals_detail_has_the_reason(columns: dict[str, Any], why: st
 
 
 async def test_an_accounts_token_stays_in_its_account() -> None:
-    """An account's token has no effect outside its account, whatever its policies name."""
+    """An account's token has no effect outside its account, even if its policies name others."""
     policies = encode_policies(
         allowing(name, ALL_ACCESS)
         for name in (ACCOUNT_RESOURCE + EVERY, ACCOUNT_RESOURCE + OTHER, USER_RESOURCE + OWNER.id)
@@ -309,7 +309,7 @@ async def test_a_membership_covers_only_its_account() -> None:
 
 
 async def test_a_token_is_bound_to_its_networks() -> None:
-    """A token's networks are those of its condition; without a condition every address is accepted."""
+    """A token's networks come from its condition; without a condition every address is accepted."""
     bound = b'{"request_ip":{"in":["192.0.2.0/24"],"not_in":["192.0.2.7/32"]}}'
     principal = await authenticator(Books(token(condition=bound))).by_token(b"token")
     free = await authenticator(Books(token())).by_token(b"token")

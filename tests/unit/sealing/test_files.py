@@ -24,7 +24,7 @@ def refused(*words: str) -> Iterator[None]:
     assert all(word in caught.value.problems[0].detail for word in words), caught.value
 
 
-def made(path: Path, mode: int) -> Path:
+def file_with_mode(path: Path, mode: int) -> Path:
     """Return a new file with this mode."""
     path.write_bytes(b"old")
     path.chmod(mode)
@@ -58,7 +58,7 @@ def test_a_file_has_its_mode_from_the_first_moment(
 @each_kind
 def test_a_file_is_replaced_only_when_asked(tmp_path: Path, *, private: bool) -> None:
     """An existing key is overwritten only when asked."""
-    path = made(tmp_path / "ring", 0o600)
+    path = file_with_mode(tmp_path / "ring", 0o600)
     with refused(str(path), "already exists"):
         files.write(path, b"new", private=private, replace=False)
     assert path.read_bytes() == b"old"
@@ -75,7 +75,7 @@ def test_a_failed_write_keeps_the_old_file(
     """When the disk fails, the old file stays and no other file is left."""
     path = tmp_path / "ring"
     if exists:
-        made(path, 0o600)
+        file_with_mode(path, 0o600)
 
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -105,26 +105,26 @@ def test_the_file_is_synced_before_its_directory(tmp_path: Path, monkeypatch: py
 def test_a_private_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
     """Any permission for group or others is refused, with the mode and the remedy."""
     with refused(f"{mode:04o}", "chmod"):
-        files.read(made(tmp_path / "ring", mode), private=True)
+        files.read(file_with_mode(tmp_path / "ring", mode), private=True)
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666, 0o622])
 def test_a_public_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
     """A public file that others may write is refused, because they could replace the key."""
     with refused(f"{mode:04o}", "chmod 0644" if mode != 0o622 else "chmod 0600"):
-        files.read(made(tmp_path / "ring", mode), private=False)
+        files.read(file_with_mode(tmp_path / "ring", mode), private=False)
 
 
 @pytest.mark.parametrize(("mode", "private"), [(0o600, True), (0o400, True), (0o644, False), (0o600, False)])
 def test_files_with_safe_modes_are_read(tmp_path: Path, *, mode: int, private: bool) -> None:
     """Narrower modes than the usual ones are accepted."""
-    assert files.read(made(tmp_path / "ring", mode), private=private) == b"old"
+    assert files.read(file_with_mode(tmp_path / "ring", mode), private=private) == b"old"
 
 
 @each_kind
 def test_another_users_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, private: bool) -> None:
     """A file that belongs neither to this user nor to root is refused."""
-    path, real, owner = made(tmp_path / "ring", 0o600), os.fstat, os.geteuid() + 4242
+    path, real, owner = file_with_mode(tmp_path / "ring", 0o600), os.fstat, os.geteuid() + 4242
 
     def as_other(descriptor: int) -> os.stat_result:
         fields = list(real(descriptor))
@@ -143,7 +143,7 @@ def test_anything_but_a_small_regular_file_is_refused(tmp_path: Path, *, private
     """An absent file, a directory, a pipe and a file that is too large are refused; the pipe without waiting."""
     pipe, large = tmp_path / "pipe", tmp_path / "large"
     os.mkfifo(pipe, 0o600)
-    made(large, 0o600).write_bytes(bytes((1 << 20) + 1))
+    file_with_mode(large, 0o600).write_bytes(bytes((1 << 20) + 1))
     for path, words in [
         (tmp_path / "nothing", "cannot be read"),
         (tmp_path, "cannot be read"),
@@ -156,7 +156,7 @@ def test_anything_but_a_small_regular_file_is_refused(tmp_path: Path, *, private
 
 def test_a_link_is_followed_and_its_target_checked(tmp_path: Path) -> None:
     """A link, as mounted secrets often are, is followed, and its target's mode is checked."""
-    target, link = made(tmp_path / "target", 0o600), tmp_path / "link"
+    target, link = file_with_mode(tmp_path / "target", 0o600), tmp_path / "link"
     link.symlink_to(target)
     assert files.read(link, private=True) == b"old"
     target.chmod(0o644)

@@ -83,14 +83,14 @@ async def write_until_refused(store: SqliteStore, most: int) -> NightsafeError:
             if isinstance(answer, NightsafeError):
                 return answer
             assert not isinstance(answer, BaseException)
-    pytest.fail("the log has no bound")
+    pytest.fail("the log has no limit")
 
 
 async def test_a_long_reader_cannot_grow_the_log_without_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a reader blocks the log, writes are refused at a limit; once it ends, the log is cut and writes succeed.
+    """When a reader blocks the log, writes are refused at a limit; once it ends, both the log and writes recover.
 
-    The figures and the log report this. All acknowledged writes are stored, and the writer itself never copies more
-    than a few pages at a time.
+    Writes continue by themselves and the log is cut. The figures and the log report this. All acknowledged writes
+    are stored, and the writer itself never copies more than a few pages at a time.
     """
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
     monkeypatch.setattr(store_module, "LOG_MOST", 1000)

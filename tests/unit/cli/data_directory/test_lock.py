@@ -25,7 +25,7 @@ def is_free(path: Path) -> bool:
 
 
 def test_users_share_the_lock_and_exclude_others(tmp_path: Path) -> None:
-    """Any number of processes share the lock; an exclusive user is told which process holds it, and waits for it."""
+    """Any number of users share the lock; until they end, exclusive use is refused with a holder's process id."""
     with shared(tmp_path), shared(tmp_path):
         with (
             pytest.raises(NightsafeError, match=r"is in use by process \d+; stop that first") as refused,

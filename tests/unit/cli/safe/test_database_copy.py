@@ -46,7 +46,7 @@ def test_writes_do_not_wait_for_a_copy(
         """Change every page."""
         nonlocal steps
         steps += 1
-        assert steps < _ROWS, "it begins anew at each write"
+        assert steps < _ROWS, "the copy restarts at each write"
         writer.execute("UPDATE pages SET content = ?", (f"{steps}" * 4000,))
 
     monkeypatch.setattr(database_copy, "_STEP_PAGES", 20)

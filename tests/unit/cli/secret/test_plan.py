@@ -42,12 +42,12 @@ class StubServer:
         """Do nothing."""
 
 
-def state(told: StubServer, declared: dict[str, Any]) -> str:
+def state(server: StubServer, declared: dict[str, Any]) -> str:
     """Return the planned state of the secret."""
     remote = Remote(
         url=None, account_id=ACCOUNT, token_file=None, data=Path("none"), plain_http=False, script="worker"
     )
-    remote.client = Nightsafe(api_token="x", base_url="http://127.0.0.1/client/v4", http_client=told, max_retries=0)
+    remote.client = Nightsafe(api_token="x", base_url="http://127.0.0.1/client/v4", http_client=server, max_retries=0)
     [step] = make_plan(remote, {"A": declared}, KEY).steps
     return step.state
 
@@ -59,15 +59,15 @@ def origin(tag: object) -> list[dict[str, Any]]:
 
 def test_a_tag_shows_whether_a_value_changed() -> None:
     """A matching tag means `same`; another value or another type means `changed`."""
-    told = StubServer(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE})))
+    server = StubServer(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE})))
 
-    assert "same" == state(told, ONE)
-    assert "changed" == state(told, ONE | {"text": "2"})
+    assert "same" == state(server, ONE)
+    assert "changed" == state(server, ONE | {"text": "2"})
     assert "changed" == state(StubServer(404, None), {"type": "secret_key", "format": "raw", "usages": []})
 
 
 @pytest.mark.parametrize(
-    "told",
+    "server",
     [
         StubServer(404, None),
         StubServer(400, None),
@@ -83,9 +83,9 @@ def test_a_tag_shows_whether_a_value_changed() -> None:
         StubServer(200, origin(FingerprintKey(b"\x01" * 32).tag(Place(ACCOUNT, "worker"), {"A": ONE}))),
     ],
 )
-def test_without_a_usable_tag_the_state_is_unknown(told: StubServer) -> None:
+def test_without_a_usable_tag_the_state_is_unknown(server: StubServer) -> None:
     """Without a usable tag from the server, the state is unknown."""
-    assert "unknown" == state(told, ONE)
+    assert "unknown" == state(server, ONE)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -1,4 +1,4 @@
-"""Settings files: what they may contain, depending on their place and on who may write them."""
+"""Settings files: the settings they may contain, depending on their place and their permissions."""
 
 import os
 from collections.abc import Mapping

@@ -92,7 +92,7 @@ SWAPS: dict[str, Callable[[], Answer]] = {
     "another ring with the true links": lambda: offered(
         PublicRing(FOREIGN.keys, number=5, lineage=Lineage(FOREIGN.lineage.signer, RINGS[3].lineage.links))
     ),
-    "another ring that says it has the true signer": lambda: offered(
+    "another ring with the true signer's name": lambda: offered(
         PublicRing(FOREIGN.keys, number=5, lineage=Lineage(RINGS[3].lineage.signer, RINGS[3].lineage.links))
     ),
     "another ring, signed by the server's own key": lambda: offered(forged(RINGS[1], PrivateRing.generate())),
@@ -107,13 +107,13 @@ SWAPS: dict[str, Callable[[], Answer]] = {
     "the known ring with another signer": lambda: offered(
         PublicRing(RINGS[1].keys, number=2, lineage=FOREIGN.lineage)
     ),
-    "links that are none": lambda: answer(json.loads(RINGS[3].offered()), result_info={"lineage": {"links": [{}]}}),
+    "malformed links": lambda: answer(json.loads(RINGS[3].offered()), result_info={"lineage": {"links": [{}]}}),
     "not found": lambda: refusal(404, 7003),
     "forbidden": lambda: refusal(403, 10000),
-    "no answer in JSON": lambda: raw(b"<html>not here</html>", 404),
+    "an answer that is not JSON": lambda: raw(b"<html>not here</html>", 404),
     "a page": lambda: raw(b"<html>welcome</html>"),
-    "nothing": lambda: answer(None),
-    "another thing": lambda: answer({"format": "another/1"}),
+    "null": lambda: answer(None),
+    "another format": lambda: answer({"format": "another/1"}),
 }
 
 

@@ -1,4 +1,4 @@
-"""The bundle cache: which bundles are admitted, and what workerd is told of them."""
+"""The bundle cache: the bundles that it admits, and the routes that workerd gets."""
 
 import time
 from pathlib import Path

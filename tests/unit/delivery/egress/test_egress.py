@@ -51,7 +51,7 @@ def nets(*texts: str) -> tuple[Network, ...]:
 
 
 def test_own_networks_are_read_from_the_kernel(tmp_path: Path) -> None:
-    """Own addresses and local routes are read from the kernel's tables; without IPv6 there are none of it."""
+    """Own addresses and local routes are read from the kernel's tables; the IPv6 table may be absent."""
     (tmp_path / "fib_trie").write_text(TRIE)
     assert {network for network in OWN if network.version == 4} == own_networks(tmp_path)
 
@@ -121,17 +121,17 @@ def test_a_named_network_is_open(network: str) -> None:
 def test_a_named_nat64_leads_to_public_addresses_only() -> None:
     """A named NAT64 prefix leads only to public addresses, not to this machine or private networks."""
 
-    def through(address: str) -> str:
+    def via_nat64(address: str) -> str:
         """Return an IPv4 address as it is requested from a NAT64 gateway."""
         return f"64:ff9b::{int(IPv4Address(address)) >> 16:x}:{int(IPv4Address(address)) & 0xFFFF:x}"
 
-    assert holds(through("1.1.1.1"), OWN)
-    assert not holds(through("1.1.1.1"), OWN, "64:ff9b::/96")
+    assert holds(via_nat64("1.1.1.1"), OWN)
+    assert not holds(via_nat64("1.1.1.1"), OWN, "64:ff9b::/96")
     for address in ("11.22.33.44", "12.0.0.9", "127.0.0.1", "10.1.1.1", "169.254.169.254"):
-        assert holds(through(address), OWN, "64:ff9b::/96")
+        assert holds(via_nat64(address), OWN, "64:ff9b::/96")
 
 
-def looking(found: list[frozenset[Network]]) -> Callable[[], frozenset[Network]]:
+def lookup_of(found: list[frozenset[Network]]) -> Callable[[], frozenset[Network]]:
     """Return a look-up that gives these sets of addresses in turn, and then the last one always."""
     return lambda: found.pop(0) if len(found) > 1 else found[0]
 
@@ -140,7 +140,7 @@ async def test_rules_are_new_only_if_they_refuse_more(tmp_path: Path) -> None:
     """The written rules count as new only if they refuse something that was not refused before."""
     first, more = frozenset(nets("11.22.33.44")), frozenset(nets("11.22.33.44", "25.1.2.3"))
     private = frozenset(nets("11.22.33.44", "25.1.2.3", "172.17.0.1", "fe80::1"))
-    reach = Egress(tmp_path / "reach", nets("30.0.0.0/8"), look=looking([first, first, more, private, first]))
+    reach = Egress(tmp_path / "reach", nets("30.0.0.0/8"), look=lookup_of([first, first, more, private, first]))
 
     assert [True, False, True, False, False] == [reach.write() for _ in range(5)]
     assert '"30.0.0.0/8"' in (reach.folder / FILE).read_text()
@@ -176,7 +176,7 @@ async def test_an_instance_that_wrote_no_file_removes_none(tmp_path: Path) -> No
 
 
 async def test_private_networks_can_be_opened(tmp_path: Path) -> None:
-    """With private networks open, this machine is open too, whatever its addresses."""
+    """With private networks open, this machine is open too, with any addresses."""
 
     def look() -> frozenset[Network]:
         """Fail, because it must not be called."""
@@ -193,7 +193,7 @@ async def test_a_new_address_replaces_the_runtime(tmp_path: Path, monkeypatch: p
     here, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     here.setblocking(False)
     monkeypatch.setattr("nightsafe.delivery.egress.addresses._kernel", lambda: here)
-    reach = Egress(tmp_path / "reach", look=looking([frozenset(), frozenset(nets("25.1.2.3"))]))
+    reach = Egress(tmp_path / "reach", look=lookup_of([frozenset(), frozenset(nets("25.1.2.3"))]))
     renewed = asyncio.Event()
     reach.write()
     reach.start(renewed.set)

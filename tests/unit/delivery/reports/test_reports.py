@@ -22,7 +22,7 @@ class Clock:
         return self.now
 
 
-def told(reports: Reports, **members: Any) -> list[Any]:
+def logged(reports: Reports, **members: Any) -> list[Any]:
     """Return what is logged of a report."""
     with capture_logs() as log:
         reports.told(json.dumps({"script": "one", "load": 1, **members}).encode())
@@ -40,7 +40,7 @@ def test_a_report_of_an_unknown_load_has_no_version() -> None:
     version = SimpleNamespace(id="v1", modules=())
     reports.loaded(cast("Load", SimpleNamespace(number=1, version=version)))
 
-    assert ["v1", ""] == [told(reports, load=load, lines=lines(1))[0]["version"] for load in (1, 2)]
+    assert ["v1", ""] == [logged(reports, load=load, lines=lines(1))[0]["version"] for load in (1, 2)]
 
 
 def test_the_number_of_remembered_loads_is_limited() -> None:
@@ -56,10 +56,10 @@ def test_events_past_the_limit_are_counted() -> None:
     """Events past the limit are counted, and the count is logged once events are permitted again."""
     clock = Clock()
     reports = Reports(clock, output=True)
-    first = told(reports, lines=lines(2100), dropped=3, left_out=4)
+    first = logged(reports, lines=lines(2100), dropped=3, left_out=4)
     assert 1 + 2000 == len(first)
     clock.now += 1
-    second = told(reports, lines=lines(1))
+    second = logged(reports, lines=lines(1))
 
     assert {"event": "worker.output_dropped", "count": 7, "log_level": "warning"} == first[0]
     assert [("worker.output_dropped", 100), ("worker.output", None)] == [
@@ -103,7 +103,7 @@ WORD = "hushed4711"
     ],
 )
 def test_scripts_texts_are_logged_only_with_output(members: dict[str, Any]) -> None:
-    """Without `output` no text of a script is logged, by whatever member it comes; with `output` all of it is."""
+    """Without `output` no text of a script is logged from any member; with `output` all of it is."""
     load = cast(
         "Load",
         SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=(SimpleNamespace(name="index.js"),))),
@@ -112,8 +112,8 @@ def test_scripts_texts_are_logged_only_with_output(members: dict[str, Any]) -> N
     silent.loaded(load)
     telling.loaded(load)
 
-    assert WORD not in str(told(silent, **members))
-    assert told(telling, **members)
+    assert WORD not in str(logged(silent, **members))
+    assert logged(telling, **members)
 
 
 def test_error_kinds_and_places_are_always_logged() -> None:
@@ -127,7 +127,7 @@ def test_error_kinds_and_places_are_always_logged() -> None:
         "at file:///bundle/%C3%BC.js:5:6",
         "at other.js:7:8",
     ]
-    [event] = told(reports, exceptions=[{"kind": "RangeError", "stack": stack}], request="0123456789abcdef-LOCAL")
+    [event] = logged(reports, exceptions=[{"kind": "RangeError", "stack": stack}], request="0123456789abcdef-LOCAL")
 
     assert "RangeError" == event["kind"]
     assert "at index.js:1:2\nat sub/a.mjs:3:4\nat \u00fc.js:5:6" == event["stack"]

@@ -20,7 +20,7 @@ async def read(data: bytes) -> Request | None:
 
 
 @asynccontextmanager
-async def answering(*answers: bytes) -> AsyncIterator[Caller]:
+async def caller_of_server(*answers: bytes) -> AsyncIterator[Caller]:
     """Yield a client of a server that gives these answers, one on each connection."""
     rest = list(answers)
 
@@ -75,7 +75,7 @@ async def test_a_malformed_request_is_refused(data: bytes) -> None:
 
 async def test_a_call_returns_status_and_body() -> None:
     """A call returns the status and the body; 204 has no body."""
-    async with answering(
+    async with caller_of_server(
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"HTTP/1.1 204 No Content\r\n\r\n"
     ) as caller:
         assert (200, b"hi") == await caller.call("GET", "/")
@@ -88,7 +88,7 @@ async def test_a_call_returns_status_and_body() -> None:
 )
 async def test_a_malformed_answer_is_refused(answer: bytes) -> None:
     """A malformed answer is refused and its connection closed; the next call works."""
-    async with answering(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as caller:
+    async with caller_of_server(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as caller:
         with pytest.raises(MalformedError):
             await caller.call("GET", "/")
         assert (200, b"") == await caller.call("GET", "/")
@@ -96,7 +96,7 @@ async def test_a_malformed_answer_is_refused(answer: bytes) -> None:
 
 async def test_an_absent_server_raises_oserror() -> None:
     """A server that closed or does not exist raises OSError."""
-    async with answering(b"") as caller:
+    async with caller_of_server(b"") as caller:
         with pytest.raises(ConnectionError):
             await caller.call("GET", "/")
     with pytest.raises(OSError, match="No such file"):

@@ -118,7 +118,7 @@ def test_a_ring_that_lacks_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_key_known_to_be_retired_stays_retired(tmp_path: Path) -> None:
-    """A key that is known to be retired stays retired whatever the ring's file says, also after a rotation."""
+    """A key that is known to be retired stays retired, even if the ring's file differs, also after a rotation."""
     public = tmp_path / "public.json"
     first, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring = first.rotated()
