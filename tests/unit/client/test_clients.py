@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.unit.client.recorder import ACCOUNT, Answer, Either, answer, raw, refusal, settled
+from tests.unit.tools.interpreter import ROOT, loaded_by
 
 import nightsafe.client
 from nightsafe.client import APIError, APIStatusError, InternalServerError, Request, SecretKey, SecretText
 
-ROOT = Path(__file__).parents[3]
 SECRET = {"name": "S", "type": "secret_text"}
 GET = {"account_id": ACCOUNT, "script_name": "script"}
 FLOOR = {"__init__", "client", "bindings", "sealing", "errors", "secret_value"}
@@ -142,13 +142,6 @@ async def test_a_retry_is_logged(either: Either, caplog: pytest.LogCaptureFixtur
         await settled(client.workers.scripts.secrets.get("S", **GET))
 
     assert 2 == caplog.text.count("/secrets/S: retry in ")
-
-
-def loaded_by(statement: str) -> set[str]:
-    """Return every module that a new interpreter has loaded after a statement."""
-    code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(done.stdout.split())
 
 
 def test_the_client_loads_only_its_own_modules() -> None:

@@ -7,17 +7,12 @@ from pathlib import Path
 import pytest
 from tests.engines.tools.changes import ACCOUNT, REF, removing, upload
 from tests.engines.tools.collections import holding, making, new_collection, open_value, putting, value
+from tests.unit.store.tools.tables import query
 
 from nightsafe.store.collections import Kind
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.reads import collections as reads
 from nightsafe.store.sqlite.writes import collections as writes
-
-
-def query(path: Path, sql: str) -> list[tuple[object, ...]]:
-    """Return rows, read through a separate connection."""
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(sql).fetchall()
 
 
 async def test_an_edit_rewrites_only_the_rows_of_its_items(store: SqliteStore, path: Path) -> None:

@@ -25,6 +25,7 @@ from tests.engines.tools.changes import (
     upload,
 )
 from tests.engines.tools.refusals import refusal
+from tests.unit.store.tools.tables import query
 
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change
@@ -47,12 +48,6 @@ CHANGES = st.one_of(
         st.lists(SECRETS | KINDS, max_size=2).map(tuple),
     ),
 )
-
-
-def query(path: Path, sql: str) -> list[tuple[object, ...]]:
-    """Return rows, read through a separate connection."""
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(sql).fetchall()
 
 
 def size(path: Path) -> int:

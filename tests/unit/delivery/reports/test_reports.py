@@ -6,20 +6,10 @@ from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
+from tests.unit.delivery.tools.clock import Clock
 
 from nightsafe.delivery.cache.bundle_cache import Load
 from nightsafe.delivery.reports.reports import Reports
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 def logged(reports: Reports, **members: Any) -> list[Any]:

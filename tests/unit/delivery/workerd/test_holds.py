@@ -1,19 +1,9 @@
 """Holds: which scripts are held, for how long, and what ends a hold."""
 
 import pytest
+from tests.unit.delivery.tools.clock import Clock
 
 from nightsafe.delivery.workerd.holds import Holds
-
-
-class Clock:
-    """A clock that stands still until the test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 @pytest.fixture
