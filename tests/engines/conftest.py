@@ -11,19 +11,19 @@ from nightsafe.store.interface import Store
 
 @pytest.fixture(params=sorted(ENGINES))
 def engine_name(request: pytest.FixtureRequest) -> str:
-    """Each engine in turn."""
+    """Return the name of each engine in turn."""
     return str(request.param)
 
 
 @pytest.fixture
 def engine(engine_name: str, tmp_path: Path) -> Engine:
-    """An engine with no data."""
+    """Return an engine without data."""
     return ENGINES[engine_name](tmp_path)
 
 
 @pytest.fixture
 async def store(engine: Engine) -> AsyncIterator[Store]:
-    """An empty store, closed after the test."""
+    """Yield an empty store, and close it after the test."""
     store = await engine.open()
     yield store
     await store.close()

@@ -1,4 +1,4 @@
-"""Many commits at once, callers that go away, and the store's own life."""
+"""Concurrent commits, cancelled callers, and opening and closing the store."""
 
 import asyncio
 
@@ -28,8 +28,8 @@ from nightsafe.store.script_edit import ScriptEdit
 from nightsafe.store.scripts import Binding, ScriptRef
 
 
-async def test_a_thousand_at_once_are_a_thousand_versions(store: Store) -> None:
-    """Concurrent commits to one script all succeed, each a version of its own, none lost."""
+async def test_a_thousand_concurrent_commits_make_as_many_versions(store: Store) -> None:
+    """All concurrent commits to one script succeed, each with its own version."""
     await store.commit(upload())
     names = [f"S{number:04}" for number in range(1000)]
 
@@ -42,8 +42,8 @@ async def test_a_thousand_at_once_are_a_thousand_versions(store: Store) -> None:
         assert outcome.secrets == tuple(binding.shown for binding in await store.bindings(REF, outcome.version))
 
 
-async def test_a_thousand_writes_of_one_secret(store: Store) -> None:
-    """Concurrent commits of one name: each version holds the value of its own commit."""
+async def test_concurrent_writes_of_one_secret_keep_each_value(store: Store) -> None:
+    """When commits set the same name concurrently, each version holds the value of its own commit."""
     await store.commit(upload())
     new = [secret("S") for _ in range(1000)]
 
@@ -54,8 +54,8 @@ async def test_a_thousand_writes_of_one_secret(store: Store) -> None:
         assert [written[version]] == await store.bindings(REF, version)
 
 
-async def test_a_refusal_touches_no_neighbour(store: Store) -> None:
-    """Of a hundred commits waiting together, those refused reach their own callers, the others succeed."""
+async def test_a_refusal_does_not_affect_other_commits(store: Store) -> None:
+    """Of a hundred commits that wait together, the refused ones reach their own callers and the others succeed."""
     await store.commit(upload(plain("PLAIN")))
     changes = []
     for number in range(25):
@@ -77,8 +77,8 @@ async def test_a_refusal_touches_no_neighbour(store: Store) -> None:
     assert len(await store.audit_entries(ACCOUNT)) == 51
 
 
-async def test_an_unstorable_change_touches_no_neighbour(store: Store) -> None:
-    """Text that no database can hold fails its own commit, with nothing written, and no other."""
+async def test_an_unstorable_change_fails_alone(store: Store) -> None:
+    """Text that the database cannot store fails only its own commit, which writes nothing."""
     await store.commit(upload())
 
     answers = await asyncio.gather(
@@ -93,7 +93,7 @@ async def test_an_unstorable_change_touches_no_neighbour(store: Store) -> None:
 
 
 async def test_commits_of_one_caller_are_in_order(store: Store) -> None:
-    """Changes handed in one after another without waiting are applied in that order."""
+    """Changes that one caller commits without waiting are applied in order."""
     tasks = [
         asyncio.ensure_future(store.commit(new)) for new in (upload(), setting(secret("S")), removing(), upload())
     ]
@@ -101,8 +101,8 @@ async def test_commits_of_one_caller_are_in_order(store: Store) -> None:
     assert [outcome.version for outcome in await asyncio.gather(*tasks)] == [1, 2, 0, 1]
 
 
-async def test_a_cancelled_caller_breaks_nothing(store: Store) -> None:
-    """When callers go away, their changes may be applied, whole, and all others are."""
+async def test_a_cancelled_commit_is_applied_whole_or_not_at_all(store: Store) -> None:
+    """When callers are cancelled, each of their changes is applied whole or not at all; all others are applied."""
     await store.commit(upload())
     tasks = [asyncio.ensure_future(store.commit(setting(secret(f"S{number:02}")))) for number in range(50)]
     await asyncio.sleep(0)
@@ -118,11 +118,11 @@ async def test_a_cancelled_caller_breaks_nothing(store: Store) -> None:
 
 
 async def test_a_read_sees_every_answered_commit(store: Store) -> None:
-    """Between writers and readers at once, whoever was answered reads what it wrote."""
+    """With writers and readers at once, every caller reads its own answered write."""
     await store.commit(upload())
 
     async def write_and_read(number: int) -> None:
-        """One caller."""
+        """Write and read as one caller."""
         for turn in range(10):
             new = secret(f"S{number}", "secret_key" if turn % 2 else "secret_text")
             await store.commit(setting(new))
@@ -131,8 +131,8 @@ async def test_a_read_sees_every_answered_commit(store: Store) -> None:
     await asyncio.gather(*(write_and_read(number) for number in range(20)))
 
 
-async def test_bindings_as_of_each_version(store: Store) -> None:
-    """Every version tells the bindings that it had, and a number that is none has none."""
+async def test_each_version_keeps_its_bindings(store: Store) -> None:
+    """Each version returns the bindings that it had; unknown version numbers return none."""
     one, two, three = secret("A"), secret("A"), secret("B", "secret_key")
     for new in (upload(plain("P")), setting(one), setting(two, three), dropping("A"), upload(keep=("secret_key",))):
         await store.commit(new)
@@ -144,7 +144,7 @@ async def test_bindings_as_of_each_version(store: Store) -> None:
 
 
 async def test_one_change_may_alter_a_script_and_a_collection(store: Store) -> None:
-    """It is written with its audit entry when either is altered, and not at all when neither is."""
+    """A change of a script and a collection is written if it alters either one, and not if it alters neither."""
     await store.commit(namespace("ns"))
     await store.commit(upload())
     kind = Kind.DISPATCH_NAMESPACE
@@ -168,7 +168,7 @@ async def test_one_change_may_alter_a_script_and_a_collection(store: Store) -> N
 
 
 async def test_a_refused_collection_undoes_the_script(store: Store) -> None:
-    """When one of the two is refused, neither is altered."""
+    """When the collection's part of a change is refused, the script is not altered either."""
     await store.commit(upload())
     before = await state(store, REF)
     collection_edit = CollectionEdit(account_id=ACCOUNT, kind=Kind.DISPATCH_NAMESPACE, name="absent", body=b"{}")
@@ -179,8 +179,8 @@ async def test_a_refused_collection_undoes_the_script(store: Store) -> None:
     assert before == await state(store, REF)
 
 
-async def test_generation_tells_of_commits(store: Store) -> None:
-    """It stays while nothing is committed, reads and refusals included, and differs after each commit."""
+async def test_the_generation_changes_with_each_commit(store: Store) -> None:
+    """The generation differs after each commit; reads and refusals do not change it."""
     await store.commit(upload())
     first = store.generation()
     await state(store, REF)
@@ -195,8 +195,8 @@ async def test_generation_tells_of_commits(store: Store) -> None:
     assert len({repr(generation) for generation in seen}) == 4
 
 
-async def test_check_says_nothing_when_all_is_well(store: Store) -> None:
-    """A healthy store passes, and stays as it was."""
+async def test_a_healthy_store_passes_its_check(store: Store) -> None:
+    """A healthy store passes the check, which changes nothing."""
     await store.commit(upload())
     before = await state(store, REF)
 
@@ -205,8 +205,8 @@ async def test_check_says_nothing_when_all_is_well(store: Store) -> None:
     assert before == await state(store, REF)
 
 
-async def test_everything_is_there_after_opening_again(engine: Engine) -> None:
-    """Closing and opening changes nothing, and the numbers go on from where they were."""
+async def test_data_survives_reopening(engine: Engine) -> None:
+    """Closing and opening changes nothing, and version numbers continue."""
     store = await engine.open()
     await store.commit(upload(secret("S"), plain("P")))
     await store.commit(setting(secret("S")))
@@ -221,8 +221,8 @@ async def test_everything_is_there_after_opening_again(engine: Engine) -> None:
         await store.close()
 
 
-async def test_close_finishes_what_waits(engine: Engine) -> None:
-    """Changes handed in before `close` are answered and there afterwards."""
+async def test_close_finishes_waiting_commits(engine: Engine) -> None:
+    """Changes committed before `close` are answered and stored."""
     store = await engine.open()
     tasks = [
         asyncio.ensure_future(store.commit(new)) for new in (upload(), *(setting(secret(f"S{n}")) for n in range(50)))
@@ -239,8 +239,8 @@ async def test_close_finishes_what_waits(engine: Engine) -> None:
         await store.close()
 
 
-async def test_a_closed_store_refuses(engine: Engine) -> None:
-    """After `close` every call is refused with STORE; closing once more is none."""
+async def test_a_closed_store_refuses_every_call(engine: Engine) -> None:
+    """After `close` every call is refused with STORE; a second `close` is not."""
     store = await engine.open()
     await store.commit(upload())
     await store.close()

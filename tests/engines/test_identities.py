@@ -24,7 +24,7 @@ TOKEN = Token(
 )
 
 
-async def test_what_was_put_is_read(store: Store) -> None:
+async def test_identities_are_read_as_they_were_put(store: Store) -> None:
     """One change puts an account, a user, a membership and a token; each is read back as it was put."""
     account, membership = Account(ACCOUNT, "Home", 7), Membership(ACCOUNT, USER.id, b"[1]", 8)
 
@@ -40,8 +40,8 @@ async def test_what_was_put_is_read(store: Store) -> None:
     assert await store.token(TOKEN.digest) == TOKEN
 
 
-async def test_what_was_put_again_is_replaced(store: Store) -> None:
-    """The same id again replaces every field; a token's old digest is known no longer."""
+async def test_a_second_put_replaces_every_field(store: Store) -> None:
+    """A second put of the same id replaces every field; a token's old digest is unknown afterwards."""
     user, token = replace(USER, email="other@example.com"), replace(TOKEN, digest=b"u" * 32, status="disabled")
     await store.commit(change(None, Account(ACCOUNT, "Old", 1), USER, Membership(ACCOUNT, USER.id, b"[]", 1), TOKEN))
 
@@ -54,8 +54,8 @@ async def test_what_was_put_again_is_replaced(store: Store) -> None:
     assert (None, user) == (await store.user_by_email(USER.email), await store.user_by_email("OTHER@example.com"))
 
 
-async def test_what_is_not_there_is_none(store: Store) -> None:
-    """Reads of absent identities give None or an empty list."""
+async def test_absent_identities_are_none_or_empty(store: Store) -> None:
+    """Reads of absent identities return None or an empty list."""
     assert [await store.user("x"), await store.user_by_email("x"), await store.token(b"x")] == [None] * 3
     assert [await store.user_by_service_key(b"x"), await store.account("x")] == [None] * 2
     assert [await store.accounts(), await store.memberships("x"), await store.members("x")] == [[]] * 3
@@ -65,7 +65,7 @@ async def test_what_is_not_there_is_none(store: Store) -> None:
 
 
 async def test_a_token_belongs_to_a_user_or_an_account(store: Store) -> None:
-    """Each list has its own, oldest first; what an account owns is nobody else's."""
+    """Tokens of users and of accounts are listed separately, oldest first, and only for their owner."""
     second = replace(TOKEN, id="1" * 32, digest=b"2" * 32, issued_on=2)
     owned = [
         replace(TOKEN, id=f"{n:032x}", digest=bytes([n]) * 32, account_id=ACCOUNT, condition=b'{"a":1}', issued_on=n)
@@ -82,8 +82,8 @@ async def test_a_token_belongs_to_a_user_or_an_account(store: Store) -> None:
     assert owned[0] == await store.token(owned[0].digest)
 
 
-async def test_a_token_is_dropped(store: Store) -> None:
-    """It is known no longer, others are; one that is not there is passed over, and the log has its entry."""
+async def test_a_dropped_token_is_unknown(store: Store) -> None:
+    """A dropped token is unknown afterwards and others stay; an absent id is ignored. The log gets an entry."""
     other = replace(TOKEN, id="1" * 32, digest=b"2" * 32)
     await store.commit(change(None, TOKEN, other))
     before = store.generation()
@@ -96,8 +96,8 @@ async def test_a_token_is_dropped(store: Store) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [{"digest": b"u" * 32}, {"modified_on": 3}, None])
-async def test_a_token_must_be_as_it_was_read(store: Store, meanwhile: dict[str, object] | None) -> None:
-    """A change on the strength of a token that was rolled, altered or deleted meanwhile does nothing at all."""
+async def test_a_change_over_an_altered_token_is_refused(store: Store, meanwhile: dict[str, object] | None) -> None:
+    """A change based on a token is refused if the token was rolled, altered or deleted since it was read."""
     await store.commit(change(None, TOKEN))
     await store.commit(replace(change(None, replace(TOKEN, name="first")), unchanged=(TOKEN,)))
     at_last = replace(TOKEN, **meanwhile) if meanwhile else None
@@ -110,8 +110,8 @@ async def test_a_token_must_be_as_it_was_read(store: Store, meanwhile: dict[str,
     assert len(await store.audit_entries(ACCOUNT)) == 3
 
 
-async def test_a_service_key_belongs_to_one(store: Store) -> None:
-    """A second user of a service key is refused; users without one are many."""
+async def test_a_service_key_belongs_to_one_user(store: Store) -> None:
+    """A second user with the same service key is refused; any number of users may have none."""
     await store.commit(change(None, USER))
     [(code, _)] = await refusal(store, change(None, replace(USER, id="e" * 32, email="other@example.com")))
     for number in range(3):
@@ -124,14 +124,14 @@ async def test_a_service_key_belongs_to_one(store: Store) -> None:
 
 @pytest.mark.parametrize("email", ["someone@example.com", "SOMEONE@EXAMPLE.COM", "Someone@Example.com"])
 async def test_email_is_compared_without_case(store: Store, email: str) -> None:
-    """Any spelling of the e-mail finds the user, and shows it as it was put."""
+    """Any spelling of the e-mail finds the user; the user shows the spelling that was put."""
     await store.commit(change(None, USER))
 
     assert await store.user_by_email(email) == USER
 
 
-async def test_an_email_and_a_digest_belong_to_one(store: Store) -> None:
-    """A second user of an e-mail, or a second token of a digest, is refused; the change leaves nothing."""
+async def test_an_email_or_digest_in_use_is_refused(store: Store) -> None:
+    """A second user with an e-mail, or a second token with a digest, is refused and the change writes nothing."""
     await store.commit(change(None, USER, TOKEN))
     account = Account(ACCOUNT, "Home", 7)
 
@@ -143,8 +143,8 @@ async def test_an_email_and_a_digest_belong_to_one(store: Store) -> None:
     assert len(await store.audit_entries(ACCOUNT)) == 1
 
 
-async def test_lists_have_their_order(store: Store) -> None:
-    """Accounts oldest first; memberships by account; members longest first."""
+async def test_accounts_and_members_are_listed_in_order(store: Store) -> None:
+    """Accounts are listed oldest first, memberships by account, and members longest first."""
     accounts = [Account(OTHER_ACCOUNT, "B", 1), Account(ACCOUNT, "A", 2)]
     members = [Membership(ACCOUNT, "y", b"[]", 1), Membership(ACCOUNT, "x", b"[]", 2)]
     await store.commit(
@@ -156,8 +156,8 @@ async def test_lists_have_their_order(store: Store) -> None:
     assert members == await store.members(ACCOUNT)
 
 
-async def test_each_change_leaves_its_audit_entry(store: Store) -> None:
-    """Entries are read in the order of the commits, from past a number, so many at most, by account."""
+async def test_audit_entries_are_listed_in_commit_order(store: Store) -> None:
+    """Entries are read per account, in the order of the commits, after a given number and up to a limit."""
     texts = [f"entry {number}" for number in range(5)]
     for text in texts:
         await store.commit(change(audit=entry(text)))
@@ -172,7 +172,7 @@ async def test_each_change_leaves_its_audit_entry(store: Store) -> None:
 
 
 async def test_a_refused_change_leaves_no_audit_entry(store: Store) -> None:
-    """The entry is written with what it tells of, or not at all."""
+    """A refused change leaves no audit entry."""
     await store.commit(upload())
     await refusal(store, dropping("X"))
     await store.commit(setting(secret("S")))

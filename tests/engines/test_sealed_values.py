@@ -1,4 +1,4 @@
-"""Sealed values by their key, records that take the place of others, keys that take no new values."""
+"""Sealed values: reading them by key, replacing their records, and retiring keys."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -37,30 +37,30 @@ INSIDE = ScriptRef(ACCOUNT, "worker", "space")
 
 
 def resealing(*values: Resealed, account_id: str = ACCOUNT) -> Change:
-    """A change that puts records in the place of others."""
+    """Return a change that replaces sealed records."""
     return replace(change(audit=entry("resealed", account_id)), reseal=values)
 
 
-def anew(one: StoredValue, key_id: str = NEW) -> Resealed:
-    """Another record for a value that was read."""
+def another_record(one: StoredValue, key_id: str = NEW) -> Resealed:
+    """Return another record for a value that was read."""
     return Resealed(mark=one.mark, before=one.sealed, sealed=os.urandom(200), key_id=key_id)
 
 
 def retiring(key_id: str, *, in_use: bool = False) -> Change:
-    """A change that retires a key."""
+    """Return a change that retires a key."""
     return replace(change(audit=entry(account_id="")), retire=Retirement(key_id=key_id, in_use=in_use))
 
 
-async def under(store: Store, key_id: str = OLD, account_id: str = ACCOUNT) -> list[StoredValue]:
-    """Every value under a key, page by page."""
+async def values_of_key(store: Store, key_id: str = OLD, account_id: str = ACCOUNT) -> list[StoredValue]:
+    """Return every value under a key, read page by page."""
     found: list[StoredValue] = []
     while page := await store.values_under(account_id, key_id, after=found[-1].mark if found else "", limit=2):
         found += page
     return found
 
 
-async def filled(store: Store) -> None:
-    """Values in every kind of place: newest versions, older ones, items of three kinds of collection."""
+async def fill_store(store: Store) -> None:
+    """Store values in every kind of place: newest and older versions, and items of three kinds of collection."""
     for new in (
         change(None, Account(ACCOUNT, "Home", 1), Account(OTHER_ACCOUNT, "Other", 1)),
         namespace("space"),
@@ -76,13 +76,16 @@ async def filled(store: Store) -> None:
         await store.commit(new)
 
 
-async def test_every_value_is_found_where_it_lies(store: Store) -> None:
-    """Each once, with all that its place is made of; what is no secret, and what another account has, is not."""
-    await filled(store)
+async def test_every_sealed_value_is_listed_with_its_place(store: Store) -> None:
+    """Every secret of the account is returned once, with its place; other bindings and other accounts are not."""
+    await fill_store(store)
 
-    found = await under(store)
+    found = await values_of_key(store)
 
-    places = [(one.collection, one.namespace, one.owner, one.environment, one.name, one.kind) for one in found]
+    places = [
+        (stored.collection, stored.namespace, stored.owner, stored.environment, stored.name, stored.kind)
+        for stored in found
+    ]
     assert sorted(
         [
             (None, "", "worker", "", "A", "secret_text"),
@@ -95,30 +98,30 @@ async def test_every_value_is_found_where_it_lies(store: Store) -> None:
         ],
         key=str,
     ) == sorted(places, key=str)
-    assert len(found) == len({one.mark for one in found}) == len({one.sealed for one in found})
-    assert {(ACCOUNT, OLD)} == {(one.account_id, one.key_id) for one in found}
-    older = [one.sealed for one in await store.bindings(REF, 1) if one.sealed is not None]
-    assert set(older) <= {one.sealed for one in found}
-    assert {one.shown for one in await held(store) if one.sealed} <= {one.shown for one in found}
+    assert len(found) == len({stored.mark for stored in found}) == len({stored.sealed for stored in found})
+    assert {(ACCOUNT, OLD)} == {(stored.account_id, stored.key_id) for stored in found}
+    older = [binding.sealed for binding in await store.bindings(REF, 1) if binding.sealed is not None]
+    assert set(older) <= {stored.sealed for stored in found}
+    assert {item.shown for item in await held(store) if item.sealed} <= {stored.shown for stored in found}
 
 
-async def test_a_value_by_its_mark(store: Store) -> None:
-    """It is the same as in its page; to another account there is none, and none where no secret lies."""
-    await filled(store)
+async def test_a_value_is_read_by_its_mark(store: Store) -> None:
+    """A value read by its mark is the same as in its page; other accounts and other marks get None."""
+    await fill_store(store)
 
-    for one in await under(store):
-        assert one == await store.value(ACCOUNT, one.mark)
-        assert None is await store.value(OTHER_ACCOUNT, one.mark)
+    for stored in await values_of_key(store):
+        assert stored == await store.value(ACCOUNT, stored.mark)
+        assert None is await store.value(OTHER_ACCOUNT, stored.mark)
     assert None is await store.value(ACCOUNT, "a9999")
-    secrets = {one.mark for one in await under(store)}
+    secrets = {stored.mark for stored in await values_of_key(store)}
     rows = [await store.value(ACCOUNT, f"{letter}{number}") for letter in "abc" for number in range(1, 20)]
-    assert secrets == {one.mark for one in rows if one is not None}
+    assert secrets == {stored.mark for stored in rows if stored is not None}
 
 
-async def test_counts_and_keys(store: Store) -> None:
-    """They tell of one account; of what there is not they tell nothing."""
+async def test_counts_and_keys_cover_one_account(store: Store) -> None:
+    """Counts and lists of keys cover one account; an account without values gets 0 and an empty list."""
     assert ([], 0) == (await store.keys_in_use(ACCOUNT), await store.count_values(ACCOUNT, OLD))
-    await filled(store)
+    await fill_store(store)
     await store.commit(putting(value("T", key_id=NEW)))
 
     assert [OLD, NEW] == await store.keys_in_use(ACCOUNT)
@@ -127,8 +130,8 @@ async def test_counts_and_keys(store: Store) -> None:
     assert (1, 0) == (await store.count_values(OTHER_ACCOUNT, OLD), await store.count_values(OTHER_ACCOUNT, NEW))
 
 
-async def test_a_count_goes_past_its_turns(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More values than are counted in one turn, and just as many, are all counted."""
+async def test_a_count_covers_more_rows_than_one_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count includes all values, even when there are more than one turn counts."""
     monkeypatch.setattr("nightsafe.store.sqlite.reads.sealed_values._ROWS_A_TURN", 4)
     await store.commit(upload(*(secret(f"S{number}") for number in range(8))))
     assert 8 == await store.count_values(ACCOUNT, OLD)
@@ -138,15 +141,15 @@ async def test_a_count_goes_past_its_turns(store: Store, monkeypatch: pytest.Mon
     assert 9 == await store.count_values(ACCOUNT, OLD)
 
 
-async def test_a_page_is_bounded(store: Store) -> None:
-    """By its number of values and by their bytes; one comes in any case, however long."""
+async def test_a_page_is_limited_by_values_and_bytes(store: Store) -> None:
+    """A page is limited by its number of values and by their bytes, but always has at least one value."""
     sizes = (100, 100, 1000, 100)
     await store.commit(upload(*(secret(f"S{at}", sealed=os.urandom(size)) for at, size in enumerate(sizes))))
 
     async def page(limit: int = 100, max_bytes: int = 1 << 20) -> list[int]:
-        """The lengths of the records of the first page."""
+        """Return the lengths of the records on the first page."""
         found = await store.values_under(ACCOUNT, OLD, limit=limit, max_bytes=max_bytes)
-        return [len(one.sealed) for one in found]
+        return [len(stored.sealed) for stored in found]
 
     assert [100] == await page(limit=1)
     assert [100, 100, 1000] == await page(max_bytes=201)
@@ -154,82 +157,86 @@ async def test_a_page_is_bounded(store: Store) -> None:
     assert [100] == await page(max_bytes=1)
 
 
-async def test_a_resealed_value_is_the_same_everywhere_else(store: Store) -> None:
-    """Only record and key change, in every kind of place: no version, no time, nothing shown; one log entry."""
-    await filled(store)
-    before, log = await everything(store), await store.audit_entries(ACCOUNT, limit=1000)
-    found = await under(store)
-    new = [anew(one) for one in found]
+async def test_resealing_changes_only_record_and_key(store: Store) -> None:
+    """Resealing changes only the record and the key, not a version, a time or `shown`; it writes one log entry."""
+    await fill_store(store)
+    before, log = await read_everything(store), await store.audit_entries(ACCOUNT, limit=1000)
+    found = await values_of_key(store)
+    new = [another_record(stored) for stored in found]
 
     outcome = await store.commit(resealing(*new))
 
-    assert tuple(one.mark for one in new) == outcome.resealed
+    assert tuple(resealed.mark for resealed in new) == outcome.resealed
     assert (0, None, "") == (outcome.version, outcome.script, outcome.script_id)
-    assert [] == await under(store)
-    records = {one.before: one.sealed for one in new}
-    assert [replace(one, sealed=records[one.sealed], key_id=NEW) for one in found] == await under(store, NEW)
-    assert exchanged(before, records) == await everything(store)
-    assert [b"resealed"] == [one.entry for _, one in (await store.audit_entries(ACCOUNT, limit=1000))[len(log) :]]
+    assert [] == await values_of_key(store)
+    records = {resealed.before: resealed.sealed for resealed in new}
+    assert [replace(stored, sealed=records[stored.sealed], key_id=NEW) for stored in found] == await values_of_key(
+        store, NEW
+    )
+    assert with_other_records(before, records) == await read_everything(store)
+    assert [b"resealed"] == [
+        leaf_entry.entry for _, leaf_entry in (await store.audit_entries(ACCOUNT, limit=1000))[len(log) :]
+    ]
     assert 1 == await store.count_values(OTHER_ACCOUNT, OLD)
 
 
-async def everything(store: Store) -> list[Binding | object]:
-    """What is told of scripts and collections."""
+async def read_everything(store: Store) -> list[Binding | object]:
+    """Return read_everything that reads show of scripts and collections."""
     told: list[Binding | object] = []
     for ref in (REF, INSIDE):
         script = await store.script(ref)
         assert script is not None
         told += [script, *await store.versions(ref), *await store.deployments(ref)]
-        told += [one for number in range(1, script.version + 1) for one in await store.bindings(ref, number)]
+        told += [binding for number in range(1, script.version + 1) for binding in await store.bindings(ref, number)]
     for kind, name in ((Kind.SECRETS_STORE, "main"), (Kind.PAGES_PROJECT, "site"), (Kind.SCRIPT, REF.name)):
         told += [await store.collection(ACCOUNT, kind, name), *await held(store, name, kind)]
     return told
 
 
-def exchanged(told: list[Binding | object], records: dict[bytes, bytes]) -> list[object]:
-    """The same with other records, under the other key."""
+def with_other_records(told: list[Binding | object], records: dict[bytes, bytes]) -> list[object]:
+    """Return the same with other records, under the other key."""
     return [
-        replace(one, sealed=records[sealed], key_id=NEW)  # type: ignore[type-var]
-        if (sealed := getattr(one, "sealed", None)) is not None
-        else one
-        for one in told
+        replace(row, sealed=records[sealed], key_id=NEW)  # type: ignore[type-var]
+        if (sealed := getattr(row, "sealed", None)) is not None
+        else row
+        for row in told
     ]
 
 
-async def test_a_rollback_still_sees_the_same_secrets(store: Store) -> None:
-    """A value that two versions share is still one and the same after it was sealed anew."""
+async def test_versions_share_a_secret_after_resealing(store: Store) -> None:
+    """Two versions that share a value still share it after it was resealed."""
     first, second = stamp("upload"), stamp("upload")
     await store.commit(upload(secret("A"), made_by=first))
     await store.commit(upload(keep=("secret_text",), made_by=second))
 
-    await store.commit(resealing(*(anew(one) for one in await under(store))))
+    await store.commit(resealing(*(another_record(stored) for stored in await values_of_key(store))))
 
     assert [] == await refusal(store, deploying((first.version_id, 100.0)))
 
 
-async def test_what_has_changed_meanwhile_stays(store: Store) -> None:
-    """A value that was replaced, or is gone, is passed over, and the others of the change are done."""
+async def test_resealing_skips_changed_values(store: Store) -> None:
+    """A value that was replaced or dropped since it was read is skipped; the other values are resealed."""
     await store.commit(upload(secret("A"), secret("B")))
     await store.commit(making(new_collection(), put=(value("C"), value("D"))))
-    read = await under(store)
+    read = await values_of_key(store)
     await store.commit(setting(secret("A")))
     await store.commit(putting(drop=(("", "C"),)))
 
-    outcome = await store.commit(resealing(*(anew(one) for one in read)))
+    outcome = await store.commit(resealing(*(another_record(stored) for stored in read)))
 
-    done = [one.name for one in read if one.mark in outcome.resealed]
+    done = [stored.name for stored in read if stored.mark in outcome.resealed]
     assert ["B", "D"] == done
-    assert ["A", "A"] == [one.name for one in await under(store)]
+    assert ["A", "A"] == [stored.name for stored in await values_of_key(store)]
 
 
-async def test_nothing_resealed_is_nothing_written(store: Store) -> None:
-    """Not even the log's entry; nor can the values of an account be changed in the name of another."""
-    await filled(store)
+async def test_resealing_nothing_writes_nothing(store: Store) -> None:
+    """A change that reseals nothing writes no log entry; an account cannot reseal another's values."""
+    await fill_store(store)
     before = await state(store, REF)
-    (one, *_) = await under(store)
+    (one, *_) = await values_of_key(store)
 
-    wrong = replace(anew(one), before=os.urandom(200))
-    for new in (resealing(wrong), resealing(anew(one), account_id=OTHER_ACCOUNT)):
+    wrong = replace(another_record(one), before=os.urandom(200))
+    for new in (resealing(wrong), resealing(another_record(one), account_id=OTHER_ACCOUNT)):
         assert () == (await store.commit(new)).resealed
 
     assert before == await state(store, REF)
@@ -237,12 +244,14 @@ async def test_nothing_resealed_is_nothing_written(store: Store) -> None:
 
 
 @pytest.mark.parametrize("mark", ["", "a", "z1", "a-1", "a1x", "a\u0661", "a" + "9" * 40])
-async def test_a_mark_that_is_none(store: Store, mark: str) -> None:
-    """It is refused, in a change and as the place to go on from, which may be empty."""
-    await filled(store)
-    (one, *_) = await under(store)
+async def test_an_invalid_mark_is_refused(store: Store, mark: str) -> None:
+    """An invalid mark is refused in a change, in a read, and as the start of a page (which may be empty)."""
+    await fill_store(store)
+    (one, *_) = await values_of_key(store)
 
-    assert [Code.INVALID] == [code for code, _ in await refusal(store, resealing(replace(anew(one), mark=mark)))]
+    assert [Code.INVALID] == [
+        code for code, _ in await refusal(store, resealing(replace(another_record(one), mark=mark)))
+    ]
     if mark:
         with pytest.raises(NightsafeError) as caught:
             await store.values_under(ACCOUNT, OLD, after=mark)
@@ -253,13 +262,13 @@ async def test_a_mark_that_is_none(store: Store, mark: str) -> None:
 
 
 async def test_a_key_in_use_is_not_retired(store: Store) -> None:
-    """In whichever place its last value lies, and in whichever account, unless that is meant."""
-    await filled(store)
+    """A key that seals a value in any place or account is not retired, unless `in_use` allows it."""
+    await fill_store(store)
     assert [(Code.KEY_IN_USE, OLD)] == await refusal(store, retiring(OLD))
     for account in (ACCOUNT, OTHER_ACCOUNT):
-        for one in await under(store, account_id=account):
+        for stored in await values_of_key(store, account_id=account):
             assert [(Code.KEY_IN_USE, OLD)] == await refusal(store, retiring(OLD))
-            await store.commit(resealing(anew(one), account_id=account))
+            await store.commit(resealing(another_record(stored), account_id=account))
     assert [] == await store.retired_keys()
 
     assert [] == await refusal(store, retiring(OLD))
@@ -279,8 +288,8 @@ async def test_a_key_in_use_is_not_retired(store: Store) -> None:
     ids=["secret", "upload", "item", "collection"],
 )
 async def test_a_retired_key_takes_no_new_values(store: Store, bring: Callable[[], Change]) -> None:
-    """Whoever brings one, wherever to, and whoever else could; what lies under it stays, and goes on."""
-    await filled(store)
+    """A retired key is refused for new values everywhere; values that are already under it stay usable."""
+    await fill_store(store)
     await store.commit(retiring(OLD, in_use=True))
     before = await state(store, REF)
 
@@ -294,18 +303,18 @@ async def test_a_retired_key_takes_no_new_values(store: Store, bring: Callable[[
 
 
 async def test_a_value_is_not_resealed_to_a_retired_key(store: Store) -> None:
-    """It would not be allowed to lie there."""
-    await filled(store)
+    """Resealing to a retired key is refused."""
+    await fill_store(store)
     await store.commit(retiring(NEW))
-    (one, *_) = await under(store)
+    (one, *_) = await values_of_key(store)
 
-    assert [Code.UNAVAILABLE] == [code for code, _ in await refusal(store, resealing(anew(one)))]
+    assert [Code.UNAVAILABLE] == [code for code, _ in await refusal(store, resealing(another_record(one)))]
 
     assert 7 == await store.count_values(ACCOUNT, OLD)
 
 
-async def test_a_ring_s_number_only_grows(engine: Engine) -> None:
-    """The greatest that there was is known, when the store is opened again too; each change has its log entry."""
+async def test_the_greatest_ring_number_is_kept(engine: Engine) -> None:
+    """The greatest ring number is kept, also when the store is opened again."""
     store = await engine.open()
     assert 0 == await store.ring_number()
     for number in (2, 5, 3):
@@ -319,18 +328,18 @@ async def test_a_ring_s_number_only_grows(engine: Engine) -> None:
         await store.close()
 
 
-async def test_all_of_it_is_kept(engine: Engine) -> None:
-    """Records and retired keys are there when the store is opened again."""
+async def test_records_and_retired_keys_survive_reopening(engine: Engine) -> None:
+    """Records and retired keys are kept when the store is opened again."""
     store = await engine.open()
-    await filled(store)
-    await store.commit(resealing(*(anew(one) for one in await under(store))))
+    await fill_store(store)
+    await store.commit(resealing(*(another_record(stored) for stored in await values_of_key(store))))
     await store.commit(retiring("key-0"))
-    found = await under(store, NEW)
+    found = await values_of_key(store, NEW)
     await store.close()
 
     store = await engine.open()
     try:
-        assert (found, ["key-0"]) == (await under(store, NEW), await store.retired_keys())
+        assert (found, ["key-0"]) == (await values_of_key(store, NEW), await store.retired_keys())
     finally:
         await store.close()
 
@@ -338,8 +347,8 @@ async def test_all_of_it_is_kept(engine: Engine) -> None:
 Work = Callable[[Store], Awaitable[object]]
 
 
-async def test_a_closed_store_says_so(store: Store) -> None:
-    """Each of these reads is refused as every other is."""
+async def test_reads_of_a_closed_store_are_refused(store: Store) -> None:
+    """Each read of a closed store is refused with STORE."""
     await store.close()
     reads: list[Work] = [
         lambda store: store.keys_in_use(ACCOUNT),

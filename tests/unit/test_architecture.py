@@ -1,4 +1,4 @@
-"""docs/architecture.md tells what is there: the floors, the flows, and one name for each resource."""
+"""docs/architecture.md agrees with the code: the floors, the flows, and one name for each resource."""
 
 import json
 import re
@@ -21,13 +21,13 @@ SECRETS = f"{SCRIPTS}/worker/secrets"
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    """An API of the test's own."""
+    """Yield an API of the test's own."""
     with Api(tmp_path) as api:
         yield api
 
 
-def test_getting_a_secret_takes_the_listed_way(api: Api) -> None:
-    """A GET by a known token enters the functions that the page lists, in their order."""
+def test_getting_a_secret_enters_the_listed_functions(api: Api) -> None:
+    """A GET with a known token enters the listed functions in order."""
     assert 200 == api.upload("worker").status
     assert 200 == api.send("PUT", SECRETS, SECRET, [JSON]).status
     assert 200 == api.send("GET", f"{SECRETS}/S").status
@@ -37,8 +37,8 @@ def test_getting_a_secret_takes_the_listed_way(api: Api) -> None:
     assert [] == missed(listed("Get a secret"), steps)
 
 
-def test_putting_a_secret_takes_the_listed_way(api: Api) -> None:
-    """A PUT enters the functions that the page lists, in their order."""
+def test_putting_a_secret_enters_the_listed_functions(api: Api) -> None:
+    """A PUT enters the listed functions in order."""
     assert 200 == api.upload("worker").status
     with entered() as steps:
         assert 200 == api.send("PUT", SECRETS, SECRET, [JSON]).status
@@ -46,16 +46,16 @@ def test_putting_a_secret_takes_the_listed_way(api: Api) -> None:
     assert [] == missed(listed("Put a secret"), steps)
 
 
-def test_uploading_a_script_takes_the_listed_way(api: Api) -> None:
-    """An upload enters the functions that the page lists, in their order."""
+def test_uploading_a_script_enters_the_listed_functions(api: Api) -> None:
+    """An upload enters the listed functions in order."""
     with entered() as steps:
         assert 200 == api.upload("worker").status
 
     assert [] == missed(listed("Upload a script"), steps)
 
 
-def test_rotating_the_key_takes_the_listed_way(api: Api, tmp_path: Path) -> None:
-    """A rotation and one pass of the delivery process enter the functions that the page lists, in their order."""
+def test_rotating_the_key_enters_the_listed_functions(api: Api, tmp_path: Path) -> None:
+    """A rotation and one pass of the delivery process enter the listed functions in order."""
     rotation = with_values(api, tmp_path)
     with entered() as steps:
         rotation.rotate()
@@ -64,16 +64,16 @@ def test_rotating_the_key_takes_the_listed_way(api: Api, tmp_path: Path) -> None
     assert [] == missed(listed("Rotate the key"), steps)
 
 
-def test_a_step_that_is_not_entered_is_named() -> None:
-    """A step out of its order, or that no run enters, is reported."""
+def test_a_step_that_is_not_entered_is_reported() -> None:
+    """A step that is out of order, or never entered, is reported."""
     first, second = ("a.py", "f"), ("b.py", "g")
 
     assert [] == missed([first, second], [first, first, second])
     assert [first] == missed([second, first], [first, second])
 
 
-def test_the_floors_are_those_that_are_checked() -> None:
-    """The table has each package on the floor that the import check has it on."""
+def test_the_documented_floors_are_the_checked_ones() -> None:
+    """Each package is on the same floor in the table and in the import check."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = [layer.split(" | ") for layer in contracts[0]["layers"]][1:]
     checked = {name: len(layers) - place for place, names in enumerate(layers) for name in names}
@@ -83,15 +83,15 @@ def test_the_floors_are_those_that_are_checked() -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Each module can be read after those that it imports, also where an import serves types alone or comes late."""
+    """No modules import each other in a circle, also not for types or in a late import."""
     graph = grimp.build_graph("nightsafe", exclude_type_checking_imports=False)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
     TopologicalSorter(imports).prepare()
 
 
-def test_the_drawing_is_that_of_its_source() -> None:
-    """Both drawings are what the text source comes to."""
+def test_the_drawings_match_their_source() -> None:
+    """Both drawings equal the output of their text source."""
     done = subprocess.run(
         [str(shutil.which("node")), "tools/draw.mjs", "--check"],
         cwd=ROOT,
@@ -104,7 +104,7 @@ def test_the_drawing_is_that_of_its_source() -> None:
     assert 0 == done.returncode
 
 
-def test_folders_stay_short() -> None:
+def test_no_folder_has_more_than_fifteen_modules() -> None:
     """No folder of the source has more than fifteen modules."""
     counts = {
         str(folder.relative_to(SOURCE)): len([file for file in folder.glob("*.py") if file.name != "__init__.py"])
@@ -115,20 +115,20 @@ def test_folders_stay_short() -> None:
     assert {} == {folder: count for folder, count in counts.items() if count > 15}
 
 
-ALONE = {
+WITHOUT_USE_CASE = {
     "api/scripts/service_environments.py": "an older layer over scripts",
     "api/scripts/upload_form.py": "the multipart form of an upload",
     "api/scripts/views.py": "the JSON of scripts and versions",
     "api/scripts/visibility.py": "one rule for three lists",
     "api/versions/deployments_by_script.py": "an older form of deployments",
     "api/identity/token_fields.py": "the body of a token",
-    "api/key_rotation/public_ring.py": "the ring is a file, no use case",
+    "api/key_rotation/public_ring.py": "the ring is a file, without a use case",
 }
-"""Files of the API's resources without a use case of their name, and why."""
+"""Files of the API's resources that have no use case of the same name, and why."""
 
 
-def test_a_resource_has_one_name() -> None:
-    """Each file of a resource in `api/` has its partner of the same name in `services/`, or a reason to have none."""
+def test_a_resource_has_one_name_in_api_and_services() -> None:
+    """Each file of a resource in `api/` has a file of the same name in `services/`, or is listed with a reason."""
     files = {
         file.relative_to(SOURCE / "api")
         for file in (SOURCE / "api").glob("*/*.py")
@@ -136,19 +136,19 @@ def test_a_resource_has_one_name() -> None:
     }
     lonely = {f"api/{file}" for file in files if not (SOURCE / "services" / file).is_file()}
 
-    assert set(ALONE) == lonely
+    assert set(WITHOUT_USE_CASE) == lonely
 
 
 @pytest.mark.parametrize("package", ["api", "services"])
-def test_tests_have_the_names_of_what_they_test(package: str) -> None:
-    """A folder of unit tests is named after the folder it tests."""
+def test_test_folders_are_named_after_what_they_test(package: str) -> None:
+    """A folder of unit tests is named after the folder that it tests."""
     folders = {path.name for path in (ROOT / "tests" / "unit" / package).iterdir() if path.is_dir()}
 
     assert folders - {"tools", "__pycache__"} <= {path.name for path in (SOURCE / package).iterdir()}
 
 
 def test_no_change_needs_more_than_seven_files() -> None:
-    """Each kind of change that CONTRIBUTING.md lists names at most seven files, and each of them exists."""
+    """Each kind of change that CONTRIBUTING.md lists names at most seven files, all of which exist."""
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = page.split("\n## Where to change what\n", 1)[1].split("\n## ", 1)[0]
     _, *changes = section.split("\n### ")

@@ -1,4 +1,4 @@
-"""What the documents say is what the program does."""
+"""The documents agree with the program."""
 
 import re
 from pathlib import Path
@@ -17,17 +17,22 @@ ROOT = Path(__file__).parents[2]
 
 
 def every_option() -> list[tuple[str, Leaf, click.Option]]:
-    """Every option of every command, with the command's words and its leaf."""
+    """Return every option of every command, with the command's words and its leaf."""
     found = []
     for words, leaf in leaves():
         command = load(leaf)
         inner = command.commands.values() if isinstance(command, click.Group) else [command]
-        found += [(" ".join(words), leaf, p) for one in inner for p in one.params if isinstance(p, click.Option)]
+        found += [
+            (" ".join(words), leaf, p)
+            for inner_command in inner
+            for p in inner_command.params
+            if isinstance(p, click.Option)
+        ]
     return found
 
 
 def page_of(option: click.Option) -> str:
-    """The page for an option: settings, which have an environment variable, are in configuration.md."""
+    """Return the page of an option: settings, which have an environment variable, are in configuration.md."""
     name = "configuration.md" if isinstance(option.envvar, str) else "cli.md"
     return (ROOT / "docs" / name).read_text()
 
@@ -36,7 +41,7 @@ def page_of(option: click.Option) -> str:
     ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "server"]
 )
 def test_every_option_of_the_operator_is_documented(command: str, option: click.Option) -> None:
-    """Each command is in cli.md. Each setting is in configuration.md with its default, each other flag in cli.md."""
+    """Each command and each other flag is in cli.md, and each setting is in configuration.md with its default."""
     page = page_of(option)
 
     assert f"`nightsafe {command}" in (ROOT / "docs" / "cli.md").read_text()
@@ -51,7 +56,7 @@ def test_every_option_of_the_operator_is_documented(command: str, option: click.
     ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "cli"]
 )
 def test_every_option_of_the_command_line_is_documented(command: str, option: click.Option) -> None:
-    """Each command and other flag is in cli.md. Each setting is in configuration.md with its variable."""
+    """Each command and each other flag is in cli.md, and each setting is in configuration.md with its variable."""
     commands, page = (ROOT / "docs" / "cli.md").read_text(), page_of(option)
 
     assert command in commands or command.rsplit(maxsplit=1)[-1] in commands
@@ -60,8 +65,8 @@ def test_every_option_of_the_command_line_is_documented(command: str, option: cl
         assert f"`{option.envvar}`" in page
 
 
-def test_help_in_the_documents_is_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block that shows what a command prints shows all of it, and nothing else."""
+def test_documented_output_is_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block with a command shows exactly what the command prints."""
     monkeypatch.setenv("COLUMNS", "100")
     blocks = re.findall(r"```console\n\$ nightsafe(.*?)\n(.*?)```", (ROOT / "docs" / "cli.md").read_text(), re.DOTALL)
 
@@ -70,8 +75,8 @@ def test_help_in_the_documents_is_what_is_printed(monkeypatch: pytest.MonkeyPatc
         assert shown == CliRunner().invoke(cli, arguments.split(), prog_name="nightsafe").output
 
 
-def test_what_works_on_the_data_directory_is_documented() -> None:
-    """The page of the command line lists those commands, the ones that talk to a server, and no others."""
+def test_commands_are_documented_by_what_they_use() -> None:
+    """The page lists exactly the commands that use the data directory, and those that talk to a server."""
     page = (ROOT / "docs" / "cli.md").read_text()
     rows = re.findall(r"^\| ([a-z][^|]*) \| (`[^|]*) \| `nightsafe\[(\w+)\]` \|$", page, re.MULTILINE)
     documented = {where: re.findall(r"`([a-z ]+)`", commands) for where, commands, _ in rows}
@@ -79,14 +84,14 @@ def test_what_works_on_the_data_directory_is_documented() -> None:
     with_data = {words for words, leaf, option in every_option() if option.name == "data" and leaf.extra == "server"}
 
     assert sorted(with_data) == sorted(documented.pop("the data directory, on the server's machine"))
-    assert tree.keys() - with_data == {one for names in documented.values() for one in names} - {"keys reseal"}
+    assert tree.keys() - with_data == {name for names in documented.values() for name in names} - {"keys reseal"}
     assert {"completion", "deliver"} == tree.keys() - with_data - set(
         documented["a server's API, on this machine or another"]
     )
 
 
-def test_there_is_somebody_to_report_a_weakness_to() -> None:
-    """The first section of the security page names a private way, and one for where that is not offered."""
+def test_a_private_way_to_report_is_documented() -> None:
+    """The first section of the security page names a private way to report, and an e-mail where there is no form."""
     first = (ROOT / "SECURITY.md").read_text().partition("\n## ")[0]
 
     assert "**Report a vulnerability**" in first
@@ -95,7 +100,7 @@ def test_there_is_somebody_to_report_a_weakness_to() -> None:
 
 
 def test_exit_codes_are_documented() -> None:
-    """Each of ours stands in the table, and no other."""
+    """The table lists exactly the exit codes that exist."""
     page = (ROOT / "docs" / "cli.md").read_text()
     codes = {errors.FAILED, errors.NOT_PERMITTED, errors.NOT_FOUND, errors.REFUSED, errors.UNAVAILABLE}
 
@@ -103,7 +108,7 @@ def test_exit_codes_are_documented() -> None:
 
 
 def test_every_wire_code_is_documented() -> None:
-    """Each numeric code the server can answer stands in the page of the API."""
+    """Each numeric code that the server can answer is on the page of the API."""
     page = (ROOT / "docs" / "api.md").read_text()
     codes = {row.code for row in TABLE.values()} | {row.chain[0] for row in TABLE.values() if row.chain}
 
@@ -113,14 +118,14 @@ def test_every_wire_code_is_documented() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_link_leads_somewhere() -> None:
-    """Each relative link in the documents names a file of the repository and, after `#`, one of its headings."""
+def test_every_link_leads_to_a_file_and_heading() -> None:
+    """Each relative link in the documents leads to an existing file and heading."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     found = re.compile(r"\]\(([^)#:]*)(?:#([^):]+))?\)")
     links = [(page, link, anchor) for page in pages for link, anchor in found.findall(page.read_text())]

@@ -1,4 +1,4 @@
-"""House rules for the source that no ready-made linter has: plaintext goes into no message, and more."""
+"""House rules that no ready-made linter checks: plaintext is never shown, and others."""
 
 import ast
 import io
@@ -18,12 +18,12 @@ MAX_FUNCTION_LINES = 50
 MAY_REVEAL = ("sealing/", "delivery/")
 MAY_CATCH_ALL = {
     "api/http/routing.py": "the edge",
-    "cli/completing.py": "nothing belongs into a line that is being typed",
-    "cli/server/api_server.py": "whatever is wrong with a new certificate, the server goes on with the one it has",
-    "delivery/lasting.py": "begins a task anew whatever ended it",
-    "store/sqlite/engine/checkpointer.py": "without its thread the log would never be cut again",
-    "store/sqlite/engine/turn.py": "hands it on to the caller of one change",
-    "store/sqlite/engine/writer.py": "hands it on to every caller that waits",
+    "cli/completing.py": "an error must not disturb the line that is being typed",
+    "cli/server/api_server.py": "with any invalid new certificate, the server keeps the present one",
+    "delivery/lasting.py": "restarts a task after any error",
+    "store/sqlite/engine/checkpointer.py": "without its thread the log would never be cut",
+    "store/sqlite/engine/turn.py": "passes it to the caller of one change",
+    "store/sqlite/engine/writer.py": "passes it to every waiting caller",
 }
 
 PLAINTEXT_NAMES = frozenset({"plaintext", "cleartext", "secret_value", "secret", "text", "material", "SecretValue"})
@@ -37,7 +37,7 @@ Finding = tuple[int, str]
 
 
 def leaks(expression: ast.AST) -> Iterator[ast.AST]:
-    """The plaintext in an expression, by its names; what is only measured does not count."""
+    """Yield the plaintext in an expression, by its names, unless only its length or type is used."""
     if isinstance(expression, ast.Call):
         function = expression.func
         if isinstance(function, ast.Name) and function.id in TELLS_NO_CONTENT:
@@ -51,7 +51,7 @@ def leaks(expression: ast.AST) -> Iterator[ast.AST]:
 
 
 def sinks(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Every expression whose content somebody may read: in words, where it goes, and itself."""
+    """Yield every expression whose content may be read, with the place where it is shown."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FormattedValue):
             yield "an f-string", node.value
@@ -70,7 +70,7 @@ def sinks(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def sinks_of_call(call: ast.Call) -> Iterator[tuple[str, ast.AST]]:
-    """The arguments of a call that logs, prints or formats."""
+    """Yield the arguments of a call that logs, prints or formats."""
     function, where = call.func, ""
     if isinstance(function, ast.Name) and function.id in PRINTERS:
         where = f"{function.id}()"
@@ -87,19 +87,19 @@ def sinks_of_call(call: ast.Call) -> Iterator[tuple[str, ast.AST]]:
 
 
 def is_text(node: ast.AST) -> bool:
-    """Whether it is a string constant; bytes are built for the wire, not for reading."""
+    """Return whether a node is a string constant; bytes are built for the wire, not for readers."""
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def plaintext_shown(tree: ast.AST) -> Iterator[Finding]:
-    """Nothing that is called plaintext, or was revealed, is shown."""
+    """Yield plaintext, or a revealed value, that is shown."""
     for where, expression in sinks(tree):
         for leak in leaks(expression):
             yield getattr(leak, "lineno", 0), f"{ast.unparse(leak)} in {where}"
 
 
 def revealed(tree: ast.AST) -> Iterator[Finding]:
-    """Uses of `.reveal`, called or handed on."""
+    """Yield uses of `.reveal`, called or passed on."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in {"reveal", "_buffer"}:
             owned = isinstance(node.value, ast.Name) and node.value.id == "self"
@@ -108,7 +108,7 @@ def revealed(tree: ast.AST) -> Iterator[Finding]:
 
 
 def catches_all(tree: ast.AST) -> Iterator[Finding]:
-    """Handlers of every exception, but those that clean up and raise it again."""
+    """Yield handlers of every exception, except those that clean up and raise again."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
             kinds = {part.id for part in ast.walk(node.type) if isinstance(part, ast.Name)} if node.type else {"bare"}
@@ -119,7 +119,7 @@ def catches_all(tree: ast.AST) -> Iterator[Finding]:
 
 
 def long_functions(tree: ast.AST) -> Iterator[Finding]:
-    """Functions longer than agreed."""
+    """Yield functions that are too long."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -128,20 +128,20 @@ def long_functions(tree: ast.AST) -> Iterator[Finding]:
 
 
 def selects_everything(text: str) -> Iterator[Finding]:
-    """SQL that names no columns."""
+    """Yield SQL that names no columns."""
     for found in re.finditer(r"\bselect\s+(\w+\.)?\*", text, re.IGNORECASE):
         yield text.count("\n", 0, found.start()) + 1, "SELECT *"
 
 
 def naked_todos(text: str) -> Iterator[Finding]:
-    """Comments that put something off without saying whose it is."""
+    """Yield TODO comments without an owner."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and re.search(r"\b(TODO|FIXME|XXX|HACK)\b(?!\(\S)", token.string):
             yield token.start[0], "an open end without an owner"
 
 
 def findings(text: str, name: str) -> list[Finding]:
-    """Everything in one file that is not as agreed."""
+    """Return all violations in one file."""
     tree = ast.parse(text)
     found = [*plaintext_shown(tree), *long_functions(tree), *selects_everything(text), *naked_todos(text)]
     if not name.startswith(MAY_REVEAL):
@@ -155,20 +155,20 @@ def findings(text: str, name: str) -> list[Finding]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_the_source_keeps_the_rules(path: Path) -> None:
-    """No file shows plaintext, reveals it where it may not, swallows errors or outgrows its bounds."""
+    """No file shows plaintext, reveals it where it must not, swallows errors or is too long."""
     assert [] == findings(path.read_text(encoding="utf-8"), path.relative_to(SOURCE).as_posix())
 
 
 def test_sql_names_its_columns() -> None:
-    """In the migrations, too."""
+    """SQL of migrations names its columns."""
     migrations = sorted(SOURCE.rglob("*.sql"))
 
     assert migrations
     assert [] == [found for path in migrations for found in selects_everything(path.read_text(encoding="utf-8"))]
 
 
-def test_the_source_was_found() -> None:
-    """Rules over no files hold nothing; every file that is let off is there."""
+def test_the_rules_are_checked_on_many_files() -> None:
+    """The rules are checked on many files, and every exempted file exists."""
     names = {path.relative_to(SOURCE).as_posix() for path in FILES}
 
     assert len(FILES) > 50
@@ -178,7 +178,7 @@ def test_the_source_was_found() -> None:
 FORBIDDEN = {
     "f-string": 'x = f"{plaintext}"',
     "f-string of a member": 'x = f"{secret.value!r}"',
-    "f-string of what is revealed": 'x = f"a {value.reveal().decode()} b"',
+    "f-string of a revealed value": 'x = f"a {value.reveal().decode()} b"',
     "f-string with a format": 'x = f"{1:{text}}"',
     "f-string of the type": 'x = f"{SecretValue(b)}"',
     "raise": "raise ValueError(plaintext)",
@@ -198,7 +198,7 @@ FORBIDDEN = {
     "format": "x = '{}'.format(plaintext)",
     "repr method": "class A:\n    def __repr__(self):\n        return 'A' + self.value",
     "reveal": "x = value.reveal()",
-    "reveal handed on": "x = map(value.reveal, [])",
+    "reveal passed on": "x = map(value.reveal, [])",
     "buffer": "x = value._buffer",
     "except": "try:\n    x()\nexcept Exception:\n    pass",
     "except among others": "try:\n    x()\nexcept (OSError, Exception) as e:\n    y(e)",
@@ -237,20 +237,20 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("text", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_the_rules_find_what_they_forbid(text: str) -> None:
-    """Each way round a rule is met by it."""
+def test_the_rules_find_forbidden_examples(text: str) -> None:
+    """Each forbidden example is found."""
     assert findings(text, "api/some.py")
 
 
 @pytest.mark.parametrize("text", ALLOWED.values(), ids=ALLOWED)
-def test_the_rules_pass_what_they_allow(text: str) -> None:
-    """Nothing is found where nothing is wrong."""
+def test_the_rules_pass_allowed_examples(text: str) -> None:
+    """No allowed example is reported."""
     assert [] == findings(text, "api/some.py")
 
 
-def test_some_places_may_do_more() -> None:
-    """Sealing and delivery reveal, the edge catches everything; neither shows plaintext."""
+def test_some_folders_are_exempted_from_some_rules() -> None:
+    """Sealing and delivery may reveal and the edge may catch everything, but neither may show plaintext."""
     assert [] == findings(FORBIDDEN["reveal"], "sealing/some.py")
     assert [] == findings(FORBIDDEN["reveal"], "delivery/some.py")
     assert [] == findings(FORBIDDEN["except"], "api/http/routing.py")
-    assert findings(FORBIDDEN["f-string of what is revealed"], "sealing/some.py")
+    assert findings(FORBIDDEN["f-string of a revealed value"], "sealing/some.py")

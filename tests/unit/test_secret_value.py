@@ -1,4 +1,4 @@
-"""A secret value shows itself to nobody, and is gone when it is wiped."""
+"""Secret values: they are never shown, and can be overwritten."""
 
 import copy
 import pickle
@@ -17,16 +17,16 @@ FORMATS = ["{}", "{!r}", "{!s}", "{!a}", "{:>20}", "{:x}", "%s", "%r", "%a"]
 
 
 @given(st.binary())
-def test_it_reveals_what_went_in(plaintext: bytes) -> None:
-    """The value comes out whole, and its length is told in bytes."""
+def test_a_value_is_revealed_unchanged(plaintext: bytes) -> None:
+    """`reveal` returns the value unchanged, and `len` its length in bytes."""
     value = SecretValue(plaintext)
 
     assert (plaintext, len(plaintext)) == (value.reveal(), len(value))
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_no_way_of_printing_shows_it(form: str) -> None:
-    """Every format gives the same words, for every value, alone or inside a binding."""
+def test_no_format_shows_a_value(form: str) -> None:
+    """Every format shows the same text for every value, alone or in a binding."""
     value = SecretValue(PLANTED)
     bindings = [SecretText("A", value), SecretKey("A", "HKDF", "raw", (), value)]
 
@@ -39,8 +39,8 @@ def test_no_way_of_printing_shows_it(form: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_it_cannot_be_pickled(protocol: int) -> None:
-    """No protocol takes it, and the refusal does not show it."""
+def test_a_value_cannot_be_pickled(protocol: int) -> None:
+    """No protocol pickles a value, and the refusal does not show it."""
     with pytest.raises(TypeError, match="cannot be pickled") as refusal:
         pickle.dumps(SecretValue(PLANTED), protocol)
 
@@ -48,42 +48,42 @@ def test_it_cannot_be_pickled(protocol: int) -> None:
 
 
 @pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy])
-def test_it_cannot_be_copied(copier: object) -> None:
-    """There is one buffer to wipe, and no other."""
+def test_a_value_cannot_be_copied(copier: object) -> None:
+    """A value cannot be copied, so only one buffer must be overwritten."""
     with pytest.raises(TypeError):
         copier(SecretValue(PLANTED))  # type: ignore[operator]
 
 
-def test_it_cannot_be_encoded() -> None:
-    """JSON takes neither the value nor a binding that holds it."""
+def test_a_value_cannot_be_encoded() -> None:
+    """JSON encodes neither a value nor a binding that contains one."""
     for held in (SecretValue(PLANTED), SecretText("A", SecretValue(PLANTED))):
         with pytest.raises(TypeError):
             msgspec.json.encode(held)
 
 
-def test_it_cannot_be_compared() -> None:
-    """Equality would compare in a time that tells of the value."""
+def test_a_value_cannot_be_compared() -> None:
+    """Values are never equal, because the time of a comparison would reveal them."""
     assert SecretValue(PLANTED) != SecretValue(PLANTED)
     same: object = SecretValue(PLANTED)
     assert same != PLANTED
 
 
-def test_it_has_nowhere_else_to_keep_it() -> None:
-    """No attribute can be added, and there is no dictionary of them."""
+def test_a_value_takes_no_attributes() -> None:
+    """A value has no `__dict__` and takes no attributes."""
     assert not hasattr(SecretValue(PLANTED), "__dict__")
 
 
 @given(st.binary(min_size=1))
 def test_wiping_overwrites_the_buffer(plaintext: bytes) -> None:
-    """The bytes are zero before the buffer is let go; to wipe twice does no harm."""
+    """Wiping overwrites the buffer with zeros before it is released; wiping twice is harmless."""
     value = SecretValue(plaintext)
     watched: list[bytes] = []
 
     class Buffer(bytearray):
-        """Notes what it holds when it is emptied."""
+        """Records its content when it is cleared."""
 
         def clear(self) -> None:
-            """Note it."""
+            """Record the content."""
             watched.append(bytes(self))
             super().clear()
 
@@ -95,8 +95,8 @@ def test_wiping_overwrites_the_buffer(plaintext: bytes) -> None:
     assert b"" == value.reveal()
 
 
-def test_a_value_that_is_let_go_is_wiped() -> None:
-    """Whoever refuses a request need not remember the values that came with it."""
+def test_a_deleted_value_is_wiped() -> None:
+    """A value that is deleted is wiped, so a refused request's values need no handling."""
     buffer = bytearray(PLANTED)
     value = SecretValue(b"")
     value._buffer = buffer
@@ -106,14 +106,14 @@ def test_a_value_that_is_let_go_is_wiped() -> None:
     assert bytearray() == buffer
 
 
-def test_what_is_no_value_leaves_nothing_to_wipe() -> None:
-    """A refused construction ends in its own error alone."""
+def test_a_refused_construction_raises_only_its_error() -> None:
+    """A refused construction raises only its own error."""
     with pytest.raises(TypeError):
         SecretValue("text")  # type: ignore[arg-type]
 
 
-def test_it_keeps_a_copy_of_its_own() -> None:
-    """What becomes of the bytes it was made from does not matter to it."""
+def test_a_value_keeps_its_own_copy() -> None:
+    """A value does not change when its source changes."""
     source = bytearray(PLANTED)
     value = SecretValue(source)
     source[:] = bytes(len(source))

@@ -1,4 +1,4 @@
-"""Each claim of the security page has a test that holds it."""
+"""Each claim of the security page has a test."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ it. `serve` begins another with [a link](docs/api.md#here), see RFC 9180 [there]
 
 
 def test_each_claim_has_a_test() -> None:
-    """Each row, sentence and limit of the page is the docstring of a test, and no test holds what it does not say."""
+    """Each row, sentence and limit of the page is the docstring of a test, and no test has another claim."""
     claims, tests = claims_of(PAGE.read_text()), holding(sorted(TESTS.rglob("test_*.py")))
 
     assert len(claims) > 40
@@ -47,8 +47,8 @@ def test_each_claim_has_a_test() -> None:
         pytest.fail("\n".join(missing), pytrace=False)
 
 
-def test_what_is_a_claim() -> None:
-    """Rows, sentences, and limits as a whole; neither what introduces a section nor markers of Markdown."""
+def test_rows_sentences_and_limits_are_claims() -> None:
+    """Rows, sentences and whole limits are claims; introductions of sections and Markdown's markers are not."""
     assert [
         Claim("Who", "With a key, an attacker can read a, but cannot write b."),
         Claim("Who", "With both, an attacker can read everything."),
@@ -60,8 +60,8 @@ def test_what_is_a_claim() -> None:
     ] == claims_of(SAMPLE)
 
 
-def test_which_claim_a_test_holds(tmp_path: Path) -> None:
-    """The first paragraph of its docstring, without markers; helpers and nested words do not count."""
+def test_a_tests_claim_is_its_first_paragraph(tmp_path: Path) -> None:
+    """A test's claim is the first paragraph of its docstring, without markers; helpers have none."""
     path = tmp_path / "test_it.py"
     path.write_text(
         """
@@ -81,8 +81,8 @@ async def test_it():
     assert [Holding("test_it.py::test_it", "serve never reads.")] == holding([path])
 
 
-def test_what_is_missing_is_told() -> None:
-    """A claim without a test with the file to add it to, and a test whose claim is gone by its name."""
+def test_missing_and_stale_claims_are_reported() -> None:
+    """A claim without a test is reported with its file, and a test without a claim by its name."""
     kept, new = Claim("How", "It is kept."), Claim("Records and files", "It is new.")
 
     [missing, gone] = complaints([kept, new], [Holding("a::test_a", "It is kept."), Holding("a::test_b", "It was.")])
@@ -93,6 +93,6 @@ def test_what_is_missing_is_told() -> None:
 
 
 @pytest.mark.parametrize("word", ["skip", "xfail"])
-def test_no_claim_is_passed_over(word: str) -> None:
-    """A test that is not run, or may fail, holds nothing."""
+def test_no_test_of_a_claim_is_skipped(word: str) -> None:
+    """No test of a claim is skipped or expected to fail."""
     assert [] == [path.name for path in TESTS.rglob("*.py") if f"mark.{word}" in path.read_text()]

@@ -1,4 +1,4 @@
-"""Collections as such: made, found, described, counted, removed."""
+"""Collections: creation, reads, bodies, limits and removal."""
 
 import pytest
 from msgspec.structs import replace
@@ -25,8 +25,8 @@ from nightsafe.store.interface import Store
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_made_collection_is_there(store: Store, kind: Kind) -> None:
-    """A collection is told by the outcome and by every read as it was made, and one audit entry with it."""
+async def test_a_new_collection_is_read_as_it_was_created(store: Store, kind: Kind) -> None:
+    """The outcome and every read return a new collection as it was created, with one audit entry."""
     new = new_collection(kind=kind, body=b'{"a":1,"b":null}')
 
     outcome = await store.commit(making(new))
@@ -38,8 +38,8 @@ async def test_a_made_collection_is_there(store: Store, kind: Kind) -> None:
     assert 1 == len(await store.audit_entries(ACCOUNT))
 
 
-async def test_a_collection_can_be_made_with_items_and_more_body(store: Store) -> None:
-    """What comes with the making is done to the collection that is made, which keeps its own times."""
+async def test_a_collection_can_be_created_with_items_and_body(store: Store) -> None:
+    """Items and body members in the same edit are applied to the new collection, which keeps its own times."""
     new, one, two = new_collection(body=b'{"a":1}'), value("B"), value("A")
 
     outcome = await store.commit(making(new, put=(one, two), body=b'{"b":2}'))
@@ -50,8 +50,8 @@ async def test_a_collection_can_be_made_with_items_and_more_body(store: Store) -
     assert [two, one] == await store.items(ACCOUNT, new.id)
 
 
-async def test_what_is_not_there_is_none(store: Store) -> None:
-    """Reads of absent collections give None or nothing, also beside one that is there."""
+async def test_absent_collections_are_none_or_empty(store: Store) -> None:
+    """Reads of absent collections return None or nothing, also beside an existing one."""
     await store.commit(making(new_collection()))
 
     assert None is await store.collection(ACCOUNT, Kind.SECRETS_STORE, "other")
@@ -62,17 +62,19 @@ async def test_what_is_not_there_is_none(store: Store) -> None:
     assert [] == await store.items(ACCOUNT, "0" * 32)
 
 
-async def test_collections_are_by_name_in_byte_order(store: Store) -> None:
-    """A list is ordered by the UTF-8 bytes of the names, whatever the order of making."""
+async def test_collections_are_listed_by_name_in_byte_order(store: Store) -> None:
+    """Collections are ordered by the UTF-8 bytes of their names."""
     names = ["a", "Z", "é", "\U0001f511", "z", "￿", "A1", "A"]
     for name in names:
         await store.commit(making(new_collection(name)))
 
-    assert sorted(names, key=str.encode) == [one.name for one in await store.collections(ACCOUNT, Kind.SECRETS_STORE)]
+    assert sorted(names, key=str.encode) == [
+        collection.name for collection in await store.collections(ACCOUNT, Kind.SECRETS_STORE)
+    ]
 
 
 async def test_a_name_is_taken_only_in_its_account_and_kind(store: Store) -> None:
-    """The same name serves once for each kind and account; a second time it is refused by name."""
+    """A name can be used once for each kind and account; a second use is refused."""
     first = [new_collection(kind=kind, account_id=account) for kind in KINDS for account in (ACCOUNT, OTHER_ACCOUNT)]
     for new in first:
         await store.commit(making(new))
@@ -87,8 +89,8 @@ async def test_a_name_is_taken_only_in_its_account_and_kind(store: Store) -> Non
     assert first == [await store.collection(new.account_id, new.kind, NAME) for new in first]
 
 
-async def test_an_id_is_taken_too(store: Store) -> None:
-    """Two collections of an account cannot share an id, and with it their items; two of different accounts can."""
+async def test_an_id_is_taken_in_its_account(store: Store) -> None:
+    """Two collections of one account cannot share an id; two collections of different accounts can."""
     new = new_collection()
     await store.commit(making(new, put=(value("A"),)))
     foreign = replace(new, account_id=OTHER_ACCOUNT)
@@ -102,8 +104,8 @@ async def test_an_id_is_taken_too(store: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, Kind.SCRIPT])
-async def test_an_edit_needs_its_collection(store: Store, kind: Kind) -> None:
-    """Whatever is to be done to an absent collection is refused by its name, even what would come to nothing."""
+async def test_an_edit_of_an_absent_collection_is_refused(store: Store, kind: Kind) -> None:
+    """Every edit of an absent collection is refused, even one that would change nothing."""
     for other in KINDS:
         if other is not kind:
             await store.commit(making(new_collection(kind=other)))
@@ -121,8 +123,8 @@ async def test_an_edit_needs_its_collection(store: Store, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_removal_needs_its_collection(store: Store, kind: Kind) -> None:
-    """A collection that is absent, or another account's, cannot be removed."""
+async def test_removal_of_an_absent_collection_is_refused(store: Store, kind: Kind) -> None:
+    """The removal of an absent collection, or of another account's, is refused."""
     await store.commit(making(new_collection(kind=kind, account_id=OTHER_ACCOUNT)))
     before = await everything(store)
 
@@ -131,31 +133,31 @@ async def test_removal_needs_its_collection(store: Store, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_removal_takes_the_items_along(store: Store, kind: Kind) -> None:
-    """Of a removed collection nothing is told; its name and ids are free; its neighbours keep theirs."""
+async def test_removal_removes_the_items(store: Store, kind: Kind) -> None:
+    """A removed collection and its items are gone, its name and ids are free, and other collections stay."""
     new, items = new_collection(kind=kind), (value("A"), value("B", "preview"))
     others = [
         new_collection("other", kind),
         new_collection(kind=next(other for other in KINDS if other is not kind)),
         new_collection(kind=kind, account_id=OTHER_ACCOUNT),
     ]
-    for one in (new, *others):
-        await store.commit(making(one, put=items))
+    for collection in (new, *others):
+        await store.commit(making(collection, put=items))
 
     outcome = await store.commit(holding(kind=kind, remove=True))
 
     assert Outcome() == outcome
     assert None is await store.collection(ACCOUNT, kind, NAME)
     assert [] == await store.items(ACCOUNT, new.id)
-    for one in others:
-        assert one == await store.collection(one.account_id, one.kind, one.name)
-        assert list(items) == await store.items(one.account_id, one.id)
+    for collection in others:
+        assert collection == await store.collection(collection.account_id, collection.kind, collection.name)
+        assert list(items) == await store.items(collection.account_id, collection.id)
     assert 4 == len(await store.audit_entries(ACCOUNT))
     assert Outcome(collection=new) == await store.commit(making(new))
 
 
 async def test_body_is_merged_member_by_member(store: Store) -> None:
-    """A member replaces, whole, the one of its name; a null one removes it; the others stay byte for byte."""
+    """A body's members are replaced whole; null members are removed; other members stay byte for byte."""
     new = new_collection(body=b'{"stays":[1, 2],"goes":1,"deep":{"a":1,"b":2}}')
     await store.commit(making(new))
 
@@ -166,8 +168,8 @@ async def test_body_is_merged_member_by_member(store: Store) -> None:
     assert outcome.collection == await store.collection(ACCOUNT, new.kind, NAME)
 
 
-async def test_a_body_worked_out_from_an_older_one_is_refused(store: Store) -> None:
-    """UNAVAILABLE, and nothing is changed, items neither; over the one there is it is taken."""
+async def test_an_edit_based_on_an_older_body_is_refused(store: Store) -> None:
+    """An edit based on an older body is refused with UNAVAILABLE and changes nothing."""
     await store.commit(making(new_collection(body=b'{"a":1}')))
     await store.commit(holding(body=b'{"a":2}', body_was=b'{"a":1}'))
     before = await everything(store)
@@ -178,8 +180,8 @@ async def test_a_body_worked_out_from_an_older_one_is_refused(store: Store) -> N
     assert before == await everything(store)
 
 
-async def test_a_change_is_the_collections_newest_time(store: Store) -> None:
-    """An altered body, put and dropped items each set `modified_on` to the change's time, and nothing else."""
+async def test_a_change_sets_the_collections_modified_time(store: Store) -> None:
+    """An altered body, put items and dropped items each set `modified_on` to the time of the change."""
     new = new_collection()
     await store.commit(making(new))
     for wanted in (holding(body=b'{"a":1}'), putting(value("A")), holding(drop=(("", "A"),))):
@@ -191,8 +193,8 @@ async def test_a_change_is_the_collections_newest_time(store: Store) -> None:
         assert expected == await store.collection(ACCOUNT, new.kind, NAME)
 
 
-async def test_an_items_change_is_its_own_collections_alone(store: Store) -> None:
-    """The other collections of the account keep their times."""
+async def test_a_change_leaves_other_collections_times(store: Store) -> None:
+    """A change of one collection leaves the times of the account's other collections."""
     one, two = new_collection("one"), new_collection("two")
     for new in (one, two):
         await store.commit(making(new))
@@ -202,8 +204,8 @@ async def test_an_items_change_is_its_own_collections_alone(store: Store) -> Non
     assert two == await store.collection(ACCOUNT, two.kind, "two")
 
 
-async def test_what_alters_nothing_writes_nothing(store: Store) -> None:
-    """Such an edit tells the collection and its items as they are, without audit entry or commit."""
+async def test_an_edit_that_alters_nothing_writes_nothing(store: Store) -> None:
+    """An edit that alters nothing returns the collection and its items, without an audit entry or a commit."""
     new, kept = new_collection(body=b'{"a": 1,"b":{"c":null}}'), value("A")
     await store.commit(making(new, put=(kept,)))
     before, generation = await everything(store), store.generation()
@@ -222,8 +224,8 @@ async def test_what_alters_nothing_writes_nothing(store: Store) -> None:
     assert generation == store.generation()
 
 
-async def test_identities_are_put_beside_a_collection_that_stays(store: Store) -> None:
-    """A change that puts identities is written with its audit entry, though its edit alters nothing."""
+async def test_identities_are_put_beside_an_unaltered_collection(store: Store) -> None:
+    """A change that puts identities is written with its audit entry even if its edit alters nothing."""
     await store.commit(making(new_collection()))
     account = Account(ACCOUNT, "Home", 1)
 
@@ -233,8 +235,8 @@ async def test_identities_are_put_beside_a_collection_that_stays(store: Store) -
     assert 2 == len(await store.audit_entries(ACCOUNT))
 
 
-async def test_a_refused_collection_keeps_the_rest_out(store: Store) -> None:
-    """A change whose collection is refused puts no identity either."""
+async def test_a_refused_collection_edit_puts_no_identity(store: Store) -> None:
+    """A change with a refused collection edit does not put its identities either."""
     wanted = replace(holding(), put=(Account(ACCOUNT, "Home", 1),))
 
     assert [(Code.COLLECTION_NOT_FOUND, NAME)] == await refusal(store, wanted)
@@ -245,7 +247,7 @@ async def test_a_refused_collection_keeps_the_rest_out(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_number_of_collections_is_limited(store: Store, kind: Kind) -> None:
-    """One more than `max_collections` is refused with the limit; other kinds and accounts do not count."""
+    """One collection more than `max_collections` is refused; other kinds and accounts do not count."""
     others = [new_collection(kind=other) for other in KINDS if other is not kind]
     foreign = [new_collection(name, kind, OTHER_ACCOUNT) for name in ("x", "y", "z")]
     for new in (*others, *foreign):
@@ -262,8 +264,8 @@ async def test_the_number_of_collections_is_limited(store: Store, kind: Kind) ->
     await store.commit(making(new_collection("d", kind)))
 
 
-async def test_a_collection_with_items_can_be_spared(store: Store) -> None:
-    """Its removal is refused with how many there are, and goes through once there is none."""
+async def test_only_empty_keeps_a_collection_with_items(store: Store) -> None:
+    """With `only_empty`, the removal is refused with the number of items until no item is left."""
     await store.commit(making(new_collection(), put=(value("A"), value("B"))))
     await store.commit(making(new_collection("other"), put=(value("A"),)))
 
@@ -276,7 +278,7 @@ async def test_a_collection_with_items_can_be_spared(store: Store) -> None:
 
 
 async def test_collections_past_the_limit_can_be_edited_and_removed(store: Store) -> None:
-    """A limit that was lowered stops only further ones."""
+    """After a limit was lowered, only new collections are refused."""
     for name in ("a", "b"):
         await store.commit(making(new_collection(name)))
 
@@ -288,7 +290,7 @@ async def test_collections_past_the_limit_can_be_edited_and_removed(store: Store
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_number_of_items_is_limited(store: Store, kind: Kind) -> None:
-    """All items of the account's collections of a kind count, in every environment; others do not."""
+    """All items of the account's collections of one kind count, in every environment; other items do not."""
     for new in (
         *(new_collection(kind=other) for other in KINDS if other is not kind),
         new_collection(kind=kind, account_id=OTHER_ACCOUNT),
@@ -306,8 +308,8 @@ async def test_the_number_of_items_is_limited(store: Store, kind: Kind) -> None:
     await store.commit(holding(kind=kind, put=(value("C"),)))
 
 
-async def test_a_new_collections_items_count(store: Store) -> None:
-    """A collection cannot be made with more items than there may be; then it is not made at all."""
+async def test_a_new_collections_items_count_against_the_limit(store: Store) -> None:
+    """A collection with more items than the limit is not created."""
     problems = await refusal(store, making(new_collection(), put=(value("A"), value("B")), max_items=1))
 
     assert [(Code.TOO_MANY_ITEMS, "1")] == problems
@@ -315,7 +317,7 @@ async def test_a_new_collections_items_count(store: Store) -> None:
 
 
 async def test_items_past_the_limit_can_be_replaced_exchanged_and_dropped(store: Store) -> None:
-    """What does not make them more is not refused, however many there are."""
+    """A change that adds no items is not refused, even with more items than the limit."""
     await store.commit(making(new_collection(), put=(value("A"), value("B"), value("C"))))
 
     await store.commit(putting(value("A"), max_items=1))
@@ -325,8 +327,8 @@ async def test_items_past_the_limit_can_be_replaced_exchanged_and_dropped(store:
     assert ["C", "D"] == [item.name for item in outcome.items]
 
 
-async def test_an_edit_without_sense_is_refused(store: Store) -> None:
-    """A collection other than the edit's cannot be made, and a script neither made nor removed as a collection."""
+async def test_a_contradictory_edit_is_refused(store: Store) -> None:
+    """An edit that creates another collection than its own, or that creates or removes a script, is refused."""
     script = new_collection(kind=Kind.SCRIPT)
     for wanted in (
         making(script),
@@ -341,8 +343,8 @@ async def test_an_edit_without_sense_is_refused(store: Store) -> None:
     assert [[], []] == await everything(store)
 
 
-async def test_collections_are_there_after_opening_again(engine: Engine) -> None:
-    """Closing and opening changes nothing."""
+async def test_collections_survive_reopening(engine: Engine) -> None:
+    """Closing and opening the store changes nothing."""
     store = await engine.open()
     await store.commit(making(new_collection(body=b'{"a":1}'), put=(value("A"),)))
     await store.commit(putting(value("B", "preview")))
@@ -356,6 +358,6 @@ async def test_collections_are_there_after_opening_again(engine: Engine) -> None
         await store.close()
 
 
-async def test_a_change_without_collection_tells_none(store: Store) -> None:
-    """The outcome of another change has no collection and no items."""
+async def test_an_outcome_without_collection_edit_has_none(store: Store) -> None:
+    """The outcome of a change without a collection edit has no collection and no items."""
     assert Outcome() == await store.commit(change())

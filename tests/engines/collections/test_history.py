@@ -1,4 +1,4 @@
-"""Random histories of collections, their items and the scripts beside them, against dictionaries."""
+"""Random histories of collections, items and scripts, compared with a model."""
 
 import asyncio
 import json
@@ -50,19 +50,19 @@ WHERE = st.tuples(ACCOUNTS, st.sampled_from([*KINDS, Kind.SCRIPT]), COLLECTIONS)
 MADE = st.tuples(ACCOUNTS, st.sampled_from(KINDS), COLLECTIONS)
 
 
-def plainly(collection: Collection | None) -> object:
-    """A collection with its body decoded: how that is written is none of the model's business."""
+def decoded(collection: Collection | None) -> object:
+    """Return a collection with its body decoded, because the model writes JSON differently."""
     return collection and (replace(collection, body=b""), json.loads(collection.body))
 
 
 class CollectionHistories(RuleBasedStateMachine):
-    """Every rule does the same to the store and to the model, and compares."""
+    """Applies every rule to the store and to the model, and compares them."""
 
     make: Callable[[], Engine]
 
     @initialize()
     def start(self) -> None:
-        """An empty store."""
+        """Open an empty store."""
         self.runner = asyncio.Runner()
         self.engine = type(self).make()
         self.store: Store = self.runner.run(self.engine.open())
@@ -77,31 +77,31 @@ class CollectionHistories(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Close and open."""
+        """Close the store and open it again."""
         self.runner.run(self.store.close())
         self.store = self.runner.run(self.engine.open())
 
     @rule(where=MADE, edit=EDITS, max_collections=LIMITS)
     def make_collection(self, where: Where, edit: dict[str, Any], max_collections: int) -> None:
-        """Make a collection, with all that an edit can do to it."""
+        """Create a collection, with every kind of change that an edit can make."""
         account_id, kind, name = where
-        self._hold(making(new_collection(name, kind, account_id), max_collections=max_collections, **edit))
+        self._edit_both(making(new_collection(name, kind, account_id), max_collections=max_collections, **edit))
 
     @rule(where=WHERE, edit=EDITS)
     def edit_collection(self, where: Where, edit: dict[str, Any]) -> None:
-        """Alter a collection."""
+        """Edit a collection."""
         account_id, kind, name = where
-        self._hold(holding(name, kind, account_id, **edit))
+        self._edit_both(holding(name, kind, account_id, **edit))
 
     @rule(where=MADE)
     def remove_collection(self, where: Where) -> None:
         """Remove a collection."""
         account_id, kind, name = where
-        self._hold(holding(name, kind, account_id, remove=True))
+        self._edit_both(holding(name, kind, account_id, remove=True))
 
     @rule(account_id=ACCOUNTS, name=COLLECTIONS)
     def upload_outside(self, account_id: str, name: str) -> None:
-        """Upload a script that is a collection."""
+        """Upload a script outside every namespace, which is a collection too."""
         wanted = upload(ref=ScriptRef(account_id, name))
         outcome = self.runner.run(self.store.commit(wanted))
         self.log[account_id] += 1
@@ -128,7 +128,7 @@ class CollectionHistories(RuleBasedStateMachine):
 
     @rule(account_id=ACCOUNTS, namespace=COLLECTIONS | st.just(""), name=COLLECTIONS)
     def remove_script(self, account_id: str, namespace: str, name: str) -> None:
-        """Remove a script, and with one outside what it holds."""
+        """Remove a script, and the items that it holds as a collection."""
         problems = self.runner.run(refusal(self.store, removing(ScriptRef(account_id, name, namespace))))
         outside, inside = (account_id, Kind.SCRIPT, name), (account_id, namespace, name)
         if outside not in self.model.collections if namespace == "" else inside not in self.model.inside:
@@ -143,12 +143,12 @@ class CollectionHistories(RuleBasedStateMachine):
 
     @invariant()
     def reads_agree(self) -> None:
-        """Every read says what the model says."""
+        """Compare every read with the model."""
         if hasattr(self, "store"):
             self.runner.run(self._compare())
 
-    def _hold(self, wanted: Change) -> None:
-        """One edit of a collection, in both."""
+    def _edit_both(self, wanted: Change) -> None:
+        """Apply one edit of a collection to the store and to the model."""
         edit = wanted.collection_edit
         assert edit is not None
         problems, altered = self.model.collection_edit(edit, wanted.at)
@@ -158,17 +158,17 @@ class CollectionHistories(RuleBasedStateMachine):
         self.log[edit.account_id] += altered
         outcome = self.runner.run(self.store.commit(wanted))
         collection, items = self.model.collections.get((edit.account_id, edit.kind, edit.name)) or (None, {})
-        assert plainly(collection) == plainly(outcome.collection)
-        told: tuple[Item, ...] = tuple(items[place] for place in sorted(items))
-        assert Outcome(collection=outcome.collection, items=told) == outcome
+        assert decoded(collection) == decoded(outcome.collection)
+        items_in_order: tuple[Item, ...] = tuple(items[place] for place in sorted(items))
+        assert Outcome(collection=outcome.collection, items=items_in_order) == outcome
 
     async def _compare(self) -> None:
-        """The same, on the store's loop."""
+        """Compare every read with the model, on the store's loop."""
         for account_id in (ACCOUNT, OTHER_ACCOUNT):
             assert self.log[account_id] == len(await self.store.audit_entries(account_id, limit=1_000_000))
             for kind in (*KINDS, Kind.SCRIPT):
-                names = sorted(one[2] for one in self.model.collections if one[:2] == (account_id, kind))
-                listed = [one.name for one in await self.store.collections(account_id, kind)]
+                names = sorted(key[2] for key in self.model.collections if key[:2] == (account_id, kind))
+                listed = [collection.name for collection in await self.store.collections(account_id, kind)]
                 assert ([] if kind is Kind.SCRIPT else names) == listed
                 for name in ("one", "two"):
                     await self._compare_collection((account_id, kind, name))
@@ -177,22 +177,22 @@ class CollectionHistories(RuleBasedStateMachine):
                 assert count == await self.store.count_scripts(account_id, namespace)
 
     async def _compare_collection(self, where: Where) -> None:
-        """One collection, there or not."""
+        """Compare one collection, which may be absent."""
         collection, _ = self.model.collections.get(where) or (None, {})
-        assert plainly(collection) == plainly(await self.store.collection(*where))
+        assert decoded(collection) == decoded(await self.store.collection(*where))
         if collection is not None:
             assert self.model.items(where) == await self.store.items(collection.account_id, collection.id)
 
 
 def test_random_histories_of_collections(engine_name: str, tmp_path: Path) -> None:
-    """Whatever is done to collections in whatever order, the store answers as the model does, opened again or not."""
+    """After any sequence of changes and reopenings, the store answers as the model does."""
 
     class Machine(CollectionHistories):
-        """The machine for one engine, each run with data of its own."""
+        """The machine for one engine, with new data for each run."""
 
         @staticmethod
         def make() -> Engine:
-            """An engine with no data."""
+            """Return an engine without data."""
             return ENGINES[engine_name](Path(mkdtemp(dir=tmp_path)))
 
     run_state_machine_as_test(

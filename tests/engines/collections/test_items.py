@@ -1,4 +1,4 @@
-"""Items of a collection: put, replaced, kept sealed, dropped; and what is refused."""
+"""Items of a collection: puts, replacements, kept sealed records, drops and refusals."""
 
 import asyncio
 
@@ -28,14 +28,14 @@ LATER = 1_650_000_000_000_000
 
 @pytest.fixture(autouse=True)
 async def collection(store: Store) -> Collection:
-    """A collection without items."""
+    """Return a new collection without items."""
     outcome = await store.commit(making(new_collection()))
     assert outcome.collection is not None
     return outcome.collection
 
 
-async def test_items_are_by_slot_and_name_in_byte_order(store: Store) -> None:
-    """Outcome and read agree on the order, and give every field back as it was put."""
+async def test_items_are_ordered_by_environment_and_name(store: Store) -> None:
+    """The outcome and the read return the items in the same order, with every field as it was put."""
     names = ["a", "Z", "é", "\U0001f511", "￿", "A1", "A", ""]
     items = [
         make(name, environment) for make in (value, open_value) for environment in ("b", "", "B") for name in names
@@ -49,8 +49,8 @@ async def test_items_are_by_slot_and_name_in_byte_order(store: Store) -> None:
     assert ordered == await held(store)
 
 
-async def test_slots_are_apart(store: Store) -> None:
-    """The same name in two environments is two items; one can be replaced or dropped without the other."""
+async def test_environments_are_separate(store: Store) -> None:
+    """The same name in two environments is two items; each can be replaced or dropped alone."""
     production, preview = value("A", "production"), value("A", "preview")
     await store.commit(putting(production, preview))
     new = value("A", "preview")
@@ -61,8 +61,8 @@ async def test_slots_are_apart(store: Store) -> None:
     assert [new] == await held(store)
 
 
-async def test_one_put_over_another_keeps_when_the_name_was_first_put(store: Store) -> None:
-    """All of the new item is there, its own id too, but for the `created_on` of the one it replaces."""
+async def test_a_replaced_item_keeps_its_created_on(store: Store) -> None:
+    """A replacement takes every field of the new item, including its id, except `created_on`."""
     old = value("A")
     new = open_value("A", created_on=LATER, modified_on=LATER + 1)
     await store.commit(putting(old))
@@ -74,8 +74,8 @@ async def test_one_put_over_another_keeps_when_the_name_was_first_put(store: Sto
     assert [expected] == await held(store)
 
 
-async def test_a_dropped_name_begins_anew(store: Store) -> None:
-    """A name put after it was dropped has the `created_on` it comes with."""
+async def test_a_dropped_name_gets_a_new_created_on(store: Store) -> None:
+    """A name that is put again after a drop gets the new item's `created_on`."""
     await store.commit(putting(value("A")))
     await store.commit(holding(drop=(("", "A"),)))
     new = value("A", created_on=LATER)
@@ -86,7 +86,7 @@ async def test_a_dropped_name_begins_anew(store: Store) -> None:
 
 
 async def test_last_of_equal_places_wins(store: Store) -> None:
-    """When a change puts a place twice, the last one is kept, since the first."""
+    """When a change puts a place twice, the last item is kept with the `created_on` of the first."""
     last = value("A", created_on=LATER)
 
     outcome = await store.commit(putting(value("A"), last))
@@ -94,8 +94,8 @@ async def test_last_of_equal_places_wins(store: Store) -> None:
     assert (replace(last, created_on=value("A").created_on),) == outcome.items
 
 
-async def test_what_amends_keeps_the_sealed_record_with_its_key(store: Store) -> None:
-    """An item without a record takes that of the one it replaces; one with a record brings its own."""
+async def test_amend_keeps_the_sealed_record_and_its_key(store: Store) -> None:
+    """With `amend`, an item without a sealed record keeps the old record; an item with a record replaces it."""
     one, two = value("A"), value("B")
     await store.commit(putting(one, two))
     shown_only = open_value("A", id=one.id, modified_on=LATER)
@@ -108,8 +108,8 @@ async def test_what_amends_keeps_the_sealed_record_with_its_key(store: Store) ->
     assert [expected, whole] == await held(store)
 
 
-async def test_what_amends_alters_only_what_it_names(store: Store) -> None:
-    """Of two changes at once, each of another member, neither undoes the other."""
+async def test_amend_alters_only_the_named_members(store: Store) -> None:
+    """Two concurrent amendments of different members are both kept."""
     one = value("A", shown=b'{"scopes":["a"],"comment":"old"}')
     await store.commit(putting(one))
     comment, scopes = (replace(one, shown=shown) for shown in (b'{"comment":"new"}', b'{"scopes":["b"]}'))
@@ -121,8 +121,8 @@ async def test_what_amends_alters_only_what_it_names(store: Store) -> None:
     assert b'{"comment":"whole"}' == outcome.items[0].shown
 
 
-async def test_what_amends_has_nothing_to_keep_of_what_is_new_or_open(store: Store) -> None:
-    """Where there was no record there is none afterwards."""
+async def test_amend_of_a_new_or_open_item_adds_no_record(store: Store) -> None:
+    """With `amend`, an item without a record gets none if there was none before."""
     await store.commit(putting(open_value("A")))
     items = (open_value("A"), open_value("B"))
 
@@ -131,16 +131,16 @@ async def test_what_amends_has_nothing_to_keep_of_what_is_new_or_open(store: Sto
     assert items == outcome.items
 
 
-async def test_what_does_not_amend_lets_the_record_go(store: Store) -> None:
-    """An item without a record that replaces a secret is no secret."""
+async def test_a_put_without_amend_drops_the_record(store: Store) -> None:
+    """Without `amend`, an item without a sealed record replaces a secret and is not a secret."""
     await store.commit(putting(value("A")))
     new = open_value("A")
 
     assert (new,) == (await store.commit(putting(new))).items
 
 
-async def test_only_new_names_may_be_required(store: Store) -> None:
-    """With `Put.NEW` each name that is there, and each that comes twice, is a problem; nothing is put."""
+async def test_put_new_refuses_existing_names(store: Store) -> None:
+    """With `Put.NEW`, each existing name and each repeated name is a problem, and nothing is put."""
     await store.commit(putting(value("A"), value("B"), value("D", "preview")))
     before = await everything(store)
     items = (value("C"), value("B"), value("A"), value("E"), value("E"), value("B"))
@@ -153,8 +153,8 @@ async def test_only_new_names_may_be_required(store: Store) -> None:
     assert ["A", "B", "C", "D", "D"] == [item.name for item in outcome.items]
 
 
-async def test_only_present_ones_may_be_required(store: Store) -> None:
-    """With `Put.PRESENT` each name that is absent, or has another id by now, is a problem; nothing is put."""
+async def test_put_present_refuses_absent_items(store: Store) -> None:
+    """With `Put.PRESENT`, each absent name and each name with another id is a problem, and nothing is put."""
     one, two = value("A"), value("B")
     await store.commit(putting(one, two))
     before = await everything(store)
@@ -169,7 +169,7 @@ async def test_only_present_ones_may_be_required(store: Store) -> None:
 
 
 async def test_an_id_belongs_to_one_item(store: Store) -> None:
-    """An item with the id of another item of its collection is refused by name; another collection may use it."""
+    """An item with the id of another item of its collection is refused; another collection may use the id."""
     one = value("A")
     await store.commit(putting(one))
     before = await everything(store)
@@ -183,7 +183,7 @@ async def test_an_id_belongs_to_one_item(store: Store) -> None:
 
 
 async def test_ids_can_pass_from_one_name_to_another(store: Store) -> None:
-    """A change may rename an item, or exchange two, each with its id."""
+    """A change may rename an item, or exchange the names of two items."""
     one, two = value("A"), value("B")
     await store.commit(putting(one, two))
 
@@ -196,8 +196,8 @@ async def test_ids_can_pass_from_one_name_to_another(store: Store) -> None:
     assert list(outcome.items) == await held(store)
 
 
-async def test_drop_can_require_what_it_drops(store: Store) -> None:
-    """With `require_drop` each place that is absent is a problem of its own, and nothing is dropped."""
+async def test_require_drop_refuses_absent_items(store: Store) -> None:
+    """With `require_drop`, each absent place is a problem, and nothing is dropped."""
     await store.commit(putting(value("A"), value("B", "preview")))
     before = await everything(store)
     drop = (("", "X"), ("", "A"), ("preview", "A"), ("", "B"), ("", "X"))
@@ -208,8 +208,8 @@ async def test_drop_can_require_what_it_drops(store: Store) -> None:
     assert before == await everything(store)
 
 
-async def test_drop_can_pass_over_what_is_absent(store: Store) -> None:
-    """Without `require_drop` the items that are there are dropped, of whatever kind, and no others."""
+async def test_a_drop_ignores_absent_items(store: Store) -> None:
+    """Without `require_drop`, the existing items are dropped, and absent places are ignored."""
     kept = value("A", "preview")
     await store.commit(putting(value("A"), open_value("B"), kept))
 
@@ -220,7 +220,7 @@ async def test_drop_can_pass_over_what_is_absent(store: Store) -> None:
 
 
 async def test_a_name_put_and_dropped_is_put(store: Store) -> None:
-    """An item that a change both puts and drops is there afterwards, since its name was first put."""
+    """An item that a change both puts and drops is put, and keeps its `created_on`."""
     old = value("A")
     await store.commit(putting(old))
     new = value("A", created_on=LATER)
@@ -230,8 +230,8 @@ async def test_a_name_put_and_dropped_is_put(store: Store) -> None:
     assert (replace(new, created_on=old.created_on),) == outcome.items
 
 
-async def test_a_put_and_a_drop_at_fault_are_told_together(store: Store) -> None:
-    """Problems of what is put come first, then those of what is dropped."""
+async def test_problems_of_puts_and_drops_are_listed_together(store: Store) -> None:
+    """Problems with puts are listed before problems with drops."""
     await store.commit(putting(value("A")))
 
     problems = await refusal(store, putting(value("A"), over=Put.NEW, drop=(("", "X"),), require_drop=True))
@@ -239,8 +239,8 @@ async def test_a_put_and_a_drop_at_fault_are_told_together(store: Store) -> None
     assert [(Code.ITEM_TAKEN, "A"), (Code.ITEM_NOT_FOUND, "X")] == problems
 
 
-async def test_a_refusal_alters_no_part(store: Store) -> None:
-    """When an item is refused, neither body, nor other items, nor drops of the change are applied."""
+async def test_a_refused_item_refuses_the_whole_change(store: Store) -> None:
+    """When one item is refused, no part of the change is applied: no body, no other item and no drop."""
     await store.commit(putting(value("A"), value("B")))
     before = await everything(store)
 
@@ -250,8 +250,8 @@ async def test_a_refusal_alters_no_part(store: Store) -> None:
     assert before == await everything(store)
 
 
-async def test_accounts_are_apart(store: Store, collection: Collection) -> None:
-    """Two accounts' collections of the same name and id have their own items; reads of one never show the other's."""
+async def test_accounts_are_separate(store: Store, collection: Collection) -> None:
+    """Collections of two accounts with the same name and id have separate items."""
     await store.commit(putting(value("A")))
     await store.commit(making(replace(collection, account_id=OTHER_ACCOUNT), put=(value("B"),)))
     mine = await held(store)
@@ -265,8 +265,8 @@ async def test_accounts_are_apart(store: Store, collection: Collection) -> None:
     assert 3 == len(await store.audit_entries(OTHER_ACCOUNT))
 
 
-async def test_a_hundred_at_once(store: Store) -> None:
-    """Concurrent puts of different names all succeed, of one new name just one does, and the rest learn of it."""
+async def test_a_hundred_concurrent_puts_are_consistent(store: Store) -> None:
+    """Concurrent puts of different names all succeed; of concurrent puts of one new name, exactly one does."""
     names = [f"S{number:03}" for number in range(100)]
     many = (putting(value(name), max_items=101) for name in names)
     same = (putting(value("SAME"), over=Put.NEW) for _ in range(50))
@@ -280,8 +280,8 @@ async def test_a_hundred_at_once(store: Store) -> None:
     assert [(Code.TOO_MANY_ITEMS, "101")] == await refusal(store, putting(value("T"), max_items=101))
 
 
-async def test_an_unstorable_item_touches_no_neighbour(store: Store) -> None:
-    """Text that no database can hold fails its own commit, with nothing of it written, and no other."""
+async def test_an_unstorable_item_fails_alone(store: Store) -> None:
+    """Text that the database cannot store fails only its own commit, which writes nothing."""
     answers = await asyncio.gather(
         store.commit(putting(value("A"))),
         store.commit(putting(value("B"), value("\ud800", shown=b"{}"))),

@@ -1,4 +1,4 @@
-"""Collections tied to scripts: dispatch namespaces, and scripts as collections of their previews' defaults."""
+"""Collections of scripts: dispatch namespaces, and scripts as collections of their previews' defaults."""
 
 import pytest
 from msgspec.structs import replace
@@ -17,14 +17,14 @@ INSIDE = ScriptRef(ACCOUNT, REF.name, "ns")
 
 
 async def script_as_collection(store: Store, name: str = REF.name) -> Collection:
-    """A script as a collection, which must be there."""
+    """Return an existing script as a collection."""
     collection = await store.collection(ACCOUNT, Kind.SCRIPT, name)
     assert collection is not None
     return collection
 
 
 async def test_a_namespace_counts_its_scripts(store: Store) -> None:
-    """The count is of that namespace and account alone; removed scripts do not count, nor scripts outside."""
+    """The count covers one namespace of one account, without removed scripts."""
     foreign = replace(NAMESPACE, account_id=OTHER_ACCOUNT)
     for new in (NAMESPACE, foreign, new_collection("other", Kind.DISPATCH_NAMESPACE)):
         await store.commit(making(new))
@@ -46,8 +46,8 @@ async def test_a_namespace_counts_its_scripts(store: Store) -> None:
     assert 0 == await store.count_scripts(ACCOUNT, "absent")
 
 
-async def test_a_namespace_with_scripts_stays(store: Store) -> None:
-    """Its removal is refused with their number and alters nothing; once it is empty it goes."""
+async def test_a_namespace_with_scripts_is_not_removed(store: Store) -> None:
+    """The removal of a namespace with scripts is refused with their number; an empty one is removed."""
     await store.commit(making(NAMESPACE))
     for name in ("one", "two"):
         await store.commit(upload(ref=ScriptRef(ACCOUNT, name, "ns")))
@@ -63,8 +63,8 @@ async def test_a_namespace_with_scripts_stays(store: Store) -> None:
     assert [] == await store.collections(ACCOUNT, Kind.DISPATCH_NAMESPACE)
 
 
-async def test_scripts_elsewhere_hold_no_namespace(store: Store) -> None:
-    """Scripts outside, and those of another account's namespace of the name, do not keep one from going."""
+async def test_scripts_elsewhere_do_not_keep_a_namespace(store: Store) -> None:
+    """Scripts outside a namespace, or in another account's namespace of that name, do not prevent its removal."""
     for new in (NAMESPACE, replace(NAMESPACE, account_id=OTHER_ACCOUNT)):
         await store.commit(making(new))
     for ref in (REF, ScriptRef(ACCOUNT, "ns"), ScriptRef(OTHER_ACCOUNT, "w", "ns")):
@@ -77,7 +77,7 @@ async def test_scripts_elsewhere_hold_no_namespace(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", [Kind.PAGES_PROJECT, Kind.SECRETS_STORE])
 async def test_only_a_namespace_is_kept_by_scripts(store: Store, kind: Kind) -> None:
-    """A collection of another kind goes, though a namespace of its name has scripts."""
+    """A collection of another kind is removed even if a namespace of that name has scripts."""
     await store.commit(making(NAMESPACE))
     await store.commit(upload(ref=INSIDE))
     await store.commit(making(new_collection("ns", kind)))
@@ -86,7 +86,7 @@ async def test_only_a_namespace_is_kept_by_scripts(store: Store, kind: Kind) -> 
 
 
 async def test_an_upload_needs_its_namespace(store: Store) -> None:
-    """A script is created only in a namespace that is there; a project, or another account's, is not it."""
+    """A script is created only in an existing namespace; a project or another account's namespace does not count."""
     await store.commit(making(new_collection("ns", Kind.PAGES_PROJECT)))
     await store.commit(making(replace(NAMESPACE, account_id=OTHER_ACCOUNT)))
 
@@ -98,7 +98,7 @@ async def test_an_upload_needs_its_namespace(store: Store) -> None:
 
 
 async def test_a_script_is_a_collection_by_itself(store: Store) -> None:
-    """A script outside of every namespace is a collection of its own id and time, with no items; none is listed."""
+    """A script outside every namespace is a collection without items, with its own id and time; it is not listed."""
     assert None is await store.collection(ACCOUNT, Kind.SCRIPT, REF.name)
     created = upload()
     outcome = await store.commit(created)
@@ -117,8 +117,8 @@ async def test_a_script_is_a_collection_by_itself(store: Store) -> None:
     assert [] == await store.collections(ACCOUNT, Kind.SCRIPT)
 
 
-async def test_a_script_in_a_namespace_is_none(store: Store) -> None:
-    """It is not found as a collection and cannot be edited as one."""
+async def test_a_script_in_a_namespace_is_not_a_collection(store: Store) -> None:
+    """A script in a namespace is not found as a collection and cannot be edited as one."""
     await store.commit(making(NAMESPACE))
     await store.commit(upload(ref=INSIDE))
 
@@ -128,7 +128,7 @@ async def test_a_script_in_a_namespace_is_none(store: Store) -> None:
 
 
 async def test_a_script_holds_items_and_a_body(store: Store) -> None:
-    """They are put and dropped like those of any collection, and are there when read."""
+    """Items and a body of a script are put, dropped and read as in any collection."""
     script_id = (await store.commit(upload())).script_id
     one, two = value("A"), value("B")
     wanted = holding(REF.name, Kind.SCRIPT, put=(two, one), body=b'{"x":1}')
@@ -145,8 +145,8 @@ async def test_a_script_holds_items_and_a_body(store: Store) -> None:
     assert [] == await store.collections(ACCOUNT, Kind.SCRIPT)
 
 
-async def test_what_a_script_holds_is_none_of_its_versions(store: Store) -> None:
-    """Neither do items show among the script, its bindings and versions, nor do versions touch the items."""
+async def test_a_scripts_items_are_separate_from_its_versions(store: Store) -> None:
+    """A script's items do not appear among its bindings and versions, and new versions do not alter the items."""
     await store.commit(upload(secret("S")))
     before = await store.script(REF), await store.bindings(REF), await store.versions(REF)
     kept = value("S")
@@ -161,8 +161,8 @@ async def test_what_a_script_holds_is_none_of_its_versions(store: Store) -> None
     assert [kept] == await store.items(ACCOUNT, held.id)
 
 
-async def test_nothing_done_to_a_script_as_collection_writes_nothing(store: Store) -> None:
-    """An edit that alters nothing leaves script and log as they are."""
+async def test_an_edit_that_alters_nothing_writes_nothing(store: Store) -> None:
+    """An edit that alters nothing leaves the script and the log unchanged."""
     await store.commit(upload())
     before, generation = await state(store, REF), store.generation()
 
@@ -173,8 +173,8 @@ async def test_nothing_done_to_a_script_as_collection_writes_nothing(store: Stor
     assert generation == store.generation()
 
 
-async def test_a_removed_script_holds_nothing(store: Store) -> None:
-    """With the script its items go, and one uploaded under the name begins with none, under an id of its own."""
+async def test_a_removed_scripts_items_are_removed(store: Store) -> None:
+    """The items are removed with their script; a new script of that name starts empty, with a new id."""
     old = (await store.commit(upload())).script_id
     other, foreign = ScriptRef(ACCOUNT, "other"), ScriptRef(OTHER_ACCOUNT, REF.name)
     kept = value("A")
@@ -198,8 +198,8 @@ async def test_a_removed_script_holds_nothing(store: Store) -> None:
         assert [kept] == await store.items(ref.account_id, script.id)
 
 
-async def test_a_namespaces_script_takes_no_collection_along(store: Store) -> None:
-    """The removal of a script in a namespace leaves what the script of its name outside holds."""
+async def test_removing_a_namespaced_script_keeps_outside_items(store: Store) -> None:
+    """The removal of a script in a namespace leaves the items of the script of that name outside."""
     await store.commit(making(NAMESPACE))
     script_id = (await store.commit(upload())).script_id
     await store.commit(upload(ref=INSIDE))
@@ -212,7 +212,7 @@ async def test_a_namespaces_script_takes_no_collection_along(store: Store) -> No
 
 
 async def test_scripts_items_count_together(store: Store) -> None:
-    """The limit on items counts those of all the account's scripts, and not of its other collections."""
+    """The limit on items counts the items of all scripts of the account, and no other collection's."""
     for name in ("one", "two"):
         await store.commit(upload(ref=ScriptRef(ACCOUNT, name)))
     await store.commit(making(new_collection(), put=(value("A"), value("B"))))
@@ -223,8 +223,8 @@ async def test_scripts_items_count_together(store: Store) -> None:
     assert [(Code.TOO_MANY_ITEMS, "1")] == problems
 
 
-async def test_a_change_of_script_and_collection_is_one(store: Store) -> None:
-    """A script and its collection altered by one change are told by one outcome and one audit entry."""
+async def test_a_script_and_collection_change_has_one_outcome(store: Store) -> None:
+    """A change of a script and its collection has one outcome and one audit entry."""
     kept = value("A")
     both = replace(upload(), collection_edit=holding(REF.name, Kind.SCRIPT, put=(kept,)).collection_edit)
 
@@ -236,8 +236,8 @@ async def test_a_change_of_script_and_collection_is_one(store: Store) -> None:
     assert 1 == len(await store.audit_entries(ACCOUNT))
 
 
-async def test_a_script_is_altered_beside_a_collection_that_stays(store: Store) -> None:
-    """A change whose script is altered is logged though its collection is not, and so the other way round."""
+async def test_a_change_is_logged_if_either_part_alters(store: Store) -> None:
+    """A change is logged if it alters only the script or only the collection."""
     await store.commit(upload())
     idle = holding(REF.name, Kind.SCRIPT)
 
@@ -255,7 +255,7 @@ async def test_a_script_is_altered_beside_a_collection_that_stays(store: Store) 
 
 
 async def test_a_refused_collection_undoes_its_script(store: Store) -> None:
-    """When the collection of a change is refused, the script of the same change is not altered either."""
+    """When the collection's part of a change is refused, the script is not altered either."""
     both = replace(upload(), collection_edit=holding("absent", Kind.SECRETS_STORE).collection_edit)
 
     assert [(Code.COLLECTION_NOT_FOUND, "absent")] == await refusal(store, both)

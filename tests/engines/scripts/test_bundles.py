@@ -1,4 +1,4 @@
-"""What is served of a script, where the log stands, and waiting for a commit."""
+"""The served versions of a script, the head of the log, and waiting for commits."""
 
 import asyncio
 import hashlib
@@ -26,17 +26,17 @@ NAMES = (ModuleName("m0.js", "application/javascript+module", hashlib.sha256(COD
 
 
 async def head(store: Store) -> AuditHead:
-    """The latest log entry of the account."""
+    """Return the latest log entry of the account."""
     return await store.audit_head(ACCOUNT)
 
 
 async def version_ids(store: Store) -> list[bytes]:
-    """The ids of the script's versions, oldest first."""
+    """Return the ids of the script's versions, oldest first."""
     return [version.id for version in reversed(await store.versions(REF))]
 
 
-async def test_the_head_of_the_log(store: Store) -> None:
-    """Is the number and the leaf hash of the account's latest entry, whatever other accounts do."""
+async def test_the_head_is_the_latest_log_entry(store: Store) -> None:
+    """The head is the number and the leaf hash of the account's latest entry."""
     assert AuditHead() == await head(store)
     await store.commit(upload())
     await store.commit(setting(secret("A")))
@@ -47,8 +47,8 @@ async def test_the_head_of_the_log(store: Store) -> None:
     assert AuditHead(entries[-1][0], entries[-1][1].leaf) == await head(store)
 
 
-async def test_what_is_not_there_or_not_deployed(store: Store) -> None:
-    """Is served by no version, and the head is told all the same."""
+async def test_an_absent_or_undeployed_script_serves_nothing(store: Store) -> None:
+    """A script that is absent or not deployed has no served versions, but the head of the log is still returned."""
     assert Served(AuditHead()) == await store.served(REF)
     await store.commit(upload())
     await store.commit(removing())
@@ -56,8 +56,8 @@ async def test_what_is_not_there_or_not_deployed(store: Store) -> None:
     assert Served(AuditHead()) == await store.served(ScriptRef(OTHER_ACCOUNT, "worker"))
 
 
-async def test_the_version_that_is_served_alone(store: Store) -> None:
-    """With its files' names and its bindings as they were then; a version that is not deployed changes nothing."""
+async def test_the_served_version_has_its_files_and_bindings(store: Store) -> None:
+    """The served version is returned with its file names and bindings, even after undeployed uploads."""
     first, second = secret("A"), secret("A")
     await store.commit(upload(first, settings=b'{"compatibility_date":"2026-01-01"}'))
     await store.commit(setting(second))
@@ -71,8 +71,8 @@ async def test_the_version_that_is_served_alone(store: Store) -> None:
     assert b'{"compatibility_date":"2026-01-01"}' == only.version.settings
 
 
-async def test_what_a_version_is_made_of(store: Store) -> None:
-    """Any one, deployed or not, as it is served; by default the newest. None for one that is not there."""
+async def test_any_version_is_returned_as_served(store: Store) -> None:
+    """Any version, deployed or not, is returned as it would be served; the default is the newest."""
     first = secret("A")
     await store.commit(upload(first))
     await store.commit(upload(secret("B"), bodies=(b"x", b"y"), deployed=False))
@@ -87,22 +87,22 @@ async def test_what_a_version_is_made_of(store: Store) -> None:
     assert (2, 2, {"B"}) == (
         newest.version.number,
         len(newest.modules),
-        {one.name for one in newest.bindings},
+        {binding.name for binding in newest.bindings},
     )
     assert None is await store.made_of(REF, b"\0" * 16)
     assert None is await store.made_of(ScriptRef(OTHER_ACCOUNT, "worker"))
 
 
-async def test_what_no_upload_touches(store: Store) -> None:
-    """Is told of a script that is served."""
+async def test_triggers_of_a_served_script_are_returned(store: Store) -> None:
+    """The triggers of a served script are returned."""
     await store.commit(upload())
     assert b"{}" == (await store.served(REF)).triggers
     await store.commit(editing(triggers=b'{"subdomain_enabled":false}'))
     assert b'{"subdomain_enabled":false}' == (await store.served(REF)).triggers
 
 
-async def test_versions_that_share_the_traffic(store: Store) -> None:
-    """Each with its own bindings and share, also when they are older than the newest."""
+async def test_versions_that_share_traffic_have_own_bindings(store: Store) -> None:
+    """Each served version has its own bindings and percentage, also if it is not the newest."""
     first, second = secret("A"), secret("A")
     await store.commit(upload(first))
     await store.commit(setting(second))
@@ -112,12 +112,13 @@ async def test_versions_that_share_the_traffic(store: Store) -> None:
     served = await store.served(REF)
 
     assert [(1, 90.0, (first,)), (2, 10.0, (second,))] == [
-        (one.version.number, one.percentage, one.bindings) for one in served.versions
+        (served_version.version.number, served_version.percentage, served_version.bindings)
+        for served_version in served.versions
     ]
 
 
-async def test_bodies_by_their_digest(store: Store) -> None:
-    """Within the account that has them, and no other."""
+async def test_contents_are_found_by_digest_in_their_account(store: Store) -> None:
+    """A content is found by its digest, only within its own account."""
     await store.commit(upload(bodies=(b"one", b"two")))
     digest = hashlib.sha256(b"two").digest()
 
@@ -126,8 +127,8 @@ async def test_bodies_by_their_digest(store: Store) -> None:
     assert None is await store.content(ACCOUNT, hashlib.sha256(b"three").digest())
 
 
-async def test_a_commit_of_this_process_wakes(store: Store) -> None:
-    """Who waits for a change of the generation, however many there are; who is late does not wait at all."""
+async def test_a_commit_of_this_process_wakes_waiters(store: Store) -> None:
+    """Every waiter wakes at a commit; a waiter whose generation is already past returns at once."""
     generation = store.generation()
     waiters = [asyncio.ensure_future(store.changed(generation, LONG)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -139,8 +140,8 @@ async def test_a_commit_of_this_process_wakes(store: Store) -> None:
     assert generation != store.generation()
 
 
-async def test_a_commit_of_another_process_wakes(store: Store, engine: Engine) -> None:
-    """As another store on the same data stands for one."""
+async def test_a_commit_of_another_process_wakes_waiters(store: Store, engine: Engine) -> None:
+    """A commit through another store on the same data, as another process would make, wakes the waiter."""
     other = await engine.open()
     generation = store.generation()
     waiter = asyncio.ensure_future(store.changed(generation, LONG))
@@ -152,8 +153,8 @@ async def test_a_commit_of_another_process_wakes(store: Store, engine: Engine) -
     assert generation != store.generation()
 
 
-async def test_nothing_happens(store: Store) -> None:
-    """Then waiting ends after the time it was given, and one who gives up leaves the others waiting."""
+async def test_waiting_ends_after_its_timeout(store: Store) -> None:
+    """Waiting ends after its timeout; a cancelled waiter does not disturb the others."""
     generation = store.generation()
     await store.changed(generation, 0.05)
     waiters = [asyncio.ensure_future(store.changed(generation, LONG)) for _ in range(2)]
@@ -167,8 +168,8 @@ async def test_nothing_happens(store: Store) -> None:
     assert waiters[0].cancelled()
 
 
-async def test_closing_wakes(store: Store) -> None:
-    """A store that is closed lets nobody wait."""
+async def test_closing_wakes_waiters(store: Store) -> None:
+    """Closing the store wakes its waiters."""
     waiter = asyncio.ensure_future(store.changed(store.generation(), LONG))
     await asyncio.sleep(0)
     await store.close()

@@ -1,4 +1,4 @@
-"""Deployments made by themselves: rollbacks, split traffic, versions that were uploaded earlier."""
+"""Deployments of existing versions: rollbacks and split traffic."""
 
 import os
 import uuid
@@ -31,23 +31,23 @@ from nightsafe.store.script_edit import ScriptEdit
 from nightsafe.store.scripts import Script, ScriptRef, Version
 
 
-async def history(store: Store, changes: Sequence[Change]) -> list[Version]:
-    """Commit changes; the versions there are then, oldest first."""
+async def commit_all(store: Store, changes: Sequence[Change]) -> list[Version]:
+    """Commit changes; return all versions then, oldest first."""
     for new in changes:
         await store.commit(new)
     return (await store.versions(REF))[::-1]
 
 
 async def script(store: Store) -> Script:
-    """The script, which is there."""
+    """Return the script, which must exist."""
     found = await store.script(REF)
     assert found is not None
     return found
 
 
 async def test_an_uploaded_version_is_deployed_later(store: Store) -> None:
-    """The deployment is told as it is read, becomes the first of the list, and makes no version."""
-    _, draft = await history(store, [upload(), upload(deployed=False)])
+    """The outcome returns the deployment as reads do; it comes first in the list and makes no version."""
+    _, draft = await commit_all(store, [upload(), upload(deployed=False)])
     edit = deploying((draft.id, 100.0), annotations=b'{"workers/message":"go"}')
     assert edit.edit is not None
     new = edit.edit.deploy
@@ -72,9 +72,9 @@ async def test_an_uploaded_version_is_deployed_later(store: Store) -> None:
     assert len(await store.audit_entries(ACCOUNT)) == 3
 
 
-async def test_traffic_is_split(store: Store) -> None:
-    """Percentages are kept to the last digit, in the order they came; nothing is then served alone."""
-    one, two = await history(store, [upload(), upload(deployed=False)])
+async def test_split_traffic_keeps_exact_percentages(store: Store) -> None:
+    """Percentages are kept exactly and in order; no version is then served alone."""
+    one, two = await commit_all(store, [upload(), upload(deployed=False)])
     shares = ((one.id, 33.3), (two.id, 66.7))
 
     outcome = await store.commit(deploying(*shares))
@@ -86,8 +86,8 @@ async def test_traffic_is_split(store: Store) -> None:
 
 
 async def test_both_kinds_of_deployment_are_one_list(store: Store) -> None:
-    """Versions deployed when made and deployments made by themselves come in the order they were made."""
-    one, two, three = await history(store, [upload(), upload(deployed=False), setting(secret("S"))])
+    """Deployments made with a version and deployments made alone are one list, newest first."""
+    one, two, three = await commit_all(store, [upload(), upload(deployed=False), setting(secret("S"))])
     made: list[bytes] = []
     for shares in (((two.id, 100.0),), ((two.id, 50.0), (three.id, 50.0)), ((three.id, 100.0),)):
         outcome = await store.commit(deploying(*shares, force=True))
@@ -116,8 +116,8 @@ async def test_both_kinds_of_deployment_are_one_list(store: Store) -> None:
 
 
 async def test_deployments_are_paged(store: Store) -> None:
-    """Offset and limit cut the list of all, 100 without a limit; past the end there is nothing."""
-    one, two = await history(store, [upload(), upload(deployed=False)])
+    """Offset and limit select from the full list; the default limit is 100, and past the end the list is empty."""
+    one, two = await commit_all(store, [upload(), upload(deployed=False)])
     for number in range(104):
         await store.commit(upload(deployed=number % 3 == 0))
         await store.commit(deploying(((one, two)[number % 2].id, 100.0)))
@@ -131,9 +131,9 @@ async def test_deployments_are_paged(store: Store) -> None:
     assert await store.deployments(REF, offset=140) == []
 
 
-async def test_deployments_of_a_period(store: Store) -> None:
-    """Both bounds are within it, and so the count; pages are cut of what it holds."""
-    one, two = await history(store, [upload(), upload(deployed=False)])
+async def test_deployments_are_filtered_by_period(store: Store) -> None:
+    """Both bounds of a period are included, in lists, pages and counts."""
+    one, two = await commit_all(store, [upload(), upload(deployed=False)])
     for number in range(9):
         await store.commit(deploying(((one, two)[number % 2].id, 100.0)))
     every = await store.deployments(REF)
@@ -148,8 +148,8 @@ async def test_deployments_of_a_period(store: Store) -> None:
 
 
 async def test_a_deployment_is_found_by_its_uuid(store: Store) -> None:
-    """Made with a version or by itself, in its own script alone; of what was not deployed there is none."""
-    one, _ = await history(store, [upload(), upload(deployed=False)])
+    """A deployment is found by its id in its own script only; an id of something else finds nothing."""
+    one, _ = await commit_all(store, [upload(), upload(deployed=False)])
     await store.commit(deploying((one.id, 100.0), force=True))
     other = ScriptRef(ACCOUNT, "other")
     await store.commit(upload(ref=other))
@@ -160,9 +160,9 @@ async def test_a_deployment_is_found_by_its_uuid(store: Store) -> None:
         assert await store.deployment(ref, wanted) is None
 
 
-async def test_a_version_without_traffic_is_not_gone_back_from(store: Store) -> None:
-    """It is in the deployment, so nothing is served alone; but what is compared and told is what gets traffic."""
-    one, two = await history(store, [upload(), upload(secret("A"), deployed=False)])
+async def test_dropping_a_version_without_traffic_is_no_rollback(store: Store) -> None:
+    """A version with 0 % is part of the deployment, but a later deployment without it is not a rollback."""
+    one, two = await commit_all(store, [upload(), upload(secret("A"), deployed=False)])
 
     silent = await store.commit(deploying((one.id, 100.0), (two.id, 0.0)))
     assert ((one.id, 100.0), (two.id, 0.0)) == (await store.deployments(REF))[0].versions
@@ -173,9 +173,9 @@ async def test_a_version_without_traffic_is_not_gone_back_from(store: Store) -> 
     assert ["deployment", "deployment"] == told
 
 
-async def test_going_back_brings_the_secrets_of_then(store: Store) -> None:
-    """A rollback serves an old version and leaves the newest, its code and its bindings as they are."""
-    one, _ = await history(store, [upload(secret("S"), plain("P")), upload(plain("Q"), keep=("secret_text",))])
+async def test_a_rollback_keeps_the_newest_version(store: Store) -> None:
+    """A rollback serves an old version; the newest version stays, with its code and bindings."""
+    one, _ = await commit_all(store, [upload(secret("S"), plain("P")), upload(plain("Q"), keep=("secret_text",))])
     before = await store.bindings(REF), await modules_of(store, REF), await store.bindings(REF, 1)
 
     outcome = await store.commit(deploying((one.id, 100.0)))
@@ -186,9 +186,11 @@ async def test_going_back_brings_the_secrets_of_then(store: Store) -> None:
     assert before == (await store.bindings(REF), await modules_of(store, REF), await store.bindings(REF, 1))
 
 
-async def test_what_is_a_rollback(store: Store) -> None:
-    """It is one when every version in it is older than the newest served before, whatever is newest of all."""
-    one, two, three, four = await history(store, [upload(), upload(), upload(deployed=False), upload(deployed=False)])
+async def test_a_deployment_of_older_versions_is_a_rollback(store: Store) -> None:
+    """A deployment is a rollback if all its versions are older than the newest version served before."""
+    one, two, three, four = await commit_all(
+        store, [upload(), upload(), upload(deployed=False), upload(deployed=False)]
+    )
     steps = [
         (((one.id, 100.0),), "rollback"),
         (((two.id, 100.0),), "deployment"),
@@ -206,7 +208,7 @@ async def test_what_is_a_rollback(store: Store) -> None:
         assert outcome.deployment == (await store.deployments(REF))[0]
 
 
-ROLLED = [
+SECRET_CHANGES = [
     ("replaced", [setting(secret("B"))], "B"),
     ("more", [setting(secret("Z"), secret("C"))], "C, Z"),
     ("fewer", [dropping("A")], "A"),
@@ -216,10 +218,10 @@ ROLLED = [
 ]
 
 
-@pytest.mark.parametrize(("_name", "changes", "names"), ROLLED, ids=[case[0] for case in ROLLED])
+@pytest.mark.parametrize(("_name", "changes", "names"), SECRET_CHANGES, ids=[case[0] for case in SECRET_CHANGES])
 async def test_changed_secrets_refuse_a_rollback(store: Store, _name: str, changes: list[Change], names: str) -> None:
-    """Going back over secrets that were set, added or dropped names them by byte order; `force` goes back."""
-    one, *_ = await history(store, [upload(secret("A"), secret("B"), plain("P")), *changes])
+    """A rollback over secrets that were set, added or dropped is refused with their names; `force` permits it."""
+    one, *_ = await commit_all(store, [upload(secret("A"), secret("B"), plain("P")), *changes])
     before = await state(store, REF)
 
     assert [(Code.SECRETS_CHANGED, names)] == await refusal(store, deploying((one.id, 100.0)))
@@ -230,8 +232,8 @@ async def test_changed_secrets_refuse_a_rollback(store: Store, _name: str, chang
 
 
 async def test_a_secret_set_and_dropped_again_is_no_change(store: Store) -> None:
-    """What counts is the secrets of the two versions, not what was in between, nor bindings that are none."""
-    one, *_ = await history(
+    """Only the secrets of the two versions are compared, not those in between, and no other bindings."""
+    one, *_ = await commit_all(
         store, [upload(secret("A"), plain("P")), setting(secret("T")), dropping("T"), upload(keep=("secret_text",))]
     )
 
@@ -239,8 +241,8 @@ async def test_a_secret_set_and_dropped_again_is_no_change(store: Store) -> None
 
 
 async def test_secrets_are_compared_with_what_is_served(store: Store) -> None:
-    """Secrets of a newest version that was never served, or is no longer, are of no account."""
-    one, two, _ = await history(
+    """Secrets of a newer version that is not served are not compared."""
+    one, two, _ = await commit_all(
         store, [upload(secret("A")), upload(keep=("secret_text",)), editing(stamp=stamp(deployed=False), drop=("A",))]
     )
 
@@ -248,9 +250,9 @@ async def test_secrets_are_compared_with_what_is_served(store: Store) -> None:
     assert await refusal(store, deploying((two.id, 100.0))) == []
 
 
-async def test_the_newest_of_each_side_are_compared(store: Store) -> None:
-    """Amid split traffic the newest version served and the newest to be served decide."""
-    one, two, three, four = await history(
+async def test_the_newest_version_of_each_side_is_compared(store: Store) -> None:
+    """With split traffic, the newest version served is compared with the newest version to be served."""
+    one, two, three, four = await commit_all(
         store,
         [upload(), setting(secret("A")), upload(keep=("secret_text",)), setting(secret("A"))],
     )
@@ -263,40 +265,42 @@ async def test_the_newest_of_each_side_are_compared(store: Store) -> None:
 
 
 async def test_going_forward_is_never_refused_for_secrets(store: Store) -> None:
-    """A newer version, or the one that is served, is deployed whatever its secrets are."""
-    one, two = await history(store, [upload(secret("A")), upload(secret("B"), deployed=False)])
+    """The deployment of a newer version, or of the served one, is never refused for its secrets."""
+    one, two = await commit_all(store, [upload(secret("A")), upload(secret("B"), deployed=False)])
 
     assert await refusal(store, deploying((two.id, 100.0))) == []
     assert await refusal(store, deploying((two.id, 60.0), (one.id, 40.0))) == []
 
 
 async def test_unknown_versions_are_refused_by_name(store: Store) -> None:
-    """Each version that the script does not have, be it another script's, is a problem; nothing is deployed."""
+    """Each version that the script does not have is a problem, also another script's; nothing is deployed."""
     other = ScriptRef(ACCOUNT, "other")
     await store.commit(upload(ref=other))
     [foreign] = await store.versions(other)
-    [one] = await history(store, [upload()])
+    [one] = await commit_all(store, [upload()])
     absent = os.urandom(16)
     before = await state(store, REF)
 
     problems = await refusal(store, deploying((foreign.id, 20.0), (one.id, 40.0), (absent, 40.0), force=True))
 
-    assert [(Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=one))) for one in (foreign.id, absent)] == problems
+    assert [
+        (Code.VERSION_NOT_FOUND, str(uuid.UUID(bytes=version_id))) for version_id in (foreign.id, absent)
+    ] == problems
     assert before == await state(store, REF)
 
 
 @pytest.mark.parametrize("ref", [ScriptRef(ACCOUNT, "absent"), ScriptRef(OTHER_ACCOUNT, REF.name)])
-async def test_an_absent_script_is_not_deployed(store: Store, ref: ScriptRef) -> None:
-    """A deployment of a script that is not there is refused, and reads of one give nothing."""
-    [one] = await history(store, [upload()])
+async def test_a_deployment_of_an_absent_script_is_refused(store: Store, ref: ScriptRef) -> None:
+    """A deployment of an absent script is refused, and reads of an absent script return nothing."""
+    [one] = await commit_all(store, [upload()])
 
     assert [(Code.SCRIPT_NOT_FOUND, ref.name)] == await refusal(store, deploying((one.id, 100.0), ref=ref))
     assert (await store.deployments(ref), await store.count_deployments(ref)) == ([], 0)
 
 
-async def test_a_first_deployment(store: Store) -> None:
-    """A script whose versions were never deployed serves nothing, and then what is deployed, old or new."""
-    one, two = await history(store, [upload(deployed=False), upload(secret("S"), deployed=False)])
+async def test_the_first_deployment_may_be_of_any_version(store: Store) -> None:
+    """A script without deployments serves nothing; its first deployment may be of any version."""
+    one, two = await commit_all(store, [upload(deployed=False), upload(secret("S"), deployed=False)])
     served = (await script(store)).live_version, await store.deployments(REF), await store.count_deployments(REF)
 
     outcome = await store.commit(deploying((one.id, 100.0)))
@@ -308,13 +312,13 @@ async def test_a_first_deployment(store: Store) -> None:
     assert await refusal(store, deploying((two.id, 100.0))) == []
 
 
-async def test_a_version_and_a_deployment_in_one(store: Store) -> None:
-    """An edit may make a version and deploy it beside another, all or nothing."""
-    [one] = await history(store, [upload()])
+async def test_one_edit_creates_and_deploys_a_version(store: Store) -> None:
+    """An edit may create a version and deploy it beside another one; a problem refuses both."""
+    [one] = await commit_all(store, [upload()])
     new, absent = stamp("upload", deployed=False), os.urandom(16)
 
     def edit(*versions: bytes) -> Change:
-        """Upload, and deploy these."""
+        """Upload code and deploy these versions."""
         deployment = deploying(*((version_id, 50.0) for version_id in versions)).edit
         assert deployment is not None
         return change(ScriptEdit(ref=REF, stamp=new, upload=code(b"two"), deploy=deployment.deploy))
@@ -330,9 +334,9 @@ async def test_a_version_and_a_deployment_in_one(store: Store) -> None:
     assert ((await script(store)).version, (await script(store)).live_version) == (2, 0)
 
 
-async def test_a_deployment_is_kept_to_its_state(store: Store) -> None:
-    """`must_be_live` holds for deployments, too."""
-    one, _ = await history(store, [upload(), upload(deployed=False)])
+async def test_must_be_live_applies_to_deployments(store: Store) -> None:
+    """`must_be_live` applies to deployments too."""
+    one, _ = await commit_all(store, [upload(), upload(deployed=False)])
     deployment = deploying((one.id, 100.0)).edit
     assert deployment is not None
 

@@ -1,4 +1,4 @@
-"""Random histories of commits, reads and reopenings, against a dictionary."""
+"""Random histories of commits, reads and reopenings, compared with a model."""
 
 import asyncio
 import json
@@ -30,12 +30,12 @@ from tests.engines.tools.script_model import (
     ScriptModel,
     Shares,
     VersionModel,
+    binding_of,
     edited,
-    made,
     ordered,
     rebound,
     secrets,
-    settled,
+    settings_after,
     too_many,
 )
 from tests.engines.tools.stored import modules_of
@@ -52,34 +52,34 @@ REFS = st.sampled_from(
     [ScriptRef(ACCOUNT, "w"), ScriptRef(ACCOUNT, "v"), ScriptRef(ACCOUNT, "w", "ns"), ScriptRef(OTHER_ACCOUNT, "w")]
 )
 LIMITS = st.sampled_from([2, 3, 128])
-BINDINGS = st.lists(st.builds(made, NAMES, KINDS), max_size=4)
-SECRETS = st.lists(st.builds(made, NAMES, st.sampled_from(["secret_text", "secret_key"])), max_size=3)
+BINDINGS = st.lists(st.builds(binding_of, NAMES, KINDS), max_size=4)
+SECRETS = st.lists(st.builds(binding_of, NAMES, st.sampled_from(["secret_text", "secret_key"])), max_size=3)
 INHERITS = st.lists(st.builds(Inherit, NAMES, NAMES), max_size=3, unique_by=lambda inherit: inherit.name)
 OBJECTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, 1, {"x": None}]), max_size=3)
 STAMPS = st.builds(lambda *, deployed: stamp("made", deployed=deployed), deployed=st.booleans())
 ADDED = st.none() | st.tuples(OBJECTS, st.booleans())
-"""A change of settings: their members, and whether they are merged."""
+"""A change of settings: the members, and whether to merge them."""
 PICKS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0.01, 50.0, 99.99])), min_size=1, max_size=2)
 
 
-def wire(added: tuple[dict[str, Any], bool] | None) -> Settings | None:
-    """A change of settings as the store takes it."""
+def settings_change(added: tuple[dict[str, Any], bool] | None) -> Settings | None:
+    """Return a change of settings as the store takes it."""
     return None if added is None else Settings(json.dumps(added[0]).encode(), added[1])
 
 
-def after(old: dict[str, Any], added: tuple[dict[str, Any], bool] | None) -> dict[str, Any]:
-    """Settings after such a change."""
-    return old if added is None else settled(old, added[0], merge=added[1])
+def settings_with(old: dict[str, Any], added: tuple[dict[str, Any], bool] | None) -> dict[str, Any]:
+    """Return the settings after a change."""
+    return old if added is None else settings_after(old, added[0], merge=added[1])
 
 
 class Histories(RuleBasedStateMachine):
-    """Every rule does the same to the store and to the model, and compares."""
+    """Applies every rule to the store and to the model, and compares them."""
 
     make: Callable[[], Engine]
 
     @initialize()
     def start(self) -> None:
-        """A store with nothing but a dispatch namespace."""
+        """Open a store that holds only a dispatch namespace."""
         self.runner = asyncio.Runner()
         self.engine = type(self).make()
         self.store: Store = self.runner.run(self.engine.open())
@@ -94,7 +94,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Close and open."""
+        """Close the store and open it again."""
         self.runner.run(self.store.close())
         self.store = self.runner.run(self.engine.open())
 
@@ -169,7 +169,7 @@ class Histories(RuleBasedStateMachine):
         added: tuple[dict[str, Any], bool] | None,
         made_by: Stamp,
     ) -> None:
-        """Bindings as a whole, with or without new code and settings."""
+        """Update all bindings, with or without new code and settings."""
         files = () if body is None else (body, b"shared")
         upload = code(*files) if files else None
         wanted = editing(
@@ -179,7 +179,7 @@ class Histories(RuleBasedStateMachine):
             set=tuple(new),
             upload=upload,
             bindings_update=BindingsUpdate(keep=frozenset(keep), inherits=tuple(inherits), strict=strict),
-            settings=wire(added),
+            settings=settings_change(added),
             max_variables=most,
         )
         known = self.scripts.get(ref)
@@ -192,7 +192,7 @@ class Histories(RuleBasedStateMachine):
         if problems:
             self._refused(wanted, problems)
             return
-        kept = after(model.settings, added)
+        kept = settings_with(model.settings, added)
         sealed = any(binding.sealed is not None for binding in {binding.name: binding for binding in new}.values())
         altered = bool(files) or sealed or now != model.live or kept != model.settings
         if altered:
@@ -211,12 +211,12 @@ class Histories(RuleBasedStateMachine):
         always: bool,  # noqa: FBT001
         made_by: Stamp,
     ) -> None:
-        """Settings of every level."""
+        """Change the settings of every level."""
         wanted = editing(
             ref,
             stamp=made_by,
-            settings=wire(added),
-            script_settings=wire(script),
+            settings=settings_change(added),
+            script_settings=settings_change(script),
             triggers=None if triggers is None else json.dumps(triggers).encode(),
             always=always,
         )
@@ -224,12 +224,12 @@ class Histories(RuleBasedStateMachine):
         if model is None:
             self._refused(wanted, [(Code.SCRIPT_NOT_FOUND, ref.name)])
             return
-        kept = after(model.settings, added)
+        kept = settings_with(model.settings, added)
         altered = always or kept != model.settings
         if altered:
             self._add(model, made_by, model.live, (), kept)
-        model.script_settings = after(model.script_settings, script)
-        model.triggers = after(model.triggers, None if triggers is None else (triggers, True))
+        model.script_settings = settings_with(model.script_settings, script)
+        model.triggers = settings_with(model.triggers, None if triggers is None else (triggers, True))
         if always or (added, script, triggers) != (None, None, None):
             assert (len(model.versions) if altered else 0) == self._committed(ref, wanted).version
         else:
@@ -237,7 +237,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(ref=REFS, picks=PICKS, force=st.booleans())
     def deploy(self, ref: ScriptRef, picks: list[tuple[int, float]], force: bool) -> None:  # noqa: FBT001
-        """Deploy one or two of the versions there are."""
+        """Deploy one or two of the existing versions."""
         model = self.scripts.get(ref)
         if model is None:
             self._refused(deploying((b"x" * 16, 100.0), ref=ref), [(Code.SCRIPT_NOT_FOUND, ref.name)])
@@ -264,7 +264,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def reads_agree(self) -> None:
-        """Every read of every script says what the model says."""
+        """Compare every read of every script with the model."""
         if hasattr(self, "store"):
             self.runner.run(self._compare())
 
@@ -276,7 +276,7 @@ class Histories(RuleBasedStateMachine):
         files: tuple[bytes, ...] = (),
         kept: dict[str, Any] | None = None,
     ) -> None:
-        """One more version in the model, with what it says nothing of as before."""
+        """Add a version to the model; code and settings that are not given stay as before."""
         version = VersionModel(
             made_by.version_id,
             live,
@@ -286,11 +286,11 @@ class Histories(RuleBasedStateMachine):
         model.add(version, made_by.triggered_by, deployed=bool(made_by.deployment_id))
 
     def _refused(self, wanted: Change, problems: Problems) -> None:
-        """The store refuses the change as the model does."""
+        """Check that the store refuses the change with the model's problems."""
         assert problems == self.runner.run(refusal(self.store, wanted))
 
     def _committed(self, ref: ScriptRef, wanted: Change) -> Outcome:
-        """Commit; the outcome tells the script and its newest version as reads do."""
+        """Commit; check that the outcome holds the script and its newest version as reads return them."""
         outcome = self.runner.run(self.store.commit(wanted))
         script, newest = self.runner.run(self.store.script(ref)), self.runner.run(self.store.version(ref))
         assert self.scripts[ref].id == outcome.script_id
@@ -299,7 +299,7 @@ class Histories(RuleBasedStateMachine):
         return outcome
 
     async def _compare(self) -> None:
-        """Lists, then one script after the other."""
+        """Compare the lists, then each script."""
         for account_id, where in {(ref.account_id, ref.namespace) for ref in self.scripts}:
             names = sorted(r.name for r in self.scripts if (r.account_id, r.namespace) == (account_id, where))
             assert names == [script.ref.name for script in await self.store.scripts(account_id, where)]
@@ -309,7 +309,7 @@ class Histories(RuleBasedStateMachine):
             await self._compare_versions(ref, model)
 
     async def _compare_script(self, ref: ScriptRef, model: ScriptModel) -> None:
-        """What reads tell of the script."""
+        """Compare the reads of one script."""
         script = await self.store.script(ref)
         assert script is not None
         assert (model.id, len(model.versions), model.alone) == (script.id, script.version, script.live_version)
@@ -323,7 +323,7 @@ class Histories(RuleBasedStateMachine):
             assert expected == await self.store.shown(ref, name)
 
     async def _compare_versions(self, ref: ScriptRef, model: ScriptModel) -> None:
-        """What reads tell of its versions and deployments."""
+        """Compare the reads of a script's versions and deployments."""
         for number, had in enumerate(model.versions, 1):
             version = await self.store.version(ref, had.id)
             assert version is not None
@@ -332,20 +332,23 @@ class Histories(RuleBasedStateMachine):
             assert list(had.code) == [module.body for module in await modules_of(self.store, ref, number)]
         deployments = await self.store.deployments(ref)
         numbers = {version.id: number for number, version in enumerate(model.versions, 1)}
-        found = [(d.triggered_by, tuple((numbers[one], share) for one, share in d.versions)) for d in deployments]
+        found = [
+            (d.triggered_by, tuple((numbers[version_id], share) for version_id, share in d.versions))
+            for d in deployments
+        ]
         assert model.deployments[::-1] == found
         assert len(model.deployments) == await self.store.count_deployments(ref)
 
 
 def test_random_histories(engine_name: str, tmp_path: Path) -> None:
-    """Whatever is committed in whatever order, the store answers as the model does, opened again or not."""
+    """After any sequence of commits and reopenings, the store answers as the model does."""
 
     class Machine(Histories):
-        """The machine for one engine, each run with data of its own."""
+        """The machine for one engine, with new data for each run."""
 
         @staticmethod
         def make() -> Engine:
-            """An engine with no data."""
+            """Return an engine without data."""
             return ENGINES[engine_name](Path(mkdtemp(dir=tmp_path)))
 
     run_state_machine_as_test(

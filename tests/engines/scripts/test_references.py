@@ -1,4 +1,4 @@
-"""What may lead to a script: bindings and settings with its name in them, and inheritance that must succeed."""
+"""References to a script: bindings and settings with its name, inheritance that must succeed, and safe deletion."""
 
 import pytest
 from msgspec.structs import replace
@@ -17,19 +17,19 @@ ELSEWHERE = ScriptRef(OTHER_ACCOUNT, "worker")
 
 
 def service(name: str, target: str = "target") -> Binding:
-    """A binding that leads to a script."""
+    """Return a binding that refers to a script."""
     return Binding(
         name, "service", b'{"name":"%b","type":"service","service":"%b"}' % (name.encode(), target.encode())
     )
 
 
 def pointers(script: ScriptRef, *bindings: Binding) -> list[Pointer]:
-    """Bindings as the store tells of them."""
-    return [Pointer(script, one.name, one.kind, one.shown) for one in bindings]
+    """Return bindings as the store reports them."""
+    return [Pointer(script, binding.name, binding.kind, binding.shown) for binding in bindings]
 
 
-async def test_bindings_that_may_lead_to_a_script_are_told(store: Store) -> None:
-    """Of every script of the account, in whatever namespace; only of kinds that lead somewhere, and with the name."""
+async def test_bindings_that_name_a_script_are_returned(store: Store) -> None:
+    """Bindings that name the script are returned, from every script of the account in any namespace."""
     await store.commit(namespace("customers"))
     here, there = service("A"), service("B")
     await store.commit(upload(here, service("OTHER", "target-2"), plain("TEXT", text="target")))
@@ -40,8 +40,8 @@ async def test_bindings_that_may_lead_to_a_script_are_told(store: Store) -> None
     assert [] == await store.pointing(ACCOUNT, "nothing")
 
 
-async def test_so_many_are_told_and_no_more(store: Store) -> None:
-    """However many there are: whoever asks waits for these."""
+async def test_the_number_of_references_is_limited(store: Store) -> None:
+    """At most `MOST_POINTING` references are returned."""
     many = [service(f"S{number}") for number in range(900)]
     for script in ("a", "b", "c"):
         await store.commit(upload(*many, ref=ScriptRef(ACCOUNT, script)))
@@ -50,8 +50,8 @@ async def test_so_many_are_told_and_no_more(store: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dispatch_namespace", "durable_object_namespace", "service", "workflow"])
-async def test_every_kind_that_leads_to_a_script_is_told(store: Store, kind: str) -> None:
-    """Whatever member has the name."""
+async def test_every_referring_kind_is_returned(store: Store, kind: str) -> None:
+    """A binding of each kind that can refer to a script is returned, whichever member has the name."""
     binding = Binding("A", kind, b'{"name":"A","any":{"member":"target"}}')
     await store.commit(upload(binding))
 
@@ -59,14 +59,14 @@ async def test_every_kind_that_leads_to_a_script_is_told(store: Store, kind: str
 
 
 async def test_older_versions_count_while_they_are_served(store: Store) -> None:
-    """Those that are served, with the versions that had the binding; the others are history."""
+    """Bindings of older versions are returned while a version that has them is served."""
     old = service("A")
     await store.commit(upload(old))
     await store.commit(upload(deployed=False))
 
     assert [Pointer(REF, "A", "service", old.shown, 1, 2)] == await store.pointing(ACCOUNT, "target")
     await store.commit(upload(deployed=False))
-    versions = [one.id for one in await store.versions(REF)]
+    versions = [version.id for version in await store.versions(REF)]
     await store.commit(deploying((versions[1], 100.0)))
     assert [] == await store.pointing(ACCOUNT, "target")
     await store.commit(deploying((versions[0], 50.0), (versions[2], 50.0), force=True))
@@ -75,8 +75,8 @@ async def test_older_versions_count_while_they_are_served(store: Store) -> None:
     assert [] == await store.pointing(ACCOUNT, "target")
 
 
-async def test_settings_with_a_name_in_them_are_told(store: Store) -> None:
-    """As they are, of the account's own scripts."""
+async def test_settings_that_name_a_script_are_returned(store: Store) -> None:
+    """Script settings that name the script are returned unchanged, within the account."""
     named = b'{"tail_consumers":[{"service":"target"}]}'
     await store.commit(upload(script_settings=named))
     await store.commit(upload(script_settings=b'{"tags":["target-2"]}', ref=ScriptRef(ACCOUNT, "other")))
@@ -85,14 +85,14 @@ async def test_settings_with_a_name_in_them_are_told(store: Store) -> None:
     assert [(REF, named)] == await store.settings_naming(ACCOUNT, "target")
 
 
-async def test_what_must_be_inherited_is_not_passed_over(store: Store) -> None:
-    """Its absence is a problem, while others that are absent are dropped."""
+async def test_an_absent_mandatory_inheritance_is_refused(store: Store) -> None:
+    """An absent binding that must be inherited is a problem; other absent bindings are dropped."""
     await store.commit(upload(plain("THERE")))
     wanted = (Inherit("A", "A", must=True), Inherit("B", "B"), Inherit("THERE", "THERE", must=True))
 
     assert [(Code.INHERIT, "A")] == await refusal(store, upload(inherits=wanted))
     await store.commit(upload(inherits=wanted[1:]))
-    assert ["THERE"] == [one.name for one in await store.bindings(REF)]
+    assert ["THERE"] == [binding.name for binding in await store.bindings(REF)]
 
 
 TARGET = ScriptRef(ACCOUNT, "target")
@@ -100,14 +100,14 @@ SETTINGS = b'{"tail_consumers":[{"service":"target"}]}'
 OLD = service("OLD")
 
 
-async def look(store: Store) -> Pointing:
-    """What leads to the target now."""
+async def references(store: Store) -> Pointing:
+    """Return the present references to the target."""
     bindings = await store.pointing(ACCOUNT, TARGET.name)
     return Pointing(tuple(bindings), tuple(await store.settings_naming(ACCOUNT, TARGET.name)))
 
 
-async def two_scripts(store: Store) -> bytes:
-    """The target, and a script with a version that was bound to it and is no longer served; gives that one's id."""
+async def target_with_old_reference(store: Store) -> bytes:
+    """Create the target, and a script whose first version was bound to it and is no longer served; return its id."""
     await store.commit(upload(ref=TARGET))
     await store.commit(upload(OLD))
     await store.commit(upload())
@@ -115,12 +115,12 @@ async def two_scripts(store: Store) -> bytes:
 
 
 def removal(seen: Pointing | None) -> Change:
-    """A deletion of the target by one who saw what leads to it."""
+    """Return a deletion of the target by a caller who saw these references."""
     return editing(TARGET, remove=True, pointing=seen)
 
 
-def needing() -> Change:
-    """An upload that needs the target."""
+def upload_that_needs_target() -> Change:
+    """Return an upload that needs the target."""
     asked = upload(service("S"))
     assert asked.edit is not None
     need = Need(TARGET, Problem(Code.SERVICE_UNBOUND, "of S"))
@@ -128,12 +128,12 @@ def needing() -> Change:
 
 
 @pytest.mark.parametrize("by", ["upload", "version", "settings", "deployment"])
-async def test_what_came_to_lead_to_a_script_keeps_it(store: Store, by: str) -> None:
-    """Whatever leads there since it was looked at; after another look, or without one, the script goes."""
-    old = await two_scripts(store)
-    seen = await look(store)
+async def test_a_new_reference_prevents_the_deletion(store: Store, by: str) -> None:
+    """A reference added since the caller looked prevents the deletion; a new look, or none, permits it."""
+    old = await target_with_old_reference(store)
+    seen = await references(store)
     changes = {
-        "upload": needing(),
+        "upload": upload_that_needs_target(),
         "version": upload(service("S"), deployed=False),
         "settings": upload(script_settings=SETTINGS),
         "deployment": deploying((old, 100.0), force=True),
@@ -144,20 +144,20 @@ async def test_what_came_to_lead_to_a_script_keeps_it(store: Store, by: str) -> 
     assert [Code.UNAVAILABLE] == [code for code, _ in await refusal(store, removal(seen))]
 
     assert before == await state(store, TARGET)
-    now = await look(store)
+    now = await references(store)
     assert 1 == len(now.bindings) + len(now.settings)
     await store.commit(removal(now if by == "upload" else None))
     assert await store.script(TARGET) is None
 
 
-async def test_what_went_meanwhile_needs_no_script_that_is_gone(store: Store) -> None:
-    """The change that needs it is refused with the problem of that need alone, and nothing is changed."""
-    await two_scripts(store)
-    await store.commit(removal(await look(store)))
+async def test_a_change_that_needs_a_deleted_script_is_refused(store: Store) -> None:
+    """A change that needs a deleted script is refused with that need's problem, and nothing is changed."""
+    await target_with_old_reference(store)
+    await store.commit(removal(await references(store)))
     before = await state(store, REF)
 
-    assert [(Code.SERVICE_UNBOUND, "of S")] == await refusal(store, needing())
+    assert [(Code.SERVICE_UNBOUND, "of S")] == await refusal(store, upload_that_needs_target())
 
     assert before == await state(store, REF)
     await store.commit(upload(ref=TARGET))
-    assert [] == await refusal(store, needing())
+    assert [] == await refusal(store, upload_that_needs_target())

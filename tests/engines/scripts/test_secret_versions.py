@@ -1,4 +1,4 @@
-"""Which version set each secret: the last one that gave it a value, and none that only kept it."""
+"""Secret versions: the last version that gave each secret its value, not versions that only kept it."""
 
 import json
 
@@ -12,7 +12,7 @@ from nightsafe.store.scripts import ScriptRef
 
 
 def tagged(edit: Change, tag: str) -> tuple[Change, SecretVersion]:
-    """A change whose version bears a tag, and what is to be told of a secret `A` that it sets."""
+    """Return a change whose version has a tag, and the expected entry of a secret `A` that it sets."""
     assert edit.edit is not None
     assert edit.edit.stamp is not None
     annotations = json.dumps({"version_tags": {"tag": tag}}).encode()
@@ -21,8 +21,8 @@ def tagged(edit: Change, tag: str) -> tuple[Change, SecretVersion]:
     return change, SecretVersion("A", made.version_id, annotations, change.at, made.author_email, made.source)
 
 
-async def test_the_version_that_set_it(store: Store) -> None:
-    """Each write of a name moves it; writes of other names, and uploads that keep it, do not."""
+async def test_the_last_write_is_the_version_of_a_secret(store: Store) -> None:
+    """Each write of a name changes its version; writes of other names and uploads that keep it do not."""
     await store.commit(upload(plain("PLAIN")))
     assert [] == await store.secret_versions(REF)
 
@@ -41,8 +41,8 @@ async def test_the_version_that_set_it(store: Store) -> None:
     assert [by_again] == await store.secret_versions(REF)
 
 
-async def test_an_upload_that_brings_values(store: Store) -> None:
-    """An upload sets the secrets that it brings."""
+async def test_an_upload_is_the_version_of_its_secrets(store: Store) -> None:
+    """An upload with values is the version of the secrets that it brings."""
     await store.commit(upload(secret("A")))
     brings, by_upload = tagged(upload(secret("A")), "upload")
     await store.commit(brings)
@@ -50,8 +50,8 @@ async def test_an_upload_that_brings_values(store: Store) -> None:
     assert [by_upload] == await store.secret_versions(REF)
 
 
-async def test_each_script_has_its_own(store: Store) -> None:
-    """Scripts of other accounts, namespaces and names do not mix; one that is not there has none."""
+async def test_each_script_has_its_own_secret_versions(store: Store) -> None:
+    """Scripts of other accounts and names do not mix; an absent script has no entries."""
     refs = [REF, ScriptRef("b" * 32, "worker"), ScriptRef(REF.account_id, "other")]
     made = []
     for ref in refs:

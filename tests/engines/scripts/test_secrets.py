@@ -1,4 +1,4 @@
-"""Setting and dropping secrets of a script that is there."""
+"""Setting and dropping secrets of an existing script."""
 
 import pytest
 from tests.engines.tools.changes import (
@@ -25,12 +25,12 @@ from nightsafe.store.scripts import ScriptRef
 
 @pytest.fixture(autouse=True)
 async def script_id(store: Store) -> str:
-    """The id of a script with one plain binding."""
+    """Return the id of a script with one plain binding."""
     return (await store.commit(upload(plain("PLAIN")))).script_id
 
 
-async def test_set_is_a_version_and_is_read_at_once(store: Store, script_id: str) -> None:
-    """A secret that was set makes the next version, is in the outcome, and is there for every read."""
+async def test_a_set_secret_is_read_at_once(store: Store, script_id: str) -> None:
+    """Setting a secret makes the next version; the secret is in the outcome and in every read."""
     new = secret("B")
 
     outcome = await store.commit(setting(new))
@@ -41,8 +41,8 @@ async def test_set_is_a_version_and_is_read_at_once(store: Store, script_id: str
     assert [new, plain("PLAIN")] == await store.bindings(REF)
 
 
-async def test_secrets_are_by_name_in_byte_order(store: Store) -> None:
-    """Outcome, list and bindings are ordered by the UTF-8 bytes of the name."""
+async def test_secrets_are_listed_by_name_in_byte_order(store: Store) -> None:
+    """The outcome, the list and the bindings are ordered by the UTF-8 bytes of the names."""
     names = ["a", "Z", "é", "\U0001f511", "z", "￿", "A1", "A"]
     ordered = sorted(names, key=str.encode)
 
@@ -54,7 +54,7 @@ async def test_secrets_are_by_name_in_byte_order(store: Store) -> None:
 
 
 async def test_set_replaces_a_secret_of_either_kind(store: Store) -> None:
-    """A secret's name takes a secret of the other kind, whole."""
+    """A secret is replaced whole by a secret of the other kind."""
     await store.commit(setting(secret("S")))
     new = secret("S", "secret_key")
 
@@ -65,7 +65,7 @@ async def test_set_replaces_a_secret_of_either_kind(store: Store) -> None:
 
 
 async def test_set_refuses_the_name_of_another_kind(store: Store) -> None:
-    """A name that a plain binding has is refused by name, and nothing of the change is applied."""
+    """A secret with the name of a plain binding is refused, and nothing of the change is applied."""
     before = await state(store, REF)
 
     problems = await refusal(store, setting(secret("S"), secret("PLAIN")))
@@ -84,8 +84,8 @@ async def test_last_of_equal_names_wins(store: Store) -> None:
     assert [plain("PLAIN"), last] == await store.bindings(REF)
 
 
-async def test_drop_takes_secrets_away(store: Store) -> None:
-    """A dropped secret is gone from every read, in one version; its neighbours stay."""
+async def test_dropped_secrets_are_gone(store: Store) -> None:
+    """Dropped secrets are gone from every read, in one version; other secrets stay."""
     kept = secret("KEPT")
     await store.commit(setting(secret("A"), kept, secret("C")))
 
@@ -96,8 +96,8 @@ async def test_drop_takes_secrets_away(store: Store) -> None:
     assert [kept.shown] == await store.secrets(REF)
 
 
-async def test_drop_refuses_what_is_no_secret(store: Store) -> None:
-    """Each absent name, and each plain one, is a problem of its own; nothing is dropped."""
+async def test_drop_refuses_absent_and_plain_names(store: Store) -> None:
+    """Each absent name and each plain binding is a problem, and nothing is dropped."""
     await store.commit(setting(secret("A")))
     before = await state(store, REF)
 
@@ -107,8 +107,8 @@ async def test_drop_refuses_what_is_no_secret(store: Store) -> None:
     assert before == await state(store, REF)
 
 
-async def test_drop_can_pass_over_what_is_no_secret(store: Store) -> None:
-    """Without `require_drop`, absent and plain names are passed over and the rest is dropped."""
+async def test_drop_without_require_ignores_other_names(store: Store) -> None:
+    """Without `require_drop`, absent names and plain bindings are ignored and the secrets are dropped."""
     await store.commit(setting(secret("A")))
 
     outcome = await store.commit(dropping("X", "A", "PLAIN", require=False))
@@ -117,8 +117,8 @@ async def test_drop_can_pass_over_what_is_no_secret(store: Store) -> None:
     assert [plain("PLAIN")] == await store.bindings(REF)
 
 
-async def test_what_alters_nothing_writes_nothing(store: Store, script_id: str) -> None:
-    """An edit with nothing to do makes no version and no audit entry, and tells the secrets there are."""
+async def test_an_edit_that_alters_nothing_writes_nothing(store: Store, script_id: str) -> None:
+    """An edit that alters nothing makes no version and no audit entry, and returns the present secrets."""
     new = secret("A")
     await store.commit(setting(new))
     before, generation = await state(store, REF), store.generation()
@@ -131,7 +131,7 @@ async def test_what_alters_nothing_writes_nothing(store: Store, script_id: str) 
 
 
 async def test_a_name_both_dropped_and_set_is_set(store: Store) -> None:
-    """Dropping comes before setting."""
+    """Drops are applied before sets."""
     await store.commit(setting(secret("A")))
     new = secret("A", "secret_key")
 
@@ -146,7 +146,7 @@ async def test_a_name_both_dropped_and_set_is_set(store: Store) -> None:
     "ref", [ScriptRef(ACCOUNT, "other"), ScriptRef(ACCOUNT, "worker", "ns"), ScriptRef("f" * 32, "worker")]
 )
 async def test_an_absent_script_is_refused(store: Store, ref: ScriptRef) -> None:
-    """Same names elsewhere are other scripts: setting and dropping there is refused, reads give nothing."""
+    """A script of the same name elsewhere is another script: edits there are refused, and reads return nothing."""
     await store.commit(setting(secret("S")))
 
     assert [(Code.SCRIPT_NOT_FOUND, ref.name)] == await refusal(store, setting(secret("S"), ref=ref))
@@ -156,14 +156,14 @@ async def test_an_absent_script_is_refused(store: Store, ref: ScriptRef) -> None
     assert await store.bindings(ref) == []
 
 
-async def test_plain_bindings_are_no_secrets(store: Store) -> None:
-    """Reads of secrets do not tell of other bindings."""
+async def test_plain_bindings_are_not_read_as_secrets(store: Store) -> None:
+    """Reads of secrets do not return other bindings."""
     assert await store.shown(REF, "PLAIN") is None
     assert await store.secrets(REF) == []
 
 
 async def test_the_limit_counts_secrets_and_text(store: Store) -> None:
-    """Past the limit a new secret is refused with how many there would be; other kinds do not count."""
+    """A secret that exceeds the limit is refused with the resulting number; other kinds do not count."""
     await store.commit(upload(plain("P"), plain("J", "json"), plain("KV", "kv_namespace"), secret("K", "secret_key")))
 
     assert await refusal(store, setting(secret("S4"), most=4)) == []
@@ -172,8 +172,8 @@ async def test_the_limit_counts_secrets_and_text(store: Store) -> None:
     assert await store.shown(REF, "S5") is None
 
 
-async def test_the_limit_holds_only_what_raises_the_number(store: Store) -> None:
-    """With more variables than a lowered limit, replacing and dropping still work."""
+async def test_the_limit_refuses_only_additions(store: Store) -> None:
+    """When a lowered limit is exceeded already, replacing and dropping still work."""
     await store.commit(setting(secret("A"), secret("B"), secret("C")))
 
     assert await refusal(store, setting(secret("A", "secret_key"), most=1)) == []
@@ -182,8 +182,8 @@ async def test_the_limit_holds_only_what_raises_the_number(store: Store) -> None
     assert await refusal(store, dropping("C")) == []
 
 
-async def test_the_limit_is_one_that_many_changes_cannot_pass(store: Store) -> None:
-    """Set, replaced, dropped, uploaded: the store's count never drifts from what there is."""
+async def test_the_count_for_the_limit_stays_exact(store: Store) -> None:
+    """After sets, replacements, drops and uploads, the store's count equals the number of bindings."""
     for number in range(6):
         await store.commit(setting(secret(f"S{number}"), secret("S0")))
     await store.commit(dropping("S1", "S2"))
@@ -194,8 +194,8 @@ async def test_the_limit_is_one_that_many_changes_cannot_pass(store: Store) -> N
     assert await refusal(store, setting(secret("N"), most=count + 1)) == []
 
 
-async def test_what_must_be_live_is_refused_over_undeployed_code(store: Store) -> None:
-    """Unless the newest version is the only deployed one, it is refused with its code, and nothing is done."""
+async def test_must_be_live_is_refused_over_undeployed_code(store: Store) -> None:
+    """An edit that must be live is refused with its code unless the newest version is the only one deployed."""
     await store.commit(upload(deployed=False))
     before = await state(store, REF)
     edits = [
@@ -209,8 +209,8 @@ async def test_what_must_be_live_is_refused_over_undeployed_code(store: Store) -
     assert before == await state(store, REF)
 
 
-async def test_what_must_be_live_is_refused_amid_split_traffic(store: Store) -> None:
-    """The newest version must be served alone; as soon as it is, the change is taken."""
+async def test_must_be_live_is_refused_amid_split_traffic(store: Store) -> None:
+    """An edit that must be live is accepted only when the newest version is served alone."""
     await store.commit(upload())
     newest, older = await store.versions(REF)
     edit = editing(stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE)
@@ -224,7 +224,7 @@ async def test_what_must_be_live_is_refused_amid_split_traffic(store: Store) -> 
 
 
 async def test_a_script_never_deployed_is_not_live(store: Store) -> None:
-    """A first version that is not deployed is served by nobody, so what must be live is refused."""
+    """A script whose first version is not deployed is not live."""
     ref = ScriptRef(ACCOUNT, "draft")
     await store.commit(upload(ref=ref, deployed=False))
     edit = editing(ref, stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE)
@@ -232,8 +232,8 @@ async def test_a_script_never_deployed_is_not_live(store: Store) -> None:
     assert [(Code.SECRET_NOT_LIVE, "draft")] == await refusal(store, edit)
 
 
-async def test_a_change_for_any_state_goes_over_undeployed_code(store: Store) -> None:
-    """Without `must_be_live` a secret is set over the newest version, deployed or not as its stamp says."""
+async def test_a_secret_can_be_set_over_undeployed_code(store: Store) -> None:
+    """Without `must_be_live` a secret is set over an undeployed version, and deployed as its stamp says."""
     await store.commit(upload(bodies=(b"new",), keep=("plain_text",), deployed=False))
     await store.commit(editing(stamp=stamp(deployed=False), set=(secret("S"),)))
     script = await store.script(REF)

@@ -1,4 +1,4 @@
-"""Settings of versions, of the script, and standing ones."""
+"""Settings of versions, of scripts, and triggers."""
 
 import pytest
 from tests.engines.tools.changes import REF, code, editing, plain, secret, setting, stamp, upload
@@ -18,11 +18,11 @@ MERGES = [
     (b'{"a":{"b":null}}', b'{"c":"null"}', b'{"a":{"b":null},"c":"null"}'),
     (b'{"a":1}', b'{"a":null,"b":null}', b"{}"),
 ]
-"""Settings, a merge over them, and what that gives."""
+"""Settings, a merge over them, and the result."""
 
 
-async def test_settings_change_without_code(store: Store) -> None:
-    """New settings are a version that runs the code and has the bindings of the one before."""
+async def test_new_settings_make_a_version(store: Store) -> None:
+    """New settings make a version with the code and bindings of the version before."""
     await store.commit(upload(secret("S"), settings=b'{"a":1}', bodies=(b"one",)))
     first = await store.version(REF)
     assert first is not None
@@ -38,8 +38,8 @@ async def test_settings_change_without_code(store: Store) -> None:
     assert first == await store.version(REF, first.id)
 
 
-async def test_later_versions_have_the_settings_of_the_one_before(store: Store) -> None:
-    """What says nothing of settings leaves them, and the code is the last upload's."""
+async def test_later_versions_keep_the_settings(store: Store) -> None:
+    """A change without settings keeps them, and the code is the last upload's."""
     await store.commit(upload(bodies=(b"one",), settings=b'{"n":1}'))
     await store.commit(editing(stamp=stamp(), settings=Settings(b'{"n":2}')))
     await store.commit(setting(secret("S")))
@@ -57,7 +57,7 @@ async def test_later_versions_have_the_settings_of_the_one_before(store: Store) 
 
 @pytest.mark.parametrize(("old", "new", "expected"), MERGES)
 async def test_a_merge_is_member_by_member(store: Store, old: bytes, new: bytes, expected: bytes) -> None:
-    """A member that is null goes, others replace what was there whole, the rest stays byte for byte: at any level."""
+    """At every level, null members are removed, others are replaced whole, and the rest stays byte for byte."""
     await store.commit(upload(settings=old, script_settings=old))
     await store.commit(editing(triggers=old))
 
@@ -75,8 +75,8 @@ async def test_a_merge_is_member_by_member(store: Store, old: bytes, new: bytes,
     assert [expected] * 3 == [script.settings, script.script_settings, script.triggers]
 
 
-async def test_settings_worked_out_from_older_ones_are_refused(store: Store) -> None:
-    """UNAVAILABLE, and nothing is changed; over those there are they are taken."""
+async def test_a_merge_over_older_settings_is_refused(store: Store) -> None:
+    """A merge over older settings is refused with UNAVAILABLE and changes nothing."""
     old = b'{"tags":["x"]}'
     await store.commit(upload(script_settings=old))
     await store.commit(editing(script_settings=Settings(b'{"tags":["x","y"]}', merge=True, over=old)))
@@ -89,8 +89,8 @@ async def test_settings_worked_out_from_older_ones_are_refused(store: Store) -> 
     assert before == await state(store, REF)
 
 
-async def test_a_replacement_takes_all_there_was(store: Store) -> None:
-    """Without `merge` the body is what there is then, byte for byte, nulls and all."""
+async def test_settings_without_merge_are_replaced_whole(store: Store) -> None:
+    """Without `merge` the settings are replaced by the body, byte for byte, nulls included."""
     body = b'{ "b" : null }'
     await store.commit(upload(settings=b'{"a":1}', script_settings=b'{"a":1}'))
 
@@ -102,7 +102,7 @@ async def test_a_replacement_takes_all_there_was(store: Store) -> None:
 
 
 async def test_script_settings_make_no_version(store: Store) -> None:
-    """Without a stamp, settings of the script and standing ones change it, with an audit entry and no version."""
+    """Script settings and triggers change without a version, with an audit entry."""
     created = upload(settings=b'{"n":1}', script_settings=b'{"tags":["x"]}')
     await store.commit(created)
     versions = await store.versions(REF), await store.deployments(REF)
@@ -120,8 +120,8 @@ async def test_script_settings_make_no_version(store: Store) -> None:
     assert len(await store.audit_entries(REF.account_id)) == 2
 
 
-async def test_script_settings_may_come_with_a_stamp(store: Store) -> None:
-    """A stamp that nothing calls for is not used."""
+async def test_an_unneeded_stamp_is_ignored(store: Store) -> None:
+    """A stamp that is not needed is ignored."""
     await store.commit(upload())
 
     outcome = await store.commit(editing(stamp=stamp(), script_settings=Settings(b'{"a":1}'), triggers=b'{"b":1}'))
@@ -129,8 +129,8 @@ async def test_script_settings_may_come_with_a_stamp(store: Store) -> None:
     assert (outcome.version, len(await store.versions(REF))) == (0, 1)
 
 
-async def test_an_upload_leaves_what_it_does_not_say(store: Store) -> None:
-    """Script settings stay unless an upload brings them, and standing ones whatever it brings."""
+async def test_an_upload_keeps_settings_that_it_omits(store: Store) -> None:
+    """An upload without script settings keeps them, and every upload keeps the triggers."""
     await store.commit(upload(script_settings=b'{"a":1}'))
     await store.commit(editing(triggers=b'{"s":1}'))
     await store.commit(editing(stamp=stamp(), upload=code(b"two")))
@@ -145,7 +145,7 @@ async def test_an_upload_leaves_what_it_does_not_say(store: Store) -> None:
 
 
 async def test_a_new_script_has_empty_settings(store: Store) -> None:
-    """Created without any, all three are an empty object, and a merge starts from there."""
+    """A script created without settings has three empty objects, and a merge starts from these."""
     await store.commit(editing(stamp=stamp(), upload=code(b"one")))
     merge = Settings(b'{"a":1,"b":null}', merge=True)
     other = ScriptRef(REF.account_id, "other")
@@ -162,7 +162,7 @@ async def test_a_new_script_has_empty_settings(store: Store) -> None:
 
 
 async def test_settings_that_alter_nothing_write_nothing(store: Store) -> None:
-    """Equal settings and merges are no version and no audit entry, and the outcome tells the script as it is."""
+    """Equal settings make no version and no audit entry, and the outcome holds the present script."""
     same = b'{"a":1,"b":{"c":2}}'
     await store.commit(upload(plain("P"), settings=same, script_settings=same))
     await store.commit(editing(triggers=same))
@@ -184,7 +184,7 @@ async def test_settings_that_alter_nothing_write_nothing(store: Store) -> None:
 
 
 async def test_settings_of_an_absent_script_are_refused(store: Store) -> None:
-    """There is nothing to change of a script that is not there."""
+    """Settings of an absent script are refused."""
     merge = Settings(b'{"a":1}', merge=True)
     edits = [
         editing(stamp=stamp(), settings=merge),
@@ -197,7 +197,7 @@ async def test_settings_of_an_absent_script_are_refused(store: Store) -> None:
 
 
 async def test_settings_that_must_be_live_are_refused_over_undeployed_code(store: Store) -> None:
-    """A version of settings is refused with the code it names, while those of the script are taken in any state."""
+    """Version settings that must be live are refused with their code; script settings are accepted in any state."""
     await store.commit(upload(deployed=False))
     merge = Settings(b'{"a":1}', merge=True)
 
@@ -208,7 +208,7 @@ async def test_settings_that_must_be_live_are_refused_over_undeployed_code(store
 
 
 async def test_a_refused_edit_leaves_every_setting(store: Store) -> None:
-    """When the bindings of an edit are refused, none of its settings are there either."""
+    """When the bindings of an edit are refused, none of its settings are applied."""
     await store.commit(upload(plain("P")))
     before = await state(store, REF)
 

@@ -1,4 +1,4 @@
-"""Uploads: new code, and what becomes of the bindings."""
+"""Uploads: code, and their effect on bindings."""
 
 import json
 
@@ -48,8 +48,8 @@ async def test_an_upload_creates_a_script(store: Store) -> None:
     assert list(new.edit.upload.modules) == await modules_of(store, REF)
 
 
-async def test_the_source_is_that_of_the_code(store: Store) -> None:
-    """Whoever puts a secret does not become who deploys the script; whoever uploads code does."""
+async def test_only_an_upload_sets_the_source(store: Store) -> None:
+    """An upload sets the script's source; a secret write does not."""
     sources = []
     for source, new in (("wrangler", upload()), ("api", setting(secret("S"))), ("terraform", upload())):
         assert new.edit is not None
@@ -62,8 +62,8 @@ async def test_the_source_is_that_of_the_code(store: Store) -> None:
     assert ["wrangler", "wrangler", "terraform"] == sources
 
 
-async def test_a_later_upload_keeps_id_and_birth(store: Store) -> None:
-    """Uploading again makes the next version of the same script, with new code and settings."""
+async def test_a_later_upload_keeps_id_and_creation_time(store: Store) -> None:
+    """A second upload makes the next version of the same script, with new code and settings."""
     first = upload(bodies=(b"one", b"two"))
     created = await store.commit(first)
     await store.commit(setting(secret("S")))
@@ -84,8 +84,8 @@ async def test_a_later_upload_keeps_id_and_birth(store: Store) -> None:
     assert [part.body for part in await modules_of(store, REF)] == [b"three"]
 
 
-async def test_modules_as_of_a_version(store: Store) -> None:
-    """Each version runs the code of the upload it stands on; an unknown version has none."""
+async def test_each_version_has_its_own_modules(store: Store) -> None:
+    """Each version runs the code of its upload; an unknown version has no code."""
     await store.commit(upload(bodies=(b"one", b"two", b"one")))
     await store.commit(setting(secret("S")))
     await store.commit(upload(bodies=(b"three",)))
@@ -95,8 +95,8 @@ async def test_modules_as_of_a_version(store: Store) -> None:
     assert bodies == [[], [b"one", b"two", b"one"], [b"one", b"two", b"one"], [b"three"], []]
 
 
-async def test_the_etag_is_of_the_code(store: Store) -> None:
-    """The etag stays through secret writes and equal uploads, and differs for other code."""
+async def test_the_etag_changes_only_with_the_code(store: Store) -> None:
+    """Secret writes and equal uploads keep the etag; other code changes it."""
     tags = []
     for new in (upload(), setting(secret("S")), upload(), upload(bodies=(b"new",)), upload(bodies=(b"new", b""))):
         await store.commit(new)
@@ -107,8 +107,8 @@ async def test_the_etag_is_of_the_code(store: Store) -> None:
     assert len(set(tags)) == 3
 
 
-async def test_bindings_that_an_upload_does_not_name_go(store: Store) -> None:
-    """With nothing kept, the upload's own bindings are all there are."""
+async def test_an_upload_removes_bindings_that_it_omits(store: Store) -> None:
+    """When no kind is kept, only the upload's own bindings exist afterwards."""
     await store.commit(upload(plain("OLD"), secret("S")))
 
     outcome = await store.commit(upload(plain("NEW")))
@@ -118,7 +118,7 @@ async def test_bindings_that_an_upload_does_not_name_go(store: Store) -> None:
 
 
 async def test_kept_kinds_stay(store: Store) -> None:
-    """Bindings of a kept kind stay as they were, sealed value and all; others go."""
+    """Bindings of a kept kind stay unchanged, with their sealed values; others are removed."""
     text, key = secret("T"), secret("K", "secret_key")
     await store.commit(upload(plain("OLD"), text, key))
 
@@ -126,8 +126,8 @@ async def test_kept_kinds_stay(store: Store) -> None:
     assert [text] == await store.bindings(REF)
 
 
-async def test_an_upload_replaces_what_it_names(store: Store) -> None:
-    """A binding that the upload brings stands in for the kept one of its name, whatever the kinds."""
+async def test_an_upload_replaces_kept_bindings_of_its_names(store: Store) -> None:
+    """A binding of the upload replaces a kept binding of its name, of any kind."""
     await store.commit(upload(secret("A"), secret("B")))
     new = secret("B", "secret_key")
 
@@ -137,7 +137,7 @@ async def test_an_upload_replaces_what_it_names(store: Store) -> None:
 
 
 async def test_inherited_bindings_stay(store: Store) -> None:
-    """Bindings inherited under their own name stay as they were, whatever their kind."""
+    """Bindings inherited under their own name of any kind stay unchanged."""
     old, kv = secret("S"), plain("KV", "kv_namespace")
     await store.commit(upload(old, kv, plain("GONE")))
 
@@ -148,7 +148,7 @@ async def test_inherited_bindings_stay(store: Store) -> None:
 
 
 async def test_a_plain_binding_is_inherited_under_another_name(store: Store) -> None:
-    """Its `shown` tells the new name, every other field as it was; the old name goes unless kept."""
+    """The copy's `shown` has the new name and all other fields unchanged; the old name is removed unless kept."""
     numbers = b'{"type":"json","name":"OLD","json":{"name":"OLD","n":12345678901234567890.10}}'
     await store.commit(upload(Binding("OLD", "json", numbers), plain("TEXT")))
 
@@ -164,13 +164,13 @@ async def test_a_plain_binding_is_inherited_under_another_name(store: Store) -> 
 
 
 async def test_an_absent_binding_is_not_inherited(store: Store) -> None:
-    """What cannot be found is passed over."""
+    """An absent binding is ignored."""
     await store.commit(upload(inherits=(Inherit("A", "A"),)))
 
     assert await store.bindings(REF) == []
 
 
-async def test_strict_inheritance_refuses_what_is_absent(store: Store) -> None:
+async def test_strict_inheritance_refuses_absent_bindings(store: Store) -> None:
     """With `strict` each absent binding is a problem, and the upload is refused."""
     await store.commit(upload(plain("THERE")))
     before = await state(store, REF)
@@ -184,7 +184,7 @@ async def test_strict_inheritance_refuses_what_is_absent(store: Store) -> None:
 
 @pytest.mark.parametrize("strict", [True, False])
 async def test_a_secret_is_never_inherited_under_another_name(store: Store, *, strict: bool) -> None:
-    """A sealed value is bound to its name, so renaming it is refused."""
+    """A sealed value is bound to its name, so inheriting it under another name is refused."""
     await store.commit(upload(secret("S")))
 
     problems = await refusal(store, upload(inherits=(Inherit("T", "S"),), strict=strict))
@@ -193,7 +193,7 @@ async def test_a_secret_is_never_inherited_under_another_name(store: Store, *, s
 
 
 async def test_set_wins_over_inherit(store: Store) -> None:
-    """A name that an upload both brings and inherits is what it brings."""
+    """When an upload both sets and inherits a name, it is set."""
     await store.commit(upload(secret("S")))
     new = secret("S")
 
@@ -202,7 +202,7 @@ async def test_set_wins_over_inherit(store: Store) -> None:
     assert [new] == await store.bindings(REF)
 
 
-async def test_an_upload_may_drop(store: Store) -> None:
+async def test_an_upload_may_drop_secrets(store: Store) -> None:
     """A dropped secret is not kept."""
     kept = secret("B")
     await store.commit(upload(secret("A"), kept))
@@ -212,8 +212,8 @@ async def test_an_upload_may_drop(store: Store) -> None:
     assert [kept] == await store.bindings(REF)
 
 
-async def test_uploads_are_held_to_the_limit(store: Store) -> None:
-    """An upload that raises the number of variables past the limit is refused, and creates nothing."""
+async def test_uploads_past_the_limit_are_refused(store: Store) -> None:
+    """An upload that exceeds the limit on variables is refused, and creates nothing."""
     many = [plain(f"P{number}") for number in range(3)]
 
     assert await refusal(store, upload(*many, most=2)) == [(Code.TOO_MANY_BINDINGS, "3")]
@@ -224,7 +224,7 @@ async def test_uploads_are_held_to_the_limit(store: Store) -> None:
 
 
 async def test_scripts_are_listed_by_name(store: Store) -> None:
-    """A list tells the scripts of one account and namespace only, in the order of their names."""
+    """Scripts of one account and namespace are listed by name."""
     here = [ScriptRef(ACCOUNT, name) for name in ("b", "a", "C")]
     elsewhere = [ScriptRef(ACCOUNT, "d", "ns"), ScriptRef(OTHER_ACCOUNT, "e")]
     await store.commit(namespace("ns"))
@@ -237,8 +237,8 @@ async def test_scripts_are_listed_by_name(store: Store) -> None:
     assert await store.scripts("0" * 32) == []
 
 
-async def test_removal_takes_everything_of_a_script(store: Store) -> None:
-    """A removed script is gone from every read; its neighbours stay whole, shared code and all."""
+async def test_removal_removes_everything_of_a_script(store: Store) -> None:
+    """A removed script is gone from every read; other scripts keep everything, shared code included."""
     other = ScriptRef(ACCOUNT, "other")
     created = await store.commit(upload(secret("S")))
     await store.commit(upload(secret("S"), ref=other))
@@ -257,7 +257,7 @@ async def test_removal_takes_everything_of_a_script(store: Store) -> None:
 
 
 async def test_a_removed_name_is_free_at_once(store: Store) -> None:
-    """The next script of that name starts at version 1 with its own id, and none of the old bindings."""
+    """The next script of that name starts at version 1, with a new id and without the old bindings."""
     old = await store.commit(upload(secret("S")))
     await store.commit(setting(secret("T")))
     await store.commit(removing())
@@ -270,8 +270,8 @@ async def test_a_removed_name_is_free_at_once(store: Store) -> None:
     assert len(await store.versions(REF)) == 1
 
 
-async def test_code_of_another_account_is_its_own(store: Store) -> None:
-    """Removing a script leaves the same code of another account as it is."""
+async def test_removal_keeps_equal_code_of_another_account(store: Store) -> None:
+    """Removing a script leaves another account's script with the same code unchanged."""
     other = ScriptRef(OTHER_ACCOUNT, "worker")
     await store.commit(upload())
     await store.commit(upload(ref=other))
@@ -281,8 +281,8 @@ async def test_code_of_another_account_is_its_own(store: Store) -> None:
     assert [module(b"export default {}")] == await modules_of(store, other)
 
 
-async def test_an_upload_tells_the_script_and_its_version(store: Store) -> None:
-    """The outcome of an upload holds the script and the newest version as reads then give them."""
+async def test_an_uploads_outcome_has_script_and_version(store: Store) -> None:
+    """The outcome of an upload holds the script and the newest version as reads return them."""
     for new in (upload(secret("S")), upload(bodies=(b"two",), deployed=False)):
         outcome = await store.commit(new)
 
@@ -291,8 +291,8 @@ async def test_an_upload_tells_the_script_and_its_version(store: Store) -> None:
         assert outcome.deployment is None
 
 
-async def test_an_upload_may_need_the_script(store: Store) -> None:
-    """Without `create` an upload to an absent script is refused, and one to a script that is there is not."""
+async def test_an_upload_without_create_needs_the_script(store: Store) -> None:
+    """Without `create` an upload to an absent script is refused, and an upload to an existing one is accepted."""
     absent = editing(stamp=stamp(), upload=code(b"one", create=False))
 
     assert [(Code.SCRIPT_NOT_FOUND, REF.name)] == await refusal(store, absent)
@@ -301,8 +301,8 @@ async def test_an_upload_may_need_the_script(store: Store) -> None:
     assert (await store.commit(absent)).version == 2
 
 
-async def test_an_upload_without_rebind_leaves_the_bindings(store: Store) -> None:
-    """Bindings that it neither sets nor drops stay, and a name of another kind is refused."""
+async def test_an_upload_without_bindings_update_keeps_bindings(store: Store) -> None:
+    """Without an update of all bindings, bindings that are neither set nor dropped stay."""
     kept, text = secret("KEPT"), plain("TEXT")
     await store.commit(upload(kept, text, secret("GONE")))
     new = secret("NEW")
@@ -314,8 +314,8 @@ async def test_an_upload_without_rebind_leaves_the_bindings(store: Store) -> Non
     assert [kept, new, text] == await store.bindings(REF)
 
 
-async def test_a_rebinding_needs_no_code(store: Store) -> None:
-    """Bindings as a whole are replaced in a version that runs the code of the one before."""
+async def test_a_bindings_update_needs_no_code(store: Store) -> None:
+    """An update of all bindings makes a version with the code of the version before."""
     kept, old = secret("KEPT"), plain("OLD")
     await store.commit(upload(kept, old, secret("K", "secret_key"), bodies=(b"one",)))
     bindings_update = BindingsUpdate(keep=frozenset({"secret_text"}), inherits=(Inherit("NEW", "OLD"),))
@@ -328,8 +328,8 @@ async def test_a_rebinding_needs_no_code(store: Store) -> None:
     assert (await store.script(REF), await store.version(REF)) == (outcome.script, outcome.newest)
 
 
-async def test_a_rebinding_that_alters_nothing_writes_nothing(store: Store) -> None:
-    """With every binding kept or equal there is no version, and the outcome tells the script as it is."""
+async def test_a_bindings_update_that_alters_nothing_writes_nothing(store: Store) -> None:
+    """An update that alters no binding makes no version, and the outcome holds the present script."""
     await store.commit(upload(secret("S"), plain("P")))
     before = await state(store, REF)
 
@@ -343,7 +343,7 @@ async def test_a_rebinding_that_alters_nothing_writes_nothing(store: Store) -> N
 
 
 async def test_an_upload_needs_its_dispatch_namespace(store: Store) -> None:
-    """A script is created in a dispatch namespace that is there, in the same account, and in no other."""
+    """A script is created only in an existing dispatch namespace of the same account."""
     ref = ScriptRef(ACCOUNT, "worker", "ns")
     await store.commit(namespace("ns", OTHER_ACCOUNT))
     await store.commit(namespace("other"))
@@ -358,7 +358,7 @@ async def test_an_upload_needs_its_dispatch_namespace(store: Store) -> None:
 
 
 async def test_scripts_of_a_namespace_are_counted(store: Store) -> None:
-    """The count is of one account and dispatch namespace, and follows creation and removal."""
+    """The count covers one account and dispatch namespace, and follows creation and removal."""
     refs = [ScriptRef(ACCOUNT, name, "ns") for name in ("a", "b")]
     await store.commit(namespace("ns"))
     for ref in (*refs, REF):

@@ -1,4 +1,4 @@
-"""Versions: one line of numbers, what each of them holds, how they are found."""
+"""Versions: their numbers, their contents, and how they are found."""
 
 import os
 
@@ -48,8 +48,8 @@ async def test_versions_and_deployments_are_newest_first(store: Store) -> None:
     assert [deployment.annotations for deployment in deployments] == [b"{}"] * 3
 
 
-async def test_a_version_tells_its_code_and_settings(store: Store) -> None:
-    """Main module, etag and settings are those of the version, whatever came later."""
+async def test_each_version_has_its_code_and_settings(store: Store) -> None:
+    """Each version returns its own main module, etag and settings."""
     await store.commit(upload(settings=b'{"n":1}'))
     await store.commit(setting(secret("S")))
     await store.commit(upload(bodies=(b"two",), settings=b'{"n":2}'))
@@ -65,7 +65,7 @@ async def test_a_version_tells_its_code_and_settings(store: Store) -> None:
 
 
 async def test_a_version_is_found_by_its_uuid(store: Store) -> None:
-    """Each version is found by its own id, the newest without one, and nothing by an unknown id."""
+    """Each version is found by its own id, the newest without an id, and none by an unknown id."""
     for new in (upload(), setting(secret("A")), setting(secret("B"))):
         await store.commit(new)
 
@@ -77,7 +77,7 @@ async def test_a_version_is_found_by_its_uuid(store: Store) -> None:
 
 
 async def test_a_version_is_found_in_its_own_script_only(store: Store) -> None:
-    """The UUID of another script's version finds nothing, and neither does any in an absent script."""
+    """Another script's version id finds nothing, and neither does any id in an absent script."""
     others = [ScriptRef(ACCOUNT, "other"), ScriptRef(OTHER_ACCOUNT, REF.name)]
     await store.commit(upload())
     [version] = await store.versions(REF)
@@ -89,7 +89,7 @@ async def test_a_version_is_found_in_its_own_script_only(store: Store) -> None:
 
 
 async def test_a_script_is_found_by_its_tag(store: Store) -> None:
-    """In its account, and outside of every dispatch namespace."""
+    """A script is found by its id in its own account, if it is outside every dispatch namespace."""
     inside = ScriptRef(REF.account_id, "worker", "space")
     await store.commit(namespace("space"))
     for ref in (REF, inside):
@@ -104,7 +104,7 @@ async def test_a_script_is_found_by_its_tag(store: Store) -> None:
 
 
 async def test_versions_are_found_by_a_range_of_uuids(store: Store) -> None:
-    """Both bounds are within it; the newest comes first, and other scripts have no part in it."""
+    """Both bounds are included, the newest version comes first, and other scripts are left out."""
     other = ScriptRef(REF.account_id, "other")
     for ref in (REF, other):
         for _ in range(5):
@@ -119,7 +119,7 @@ async def test_versions_are_found_by_a_range_of_uuids(store: Store) -> None:
 
 
 async def test_versions_are_paged(store: Store) -> None:
-    """Offset and limit cut the list of all, 100 without a limit; past the end there is nothing."""
+    """Offset and limit select from the full list; the default limit is 100, and past the end the list is empty."""
     await store.commit(upload())
     for number in range(104):
         await store.commit(setting(secret(f"S{number % 3}")))
@@ -134,7 +134,7 @@ async def test_versions_are_paged(store: Store) -> None:
 
 
 async def test_an_undeployed_version_is_the_newest(store: Store) -> None:
-    """It is what reads of the script show and the next version is made from, but is in no deployment."""
+    """Reads show the undeployed version and the next version is based on it, but it is in no deployment."""
     await store.commit(upload(secret("A"), bodies=(b"one",)))
     served = await store.deployments(REF)
     await store.commit(upload(secret("B"), keep=("secret_text",), bodies=(b"two",), deployed=False))
@@ -151,7 +151,7 @@ async def test_an_undeployed_version_is_the_newest(store: Store) -> None:
 
 
 async def test_an_always_edit_makes_a_version(store: Store) -> None:
-    """With `always` there is a version even if nothing is altered, with the code, settings and bindings as before."""
+    """With `always` an edit that alters nothing makes a version with the same code, settings and bindings."""
     await store.commit(upload(secret("S"), plain("P"), settings=b'{"n":1}'))
     before, first = await store.bindings(REF), await store.version(REF)
     assert first is not None
@@ -166,7 +166,7 @@ async def test_an_always_edit_makes_a_version(store: Store) -> None:
 
 
 async def test_annotations_stay_with_their_version(store: Store) -> None:
-    """A stamp's annotations are those of the version and of the deployment made with it, byte for byte."""
+    """A stamp's annotations belong to the version and the deployment made with it, byte for byte."""
     noted = replace(stamp("upload"), annotations='{"workers/message":"é"}'.encode())
     await store.commit(upload())
     await store.commit(editing(stamp=noted, always=True))
@@ -177,7 +177,7 @@ async def test_annotations_stay_with_their_version(store: Store) -> None:
 
 
 async def test_a_version_needs_a_stamp(store: Store) -> None:
-    """An edit that would make a version and has no stamp is refused, and changes nothing."""
+    """An edit that needs a version and has no stamp is refused, and changes nothing."""
     await store.commit(upload())
     before = await state(store, REF)
     edits = [editing(always=True), editing(set=(secret("S"),)), editing(settings=Settings(b'{"a":1}'))]
@@ -189,7 +189,7 @@ async def test_a_version_needs_a_stamp(store: Store) -> None:
 
 
 async def test_a_removed_script_has_no_version(store: Store) -> None:
-    """Neither versions nor deployments outlive a script, and its numbers start again with the next of its name."""
+    """Versions and deployments are removed with their script; the next script of that name starts at version 1."""
     await store.commit(upload())
     await store.commit(setting(secret("S")))
     old = await store.versions(REF)

@@ -1,4 +1,4 @@
-"""Short ways to make the values that a store takes, for the tests of every engine."""
+"""Builders of the values that a store takes, for the tests of every engine."""
 
 import hashlib
 import itertools
@@ -21,22 +21,22 @@ _clock = itertools.count(1_700_000_000_000_000)
 
 
 def shown(name: str, kind: str, **fields: str) -> bytes:
-    """What reads give back of a binding."""
+    """Return a binding as reads show it."""
     return json.dumps({"name": name, "type": kind, **fields}, separators=(",", ":")).encode()
 
 
 def secret(name: str, kind: str = "secret_text", sealed: bytes | None = None) -> Binding:
-    """A secret with a sealed value of its own."""
+    """Return a secret with its own random sealed value."""
     return Binding(name, kind, shown(name, kind), sealed or os.urandom(200), "key-1")
 
 
 def plain(name: str, kind: str = "plain_text", text: str = "x") -> Binding:
-    """A binding that is no secret."""
+    """Return a binding that is not a secret."""
     return Binding(name, kind, shown(name, kind, text=text))
 
 
 def stamp(triggered_by: str = "secret", source: str = "api", *, deployed: bool = True) -> Stamp:
-    """A version to be made."""
+    """Return the stamp of a new version."""
     return Stamp(
         version_id=os.urandom(16),
         deployment_id=os.urandom(16) if deployed else b"",
@@ -48,38 +48,38 @@ def stamp(triggered_by: str = "secret", source: str = "api", *, deployed: bool =
 
 
 def entry(text: str = "done", account_id: str = ACCOUNT) -> AuditEntry:
-    """An audit entry."""
+    """Return an audit entry."""
     return AuditEntry(account_id, text.encode(), hashlib.sha256(text.encode()).digest())
 
 
 def change(edit: ScriptEdit | None = None, *put: Identity, audit: AuditEntry | None = None) -> Change:
-    """A change later than every one before."""
+    """Return a change with a later time than every change before it."""
     account_id = ACCOUNT if edit is None else edit.ref.account_id
     return Change(at=next(_clock), audit=audit or entry(account_id=account_id), edit=edit, put=put)
 
 
 def setting(*bindings: Binding, ref: ScriptRef = REF, most: int = 128) -> Change:
-    """A change that sets bindings."""
+    """Return a change that sets bindings."""
     return change(ScriptEdit(list_secrets=True, ref=ref, stamp=stamp(), set=bindings, max_variables=most))
 
 
 def dropping(*names: str, ref: ScriptRef = REF, require: bool = True) -> Change:
-    """A change that drops secrets."""
+    """Return a change that drops secrets."""
     return change(ScriptEdit(list_secrets=True, ref=ref, stamp=stamp(), drop=names, require_drop=require))
 
 
 def removing(ref: ScriptRef = REF) -> Change:
-    """A change that deletes a script."""
+    """Return a change that deletes a script."""
     return change(ScriptEdit(list_secrets=True, ref=ref, remove=True))
 
 
 def module(body: bytes, position: int = 0) -> Module:
-    """One file."""
+    """Return one file of code."""
     return Module(f"m{position}.js", "application/javascript+module", hashlib.sha256(body).digest(), body)
 
 
 def code(*bodies: bytes, create: bool = True) -> Upload:
-    """Code of that many files."""
+    """Return an upload with one file for each body."""
     return Upload(
         script_id=os.urandom(16).hex(),
         main_module="m0.js",
@@ -102,7 +102,7 @@ def upload(  # noqa: PLR0913  # an upload has that many sides
     deployed: bool = True,
     made_by: Stamp | None = None,
 ) -> Change:
-    """A change that brings code, and all there is to a script."""
+    """Return a change that uploads code, bindings and settings."""
     return change(
         ScriptEdit(
             list_secrets=True,
@@ -120,14 +120,14 @@ def upload(  # noqa: PLR0913  # an upload has that many sides
 
 
 def editing(ref: ScriptRef = REF, **parts: Any) -> Change:
-    """A change that is a `ScriptEdit` of these parts."""
+    """Return a change with a `ScriptEdit` of these parts."""
     return change(ScriptEdit(ref=ref, **parts))
 
 
 def deploying(
     *versions: tuple[bytes, float], ref: ScriptRef = REF, force: bool = False, annotations: bytes = b"{}"
 ) -> Change:
-    """A change that deploys versions that are there."""
+    """Return a change that deploys existing versions."""
     new = NewDeployment(
         id=os.urandom(16),
         versions=versions,
@@ -141,7 +141,7 @@ def deploying(
 
 
 def namespace(name: str, account_id: str = ACCOUNT) -> Change:
-    """A change that makes a dispatch namespace."""
+    """Return a change that creates a dispatch namespace."""
     at, kind = next(_clock), Kind.DISPATCH_NAMESPACE
     made = Collection(
         account_id=account_id,

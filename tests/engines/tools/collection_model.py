@@ -1,4 +1,4 @@
-"""Collections and items as dictionaries would keep them: what the store is compared with."""
+"""A model of collections and items, kept in dictionaries, that the store is compared with."""
 
 import json
 from collections import Counter
@@ -14,9 +14,9 @@ Problems = list[tuple[Code, str]]
 
 
 class CollectionModel:
-    """Collections by account, kind and name, their items by environment and name, and scripts in namespaces.
+    """Collections by account, kind and name; their items by environment and name; and the scripts in namespaces.
 
-    A script outside of every namespace is put among the collections when it is uploaded.
+    A script outside every namespace is added to the collections when it is uploaded.
     """
 
     def __init__(self) -> None:
@@ -24,16 +24,16 @@ class CollectionModel:
         self.inside: set[tuple[str, str, str]] = set()
 
     def count(self, account_id: str, namespace: str) -> int:
-        """How many scripts a namespace holds."""
-        return sum(one[:2] == (account_id, namespace) for one in self.inside)
+        """Return how many scripts a namespace holds."""
+        return sum(key[:2] == (account_id, namespace) for key in self.inside)
 
     def items(self, where: Where) -> list[Item]:
-        """Every item of a collection, in order."""
+        """Return every item of a collection, in order."""
         items = self.collections[where][1]
         return [items[place] for place in sorted(items)]
 
     def collection_edit(self, edit: CollectionEdit, at: int) -> tuple[Problems, bool]:
-        """Carry out an edit, unless there are problems; also tells whether it altered anything."""
+        """Apply an edit, unless it has problems; return the problems and whether the edit altered anything."""
         where = (edit.account_id, edit.kind, edit.name)
         problems = self._missing(edit, where)
         if problems:
@@ -55,7 +55,7 @@ class CollectionModel:
         return [], altered
 
     def _missing(self, edit: CollectionEdit, where: Where) -> Problems:
-        """What the collection itself has against the edit."""
+        """Return the problems with the collection itself: absent, taken, not empty, or one too many."""
         there = where in self.collections
         if edit.create is None:
             inside = self.count(edit.account_id, edit.name)
@@ -63,7 +63,7 @@ class CollectionModel:
                 return [(Code.COLLECTION_NOT_FOUND, edit.name)]
             full = edit.remove and edit.kind is Kind.DISPATCH_NAMESPACE and inside > 0
             return [(Code.NAMESPACE_NOT_EMPTY, str(inside))] if full else []
-        alike = [one for one in self.collections if one[:2] == where[:2]]
+        alike = [key for key in self.collections if key[:2] == where[:2]]
         if there:
             return [(Code.COLLECTION_TAKEN, edit.name)]
         return (
@@ -71,14 +71,14 @@ class CollectionModel:
         )
 
     def _too_many(self, edit: CollectionEdit, more: int) -> Problems:
-        """What the limit on items has against so many more."""
-        alike = [items for one, (_, items) in self.collections.items() if one[:2] == (edit.account_id, edit.kind)]
+        """Return the problem with the limit on items, when an edit adds `more` items."""
+        alike = [items for key, (_, items) in self.collections.items() if key[:2] == (edit.account_id, edit.kind)]
         count = sum(len(items) for items in alike) + more
         return [(Code.TOO_MANY_ITEMS, str(edit.max_items))] if more > 0 and 0 < edit.max_items < count else []
 
 
 def _put(edit: CollectionEdit, items: dict[Place, Item]) -> tuple[dict[Place, Item], Problems]:
-    """Items one after the other, then the drops of what was not put."""
+    """Put the items one after the other, then drop the places that were not put."""
     after, problems = dict(items), []
     for new in edit.put:
         had = after.get((new.environment, new.name))
@@ -98,7 +98,7 @@ def _put(edit: CollectionEdit, items: dict[Place, Item]) -> tuple[dict[Place, It
 
 
 def _over(new: Item, had: Item, *, amend: bool) -> Item:
-    """One item in the place of another."""
+    """Return the item that results when `new` replaces `had`."""
     kept = (had.sealed, had.key_id) if amend and new.sealed is None else (new.sealed, new.key_id)
     shown = {**(json.loads(had.shown) if amend else {}), **json.loads(new.shown)}
     told = json.dumps(shown, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Short ways to make collections, items and the changes that alter them, for the tests of every engine."""
+"""Builders of collections, items and their changes, for the tests of every engine."""
 
 import os
 from typing import Any
@@ -13,16 +13,16 @@ from nightsafe.store.interface import Store
 NAME = "main"
 LONG_AGO = 1_600_000_000_000_000
 KINDS = (Kind.DISPATCH_NAMESPACE, Kind.PAGES_PROJECT, Kind.SECRETS_STORE)
-"""The kinds that are made and removed as collections."""
+"""The kinds that are created and removed as collections."""
 
 
 def some_id() -> str:
-    """An id that nothing else has."""
+    """Return a new random id."""
     return os.urandom(16).hex()
 
 
 def value(name: str, environment: str = "", **fields: Any) -> Item:
-    """A secret item with an id and a sealed value of its own; `fields` say otherwise."""
+    """Return a secret item with a new id and a new sealed value; `fields` override this."""
     made: dict[str, Any] = {
         "id": some_id(),
         "kind": "secret_text",
@@ -36,14 +36,14 @@ def value(name: str, environment: str = "", **fields: Any) -> Item:
 
 
 def open_value(name: str, environment: str = "", **fields: Any) -> Item:
-    """An item that is no secret."""
+    """Return an item that is not a secret."""
     return value(name, environment, **{"kind": "plain_text", "sealed": None, "key_id": None, **fields})
 
 
 def new_collection(
     name: str = NAME, kind: Kind = Kind.SECRETS_STORE, account_id: str = ACCOUNT, body: bytes = b"{}"
 ) -> Collection:
-    """A collection to be made."""
+    """Return a collection to be created."""
     return Collection(
         account_id=account_id,
         kind=kind,
@@ -56,38 +56,38 @@ def new_collection(
 
 
 def making(collection: Collection, **fields: Any) -> Change:
-    """A change that makes a collection; `fields` are more of its edit."""
+    """Return a change that creates a collection; `fields` are further fields of its edit."""
     return holding(collection.name, collection.kind, collection.account_id, create=collection, **fields)
 
 
 def holding(name: str = NAME, kind: Kind = Kind.SECRETS_STORE, account_id: str = ACCOUNT, **fields: Any) -> Change:
-    """A change of one collection, later than every change before."""
+    """Return a change that edits one collection, with a later time than every change before it."""
     edit = CollectionEdit(account_id=account_id, kind=kind, name=name, **fields)
     return replace(change(audit=entry(account_id=account_id)), collection_edit=edit)
 
 
 def putting(*items: Item, **fields: Any) -> Change:
-    """A change that puts items into the usual store."""
+    """Return a change that puts items into the default secrets store."""
     return holding(put=items, **fields)
 
 
 async def held(store: Store, name: str = NAME, kind: Kind = Kind.SECRETS_STORE) -> list[Item]:
-    """Every item of a collection that is there."""
+    """Return every item of an existing collection."""
     collection = await store.collection(ACCOUNT, kind, name)
     assert collection is not None
     return await store.items(ACCOUNT, collection.id)
 
 
 async def everything(store: Store) -> object:
-    """All that is told of collections in both accounts, with the log: what a refused change must leave as it was."""
+    """Return the collections, items and log entries of both accounts; a refused change must not alter them."""
     return [await _of_account(store, account_id) for account_id in (ACCOUNT, OTHER_ACCOUNT)]
 
 
 async def _of_account(store: Store, account_id: str) -> list[object]:
-    """The same of one account; nothing when there is nothing."""
+    """Return the collections, items and log entries of one account."""
     collections = [collection for kind in KINDS for collection in await store.collections(account_id, kind)]
     scripts = [
-        await store.collection(account_id, Kind.SCRIPT, one.ref.name) for one in await store.scripts(account_id)
+        await store.collection(account_id, Kind.SCRIPT, script.ref.name) for script in await store.scripts(account_id)
     ]
     told: list[object] = [
         (one, await store.items(account_id, one.id)) for one in (*collections, *scripts) if one is not None

@@ -8,15 +8,15 @@ from nightsafe.store.sqlite import SqliteStore
 
 
 class Engine(Protocol):
-    """Where a store's data are, through its closing and opening again."""
+    """The place of a store's data, which stays when the store is closed and opened again."""
 
     async def open(self) -> Store:
-        """The store on these data, empty at first."""
+        """Open the store on this data, which is empty at first."""
         ...
 
 
 class SqliteEngine:
-    """One SQLite file in a folder of its own."""
+    """One SQLite file in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "safe" / "store.db"

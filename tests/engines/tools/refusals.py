@@ -1,4 +1,4 @@
-"""Asserting that a change is refused, and how."""
+"""Helpers for tests that a change is refused."""
 
 from tests.engines.tools.stored import modules_of
 
@@ -9,7 +9,7 @@ from nightsafe.store.scripts import ScriptRef
 
 
 async def refusal(store: Store, change: Change) -> list[tuple[Code, str]]:
-    """The problems that a commit is refused with; none when it is not."""
+    """Return the problems that a commit is refused with; an empty list if it is accepted."""
     try:
         await store.commit(change)
     except NightsafeError as error:
@@ -18,7 +18,7 @@ async def refusal(store: Store, change: Change) -> list[tuple[Code, str]]:
 
 
 async def state(store: Store, ref: ScriptRef) -> object:
-    """Everything that a refused change must leave as it was."""
+    """Return everything that a refused change must not alter."""
     return (
         await store.script(ref),
         await store.bindings(ref),

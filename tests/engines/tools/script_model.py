@@ -1,4 +1,4 @@
-"""A script as a dictionary would keep it: what the random histories compare a store with."""
+"""A model of a script, kept in dictionaries, that the random histories compare a store with."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Shares = tuple[tuple[int, float], ...]
 
 @dataclass
 class VersionModel:
-    """What one version holds."""
+    """The contents of one version."""
 
     id: bytes
     bindings: Live
@@ -31,7 +31,7 @@ class VersionModel:
 
 @dataclass
 class ScriptModel:
-    """What a script is."""
+    """The contents of a script."""
 
     id: str
     versions: list[VersionModel] = field(default_factory=list)
@@ -41,78 +41,78 @@ class ScriptModel:
 
     @property
     def live(self) -> Live:
-        """The newest bindings."""
+        """Return the newest bindings."""
         return self.versions[-1].bindings if self.versions else {}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The newest settings."""
+        """Return the newest settings."""
         return self.versions[-1].settings if self.versions else {}
 
     @property
     def served(self) -> Shares:
-        """What is served now."""
+        """Return the versions that are served now, with their percentages."""
         return self.deployments[-1][1] if self.deployments else ()
 
     @property
     def alone(self) -> int:
-        """The number of the version that is served alone, or 0."""
+        """Return the number of the version that is served alone, or 0."""
         return self.served[0][0] if len(self.served) == 1 else 0
 
     def add(self, version: VersionModel, triggered_by: str, *, deployed: bool) -> None:
-        """One more version."""
+        """Add a version."""
         self.versions.append(version)
         if deployed:
             self.deployments.append((triggered_by, ((len(self.versions), 100.0),)))
 
     def deploy(self, shares: Shares, *, force: bool) -> Problems:
-        """One more deployment, or why not."""
+        """Add a deployment, or return the problems."""
         newest, served = max(number for number, _ in shares), max((number for number, _ in self.served), default=0)
         back = newest < served
         if back and not force:
-            changed = different(self.versions[newest - 1].bindings, self.versions[served - 1].bindings)
+            changed = changed_secrets(self.versions[newest - 1].bindings, self.versions[served - 1].bindings)
             if changed:
                 return [(Code.SECRETS_CHANGED, ", ".join(changed))]
         self.deployments.append(("rollback" if back else "deployment", shares))
         return []
 
 
-def made(name: str, kind: str) -> Binding:
-    """A binding of a kind: sealed if it is a secret."""
+def binding_of(name: str, kind: str) -> Binding:
+    """Return a binding of a kind, sealed if it is a secret."""
     return secret(name, kind) if kind.startswith("secret") else plain(name, kind)
 
 
 def ordered(live: Live) -> list[Binding]:
-    """Bindings by name."""
+    """Return the bindings, ordered by name."""
     return [live[name] for name in sorted(live, key=str.encode)]
 
 
 def secrets(live: Live) -> tuple[bytes, ...]:
-    """`shown` of the secrets, by name."""
+    """Return `shown` of the secrets, ordered by name."""
     return tuple(binding.shown for binding in ordered(live) if binding.sealed is not None)
 
 
-def different(one: Live, other: Live) -> list[str]:
-    """Names of the secrets that are not the same in both, in order."""
+def changed_secrets(one: Live, other: Live) -> list[str]:
+    """Return the names of the secrets that differ, in order."""
     first, second = ({name: b for name, b in live.items() if b.sealed is not None} for live in (one, other))
     return sorted((n for n in {*first, *second} if first.get(n) != second.get(n)), key=str.encode)
 
 
-def settled(old: Mapping[str, Any], new: Mapping[str, Any], *, merge: bool) -> dict[str, Any]:
-    """Settings after a change of them."""
+def settings_after(old: Mapping[str, Any], new: Mapping[str, Any], *, merge: bool) -> dict[str, Any]:
+    """Return the settings after a change."""
     if not merge:
         return dict(new)
     return {name: value for name, value in {**old, **new}.items() if name not in new or value is not None}
 
 
 def too_many(before: Live, after: Live, most: int) -> Problems:
-    """What the limit says of a change."""
+    """Return the problem with the limit on variables, if the change exceeds it."""
     old, new = (sum(binding.kind in COUNTED for binding in live.values()) for live in (before, after))
     return [(Code.TOO_MANY_BINDINGS, str(new))] if old < new > most else []
 
 
 def edited(live: Live, new: Sequence[Binding], drop: Sequence[str], *, require: bool) -> tuple[Live, Problems]:
-    """An edit of secrets."""
+    """Return the bindings after an edit of secrets, and the problems."""
     drops = [name for name in dict.fromkeys(drop) if name not in live or live[name].sealed is None]
     taken = [name for name in {b.name: b for b in new} if name in live and live[name].sealed is None]
     if require and drops:
@@ -126,20 +126,22 @@ def edited(live: Live, new: Sequence[Binding], drop: Sequence[str], *, require: 
 def rebound(
     live: Live, new: Sequence[Binding], keep: Sequence[str], inherits: Sequence[Inherit], *, strict: bool
 ) -> tuple[Live, Problems]:
-    """The bindings as a whole."""
-    bad = [(Code.INHERIT, one.name) for one in inherits if strict and one.old_name not in live]
+    """Return the bindings after an update of all bindings, and the problems."""
+    bad = [(Code.INHERIT, inherit.name) for inherit in inherits if strict and inherit.old_name not in live]
     bad += [
-        (Code.INHERIT_RENAMED, one.name)
-        for one in inherits
-        if one.old_name in live and one.name != one.old_name and live[one.old_name].sealed is not None
+        (Code.INHERIT_RENAMED, inherit.name)
+        for inherit in inherits
+        if inherit.old_name in live and inherit.name != inherit.old_name and live[inherit.old_name].sealed is not None
     ]
     if bad:
         return live, bad
     result = {name: had for name, had in live.items() if had.kind in keep}
-    for one in inherits:
-        if one.old_name in live:
-            had = live[one.old_name]
-            text = json.dumps({**json.loads(had.shown), "name": one.name}, separators=(",", ":"), ensure_ascii=False)
-            same = one.name == one.old_name
-            result[one.name] = had if same else Binding(one.name, had.kind, text.encode())
+    for inherit in inherits:
+        if inherit.old_name in live:
+            had = live[inherit.old_name]
+            text = json.dumps(
+                {**json.loads(had.shown), "name": inherit.name}, separators=(",", ":"), ensure_ascii=False
+            )
+            same = inherit.name == inherit.old_name
+            result[inherit.name] = had if same else Binding(inherit.name, had.kind, text.encode())
     return {**result, **{binding.name: binding for binding in new}}, []

@@ -1,4 +1,4 @@
-"""Log entries: canonical, hashed as leaves, and without a value."""
+"""Audit entries: they are canonical, hashed as leaves, and contain no value."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nightsafe.audit.entry import AuditEvent, entry_for, leaf_hash
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-DEEDS = st.builds(
+EVENTS = st.builds(
     AuditEvent,
     at=st.integers(0, 2**53 - 1),
     action=TEXT,
@@ -31,14 +31,14 @@ DEEDS = st.builds(
 
 
 @given(st.binary())
-def test_a_leaf_is_hashed_apart_from_nodes(entry: bytes) -> None:
-    """SHA-256 over a zero byte and the entry (RFC 6962, section 2.1)."""
+def test_a_leaf_is_hashed_with_its_prefix(entry: bytes) -> None:
+    """A leaf is SHA-256 of a zero byte and the entry (RFC 6962, section 2.1)."""
     assert hashlib.sha256(b"\x00" + entry).digest() == leaf_hash(entry)
 
 
-@given(DEEDS)
+@given(EVENTS)
 def test_an_entry_is_canonical(event: AuditEvent) -> None:
-    """An event has one text, that of RFC 8785, with absent members left out; and its leaf is of that text."""
+    """An event has one text, canonical by RFC 8785 and without absent members, and the leaf is of that text."""
     made = entry_for(event)
     fields = {field.encode_name: getattr(event, field.name) for field in msgspec.structs.fields(event)}
     kept = {
@@ -51,14 +51,14 @@ def test_an_entry_is_canonical(event: AuditEvent) -> None:
     assert (event.account_id, leaf_hash(made.entry), made) == (made.account_id, made.leaf, entry_for(event))
 
 
-@given(DEEDS, DEEDS)
-def test_different_deeds_have_different_leaves(one: AuditEvent, other: AuditEvent) -> None:
-    """Two entries are the same only if the deeds are."""
+@given(EVENTS, EVENTS)
+def test_different_events_have_different_leaves(one: AuditEvent, other: AuditEvent) -> None:
+    """Two leaves are equal only if the events are equal."""
     assert (one == other) is (entry_for(one).leaf == entry_for(other).leaf)
 
 
-def test_a_known_entry() -> None:
-    """The text and the leaf that logs of this version hold."""
+def test_a_known_entry_does_not_change() -> None:
+    """The text and the leaf of a known event do not change."""
     made = entry_for(
         AuditEvent(at=1, action="secrets.put", actor="t", actor_kind="token", account_id="a", set=("é",))
     )
@@ -69,8 +69,8 @@ def test_a_known_entry() -> None:
     assert made.leaf.hex() == hashlib.sha256(b"\0" + made.entry).hexdigest()
 
 
-def test_there_is_no_place_for_a_value() -> None:
-    """An event has names, times and places; whoever adds a field has to think of this."""
+def test_an_event_has_no_field_for_a_value() -> None:
+    """An event has only names, times and places; a new field must be added here deliberately."""
     assert {
         "at", "action", "actor", "actor_kind", "account_id", "email", "address", "namespace", "script", "set",
         "dropped", "version_id", "permission", "policy", "resource", "collection",

@@ -1,4 +1,4 @@
-"""Reading bindings whose client sealed their value."""
+"""Parsing of bindings whose value the client sealed."""
 
 import base64
 from typing import Any
@@ -23,8 +23,8 @@ KEY = {
 VALUE = SealedByClient(b"sealed", "0123456789abcdef", "")
 
 
-def test_a_text() -> None:
-    """Its bytes and its key stand where the plaintext would; what is shown is the same."""
+def test_a_sealed_text_is_parsed() -> None:
+    """A sealed text has its bytes and key id instead of the plaintext; `shown` is the same."""
     secret = parse_secret(dict(TEXT))
 
     assert SecretText("S", VALUE) == secret
@@ -32,15 +32,15 @@ def test_a_text() -> None:
 
 
 @pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
-def test_a_key(key_format: str) -> None:
-    """Its metadata is read as ever; the key itself cannot be checked."""
+def test_a_sealed_key_is_parsed(key_format: str) -> None:
+    """The metadata of a sealed key is parsed as usual; the key itself cannot be checked."""
     secret = parse_secret({**KEY, "format": key_format})
 
     assert SecretKey("K", {"name": "HMAC"}, key_format, ("sign",), VALUE) == secret
 
 
-def test_in_an_upload() -> None:
-    """It keeps where it stands, for a later refusal."""
+def test_a_sealed_value_in_an_upload_keeps_its_position() -> None:
+    """A sealed value in an upload keeps its position for a later refusal."""
     binding = parse_binding(dict(TEXT), "/bindings/3", 3)
 
     assert isinstance(binding, SecretText)
@@ -68,8 +68,10 @@ def test_in_an_upload() -> None:
         (KEY, {"format": "none"}, "/format", "must be one of"),
     ],
 )
-def test_refusals(base: dict[str, Any], changed: dict[str, Any], pointer: str, words: str) -> None:
-    """Each points at the member at fault, says what to do, and repeats nothing of it."""
+def test_a_refusal_points_at_the_wrong_member(
+    base: dict[str, Any], changed: dict[str, Any], pointer: str, words: str
+) -> None:
+    """Each refusal points at the wrong member, says what to do, and does not repeat the value."""
     with pytest.raises(NightsafeError, match=words) as raised:
         parse_secret({**base, **changed})
 
@@ -78,8 +80,8 @@ def test_refusals(base: dict[str, Any], changed: dict[str, Any], pointer: str, w
 
 
 @pytest.mark.parametrize("member", ["encrypted_value", "key_id"])
-def test_one_without_the_other(member: str) -> None:
-    """Each needs the other; a value in the clear beside one of them is not taken either."""
+def test_each_member_needs_the_other(member: str) -> None:
+    """Each member needs the other, and plaintext beside one of them is refused too."""
     alone = {name: shown for name, shown in TEXT.items() if name != member}
     with pytest.raises(NightsafeError, match=f"'{member}' is missing"):
         parse_secret(alone)
@@ -87,8 +89,8 @@ def test_one_without_the_other(member: str) -> None:
         parse_secret({**alone, "text": "plaintext"})
 
 
-def test_it_is_shown_by_its_key() -> None:
-    """And there is nothing to wipe."""
+def test_a_sealed_value_shows_only_its_key_id() -> None:
+    """The repr shows only the key id, and wiping changes nothing."""
     VALUE.wipe()
 
     assert "SealedByClient(key_id='0123456789abcdef')" == repr(VALUE)

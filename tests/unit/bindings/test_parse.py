@@ -1,4 +1,4 @@
-"""From JSON to a binding, or to a refusal that points at the field."""
+"""Parsing of JSON into bindings, and refusals that point at the field."""
 
 import base64
 from typing import Any
@@ -34,15 +34,15 @@ TEXT = {"name": "A", "type": "secret_text", "text": "planted-value"}
 
 
 def resolve(document: Any, pointer: str) -> Any:
-    """What a JSON Pointer points at (RFC 6901, section 4)."""
+    """Return what a JSON Pointer points at (RFC 6901, section 4)."""
     for member in pointer.split("/")[1:]:
         document = document[member.replace("~1", "/").replace("~0", "~")]
     return document
 
 
 @given(st.lists(st.text() | st.sampled_from(["~", "/", "~1", "~01", "", "a/b~c"])))
-def test_a_pointer_finds_its_way_back(members: list[str]) -> None:
-    """Whatever a member is called, the pointer leads to it."""
+def test_a_pointer_leads_to_its_member(members: list[str]) -> None:
+    """A pointer leads to its member, for any name."""
     document: Any = "here"
     for member in reversed(members):
         document = {member: document}
@@ -50,13 +50,13 @@ def test_a_pointer_finds_its_way_back(members: list[str]) -> None:
     assert resolve(document, pointer_to("", *members)) == "here"
 
 
-def test_a_pointer_extends_another() -> None:
-    """What is there already is not escaped again."""
+def test_an_extended_pointer_is_not_escaped_again() -> None:
+    """The existing part of a pointer is not escaped again."""
     assert pointer_to(pointer_to("/a~1b", "~"), 3) == "/a~1b/~0/3"
 
 
-def test_types_are_told_in_words_of_json() -> None:
-    """Each JSON type has its word; nothing of the value is in it."""
+def test_types_are_named_as_in_json() -> None:
+    """Each JSON type has its own name, without the value."""
     values = ["planted", True, 1, 0.5, [], {}, None, b""]
     words = ["a string", "a boolean", "a number", "a number", "an array", "an object", "null", "something else"]
 
@@ -64,8 +64,8 @@ def test_types_are_told_in_words_of_json() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, True, 0, 0.5, [], {}])
-def test_a_string_is_no_other_type(wrong: object) -> None:
-    """Whatever is no string is refused with a pointer; null may stand for one that is optional."""
+def test_only_a_string_is_accepted_as_a_string(wrong: object) -> None:
+    """A value that is not a string is refused with a pointer; null is accepted for an optional string."""
     with pytest.raises(NightsafeError) as refusal:
         need_string({"a/b": wrong}, "a/b", "/x")
     assert (Code.INVALID, "/x/a~1b") == (refusal.value.code, refusal.value.problems[0].pointer)
@@ -76,8 +76,8 @@ def test_a_string_is_no_other_type(wrong: object) -> None:
             optional_string({"a": wrong}, "a", "")
 
 
-def test_what_is_missing_is_said_to_be() -> None:
-    """A missing field and a field of the wrong type are told apart."""
+def test_missing_and_wrong_fields_have_different_messages() -> None:
+    """A missing field and a field of the wrong type have different messages."""
     with pytest.raises(NightsafeError, match="missing"):
         need_string({}, "a", "")
     with pytest.raises(NightsafeError, match="missing"):
@@ -89,8 +89,8 @@ def test_what_is_missing_is_said_to_be() -> None:
     assert optional_string({}, "a", "") is None
 
 
-def test_a_secret_text_is_its_utf8() -> None:
-    """The value is kept as UTF-8, untrimmed; what is shown has the name and the type alone."""
+def test_a_secret_text_is_kept_as_utf8() -> None:
+    """The value is kept as UTF-8, untrimmed; only the name and the type are shown."""
     secret = parse_secret({"name": " é ", "type": "secret_text", "text": " ☃\n"})
 
     assert isinstance(secret, SecretText)
@@ -99,8 +99,8 @@ def test_a_secret_text_is_its_utf8() -> None:
     assert secret.shown() == '{"name":" é ","type":"secret_text"}'.encode()
 
 
-def test_a_secret_key_is_its_bytes() -> None:
-    """Base64 is decoded, a JWK kept as JSON; what the seal is bound to is canonical."""
+def test_a_secret_key_is_decoded() -> None:
+    """Base64 is decoded and a JWK kept as JSON; the metadata that the seal binds is canonical."""
     raw = parse_secret(KEY)
     jwk = parse_secret({**KEY, "format": "jwk", "key_jwk": {"kty": "oct", "k": "AAECAwQ"}})
 
@@ -113,8 +113,8 @@ def test_a_secret_key_is_its_bytes() -> None:
     assert b"planted" not in raw.shown() + raw.public()
 
 
-def test_usages_are_a_set_in_their_order() -> None:
-    """A usage that is named twice counts once."""
+def test_usages_are_unique_and_ordered() -> None:
+    """A repeated usage counts once."""
     secret = parse_secret({**KEY, "usages": ["verify", "sign", "verify"]})
 
     assert isinstance(secret, SecretKey)
@@ -142,16 +142,16 @@ def test_usages_are_a_set_in_their_order() -> None:
         ({"type": "secret_text", "text": "x" * 5121}, Code.BINDING_TOO_LARGE, "/text"),
     ],
 )
-def test_a_secret_that_cannot_be_is_pointed_at(change: dict[str, Any], code: Code, pointer: str) -> None:
-    """Each rule has its code and its field, wherever the secret stands."""
+def test_an_invalid_secret_is_pointed_at(change: dict[str, Any], code: Code, pointer: str) -> None:
+    """Each rule has its own code and pointer, wherever the secret is."""
     with pytest.raises(NightsafeError) as refusal:
         parse_secret({**KEY, **change}, "/secrets/0")
 
-    assert [(code, f"/secrets/0{pointer}")] == [(one.code, one.pointer) for one in refusal.value.problems]
+    assert [(code, f"/secrets/0{pointer}")] == [(problem.code, problem.pointer) for problem in refusal.value.problems]
 
 
-def test_a_name_may_come_from_its_place() -> None:
-    """Without one of its own a secret bears the name of its member; another name is refused."""
+def test_a_secret_may_take_its_members_name() -> None:
+    """A secret without a name takes its member's name; another name is refused."""
     nameless = {"type": "secret_text", "text": "x"}
 
     assert parse_secret(nameless, name="A").name == "A"
@@ -161,8 +161,8 @@ def test_a_name_may_come_from_its_place() -> None:
 
 
 @pytest.mark.parametrize("index", [0, 7])
-def test_a_binding_without_a_name_is_counted(index: int) -> None:
-    """Which of a list it is stands in the refusal."""
+def test_a_binding_without_a_name_is_named_by_position(index: int) -> None:
+    """A refused binding without a name is identified by its position."""
     with pytest.raises(NightsafeError) as refusal:
         parse_binding({"type": "kv_namespace"}, f"/bindings/{index}", index)
 
@@ -171,15 +171,15 @@ def test_a_binding_without_a_name_is_counted(index: int) -> None:
 
 @pytest.mark.parametrize("kind", sorted(PLAIN_KINDS.keys() - {"plain_text", "json"}))
 def test_a_plain_binding_keeps_the_members_of_its_kind(kind: str) -> None:
-    """Bindings that hold no secret are shown as they came, but for members nobody knows: a secret may be in them."""
+    """A plain binding is shown as it came, without unknown members, which might contain a secret."""
     fields = {"name": "B", "type": kind} | {member: [1, None] for member in PLAIN_KINDS[kind]}
     binding = parse_binding(fields | {"x": "misplaced", "text": "misplaced"}, "", 0)
 
     assert PlainBinding("B", kind, fields) == binding
 
 
-def test_a_plain_binding_is_bounded() -> None:
-    """What is kept of a binding is shown again with every read of the settings."""
+def test_the_size_of_a_plain_binding_is_limited() -> None:
+    """A plain binding that is too large is refused, because every read of the settings would return it."""
     with pytest.raises(NightsafeError) as refusal:
         parse_binding({"name": "B", "type": "kv_namespace", "namespace_id": "x" * 20_000}, "/bindings/0", 0)
 
@@ -201,8 +201,8 @@ def test_a_plain_binding_is_bounded() -> None:
         ({}, Code.INVALID),
     ],
 )
-def test_a_binding_that_cannot_be_is_refused(fields: dict[str, Any], code: Code) -> None:
-    """Variables have a value of their own to check; kinds must be known."""
+def test_an_invalid_binding_is_refused(fields: dict[str, Any], code: Code) -> None:
+    """Invalid values of variables and unknown kinds are refused."""
     with pytest.raises(NightsafeError) as refusal:
         parse_binding({"name": "B", **fields}, "", 0)
 
@@ -210,7 +210,7 @@ def test_a_binding_that_cannot_be_is_refused(fields: dict[str, Any], code: Code)
 
 
 def test_a_binding_is_inherited_under_its_name_or_another() -> None:
-    """Without `old_name` it is the same one."""
+    """Without `old_name` the binding is inherited under its own name."""
     inherit = {"name": "B", "type": "inherit"}
 
     assert InheritedBinding("B", "B") == parse_binding(inherit, "", 0)
@@ -219,10 +219,10 @@ def test_a_binding_is_inherited_under_its_name_or_another() -> None:
 
 @pytest.mark.parametrize("fields", [TEXT, KEY])
 def test_a_refusal_does_not_repeat_the_value(fields: dict[str, Any]) -> None:
-    """Whatever field is wrong, the error holds nothing of the value."""
+    """No refusal contains the value, whichever field is wrong."""
     for member in fields:
-        wrongs: tuple[Any, ...] = (None, 1, [], {}, "x" * 6000)
-        for wrong in wrongs:
+        wrong_values: tuple[Any, ...] = (None, 1, [], {}, "x" * 6000)
+        for wrong in wrong_values:
             try:
                 parse_secret({**fields, member: wrong})
             except NightsafeError as error:

@@ -1,4 +1,4 @@
-"""A bundle's form: what says nothing is left out, so that older readers take what they understand."""
+"""The form of a bundle: empty members are left out, so that older readers accept it."""
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ from nightsafe.bundle.model import FORMAT, Bundle
 
 
 class Older(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A bundle as a delivery process knows it that was not brought up to date."""
+    """A bundle as an older delivery process knows it."""
 
     format: str
     account_id: str
@@ -18,8 +18,8 @@ class Older(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     versions: tuple[msgspec.Raw, ...] = ()
 
 
-def test_an_older_reader() -> None:
-    """Takes a bundle that says nothing new, and refuses one that does: it must not be served as if it did not."""
+def test_an_older_reader_refuses_new_members() -> None:
+    """An older reader accepts a bundle without new members, and refuses one that has them."""
     plain = Bundle(account_id="a", script="s", serial=1)
     assert Older(format=FORMAT, account_id="a", script="s", serial=1) == msgspec.json.decode(
         msgspec.json.encode(plain), type=Older
@@ -31,8 +31,8 @@ def test_an_older_reader() -> None:
             msgspec.json.decode(new, type=Older)
 
 
-def test_an_older_writer() -> None:
-    """Is understood: its bundles have every member that there was."""
+def test_an_older_writers_bundle_is_accepted() -> None:
+    """Bundles of an older writer are accepted."""
     older = Older(format=FORMAT, account_id="a", script="s", serial=1)
     decoded = msgspec.json.decode(msgspec.json.encode(older), type=Bundle)
 

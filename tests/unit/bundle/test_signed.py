@@ -1,4 +1,4 @@
-"""Bundles under a signature: what was signed comes out, and nothing else."""
+"""Signed bundles: the signed bundle is read unchanged, and anything else is refused."""
 
 import msgspec
 import pytest
@@ -41,8 +41,8 @@ BUNDLES = st.builds(
 
 
 @given(BUNDLES)
-def test_what_was_signed_comes_out(bundle: Bundle) -> None:
-    """Every field of it."""
+def test_a_signed_bundle_is_read_unchanged(bundle: Bundle) -> None:
+    """Every field of a signed bundle is unchanged."""
     found = open_bundle(sign_bundle(bundle, KEY), TRUSTED)
 
     assert msgspec.json.encode(bundle) == msgspec.json.encode(found)
@@ -50,7 +50,7 @@ def test_what_was_signed_comes_out(bundle: Bundle) -> None:
 
 @given(BUNDLES, st.data())
 def test_a_changed_bit_is_refused(bundle: Bundle, data: st.DataObject) -> None:
-    """Wherever it is."""
+    """A bundle with any one changed bit is refused."""
     signed = bytearray(sign_bundle(bundle, KEY))
     bit = data.draw(st.integers(0, len(signed) * 8 - 1))
     signed[bit // 8] ^= 1 << bit % 8
@@ -61,25 +61,25 @@ def test_a_changed_bit_is_refused(bundle: Bundle, data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_anything_else_is_refused(data: bytes) -> None:
-    """Random bytes, a bundle that is cut, or none at all."""
+def test_bytes_that_are_not_a_signed_bundle_are_refused(data: bytes) -> None:
+    """Random bytes, a truncated bundle and an empty one are refused."""
     signed = sign_bundle(Bundle(account_id="a", script="s", serial=1), KEY)
-    for one in (data, signed[: len(data)], signed[:77], b""):
+    for signed_bytes in (data, signed[: len(data)], signed[:77], b""):
         with pytest.raises(NightsafeError):
-            open_bundle(one, TRUSTED)
+            open_bundle(signed_bytes, TRUSTED)
 
 
 def test_another_signer_is_refused() -> None:
-    """Also one that uses the trusted key's id."""
+    """A bundle of another signer is refused, also with the trusted key's id."""
     signed = sign_bundle(Bundle(account_id="a", script="s", serial=1), SigningKey.generate())
-    for one in (signed, signed[:5] + bytes.fromhex(KEY.id) + signed[13:]):
+    for signed_bytes in (signed, signed[:5] + bytes.fromhex(KEY.id) + signed[13:]):
         with pytest.raises(NightsafeError, match="signature"):
-            open_bundle(one, TRUSTED)
+            open_bundle(signed_bytes, TRUSTED)
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"format":"nightsafe-bundle/2"}', b"\xff", b"[" * 100_000])
-def test_a_signed_thing_that_is_no_bundle(payload: bytes) -> None:
-    """Is refused as of an unknown format."""
+def test_a_signed_payload_that_is_no_bundle_is_refused(payload: bytes) -> None:
+    """A signed payload that is not a bundle is refused."""
     signed = b"NSB\x01\x01" + bytes.fromhex(KEY.id) + _signature(payload) + payload
 
     with pytest.raises(NightsafeError) as refused:
@@ -88,14 +88,14 @@ def test_a_signed_thing_that_is_no_bundle(payload: bytes) -> None:
 
 
 def _signature(payload: bytes) -> bytes:
-    """As `docs` has it, written anew."""
+    """Return the signature as the documents define it, written a second time."""
     from hashlib import sha256  # noqa: PLC0415 - the layout in one place
 
     return KEY.sign_message(encode(b"nightsafe bundle signature v1", sha256(payload).digest(), bytes.fromhex(KEY.id)))
 
 
-def test_a_record_is_no_bundle() -> None:
-    """A signature over a stored record is not good for a bundle: they have tags of their own."""
+def test_a_records_signature_is_not_valid_for_a_bundle() -> None:
+    """A signature over a stored record is not valid for a bundle, because their tags differ."""
     payload = msgspec.json.encode(Bundle(account_id="a", script="s", serial=1))
     signature = KEY.sign_message(encode(b"nightsafe record signature v1", payload))
 
@@ -103,8 +103,8 @@ def test_a_record_is_no_bundle() -> None:
         open_bundle(b"NSB\x01\x01" + bytes.fromhex(KEY.id) + signature + payload, TRUSTED)
 
 
-def test_the_fingerprint_is_of_what_is_loaded() -> None:
-    """Another percentage leaves it; anything else changes it."""
+def test_the_fingerprint_ignores_only_the_percentage() -> None:
+    """The fingerprint ignores the percentage and changes with anything else."""
     version = BundleVersion(id="1", percentage=10, created_on="", main_module="m", modules=())
     replace = msgspec.structs.replace
 

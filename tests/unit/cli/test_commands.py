@@ -1,4 +1,4 @@
-"""The table of commands is what there is, help needs none of them, and settings are what they say."""
+"""The table of commands matches the commands, help loads little, and settings belong to options."""
 
 import ast
 import subprocess
@@ -19,28 +19,28 @@ HEAVY = ("cryptography", "nightsafe.store", "nightsafe.api", "granian", "starlet
 
 
 def every_command() -> list[tuple[str, Leaf, click.Command]]:
-    """Each command with its words and its leaf."""
+    """Return each command with its words and its leaf."""
     found = []
     for words, leaf in LEAVES:
         command = load(leaf)
         inner = command.commands if isinstance(command, click.Group) else {"": command}
         assert leaf.children == tuple(name for name in inner if name)
-        found += [(" ".join((*words, name)).strip(), leaf, one) for name, one in inner.items()]
+        found += [(" ".join((*words, name)).strip(), leaf, inner_command) for name, inner_command in inner.items()]
     return found
 
 
 @pytest.mark.parametrize(
     ("words", "leaf", "command"), every_command(), ids=lambda one: one if isinstance(one, str) else ""
 )
-def test_a_command_says_what_it_does(words: str, leaf: Leaf, command: click.Command) -> None:
-    """Each has a help of its own, and bears the name that it is called by."""
+def test_each_command_has_help_and_its_name(words: str, leaf: Leaf, command: click.Command) -> None:
+    """Each command has a help text and the name that it is called by."""
     assert command.help
     assert command.name == words.rsplit(maxsplit=1)[-1]
     assert leaf.help.endswith(".")
 
 
 def test_every_setting_belongs_to_an_option() -> None:
-    """Each setting is one that a command takes, and each variable of ours has its setting."""
+    """Each setting is an option of a command, and each of our variables has its setting."""
     options = [
         (leaf.extra, parameter)
         for _, leaf, command in every_command()
@@ -58,8 +58,8 @@ def test_every_setting_belongs_to_an_option() -> None:
     assert {name for extra, name in with_variable if extra == "server"} <= SERVER_SETTINGS
 
 
-def test_settings_reach_every_command(tmp_path: Path) -> None:
-    """A setting of the file is offered to each command that has it, and to no other kind."""
+def test_settings_are_offered_to_their_commands(tmp_path: Path) -> None:
+    """A setting of the file is offered to each command that has it, and to no other."""
     file = tmp_path / "nightsafe.toml"
     file.write_text('data = "here"\nport = 1\nscript = "worker"\n')
 
@@ -70,7 +70,7 @@ def test_settings_reach_every_command(tmp_path: Path) -> None:
 
 
 def loaded_by(*commands: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-    """Each of these commands with the modules that are loaded at its end: one process runs all, in this order."""
+    """Run the commands in one process, in this order; return each with the modules that are loaded after it."""
     code = "import sys\nfrom nightsafe.__main__ import main\nfor words in COMMANDS:\n  sys.argv[1:] = words\n"
     code += "  try: main()\n  except SystemExit as end: assert not end.code, words\n  print(sorted(sys.modules))"
     done = subprocess.run(
@@ -92,14 +92,14 @@ def loaded_by(*commands: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set
     ],
     ids=["root", "secret", "others"],
 )
-def test_help_loads_little(commands: list[tuple[str, ...]], heavy: tuple[str, ...]) -> None:
-    """Help is printed without the server's libraries, and the root's without any command."""
+def test_help_loads_no_server_libraries(commands: list[tuple[str, ...]], heavy: tuple[str, ...]) -> None:
+    """Help loads no server libraries, and the root's help loads no command."""
     for words, loaded in loaded_by(*((*words, "--help") for words in commands)):
-        assert not {one for one in loaded if one.startswith(heavy)}, words
+        assert not {module for module in loaded if module.startswith(heavy)}, words
 
 
-def test_what_is_not_installed_is_named() -> None:
-    """A command that lacks a library says which extra has it."""
+def test_a_missing_library_is_named_with_its_extra() -> None:
+    """A command whose library is missing names the extra that has it."""
     code = "import sys; sys.modules['uvloop'] = sys.modules['nightsafe.cli.doctor.command'] = None\n"
     code += "import importlib.abc\n"
     code += "class Absent(importlib.abc.MetaPathFinder):\n"
@@ -115,8 +115,8 @@ def test_what_is_not_installed_is_named() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_no_command_takes_a_value() -> None:
-    """There is no option or argument that a value could be given in."""
+def test_no_command_takes_a_secret_value() -> None:
+    """No option or argument takes a secret value."""
     names = {parameter.name for _, _, command in every_command() for parameter in command.params}
 
     assert not names & {"value", "text", "key", "password", "secret", "token", "api_token"}

@@ -1,4 +1,4 @@
-"""Both clients over a transport of the test's own, with nothing from the environment and no waiting."""
+"""Both clients over a recording transport, without the environment's settings and without waiting."""
 
 import os
 
@@ -11,7 +11,7 @@ import nightsafe.client.blocking.sender
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxies or certificates of the machine's."""
+    """Remove the machine's proxies and certificates from the environment."""
     for name in list(os.environ):
         if name.startswith("SSL_CERT") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -19,11 +19,11 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that the clients would have waited; none of them passes."""
+    """Return the seconds that the clients would have waited; the clients do not wait."""
     seconds: list[float] = []
 
     async def note(delay: float) -> None:
-        """In place of the asynchronous client's sleep."""
+        """Record a delay instead of the asynchronous client's sleep."""
         seconds.append(delay)
 
     monkeypatch.setattr(nightsafe.client.blocking.sender, "sleep", seconds.append)
@@ -33,6 +33,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture(params=["sync", "async"])
 def either(request: pytest.FixtureRequest, waits: list[float]) -> Either:
-    """Each client in turn."""
+    """Return each client in turn."""
     del waits
     return Either(asynchronous=request.param == "async")

@@ -1,4 +1,4 @@
-"""Transports that answer from a list and remember what was asked; and both clients over them."""
+"""Transports that answer from a list and record the requests, and both clients over them."""
 
 import inspect
 import json
@@ -14,24 +14,24 @@ Answer = Response | OSError | Callable[[Request], Response]
 def answer(
     result: object = None, status: int = 200, headers: Iterable[tuple[str, str]] = (), **more: object
 ) -> Response:
-    """An answer in its envelope."""
+    """Return an answer in its envelope."""
     envelope = {"result": result, "success": status < 400, "errors": [], "messages": [], **more}
     return raw(json.dumps(envelope).encode(), status, [("content-type", "application/json"), *headers])
 
 
 def refusal(status: int, *codes: int, headers: Iterable[tuple[str, str]] = (), **more: object) -> Response:
-    """A refusal with these codes."""
+    """Return a refusal with these codes."""
     errors = [{"code": code, "message": f"message of {code}", **more} for code in codes]
     return answer(None, status, headers, success=False, errors=errors)
 
 
 def raw(body: bytes, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
-    """Any answer."""
+    """Return any answer."""
     return Response(status, [(name.encode(), shown.encode()) for name, shown in headers], body)
 
 
 class Recorder:
-    """A blocking transport; it fails the test when it has no answer left."""
+    """A blocking transport. It fails the test when no answer is left."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -40,7 +40,7 @@ class Recorder:
         self.closed = 0
 
     def send(self, request: Request, timeout: Timeout) -> Response:
-        """Remember the request, give the next answer."""
+        """Record the request and return the next answer."""
         self.requests.append(request)
         self.timeouts.append(timeout)
         assert self.answers, f"an unexpected request: {request!r}"
@@ -50,38 +50,38 @@ class Recorder:
         return given if isinstance(given, Response) else given(request)
 
     def close(self) -> None:
-        """Count."""
+        """Count the calls."""
         self.closed += 1
 
     @property
     def request(self) -> Request:
-        """The one request there was."""
+        """Return the only request."""
         [only] = self.requests
         return only
 
     @property
     def body(self) -> Any:
-        """The JSON body of the last request."""
+        """Return the JSON body of the last request."""
         return json.loads(self.requests[-1].content)
 
 
 class AsyncRecorder:
-    """The same for the asynchronous client."""
+    """The same transport for the asynchronous client."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
     async def send(self, request: Request, timeout: Timeout) -> Response:  # noqa: ASYNC109 - the interface has it
-        """As the blocking one."""
+        """Record the request and return the next answer."""
         return self._recorder.send(request, timeout)
 
     async def close(self) -> None:
-        """Count."""
+        """Count the calls."""
         self._recorder.close()
 
 
 class Either:
-    """One of the two clients, to be made over answers; its results go through `settled` and `gathered`.
+    """One of the two clients, over recorded answers; its results go through `settled` and `gathered`.
 
     Args:
         asynchronous: which of them.
@@ -92,7 +92,7 @@ class Either:
         self.recorder = Recorder()
 
     def over(self, *answers: Answer, **settings: Any) -> Any:
-        """A client over these answers, with a token unless told otherwise, which seals nothing unless told to."""
+        """Return a client over these answers; by default it has a token and does not seal."""
         self.recorder = Recorder(*answers)
         settings = {
             "api_token": "token-of-the-test",
@@ -106,10 +106,10 @@ class Either:
 
 
 async def settled(given: Any) -> Any:
-    """The result of a call to either client."""
+    """Return the result of a call to either client."""
     return await given if inspect.isawaitable(given) else given
 
 
 async def gathered(page: Any) -> list[Any]:
-    """Every item that iterating over a page of either client yields."""
+    """Return every item that iterating over a page of either client yields."""
     return [item async for item in page] if hasattr(page, "__aiter__") else list(page)

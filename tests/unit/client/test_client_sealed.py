@@ -1,4 +1,4 @@
-"""Sealing before sending: when it is done, when not, and that no plaintext is sent where it is done."""
+"""Sealing before sending: when the client seals, when it does not, and that sealing clients send no plaintext."""
 
 import base64
 import json
@@ -27,13 +27,13 @@ SECRET = {"name": "S", "type": "secret_text"}
 
 
 def offered(ring: PrivateRing = RING, before: PrivateRing | None = None) -> Answer:
-    """The ring as a server offers it, which may have come of another one by a rotation."""
+    """Return an answer in which a server offers the ring, which may be a rotation of `before`."""
     public = public_ring(ring, None, None if before is None else before.primary)
     return answer(json.loads(public.offered()), result_info=json.loads(public.proof()))
 
 
 def opened(sent: dict[str, Any], *, namespace: str = "", public: bytes = b"", ring: PrivateRing = RING) -> bytes:
-    """The plaintext of a binding that was sent, as the delivery side would find it at its place."""
+    """Return the plaintext of a sent binding, opened as the delivery side would in its place."""
     sealed = base64.b64decode(sent["encrypted_value"])
     assert SealedValue.parse(sealed).key_id == sent["key_id"]
     context = Context(
@@ -43,12 +43,12 @@ def opened(sent: dict[str, Any], *, namespace: str = "", public: bytes = b"", ri
 
 
 def update(client: Any, **changed: object) -> Any:
-    """The call that most tests make."""
+    """Make the call that most tests make."""
     return client.workers.scripts.secrets.update("s", account_id=ACCOUNT, **{**TEXT, **changed})
 
 
 async def test_a_value_is_sealed_to_its_place(either: Either) -> None:
-    """Where the server offers a ring, which is asked for once, the value goes out sealed and opens there."""
+    """The ring is requested once, and values are sent sealed and open in their place."""
     client = either.over(offered(), answer(SECRET), answer(SECRET), seal=True)
     await settled(update(client))
     first = either.recorder.body
@@ -60,12 +60,12 @@ async def test_a_value_is_sealed_to_its_place(either: Either) -> None:
     assert {"name", "type", "encrypted_value", "key_id"} == set(first) == set(second)
     assert TEXT["text"].encode() == opened(first) == opened(second)
     assert first["encrypted_value"] != second["encrypted_value"]
-    assert not any(b"plaintext-of-the-test" in one.content for one in puts)
+    assert not any(b"plaintext-of-the-test" in request.content for request in puts)
 
 
 @pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])
-async def test_keys_are_sealed(either: Either, key_format: str) -> None:
-    """With their metadata in the clear and bound to the seal; also in a dispatch namespace."""
+async def test_keys_are_sealed_with_their_metadata(either: Either, key_format: str) -> None:
+    """A key is sealed with its metadata in the clear and bound to the seal, also in a dispatch namespace."""
     key = fresh_keys()[key_format]
     client = either.over(offered(), answer({"name": "K", **shown(key)}), seal=True)
     secrets = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
@@ -88,7 +88,7 @@ async def test_keys_are_sealed(either: Either, key_format: str) -> None:
 
 
 async def test_patches_and_uploads_are_sealed(either: Either) -> None:
-    """Each secret in them, and nothing else; what is sealed already is left as it is."""
+    """Every secret of a patch and of an upload is sealed, and nothing else; sealed values are left unchanged."""
     client = either.over(offered(), answer({}), answer({"id": "s"}), answer({"id": "v"}), seal=True)
     scripts = client.workers.scripts
     already = {"name": "B", "type": "secret_text", "encrypted_value": "eA==", "key_id": "0" * 16}
@@ -131,13 +131,13 @@ async def test_patches_and_uploads_are_sealed(either: Either) -> None:
     ],
     ids=["7003", "7000", "10000", "10405", "page", "welcome", "null", "array", "another", "200"],
 )
-async def test_a_server_without_a_ring(either: Either, nothing: Answer) -> None:
-    """It gets what it understands, and is asked once."""
+async def test_a_server_without_a_ring_gets_plaintext(either: Either, nothing: Answer) -> None:
+    """A server without a ring gets plaintext, and is asked for a ring once."""
     client = either.over(nothing, answer(SECRET), answer(SECRET), seal=True)
     await settled(update(client))
     await settled(update(client))
 
-    assert ["GET", "PUT", "PUT"] == [one.method for one in either.recorder.requests]
+    assert ["GET", "PUT", "PUT"] == [request.method for request in either.recorder.requests]
     assert TEXT == either.recorder.body
 
 
@@ -156,34 +156,34 @@ async def test_a_server_without_a_ring(either: Either, nothing: Answer) -> None:
         ConnectionError(),
     ],
 )
-async def test_a_server_that_cannot_say(either: Either, trouble: Answer) -> None:
-    """Nothing is sent in the clear because the ring could not be had, or was not told to these credentials."""
+async def test_nothing_is_sent_when_the_ring_cannot_be_read(either: Either, trouble: Answer) -> None:
+    """When the ring cannot be read, or is refused to these credentials, nothing is sent."""
     client = either.over(trouble, seal=True, max_retries=0)
 
     with pytest.raises(nightsafe.client.APIError):
         await settled(update(client))
 
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
 
-async def test_a_ring_that_cannot_be_used(either: Either) -> None:
-    """SealingError, and nothing is sent in the clear."""
+async def test_nothing_is_sent_when_the_ring_is_unusable(either: Either) -> None:
+    """A ring that cannot be used raises SealingError, and nothing is sent."""
     client = either.over(answer({"format": "nightsafe-public-ring/9", "keys": []}), seal=True)
 
     with pytest.raises(SealingError, match="cannot be used"):
         await settled(update(client))
 
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
 
-async def test_the_flag(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
-    """False asks for no ring; "require" sends nothing without one, nor where sealing is not installed."""
+async def test_the_seal_setting_is_obeyed(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """False requests no ring; "require" sends nothing without a ring or without the sealing libraries."""
     await settled(update(either.over(answer(SECRET), seal=False)))
     assert TEXT == either.recorder.body
 
     with pytest.raises(SealingError, match="offers no public ring"):
         await settled(update(either.over(refusal(404, 7003), seal="require")))
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
     monkeypatch.setattr(nightsafe.client.client_sealed, "_is_installed", lambda: False)
     with pytest.raises(SealingError, match=r"pip install 'nightsafe\[seal\]'"):
@@ -192,26 +192,26 @@ async def test_the_flag(either: Either, monkeypatch: pytest.MonkeyPatch) -> None
     assert TEXT == either.recorder.body
 
 
-async def test_cloudflare_is_not_asked(either: Either) -> None:
-    """It has no ring."""
+async def test_cloudflare_is_not_asked_for_a_ring(either: Either) -> None:
+    """Cloudflare is never asked for a ring."""
     await settled(update(either.over(answer(SECRET), seal=True, base_url=None)))
 
     assert "https://api.cloudflare.com/" in either.recorder.request.url
 
 
-async def test_a_server_with_other_keys_by_now(either: Either) -> None:
-    """A refusal that points at the key makes the client ask for the ring once more, and seal anew."""
+async def test_a_client_seals_again_after_a_rotation(either: Either) -> None:
+    """After a refusal that points at the key, the client requests the ring again and seals again."""
     stale = refusal(400, 10021, source={"pointer": "/key_id"})
     client = either.over(offered(), answer(SECRET), stale, offered(OTHER_RING, RING), answer(SECRET), seal=True)
     await settled(update(client))
     await settled(update(client))
 
-    assert ["GET", "PUT", "PUT", "GET", "PUT"] == [one.method for one in either.recorder.requests]
+    assert ["GET", "PUT", "PUT", "GET", "PUT"] == [request.method for request in either.recorder.requests]
     assert TEXT["text"].encode() == opened(either.recorder.body, ring=OTHER_RING)
 
 
-async def test_a_server_that_takes_no_key_at_all(either: Either) -> None:
-    """It is asked once more, and then its refusal is raised; a ring that is fresh is not asked for again."""
+async def test_a_second_refusal_of_the_key_is_raised(either: Either) -> None:
+    """When the second try is refused too, the refusal is raised; a fresh ring is not requested again."""
     stale = refusal(400, 10021, source={"pointer": "/secrets/S/key_id"})
     fresh = either.over(offered(), stale, seal=True)
     with pytest.raises(BadRequestError):
@@ -226,16 +226,16 @@ async def test_a_server_that_takes_no_key_at_all(either: Either) -> None:
 
 
 @pytest.mark.parametrize("gone", [refusal(404, 7003), answer(None), raw(b"<html>")], ids=["7003", "null", "page"])
-async def test_a_server_whose_ring_is_gone(either: Either, gone: Answer) -> None:
-    """It refused a key, so it takes sealed values: its refusal is raised, and nothing goes out in the clear."""
+async def test_no_plaintext_is_sent_when_the_ring_is_gone(either: Either, gone: Answer) -> None:
+    """When the ring is gone after a key was refused, the refusal is raised and nothing is sent in the clear."""
     stale = refusal(400, 10021, source={"pointer": "/key_id"})
     client = either.over(offered(), answer(SECRET), stale, gone, seal=True)
     await settled(update(client))
     with pytest.raises(BadRequestError):
         await settled(update(client))
 
-    assert ["GET", "PUT", "PUT", "GET"] == [one.method for one in either.recorder.requests]
-    assert not any(b"plaintext-of-the-test" in one.content for one in either.recorder.requests)
+    assert ["GET", "PUT", "PUT", "GET"] == [request.method for request in either.recorder.requests]
+    assert not any(b"plaintext-of-the-test" in request.content for request in either.recorder.requests)
 
 
 @pytest.mark.parametrize(
@@ -248,10 +248,10 @@ async def test_a_server_whose_ring_is_gone(either: Either, gone: Answer) -> None
         ({"type": "secret_key"}, Code.INVALID, "/format"),
     ],
 )
-async def test_what_is_no_secret_is_refused_before_it_is_sent(
+async def test_an_invalid_secret_is_refused_before_it_is_sent(
     either: Either, changed: dict[str, object], code: Code, pointer: str
 ) -> None:
-    """With the code and the message that the server would give, as a BadRequestError; nothing of it is sent."""
+    """An invalid secret raises the server's code and message as a BadRequestError, and nothing is sent."""
     client = either.over(offered(), seal=True)
 
     with pytest.raises(SecretRefusedError, match=r"Error code: 400 - .*nothing was sent") as raised:
@@ -265,8 +265,8 @@ async def test_what_is_no_secret_is_refused_before_it_is_sent(
     assert "x" * 5000 not in str(raised.value)
 
 
-async def test_every_secret_at_fault_is_named(either: Either) -> None:
-    """In a patch and in an upload, with pointers as the server gives them."""
+async def test_every_invalid_secret_is_named(either: Either) -> None:
+    """Every invalid secret of a patch or an upload is named, with the server's pointers."""
     client = either.over(offered(), seal=True)
     scripts = client.workers.scripts
     bad = {**TEXT, "text": "x" * 5121}
@@ -276,15 +276,15 @@ async def test_every_secret_at_fault_is_named(either: Either) -> None:
                 "s", account_id=ACCOUNT, secrets={"a/b": {**bad, "name": "a/b"}, "S": {"type": "secret_text"}}
             )
         )
-    assert ["/secrets/a~1b/text", "/secrets/S/text"] == [one.pointer for one in raised.value.errors]
+    assert ["/secrets/a~1b/text", "/secrets/S/text"] == [error.pointer for error in raised.value.errors]
     with pytest.raises(SecretRefusedError) as raised:
         await settled(scripts.update("s", account_id=ACCOUNT, metadata={"bindings": [TEXT, bad]}, files=[b""]))
-    assert ["/bindings/1/text"] == [one.pointer for one in raised.value.errors]
-    assert ["GET"] == [one.method for one in either.recorder.requests]
+    assert ["/bindings/1/text"] == [error.pointer for error in raised.value.errors]
+    assert ["GET"] == [request.method for request in either.recorder.requests]
 
 
 async def test_each_server_and_account_has_its_ring(either: Either) -> None:
-    """Another base URL is another server; another account may have another ring."""
+    """The ring is requested for each server and each account."""
     client = either.over(*[offered(), answer(SECRET)] * 2, refusal(500, 10002), seal=True, max_retries=0)
     await settled(update(client))
     await settled(update(client.with_options(base_url="https://other.test")))
@@ -292,5 +292,5 @@ async def test_each_server_and_account_has_its_ring(either: Either) -> None:
         await settled(client.workers.scripts.secrets.update("s", account_id="a" * 32, **TEXT))
 
     assert ["safe.test", "safe.test", "other.test", "other.test", "safe.test"] == [
-        one.origin.host for one in either.recorder.requests
+        request.origin.host for request in either.recorder.requests
     ]

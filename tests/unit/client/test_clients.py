@@ -1,4 +1,4 @@
-"""The clients as such: settings, copies, raw answers, what they show of themselves, what they load."""
+"""The clients: settings, copies, raw answers, reprs and imports."""
 
 import ast
 import logging
@@ -9,23 +9,23 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.unit.client.recorder import ACCOUNT, Answer, Either, answer, raw, refusal, settled
+from tests.unit.tools.interpreter import ROOT, loaded_by
 
 import nightsafe.client
 from nightsafe.client import APIError, APIStatusError, InternalServerError, Request, SecretKey, SecretText
 
-ROOT = Path(__file__).parents[3]
 SECRET = {"name": "S", "type": "secret_text"}
 GET = {"account_id": ACCOUNT, "script_name": "script"}
 FLOOR = {"__init__", "client", "bindings", "sealing", "errors", "secret_value"}
 
 
-async def test_copies_differ_in_what_is_given(either: Either) -> None:
-    """The rest stays, headers are added, and the connections are shared."""
+async def test_a_copy_keeps_the_other_settings(either: Either) -> None:
+    """A copy keeps the settings that are not given, adds headers, and shares the connections."""
     client = either.over(*[answer(SECRET)] * 3, default_headers={"X-One": "1"}, timeout=7, max_retries=4)
     other = client.with_options(api_token="other", default_headers={"X-Two": "2"}, max_retries=0)
     third = client.copy(base_url="http://127.0.0.1:1/client/v4", default_query={"q": "1"})
-    for one in (client, other, third):
-        await settled(one.workers.scripts.secrets.get("S", **GET))
+    for each in (client, other, third):
+        await settled(each.workers.scripts.secrets.get("S", **GET))
 
     first, second, last = either.recorder.requests
     assert (4, 0, 7) == (client.max_retries, other.max_retries, other.timeout.read)
@@ -39,8 +39,8 @@ async def test_copies_differ_in_what_is_given(either: Either) -> None:
     assert "Bearer token-of-the-test" == last.headers["authorization"]
 
 
-async def test_the_end(either: Either) -> None:
-    """A `with` closes the connections; so does `close`."""
+async def test_a_client_closes_its_connections(either: Either) -> None:
+    """A `with` block closes the connections; so does `close`."""
     if either.asynchronous:
         async with either.over():
             assert 0 == either.recorder.closed
@@ -52,8 +52,8 @@ async def test_the_end(either: Either) -> None:
     assert 1 == either.recorder.closed
 
 
-async def test_raw_answers(either: Either) -> None:
-    """Status, headers, body, retries and the result of an answer; refusals are raised all the same."""
+async def test_a_raw_answer_has_headers_body_and_result(either: Either) -> None:
+    """A raw answer has status, headers, body, retries and result; refusals are still raised."""
     shown = answer(SECRET, headers=[("CF-Ray", "1"), ("X-Two", "a"), ("x-two", "b")])
     client = either.over(refusal(503, 10002), shown, refusal(404, 10056))
     secrets = client.workers.scripts.secrets.with_raw_response
@@ -70,8 +70,8 @@ async def test_raw_answers(either: Either) -> None:
         await settled(secrets.get("S", **GET))
 
 
-async def test_raw_lists(either: Either) -> None:
-    """They parse to a page, whose following pages come parsed."""
+async def test_a_raw_list_parses_to_pages(either: Either) -> None:
+    """A raw list parses to a page whose next pages are parsed."""
     one, two = ([{"id": name, "name": name}] for name in "ab")
     client = either.over(answer(one), answer(two))
     page = await settled((await settled(client.accounts.with_raw_response.list())).parse())
@@ -80,8 +80,8 @@ async def test_raw_lists(either: Either) -> None:
     assert ["a", "b"] == [page.result[0].id, change_feed.result[0].id]
 
 
-async def test_a_raw_answer_that_is_no_result(either: Either) -> None:
-    """It can be looked at, and is refused when it is parsed."""
+async def test_a_raw_answer_without_a_result_raises_when_parsed(either: Either) -> None:
+    """A raw answer without a result can be read, and parsing it raises."""
     client = either.over(raw(b'{"success": false, "errors": [{"code": 10056, "message": "x"}]}'))
     got = await settled(client.workers.scripts.secrets.with_raw_response.get("S", **GET))
 
@@ -89,8 +89,8 @@ async def test_a_raw_answer_that_is_no_result(either: Either) -> None:
         await settled(got.parse())
 
 
-def test_results_are_values() -> None:
-    """They can be compared, hashed or not changed; both kinds show themselves as in the official SDK."""
+def test_results_are_comparable_and_immutable() -> None:
+    """Results can be compared and hashed but not changed; their reprs equal the official SDK's."""
     key = SecretKey(algorithm={"name": "HMAC"}, format="raw", name="K", usages=("sign", "verify"))
 
     assert SecretText("S") == SecretText(name="S")
@@ -106,7 +106,7 @@ def test_results_are_values() -> None:
 
 
 async def test_nothing_shows_a_credential_or_a_value(either: Either, caplog: pytest.LogCaptureFixture) -> None:
-    """Not the client, a request, an error, its cause, or a log at the finest level."""
+    """No credential or value appears in a client, a request, an error, its cause, or a debug log."""
     caplog.set_level(logging.DEBUG)
     canaries = ["canary-token", "canary-key", "canary-service", "canary-value"]
     settings = {"api_token": canaries[0], "api_key": canaries[1], "user_service_key": canaries[2]}
@@ -124,16 +124,18 @@ async def test_nothing_shows_a_credential_or_a_value(either: Either, caplog: pyt
             error = raised.value
             shown += [str(error), repr(error), str(error.__cause__), str(error.args), repr(error.request)]
             shown += [str(error.request.raw_headers), error.request.content.decode(), str(vars(error))]
-    shown += [repr(one) for one in either.recorder.requests] + [repr(one.headers) for one in either.recorder.requests]
+    shown += [repr(request) for request in either.recorder.requests] + [
+        repr(request.headers) for request in either.recorder.requests
+    ]
     shown += [caplog.text, *(str(record.args) for record in caplog.records)]
 
     assert caplog.records
-    assert all(canaries[3].encode() in one.content for one in either.recorder.requests)
+    assert all(canaries[3].encode() in request.content for request in either.recorder.requests)
     assert [] == [text for text in shown for canary in canaries if canary in text]
 
 
 async def test_a_retry_is_logged(either: Either, caplog: pytest.LogCaptureFixture) -> None:
-    """With what was asked and how long it waits."""
+    """Each retry is logged with its path and its delay."""
     caplog.set_level(logging.INFO)
     client = either.over(refusal(500, 10002), refusal(500, 10002), refusal(500, 10002))
     with pytest.raises(InternalServerError):
@@ -142,15 +144,8 @@ async def test_a_retry_is_logged(either: Either, caplog: pytest.LogCaptureFixtur
     assert 2 == caplog.text.count("/secrets/S: retry in ")
 
 
-def loaded_by(statement: str) -> set[str]:
-    """Every module that a fresh interpreter has loaded after a statement."""
-    code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(done.stdout.split())
-
-
-def test_the_client_loads_little() -> None:
-    """Its own floor and below; no cryptography, no server, and not the other client."""
+def test_the_client_loads_only_its_own_modules() -> None:
+    """The client loads only its own modules and those below: no cryptography, no server and no second client."""
     loaded = loaded_by("from nightsafe.client import Nightsafe\nNightsafe(api_token='x').workers.scripts.secrets")
     ours = {name.split(".")[1] for name in loaded if name.startswith("nightsafe.")}
 
@@ -160,8 +155,8 @@ def test_the_client_loads_little() -> None:
     assert "nightsafe.client.aio.client" in loaded_by("from nightsafe.client import AsyncNightsafe")
 
 
-def test_all_that_is_exported_is_there() -> None:
-    """Each name of `__all__`, in order; nothing else is made up."""
+def test_all_exported_names_exist() -> None:
+    """`__all__` is sorted and complete, and no other name resolves."""
     assert sorted(nightsafe.client.__all__) == nightsafe.client.__all__
     assert all(getattr(nightsafe.client, name) is not None for name in nightsafe.client.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Cloudflare'"):
@@ -169,7 +164,7 @@ def test_all_that_is_exported_is_there() -> None:
 
 
 def test_the_blocking_client_is_made_from_the_asynchronous_one() -> None:
-    """As `tools/unasync.py` would make it now."""
+    """`tools/unasync.py` would generate the blocking client unchanged."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "unasync.py"), "--check"], capture_output=True, text=True, check=False
     )
@@ -178,7 +173,7 @@ def test_the_blocking_client_is_made_from_the_asynchronous_one() -> None:
 
 
 def test_every_error_is_in_the_tree() -> None:
-    """The tree that the module begins with names each class that it defines, and is exported."""
+    """The module's docstring names every error class, and each is exported."""
     source = Path(str(nightsafe.client.errors.__file__)).read_text(encoding="utf-8")
     module = ast.parse(source)
     classes = {
@@ -192,8 +187,8 @@ def test_every_error_is_in_the_tree() -> None:
     assert classes <= set(nightsafe.client.__all__)
 
 
-def test_a_request_in_words() -> None:
-    """Method and URL."""
+def test_a_requests_repr_is_method_and_url() -> None:
+    """A request's repr has its method and URL."""
     request = Request("PUT", nightsafe.client.Origin("https", "safe.test", None), b"/x", [(b"x", b"y")], b"content")
 
     assert "<Request PUT https://safe.test/x>" == repr(request)

@@ -1,4 +1,4 @@
-"""What the page of the client says is what the client does."""
+"""The client's documentation page agrees with the client."""
 
 import inspect
 import re
@@ -16,25 +16,25 @@ PAGE = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="ut
 
 @pytest.mark.parametrize("name", [name for name in nightsafe.client.__all__ if name.endswith("Error")])
 def test_every_error_is_documented(name: str) -> None:
-    """By its name."""
+    """Every error is documented by its name."""
     assert f"`{name}`" in PAGE
 
 
 @pytest.mark.parametrize("name", list(inspect.signature(Nightsafe).parameters))
 def test_every_setting_is_documented(name: str) -> None:
-    """Each argument stands in the table of settings."""
+    """Every argument is in the table of settings."""
     assert re.search(rf"^\|.*`{name}`.*\|.*\|.*\|$", PAGE, re.MULTILINE)
 
 
-def test_defaults_are_those_documented() -> None:
-    """Server, retries, time-outs."""
+def test_the_defaults_are_documented() -> None:
+    """The documented server, retries and timeouts are the real ones."""
     assert f"`{DEFAULT_BASE_URL}`" in PAGE
     assert f"| `max_retries` | | {DEFAULT_MAX_RETRIES} |" in PAGE
     assert (5.0, 60.0) == (DEFAULT_TIMEOUT.connect, DEFAULT_TIMEOUT.read)
 
 
 def test_every_method_is_documented() -> None:
-    """Each row names what the resource has, and nothing else."""
+    """Each row names exactly the methods of its resource."""
     client = Nightsafe(api_token="x")
     rows = re.findall(r"^\| `client\.([a-z_.]+)` \| (.+) \|$", PAGE, re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""What is raised for what, and what it tells."""
+"""Errors: which class is raised for which answer, and what it contains."""
 
 import json
 
@@ -41,7 +41,7 @@ GET = {"account_id": ACCOUNT, "script_name": "script"}
     ],
 )
 async def test_each_refusal_has_its_class(either: Either, status: int, codes: list[int], name: str) -> None:
-    """By status as in the official SDK, more closely by code; `success: false` is a refusal whatever its status."""
+    """Status (as in the official SDK) and code determine the class; `success: false` is always a refusal."""
     client = either.over(refusal(status, *codes), max_retries=0)
 
     with pytest.raises(APIStatusError) as raised:
@@ -53,8 +53,8 @@ async def test_each_refusal_has_its_class(either: Either, status: int, codes: li
     assert str(raised.value).startswith(f"Error code: {status}")
 
 
-async def test_an_error_tells_all_there_is(either: Either) -> None:
-    """Code, message, pointer, documentation, and those below it; `body`, `response` and `request` beside them."""
+async def test_an_error_has_every_part_of_the_answer(either: Either) -> None:
+    """An error has code, message, pointer, documentation and chain, and `body`, `response` and `request`."""
     below = [{"code": 6111, "message": "Invalid format for Authorization header"}]
     source = {"pointer": "/secrets/a~1b/text"}
     url = "https://developers.cloudflare.com/"
@@ -93,8 +93,8 @@ async def test_an_error_tells_all_there_is(either: Either) -> None:
         b"[" * 100_000,
     ],
 )
-async def test_refusals_that_are_no_envelope(either: Either, body: bytes) -> None:
-    """They raise by their status, whatever they are made of."""
+async def test_a_refusal_without_envelope_raises_by_status(either: Either, body: bytes) -> None:
+    """A refusal without a valid envelope raises by its status."""
     client = either.over(raw(body, 502), max_retries=0)
 
     with pytest.raises(ours.InternalServerError) as raised:
@@ -118,8 +118,8 @@ async def test_refusals_that_are_no_envelope(either: Either, body: bytes) -> Non
         b'{"result": {"name": "\xff", "type": "secret_text"}}',
     ],
 )
-async def test_successes_that_are_not_as_promised(either: Either, body: bytes) -> None:
-    """APIResponseValidationError, and no word of the answer in its message."""
+async def test_a_malformed_success_raises_a_validation_error(either: Either, body: bytes) -> None:
+    """A malformed success raises APIResponseValidationError, without any of the answer in its message."""
     client = either.over(raw(body))
 
     with pytest.raises(APIResponseValidationError) as raised:
@@ -130,8 +130,8 @@ async def test_successes_that_are_not_as_promised(either: Either, body: bytes) -
     assert raised.value.__context__ is None
 
 
-async def test_more_than_promised_is_no_error_and_is_not_kept(either: Either) -> None:
-    """A value that a server leaks is not in the result, nor are members that nobody knows."""
+async def test_unknown_members_of_an_answer_are_dropped(either: Either) -> None:
+    """A value that a server leaks and unknown members are not in the result."""
     client = either.over(answer({"name": "S", "type": "secret_text", "text": "leaked", "more": [1]}))
 
     secret = await settled(client.workers.scripts.secrets.get("S", **GET))
@@ -141,7 +141,7 @@ async def test_more_than_promised_is_no_error_and_is_not_kept(either: Either) ->
 
 
 async def test_a_redirect_is_not_followed(either: Either) -> None:
-    """A credential, or a secret, goes only where it was sent to."""
+    """A redirect is not followed, so credentials and secrets stay with the addressed server."""
     client = either.over(raw(b"", 307, [("location", "https://elsewhere.test/")]))
 
     with pytest.raises(APIStatusError, match=r"https://elsewhere\.test/, and redirects are not followed"):

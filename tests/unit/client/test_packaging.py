@@ -1,4 +1,4 @@
-"""What is installed with what."""
+"""Packaging: what each extra installs."""
 
 import re
 import subprocess
@@ -9,8 +9,8 @@ ALONE = {"httpcore", "msgspec"}
 SEALING = {"cryptography", "rfc8785"}
 
 
-def needs(extra: str = "") -> set[str]:
-    """What the distribution asks for, bare or with an extra."""
+def requirements(extra: str = "") -> set[str]:
+    """Return the requirements of the distribution, bare or with an extra."""
     found = set()
     for text in distribution("nightsafe").requires or ():
         need, _, marker = text.partition(";")
@@ -21,23 +21,23 @@ def needs(extra: str = "") -> set[str]:
 
 
 def test_the_bare_distribution_is_the_client() -> None:
-    """It needs two libraries; sealing, commands and the server are extras, and each brings the one before."""
-    assert ALONE == needs()
-    assert SEALING == needs("seal")
-    assert {"click", "nightsafe"} == needs("cli")
-    assert {"granian", "nightsafe", "starlette"} <= needs("server")
-    assert all("nightsafe" in needs(extra) for extra in ("example", "dev", "bench"))
+    """The bare distribution needs two libraries; `seal`, `cli` and `server` are extras that build on each other."""
+    assert ALONE == requirements()
+    assert SEALING == requirements("seal")
+    assert {"click", "nightsafe"} == requirements("cli")
+    assert {"granian", "nightsafe", "starlette"} <= requirements("server")
+    assert all("nightsafe" in requirements(extra) for extra in ("example", "dev", "bench"))
 
 
-def test_the_plugin_is_announced() -> None:
-    """Pytest finds it by itself."""
-    [plugin] = [one for one in entry_points(group="pytest11") if one.name == "nightsafe"]
+def test_pytest_finds_the_plugin() -> None:
+    """Pytest finds the plugin by its entry point."""
+    [plugin] = [entry_point for entry_point in entry_points(group="pytest11") if entry_point.name == "nightsafe"]
 
     assert "nightsafe.pytest_plugin" == plugin.value
 
 
-def test_commands_say_what_is_missing() -> None:
-    """Without the command line's libraries it ends with what to run."""
+def test_the_command_names_its_missing_library() -> None:
+    """Without its libraries, the command line prints what to install."""
     code = "import sys, runpy; sys.modules['click'] = None; runpy.run_module('nightsafe', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=False)
 

@@ -7,34 +7,34 @@ from tests.unit.client.recorder import ACCOUNT, Either, answer, gathered, settle
 
 
 def accounts(*names: str, **info: int) -> Any:
-    """A page of accounts."""
+    """Return a page of accounts."""
     more: dict[str, Any] = {"result_info": info} if info else {}
     return answer([{"id": name, "name": name} for name in names], **more)
 
 
 def pages_asked(either: Either) -> list[str]:
-    """The queries of all requests."""
-    return [one.url.partition("?")[2] for one in either.recorder.requests]
+    """Return the queries of all requests."""
+    return [request.url.partition("?")[2] for request in either.recorder.requests]
 
 
-async def test_a_list_that_comes_whole(either: Either) -> None:
-    """Secrets have one page; it can be gone through, and has a `result`."""
+async def test_a_list_of_secrets_has_one_page(either: Either) -> None:
+    """A list of secrets has one page, which can be iterated and has a `result`."""
     secrets = [{"name": "A", "type": "secret_text"}, {"name": "B", "type": "secret_text"}]
     client = either.over(answer(secrets), answer(None))
     page = await settled(client.workers.scripts.secrets.list("s", account_id=ACCOUNT))
 
-    assert ["A", "B"] == [one.name for one in page.result] == [one.name for one in await gathered(page)]
+    assert ["A", "B"] == [secret.name for secret in page.result] == [secret.name for secret in await gathered(page)]
     assert not page.has_next_page()
     with pytest.raises(RuntimeError, match="No next page"):
         await settled(page.get_next_page())
     assert [] == await gathered(client.workers.scripts.secrets.list("s", account_id=ACCOUNT))
 
 
-async def test_all_pages_are_gone_through(either: Either) -> None:
-    """Until one is empty, where nothing says how many there are; what was asked for stays in each request."""
+async def test_pages_are_requested_until_one_is_empty(either: Either) -> None:
+    """Without a count, pages are requested until one is empty; the given query stays in each request."""
     client = either.over(accounts("a", "b"), accounts("c"), accounts())
 
-    assert ["a", "b", "c"] == [one.id for one in await gathered(client.accounts.list(per_page=2))]
+    assert ["a", "b", "c"] == [account.id for account in await gathered(client.accounts.list(per_page=2))]
     assert ["per_page=2", "per_page=2&page=2", "per_page=2&page=3"] == pages_asked(either)
 
 
@@ -42,35 +42,35 @@ async def test_all_pages_are_gone_through(either: Either) -> None:
     "info", [{"page": 2, "total_pages": 2}, {"page": 2, "per_page": 2, "total_count": 3}], ids=["pages", "count"]
 )
 async def test_no_page_is_asked_for_past_the_last(either: Either, info: dict[str, int]) -> None:
-    """Where the answer says how many pages or items there are."""
+    """When the answer has the number of pages or items, no further page is requested."""
     client = either.over(accounts("a", "b", **{**info, "page": 1}), accounts("c", **info))
 
     assert 3 == len(await gathered(client.accounts.list()))
     assert ["", "page=2"] == pages_asked(either)
 
 
-async def test_a_server_that_ignores_the_page(either: Either) -> None:
-    """The same page again is the end; it would go on for ever."""
+async def test_a_repeated_page_ends_the_list(either: Either) -> None:
+    """The same page a second time ends the list, which would otherwise never end."""
     client = either.over(accounts("a", "b"), accounts("a", "b"))
 
-    assert ["a", "b"] == [one.id for one in await gathered(client.accounts.list())]
+    assert ["a", "b"] == [account.id for account in await gathered(client.accounts.list())]
 
 
-async def test_pages_one_by_one(either: Either) -> None:
-    """`iter_pages`, `get_next_page`, from any page on."""
+async def test_pages_can_be_requested_one_by_one(either: Either) -> None:
+    """`iter_pages` and `get_next_page` work from any page on."""
     client = either.over(accounts("c"), accounts("d"), accounts())
     page = await settled(client.accounts.list(page=3))
 
     assert page.has_next_page()
     change_feed = await settled(page.get_next_page())
-    assert (["d"], True) == ([one.id for one in change_feed.result], change_feed.has_next_page())
+    assert (["d"], True) == ([account.id for account in change_feed.result], change_feed.has_next_page())
     last = await settled(change_feed.get_next_page())
     assert ([], False) == (last.result, last.has_next_page())
     assert ["page=3", "page=4", "page=5"] == pages_asked(either)
 
 
 @pytest.mark.parametrize("member", ["items", "deployments"])
-async def test_pages_in_an_object(either: Either, member: str) -> None:
+async def test_deployments_are_found_under_either_member(either: Either, member: str) -> None:
     """Versions and deployments come in `items`; deployments also under their own name."""
     versions = [{"version_id": "v", "percentage": 100}]
     made = {"id": "d", "created_on": "2026-01-02T03:04:05.678Z", "source": "api", "versions": versions}
@@ -81,13 +81,13 @@ async def test_pages_in_an_object(either: Either, member: str) -> None:
     assert ("d", 2026, [("v", 100)]) == (
         deployment.id,
         deployment.created_on.year,
-        [(one.version_id, one.percentage) for one in deployment.versions],
+        [(version.version_id, version.percentage) for version in deployment.versions],
     )
     assert [deployment] == await gathered(page)
 
 
-async def test_versions(either: Either) -> None:
-    """All that the API tells of one, and what it leaves out is None."""
+async def test_a_version_has_all_fields_of_the_answer(either: Either) -> None:
+    """A version has all that the API returns; absent fields are None."""
     whole = {
         "id": "v2",
         "number": 2,
@@ -111,8 +111,8 @@ async def test_versions(either: Either) -> None:
     assert [{"name": "S", "type": "secret_text"}] == version.resources.bindings
 
 
-async def test_deploying(either: Either) -> None:
-    """The body and the flag; the SDK's spelling of a note is understood."""
+async def test_a_deployment_sends_its_body_and_flag(either: Either) -> None:
+    """A deployment sends its body and flag; the SDK's spelling of a note is accepted."""
     made = {
         "id": "d",
         "versions": [],
@@ -126,7 +126,7 @@ async def test_deploying(either: Either) -> None:
             "s",
             account_id=ACCOUNT,
             strategy="percentage",
-            versions=({"version_id": one, "percentage": 50} for one in "ab"),
+            versions=({"version_id": version_id, "percentage": 50} for version_id in "ab"),
             force=True,
             annotations={"workers_message": "half"},
         )

@@ -1,4 +1,4 @@
-"""What goes out: credentials, headers, paths, queries, bodies."""
+"""Requests: credentials, headers, paths, queries and bodies."""
 
 import datetime as dt
 import io
@@ -26,7 +26,7 @@ _AUTH = ("authorization", "x-auth-key", "x-auth-email", "x-auth-user-service-key
 
 
 async def sent(either: Either, **settings: Any) -> dict[str, str]:
-    """The headers of one request by a client with these settings."""
+    """Return the headers of one request by a client with these settings."""
     client = either.over(VERIFIED, **settings)
     await settled(client.user.tokens.verify())
     return dict(either.recorder.request.headers)
@@ -45,10 +45,10 @@ async def sent(either: Either, **settings: Any) -> dict[str, str]:
     ],
 )
 @pytest.mark.parametrize("way", ["arguments", "environment"])
-async def test_credentials_in_the_sdks_order(
+async def test_credentials_are_chosen_in_the_sdks_order(
     either: Either, monkeypatch: pytest.MonkeyPatch, given_ones: tuple[str, ...], expected: dict[str, str], way: str
 ) -> None:
-    """Key and e-mail before a token before a service key, given by argument or by the SDK's variables."""
+    """Key and e-mail come before a token, and a token before a service key, from arguments or the SDK's variables."""
     variables = {"api_email": "CLOUDFLARE_EMAIL", "user_service_key": "CLOUDFLARE_API_USER_SERVICE_KEY"}
     settings: dict[str, Any] = {"api_token": None}
     for name in given_ones:
@@ -62,8 +62,8 @@ async def test_credentials_in_the_sdks_order(
     assert expected == {name: shown for name, shown in headers.items() if name in _AUTH}
 
 
-async def test_an_empty_credential_is_none(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment says: so a token can be all that is shown."""
+async def test_an_empty_credential_overrides_the_environment(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty credential overrides the environment, so that a token alone can be sent."""
     monkeypatch.setenv("CLOUDFLARE_API_KEY", "k")
     monkeypatch.setenv("CLOUDFLARE_EMAIL", "e@x")
 
@@ -75,7 +75,7 @@ async def test_an_empty_credential_is_none(either: Either, monkeypatch: pytest.M
 
 
 async def test_without_credentials_nothing_is_sent(either: Either) -> None:
-    """TypeError, as the official SDK raises, unless a header of theirs is given or taken away on purpose."""
+    """Without credentials TypeError is raised, as by the official SDK, unless a call gives or omits their header."""
     client = either.over(VERIFIED, VERIFIED, api_token=None)
 
     with pytest.raises(TypeError, match="Could not resolve authentication method"):
@@ -85,25 +85,26 @@ async def test_without_credentials_nothing_is_sent(either: Either) -> None:
     await settled(client.user.tokens.verify(extra_headers={"Authorization": omit}))
     await settled(client.user.tokens.verify(extra_headers={"Authorization": "Bearer mine"}))
 
-    assert [None, "Bearer mine"] == [one.headers.get("authorization") for one in either.recorder.requests]
+    assert [None, "Bearer mine"] == [request.headers.get("authorization") for request in either.recorder.requests]
 
 
 _BAD = ["token\n", "token\r\nX: y", "to\0ken", "t\u00f6k\u0119n", "token "]
 
 
 @pytest.mark.parametrize(
-    ("name", "bad"), [*(("api_token", one) for one in [*_BAD, ""]), *(("api_key", one) for one in [*_BAD, " token"])]
+    ("name", "bad"),
+    [*(("api_token", text) for text in [*_BAD, ""]), *(("api_key", text) for text in [*_BAD, " token"])],
 )
-def test_a_credential_that_no_header_can_carry(either: Either, name: str, bad: str) -> None:
-    """It is refused at once, by the header's name and without being shown."""
+def test_a_credential_unfit_for_a_header_is_refused(either: Either, name: str, bad: str) -> None:
+    """A credential that no header can carry is refused at once, by the header's name and without its value."""
     with pytest.raises(ValueError, match="header") as raised:
         either.over(**{"api_token": None, name: bad})
 
     assert not bad.strip() or bad.strip() not in str(raised.value)
 
 
-async def test_headers_that_every_request_bears(either: Either) -> None:
-    """Accept, agent and version; a body has its type and length."""
+async def test_every_request_has_the_standard_headers(either: Either) -> None:
+    """Every request has accept, agent and version headers; a body has its type and length."""
     client = either.over(answer(SECRET), api_version="2026-01-02")
     await settled(
         client.workers.scripts.secrets.update("s", account_id=ACCOUNT, name="S", text="x", type="secret_text")
@@ -118,8 +119,8 @@ async def test_headers_that_every_request_bears(either: Either) -> None:
     assert str(len(either.recorder.request.content)) == headers["content-length"]
 
 
-async def test_headers_of_ones_own(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the environment, the client and the call, the later over the earlier, in any case."""
+async def test_custom_headers_override_each_other(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers come from the environment, the client and the call; later ones override earlier ones, in any case."""
     monkeypatch.setenv("CLOUDFLARE_CUSTOM_HEADERS", "X-One: env\nX-Two: env\n no header \nX-Three:a:b")
     client = either.over(VERIFIED, default_headers={"x-two": "client", "X-Four": "client", "Accept": omit})
     await settled(client.user.tokens.verify(extra_headers={"X-FOUR": "call", "api-version": omit}))
@@ -131,7 +132,7 @@ async def test_headers_of_ones_own(either: Either, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("name", NAMES, ids=shortened)
 async def test_odd_names_are_encoded_once(either: Either, name: str) -> None:
-    """As the official SDK encodes them, so that decoding once gives the name back; the flag changes nothing."""
+    """Odd names are encoded as by the official SDK: decoding once returns the name. The flag changes nothing."""
     client = either.over(*[answer(SECRET)] * 2, answer(None), answer(None))
     secrets = client.workers.scripts.secrets
     at = {"account_id": ACCOUNT, "script_name": name}
@@ -141,14 +142,14 @@ async def test_odd_names_are_encoded_once(either: Either, name: str) -> None:
     await settled(secrets.delete(name, **at))
 
     expected = "/client/v4" + path_template(_SDK, account_id=ACCOUNT, script_name=name, secret_name=name)
-    targets = [one.target.decode() for one in either.recorder.requests]
+    targets = [request.target.decode() for request in either.recorder.requests]
     assert [expected + query for query in ("", "?url_encoded=true", "?url_encoded=false", "")] == targets
     assert name == unquote_to_bytes(targets[0].split("/")[-1]).decode()
 
 
 @pytest.mark.parametrize("name", [*DOTS, ""])
-async def test_names_that_no_path_can_hold(either: Either, name: str) -> None:
-    """ValueError before anything is sent, for each name in a path."""
+async def test_names_unfit_for_a_path_are_refused(either: Either, name: str) -> None:
+    """A name that no path can contain raises ValueError before anything is sent, in each position."""
     client = either.over()
     secrets: Any = client.workers.scripts.secrets
     in_namespace: Any = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
@@ -167,13 +168,13 @@ async def test_names_that_no_path_can_hold(either: Either, name: str) -> None:
 
 
 @given(st.text(min_size=1).filter(lambda name: name not in DOTS and not any("\ud800" <= c <= "\udfff" for c in name)))
-def test_segments_are_those_of_the_sdk(name: str) -> None:
-    """For any name."""
+def test_names_are_encoded_as_by_the_sdk(name: str) -> None:
+    """Every name is encoded as by the SDK."""
     assert path_template("{name}", name=name) == segment("name", name)
 
 
-async def test_secrets_in_a_dispatch_namespace(either: Either) -> None:
-    """The same five calls below the namespace."""
+async def test_secrets_of_a_dispatch_namespace_have_all_calls(either: Either) -> None:
+    """A dispatch namespace has the same five calls."""
     client = either.over(answer(SECRET), answer([SECRET]), answer(SECRET), answer({"S": SECRET}), answer(None))
     secrets = client.workers_for_platforms.dispatch.namespaces.scripts.secrets
     at = {"account_id": ACCOUNT, "dispatch_namespace": "n/1", "script_name": "s"}
@@ -191,11 +192,11 @@ async def test_secrets_in_a_dispatch_namespace(either: Either) -> None:
         ("PUT", base),
         ("PATCH", f"{base}-bulk"),
         ("DELETE", f"{base}/S"),
-    ] == [(one.method, one.url) for one in either.recorder.requests]
+    ] == [(request.method, request.url) for request in either.recorder.requests]
 
 
-async def test_bodies_hold_what_was_given(either: Either) -> None:
-    """And nothing that was not, but for `extra_body`."""
+async def test_bodies_contain_only_what_was_given(either: Either) -> None:
+    """A body contains only what was given, and `extra_body`."""
     key = {"name": "K", "type": "secret_key", "algorithm": {"name": "HMAC"}, "format": "raw", "usages": ["sign"]}
     shown = {**key}
     client = either.over(answer(SECRET), answer(shown), *[answer({})] * 3)
@@ -216,8 +217,8 @@ async def test_bodies_hold_what_was_given(either: Either) -> None:
     assert {"secrets": {"A": None}, "version_tags": {"t": "1"}} == either.recorder.body
 
 
-async def test_queries(either: Either) -> None:
-    """What was given, the client's own beside it; booleans, dates and lists as the API reads them."""
+async def test_queries_have_the_apis_form(either: Either) -> None:
+    """Queries contain the given values and the client's own; booleans, dates and lists have the API's form."""
     client = either.over(answer({"items": []}), answer({"deployments": []}), answer([]), default_query={"d": "1"})
     scripts = client.workers.scripts
     await gathered(scripts.versions.list("s", account_id=ACCOUNT, deployable=True, page=2, per_page=5))
@@ -229,14 +230,14 @@ async def test_queries(either: Either) -> None:
         "d=1&deployable=true&page=2&per_page=5",
         "d=1&since=2026-01-02T00%3A00%3A00%2B00%3A00",
         "d=1&name=a+b&x=1&x=true",
-    ] == [one.url.partition("?")[2] for one in either.recorder.requests]
+    ] == [request.url.partition("?")[2] for request in either.recorder.requests]
 
 
-async def test_timeouts(either: Either) -> None:
-    """A minute, five seconds to connect; a number, a part each, another library's or none, for a client or a call."""
+async def test_timeouts_are_taken_in_every_form(either: Either) -> None:
+    """The default timeout is a minute, five seconds to connect; clients and calls accept every form and None."""
 
     class Foreign:
-        """What another library's timeout looks like."""
+        """A timeout as another library has it."""
 
         connect, read, write, pool = 1.0, 2.0, 3.0, 4.0
 
@@ -257,17 +258,17 @@ async def test_timeouts(either: Either) -> None:
 
 
 async def parts_of(either: Either) -> list[FormPart]:
-    """The last request's form, as the server reads it."""
+    """Return the parts of the last request's form, parsed as the server does."""
 
     async def body() -> Any:
-        """In one piece."""
+        """Yield the body in one piece."""
         yield either.recorder.requests[-1].content
 
     return list(await parse_form(either.recorder.requests[-1].headers["content-type"].encode(), body()))
 
 
-async def test_uploads(either: Either, tmp_path: Path) -> None:
-    """Modules in every form a file comes in, then the metadata; names and types as they are or as the name tells."""
+async def test_uploads_send_files_of_every_form(either: Either, tmp_path: Path) -> None:
+    """Files of every form are sent with their names and types, the metadata last."""
     (tmp_path / "lib.wasm").write_bytes(b"\0asm")
     (tmp_path / 'odd "name".js').write_bytes(b"1")
     metadata = {"main_module": "worker.js", "bindings": [{"type": "plain_text", "name": "V", "text": "x"}]}
@@ -302,13 +303,13 @@ async def test_uploads(either: Either, tmp_path: Path) -> None:
         ("files", "odd %22name%22.js", module, b"1"),
         ("files", "data", "application/octet-stream", b"\r\n--x"),
         ("files", "upload", "application/octet-stream", b"nameless"),
-    ] == [(one.name, one.filename, one.content_type, one.body) for one in files]
+    ] == [(file.name, file.filename, file.content_type, file.body) for file in files]
     assert "metadata" == last.name
     assert b'{"main_module":"worker.js","bindings":[{"type":"plain_text","name":"V","text":"x"}]}' == last.body
 
 
-async def test_a_classic_script_is_no_module(either: Either) -> None:
-    """What ends in `.js` is a script where `body_part` names it."""
+async def test_a_classic_script_is_not_sent_as_a_module(either: Either) -> None:
+    """A `.js` file that `body_part` names is sent as a script, not as a module."""
     client = either.over(answer({"id": "s"}))
     await settled(
         client.workers.scripts.update(
@@ -325,8 +326,8 @@ async def test_a_classic_script_is_no_module(either: Either) -> None:
     assert b'{"body_part":"w.js","logpush":true}' == metadata.body
 
 
-async def test_a_module_cannot_smuggle_headers(either: Either) -> None:
-    """A line's end in a media type is refused; in a file's name it is escaped."""
+async def test_a_line_break_in_a_file_adds_no_header(either: Either) -> None:
+    """A line break in a media type is refused, and in a file name it is escaped."""
     client = either.over(answer({"id": "s"}))
     scripts = client.workers.scripts
     with pytest.raises(ValueError, match="line break"):
@@ -345,8 +346,8 @@ async def test_a_module_cannot_smuggle_headers(either: Either) -> None:
         ("https://bücher.test", "https://xn--bcher-kva.test/user", "xn--bcher-kva.test"),
     ],
 )
-async def test_base_urls(either: Either, base_url: str, url: str, host: str) -> None:
-    """With and without a port, a path, a slash at the end."""
+async def test_base_urls_may_have_port_and_path(either: Either, base_url: str, url: str, host: str) -> None:
+    """A base URL may have a port, a path and a final slash."""
     client = either.over(answer({"id": "1", "email": "e@x"}), base_url=base_url)
 
     assert "e@x" == (await settled(client.user.get())).email
@@ -356,23 +357,23 @@ async def test_base_urls(either: Either, base_url: str, url: str, host: str) -> 
 @pytest.mark.parametrize(
     "base_url", ["", "safe.test", "ftp://safe.test", "https://", "https://u:p@safe.test", "http://x/?q"]
 )
-def test_base_urls_that_are_none(either: Either, base_url: str) -> None:
-    """ValueError that says what one looks like, and shows nothing of it: a password may stand there."""
+def test_invalid_base_urls_are_refused(either: Either, base_url: str) -> None:
+    """An invalid base URL raises ValueError with an example, and without the URL, which may contain a password."""
     with pytest.raises(ValueError, match="base_url must be like") as raised:
         either.over(base_url=base_url)
 
     assert "u:p" not in str(raised.value)
 
 
-def test_the_base_url_of_the_environment(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`CLOUDFLARE_BASE_URL`, else Cloudflare's own."""
+def test_the_environment_sets_the_base_url(either: Either, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`CLOUDFLARE_BASE_URL` sets the base URL; the default is Cloudflare's."""
     assert "https://api.cloudflare.com/client/v4" == either.over(base_url=None).base_url
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", "http://127.0.0.1:1/client/v4")
     assert "http://127.0.0.1:1/client/v4" == either.over(base_url=None).base_url
 
 
-async def test_any_other_call(either: Either) -> None:
-    """`request` gives the result as JSON."""
+async def test_request_makes_any_other_call(either: Either) -> None:
+    """`request` returns the result as JSON."""
     client = either.over(answer({"enabled": True}))
 
     given_back = await settled(client.request("POST", "/x", query={"a": 1}, body={"b": 2}))

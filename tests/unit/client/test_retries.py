@@ -1,4 +1,4 @@
-"""When the client tries again, when it does not, and how long it waits: as the official SDK does."""
+"""Retries: when the client tries again and how long it waits, as the official SDK does."""
 
 import time
 from collections.abc import Callable
@@ -20,27 +20,29 @@ SECRET = {"name": "S", "type": "secret_text"}
 
 
 def get(client: Any) -> Any:
-    """The call that most tests make."""
+    """Make the call that most tests make."""
     return client.workers.scripts.secrets.get("S", account_id=ACCOUNT, script_name="script")
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 599])
-async def test_refusals_that_may_pass_are_tried_again(either: Either, waits: list[float], status: int) -> None:
-    """Twice more, after half a second and a second, each less up to a quarter; the retry is counted on the wire."""
+async def test_temporary_refusals_are_retried(either: Either, waits: list[float], status: int) -> None:
+    """The client tries twice more, after up to 0.5 and 1 second, and sends the retry's number."""
     client = either.over(refusal(status, 1000), refusal(status, 1000), answer(SECRET))
 
     secret = await settled(get(client))
 
     assert secret.name == "S"
-    assert [None, "1", "2"] == [one.headers.get("x-stainless-retry-count") for one in either.recorder.requests]
+    assert [None, "1", "2"] == [
+        request.headers.get("x-stainless-retry-count") for request in either.recorder.requests
+    ]
     assert 2 == len(waits)
     assert 0.375 <= waits[0] <= 0.5
     assert 0.75 <= waits[1] <= 1.0
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 422, 425, 451])
-async def test_other_refusals_are_final(either: Either, waits: list[float], status: int) -> None:
-    """One request, no waiting."""
+async def test_other_refusals_are_not_retried(either: Either, waits: list[float], status: int) -> None:
+    """Other refusals are raised after one request, without waiting."""
     client = either.over(refusal(status, 1000))
 
     with pytest.raises(APIStatusError) as raised:
@@ -50,7 +52,7 @@ async def test_other_refusals_are_final(either: Either, waits: list[float], stat
 
 
 @pytest.mark.parametrize("tries", [0, 1, 5])
-async def test_there_is_an_end(either: Either, waits: list[float], tries: int) -> None:
+async def test_the_last_refusal_is_raised(either: Either, waits: list[float], tries: int) -> None:
     """After `max_retries` further tries the last refusal is raised."""
     client = either.over(*[refusal(503, 10002)] * (tries + 1), max_retries=tries)
 
@@ -60,8 +62,8 @@ async def test_there_is_an_end(either: Either, waits: list[float], tries: int) -
     assert tries == len(waits)
 
 
-async def test_writes_are_tried_again_whole(either: Either) -> None:
-    """The body of the second request is that of the first."""
+async def test_a_retried_write_sends_the_same_body(either: Either) -> None:
+    """A retried write sends the same body."""
     client = either.over(ConnectionResetError(), answer(SECRET))
 
     await settled(
@@ -82,8 +84,10 @@ async def test_writes_are_tried_again_whole(either: Either) -> None:
         ({"x-should-retry": "perhaps"}, 404, 1),
     ],
 )
-async def test_the_server_has_the_last_word(either: Either, headers: dict[str, str], status: int, tries: int) -> None:
-    """`x-should-retry` overrides what the status says."""
+async def test_x_should_retry_overrides_the_status(
+    either: Either, headers: dict[str, str], status: int, tries: int
+) -> None:
+    """`x-should-retry` overrides the status."""
     client = either.over(refusal(status, 1000, headers=headers.items()), answer(SECRET))
 
     with suppress(APIStatusError):
@@ -106,7 +110,7 @@ async def test_the_server_has_the_last_word(either: Either, headers: dict[str, s
 async def test_retry_after_is_obeyed(
     either: Either, waits: list[float], headers: dict[str, str], waited: float
 ) -> None:
-    """Up to a minute, to the millisecond where it is given so."""
+    """`retry-after` is obeyed up to a minute, and `retry-after-ms` to the millisecond."""
     client = either.over(refusal(429, 971, headers=headers.items()), answer(SECRET))
 
     await settled(get(client))
@@ -118,8 +122,8 @@ async def test_retry_after_is_obeyed(
     "header",
     ["61", "0", "-1", "soon", "", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 99999 23:59:59 GMT", "nan"],
 )
-async def test_retry_after_that_makes_no_sense(either: Either, waits: list[float], header: str) -> None:
-    """The usual time is waited instead."""
+async def test_an_invalid_retry_after_is_ignored(either: Either, waits: list[float], header: str) -> None:
+    """An invalid `retry-after` is ignored, and the usual time is waited."""
     client = either.over(refusal(503, 10002, headers=[("retry-after", header)]), answer(SECRET))
 
     await settled(get(client))
@@ -128,12 +132,12 @@ async def test_retry_after_that_makes_no_sense(either: Either, waits: list[float
 
 
 def test_retry_after_may_be_a_date() -> None:
-    """The time until then is waited."""
+    """A `retry-after` may be a date, and the time until then is waited."""
     assert 20 < delay_before(0, {"retry-after": formatdate(time.time() + 30, usegmt=True)}) <= 31
 
 
-async def test_timeouts_are_tried_again_and_told_apart(either: Either, waits: list[float]) -> None:
-    """APITimeoutError at the end, with the cause, and with neither body nor credentials."""
+async def test_timeouts_are_retried_with_their_own_error(either: Either, waits: list[float]) -> None:
+    """Timeouts are retried and then raise APITimeoutError, with the cause and without body and credentials."""
     client = either.over(*[TimeoutError("ReadTimeout")] * 3)
 
     with pytest.raises(APITimeoutError, match="Request timed out") as raised:
@@ -145,8 +149,8 @@ async def test_timeouts_are_tried_again_and_told_apart(either: Either, waits: li
     assert "authorization" not in raised.value.request.headers
 
 
-async def test_broken_connections_are_tried_again(either: Either, waits: list[float]) -> None:
-    """APIConnectionError at the end, with the cause."""
+async def test_broken_connections_are_retried(either: Either, waits: list[float]) -> None:
+    """Broken connections are retried and then raise APIConnectionError, with the cause."""
     client = either.over(*[ConnectionRefusedError("refused")] * 3)
 
     with pytest.raises(APIConnectionError, match="Connection error") as raised:
@@ -157,11 +161,11 @@ async def test_broken_connections_are_tried_again(either: Either, waits: list[fl
     assert isinstance(raised.value.__cause__, ConnectionRefusedError)
 
 
-async def test_an_error_in_a_transport_is_its_own(either: Either) -> None:
-    """What is no OSError is nobody's business to retry."""
+async def test_other_errors_of_a_transport_are_not_retried(either: Either) -> None:
+    """An error of a transport that is not an OSError is not retried."""
 
     def broken(_: object) -> Any:
-        """Raise what no network raises."""
+        """Raise an error that no network raises."""
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -170,7 +174,7 @@ async def test_an_error_in_a_transport_is_its_own(either: Either) -> None:
 
 @pytest.fixture(scope="module")
 def official() -> Any:
-    """The official SDK, to compare with."""
+    """Return the official SDK, to compare with."""
     return cloudflare.Cloudflare(api_token="x", base_url="http://127.0.0.1:1")
 
 
@@ -178,8 +182,8 @@ def official() -> Any:
     status=st.integers(400, 599),
     said=st.none() | st.sampled_from(["true", "false", "TRUE", "", "1"]),
 )
-def test_what_is_tried_again_is_what_the_sdk_tries_again(official: Any, status: int, said: str | None) -> None:
-    """For every status and every word of the server's."""
+def test_the_client_retries_what_the_sdk_retries(official: Any, status: int, said: str | None) -> None:
+    """The client retries exactly what the SDK retries, for every status and `x-should-retry`."""
     headers = {} if said is None else {"x-should-retry": said}
 
     assert official._should_retry(httpx.Response(status, headers=headers)) == should_retry(status, headers)
@@ -196,8 +200,8 @@ _DELAYS: dict[str, Callable[[], st.SearchStrategy[str]]] = {
     headers=st.fixed_dictionaries({}, optional={name: make() for name, make in _DELAYS.items()}),
     random=st.floats(0, 1, exclude_max=True),
 )
-def test_waits_are_those_of_the_sdk(official: Any, taken: int, headers: dict[str, str], random: float) -> None:
-    """To the last digit, when chance falls the same way for both."""
+def test_delays_equal_the_sdks(official: Any, taken: int, headers: dict[str, str], random: float) -> None:
+    """The delays equal the SDK's exactly, when both get the same random number."""
     most = 10
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cloudflare._base_client.random", lambda: random)

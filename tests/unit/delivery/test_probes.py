@@ -1,4 +1,4 @@
-"""Probes of a delivery process: what they are told, and what they cannot do."""
+"""Probes of a delivery process: their answers and their limits."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from nightsafe.delivery.workerd.control import unix_socket
 
 @pytest.fixture
 async def probes() -> AsyncIterator[tuple[Probes, Path]]:
-    """Probes on a socket with a short path."""
+    """Yield probes on a socket with a short path."""
     with TemporaryDirectory(prefix="ns-") as folder:
         path = Path(folder) / "probes.sock"
         made = Probes(unix_socket(path))
@@ -25,7 +25,7 @@ async def probes() -> AsyncIterator[tuple[Probes, Path]]:
 
 
 async def ask(path: Path, *requests: str) -> list[tuple[int, dict[str, object]]]:
-    """Status and content of the answers to requests that are sent one after the other on a connection."""
+    """Return the statuses and contents of requests that are sent one after the other on one connection."""
     reader, writer = await asyncio.open_unix_connection(str(path))
     answers = []
     for request in requests:
@@ -40,8 +40,8 @@ async def ask(path: Path, *requests: str) -> list[tuple[int, dict[str, object]]]
     return answers
 
 
-async def test_what_is_ready(probes: tuple[Probes, Path]) -> None:
-    """Live at once; ready once nothing is missing, also while the API is away, which is told."""
+async def test_a_process_is_ready_when_nothing_is_missing(probes: tuple[Probes, Path]) -> None:
+    """The process is live at once, and ready when nothing is missing; an unreachable API is only reported."""
     made, path = probes
     live, starting = await ask(path, "GET /livez", "GET /readyz")
     made.readiness = lambda: Readiness(("workerd is not running",), "the API cannot be reached")
@@ -58,8 +58,8 @@ async def test_what_is_ready(probes: tuple[Probes, Path]) -> None:
     assert (200, {}) == head
 
 
-async def test_nothing_else_is_answered(probes: tuple[Probes, Path]) -> None:
-    """Another path is 404, another method 405, and what is no HTTP ends the connection."""
+async def test_other_requests_are_refused(probes: tuple[Probes, Path]) -> None:
+    """Another path gets 404, another method 405, and bytes that are not HTTP close the connection."""
     _, path = probes
 
     assert [404, 404, 405] == [status for status, _ in await ask(path, "GET /", "GET /livez/", "POST /readyz")]
@@ -69,15 +69,15 @@ async def test_nothing_else_is_answered(probes: tuple[Probes, Path]) -> None:
     writer.close()
 
 
-async def test_many_connections_do_not_keep_others_out_for_ever(probes: tuple[Probes, Path]) -> None:
-    """Past 64 at once one is closed; once the others have hung up, probes are answered again."""
+async def test_probes_are_answered_again_after_too_many(probes: tuple[Probes, Path]) -> None:
+    """The 65th connection is closed; once the others have closed, probes are answered again."""
     _, path = probes
     many = [await asyncio.open_unix_connection(str(path)) for _ in range(64)]
     reader, writer = await asyncio.open_unix_connection(str(path))
 
     assert b"" == await reader.read()
-    for _, one in [*many, (reader, writer)]:
-        one.close()
+    for _, connection in [*many, (reader, writer)]:
+        connection.close()
     while True:
         try:
             assert [(200, {"status": "ok"})] == await ask(path, "GET /livez")

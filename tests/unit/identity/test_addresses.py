@@ -1,4 +1,4 @@
-"""Sets of addresses as intervals, held against sets of numbers written out."""
+"""Sets of addresses as intervals, compared with sets of numbers."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,14 +23,14 @@ SOURCES = [
 
 
 def numbers(intervals: list[tuple[int, int]]) -> set[int]:
-    """All that is in some intervals."""
-    return {one for first, after in intervals for one in range(first, after)}
+    """Return all numbers in the intervals."""
+    return {number for first, after in intervals for number in range(first, after)}
 
 
 @given(INTERVALS, INTERVALS)
 @settings(deadline=None)
-def test_intervals_are_sets(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
-    """What is in one, in one without the other, and whether all of one is in the other."""
+def test_intervals_behave_as_sets(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
+    """Membership, difference and inclusion of intervals equal those of sets."""
     left = Intervals(one).without(Intervals(other))
 
     assert numbers(one) == {number for number in range(14) if Intervals(one).holds(number)}
@@ -40,7 +40,7 @@ def test_intervals_are_sets(one: list[tuple[int, int]], other: list[tuple[int, i
 
 @given(RANGES, RANGES, RANGES, RANGES)
 @settings(deadline=None)
-def test_what_lies_within_admits_nobody_else(
+def test_a_narrower_condition_admits_no_more(
     inside: tuple[str, ...], outside: tuple[str, ...], wider: tuple[str, ...], holes: tuple[str, ...]
 ) -> None:
     """Every address that passes the narrower condition passes the wider one, mapped into IPv6 or not."""

@@ -1,4 +1,4 @@
-"""How much work a token's policies are, counted in calls: it grows as they do, and is no product of two of them."""
+"""The work of evaluating a token's policies, counted in calls: it grows with their size, not with its square."""
 
 import sys
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _MANY = 400
 
 
 def calls_of(work: Callable[[], Any]) -> int:
-    """How many functions are called, those in C counted."""
+    """Return how many functions are called, including functions in C."""
     count = 0
 
     def one_more(_: Any, event: str, __: Any) -> None:
@@ -52,7 +52,7 @@ def calls_of(work: Callable[[], Any]) -> int:
 
 
 def policies_of(*globs: str, each: int = 10, effect: str = "allow") -> list[Policy]:
-    """Policies with some globs each."""
+    """Return policies with `each` globs."""
     every = [
         allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=globs[at : at + each])
         for at in range(0, len(globs), each)
@@ -60,10 +60,10 @@ def policies_of(*globs: str, each: int = 10, effect: str = "allow") -> list[Poli
     return [
         Policy(
             effect="deny" if effect == "deny" else "allow",
-            permission_groups=one.permission_groups,
-            resources=one.resources,
+            permission_groups=policy.permission_groups,
+            resources=policy.resources,
         )
-        for one in every
+        for policy in every
     ]
 
 
@@ -76,20 +76,20 @@ SHAPES: dict[str, Callable[[int], str]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_name_is_looked_at_once(shape: str) -> None:
-    """With sixteen times the globs a name that is new is hardly more work, whatever the globs are like."""
+def test_many_globs_take_hardly_more_work(shape: str) -> None:
+    """With sixteen times as many globs of any shape, a new name takes hardly more work."""
     few, many = (Grants(policies_of(*map(SHAPES[shape], range(1, count)))) for count in (17, 257))
     for name in ("a" * 255, "script-7-x", "n/" + "a1b" * 80):
         asked = Resource(ACCOUNT, name)
-        least, most = (calls_of(partial(one.allow, Action.READ_SECRETS, asked)) for one in (few, many))
+        least, most = (calls_of(partial(grants.allow, Action.READ_SECRETS, asked)) for grants in (few, many))
         assert most <= 2 * least + 20
 
 
 @pytest.mark.parametrize("effect", ["allow", "deny"])
 @pytest.mark.parametrize("theirs", SHAPES)
 @pytest.mark.parametrize("mine", SHAPES)
-def test_delegation_is_no_product(mine: str, theirs: str, effect: str) -> None:
-    """It is a few calls for each character of the two sides, which are bounded, where a product would be far more."""
+def test_delegation_work_is_not_quadratic(mine: str, theirs: str, effect: str) -> None:
+    """A delegation check takes a few calls for each character of both sides, not for each pair."""
     whole = [allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS)] if effect == "deny" else []
     ours, others = ([*map(SHAPES[shape], range(1, _MANY))] for shape in (mine, theirs))
     giver, given = Grants(whole + policies_of(*ours, effect=effect)), Grants(policies_of(*others))
@@ -97,8 +97,8 @@ def test_delegation_is_no_product(mine: str, theirs: str, effect: str) -> None:
     assert calls_of(partial(holds, giver, given)) <= 8 * sum(map(len, ours + others)) + 3000
 
 
-def test_addresses_are_bisected() -> None:
-    """With all the ranges that a condition may have, an address that is new is a few comparisons."""
+def test_many_ranges_take_few_comparisons() -> None:
+    """With the maximum number of ranges, a new address takes only a few comparisons."""
     ranges = tuple(f"10.{number}.0.0/24" for number in range(256))
     networks = Networks(Condition(RequestIp(ranges, tuple(f"10.{number}.0.8/32" for number in range(256)))))
 
@@ -108,7 +108,7 @@ def test_addresses_are_bisected() -> None:
 
 
 def test_a_token_is_compiled_once() -> None:
-    """Until its policies, its condition or its owner are others, whatever else of it is written meanwhile."""
+    """A token is compiled again only when its policies, its condition or its owner changes."""
     known = CompiledTokens()
     token = Token(
         id="t", digest=b"d", user_id="u", name="n", status="active", policies=encode_policies(policies_of("a")),
@@ -133,8 +133,8 @@ def test_a_token_is_compiled_once() -> None:
     (policies_of("*" + "x" * MAX_PATTERN_CHARACTERS), f"{MAX_PATTERN_CHARACTERS + 1} characters in globs"),
     (policies_of(*[f"{number:0200}" for number in range(MAX_CHARACTERS // 200 + 1)]), "characters in the names"),
 ])  # fmt: skip
-def test_the_sum_is_bounded(policies: list[Policy], words: str) -> None:
-    """Over all policies; the refusal says how much there is, and how much may be."""
+def test_the_size_of_all_policies_is_limited(policies: list[Policy], words: str) -> None:
+    """The size of all policies together is limited; the refusal states the size and the limit."""
     with pytest.raises(NightsafeError) as refused:
         check_policies(policies)
 

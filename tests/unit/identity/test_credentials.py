@@ -1,4 +1,4 @@
-"""Tokens and keys: their form, their strength and their checksum."""
+"""Tokens and keys: their format, randomness and checksum."""
 
 import collections
 import math
@@ -20,23 +20,23 @@ ALPHABET = string.ascii_letters + string.digits
 
 
 @MAKERS
-def test_it_has_one_form(make: object, prefix: str) -> None:
-    """A prefix, 32 characters of base 62 and six of checksum: both of the headers may carry it."""
+def test_a_credential_has_one_format(make: object, prefix: str) -> None:
+    """A credential is a prefix, 32 characters of base 62 and six of checksum, which every header can carry."""
     made = [make() for _ in range(200)]  # type: ignore[operator]
 
-    assert all(re.fullmatch(prefix + r"[0-9A-Za-z]{38}", one) for one in made)
+    assert all(re.fullmatch(prefix + r"[0-9A-Za-z]{38}", credential) for credential in made)
     assert len(set(made)) == len(made)
 
 
-def test_it_cannot_be_guessed() -> None:
-    """At least 160 random bits."""
+def test_a_credential_has_160_random_bits() -> None:
+    """A credential has at least 160 random bits."""
     assert credentials._RANDOM_LENGTH * math.log2(len(credentials._ALPHABET)) >= 160
     assert set(ALPHABET) == set(credentials._ALPHABET)
     assert len(ALPHABET) == len(credentials._ALPHABET)
 
 
-def test_its_characters_are_spread_evenly() -> None:
-    """Over 64,000 of them each character comes up as often as chance has it, within seven standard deviations."""
+def test_a_credentials_characters_are_evenly_distributed() -> None:
+    """Over 64,000 characters, each occurs with its expected frequency, within seven standard deviations."""
     text = "".join(new_token()[4:36] for _ in range(2000))
     mean = len(text) / 62
     counts = collections.Counter(text)
@@ -45,12 +45,12 @@ def test_its_characters_are_spread_evenly() -> None:
     assert all(abs(count - mean) < 7 * math.sqrt(mean) for count in counts.values())
 
 
-def test_it_comes_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_credential_comes_from_the_systems_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each character is drawn by the `secrets` module."""
     drawn: list[str] = []
 
     def choice(alphabet: str) -> str:
-        """Note what is drawn from."""
+        """Record the alphabet that is drawn from."""
         drawn.append(alphabet)
         return "x"
 
@@ -61,8 +61,8 @@ def test_it_comes_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @MAKERS
-def test_its_checksum_holds(make: object, prefix: str) -> None:
-    """It is told offline from a string with any one character replaced or two neighbours swapped."""
+def test_the_checksum_detects_mistakes(make: object, prefix: str) -> None:
+    """The checksum detects one replaced character and two swapped neighbours."""
     made: str = make()  # type: ignore[operator]
 
     assert has_valid_checksum(made)
@@ -75,13 +75,13 @@ def test_its_checksum_holds(make: object, prefix: str) -> None:
 
 
 @given(st.text(max_size=60) | st.builds("nst_{}".format, st.text(ALPHABET, min_size=36, max_size=40)))
-def test_any_string_can_be_checked(text: str) -> None:
-    """Nothing is raised, and nothing but a credential passes."""
+def test_any_text_can_be_checked(text: str) -> None:
+    """Any text can be checked without an exception, and none passes."""
     assert has_valid_checksum(text) is False
 
 
 @given(st.binary())
 def test_a_digest_is_the_same_for_text_and_bytes(raw: bytes) -> None:
-    """SHA-256, 32 bytes, of the characters as they are sent."""
+    """A digest is the SHA-256 of the characters as they are sent."""
     assert len(digest(raw)) == 32
     assert digest(raw.hex()) == digest(raw.hex().encode())

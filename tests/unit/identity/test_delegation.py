@@ -1,4 +1,4 @@
-"""Whoever gives something has it: held against the decisions themselves."""
+"""Delegation: a giver has everything that it gives, checked against the decisions themselves."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,8 +35,10 @@ ASKED = st.builds(Resource, st.sampled_from(["1" * 32, "2" * 32]), st.just("") |
 
 @given(POLICIES, POLICIES, st.sampled_from([Action.READ_SECRETS, Action.READ_TOKENS]), ASKED)
 @settings(max_examples=examples(600), deadline=None)
-def test_what_is_given_is_had(mine: list[Policy], theirs: list[Policy], action: Action, asked: Resource) -> None:
-    """Whatever the given policies allow, on any resource, is allowed to the giver."""
+def test_given_policies_allow_no_more_than_the_givers(
+    mine: list[Policy], theirs: list[Policy], action: Action, asked: Resource
+) -> None:
+    """Every action that the given policies allow on a resource is allowed to the giver too."""
     giver, given_ = Grants(mine), Grants(theirs)
     if holds(giver, given_) and given_.allow(action, asked):
         assert giver.allow(action, asked)
@@ -44,6 +46,6 @@ def test_what_is_given_is_had(mine: list[Policy], theirs: list[Policy], action: 
 
 @given(POLICIES)
 @settings(deadline=None)
-def test_everybody_may_give_what_they_have(mine: list[Policy]) -> None:
-    """All of it, word for word."""
+def test_a_giver_may_give_its_own_policies(mine: list[Policy]) -> None:
+    """A giver may give exactly its own policies."""
     assert holds(Grants(mine), Grants(mine))

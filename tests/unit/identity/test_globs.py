@@ -1,4 +1,4 @@
-"""Globs over the names of scripts, inside and outside of dispatch namespaces."""
+"""Globs over names of scripts, inside and outside dispatch namespaces."""
 
 import fnmatch
 
@@ -17,7 +17,7 @@ NAMES = st.lists(st.text(st.sampled_from("ab-"), min_size=1, max_size=4), min_si
 @given(GLOBS, NAMES)
 @settings(deadline=None)
 def test_a_name_matches_part_by_part(glob: str, name: str) -> None:
-    """A glob matches as a shell's does within a part, and never past a slash."""
+    """A glob matches like a shell's within a part, and never across a slash."""
     patterns, parts = glob.split("/"), name.split("/")
     alike = len(patterns) == len(parts) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
@@ -26,8 +26,8 @@ def test_a_name_matches_part_by_part(glob: str, name: str) -> None:
 
 @given(GLOBS, GLOBS, NAMES)
 @settings(max_examples=examples(600), deadline=None)
-def test_what_is_said_of_two_globs_is_true_of_every_name(outer: str, inner: str, name: str) -> None:
-    """A name of a glob that lies within another is one of the other's; no name is in two that are apart."""
+def test_containing_and_touching_hold_for_every_name(outer: str, inner: str, name: str) -> None:
+    """Every name of a contained glob matches the containing one; no name matches two globs that do not touch."""
     in_outer, in_inner = bool(Globs([outer]).matching(name)), bool(Globs([inner]).matching(name))
     if Globs([outer]).containing(inner) and in_inner:
         assert in_outer
@@ -45,8 +45,8 @@ def test_what_is_said_of_two_globs_is_true_of_every_name(outer: str, inner: str,
         ("*/*", "tenants/a-*"),
     ],
 )
-def test_what_people_write_is_known_to_lie_within(outer: str, inner: str) -> None:
-    """The cases that people write are not refused."""
+def test_common_globs_are_contained(outer: str, inner: str) -> None:
+    """Globs as people write them are recognised as contained."""
     assert Globs([outer]).containing(inner)
 
 
@@ -54,14 +54,14 @@ def test_what_people_write_is_known_to_lie_within(outer: str, inner: str) -> Non
     ("outer", "inner"),
     [("billing-eu-*", "billing-*"), ("*", ""), ("*", "tenants/a"), ("tenants/*", "a"), ("tenants*", "tenants/a")],
 )
-def test_what_is_more_is_not_within(outer: str, inner: str) -> None:
-    """A wider glob, the whole account, and what is on the other side of a namespace's border."""
+def test_a_wider_glob_is_not_contained(outer: str, inner: str) -> None:
+    """A wider glob, the whole account, and names across a namespace's border are not contained."""
     assert not Globs([outer]).containing(inner)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("billing-*", "shop-*"), ("billing-*", "shop"), ("*", "tenants/*"), ("a/*", "b/*")]
 )
-def test_what_is_apart_is_known(one: str, other: str) -> None:
-    """Different beginnings, and scripts of a namespace against scripts of none."""
+def test_separate_globs_do_not_touch(one: str, other: str) -> None:
+    """Globs with different beginnings, or on different sides of a namespace's border, do not touch."""
     assert not Globs([one]).touching(other)

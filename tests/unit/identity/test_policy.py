@@ -1,4 +1,4 @@
-"""Policies: the default is deny, and a denial wins over every permission."""
+"""Policies: the default is deny, and a denial overrides every permission."""
 
 import fnmatch
 import json
@@ -55,8 +55,8 @@ POLICIES = st.builds(
 )
 
 
-def says(policy: Policy, effect: str, action: Action, resource: Resource) -> bool:
-    """Whether a policy speaks of an action on a resource, to this effect: written out anew, without any memory."""
+def has_effect(policy: Policy, effect: str, action: Action, resource: Resource) -> bool:
+    """Return whether a policy has this effect on an action and a resource; written a second time, without a cache."""
     groups = [PERMISSION_GROUPS[group.id] for group in policy.permission_groups if group.id in PERMISSION_GROUPS]
     if policy.effect != effect or not any(action in group.actions for group in groups):
         return False
@@ -74,7 +74,7 @@ def says(policy: Policy, effect: str, action: Action, resource: Resource) -> boo
 
 
 def allowed(policies: list[Policy]) -> set[tuple[Action, Resource]]:
-    """All that may be done, of everything there is."""
+    """Return all allowed pairs of actions and resources."""
     grants = Grants(policies)
     return {(action, resource) for action in Action for resource in RESOURCES if grants.allow(action, resource)}
 
@@ -82,19 +82,19 @@ def allowed(policies: list[Policy]) -> set[tuple[Action, Resource]]:
 @given(st.lists(POLICIES, max_size=6))
 @settings(deadline=None)
 def test_deny_wins_and_is_the_default(policies: list[Policy]) -> None:
-    """What may be done is exactly what some policy allows and none denies; asked again, the answer is the same."""
+    """An action is allowed exactly if some policy allows it and none denies it, the second time too."""
     grants = Grants(policies)
     for resource in RESOURCES * 2:
         for action in Action:
-            permitted = any(says(one, "allow", action, resource) for one in policies)
-            denied = any(says(one, "deny", action, resource) for one in policies)
+            permitted = any(has_effect(policy, "allow", action, resource) for policy in policies)
+            denied = any(has_effect(policy, "deny", action, resource) for policy in policies)
             assert (permitted and not denied) is grants.allow(action, resource)
 
 
 @given(st.lists(POLICIES, max_size=5).flatmap(lambda some: st.tuples(st.just(some), st.permutations(some))))
 @settings(deadline=None)
 def test_the_order_of_policies_does_not_matter(orders: tuple[list[Policy], list[Policy]]) -> None:
-    """Any order comes to the same."""
+    """Any order of policies gives the same result."""
     first, second = orders
 
     assert allowed(first) == allowed(second)
@@ -102,8 +102,8 @@ def test_the_order_of_policies_does_not_matter(orders: tuple[list[Policy], list[
 
 @given(st.lists(POLICIES, max_size=5), POLICIES)
 @settings(deadline=None)
-def test_a_denial_takes_only_away(policies: list[Policy], more: Policy) -> None:
-    """With one more denial nothing can be done that could not be done before; with a permission, nothing less."""
+def test_a_denial_never_allows_more(policies: list[Policy], more: Policy) -> None:
+    """A further denial never allows more, and a further permission never allows less."""
     before, after = allowed(policies), allowed([*policies, more])
 
     assert after <= before if more.effect == "deny" else before <= after
@@ -112,7 +112,7 @@ def test_a_denial_takes_only_away(policies: list[Policy], more: Policy) -> None:
 @given(st.lists(POLICIES, max_size=6))
 @settings(deadline=None)
 def test_the_policy_that_allows_is_named(policies: list[Policy]) -> None:
-    """It is one of those that allow this very thing."""
+    """The named policy is one that allows exactly this action."""
     named = list(parse_policies(encode_policies(policies)))
     grants = Grants(named)
     for resource in RESOURCES:
@@ -120,16 +120,16 @@ def test_the_policy_that_allows_is_named(policies: list[Policy]) -> None:
             policy_id = grants.allowed_by(action, resource)
             if policy_id is not None:
                 [policy] = [one for one in named if one.id == policy_id]
-                assert says(policy, "allow", action, resource)
+                assert has_effect(policy, "allow", action, resource)
 
 
 @given(st.lists(POLICIES, max_size=6))
 @settings(deadline=None)
-def test_accounts_are_seen_by_what_is_allowed_there(policies: list[Policy]) -> None:
-    """Whoever may do anything in an account, or with a script of it, sees it; without a permission nobody does."""
+def test_accounts_are_visible_to_callers_with_permissions(policies: list[Policy]) -> None:
+    """An account is visible to every caller with a permission in it or for its scripts, and to no other."""
     grants, may = Grants(policies), {resource.account_id for _, resource in allowed(policies)} - {""}
-    permitting = [one for one in policies if one.effect == "allow"]
-    named = {account for account in ACCOUNTS for one in permitting if confine(one, account).resources}
+    permitting = [policy for policy in policies if policy.effect == "allow"]
+    named = {account for account in ACCOUNTS for policy in permitting if confine(policy, account).resources}
 
     seen = {account for account in ACCOUNTS if grants.sees(account)}
 
@@ -139,18 +139,18 @@ def test_accounts_are_seen_by_what_is_allowed_there(policies: list[Policy]) -> N
 
 @given(POLICIES, st.sampled_from(ACCOUNTS))
 @settings(deadline=None)
-def test_a_confined_policy_says_the_same_of_its_account(policy: Policy, account: str) -> None:
-    """And nothing of any other, nor of users."""
+def test_a_confined_policy_is_unchanged_in_its_account(policy: Policy, account: str) -> None:
+    """A confined policy says nothing of other accounts or of users."""
     confined = confine(policy, account)
     for effect in ("allow", "deny"):
         for resource in RESOURCES:
             for action in Action:
-                expected = resource.account_id == account and says(policy, effect, action, resource)
-                assert expected is says(confined, effect, action, resource)
+                expected = resource.account_id == account and has_effect(policy, effect, action, resource)
+                assert expected is has_effect(confined, effect, action, resource)
 
 
-def test_what_is_remembered_is_bounded() -> None:
-    """Past the bound it is forgotten, and the answers are the same; without globs scripts take no room."""
+def test_remembered_decisions_are_limited() -> None:
+    """The cache is limited and the answers stay the same; scripts without globs are not cached."""
     globbed = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS, scripts=["x*"])])
     plain = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS)])
     for _ in range(2):
@@ -164,7 +164,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(plain._remembered) == 1
 
 
-def test_groups_do_what_their_names_say() -> None:
+def test_permission_groups_have_their_published_actions() -> None:
     """Reading groups write nothing; ids and names are those that Cloudflare publishes."""
     by_name = {group.name: group for group in PERMISSION_GROUPS.values()}
     secrets = {Action.READ_SECRETS, Action.WRITE_SECRETS}
@@ -183,8 +183,8 @@ def test_groups_do_what_their_names_say() -> None:
         assert not name.endswith("Read") or all(action.endswith(".read") for action in group.actions)
 
 
-def test_stored_policies_come_back() -> None:
-    """What is written for an account is read as grants on that account alone."""
+def test_stored_policies_are_read_for_their_account() -> None:
+    """Policies stored for an account are read as grants on that account alone."""
     [policy] = parse_policies(policies_for(ACCOUNTS[0], ALL_ACCESS))
 
     assert ({ACCOUNT_RESOURCE + ACCOUNTS[0]: "*"}, "#0") == (policy.resources, policy.id)
@@ -195,14 +195,14 @@ def test_stored_policies_come_back() -> None:
 
 @given(st.lists(POLICIES, max_size=4))
 @settings(deadline=None)
-def test_policies_are_kept_whole(policies: list[Policy]) -> None:
-    """Written and read again they are the same, but for the place that names one without an id."""
+def test_policies_are_unchanged_after_storing(policies: list[Policy]) -> None:
+    """Policies are unchanged after writing and reading, except that one without an id gets its position as id."""
     read = parse_policies(encode_policies(policies))
 
-    assert [(one.effect, one.permission_groups, one.resources) for one in policies] == [
-        (one.effect, one.permission_groups, one.resources) for one in read
+    assert [(policy.effect, policy.permission_groups, policy.resources) for policy in policies] == [
+        (policy.effect, policy.permission_groups, policy.resources) for policy in read
     ]
-    assert [f"#{place}" for place in range(len(policies))] == [one.id for one in read]
+    assert [f"#{place}" for place in range(len(policies))] == [policy.id for policy in read]
 
 
 ONE = ACCOUNT_RESOURCE + ACCOUNTS[0]
@@ -239,14 +239,14 @@ BAD: list[dict[str, Scope]] = [
 
 
 @pytest.mark.parametrize("resources", GOOD, ids=json.dumps)
-def test_good_policies_pass(resources: dict[str, Scope]) -> None:
-    """Whatever says something is taken."""
+def test_valid_resources_are_accepted(resources: dict[str, Scope]) -> None:
+    """Valid resources are accepted."""
     check_policies([Policy(effect="allow", permission_groups=(GroupRef(ALL_ACCESS),), resources=resources)])
 
 
 @pytest.mark.parametrize("resources", BAD, ids=json.dumps)
-def test_resources_that_are_none_are_refused(resources: dict[str, Scope]) -> None:
-    """Neither side would have an effect, so that a denial would let pass what it should not."""
+def test_invalid_resources_are_refused(resources: dict[str, Scope]) -> None:
+    """Invalid resources are refused, because a denial of them would have no effect."""
     good = allowing(ONE, ALL_ACCESS)
     bad = Policy(effect="deny", permission_groups=(GroupRef(ALL_ACCESS),), resources=resources)
     with pytest.raises(NightsafeError) as refused:
@@ -257,8 +257,8 @@ def test_resources_that_are_none_are_refused(resources: dict[str, Scope]) -> Non
 
 
 @pytest.mark.parametrize(("groups", "pointer"), [((), ""), ((ALL_ACCESS, "0" * 32), "/permission_groups/1/id")])
-def test_groups_that_are_none_are_refused(groups: tuple[str, ...], pointer: str) -> None:
-    """The pointer names the first at fault."""
+def test_invalid_permission_groups_are_refused(groups: tuple[str, ...], pointer: str) -> None:
+    """Invalid permission groups are refused, with a pointer to the first."""
     with pytest.raises(NightsafeError) as refused:
         check_policies([allowing(ONE, *groups)])
 

@@ -1,4 +1,4 @@
-"""Credentials become principals: what is remembered, for how long, and how secrets are compared."""
+"""Authentication: the cache of principals, its lifetime, and the comparison of secrets."""
 
 import hmac
 import time
@@ -31,7 +31,7 @@ OWNER = User("u" * 32, "owner@example.com", digest("a-global-key-of-theirs"), 0,
 
 
 def token(name: bytes = b"token", **columns: Any) -> Token:
-    """A token as the store keeps it."""
+    """Return a token as the store keeps it."""
     row: dict[str, Any] = {
         "id": "t" * 32,
         "digest": digest(name),
@@ -46,16 +46,16 @@ def token(name: bytes = b"token", **columns: Any) -> Token:
 
 
 class Books:
-    """What an authenticator needs of a store, counting the look-ups."""
+    """The part of a store that an authenticator needs; counts the look-ups."""
 
     def __init__(self, *tokens: Token) -> None:
-        self.tokens = {one.digest: one for one in tokens}
+        self.tokens = {known_token.digest: known_token for known_token in tokens}
         self.number = 0
         self.lookups = 0
         self.on_lookup: Callable[[], None] = lambda: None
 
     def generation(self) -> object:
-        """One more after each commit."""
+        """Return the number of commits."""
         return self.number
 
     async def token(self, token_digest: bytes) -> Token | None:
@@ -65,37 +65,37 @@ class Books:
         return self.tokens.get(token_digest)
 
     async def user(self, user_id: str) -> User | None:
-        """The one user."""
+        """Return the only user."""
         return OWNER if user_id == OWNER.id else None
 
     async def user_by_email(self, email: str) -> User | None:
-        """The one user."""
+        """Return the only user."""
         return OWNER if email.casefold() == OWNER.email else None
 
     async def user_by_service_key(self, key_digest: bytes) -> User | None:
-        """The one user, whatever the key: the comparison has to tell."""
+        """Return the only user for any key, so that the comparison decides."""
         return OWNER if key_digest != bytes(32) else None
 
     async def memberships(self, user_id: str) -> list[Membership]:
-        """Two accounts, in one of which nothing may be done."""
+        """Return memberships of two accounts, the second without permissions."""
         every = ((ACCOUNT, policies_for(ACCOUNT, ALL_ACCESS)), (OTHER, b"[]"))
         return [Membership(account, user_id, policies, 0) for account, policies in every]
 
 
 def authenticator(books: Books) -> Authenticator:
-    """An authenticator over the books."""
+    """Return an authenticator over the books."""
     return Authenticator(books)  # type: ignore[arg-type]  # it has what is used
 
 
 async def refusal(books: Books, name: bytes = b"token") -> Code:
-    """Why a token is refused."""
+    """Return the code with which a token is refused."""
     with pytest.raises(NightsafeError) as refused:
         await authenticator(books).by_token(name)
     return refused.value.code
 
 
 async def test_a_token_is_looked_up_once() -> None:
-    """Until a commit it is remembered, and the principal is the same."""
+    """A token is looked up once until the next commit, and gives the same principal."""
     books = Books(token())
     asked = authenticator(books)
     assert asked.remembered(b"token") is None
@@ -108,8 +108,8 @@ async def test_a_token_is_looked_up_once() -> None:
     assert books.lookups == 1
 
 
-async def test_a_commit_drops_what_is_remembered() -> None:
-    """A token that is revoked is refused by the next request."""
+async def test_a_commit_empties_the_cache() -> None:
+    """A revoked token is refused by the next request."""
     books = Books(token())
     asked = authenticator(books)
     await asked.by_token(b"token")
@@ -122,12 +122,12 @@ async def test_a_commit_drops_what_is_remembered() -> None:
 
 
 async def test_a_commit_during_the_look_up_is_not_missed() -> None:
-    """What was read before a commit is not remembered after it."""
+    """A token that was read before a commit is not cached after it."""
     books = Books(token())
     asked = authenticator(books)
 
     def commit() -> None:
-        """Another request's."""
+        """Commit, as another request would."""
         books.number += 1
 
     books.on_lookup = commit
@@ -137,7 +137,7 @@ async def test_a_commit_during_the_look_up_is_not_missed() -> None:
 
 
 async def test_a_refusal_is_not_remembered() -> None:
-    """An unknown token takes no room, and is known as soon as it is there."""
+    """An unknown token is not cached, and is accepted as soon as it exists."""
     books = Books()
     asked = authenticator(books)
     with pytest.raises(NightsafeError):
@@ -147,8 +147,8 @@ async def test_a_refusal_is_not_remembered() -> None:
     assert (await asked.by_token(b"token")).id == "t" * 32
 
 
-async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bound tokens are looked up each time, and still pass."""
+async def test_remembered_tokens_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the cache is full, further tokens are looked up each time and still accepted."""
     monkeypatch.setattr(service, "_MAX_WEIGHT", 2 * 1024)
     names = [b"1", b"2", b"3"]
     asked = authenticator(Books(*(token(name) for name in names)))
@@ -170,7 +170,7 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 async def test_a_token_that_may_not_be_used_is_refused(columns: dict[str, Any]) -> None:
-    """Disabled, expired, not yet valid, or another one's row: as if it were unknown."""
+    """A token that is disabled, expired, not yet valid, or another's row is refused as unknown."""
     books = Books()
     books.tokens[digest(b"token")] = token(**columns)
 
@@ -178,7 +178,7 @@ async def test_a_token_that_may_not_be_used_is_refused(columns: dict[str, Any]) 
 
 
 async def test_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is checked with each use, and ends at the microsecond it says."""
+    """A cached token's time is checked with each use, to the microsecond."""
     asked = authenticator(Books(token(not_before=5, expires_on=10)))
     for now, usable in ((4, False), (5, True), (9, True), (10, False), (9, True)):
         monkeypatch.setattr(time, "time_ns", lambda now=now: now * 1000)
@@ -191,12 +191,12 @@ async def test_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every comparison is `hmac.compare_digest` of two digests, also when there is no such user."""
+    """Every comparison is `hmac.compare_digest` of two digests, also if there is no such user."""
     seen: list[tuple[int, int]] = []
     real = hmac.compare_digest
 
     def compare(one: bytes, other: bytes) -> bool:
-        """Note what is compared."""
+        """Record the lengths that are compared."""
         seen.append((len(one), len(other)))
         return real(one, other)
 
@@ -216,8 +216,8 @@ async def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyP
     assert [(32, 32)] * 6 == seen
 
 
-async def test_an_all_zero_digest_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stand-in for a user who is not there is no way in."""
+async def test_an_all_zero_digest_never_matches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The all-zero digest that stands for an absent user never matches."""
     monkeypatch.setattr(service, "digest", lambda _: bytes(32))
 
     with pytest.raises(NightsafeError):
@@ -228,13 +228,13 @@ async def test_an_all_zero_digest_opens_nothing(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("guess", [b"", b"t", b"toke", b"token\0", b"tokem", b"xoken"])
 async def test_only_digests_are_compared(monkeypatch: pytest.MonkeyPatch, guess: bytes) -> None:
-    """How much of a guess is right makes no difference: what is looked up and compared is its SHA-256 alone."""
+    """Only the SHA-256 of a guess is looked up and compared, however much of the guess is right."""
     looked_up: list[object] = []
     books = Books(token())
     real = books.token
 
     async def look_up(token_digest: bytes) -> Token | None:
-        """Note what is looked up; another one's row is found, so that the comparison has to tell."""
+        """Record what is looked up; return another token's row, so that the comparison decides."""
         looked_up.append(token_digest)
         return await real(digest(b"token"))
 
@@ -254,8 +254,8 @@ async def test_only_digests_are_compared(monkeypatch: pytest.MonkeyPatch, guess:
         ({"digest": digest(b"x")}, "no such token"),
     ],
 )
-async def test_the_log_is_told_why(columns: dict[str, Any], why: str) -> None:
-    """The detail, which no answer shows, says which of the reasons it is."""
+async def test_a_refusals_detail_has_the_reason(columns: dict[str, Any], why: str) -> None:
+    """The detail, which no answer shows, has the exact reason."""
     books = Books()
     books.tokens[digest(b"token")] = token(**columns)
     with pytest.raises(NightsafeError) as refused:
@@ -265,7 +265,7 @@ async def test_the_log_is_told_why(columns: dict[str, Any], why: str) -> None:
 
 
 async def test_an_accounts_token_stays_in_its_account() -> None:
-    """Whatever its policies name beside: other accounts, every account, users."""
+    """An account's token has no effect outside its account, even if its policies name others."""
     policies = encode_policies(
         allowing(name, ALL_ACCESS)
         for name in (ACCOUNT_RESOURCE + EVERY, ACCOUNT_RESOURCE + OTHER, USER_RESOURCE + OWNER.id)
@@ -280,12 +280,12 @@ async def test_an_accounts_token_stays_in_its_account() -> None:
     assert not may(principal, Action.READ_USER, Resource(user_id=OWNER.id))
 
 
-async def test_a_membership_speaks_of_its_account_alone() -> None:
-    """A key has in an account what the membership there says, and is refused what one there denies."""
+async def test_a_membership_covers_only_its_account() -> None:
+    """A key has in each account exactly what the membership there allows."""
     books = Books()
 
     async def memberships(user_id: str) -> list[Membership]:
-        """One that names every account, and one that denies."""
+        """Return one membership that allows every account, and one that denies every account."""
         every = encode_policies([allowing(ACCOUNT_RESOURCE + EVERY, ALL_ACCESS)])
         denial = encode_policies(
             [
@@ -308,8 +308,8 @@ async def test_a_membership_speaks_of_its_account_alone() -> None:
     assert not may(principal, Action.READ_SECRETS, Resource("c" * 32))
 
 
-async def test_a_token_comes_from_where_it_may() -> None:
-    """Its networks are those of the stored condition; without one it comes from anywhere."""
+async def test_a_token_is_bound_to_its_networks() -> None:
+    """A token's networks come from its condition; without a condition every address is accepted."""
     bound = b'{"request_ip":{"in":["192.0.2.0/24"],"not_in":["192.0.2.7/32"]}}'
     principal = await authenticator(Books(token(condition=bound))).by_token(b"token")
     free = await authenticator(Books(token())).by_token(b"token")
@@ -321,8 +321,8 @@ async def test_a_token_comes_from_where_it_may() -> None:
 
 
 @pytest.mark.parametrize("kind", ["key", "service_key"])
-async def test_a_key_may_what_its_user_may(kind: str) -> None:
-    """The grants of every membership come together, and all about the user; nothing else is granted."""
+async def test_a_key_has_its_users_permissions(kind: str) -> None:
+    """A key has the grants of all the user's memberships, and everything about the user."""
     asked = authenticator(Books())
     if kind == "key":
         principal = await asked.by_key("OWNER@example.com", b"a-global-key-of-theirs")
@@ -338,7 +338,7 @@ async def test_a_key_may_what_its_user_may(kind: str) -> None:
 
 
 def test_a_principal_without_bounds_is_always_current() -> None:
-    """Neither a beginning nor an end means for ever."""
+    """A principal without a beginning and an end is always current."""
     principal = Principal(kind="token", id="t", user_id="u", email="", grants=Grants([]))
 
     assert principal.is_current()

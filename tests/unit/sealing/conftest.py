@@ -1,4 +1,4 @@
-"""Made-up keys and places for the sealing tests."""
+"""Keys and a context for the sealing tests."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from nightsafe.sealing.verify_keys import VerifyKeys
 
 @pytest.fixture(scope="session")
 def context() -> Context:
-    """A place."""
+    """Return the context of a secret key."""
     return Context(
         account_id="0123456789abcdef0123456789abcdef",
         namespace="production",
@@ -25,23 +25,23 @@ def context() -> Context:
 
 @pytest.fixture(scope="session", params=Suite)
 def ring(request: pytest.FixtureRequest) -> PrivateRing:
-    """A private ring, of each suite in turn."""
+    """Return a private ring, of each suite in turn."""
     return PrivateRing.generate(Suite(request.param))
 
 
 @pytest.fixture(scope="session")
 def signing_key() -> SigningKey:
-    """The API node's key."""
+    """Return the API node's signing key."""
     return SigningKey.generate()
 
 
 @pytest.fixture(scope="session")
 def sealer(ring: PrivateRing, signing_key: SigningKey) -> SigningSealer:
-    """The API node's sealer."""
+    """Return the API node's sealer."""
     return SigningSealer(ring.public(), signing_key)
 
 
 @pytest.fixture(scope="session")
 def opener(ring: PrivateRing, signing_key: SigningKey) -> RecordOpener:
-    """The delivery side's opener."""
+    """Return the delivery side's opener."""
     return RecordOpener(VerifyKeys([signing_key.verify_key]), ring)

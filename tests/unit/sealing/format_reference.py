@@ -1,4 +1,4 @@
-"""A second implementation of `docs/sealed-format.md`, from its words alone. It imports nothing of the package."""
+"""A second implementation of `docs/sealed-format.md`, written from that page only, without the package."""
 
 import hashlib
 import struct
@@ -13,7 +13,7 @@ ENC_SIZES = {1: 32, 2: 1120}
 
 @dataclass(frozen=True)
 class Place:
-    """The context, in the order of the format."""
+    """The context of a value, with its fields in the order of the format."""
 
     account_id: str
     namespace: str
@@ -23,14 +23,14 @@ class Place:
     public: bytes
 
     def fields(self) -> list[bytes]:
-        """Six fields as bytes."""
+        """Return the six fields as bytes."""
         texts = [self.account_id, self.namespace, self.script, self.name, self.kind]
         return [*(text.encode() for text in texts), self.public]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that goes into one record; a failure vector is a recipe with one thing changed.
+    """Everything that goes into one record. A failure vector is a recipe with one change.
 
     Attributes:
         place: the context.
@@ -51,48 +51,48 @@ class Recipe:
     padded: bytes
 
     def holding(self, value: bytes) -> "Recipe":
-        """The same with another value."""
+        """Return the same recipe with another value."""
         return replace(self, padded=pad(value))
 
     def sealed(self) -> bytes:
-        """The sealed value."""
+        """Return the sealed value."""
         public = hpke.public_of(KEMS[self.suite], self.private)
         key = key_id(self.suite, public)
         body = hpke.seal(KEMS[self.suite], public, info(self.place, self.value_id, key), self.padded, self.ephemeral)
         return b"NSV\x01" + bytes([self.suite]) + key + self.value_id + body
 
     def record(self) -> bytes:
-        """The stored record."""
+        """Return the stored record."""
         return sign(self.place, self.sealed(), self.signer)
 
 
 def encode(tag: str, *fields: bytes) -> bytes:
-    """A tag and fields, each after its length."""
+    """Return a tag and fields, each after its length."""
     return b"".join(struct.pack(">I", len(item)) + item for item in (tag.encode("ascii"), *fields))
 
 
 def key_id(suite: int, public: bytes) -> bytes:
-    """A recipient key's id."""
+    """Return a recipient key's id."""
     return hashlib.sha256(encode("nightsafe key id v1", bytes([suite]), public)).digest()[:8]
 
 
 def signer_id(public: bytes) -> bytes:
-    """A signing key's id."""
+    """Return a signing key's id."""
     return hashlib.sha256(encode("nightsafe signer id v1", public)).digest()[:8]
 
 
 def signer_public(secret: bytes) -> bytes:
-    """A signing key's public half."""
+    """Return a signing key's public half."""
     return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
 
 
 def info(place: Place, value_id: bytes, key: bytes) -> bytes:
-    """HPKE's info."""
+    """Return HPKE's `info`."""
     return encode("nightsafe sealed value v1", *place.fields(), value_id, key)
 
 
 def size(length: int) -> int:
-    """What a marked value of this length is padded to, by the page's words."""
+    """Return the padded length of a value that has this length with its mark."""
     if length <= 1024:
         return ((length + 63) // 64) * 64
     e = length.bit_length() - 1
@@ -102,12 +102,12 @@ def size(length: int) -> int:
 
 
 def pad(value: bytes) -> bytes:
-    """The padded value."""
+    """Return the padded value."""
     return (value + b"\x80").ljust(size(len(value) + 1), b"\x00")
 
 
 def sign(place: Place, sealed: bytes, signer: bytes) -> bytes:
-    """A record around a sealed value."""
+    """Return a signed record that contains a sealed value."""
     key = Ed25519PrivateKey.from_private_bytes(signer)
     own_id = signer_id(key.public_key().public_bytes_raw())
     message = encode("nightsafe record signature v1", *place.fields(), hashlib.sha256(sealed).digest(), own_id)
@@ -115,7 +115,7 @@ def sign(place: Place, sealed: bytes, signer: bytes) -> bytes:
 
 
 def open_(place: Place, record: bytes, private: bytes, signer_public: bytes) -> bytes:
-    """The value of a good record; anything else ends in some exception."""
+    """Return the value of a valid record; any other record raises some exception."""
     own_id, signature, sealed = record[5:13], record[13:77], record[77:]
     suite, key, value_id, body = sealed[4], sealed[5:13], sealed[13:29], sealed[29:]
     message = encode("nightsafe record signature v1", *place.fields(), hashlib.sha256(sealed).digest(), own_id)

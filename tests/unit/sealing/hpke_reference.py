@@ -1,4 +1,4 @@
-"""A second HPKE, written from RFC 9180 on plain primitives, to hold the library's against.
+"""A second HPKE, written from RFC 9180 on plain primitives, to compare the library with.
 
 Base mode, HKDF-SHA256, the X25519 KEM and X-Wing (draft-connolly-cfrg-xwing-kem). For tests only.
 """
@@ -18,14 +18,14 @@ AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305 = 1, 2, 3
 
 
 class Aead(Protocol):
-    """What the two AEAD classes have in common."""
+    """The methods that both AEAD classes have."""
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        """Ciphertext and tag."""
+        """Return ciphertext and tag."""
         ...
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        """Plaintext, or InvalidTag."""
+        """Return the plaintext, or raise InvalidTag."""
         ...
 
 
@@ -47,28 +47,28 @@ def _dhkem(shared: bytes, enc: bytes, public: bytes) -> bytes:
 
 
 def _dh(private: bytes, public: bytes) -> bytes:
-    """X25519."""
+    """Return the X25519 shared secret."""
     return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
 
 
 def _x25519_public(private: bytes) -> bytes:
-    """The public half of an X25519 key."""
+    """Return the public half of an X25519 key."""
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
 def _xwing_expand(seed: bytes) -> tuple[MLKEM768PrivateKey, bytes]:
-    """X-Wing's two private keys out of its seed."""
+    """Return X-Wing's two private keys, derived from its seed."""
     stream = hashlib.shake_256(seed).digest(96)
     return MLKEM768PrivateKey.from_seed_bytes(stream[:64]), stream[64:]
 
 
 def _xwing_combine(lattice: bytes, curve: bytes, enc: bytes, public: bytes) -> bytes:
-    """X-Wing's combiner."""
+    """Return X-Wing's combined shared secret."""
     return hashlib.sha3_256(lattice + curve + enc + public + b"\\.//^\\").digest()
 
 
 def public_of(kem: int, private: bytes) -> bytes:
-    """The public key that belongs to a private one."""
+    """Return the public key of a private key."""
     if kem == X25519_KEM:
         return _x25519_public(private)
     lattice, curve = _xwing_expand(private)
@@ -76,7 +76,7 @@ def public_of(kem: int, private: bytes) -> bytes:
 
 
 def encapsulate(kem: int, public: bytes, ephemeral: bytes) -> tuple[bytes, bytes]:
-    """A shared secret and its `enc`, with this ephemeral X25519 key. X-Wing's ML-KEM half stays random."""
+    """Return a shared secret and its `enc`, for this ephemeral X25519 key. X-Wing's ML-KEM half stays random."""
     curve_enc = _x25519_public(ephemeral)
     if kem == X25519_KEM:
         return _dhkem(_dh(ephemeral, public), curve_enc, public), curve_enc
@@ -87,7 +87,7 @@ def encapsulate(kem: int, public: bytes, ephemeral: bytes) -> tuple[bytes, bytes
 
 
 def decapsulate(kem: int, private: bytes, enc: bytes) -> bytes:
-    """The shared secret out of `enc`."""
+    """Return the shared secret that `enc` encapsulates."""
     if kem == X25519_KEM:
         return _dhkem(_dh(private, enc), enc, _x25519_public(private))
     lattice, curve = _xwing_expand(private)
@@ -104,7 +104,7 @@ def key_schedule(kem: int, aead: int, shared: bytes, info: bytes) -> tuple[bytes
 
 
 def cipher(aead: int, key: bytes) -> Aead:
-    """The AEAD with its key."""
+    """Return the AEAD with its key."""
     return ChaCha20Poly1305(key) if aead == CHACHA20_POLY1305 else AESGCM(key)
 
 
@@ -114,14 +114,14 @@ def nonce_at(base: bytes, sequence: int) -> bytes:
 
 
 def seal(kem: int, public: bytes, info: bytes, plaintext: bytes, ephemeral: bytes) -> bytes:
-    """One message with AES-256-GCM and no `aad`: `enc`, ciphertext, tag."""
+    """Return one message, sealed with AES-256-GCM and no `aad`: `enc`, ciphertext, tag."""
     shared, enc = encapsulate(kem, public, ephemeral)
     key, nonce = key_schedule(kem, AES_256_GCM, shared, info)
     return enc + cipher(AES_256_GCM, key).encrypt(nonce, plaintext, b"")
 
 
 def open_(kem: int, private: bytes, info: bytes, message: bytes) -> bytes:
-    """The plaintext of what `seal` gives."""
+    """Return the plaintext of a message that `seal` made."""
     size = 32 if kem == X25519_KEM else 1120
     shared = decapsulate(kem, private, message[:size])
     key, nonce = key_schedule(kem, AES_256_GCM, shared, info)

@@ -1,7 +1,7 @@
-"""Make the vectors of the sealed-value format, with the second implementation.
+"""Makes the vectors of the sealed-value format, with the second implementation.
 
-Run `python -m tests.unit.sealing.make_vectors`. Keys are hashes of words: made up, and the same each time.
-Only ML-KEM's encapsulation is random, so a hybrid vector that exists is kept as it is.
+Run `python -m tests.unit.sealing.make_vectors`. The keys are hashes of fixed words, so they are the same each time.
+Only ML-KEM's encapsulation is random, so existing hybrid vectors are not overwritten.
 """
 
 import base64
@@ -23,7 +23,7 @@ SIGNERS = ["node", "second node"]
 
 
 def made_up(words: str) -> bytes:
-    """32 bytes that stand for a key."""
+    """Return 32 bytes that serve as a key."""
     return hashlib.sha256(b"nightsafe made-up key: " + words.encode()).digest()
 
 
@@ -70,14 +70,14 @@ class Case:
 
 
 def flipped(data: bytes, position: int, bits: int = 1) -> bytes:
-    """The same with some bits of one byte changed."""
+    """Return the same bytes with some bits of one byte changed."""
     changed = bytearray(data)
     changed[position] ^= bits
     return bytes(changed)
 
 
 def good() -> Iterator[Case]:
-    """What opens."""
+    """Yield the records that open."""
     for size in (0, 1, 63, 64, 1023, 1024, 5000):
         value = (b"0123456789abcdef" * 320)[:size]
         yield Case(f"good-{size:04}-bytes", BASE.holding(value).record(), value=value)
@@ -90,7 +90,7 @@ def good() -> Iterator[Case]:
 
 
 def moved() -> Iterator[Case]:
-    """Records found elsewhere than where they belong: as they are, and vouched for in the wrong place."""
+    """Yield records moved to another place, both unchanged and signed again for the wrong place."""
     for field, place in ELSEWHERE.items():
         yield Case(f"moved-{field}", BASE.record(), place, reason=f"signed for another {field}")
         resigned = sign(place, BASE.sealed(), BASE.signer)
@@ -98,7 +98,7 @@ def moved() -> Iterator[Case]:
 
 
 def cut() -> Iterator[Case]:
-    """Records of wrong length."""
+    """Yield records with a wrong length."""
     record, sealed = BASE.record(), BASE.sealed()
     for name, size in [
         ("empty", 0),
@@ -115,7 +115,7 @@ def cut() -> Iterator[Case]:
 
 
 def foreign() -> Iterator[Case]:
-    """Versions, suites, keys and signers that are not known."""
+    """Yield records with unknown versions, suites, keys and signers."""
     record, sealed = BASE.record(), BASE.sealed()
     yield Case("unsigned", sealed, reason="a bare sealed value")
     yield Case("record-magic", flipped(record, 0), reason="unknown record magic")
@@ -134,7 +134,7 @@ def foreign() -> Iterator[Case]:
 
 
 def altered() -> Iterator[Case]:
-    """One bit changed."""
+    """Yield records with one changed bit."""
     record, sealed = BASE.record(), BASE.sealed()
     for name, position in [("first", 13), ("middle", 45), ("last", 76)]:
         yield Case(f"bad-signature-{name}", flipped(record, position), reason="bad signature")
@@ -147,7 +147,7 @@ def altered() -> Iterator[Case]:
 
 
 def padded_wrongly() -> Iterator[Case]:
-    """Sealed and signed as they should be, but not padded as the format says."""
+    """Yield records that are sealed and signed correctly, but not padded as the format requires."""
     for name, padded in {
         "zeros": bytes(64),
         "no-mark": b"s3cr3t".ljust(64, b"\x00"),
@@ -161,7 +161,7 @@ def padded_wrongly() -> Iterator[Case]:
 
 
 def hybrid() -> Iterator[Case]:
-    """The other suite; these records are new each time."""
+    """Yield records of the other suite, which differ each time."""
     yield Case("hybrid-good", HYBRID.record(), value=b"s3cr3t")
     yield Case("hybrid-good-empty", HYBRID.holding(b"").record(), value=b"")
     place = ELSEWHERE["name"]
@@ -172,18 +172,18 @@ def hybrid() -> Iterator[Case]:
 
 
 def deterministic() -> Iterator[Case]:
-    """Every vector that comes out the same each time."""
+    """Yield every vector that is the same each time."""
     for group in (good, moved, cut, foreign, altered, padded_wrongly):
         yield from group()
 
 
 def base64_of(data: bytes) -> str:
-    """Base64 as the format's files have it."""
+    """Return base64 as the format's files contain it."""
     return base64.b64encode(data).decode()
 
 
 def private_ring() -> dict[str, Any]:
-    """The ring file all vectors share."""
+    """Return the ring file that all vectors share."""
     keys = []
     for words, suite, state in RING:
         own_id = reference.key_id(suite, hpke.public_of(reference.KEMS[suite], made_up(words))).hex()
@@ -192,14 +192,14 @@ def private_ring() -> dict[str, Any]:
 
 
 def verify_keys() -> dict[str, Any]:
-    """The file of trusted signers all vectors share."""
+    """Return the file of trusted signers that all vectors share."""
     publics = [reference.signer_public(made_up(words)) for words in SIGNERS]
     keys = [{"id": reference.signer_id(public).hex(), "public": base64_of(public)} for public in publics]
     return {"format": "nightsafe-verify-keys/1", "keys": keys}
 
 
 def text_of(case: Case) -> str:
-    """A vector's file."""
+    """Return the content of a vector's file."""
     context = {**vars(case.place), "public": case.place.public.decode()}
     outcome: dict[str, Any] = {"expect": "cannot_open", "reason": case.reason}
     if case.value is not None:
@@ -216,7 +216,7 @@ def text_of(case: Case) -> str:
 
 
 def main() -> None:
-    """Write all vectors; hybrid ones only where there is none yet."""
+    """Write all vectors; hybrid vectors only if they do not exist yet."""
     for case in deterministic():
         (FOLDER / f"{case.name}.json").write_text(text_of(case))
     for case in hybrid():

@@ -1,4 +1,4 @@
-"""What a client sealed is stored only when it could be opened later."""
+"""Signing of client-sealed values: only values that can be opened later are accepted."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ from nightsafe.secret_value import SecretValue
 
 
 def detail_of_refusal(sealer: SigningSealer, context: Context, sealed: bytes) -> str:
-    """The text of the refusal, which must be INVALID."""
+    """Return the message of the refusal; check that its code is INVALID."""
     with pytest.raises(NightsafeError) as caught:
         sealer.countersign(context, sealed)
     assert Code.INVALID is caught.value.code
@@ -26,13 +26,15 @@ def detail_of_refusal(sealer: SigningSealer, context: Context, sealed: bytes) ->
 def test_a_clients_value_opens(
     ring: PrivateRing, sealer: SigningSealer, opener: RecordOpener, context: Context
 ) -> None:
-    """Sealed with the public ring alone and signed by the node, it opens."""
+    """A value that a client sealed with the public ring opens after the node signed it."""
     sealed = RingSealer(ring.public()).seal(context, SecretValue(b"client"))
     assert opener.open(context, sealer.countersign(context, sealed)).reveal() == b"client"
 
 
-def test_key_states(ring: PrivateRing, signing_key: SigningKey, context: Context) -> None:
-    """An active key is accepted and a retired one refused with both ids; what was stored opens in every state."""
+def test_active_keys_are_accepted_and_retired_ones_refused(
+    ring: PrivateRing, signing_key: SigningKey, context: Context
+) -> None:
+    """A value sealed to an active key is accepted, one sealed to a retired key refused; stored values always open."""
     old = ring.public().primary.id
     sealed = RingSealer(ring.public()).seal(context, SecretValue(b"x"))
     rotated = ring.rotated()
@@ -53,18 +55,18 @@ def test_a_foreign_key_is_refused(sealer: SigningSealer, context: Context) -> No
 
 
 def test_a_wrong_suite_is_refused(ring: PrivateRing, sealer: SigningSealer, context: Context) -> None:
-    """A key's id with another suite than the key's is refused."""
+    """A key's id with another suite is refused."""
     other = next(suite for suite in Suite if suite is not ring.keys[0].public.suite)
     sealed = SealedValue(other, ring.keys[0].id, bytes(16), bytes(other.enc_size + 80))
     detail_of_refusal(sealer, context, sealed.pack())
 
 
 @given(sealed=st.binary(max_size=1500))
-def test_any_bytes_are_refused(sealer: SigningSealer, context: Context, sealed: bytes) -> None:
-    """Arbitrary input is the client's mistake, and told as one."""
+def test_any_bytes_are_refused_as_a_sealed_value(sealer: SigningSealer, context: Context, sealed: bytes) -> None:
+    """Arbitrary bytes are refused as the client's mistake."""
     detail_of_refusal(sealer, context, sealed)
 
 
 def test_a_record_is_not_signed_again(sealer: SigningSealer, context: Context) -> None:
-    """A stored record is no sealed value: it cannot be sent in as one."""
+    """A stored record is refused as a sealed value."""
     detail_of_refusal(sealer, context, sealer.seal(context, SecretValue(b"x")))

@@ -1,4 +1,4 @@
-"""Key files are written whole or not at all, and read only when nobody could have meddled."""
+"""Key files: written whole or not at all, and read only if nobody else could have changed them."""
 
 import errno
 import os
@@ -17,15 +17,15 @@ each_kind = pytest.mark.parametrize("private", [True, False], ids=["private", "p
 
 @contextmanager
 def refused(*words: str) -> Iterator[None]:
-    """An INVALID refusal that has these words in it."""
+    """Check that the block is refused as INVALID, with these words in the message."""
     with pytest.raises(NightsafeError) as caught:
         yield
     assert Code.INVALID is caught.value.code
     assert all(word in caught.value.problems[0].detail for word in words), caught.value
 
 
-def made(path: Path, mode: int) -> Path:
-    """A file with a mode."""
+def file_with_mode(path: Path, mode: int) -> Path:
+    """Return a new file with this mode."""
     path.write_bytes(b"old")
     path.chmod(mode)
     return path
@@ -33,18 +33,18 @@ def made(path: Path, mode: int) -> Path:
 
 @each_kind
 @pytest.mark.parametrize("mask", [0o000, 0o077])
-def test_mode_is_right_from_the_first_moment(
+def test_a_file_has_its_mode_from_the_first_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, private: bool, mask: int
 ) -> None:
-    """Whatever the umask: never wider than it ends, and exact when it is done."""
+    """With any umask, the mode is never too wide, and exact at the end."""
     path, wanted, at_creation = tmp_path / "ring", 0o600 if private else 0o644, []
     real = os.fchmod
 
-    def look_first(descriptor: int, mode: int) -> None:
+    def note_mode(descriptor: int, mode: int) -> None:
         at_creation.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
         real(descriptor, mode)
 
-    monkeypatch.setattr(os, "fchmod", look_first)
+    monkeypatch.setattr(os, "fchmod", note_mode)
     before = os.umask(mask)
     try:
         files.write(path, b"new", private=private, replace=False)
@@ -57,8 +57,8 @@ def test_mode_is_right_from_the_first_moment(
 
 @each_kind
 def test_a_file_is_replaced_only_when_asked(tmp_path: Path, *, private: bool) -> None:
-    """A key that exists is not lost by mistake."""
-    path = made(tmp_path / "ring", 0o600)
+    """An existing key is overwritten only when asked."""
+    path = file_with_mode(tmp_path / "ring", 0o600)
     with refused(str(path), "already exists"):
         files.write(path, b"new", private=private, replace=False)
     assert path.read_bytes() == b"old"
@@ -69,13 +69,13 @@ def test_a_file_is_replaced_only_when_asked(tmp_path: Path, *, private: bool) ->
 
 @pytest.mark.parametrize("call", ["open", "fchmod", "fsync"])
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_failed_write_leaves_what_was_there(
+def test_a_failed_write_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, call: str, exists: bool
 ) -> None:
-    """When the disk fails, the old file stands and nothing lies beside it."""
+    """When the disk fails, the old file stays and no other file is left."""
     path = tmp_path / "ring"
     if exists:
-        made(path, 0o600)
+        file_with_mode(path, 0o600)
 
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -87,8 +87,8 @@ def test_a_failed_write_leaves_what_was_there(
     assert not exists or path.read_bytes() == b"old"
 
 
-def test_data_is_synced_before_the_name_and_the_name_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First the file, then its name, then the directory."""
+def test_the_file_is_synced_before_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synced first, then renamed, then the directory is synced."""
     path, order, real = tmp_path / "ring", [], os.fsync
 
     def note(descriptor: int) -> None:
@@ -102,29 +102,29 @@ def test_data_is_synced_before_the_name_and_the_name_after(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o644, 0o666, 0o777])
-def test_a_private_file_is_for_its_owner_only(tmp_path: Path, mode: int) -> None:
-    """Any right of group or others is refused, with the mode and the remedy."""
+def test_a_private_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
+    """Any permission for group or others is refused, with the mode and the remedy."""
     with refused(f"{mode:04o}", "chmod"):
-        files.read(made(tmp_path / "ring", mode), private=True)
+        files.read(file_with_mode(tmp_path / "ring", mode), private=True)
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666, 0o622])
-def test_a_public_file_is_written_by_its_owner_only(tmp_path: Path, mode: int) -> None:
-    """Who could write it could swap the key."""
+def test_a_public_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """A public file that others may write is refused, because they could replace the key."""
     with refused(f"{mode:04o}", "chmod 0644" if mode != 0o622 else "chmod 0600"):
-        files.read(made(tmp_path / "ring", mode), private=False)
+        files.read(file_with_mode(tmp_path / "ring", mode), private=False)
 
 
 @pytest.mark.parametrize(("mode", "private"), [(0o600, True), (0o400, True), (0o644, False), (0o600, False)])
-def test_proper_files_are_read(tmp_path: Path, *, mode: int, private: bool) -> None:
-    """Narrower modes than ours are fine."""
-    assert files.read(made(tmp_path / "ring", mode), private=private) == b"old"
+def test_files_with_safe_modes_are_read(tmp_path: Path, *, mode: int, private: bool) -> None:
+    """Narrower modes than the usual ones are accepted."""
+    assert files.read(file_with_mode(tmp_path / "ring", mode), private=private) == b"old"
 
 
 @each_kind
 def test_another_users_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, private: bool) -> None:
-    """A file must be our own or root's."""
-    path, real, owner = made(tmp_path / "ring", 0o600), os.fstat, os.geteuid() + 4242
+    """A file that belongs neither to this user nor to root is refused."""
+    path, real, owner = file_with_mode(tmp_path / "ring", 0o600), os.fstat, os.geteuid() + 4242
 
     def as_other(descriptor: int) -> os.stat_result:
         fields = list(real(descriptor))
@@ -139,11 +139,11 @@ def test_another_users_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @each_kind
-def test_what_is_no_file_is_refused(tmp_path: Path, *, private: bool) -> None:
-    """Nothing there, a directory, a pipe (without waiting for a writer), a file too large."""
+def test_anything_but_a_small_regular_file_is_refused(tmp_path: Path, *, private: bool) -> None:
+    """An absent file, a directory, a pipe and a file that is too large are refused; the pipe without waiting."""
     pipe, large = tmp_path / "pipe", tmp_path / "large"
     os.mkfifo(pipe, 0o600)
-    made(large, 0o600).write_bytes(bytes((1 << 20) + 1))
+    file_with_mode(large, 0o600).write_bytes(bytes((1 << 20) + 1))
     for path, words in [
         (tmp_path / "nothing", "cannot be read"),
         (tmp_path, "cannot be read"),
@@ -154,9 +154,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path, *, private: bool) -> None:
             files.read(path, private=private)
 
 
-def test_a_link_is_followed_and_its_target_judged(tmp_path: Path) -> None:
-    """Mounted secrets are often links."""
-    target, link = made(tmp_path / "target", 0o600), tmp_path / "link"
+def test_a_link_is_followed_and_its_target_checked(tmp_path: Path) -> None:
+    """A link, as mounted secrets often are, is followed, and its target's mode is checked."""
+    target, link = file_with_mode(tmp_path / "target", 0o600), tmp_path / "link"
     link.symlink_to(target)
     assert files.read(link, private=True) == b"old"
     target.chmod(0o644)

@@ -28,7 +28,7 @@ class Encryption(TypedDict):
 
 
 class Vector(TypedDict):
-    """One vector as published, in hex; fields not needed here are left out."""
+    """One vector as published, in hex, without the fields that are not needed here."""
 
     source: str
     kem_id: int
@@ -53,13 +53,13 @@ keys = st.binary(min_size=32, max_size=32)
 
 
 def unhex(text: str) -> bytes:
-    """Bytes of a hex field."""
+    """Return the bytes of a hex field."""
     return bytes.fromhex(text)
 
 
 @each_vector
-def test_reference_derives_what_the_vector_says(vector: Vector) -> None:
-    """Public key, shared secret, key and base nonce are the published ones."""
+def test_reference_derives_the_published_keys(vector: Vector) -> None:
+    """Public key, shared secret, key and base nonce are as published."""
     kem, private = vector["kem_id"], unhex(vector["skRm"])
     shared = reference.decapsulate(kem, private, unhex(vector["enc"]))
     key, nonce = reference.key_schedule(kem, vector["aead_id"], shared, unhex(vector["info"]))
@@ -69,8 +69,8 @@ def test_reference_derives_what_the_vector_says(vector: Vector) -> None:
 
 
 @each_vector
-def test_reference_encrypts_and_decrypts_as_the_vector_says(vector: Vector) -> None:
-    """Each message gives the published ciphertext, and the ciphertext gives the message."""
+def test_reference_encrypts_and_decrypts_as_published(vector: Vector) -> None:
+    """Each message encrypts to the published ciphertext, which decrypts to the message."""
     cipher = reference.cipher(vector["aead_id"], unhex(vector["key"]))
     for message in vector["encryptions"]:
         nonce, aad, plain = unhex(message["nonce"]), unhex(message["aad"]), unhex(message["pt"])
@@ -82,8 +82,8 @@ def test_reference_encrypts_and_decrypts_as_the_vector_says(vector: Vector) -> N
 
 
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v["kem_id"] == reference.X25519_KEM])
-def test_reference_encapsulates_as_the_vector_says(vector: Vector) -> None:
-    """With the published ephemeral key it makes the published `enc` and shared secret."""
+def test_reference_encapsulates_as_published(vector: Vector) -> None:
+    """The published ephemeral key gives the published `enc` and shared secret."""
     shared, enc = reference.encapsulate(vector["kem_id"], unhex(vector["pkRm"]), unhex(vector["skEm"]))
     assert (vector["shared_secret"], vector["enc"]) == (shared.hex(), enc.hex())
 
@@ -93,7 +93,7 @@ def test_reference_encapsulates_as_the_vector_says(vector: Vector) -> None:
 def test_library_and_reference_open_each_other(
     suite: Suite, private: bytes, ephemeral: bytes, info: bytes, plaintext: bytes
 ) -> None:
-    """What either seals, the other opens, for any key, info and plaintext."""
+    """The library opens what the reference seals, and the reverse, for any key, info and plaintext."""
     key = PrivateKey.load(suite, State.PRIMARY, private)
     ours = reference.seal(KEMS[suite], key.public.public, info, plaintext, ephemeral)
     theirs = HPKE[suite].encrypt(plaintext, key.public.loaded, info)
@@ -103,7 +103,7 @@ def test_library_and_reference_open_each_other(
 
 @each_suite
 def test_another_info_does_not_open(suite: Suite) -> None:
-    """`info` is what binds: with another one, neither implementation opens."""
+    """With another `info`, neither implementation opens the message."""
     key = PrivateKey.generate(suite)
     message = HPKE[suite].encrypt(b"x", key.public.loaded, b"here")
     with pytest.raises(InvalidTag):

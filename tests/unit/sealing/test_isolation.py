@@ -1,31 +1,22 @@
-"""Who loads what: the sealing side never loads what opens, and the package itself loads no cryptography."""
-
-import subprocess
-import sys
+"""Imports: the sealing side never loads code that opens, and the package itself loads no cryptography."""
 
 import pytest
+from tests.unit.tools.interpreter import loaded_by
 
-SEALING_SIDE = ["nightsafe.sealing.sealer", "nightsafe.sealing.signing_key", "nightsafe.sealing.rings.public_ring"]
-
-
-def modules_after_importing(*names: str) -> set[str]:
-    """The modules a fresh interpreter holds after these imports."""
-    code = f"import sys, {', '.join(names)}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return set(done.stdout.split())
+SEALING_SIDE = ("nightsafe.sealing.sealer", "nightsafe.sealing.signing_key", "nightsafe.sealing.rings.public_ring")
 
 
 @pytest.mark.parametrize("module", ["nightsafe.sealing.opener", "nightsafe.sealing.rings.private_ring"])
-def test_the_sealing_side_loads_nothing_that_opens(module: str) -> None:
-    """Public ring, signing key and sealer come without opener and private ring."""
-    assert module not in modules_after_importing(*SEALING_SIDE)
+def test_the_sealing_side_does_not_load_the_opener(module: str) -> None:
+    """The public ring, the signing key and the sealer load neither the opener nor the private ring."""
+    assert module not in loaded_by(f"import {', '.join(SEALING_SIDE)}")
 
 
 def test_the_delivery_side_loads_no_signing_key() -> None:
-    """Opener and verification keys come without what signs."""
-    assert "nightsafe.sealing.signing_key" not in modules_after_importing("nightsafe.sealing.opener")
+    """The opener and the verification keys do not load the signing key."""
+    assert "nightsafe.sealing.signing_key" not in loaded_by("import nightsafe.sealing.opener")
 
 
 def test_the_package_loads_no_cryptography() -> None:
-    """`Context`, the interfaces and `key_id_of` are light."""
-    assert "cryptography" not in modules_after_importing("nightsafe.sealing")
+    """`Context`, the interfaces and `key_id_of` load no cryptography."""
+    assert "cryptography" not in loaded_by("import nightsafe.sealing")

@@ -1,4 +1,4 @@
-"""Padding hides lengths, loses nothing and is checked."""
+"""Padding: it hides lengths, loses nothing and is checked."""
 
 import pytest
 from hypothesis import example, given
@@ -13,13 +13,13 @@ from nightsafe.sealing.padding import MAX_PADDED, MAX_VALUE, pad, padded_size, u
 @example(b"\x80")
 @example(b"\x00" * 63)
 @example(b"\x80\x00" * 600)
-def test_unpad_gives_back_what_pad_took(value: bytes) -> None:
-    """Any value survives, also one that looks like padding."""
+def test_unpad_returns_the_padded_value(value: bytes) -> None:
+    """Any value is unchanged after padding and unpadding, even if it looks like padding."""
     assert value == unpad(bytes(pad(value)))
 
 
-def test_largest_value_fits_and_one_byte_more_does_not() -> None:
-    """A value has at most 1 MiB, and then its padded form is the longest there is."""
+def test_a_value_above_1_mib_is_refused() -> None:
+    """A value has at most 1 MiB, and its padded form is then the longest possible."""
     assert len(pad(bytes(MAX_VALUE))) == MAX_PADDED
     with pytest.raises(NightsafeError) as caught:
         pad(bytes(MAX_VALUE + 1))
@@ -30,14 +30,14 @@ def test_largest_value_fits_and_one_byte_more_does_not() -> None:
     ("size", "padded"),
     [(1, 64), (64, 64), (65, 128), (1024, 1024), (1025, 1088), (2048, 2048), (2049, 2176), (1 << 20, 1 << 20)],
 )
-def test_sizes_are_those_of_the_format(size: int, padded: int) -> None:
-    """64-byte steps to 1 KiB, then Padmé."""
+def test_padded_sizes_are_as_the_format_says(size: int, padded: int) -> None:
+    """Values are padded in 64-byte steps up to 1 KiB, and then by Padmé."""
     assert padded == padded_size(size)
 
 
 @given(st.integers(1, MAX_VALUE))
-def test_sizes_grow_and_waste_little(size: int) -> None:
-    """A padded length is padded to itself, never shrinks with the value, and past 1 KiB adds at most an eighth."""
+def test_padded_sizes_grow_and_waste_little(size: int) -> None:
+    """A padded length stays the same when padded, never shrinks, and above 1 KiB adds at most an eighth."""
     padded = padded_size(size)
     assert padded == padded_size(padded)
     assert size <= padded <= padded_size(size + 1)
@@ -49,8 +49,8 @@ def test_sizes_grow_and_waste_little(size: int) -> None:
 @example(bytes(64))
 @example(b"\x80" + bytes(127))
 @example(b"a" * 63 + b"\x81")
-def test_only_what_pad_makes_is_accepted(padded: bytes) -> None:
-    """Any bytes are either exactly a padded value or refused with the one flat error."""
+def test_only_correct_padding_is_accepted(padded: bytes) -> None:
+    """Any bytes are either exactly a padded value or refused with the same error."""
     again, refusals = padded, []
     try:
         again = bytes(pad(unpad(padded)))

@@ -1,4 +1,4 @@
-"""Layouts and encodings: one form each, and no input that breaks the parser."""
+"""Layouts and encodings: each has one form, and no input breaks the parser."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -30,7 +30,7 @@ ids = st.binary(min_size=8, max_size=8).map(bytes.hex)
 def test_any_bytes_parse_to_themselves_or_are_refused(
     parse: Callable[[bytes], SealedValue | Record], data: bytes
 ) -> None:
-    """What parses packs to the same bytes; what does not is refused with the one flat error."""
+    """Bytes that parse are packed to the same bytes; others are refused with the same error."""
     again, refusals = data, []
     try:
         again = parse(data).pack()
@@ -41,8 +41,8 @@ def test_any_bytes_parse_to_themselves_or_are_refused(
 
 
 @given(almost)
-def test_key_id_of_any_bytes(data: bytes) -> None:
-    """It gives 16 hex digits or the one flat error."""
+def test_key_id_of_any_bytes_is_hex_or_refused(data: bytes) -> None:
+    """`key_id_of` returns 16 hex digits or refuses the bytes with the same error."""
     key_id, refusals = "0" * 16, []
     try:
         key_id = key_id_of(data)
@@ -54,31 +54,31 @@ def test_key_id_of_any_bytes(data: bytes) -> None:
 
 @given(st.sampled_from(Suite), ids, st.binary(min_size=16, max_size=16), st.integers(64, 2000))
 def test_sealed_value_round_trips(suite: Suite, key_id: str, value_id: bytes, padded: int) -> None:
-    """What packs parses to the same parts."""
+    """A packed sealed value parses to the same parts."""
     sealed = SealedValue(suite, key_id, value_id, bytes(suite.enc_size + padded + 16))
     assert sealed == SealedValue.parse(sealed.pack())
 
 
 @pytest.mark.parametrize("suite", Suite)
 @pytest.mark.parametrize(("padded", "fits"), [(63, False), (64, True), (MAX_PADDED, True), (MAX_PADDED + 1, False)])
-def test_a_sealed_value_has_bounds(suite: Suite, padded: int, *, fits: bool) -> None:
-    """It holds at least one padding step and at most the longest value."""
+def test_a_sealed_value_has_length_limits(suite: Suite, padded: int, *, fits: bool) -> None:
+    """A sealed value contains at least one padding step and at most the longest value."""
     data = SealedValue(suite, "00" * 8, bytes(16), bytes(suite.enc_size + padded + 16)).pack()
     with nullcontext() if fits else pytest.raises(NightsafeError, match="cannot open"):
         SealedValue.parse(data)
 
 
 @pytest.mark.parametrize("size", [0, 4, 5, 12, 76, 77])
-def test_a_record_holds_something(size: int) -> None:
-    """A record that ends with or before its signature is none."""
+def test_a_record_without_a_sealed_value_is_refused(size: int) -> None:
+    """A record that ends with or before its signature is refused."""
     whole = Record("00" * 8, bytes(64), b"x").pack()
     assert len(whole) == 78
     with pytest.raises(NightsafeError, match="cannot open"):
         Record.parse(whole[:size])
 
 
-def test_key_id_of_names_the_primary(context: Context, ring: PrivateRing, sealer: SigningSealer) -> None:
-    """A record tells its key without being opened."""
+def test_key_id_of_returns_the_primarys_id(context: Context, ring: PrivateRing, sealer: SigningSealer) -> None:
+    """`key_id_of` returns a record's key id without opening it."""
     assert ring.public().primary.id == key_id_of(sealer.seal(context, SecretValue(b"x")))
 
 
@@ -87,13 +87,13 @@ fields = st.lists(st.binary(max_size=6), min_size=2, max_size=4)
 
 @given(fields, fields)
 def test_encoding_is_injective(ours: list[bytes], theirs: list[bytes]) -> None:
-    """Two lists of fields have one encoding only if they are one list, however the bytes are split."""
+    """Different lists of fields have different encodings, however the bytes are split."""
     assert (ours == theirs) == (encode(*ours) == encode(*theirs))
 
 
 @given(st.text(max_size=6), st.text(max_size=6))
-def test_a_byte_cannot_move_from_field_to_field(left: str, right: str) -> None:
-    """Script and name run together are not another script and name."""
+def test_a_character_cannot_move_between_fields(left: str, right: str) -> None:
+    """Moving a character from the name to the script changes the encoding."""
 
     def info(script: str, name: str) -> bytes:
         place = Context(account_id="a", namespace="", script=script, name=name, kind="k")

@@ -1,4 +1,4 @@
-"""What is sealed opens in its own place, with its own keys, unaltered; and in no other case."""
+"""A sealed value opens only unaltered, in its own place and with its own keys."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ contexts = st.builds(
 
 
 def assert_refused(opener: RecordOpener, context: Context, record: bytes) -> None:
-    """The one flat error, with nothing behind it that would tell more."""
+    """Check that the record is refused with the one error, without a cause that would say more."""
     with pytest.raises(NightsafeError) as caught:
         opener.open(context, record)
     assert (caught.value.code, caught.value.problems[0].detail) == (Code.CANNOT_OPEN, "cannot open")
@@ -37,15 +37,15 @@ def assert_refused(opener: RecordOpener, context: Context, record: bytes) -> Non
 
 
 @given(context=contexts, value=st.binary(max_size=3000))
-def test_opens_to_what_was_sealed(
+def test_a_sealed_value_opens_to_the_same_value(
     sealer: SigningSealer, opener: RecordOpener, context: Context, value: bytes
 ) -> None:
-    """For any place and value, the empty one too."""
+    """Any value in any place opens to the same value, the empty one too."""
     assert value == opener.open(context, sealer.seal(context, SecretValue(value))).reveal()
 
 
-def test_largest_value(sealer: SigningSealer, opener: RecordOpener, context: Context) -> None:
-    """1 MiB goes in and comes out; one byte more is refused when sealing."""
+def test_a_value_of_1_mib_is_sealed_and_opened(sealer: SigningSealer, opener: RecordOpener, context: Context) -> None:
+    """1 MiB is sealed and opened; one byte more is refused."""
     value = bytes(range(256)) * (MAX_VALUE // 256)
     assert value == opener.open(context, sealer.seal(context, SecretValue(value))).reveal()
     with pytest.raises(NightsafeError) as caught:
@@ -53,8 +53,10 @@ def test_largest_value(sealer: SigningSealer, opener: RecordOpener, context: Con
     assert Code.INVALID is caught.value.code
 
 
-def test_the_padded_copy_is_wiped(sealer: SigningSealer, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After sealing, the buffer the value was padded in holds zeros."""
+def test_the_padded_copy_is_overwritten(
+    sealer: SigningSealer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After sealing, the buffer with the padded value holds zeros."""
     buffers: list[bytearray] = []
 
     def kept(value: bytes) -> bytearray:
@@ -66,14 +68,14 @@ def test_the_padded_copy_is_wiped(sealer: SigningSealer, context: Context, monke
     assert buffers == [bytearray(64)]
 
 
-def test_lengths_do_not_show(sealer: SigningSealer, context: Context) -> None:
-    """Every value of up to 63 bytes makes a record of one length."""
+def test_short_values_have_records_of_one_length(sealer: SigningSealer, context: Context) -> None:
+    """Every value of up to 63 bytes makes a record of the same length."""
     lengths = {len(sealer.seal(context, SecretValue(bytes(size)))) for size in (0, 1, 31, 63)}
     assert len(lengths) == 1
 
 
 def test_sealing_twice_gives_two_records(sealer: SigningSealer, context: Context) -> None:
-    """Equal values cannot be told by equal records: value id and ciphertext are new each time."""
+    """Equal values have different records: the value id and the ciphertext are new each time."""
     records = [Record.parse(sealer.seal(context, SecretValue(b"same"))) for _ in range(20)]
     sealed = [SealedValue.parse(record.sealed) for record in records]
     assert 20 == len({item.value_id for item in sealed}) == len({item.body for item in sealed})
@@ -83,7 +85,7 @@ def test_sealing_twice_gives_two_records(sealer: SigningSealer, context: Context
 def test_every_field_of_the_context_binds(
     sealer: SigningSealer, opener: RecordOpener, context: Context, field: str
 ) -> None:
-    """A record does not open when any one field differs, were it by one character."""
+    """A record does not open when any one field differs, even by one character."""
     record = sealer.seal(context, SecretValue(b"x"))
     value: Any = getattr(context, field)
     more = value + ("x" if isinstance(value, str) else b"x")
@@ -95,7 +97,7 @@ def test_every_field_of_the_context_binds(
 def test_every_field_binds_the_seal_itself(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context, field: str
 ) -> None:
-    """Even when the node signs a sealed value for another place, it does not open there."""
+    """A sealed value that the node signs for another place does not open there."""
     sealed = RingSealer(ring.public()).seal(context, SecretValue(b"x"))
     value: Any = getattr(context, field)
     other = msgspec.structs.replace(context, **{field: value + value})
@@ -106,7 +108,7 @@ def test_every_field_binds_the_seal_itself(
 def test_a_record_does_not_open_elsewhere(
     sealer: SigningSealer, opener: RecordOpener, ours: Context, theirs: Context
 ) -> None:
-    """Moved to any other place it is refused."""
+    """A record does not open in any other place."""
     record = sealer.seal(ours, SecretValue(b"x"))
     if ours == theirs:
         assert opener.open(theirs, record).reveal() == b"x"
@@ -115,7 +117,7 @@ def test_a_record_does_not_open_elsewhere(
 
 
 def test_every_flipped_bit_is_refused(sealer: SigningSealer, opener: RecordOpener, context: Context) -> None:
-    """No single bit of a record may change, header and signature included."""
+    """A record with any one bit changed is refused, header and signature included."""
     record = sealer.seal(context, SecretValue(b"x"))
     for position in range(len(record)):
         altered = bytearray(record)
@@ -128,7 +130,7 @@ def test_every_flipped_bit_is_refused(sealer: SigningSealer, opener: RecordOpene
 def test_every_flipped_bit_under_a_good_signature_is_refused(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context, data: st.DataObject
 ) -> None:
-    """The seal holds by itself: altered and then signed again by the node, it does not open."""
+    """A sealed value that is altered and then signed again by the node does not open."""
     altered = bytearray(RingSealer(ring.public()).seal(context, SecretValue(b"x")))
     altered[data.draw(st.integers(0, len(altered) - 1))] ^= data.draw(st.integers(1, 255))
     assert_refused(opener, context, signing_key.sign(context, bytes(altered)))
@@ -137,7 +139,7 @@ def test_every_flipped_bit_under_a_good_signature_is_refused(
 def test_every_truncation_is_refused(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context
 ) -> None:
-    """No shorter part of a record opens, be it signed again, nor does one with a byte added."""
+    """Neither a part of a record nor a record with one byte more opens, even when signed again."""
     sealed = RingSealer(ring.public()).seal(context, SecretValue(b"x"))
     record = signing_key.sign(context, sealed)
     for size in range(len(record)):
@@ -149,8 +151,8 @@ def test_every_truncation_is_refused(
 
 
 @given(record=st.binary(max_size=2000))
-def test_any_bytes_are_refused(opener: RecordOpener, context: Context, record: bytes) -> None:
-    """Arbitrary input gives the one error, signed or not."""
+def test_any_bytes_are_refused_as_a_record(opener: RecordOpener, context: Context, record: bytes) -> None:
+    """Arbitrary bytes are refused with the same error."""
     assert_refused(opener, context, record)
 
 
@@ -158,7 +160,7 @@ def test_any_bytes_are_refused(opener: RecordOpener, context: Context, record: b
 def test_any_signed_bytes_are_refused(
     signing_key: SigningKey, opener: RecordOpener, context: Context, sealed: bytes
 ) -> None:
-    """A good signature over nonsense does not help it."""
+    """Arbitrary bytes with a valid signature are refused."""
     assert_refused(opener, context, signing_key.sign(context, sealed))
 
 
@@ -166,7 +168,7 @@ def test_any_signed_bytes_are_refused(
 def test_any_body_is_refused(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context, body: bytes
 ) -> None:
-    """Nonsense behind a right header, signed, is refused."""
+    """Arbitrary bytes after a valid header, with a valid signature, are refused."""
     key = ring.keys[0]
     sealed = SealedValue(key.public.suite, key.id, bytes(16), body.ljust(key.public.suite.enc_size + 80, b"\x00"))
     assert_refused(opener, context, signing_key.sign(context, sealed.pack()))
@@ -177,7 +179,7 @@ def test_any_body_is_refused(
 def test_wrong_padding_is_refused(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context, padded: bytes
 ) -> None:
-    """Properly sealed and signed, but not padded as the format says."""
+    """A record that is sealed and signed correctly, but padded wrongly, is refused."""
     key = ring.keys[0].public
     body = HPKE[key.suite].encrypt(padded, key.loaded, context.info(bytes(16), key.id))
     sealed = SealedValue(key.suite, key.id, bytes(16), body)
@@ -188,7 +190,7 @@ def test_wrong_padding_is_refused(
 def test_another_ring_does_not_open(
     sealer: SigningSealer, signing_key: SigningKey, context: Context, suite: Suite
 ) -> None:
-    """A delivery node with other keys refuses."""
+    """A delivery node with other keys refuses the record."""
     stranger = RecordOpener(VerifyKeys([signing_key.verify_key]), PrivateRing.generate(suite))
     assert_refused(stranger, context, sealer.seal(context, SecretValue(b"x")))
 
@@ -196,35 +198,35 @@ def test_another_ring_does_not_open(
 def test_another_suite_under_the_same_key_id_is_refused(
     ring: PrivateRing, signing_key: SigningKey, opener: RecordOpener, context: Context
 ) -> None:
-    """The suite a record names must be that of the key it names."""
+    """A record whose suite differs from the suite of its key is refused."""
     other = next(suite for suite in Suite if suite is not ring.keys[0].public.suite)
     sealed = SealedValue(other, ring.keys[0].id, bytes(16), bytes(other.enc_size + 80))
     assert_refused(opener, context, signing_key.sign(context, sealed.pack()))
 
 
 def test_another_signer_is_refused(ring: PrivateRing, opener: RecordOpener, context: Context) -> None:
-    """Whoever has the public ring can seal, but not vouch."""
+    """A record sealed with the public ring but signed by another key is refused."""
     stranger = SigningSealer(ring.public(), SigningKey.generate())
     assert_refused(opener, context, stranger.seal(context, SecretValue(b"x")))
 
 
-def test_unsigned_is_refused(ring: PrivateRing, opener: RecordOpener, context: Context) -> None:
-    """A bare sealed value is no record."""
+def test_an_unsigned_sealed_value_is_refused(ring: PrivateRing, opener: RecordOpener, context: Context) -> None:
+    """A sealed value without a signature is refused."""
     assert_refused(opener, context, RingSealer(ring.public()).seal(context, SecretValue(b"x")))
 
 
 def test_several_signers_can_be_trusted(
     ring: PrivateRing, sealer: SigningSealer, signing_key: SigningKey, context: Context
 ) -> None:
-    """While a signing key is replaced, records by both open."""
+    """While a signing key is being replaced, records signed by either key open."""
     new = SigningKey.generate()
     opener = RecordOpener(VerifyKeys([new.verify_key, signing_key.verify_key]), ring)
     for vouching in (sealer, SigningSealer(ring.public(), new)):
         assert opener.open(context, vouching.seal(context, SecretValue(b"x"))).reveal() == b"x"
 
 
-def test_text_that_is_not_unicode(sealer: SigningSealer, opener: RecordOpener, context: Context) -> None:
-    """A lone surrogate in a name is refused on both sides, each with its own code."""
+def test_a_name_that_is_not_unicode_is_refused(sealer: SigningSealer, opener: RecordOpener, context: Context) -> None:
+    """A name with a lone surrogate is refused by the sealer and by the opener, each with its own code."""
     broken = msgspec.structs.replace(context, name="\ud800")
     with pytest.raises(NightsafeError) as caught:
         sealer.seal(broken, SecretValue(b"x"))

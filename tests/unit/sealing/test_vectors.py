@@ -1,4 +1,4 @@
-"""The package does with every vector what the vector says, and a second implementation agrees with the package."""
+"""The vectors of the sealed-value format, checked with the package and with a second implementation."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ places = st.builds(reference.Place, texts, texts, texts, texts, texts, st.binary
 
 
 def outcome(vector: dict[str, Any]) -> dict[str, Any]:
-    """What the package makes of a vector, in the vector's own words."""
+    """Return the package's result for a vector, in the vector's form."""
     ring = PrivateRing.decode(json.dumps(vector["private_ring"]).encode())
     verifier = VerifyKeys.decode(json.dumps(vector["verify_keys"]).encode())
     fields = {**vector["context"], "public": vector["context"]["public"].encode()}
@@ -43,8 +43,8 @@ def outcome(vector: dict[str, Any]) -> dict[str, Any]:
 
 
 @each_path
-def test_outcome_is_as_expected(path: Path) -> None:
-    """Each vector ends as it says, and a second time the same."""
+def test_a_vector_has_its_expected_outcome(path: Path) -> None:
+    """Opening a vector has the expected outcome, the second time too."""
     vector = json.loads(path.read_text())
     expected = {key: vector[key] for key in ("expect", "plaintext_length", "plaintext_sha256") if key in vector}
     assert expected == outcome(vector)
@@ -52,16 +52,16 @@ def test_outcome_is_as_expected(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if "good" in path.stem], ids=lambda path: path.stem)
-def test_what_parses_packs_to_the_same(path: Path) -> None:
-    """Taken apart and put together, a good record is the same bytes."""
+def test_a_parsed_record_packs_to_the_same_bytes(path: Path) -> None:
+    """A valid record is the same bytes after parsing and packing."""
     data = base64.b64decode(json.loads(path.read_text())["record"])
     record = Record.parse(data)
     assert data == record.pack()
     assert record.sealed == SealedValue.parse(record.sealed).pack()
 
 
-def test_files_are_what_the_generator_makes() -> None:
-    """No vector was edited by hand, none is missing and none is left over."""
+def test_the_generator_makes_every_vector() -> None:
+    """The generator makes exactly the vectors that exist."""
     made = {case.name: make_vectors.text_of(case) for case in make_vectors.deterministic()}
     random = {case.name for case in make_vectors.hybrid()}
     on_disk = {path.stem: path.read_text() for path in PATHS}
@@ -69,8 +69,8 @@ def test_files_are_what_the_generator_makes() -> None:
     assert made.keys() | random == on_disk.keys()
 
 
-def test_vectors_fail_for_one_reason_each() -> None:
-    """Every failure vector is told apart from the others by its bytes or its place, and says why it fails."""
+def test_each_failure_vector_has_its_own_reason() -> None:
+    """Each failure vector differs from the others in its bytes or its place, and has a reason."""
     vectors = [json.loads(path.read_text()) for path in PATHS]
     failures = [vector for vector in vectors if vector["expect"] == "cannot_open"]
     assert all(vector["reason"] for vector in failures)
@@ -78,7 +78,7 @@ def test_vectors_fail_for_one_reason_each() -> None:
 
 
 def context_of(place: reference.Place) -> Context:
-    """The package's context for the second implementation's."""
+    """Return the package's context for the second implementation's place."""
     return Context(**vars(place))
 
 
@@ -86,7 +86,7 @@ def context_of(place: reference.Place) -> Context:
 def test_the_second_implementation_opens_what_the_package_seals(
     ring: PrivateRing, signing_key: SigningKey, sealer: SigningSealer, place: reference.Place, value: bytes
 ) -> None:
-    """For any place and value, in each suite."""
+    """The second implementation opens what the package seals, for any place and value and each suite."""
     record = sealer.seal(context_of(place), SecretValue(value))
     private = ring.keys[0].private.reveal()
     assert value == reference.open_(place, record, private, signing_key.verify_key.public)
@@ -96,7 +96,7 @@ def test_the_second_implementation_opens_what_the_package_seals(
 def test_the_package_opens_what_the_second_implementation_seals(
     ring: PrivateRing, place: reference.Place, value: bytes, secret: bytes
 ) -> None:
-    """For any place and value, in each suite, and any ephemeral and signing key."""
+    """The package opens what the second implementation seals, for any place, value and key and each suite."""
     key = ring.keys[0]
     suite, private = key.public.suite.number, key.private.reveal()
     recipe = reference.Recipe(place, suite, private, secret, secret[:16], secret, reference.pad(value))
@@ -105,7 +105,7 @@ def test_the_package_opens_what_the_second_implementation_seals(
 
 
 def verify_keys_of(secret: bytes) -> dict[str, Any]:
-    """The verification keys' file for one signing key, by the format page."""
+    """Return the file of verification keys for one signing key, as the format page defines."""
     public = reference.signer_public(secret)
     entry = {"id": reference.signer_id(public).hex(), "public": base64.b64encode(public).decode()}
     return {"format": "nightsafe-verify-keys/1", "keys": [entry]}

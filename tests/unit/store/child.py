@@ -1,4 +1,4 @@
-"""A process that uses a store beside the test: `commit`, or `write` without end, telling what was acknowledged."""
+"""A second process on the test's store: `commit` once, or `write` without end, printing acknowledgements."""
 
 import asyncio
 import sys
@@ -18,11 +18,11 @@ async def commit(store: SqliteStore, name: str) -> None:
 
 
 async def write(store: SqliteStore, prefix: str) -> None:
-    """Set secrets from sixteen tasks; a line for each that was acknowledged, written at once."""
+    """Set secrets from sixteen tasks; print a line for each acknowledged commit at once."""
     numbers = count()
 
     async def caller() -> None:
-        """One caller, for ever."""
+        """Set secrets without end, as one caller."""
         for number in numbers:
             name = f"{prefix}{number % 50}"
             outcome = await store.commit(setting(secret(name), most=10_000))
@@ -33,7 +33,7 @@ async def write(store: SqliteStore, prefix: str) -> None:
 
 
 async def main(what: str, path: str, name: str) -> None:
-    """Do one or the other."""
+    """Run `commit` or `write`."""
     store_module.LOG_LIMIT = 50
     store = SqliteStore.open(Path(path))
     await (commit if what == "commit" else write)(store, name)

@@ -1,4 +1,4 @@
-"""An SQLite store in a folder of its own."""
+"""An SQLite store in its own folder."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,13 +10,13 @@ from nightsafe.store.sqlite import SqliteStore
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store is."""
+    """Return the store's path."""
     return tmp_path / "safe" / "store.db"
 
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    """An empty store, closed after the test."""
+    """Yield an empty store, and close it after the test."""
     store = SqliteStore.open(path, create=True)
     yield store
     await store.close()

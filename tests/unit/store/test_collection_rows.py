@@ -1,4 +1,4 @@
-"""What the tables hold of collections: what an edit writes, and what stays after a removal."""
+"""Table rows of collections: what an edit writes, and what stays after a removal."""
 
 import sqlite3
 from contextlib import closing
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.engines.tools.changes import ACCOUNT, REF, removing, upload
 from tests.engines.tools.collections import holding, making, new_collection, open_value, putting, value
+from tests.unit.store.tools.tables import query
 
 from nightsafe.store.collections import Kind
 from nightsafe.store.sqlite import SqliteStore
@@ -14,14 +15,8 @@ from nightsafe.store.sqlite.reads import collections as reads
 from nightsafe.store.sqlite.writes import collections as writes
 
 
-def query(path: Path, sql: str) -> list[tuple[object, ...]]:
-    """Rows, read by a connection of its own."""
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(sql).fetchall()
-
-
-async def test_an_edit_rewrites_only_its_own_rows(store: SqliteStore, path: Path) -> None:
-    """Items that are neither put nor dropped stay the rows that they were."""
+async def test_an_edit_rewrites_only_the_rows_of_its_items(store: SqliteStore, path: Path) -> None:
+    """Items that are neither put nor dropped keep their rows."""
     await store.commit(making(new_collection(), put=(value("A"), value("B"), value("C", "preview"), value("D"))))
     kept = "SELECT rowid, * FROM items WHERE name IN ('B', 'C') ORDER BY name"
     before = query(path, kept)
@@ -32,8 +27,8 @@ async def test_an_edit_rewrites_only_its_own_rows(store: SqliteStore, path: Path
     assert [("A",), ("B",), ("C",), ("E",)] == query(path, "SELECT name FROM items ORDER BY name")
 
 
-async def test_a_read_of_a_script_makes_it_no_row(store: SqliteStore, path: Path) -> None:
-    """A script has a row as a collection only once something was put into it."""
+async def test_reading_a_script_as_collection_makes_no_row(store: SqliteStore, path: Path) -> None:
+    """A script has a row as a collection only after something was put into it."""
     await store.commit(upload())
     await store.collection(ACCOUNT, Kind.SCRIPT, REF.name)
     await store.commit(holding(REF.name, Kind.SCRIPT, drop=(("", "A"),)))
@@ -42,7 +37,7 @@ async def test_a_read_of_a_script_makes_it_no_row(store: SqliteStore, path: Path
 
 
 async def test_removal_leaves_no_row_of_a_collection(store: SqliteStore, path: Path) -> None:
-    """Of removed collections, and of what a removed script held, nothing is left but the audit log."""
+    """Removed collections, and the items of removed scripts, leave no row except in the audit log."""
     await store.commit(making(new_collection(), put=(value("A"), open_value("B"))))
     await store.commit(upload())
     await store.commit(holding(REF.name, Kind.SCRIPT, put=(value("A"),), body=b'{"x":1}'))
@@ -72,8 +67,10 @@ async def test_removal_leaves_no_row_of_a_collection(store: SqliteStore, path: P
         (writes._REMOVE_COLLECTION, (ACCOUNT, "id")),
     ],
 )
-async def test_statements_use_the_keys(store: SqliteStore, path: Path, sql: str, parameters: tuple[str, ...]) -> None:
-    """No table is read from end to end, however many accounts there are, and nothing is sorted."""
+async def test_collection_statements_scan_no_table(
+    store: SqliteStore, path: Path, sql: str, parameters: tuple[str, ...]
+) -> None:
+    """No statement scans a table or sorts."""
     await store.commit(making(new_collection()))
 
     with closing(sqlite3.connect(path)) as db:

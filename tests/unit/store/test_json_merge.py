@@ -1,4 +1,4 @@
-"""Laying JSON objects over one another, against dictionaries."""
+"""Merging of JSON objects, compared with dictionaries."""
 
 import json
 from typing import Any
@@ -25,16 +25,14 @@ SPACING = st.sampled_from([None, 1])
 
 
 def wire(value: dict[str, Any], indent: int | None = None) -> bytes:
-    """An object as JSON."""
+    """Return an object as JSON."""
     return json.dumps(value, indent=indent).encode()
 
 
 @settings(deadline=None)
 @given(body=OBJECTS, patch=OBJECTS, indent=SPACING)
-def test_a_patch_is_laid_over_member_by_member(
-    body: dict[str, Any], patch: dict[str, Any], indent: int | None
-) -> None:
-    """Members of the patch replace those of their name, those that are null remove them, the others stay."""
+def test_a_patch_is_merged_member_by_member(body: dict[str, Any], patch: dict[str, Any], indent: int | None) -> None:
+    """Members of the patch replace members of the same name, null members remove them, and others stay."""
     expected = {name: value for name, value in {**body, **patch}.items() if name not in patch or value is not None}
 
     assert expected == json.loads(merged(wire(body, indent), wire(patch, indent)))
@@ -42,10 +40,10 @@ def test_a_patch_is_laid_over_member_by_member(
 
 @settings(deadline=None)
 @given(body=OBJECTS, patch=OBJECTS, merge=st.booleans(), indent=SPACING)
-def test_what_alters_nothing_is_none(
+def test_unchanged_settings_are_none(
     body: dict[str, Any], patch: dict[str, Any], *, merge: bool, indent: int | None
 ) -> None:
-    """Settings after a change are those of the merge or the body that came, and none when no member is another."""
+    """Changed settings are the merge or the new body; unchanged settings are None."""
     old = wire(body, indent)
 
     once = settled(old, Settings(wire(patch, indent), merge))
@@ -57,21 +55,21 @@ def test_what_alters_nothing_is_none(
 
 @settings(deadline=None)
 @given(body=OBJECTS, indent=SPACING)
-def test_an_empty_patch_gives_the_same_bytes(body: dict[str, Any], indent: int | None) -> None:
-    """Where nothing changes, not even the spacing does."""
+def test_an_empty_patch_changes_no_byte(body: dict[str, Any], indent: int | None) -> None:
+    """An empty patch does not change a byte, not even the spacing."""
     assert wire(body, indent) == merged(wire(body, indent), b"{}")
 
 
-def test_what_stays_does_so_byte_for_byte() -> None:
-    """Numbers that no float holds and spacing inside members are as they were."""
+def test_unpatched_members_stay_byte_for_byte() -> None:
+    """Numbers that no float can hold, and spacing inside members, stay unchanged."""
     body = b'{"n": 12345678901234567890.10, "l": [1,  2], "x": 1}'
 
     assert merged(body, b'{"x":null}') == b'{"n":12345678901234567890.10,"l":[1,  2]}'
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"a":'])
-def test_what_is_no_object_is_an_error(body: bytes) -> None:
-    """Neither a replacement nor a merge takes other JSON: callers have checked."""
+def test_json_that_is_not_an_object_raises(body: bytes) -> None:
+    """A replacement or merge with JSON that is not an object raises: callers must have checked it."""
     for merge in (True, False):
         with pytest.raises(msgspec.DecodeError):
             settled(b"{}", Settings(body, merge))

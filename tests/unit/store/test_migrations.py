@@ -1,4 +1,4 @@
-"""Bringing an older database to the newest schema."""
+"""Migrations of older databases to the newest schema."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ PRAGMA user_version = 2;
 
 @pytest.fixture
 async def old(path: Path) -> AsyncIterator[SqliteStore]:
-    """A store with that script, brought up to date."""
+    """Yield a store with that script, migrated to the newest schema."""
     path.parent.mkdir(mode=0o700)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript("".join(schema.migrations()[:2]) + OLD_ROWS)
@@ -47,8 +47,8 @@ async def old(path: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-def test_every_prefix_of_the_steps_leads_to_the_same_schema() -> None:
-    """A database that stopped at any earlier version comes to the schema of a new one."""
+def test_every_older_version_migrates_to_the_same_schema() -> None:
+    """A database of any earlier version is migrated to the schema of a new one."""
     steps = schema.migrations()
     schemas = []
     for start in range(len(steps) + 1):
@@ -63,7 +63,7 @@ def test_every_prefix_of_the_steps_leads_to_the_same_schema() -> None:
 
 
 async def test_an_older_store_keeps_its_rows(path: Path) -> None:
-    """A token and a user of the first schema are a user's token without condition, and a user without service key."""
+    """A token and a user of the first schema have no condition and no service key after the migration."""
     path.parent.mkdir(mode=0o700)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript(schema.migrations()[0])
@@ -90,7 +90,7 @@ async def test_an_older_store_keeps_its_rows(path: Path) -> None:
 
 
 async def test_an_older_script_keeps_its_versions(old: SqliteStore) -> None:
-    """Every version has its code, settings, secrets and deployment as before, and the newest is served alone."""
+    """Every old version keeps its code, settings, secrets and deployment, and the newest is served alone."""
     script = await old.script(OLD)
     versions, deployments = await old.versions(OLD), await old.deployments(OLD)
 
@@ -109,8 +109,8 @@ async def test_an_older_script_keeps_its_versions(old: SqliteStore) -> None:
     assert [b"P", b"Q", b"Q"] == [(await old.bindings(OLD, number))[0].sealed for number in (1, 2, 3)]
 
 
-async def test_an_older_script_goes_on(old: SqliteStore) -> None:
-    """It takes secrets that must be live, settings over its code, and a rollback, as any other."""
+async def test_an_older_script_accepts_changes(old: SqliteStore) -> None:
+    """An old script accepts secrets that must be live, new settings, and a rollback."""
     live = editing(OLD, stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE)
     assert (await old.commit(live)).version == 4
     assert (await old.commit(editing(OLD, stamp=stamp(), settings=Settings(b'{"n":5}')))).version == 5
@@ -124,8 +124,8 @@ async def test_an_older_script_goes_on(old: SqliteStore) -> None:
     assert (await old.deployments(OLD))[0] == outcome.deployment
 
 
-def test_a_failed_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a later step fails, the earlier ones of the same run are undone with it."""
+def test_a_failed_migration_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a step fails, the earlier steps of the same run are undone too."""
     steps = schema.migrations()
     monkeypatch.setattr(schema, "migrations", lambda: [*steps, "CREATE TABLE more (a);\nCREATE TABLE more (a);\n"])
 

@@ -1,4 +1,4 @@
-"""Opening: files and their modes, schema versions, what is refused."""
+"""Opening a store: files and modes, schema versions, and refusals."""
 
 import os
 import sqlite3
@@ -18,7 +18,7 @@ from nightsafe.store.sqlite.engine import connection, schema
 
 @contextmanager
 def refused(match: str | None = None) -> Iterator[None]:
-    """The block is refused with STORE, in words that match, and leaves no thread behind."""
+    """Check that the block is refused with STORE and a matching message, and leaves no thread."""
     threads = threading.active_count()
     with pytest.raises(NightsafeError, match=match) as caught:
         yield
@@ -27,12 +27,12 @@ def refused(match: str | None = None) -> Iterator[None]:
 
 
 def open_files() -> list[str]:
-    """The descriptors that this process has open."""
+    """Return the open descriptors of this process."""
     return sorted(file.name for file in Path("/proc/self/fd").iterdir())
 
 
 def read(path: Path) -> bytes:
-    """A file's content."""
+    """Return a file's content."""
     return path.read_bytes()
 
 
@@ -42,13 +42,13 @@ def write(path: Path, content: bytes) -> None:
 
 
 def mode(path: Path) -> int:
-    """The permission bits."""
+    """Return the permission bits."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-async def test_files_are_the_owners_alone(path: Path, mask: int) -> None:
-    """Database, log and index have mode 0600 and their folder 0700, whatever the umask."""
+async def test_files_are_readable_by_the_owner_only(path: Path, mask: int) -> None:
+    """The database, its log and its index have mode 0600 and the folder 0700, with any umask."""
     before = os.umask(mask)
     try:
         store = SqliteStore.open(path, create=True)
@@ -62,16 +62,16 @@ async def test_files_are_the_owners_alone(path: Path, mask: int) -> None:
     assert mode(path.parent) == 0o700
 
 
-async def test_a_missing_store_is_not_made_unasked(path: Path) -> None:
-    """Without `create` an absent file is refused and stays absent."""
+async def test_a_missing_store_is_not_created_without_create(path: Path) -> None:
+    """Without `create` a missing file is refused and not created."""
     with refused():
         SqliteStore.open(path)
 
     assert not path.parent.exists()
 
 
-async def test_create_opens_what_is_there(path: Path) -> None:
-    """`create` leaves an existing store's data as they are."""
+async def test_create_keeps_an_existing_stores_data(path: Path) -> None:
+    """With `create` an existing store keeps its data."""
     store = SqliteStore.open(path, create=True)
     await store.commit(upload())
     await store.close()
@@ -83,8 +83,8 @@ async def test_create_opens_what_is_there(path: Path) -> None:
     assert found is not None
 
 
-async def test_what_is_no_database_is_refused(path: Path) -> None:
-    """A file of another kind is refused and not touched."""
+async def test_a_file_that_is_not_a_database_is_refused(path: Path) -> None:
+    """A file of another kind is refused and not changed."""
     other = b"no database" * 1000
     connection.create_file(path)
     write(path, other)
@@ -96,7 +96,7 @@ async def test_what_is_no_database_is_refused(path: Path) -> None:
 
 
 async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    """A path below a plain file is an error of ours, not the system's."""
+    """A path below a plain file is refused with STORE, not with an operating-system error."""
     (tmp_path / "file").write_bytes(b"")
 
     with refused():
@@ -104,7 +104,7 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_newer_schema_is_refused(path: Path) -> None:
-    """A database of a later program is refused with both numbers, and not touched."""
+    """A database with a newer schema is refused with both version numbers, and not changed."""
     await SqliteStore.open(path, create=True).close()
     newer = len(schema.migrations()) + 1
     with closing(sqlite3.connect(path)) as db:
@@ -117,8 +117,8 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
     assert before == read(path)
 
 
-def test_every_tenants_key_is_led_by_the_account() -> None:
-    """Each table that has an account_id has a unique key that begins with it."""
+def test_every_tables_key_begins_with_the_account() -> None:
+    """Each table with an account_id has a unique key that begins with it."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         schema.migrate(db)
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
@@ -133,7 +133,7 @@ def test_every_tenants_key_is_led_by_the_account() -> None:
 
 
 async def test_the_audit_log_cannot_be_altered(store: SqliteStore, path: Path) -> None:
-    """The schema itself refuses to change or delete an entry."""
+    """The schema refuses to change or delete an audit entry."""
     await store.commit(upload())
 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -142,8 +142,8 @@ async def test_the_audit_log_cannot_be_altered(store: SqliteStore, path: Path) -
                 db.execute(sql)
 
 
-async def test_durability_is_asked_for(store: SqliteStore) -> None:
-    """The writer's connection is in write-ahead mode with a sync at each commit, and overwrites what it deletes."""
+async def test_the_writer_syncs_each_commit(store: SqliteStore) -> None:
+    """The writer uses write-ahead mode, a sync at each commit, and secure deletion."""
     await store.commit(upload())
     db = store._writer._db
     assert db is not None
@@ -155,8 +155,8 @@ async def test_durability_is_asked_for(store: SqliteStore) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
 
 
-async def test_two_stores_of_one_file(store: SqliteStore, path: Path) -> None:
-    """A second store in the same process sees the first one's commits, and closing it harms nothing."""
+async def test_two_stores_of_one_file_see_each_others_commits(store: SqliteStore, path: Path) -> None:
+    """A second store in the same process sees the first one's commits, and closing it does not affect the first."""
     second = SqliteStore.open(path)
     await store.commit(upload())
     new = secret("S")
@@ -169,7 +169,7 @@ async def test_two_stores_of_one_file(store: SqliteStore, path: Path) -> None:
     assert [binding.name.encode() for binding in await store.bindings(REF)] == [b"S", b"T"]
 
 
-async def test_no_thread_is_left_behind(path: Path) -> None:
+async def test_close_leaves_no_thread_or_file_open(path: Path) -> None:
     """After `close` there are as many threads and open files as before `open`."""
     before = threading.active_count(), open_files()
     store = SqliteStore.open(path, create=True)

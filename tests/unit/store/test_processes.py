@@ -1,4 +1,4 @@
-"""Other processes: their commits, their locks, and the sudden end of one."""
+"""Several processes on one store: commits, locks, and the kill of one."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 
 async def child(*arguments: str) -> asyncio.subprocess.Process:
-    """Start the other process."""
+    """Start the second process."""
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -35,14 +35,14 @@ async def child(*arguments: str) -> asyncio.subprocess.Process:
 
 @pytest.fixture
 def rival(store: SqliteStore, path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection of somebody else's."""
+    """Yield a connection that belongs to another program."""
     assert store is not None
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         yield db
 
 
-async def test_another_process_s_commit_is_seen_at_once(store: SqliteStore, path: Path) -> None:
-    """A commit by another process alters the generation and is in the next read, its closing notwithstanding."""
+async def test_another_processs_commit_is_seen_at_once(store: SqliteStore, path: Path) -> None:
+    """A commit by another process changes the generation and is in the next read, even after that process closed."""
     await store.commit(upload())
     assert await store.shown(REF, "S") is None
     generation = store.generation()
@@ -57,7 +57,7 @@ async def test_another_process_s_commit_is_seen_at_once(store: SqliteStore, path
     assert (await store.commit(setting(secret("U")))).version == 4
 
 
-async def test_an_idle_reader_lets_go(store: SqliteStore, path: Path) -> None:
+async def test_an_idle_reader_ends_an_outdated_transaction(store: SqliteStore, path: Path) -> None:
     """The watch ends a read transaction that another process's commit outdated, and keeps a current one."""
     await store.commit(upload())
     await store.shown(REF, "S")
@@ -75,7 +75,7 @@ async def test_an_idle_reader_lets_go(store: SqliteStore, path: Path) -> None:
 
 
 async def test_a_write_waits_for_another_process(store: SqliteStore, rival: sqlite3.Connection) -> None:
-    """While another process writes, commits wait, reads go on, and then all succeed."""
+    """While another process writes, commits wait and reads continue; afterwards all succeed."""
     await store.commit(upload())
     rival.execute("BEGIN IMMEDIATE")
     task = asyncio.ensure_future(store.commit(setting(secret("S"))))
@@ -89,8 +89,8 @@ async def test_a_write_waits_for_another_process(store: SqliteStore, rival: sqli
     assert (await task).version == 2
 
 
-async def test_a_write_that_waited_too_long_fails_alone(path: Path) -> None:
-    """Past the timeout the waiting commits and checks fail with STORE, and later ones succeed."""
+async def test_a_write_that_waits_too_long_fails_alone(path: Path) -> None:
+    """After the timeout the waiting commit fails with STORE, and later commits succeed."""
     store = SqliteStore.open(path, create=True, busy_timeout=0.01)
     await store.commit(upload())
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -103,8 +103,8 @@ async def test_a_write_that_waited_too_long_fails_alone(path: Path) -> None:
     await store.close()
 
 
-async def test_kill_loses_nothing_that_was_acknowledged(path: Path) -> None:
-    """Killed at any moment, the file holds every acknowledged commit, each whole, and is sound."""
+async def test_a_kill_loses_no_acknowledged_commit(path: Path) -> None:
+    """After a kill at any moment, the file is intact and holds every acknowledged commit, whole."""
     store = SqliteStore.open(path, create=True)
     await store.commit(upload())
     await store.close()
@@ -120,7 +120,7 @@ async def test_kill_loses_nothing_that_was_acknowledged(path: Path) -> None:
 
 
 async def sound(path: Path, acknowledged: dict[int, str]) -> None:
-    """Nothing acknowledged is missing, and no version is without its row, entry, or the value it set."""
+    """Check that no acknowledged commit is missing, and that every version has its row, its entry and its value."""
     store = SqliteStore.open(path)
     versions = await store.versions(REF, limit=1_000_000)
     script = await store.script(REF)

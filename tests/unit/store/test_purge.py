@@ -1,4 +1,4 @@
-"""A script with a long past is gone at once when it is deleted; its rows are purged in small transactions."""
+"""Deletion of a script with a long history: it is gone at once, and its rows are purged in small transactions."""
 
 import asyncio
 import sqlite3
@@ -20,12 +20,12 @@ _VERSIONS = 700
 _OTHER = ScriptRef(ACCOUNT, "other")
 _TABLES = ("versions", "uploads", "modules", "contents", "deployments", "binding_history", "bindings", "removals")
 _KEY = "key-1"
-"""What all values of these tests are sealed to."""
+"""The key that all values of these tests are sealed to."""
 
 
 @pytest.fixture
 async def long_past(store: SqliteStore) -> SqliteStore:
-    """A store with one script of many versions, each of which replaced a secret."""
+    """Return a store with one script of many versions, each of which replaced a secret."""
     await store.commit(upload())
     await make_past(store)
     return store
@@ -38,7 +38,7 @@ async def make_past(store: SqliteStore) -> None:
 
 
 def count(path: Path, *tables: str) -> dict[str, int]:
-    """How many rows there are."""
+    """Return the number of rows of each table."""
     with closing(sqlite3.connect(path)) as db:
         return {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608
 
@@ -50,8 +50,8 @@ async def until_purged(path: Path) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_it_is_gone_at_once_and_its_rows_later(long_past: SqliteStore, path: Path) -> None:
-    """No read finds it once it was deleted; in the end no row is left, nor any sealed value in the file."""
+async def test_a_deleted_script_is_gone_before_its_rows(long_past: SqliteStore, path: Path) -> None:
+    """No read finds the script after its deletion; after the purge no row and no sealed value is in the file."""
     store = long_past
     await store.commit(removing())
 
@@ -67,8 +67,8 @@ async def test_it_is_gone_at_once_and_its_rows_later(long_past: SqliteStore, pat
     assert b"value-" not in path.read_bytes()  # noqa: ASYNC240
 
 
-async def test_its_name_is_free_at_once(long_past: SqliteStore, path: Path) -> None:
-    """A new script of the same name and the same code keeps all that is its own while the old one is purged."""
+async def test_a_deleted_scripts_name_is_free_at_once(long_past: SqliteStore, path: Path) -> None:
+    """A new script with the same name and code keeps all its rows while the old one is purged."""
     store = long_past
     _, made, *_ = await asyncio.gather(
         store.commit(removing()), store.commit(upload()), store.commit(setting(secret("S", sealed=b"new")))
@@ -79,19 +79,19 @@ async def test_its_name_is_free_at_once(long_past: SqliteStore, path: Path) -> N
     assert script is not None
     assert (script.id, script.version) == (made.script_id, 2)
     assert [2, 1] == [version.number for version in await store.versions(REF)]
-    assert [b"new"] == [one.sealed for one in await store.bindings(REF)]
+    assert [b"new"] == [binding.sealed for binding in await store.bindings(REF)]
     assert len(await modules_of(store, REF)) == len(await store.files(REF)) > 0
 
 
-async def test_others_write_between_two_parts(
+async def test_commits_run_between_two_parts_of_a_purge(
     long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is committed meanwhile waits for one part, and no part is longer than it may be."""
+    """A commit during the purge waits for one part only, and no part is longer than its limit."""
     store, parts, written = long_past, list[int](), list[int]()
     purge = removal.purge_part
 
     def part(db: sqlite3.Cursor) -> None:
-        """One part, counted."""
+        """Purge one part, and count its changes."""
         before = db.connection.total_changes
         purge(db)
         parts.append(db.connection.total_changes - before)
@@ -109,13 +109,13 @@ async def test_others_write_between_two_parts(
     assert len(written) >= 5
 
 
-async def test_it_goes_on_when_the_store_is_opened_again(
+async def test_a_purge_continues_after_reopening(
     long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a crash has left is purged from the next open on, by a process that writes nothing else."""
+    """After a crash the purge continues when the store is opened again, without any write."""
 
     def fail(_: Any) -> None:
-        """As if the process had ended."""
+        """Fail, as if the process had ended."""
         raise sqlite3.OperationalError
 
     with monkeypatch.context() as patched:
@@ -130,10 +130,10 @@ async def test_it_goes_on_when_the_store_is_opened_again(
     await again.close()
 
 
-async def test_a_part_that_fails_is_tried_again_after_the_next_change(
+async def test_a_failed_purge_is_retried_after_the_next_change(
     long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failure, whatever it is, ends no write; what was not purged is purged later."""
+    """A failure of the purge fails no write, and the rest is purged later."""
     for error in (sqlite3.OperationalError(), RuntimeError()):
 
         def fail(_: Any, error: Exception = error) -> None:
@@ -150,13 +150,13 @@ async def test_a_part_that_fails_is_tried_again_after_the_next_change(
     assert (await long_past.script(_OTHER)) is not None
 
 
-async def test_what_awaits_the_purge_holds_its_key_but_is_given_to_nobody(
+async def test_unpurged_records_keep_their_key_in_use(
     long_past: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key counts as in use until the last record is gone; the pages for re-sealing pass those records over."""
+    """A key counts as in use until its last record is purged; resealing does not return those records."""
 
     def fail(_: Any) -> None:
-        """Let it be purged later."""
+        """Fail, so that the purge happens later."""
         raise sqlite3.OperationalError
 
     await long_past.commit(upload(ref=_OTHER))
@@ -170,18 +170,18 @@ async def test_what_awaits_the_purge_holds_its_key_but_is_given_to_nobody(
     found = await long_past.values_under(ACCOUNT, _KEY, limit=10)
     found += await long_past.values_under(ACCOUNT, _KEY, after=found[-1].mark, limit=10)
     assert left > 2
-    assert ["other", "other"] == [one.owner for one in found]
+    assert ["other", "other"] == [value.owner for value in found]
     await long_past.commit(upload(ref=_OTHER))
     await until_purged(path)
     assert await long_past.count_values(ACCOUNT, _KEY) == 2
 
 
-async def test_contents_go_with_the_last_script_that_has_them(store: SqliteStore, path: Path) -> None:
-    """Of two scripts with the same file, deleting one leaves the file, deleting the other takes it away."""
+async def test_contents_are_removed_with_their_last_script(store: SqliteStore, path: Path) -> None:
+    """The deletion of one of two scripts with the same file keeps the file; the deletion of the other removes it."""
     await asyncio.gather(*(store.commit(upload(ref=ref, bodies=(b"same",))) for ref in (REF, _OTHER)))
 
     await store.commit(removing())
-    assert [b"same"] == [one.body for one in await modules_of(store, _OTHER)]
+    assert [b"same"] == [module.body for module in await modules_of(store, _OTHER)]
     await store.commit(removing(_OTHER))
     await until_purged(path)
     assert count(path, "contents", "modules") == {"contents": 0, "modules": 0}

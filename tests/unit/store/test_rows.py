@@ -1,4 +1,4 @@
-"""What the tables hold: how much a write costs, what stays after a removal, the counter."""
+"""Table rows: the cost of writes, what stays after a removal, and the counter of variables."""
 
 import asyncio
 import sqlite3
@@ -25,6 +25,7 @@ from tests.engines.tools.changes import (
     upload,
 )
 from tests.engines.tools.refusals import refusal
+from tests.unit.store.tools.tables import query
 
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change
@@ -49,24 +50,18 @@ CHANGES = st.one_of(
 )
 
 
-def query(path: Path, sql: str) -> list[tuple[object, ...]]:
-    """Rows, read by a connection of its own."""
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(sql).fetchall()
-
-
 def size(path: Path) -> int:
-    """A file's length in bytes."""
+    """Return a file's length in bytes."""
     return path.stat().st_size
 
 
 def content(path: Path) -> bytes:
-    """A file's bytes."""
+    """Return a file's bytes."""
     return path.read_bytes()
 
 
-async def test_a_write_costs_what_it_changes(path: Path) -> None:
-    """Ten thousand writes of a 200-byte secret into a script of 100 take less than 1 KB each, audit rows apart."""
+async def test_a_write_takes_less_than_1_kb(path: Path) -> None:
+    """Ten thousand writes of a 200-byte secret to a script of 100 take under 1 KB each, without audit rows."""
     names = [f"SECRET_{number:02}" for number in range(100)]
     store = SqliteStore.open(path, create=True)
     await store.commit(upload(*(secret(name) for name in names)))
@@ -84,8 +79,8 @@ async def test_a_write_costs_what_it_changes(path: Path) -> None:
     assert size(path) - before - audit < 10_000 * 1000
 
 
-async def test_an_unchanged_upload_costs_no_binding_rows(store: SqliteStore, path: Path) -> None:
-    """Kept, inherited and equal plain bindings stay the rows that they were."""
+async def test_an_unchanged_upload_writes_no_binding_rows(store: SqliteStore, path: Path) -> None:
+    """Kept, inherited and equal plain bindings keep their rows."""
     await store.commit(upload(secret("S"), plain("P")))
     rows = query(path, "SELECT rowid, * FROM bindings")
 
@@ -97,7 +92,7 @@ async def test_an_unchanged_upload_costs_no_binding_rows(store: SqliteStore, pat
 
 
 async def test_removal_leaves_no_row(store: SqliteStore, path: Path) -> None:
-    """Of removed scripts nothing is left but the audit log; contents go with the last script that has them."""
+    """Removed scripts leave no row except in the audit log; a content is removed with the last script that has it."""
     other, foreign = ScriptRef(ACCOUNT, "other"), ScriptRef(OTHER_ACCOUNT, "worker")
     for ref in (REF, other, foreign):
         await store.commit(upload(secret("S"), ref=ref, bodies=(b"shared", ref.name.encode())))
@@ -115,8 +110,8 @@ async def test_removal_leaves_no_row(store: SqliteStore, path: Path) -> None:
     assert query(path, "SELECT count(*) FROM audit") == [(15,)]
 
 
-async def test_contents_are_kept_once(store: SqliteStore, path: Path) -> None:
-    """Settings, secrets and equal code add no content; code that any version runs stays, whatever is newest."""
+async def test_equal_contents_are_stored_once(store: SqliteStore, path: Path) -> None:
+    """Settings, secrets and equal code add no content; code that any version runs stays."""
     for new in (
         upload(bodies=(b"one", b"two", b"one")),
         setting(secret("S")),
@@ -134,8 +129,8 @@ async def test_contents_are_kept_once(store: SqliteStore, path: Path) -> None:
     assert query(path, "SELECT CAST(body AS TEXT) FROM contents") == [("two",)]
 
 
-async def test_a_change_of_settings_costs_no_modules(store: SqliteStore, path: Path) -> None:
-    """A version of settings has a row of settings and none of files; one of a secret has neither."""
+async def test_a_change_of_settings_stores_no_modules(store: SqliteStore, path: Path) -> None:
+    """A version of settings has a row of settings but no files; a version of a secret has neither."""
     await store.commit(upload(bodies=(b"one", b"two")))
     await store.commit(editing(stamp=stamp(), settings=Settings(b'{"a":1}')))
     await store.commit(setting(secret("S")))
@@ -145,8 +140,8 @@ async def test_a_change_of_settings_costs_no_modules(store: SqliteStore, path: P
     assert query(path, "SELECT count(*) FROM modules") == [(2,)]
 
 
-async def test_only_a_deployment_by_itself_has_a_row(store: SqliteStore, path: Path) -> None:
-    """Versions deployed when they are made cost no row of deployments; others take the next place."""
+async def test_only_a_separate_deployment_has_a_row(store: SqliteStore, path: Path) -> None:
+    """Versions that are deployed when they are made need no row of deployments."""
     await store.commit(upload())
     await store.commit(setting(secret("S")))
     first = (await store.versions(REF))[-1]
@@ -158,8 +153,8 @@ async def test_only_a_deployment_by_itself_has_a_row(store: SqliteStore, path: P
     assert query(path, "SELECT newest_version, place FROM deployments ORDER BY rowid") == [(2, 3), (2, 4), (3, 6)]
 
 
-async def test_a_secret_write_is_few_statements(store: SqliteStore) -> None:
-    """One read of the script, one of the name, a row each to history, bindings, versions, script and audit log."""
+async def test_a_secret_write_takes_few_statements(store: SqliteStore) -> None:
+    """A secret write is three reads and one row each for history, bindings, versions, script and audit log."""
     await store.commit(upload(secret("S")))
     statements: list[str] = []
     db = store._writer._db
@@ -196,8 +191,8 @@ async def test_a_secret_write_is_few_statements(store: SqliteStore) -> None:
         (content_reads._CONTENT, "account_id=? AND digest=?"),
     ],
 )
-async def test_reads_are_by_a_key(store: SqliteStore, path: Path, sql: str, key: str) -> None:
-    """What is read of a script is found by an index, and comes in its order without being sorted."""
+async def test_reads_of_a_script_use_an_index(store: SqliteStore, path: Path, sql: str, key: str) -> None:
+    """Reads of a script use an index, and return rows in its order without sorting."""
     assert store is not None
     with closing(sqlite3.connect(path)) as db:
         plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", ("x",) * sql.count("?")).fetchall()
@@ -220,7 +215,7 @@ async def test_reads_are_by_a_key(store: SqliteStore, path: Path, sql: str, key:
     ],
 )
 async def test_a_rotation_scans_no_table(store: SqliteStore, path: Path, sql: str) -> None:
-    """Whatever it reads or writes of the tables of values is found by an index or by the row's number."""
+    """Every statement of a rotation uses an index or the row number."""
     assert store is not None
     with closing(sqlite3.connect(path)) as db:
         plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", ("x",) * sql.count("?")).fetchall()
@@ -232,8 +227,8 @@ async def test_a_rotation_scans_no_table(store: SqliteStore, path: Path, sql: st
     assert [] == [step for step in steps if step.startswith("SCAN") and step.split()[1] in aliases]
 
 
-async def test_dropped_values_stay_out_of_the_file(store: SqliteStore, path: Path) -> None:
-    """After a removal and the log's end, no sealed value is found in the file's free space."""
+async def test_removed_values_are_not_in_the_file(store: SqliteStore, path: Path) -> None:
+    """After a removal and the end of the log, the file's free space holds no sealed value."""
     values = [bytes([65 + number]) * 300 for number in range(26)]
     await store.commit(upload(*(secret(f"S{n}", sealed=value) for n, value in enumerate(values))))
     await store.commit(setting(*(secret(f"S{n}") for n in range(26))))
@@ -247,11 +242,11 @@ async def test_dropped_values_stay_out_of_the_file(store: SqliteStore, path: Pat
 
 @settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(CHANGES, max_size=12))
-def test_the_counter_is_the_count(tmp_path: Path, changes: list[Change]) -> None:
-    """After any history the script's counter is the number of its secrets and text and JSON variables."""
+def test_the_counter_equals_the_number_of_variables(tmp_path: Path, changes: list[Change]) -> None:
+    """After any history the script's counter equals the number of its secrets, text and JSON variables."""
 
     async def history() -> None:
-        """One history, checked after each change."""
+        """Make one history, and check the counter after each change."""
         path = tmp_path / "safe" / "store.db"
         store = SqliteStore.open(path, create=True)
         try:

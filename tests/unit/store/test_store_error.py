@@ -1,4 +1,4 @@
-"""What a failure of the engine is called."""
+"""The error code of a failure of the engine."""
 
 import sqlite3
 
@@ -16,8 +16,8 @@ from nightsafe.store.sqlite.engine.connection import store_error
         ("SQLITE_IOERR_READ", Code.STORE),
     ],
 )
-def test_a_full_disk_is_told_from_others(name: str, code: Code) -> None:
-    """By the engine's own name of it."""
+def test_a_full_disk_has_its_own_code(name: str, code: Code) -> None:
+    """The engine's error name determines the code."""
     error = sqlite3.OperationalError("it failed")
     error.sqlite_errorname = name
 

@@ -1,4 +1,4 @@
-"""Long work gives the event loop back, one part in a turn, however many do it."""
+"""Turns of the event loop: long work yields after each part, and one part runs in each turn."""
 
 import asyncio
 from itertools import pairwise
@@ -6,12 +6,12 @@ from itertools import pairwise
 from nightsafe.store.turns import PART, in_turns, turn
 
 
-async def test_a_turn_for_others_after_each_part() -> None:
-    """Someone else on the loop runs at least once between any two parts."""
+async def test_other_tasks_run_after_each_part() -> None:
+    """Between any two parts, other tasks on the loop run at least once."""
     others = 0
 
     async def bystander() -> None:
-        """Count own turns."""
+        """Count its own turns."""
         nonlocal others
         while True:
             others += 1
@@ -27,12 +27,12 @@ async def test_a_turn_for_others_after_each_part() -> None:
     assert all(max(before) < min(after) for before, after in pairwise(parts))
 
 
-async def test_one_part_in_a_turn_of_the_loop() -> None:
-    """Of twenty who do long work at once, no two do a part in the same turn, and each gets on like the others."""
+async def test_one_part_runs_in_each_turn_of_the_loop() -> None:
+    """When twenty tasks work at once, no two parts run in the same turn, and all tasks progress equally."""
     loop, now, ran = asyncio.get_running_loop(), 0, list[tuple[int, int]]()
 
     def tick() -> None:
-        """Count the loop's turns."""
+        """Count the turns of the loop."""
         nonlocal now
         now += 1
         ticking.append(loop.call_soon(tick))
@@ -40,7 +40,7 @@ async def test_one_part_in_a_turn_of_the_loop() -> None:
     ticking = [loop.call_soon(tick)]
 
     async def work(number: int) -> None:
-        """Five parts."""
+        """Do five parts."""
         for _ in range(5):
             await turn()
             ran.append((now, number))
@@ -52,8 +52,8 @@ async def test_one_part_in_a_turn_of_the_loop() -> None:
     assert [number for _, number in ran] == [*range(20)] * 5
 
 
-async def test_one_who_gives_up_holds_nobody() -> None:
-    """A request that is aborted while it waits for its turn loses that of nobody else."""
+async def test_a_cancelled_task_blocks_no_other() -> None:
+    """A task that is cancelled while it waits for its turn does not block the others."""
     first, second = asyncio.ensure_future(turn()), asyncio.ensure_future(turn())
     await asyncio.sleep(0)
     first.cancel()

@@ -1,4 +1,4 @@
-"""The log: that it stays short under reads and writes, and is gone in the end."""
+"""The write-ahead log: it stays short under load, and is removed at the end."""
 
 import asyncio
 import sqlite3
@@ -21,13 +21,13 @@ REFS = [ScriptRef(ACCOUNT, f"worker-{number}") for number in range(64)]
 
 
 async def mixed_load(path: Path, rounds: int) -> int:
-    """Writes to many scripts, with a read before and after each; gives the log's greatest size."""
+    """Write to many scripts, with a read before and after each write; return the log's greatest size."""
     store = SqliteStore.open(path, create=True)
     log, size = path.with_name("store.db-wal"), 0
     await asyncio.gather(*(store.commit(upload(ref=ref)) for ref in REFS))
 
     async def caller(ref: ScriptRef) -> None:
-        """One of many."""
+        """Write and read as one of many callers."""
         nonlocal size
         for _ in range(rounds):
             await store.shown(ref, "S")
@@ -42,7 +42,7 @@ async def mixed_load(path: Path, rounds: int) -> int:
 
 
 async def test_the_log_stays_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under reads and writes without a pause the log does not grow with their number."""
+    """Under continuous reads and writes, the log does not grow with their number."""
     monkeypatch.setattr(store_module, "LOG_LIMIT", 200)
 
     size = await mixed_load(path, 120)
@@ -50,8 +50,8 @@ async def test_the_log_stays_short(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert size < 200 * 8 * 2 * PAGE
 
 
-async def test_the_same_load_would_make_it_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were it not cut, the log of that load would be far longer: the bound above means something."""
+async def test_without_a_limit_the_log_grows_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the limit the same load makes the log far longer, so the test above is meaningful."""
     monkeypatch.setattr(store_module, "LOG_LIMIT", 1 << 40)
 
     size = await mixed_load(path, 120)
@@ -59,7 +59,9 @@ async def test_the_same_load_would_make_it_long(path: Path, monkeypatch: pytest.
     assert size > 200 * 8 * 4 * PAGE
 
 
-async def test_a_log_is_started_over(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_log_is_written_from_its_beginning_again(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With reads before and after every commit, the log is soon written from its beginning again."""
     monkeypatch.setattr(store._log, "_limit", 1)
     await store.commit(upload())
@@ -74,21 +76,21 @@ async def test_a_log_is_started_over(store: SqliteStore, monkeypatch: pytest.Mon
 
 
 async def write_until_refused(store: SqliteStore, most: int) -> NightsafeError:
-    """Write to many scripts at once until one is refused, and give how; so many times it must not take."""
+    """Write to many scripts at once until a write is refused, and return the refusal; fail after `most` rounds."""
     for number in range(most):
         writes = (store.commit(setting(secret(f"S{number % 20}"), ref=ref, most=100)) for ref in REFS)
         for answer in await asyncio.gather(*writes, return_exceptions=True):
             if isinstance(answer, NightsafeError):
                 return answer
             assert not isinstance(answer, BaseException)
-    pytest.fail("the log has no bound")
+    pytest.fail("the log has no limit")
 
 
-async def test_a_long_reader_cannot_make_the_log_grow_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writes are refused in words at a bound, and go on by themselves once the reader has ended; the log is cut then.
+async def test_a_long_reader_cannot_grow_the_log_without_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a reader blocks the log, writes are refused at a limit; once it ends, both the log and writes recover.
 
-    The figures and the log tell of it. All that was acknowledged is there, and the writer itself never copies more
-    than a few pages at a time.
+    Writes continue by themselves and the log is cut. The figures and the log report this. All acknowledged writes
+    are stored, and the writer itself never copies more than a few pages at a time.
     """
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
     monkeypatch.setattr(store_module, "LOG_MOST", 1000)
@@ -97,12 +99,12 @@ async def test_a_long_reader_cannot_make_the_log_grow_for_ever(path: Path, monke
     copied: list[int] = []
     copy_rest = checkpointer._copy_rest
 
-    def noted(db: sqlite3.Connection) -> None:
-        """Copy, and remember how much there was to be copied."""
+    def copy_and_note(db: sqlite3.Connection) -> None:
+        """Copy, and record how much there was to copy."""
         copied.append(store._index.uncopied())
         copy_rest(db)
 
-    monkeypatch.setattr(checkpointer, "_copy_rest", noted)
+    monkeypatch.setattr(checkpointer, "_copy_rest", copy_and_note)
     await asyncio.gather(*(store.commit(upload(ref=ref)) for ref in REFS))
     with closing(sqlite3.connect(path, isolation_level=None)) as reader, capture_logs() as log:
         reader.execute("BEGIN")
@@ -132,13 +134,13 @@ async def test_a_long_reader_cannot_make_the_log_grow_for_ever(path: Path, monke
     await store.close()
 
 
-async def test_a_look_that_fails_leaves_nobody_waiting(store: SqliteStore) -> None:
-    """Whoever waits for another process's commit is woken when the look for it fails; the next waits as ever."""
+async def test_a_failed_look_wakes_its_waiters(store: SqliteStore) -> None:
+    """When the look for another process's commit fails, its waiters are woken; the next wait works."""
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     looks = iter([store._index.header()])
 
     def header() -> bytes:
-        """The header once, then an error."""
+        """Return the header once, then raise."""
         return next(looks)
 
     commits = Waiting(header, asyncio.get_running_loop())
@@ -149,8 +151,8 @@ async def test_a_look_that_fails_leaves_nobody_waiting(store: SqliteStore) -> No
         await commits.wait(60)
 
 
-async def test_a_copy_that_is_under_way_is_waited_for(store: SqliteStore) -> None:
-    """Large changes that come faster than they are copied are not refused: nothing outside holds the log."""
+async def test_a_commit_waits_for_a_running_copy_of_the_log(store: SqliteStore) -> None:
+    """A commit waits for a running copy of the log instead of being refused."""
     store._log.most = 1
     store._log._idle.clear()
     writing = asyncio.ensure_future(store.commit(upload()))

@@ -20,17 +20,17 @@ CASES: Final = {case["case"]: case["binding"] for case in json.loads(MEASURED.re
 
 
 class _ForbiddenError(AssertionError):
-    """Somebody called what costs too much."""
+    """Raised when something too expensive is called."""
 
 
 class _CountingCurves:
-    """Stands in for the library's curves, and counts what is derived."""
+    """Replaces the library's curves, and counts derivations."""
 
     def __init__(self) -> None:
         self.derived = 0
 
     def derive_private_key(self, scalar: int, curve: ec.EllipticCurve) -> ec.EllipticCurvePrivateKey:
-        """Derive, and count it."""
+        """Derive a key, and count it."""
         self.derived += 1
         return ec.derive_private_key(scalar, curve)
 
@@ -42,7 +42,7 @@ def _check(binding: dict[str, Any]) -> None:
 
 
 def _modules() -> list[ModuleType]:
-    """Every module of the package."""
+    """Return every module of the package."""
     found = pkgutil.walk_packages(webcrypto.__path__, f"{webcrypto.__name__}.")
     return [import_module(module.name) for module in found]
 
@@ -54,7 +54,7 @@ def _forbidden(*_: object, **__: object) -> NoReturn:
 
 @pytest.mark.parametrize("case", ["RSA-4096: pkcs8", "RSA-4096: spki", "RSA-4096: jwk"])
 def test_no_library_loads_an_rsa_key(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The largest common RSA keys are checked in integers: a library would test primes for 300 ms."""
+    """The largest common RSA keys are checked as integers; a library would test primes for 300 ms."""
     monkeypatch.setattr(serialization, "load_der_private_key", _forbidden)
     monkeypatch.setattr(serialization, "load_der_public_key", _forbidden)
     counting = _CountingCurves()
@@ -65,8 +65,8 @@ def test_no_library_loads_an_rsa_key(case: str, monkeypatch: pytest.MonkeyPatch)
     assert counting.derived == 0
 
 
-def test_nothing_of_the_library_is_at_hand_but_curves() -> None:
-    """No module of the package holds anything of `cryptography` but its elliptic curves."""
+def test_only_the_librarys_curves_are_imported() -> None:
+    """No module of the package uses anything of `cryptography` except elliptic curves."""
     held = {
         (module.__name__.rpartition(".")[2], name)
         for module in _modules()
@@ -81,8 +81,8 @@ def test_nothing_of_the_library_is_at_hand_but_curves() -> None:
     "key",
     [{"x": "A" * 80, "y": "A" * 80}, {"x": "_" * 20000, "y": "AA"}, {"x": "AA", "y": "AA", "d": "_" * 20000}],
 )
-def test_no_curve_is_bothered_with_numbers_out_of_range(key: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coordinates and scalars are bounded before anything is derived from them."""
+def test_no_key_is_derived_from_numbers_out_of_range(key: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coordinates and scalars out of range are refused before anything is derived from them."""
     counting = _CountingCurves()
     monkeypatch.setattr(curves, "ec", counting)
 
@@ -95,7 +95,7 @@ def test_no_curve_is_bothered_with_numbers_out_of_range(key: dict[str, str], mon
 
 
 def test_numbers_beyond_the_bounds_are_not_multiplied() -> None:
-    """A PKCS#1 key of absurd numbers is refused by its size, under the runtime's words."""
+    """A PKCS#1 key with absurd numbers is refused by its size, with the runtime's message."""
     absurd = (1 << (8 * 8000)) | 1
     body = b"\x02\x01\x00" + 8 * (b"\x02\x82\x1f\x41" + absurd.to_bytes(8001, "big"))
     key = b"\x30\x82" + len(body).to_bytes(2, "big") + body
@@ -107,8 +107,8 @@ def test_numbers_beyond_the_bounds_are_not_multiplied() -> None:
 @pytest.mark.parametrize(
     "length", ["1" * 60000 + "x", "." + "1" * 60000 + "x", "1e" + "1" * 60000 + "x", "0x" + "f" * 60000]
 )
-def test_a_long_text_is_no_number(length: str) -> None:
-    """Texts that look like numbers to their very end are read in one pass: a test that hangs has failed."""
+def test_long_number_like_texts_are_read_in_one_pass(length: str) -> None:
+    """Long texts that look like numbers are read in one pass; otherwise this test would hang."""
     algorithm = {"name": "HMAC", "hash": "SHA-256", "length": length}
 
     with pytest.raises(KeyRefusedError, match=r"Imported HMAC key length \(0\)"):

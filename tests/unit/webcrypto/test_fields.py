@@ -1,4 +1,4 @@
-"""A refused `secret_key` binding says which of its fields is at fault."""
+"""The field that a refused `secret_key` binding names."""
 
 import base64
 from typing import Final
@@ -64,22 +64,22 @@ OKP: Final = {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}
         ("key_jwk/d", "jwk", "Ed25519", ["sign"], {**OKP, "d": "AAAA"}),
     ],
 )
-def test_names_the_field_at_fault(
+def test_a_refusal_names_the_wrong_field(
     field: str,
     format: str,  # noqa: A002
     algorithm: object,
     usages: list[str],
     material: object,
 ) -> None:
-    """The field is the one to mend."""
+    """A refusal names the field that must be corrected."""
     with pytest.raises(KeyRefusedError) as refusal:
         check_key(format, algorithm, usages, material)
 
     assert field == refusal.value.field
 
 
-def test_a_mistaken_alphabet_is_named() -> None:
-    """The likeliest mistake, a base64url text, is told of, without the text."""
+def test_a_base64url_text_is_recognised() -> None:
+    """A base64url text, the most likely mistake, is recognised, and the message does not show it."""
     with pytest.raises(KeyRefusedError, match="standard alphabet") as refusal:
         decode_base64("Zm9v-_==")
 
@@ -87,6 +87,6 @@ def test_a_mistaken_alphabet_is_named() -> None:
     assert "Zm9v" not in str(refusal.value)
 
 
-def test_an_error_reads_as_one() -> None:
-    """Printed, it is the runtime's error name and its sentence."""
+def test_an_errors_text_is_the_runtimes() -> None:
+    """An error's text is the runtime's error name and message."""
     assert str(KeyRefusedError("DataError", "Invalid SPKI input.", "key_base64")) == "DataError: Invalid SPKI input."

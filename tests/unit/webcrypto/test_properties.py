@@ -1,4 +1,4 @@
-"""Whatever a `secret_key` binding holds, its validation answers, or refuses with the one error it has."""
+"""The validation of `secret_key` bindings accepts or refuses every input, and raises no other error."""
 
 import base64
 import json
@@ -111,7 +111,7 @@ JWKS: Final = st.fixed_dictionaries(
 
 
 def _real_bindings(*formats: str) -> list[dict[str, Any]]:
-    """The bindings of these formats that the runtime imports."""
+    """Return the bindings of these formats that the runtime imports."""
     cases = [
         case
         for path in sorted(VECTORS.glob("*.json"))
@@ -125,7 +125,7 @@ JWK_BINDINGS: Final = _real_bindings("jwk")
 
 
 def _refusal(format: str, algorithm: object, usages: list[str], material: object) -> KeyRefusedError | None:  # noqa: A002
-    """What we say; any other exception than ours fails the test that asked."""
+    """Return our refusal, or None; any other exception fails the test."""
     try:
         check_key(format, algorithm, usages, material)
     except KeyRefusedError as error:
@@ -134,7 +134,7 @@ def _refusal(format: str, algorithm: object, usages: list[str], material: object
 
 
 def _base64_refusal(text: str) -> KeyRefusedError | None:
-    """What we say to a text that should be base64."""
+    """Return our refusal of a base64 text, or None."""
     try:
         decode_base64(text)
     except KeyRefusedError as error:
@@ -143,7 +143,7 @@ def _base64_refusal(text: str) -> KeyRefusedError | None:
 
 
 def _assert_well_formed(refusal: KeyRefusedError | None) -> None:
-    """A refusal names a field there is, and can be sent as it is."""
+    """Check that a refusal names an existing field, and can be encoded."""
     if refusal is None:
         return
     member = refusal.field.removeprefix("key_jwk/")
@@ -153,32 +153,34 @@ def _assert_well_formed(refusal: KeyRefusedError | None) -> None:
 
 
 @given(FORMATS, ALGORITHMS, USAGES, JSON | JWKS | st.binary())
-def test_any_json_is_answered(format: str, algorithm: object, usages: list[str], material: object) -> None:  # noqa: A002
-    """No algorithm, usage or key, of whatever JSON, raises anything but our error."""
+def test_any_json_is_accepted_or_refused(format: str, algorithm: object, usages: list[str], material: object) -> None:  # noqa: A002
+    """Any JSON as algorithm, usages or key is accepted or refused."""
     _assert_well_formed(_refusal(format, algorithm, usages, material))
 
 
 @given(NAMES, st.sampled_from(["P-256", "P-384", "P-521", "NODE-ED25519"]), USAGES, JWKS)
-def test_any_jwk_of_a_known_algorithm_is_answered(
+def test_any_jwk_of_a_known_algorithm_is_accepted_or_refused(
     name: str, curve: str, usages: list[str], jwk: dict[str, object]
 ) -> None:
-    """Behind a good algorithm, too, no key raises anything but our error."""
+    """Any key with a valid algorithm is accepted or refused."""
     algorithm = {"name": name, "hash": "SHA-256", "namedCurve": curve}
 
     _assert_well_formed(_refusal("jwk", algorithm, usages, jwk))
 
 
 @given(st.sampled_from(JWK_BINDINGS), st.sampled_from(MEMBERS), JSON)
-def test_any_jwk_with_one_member_changed_is_answered(binding: dict[str, Any], member: str, value: object) -> None:
-    """A good key with any one member replaced by anything is taken or refused, never an accident."""
+def test_any_jwk_with_a_changed_member_is_accepted_or_refused(
+    binding: dict[str, Any], member: str, value: object
+) -> None:
+    """A valid key with any one member replaced is accepted or refused."""
     jwk = {**binding["key_jwk"], member: value}
 
     _assert_well_formed(_refusal("jwk", binding["algorithm"], binding["usages"], jwk))
 
 
 @given(st.sampled_from(DER_BINDINGS), st.data())
-def test_any_changed_der_is_answered(binding: dict[str, Any], data: st.DataObject) -> None:
-    """A good key with any bytes replaced by others is taken or refused, never an accident."""
+def test_any_changed_der_is_accepted_or_refused(binding: dict[str, Any], data: st.DataObject) -> None:
+    """A valid key with any bytes replaced is accepted or refused."""
     key = decode_base64(binding["key_base64"])
     start = data.draw(st.integers(0, len(key)))
     end = data.draw(st.integers(start, len(key)))
@@ -188,8 +190,8 @@ def test_any_changed_der_is_answered(binding: dict[str, Any], data: st.DataObjec
 
 
 @given(st.sampled_from(DER_BINDINGS), st.data())
-def test_no_der_that_was_cut_is_taken(binding: dict[str, Any], data: st.DataObject) -> None:
-    """A key that lost its end is refused, and by its own fault."""
+def test_a_truncated_der_is_refused(binding: dict[str, Any], data: st.DataObject) -> None:
+    """A truncated key is refused, with the key as the field."""
     key = decode_base64(binding["key_base64"])
     cut = key[: data.draw(st.integers(0, len(key) - 1))]
 
@@ -200,8 +202,8 @@ def test_no_der_that_was_cut_is_taken(binding: dict[str, Any], data: st.DataObje
 
 
 @given(st.sampled_from(DER_BINDINGS), st.binary(min_size=1, max_size=200))
-def test_no_der_with_a_tail_is_taken(binding: dict[str, Any], tail: bytes) -> None:
-    """A key with something after it is refused, with the count of what is too much."""
+def test_a_der_with_trailing_bytes_is_refused(binding: dict[str, Any], tail: bytes) -> None:
+    """A key with trailing bytes is refused with their number."""
     key = decode_base64(binding["key_base64"])
 
     refusal = _refusal(binding["format"], binding["algorithm"], binding["usages"], key + tail)
@@ -211,8 +213,8 @@ def test_no_der_with_a_tail_is_taken(binding: dict[str, Any], tail: bytes) -> No
 
 
 @given(st.binary())
-def test_base64_of_any_bytes_is_read(data: bytes) -> None:
-    """What was encoded comes back, with its padding, without it, and in lines."""
+def test_base64_of_any_bytes_is_decoded(data: bytes) -> None:
+    """Base64 is decoded with padding, without it, and in lines."""
     text = base64.b64encode(data).decode()
 
     assert data == decode_base64(text)
@@ -222,7 +224,7 @@ def test_base64_of_any_bytes_is_read(data: bytes) -> None:
 
 @given(TEXTS)
 def test_any_text_is_base64_or_refused(text: str) -> None:
-    """Any text decodes, or is refused with our error, which shows nothing of it."""
+    """Any text decodes, or is refused without being shown."""
     refusal = _base64_refusal(text)
 
     if refusal is not None:
@@ -243,7 +245,7 @@ KEY_MEMBERS = [
 
 @given(st.sampled_from(KEY_MEMBERS), st.data())
 def test_no_refusal_shows_a_key(place: tuple[dict[str, Any], str], data: st.DataObject) -> None:
-    """Spoil a member that holds key material, and the refusal tells of it without it."""
+    """A refusal of a member with key material does not show it."""
     binding, member = place
     good = binding["key_jwk"][member]
     at = data.draw(st.integers(0, len(good) - 1))
@@ -256,8 +258,8 @@ def test_no_refusal_shows_a_key(place: tuple[dict[str, Any], str], data: st.Data
         assert good not in str(refusal)
 
 
-def test_the_deepest_nesting_is_answered() -> None:
-    """Nesting beyond Python's own stack is refused like any other nonsense."""
+def test_very_deep_nesting_is_refused() -> None:
+    """Nesting deeper than Python's stack is refused like any other wrong value."""
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]
@@ -269,8 +271,8 @@ def test_the_deepest_nesting_is_answered() -> None:
 
 
 @pytest.mark.parametrize("member", ["key_ops", "oth"])
-def test_no_endless_array_is_walked(member: str) -> None:
-    """An array of more elements than anybody means is refused by its length."""
+def test_a_very_long_array_is_refused(member: str) -> None:
+    """An array with too many elements is refused by its length."""
     refusal = _refusal("jwk", "AES-GCM", ["encrypt"], {"kty": "oct", "k": "A" * 22, member: [{}] * 257})
 
     assert refusal is not None

@@ -1,4 +1,4 @@
-"""The validation of `secret_key` bindings, held against what the Workers runtime answered to the same bindings."""
+"""The validation of `secret_key` bindings, compared with the Workers runtime's answers to the same bindings."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ BASE64_PREFIX: Final = "base64: "
 
 
 def _vectors() -> list[Any]:
-    """Every case of every file, by its name."""
+    """Return every case of every file, with its name."""
     return [
         pytest.param(case["case"], case["binding"], case["expect"], id=f"{path.stem}: {case['case']}")
         for path in sorted(VECTORS.glob("*.json"))
@@ -31,7 +31,7 @@ def _vectors() -> list[Any]:
 
 
 def _answer(binding: dict[str, Any]) -> KeyRefusedError | None:
-    """What we say to a binding."""
+    """Return our refusal of a binding, or None."""
     try:
         material = binding["key_jwk"] if binding["format"] == "jwk" else decode_base64(binding["key_base64"])
         check_key(binding["format"], binding["algorithm"], binding["usages"], material)
@@ -41,8 +41,8 @@ def _answer(binding: dict[str, Any]) -> KeyRefusedError | None:
 
 
 @pytest.mark.parametrize(("case", "binding", "expect"), _vectors())
-def test_answers_as_the_runtime_does(case: str, binding: dict[str, Any], expect: dict[str, Any]) -> None:
-    """We take what the runtime takes, and refuse the rest under the runtime's name and in its words."""
+def test_validation_answers_as_the_runtime_does(case: str, binding: dict[str, Any], expect: dict[str, Any]) -> None:
+    """We accept what the runtime accepts, and refuse the rest with the runtime's error name and message."""
     answer = _answer(binding)
 
     if case in USELESS or case.startswith(USELESS_PREFIX):
@@ -67,8 +67,8 @@ def test_answers_as_the_runtime_does(case: str, binding: dict[str, Any], expect:
         assert (expect["error"], expect["message"]) == (answer.error, answer.message)
 
 
-def test_there_are_cases_of_every_outcome() -> None:
-    """The vectors hold keys that are taken, and refusals under each of the runtime's names."""
+def test_the_vectors_cover_every_outcome() -> None:
+    """The vectors contain accepted keys, and refusals under each of the runtime's error names."""
     outcomes = {parameters.values[2].get("error") for parameters in _vectors()}
 
     assert outcomes == {

@@ -1,4 +1,4 @@
-"""The one lock of a data directory: who uses it, who puts another in its place, and what is locked after that."""
+"""The lock of a data directory: shared use, exclusive use, and exchanging directories."""
 
 import fcntl
 import signal
@@ -16,7 +16,7 @@ from nightsafe.errors import Code, NightsafeError
 
 
 def is_free(path: Path) -> bool:
-    """Whether a directory could be had alone now."""
+    """Return whether the directory could be locked exclusively now."""
     lock = take(path, fcntl.LOCK_EX)
     if lock is None:
         return False
@@ -24,8 +24,8 @@ def is_free(path: Path) -> bool:
     return True
 
 
-def test_users_share_it_and_nobody_else_has_it(tmp_path: Path) -> None:
-    """Any number use it at once; who wants it alone is told which process does, and gets it when they are gone."""
+def test_users_share_the_lock_and_exclude_others(tmp_path: Path) -> None:
+    """Any number of users share the lock; until they end, exclusive use is refused with a holder's process id."""
     with shared(tmp_path), shared(tmp_path):
         with (
             pytest.raises(NightsafeError, match=r"is in use by process \d+; stop that first") as refused,
@@ -40,8 +40,8 @@ def test_users_share_it_and_nobody_else_has_it(tmp_path: Path) -> None:
     assert is_free(tmp_path)
 
 
-def test_there_is_nothing_to_hold(tmp_path: Path) -> None:
-    """Where there is no directory, or a file, nobody is kept from finding that out."""
+def test_an_absent_directory_is_not_locked(tmp_path: Path) -> None:
+    """An absent directory or a file is not locked, so that the caller can find out."""
     (tmp_path / "file").touch()
     for path in (tmp_path / "absent", tmp_path / "file", tmp_path / "file" / "below"):
         assert NOTHING == take(path, fcntl.LOCK_EX)
@@ -49,14 +49,14 @@ def test_there_is_nothing_to_hold(tmp_path: Path) -> None:
             assert [tmp_path / "file"] == list(tmp_path.iterdir())
 
 
-def test_it_leaves_no_file(tmp_path: Path) -> None:
-    """It is the directory's own: there is nothing that could be left behind, copied or exchanged."""
+def test_the_lock_leaves_no_file(tmp_path: Path) -> None:
+    """The lock leaves no file, because it is the directory's own."""
     with shared(tmp_path):
         assert [] == list(tmp_path.iterdir())
 
 
-def test_what_is_at_the_path_is_locked(tmp_path: Path) -> None:
-    """Who waits while the directory is exchanged gets a lock of the new one, not of the one that was put aside."""
+def test_a_waiting_process_locks_the_exchanged_directory(tmp_path: Path) -> None:
+    """A process that waits while the directory is exchanged locks the new one, not the old one."""
     old, new = tmp_path / "data", tmp_path / "new"
     old.mkdir()
     new.mkdir()
@@ -79,8 +79,8 @@ def test_what_is_at_the_path_is_locked(tmp_path: Path) -> None:
     user.join()
 
 
-def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
-    """Not for a moment longer than it is there."""
+def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
+    """The lock of a killed process is free at once."""
     code = "import sys, pathlib, time; from nightsafe.cli.data_directory.lock import shared\n"
     code += "with shared(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
@@ -94,7 +94,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_an_exchange_is_one_step(tmp_path: Path) -> None:
-    """Each of the names leads to what the other did; what cannot be exchanged, or is not there, stays as it is."""
+    """An exchange swaps two names; names that cannot be exchanged, or are absent, stay as they are."""
     one, other = tmp_path / "one", tmp_path / "other"
     for path in (one, other):
         path.mkdir()
@@ -110,8 +110,8 @@ def test_an_exchange_is_one_step(tmp_path: Path) -> None:
         exchange(one, tmp_path / "absent")
 
 
-def test_the_safes_that_delivery_uses(tmp_path: Path) -> None:
-    """Those that its files are in are held as by who serves them; elsewhere there is nothing to hold."""
+def test_delivery_locks_the_safe_of_its_files(tmp_path: Path) -> None:
+    """The data directory of delivery's files is locked as if it were served; elsewhere nothing is locked."""
     (tmp_path / "safe" / "delivery").mkdir(parents=True)
     (tmp_path / "safe" / "nightsafe.db").touch()
 

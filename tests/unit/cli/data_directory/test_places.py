@@ -1,4 +1,4 @@
-"""Small things about where: the local server's address, the script of a wrangler configuration, times, numbers."""
+"""The local server's address, the script of a wrangler configuration, times, and version numbers."""
 
 import datetime as dt
 from pathlib import Path
@@ -16,8 +16,8 @@ from nightsafe.client import Version
 URL = "http://127.0.0.1:1/client/v4"
 
 
-def test_an_address_lives_as_long_as_its_server(tmp_path: Path) -> None:
-    """It is there while the server is, and not before or after; what a killed server left leads nowhere."""
+def test_an_address_exists_while_its_server_runs(tmp_path: Path) -> None:
+    """The address exists exactly while its server runs; a killed server's address is ignored."""
     assert address_of(tmp_path) is None
     with announced(tmp_path, URL):
         assert URL == address_of(tmp_path)
@@ -32,8 +32,8 @@ def test_an_address_lives_as_long_as_its_server(tmp_path: Path) -> None:
     assert 0o600 == (tmp_path / "address").stat().st_mode & 0o777
 
 
-def test_an_address_that_others_could_have_written(tmp_path: Path) -> None:
-    """It keeps nobody from seeing that a server runs, and leads nobody who has a credential to show."""
+def test_an_address_that_others_could_write_is_not_used(tmp_path: Path) -> None:
+    """An address that others could have written shows that a server runs, but no credential is sent to it."""
     with announced(tmp_path, URL):
         (tmp_path / "address").chmod(0o622)
 
@@ -43,14 +43,14 @@ def test_an_address_that_others_could_have_written(tmp_path: Path) -> None:
             find_server(None, None, tmp_path, plain_http=False)
 
 
-def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    """A server serves all the same."""
+def test_a_server_runs_without_writing_its_address(tmp_path: Path) -> None:
+    """A server runs even if it cannot write its address."""
     with announced(tmp_path / "absent", URL):
         assert address_of(tmp_path / "absent") is None
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    """An address that is a link to another file is none, and that file stays."""
+    """A link in place of the address file is ignored, and its target stays."""
     other = tmp_path / "other"
     other.write_text("kept")
     (tmp_path / "address").symlink_to(other)
@@ -75,15 +75,17 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
         ("package.json", '{"name": "a"}', None),
     ],
 )
-def test_the_name_in_a_configuration(tmp_path: Path, file: str, content: str, name: str | None) -> None:
-    """It is read from each form that wrangler reads, and from nothing else."""
+def test_the_script_name_is_read_from_wranglers_files(
+    tmp_path: Path, file: str, content: str, name: str | None
+) -> None:
+    """The script's name is read from each form that wrangler reads, and from nothing else."""
     (tmp_path / file).write_text(content)
 
     assert name == configured_script(tmp_path)
 
 
-def test_json_goes_before_toml(tmp_path: Path) -> None:
-    """As with wrangler."""
+def test_json_configurations_override_toml(tmp_path: Path) -> None:
+    """JSON goes before TOML, as with wrangler."""
     for number, file in enumerate(("wrangler.toml", "wrangler.jsonc", "wrangler.json")):
         text = f'name = "{number}"' if file.endswith("toml") else f'{{"name": "{number}"}}'
         (tmp_path / file).write_text(text)
@@ -100,12 +102,12 @@ def test_json_goes_before_toml(tmp_path: Path) -> None:
         (dt.datetime(2030, 1, 31, 12, tzinfo=dt.UTC), "2030-01-31T12:00:00Z"),
     ],
 )
-def test_times(moment: dt.datetime | str | None, words: str) -> None:
-    """To the second, in UTC."""
+def test_times_are_shown_in_utc(moment: dt.datetime | str | None, words: str) -> None:
+    """Times are shown to the second, in UTC."""
     assert words == shown(moment)
 
 
 @pytest.mark.parametrize(("number", "words"), [(None, "-"), (3.0, "3"), (1234567.0, "1234567")])
-def test_numbers_of_versions(number: float | None, words: str) -> None:
-    """They are whole, however many there are."""
+def test_version_numbers_are_shown_whole(number: float | None, words: str) -> None:
+    """Version numbers are shown as whole numbers."""
     assert words == number_of(Version(id="x", number=number))

@@ -1,4 +1,4 @@
-"""What interrupted commands leave is named and removed by the next one; what is in use, or not theirs, stays."""
+"""Leftovers of interrupted commands: the next command names and removes them, and leaves everything else."""
 
 import os
 from contextlib import nullcontext
@@ -14,8 +14,8 @@ from nightsafe.cli.keys.drafts import sweep
 from nightsafe.sealing import files
 
 
-def left(where: Path, command: str = "restore") -> Path:
-    """A folder with a private ring that a killed command has left."""
+def leftover_folder(where: Path, command: str = "restore") -> Path:
+    """Return a folder with a private ring, as a killed command leaves it."""
     workshop = Workshop.begin(new_path(where), command)
     (workshop.path / "delivery").mkdir()
     (workshop.path / "delivery" / "private-ring.json").touch()
@@ -24,12 +24,14 @@ def left(where: Path, command: str = "restore") -> Path:
 
 
 @pytest.mark.parametrize("served", [False, True])
-def test_a_folder_is_named_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str], *, served: bool) -> None:
-    """In a data directory, served or not, beside it, or where a link in it leads; a private ring in it is told."""
+def test_a_leftover_folder_is_named_and_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, served: bool
+) -> None:
+    """A leftover folder in, beside or linked from a data directory is removed and named, with its private ring."""
     data, elsewhere = tmp_path / "safe", tmp_path / "elsewhere"
     data.mkdir()
     elsewhere.mkdir()
-    folders = [left(data), left(tmp_path, "init"), left(elsewhere, "backup")]
+    folders = [leftover_folder(data), leftover_folder(tmp_path, "init"), leftover_folder(elsewhere, "backup")]
     (data / folders[2].name).symlink_to(folders[2])
 
     with shared(data) if served else nullcontext(), used(data):
@@ -42,8 +44,8 @@ def test_a_folder_is_named_and_removed(tmp_path: Path, capsys: pytest.CaptureFix
     assert {data, elsewhere} == set(tmp_path.iterdir())
 
 
-def test_what_is_in_use_or_is_not_theirs_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder of a command at work, one of the same kind of name without a plan, and another user's."""
+def test_a_folder_in_use_or_without_plan_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of a running command and one without a plan stay."""
     data = tmp_path / "safe"
     data.mkdir()
     working = Workshop.begin(new_path(tmp_path), "restore")
@@ -58,18 +60,18 @@ def test_what_is_in_use_or_is_not_theirs_stays(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_folder_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In what is another's, names may change while they are looked at."""
+    """Another user's folder stays, because its names may change while they are read."""
     data = tmp_path / "safe"
     data.mkdir()
-    folder = left(tmp_path)
+    folder = leftover_folder(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
 
     with used(data):
         assert folder.exists()
 
 
-def test_a_plan_that_leads_elsewhere_is_none(tmp_path: Path) -> None:
-    """Names in it are names, and no paths."""
+def test_a_plan_with_paths_is_ignored(tmp_path: Path) -> None:
+    """A plan with paths instead of names is ignored."""
     data = tmp_path / "safe"
     data.mkdir()
     (tmp_path / "kept").mkdir()
@@ -80,16 +82,16 @@ def test_a_plan_that_leads_elsewhere_is_none(tmp_path: Path) -> None:
         assert (data / NAME).exists()
 
 
-def test_a_file_that_cannot_be_removed_is_named(
+def test_a_leftover_that_cannot_be_removed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command goes on with what it is for."""
+    """A folder that cannot be removed is named, and the command continues."""
     data = tmp_path / "safe"
     data.mkdir()
-    folder = left(tmp_path)
+    folder = leftover_folder(tmp_path)
 
     def fail(path: Path) -> None:
-        """In place of what removes a file."""
+        """Fail to remove a file."""
         raise PermissionError(1, "Operation not permitted", str(path))
 
     monkeypatch.setattr("nightsafe.cli.data_directory.workshop.demolish", fail)
@@ -97,8 +99,8 @@ def test_a_file_that_cannot_be_removed_is_named(
         assert f"{folder} cannot be removed: Operation not permitted" in capsys.readouterr().err
 
 
-def test_half_written_key_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """They are removed, unless somebody writes them at this moment; what is named otherwise stays."""
+def test_half_written_key_files_are_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half-written key files are removed unless a process is writing them; files with other names stay."""
     (tmp_path / "delivery").mkdir()
     dead = tmp_path / "delivery" / ".private-ring.json.0123456789abcdef"
     token = tmp_path / ".token.0123456789abcdef"

@@ -1,4 +1,4 @@
-"""What a command's parts log is for whoever reads standard error, and no part of the result."""
+"""The log of a command goes to standard error and is not part of the result."""
 
 import asyncio
 import sys
@@ -14,33 +14,33 @@ from nightsafe.store.sqlite import SqliteStore
 
 
 @pytest.fixture(autouse=True)
-def _as_at_the_start() -> Iterator[None]:
-    """Nobody has set the log up."""
+def _unconfigured_log() -> Iterator[None]:
+    """Reset the log's configuration before and after the test."""
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
 
 
 async def _log_something(_: SqliteStore) -> None:
-    """As the store does when it is in trouble."""
+    """Log an error, as the store does."""
     structlog.get_logger().error("store.trouble", kind="disk_full")
 
 
 def _safe(folder: Path) -> DataDirectory:
-    """A directory with an empty database."""
+    """Return a data directory with an empty database."""
     directory = DataDirectory(folder / "safe")
     directory.path.mkdir(mode=0o700)
 
     async def made() -> None:
-        """Make it."""
+        """Create the database."""
         await SqliteStore.open(directory.database, create=True).close()
 
     asyncio.run(made())
     return directory
 
 
-def test_it_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`token create > token` holds the token alone."""
+def test_the_log_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log goes to standard error, so `token create > token` contains only the token."""
     _safe(tmp_path).run(_log_something)
 
     out, err = capsys.readouterr()
@@ -48,18 +48,18 @@ def test_it_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "store.trouble" in err
 
 
-def test_it_goes_nowhere_without_one(
+def test_the_log_never_goes_to_standard_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does it take the place of the result where standard error is closed."""
+    """With a closed standard error the log goes nowhere, and not to standard output."""
     monkeypatch.setattr(sys, "stderr", None)
     _safe(tmp_path).run(_log_something)
 
     assert "" == capsys.readouterr().out
 
 
-def test_the_log_of_a_server_stays_as_it_is(tmp_path: Path) -> None:
-    """A process that has set its log up before keeps it."""
+def test_a_configured_log_stays_configured(tmp_path: Path) -> None:
+    """A process that has configured its log keeps its configuration."""
     with capture_logs() as seen:
         _safe(tmp_path).run(_log_something)
 

@@ -1,4 +1,4 @@
-"""The limit of open files is raised as far as it may be; a low one is told at start, one that is too low refused."""
+"""The limit of open files: it is raised as far as possible, a low one is logged, and one too low is refused."""
 
 import resource
 import subprocess
@@ -15,11 +15,11 @@ from nightsafe.errors import NightsafeError
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Soft and hard limit of this process, as far as it knows."""
+    """Return the simulated soft and hard limit of this process."""
     now = [64, 64]
 
     def set_to(_: int, limits: tuple[int, int]) -> None:
-        """In place of the system."""
+        """Set the simulated limits."""
         now[:] = limits
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (now[0], now[1]))
@@ -32,8 +32,10 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     [(96, 32, True), (200, 136, True), (256, 128, True), (1000, 872, True), (1024, 896, False),
      (1 << 20, 65_408, False), (resource.RLIM_INFINITY, 65_408, False)],
 )  # fmt: skip
-def test_it_is_raised_and_told(limits: list[int], hard: int, connections: int, *, told: bool) -> None:
-    """As far as the hard limit; one that leaves few connections is logged with their number and the way out."""
+def test_the_limit_is_raised_and_a_low_one_logged(
+    limits: list[int], hard: int, connections: int, *, told: bool
+) -> None:
+    """The limit is raised to the hard limit; a low one is logged with the number of connections and the remedy."""
     limits[1] = hard
 
     with structlog.testing.capture_logs() as logs:
@@ -41,20 +43,20 @@ def test_it_is_raised_and_told(limits: list[int], hard: int, connections: int, *
 
     assert connections == open_files.connections()
     assert hard == limits[1]
-    assert [connections] * told == [one["connections"] for one in logs if one["event"] == "files.few"]
-    assert all("LimitNOFILE" in one["reason"] for one in logs)
+    assert [connections] * told == [event["connections"] for event in logs if event["event"] == "files.few"]
+    assert all("LimitNOFILE" in event["reason"] for event in logs)
 
 
-def test_too_few_are_refused(limits: list[int]) -> None:
-    """What cannot serve anybody does not begin."""
+def test_a_limit_too_low_to_serve_is_refused(limits: list[int]) -> None:
+    """A limit that is too low to serve is refused."""
     limits[1] = 95
     with pytest.raises(NightsafeError, match="the limit of open files is 95, and serving needs 96; raise it"):
         open_files.allow_many()
 
 
 @pytest.mark.parametrize("command", ["serve", "run"])
-def test_a_server_that_may_open_too_few(tmp_path: Path, command: str) -> None:
-    """Says so at once, instead of being silent to who connects."""
+def test_a_server_with_a_low_limit_exits_with_a_message(tmp_path: Path, command: str) -> None:
+    """A server with a limit that is too low exits at once with a message."""
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
     code += "from nightsafe.cli.main import main; sys.argv[1:] = [sys.argv[1], '--data', 'x']; main()"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The copy that a backup is made of: consistent, and never in the way of who writes."""
+"""The database copy for a backup: it is consistent, and writes do not wait for it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _ROWS = 200
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A database with a log of its own."""
+    """Return the path of a database with a write-ahead log."""
     path = tmp_path / "source.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -30,23 +30,23 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(source: Path) -> Iterator[sqlite3.Connection]:
-    """Another process's connection, as good as."""
+    """Yield a second connection, as another process would have."""
     with closing(sqlite3.connect(source, isolation_level=None)) as db:
         db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         yield db
 
 
-def test_writes_meanwhile_neither_wait_nor_show(
+def test_writes_do_not_wait_for_a_copy(
     source: Path, writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One at every step: the copy is finished all the same, in one go, and is what there was at its beginning."""
+    """With a write at every step, the copy is finished without restarting and has the state of its beginning."""
     steps = 0
 
     def write(_: Path) -> None:
         """Change every page."""
         nonlocal steps
         steps += 1
-        assert steps < _ROWS, "it begins anew at each write"
+        assert steps < _ROWS, "the copy restarts at each write"
         writer.execute("UPDATE pages SET content = ?", (f"{steps}" * 4000,))
 
     monkeypatch.setattr(database_copy, "_STEP_PAGES", 20)
@@ -59,10 +59,10 @@ def test_writes_meanwhile_neither_wait_nor_show(
     assert steps > 5
 
 
-def test_a_copy_gives_way_before_writes_are_refused(
+def test_a_copy_ends_when_the_log_grows_too_long(
     source: Path, writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends in words once the log is too long, holds nothing from then on, and is made when asked for again."""
+    """A copy during which the log grows too long is refused and releases the log; a new copy then succeeds."""
     monkeypatch.setattr(database_copy, "_STEP_PAGES", 20)
     monkeypatch.setattr(database_copy, "_MOST_LOG_BYTES", 100_000)
     writer.execute("UPDATE pages SET content = content || 'x'")
@@ -74,13 +74,13 @@ def test_a_copy_gives_way_before_writes_are_refused(
     copy_database(source, tmp_path / "again.db")
 
 
-def test_it_gives_way_in_time() -> None:
-    """What the server refuses writes at is more, by what is written between two looks."""
+def test_a_copy_ends_before_writes_are_refused() -> None:
+    """A copy ends before the log is so long that the server refuses writes."""
     assert database_copy._MOST_LOG_BYTES + (32 << 20) < LOG_MOST * PAGE_BYTES
 
 
-def test_keys_of_collections_are_found_under_either_name() -> None:
-    """A backup of schema 8 names the keys of its items, and so does the migrated database, which keeps the rows."""
+def test_key_ids_of_items_are_found_in_either_schema() -> None:
+    """The key ids of items are found in a backup of schema 8 and in the migrated database, which keeps the rows."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         for step in migrations()[:8]:
             db.executescript(step)

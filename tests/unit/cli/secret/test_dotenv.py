@@ -1,4 +1,4 @@
-"""Reading `.env`: what wrangler would read, and where what is odd stands."""
+"""Parsing of `.env` files as wrangler parses them, with line numbers of odd lines."""
 
 import pytest
 from hypothesis import given
@@ -32,29 +32,29 @@ from nightsafe.cli.secret.sources.dotenv import parse_dotenv
         ('A="open\nB=1', {"A": '"open', "B": "1"}),
     ],
 )
-def test_values(content: str, values: dict[str, str]) -> None:
-    """As the rules of dotenv have it."""
+def test_values_are_parsed_by_dotenvs_rules(content: str, values: dict[str, str]) -> None:
+    """Values are parsed by dotenv's rules."""
     assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}
 
 
-def test_what_is_odd_is_told_by_line() -> None:
-    """Lines that say nothing that is known, and quotes that nothing closes."""
+def test_odd_lines_are_reported_by_number() -> None:
+    """Skipped lines and unclosed quotes are reported by line number."""
     found = parse_dotenv('# comment\n\nA=1\nwhat\nB=\'x\nC="a\nb"\nalso this\n')
 
     assert [("A", 3, False), ("B", 5, True), ("C", 6, False)] == [
-        (one.name, one.line, one.open_quote) for one in found.entries
+        (entry.name, entry.line, entry.open_quote) for entry in found.entries
     ]
     assert [4, 8] == found.skipped
 
 
 def test_an_entry_does_not_show_its_value() -> None:
-    """Not in its `repr`."""
+    """The `repr` of an entry does not show its value."""
     assert "canary" not in repr(parse_dotenv("A=canary"))
 
 
 @given(st.text(max_size=200) | st.text("AB=:'\"`\\#\n \t", max_size=200))
-def test_any_text(content: str) -> None:
-    """Every text is read; names are what names can be; lines are lines of the text."""
+def test_any_text_is_parsed(content: str) -> None:
+    """Every text is parsed; names are valid names, and line numbers are within the text."""
     found = parse_dotenv(content)
 
     assert all(entry.name.isascii() and entry.name for entry in found.entries)
@@ -69,7 +69,7 @@ def test_any_text(content: str) -> None:
     )
 )
 def test_single_quotes_keep_everything(values: dict[str, str]) -> None:
-    """What stands in single quotes comes out as it is, over several lines too."""
+    """Text in single quotes is unchanged, over several lines too."""
     content = "\n".join(f"{name}='{held}'" for name, held in values.items())
 
     assert values == {entry.name: entry.text for entry in parse_dotenv(content).entries}

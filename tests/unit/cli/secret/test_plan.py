@@ -1,4 +1,4 @@
-"""Plans: what is certain is said, and what is not is `unknown`, whatever the server tells or leaves out."""
+"""Plans: a state is `same` or `changed` only if that is certain, and `unknown` otherwise."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,8 @@ KEY = FingerprintKey(bytes(32))
 ONE = {"type": "secret_text", "text": "1"}
 
 
-class Told:
-    """A server that has one secret, and tells of its origin what it is told to.
+class StubServer:
+    """A server with one secret, and with a given answer about its origin.
 
     Args:
         status: of the answer about origins.
@@ -29,7 +29,7 @@ class Told:
         self._origins = (status, result)
 
     def send(self, request: Request, timeout: Timeout) -> Response:
-        """Answer."""
+        """Return the answer."""
         assert timeout
         status, result = (
             self._origins if b"/nightsafe/" in request.target else (200, [{"name": "A", "type": "secret_text"}])
@@ -39,57 +39,57 @@ class Told:
         return Response(status, [(b"content-type", b"application/json")], json.dumps(body).encode())
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
-def state(told: Told, declared: dict[str, Any]) -> str:
-    """What is to happen to the secret."""
+def state(server: StubServer, declared: dict[str, Any]) -> str:
+    """Return the planned state of the secret."""
     remote = Remote(
         url=None, account_id=ACCOUNT, token_file=None, data=Path("none"), plain_http=False, script="worker"
     )
-    remote.client = Nightsafe(api_token="x", base_url="http://127.0.0.1/client/v4", http_client=told, max_retries=0)
+    remote.client = Nightsafe(api_token="x", base_url="http://127.0.0.1/client/v4", http_client=server, max_retries=0)
     [step] = make_plan(remote, {"A": declared}, KEY).steps
     return step.state
 
 
 def origin(tag: object) -> list[dict[str, Any]]:
-    """What a server tells of the secret."""
+    """Return the server's origin of the secret, with this tag."""
     return [{"name": "A", "version_id": "x", "version_tags": {TAG: tag}}]
 
 
-def test_what_a_tag_tells() -> None:
-    """The value that was put is the same, another has changed, another type has for certain."""
-    told = Told(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE})))
+def test_a_tag_shows_whether_a_value_changed() -> None:
+    """A matching tag means `same`; another value or another type means `changed`."""
+    server = StubServer(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE})))
 
-    assert "same" == state(told, ONE)
-    assert "changed" == state(told, ONE | {"text": "2"})
-    assert "changed" == state(Told(404, None), {"type": "secret_key", "format": "raw", "usages": []})
+    assert "same" == state(server, ONE)
+    assert "changed" == state(server, ONE | {"text": "2"})
+    assert "changed" == state(StubServer(404, None), {"type": "secret_key", "format": "raw", "usages": []})
 
 
 @pytest.mark.parametrize(
-    "told",
+    "server",
     [
-        Told(404, None),
-        Told(400, None),
-        Told(405, None),
-        Told(200, None),
-        Told(200, {}),
-        Told(200, []),
-        Told(200, [1]),
-        Told(200, [{"name": "A"}]),
-        Told(200, origin(None)),
-        Told(200, origin("nonsense")),
-        Told(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE}).replace("1.", "2.", 1))),
-        Told(200, origin(FingerprintKey(b"\x01" * 32).tag(Place(ACCOUNT, "worker"), {"A": ONE}))),
+        StubServer(404, None),
+        StubServer(400, None),
+        StubServer(405, None),
+        StubServer(200, None),
+        StubServer(200, {}),
+        StubServer(200, []),
+        StubServer(200, [1]),
+        StubServer(200, [{"name": "A"}]),
+        StubServer(200, origin(None)),
+        StubServer(200, origin("nonsense")),
+        StubServer(200, origin(KEY.tag(Place(ACCOUNT, "worker"), {"A": ONE}).replace("1.", "2.", 1))),
+        StubServer(200, origin(FingerprintKey(b"\x01" * 32).tag(Place(ACCOUNT, "worker"), {"A": ONE}))),
     ],
 )
-def test_what_nobody_tells_is_unknown(told: Told) -> None:
-    """A server that has no such page, one that answers anything, a tag of another form or key."""
-    assert "unknown" == state(told, ONE)
+def test_without_a_usable_tag_the_state_is_unknown(server: StubServer) -> None:
+    """Without a usable tag from the server, the state is unknown."""
+    assert "unknown" == state(server, ONE)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_failure_is_no_answer(status: int) -> None:
-    """A server that fails is not taken for one that does not know."""
+def test_a_failing_server_raises_an_error(status: int) -> None:
+    """A failing server raises an error instead of an unknown state."""
     with pytest.raises(APIStatusError):
-        state(Told(status, None), ONE)
+        state(StubServer(status, None), ONE)

@@ -1,4 +1,4 @@
-"""What a settings file may say, by where it lies and who may write it."""
+"""Settings files: the settings they may contain, depending on their place and their permissions."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ EVERY = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory that is somebody else's, and a configuration directory of the user's own."""
+    """Return a foreign working directory, beside a configuration directory of the user's own."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "config" / "nightsafe").mkdir(parents=True, mode=0o700)
     (tmp_path / "config").chmod(0o700)
@@ -26,13 +26,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "foreign"
 
 
-def own(folder: Path) -> Path:
-    """The user's own file."""
+def own_file(folder: Path) -> Path:
+    """Return the path of the user's own settings file."""
     return folder.parent / "config" / "nightsafe" / "nightsafe.toml"
 
 
 def names_in(offered: Mapping[str, Any]) -> set[str]:
-    """Every setting that any command is offered."""
+    """Return the names of all settings offered to any command."""
     found: set[str] = set()
     for name, inner in offered.items():
         found |= names_in(inner) if isinstance(inner, Mapping) else {name}
@@ -40,8 +40,10 @@ def names_in(offered: Mapping[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_folder_says_only_what_is_allowed(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """Each setting that says where to, with what, for whom or whether sealed is passed over and named."""
+def test_a_folders_file_sets_only_permitted_settings(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Settings of a folder's file that could redirect or unseal requests are ignored and named."""
     (folder / "nightsafe.toml").write_text(f'{name} = "x"\n')
     offered, said = names_in(default_map(None)), capsys.readouterr().err
 
@@ -62,14 +64,14 @@ def test_a_folder_says_only_what_is_allowed(folder: Path, capsys: pytest.Capture
         "auth_failures", "rate_limit", "domain", "probes",
     ],
 )  # fmt: skip
-def test_what_is_never_a_folders(name: str) -> None:
-    """None of these is ever taken from a directory that one happens to be in."""
+def test_a_folders_file_never_sets_these(name: str) -> None:
+    """These settings are never taken from the working directory."""
     assert name in EVERY
     assert name not in OF_A_FOLDER
 
 
-def test_a_folders_file_that_never_ends(folder: Path) -> None:
-    """A pipe, or a link to a device, is passed over; of a file that was named no more is read than it may have."""
+def test_an_endless_file_is_not_read(folder: Path) -> None:
+    """An endless file of a folder is ignored; a named file is read only up to its limit."""
     os.mkfifo(folder / "nightsafe.toml")
     assert set() == names_in(default_map(None))
     (folder / "nightsafe.toml").unlink()
@@ -79,16 +81,16 @@ def test_a_folders_file_that_never_ends(folder: Path) -> None:
         default_map(folder / "nightsafe.toml")
 
 
-def test_completing_says_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """While the shell completes a line, what is passed over is not spoken of."""
+def test_completion_reports_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While the shell completes a line, ignored settings are not reported."""
     (folder / "nightsafe.toml").write_text('url = "x"\n')
     assert set() == names_in(default_map(None, quiet=True))
     assert "" == capsys.readouterr().err
 
 
-def test_the_users_own_file(folder: Path) -> None:
-    """It says everything; the folder's adds what it may, and a file that is named stands alone."""
-    own(folder).write_text('url = "https://mine.test"\nscript = "mine"\n')
+def test_the_users_own_file_sets_everything(folder: Path) -> None:
+    """The user's own file sets everything, a folder's file adds permitted settings, a named file replaces both."""
+    own_file(folder).write_text('url = "https://mine.test"\nscript = "mine"\n')
     (folder / "nightsafe.toml").write_text('url = "https://theirs.test"\nscript = "theirs"\n')
     (folder / "other.toml").write_text('script = "other"\n')
 
@@ -97,21 +99,23 @@ def test_the_users_own_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("loose", ["file", "folder", "above", "pipe"])
-def test_a_file_that_others_may_write(folder: Path, loose: str) -> None:
-    """The user's own file is refused when it, or a directory that leads to it, can be written by others."""
-    own(folder).write_text('url = "https://mine.test"\n')
+def test_a_file_that_others_may_write_is_refused(folder: Path, loose: str) -> None:
+    """The user's own file is refused if others may write it or a directory above it."""
+    own_file(folder).write_text('url = "https://mine.test"\n')
     if loose == "pipe":
-        own(folder).unlink()
-        own(folder).mkdir()
+        own_file(folder).unlink()
+        own_file(folder).mkdir()
     else:
-        {"file": own(folder), "folder": own(folder).parent, "above": own(folder).parent.parent}[loose].chmod(0o777)
+        {"file": own_file(folder), "folder": own_file(folder).parent, "above": own_file(folder).parent.parent}[
+            loose
+        ].chmod(0o777)
 
     with pytest.raises(click.ClickException, match=r"chmod go-w|cannot be read|regular"):
         default_map(None)
 
 
-def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the official clients' variables say counts more than any file."""
+def test_the_environment_overrides_settings_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official clients' environment variables override settings files."""
     filed = {"url": "https://file.test", "token_file": "file", "script": "s"}
     assert filed == without_overruled(filed)
     monkeypatch.setenv("CLOUDFLARE_API_BASE_URL", "https://environment.test")
@@ -120,8 +124,8 @@ def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"script": "s"} == without_overruled(filed)
 
 
-def test_wrangler_says_only_the_name(tmp_path: Path) -> None:
-    """Of a wrangler configuration nothing is read but what the script is called."""
+def test_a_wrangler_file_sets_only_the_script_name(tmp_path: Path) -> None:
+    """Only the script's name is read from a wrangler configuration."""
     (tmp_path / "wrangler.json").write_text(
         '{"name": "worker", "account_id": "f", "env": {"x": {"name": "y"}}, "vars": {"NIGHTSAFE_URL": "https://e.test"}}'
     )

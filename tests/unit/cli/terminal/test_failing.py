@@ -1,4 +1,4 @@
-"""How the command line ends when nothing was asked of any server: words for people, JSON for programs, a guess."""
+"""Failures of the command line before any request: the message, the JSON object, and suggestions."""
 
 import json
 import sys
@@ -15,11 +15,11 @@ from nightsafe.cli.token.policies import Scopes, need_limits
 
 
 @pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command line; gives exit code, standard output and standard error."""
+def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return a function that runs the command line and returns exit code, standard output and standard error."""
 
     def run(*arguments: str) -> tuple[object, str, str]:
-        """One command."""
+        """Run one command."""
         monkeypatch.setattr(sys, "argv", ["nightsafe", *arguments])
         with pytest.raises(SystemExit) as exited:
             main()
@@ -42,19 +42,21 @@ def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         (("--config", "nowhere", "whoami"), 1, "failed"),
     ],
 )
-def test_one_object_on_stdout(ended: Any, arguments: tuple[str, ...], code: int, kind: str) -> None:
-    """With --json it is the refusal, and people are told the same; without it, stdout is empty."""
-    ended_with, out, err = ended(*arguments, "--json")
+def test_json_refusals_are_one_object_on_stdout(
+    run_cli: Any, arguments: tuple[str, ...], code: int, kind: str
+) -> None:
+    """With --json stdout has the refusal as one object and stderr the same message; without it stdout is empty."""
+    ended_with, out, err = run_cli(*arguments, "--json")
     told = json.loads(out)["error"]
 
     assert (code, kind, code) == (ended_with, told["kind"], told["exit_code"])
-    assert [{"message", "code", "pointer", "advice"}] == [set(one) for one in told["problems"]]
+    assert [{"message", "code", "pointer", "advice"}] == [set(problem) for problem in told["problems"]]
     assert told["message"] in err
-    assert (code, "") == ended(*arguments)[:2]
+    assert (code, "") == run_cli(*arguments)[:2]
 
 
-def test_a_no_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Who is asked and says no, or interrupts, ends it with 1."""
+def test_a_declined_prompt_ends_with_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """A declined prompt and an interrupt end the command with exit code 1."""
     wanted = JSON_WANTED.set(True)
     try:
         codes = [end_refused(error) for error in (click.Abort(), KeyboardInterrupt())]
@@ -69,17 +71,17 @@ def test_a_no_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "meant"),
     [(("secert",), "'secret'"), (("secret", "lst"), "'list'"), (("token", "creat"), "'create'")],
 )
-def test_did_you_mean(ended: Any, words: tuple[str, ...], meant: str) -> None:
-    """Of commands, and of commands of a command, the likest is named."""
-    code, _, err = ended(*words)
+def test_the_most_similar_command_is_suggested(run_cli: Any, words: tuple[str, ...], meant: str) -> None:
+    """The most similar command or subcommand is suggested."""
+    code, _, err = run_cli(*words)
 
     assert 2 == code
     assert f"did you mean {meant}" in err.replace("Did", "did")
-    assert "did you" not in ended("zzzzzzzz")[2].lower()
+    assert "did you" not in run_cli("zzzzzzzz")[2].lower()
 
 
-def test_what_is_a_limit() -> None:
-    """Of what a token may do, not of where or until when; `--all-access` says that none is wanted."""
+def test_a_token_needs_a_limit_or_all_access() -> None:
+    """A token needs a limit of permissions or scripts, or `--all-access`."""
     for scopes in (
         Scopes(permissions=["x"]),
         Scopes(scripts=["x"]),

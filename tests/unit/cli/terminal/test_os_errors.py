@@ -1,4 +1,4 @@
-"""Whatever the system refuses about a file is one sentence with its name and a way out, and exit code 1."""
+"""Errors of the operating system: one sentence with the file's name and a remedy, and exit code 1."""
 
 import errno
 import os
@@ -31,8 +31,10 @@ COMMANDS = (
 )
 
 
-def said(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
-    """The exit code of a command in this process, and what it prints."""
+def run_command(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[object, str]:
+    """Return the exit code of a command run in this process, and what it prints."""
     monkeypatch.setattr(sys, "argv", ["nightsafe", *command.split()])
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "nst_x")
     with pytest.raises(SystemExit) as ended:
@@ -43,17 +45,17 @@ def said(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("place", ["loop/x", "file/x", "long"])
-def test_a_path_that_leads_nowhere(
+def test_an_impossible_path_gives_no_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, place: str
 ) -> None:
-    """Links in a circle, a file on the way, a name that is too long: no command ends with a traceback."""
+    """With a circular link, a file in the path or a name that is too long, no command prints a traceback."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").touch()
     (tmp_path / "safe").mkdir()
     (tmp_path / "safe" / "nightsafe.db").touch()
 
-    code, words = said(command.format("x" * 300 if place == "long" else place), monkeypatch, capsys)
+    code, words = run_command(command.format("x" * 300 if place == "long" else place), monkeypatch, capsys)
 
     assert code in {1, 2}, words
     assert "Traceback" not in words
@@ -61,18 +63,18 @@ def test_a_path_that_leads_nowhere(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_settings_file_that_may_not_be_looked_for(
+def test_an_unsearchable_settings_file_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    """Whatever the command, it is the file that is named."""
+    """Every command names the settings file that it may not look for."""
 
     def fail(_: Path | None) -> None:
-        """In place of what looks for it."""
+        """Fail to look for the file."""
         raise PermissionError(errno.EACCES, "Permission denied", "nightsafe.toml")
 
     monkeypatch.setattr(module, "default_map", fail)
 
-    code, words = said(command.format("x"), monkeypatch, capsys)
+    code, words = run_command(command.format("x"), monkeypatch, capsys)
 
     assert (1, True) == (
         code,
@@ -81,8 +83,8 @@ def test_a_settings_file_that_may_not_be_looked_for(
     assert 1 == words.count("\n")
 
 
-def in_a_child(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A command in a process of its own, after some code that has everything loaded."""
+def run_in_child(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new process, after some code that runs when everything is imported."""
     loaded = (
         "import os, sys, nightsafe.cli.main as m, nightsafe.cli.token.commands, nightsafe.cli.terminal.os_errors\n"
     )
@@ -96,12 +98,12 @@ def in_a_child(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_working_directory_that_may_not_be_searched(tmp_path: Path) -> None:
-    """As with `sudo -u` in somebody's home."""
+def test_an_unsearchable_working_directory_is_reported(tmp_path: Path) -> None:
+    """A working directory that may not be searched, as after `sudo -u`, is reported."""
     tmp_path.chmod(0)
     code = f"os.chdir({str(tmp_path)!r}); os.setuid({NOBODY})" if os.geteuid() == 0 else "os.chmod('.', 0)"
     try:
-        done = in_a_child(code, Path("/"))
+        done = run_in_child(code, Path("/"))
     finally:
         tmp_path.chmod(0o700)
 
@@ -110,17 +112,17 @@ def test_a_working_directory_that_may_not_be_searched(tmp_path: Path) -> None:
     assert 1 == done.stderr.count("\n")
 
 
-def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
-    """It is said to be so."""
-    done = in_a_child("os.rmdir(os.getcwd())", tmp_path)
+def test_a_deleted_working_directory_is_reported(tmp_path: Path) -> None:
+    """A working directory that was deleted is reported."""
+    done = run_in_child("os.rmdir(os.getcwd())", tmp_path)
 
     assert (1, "") == (done.returncode, done.stdout)
     assert "nightsafe: the working directory no longer exists; change to one that exists\n" == done.stderr
     tmp_path.mkdir()
 
 
-def test_sentences() -> None:
-    """They name the file as it can be printed, and what to do; without a file there is the reason."""
+def test_a_sentence_has_the_file_and_a_remedy() -> None:
+    """A sentence names the file in printable form and the remedy; without a file it has the reason."""
     full = OSError(errno.ENOSPC, "No space left on device")
 
     assert "a\\x1b[2J cannot be used: Permission denied; run this" in sentence(
@@ -131,12 +133,12 @@ def test_sentences() -> None:
     assert "OSError" == sentence(OSError())
 
 
-def test_a_setting_that_no_path_can_be(
+def test_a_nul_in_a_setting_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A NUL in the file of settings is refused where it stands."""
+    """A NUL character in the settings file is refused with its setting."""
     (tmp_path / "n.toml").write_text('data = "a\\u0000b"\n')
 
-    code, words = said(f"--config {tmp_path / 'n.toml'} token list", monkeypatch, capsys)
+    code, words = run_command(f"--config {tmp_path / 'n.toml'} token list", monkeypatch, capsys)
 
     assert (1, True) == (code, "data contains a NUL character" in words)

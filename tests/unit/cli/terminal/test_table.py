@@ -1,4 +1,4 @@
-"""Tables: as wide as they need to be, or as a terminal is."""
+"""Tables: as wide as needed, but not wider than the terminal."""
 
 import pytest
 
@@ -8,8 +8,8 @@ HEAD = ("id", "author", "note")
 ROWS = [["12345678", "somebody@example.com", "a long note " * 5], ["1", "-", "-"]]
 
 
-def test_what_fits_is_left_alone() -> None:
-    """Nothing is cut without need, and nothing that may not be."""
+def test_a_table_that_fits_is_not_cut() -> None:
+    """Cells are cut only if necessary, and only in columns that may be cut."""
     whole = table(HEAD, ROWS)
 
     assert whole == table(HEAD, ROWS, fit=fitting(200, (1, 2)))
@@ -17,8 +17,8 @@ def test_what_fits_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 60, 40, 24])
-def test_the_widest_is_cut_first(width: int) -> None:
-    """Lines are as long as there is room, and what was cut says so; the first column is whole."""
+def test_the_widest_column_is_cut_first(width: int) -> None:
+    """Lines fill the width, cut cells end with an ellipsis, and the first column is whole."""
     lines = table(HEAD, ROWS, fit=fitting(width, (1, 2))).splitlines()
 
     assert width == max(map(len, lines))
@@ -27,6 +27,6 @@ def test_the_widest_is_cut_first(width: int) -> None:
     assert ("somebody@example.com" in lines[1]) is (width >= 60)
 
 
-def test_a_little_of_each_is_left() -> None:
-    """However narrow it is: lines are then too long, rather than empty."""
+def test_a_narrow_table_keeps_some_of_each_column() -> None:
+    """On a very narrow terminal a few characters of each cell stay, so that lines are too long rather than empty."""
     assert 8 + 2 + 6 + 2 + 6 == max(map(len, table(HEAD, ROWS, fit=fitting(1, (1, 2))).splitlines()))

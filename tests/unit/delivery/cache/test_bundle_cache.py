@@ -1,4 +1,4 @@
-"""Which bundles come in, and what workerd is told of them."""
+"""The bundle cache: the bundles that it admits, and the routes that workerd gets."""
 
 import time
 from pathlib import Path
@@ -19,7 +19,7 @@ KV = BundleBinding("CACHE", "kv_namespace", msgspec.Raw(b'{"name":"CACHE","type"
 
 
 def version(name: str = "1", share: float = 100, *bindings: BundleBinding) -> BundleVersion:
-    """A version with one module."""
+    """Return a version with one module."""
     modules = (BundleModule("m.js", "application/javascript+module", b"digest"),)
     return BundleVersion(
         id=name, percentage=share, created_on="", main_module="m.js", modules=modules, bindings=bindings
@@ -27,45 +27,45 @@ def version(name: str = "1", share: float = 100, *bindings: BundleBinding) -> Bu
 
 
 def bundle(serial: int, *versions: BundleVersion, **members: str) -> Bundle:
-    """A bundle of the script `s` of the account `a`."""
+    """Return a bundle of the script `s` of the account `a`."""
     whole = Bundle(account_id="a", script="s", serial=serial, versions=versions)
     return msgspec.structs.replace(whole, **members)
 
 
 @pytest.fixture
 def bundle_cache(tmp_path: Path) -> BundleCache:
-    """An empty one, of the account `a`."""
+    """Return an empty cache of the account `a`."""
     return BundleCache("a", VerifyKeys([KEY.verify_key]), Serials(tmp_path / "marks.json"))
 
 
 def admit(bundle_cache: BundleCache, one: Bundle, floor: int = 0) -> Bundle | None:
-    """Sign and admit a bundle asked for as that of `s`."""
+    """Sign a bundle, and admit it as the answer for `s`."""
     return bundle_cache.admit("s", sign_bundle(one, KEY), floor)
 
 
-async def test_a_good_bundle_comes_in(bundle_cache: BundleCache) -> None:
-    """And from then on its serial is the least that counts."""
+async def test_a_valid_bundle_is_admitted(bundle_cache: BundleCache) -> None:
+    """A valid bundle is admitted, and its serial becomes the floor."""
     assert bundle(5, version()) == admit(bundle_cache, bundle(5, version()))
     assert 5 == bundle_cache.floor()
 
 
 @pytest.mark.parametrize("members", [{"account_id": "b"}, {"script": "t"}, {"namespace": "n"}])
-async def test_a_bundle_of_another_place(bundle_cache: BundleCache, members: dict[str, str]) -> None:
-    """Is refused, and raises no mark."""
+async def test_a_bundle_of_another_script_is_refused(bundle_cache: BundleCache, members: dict[str, str]) -> None:
+    """A bundle of another account, script or namespace is refused, and the floor stays."""
     with pytest.raises(NightsafeError, match="another script"):
         admit(bundle_cache, bundle(5, **members))
     assert 0 == bundle_cache.floor()
 
 
 async def test_an_older_bundle_is_refused(bundle_cache: BundleCache) -> None:
-    """When what was seen before it was asked for is newer."""
+    """A bundle is refused if a newer one was seen before it was requested."""
     admit(bundle_cache, bundle(7))
     with pytest.raises(NightsafeError, match="serial 6, but 7 has been seen"):
         admit(bundle_cache, bundle(6), bundle_cache.floor())
 
 
-async def test_two_requests_under_way_do_not_hinder_each_other(bundle_cache: BundleCache) -> None:
-    """An answer that was overtaken is passed over, not refused."""
+async def test_an_overtaken_answer_is_ignored(bundle_cache: BundleCache) -> None:
+    """An answer that a newer one overtook is ignored, not refused."""
     floor = bundle_cache.floor()
     newer = admit(bundle_cache, bundle(7, version()), floor)
     assert newer is not None
@@ -74,25 +74,27 @@ async def test_two_requests_under_way_do_not_hinder_each_other(bundle_cache: Bun
     assert admit(bundle_cache, bundle(6, version("2")), floor) is None
 
 
-async def test_a_version_of_no_share_is_served_beside_another(bundle_cache: BundleCache) -> None:
-    """The route tells it by its id, for whoever asks for it."""
+async def test_a_version_of_0_percent_is_in_the_route(bundle_cache: BundleCache) -> None:
+    """A version with 0 % is in the route by its id, for requests that ask for it."""
     admitted = admit(bundle_cache, bundle(1, version("old"), version("new", 0)))
     assert admitted is not None
     held = bundle_cache.put(admitted)
 
     assert held is not None
-    assert [("old", 100), ("new", 0)] == [(one["id"], one["share"]) for one in held.route()["versions"]]
+    assert [("old", 100), ("new", 0)] == [
+        (route_version["id"], route_version["share"]) for route_version in held.route()["versions"]
+    ]
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 100.5])
-async def test_a_percentage_that_is_none(bundle_cache: BundleCache, share: float) -> None:
-    """Is refused."""
+async def test_an_invalid_percentage_is_refused(bundle_cache: BundleCache, share: float) -> None:
+    """A percentage outside the valid range is refused."""
     with pytest.raises(NightsafeError, match="percentage"):
         admit(bundle_cache, bundle(1, version("1", share)))
 
 
-async def test_numbers_and_epochs(bundle_cache: BundleCache) -> None:
-    """Only what has changed is told; a number stands for one content and never comes back."""
+async def test_only_changes_give_a_new_epoch(bundle_cache: BundleCache) -> None:
+    """Only changes give a new epoch; a load number stands for one content and is never reused."""
     first = bundle_cache.put(bundle(1, version("1")))
     same = bundle_cache.put(bundle(2, version("1")))
     split = bundle_cache.put(bundle(3, version("1", 40), version("2", 60)))
@@ -102,13 +104,13 @@ async def test_numbers_and_epochs(bundle_cache: BundleCache) -> None:
     assert same is None
     routes = [held.route() for held in (first, split, second, back) if held]
     assert [1, 2, 3, 4] == [route["epoch"] for route in routes]
-    assert [[1], [1, 2], [2], [3]] == [[one["load"] for one in route["versions"]] for route in routes]
+    assert [[1], [1, 2], [2], [3]] == [
+        [route_version["load"] for route_version in route["versions"]] for route in routes
+    ]
 
 
-async def test_a_load_can_be_had_for_a_moment_longer(
-    bundle_cache: BundleCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that a request which has chosen it is answered; not for ever, and its contents are kept as long."""
+async def test_a_superseded_load_is_kept_briefly(bundle_cache: BundleCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A superseded load and its contents are kept for a few seconds, for requests that chose it."""
     bundle_cache.put(bundle(1, version("1")))
     bundle_cache.put(bundle(2))
 
@@ -120,16 +122,16 @@ async def test_a_load_can_be_had_for_a_moment_longer(
     assert set() == bundle_cache.digests()
 
 
-async def test_only_so_many_superseded_loads_are_kept(bundle_cache: BundleCache) -> None:
-    """A script that changes all the time does not fill the memory."""
+async def test_the_number_of_superseded_loads_is_limited(bundle_cache: BundleCache) -> None:
+    """At most a few superseded loads are kept, so that frequent changes do not fill the memory."""
     for serial in range(1, 101):
         bundle_cache.put(bundle(serial, version(str(serial))))
 
     assert 9 == sum(bundle_cache.load(number) is not None for number in range(1, 101))
 
 
-async def test_what_is_not_served(bundle_cache: BundleCache) -> None:
-    """A script without versions is not there; one with a binding that cannot be served is refused whole."""
+async def test_scripts_that_cannot_be_served_are_marked(bundle_cache: BundleCache) -> None:
+    """A script without versions is not served; one with a binding that cannot be served is refused whole."""
     gone, refused = bundle_cache.put(bundle(1)), bundle_cache.put(bundle(2, version("1"), version("2", 50, KV)))
 
     assert gone is not None

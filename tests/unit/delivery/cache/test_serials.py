@@ -9,8 +9,8 @@ from nightsafe.delivery.cache.serials import Serials
 from nightsafe.errors import NightsafeError
 
 
-async def test_marks_are_there_after_a_restart(tmp_path: Path) -> None:
-    """For each account, the highest; a lower one changes nothing."""
+async def test_serials_survive_a_restart(tmp_path: Path) -> None:
+    """The highest serial of each account is kept over a restart; a lower one changes nothing."""
     path = tmp_path / "marks.json"
     serials = Serials(path)
     for account, serial in (("a", 1), ("b", 5), ("a", 9), ("a", 3)):
@@ -22,8 +22,8 @@ async def test_marks_are_there_after_a_restart(tmp_path: Path) -> None:
     assert 0o600 == path.stat().st_mode & 0o777
 
 
-async def test_many_are_written_in_a_few_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk does not have to keep up with each."""
+async def test_many_changes_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand changes are written in a few writes."""
     writes = []
     monkeypatch.setattr("nightsafe.sealing.files.write", lambda *_, **__: writes.append(1))
     serials = Serials(tmp_path / "marks.json")
@@ -35,8 +35,8 @@ async def test_many_are_written_in_a_few_goes(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format":"nightsafe-marks/1","serials":{"a":"x"}}', "[[[["])
-def test_a_file_of_something_else(tmp_path: Path, content: str) -> None:
-    """Is refused, with what to do: it is not taken for nothing seen."""
+def test_a_file_with_other_content_is_refused(tmp_path: Path, content: str) -> None:
+    """A file with other content is refused with a remedy, instead of being read as empty."""
     path = tmp_path / "marks.json"
     path.write_text(content)
     path.chmod(0o600)
@@ -46,7 +46,7 @@ def test_a_file_of_something_else(tmp_path: Path, content: str) -> None:
 
 
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    """As every file that delivery relies on."""
+    """A file that others may read is refused."""
     path = tmp_path / "marks.json"
     path.write_text('{"format":"nightsafe-marks/1","serials":{}}')
     path.chmod(0o644)
@@ -55,8 +55,8 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         Serials(path)
 
 
-async def test_a_disk_that_does_not_take_it(tmp_path: Path) -> None:
-    """Is said; the marks hold in memory, and are written as soon as it works again."""
+async def test_a_failed_write_is_logged_and_made_up_for(tmp_path: Path) -> None:
+    """A failed write is logged; the serials stay in memory, and are written once the disk works again."""
     path = tmp_path / "folder" / "marks.json"
     serials = Serials(path)
     with capture_logs() as logs:

@@ -1,4 +1,4 @@
-"""What leads to this machine, and what is refused for it."""
+"""Egress rules: the networks of this machine, and the destinations that scripts are refused."""
 
 import asyncio
 import re
@@ -46,26 +46,26 @@ OWN = frozenset(map(ip_network, ("12.0.0.0/24", "11.22.33.44", "127.0.0.0/8"))) 
 
 
 def nets(*texts: str) -> tuple[Network, ...]:
-    """Networks as they are written."""
+    """Return the networks in these texts."""
     return tuple(map(ip_network, texts))
 
 
-def test_what_the_kernel_tells(tmp_path: Path) -> None:
-    """Addresses and local routes are read from its tables, with their lengths; without IPv6 there are none of it."""
+def test_own_networks_are_read_from_the_kernel(tmp_path: Path) -> None:
+    """Own addresses and local routes are read from the kernel's tables; the IPv6 table may be absent."""
     (tmp_path / "fib_trie").write_text(TRIE)
-    assert {one for one in OWN if one.version == 4} == own_networks(tmp_path)
+    assert {network for network in OWN if network.version == 4} == own_networks(tmp_path)
 
     (tmp_path / "ipv6_route").write_text(ROUTES)
     assert own_networks(tmp_path) == OWN
 
 
-def test_this_machine() -> None:
-    """Its loopback addresses are found where it keeps them."""
+def test_this_machines_loopback_is_found() -> None:
+    """The real tables contain this machine's loopback network."""
     assert ip_network("127.0.0.0/8") in own_networks()
 
 
-def test_where_the_kernel_tells_nothing(tmp_path: Path) -> None:
-    """Is refused, with what to do: what is not known cannot be refused to scripts."""
+def test_missing_kernel_tables_are_refused(tmp_path: Path) -> None:
+    """Without the kernel's tables the start is refused with a remedy, because own addresses would be unknown."""
     with pytest.raises(NightsafeError) as caught:
         own_networks(tmp_path)
 
@@ -75,12 +75,12 @@ def test_where_the_kernel_tells_nothing(tmp_path: Path) -> None:
 
 
 def holds(address: str, own: frozenset[Network], *reach: str) -> bool:
-    """Whether an address is refused: of the rules that fit, the narrowest, and a refusal before a permission."""
+    """Return whether an address is refused: the narrowest matching rule counts, and a refusal before a permission."""
     [one] = nets(address)
     named = nets(*reach)
 
     def widths(rules: tuple[Network, ...]) -> list[int]:
-        """How narrow those rules are that fit."""
+        """Return the prefix lengths of the rules that match."""
         return [rule.prefixlen for rule in rules if rule.version == one.version and one.subnet_of(rule)]  # type: ignore[arg-type]
 
     return max(widths(tuple(refused((*NOT_PUBLIC, *own), named))), default=-1) >= max(widths(named), default=0)
@@ -89,8 +89,8 @@ def holds(address: str, own: frozenset[Network], *reach: str) -> bool:
 @pytest.mark.parametrize(
     "address", ["11.22.33.44", "12.0.0.9", "2600:1111::5", "2600:2222::99", "2600:3333::", "::1"]
 )
-def test_addresses_of_this_machine(address: str) -> None:
-    """Are refused, also when a network around them is named; naming the very address opens it."""
+def test_this_machines_addresses_are_refused(address: str) -> None:
+    """An address of this machine is refused even in a named network; naming the address itself opens it."""
     around = ("11.0.0.0/8", "12.0.0.0/8", "2600::/16")
 
     assert holds(address, OWN)
@@ -99,8 +99,8 @@ def test_addresses_of_this_machine(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "192.0.1.1", "2606:4700::1", "2001:4860::8888"])
-def test_others(address: str) -> None:
-    """Are not."""
+def test_public_addresses_are_not_refused(address: str) -> None:
+    """Other public addresses are not refused."""
     assert not holds(address, OWN)
 
 
@@ -108,8 +108,8 @@ def test_others(address: str) -> None:
     "network",
     ["10.0.0.0/8", "192.168.7.0/24", "169.254.169.254/32", "198.18.0.0/15", "fd00::/8", "fec0::/10", "2001:db8::/32"],
 )
-def test_a_network_that_is_named(network: str) -> None:
-    """Is open, though it is refused else; the others are as they were."""
+def test_a_named_network_is_open(network: str) -> None:
+    """A named private network is open; other private networks stay closed."""
     [one] = nets(network)
     address = str(one.network_address)
 
@@ -118,29 +118,29 @@ def test_a_network_that_is_named(network: str) -> None:
     assert holds("172.16.0.1", OWN, network)
 
 
-def test_nat64_that_is_named() -> None:
-    """Leads to public addresses only: not to this machine, nor to private ones."""
+def test_a_named_nat64_leads_to_public_addresses_only() -> None:
+    """A named NAT64 prefix leads only to public addresses, not to this machine or private networks."""
 
-    def through(address: str) -> str:
-        """The address as a NAT64 gateway is asked for it."""
+    def via_nat64(address: str) -> str:
+        """Return an IPv4 address as it is requested from a NAT64 gateway."""
         return f"64:ff9b::{int(IPv4Address(address)) >> 16:x}:{int(IPv4Address(address)) & 0xFFFF:x}"
 
-    assert holds(through("1.1.1.1"), OWN)
-    assert not holds(through("1.1.1.1"), OWN, "64:ff9b::/96")
+    assert holds(via_nat64("1.1.1.1"), OWN)
+    assert not holds(via_nat64("1.1.1.1"), OWN, "64:ff9b::/96")
     for address in ("11.22.33.44", "12.0.0.9", "127.0.0.1", "10.1.1.1", "169.254.169.254"):
-        assert holds(through(address), OWN, "64:ff9b::/96")
+        assert holds(via_nat64(address), OWN, "64:ff9b::/96")
 
 
-def looking(found: list[frozenset[Network]]) -> Callable[[], frozenset[Network]]:
-    """A machine that has these addresses, one set after the other, and then the last for ever."""
+def lookup_of(found: list[frozenset[Network]]) -> Callable[[], frozenset[Network]]:
+    """Return a look-up that gives these sets of addresses in turn, and then the last one always."""
     return lambda: found.pop(0) if len(found) > 1 else found[0]
 
 
-async def test_what_is_written_down(tmp_path: Path) -> None:
-    """Is said to be new only when something is refused that was not before."""
+async def test_rules_are_new_only_if_they_refuse_more(tmp_path: Path) -> None:
+    """The written rules count as new only if they refuse something that was not refused before."""
     first, more = frozenset(nets("11.22.33.44")), frozenset(nets("11.22.33.44", "25.1.2.3"))
     private = frozenset(nets("11.22.33.44", "25.1.2.3", "172.17.0.1", "fe80::1"))
-    reach = Egress(tmp_path / "reach", nets("30.0.0.0/8"), look=looking([first, first, more, private, first]))
+    reach = Egress(tmp_path / "reach", nets("30.0.0.0/8"), look=lookup_of([first, first, more, private, first]))
 
     assert [True, False, True, False, False] == [reach.write() for _ in range(5)]
     assert '"30.0.0.0/8"' in (reach.folder / FILE).read_text()
@@ -149,8 +149,8 @@ async def test_what_is_written_down(tmp_path: Path) -> None:
     assert not reach.folder.exists()
 
 
-async def test_what_is_closed(tmp_path: Path) -> None:
-    """Stays closed, also where private networks are open or a part of it was named; by NAT64 as well."""
+async def test_a_closed_network_stays_closed(tmp_path: Path) -> None:
+    """A closed network stays closed, also if private networks are open or a part of it is named, and by NAT64."""
     closed, named = nets("30.0.0.0/8", "2600::/16"), nets("30.1.2.3", "31.1.2.3")
     for private in (False, True):
         reach = Egress(tmp_path / str(private), named, closed, private=private, look=frozenset)
@@ -163,8 +163,8 @@ async def test_what_is_closed(tmp_path: Path) -> None:
     assert "64:ff9b::1e00:0/104" in map(str, refused(closed, nets("64:ff9b::/96")))
 
 
-async def test_one_that_has_written_nothing(tmp_path: Path) -> None:
-    """Removes nothing: the file may be that of a process that has the directory."""
+async def test_an_instance_that_wrote_no_file_removes_none(tmp_path: Path) -> None:
+    """An instance that wrote no file removes none, because the file may belong to another process."""
     one, other = Egress(tmp_path / "reach", look=frozenset), Egress(tmp_path / "reach", look=frozenset)
     one.write()
     await other.stop()
@@ -175,11 +175,11 @@ async def test_one_that_has_written_nothing(tmp_path: Path) -> None:
     assert not written.parent.exists()
 
 
-async def test_private_networks(tmp_path: Path) -> None:
-    """Are open where the operator has said so, and this machine with them, whatever its addresses are."""
+async def test_private_networks_can_be_opened(tmp_path: Path) -> None:
+    """With private networks open, this machine is open too, with any addresses."""
 
     def look() -> frozenset[Network]:
-        """Nobody asks."""
+        """Fail, because it must not be called."""
         raise AssertionError
 
     reach = Egress(tmp_path / "reach", private=True, look=look)
@@ -188,12 +188,12 @@ async def test_private_networks(tmp_path: Path) -> None:
     await reach.stop()
 
 
-async def test_a_change_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runtime is replaced when the kernel tells of an address that was not refused before."""
+async def test_a_new_address_replaces_the_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runtime is replaced when the kernel reports an address that was not refused before."""
     here, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     here.setblocking(False)
     monkeypatch.setattr("nightsafe.delivery.egress.addresses._kernel", lambda: here)
-    reach = Egress(tmp_path / "reach", look=looking([frozenset(), frozenset(nets("25.1.2.3"))]))
+    reach = Egress(tmp_path / "reach", look=lookup_of([frozenset(), frozenset(nets("25.1.2.3"))]))
     renewed = asyncio.Event()
     reach.write()
     reach.start(renewed.set)
@@ -205,8 +205,8 @@ async def test_a_change_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     kernel.close()
 
 
-async def test_without_a_word_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is looked for a change all the same."""
+async def test_changes_are_looked_for_without_the_kernels_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without messages from the kernel, changes are still looked for."""
     monkeypatch.setattr("nightsafe.delivery.egress.addresses._kernel", lambda: None)
     monkeypatch.setattr("nightsafe.delivery.egress.addresses._LOOK_SECONDS", 0.01)
     news = changes()

@@ -1,4 +1,4 @@
-"""Whoever seals anew: how it goes on, and when it stops."""
+"""Resealing: its progress, its failures, and its pauses."""
 
 import asyncio
 from pathlib import Path
@@ -27,14 +27,14 @@ SEALER = SigningSealer(OLD_RING.public(), SIGNING_KEY)
 
 @pytest.fixture
 def opener(tmp_path: Path) -> ReloadingOpener:
-    """Opens with the rotated ring."""
+    """Return an opener with the rotated ring."""
     path = tmp_path / "ring.json"
     RING.save(path)
     return ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(path, PrivateRing.load))
 
 
 def value(number: int, record: bytes | None = None) -> OldValue:
-    """A value under the old key."""
+    """Return a value under the old key."""
     context = Context(account_id=ACCOUNT, namespace="", script="worker", name=f"S{number}", kind="secret_text")
     return OldValue(
         mark=f"a{number}",
@@ -49,7 +49,7 @@ def value(number: int, record: bytes | None = None) -> OldValue:
 
 
 class Source:
-    """An API that has some values, two in a batch, and fails as it is told to.
+    """An API with some values, two in a batch, that fails as told.
 
     Args:
         values: what there is.
@@ -57,16 +57,16 @@ class Source:
     """
 
     def __init__(self, *values: OldValue, trouble: tuple[NightsafeError | None, ...] = ()) -> None:
-        self.values = {one.mark: one for one in values}
+        self.values = {old_value.mark: old_value for old_value in values}
         self.trouble = list(trouble)
         self.asked: list[str] = []
         self.done = asyncio.Event()
 
     async def old_values(self, after: str) -> OldValues:
-        """The next two."""
+        """Return the next two values."""
         self.asked.append(after)
         self._fail()
-        found = tuple(one for mark, one in sorted(self.values.items()) if mark > after)[:2]
+        found = tuple(old_value for mark, old_value in sorted(self.values.items()) if mark > after)[:2]
         if not found:
             self.done.set()
         waiting = None if after else len(self.values)
@@ -75,43 +75,45 @@ class Source:
         )
 
     async def store(self, values: NewValues) -> Stored:
-        """Take them."""
+        """Take the resealed values."""
         self._fail()
-        for one in values.values:
-            del self.values[one.mark]
+        for old_value in values.values:
+            del self.values[old_value.mark]
         return Stored(resealed=len(values.values), changed=0, refused=0)
 
     def _fail(self) -> None:
-        """Raise what is due."""
+        """Raise the next error, if any."""
         error = self.trouble.pop(0) if self.trouble else None
         if error is not None:
             raise error
 
 
 def resealer(source: Source, opener: ReloadingOpener) -> Resealer:
-    """One that never rests."""
+    """Return a resealer without pauses."""
     return Resealer(ACCOUNT, source, opener, rest=0, idle_seconds=0)
 
 
-async def test_a_pass_tells_how_far_it_has_come(opener: ReloadingOpener) -> None:
-    """After each batch, and at its end; what does not open is counted, told with its place, and passed by."""
+async def test_a_pass_reports_its_progress(opener: ReloadingOpener) -> None:
+    """Progress is reported after each batch and at the end; a value that does not open is logged and skipped."""
     source = Source(*(value(number) for number in range(4)), value(4, b"nothing that opens"))
     told: list[Progress] = []
 
     with capture_logs() as logs:
         done = await resealer(source, opener).run_once(told.append)
 
-    assert [(5, 2, 0), (5, 4, 0), (5, 4, 1)] == [(one.waiting, one.resealed, one.unopened) for one in told]
+    assert [(5, 2, 0), (5, 4, 0), (5, 4, 1)] == [
+        (progress.waiting, progress.resealed, progress.unopened) for progress in told
+    ]
     assert told[-1] == done
     assert ["a4"] == list(source.values)
     assert [("resealing.not_opened", "S4"), ("resealing.done", None)] == [
-        (one["event"], one.get("name")) for one in logs
+        (event["event"], event.get("name")) for event in logs
     ]
     assert "planted" not in str(logs)
 
 
-async def test_it_goes_on_after_a_failure(opener: ReloadingOpener) -> None:
-    """When the API cannot be reached it comes again, from the beginning, and does what is left."""
+async def test_resealing_continues_after_a_failure(opener: ReloadingOpener) -> None:
+    """When the API cannot be reached, resealing starts again later and does the rest."""
     gone = NightsafeError(Code.UNAVAILABLE, "gone")
     source = Source(*(value(number) for number in range(4)), trouble=(gone, None, None, None, gone))
 
@@ -123,16 +125,16 @@ async def test_it_goes_on_after_a_failure(opener: ReloadingOpener) -> None:
     assert ["", "", "a1", ""] == source.asked[:4]
 
 
-async def test_it_says_that_nothing_is_sealed_anew_here(
+async def test_a_refusal_to_reseal_is_logged_with_a_remedy(
     opener: ReloadingOpener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the API does not let it: at the start and after a rotation, with the way out; it goes on asking."""
+    """When the API does not permit resealing, this is logged at the start and after a rotation, with a remedy."""
     refused = NightsafeError(Code.NOT_PERMITTED, "the token may not")
     source = Source(value(1), trouble=(refused,) * 5)
     pauses: list[float] = []
 
     async def note(_: Resealer, seconds: float) -> None:
-        """Do not wait; rotate in between, and end after some turns."""
+        """Record the pause instead of waiting; rotate in between, and end after some turns."""
         pauses.append(seconds)
         if len(pauses) == 2:
             opener.ring.rotated().save(tmp_path / "ring.json", replace=True)
@@ -144,19 +146,19 @@ async def test_it_says_that_nothing_is_sealed_anew_here(
         await resealer(source, opener).run()
 
     assert (["a1"], [3600.0] * 4) == (list(source.values), pauses)
-    assert [("resealing.not_here", "warning")] * 2 == [(one["event"], one["log_level"]) for one in logs]
-    assert all("nightsafe keys reseal" in one["reason"] for one in logs)
+    assert [("resealing.not_here", "warning")] * 2 == [(event["event"], event["log_level"]) for event in logs]
+    assert all("nightsafe keys reseal" in event["reason"] for event in logs)
 
 
-async def test_what_never_opens_is_tried_less_and_less_often(
+async def test_values_that_never_open_are_tried_less_often(
     opener: ReloadingOpener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pass that gets nowhere makes the next one wait longer, up to an hour; one that does sets that back."""
+    """A pass without progress doubles the next pause, up to an hour; a pass with progress resets it."""
     pauses: list[float] = []
     source = Source(value(1, b"nothing that opens"))
 
     async def note(_: Resealer, seconds: float) -> None:
-        """Do not wait; end after some turns."""
+        """Record the pause instead of waiting; end after some turns."""
         pauses.append(seconds)
         if len(pauses) == 9:
             source.values["a2"] = value(2)
@@ -170,8 +172,8 @@ async def test_what_never_opens_is_tried_less_and_less_often(
     assert [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0, 30.0] == pauses
 
 
-async def test_a_new_ring_ends_the_wait(tmp_path: Path) -> None:
-    """A rotation is noticed at once, however long it would have waited."""
+async def test_a_rotation_ends_the_wait(tmp_path: Path) -> None:
+    """A rotation ends the wait at once."""
     path = tmp_path / "ring.json"
     OLD_RING.save(path)
     opener = ReloadingOpener(VerifyKeys([SIGNING_KEY.verify_key]), Reloading(path, PrivateRing.load))
@@ -188,13 +190,13 @@ async def test_a_new_ring_ends_the_wait(tmp_path: Path) -> None:
     assert {} == source.values
 
 
-async def test_it_rests_as_long_as_it_worked(opener: ReloadingOpener, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each batch, so that others have half of the time."""
+async def test_resealing_pauses_as_long_as_it_works(opener: ReloadingOpener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each batch the pause is as long as the work was, so that others have half of the time."""
     pauses: list[float] = []
     clock = iter(range(0, 1000, 10))
 
     async def note(seconds: float) -> None:
-        """Do not wait."""
+        """Record the pause instead of waiting."""
         pauses.extend([seconds] if seconds else [])
 
     monkeypatch.setattr(asyncio, "sleep", note)

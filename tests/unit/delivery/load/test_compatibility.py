@@ -1,4 +1,4 @@
-"""What a script is run with, and how its modules are found."""
+"""Compatibility: the date and the flags a script runs with, and how its modules are resolved."""
 
 import datetime as dt
 import uuid
@@ -15,7 +15,7 @@ TODAY = dt.date.fromisoformat(NEWEST_DATE) + dt.timedelta(days=10)
 
 
 def version(date: str = "", *flags: str, classic: bool = False) -> BundleVersion:
-    """A version with a date and flags."""
+    """Return a version with a date and flags."""
     return BundleVersion(
         id=str(uuid.uuid4()),
         percentage=100.0,
@@ -39,8 +39,8 @@ def version(date: str = "", *flags: str, classic: bool = False) -> BundleVersion
         ("2999-01-01", 0, "2999-01-01"),
     ],
 )
-def test_the_date(wanted: str, days: int, served: str) -> None:
-    """One that has come is at most the runtime's newest; one that has not stays, for the runtime to refuse."""
+def test_a_past_date_is_at_most_the_runtimes_newest(wanted: str, days: int, served: str) -> None:
+    """A past date becomes at most the runtime's newest; a future date is kept, so that the runtime refuses it."""
     assert served == served_date(wanted, TODAY + dt.timedelta(days=days))
 
 
@@ -54,13 +54,13 @@ def test_the_date(wanted: str, days: int, served: str) -> None:
         ("2026-11-17", ("legacy_module_registry",), "/"),
     ],
 )
-def test_how_modules_are_found(date: str, flags: tuple[str, ...], root: str) -> None:
-    """By paths at first, by URLs since; a flag says otherwise."""
+def test_modules_are_resolved_by_path_or_url(date: str, flags: tuple[str, ...], root: str) -> None:
+    """Older dates resolve modules by path and newer ones by URL, unless a flag overrides this."""
     assert root == Compatibility.of(version(date, *flags)).module_root
 
 
-def test_flags_of_classic_scripts() -> None:
-    """They are evaluated when they start, so that has to be allowed, once; what says nothing to them is left out."""
+def test_a_classic_script_may_evaluate_at_startup() -> None:
+    """A classic script gets the flag that allows evaluation at startup, and no flag without effect on it."""
     flags = ("nodejs_compat", "disallow_eval_during_startup", "disallow_importable_env", "allow_eval_during_startup")
 
     assert ("nodejs_compat", "allow_eval_during_startup") == Compatibility.of(version("", *flags, classic=True)).flags
@@ -68,5 +68,5 @@ def test_flags_of_classic_scripts() -> None:
 
 
 def test_the_newest_date_is_documented() -> None:
-    """The page on delivery names the date that later ones are served as."""
+    """The page on delivery names the date that later dates are served as."""
     assert f"newest, {NEWEST_DATE}" in (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8").replace("\n", " ")

@@ -1,4 +1,4 @@
-"""What workerd tells of scripts becomes events, and only so many of them in a second."""
+"""Reports of workerd: they become log events, up to a number of them in a second."""
 
 import json
 from types import SimpleNamespace
@@ -6,45 +6,35 @@ from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
+from tests.unit.delivery.tools.clock import Clock
 
 from nightsafe.delivery.cache.bundle_cache import Load
 from nightsafe.delivery.reports.reports import Reports
 
 
-class Clock:
-    """Seconds that a test turns on."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """What the time is."""
-        return self.now
-
-
-def told(reports: Reports, **members: Any) -> list[Any]:
-    """What is logged of a report."""
+def logged(reports: Reports, **members: Any) -> list[Any]:
+    """Return what is logged of a report."""
     with capture_logs() as log:
         reports.told(json.dumps({"script": "one", "load": 1, **members}).encode())
     return list(log)
 
 
 def lines(count: int) -> list[dict[str, object]]:
-    """So many printed lines."""
+    """Return this many printed lines."""
     return [{"level": "log", "message": "x", "at": 0} for _ in range(count)]
 
 
-def test_a_load_that_is_not_known() -> None:
-    """Has no version; one that was loaded has it, though it was superseded."""
+def test_a_report_of_an_unknown_load_has_no_version() -> None:
+    """A report of an unknown load has no version; one of a superseded load has its version."""
     reports = Reports(output=True)
     version = SimpleNamespace(id="v1", modules=())
     reports.loaded(cast("Load", SimpleNamespace(number=1, version=version)))
 
-    assert ["v1", ""] == [told(reports, load=load, lines=lines(1))[0]["version"] for load in (1, 2)]
+    assert ["v1", ""] == [logged(reports, load=load, lines=lines(1))[0]["version"] for load in (1, 2)]
 
 
-def test_loads_without_end() -> None:
-    """Are not remembered without end."""
+def test_the_number_of_remembered_loads_is_limited() -> None:
+    """At most 4096 loads are remembered."""
     reports = Reports()
     for number in range(10_000):
         reports.loaded(cast("Load", SimpleNamespace(number=number, version=SimpleNamespace(id="v", modules=()))))
@@ -52,24 +42,24 @@ def test_loads_without_end() -> None:
     assert 4096 == len(reports._seen_loads)
 
 
-def test_more_than_is_logged() -> None:
-    """Is counted, with what was left out before, and the count is said once there may be events again."""
+def test_events_past_the_limit_are_counted() -> None:
+    """Events past the limit are counted, and the count is logged once events are permitted again."""
     clock = Clock()
     reports = Reports(clock, output=True)
-    first = told(reports, lines=lines(2100), dropped=3, left_out=4)
+    first = logged(reports, lines=lines(2100), dropped=3, left_out=4)
     assert 1 + 2000 == len(first)
     clock.now += 1
-    second = told(reports, lines=lines(1))
+    second = logged(reports, lines=lines(1))
 
     assert {"event": "worker.output_dropped", "count": 7, "log_level": "warning"} == first[0]
     assert [("worker.output_dropped", 100), ("worker.output", None)] == [
-        (one["event"], one.get("count")) for one in second
+        (event["event"], event.get("count")) for event in second
     ]
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"script":1}', b"[" * 60_000])
-def test_what_is_no_report(body: bytes) -> None:
-    """Is left out."""
+def test_a_body_that_is_not_a_report_is_ignored(body: bytes) -> None:
+    """A body that is not a report is ignored."""
     with capture_logs() as log:
         Reports().told(body)
 
@@ -102,8 +92,8 @@ WORD = "hushed4711"
         {"refused": "x", "request": f"{'0' * 16}-LOCAL {WORD}", "truncated": True},
     ],
 )
-def test_words_that_were_not_asked_for(members: dict[str, Any]) -> None:
-    """Are logged by no way that they may come in; all of them are where they were asked for."""
+def test_scripts_texts_are_logged_only_with_output(members: dict[str, Any]) -> None:
+    """Without `output` no text of a script is logged from any member; with `output` all of it is."""
     load = cast(
         "Load",
         SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=(SimpleNamespace(name="index.js"),))),
@@ -112,12 +102,12 @@ def test_words_that_were_not_asked_for(members: dict[str, Any]) -> None:
     silent.loaded(load)
     telling.loaded(load)
 
-    assert WORD not in str(told(silent, **members))
-    assert told(telling, **members)
+    assert WORD not in str(logged(silent, **members))
+    assert logged(telling, **members)
 
 
-def test_what_is_told_without_words() -> None:
-    """The kind of an error that there is, and places in modules, however these are called."""
+def test_error_kinds_and_places_are_always_logged() -> None:
+    """Without `output` an error's kind and its places in modules are still logged."""
     modules = tuple(SimpleNamespace(name=name) for name in ("./index.js", "/sub/a.mjs", "\u00fc.js"))
     reports = Reports()
     reports.loaded(cast("Load", SimpleNamespace(number=1, version=SimpleNamespace(id="v1", modules=modules))))
@@ -127,7 +117,7 @@ def test_what_is_told_without_words() -> None:
         "at file:///bundle/%C3%BC.js:5:6",
         "at other.js:7:8",
     ]
-    [event] = told(reports, exceptions=[{"kind": "RangeError", "stack": stack}], request="0123456789abcdef-LOCAL")
+    [event] = logged(reports, exceptions=[{"kind": "RangeError", "stack": stack}], request="0123456789abcdef-LOCAL")
 
     assert "RangeError" == event["kind"]
     assert "at index.js:1:2\nat sub/a.mjs:3:4\nat \u00fc.js:5:6" == event["stack"]

@@ -1,35 +1,25 @@
-"""Who is held apart, for how long, and what lets it in again."""
+"""Holds: which scripts are held, for how long, and what ends a hold."""
 
 import pytest
+from tests.unit.delivery.tools.clock import Clock
 
 from nightsafe.delivery.workerd.holds import Holds
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    """One that the test moves."""
+    """Return a clock that the test moves."""
     return Clock()
 
 
 @pytest.fixture
 def holds(clock: Clock) -> Holds:
-    """Nobody is held yet."""
+    """Return holds without any script."""
     return Holds(10.0, 300.0, clock)
 
 
-def test_each_time_for_longer(holds: Holds, clock: Clock) -> None:
-    """Twice as long, up to the longest."""
+def test_each_hold_is_longer_than_the_last(holds: Holds, clock: Clock) -> None:
+    """Each hold is twice as long as the one before, up to the maximum."""
     pauses = []
     for _ in range(7):
         pauses.append(holds.blame("worker", "code", "why").pause)
@@ -39,7 +29,7 @@ def test_each_time_for_longer(holds: Holds, clock: Clock) -> None:
 
 
 def test_a_hold_ends(holds: Holds, clock: Clock) -> None:
-    """When its time is over the script is tried again, but it is not forgotten that it is heavy."""
+    """When a hold ends the script runs again, but is remembered as heavy."""
     holds.blame("worker", "code", "why")
     told = holds.told()
     clock.now += 10
@@ -49,8 +39,8 @@ def test_a_hold_ends(holds: Holds, clock: Clock) -> None:
     assert {} == holds.held()
 
 
-def test_the_next_version_is_let_in(holds: Holds) -> None:
-    """At once, and it begins with the shortest pause; the same code is known to be heavy all the same."""
+def test_a_new_version_ends_a_hold(holds: Holds) -> None:
+    """A new version ends the hold at once and resets the pause; the same code stays known as heavy."""
     holds.blame("worker", "code", "why")
     holds.blame("worker", "code", "why")
 
@@ -62,16 +52,16 @@ def test_the_next_version_is_let_in(holds: Holds) -> None:
     assert [] == holds.told()["heavy"]
 
 
-def test_a_change_of_a_script_that_did_nothing(holds: Holds) -> None:
-    """Is no news to anybody."""
+def test_a_change_of_an_unheld_script_is_no_news(holds: Holds) -> None:
+    """A change of a script that is not held changes nothing."""
     holds.blame("other", "code", "why")
 
     assert not holds.changed("worker", "code")
     assert ["other"] == list(holds.held())
 
 
-def test_suspects(holds: Holds) -> None:
-    """Each is alone from then on, until its next version."""
+def test_a_suspect_runs_alone_until_its_next_version(holds: Holds) -> None:
+    """Each suspect runs alone until its next version."""
     holds.suspect(("b", "a"))
     assert ["a", "b"] == holds.told()["alone"]
 
@@ -79,6 +69,6 @@ def test_suspects(holds: Holds) -> None:
     assert ["b"] == holds.told()["alone"]
 
 
-def test_heavy_code_is_news_once(holds: Holds) -> None:
-    """Other code is news again."""
+def test_heavy_code_is_new_only_once(holds: Holds) -> None:
+    """Heavy code is new the first time only; other code is new again."""
     assert [True, False, True] == [holds.weigh("worker", code) for code in ("one", "one", "two")]

@@ -1,4 +1,4 @@
-"""Where workerd is, and the folder of the sockets."""
+"""The path of workerd, and the folder of the sockets."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,15 +11,15 @@ from nightsafe.errors import Code, NightsafeError
 
 
 def program(path: Path) -> Path:
-    """A file that can be run."""
+    """Return an executable file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/sh\n")
     path.chmod(0o755)
     return path
 
 
-def test_workerd_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it is looked for where `make workerd` puts it."""
+def test_the_variable_overrides_workerds_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment variable overrides the path where `make workerd` installs it."""
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.delenv(binary.VARIABLE, raising=False)
     installed = program(tmp_path / "node_modules" / "@cloudflare" / "workerd-linux-64" / "bin" / "workerd")
@@ -30,8 +30,8 @@ def test_workerd_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.
     assert named == binary.find(tmp_path)
 
 
-def test_workerd_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said how to get it, and of what version."""
+def test_a_missing_workerd_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing workerd is refused with its version and the way to install it."""
     monkeypatch.delenv(binary.VARIABLE, raising=False)
     with pytest.raises(NightsafeError, match="make workerd") as refused:
         binary.find(tmp_path)
@@ -43,14 +43,14 @@ def test_workerd_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_another_binary_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its hash."""
+    """A binary with another hash is refused."""
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     with pytest.raises(NightsafeError, match="as it was published"):
         binary.verify(program(tmp_path / "workerd"))
 
 
-def test_one_process_has_the_folder() -> None:
-    """Until it lets go; what a killed one left is cleared away; others may not enter."""
+def test_only_one_process_holds_the_folder() -> None:
+    """One process at a time has the folder, with mode 0700; leftovers of a killed process are removed."""
     with TemporaryDirectory(prefix="ns-") as name:
         path = Path(name) / "run"
         first, second = SocketFolder(path), SocketFolder(path)
@@ -70,16 +70,16 @@ def test_one_process_has_the_folder() -> None:
         second.release()
 
 
-def test_a_folder_with_a_long_name(tmp_path: Path) -> None:
-    """Is refused before anything is made: a socket in it could not be had."""
+def test_a_folder_with_a_long_path_is_refused(tmp_path: Path) -> None:
+    """A folder whose path is too long for a socket is refused and not created."""
     path = tmp_path / ("x" * 120)
     with pytest.raises(NightsafeError, match="too long for unix sockets"):
         SocketFolder(path).hold()
     assert not path.exists()
 
 
-def test_a_folder_that_cannot_be_made() -> None:
-    """Is refused with its name."""
+def test_a_folder_that_cannot_be_created_is_refused() -> None:
+    """A folder that cannot be created is refused by name."""
     with TemporaryDirectory(prefix="ns-") as name:
         file = Path(name) / "file"
         file.touch()

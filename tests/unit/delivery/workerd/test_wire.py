@@ -1,4 +1,4 @@
-"""The little HTTP between the delivery process and workerd."""
+"""The small HTTP between the delivery process and workerd."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from nightsafe.delivery.workerd.wire import MAX_BODY, Caller, MalformedError, Re
 
 
 async def read(data: bytes) -> Request | None:
-    """What is read out of a connection with these bytes."""
+    """Return the request that is read from these bytes."""
     reader = asyncio.StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
@@ -20,8 +20,8 @@ async def read(data: bytes) -> Request | None:
 
 
 @asynccontextmanager
-async def answering(*answers: bytes) -> AsyncIterator[Caller]:
-    """A client of a server that gives these answers, one to each connection."""
+async def caller_of_server(*answers: bytes) -> AsyncIterator[Caller]:
+    """Yield a client of a server that gives these answers, one on each connection."""
     rest = list(answers)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,8 +42,8 @@ async def answering(*answers: bytes) -> AsyncIterator[Caller]:
             await server.wait_closed()
 
 
-async def test_requests() -> None:
-    """With and without a body, by length or in chunks; the end of the connection is none."""
+async def test_requests_are_read_with_and_without_body() -> None:
+    """Requests are read with and without a body, by length and in chunks; a closed connection gives None."""
     plain = await read(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
     sized = await read(b"POST /b HTTP/1.1\r\ncontent-length: 2\r\n\r\nhi")
     chunked = await read(b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n")
@@ -67,15 +67,15 @@ async def test_requests() -> None:
         b"GET /" + b"a" * 100_000,
     ],
 )
-async def test_what_is_no_request(data: bytes) -> None:
-    """Is refused."""
+async def test_a_malformed_request_is_refused(data: bytes) -> None:
+    """Malformed bytes are refused."""
     with pytest.raises(MalformedError):
         await read(data)
 
 
-async def test_a_call() -> None:
-    """Gives status and body; 204 has none."""
-    async with answering(
+async def test_a_call_returns_status_and_body() -> None:
+    """A call returns the status and the body; 204 has no body."""
+    async with caller_of_server(
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"HTTP/1.1 204 No Content\r\n\r\n"
     ) as caller:
         assert (200, b"hi") == await caller.call("GET", "/")
@@ -86,17 +86,17 @@ async def test_a_call() -> None:
 @pytest.mark.parametrize(
     "answer", [b"nonsense\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"]
 )
-async def test_an_answer_that_is_none(answer: bytes) -> None:
-    """Is refused, and the connection with it."""
-    async with answering(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as caller:
+async def test_a_malformed_answer_is_refused(answer: bytes) -> None:
+    """A malformed answer is refused and its connection closed; the next call works."""
+    async with caller_of_server(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as caller:
         with pytest.raises(MalformedError):
             await caller.call("GET", "/")
         assert (200, b"") == await caller.call("GET", "/")
 
 
-async def test_nobody_there() -> None:
-    """Is an OSError, whether it never was or has gone."""
-    async with answering(b"") as caller:
+async def test_an_absent_server_raises_oserror() -> None:
+    """A server that closed or does not exist raises OSError."""
+    async with caller_of_server(b"") as caller:
         with pytest.raises(ConnectionError):
             await caller.call("GET", "/")
     with pytest.raises(OSError, match="No such file"):

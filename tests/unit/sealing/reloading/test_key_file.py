@@ -24,17 +24,17 @@ CONTEXT = Context(account_id="a" * 32, namespace="", script="worker", name="A", 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A public ring's file."""
+    """Return the path of a public ring's file."""
     PrivateRing.generate().public().save(tmp_path / "ring.json")
     return tmp_path / "ring.json"
 
 
-def test_the_same_file_is_read_once(path: Path) -> None:
-    """As long as nothing has happened to it, it is the same object."""
+def test_an_unchanged_file_is_read_once(path: Path) -> None:
+    """An unchanged file is loaded once, and `current` returns the same object."""
     read: list[Path] = []
 
     def load(file: Path) -> object:
-        """Count."""
+        """Record that a file was loaded."""
         read.append(file)
         return object()
 
@@ -44,8 +44,8 @@ def test_the_same_file_is_read_once(path: Path) -> None:
     assert [path] == read
 
 
-def test_a_file_in_its_place_is_taken_up(path: Path) -> None:
-    """At the next look, also when it is just as long and of the same time."""
+def test_a_replaced_file_is_loaded(path: Path) -> None:
+    """A replaced file is loaded at the next look, also when it has the same length and time."""
     reloading = Reloading(path, PublicRing.load)
     before, status = reloading.current(), path.stat()
     ring = PrivateRing.generate().public()
@@ -57,8 +57,8 @@ def test_a_file_in_its_place_is_taken_up(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["removed", "damaged", "open"])
-def test_what_cannot_be_used_changes_nothing(path: Path, harm: str) -> None:
-    """It is reported once, with the file's name, and what was there before stays in use."""
+def test_an_unusable_file_changes_nothing(path: Path, harm: str) -> None:
+    """A file that cannot be used is reported once, with its name, and the earlier content stays in use."""
     problems: list[NightsafeError] = []
     reloading = Reloading(path, PublicRing.load, problems.append)
     before = reloading.current()
@@ -71,12 +71,12 @@ def test_what_cannot_be_used_changes_nothing(path: Path, harm: str) -> None:
 
     assert [before] * 3 == [reloading.current() for _ in range(3)]
 
-    assert [Code.INVALID] == [one.code for one in problems]
+    assert [Code.INVALID] == [problem.code for problem in problems]
     assert str(path) in problems[0].problems[0].detail
 
 
-def test_an_older_ring_in_its_place_changes_nothing(tmp_path: Path) -> None:
-    """Neither of a public nor of a private ring; it is reported once. A newer one is taken up after it."""
+def test_an_older_ring_changes_nothing(tmp_path: Path) -> None:
+    """An older public or private ring is reported once and not used; a newer one is used afterwards."""
     public, private = tmp_path / "public.json", tmp_path / "private.json"
     first = PrivateRing.generate()
     second = first.rotated()
@@ -90,15 +90,15 @@ def test_an_older_ring_in_its_place_changes_nothing(tmp_path: Path) -> None:
     first.public().save(public, replace=True)
     for _ in range(2):
         assert [2, 2] == [reloading.current().number, opening.current().number]
-    assert [str(public), str(private)] == [one.problems[0].detail.split(": ")[0] for one in problems]
+    assert [str(public), str(private)] == [problem.problems[0].detail.split(": ")[0] for problem in problems]
 
     third = second.rotated()
     third.public().save(public, replace=True)
     assert 3 == reloading.current().number
 
 
-def test_a_ring_without_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
-    """It is reported once, and the ring in use stays; unless that key is known to have been given up meanwhile."""
+def test_a_ring_that_lacks_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
+    """A ring that lacks a key in use is reported once and not used, unless that key is known to be given up."""
     public, problems = tmp_path / "public.json", list[NightsafeError]()
     first = PrivateRing.generate()
     second, apart = first.rotated(), first.rotated().rotated()
@@ -109,7 +109,7 @@ def test_a_ring_without_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
 
     apart.public().save(public, replace=True)
     assert [second.public().primary.id] * 2 == [reloading.current().primary.id for _ in range(2)]
-    assert [True] == [f"lacks the key {second.public().primary.id}" in str(one) for one in problems]
+    assert [True] == [f"lacks the key {second.public().primary.id}" in str(problem) for problem in problems]
 
     third = second.rotated()
     given_up += [key.id for key in second.keys]
@@ -117,8 +117,8 @@ def test_a_ring_without_a_key_in_use_changes_nothing(tmp_path: Path) -> None:
     assert [third.public().primary.id] == [key.id for key in reloading.current().keys]
 
 
-def test_what_is_known_as_retired_stays_so(tmp_path: Path) -> None:
-    """Whatever the ring's file says, now and after a rotation."""
+def test_a_key_known_to_be_retired_stays_retired(tmp_path: Path) -> None:
+    """A key that is known to be retired stays retired, even if the ring's file differs, also after a rotation."""
     public = tmp_path / "public.json"
     first, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring = first.rotated()
@@ -137,14 +137,14 @@ def test_what_is_known_as_retired_stays_so(tmp_path: Path) -> None:
         sealer.refuse([sealer.ring.primary.id])
 
 
-def test_at_first_it_must_be_good(tmp_path: Path) -> None:
-    """There is nothing to stay with."""
+def test_a_missing_file_is_refused_at_the_start(tmp_path: Path) -> None:
+    """A missing file is refused at the start, because there is nothing to keep using."""
     with pytest.raises(NightsafeError):
         Reloading(tmp_path / "nothing.json", PublicRing.load)
 
 
-def test_sealing_and_opening_go_on_through_a_rotation(tmp_path: Path) -> None:
-    """What was sealed before opens after it; what is sealed after it is under the new key, and counts as signed."""
+def test_sealing_and_opening_continue_through_a_rotation(tmp_path: Path) -> None:
+    """A record sealed before a rotation opens afterwards; a record sealed afterwards uses the new key."""
     private, public = tmp_path / "private.json", tmp_path / "public.json"
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(private)
@@ -170,8 +170,8 @@ def test_sealing_and_opening_go_on_through_a_rotation(tmp_path: Path) -> None:
         sealer.countersign(CONTEXT, Record.parse(before).sealed)
 
 
-def test_a_record_signed_for_another_name(tmp_path: Path) -> None:
-    """It opens with both of its places, and with no other two."""
+def test_a_renamed_record_opens_only_with_both_contexts(tmp_path: Path) -> None:
+    """A record signed for another name opens only with both of its contexts."""
     path = tmp_path / "private.json"
     ring, signing_key = PrivateRing.generate(), SigningKey.generate()
     ring.save(path)

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[3] / "vectors" / "ring-lineage"
 
 
 def rings(first: int, suite: Suite = Suite.X25519, count: int = 4) -> list[tuple[PrivateRing, PublicRing]]:
-    """A ring and what its rotations make of it; the private keys are one byte, repeated."""
+    """Return a ring and the rings after each rotation; each private key is one repeated byte."""
     private = PrivateRing([_key(first, suite)], number=1)
     made = [(private, public_ring(private))]
     for step in range(1, count):
@@ -31,12 +31,12 @@ def rings(first: int, suite: Suite = Suite.X25519, count: int = 4) -> list[tuple
 
 
 def _key(byte: int, suite: Suite) -> PrivateKey:
-    """A primary key."""
+    """Return a primary key."""
     return PrivateKey.load(suite, State.PRIMARY, bytes((byte,)) * 32)
 
 
 def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every vector, by name."""
+    """Yield every vector with its name."""
     own, other = [public for _, public in rings(1)], [public for _, public in rings(65)]
     hybrid = [public for _, public in rings(33, Suite.HYBRID, 2)]
     head, unsigned = own[3], replace_lineage(own[0], Lineage())
@@ -68,17 +68,17 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def replace_lineage(ring: PublicRing, lineage: Lineage) -> PublicRing:
-    """A ring with another lineage."""
+    """Return a ring with another lineage."""
     return PublicRing(ring.keys, number=ring.number, lineage=lineage)
 
 
 def with_links(ring: PublicRing, links: tuple[Link, ...]) -> PublicRing:
-    """A ring with other links."""
+    """Return a ring with other links."""
     return replace_lineage(ring, Lineage(ring.lineage.signer, links))
 
 
 def vector(known: PublicRing, offered: PublicRing, outcome: int | str) -> dict[str, Any]:
-    """One vector: the number that is remembered then, or why the ring is refused."""
+    """Return one vector, with the number that is remembered afterwards or the reason of the refusal."""
     expected = {"expect": "follows", "number": outcome} if isinstance(outcome, int) else None
     return {
         **(expected or {"expect": "refused", "reason": outcome}),
@@ -89,7 +89,7 @@ def vector(known: PublicRing, offered: PublicRing, outcome: int | str) -> dict[s
 
 
 def shown(identity: Identity) -> dict[str, Any]:
-    """What is remembered, as a line of the file has it."""
+    """Return what is remembered, in the form of a vector's file."""
     return {
         "number": identity.number,
         "primary": base64.b64encode(identity.primary).decode(),
@@ -98,12 +98,12 @@ def shown(identity: Identity) -> dict[str, Any]:
 
 
 def text(made: dict[str, Any]) -> str:
-    """A vector as it stands in its file."""
+    """Return the content of a vector's file."""
     return json.dumps(made, indent=1) + "\n"
 
 
 def main() -> None:
-    """Write them."""
+    """Write every vector."""
     FOLDER.mkdir(exist_ok=True)
     for name, made in vectors():
         (FOLDER / f"{name}.json").write_text(text(made))

@@ -1,4 +1,4 @@
-"""Key rings and signing keys: their states, their files, and what is refused in them."""
+"""Key rings and signing keys: states, files and refusals."""
 
 import base64
 import json
@@ -35,29 +35,29 @@ json_values = st.recursive(
 
 
 class KeyFile(Protocol):
-    """What the four kinds of key file have in common."""
+    """The methods that the four kinds of key file share."""
 
     @classmethod
     def decode(cls, data: bytes, source: str = ...) -> "KeyFile":
-        """From bytes."""
+        """Decode bytes."""
         ...
 
     @classmethod
     def load(cls, path: Path) -> "KeyFile":
-        """From a file."""
+        """Load a file."""
         ...
 
     def encode(self) -> bytes:
-        """To bytes."""
+        """Encode to bytes."""
         ...
 
     def save(self, path: Path, *, replace: bool = False) -> None:
-        """To a file."""
+        """Save to a file."""
         ...
 
 
 def sample(form: type[KeyFile]) -> KeyFile:
-    """One of each kind, new."""
+    """Return a new key file of each kind."""
     if form is PrivateRing:
         return PrivateRing.generate().rotated(Suite.HYBRID)
     if form is PublicRing:
@@ -67,7 +67,7 @@ def sample(form: type[KeyFile]) -> KeyFile:
 
 
 def refusal(form: type[KeyFile], data: bytes | dict[str, Any]) -> str:
-    """The text with which bytes (or JSON) are refused; it names the source."""
+    """Return the message that refuses bytes (or JSON); check that it names the source."""
     raw = data if isinstance(data, bytes) else json.dumps(data).encode()
     with pytest.raises(NightsafeError) as caught:
         form.decode(raw, "the file")
@@ -78,7 +78,7 @@ def refusal(form: type[KeyFile], data: bytes | dict[str, Any]) -> str:
 
 @each_form
 def test_files_round_trip(tmp_path: Path, form: type[KeyFile]) -> None:
-    """What is saved loads to the same, with a mode that loads."""
+    """A saved file loads to the same content, and its mode allows loading."""
     before, path = sample(form), tmp_path / "file"
     before.save(path)
     assert before.encode() == form.load(path).encode()
@@ -91,20 +91,20 @@ def test_files_round_trip(tmp_path: Path, form: type[KeyFile]) -> None:
 
 @each_form
 @given(data=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_are_refused(form: type[KeyFile], data: bytes) -> None:
-    """No input raises anything but the refusal."""
+def test_any_bytes_are_refused_as_a_key_file(form: type[KeyFile], data: bytes) -> None:
+    """Any bytes are refused as INVALID, without another exception."""
     refusal(form, data)
 
 
 def is_number(drawn: object) -> bool:
-    """Whether a ring may have it as its number."""
+    """Return whether a ring may have this value as its number."""
     return type(drawn) is int and 1 <= drawn <= 1 << 53
 
 
 @each_form
 @given(data=st.data())
 def test_a_damaged_file_is_refused_without_showing_a_key(form: type[KeyFile], data: st.DataObject) -> None:
-    """One value anywhere in a good file replaced: refused, and what was in it never shows."""
+    """A file with one replaced value is refused, and the message does not show the old value."""
     good = json.loads(sample(form).encode())
     place = data.draw(st.sampled_from([good, *good.get("keys", [])]))
     field = data.draw(st.sampled_from(sorted(place)))
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_refused_without_showing_a_key(form: type[KeyFile], da
 
 @pytest.mark.parametrize("field", ["format", "keys", "id", "suite", "state", "private", "surplus"])
 def test_a_misplaced_key_is_not_shown(field: str) -> None:
-    """Someone who pastes a key into the wrong field does not find it in the log."""
+    """A key in the wrong field does not appear in the message."""
     good = json.loads(sample(PrivateRing).encode())
     key = base64.b64encode(secrets.token_bytes(33)).decode()
     place = good if field in good else good["keys"][0]
@@ -126,15 +126,15 @@ def test_a_misplaced_key_is_not_shown(field: str) -> None:
 
 
 def edited(ring: PrivateRing, *edits: dict[str, str]) -> dict[str, Any]:
-    """A private ring's JSON with some of its keys' fields changed."""
+    """Return a private ring's JSON with some fields of its keys changed."""
     form: dict[str, Any] = json.loads(ring.encode())
     for entry, edit in zip(form["keys"], edits, strict=False):
         entry.update(edit)
     return form
 
 
-def test_what_is_wrong_is_named() -> None:
-    """Each problem has words of its own, and a field or an id where there is one."""
+def test_each_problem_has_its_own_message() -> None:
+    """Each problem has its own message, with the field or the id if there is one."""
     ring = sample(PrivateRing)
     assert isinstance(ring, PrivateRing)
     first, second = ring.keys[0].id, ring.keys[1].id
@@ -152,7 +152,7 @@ def test_what_is_wrong_is_named() -> None:
 
 
 def test_a_public_key_that_cannot_be_sealed_to_is_refused() -> None:
-    """Another key's id, a point of small order, a lattice key out of range, and keys of wrong length."""
+    """A public key with another key's id, a small-order point, a bad lattice key or a wrong length is refused."""
     form = json.loads(PrivateRing.generate().public().encode())
     assert "states a wrong id" in refusal(PublicRing, {**form, "keys": [{**form["keys"][0], "id": "00" * 8}]})
     for suite, public in [
@@ -167,8 +167,8 @@ def test_a_public_key_that_cannot_be_sealed_to_is_refused() -> None:
 
 
 @pytest.mark.parametrize("form", [SigningKey, VerifyKeys])
-def test_signing_keys_are_checked(form: type[KeyFile]) -> None:
-    """A key of wrong length, and one under another's id, are refused."""
+def test_invalid_signing_keys_are_refused(form: type[KeyFile]) -> None:
+    """A signing key with a wrong length or another key's id is refused."""
     good = json.loads(sample(form).encode())
     place = good["keys"][0] if "keys" in good else good
     field = "public" if "keys" in good else "private"
@@ -178,8 +178,8 @@ def test_signing_keys_are_checked(form: type[KeyFile]) -> None:
     assert "states a wrong id" in refusal(form, good)
 
 
-def test_rotation(ring: PrivateRing) -> None:
-    """The new primary is of the old one's suite; the old one is active, then retired, then gone."""
+def test_a_rotated_out_key_is_active_then_retired_then_gone(ring: PrivateRing) -> None:
+    """The new primary has the suite of the old one; the old one is active, then retired, then gone."""
     old = ring.public().primary
     rotated = ring.rotated()
     assert old.suite is rotated.public().primary.suite
@@ -194,18 +194,18 @@ def test_rotation(ring: PrivateRing) -> None:
     assert retired.without(old.id).get(old.id) is None
 
 
-def test_a_number_only_grows(ring: PrivateRing) -> None:
-    """A rotation adds one, or goes beyond a number that is known; to retire and to remove a key leave it as it is."""
+def test_a_rings_number_only_grows(ring: PrivateRing) -> None:
+    """A rotation raises the number by one, or past a known number; retiring and removing a key keep it."""
     old = ring.public().primary.id
     rotated = ring.rotated()
     given_up = rotated.retired(old)
     assert [1, 2, 2, 2, 3, 8] == [
-        one.number
-        for one in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
+        each_ring.number
+        for each_ring in (ring, rotated, given_up, given_up.without(old), rotated.rotated(), ring.rotated(beyond=7))
     ]
     assert [2, 2, 2] == [
-        one.number
-        for one in (
+        each_ring.number
+        for each_ring in (
             PrivateRing.decode(given_up.encode()),
             PublicRing.decode(given_up.public().encode()),
             given_up.public().without({old}),
@@ -214,8 +214,8 @@ def test_a_number_only_grows(ring: PrivateRing) -> None:
 
 
 @pytest.mark.parametrize("form", [PublicRing, PrivateRing])
-def test_a_ring_of_the_first_form(form: type[PublicRing] | type[PrivateRing]) -> None:
-    """It is read, counts as lowest and stays as it is. It may have no number, and the second form must have one."""
+def test_a_ring_of_the_first_format_stays_unchanged(form: type[PublicRing] | type[PrivateRing]) -> None:
+    """A ring of the first format is read as number 0 and stays unchanged; the second format requires a number."""
     kind = "public" if form is PublicRing else "private"
     now = json.loads(sample(form).encode())
     assert (f"nightsafe-{kind}-ring/2", 2) == (now["format"], now.pop("number"))
@@ -226,15 +226,15 @@ def test_a_ring_of_the_first_form(form: type[PublicRing] | type[PrivateRing]) ->
         assert "$.number" in refusal(form, wrong)
 
 
-def test_clients_are_offered_the_first_form(ring: PrivateRing) -> None:
-    """Every release of them reads that, and they need no number."""
+def test_clients_are_offered_the_first_format(ring: PrivateRing) -> None:
+    """Clients are offered the first format, which every release of them reads; it has no number."""
     offered = json.loads(ring.rotated().public().offered())
     assert ("nightsafe-public-ring/1", False) == (offered["format"], "number" in offered)
     assert json.loads(ring.rotated().public().encode())["keys"] != offered["keys"] != []
 
 
-class Histories:
-    """The public rings of a safe through two rotations, each after what was done to it."""
+class RotatedRings:
+    """The public rings of a safe through two rotations, with a key retired or removed, or rotated separately."""
 
     def __init__(self) -> None:
         first = PrivateRing.generate()
@@ -248,9 +248,9 @@ class Histories:
         self.apart, self.apart_twice = apart.public(), apart.rotated().public()
 
 
-def test_no_older_ring_succeeds() -> None:
-    """Neither one of an earlier rotation nor one with a key that is gone, nor one that was rotated apart."""
-    rings = Histories()
+def test_an_older_or_separate_ring_is_refused() -> None:
+    """A ring of an earlier rotation, with a removed key, or rotated separately is refused."""
+    rings = RotatedRings()
     for new, before, words in [
         (rings.first, rings.second, "its number is 1, but a ring with the number 2 has been used here"),
         (rings.second, rings.third, "older"),
@@ -270,9 +270,9 @@ def test_no_older_ring_succeeds() -> None:
         assert caught.value.problems[0].detail.startswith("the file: ")
 
 
-def test_a_key_that_was_given_up_may_be_missing() -> None:
-    """When it is retired in the ring in use, or known to be, a primary too. Nobody is asked without need."""
-    rings = Histories()
+def test_a_given_up_key_may_be_missing() -> None:
+    """A missing key is accepted if it is known to be retired or given up; `given_up` is called only when needed."""
+    rings = RotatedRings()
     newest = rings.third.without({rings.old})
     assert newest is newest.succeeding(rings.retired)
     assert newest is newest.succeeding(rings.second, given_up=lambda: [rings.old])
@@ -282,9 +282,9 @@ def test_a_key_that_was_given_up_may_be_missing() -> None:
     asked.assert_not_called()
 
 
-def test_what_is_retired_stays_so() -> None:
-    """A newer ring, or the same one without that, does not let a key take values again; nor may it be the primary."""
-    rings = Histories()
+def test_a_retired_key_stays_retired() -> None:
+    """A retired key stays retired in a newer ring and in the same ring; it cannot be the primary."""
+    rings = RotatedRings()
     for new in (rings.second, rings.third):
         key = new.succeeding(rings.retired).get(rings.old)
         assert key is not None
@@ -294,9 +294,9 @@ def test_what_is_retired_stays_so() -> None:
         rings.third.retiring({rings.third.primary.id})
 
 
-def test_rings_without_a_number() -> None:
-    """Any other follows, but for one whose primary is an older key of the one there is."""
-    rings = Histories()
+def test_a_ring_without_a_number_may_follow_another() -> None:
+    """A ring without a number may follow another, unless its primary is an older key of the ring in use."""
+    rings = RotatedRings()
     first, second = (PublicRing.decode(ring.offered()) for ring in (rings.first, rings.second))
     assert second is second.succeeding(first)
     assert rings.third is rings.third.succeeding(second)
@@ -306,8 +306,8 @@ def test_rings_without_a_number() -> None:
         second.succeeding(rings.first)
 
 
-def test_a_private_ring_does_not_step_back(ring: PrivateRing) -> None:
-    """An older copy lacks keys; what was retired or removed at the same number is no older."""
+def test_an_older_private_ring_is_refused(ring: PrivateRing) -> None:
+    """A private ring that lacks keys is refused as older; one with keys retired or removed is not."""
     rotated = ring.rotated()
     smaller = rotated.retired(ring.keys[0].id).without(ring.keys[0].id)
     assert rotated is rotated.succeeding(ring)
@@ -316,8 +316,8 @@ def test_a_private_ring_does_not_step_back(ring: PrivateRing) -> None:
         ring.succeeding(rotated)
 
 
-def test_a_key_in_use_is_not_given_up(ring: PrivateRing) -> None:
-    """The primary can be neither retired nor dropped, an active key not dropped, an unknown one neither."""
+def test_a_key_in_use_is_neither_retired_nor_removed(ring: PrivateRing) -> None:
+    """The primary cannot be retired or removed, an active key cannot be removed, and an unknown key neither."""
     rotated = ring.rotated()
     primary, active = rotated.public().primary.id, ring.public().primary.id
     for attempt, key_id, words in [
@@ -331,8 +331,8 @@ def test_a_key_in_use_is_not_given_up(ring: PrivateRing) -> None:
         assert Code.INVALID is caught.value.code
 
 
-def test_rings_correspond(ring: PrivateRing) -> None:
-    """A private ring covers its own public ring and older ones, not one with a key it lacks."""
+def test_a_private_ring_covers_its_public_rings(ring: PrivateRing) -> None:
+    """A private ring covers its own public ring and older ones, but not a ring with a key that it lacks."""
     rotated = ring.rotated()
     rotated.check_covers(rotated.public())
     rotated.check_covers(ring.public())
@@ -340,15 +340,15 @@ def test_rings_correspond(ring: PrivateRing) -> None:
         ring.check_covers(rotated.public())
 
 
-def test_one_id_for_two_keys_is_no_correspondence(ring: PrivateRing) -> None:
-    """The keys themselves are compared: should two share an id, they still differ."""
+def test_keys_with_the_same_id_are_still_compared(ring: PrivateRing) -> None:
+    """The keys themselves are compared: two keys with the same id still differ."""
     twin = replace(ring.public().primary, public=b"another key of the same id")
     with pytest.raises(NightsafeError, match=twin.id):
         ring.check_covers(PublicRing([twin]))
 
 
-def test_nothing_private_shows(ring: PrivateRing, signing_key: SigningKey) -> None:
-    """No repr holds private bytes."""
+def test_no_repr_shows_private_bytes(ring: PrivateRing, signing_key: SigningKey) -> None:
+    """No repr contains private bytes."""
     private = ring.keys[0].private.reveal()
     shown = f"{ring!r} {ring.keys!r} {signing_key!r}"
     assert repr(private)[2:-1] not in shown

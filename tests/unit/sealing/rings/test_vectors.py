@@ -1,4 +1,4 @@
-"""The vectors of the lineage of rings, by the package and by a second implementation that shares no code with it."""
+"""The vectors of ring lineage, checked with the package and with an independent second implementation."""
 
 import base64
 import json
@@ -20,23 +20,23 @@ SUITES = {"x25519": b"\x01", "mlkem768-x25519": b"\x02"}
 
 
 def read(name: str) -> dict[str, Any]:
-    """One vector."""
+    """Return one vector."""
     found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
     return found
 
 
 def raw(shown: str | None) -> bytes:
-    """Bytes from base64."""
+    """Return the bytes of a base64 text."""
     return base64.b64decode(shown or "")
 
 
 def encode(*items: bytes) -> bytes:
-    """As the format page has it."""
+    """Encode items as the format page defines."""
     return b"".join(len(item).to_bytes(4, "big") + item for item in items)
 
 
 def followed(known: dict[str, Any], offered: dict[str, Any]) -> int | None:
-    """The format page's rule, written again: the number that is remembered then, or None."""
+    """Return the number that is remembered, or None, by the format page's rule written a second time."""
     [primary] = [key for key in offered["keys"] if key["state"] == "primary"]
     digest = sha256(encode(b"nightsafe ring primary v1", SUITES[primary["suite"]], raw(primary["public"]))).digest()
     lineage = offered.get("lineage", {})
@@ -59,16 +59,16 @@ def followed(known: dict[str, Any], offered: dict[str, Any]) -> int | None:
     return None
 
 
-def test_the_vectors_are_what_is_made() -> None:
-    """Each can be made again byte for byte, and there is no other."""
+def test_the_generator_makes_every_ring_vector() -> None:
+    """The generator makes exactly the vectors that exist, byte for byte."""
     made = dict(vectors())
     assert NAMES == sorted(made)
-    assert all((FOLDER / f"{name}.json").read_text() == text(one) for name, one in made.items())
+    assert all((FOLDER / f"{name}.json").read_text() == text(made_vector) for name, made_vector in made.items())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_vector(name: str) -> None:
-    """The package and the second implementation agree with it."""
+def test_a_ring_vector_has_its_expected_outcome(name: str) -> None:
+    """The package and the second implementation both agree with the vector."""
     vector = read(name)
     known = vector["known"]
     ring = PublicRing.decode(json.dumps(vector["offered"]).encode())
@@ -83,8 +83,8 @@ def test_a_vector(name: str) -> None:
     assert vector["fingerprint"] == ring.identity.fingerprint
 
 
-def test_links_are_bounded() -> None:
-    """A ring keeps the newest links; one with more, or with links and no signer, is refused."""
+def test_the_number_of_links_is_limited() -> None:
+    """A ring keeps only the newest links; a ring with more links, or with links and no signer, is refused."""
     [link] = PublicRing.decode(json.dumps(read("good-one-rotation")["offered"]).encode()).lineage.links
 
     many = tuple(msgspec.structs.replace(link, number=number) for number in range(1, MOST_LINKS + 3))
