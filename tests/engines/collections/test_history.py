@@ -1,27 +1,21 @@
 """Random histories of collections, items and scripts, compared with a model."""
 
-import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule
 from msgspec.structs import replace
-from tests.effort import examples
 from tests.engines.tools.changes import ACCOUNT, OTHER_ACCOUNT, removing, upload
 from tests.engines.tools.collection_model import CollectionModel, Where
 from tests.engines.tools.collections import KINDS, holding, making, new_collection, open_value, value
-from tests.engines.tools.engine import ENGINES, Engine
+from tests.engines.tools.histories import StoreMachine, check_store_machine
 from tests.engines.tools.refusals import refusal
 
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.collections import Collection, Item, Kind, Put
-from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
 
 ACCOUNTS = st.sampled_from([ACCOUNT, OTHER_ACCOUNT])
@@ -55,31 +49,15 @@ def decoded(collection: Collection | None) -> object:
     return collection and (replace(collection, body=b""), json.loads(collection.body))
 
 
-class CollectionHistories(RuleBasedStateMachine):
+class CollectionHistories(StoreMachine):
     """Applies every rule to the store and to the model, and compares them."""
-
-    make: Callable[[], Engine]
 
     @initialize()
     def start(self) -> None:
         """Open an empty store."""
-        self.runner = asyncio.Runner()
-        self.engine = type(self).make()
-        self.store: Store = self.runner.run(self.engine.open())
+        super().start()
         self.model = CollectionModel()
         self.log = {ACCOUNT: 0, OTHER_ACCOUNT: 0}
-
-    def teardown(self) -> None:
-        """Close the store."""
-        if hasattr(self, "store"):
-            self.runner.run(self.store.close())
-            self.runner.close()
-
-    @rule()
-    def reopen(self) -> None:
-        """Close the store and open it again."""
-        self.runner.run(self.store.close())
-        self.store = self.runner.run(self.engine.open())
 
     @rule(where=MADE, edit=EDITS, max_collections=LIMITS)
     def make_collection(self, where: Where, edit: dict[str, Any], max_collections: int) -> None:
@@ -186,18 +164,4 @@ class CollectionHistories(RuleBasedStateMachine):
 
 def test_random_histories_of_collections(engine_name: str, tmp_path: Path) -> None:
     """After any sequence of changes and reopenings, the store answers as the model does."""
-
-    class Machine(CollectionHistories):
-        """The machine for one engine, with new data for each run."""
-
-        @staticmethod
-        def make() -> Engine:
-            """Return an engine without data."""
-            return ENGINES[engine_name](Path(mkdtemp(dir=tmp_path)))
-
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=examples(40), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    check_store_machine(CollectionHistories, engine_name, tmp_path, most=40)

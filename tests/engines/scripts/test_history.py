@@ -1,17 +1,12 @@
 """Random histories of commits, reads and reopenings, compared with a model."""
 
-import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule
 from msgspec.structs import replace
-from tests.effort import examples
 from tests.engines.tools.changes import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -22,7 +17,7 @@ from tests.engines.tools.changes import (
     removing,
     stamp,
 )
-from tests.engines.tools.engine import ENGINES, Engine
+from tests.engines.tools.histories import StoreMachine, check_store_machine
 from tests.engines.tools.refusals import refusal
 from tests.engines.tools.script_model import (
     Live,
@@ -42,7 +37,6 @@ from tests.engines.tools.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change, Outcome
-from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import BindingsUpdate, Inherit, Settings, Stamp
 from nightsafe.store.scripts import Binding, ScriptRef
 
@@ -72,31 +66,15 @@ def settings_with(old: dict[str, Any], added: tuple[dict[str, Any], bool] | None
     return old if added is None else settings_after(old, added[0], merge=added[1])
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(StoreMachine):
     """Applies every rule to the store and to the model, and compares them."""
-
-    make: Callable[[], Engine]
 
     @initialize()
     def start(self) -> None:
         """Open a store that holds only a dispatch namespace."""
-        self.runner = asyncio.Runner()
-        self.engine = type(self).make()
-        self.store: Store = self.runner.run(self.engine.open())
+        super().start()
         self.runner.run(self.store.commit(namespace("ns")))
         self.scripts: dict[ScriptRef, ScriptModel] = {}
-
-    def teardown(self) -> None:
-        """Close the store."""
-        if hasattr(self, "store"):
-            self.runner.run(self.store.close())
-            self.runner.close()
-
-    @rule()
-    def reopen(self) -> None:
-        """Close the store and open it again."""
-        self.runner.run(self.store.close())
-        self.store = self.runner.run(self.engine.open())
 
     @rule(
         ref=REFS,
@@ -342,18 +320,4 @@ class Histories(RuleBasedStateMachine):
 
 def test_random_histories(engine_name: str, tmp_path: Path) -> None:
     """After any sequence of commits and reopenings, the store answers as the model does."""
-
-    class Machine(Histories):
-        """The machine for one engine, with new data for each run."""
-
-        @staticmethod
-        def make() -> Engine:
-            """Return an engine without data."""
-            return ENGINES[engine_name](Path(mkdtemp(dir=tmp_path)))
-
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=examples(60), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    check_store_machine(Histories, engine_name, tmp_path, most=60)

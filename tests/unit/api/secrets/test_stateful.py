@@ -6,16 +6,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
-from tests.effort import examples
+from tests.state_machine import check_machine
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import ACCOUNT, SCRIPTS, Answer, Api, File, form, script_at, secret_at, secrets_of
 from tests.unit.api.tools.model import Expected, Model
@@ -249,12 +247,4 @@ class Machine(RuleBasedStateMachine):
 
 def test_the_api_agrees_with_a_model() -> None:
     """In any order of requests and restarts, each answer, version and log entry agrees with the model."""
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=examples(80),
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        ),
-    )
+    check_machine(Machine, most=80, steps=30)

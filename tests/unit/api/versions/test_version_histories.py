@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -15,9 +14,8 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
-from tests.effort import examples
+from tests.state_machine import check_machine
 from tests.unit.api.tools import values
 from tests.unit.api.tools.driver import JSON, Answer, Api, File, form, form_type, script_at, secret_at
 from tests.unit.api.tools.model import Expected
@@ -238,12 +236,4 @@ def _check_version(shown: dict[str, Any], made: Made) -> None:
 
 def test_versions_deployments_and_rollbacks_agree_with_a_model() -> None:
     """In any order of writes, deployments and restarts, each answer and every list agree with the model."""
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=examples(40),
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        ),
-    )
+    check_machine(Machine, most=40, steps=30)
