@@ -31,38 +31,40 @@ def every_option() -> list[tuple[str, Leaf, click.Option]]:
     return found
 
 
+def options_of(extra: str) -> list[tuple[str, click.Option]]:
+    """Return the options of the commands that an extra installs, with each command's words; there are many."""
+    found = [(words, option) for words, leaf, option in every_option() if leaf.extra == extra]
+    assert len(found) > 100
+    return found
+
+
 def page_of(option: click.Option) -> str:
     """Return the page of an option: settings, which have an environment variable, are in configuration.md."""
     name = "configuration.md" if isinstance(option.envvar, str) else "cli.md"
     return (ROOT / "docs" / name).read_text()
 
 
-@pytest.mark.parametrize(
-    ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "server"]
-)
-def test_every_option_of_the_operator_is_documented(command: str, option: click.Option) -> None:
+def test_every_option_of_the_operator_is_documented() -> None:
     """Each command and each other flag is in cli.md, and each setting is in configuration.md with its default."""
-    page = page_of(option)
+    for command, option in options_of("server"):
+        page = page_of(option)
+        assert f"`nightsafe {command}" in (ROOT / "docs" / "cli.md").read_text()
+        assert f"`{option.opts[0]}`" in page, command
+        if isinstance(option.envvar, str):
+            row = next(line for line in page.splitlines() if f"`{option.envvar}`" in line)
+            default = ", ".join(option.default) if isinstance(option.default, tuple) else option.default
+            assert command == "doctor" or f"`{default}`" in row, command
 
-    assert f"`nightsafe {command}" in (ROOT / "docs" / "cli.md").read_text()
-    assert f"`{option.opts[0]}`" in page
-    if isinstance(option.envvar, str):
-        row = next(line for line in page.splitlines() if f"`{option.envvar}`" in line)
-        default = ", ".join(option.default) if isinstance(option.default, tuple) else option.default
-        assert command == "doctor" or f"`{default}`" in row
 
-
-@pytest.mark.parametrize(
-    ("command", "option"), [(words, option) for words, leaf, option in every_option() if leaf.extra == "cli"]
-)
-def test_every_option_of_the_command_line_is_documented(command: str, option: click.Option) -> None:
+def test_every_option_of_the_command_line_is_documented() -> None:
     """Each command and each other flag is in cli.md, and each setting is in configuration.md with its variable."""
-    commands, page = (ROOT / "docs" / "cli.md").read_text(), page_of(option)
-
-    assert command in commands or command.rsplit(maxsplit=1)[-1] in commands
-    assert option.opts[0] in page
-    if isinstance(option.envvar, str):
-        assert f"`{option.envvar}`" in page
+    commands = (ROOT / "docs" / "cli.md").read_text()
+    for command, option in options_of("cli"):
+        page = page_of(option)
+        assert command in commands or command.rsplit(maxsplit=1)[-1] in commands
+        assert option.opts[0] in page, command
+        if isinstance(option.envvar, str):
+            assert f"`{option.envvar}`" in page, command
 
 
 def test_documented_output_is_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:

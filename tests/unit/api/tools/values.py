@@ -5,6 +5,7 @@ import itertools
 from typing import Any
 
 from hypothesis import strategies as st
+from tests.unit.api.tools.mutate import Path, replaced, without
 
 PLANT = "planted-value"
 
@@ -125,3 +126,9 @@ WORDS = (
     "logpush", "observability", "tail_consumers", "placement", "", "A", "a/b",
 )  # fmt: skip
 """Words of the API, except `plain_text`: a planted value of that type would rightly be shown."""
+
+
+def with_each_type(sent: dict[str, Any], place: Path) -> dict[str, Any]:
+    """Return the JSON object with a field left out, and with a value of each JSON type in its place, by a name."""
+    changed = {kind: replaced(sent, place, value) for kind, value in JSON_TYPES.items()}
+    return {"left out": without(sent, place)} | changed
