@@ -97,7 +97,7 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
 def _plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBinding:
     """Parse a binding without a secret: keep only the members of its type, within the size limit."""
     refuse_slips(fields, PLAIN_KINDS[kind] | {"name", "type"}, at)
-    kept = {"name": name, "type": kind} | {one: fields[one] for one in fields if one in PLAIN_KINDS[kind]}
+    kept = {"name": name, "type": kind} | {member: fields[member] for member in fields if member in PLAIN_KINDS[kind]}
     if kind == "plain_text":
         _check_size(len(need_string(fields, "text", at).encode()), name, pointer_to(at, "text"))
     elif kind == "json":

@@ -92,7 +92,7 @@ def _strange(fields: dict[str, Any], known: Collection[str]) -> Iterator[str]:
 def _meant(name: str, known: Iterable[str]) -> str | None:
     """Return the known member that the name misspells, if there is one."""
     plain = _plain(name)
-    return next((one for one in known if len(one) >= _SHORTEST and _is_slip(plain, _plain(one))), None)
+    return next((member for member in known if len(member) >= _SHORTEST and _is_slip(plain, _plain(member))), None)
 
 
 def _plain(name: str) -> str:

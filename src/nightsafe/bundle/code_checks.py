@@ -52,7 +52,7 @@ class Check(Struct, frozen=True, kw_only=True):
     @property
     def seconds(self) -> float:
         """The time limit for the runtime, about ten times what this much code takes on an idle machine."""
-        return _SECONDS + _SECONDS_A_MEGABYTE * sum(len(one.body) for one in self.modules) / 1e6
+        return _SECONDS + _SECONDS_A_MEGABYTE * sum(len(module.body) for module in self.modules) / 1e6
 
 
 class Verdict(Struct, frozen=True):

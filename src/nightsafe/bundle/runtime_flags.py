@@ -182,7 +182,7 @@ webcrypto_modern_algorithms
 """
 """Flags without an opposite that are not experimental."""
 
-OPPOSITES: Final = {one: other for line in _PAIRS.split("\n") if line for one, other in (line.split(),)}
+OPPOSITES: Final = {flag: other for line in _PAIRS.split("\n") if line for flag, other in (line.split(),)}
 """Maps the first flag of each pair to the flag that contradicts it."""
 
 _EXPERIMENTAL: Final = """

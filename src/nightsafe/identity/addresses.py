@@ -96,9 +96,9 @@ class Addresses:
 
 def _intervals(networks: Iterable[Network], version: int) -> Iterable[Interval]:
     """Yield ranges as intervals of addresses of one IP version."""
-    for one in networks:
-        first = int(one.network_address)
-        if one.version == version:
-            yield first, first + one.num_addresses
+    for network in networks:
+        first = int(network.network_address)
+        if network.version == version:
+            yield first, first + network.num_addresses
         elif version == 6:  # noqa: PLR2004 - IPv6
-            yield _MAPPED + first, _MAPPED + first + one.num_addresses
+            yield _MAPPED + first, _MAPPED + first + network.num_addresses

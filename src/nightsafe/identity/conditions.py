@@ -72,4 +72,4 @@ def networks_of(encoded: bytes) -> Networks | None:
 
 def _parse(ranges: Iterable[str]) -> Iterator[Network]:
     """Yield ranges as networks."""
-    return (ipaddress.ip_network(one, strict=False) for one in ranges)
+    return (ipaddress.ip_network(text, strict=False) for text in ranges)

@@ -116,7 +116,9 @@ class _Beginnings:
             while above and not text.startswith(above[-1]):
                 above.pop()
             above.append(text)
-            self._shorter.append(([len(one) for one in above], _sums(bits[one] for one in above)))
+            self._shorter.append(
+                ([len(beginning) for beginning in above], _sums(bits[beginning] for beginning in above))
+            )
             self._upto.append(self._upto[-1] | bits[text])
 
     def of(self, text: str) -> int:

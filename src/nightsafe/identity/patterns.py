@@ -86,8 +86,8 @@ class Patterns:
         known = self._all.get(step)
         if known is None:
             move = -1
-            for one in step:
-                move &= self._moves.get(one, 0)
+            for character in step:
+                move &= self._moves.get(character, 0)
             known = self._all[step] = max(move, 0)
         return known
 
@@ -133,7 +133,7 @@ def _members(text: str) -> frozenset[str]:
     while at < len(text):
         is_range = text[at + 1 : at + 2] == "-" and at + 2 < len(text)
         last = text[at + 2] if is_range else text[at]
-        members.update(one for one in ALPHABET if text[at] <= one <= last)
+        members.update(character for character in ALPHABET if text[at] <= character <= last)
         at += 3 if is_range else 1
     return ALPHABET - members if negated else frozenset(members)
 
@@ -142,8 +142,8 @@ def _by_character(places: Mapping[Step, int]) -> dict[str, int]:
     """Return, for each character, the positions that it leads to."""
     moves = dict.fromkeys((*ALPHABET, "/"), 0)
     for step, bits in places.items():
-        for one in _characters(step):
-            moves[one] = moves.get(one, 0) | bits
+        for character in _characters(step):
+            moves[character] = moves.get(character, 0) | bits
     return moves
 
 

@@ -53,5 +53,8 @@ async def commit_collection(store: Store, change: Change) -> Outcome:
         return await store.commit(change)
     except NightsafeError as error:
         codes = _CODES[change.collection_edit.kind] if change.collection_edit else {}
-        problems = [Problem(codes.get(one.code, one.code), one.detail, one.pointer) for one in error.problems]
+        problems = [
+            Problem(codes.get(problem.code, problem.code), problem.detail, problem.pointer)
+            for problem in error.problems
+        ]
         raise NightsafeError.of(problems) from None

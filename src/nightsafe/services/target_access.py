@@ -86,8 +86,10 @@ class TargetAccess:
         script = await self._store.script(ref)
         before = [] if script is None else await self._store.bindings(ref, script.version)
         current = {} if script is None else msgspec.json.decode(script.script_settings)
-        bindings = [(one.name, one.kind, one.fields) for one in own]
-        bindings += _kept(before, {*names, *(one.name for one in own)}, keep, {one.old_name for one in inherits})
+        bindings = [(binding.name, binding.kind, binding.fields) for binding in own]
+        bindings += _kept(
+            before, {*names, *(binding.name for binding in own)}, keep, {inherit.old_name for inherit in inherits}
+        )
         await _refuse(caller, ref, (*_bound(ref, bindings), *_consuming(ref, current | new)))
         return 0 if script is None else script.version
 
@@ -105,8 +107,12 @@ class TargetAccess:
             return None
         script = await self._store.script(ref)
         before = [] if script is None else await self._store.bindings(ref, script.version)
-        current = {(one.name, one.shown) for one in before}
-        fresh = [(one.name, one.kind, one.fields) for one in made if (one.name, one.shown()) not in current]
+        current = {(binding.name, binding.shown) for binding in before}
+        fresh = [
+            (binding.name, binding.kind, binding.fields)
+            for binding in made
+            if (binding.name, binding.shown()) not in current
+        ]
         await _refuse(caller, ref, _bound(ref, fresh))
         return None if script is None else script.version
 
@@ -126,7 +132,7 @@ class TargetAccess:
             return
         script = await self._store.script(ref)
         current = set() if script is None else set(_consuming(ref, msgspec.json.decode(script.script_settings)))
-        await _refuse(caller, ref, (one for one in wanted if one not in current))
+        await _refuse(caller, ref, (target for target in wanted if target not in current))
 
     async def check_versions(self, caller: Caller, ref: ScriptRef, version_ids: Iterable[bytes]) -> None:
         """Refuse to deploy versions that reach a script that the caller may not read.
@@ -165,9 +171,11 @@ async def _refuse(caller: Caller, ref: ScriptRef, targets: Iterable[Target]) -> 
             return grants.allow_all(Action.READ_SCRIPTS, ref.account_id, path)
         return bool(path) and grants.allow(Action.READ_SCRIPTS, Resource(ref.account_id, path))
 
-    refused = [one async for one in in_turns(targets) if one.path != ref.path and not is_readable(one.path)]
+    refused = [
+        target async for target in in_turns(targets) if target.path != ref.path and not is_readable(target.path)
+    ]
     if refused:
-        problems = dict.fromkeys(Problem(Code.TARGET_NOT_GRANTED, one.words, one.pointer) for one in refused)
+        problems = dict.fromkeys(Problem(Code.TARGET_NOT_GRANTED, target.words, target.pointer) for target in refused)
         raise NightsafeError.of(problems)
 
 
@@ -186,9 +194,9 @@ def _kept(
         inherited: names to inherit.
     """
     return [
-        (one.name, one.kind, msgspec.json.decode(one.shown))
-        for one in bindings
-        if one.name in inherited or (one.name not in own and (keep is None or one.kind in keep))
+        (binding.name, binding.kind, msgspec.json.decode(binding.shown))
+        for binding in bindings
+        if binding.name in inherited or (binding.name not in own and (keep is None or binding.kind in keep))
     ]
 
 
@@ -220,7 +228,9 @@ def _of_objects(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[str]:
 
     The path is "", for any script, if the binding names the objects' namespace only by its ID.
     """
-    script, namespace, environment = (fields.get(one) for one in ("script_name", "dispatch_namespace", "environment"))
+    script, namespace, environment = (
+        fields.get(member) for member in ("script_name", "dispatch_namespace", "environment")
+    )
     if isinstance(script, str):
         path = callee_of({"service": script, "environment": environment})
         yield ScriptRef(ref.account_id, path, namespace if isinstance(namespace, str) else "").path
@@ -231,8 +241,10 @@ def _of_objects(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[str]:
 def _consuming(ref: ScriptRef, settings: dict[str, Any]) -> Iterator[Target]:
     """Yield the scripts that a script's settings name as consumers of its logs."""
     for member in _CONSUMERS:
-        for one in settings.get(member) or ():
-            if isinstance(one.get("service"), str):
-                namespace = one.get("namespace")
-                path = ScriptRef(ref.account_id, callee_of(one), namespace if isinstance(namespace, str) else "").path
-                yield Target(f"the consumer '{one['service']}' of its logs", f"/{member}", path)
+        for consumer in settings.get(member) or ():
+            if isinstance(consumer.get("service"), str):
+                namespace = consumer.get("namespace")
+                path = ScriptRef(
+                    ref.account_id, callee_of(consumer), namespace if isinstance(namespace, str) else ""
+                ).path
+                yield Target(f"the consumer '{consumer['service']}' of its logs", f"/{member}", path)

@@ -43,8 +43,8 @@ def _shown(check: Check) -> Reply:
     """Return a check with the contents of its modules."""
     fields = {name: value for name, value in asdict(check).items() if name != "modules"}
     files = [
-        File({"name": one.name, "content_type": one.content_type}, len(one.body), partial(held, one.body))
-        for one in check.modules
+        File({"name": module.name, "content_type": module.content_type}, len(module.body), partial(held, module.body))
+        for module in check.modules
     ]
     return success_with_files(fields, files, "body")
 

@@ -27,7 +27,7 @@ def resources(use: Services) -> list[Resource]:
 
     async def get_processes(call: Call) -> Reply:
         """GET …/nightsafe/processes, with the held scripts that the caller may read."""
-        return success([_shown(call, one) for one in use.processes.list(call.account_id)])
+        return success([_shown(call, process) for process in use.processes.list(call.account_id)])
 
     async def put_report(call: Call) -> Reply:
         """PUT …/nightsafe/processes/{process}."""
@@ -56,13 +56,17 @@ def _shown(call: Call, process: Process) -> dict[str, Any]:
         "acted_on": process.acted_on,
         "asked_seconds_ago": round(process.asked_seconds, 1),
         "reseals": process.reseals,
-        "held": [_held(one) for one in process.held if _may_see(call, one.script)],
+        "held": [_held(held_script) for held_script in process.held if _may_see(call, held_script.script)],
     }
 
 
-def _held(one: HeldScript) -> dict[str, str]:
+def _held(held_script: HeldScript) -> dict[str, str]:
     """Return a held script as JSON."""
-    return {"script": one.script, "until": format_time(int(one.until) * _MICROSECONDS), "reason": one.reason}
+    return {
+        "script": held_script.script,
+        "until": format_time(int(held_script.until) * _MICROSECONDS),
+        "reason": held_script.reason,
+    }
 
 
 def _may_see(call: Call, script: str) -> bool:

@@ -37,7 +37,7 @@ def resources(use: Services) -> list[Resource]:
 
     async def list_namespaces(call: Call) -> Reply:
         """GET …/namespaces."""
-        return success([_shown(one) for one in await namespaces.list(call.account_id)])
+        return success([_shown(namespace) for namespace in await namespaces.list(call.account_id)])
 
     async def create(call: Call) -> Reply:
         """POST …/namespaces."""
@@ -175,17 +175,17 @@ def _guarded(namespaces: Namespaces, page: Resource) -> Any:
     return handler
 
 
-def _shown(one: Namespace) -> dict[str, Any]:
+def _shown(namespace: Namespace) -> dict[str, Any]:
     """Return a namespace as lists show it."""
     return {
-        "namespace_id": str(uuid.UUID(hex=one.collection.id)),
-        "namespace_name": one.collection.name,
-        "script_count": one.script_count,
+        "namespace_id": str(uuid.UUID(hex=namespace.collection.id)),
+        "namespace_name": namespace.collection.name,
+        "script_count": namespace.script_count,
         "trusted_workers": False,
-        "created_on": views.time(one.collection.created_on),
-        "created_by": one.created_by,
-        "modified_on": views.time(one.collection.modified_on),
-        "modified_by": one.created_by,
+        "created_on": views.time(namespace.collection.created_on),
+        "created_by": namespace.created_by,
+        "modified_on": views.time(namespace.collection.modified_on),
+        "modified_by": namespace.created_by,
     }
 
 

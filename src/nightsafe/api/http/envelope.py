@@ -85,7 +85,9 @@ def success_with_info(result: bytes, info: bytes) -> Reply:
 
 def with_inserts(result: bytes, inserts: Iterable[Insert]) -> Reply:
     """Return a 200 with a result that is JSON except for its inserts."""
-    return Reply(200, fragment(result), inserts=tuple(replace(one, at=one.at + len(_HEAD)) for one in inserts))
+    return Reply(
+        200, fragment(result), inserts=tuple(replace(insert, at=insert.at + len(_HEAD)) for insert in inserts)
+    )
 
 
 def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:

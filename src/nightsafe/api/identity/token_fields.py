@@ -143,8 +143,8 @@ def _ranges(raw: dict[str, Any], member: str, at: str) -> tuple[str, ...]:
     ranges = need_array(raw, member, at)
     at = pointer_to(at, member)
     _bound(ranges, at, MAX_ITEMS)
-    for index, one in enumerate(ranges):
-        if not _holds(lambda text: ipaddress.ip_network(text, strict=False), one):
+    for index, text in enumerate(ranges):
+        if not _holds(lambda text: ipaddress.ip_network(text, strict=False), text):
             raise _invalid("give a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32", pointer_to(at, index))
     return tuple(ranges)
 

@@ -112,7 +112,7 @@ def _shown(token: Token) -> dict[str, Any]:
         "issued_on": format_time(token.issued_on),
         "modified_on": format_time(token.modified_on),
         **_bounds(token.not_before, token.expires_on),
-        "policies": [_shown_policy(one) for one in parse_policies(token.policies)],
+        "policies": [_shown_policy(policy) for policy in parse_policies(token.policies)],
     }
     condition = msgspec.json.decode(token.condition)
     return shown | ({"condition": condition} if condition else {})
@@ -124,13 +124,13 @@ def _bounds(not_before: int | None, expires_on: int | None) -> dict[str, str]:
     return {name: format_time(at) for name, at in times.items() if at is not None}
 
 
-def _shown_policy(one: Policy) -> dict[str, Any]:
+def _shown_policy(policy: Policy) -> dict[str, Any]:
     """Return a policy with the names of its groups."""
     groups = [
         {"id": group.id, "name": PERMISSION_GROUPS[group.id].name} if group.id in PERMISSION_GROUPS else group
-        for group in one.permission_groups
+        for group in policy.permission_groups
     ]
-    return {"id": one.id, "effect": one.effect, "resources": one.resources, "permission_groups": groups}
+    return {"id": policy.id, "effect": policy.effect, "resources": policy.resources, "permission_groups": groups}
 
 
 def _groups(fields: dict[str, str], *, of_account: bool) -> Iterable[dict[str, Any]]:

@@ -39,11 +39,15 @@ def resources(users: Users) -> list[Resource]:
     async def accounts(call: Call) -> Reply:
         """GET /accounts."""
         fields = fields_of(call.query)
-        every = [one for one in await users.accounts(call.caller.principal) if _is_named(one, fields.get("name"))]
+        every = [
+            account
+            for account in await users.accounts(call.caller.principal)
+            if _is_named(account, fields.get("name"))
+        ]
         if fields.get("direction") == "desc":
             every.reverse()
         page = page_of(fields, _MAX_PER_PAGE)
-        return paged([_account(one) for one in page.of(every)], page, len(every))
+        return paged([_account(account) for account in page.of(every)], page, len(every))
 
     async def account(call: Call) -> Reply:
         """GET /accounts/{account_id}."""
@@ -100,7 +104,7 @@ def _membership(membership: Membership, account: Account) -> dict[str, Any]:
     return {
         "id": hashlib.sha256(sides).hexdigest()[:32],
         "account": _account(account),
-        "roles": [PERMISSION_GROUPS[one].name for one in dict.fromkeys(groups) if one in PERMISSION_GROUPS],
+        "roles": [PERMISSION_GROUPS[group].name for group in dict.fromkeys(groups) if group in PERMISSION_GROUPS],
         "status": _ACCEPTED,
         "permissions": {},
     }

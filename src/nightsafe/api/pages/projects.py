@@ -115,7 +115,7 @@ def _shown(project: Project) -> dict[str, Any]:
         "build_config": _below("build_config", body),
         "deployment_configs": {
             environment: _config(
-                _below(environment, body), [one for one in project.items if one.environment == environment]
+                _below(environment, body), [item for item in project.items if item.environment == environment]
             )
             for environment in ENVIRONMENTS
         },
@@ -133,7 +133,7 @@ def _shown(project: Project) -> dict[str, Any]:
 
 def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
     """Return the settings, bindings and variables of an environment, with empty values for secrets."""
-    config = {"env_vars": {one.name: msgspec.Raw(one.shown) for one in variables}} | _CONFIG
+    config = {"env_vars": {item.name: msgspec.Raw(item.shown) for item in variables}} | _CONFIG
     for path, value in kept.items():
         member, slash, name = path.partition("/")
         if slash:

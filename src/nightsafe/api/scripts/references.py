@@ -37,28 +37,33 @@ def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) ->
     coming = list(incoming)
     return {
         "services": {
-            "incoming": [_side(one.script.name) | {"name": one.name} for one in coming if one.kind == "service"],
+            "incoming": [
+                _side(reference.script.name) | {"name": reference.name}
+                for reference in coming
+                if reference.kind == "service"
+            ],
             "outgoing": [
-                _side(one.target.name) | {"name": one.name}
-                for one in outgoing
-                if one.kind == "service" and one.target is not None
+                _side(reference.target.name) | {"name": reference.name}
+                for reference in outgoing
+                if reference.kind == "service" and reference.target is not None
             ],
             "pages_function": False,
         },
         "durable_objects": [
-            _side(one.script.name)
+            _side(reference.script.name)
             | {
-                "name": one.name,
-                "durable_object_namespace_id": one.fields.get("namespace_id", ""),
-                "durable_object_namespace_name": one.fields.get("class_name", ""),
+                "name": reference.name,
+                "durable_object_namespace_id": reference.fields.get("namespace_id", ""),
+                "durable_object_namespace_name": reference.fields.get("class_name", ""),
             }
-            for one in coming
-            if one.kind == "durable_object_namespace"
+            for reference in coming
+            if reference.kind == "durable_object_namespace"
         ],
         "dispatch_outbounds": [
-            _side(one.script.name) | {"name": one.name, "namespace": one.fields.get("namespace", "")}
-            for one in coming
-            if one.kind == "dispatch_namespace"
+            _side(reference.script.name)
+            | {"name": reference.name, "namespace": reference.fields.get("namespace", "")}
+            for reference in coming
+            if reference.kind == "dispatch_namespace"
         ],
     }
 

@@ -96,7 +96,11 @@ def _shown(schedules: Iterable[Schedule]) -> dict[str, Any]:
     """Return schedules as JSON."""
     return {
         "schedules": [
-            {"cron": one.cron, "created_on": views.time(one.created_on), "modified_on": views.time(one.modified_on)}
-            for one in schedules
+            {
+                "cron": schedule.cron,
+                "created_on": views.time(schedule.created_on),
+                "modified_on": views.time(schedule.modified_on),
+            }
+            for schedule in schedules
         ]
     }

@@ -45,7 +45,7 @@ def date_of(settings: dict[str, Any]) -> str:
 
 def bindings(every: Sequence[Binding]) -> list[msgspec.Raw]:
     """Return bindings as the API shows them: secrets without their values."""
-    return [msgspec.Raw(one.shown) for one in every]
+    return [msgspec.Raw(binding.shown) for binding in every]
 
 
 def script(one: Script) -> dict[str, Any]:
@@ -113,13 +113,13 @@ def annotated(annotations: bytes, triggered_by: str) -> dict[str, Any]:
     return {"annotations": fields | {"workers/triggered_by": triggered_by}, **tags}
 
 
-def _code(one: Version, settings: dict[str, Any]) -> dict[str, Any]:
+def _code(version: Version, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the member `resources.script`."""
     code = {
-        "etag": one.etag,
+        "etag": version.etag,
         "handlers": [],
-        "has_modules": has_modules(one.settings),
-        "last_deployed_from": one.source,
+        "has_modules": has_modules(version.settings),
+        "last_deployed_from": version.source,
     }
     placement = settings.get("placement") or {}
     return code | ({"placement": placement} if placement else {}) | _mode(placement)

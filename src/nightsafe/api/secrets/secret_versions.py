@@ -27,7 +27,7 @@ def resources(secret_versions: SecretVersions) -> list[Resource]:
 
     async def list_secret_versions(call: Call) -> Reply:
         """GET …/nightsafe/scripts/{script_name}/secrets."""
-        return success([_shown(one) for one in await secret_versions.list(call.script)])
+        return success([_shown(secret_version) for secret_version in await secret_versions.list(call.script)])
 
     return [Resource("GET", _PATH, Action.READ_SECRETS, list_secret_versions)]
 

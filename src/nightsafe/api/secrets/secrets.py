@@ -86,4 +86,6 @@ _names = msgspec.json.Decoder(_Named)
 
 def _by_name(shown: Iterable[bytes]) -> bytes:
     """Return a JSON object with each shown secret under its name."""
-    return b"{" + b",".join(msgspec.json.encode(_names.decode(one).name) + b":" + one for one in shown) + b"}"
+    return (
+        b"{" + b",".join(msgspec.json.encode(_names.decode(secret).name) + b":" + secret for secret in shown) + b"}"
+    )

@@ -52,7 +52,7 @@ def resources(use: Services) -> list[Resource]:
         """GET /secrets_store/stores."""
         fields, every = fields_of(call.query), await stores.list(call.account_id)
         page = page_of(fields)
-        return paged([_shown(one) for one in page.of(_sorted(every, fields, _STORE_ORDERS))], page, len(every))
+        return paged([_shown(store) for store in page.of(_sorted(every, fields, _STORE_ORDERS))], page, len(every))
 
     async def create(call: Call) -> Reply:
         """POST /secrets_store/stores."""
@@ -92,22 +92,22 @@ def _of_secrets(stores: Stores) -> list[Resource]:
         """GET …/secrets."""
         fields, store_id = fields_of(call.query), call.names["store_id"]
         every = await stores.secrets(call.account_id, store_id)
-        found = [one for one in every if _matches(one, fields.get("search", ""), _scopes(call.query))]
+        found = [secret for secret in every if _matches(secret, fields.get("search", ""), _scopes(call.query))]
         page = page_of(fields)
         items = page.of(_sorted(found, fields, _SECRET_ORDERS))
-        return paged([_secret(one, store_id) for one in items], page, len(found))
+        return paged([_secret(secret, store_id) for secret in items], page, len(found))
 
     async def create(call: Call) -> Reply:
         """POST …/secrets."""
         wanted, store_id = parse_new_secrets(await read_loose_json(call), call.limits), call.names["store_id"]
         made = await stores.put_new(call.caller, call.account_id, store_id, wanted)
-        return success([_secret(one, store_id) for one in made])
+        return success([_secret(secret, store_id) for secret in made])
 
     async def delete(call: Call) -> Reply:
         """DELETE …/secrets."""
         ids, store_id = parse_ids(await read_loose_json(call, empty=[]), call.limits), call.names["store_id"]
         gone = await stores.drop(call.caller, call.account_id, store_id, ids)
-        return success([_secret(one, store_id, "deleted") for one in gone])
+        return success([_secret(secret, store_id, "deleted") for secret in gone])
 
     return [
         Resource("GET", _SECRETS, Action.READ_STORES, list_secrets),
@@ -199,6 +199,6 @@ def _scopes(query: bytes) -> set[str]:
     return {
         scope
         for values in (given.get("scopes", ()), given.get("scopes[]", ()))
-        for one in values
-        for scope in one.split(",")
+        for value in values
+        for scope in value.split(",")
     }

@@ -31,7 +31,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         part, total = await use.deployments.list(
             call.script, (page.number - 1) * page.size, page.size, _period(fields)
         )
-        items = [_shown(one) for one in part]
+        items = [_shown(deployment) for deployment in part]
         return paged_as({"deployments": items, "items": items}, page, len(items), total)
 
     async def create(call: Call) -> Reply:

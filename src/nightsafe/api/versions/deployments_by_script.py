@@ -33,8 +33,8 @@ def resources(use: Services) -> list[Resource]:
         page = page_of(_DEFAULT_SIZE | fields)
         newest, _ = await use.deployments.list(script.ref, 0, 1)
         part, _ = await use.deployments.list(script.ref, (page.number - 1) * page.size, page.size)
-        items = [await _short(use, script.ref, one) for one in part]
-        latest = [await _short(use, script.ref, one) for one in newest]
+        items = [await _short(use, script.ref, deployment) for deployment in part]
+        latest = [await _short(use, script.ref, deployment) for deployment in newest]
         in_order = items[::-1] if fields.get("order") == "asc" else items
         return success({"latest": latest[0] if latest else None, "items": in_order})
 
@@ -72,7 +72,7 @@ async def _find(use: Services, call: Call) -> Script:
 
 async def _version(use: Services, ref: ScriptRef, deployment: Deployment) -> Version:
     """Return the version with the largest share of a deployment."""
-    version_id, _ = max(deployment.versions, key=lambda one: one[1])
+    version_id, _ = max(deployment.versions, key=lambda share: share[1])
     return await use.versions.get(ref, version_id)
 
 

@@ -66,9 +66,9 @@ def _shown(preview: str, script_id: str, items: Sequence[Item]) -> dict[str, Any
     changed = max((item.modified_on for item in items), default=0)
     made = {"created_on": views.time(changed)} if items else {}
     return {
-        "id": str(uuid.uuid5(uuid.UUID(hex=script_id), f"{changed} {preview} {[one.name for one in items]}")),
+        "id": str(uuid.uuid5(uuid.UUID(hex=script_id), f"{changed} {preview} {[item.name for item in items]}")),
         "preview_name": preview,
         **made,
         "urls": [],
-        "env": {one.name: msgspec.Raw(one.shown) for one in items},
+        "env": {item.name: msgspec.Raw(item.shown) for item in items},
     }

@@ -61,7 +61,7 @@ def resources(use: Services) -> list[Resource]:
         page, (order, last_first) = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), _order(fields)
         keys = ((await order(use, script), script.ref.name) async for script in scripts.visible(use, call))
         names, total = await names_on(page, keys, last_first=last_first)
-        return paged([one async for one in _whole_of(use, call, names)], page, total)
+        return paged([worker async for worker in _whole_of(use, call, names)], page, total)
 
     async def get(call: Call) -> Reply:
         """GET /workers/workers/{script_name}."""
@@ -172,7 +172,7 @@ async def _whole(
     parts = {"bindings": views.bindings(await use.versions.bindings(script.ref, version))}
     if modules:
         _, files = await use.scripts.files(script.ref, version.id)
-        every = [_file(use, script.ref.account_id, one) for one in files]
+        every = [_file(use, script.ref.account_id, file) for file in files]
         return success_with_files(_version(version) | parts, every, "content_base64")
     return success(_version(version) | parts, notices)
 
@@ -214,7 +214,7 @@ def _shown(whole: Whole) -> dict[str, Any]:
     """Return a worker as JSON."""
     script = whole.script
     own = msgspec.json.decode(script.script_settings)
-    env = {one.name: msgspec.Raw(one.shown) for one in whole.items}
+    env = {item.name: msgspec.Raw(item.shown) for item in whole.items}
     previews = msgspec.json.decode(whole.previews) | {"env": env}
     return {
         "id": script.id,
@@ -225,7 +225,9 @@ def _shown(whole: Whole) -> dict[str, Any]:
         "logpush": own.get("logpush", False),
         "observability": own.get("observability") or {"enabled": False},
         "tags": own.get("tags") or [],
-        "tail_consumers": [{"name": one["service"]} for one in own.get("tail_consumers") or () if "service" in one],
+        "tail_consumers": [
+            {"name": consumer["service"]} for consumer in own.get("tail_consumers") or () if "service" in consumer
+        ],
         "subdomain": subdomain_of(script),
         "references": {name: [] for name in _REFERENCES},
         **dict.fromkeys(PREVIEWS, previews),
@@ -290,7 +292,7 @@ def _stamped(version: Version) -> dict[str, Any]:
     }
 
 
-def _file(use: Services, account_id: str, one: StoredFile) -> File:
+def _file(use: Services, account_id: str, file: StoredFile) -> File:
     """Return a file of a version, for a JSON answer."""
-    fields = {"name": one.name, "content_type": one.content_type}
-    return File(fields, one.size, partial(use.contents.slices, account_id, one.digest, one.size))
+    fields = {"name": file.name, "content_type": file.content_type}
+    return File(fields, file.size, partial(use.contents.slices, account_id, file.digest, file.size))

@@ -78,13 +78,13 @@ class Admission:
             NightsafeError: SERVICE_UNBOUND, SERVICE_ENVIRONMENT or STORED_SECRET_UNBOUND, with a problem for each
                 binding.
         """
-        every = [one for one in bindings if one.kind in {_SERVICE, KIND}]
+        every = [binding for binding in bindings if binding.kind in {_SERVICE, KIND}]
         problems = [
             problem
-            for one in every
-            if one.kind == _SERVICE and (problem := await self._problem_of_service(ref, one)) is not None
+            for binding in every
+            if binding.kind == _SERVICE and (problem := await self._problem_of_service(ref, binding)) is not None
         ]
-        problems += await self._problems_of_stored(ref, [one for one in every if one.kind == KIND])
+        problems += await self._problems_of_stored(ref, [binding for binding in every if binding.kind == KIND])
         if problems:
             raise NightsafeError.of(problems)
 
@@ -114,8 +114,8 @@ class Admission:
         if not self._is_delivered(ref):
             return ()
         await _check_handler(source)
-        own = [_as_bundled(one) for one in made]
-        taken = await self._taken_over(ref, keep, tuple(inherits), {one.name for one in own})
+        own = [_as_bundled(binding) for binding in made]
+        taken = await self._taken_over(ref, keep, tuple(inherits), {binding.name for binding in own})
         return await self._judge_code(ref, source, _version(source, msgspec.json.decode(settings), (*own, *taken)))
 
     async def content(self, ref: ScriptRef, source: Source) -> Notices:
@@ -164,9 +164,10 @@ class Admission:
         before = bundled(newest)
         after = _patched(before, {} if versioned is None else msgspec.json.decode(versioned))
         if made is not None:
-            own = [_as_bundled(one) for one in made]
+            own = [_as_bundled(binding) for binding in made]
             after = replace(
-                after, bindings=(*own, *_taken(before.bindings, keep, tuple(inherits), {one.name for one in own}))
+                after,
+                bindings=(*own, *_taken(before.bindings, keep, tuple(inherits), {binding.name for binding in own})),
             )
         return self._judge(after, {problem.detail for problem in problems_of(before)})
 
@@ -256,16 +257,18 @@ class Admission:
 
     async def _problems_of_stored(self, ref: ScriptRef, bindings: Sequence[PlainBinding]) -> list[Problem]:
         """Return the problems with bindings to secrets of stores."""
-        placed = [(place_of_binding(Binding(one.name, one.kind, one.shown())), one) for one in bindings]
+        placed = [
+            (place_of_binding(Binding(binding.name, binding.kind, binding.shown())), binding) for binding in bindings
+        ]
         present = await self._bound.present(ref.account_id, {place for place, _ in placed}) if placed else set()
         return [
             Problem(
                 Code.STORED_SECRET_UNBOUND,
-                f"'{one.name}' references store '{one.fields.get('store_id')}' and secret"
-                f" '{one.fields.get('secret_name')}' which were not found: create the secret first",
+                f"'{binding.name}' references store '{binding.fields.get('store_id')}' and secret"
+                f" '{binding.fields.get('secret_name')}' which were not found: create the secret first",
                 "/bindings",
             )
-            for place, one in placed
+            for place, binding in placed
             if place not in present
         ]
 
@@ -273,12 +276,12 @@ class Admission:
 def needs_of(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[Need, ...]:
     """Return the scripts that must exist for a script to have these bindings. A script may be bound to itself."""
     needs = []
-    for one in bindings:
-        service = one.fields.get("service")
-        if one.kind != _SERVICE or not isinstance(service, str) or one.fields.get("cross_account_grant"):
+    for binding in bindings:
+        service = binding.fields.get("service")
+        if binding.kind != _SERVICE or not isinstance(service, str) or binding.fields.get("cross_account_grant"):
             continue
         if service != ref.name:
-            detail = f"'{one.name}' references Worker '{service}' which was not found: deploy that one first"
+            detail = f"'{binding.name}' references Worker '{service}' which was not found: deploy that one first"
             target = ScriptRef(ref.account_id, service)
             needs.append(Need(target, Problem(Code.SERVICE_UNBOUND, detail, "/bindings")))
     return tuple(needs)
@@ -316,7 +319,7 @@ def _version(source: Source, settings: Mapping[str, Any], bindings: Iterable[Bun
         _patched(_NO_VERSION, settings),
         main_module=source.main_module,
         classic=source.classic or BODY_PART in settings,
-        modules=tuple(BundleModule(one.name, one.content_type, one.digest) for one in source.modules),
+        modules=tuple(BundleModule(module.name, module.content_type, module.digest) for module in source.modules),
         bindings=tuple(bindings),
     )
 
@@ -342,15 +345,17 @@ def _taken(
     before: Sequence[BundleBinding], keep: frozenset[str], inherits: Sequence[Inherit], own: set[str]
 ) -> list[BundleBinding]:
     """Return the bindings of the previous version that stay, by their type or because they are inherited."""
-    taken = {one.name: one for one in before if one.kind in keep}
-    taken |= {one.name: one for one in _inherited(before, inherits)}
-    return [one for name, one in taken.items() if name not in own]
+    taken = {binding.name: binding for binding in before if binding.kind in keep}
+    taken |= {binding.name: binding for binding in _inherited(before, inherits)}
+    return [binding for name, binding in taken.items() if name not in own]
 
 
 def _inherited(before: Iterable[BundleBinding], inherits: Sequence[Inherit]) -> list[BundleBinding]:
     """Return the inherited bindings under their new names."""
-    by_name = {one.name: one for one in before}
-    return [replace(by_name[one.old_name], name=one.name) for one in inherits if one.old_name in by_name]
+    by_name = {binding.name: binding for binding in before}
+    return [
+        replace(by_name[inherit.old_name], name=inherit.name) for inherit in inherits if inherit.old_name in by_name
+    ]
 
 
 def _refused(problem: Problem) -> Problem:

@@ -130,8 +130,10 @@ class Bundles:
 
         Read the log's head before this call, so that the stored secrets are never older than the head.
         """
-        stored = await self._bound.of(ref.account_id, [binding for one in versions for binding in one.bindings])
-        return tuple(bundled(one, stored) for one in versions)
+        stored = await self._bound.of(
+            ref.account_id, [binding for version in versions for binding in version.bindings]
+        )
+        return tuple(bundled(version, stored) for version in versions)
 
     async def _whole(self, account_id: str, head: AuditHead) -> Changes:
         """Return all scripts.
@@ -149,10 +151,10 @@ class Bundles:
 
 def _reasons(versions: Iterable[BundleVersion]) -> tuple[str, ...]:
     """Return why versions cannot be served, each reason once."""
-    return tuple(dict.fromkeys(problem.detail for one in versions for problem in problems_of(one)))
+    return tuple(dict.fromkeys(problem.detail for version in versions for problem in problems_of(version)))
 
 
 def _scripts(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
     """Return the scripts outside dispatch namespaces that log entries name, each once."""
     touched = [_TOUCHED.decode(entry.entry) for entry in entries]
-    return tuple(dict.fromkeys(one.script for one in touched if one.script and not one.namespace))
+    return tuple(dict.fromkeys(entry.script for entry in touched if entry.script and not entry.namespace))

@@ -38,8 +38,8 @@ def bundled(served: ServedVersion, stored: Mapping[Place, StoredSecret] = Mappin
         compatibility_date=settings.get("compatibility_date", ""),
         compatibility_flags=tuple(settings.get("compatibility_flags", ())),
         cpu_ms=_cpu_ms(settings),
-        modules=tuple(BundleModule(one.name, one.content_type, one.digest) for one in served.modules),
-        bindings=tuple(_binding(one, stored) for one in served.bindings),
+        modules=tuple(BundleModule(module.name, module.content_type, module.digest) for module in served.modules),
+        bindings=tuple(_binding(binding, stored) for binding in served.bindings),
     )
 
 

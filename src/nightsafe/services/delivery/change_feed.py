@@ -126,9 +126,9 @@ class ChangeFeed:
         """Return the processes that sent a request within the last 30 seconds."""
         now = self._clock()
         return [
-            Present(who, one.acted_on, now - one.asked_at)
-            for who, one in self._subscribers.get(account_id, {}).items()
-            if now - one.asked_at <= _FORGOTTEN_SECONDS
+            Present(who, subscriber.acted_on, now - subscriber.asked_at)
+            for who, subscriber in self._subscribers.get(account_id, {}).items()
+            if now - subscriber.asked_at <= _FORGOTTEN_SECONDS
         ]
 
     def is_followed(self, account_id: str) -> bool:
@@ -147,14 +147,14 @@ class ChangeFeed:
             number = (await self._store.audit_head(account_id)).number
         except NightsafeError:
             return  # the write is durable, so its answer must report success
-        waiters = {one: one.until(number) for one in subscribers if one.acted_on < number}
+        waiters = {subscriber: subscriber.until(number) for subscriber in subscribers if subscriber.acted_on < number}
         if not waiters:
             return
         await asyncio.wait(waiters.values(), timeout=_HOLD_SECONDS)
-        for one, waiter in waiters.items():
+        for subscriber, waiter in waiters.items():
             if not waiter.done():
                 waiter.cancel()
-                one.late = True
+                subscriber.late = True
 
     def end(self) -> None:
         """Answer all waiting requests, and let no later one wait: the server is about to stop."""
@@ -178,7 +178,7 @@ class ChangeFeed:
         """Return the subscriber of a process that sends a request; register it if it is new."""
         subscribers = self._subscribers.setdefault(account_id, {})
         if who not in subscribers and len(subscribers) >= _MOST_FOLLOWERS:
-            self.leave(account_id, min(subscribers, key=lambda one: subscribers[one].asked_at))
+            self.leave(account_id, min(subscribers, key=lambda name: subscribers[name].asked_at))
         subscriber = self._subscribers.setdefault(account_id, {}).setdefault(who, _Subscriber())
         subscriber.asked_at, subscriber.late = self._clock(), False
         return subscriber
@@ -188,7 +188,7 @@ class ChangeFeed:
         if account_id not in self._subscribers:
             return []
         before = self._clock() - _FORGOTTEN_SECONDS
-        for who, one in list(self._subscribers[account_id].items()):
-            if one.asked_at < before:
+        for who, subscriber in list(self._subscribers[account_id].items()):
+            if subscriber.asked_at < before:
                 self.leave(account_id, who)
-        return [one for one in self._subscribers.get(account_id, {}).values() if not one.late]
+        return [subscriber for subscriber in self._subscribers.get(account_id, {}).values() if not subscriber.late]

@@ -110,7 +110,9 @@ class CodeChecks:
         account.left_at = self._clock()
         waiting = account.verdicts.get(check_id)
         if waiting is not None and not waiting.done():
-            waiting.set_result("".join(one for one in problem if one.isprintable())[:_LONGEST_PROBLEM])
+            waiting.set_result(
+                "".join(character for character in problem if character.isprintable())[:_LONGEST_PROBLEM]
+            )
 
     def end(self) -> None:
         """Answer all waiting requests: the server is about to stop."""
@@ -121,11 +123,15 @@ class CodeChecks:
 
 def _check(source: Source, version: BundleVersion) -> Check | None:
     """Return the check for an upload; None if there is no code to load, or too much."""
-    parts = tuple(fields_of(one)["part"] for one in version.bindings if one.kind == _PART) if source.classic else ()
+    parts = (
+        tuple(fields_of(binding)["part"] for binding in version.bindings if binding.kind == _PART)
+        if source.classic
+        else ()
+    )
     needed = {source.main_module, *parts}
-    files = [one for one in source.modules if not source.classic or one.name in needed]
+    files = [module for module in source.modules if not source.classic or module.name in needed]
     modules = tuple(_checked(files, source.main_module))
-    if not modules or sum(len(one.body) for one in modules) > _MOST_BYTES:
+    if not modules or sum(len(module.body) for module in modules) > _MOST_BYTES:
         return None
     return Check(
         id=secrets.token_hex(8),
@@ -140,11 +146,11 @@ def _check(source: Source, version: BundleVersion) -> Check | None:
 
 def _checked(modules: Iterable[Module], main: str) -> Iterable[CheckedModule]:
     """Yield the files that can be imported, with the contents of the files that the runtime compiles."""
-    for one in modules:
+    for module in modules:
         try:
-            kind = module_kind(one.content_type)
+            kind = module_kind(module.content_type)
         except NightsafeError:
             continue
-        if kind or one.name == main:
-            body = one.body if kind in _COMPILED or one.name == main else b""
-            yield CheckedModule(one.name, one.content_type, body)
+        if kind or module.name == main:
+            body = module.body if kind in _COMPILED or module.name == main else b""
+            yield CheckedModule(module.name, module.content_type, body)

@@ -65,13 +65,13 @@ class Processes:
         self._forget()
         return [
             Process(
-                name=one.who[1],
-                acted_on=one.acted_on,
-                asked_seconds=one.ago,
-                reseals=self._resealing.get((account_id, one.who), False),
-                held=self._held(account_id, one.who),
+                name=present.who[1],
+                acted_on=present.acted_on,
+                asked_seconds=present.ago,
+                reseals=self._resealing.get((account_id, present.who), False),
+                held=self._held(account_id, present.who),
             )
-            for one in self._change_feed.present(account_id)
+            for present in self._change_feed.present(account_id)
         ]
 
     def held(self, account_id: str, script: str) -> HeldScript | None:
@@ -82,13 +82,13 @@ class Processes:
         if not self._reports:
             return None
         found = [
-            one
+            held
             for account, who in tuple(self._reports)
             if account == account_id
-            for one in self._held(account_id, who)
-            if one.script == script
+            for held in self._held(account_id, who)
+            if held.script == script
         ]
-        return max(found, key=lambda one: one.until, default=None)
+        return max(found, key=lambda held: held.until, default=None)
 
     def notices(self, ref: ScriptRef) -> tuple[Problem, ...]:
         """Return a notice if a script is held apart, for an answer about that script."""
@@ -105,14 +105,14 @@ class Processes:
     def _held(self, account_id: str, who: Who) -> tuple[HeldScript, ...]:
         """Return the scripts that a process holds apart at this moment."""
         now = self._clock()
-        return tuple(one for one in self._reports.get((account_id, who), ()) if one.until > now)
+        return tuple(held for held in self._reports.get((account_id, who), ()) if held.until > now)
 
     def _forget(self) -> None:
         """Discard the reports of disconnected processes, and expired ones."""
         for account_id, who in tuple(self._reports):
-            present = {one.who for one in self._change_feed.present(account_id)}
+            present = {process.who for process in self._change_feed.present(account_id)}
             if who not in present or not self._held(account_id, who):
                 del self._reports[account_id, who]
         for account_id, who in tuple(self._resealing):
-            if who not in {one.who for one in self._change_feed.present(account_id)}:
+            if who not in {process.who for process in self._change_feed.present(account_id)}:
                 del self._resealing[account_id, who]

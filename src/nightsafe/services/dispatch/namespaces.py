@@ -47,7 +47,10 @@ class Namespaces:
 
     async def list(self, account_id: str) -> Sequence[Namespace]:
         """Return every namespace of an account, by name."""
-        return [await self._counted(one) async for one in in_turns(await self._store.collections(account_id, _KIND))]
+        return [
+            await self._counted(collection)
+            async for collection in in_turns(await self._store.collections(account_id, _KIND))
+        ]
 
     async def get(self, account_id: str, name: str) -> Namespace:
         """Return one namespace.

@@ -24,7 +24,7 @@ async def account_of(store: Store, account_id: str | None) -> Account:
     Raises:
         NightsafeError: INVALID, if it does not exist.
     """
-    account = next((one for one in await store.accounts() if account_id in {None, one.id}), None)
+    account = next((account for account in await store.accounts() if account_id in {None, account.id}), None)
     if account is None:
         trouble = f"no such account {account_id}" if account_id else "there is no account"
         raise NightsafeError(Code.INVALID, f"{trouble}; see: nightsafe account list")

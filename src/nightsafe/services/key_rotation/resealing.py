@@ -103,7 +103,7 @@ class Resealing:
                 account_id, key_id, after=behind, limit=limit, max_bytes=_MOST_BYTES
             )
             if found:
-                values = tuple(_handed_out(one) for one in found)
+                values = tuple(_handed_out(value) for value in found)
                 return OldValues(primary=primary, values=values, next=f"{key_id}:{found[-1].mark}", waiting=waiting)
         return OldValues(primary=primary, values=(), next="", waiting=waiting)
 

@@ -138,10 +138,12 @@ def _only(value: Any, members: frozenset[str], at: str) -> dict[str, Any] | None
     if value is None:
         return None
     kept = {
-        name: one for name, one in need_object(value, at, "a binding").items() if name in members and one is not None
+        name: member
+        for name, member in need_object(value, at, "a binding").items()
+        if name in members and member is not None
     }
-    for name, one in kept.items():
-        if not isinstance(one, str | int) or not _is_sound(one):
+    for name, member in kept.items():
+        if not isinstance(member, str | int) or not _is_sound(member):
             raise NightsafeError(Code.INVALID, f"'{name}' must be a string or a number", pointer_to(at, name))
     return kept
 
@@ -172,9 +174,9 @@ def _variables(body: dict[str, Any], configs: dict[str, Any], limits: Limits) ->
         raise NightsafeError.of(problems)
     return ProjectPatch(
         body,
-        secrets=tuple((environment, one) for environment, one in read if isinstance(one, SecretText)),
-        plain=tuple((environment, one) for environment, one in read if isinstance(one, PlainBinding)),
-        keep=tuple((environment, one) for environment, one in read if isinstance(one, str)),
+        secrets=tuple((environment, variable) for environment, variable in read if isinstance(variable, SecretText)),
+        plain=tuple((environment, variable) for environment, variable in read if isinstance(variable, PlainBinding)),
+        keep=tuple((environment, variable) for environment, variable in read if isinstance(variable, str)),
         drop=tuple((environment, name) for environment, name, raw in found if raw is None),
     )
 

@@ -125,8 +125,8 @@ class Projects:
             NightsafeError: TOO_MANY_BINDINGS.
         """
         before = {(item.environment, item.name) for item in held}
-        new = {(environment, one.name) for environment, one in patch.secrets}
-        new |= {(environment, one.name) for environment, one in patch.plain}
+        new = {(environment, secret.name) for environment, secret in patch.secrets}
+        new |= {(environment, variable.name) for environment, variable in patch.plain}
         counts = Counter(environment for environment, _ in (before - set(patch.drop)) | new)
         for environment, count in counts.items():
             if new - before and count > self._limits.max_variables:
@@ -136,13 +136,14 @@ class Projects:
     async def _items(self, account_id: str, name: str, patch: ProjectPatch, at: int) -> tuple[Item, ...]:
         """Return the variables of a patch as items; seal secret ones to their environment."""
         items = [
-            item_of(Binding(one.name, one.kind, one.shown()), environment, at) for environment, one in patch.plain
+            item_of(Binding(variable.name, variable.kind, variable.shown()), environment, at)
+            for environment, variable in patch.plain
         ]
         try:
             for environment in ENVIRONMENTS:
-                secrets = [one for of, one in patch.secrets if of == environment]
+                secrets = [secret for of, secret in patch.secrets if of == environment]
                 sealed = await self._safe.seal_all(place_of(_KIND, account_id, name, environment), secrets)
-                items += [replace(item_of(one, environment, at), shown=_SECRET_SHOWN) for one in sealed]
+                items += [replace(item_of(binding, environment, at), shown=_SECRET_SHOWN) for binding in sealed]
         finally:
             for _, secret in patch.secrets:
                 secret.value.wipe()

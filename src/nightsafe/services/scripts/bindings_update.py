@@ -110,10 +110,10 @@ def _one_each(
     entries: dict[str, Entry] = {}
     kinds: dict[str, str] = {}
     problems: list[Problem] = []
-    for index, one in enumerate(raw):
+    for index, item in enumerate(raw):
         at = pointer_to("/bindings", index)
         try:
-            entry = read(one, at, index)
+            entry = read(item, at, index)
         except NightsafeError as error:
             problems += error.problems
             continue
@@ -121,7 +121,7 @@ def _one_each(
         if before is not None and not (isinstance(before, yields) and _may_replace(entry, kinds[entry.name])):
             problems.append(Problem(Code.BINDING_NAME_TAKEN, entry.name, at, kinds[entry.name]))
             continue
-        entries[entry.name], kinds[entry.name] = entry, need_object(one, at, "a binding")["type"]
+        entries[entry.name], kinds[entry.name] = entry, need_object(item, at, "a binding")["type"]
     if problems:
         raise NightsafeError.of(problems)
     return tuple(entries.values())
@@ -143,13 +143,17 @@ def resolve(entries: Iterable[Entry], existing: Iterable[Binding]) -> ResolvedBi
     Raises:
         NightsafeError: like `parse_binding`, for a binding that has no value and differs from the existing one.
     """
-    by_name = {one.name: msgspec.json.decode(one.shown) for one in existing}
+    by_name = {binding.name: msgspec.json.decode(binding.shown) for binding in existing}
     resolved = [_resolved(entry, by_name) if isinstance(entry, ShownBinding) else entry for entry in entries]
     return ResolvedBindings(
-        secrets=tuple(one for one in resolved if not isinstance(one, (PlainBinding, InheritedBinding))),
-        plain=tuple(one for one in resolved if isinstance(one, PlainBinding)),
+        secrets=tuple(binding for binding in resolved if not isinstance(binding, (PlainBinding, InheritedBinding))),
+        plain=tuple(binding for binding in resolved if isinstance(binding, PlainBinding)),
         bindings_update=BindingsUpdate(
-            inherits=tuple(Inherit(one.name, one.old_name) for one in resolved if isinstance(one, InheritedBinding)),
+            inherits=tuple(
+                Inherit(binding.name, binding.old_name)
+                for binding in resolved
+                if isinstance(binding, InheritedBinding)
+            ),
             strict=True,
         ),
     )

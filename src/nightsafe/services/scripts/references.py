@@ -81,15 +81,17 @@ class References:
         """
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        incoming = [one for one in await _incoming(ref, await self._pointing(ref)) if sees(one.script)]
+        incoming = [
+            reference for reference in await _incoming(ref, await self._pointing(ref)) if sees(reference.script)
+        ]
         outgoing = _references(ref, await self._store.bindings(ref))
-        return incoming, [one for one in outgoing if one.target not in {None, ref}]
+        return incoming, [reference for reference in outgoing if reference.target not in {None, ref}]
 
     async def producers(self, ref: ScriptRef, sees: Sees) -> list[Script]:
         """Return the scripts that name this one as a tail consumer."""
         seen = await self._pointing(ref)
-        found = [await self._store.script(one) for one in await _producers(ref, seen) if sees(one)]
-        return [one for one in found if one is not None]
+        found = [await self._store.script(producer) for producer in await _producers(ref, seen) if sees(producer)]
+        return [script for script in found if script is not None]
 
     async def refuse_if_used(self, ref: ScriptRef, sees: Sees) -> Pointing:
         """Refuse to delete a script that others need, and name those that the caller may know of.
@@ -105,8 +107,11 @@ class References:
             NightsafeError: SCRIPT_IN_USE.
         """
         seen = await self._pointing(ref)
-        users = [(one.script, f"by its {one.kind} binding '{one.name}'") for one in await _incoming(ref, seen)]
-        users += [(one, "as its tail consumer") for one in await _producers(ref, seen)]
+        users = [
+            (reference.script, f"by its {reference.kind} binding '{reference.name}'")
+            for reference in await _incoming(ref, seen)
+        ]
+        users += [(producer, "as its tail consumer") for producer in await _producers(ref, seen)]
         visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(users) if sees(script)]
         more = len(dict.fromkeys(users)) - len(visible[:_MOST_NAMED])
         if not users and max(len(seen.bindings), len(seen.settings)) >= MOST_POINTING:
@@ -127,30 +132,32 @@ class References:
 async def _incoming(ref: ScriptRef, seen: Pointing) -> list[Reference]:
     """Return the bindings of other scripts that refer to this one."""
     every = [
-        Reference(one.script, one.name, one.kind, msgspec.json.decode(one.shown))
-        async for one in in_turns(seen.bindings)
+        Reference(pointer.script, pointer.name, pointer.kind, msgspec.json.decode(pointer.shown))
+        async for pointer in in_turns(seen.bindings)
     ]
-    found = [one for one in every if one.script != ref and one.target == ref]
-    return list({(one.script, one.name): one for one in reversed(found)}.values())[::-1]
+    found = [reference for reference in every if reference.script != ref and reference.target == ref]
+    return list({(reference.script, reference.name): reference for reference in reversed(found)}.values())[::-1]
 
 
 async def _producers(ref: ScriptRef, seen: Pointing) -> list[ScriptRef]:
     """Return the other scripts that name this one as a tail consumer."""
     every = in_turns(seen.settings)
-    return [one async for one, settings in every if one != ref and ref in _consumers(one, settings)]
+    return [
+        producer async for producer, settings in every if producer != ref and ref in _consumers(producer, settings)
+    ]
 
 
 def _references(ref: ScriptRef, bindings: Sequence[Binding]) -> Iterator[Reference]:
     """Yield the bindings that refer to a script."""
-    for one in bindings:
-        if one.kind in _PATHS:
-            yield Reference(ref, one.name, one.kind, msgspec.json.decode(one.shown))
+    for binding in bindings:
+        if binding.kind in _PATHS:
+            yield Reference(ref, binding.name, binding.kind, msgspec.json.decode(binding.shown))
 
 
 def _consumers(ref: ScriptRef, script_settings: bytes) -> Iterable[ScriptRef]:
     """Yield the tail consumers of a script."""
     settings = msgspec.json.decode(script_settings)
-    for one in (one for name in _CONSUMERS for one in settings.get(name) or ()):
-        service, namespace = one.get("service"), one.get("namespace")
+    for consumer in (consumer for name in _CONSUMERS for consumer in settings.get(name) or ()):
+        service, namespace = consumer.get("service"), consumer.get("namespace")
         if isinstance(service, str):
             yield ScriptRef(ref.account_id, service, namespace if isinstance(namespace, str) else "")

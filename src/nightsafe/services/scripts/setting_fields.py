@@ -132,7 +132,7 @@ def _known(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
 
 def _need_strings(kept: dict[str, Any], name: str) -> None:
     """Refuse a list that has other items than strings."""
-    if not all(isinstance(one, str) for one in kept.get(name, ())):
+    if not all(isinstance(item, str) for item in kept.get(name, ())):
         raise NightsafeError(Code.INVALID, f"'{name}' may hold only strings", f"/{name}")
 
 

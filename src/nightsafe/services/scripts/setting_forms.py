@@ -116,8 +116,8 @@ def _objects(settings: Mapping[str, Any], at: str) -> Iterator[tuple[str, dict[s
 def _within(value: object, form: Form, at: str) -> Iterator[tuple[dict[str, Any], Form, str]]:
     """Yield each object with a form in one value, with its form and pointer; a list holds objects of one form."""
     if isinstance(value, list) and form:
-        for index, one in enumerate(value):
-            yield from _within(one, form, pointer_to(at, index))
+        for index, item in enumerate(value):
+            yield from _within(item, form, pointer_to(at, index))
     if isinstance(value, dict) and form:
         yield value, form, at
         for name, inner in form.items():

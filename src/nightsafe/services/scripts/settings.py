@@ -168,7 +168,7 @@ class Settings:
             inherits=() if wanted is None else wanted.bindings_update.inherits,
         )
         made = () if wanted is None else await self._made(ref, wanted)
-        trigger = "secret" if any(one.sealed is not None for one in made) else "settings"
+        trigger = "secret" if any(binding.sealed is not None for binding in made) else "settings"
         edit = ScriptEdit(
             ref=ref,
             stamp=stamp(caller, trigger, patch.annotations),
@@ -203,7 +203,7 @@ class Settings:
     async def _made(self, ref: ScriptRef, wanted: ResolvedBindings) -> tuple[Binding, ...]:
         """Return the bindings to make in the form of the store, with secrets sealed."""
         sealed = await self._safe.seal_all(ref, wanted.secrets)
-        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in wanted.plain)
+        return sealed + tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in wanted.plain)
 
 
 def parse_settings(raw: object, limits: Limits) -> SettingsPatch:

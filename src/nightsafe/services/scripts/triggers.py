@@ -86,7 +86,7 @@ class Triggers:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        existing = {one.cron: one for one in await self.schedules(ref)}
+        existing = {schedule.cron: schedule for schedule in await self.schedules(ref)}
         at = now()
         every = [existing.get(cron) or Schedule(cron, at, at) for cron in crons]
         return schedules_of(await self._merge(caller, ref, "schedules.set", {_SCHEDULES: every or None}))
@@ -164,7 +164,7 @@ def parse_schedules(raw: object) -> tuple[str, ...]:
         raise NightsafeError(Code.INVALID, f"the schedules must be an array, not {type_name(every)}", at)
     if len(every) > MAX_SCHEDULES:
         raise NightsafeError(Code.INVALID, f"a Worker may have at most {MAX_SCHEDULES} schedules", at)
-    return tuple(dict.fromkeys(_cron(one, pointer_to(at, index)) for index, one in enumerate(every)))
+    return tuple(dict.fromkeys(_cron(schedule, pointer_to(at, index)) for index, schedule in enumerate(every)))
 
 
 def _cron(raw: object, at: str) -> str:

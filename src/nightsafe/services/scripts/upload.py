@@ -102,15 +102,19 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
     _check_members(fields)
     settings = version_settings(fields)
     bindings = parse_uploaded(need_array(fields, "bindings", "") if "bindings" in fields else [], limits)
-    plain = tuple(one for one in bindings if isinstance(one, PlainBinding))
+    plain = tuple(binding for binding in bindings if isinstance(binding, PlainBinding))
     source = parse_source(fields, parts, _parts_of(plain), limits)
     _check_parts(plain, source)
     return ParsedUpload(
         source=source,
-        secrets=tuple(one for one in bindings if not isinstance(one, (PlainBinding, InheritedBinding, ShownBinding))),
+        secrets=tuple(
+            binding for binding in bindings if not isinstance(binding, (PlainBinding, InheritedBinding, ShownBinding))
+        ),
         plain=plain,
-        inherits=tuple(Inherit(one.name, one.old_name) for one in bindings if isinstance(one, InheritedBinding)),
-        shown=tuple(one for one in bindings if isinstance(one, ShownBinding)),
+        inherits=tuple(
+            Inherit(binding.name, binding.old_name) for binding in bindings if isinstance(binding, InheritedBinding)
+        ),
+        shown=tuple(binding for binding in bindings if isinstance(binding, ShownBinding)),
         keep=kept_kinds(fields, in_force=in_force),
         settings=encoded(settings | ({BODY_PART: source.main_module} if source.classic else {})),
         script_settings=encoded(script_settings(fields)),
@@ -144,7 +148,7 @@ def _check_members(fields: dict[str, Any]) -> None:
 
 def _parts_of(plain: Sequence[PlainBinding]) -> set[str]:
     """Return the names of the parts that bindings of type `wasm_module`, `text_blob` or `data_blob` refer to."""
-    return {one.fields["part"] for one in plain if isinstance(one.fields.get("part"), str)}
+    return {binding.fields["part"] for binding in plain if isinstance(binding.fields.get("part"), str)}
 
 
 def _check_parts(plain: Sequence[PlainBinding], source: Source) -> None:
@@ -154,10 +158,16 @@ def _check_parts(plain: Sequence[PlainBinding], source: Source) -> None:
         NightsafeError: INVALID, with a problem for each binding.
     """
     names = {module.name for module in source.modules}
-    absent = [one for one in plain if "part" in PLAIN_KINDS[one.kind] and one.fields.get("part") not in names]
+    absent = [
+        binding
+        for binding in plain
+        if "part" in PLAIN_KINDS[binding.kind] and binding.fields.get("part") not in names
+    ]
     if absent:
         sentence = "the binding's 'part' is not the name of a part of the upload"
-        raise NightsafeError.of(Problem(Code.INVALID, f"'{one.name}': {sentence}", "/bindings") for one in absent)
+        raise NightsafeError.of(
+            Problem(Code.INVALID, f"'{binding.name}': {sentence}", "/bindings") for binding in absent
+        )
 
 
 def _migration(fields: dict[str, Any]) -> Migration | None:

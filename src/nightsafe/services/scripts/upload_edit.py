@@ -44,7 +44,7 @@ def upload_edit(  # noqa: PLR0913 - an upload has many parts
         seen: the result of `check_reach`.
     """
     deployed = bool(made.deployment_id)
-    plain = tuple(Binding(one.name, one.kind, one.shown()) for one in parsed.plain)
+    plain = tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in parsed.plain)
     return ScriptEdit(
         ref=ref,
         stamp=made,
@@ -72,8 +72,8 @@ async def with_kept_secrets(store: Store, ref: ScriptRef, parsed: ParsedUpload) 
     if not parsed.shown:
         return parsed
     existing = await store.bindings(ref)
-    kept = tuple(replace(one, must=True) for one in resolve(parsed.shown, existing).bindings_update.inherits)
-    notices = of_kept(one.name for one in kept)
+    kept = tuple(replace(inherit, must=True) for inherit in resolve(parsed.shown, existing).bindings_update.inherits)
+    notices = of_kept(inherit.name for inherit in kept)
     return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *notices))
 
 
@@ -89,7 +89,7 @@ async def check_reach(targets: TargetAccess, caller: Caller, ref: ScriptRef, par
         caller,
         ref,
         parsed.plain,
-        [one.name for one in parsed.secrets],
+        [secret.name for secret in parsed.secrets],
         keep=parsed.keep,
         inherits=parsed.inherits,
         settings=parsed.script_settings,

@@ -153,7 +153,7 @@ async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at
     """
     if not names:
         return
-    kinds = {one.name: one.kind for one in await store.bindings(ref) if one.kind not in SECRET_KINDS}
+    kinds = {binding.name: binding.kind for binding in await store.bindings(ref) if binding.kind not in SECRET_KINDS}
     others = [
         Problem(Code.BINDING_NOT_FOUND, name, None if at is None else pointer_to(at, name), kinds[name])
         for name in names
@@ -166,7 +166,8 @@ async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at
 def pointed(error: NightsafeError, at: Callable[[str], str]) -> NightsafeError:
     """Return the error with a pointer in each problem of a taken name; other problems stay unchanged."""
     return NightsafeError.of(
-        replace(one, pointer=at(one.detail)) if one.code is Code.BINDING_NAME_TAKEN else one for one in error.problems
+        replace(problem, pointer=at(problem.detail)) if problem.code is Code.BINDING_NAME_TAKEN else problem
+        for problem in error.problems
     )
 
 

@@ -20,6 +20,6 @@ def check_store_access(caller: Caller, account_id: str, bindings: Iterable[Plain
     Raises:
         NightsafeError: STORE_NOT_GRANTED, with a problem for each binding.
     """
-    names = [one.name for one in bindings if one.kind == _KIND]
+    names = [binding.name for binding in bindings if binding.kind == _KIND]
     if names and not caller.principal.grants.allow(Action.READ_STORES, Resource(account_id)):
         raise NightsafeError.of(Problem(Code.STORE_NOT_GRANTED, name, "/bindings") for name in names)

@@ -57,7 +57,7 @@ class BoundSecrets:
 
         Leave out secrets that do not exist or are not for Workers.
         """
-        places = {place_of_binding(one) for one in bindings if one.kind == KIND}
+        places = {place_of_binding(binding) for binding in bindings if binding.kind == KIND}
         found: dict[Place, StoredSecret] = {}
         for store_id in {store_id for store_id, _ in places}:
             for item in await self._items(account_id, store_id):
@@ -75,7 +75,7 @@ class BoundSecrets:
     async def scripts(self, account_id: str, entries: Iterable[AuditEntry]) -> Sequence[str]:
         """Return scripts outside dispatch namespaces that are or were bound to a store in the log entries."""
         changed = (_ENTRY.decode(entry.entry) for entry in entries)
-        stores = {one.resource for one in changed if one.collection == Kind.SECRETS_STORE}
+        stores = {change.resource for change in changed if change.collection == Kind.SECRETS_STORE}
         if not stores:
             return []
         bound = await self._store.bound_to_stores(account_id)
@@ -96,7 +96,7 @@ def place_of_binding(binding: Binding) -> Place:
     """
     bound = _BINDING.decode(binding.shown)
     members = (bound.store_id, bound.secret_name)
-    return members if all(isinstance(one, str) for one in members) else (None, None)
+    return members if all(isinstance(member, str) for member in members) else (None, None)
 
 
 def _is_for_workers(item: Item) -> bool:

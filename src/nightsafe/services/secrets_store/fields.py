@@ -65,9 +65,9 @@ def parse_new_secrets(raw: object, limits: Limits) -> Sequence[NewSecret]:
     every = _items(raw, limits)
     secrets: list[NewSecret] = []
     problems: list[Problem] = []
-    for index, one in enumerate(every):
+    for index, item in enumerate(every):
         try:
-            secrets.append(_new_secret(one, f"/{index}", limits))
+            secrets.append(_new_secret(item, f"/{index}", limits))
         except NightsafeError as error:
             problems += error.problems
     names = [secret.name for secret in secrets]
@@ -112,8 +112,8 @@ def parse_ids(raw: object, limits: Limits) -> Sequence[str]:
         NightsafeError: INVALID, TOO_MANY_OPERATIONS.
     """
     return [
-        need_string(need_object(one, f"/{index}", "a secret"), "id", f"/{index}")
-        for index, one in enumerate(_items(raw, limits))
+        need_string(need_object(item, f"/{index}", "a secret"), "id", f"/{index}")
+        for index, item in enumerate(_items(raw, limits))
     ]
 
 

@@ -113,7 +113,7 @@ class Stores:
 
     async def usage(self, account_id: str) -> int:
         """Return the number of secrets in all stores of an account."""
-        return sum([len(await self._store.items(account_id, one.id)) for one in await self.list(account_id)])
+        return sum([len(await self._store.items(account_id, store.id)) for store in await self.list(account_id)])
 
     async def secrets(self, account_id: str, store_id: str) -> Sequence[Item]:
         """Return every secret of a store, by name.
@@ -175,7 +175,7 @@ class Stores:
         )
         edit = replace(self._put(place, [item], Put.PRESENT), amend=True)
         outcome = await self._commit(caller, "stores.secrets.edit", edit, at)
-        return next(one for one in outcome.items if one.id == secret_id)
+        return next(item for item in outcome.items if item.id == secret_id)
 
     async def duplicate(
         self, caller: Caller, account_id: str, store_id: str, secret_id: str, wanted: NewSecret

@@ -191,7 +191,7 @@ def parse_plan(raw: object, limits: Limits) -> Plan:
             f"'versions' must have one version, or two that share the traffic, not {len(wanted)}",
             "/versions",
         )
-    versions = tuple(_share(one, pointer_to("/versions", index)) for index, one in enumerate(wanted))
+    versions = tuple(_share(share, pointer_to("/versions", index)) for index, share in enumerate(wanted))
     if len({version_id for version_id, _ in versions}) != len(versions):
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "the same version is named twice", "/versions/1/version_id")
     if abs(sum(percentage for _, percentage in versions) - _WHOLE) > _ROUNDING:

@@ -104,7 +104,7 @@ class Previews:
             account_id=ref.account_id,
             kind=_KIND,
             name=ref.name,
-            put=tuple(_item(one, at, preview) for one in put),
+            put=tuple(_item(binding, at, preview) for binding in put),
             drop=tuple((preview, name) for name in patch.drop),
         )
         outcome = await commit_collection(self._store, collection_change(caller, "previews.edit", edit, at))
@@ -127,7 +127,7 @@ class Previews:
         await self._targets.check_bindings(caller, ref, patch.plain)
         await self._targets.check_settings(caller, ref, msgspec.json.encode(patch.settings))
         sealed = await self._safe.seal_all(place_of(_KIND, ref.account_id, ref.name, preview), patch.secrets)
-        return sealed + tuple(Binding(one.name, one.kind, one.shown()) for one in patch.plain)
+        return sealed + tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in patch.plain)
 
     async def edit(self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int) -> CollectionEdit:
         """Return the edit for a patch of the base configuration, computed from its current state.
@@ -151,7 +151,7 @@ class Previews:
             name=ref.name,
             body=encoded(settings) if settings else None,
             body_was=body,
-            put=tuple(_item(one, at) for one in put),
+            put=tuple(_item(binding, at) for binding in put),
             drop=tuple(("", name) for name in patch.drop),
         )
 
@@ -165,7 +165,7 @@ class Previews:
         ]
         if missing:
             raise NightsafeError.of(missing)
-        new = {one.name for one in (*patch.secrets, *patch.plain)}
+        new = {binding.name for binding in (*patch.secrets, *patch.plain)}
         after = ({item.name for item in held} - set(patch.drop)) | new
         if new and len(after) > self._limits.max_variables:
             words = f"Previews would have {len(after)} bindings; the limit is {self._limits.max_variables}"
@@ -208,9 +208,9 @@ def _with_bindings(settings: dict[str, Any], env: Mapping[str, Any], at: str, li
         raise NightsafeError.of(problems)
     return PreviewPatch(
         settings=settings,
-        secrets=tuple(one for one in read if isinstance(one, SecretText | SecretKey)),
-        plain=tuple(one for one in read if isinstance(one, PlainBinding)),
-        keep=tuple(one for one in read if isinstance(one, str)),
+        secrets=tuple(binding for binding in read if isinstance(binding, SecretText | SecretKey)),
+        plain=tuple(binding for binding in read if isinstance(binding, PlainBinding)),
+        keep=tuple(binding for binding in read if isinstance(binding, str)),
         drop=tuple(name for name, raw in env.items() if raw is None),
     )
 

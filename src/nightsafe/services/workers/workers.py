@@ -186,7 +186,7 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
     if own.get("tail_consumers") is not None:
         consumers = need_array(body, "tail_consumers", "")
         check_consumers(consumers, "/tail_consumers", "name")
-        own["tail_consumers"] = [{"service": one["name"]} for one in consumers]
+        own["tail_consumers"] = [{"service": consumer["name"]} for consumer in consumers]
     script_settings(own)
     given = [name for name in PREVIEWS if body.get(name) is not None]
     if len(given) > 1:
@@ -235,7 +235,7 @@ def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUploa
     """
     body = need_object(raw, "", "the body")
     metadata = {name: value for name, value in body.items() if name != "modules"}
-    parts = [_part(one, index) for index, one in enumerate(_modules(body))]
+    parts = [_part(module, index) for index, module in enumerate(_modules(body))]
     return parse_upload(metadata, parts, limits, in_force=in_force)
 
 

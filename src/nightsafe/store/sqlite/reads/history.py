@@ -66,7 +66,10 @@ class HistoryReads:
                 past = Binding(*columns)
                 for number in range(max(since, versions.start), min(to, versions.stop)):
                     found[number].setdefault(name, past)
-        return {number: [one[name] for name in sorted(one)] for number, one in found.items()}
+        return {
+            number: [bindings_by_name[name] for name in sorted(bindings_by_name)]
+            for number, bindings_by_name in found.items()
+        }
 
     async def deployments(
         self, ref: ScriptRef, *, offset: int = 0, limit: int = 100, period: Period = ALWAYS

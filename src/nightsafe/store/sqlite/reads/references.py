@@ -40,8 +40,10 @@ def pointing(db: sqlite3.Cursor, account_id: str, name: str) -> list[Pointer]:
     """See `Store.pointing`."""
     wanted = (account_id, msgspec.json.encode(name))
     live, older = (_pointers(account_id, db.execute(sql, wanted).fetchall()) for sql in (_LIVE, _OLDER))
-    served = {script: _served(db, script) for script in {one.script for one in older}}
-    return live + [one for one in older if any(one.since <= at < one.until for at in served[one.script])]
+    served = {script: _served(db, script) for script in {pointer.script for pointer in older}}
+    return live + [
+        pointer for pointer in older if any(pointer.since <= at < pointer.until for at in served[pointer.script])
+    ]
 
 
 def settings_naming(db: sqlite3.Cursor, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
@@ -56,7 +58,7 @@ def refuse_absent(db: sqlite3.Cursor, needs: Iterable[Need]) -> None:
     Raises:
         NightsafeError: the problem of each absent script.
     """
-    problems = [one.problem for one in needs if db.execute(HEAD, key_of(one.script)).fetchone() is None]
+    problems = [need.problem for need in needs if db.execute(HEAD, key_of(need.script)).fetchone() is None]
     if problems:
         raise NightsafeError.of(problems)
 

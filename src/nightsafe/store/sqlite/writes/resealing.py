@@ -37,7 +37,7 @@ def refuse_retired(db: sqlite3.Cursor, change: Change) -> None:
 
 def reseal(db: sqlite3.Cursor, account_id: str, values: tuple[Resealed, ...]) -> tuple[str, ...]:
     """Replace records that are still as they were read, and return the marks of the replaced ones."""
-    return tuple(one.mark for one in values if _reseal(db, account_id, one))
+    return tuple(value.mark for value in values if _reseal(db, account_id, value))
 
 
 def retire(db: sqlite3.Cursor, retirement: Retirement, at: int) -> None:
@@ -59,10 +59,10 @@ def keep_ring_number(db: sqlite3.Cursor, number: int) -> None:
 def _brought(change: Change) -> Iterator[str]:
     """Yield the keys that the change's values are sealed to."""
     if change.edit is not None:
-        yield from (one.key_id for one in change.edit.set if one.key_id is not None)
+        yield from (binding.key_id for binding in change.edit.set if binding.key_id is not None)
     if change.collection_edit is not None:
-        yield from (one.key_id for one in change.collection_edit.put if one.key_id is not None)
-    yield from (one.key_id for one in change.reseal)
+        yield from (item.key_id for item in change.collection_edit.put if item.key_id is not None)
+    yield from (value.key_id for value in change.reseal)
 
 
 def _reseal(db: sqlite3.Cursor, account_id: str, value: Resealed) -> bool:

@@ -124,7 +124,9 @@ def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
     triggers = None if edit.triggers is None else Settings(edit.triggers, merge=True)
     wanted = (edit.settings, edit.script_settings, triggers)
     old = db.execute(_TEXTS, key).fetchone() or (_EMPTY,) * 3
-    new = _Texts(*(None if one is None else settled(text, one) for text, one in zip(old, wanted, strict=True)))
+    new = _Texts(
+        *(None if settings is None else settled(text, settings) for text, settings in zip(old, wanted, strict=True))
+    )
     return new._replace(settings=old[0]) if edit.upload is not None and new.settings is None else new
 
 
