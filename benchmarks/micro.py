@@ -23,7 +23,7 @@ from nightsafe.bindings.model import SecretText
 from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.identity.service import Authenticator, Principal
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.caller import Caller, change, stamp
+from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.changes import Change
 from nightsafe.store.interface import Store
@@ -108,8 +108,8 @@ async def _commits(store: Store, safe: Safe, principal: Principal, scripts: int,
 
     def one() -> Change:
         """Return a change of one secret."""
-        edit = ScriptEdit(ref=_script(draw, scripts), stamp=stamp(caller, "secret"), set=(draw.choice(bindings),))
-        return change(caller, "secrets.put", edit)
+        edit = ScriptEdit(ref=_script(draw, scripts), stamp=new_stamp(caller, "secret"), set=(draw.choice(bindings),))
+        return script_change(caller, "secrets.put", edit)
 
     async def writer() -> None:
         """Commit changes, as one of the callers."""

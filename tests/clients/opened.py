@@ -11,7 +11,7 @@ from nightsafe.sealing.interfaces import Verifier
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.verify_keys import VerifyKeys
-from nightsafe.services.secrets.seal import place_of
+from nightsafe.services.secrets.seal import sealing_ref
 from nightsafe.store.collections import Item, Kind
 from nightsafe.store.scripts import Binding, ScriptRef
 from nightsafe.store.sqlite import SqliteStore
@@ -35,7 +35,7 @@ def opened(safe: Safe, script: str, namespace: str = "", version: int | None = N
 
 def opened_held(safe: Safe, kind: Kind, collection: str, environment: str = "") -> dict[str, str]:
     """The values of a collection's secret texts, by name: a Pages project's environment or a script's previews."""
-    place = place_of(kind, safe.account_id, collection, environment)
+    place = sealing_ref(kind, safe.account_id, collection, environment)
     opener = RecordOpener(_verifier(safe), PrivateRing.load(safe.private_ring))
     return {
         item.name: bytes(opener.open(_named(place, item.name), item.sealed).reveal()).decode()
@@ -46,7 +46,7 @@ def opened_held(safe: Safe, kind: Kind, collection: str, environment: str = "") 
 
 def opened_stored(safe: Safe, store_id: str) -> dict[str, str]:
     """The values of a Secrets Store's secrets by name: each sealed to the id that its value came with."""
-    place = place_of(Kind.SECRETS_STORE, safe.account_id, store_id)
+    place = sealing_ref(Kind.SECRETS_STORE, safe.account_id, store_id)
     ring, values = PrivateRing.load(safe.private_ring), {}
     for item in _items(safe, Kind.SECRETS_STORE, store_id):
         assert item.sealed is not None

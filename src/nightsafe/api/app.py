@@ -22,7 +22,7 @@ from nightsafe.errors import NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import Resource
 from nightsafe.identity.service import Authenticator
-from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.delivery.admission import DeliveryOptions
 from nightsafe.services.limits import Limits
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.services import Services
@@ -67,13 +67,15 @@ class App:
         store: holds all data.
         safe: seals values; it cannot open them.
         limits: the limits of requests.
-        delivered: the operator's settings of delivery.
+        delivery_options: the operator's settings of delivery.
     """
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits, delivered: Delivered | None = None) -> None:
+    def __init__(
+        self, store: Store, safe: Safe, limits: Limits, delivery_options: DeliveryOptions | None = None
+    ) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
-        use = Services(store, safe, limits, delivered or Delivered())
+        use = Services(store, safe, limits, delivery_options or DeliveryOptions())
         every = [
             *secrets.resources(use),
             *scripts.resources(use),

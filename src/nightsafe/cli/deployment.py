@@ -12,7 +12,7 @@ from nightsafe.cli.settings.remote_options import script_options
 from nightsafe.cli.terminal.errors import NOT_FOUND, CommandError
 from nightsafe.cli.terminal.output import fields_table, show_json, show_table
 from nightsafe.cli.terminal.times import shown
-from nightsafe.cli.version import PREFIX, UUID, by, note_of, short
+from nightsafe.cli.version import PREFIX, UUID, by, metadata_of, short
 from nightsafe.client import Deployment
 
 HEAD: Final = ("id", "created_on", "serves", "author", "note")
@@ -61,7 +61,7 @@ def row(deployment: Deployment) -> list[str]:
         shown(deployment.created_on),
         ", ".join(f"{short(one.version_id)} {one.percentage:g} %" for one in deployment.versions) or "-",
         deployment.author_email or "-",
-        note_of(deployment.annotations),
+        metadata_of(deployment.annotations),
     ]
 
 
@@ -73,7 +73,7 @@ def fields(deployment: Deployment) -> dict[str, Any]:
         "by": by(deployment.annotations, deployment.source),
         "author": deployment.author_email,
         "serves": ", ".join(f"{one.version_id} ({one.percentage:g} %)" for one in deployment.versions) or "-",
-        "note": note_of(deployment.annotations),
+        "note": metadata_of(deployment.annotations),
     }
 
 

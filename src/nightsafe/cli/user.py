@@ -13,7 +13,7 @@ from nightsafe.cli.token.policies import groups_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import ALL_ACCESS
 from nightsafe.services.identity.administration import UserCredentials, create_user
-from nightsafe.services.identity.operator import account_of, add_member
+from nightsafe.services.identity.operator import add_member, find_account
 from nightsafe.store.sqlite import SqliteStore
 
 
@@ -67,7 +67,7 @@ def create(  # noqa: PLR0913 - one for each option
                 raise NightsafeError(
                     Code.INVALID, f"a user with the e-mail address {email} already exists; give another --email"
                 )
-            accounts = [await account_of(store, account_id) for account_id in account_ids]
+            accounts = [await find_account(store, account_id) for account_id in account_ids]
             made = await create_user(
                 store,
                 email,

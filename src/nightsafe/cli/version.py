@@ -58,7 +58,7 @@ def row(version: Version) -> list[str]:
         shown(metadata.created_on if metadata else None),
         by(version.annotations, metadata.source if metadata else None),
         (metadata.author_email if metadata else None) or "-",
-        note_of(version.annotations),
+        metadata_of(version.annotations),
     ]
 
 
@@ -78,7 +78,7 @@ def by(annotations: Mapping[str, Any] | None, source: str | None) -> str:
     return ", ".join(str(one) for one in (trigger, source) if one) or "-"
 
 
-def note_of(annotations: Mapping[str, Any] | None) -> str:
+def metadata_of(annotations: Mapping[str, Any] | None) -> str:
     """Return the message of a version or deployment, or `-`."""
     return str((annotations or {}).get("workers/message") or "-")
 
@@ -123,7 +123,7 @@ def show_command(*, remote: Remote, version: str, as_json: bool) -> None:
             "created_on": shown(metadata.created_on if metadata else None),
             "author": metadata.author_email if metadata else None,
             "by": by(found.annotations, metadata.source if metadata else None),
-            "note": note_of(found.annotations),
+            "note": metadata_of(found.annotations),
             "compatibility_date": runtime.get("compatibility_date"),
             "bindings": ", ".join(f"{one.get('name')} ({one.get('type')})" for one in bindings),
         }

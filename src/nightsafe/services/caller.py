@@ -39,7 +39,7 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def stamp(caller: Caller, triggered_by: str, annotations: bytes = b"{}") -> Stamp:
+def new_stamp(caller: Caller, triggered_by: str, annotations: bytes = b"{}") -> Stamp:
     """Return a stamp with new IDs for a version and its deployment, made by the caller."""
     version_id, deployment_id = _two_uuids()
     return Stamp(
@@ -62,7 +62,7 @@ def _two_uuids() -> tuple[bytes, bytes]:
     return bytes(random[:16]), bytes(random[16:])
 
 
-def change(caller: Caller, action: str, edit: ScriptEdit) -> Change:
+def script_change(caller: Caller, action: str, edit: ScriptEdit) -> Change:
     """Return a change with the edit and its audit entry, ready to commit."""
     at = now()
     names = tuple(binding.name for binding in edit.set)
@@ -73,7 +73,7 @@ def _audit(caller: Caller, action: str, edit: ScriptEdit, at: int, names: Iterab
     """Return the audit entry of an edit."""
     ref: ScriptRef = edit.ref
     event = AuditEvent(
-        **asker(caller),
+        **caller_fields(caller),
         at=at,
         action=action,
         account_id=ref.account_id,
@@ -114,7 +114,7 @@ def identity_change(  # noqa: PLR0913 - a change has many parts
         drop_tokens: IDs of tokens to delete.
     """
     at = now()
-    event = AuditEvent(**asker(caller), at=at, action=action, account_id=account_id, resource=resource)
+    event = AuditEvent(**caller_fields(caller), at=at, action=action, account_id=account_id, resource=resource)
     return Change(at=at, audit=entry_for(event), put=put, drop_tokens=drop_tokens)
 
 
@@ -131,7 +131,7 @@ def collection_change(
         edit: an edit of the script that the collection belongs to, for the same change.
     """
     event = AuditEvent(
-        **asker(caller),
+        **caller_fields(caller),
         at=at,
         action=action,
         account_id=collection_edit.account_id,
@@ -149,7 +149,7 @@ def _item_name(environment: str, name: str) -> str:
     return f"{environment}/{name}" if environment else name
 
 
-def asker(caller: Caller) -> dict[str, Any]:
+def caller_fields(caller: Caller) -> dict[str, Any]:
     """Return the fields of an audit entry that name the caller and the policy that allowed the action."""
     return {
         "actor": caller.principal.id,

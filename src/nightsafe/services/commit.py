@@ -12,7 +12,7 @@ T = TypeVar("T")
 _TRIES = 1000
 
 
-async def until_undisturbed(attempt: Callable[[], Awaitable[T]]) -> T:
+async def retry_conflicts(attempt: Callable[[], Awaitable[T]]) -> T:
     """Return the result of an attempt. Repeat it while another write changes what it has read before it commits.
 
     Each conflict means that another write succeeded, so the writers together always make progress.

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
 from nightsafe.errors import Code, Problem
-from nightsafe.services.scripts.setting_forms import unknown_in
+from nightsafe.services.scripts.setting_forms import unknown_setting_notices
 
 Notices = tuple[Problem, ...]
 
-_IDLE: Final = {
+_WITHOUT_EFFECT: Final = {
     "assets": "serve static assets",
     "cache_options": "have a configurable cache",
     "containers": "run containers",
@@ -27,29 +27,35 @@ _IDLE: Final = {
 _SMART_OFF: Final = "off"
 
 
-def of_settings(settings: Mapping[str, Any], at: str = "") -> Notices:
+def settings_notices(settings: Mapping[str, Any], at: str = "") -> Notices:
     """Return notices for settings that have no effect, unknown settings, and a date that the runtime does not know.
 
     Args:
         settings: the checked settings of a request.
         at: JSON Pointer to the object that contains them.
     """
-    return tuple(_of_settings(settings, at))
+    return tuple(_settings_problems(settings, at))
 
 
-def of_schedules(crons: Iterable[str]) -> Notices:
+def schedule_notices(crons: Iterable[str]) -> Notices:
     """Return a notice if there is a schedule, because Nightsafe does not run schedules."""
     if not any(True for _ in crons):
         return ()
-    return (_idle("run Workers on a schedule: the cron triggers are stored and have no effect", "/schedules"),)
+    return (
+        _no_effect_notice("run Workers on a schedule: the cron triggers are stored and have no effect", "/schedules"),
+    )
 
 
-def of_migrations(*, present: bool) -> Notices:
+def migration_notices(*, present: bool) -> Notices:
     """Return a notice if an upload has Durable Object migrations."""
-    return (_idle("run Durable Objects: it stores only the tag of 'migrations'", "/migrations"),) if present else ()
+    return (
+        (_no_effect_notice("run Durable Objects: it stores only the tag of 'migrations'", "/migrations"),)
+        if present
+        else ()
+    )
 
 
-def of_kept(names: Iterable[str]) -> Notices:
+def kept_secret_notices(names: Iterable[str]) -> Notices:
     """Return a notice for each secret that an upload lists without its value.
 
     Some clients leave the value out by mistake.
@@ -58,30 +64,32 @@ def of_kept(names: Iterable[str]) -> Notices:
     return tuple(Problem(Code.INVALID, f"the secret '{name}' {sentence}", "/bindings") for name in names)
 
 
-def _of_settings(settings: Mapping[str, Any], at: str) -> Iterator[Problem]:
-    """Yield the notices of `of_settings`."""
-    for name, function in _IDLE.items():
-        if _is_on(settings.get(name)):
-            yield _idle(f"{function}: '{name}' is stored and has no effect", f"{at}/{name}")
+def _settings_problems(settings: Mapping[str, Any], at: str) -> Iterator[Problem]:
+    """Yield the notices of `settings_notices`."""
+    for name, function in _WITHOUT_EFFECT.items():
+        if _is_enabled(settings.get(name)):
+            yield _no_effect_notice(f"{function}: '{name}' is stored and has no effect", f"{at}/{name}")
     others = [
         name for name, value in (settings.get("limits") or {}).items() if name != "cpu_ms" and value is not None
     ]
     for name in others:
-        yield _idle(f"limit a Worker's {name}: 'limits.{name}' is stored and has no effect", f"{at}/limits/{name}")
-    yield from unknown_in(settings, at)
+        yield _no_effect_notice(
+            f"limit a Worker's {name}: 'limits.{name}' is stored and has no effect", f"{at}/limits/{name}"
+        )
+    yield from unknown_setting_notices(settings, at)
     date = settings.get("compatibility_date") or ""
     if date > NEWEST_DATE:
         sentence = f"the runtime knows compatibility dates up to {NEWEST_DATE}: it uses that date instead of '{date}'"
         yield Problem(Code.INVALID, sentence, f"{at}/compatibility_date")
 
 
-def _is_on(value: object) -> bool:
+def _is_enabled(value: object) -> bool:
     """Return whether a setting has any value other than off."""
     if isinstance(value, dict):
-        return any(_is_on(inner) for inner in value.values()) and value.get("enabled") is not False
+        return any(_is_enabled(inner) for inner in value.values()) and value.get("enabled") is not False
     return bool(value) and value != _SMART_OFF
 
 
-def _idle(function: str, pointer: str) -> Problem:
+def _no_effect_notice(function: str, pointer: str) -> Problem:
     """Return a notice that Nightsafe lacks a function."""
     return Problem(Code.UNSUPPORTED, function, pointer)

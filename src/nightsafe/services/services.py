@@ -1,6 +1,6 @@
 """All use cases together, on one store, one safe and one set of limits."""
 
-from nightsafe.services.delivery.admission import Admission, Delivered
+from nightsafe.services.delivery.admission import Admission, DeliveryOptions
 from nightsafe.services.delivery.bundles import Bundles
 from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.services.delivery.code_checks import CodeChecks
@@ -34,15 +34,15 @@ class Services:
         store: the store.
         safe: seals values and signs bundles.
         limits: the limits on requests.
-        delivered: the operator's delivery options.
+        delivery_options: the operator's delivery options.
     """
 
-    def __init__(self, store: Store, safe: Safe, limits: Limits, delivered: Delivered) -> None:
+    def __init__(self, store: Store, safe: Safe, limits: Limits, delivery_options: DeliveryOptions) -> None:
         self.bundles = Bundles(store, safe)
         self.change_feed = ChangeFeed(store, self.bundles)
-        self.delivered = delivered
+        self.delivery_options = delivery_options
         self.code_checks = CodeChecks()
-        self.admission = admission = Admission(store, self.change_feed, self.code_checks, delivered)
+        self.admission = admission = Admission(store, self.change_feed, self.code_checks, delivery_options)
         self.secrets = Secrets(store, safe, limits)
         self.secret_versions = SecretVersions(store)
         self.scripts = Scripts(store, safe, limits, admission)

@@ -30,13 +30,14 @@ class Target(Struct, frozen=True):
     """A script, or all scripts of a namespace, that code reaches.
 
     Attributes:
-        words: the reference, as a refusal names it. It may contain text from the caller's own request or script only.
+        reference: the reference, as a refusal names it. It may only contain text from the caller's own request or
+            script.
         pointer: JSON Pointer to the part of a request that holds such references.
         path: the script, with its namespace if any, or `NAMESPACE/*` for all scripts of a namespace. "" if the
             reference does not name the script: it may then be any script in the account.
     """
 
-    words: str
+    reference: str
     pointer: str
     path: str
 
@@ -55,7 +56,7 @@ class TargetAccess:
         self,
         caller: Caller,
         ref: ScriptRef,
-        made: Iterable[PlainBinding] = (),
+        new_bindings: Iterable[PlainBinding] = (),
         names: Iterable[str] = (),
         *,
         keep: frozenset[str] | None = None,
@@ -67,7 +68,7 @@ class TargetAccess:
         Args:
             caller: the caller.
             ref: the script.
-            made: bindings that come with the code.
+            new_bindings: bindings that come with the code.
             names: names of all bindings that come with the code, including secrets.
             keep: the types of bindings to keep from the previous version; None for all.
             inherits: bindings to inherit.
@@ -80,20 +81,27 @@ class TargetAccess:
         Raises:
             NightsafeError: TARGET_NOT_GRANTED, with a problem for each reference.
         """
-        if _reads_all(caller, ref):
+        if _can_read_all(caller, ref):
             return None
-        own, new = tuple(made), msgspec.json.decode(settings)
+        own_bindings, new_settings = tuple(new_bindings), msgspec.json.decode(settings)
         script = await self._store.script(ref)
         before = [] if script is None else await self._store.bindings(ref, script.version)
-        current = {} if script is None else msgspec.json.decode(script.script_settings)
-        bindings = [(binding.name, binding.kind, binding.fields) for binding in own]
-        bindings += _kept(
-            before, {*names, *(binding.name for binding in own)}, keep, {inherit.old_name for inherit in inherits}
+        current_settings = {} if script is None else msgspec.json.decode(script.script_settings)
+        bindings = [(binding.name, binding.kind, binding.fields) for binding in own_bindings]
+        bindings += _kept_bindings(
+            before,
+            {*names, *(binding.name for binding in own_bindings)},
+            keep,
+            {inherit.old_name for inherit in inherits},
         )
-        await _refuse(caller, ref, (*_bound(ref, bindings), *_consuming(ref, current | new)))
+        await _refuse(
+            caller, ref, (*_binding_targets(ref, bindings), *_consumer_targets(ref, current_settings | new_settings))
+        )
         return 0 if script is None else script.version
 
-    async def check_bindings(self, caller: Caller, ref: ScriptRef, made: Iterable[PlainBinding]) -> int | None:
+    async def check_bindings(
+        self, caller: Caller, ref: ScriptRef, new_bindings: Iterable[PlainBinding]
+    ) -> int | None:
         """Refuse bindings that let existing code reach another script that the caller may not read.
 
         Returns:
@@ -102,18 +110,18 @@ class TargetAccess:
         Raises:
             NightsafeError: like `check_code`.
         """
-        made = tuple(made)
-        if not made or _reads_all(caller, ref):
+        new_bindings = tuple(new_bindings)
+        if not new_bindings or _can_read_all(caller, ref):
             return None
         script = await self._store.script(ref)
         before = [] if script is None else await self._store.bindings(ref, script.version)
         current = {(binding.name, binding.shown) for binding in before}
-        fresh = [
+        changed = [
             (binding.name, binding.kind, binding.fields)
-            for binding in made
+            for binding in new_bindings
             if (binding.name, binding.shown()) not in current
         ]
-        await _refuse(caller, ref, _bound(ref, fresh))
+        await _refuse(caller, ref, _binding_targets(ref, changed))
         return None if script is None else script.version
 
     async def check_settings(self, caller: Caller, ref: ScriptRef, settings: bytes | None) -> None:
@@ -127,12 +135,14 @@ class TargetAccess:
         Raises:
             NightsafeError: like `check_code`.
         """
-        wanted = tuple(_consuming(ref, {} if settings is None else msgspec.json.decode(settings)))
-        if not wanted or _reads_all(caller, ref):
+        consumers = tuple(_consumer_targets(ref, {} if settings is None else msgspec.json.decode(settings)))
+        if not consumers or _can_read_all(caller, ref):
             return
         script = await self._store.script(ref)
-        current = set() if script is None else set(_consuming(ref, msgspec.json.decode(script.script_settings)))
-        await _refuse(caller, ref, (target for target in wanted if target not in current))
+        current = (
+            set() if script is None else set(_consumer_targets(ref, msgspec.json.decode(script.script_settings)))
+        )
+        await _refuse(caller, ref, (target for target in consumers if target not in current))
 
     async def check_versions(self, caller: Caller, ref: ScriptRef, version_ids: Iterable[bytes]) -> None:
         """Refuse to deploy versions that reach a script that the caller may not read.
@@ -142,18 +152,18 @@ class TargetAccess:
         Raises:
             NightsafeError: like `check_code`.
         """
-        script = None if _reads_all(caller, ref) else await self._store.script(ref)
+        script = None if _can_read_all(caller, ref) else await self._store.script(ref)
         if script is None:
             return
-        reached = list(_consuming(ref, msgspec.json.decode(script.script_settings)))
+        targets = list(_consumer_targets(ref, msgspec.json.decode(script.script_settings)))
         for version_id in version_ids:
             version = await self._store.version(ref, version_id)
             bindings = [] if version is None else await self._store.bindings(ref, version.number)
-            reached += _bound(ref, _kept(bindings))
-        await _refuse(caller, ref, reached)
+            targets += _binding_targets(ref, _kept_bindings(bindings))
+        await _refuse(caller, ref, targets)
 
 
-def _reads_all(caller: Caller, ref: ScriptRef) -> bool:
+def _can_read_all(caller: Caller, ref: ScriptRef) -> bool:
     """Return whether the caller may read every script of the account, so that the checks can be skipped."""
     return caller.principal.grants.allow_all(Action.READ_SCRIPTS, ref.account_id)
 
@@ -175,11 +185,13 @@ async def _refuse(caller: Caller, ref: ScriptRef, targets: Iterable[Target]) -> 
         target async for target in in_turns(targets) if target.path != ref.path and not is_readable(target.path)
     ]
     if refused:
-        problems = dict.fromkeys(Problem(Code.TARGET_NOT_GRANTED, target.words, target.pointer) for target in refused)
+        problems = dict.fromkeys(
+            Problem(Code.TARGET_NOT_GRANTED, target.reference, target.pointer) for target in refused
+        )
         raise NightsafeError.of(problems)
 
 
-def _kept(
+def _kept_bindings(
     bindings: Iterable[Binding],
     own: set[str] | frozenset[str] = frozenset(),
     keep: frozenset[str] | None = None,
@@ -200,21 +212,21 @@ def _kept(
     ]
 
 
-def _bound(ref: ScriptRef, bindings: Iterable[tuple[str, str, dict[str, Any]]]) -> Iterator[Target]:
+def _binding_targets(ref: ScriptRef, bindings: Iterable[tuple[str, str, dict[str, Any]]]) -> Iterator[Target]:
     """Yield the targets of bindings."""
     for name, kind, fields in bindings:
-        for path in _paths(ref, kind, fields):
+        for path in _reached_paths(ref, kind, fields):
             yield Target(f"the {kind} binding '{name}'", "/bindings", path)
 
 
-def _paths(ref: ScriptRef, kind: str, fields: dict[str, Any]) -> Iterator[str]:
+def _reached_paths(ref: ScriptRef, kind: str, fields: dict[str, Any]) -> Iterator[str]:
     """Yield the paths of the scripts that a binding reaches."""
     if kind == "service" and isinstance(fields.get("service"), str):
         yield callee_of(fields)
     elif kind == "workflow" and isinstance(fields.get("script_name"), str):
         yield fields["script_name"]
     elif kind == "durable_object_namespace":
-        yield from _of_objects(ref, fields)
+        yield from _durable_object_paths(ref, fields)
     elif kind == "dispatch_namespace":
         namespace = str(fields.get("namespace"))
         yield f"{namespace}/*" if is_name(namespace) else ""
@@ -223,7 +235,7 @@ def _paths(ref: ScriptRef, kind: str, fields: dict[str, Any]) -> Iterator[str]:
             yield callee_of(worker)
 
 
-def _of_objects(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[str]:
+def _durable_object_paths(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[str]:
     """Yield the path of the script whose Durable Objects a binding reaches.
 
     The path is "", for any script, if the binding names the objects' namespace only by its ID.
@@ -238,7 +250,7 @@ def _of_objects(ref: ScriptRef, fields: dict[str, Any]) -> Iterator[str]:
         yield ""
 
 
-def _consuming(ref: ScriptRef, settings: dict[str, Any]) -> Iterator[Target]:
+def _consumer_targets(ref: ScriptRef, settings: dict[str, Any]) -> Iterator[Target]:
     """Yield the scripts that a script's settings name as consumers of its logs."""
     for member in _CONSUMERS:
         for consumer in settings.get(member) or ():

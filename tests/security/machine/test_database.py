@@ -26,7 +26,7 @@ from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.key_rotation.resealing import place_of_value
+from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.store.sealed_values import StoredValue
 
 COMPRESSED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
@@ -94,7 +94,7 @@ def test_ring_and_database_show_every_value(planted: Planted) -> None:
 
 def moved(rotation: Rotation, value: StoredValue, to: StoredValue) -> bytes:
     """Return a value as the delivery process opens it in the place of another value."""
-    place = place_of_value(to)
+    place = location_of_value(to)
     context: Context = replace(place.signed, name=place.sealed_name)
     return rotation.opener.open_named(place.signed, context, value.sealed).reveal()
 
@@ -110,7 +110,7 @@ def test_records_stay_in_their_places(rotation: Rotation) -> None:
 
     assert len(values) == sum(ALL.values())
     for value, other in permutations(values, 2):
-        if place_of_value(value) == place_of_value(other):
+        if location_of_value(value) == location_of_value(other):
             assert moved(rotation, value, other) == rotation.opened(value)
         else:
             with pytest.raises(NightsafeError, match="cannot open"):
@@ -125,7 +125,7 @@ def test_records_are_not_forged(rotation: Rotation) -> None:
     """
     [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"second"]
     theirs = SigningSealer(rotation.ring.public(), SigningKey.generate())
-    sealed = theirs.seal(place_of_value(value).signed, SecretValue(b"forged"))
+    sealed = theirs.seal(location_of_value(value).signed, SecretValue(b"forged"))
     flipped = [
         value.sealed[:at] + bytes([value.sealed[at] ^ 1 << at % 8]) + value.sealed[at + 1 :]
         for at in range(len(value.sealed))
@@ -160,7 +160,7 @@ def test_the_signing_key_makes_values(rotation: Rotation) -> None:
     """
     [value] = [one for one in rotation.under(rotation.primary) if rotation.opened(one) == b"of-the-project"]
     public = PublicRing.load(rotation.public)
-    own = SigningSealer(public, rotation.signing_key).seal(place_of_value(value).signed, SecretValue(b"their own"))
+    own = SigningSealer(public, rotation.signing_key).seal(location_of_value(value).signed, SecretValue(b"their own"))
     rotation.meddle("UPDATE items SET sealed = ? WHERE name = 'V'", own)
 
     assert 1 == rotation.contents()["their own"]

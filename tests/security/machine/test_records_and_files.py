@@ -22,7 +22,7 @@ from nightsafe.delivery.cache.serials import Serials
 from nightsafe.sealing.record import Record
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.signing_key import SigningKey
-from nightsafe.services.key_rotation.resealing import place_of_value
+from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.connection import connect
 
@@ -37,7 +37,7 @@ def test_every_record_is_signed(rotation: Rotation) -> None:
 
     assert len(values) > 5
     for value in values:
-        record, place = Record.parse(value.sealed), place_of_value(value)
+        record, place = Record.parse(value.sealed), location_of_value(value)
         message = place.signed.signed_message(record.sealed, record.signer_id)
         public.verify(record.signature, message)
         assert place.signed.script.encode() in message

@@ -16,8 +16,8 @@ from nightsafe.errors import NightsafeError
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.sealer import RingSealer
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.key_rotation.recipient_keys import retire_key, take_ring
-from nightsafe.services.key_rotation.resealing import place_of_value
+from nightsafe.services.key_rotation.recipient_keys import record_ring, retire_key
+from nightsafe.services.key_rotation.resealing import location_of_value
 
 
 def rotated(rotation: Rotation) -> tuple[str, bytes]:
@@ -39,7 +39,7 @@ def test_a_retired_key_takes_no_values(rotation: Rotation) -> None:
     rotation.public.write_bytes(older)
     put = rotation.api.json_anyhow("PUT", secrets_of("worker"), text("LATE", "x"))
     [value, *_] = rotation.under(rotation.primary)
-    sealed = RingSealer(PublicRing.decode(older)).seal(place_of_value(value).signed, SecretValue(b"x"))
+    sealed = RingSealer(PublicRing.decode(older)).seal(location_of_value(value).signed, SecretValue(b"x"))
     by_client = {
         "name": "T",
         "type": "secret_text",
@@ -72,7 +72,7 @@ async def _numbers(rotation: Rotation, *rings: PublicRing) -> list[int]:
     """Take each ring into use; return the number that the database remembers after each."""
     found = []
     for ring in rings:
-        await take_ring(rotation.api.store, ring)
+        await record_ring(rotation.api.store, ring)
         found.append(await rotation.api.store.ring_number())
     return found
 
@@ -129,7 +129,7 @@ def _sealed(rotation: Rotation, mark: str, value: bytes) -> bytes:
     """Seal a value with the public ring only, for the place of a stored value."""
     there = rotation.api.run(rotation.api.store.value(ACCOUNT, mark))
     assert there is not None
-    place = place_of_value(there)
+    place = location_of_value(there)
     return RingSealer(rotation.ring.public()).seal(replace(place.signed, name=place.sealed_name), SecretValue(value))
 
 

@@ -21,7 +21,7 @@ from tests.unit.api.tools.driver import JSON, Api
 from nightsafe.bundle.signed import open_bundle
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.sealing.verify_keys import VerifyKeys
-from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.delivery.admission import DeliveryOptions
 
 NIGHTSAFE = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
 READING = ("Workers Scripts Read", "Pages Read", "Secrets Store Read", "Account Settings Read")
@@ -159,13 +159,13 @@ def test_a_delivery_token_has_uploads_refused(tmp_path: Path) -> None:
 
     The holder of the token gets the upload to check with the runtime, and reports a problem.
     """
-    with Api(tmp_path, delivered=Delivered(always=True)) as api:
+    with Api(tmp_path, delivered=DeliveryOptions(always=True)) as api:
         bearer = delivery_token(api)
 
         async def story() -> tuple[bytes, int, int]:
             """Return the code to check, the status of the answer to the verdict, and the status of the upload."""
             asking = asyncio.create_task(exchanged(api, "GET", f"{NIGHTSAFE}/checks", [bearer]))
-            while not api.app._code_checks._accounts[ACCOUNT].here:  # noqa: ASYNC110 - no event signals that it waits
+            while not api.app._code_checks._accounts[ACCOUNT].active_checkers:  # noqa: ASYNC110 - no event signals that it waits
                 await asyncio.sleep(0)
             uploading = asyncio.create_task(_upload(api, b"export default { is: 'good' }"))
             given = (await asking).body

@@ -22,7 +22,7 @@ from nightsafe.api.http.streaming import Weaver
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
-from nightsafe.services.delivery.bundles import Changes, Cursor
+from nightsafe.services.delivery.bundles import BundleChanges, Cursor
 from nightsafe.services.delivery.change_feed import LONGEST_WAIT
 from nightsafe.services.services import Services
 
@@ -66,7 +66,7 @@ def resources(use: Services) -> list[Resource]:
     ]
 
 
-async def _follow(call: Call, use: Services) -> Changes:
+async def _follow(call: Call, use: Services) -> BundleChanges:
     """Wait for changes for as long as the client stays connected.
 
     Raises:
@@ -74,12 +74,12 @@ async def _follow(call: Call, use: Services) -> Changes:
     """
     fields = fields_of(call.query)
     after, seconds = _cursor(fields.get("after", "")), _seconds(fields.get("wait"))
-    who = (call.caller.principal.id, _process(fields.get("process")))
+    process_id = (call.caller.principal.id, _process(fields.get("process")))
     may_reseal = call.caller.principal.grants.allow(Action.RESEAL, policy.Resource(call.account_id))
-    use.processes.asks(call.account_id, who, reseals=may_reseal)
-    changes = await while_waited_for(call, use.change_feed.follow(call.account_id, who, after, seconds))
+    use.processes.record_request(call.account_id, process_id, reseals=may_reseal)
+    changes = await while_waited_for(call, use.change_feed.follow(call.account_id, process_id, after, seconds))
     if changes is None:
-        use.change_feed.leave(call.account_id, who)
+        use.change_feed.leave(call.account_id, process_id)
         raise NightsafeError(Code.BODY_UNREADABLE, _NOBODY)
     return changes
 
@@ -132,7 +132,7 @@ def _process(text: str | None) -> str:
     return text or ""
 
 
-def _shown(changes: Changes) -> dict[str, object]:
+def _shown(changes: BundleChanges) -> dict[str, object]:
     """Return changes as JSON."""
     fields: dict[str, object] = msgspec.structs.asdict(changes)
     return fields | {"cursor": f"{changes.cursor.number}-{changes.cursor.leaf}"}

@@ -30,7 +30,7 @@ def resources(use: Services) -> list[Resource]:
 
     async def post_verdict(call: Call) -> Reply:
         """POST …/nightsafe/checks/{check}."""
-        use.code_checks.tell(call.account_id, call.names["check"], _read(await call.json()).problem)
+        use.code_checks.record_verdict(call.account_id, call.names["check"], _read(await call.json()).problem)
         return success(None)
 
     return [

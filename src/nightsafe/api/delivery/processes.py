@@ -40,7 +40,7 @@ def resources(use: Services) -> list[Resource]:
             raise NightsafeError(
                 Code.INVALID, "'held' must be a list of objects with 'script', 'until' and 'reason'", "/held"
             ) from None
-        use.processes.report(call.account_id, (call.caller.principal.id, process), report)
+        use.processes.record_report(call.account_id, (call.caller.principal.id, process), report)
         return success({"held": len(report.held)})
 
     return [
@@ -54,7 +54,7 @@ def _shown(call: Call, process: Process) -> dict[str, Any]:
     return {
         "name": process.name,
         "acted_on": process.acted_on,
-        "asked_seconds_ago": round(process.asked_seconds, 1),
+        "asked_seconds_ago": round(process.seconds_since_request, 1),
         "reseals": process.reseals,
         "held": [_held(held_script) for held_script in process.held if _may_see(call, held_script.script)],
     }

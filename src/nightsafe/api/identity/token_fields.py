@@ -14,7 +14,7 @@ from nightsafe.bindings.unknown_members import need_known, refuse_slips
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, MAX_POLICIES, Policy, check_policies
-from nightsafe.services.identity.tokens import ACTIVE, DISABLED, EXPIRED, Wanted
+from nightsafe.services.identity.tokens import ACTIVE, DISABLED, EXPIRED, TokenRequest
 
 MAX_ITEMS = 300
 MAX_NAME = 120
@@ -32,7 +32,7 @@ class _Body(Struct):
     policies: tuple[Policy, ...]
 
 
-def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -> Wanted:
+def parse_token_request(raw: object, *, account_id: str = "", expires_after: int = 0) -> TokenRequest:
     """Parse the token that a request body describes. Unknown members are ignored, but misspelt ones are refused.
 
     Otherwise a misspelt condition or expiry would make a token that is valid everywhere and for ever.
@@ -50,7 +50,7 @@ def parse_wanted(raw: object, *, account_id: str = "", expires_after: int = 0) -
     not_before, expires_on = _time(body, "not_before"), _time(body, "expires_on")
     if expires_on is not None and expires_on <= max(expires_after, not_before or 0):
         raise _invalid("'expires_on' must lie in the future and after 'not_before'", "/expires_on")
-    return Wanted(
+    return TokenRequest(
         name=_name(body),
         policies=_policies(body, account_id),
         condition=_condition(body),

@@ -10,7 +10,7 @@ from nightsafe.api.http.paging import fields_of, page_of, paged
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.times import format_time
-from nightsafe.api.identity.token_fields import parse_wanted
+from nightsafe.api.identity.token_fields import parse_token_request
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action, PermissionGroup
@@ -43,7 +43,7 @@ def resources(tokens: Tokens) -> list[Resource]:
 
     async def create(call: Call) -> Reply:
         """POST …/tokens."""
-        wanted = parse_wanted(await call.json(), account_id=call.account_id, expires_after=now())
+        wanted = parse_token_request(await call.json(), account_id=call.account_id, expires_after=now())
         token, value = await tokens.create(call.caller, _owner(call), wanted)
         return success(_shown(token) | {"value": value})
 
@@ -53,7 +53,7 @@ def resources(tokens: Tokens) -> list[Resource]:
 
     async def update(call: Call) -> Reply:
         """PUT …/tokens/{token_id}."""
-        wanted = parse_wanted(await call.json(), account_id=call.account_id)
+        wanted = parse_token_request(await call.json(), account_id=call.account_id)
         return success(_shown(await tokens.update(call.caller, _owner(call), call.names["token_id"], wanted)))
 
     async def roll(call: Call) -> Reply:

@@ -17,7 +17,7 @@ from nightsafe.api.scripts.upload_form import asks_strict, read_parsed_upload, r
 from nightsafe.api.scripts.visibility import sees
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
-from nightsafe.services.scripts.scripts import Look
+from nightsafe.services.scripts.scripts import CheckReferences
 from nightsafe.services.services import Services
 from nightsafe.store.scripts import Script, ScriptRef
 from nightsafe.store.turns import in_turns
@@ -78,7 +78,7 @@ async def visible(
         action: the action that the caller must be allowed to do; by default, read the script.
     """
     may = sees(call, action)
-    async for script in use.scripts.each(call.account_id, namespace):
+    async for script in use.scripts.iter_scripts(call.account_id, namespace):
         if may(script.ref):
             yield script
 
@@ -135,7 +135,7 @@ async def deleted(use: Services, call: Call, ref: ScriptRef) -> str:
     return await use.scripts.delete(call.caller, ref, unless_used(use, call, ref))
 
 
-def unless_used(use: Services, call: Call, ref: ScriptRef) -> Look | None:
+def unless_used(use: Services, call: Call, ref: ScriptRef) -> CheckReferences | None:
     """Return the check that no other script needs a script; None when the query has `force`."""
     return None if call.asks("force", "true") else partial(use.references.refuse_if_used, ref, sees(call))
 

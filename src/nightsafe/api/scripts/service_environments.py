@@ -43,8 +43,8 @@ def resources(use: Services) -> list[Resource]:
         *secrets.resources(use, ENVIRONMENT),
         *settings.resources(use, ENVIRONMENT),
         *content.resources(use, ENVIRONMENT),
-        *triggers.of_script(use, ENVIRONMENT),
-        *routes.of_script(use, ENVIRONMENT),
+        *triggers.script_routes(use, ENVIRONMENT),
+        *routes.script_routes(use, ENVIRONMENT),
     ]
 
 

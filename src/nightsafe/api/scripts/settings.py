@@ -42,13 +42,13 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
     async def get_script_level(call: Call) -> Reply:
         """GET …/script-settings."""
-        return success(script_level(await use.settings.get_script_level(call.script)))
+        return success(script_settings_json(await use.settings.get_script_level(call.script)))
 
     async def patch_script_level(call: Call) -> Reply:
         """PATCH …/script-settings."""
         body = await call.json(merge_patch=True)
         script, notices = await use.settings.patch_script_level(call.caller, call.script, body)
-        return success(script_level(script), notices)
+        return success(script_settings_json(script), notices)
 
     return [
         Resource("GET", f"{at}/settings", Action.READ_SCRIPTS, get),
@@ -78,7 +78,7 @@ def _usage_model(use: Services, at: str) -> list[Resource]:
     ]
 
 
-def script_level(script: Script) -> dict[str, Any]:
+def script_settings_json(script: Script) -> dict[str, Any]:
     """Return the settings of the script itself."""
     own: dict[str, Any] = msgspec.json.decode(script.script_settings)
     return _SCRIPT_DEFAULTS | own
@@ -91,7 +91,7 @@ def _shown(every: AllSettings) -> dict[str, Any]:
         _VERSION_DEFAULTS
         | versioned
         | {"compatibility_date": views.date_of(versioned)}
-        | script_level(every.script)
+        | script_settings_json(every.script)
         | views.annotated(every.version.annotations, every.version.triggered_by)
         | {"bindings": views.bindings(every.bindings)}
     )

@@ -22,7 +22,7 @@ from nightsafe.api.unsupported.routes import refusing
 from nightsafe.bindings.json_fields import need_object, need_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
-from nightsafe.services.notices import of_schedules
+from nightsafe.services.notices import schedule_notices
 from nightsafe.services.scripts.triggers import Schedule, parse_schedules, parse_subdomain
 from nightsafe.services.services import Services
 
@@ -36,12 +36,12 @@ def resources(use: Services) -> list[Resource]:
 
     async def get_name(call: Call) -> Reply:
         """GET /workers/subdomain."""
-        return success({"subdomain": _name(call.account_id, use.delivered.domain)})
+        return success({"subdomain": _name(call.account_id, use.delivery_options.domain)})
 
     async def put_name(call: Call) -> Reply:
         """PUT /workers/subdomain: accepts only the current name."""
         wanted = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
-        if wanted != _name(call.account_id, use.delivered.domain):
+        if wanted != _name(call.account_id, use.delivery_options.domain):
             raise NightsafeError(Code.UNSUPPORTED, _WORKERS_DEV, "/subdomain")
         return success({"subdomain": wanted})
 
@@ -49,11 +49,11 @@ def resources(use: Services) -> list[Resource]:
         Resource("GET", _OF_ACCOUNT, None, get_name),
         Resource("PUT", _OF_ACCOUNT, Action.WRITE_SCRIPTS, put_name),
         Resource("DELETE", _OF_ACCOUNT, Action.WRITE_SCRIPTS, refusing(_WORKERS_DEV)),
-        *of_script(use),
+        *script_routes(use),
     ]
 
 
-def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
+def script_routes(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of the subdomain and the schedules of one script, below its path."""
 
     async def get_subdomain(call: Call) -> Reply:
@@ -76,7 +76,9 @@ def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
     async def put_schedules(call: Call) -> Reply:
         """PUT …/schedules."""
         crons = parse_schedules(await call.json())
-        return success(_shown(await use.triggers.set_schedules(call.caller, call.script, crons)), of_schedules(crons))
+        return success(
+            _shown(await use.triggers.set_schedules(call.caller, call.script, crons)), schedule_notices(crons)
+        )
 
     return [
         Resource("GET", f"{at}/subdomain", Action.READ_SCRIPTS, get_subdomain),

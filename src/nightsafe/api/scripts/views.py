@@ -51,12 +51,12 @@ def bindings(every: Sequence[Binding]) -> list[msgspec.Raw]:
 def script(one: Script) -> dict[str, Any]:
     """Return a script as lists and uploads show it."""
     settings = versioned(one.settings)
-    of_script = msgspec.json.decode(one.script_settings)
+    script_level = msgspec.json.decode(one.script_settings)
     placement = settings.get("placement") or {}
     return {
         "id": one.ref.name,
         "tag": one.id,
-        "tags": of_script.get("tags"),
+        "tags": script_level.get("tags"),
         "etag": one.etag,
         "handlers": [],
         "has_assets": False,
@@ -67,9 +67,9 @@ def script(one: Script) -> dict[str, Any]:
         "compatibility_flags": settings.get("compatibility_flags") or [],
         "usage_model": settings.get("usage_model", "standard"),
         "last_deployed_from": one.source,
-        "logpush": of_script.get("logpush", False),
-        "observability": of_script.get("observability"),
-        "tail_consumers": of_script.get("tail_consumers"),
+        "logpush": script_level.get("logpush", False),
+        "observability": script_level.get("observability"),
+        "tail_consumers": script_level.get("tail_consumers"),
         "placement": placement,
         **_mode(placement),
         **_migration_tag(one.triggers),

@@ -3,10 +3,10 @@
 from nightsafe.api.http.request import Call
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
-from nightsafe.services.scripts.references import Sees
+from nightsafe.services.scripts.references import IsVisible
 
 
-def sees(call: Call, action: Action = Action.READ_SCRIPTS) -> Sees:
+def sees(call: Call, action: Action = Action.READ_SCRIPTS) -> IsVisible:
     """Return a test of whether the caller may do an action with a script; by default, read it."""
     grants = call.caller.principal.grants
     return lambda ref: grants.allow(action, policy.Resource(ref.account_id, ref.path))

@@ -33,7 +33,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         """PUT …/secrets."""
         secret = parse_secret(await call.json())
         shown = await secrets.put(call.caller, call.script, secret)
-        return success_raw(shown, await admission.newest(call.script))
+        return success_raw(shown, await admission.notices_for_newest(call.script))
 
     async def get_secret(call: Call) -> Reply:
         """GET …/secrets/{secret_name}. With `url_encoded`, the client may have encoded the name twice."""
@@ -42,13 +42,13 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
     async def delete_secret(call: Call) -> Reply:
         """DELETE …/secrets/{secret_name}."""
         await secrets.delete(call.caller, call.script, await _meant(call, secrets))
-        return success(None, await admission.newest(call.script))
+        return success(None, await admission.notices_for_newest(call.script))
 
     async def patch_secrets(call: Call) -> Reply:
         """PATCH …/secrets-bulk."""
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
         shown = await secrets.patch(call.caller, call.script, patch)
-        return success_raw(_by_name(shown), (*await admission.newest(call.script), *patch.notices))
+        return success_raw(_by_name(shown), (*await admission.notices_for_newest(call.script), *patch.notices))
 
     return [
         Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),

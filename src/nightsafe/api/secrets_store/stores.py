@@ -19,7 +19,7 @@ from nightsafe.services.secrets_store.fields import (
     parse_secret_patch,
     parse_store_name,
 )
-from nightsafe.services.secrets_store.stores import Stores, name_of, note_of
+from nightsafe.services.secrets_store.stores import Stores, metadata_of, name_of
 from nightsafe.services.services import Services
 from nightsafe.store.collections import Collection, Item
 
@@ -37,7 +37,7 @@ _STORE_ORDERS: dict[str, Callable[[Collection], Any]] = {
 }
 _SECRET_ORDERS: dict[str, Callable[[Item], Any]] = {
     "name": lambda secret: secret.name,
-    "comment": lambda secret: note_of(secret).comment,
+    "comment": lambda secret: metadata_of(secret).comment,
     "created": lambda secret: secret.created_on,
     "modified": lambda secret: secret.modified_on,
     "status": lambda secret: secret.name,
@@ -100,13 +100,13 @@ def _of_secrets(stores: Stores) -> list[Resource]:
     async def create(call: Call) -> Reply:
         """POST …/secrets."""
         wanted, store_id = parse_new_secrets(await read_loose_json(call), call.limits), call.names["store_id"]
-        made = await stores.put_new(call.caller, call.account_id, store_id, wanted)
+        made = await stores.create_secrets(call.caller, call.account_id, store_id, wanted)
         return success([_secret(secret, store_id) for secret in made])
 
     async def delete(call: Call) -> Reply:
         """DELETE …/secrets."""
         ids, store_id = parse_ids(await read_loose_json(call, empty=[]), call.limits), call.names["store_id"]
-        gone = await stores.drop(call.caller, call.account_id, store_id, ids)
+        gone = await stores.delete_secrets(call.caller, call.account_id, store_id, ids)
         return success([_secret(secret, store_id, "deleted") for secret in gone])
 
     return [
@@ -127,13 +127,13 @@ def _of_secret(stores: Stores) -> list[Resource]:
     async def edit(call: Call) -> Reply:
         """PATCH …/secrets/{secret_id}."""
         patch, store_id = parse_secret_patch(await read_loose_json(call), call.limits), call.names["store_id"]
-        changed = await stores.edit(call.caller, call.account_id, store_id, call.names["secret_id"], patch)
+        changed = await stores.edit_secret(call.caller, call.account_id, store_id, call.names["secret_id"], patch)
         return success(_secret(changed, store_id))
 
     async def delete(call: Call) -> Reply:
         """DELETE …/secrets/{secret_id}."""
         store_id = call.names["store_id"]
-        gone = await stores.drop(call.caller, call.account_id, store_id, [call.names["secret_id"]])
+        gone = await stores.delete_secrets(call.caller, call.account_id, store_id, [call.names["secret_id"]])
         return success(_secret(gone[0], store_id, "deleted"))
 
     async def duplicate(call: Call) -> Reply:
@@ -163,7 +163,7 @@ def _shown(store: Collection) -> dict[str, Any]:
 
 def _secret(secret: Item, store_id: str, status: str = "active") -> dict[str, Any]:
     """Return a secret as lists show it: everything except its value."""
-    note = note_of(secret)
+    note = metadata_of(secret)
     return {
         "id": secret.id,
         "name": secret.name,
@@ -188,7 +188,7 @@ def _sorted(every: Sequence[T], fields: dict[str, str], orders: dict[str, Callab
 
 def _matches(secret: Item, search: str, scopes: set[str]) -> bool:
     """Tell whether a secret has a text in its name or comment (ignoring case), and all of these scopes."""
-    note = note_of(secret)
+    note = metadata_of(secret)
     text = search.casefold()
     return (text in secret.name.casefold() or text in note.comment.casefold()) and scopes <= set(note.scopes)
 

@@ -32,11 +32,11 @@ def resources(use: Services) -> list[Resource]:
             Action.WRITE_SCRIPTS,
             refusing(f"serve custom domains: {_LIVE}"),
         ),
-        *of_script(use),
+        *script_routes(use),
     ]
 
 
-def of_script(use: Services, at: str = SCRIPT) -> list[Resource]:
+def script_routes(use: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes below a script whose lists are always empty."""
 
     async def list_none(call: Call) -> Reply:

@@ -12,7 +12,7 @@ from nightsafe.api.scripts import views
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
-from nightsafe.services.versions.deployments import parse_plan
+from nightsafe.services.versions.deployments import parse_deployment_plan
 from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.scripts import Deployment
 
@@ -36,7 +36,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
     async def create(call: Call) -> Reply:
         """POST …/deployments."""
-        plan = parse_plan(await call.json(), call.limits)
+        plan = parse_deployment_plan(await call.json(), call.limits)
         force = call.asks("force", "true")
         deployment, notices = await use.deployments.create(call.caller, call.script, plan, force=force)
         return success(_shown(deployment), notices)

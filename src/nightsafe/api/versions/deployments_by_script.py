@@ -16,7 +16,7 @@ from nightsafe.api.scripts.visibility import sees
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
-from nightsafe.services.versions.deployments import BY_THEMSELVES
+from nightsafe.services.versions.deployments import WITHOUT_NEW_VERSION
 from nightsafe.services.versions.versions import parse_version_id
 from nightsafe.store.scripts import Deployment, Script, ScriptRef, Version
 
@@ -84,7 +84,7 @@ async def _short(use: Services, ref: ScriptRef, deployment: Deployment) -> dict[
 
 def _own(deployment: Deployment, version: Version) -> dict[str, Any]:
     """Return the fields that belong to the deployment and not to its version: id, author, time and reason."""
-    by_itself = deployment.triggered_by in BY_THEMSELVES
+    by_itself = deployment.triggered_by in WITHOUT_NEW_VERSION
     metadata: dict[str, Any] = views.short_version(version)["metadata"]
     return {
         "id": views.identifier(deployment.id if by_itself else version.id),

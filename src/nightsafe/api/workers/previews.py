@@ -19,7 +19,7 @@ from nightsafe.api.unsupported.routes import refusing
 from nightsafe.api.workers.workers import find_worker
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
-from nightsafe.services.workers.previews import parse_named
+from nightsafe.services.workers.previews import parse_preview_patch
 from nightsafe.store.collections import Item
 
 _PREVIEWS = f"{ACCOUNT}/workers/workers/{{script_name}}/previews"
@@ -39,13 +39,13 @@ def resources(use: Services) -> list[Resource]:
     async def get(call: Call) -> Reply:
         """GET …/deployments/latest: the bindings under the preview's name."""
         script, preview = await find_worker(use, call), call.names["preview"]
-        return success(_shown(preview, script.id, await use.previews.named(script.ref, preview)))
+        return success(_shown(preview, script.id, await use.previews.bindings_of(script.ref, preview)))
 
     async def patch(call: Call) -> Reply:
         """PATCH …/deployments/latest: a merge patch of the bindings."""
-        wanted = parse_named(await call.json(merge_patch=True), call.limits)
+        wanted = parse_preview_patch(await call.json(merge_patch=True), call.limits)
         script, preview = await find_worker(use, call), call.names["preview"]
-        items = await use.previews.edit_named(call.caller, script.ref, preview, wanted)
+        items = await use.previews.edit_preview(call.caller, script.ref, preview, wanted)
         return success(_shown(preview, script.id, items))
 
     refuse = refusing("make preview deployments; it only keeps their secrets")

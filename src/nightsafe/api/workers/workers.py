@@ -31,7 +31,7 @@ from nightsafe.services.workers.workers import (
     MEMBERS,
     OWN,
     PREVIEWS,
-    Whole,
+    WorkerDetails,
     parse_version,
     parse_version_patch,
     parse_worker,
@@ -210,7 +210,7 @@ def _may(call: Call, script: Script, action: Action) -> bool:
     return call.caller.principal.grants.allow(action, policy.Resource(call.account_id, script.ref.name))
 
 
-def _shown(whole: Whole) -> dict[str, Any]:
+def _shown(whole: WorkerDetails) -> dict[str, Any]:
     """Return a worker as JSON."""
     script = whole.script
     own = msgspec.json.decode(script.script_settings)

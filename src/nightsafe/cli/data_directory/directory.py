@@ -19,7 +19,7 @@ from nightsafe.sealing.reloading.sealer import ReloadingSealer
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
-from nightsafe.services.key_rotation.recipient_keys import take_ring
+from nightsafe.services.key_rotation.recipient_keys import record_ring
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.sqlite import SqliteStore
 
@@ -133,7 +133,7 @@ class DataDirectory:
             NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
         """
         sealer, trusted = self._sealer(store.retired_now)
-        await take_ring(store, sealer.ring, str(self.public_ring))
+        await record_ring(store, sealer.ring, str(self.public_ring))
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, trusted)
 

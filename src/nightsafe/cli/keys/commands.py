@@ -16,7 +16,13 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.suite import Suite
-from nightsafe.services.key_rotation.recipient_keys import Known, known_of, refuse_in_use, retire_key, take_ring
+from nightsafe.services.key_rotation.recipient_keys import (
+    RecipientKeyRecord,
+    recipient_key_record,
+    record_ring,
+    refuse_in_use,
+    retire_key,
+)
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _private_option = click.option(
@@ -58,7 +64,7 @@ def rotate(
     private, public = private_ring or directory.private_ring, public_ring or directory.public_ring
     in_use = public == directory.public_ring and directory.database.exists()
     _hold(directory, private, public)
-    known = directory.run(known_of) if in_use else Known()
+    known = directory.run(recipient_key_record) if in_use else RecipientKeyRecord()
     done = ring_files.rotate(private, public, None if suite is None else Suite(suite), known)
     if in_use:
         _remember(directory)
@@ -100,7 +106,7 @@ def install(data: Path, file: Path, *, as_json: bool) -> None:
     """Install a public ring that was made on the machine of the private ring. An older ring is refused."""
     directory = DataDirectory(data)
     _hold(directory, directory.public_ring)
-    ring = ring_files.install(file, directory.public_ring, directory.run(known_of))
+    ring = ring_files.install(file, directory.public_ring, directory.run(recipient_key_record))
     _remember(directory)
     told = {"primary": ring.primary.id, "number": ring.number, "keys": [key.id for key in ring.keys]}
     click.echo(json.dumps(told) if as_json else f"New values are sealed to {ring.primary.id} from now on.")
@@ -200,7 +206,7 @@ def _check_public(directory: DataDirectory, key_id: str) -> None:
 def _remember(directory: DataDirectory) -> None:
     """Store the public ring's number in the database, so that an older ring is never accepted again."""
     ring = PublicRing.load(directory.public_ring)
-    directory.run(lambda store: take_ring(store, ring, str(directory.public_ring)))
+    directory.run(lambda store: record_ring(store, ring, str(directory.public_ring)))
 
 
 def _remove_public(directory: DataDirectory, key_id: str) -> None:

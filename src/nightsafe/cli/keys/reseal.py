@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nightsafe.cli.data_directory.directory import DataDirectory
     from nightsafe.delivery.key_rotation.resealing import Progress
     from nightsafe.delivery.source.http import HttpSource
-    from nightsafe.services.key_rotation.status import Waiting
+    from nightsafe.services.key_rotation.status import PendingAccount
 
 _TELL_SECONDS = 1.0
 _DAY = 24 * 60 * 60 * 1_000_000
@@ -87,13 +87,13 @@ def _reseal_here(directory: "DataDirectory", values: dict[str, Any]) -> "Progres
     return total
 
 
-def _waiting(directory: "DataDirectory") -> "list[Waiting]":
+def _waiting(directory: "DataDirectory") -> "list[PendingAccount]":
     """Return the accounts that have values under older keys."""
     from nightsafe.sealing.rings.public_ring import PublicRing  # noqa: PLC0415 - not needed for help
-    from nightsafe.services.key_rotation.status import waiting_under_older  # noqa: PLC0415 - likewise
+    from nightsafe.services.key_rotation.status import accounts_with_older_values  # noqa: PLC0415 - likewise
 
     primary = PublicRing.load(directory.public_ring).primary.id
-    return directory.run(lambda store: waiting_under_older(store, primary))
+    return directory.run(lambda store: accounts_with_older_values(store, primary))
 
 
 async def _reseal(

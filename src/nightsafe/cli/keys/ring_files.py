@@ -14,7 +14,7 @@ from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.rings.ring_file import State, check_not_older
 from nightsafe.sealing.rings.ring_signer import public_ring
 from nightsafe.sealing.suite import Suite
-from nightsafe.services.key_rotation.recipient_keys import Known
+from nightsafe.services.key_rotation.recipient_keys import RecipientKeyRecord
 
 
 class Rotated(NamedTuple):
@@ -53,7 +53,7 @@ def alone_with(*files: Path) -> Iterator[None]:
         yield
 
 
-def rotate(private: Path, public: Path, suite: Suite | None, known: Known) -> Rotated:
+def rotate(private: Path, public: Path, suite: Suite | None, known: RecipientKeyRecord) -> Rotated:
     """Create a new primary key in both files. Create the public file if it does not exist.
 
     If the public file lacks only the private ring's primary key, a rotation was interrupted between the two
@@ -100,7 +100,9 @@ def sign(private: Path, public: Path) -> PublicRing:
     return signed
 
 
-def _check_belongs(ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], known: Known) -> None:
+def _check_belongs(
+    ring: PrivateRing, offered: PublicRing, files: tuple[Path, Path], known: RecipientKeyRecord
+) -> None:
     """Refuse two rings that cannot belong to one safe, and a private ring that is an older copy.
 
     A numbered public ring may be an older copy too, with keys that were removed from the private ring since. These
@@ -135,7 +137,7 @@ def _is_interrupted(ring: PrivateRing, offered: PublicRing) -> bool:
     return is_before and offered.get(ring.public().primary.id) is None
 
 
-def install(new: Path, public: Path, known: Known) -> PublicRing:
+def install(new: Path, public: Path, known: RecipientKeyRecord) -> PublicRing:
     """Replace the public ring by one that was made on another machine. Return the ring that was written.
 
     Args:
@@ -160,7 +162,7 @@ def install(new: Path, public: Path, known: Known) -> PublicRing:
     return ring
 
 
-def _refuse_lacking(source: str, handed: PublicRing, present: PublicRing, known: Known) -> None:
+def _refuse_lacking(source: str, handed: PublicRing, present: PublicRing, known: RecipientKeyRecord) -> None:
     """Refuse a ring that lacks a key that values are sealed to.
 
     Raises:
@@ -255,10 +257,10 @@ def remove_private(private: Path, copy: Path | None, key_id: str) -> None:
         ring.save(private, replace=True)
     if copy is not None:
         present = PublicRing.load(copy) if copy.exists() else None
-        _with_retired(public_ring(ring, present), present, Known()).save(copy, replace=True)
+        _with_retired(public_ring(ring, present), present, RecipientKeyRecord()).save(copy, replace=True)
 
 
-def _with_retired(ring: PublicRing, present: PublicRing | None, known: Known) -> PublicRing:
+def _with_retired(ring: PublicRing, present: PublicRing | None, known: RecipientKeyRecord) -> PublicRing:
     """Retire the keys of a ring that are retired in another ring or in the database.
 
     Raises:

@@ -13,8 +13,8 @@ from nightsafe.cli.settings.options import data_option, json_option
 from nightsafe.cli.terminal.output import show_json, show_table
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.rings.ring_file import State
-from nightsafe.services.key_rotation.recipient_keys import Known, known_of
-from nightsafe.services.key_rotation.status import RESEALING, Waiting, waiting_under_older
+from nightsafe.services.key_rotation.recipient_keys import RecipientKeyRecord, recipient_key_record
+from nightsafe.services.key_rotation.status import RESEALING, PendingAccount, accounts_with_older_values
 from nightsafe.store.interface import Store
 
 _COLUMNS = ("id", "suite", "state", "values")
@@ -24,8 +24,8 @@ class _Found(Struct, frozen=True):
     """The ring in use, and the database's knowledge of the keys."""
 
     ring: PublicRing
-    known: Known
-    waiting: list[Waiting]
+    known: RecipientKeyRecord
+    waiting: list[PendingAccount]
 
 
 @click.command("status")
@@ -38,7 +38,9 @@ def status(data: Path, *, as_json: bool) -> None:
     async def look(store: Store) -> _Found:
         """Read the ring and the database."""
         ring = PublicRing.load(directory.public_ring)
-        return _Found(ring, await known_of(store), await waiting_under_older(store, ring.primary.id))
+        return _Found(
+            ring, await recipient_key_record(store), await accounts_with_older_values(store, ring.primary.id)
+        )
 
     found = directory.run(look)
     ring, keys = found.ring, _keys(found.ring, found.known)
@@ -66,7 +68,7 @@ def status(data: Path, *, as_json: bool) -> None:
         click.echo(_sentence(one, several=len(found.waiting) > 1))
 
 
-def _keys(ring: PublicRing, known: Known) -> list[dict[str, Any]]:
+def _keys(ring: PublicRing, known: RecipientKeyRecord) -> list[dict[str, Any]]:
     """Return the keys of the ring, and other keys that values are sealed to."""
     rows: list[tuple[str, str, str]] = [
         (key.id, key.suite.value, State.RETIRED if _is_given_up(key.id, ring, known) else key.state)
@@ -79,12 +81,12 @@ def _keys(ring: PublicRing, known: Known) -> list[dict[str, Any]]:
     ]
 
 
-def _is_given_up(key_id: str, ring: PublicRing, known: Known) -> bool:
+def _is_given_up(key_id: str, ring: PublicRing, known: RecipientKeyRecord) -> bool:
     """Return whether the database has retired a key that the file only lists as an older one."""
     return key_id in known.retired and key_id != ring.primary.id
 
 
-def _as_json(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
+def _as_json(waiting: Sequence[PendingAccount]) -> list[dict[str, Any]]:
     """Return the waiting values and the tokens that may reseal them, by account, for JSON."""
     return [
         {
@@ -97,7 +99,7 @@ def _as_json(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
     ]
 
 
-def _sentence(one: Waiting, *, several: bool) -> str:
+def _sentence(one: PendingAccount, *, several: bool) -> str:
     """Return a sentence about the waiting values and the tokens that may reseal them."""
     what = f"{one.values} values{f' of account {one.account_id}' if several else ''} wait to be resealed"
     if not one.tokens:

@@ -11,7 +11,7 @@ from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.rings.ring_file import State
 from nightsafe.sealing.signing_key import SigningKey
-from nightsafe.services.key_rotation.recipient_keys import retire_key, take_ring
+from nightsafe.services.key_rotation.recipient_keys import record_ring, retire_key
 from nightsafe.store.sqlite import SqliteStore
 
 
@@ -50,7 +50,7 @@ def keep_given_up(old: DataDirectory, new: DataDirectory) -> None:
         """Record the retired keys and the ring in the database."""
         for key_id in sorted(given_up - {ring.primary.id}):
             await retire_key(store, key_id, in_use=True)
-        await take_ring(store, ring)
+        await record_ring(store, ring)
 
     new.run_unlocked(remember)  # the caller holds the lock
 

@@ -57,17 +57,17 @@ async def _make(
 ) -> OwnToken:
     """Create the token and revoke those that an earlier run left."""
     from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing  # noqa: PLC0415 - not needed for help
-    from nightsafe.services.identity.administration import issue_token, to_nobody  # noqa: PLC0415 - likewise
-    from nightsafe.services.identity.operator import account_of, member_of, revoke_token  # noqa: PLC0415 - likewise
+    from nightsafe.services.identity.administration import issue_token, show_nothing  # noqa: PLC0415 - likewise
+    from nightsafe.services.identity.operator import find_account, find_member, revoke_token  # noqa: PLC0415 - likewise
 
-    account = await account_of(store, account_id)
-    user = await member_of(store, account, None)
+    account = await find_account(store, account_id)
+    user = await find_member(store, account, None)
     policies = [allowing(ACCOUNT_RESOURCE + account.id, *groups)]
     for left in await store.tokens_of_account(account.id):
         if left.name == name:
             await revoke_token(store, left.id)
     issued = await issue_token(
-        store, account.id, user.id, name, to_nobody, policies=policies, owner="account", expires_on=expires_on
+        store, account.id, user.id, name, show_nothing, policies=policies, owner="account", expires_on=expires_on
     )
     return OwnToken(account.id, issued.id, issued.token)
 

@@ -18,7 +18,7 @@ from nightsafe.cli.data_directory.directory import DataDirectory
 from nightsafe.cli.server.proxies import proxy_options
 from nightsafe.cli.settings.options import data_option
 from nightsafe.cli.tls.files import Tls, tls_of
-from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.delivery.admission import DeliveryOptions
 from nightsafe.services.limits import Limits
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def command(  # noqa: PLR0913 - one for each option
     tls = tls_of(tls_cert, tls_key, tls_client_ca)
     if tls is None and not plain_http:
         _refuse_plain(host)
-    admission = Delivered(delivered, accept_undeliverable, workers_domain or "")
+    admission = DeliveryOptions(delivered, accept_undeliverable, workers_domain or "")
     limits = Limits(
         max_variables=max_variables,
         upload_memory=upload_memory * _MEGABYTE,
@@ -314,7 +314,7 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
     directory: DataDirectory,
     listener: socket.socket,
     limits: Limits,
-    delivered: Delivered,
+    delivered: DeliveryOptions,
     front: "Callable[[Application], Application]",
     run: "Callable[[Application, socket.socket, Callable[[], None]], Awaitable[int]]",
 ) -> int:

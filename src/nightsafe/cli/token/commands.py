@@ -23,15 +23,15 @@ from nightsafe.identity import credentials
 from nightsafe.identity.conditions import Condition
 from nightsafe.sealing import files
 from nightsafe.services.caller import now
-from nightsafe.services.identity.administration import Issued, issue_token
+from nightsafe.services.identity.administration import IssuedToken, issue_token
 from nightsafe.services.identity.operator import (
-    account_of,
-    every_token,
+    all_tokens,
+    find_account,
+    find_member,
     find_token,
-    member_of,
     revoke_token,
     roll_token,
-    tokens_of,
+    tokens_of_account_and_members,
 )
 from nightsafe.services.identity.tokens import ACTIVE, status_of
 from nightsafe.store.identities import Token
@@ -137,11 +137,15 @@ def create(*, data: Path, keep: bool, as_json: bool, **asked: Any) -> None:
 
 
 async def _issue(
-    store: SqliteStore, scopes: Scopes, end: int | None, asked: dict[str, Any], give: Callable[[str, Issued], None]
-) -> tuple[str, Issued]:
+    store: SqliteStore,
+    scopes: Scopes,
+    end: int | None,
+    asked: dict[str, Any],
+    give: Callable[[str, IssuedToken], None],
+) -> tuple[str, IssuedToken]:
     """Create a token in the store after `give` has printed or stored it. Return the account's ID and the token."""
-    account = await account_of(store, asked["account_id"])
-    user = await member_of(store, account, asked["email"])
+    account = await find_account(store, asked["account_id"])
+    user = await find_member(store, account, asked["email"])
     issued = await issue_token(
         store,
         account.id,
@@ -179,8 +183,11 @@ def list_(data: Path, account_id: str | None, *, as_json: bool) -> None:
     async def work(store: SqliteStore) -> list[dict[str, Any]]:
         """Return the tokens in the form of the list."""
         if account_id is None:
-            return [await _shown(store, token) for token in await every_token(store)]
-        return [await _shown(store, token) for token in await tokens_of(store, await account_of(store, account_id))]
+            return [await _shown(store, token) for token in await all_tokens(store)]
+        return [
+            await _shown(store, token)
+            for token in await tokens_of_account_and_members(store, await find_account(store, account_id))
+        ]
 
     tokens = DataDirectory(data).run(work)
     if as_json:
@@ -202,7 +209,7 @@ def roll(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     confirm(f"Give the token {name} ({token_id}) a new value? The old value will be refused.", yes=yes)
     with handing_over("the token") as show:
 
-        def give(issued: Issued) -> None:
+        def give(issued: IssuedToken) -> None:
             """Print the new value."""
             show(json.dumps({"id": issued.id, "api_token": issued.token}) if as_json else issued.token)
 
@@ -223,17 +230,17 @@ def revoke(data: Path, token_id: str, *, yes: bool, as_json: bool) -> None:
     click.echo(json.dumps({"id": token_id}) if as_json else f"Revoked the token {token_id}")
 
 
-def _shown_new(account: str, issued: Issued, end: int | None) -> dict[str, Any]:
+def _shown_new(account: str, issued: IssuedToken, end: int | None) -> dict[str, Any]:
     """Return the metadata of a new token, without its value."""
     return {"account_id": account, "id": issued.id, "expires_on": None if end is None else format_time(end)}
 
 
 @contextmanager
-def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issued], None]]:
+def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, IssuedToken], None]]:
     """Give a function that prints a new token."""
     with handing_over("the token") as show:
 
-        def give(account: str, issued: Issued) -> None:
+        def give(account: str, issued: IssuedToken) -> None:
             """Print the token."""
             shown = _shown_new(account, issued, end) | {"api_token": issued.token}
             show(json.dumps(shown) if as_json else issued.token)
@@ -242,12 +249,12 @@ def _showing(end: int | None, *, as_json: bool) -> Iterator[Callable[[str, Issue
 
 
 @contextmanager
-def _keeping(path: Path) -> Iterator[Callable[[str, Issued], None]]:
+def _keeping(path: Path) -> Iterator[Callable[[str, IssuedToken], None]]:
     """Give a function that writes a new token to a file. If creating the token fails, the old file is restored."""
     before = path.read_bytes() if path.is_file() else None
     written = False
 
-    def give(_: str, issued: Issued) -> None:
+    def give(_: str, issued: IssuedToken) -> None:
         """Write the token."""
         nonlocal written
         files.write(path, issued.token.encode() + b"\n", private=True, replace=True)

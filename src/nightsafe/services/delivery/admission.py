@@ -15,12 +15,12 @@ from nightsafe.bindings.model import PlainBinding, Secret
 from nightsafe.bundle.compatibility import problems_of
 from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.errors import Code, NightsafeError, Problem
-from nightsafe.services.delivery.bundling import bundled
+from nightsafe.services.delivery.bundling import to_bundle_version
 from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.services.delivery.code_checks import CodeChecks
 from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.modules import BODY_PART, Source
-from nightsafe.services.secrets_store.bound_secrets import KIND, BoundSecrets, place_of_binding
+from nightsafe.services.secrets_store.bound_secrets import KIND, BoundSecrets, location_of_binding
 from nightsafe.store.interface import Store
 from nightsafe.store.references import Need
 from nightsafe.store.script_edit import Inherit
@@ -33,10 +33,10 @@ _MODULE_TYPES: Final = frozenset({"application/javascript+module", "text/javascr
 _EXPORT: Final = b"export"
 _PART: Final = 1 << 20
 _NO_VERSION: Final = BundleVersion(id="", percentage=100.0, created_on="", main_module="", modules=())
-_ACCEPT: Final = "--accept-undeliverable"
+_ACCEPT_OPTION: Final = "--accept-undeliverable"
 
 
-class Delivered(Struct, frozen=True):
+class DeliveryOptions(Struct, frozen=True):
     """The operator's delivery options.
 
     Attributes:
@@ -58,43 +58,47 @@ class Admission:
         store: holds the targets of bindings.
         change_feed: knows which accounts a delivery process follows.
         code_checks: has the runtime load code.
-        delivered: the operator's delivery options.
+        delivery_options: the operator's delivery options.
     """
 
-    def __init__(self, store: Store, change_feed: ChangeFeed, code_checks: CodeChecks, delivered: Delivered) -> None:
+    def __init__(
+        self, store: Store, change_feed: ChangeFeed, code_checks: CodeChecks, delivery_options: DeliveryOptions
+    ) -> None:
         self._store: Final = store
         self._change_feed: Final = change_feed
         self._code_checks: Final = code_checks
-        self._delivered: Final = delivered
-        self._bound: Final = BoundSecrets(store)
+        self._delivery_options: Final = delivery_options
+        self._bound_secrets: Final = BoundSecrets(store)
 
     async def check_targets(self, ref: ScriptRef, bindings: Iterable[PlainBinding]) -> None:
         """Refuse bindings to missing scripts and missing stored secrets. A script may be bound to itself.
 
-        A target script must also exist at the commit: see `needs_of`. A stored secret that is deleted at the same
-        time may be missed; it could just as well be deleted right after the commit.
+        A target script must also exist at the commit: see `required_scripts`. A stored secret that is
+        deleted at the same time may be missed; it could just as well be deleted right after the commit.
 
         Raises:
             NightsafeError: SERVICE_UNBOUND, SERVICE_ENVIRONMENT or STORED_SECRET_UNBOUND, with a problem for each
                 binding.
         """
-        every = [binding for binding in bindings if binding.kind in {_SERVICE, KIND}]
+        targeting = [binding for binding in bindings if binding.kind in {_SERVICE, KIND}]
         problems = [
             problem
-            for binding in every
-            if binding.kind == _SERVICE and (problem := await self._problem_of_service(ref, binding)) is not None
+            for binding in targeting
+            if binding.kind == _SERVICE and (problem := await self._service_problem(ref, binding)) is not None
         ]
-        problems += await self._problems_of_stored(ref, [binding for binding in every if binding.kind == KIND])
+        problems += await self._stored_secret_problems(
+            ref, [binding for binding in targeting if binding.kind == KIND]
+        )
         if problems:
             raise NightsafeError.of(problems)
 
-    async def upload(  # noqa: PLR0913 - an upload has many parts
+    async def check_upload(  # noqa: PLR0913 - an upload has many parts
         self,
         ref: ScriptRef,
         source: Source,
         *,
         settings: bytes,
-        made: Iterable[PlainBinding | Secret],
+        new_bindings: Iterable[PlainBinding | Secret],
         keep: frozenset[str] = frozenset(),
         inherits: Iterable[Inherit] = (),
     ) -> Notices:
@@ -104,7 +108,7 @@ class Admission:
             ref: the script.
             source: the code.
             settings: JSON object of the versioned settings.
-            made: the bindings in the upload.
+            new_bindings: the bindings in the upload.
             keep: the types of bindings to keep from the previous version.
             inherits: bindings to inherit.
 
@@ -114,15 +118,17 @@ class Admission:
         if not self._is_delivered(ref):
             return ()
         await _check_handler(source)
-        own = [_as_bundled(binding) for binding in made]
-        taken = await self._taken_over(ref, keep, tuple(inherits), {binding.name for binding in own})
-        return await self._judge_code(ref, source, _version(source, msgspec.json.decode(settings), (*own, *taken)))
+        own = [_to_bundle_binding(binding) for binding in new_bindings]
+        previous = await self._previous_bindings(ref, keep, tuple(inherits), {binding.name for binding in own})
+        return await self._check_version_and_code(
+            ref, source, _bundle_version(source, msgspec.json.decode(settings), (*own, *previous))
+        )
 
-    async def content(self, ref: ScriptRef, source: Source) -> Notices:
-        """Check new code that keeps the settings and bindings of the newest version, like `upload`.
+    async def check_content(self, ref: ScriptRef, source: Source) -> Notices:
+        """Check new code that keeps the settings and bindings of the newest version, like `check_upload`.
 
         Raises:
-            NightsafeError: like `upload`.
+            NightsafeError: like `check_upload`.
         """
         if not self._is_delivered(ref):
             return ()
@@ -130,82 +136,85 @@ class Admission:
         newest = await self._store.made_of(ref)
         if newest is None:
             return ()
-        before = bundled(newest)
+        before = to_bundle_version(newest)
         settings = {
             "compatibility_flags": before.compatibility_flags,
             "compatibility_date": before.compatibility_date,
         }
-        return await self._judge_code(ref, source, _version(source, settings, before.bindings))
+        return await self._check_version_and_code(ref, source, _bundle_version(source, settings, before.bindings))
 
-    async def settings(
+    async def check_settings(
         self,
         ref: ScriptRef,
         *,
-        versioned: bytes | None,
-        made: Iterable[PlainBinding | Secret] | None,
+        version_level: bytes | None,
+        new_bindings: Iterable[PlainBinding | Secret] | None,
         keep: frozenset[str] = frozenset(),
         inherits: Iterable[Inherit] = (),
     ) -> Notices:
-        """Check a change of settings, like `upload`, but refuse it only for new problems.
+        """Check a change of settings, like `check_upload`, but refuse it only for new problems.
 
         Args:
             ref: the script.
-            versioned: JSON object to merge over the versioned settings, or None.
-            made: bindings to make, or None to leave all bindings unchanged.
-            keep: the types of current bindings to keep, if `made` is given.
-            inherits: bindings to inherit, if `made` is given.
+            version_level: JSON object to merge over the versioned settings, or None.
+            new_bindings: bindings to make, or None to leave all bindings unchanged.
+            keep: the types of current bindings to keep, if `new_bindings` is given.
+            inherits: bindings to inherit, if `new_bindings` is given.
 
         Raises:
-            NightsafeError: like `upload`.
+            NightsafeError: like `check_upload`.
         """
         newest = await self._store.made_of(ref) if self._is_delivered(ref) else None
         if newest is None:
             return ()
-        before = bundled(newest)
-        after = _patched(before, {} if versioned is None else msgspec.json.decode(versioned))
-        if made is not None:
-            own = [_as_bundled(binding) for binding in made]
+        before = to_bundle_version(newest)
+        after = _with_settings(before, {} if version_level is None else msgspec.json.decode(version_level))
+        if new_bindings is not None:
+            own = [_to_bundle_binding(binding) for binding in new_bindings]
             after = replace(
                 after,
-                bindings=(*own, *_taken(before.bindings, keep, tuple(inherits), {binding.name for binding in own})),
+                bindings=(
+                    *own,
+                    *_kept_or_inherited(before.bindings, keep, tuple(inherits), {binding.name for binding in own}),
+                ),
             )
-        return self._judge(after, {problem.detail for problem in problems_of(before)})
+        return self._check_version(after, {problem.detail for problem in problems_of(before)})
 
-    async def deployment(self, ref: ScriptRef, version_ids: Iterable[bytes]) -> Notices:
-        """Check existing versions before they are deployed, like `upload`. Ignore versions that do not exist.
+    async def check_deployment(self, ref: ScriptRef, version_ids: Iterable[bytes]) -> Notices:
+        """Check existing versions before they are deployed, like `check_upload`. Ignore versions that do not exist.
 
         Raises:
-            NightsafeError: like `upload`.
+            NightsafeError: like `check_upload`.
         """
         notices: dict[Problem, None] = {}
         if self._is_delivered(ref):
             for version_id in version_ids:
-                made = await self._store.made_of(ref, version_id)
-                if made is not None:
-                    notices |= dict.fromkeys(self._judge(bundled(made)))
+                version = await self._store.made_of(ref, version_id)
+                if version is not None:
+                    notices |= dict.fromkeys(self._check_version(to_bundle_version(version)))
         return tuple(notices)
 
-    async def newest(self, ref: ScriptRef) -> Notices:
+    async def notices_for_newest(self, ref: ScriptRef) -> Notices:
         """Return notices about a script's newest version.
 
         Not every version comes from an upload: setting a secret makes one, too.
         """
-        made = await self._store.made_of(ref) if self._is_delivered(ref) else None
-        return () if made is None else tuple(map(_accepted, problems_of(bundled(made))))
+        newest = await self._store.made_of(ref) if self._is_delivered(ref) else None
+        return () if newest is None else tuple(map(_as_notice, problems_of(to_bundle_version(newest))))
 
     def _is_delivered(self, ref: ScriptRef) -> bool:
         """Return whether a script is delivered. Scripts in a dispatch namespace are only stored."""
         if ref.namespace:
             return False
-        return self._delivered.always or self._change_feed.is_followed(ref.account_id)
+        return self._delivery_options.always or self._change_feed.is_followed(ref.account_id)
 
-    async def _judge_code(self, ref: ScriptRef, source: Source, version: BundleVersion) -> Notices:
-        """Judge a version like `_judge`, then have the runtime load its code if it can be served.
+    async def _check_version_and_code(self, ref: ScriptRef, source: Source, version: BundleVersion) -> Notices:
+        """Judge a version like `_check_version`, then have the runtime load its code if it can be served.
 
         Raises:
             NightsafeError: INVALID, with the runtime's message, if the runtime cannot load it.
         """
-        notices = self._judge(version)
+        notices = self._check_version(version)
         if notices:
             return notices
         problem = await self._code_checks.problem_of(ref.account_id, source, version)
@@ -213,7 +222,7 @@ class Admission:
             raise NightsafeError(Code.INVALID, f"the runtime cannot load the script: {problem}")
         return ()
 
-    def _judge(self, version: BundleVersion, known: frozenset[str] | set[str] = frozenset()) -> Notices:
+    def _check_version(self, version: BundleVersion, known: frozenset[str] | set[str] = frozenset()) -> Notices:
         """Refuse a version that cannot be served, or return notices of the reasons.
 
         Args:
@@ -225,11 +234,11 @@ class Admission:
         """
         problems = tuple(problems_of(version))
         fresh = [problem for problem in problems if problem.detail not in known]
-        if fresh and not self._delivered.accept:
-            raise NightsafeError.of(map(_refused, fresh))
-        return tuple(map(_accepted, problems))
+        if fresh and not self._delivery_options.accept:
+            raise NightsafeError.of(map(_as_refusal, fresh))
+        return tuple(map(_as_notice, problems))
 
-    async def _taken_over(
+    async def _previous_bindings(
         self, ref: ScriptRef, keep: frozenset[str], inherits: Sequence[Inherit], own: set[str]
     ) -> list[BundleBinding]:
         """Return the bindings of the previous version that an upload keeps or inherits.
@@ -239,9 +248,9 @@ class Admission:
         newest = await self._store.made_of(ref) if keep or inherits else None
         if newest is None:
             return []
-        return _taken(bundled(newest).bindings, keep, inherits, own)
+        return _kept_or_inherited(to_bundle_version(newest).bindings, keep, inherits, own)
 
-    async def _problem_of_service(self, ref: ScriptRef, binding: PlainBinding) -> Problem | None:
+    async def _service_problem(self, ref: ScriptRef, binding: PlainBinding) -> Problem | None:
         """Return the problem with a service binding, or None."""
         service, environment = binding.fields.get("service"), binding.fields.get("environment")
         if not isinstance(service, str) or binding.fields.get("cross_account_grant"):
@@ -252,15 +261,20 @@ class Admission:
                 " found: each Worker has one environment here, 'production'; name the Worker itself"
             )
             return Problem(Code.SERVICE_ENVIRONMENT, detail, "/bindings")
-        need = next(iter(needs_of(ref, [binding])), None)
+        need = next(iter(required_scripts(ref, [binding])), None)
         return None if need is None or await self._store.script(need.script) is not None else need.problem
 
-    async def _problems_of_stored(self, ref: ScriptRef, bindings: Sequence[PlainBinding]) -> list[Problem]:
+    async def _stored_secret_problems(self, ref: ScriptRef, bindings: Sequence[PlainBinding]) -> list[Problem]:
         """Return the problems with bindings to secrets of stores."""
-        placed = [
-            (place_of_binding(Binding(binding.name, binding.kind, binding.shown())), binding) for binding in bindings
+        located = [
+            (location_of_binding(Binding(binding.name, binding.kind, binding.shown())), binding)
+            for binding in bindings
         ]
-        present = await self._bound.present(ref.account_id, {place for place, _ in placed}) if placed else set()
+        existing = (
+            await self._bound_secrets.present(ref.account_id, {location for location, _ in located})
+            if located
+            else set()
+        )
         return [
             Problem(
                 Code.STORED_SECRET_UNBOUND,
@@ -268,12 +282,12 @@ class Admission:
                 f" '{binding.fields.get('secret_name')}' which were not found: create the secret first",
                 "/bindings",
             )
-            for place, binding in placed
-            if place not in present
+            for location, binding in located
+            if location not in existing
         ]
 
 
-def needs_of(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[Need, ...]:
+def required_scripts(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[Need, ...]:
     """Return the scripts that must exist for a script to have these bindings. A script may be bound to itself."""
     needs = []
     for binding in bindings:
@@ -294,29 +308,33 @@ async def _check_handler(source: Source) -> None:
         NightsafeError: INVALID.
     """
     main = next(module for module in source.modules if module.name == source.main_module)
-    if not source.classic and _bare(main.content_type) in _MODULE_TYPES and not await _has(main.body, _EXPORT):
+    if (
+        not source.classic
+        and _media_type(main.content_type) in _MODULE_TYPES
+        and not await _contains(main.body, _EXPORT)
+    ):
         sentence = f"the main module '{main.name}' exports no event handler: it contains no 'export'"
         raise NightsafeError(Code.INVALID, sentence, "/main_module")
 
 
-async def _has(body: bytes, wanted: bytes) -> bool:
+async def _contains(body: bytes, text: bytes) -> bool:
     """Return whether a file contains some bytes. Search in parts, because a file may have tens of megabytes."""
     for start in range(0, len(body), _PART):
-        if body.find(wanted, start, start + _PART + len(wanted) - 1) >= 0:
+        if body.find(text, start, start + _PART + len(text) - 1) >= 0:
             return True
         await turn()
     return False
 
 
-def _bare(content_type: str) -> str:
+def _media_type(content_type: str) -> str:
     """Return a content type without its parameters."""
     return content_type.partition(";")[0].strip().lower()
 
 
-def _version(source: Source, settings: Mapping[str, Any], bindings: Iterable[BundleBinding]) -> BundleVersion:
+def _bundle_version(source: Source, settings: Mapping[str, Any], bindings: Iterable[BundleBinding]) -> BundleVersion:
     """Return an upload as a bundle's version, with the fields that decide whether it can be served."""
     return replace(
-        _patched(_NO_VERSION, settings),
+        _with_settings(_NO_VERSION, settings),
         main_module=source.main_module,
         classic=source.classic or BODY_PART in settings,
         modules=tuple(BundleModule(module.name, module.content_type, module.digest) for module in source.modules),
@@ -324,7 +342,7 @@ def _version(source: Source, settings: Mapping[str, Any], bindings: Iterable[Bun
     )
 
 
-def _patched(version: BundleVersion, settings: Mapping[str, Any]) -> BundleVersion:
+def _with_settings(version: BundleVersion, settings: Mapping[str, Any]) -> BundleVersion:
     """Return a version with changed settings; null resets a setting."""
     flags, date = "compatibility_flags", "compatibility_date"
     return replace(
@@ -334,20 +352,20 @@ def _patched(version: BundleVersion, settings: Mapping[str, Any]) -> BundleVersi
     )
 
 
-def _as_bundled(binding: PlainBinding | Secret) -> BundleBinding:
+def _to_bundle_binding(binding: PlainBinding | Secret) -> BundleBinding:
     """Return a binding in the form of a bundle, without its value."""
     return BundleBinding(
         binding.name, binding.kind, msgspec.Raw(binding.shown()), None if isinstance(binding, PlainBinding) else b""
     )
 
 
-def _taken(
+def _kept_or_inherited(
     before: Sequence[BundleBinding], keep: frozenset[str], inherits: Sequence[Inherit], own: set[str]
 ) -> list[BundleBinding]:
     """Return the bindings of the previous version that stay, by their type or because they are inherited."""
-    taken = {binding.name: binding for binding in before if binding.kind in keep}
-    taken |= {binding.name: binding for binding in _inherited(before, inherits)}
-    return [binding for name, binding in taken.items() if name not in own]
+    kept = {binding.name: binding for binding in before if binding.kind in keep}
+    kept |= {binding.name: binding for binding in _inherited(before, inherits)}
+    return [binding for name, binding in kept.items() if name not in own]
 
 
 def _inherited(before: Iterable[BundleBinding], inherits: Sequence[Inherit]) -> list[BundleBinding]:
@@ -358,18 +376,18 @@ def _inherited(before: Iterable[BundleBinding], inherits: Sequence[Inherit]) -> 
     ]
 
 
-def _refused(problem: Problem) -> Problem:
+def _as_refusal(problem: Problem) -> Problem:
     """Return a reason not to serve a version, in the wording of a refusal."""
     if problem.code is not Code.UNSUPPORTED:
         return problem
     detail = (
-        f"serve this version, so nothing was changed: {problem.detail}. Remove that, or run Nightsafe with {_ACCEPT}"
-        " to store versions that cannot be served"
+        f"serve this version, so nothing was changed: {problem.detail}. Remove that, or run Nightsafe with"
+        f" {_ACCEPT_OPTION} to store versions that cannot be served"
     )
     return Problem(problem.code, detail, problem.pointer)
 
 
-def _accepted(problem: Problem) -> Problem:
+def _as_notice(problem: Problem) -> Problem:
     """Return a reason not to serve a version, in the wording of a notice beside a success."""
     sentence = "it continues to serve the last version that can be served"
     return Problem(Code.UNSUPPORTED, f"serve this version: {problem.detail}; {sentence}", problem.pointer)

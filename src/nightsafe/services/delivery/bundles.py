@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from nightsafe.bundle.compatibility import problems_of
 from nightsafe.bundle.model import Bundle, BundleVersion
-from nightsafe.services.delivery.bundling import bundled
-from nightsafe.services.scripts.triggers import is_inner
+from nightsafe.services.delivery.bundling import to_bundle_version
+from nightsafe.services.scripts.triggers import is_subdomain_disabled
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.secrets_store.bound_secrets import BoundSecrets
 from nightsafe.services.versions.last_good import LastGood
@@ -18,7 +18,7 @@ from nightsafe.store.changes import AuditEntry
 from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
 
-_MOST_ENTRIES: Final = 5000
+_MAX_ENTRIES: Final = 5000
 """From this number of new log entries on, all scripts are named: reading the entries would delay other requests."""
 
 _LEAF_DIGITS: Final = 16
@@ -39,7 +39,7 @@ class Cursor(Struct, frozen=True):
         return cls(number, leaf.hex()[:_LEAF_DIGITS])
 
 
-class Changes(Struct, frozen=True, kw_only=True):
+class BundleChanges(Struct, frozen=True, kw_only=True):
     """The scripts that have changed since a cursor.
 
     Attributes:
@@ -55,19 +55,19 @@ class Changes(Struct, frozen=True, kw_only=True):
     rolled_back: bool = False
 
     @property
-    def is_news(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether there is anything to act on."""
         return bool(self.scripts) or self.whole
 
 
-class _Touched(Struct, frozen=True):
+class _ScriptEntry(Struct, frozen=True):
     """The fields of a log entry that name its script."""
 
     script: str = ""
     namespace: str = ""
 
 
-_TOUCHED: Final = msgspec.json.Decoder(_Touched)
+_SCRIPT_ENTRY: Final = msgspec.json.Decoder(_ScriptEntry)
 
 
 class Bundles:
@@ -81,28 +81,28 @@ class Bundles:
     def __init__(self, store: Store, safe: Safe) -> None:
         self._store = store
         self._safe = safe
-        self._bound = BoundSecrets(store)
+        self._bound_secrets = BoundSecrets(store)
         self._last_good = LastGood(store)
 
-    async def changes(self, account_id: str, after: Cursor | None) -> Changes:
+    async def changes(self, account_id: str, after: Cursor | None) -> BundleChanges:
         """Return the changes since a cursor.
 
         Without a cursor, or if the log cannot be followed from it, return all scripts.
         """
         head = await self._store.audit_head(account_id)
         if after is None:
-            return await self._whole(account_id, head)
-        if not await self._is_of_log(account_id, after):
-            return msgspec.structs.replace(await self._whole(account_id, head), rolled_back=True)
-        entries = await self._store.audit_entries(account_id, after.number, _MOST_ENTRIES)
-        if len(entries) == _MOST_ENTRIES:
-            return await self._whole(account_id, head)
+            return await self._all_scripts(account_id, head)
+        if not await self._is_in_log(account_id, after):
+            return msgspec.structs.replace(await self._all_scripts(account_id, head), rolled_back=True)
+        entries = await self._store.audit_entries(account_id, after.number, _MAX_ENTRIES)
+        if len(entries) == _MAX_ENTRIES:
+            return await self._all_scripts(account_id, head)
         if not entries:
-            return Changes(cursor=after)
+            return BundleChanges(cursor=after)
         number, latest = entries[-1]
-        fresh = [entry for _, entry in entries]
-        scripts = dict.fromkeys((*_scripts(fresh), *await self._bound.scripts(account_id, fresh)))
-        return Changes(cursor=Cursor.of(number, latest.leaf), scripts=tuple(scripts))
+        new_entries = [entry for _, entry in entries]
+        scripts = dict.fromkeys((*_scripts(new_entries), *await self._bound_secrets.scripts(account_id, new_entries)))
+        return BundleChanges(cursor=Cursor.of(number, latest.leaf), scripts=tuple(scripts))
 
     async def bundle(self, ref: ScriptRef) -> bytes:
         """Return the signed bundle of a script. It has no versions if the script is missing or was never deployed.
@@ -111,50 +111,50 @@ class Bundles:
         that can be served.
         """
         served = await self._store.served(ref)
-        versions = await self._bundled(ref, served.versions)
-        behind = _reasons(versions)
-        instead = await self._last_good.of(ref) if behind else None
+        versions = await self._bundle_versions(ref, served.versions)
+        reasons = _unservable_reasons(versions)
+        last_good = await self._last_good.of(ref) if reasons else None
         bundle = Bundle(
             account_id=ref.account_id,
             namespace=ref.namespace,
             script=ref.name,
             serial=served.head.number,
-            versions=versions if instead is None else await self._bundled(ref, instead),
-            inner=is_inner(served.triggers),
-            behind=() if instead is None else behind,
+            versions=versions if last_good is None else await self._bundle_versions(ref, last_good),
+            inner=is_subdomain_disabled(served.triggers),
+            behind=() if last_good is None else reasons,
         )
         return self._safe.sign(bundle)
 
-    async def _bundled(self, ref: ScriptRef, versions: Sequence[ServedVersion]) -> tuple[BundleVersion, ...]:
+    async def _bundle_versions(self, ref: ScriptRef, versions: Sequence[ServedVersion]) -> tuple[BundleVersion, ...]:
         """Return versions in the form of a bundle.
 
         Read the log's head before this call, so that the stored secrets are never older than the head.
         """
-        stored = await self._bound.of(
+        stored = await self._bound_secrets.of(
             ref.account_id, [binding for version in versions for binding in version.bindings]
         )
-        return tuple(bundled(version, stored) for version in versions)
+        return tuple(to_bundle_version(version, stored) for version in versions)
 
-    async def _whole(self, account_id: str, head: AuditHead) -> Changes:
+    async def _all_scripts(self, account_id: str, head: AuditHead) -> BundleChanges:
         """Return all scripts.
 
         The log's head was read before, so a change in between is reported once more.
         """
         scripts = tuple(script.ref.name for script in await self._store.scripts(account_id))
-        return Changes(cursor=Cursor.of(head.number, head.leaf), scripts=scripts, whole=True)
+        return BundleChanges(cursor=Cursor.of(head.number, head.leaf), scripts=scripts, whole=True)
 
-    async def _is_of_log(self, account_id: str, cursor: Cursor) -> bool:
+    async def _is_in_log(self, account_id: str, cursor: Cursor) -> bool:
         """Return whether a cursor stands at an entry of the account's log."""
         found = await self._store.audit_entries(account_id, cursor.number - 1, 1)
         return any(Cursor.of(number, entry.leaf) == cursor for number, entry in found)
 
 
-def _reasons(versions: Iterable[BundleVersion]) -> tuple[str, ...]:
+def _unservable_reasons(versions: Iterable[BundleVersion]) -> tuple[str, ...]:
     """Return why versions cannot be served, each reason once."""
     return tuple(dict.fromkeys(problem.detail for version in versions for problem in problems_of(version)))
 
 
 def _scripts(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
     """Return the scripts outside dispatch namespaces that log entries name, each once."""
-    touched = [_TOUCHED.decode(entry.entry) for entry in entries]
-    return tuple(dict.fromkeys(entry.script for entry in touched if entry.script and not entry.namespace))
+    decoded = [_SCRIPT_ENTRY.decode(entry.entry) for entry in entries]
+    return tuple(dict.fromkeys(entry.script for entry in decoded if entry.script and not entry.namespace))

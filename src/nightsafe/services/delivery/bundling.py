@@ -10,7 +10,7 @@ import msgspec
 
 from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion, StoredSecret
 from nightsafe.services.scripts.modules import BODY_PART
-from nightsafe.services.secrets_store.bound_secrets import KIND, Place, place_of_binding
+from nightsafe.services.secrets_store.bound_secrets import KIND, SecretLocation, location_of_binding
 from nightsafe.store.bundles import ServedVersion
 from nightsafe.store.scripts import Binding
 
@@ -18,7 +18,9 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
-def bundled(served: ServedVersion, stored: Mapping[Place, StoredSecret] = MappingProxyType({})) -> BundleVersion:
+def to_bundle_version(
+    served: ServedVersion, stored: Mapping[SecretLocation, StoredSecret] = MappingProxyType({})
+) -> BundleVersion:
     """Return a version in the form of a bundle.
 
     Args:
@@ -39,17 +41,17 @@ def bundled(served: ServedVersion, stored: Mapping[Place, StoredSecret] = Mappin
         compatibility_flags=tuple(settings.get("compatibility_flags", ())),
         cpu_ms=_cpu_ms(settings),
         modules=tuple(BundleModule(module.name, module.content_type, module.digest) for module in served.modules),
-        bindings=tuple(_binding(binding, stored) for binding in served.bindings),
+        bindings=tuple(_to_bundle_binding(binding, stored) for binding in served.bindings),
     )
 
 
 def _cpu_ms(settings: Mapping[str, Any]) -> int | None:
     """Return the CPU limit that a version sets, or None."""
-    asked = settings.get("limits", {}).get("cpu_ms")
-    return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else None
+    cpu_ms = settings.get("limits", {}).get("cpu_ms")
+    return cpu_ms if isinstance(cpu_ms, int) and not isinstance(cpu_ms, bool) and cpu_ms > 0 else None
 
 
-def _binding(binding: Binding, stored: Mapping[Place, StoredSecret]) -> BundleBinding:
+def _to_bundle_binding(binding: Binding, stored: Mapping[SecretLocation, StoredSecret]) -> BundleBinding:
     """Return a binding in the form of a bundle."""
-    secret = stored.get(place_of_binding(binding)) if binding.kind == KIND else None
+    secret = stored.get(location_of_binding(binding)) if binding.kind == KIND else None
     return BundleBinding(binding.name, binding.kind, msgspec.Raw(binding.shown), binding.sealed, secret)

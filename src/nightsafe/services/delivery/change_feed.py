@@ -13,27 +13,27 @@ from typing import Final
 from msgspec import Struct
 
 from nightsafe.errors import NightsafeError
-from nightsafe.services.delivery.bundles import Bundles, Changes, Cursor
+from nightsafe.services.delivery.bundles import BundleChanges, Bundles, Cursor
 from nightsafe.store.interface import Store
 
 LONGEST_WAIT: Final = 25.0
 """The longest time that a request waits for changes, in seconds."""
 
-_FORGOTTEN_SECONDS: Final = 30.0
-_HOLD_SECONDS: Final = 0.5
-_MOST_FOLLOWERS: Final = 100
+_DISCONNECTED_SECONDS: Final = 30.0
+_MAX_WRITE_WAIT_SECONDS: Final = 0.5
+_MAX_FOLLOWERS: Final = 100
 
 
-Who = tuple[str, str]
+ProcessId = tuple[str, str]
 """Identifies a delivery process: the ID of its credential, and the name that it gives itself."""
 
 
-class Present(Struct, frozen=True):
+class ConnectedProcess(Struct, frozen=True):
     """A connected process: its identity, the entry up to which it has acted, and seconds since its last request."""
 
-    who: Who
+    process_id: ProcessId
     acted_on: int
-    ago: float
+    seconds_since_request: float
 
 
 class _Subscriber:
@@ -41,17 +41,17 @@ class _Subscriber:
 
     Attributes:
         acted_on: number of the log entry up to which it has acted.
-        asked_at: time of its last request, or of the last answer to it.
+        last_request_at: time of its last request, or of the last answer to it.
         late: whether a write has timed out waiting for it since its last request.
     """
 
     def __init__(self) -> None:
         self.acted_on = 0
-        self.asked_at = 0.0
+        self.last_request_at = 0.0
         self.late = False
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    def acts(self, number: int) -> None:
+    def record_progress(self, number: int) -> None:
         """Record that it has acted on everything up to an entry."""
         self.acted_on = number
         while self._waiting and self._waiting[0][0] <= number:
@@ -59,7 +59,7 @@ class _Subscriber:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def until(self, number: int) -> asyncio.Future[None]:
+    def acted_on_future(self, number: int) -> asyncio.Future[None]:
         """Return a future for the moment it has acted on an entry; call this with entries in order."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((number, waiter))
@@ -85,50 +85,52 @@ class ChangeFeed:
         self._store = store
         self._bundles = bundles
         self._clock = clock
-        self._subscribers: dict[str, dict[Who, _Subscriber]] = {}
+        self._subscribers: dict[str, dict[ProcessId, _Subscriber]] = {}
         self._waits: set[asyncio.Task[None]] = set()
         self._ended = False
 
-    async def follow(self, account_id: str, who: Who, after: Cursor | None, seconds: float) -> Changes:
+    async def follow(
+        self, account_id: str, process_id: ProcessId, after: Cursor | None, seconds: float
+    ) -> BundleChanges:
         """Wait for changes since a cursor, for at most some seconds, and return them.
 
         Args:
             account_id: the account whose log to follow.
-            who: the process: the ID of its credential, and the name that it gives itself.
+            process_id: the process: the ID of its credential, and the name that it gives itself.
             after: the entry up to which it has acted; None for a process that has just started.
             seconds: the longest time to wait.
         """
-        subscriber = self._seen(account_id, who)
-        subscriber.acts(after.number if after else 0)
+        subscriber = self._register(account_id, process_id)
+        subscriber.record_progress(after.number if after else 0)
         deadline = self._clock() + min(seconds, LONGEST_WAIT)
         while True:
             generation = self._store.generation()
             changes = await self._bundles.changes(account_id, after)
             left = deadline - self._clock()
-            if not changes.is_news and (after is None or changes.cursor.number > after.number):
-                subscriber.acts(changes.cursor.number)  # these entries need no action
+            if not changes.has_changes and (after is None or changes.cursor.number > after.number):
+                subscriber.record_progress(changes.cursor.number)  # these entries need no action
                 after = changes.cursor
-            if changes.is_news or left <= 0 or self._ended:
-                subscriber.asked_at = self._clock()
+            if changes.has_changes or left <= 0 or self._ended:
+                subscriber.last_request_at = self._clock()
                 return changes
             await self._changed(generation, left)
 
-    def leave(self, account_id: str, who: Who) -> None:
+    def leave(self, account_id: str, process_id: ProcessId) -> None:
         """Remove a process that has disconnected."""
         subscribers = self._subscribers.get(account_id, {})
-        subscriber = subscribers.pop(who, None)
+        subscriber = subscribers.pop(process_id, None)
         if subscriber is not None:
             subscriber.leave()
         if not subscribers:
             self._subscribers.pop(account_id, None)
 
-    def present(self, account_id: str) -> list[Present]:
+    def present(self, account_id: str) -> list[ConnectedProcess]:
         """Return the processes that sent a request within the last 30 seconds."""
         now = self._clock()
         return [
-            Present(who, subscriber.acted_on, now - subscriber.asked_at)
-            for who, subscriber in self._subscribers.get(account_id, {}).items()
-            if now - subscriber.asked_at <= _FORGOTTEN_SECONDS
+            ConnectedProcess(process_id, subscriber.acted_on, now - subscriber.last_request_at)
+            for process_id, subscriber in self._subscribers.get(account_id, {}).items()
+            if now - subscriber.last_request_at <= _DISCONNECTED_SECONDS
         ]
 
     def is_followed(self, account_id: str) -> bool:
@@ -140,17 +142,21 @@ class ChangeFeed:
 
         A process that takes longer is not waited for again until its next request.
         """
-        subscribers = self._present(account_id)
+        subscribers = self._active_subscribers(account_id)
         if not subscribers:
             return
         try:
             number = (await self._store.audit_head(account_id)).number
         except NightsafeError:
             return  # the write is durable, so its answer must report success
-        waiters = {subscriber: subscriber.until(number) for subscriber in subscribers if subscriber.acted_on < number}
+        waiters = {
+            subscriber: subscriber.acted_on_future(number)
+            for subscriber in subscribers
+            if subscriber.acted_on < number
+        }
         if not waiters:
             return
-        await asyncio.wait(waiters.values(), timeout=_HOLD_SECONDS)
+        await asyncio.wait(waiters.values(), timeout=_MAX_WRITE_WAIT_SECONDS)
         for subscriber, waiter in waiters.items():
             if not waiter.done():
                 waiter.cancel()
@@ -174,21 +180,21 @@ class ChangeFeed:
         if not wait.cancelled():
             wait.result()
 
-    def _seen(self, account_id: str, who: Who) -> _Subscriber:
+    def _register(self, account_id: str, process_id: ProcessId) -> _Subscriber:
         """Return the subscriber of a process that sends a request; register it if it is new."""
         subscribers = self._subscribers.setdefault(account_id, {})
-        if who not in subscribers and len(subscribers) >= _MOST_FOLLOWERS:
-            self.leave(account_id, min(subscribers, key=lambda name: subscribers[name].asked_at))
-        subscriber = self._subscribers.setdefault(account_id, {}).setdefault(who, _Subscriber())
-        subscriber.asked_at, subscriber.late = self._clock(), False
+        if process_id not in subscribers and len(subscribers) >= _MAX_FOLLOWERS:
+            self.leave(account_id, min(subscribers, key=lambda name: subscribers[name].last_request_at))
+        subscriber = self._subscribers.setdefault(account_id, {}).setdefault(process_id, _Subscriber())
+        subscriber.last_request_at, subscriber.late = self._clock(), False
         return subscriber
 
-    def _present(self, account_id: str) -> list[_Subscriber]:
+    def _active_subscribers(self, account_id: str) -> list[_Subscriber]:
         """Return the processes to wait for, and remove those that have disconnected."""
         if account_id not in self._subscribers:
             return []
-        before = self._clock() - _FORGOTTEN_SECONDS
-        for who, subscriber in list(self._subscribers[account_id].items()):
-            if subscriber.asked_at < before:
-                self.leave(account_id, who)
+        before = self._clock() - _DISCONNECTED_SECONDS
+        for process_id, subscriber in list(self._subscribers[account_id].items()):
+            if subscriber.last_request_at < before:
+                self.leave(account_id, process_id)
         return [subscriber for subscriber in self._subscribers.get(account_id, {}).values() if not subscriber.late]

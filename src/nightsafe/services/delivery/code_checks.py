@@ -23,12 +23,12 @@ _MARGIN_SECONDS: Final = 0.5
 _AWAY_SECONDS: Final = 3.0
 _MOST_BYTES: Final = 32 * 1024 * 1024
 _MOST_WAITING: Final = 16
-_PART: Final = "wasm_module"
-_COMPILED: Final = frozenset({"js", "cjs", "json", "wasm"})
+_WASM_PART_KIND: Final = "wasm_module"
+_COMPILED_KINDS: Final = frozenset({"js", "cjs", "json", "wasm"})
 _LONGEST_PROBLEM: Final = 500
 
 
-class _Account:
+class _AccountChecks:
     """The pending checks of an account, and the processes that check.
 
     Attributes:
@@ -41,9 +41,9 @@ class _Account:
     def __init__(self) -> None:
         self.checks: deque[Check] = deque()
         self.verdicts: dict[str, asyncio.Future[str]] = {}
-        self.news = asyncio.Event()
-        self.here = 0
-        self.left_at = float("-inf")
+        self.new_check = asyncio.Event()
+        self.active_checkers = 0
+        self.last_seen_at = float("-inf")
 
 
 class CodeChecks:
@@ -55,7 +55,7 @@ class CodeChecks:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock: Final = clock
-        self._accounts: defaultdict[str, _Account] = defaultdict(_Account)
+        self._accounts: defaultdict[str, _AccountChecks] = defaultdict(_AccountChecks)
         self._ended = False
 
     async def problem_of(self, account_id: str, source: Source, version: BundleVersion) -> str:
@@ -66,14 +66,14 @@ class CodeChecks:
         if account_id not in self._accounts:
             return ""
         account = self._accounts[account_id]
-        check = _check(source, version)
-        away = not account.here and self._clock() - account.left_at > _AWAY_SECONDS
+        check = _build_check(source, version)
+        away = not account.active_checkers and self._clock() - account.last_seen_at > _AWAY_SECONDS
         if check is None or away or len(account.checks) >= _MOST_WAITING:
             return ""
         verdict: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         account.verdicts[check.id] = verdict
         account.checks.append(check)
-        account.news.set()
+        account.new_check.set()
         try:
             return await asyncio.wait_for(verdict, check.seconds + _MARGIN_SECONDS)
         except TimeoutError:
@@ -86,28 +86,28 @@ class CodeChecks:
     async def next(self, account_id: str, seconds: float) -> Check | None:
         """Return an upload to check; None if there is none within some seconds."""
         account = self._accounts[account_id]
-        account.here += 1
+        account.active_checkers += 1
         try:
             deadline = self._clock() + min(seconds, LONGEST_WAIT)
             while not account.checks and not self._ended and (left := deadline - self._clock()) > 0:
-                account.news.clear()
+                account.new_check.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(account.news.wait(), left)
+                    await asyncio.wait_for(account.new_check.wait(), left)
             check = account.checks.popleft() if account.checks else None
         finally:
-            account.here -= 1
-            account.left_at = self._clock()
+            account.active_checkers -= 1
+            account.last_seen_at = self._clock()
         if check is not None:
-            account.left_at += check.seconds  # the check takes no longer than this
+            account.last_seen_at += check.seconds  # the check takes no longer than this
         return check
 
-    def tell(self, account_id: str, check_id: str, problem: str) -> None:
+    def record_verdict(self, account_id: str, check_id: str, problem: str) -> None:
         """Record the verdict on an upload. Ignore it if the upload no longer waits.
 
         A process that sends a verdict counts as present.
         """
         account = self._accounts[account_id]
-        account.left_at = self._clock()
+        account.last_seen_at = self._clock()
         waiting = account.verdicts.get(check_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(
@@ -118,19 +118,19 @@ class CodeChecks:
         """Answer all waiting requests: the server is about to stop."""
         self._ended = True
         for account in self._accounts.values():
-            account.news.set()
+            account.new_check.set()
 
 
-def _check(source: Source, version: BundleVersion) -> Check | None:
+def _build_check(source: Source, version: BundleVersion) -> Check | None:
     """Return the check for an upload; None if there is no code to load, or too much."""
     parts = (
-        tuple(fields_of(binding)["part"] for binding in version.bindings if binding.kind == _PART)
+        tuple(fields_of(binding)["part"] for binding in version.bindings if binding.kind == _WASM_PART_KIND)
         if source.classic
         else ()
     )
     needed = {source.main_module, *parts}
     files = [module for module in source.modules if not source.classic or module.name in needed]
-    modules = tuple(_checked(files, source.main_module))
+    modules = tuple(_modules_to_check(files, source.main_module))
     if not modules or sum(len(module.body) for module in modules) > _MOST_BYTES:
         return None
     return Check(
@@ -144,7 +144,7 @@ def _check(source: Source, version: BundleVersion) -> Check | None:
     )
 
 
-def _checked(modules: Iterable[Module], main: str) -> Iterable[CheckedModule]:
+def _modules_to_check(modules: Iterable[Module], main: str) -> Iterable[CheckedModule]:
     """Yield the files that can be imported, with the contents of the files that the runtime compiles."""
     for module in modules:
         try:
@@ -152,5 +152,5 @@ def _checked(modules: Iterable[Module], main: str) -> Iterable[CheckedModule]:
         except NightsafeError:
             continue
         if kind or module.name == main:
-            body = module.body if kind in _COMPILED or module.name == main else b""
+            body = module.body if kind in _COMPILED_KINDS or module.name == main else b""
             yield CheckedModule(module.name, module.content_type, body)

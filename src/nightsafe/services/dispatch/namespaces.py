@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.caller import Caller, change, collection_change, now
+from nightsafe.services.caller import Caller, collection_change, now, script_change
 from nightsafe.services.collections import commit_collection, new_id
-from nightsafe.services.commit import commit, until_undisturbed
+from nightsafe.services.commit import commit, retry_conflicts
 from nightsafe.services.scripts.setting_fields import script_settings
 from nightsafe.store.collections import Collection, CollectionEdit, Kind
 from nightsafe.store.interface import Store
@@ -48,7 +48,7 @@ class Namespaces:
     async def list(self, account_id: str) -> Sequence[Namespace]:
         """Return every namespace of an account, by name."""
         return [
-            await self._counted(collection)
+            await self._with_script_count(collection)
             async for collection in in_turns(await self._store.collections(account_id, _KIND))
         ]
 
@@ -58,7 +58,7 @@ class Namespaces:
         Raises:
             NightsafeError: NAMESPACE_NOT_FOUND.
         """
-        return await self._counted(await self.require(account_id, name))
+        return await self._with_script_count(await self.require(account_id, name))
 
     async def require(self, account_id: str, name: str) -> Collection:
         """Return the stored namespace, without the number of its scripts.
@@ -131,10 +131,10 @@ class Namespaces:
             script = await self._script(ref)
             return await self._set_tags(caller, ref, alter(tags_of(script)), script.script_settings)
 
-        return await until_undisturbed(attempt)
+        return await retry_conflicts(attempt)
 
     async def _set_tags(
-        self, caller: Caller, ref: ScriptRef, tags: Sequence[str], over: bytes | None
+        self, caller: Caller, ref: ScriptRef, tags: Sequence[str], expected: bytes | None
     ) -> Sequence[str]:
         """Commit tags without duplicates.
 
@@ -142,12 +142,14 @@ class Namespaces:
             caller: the caller.
             ref: the script.
             tags: the tags.
-            over: the script settings that the tags were computed from, which must not have changed; None for any.
+            expected: the script settings that the tags were computed from, which must not have changed; None for any.
         """
-        each = tuple(dict.fromkeys(tags))
-        settings = Settings(msgspec.json.encode({"tags": each}), merge=True, over=over)
-        await commit(self._store, change(caller, "scripts.tags", ScriptEdit(ref=ref, script_settings=settings)))
-        return each
+        unique = tuple(dict.fromkeys(tags))
+        settings = Settings(msgspec.json.encode({"tags": unique}), merge=True, over=expected)
+        await commit(
+            self._store, script_change(caller, "scripts.tags", ScriptEdit(ref=ref, script_settings=settings))
+        )
+        return unique
 
     async def _script(self, ref: ScriptRef) -> Script:
         """Return a script.
@@ -160,7 +162,7 @@ class Namespaces:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
-    async def _counted(self, collection: Collection) -> Namespace:
+    async def _with_script_count(self, collection: Collection) -> Namespace:
         """Return a namespace with the number of its scripts."""
         count = await self._store.count_scripts(collection.account_id, collection.name)
         return Namespace(collection, msgspec.json.decode(collection.body, type=_Body).created_by, count)

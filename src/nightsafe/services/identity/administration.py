@@ -57,7 +57,7 @@ class UserCredentials(Struct, frozen=True):
         return f"UserCredentials(user_id={self.user_id!r}, hidden)"
 
 
-class Issued(Struct, frozen=True):
+class IssuedToken(Struct, frozen=True):
     """A new token. Its value is shown once and stored nowhere."""
 
     id: str
@@ -65,15 +65,15 @@ class Issued(Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Return the ID alone, without any credential."""
-        return f"Issued(id={self.id!r}, hidden)"
+        return f"IssuedToken(id={self.id!r}, hidden)"
 
 
-def to_nobody(_: object) -> None:
+def show_nothing(_: object) -> None:
     """Show nothing; for callers that handle the returned credentials themselves."""
 
 
 async def create_account(
-    store: Store, account_id: str, name: str, email: str, show: Callable[[Credentials], None] = to_nobody
+    store: Store, account_id: str, name: str, email: str, show: Callable[[Credentials], None] = show_nothing
 ) -> Credentials:
     """Create an account, its owner with a Global API key, and a token with all access to the account and its owner.
 
@@ -97,16 +97,16 @@ async def create_account(
         Membership(account_id, user.id, policies_for(account_id, ALL_ACCESS), at),
         _token(token, user.id, "owner", policies, at),
     )
-    made = Credentials(account_id, token, user.email, key)
-    show(made)
+    credentials = Credentials(account_id, token, user.email, key)
+    show(credentials)
     await _write(store, "accounts.create", account_id, account_id, at, rows)
-    return made
+    return credentials
 
 
 async def create_user(
     store: Store,
     email: str,
-    show: Callable[[UserCredentials], None] = to_nobody,
+    show: Callable[[UserCredentials], None] = show_nothing,
     *,
     with_service_key: bool = False,
 ) -> UserCredentials:
@@ -117,10 +117,10 @@ async def create_user(
     """
     at, key, service_key = now(), new_key(), new_service_key() if with_service_key else ""
     user = User(uuid.uuid4().hex, email, digest(key), at, digest(service_key) if service_key else None)
-    made = UserCredentials(user.id, email, key, service_key)
-    show(made)
+    credentials = UserCredentials(user.id, email, key, service_key)
+    show(credentials)
     await _write(store, "users.create", "", user.id, at, (user,))
-    return made
+    return credentials
 
 
 async def issue_token(  # noqa: PLR0913 - a token has many fields
@@ -128,14 +128,14 @@ async def issue_token(  # noqa: PLR0913 - a token has many fields
     account_id: str,
     user_id: str,
     name: str,
-    show: Callable[[Issued], None] = to_nobody,
+    show: Callable[[IssuedToken], None] = show_nothing,
     *,
     policies: Iterable[Policy] | None = None,
     condition: Condition = _ANYWHERE,
     not_before: int | None = None,
     expires_on: int | None = None,
     owner: Literal["user", "account"] = "user",
-) -> Issued:
+) -> IssuedToken:
     """Create a token.
 
     Args:
@@ -154,20 +154,20 @@ async def issue_token(  # noqa: PLR0913 - a token has many fields
         NightsafeError: INVALID, for policies that exceed a limit or have unknown names; STORE.
     """
     at, token = now(), new_token()
-    every = [allowing(ACCOUNT_RESOURCE + account_id, ALL_ACCESS)] if policies is None else list(policies)
-    check_policies(every)
+    granted = [allowing(ACCOUNT_RESOURCE + account_id, ALL_ACCESS)] if policies is None else list(policies)
+    check_policies(granted)
     row = _token(
         token,
         user_id,
         name,
-        encode_policies(every),
+        encode_policies(granted),
         at,
         condition=encode_condition(condition),
         not_before=not_before,
         expires_on=expires_on,
         account_id=account_id if owner == "account" else "",
     )
-    issued = Issued(row.id, token)
+    issued = IssuedToken(row.id, token)
     show(issued)
     await _write(store, "tokens.create", account_id, row.id, at, (row,))
     return issued
@@ -175,8 +175,8 @@ async def issue_token(  # noqa: PLR0913 - a token has many fields
 
 def all_access(account_id: str, user_id: str) -> list[Policy]:
     """Return policies with all access to an account and to its owner's user."""
-    every = [ACCOUNT_RESOURCE + account_id, USER_RESOURCE + user_id]
-    return [allowing(resource, ALL_ACCESS) for resource in every]
+    resources = [ACCOUNT_RESOURCE + account_id, USER_RESOURCE + user_id]
+    return [allowing(resource, ALL_ACCESS) for resource in resources]
 
 
 def _token(  # noqa: PLR0913 - a row has many columns

@@ -12,13 +12,13 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.credentials import digest, new_token
 from nightsafe.identity.policy import policies_for
 from nightsafe.services.caller import now
-from nightsafe.services.identity.administration import Issued, to_nobody
+from nightsafe.services.identity.administration import IssuedToken, show_nothing
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Account, Identity, Membership, Token, User
 from nightsafe.store.interface import Store
 
 
-async def account_of(store: Store, account_id: str | None) -> Account:
+async def find_account(store: Store, account_id: str | None) -> Account:
     """Return the account with this ID, or the oldest account if no ID is given.
 
     Raises:
@@ -26,12 +26,12 @@ async def account_of(store: Store, account_id: str | None) -> Account:
     """
     account = next((account for account in await store.accounts() if account_id in {None, account.id}), None)
     if account is None:
-        trouble = f"no such account {account_id}" if account_id else "there is no account"
-        raise NightsafeError(Code.INVALID, f"{trouble}; see: nightsafe account list")
+        problem = f"no such account {account_id}" if account_id else "there is no account"
+        raise NightsafeError(Code.INVALID, f"{problem}; see: nightsafe account list")
     return account
 
 
-async def member_of(store: Store, account: Account, email: str | None) -> User:
+async def find_member(store: Store, account: Account, email: str | None) -> User:
     """Return the member of an account with this e-mail address, or the longest-standing member if none is given.
 
     Raises:
@@ -41,11 +41,11 @@ async def member_of(store: Store, account: Account, email: str | None) -> User:
         user = await store.user(membership.user_id)
         if user is not None and email in {None, user.email}:
             return user
-    who = f"{email} is not a member of account {account.id}" if email else f"account {account.id} has no member"
-    raise NightsafeError(Code.INVALID, f"{who}; make one with: nightsafe user create --account-id {account.id}")
+    problem = f"{email} is not a member of account {account.id}" if email else f"account {account.id} has no member"
+    raise NightsafeError(Code.INVALID, f"{problem}; make one with: nightsafe user create --account-id {account.id}")
 
 
-async def tokens_of(store: Store, account: Account) -> Sequence[Token]:
+async def tokens_of_account_and_members(store: Store, account: Account) -> Sequence[Token]:
     """Return the tokens of an account and of its members, oldest first."""
     found = {token.id: token for token in await store.tokens_of_account(account.id)}
     for membership in await store.members(account.id):
@@ -53,13 +53,17 @@ async def tokens_of(store: Store, account: Account) -> Sequence[Token]:
     return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
 
 
-async def every_token(store: Store) -> Sequence[Token]:
+async def all_tokens(store: Store) -> Sequence[Token]:
     """Return the tokens of all accounts and of their members, oldest first."""
-    found = {token.id: token for account in await store.accounts() for token in await tokens_of(store, account)}
+    found = {
+        token.id: token
+        for account in await store.accounts()
+        for token in await tokens_of_account_and_members(store, account)
+    }
     return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
 
 
-async def roll_token(store: Store, token_id: str, show: Callable[[Issued], None] = to_nobody) -> Issued:
+async def roll_token(store: Store, token_id: str, show: Callable[[IssuedToken], None] = show_nothing) -> IssuedToken:
     """Give a token a new value. The new value is shown once, before the old one stops working.
 
     Fail if the token has changed since it was read, so that a token revoked in the meantime stays revoked.
@@ -69,7 +73,7 @@ async def roll_token(store: Store, token_id: str, show: Callable[[Issued], None]
     """
     token, value, at = await find_token(store, token_id), new_token(), now()
     rolled = replace(token, digest=digest(value), modified_on=at)
-    issued = Issued(token.id, value)
+    issued = IssuedToken(token.id, value)
     show(issued)
     await _write(store, "tokens.roll", token.account_id, token.id, at, put=(rolled,), unchanged=(token,))
     return issued
@@ -102,7 +106,7 @@ async def find_token(store: Store, token_id: str) -> Token:
     Raises:
         NightsafeError: INVALID, if no token has this ID.
     """
-    for token in await every_token(store):
+    for token in await all_tokens(store):
         if token.id == token_id:
             return token
     raise NightsafeError(Code.INVALID, f"no such token: {token_id}; see: nightsafe token list")

@@ -32,7 +32,7 @@ DISABLED = "disabled"
 EXPIRED = "expired"
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class TokenRequest(Struct, frozen=True, kw_only=True):
     """The requested properties of a token.
 
     Attributes:
@@ -57,7 +57,7 @@ class Tokens:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def list(self, owner: Resource) -> Sequence[Token]:
         """Return every token of an owner, oldest first."""
@@ -71,59 +71,59 @@ class Tokens:
         Raises:
             NightsafeError: TOKEN_NOT_FOUND, if this owner has no token with this ID.
         """
-        found = await self._store.token_by_id(token_id)
-        if found is None or not _is_of(found, owner):
+        token = await self._store.token_by_id(token_id)
+        if token is None or not _belongs_to(token, owner):
             raise NightsafeError(Code.TOKEN_NOT_FOUND)
-        return found
+        return token
 
-    async def create(self, caller: Caller, owner: Resource, wanted: Wanted) -> tuple[Token, str]:
+    async def create(self, caller: Caller, owner: Resource, request: TokenRequest) -> tuple[Token, str]:
         """Create a token, and return it with its value, which is shown only this once.
 
         Raises:
             NightsafeError: TOKEN_EXCEEDS, if it would have more permissions, a later expiry or other addresses than
                 the caller.
         """
-        _refuse_excess(caller.principal, _reach_of_wanted(wanted))
+        _refuse_excess(caller.principal, _reach_of_request(request))
         value, at = new_token(), now()
         token = Token(
             id=uuid.uuid4().hex,
             digest=digest(value),
             user_id=caller.principal.user_id,
-            name=wanted.name,
-            status=wanted.status or ACTIVE,
-            policies=msgspec.json.encode(_named(wanted.policies)),
+            name=request.name,
+            status=request.status or ACTIVE,
+            policies=msgspec.json.encode(_with_ids(request.policies)),
             issued_on=at,
             modified_on=at,
-            not_before=wanted.not_before,
-            expires_on=wanted.expires_on,
+            not_before=request.not_before,
+            expires_on=request.expires_on,
             account_id=owner.account_id,
-            condition=msgspec.json.encode(wanted.condition),
+            condition=msgspec.json.encode(request.condition),
         )
         await self._store.commit(identity_change(caller, "tokens.create", token.account_id, token.id, put=(token,)))
         return token, value
 
-    async def update(self, caller: Caller, owner: Resource, token_id: str, wanted: Wanted) -> Token:
+    async def update(self, caller: Caller, owner: Resource, token_id: str, request: TokenRequest) -> Token:
         """Replace everything about a token except its value, and return the changed token.
 
         Raises:
             NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, if the token has, or would get, more permissions, a later
                 expiry or other addresses than the caller; UNAVAILABLE, if it changed in the meantime.
         """
-        async with self._turn:
+        async with self._lock:
             token = await self.get(owner, token_id)
             _refuse_existing_excess(caller.principal, token)
             await turn()
-            _refuse_excess(caller.principal, _reach_of_wanted(wanted))
+            _refuse_excess(caller.principal, _reach_of_request(request))
             kept = {policy.id for policy in parse_policies(token.policies)}
             changed = msgspec.structs.replace(
                 token,
-                name=wanted.name,
-                status=wanted.status or token.status,
-                policies=msgspec.json.encode(_named(wanted.policies, kept)),
+                name=request.name,
+                status=request.status or token.status,
+                policies=msgspec.json.encode(_with_ids(request.policies, kept)),
                 modified_on=now(),
-                not_before=wanted.not_before,
-                expires_on=wanted.expires_on,
-                condition=msgspec.json.encode(wanted.condition),
+                not_before=request.not_before,
+                expires_on=request.expires_on,
+                condition=msgspec.json.encode(request.condition),
             )
             await self._commit(caller, "tokens.update", token, put=(changed,))
         return changed
@@ -135,7 +135,7 @@ class Tokens:
             NightsafeError: TOKEN_NOT_FOUND; TOKEN_EXCEEDS, if the token has more permissions, a later expiry or other
                 addresses than the caller; UNAVAILABLE, if it changed in the meantime.
         """
-        async with self._turn:
+        async with self._lock:
             token = await self.get(owner, token_id)
             _refuse_existing_excess(caller.principal, token)
             value = new_token()
@@ -149,7 +149,7 @@ class Tokens:
         Raises:
             NightsafeError: TOKEN_NOT_FOUND.
         """
-        async with self._turn:
+        async with self._lock:
             token = await self.get(owner, token_id)
             await self._commit(caller, "tokens.delete", token, drop=(token.id,))
         return token.id
@@ -166,7 +166,7 @@ class Tokens:
         await self._store.commit(msgspec.structs.replace(change, unchanged=(token,)))
 
 
-def _is_of(token: Token, owner: Resource) -> bool:
+def _belongs_to(token: Token, owner: Resource) -> bool:
     """Return whether an owner owns a token. A user does not own the tokens that they created for an account."""
     if owner.user_id:
         return not token.account_id and token.user_id == owner.user_id
@@ -180,13 +180,13 @@ def status_of(token: Token, at: int) -> str:
     return token.status
 
 
-def _refuse_excess(principal: Principal, wanted: Reach) -> None:
+def _refuse_excess(principal: Principal, requested: Reach) -> None:
     """Refuse a token that grants more than the principal has.
 
     Raises:
         NightsafeError: TOKEN_EXCEEDS.
     """
-    excess = excess_over(Reach(principal.grants, principal.networks, principal.expires_on), wanted)
+    excess = excess_over(Reach(principal.grants, principal.networks, principal.expires_on), requested)
     if excess is not None:
         sentence, pointer = excess
         raise NightsafeError(Code.TOKEN_EXCEEDS, sentence, pointer)
@@ -209,14 +209,14 @@ def _refuse_existing_excess(principal: Principal, token: Token) -> None:
         raise NightsafeError(Code.TOKEN_EXCEEDS, sentence)
 
 
-def _reach_of_wanted(wanted: Wanted) -> Reach:
+def _reach_of_request(request: TokenRequest) -> Reach:
     """Return the reach of a requested token."""
-    condition = wanted.condition
+    condition = request.condition
     networks = None if condition == Condition() else Networks(condition)
-    return Reach(Grants(wanted.policies), networks, wanted.expires_on)
+    return Reach(Grants(request.policies), networks, request.expires_on)
 
 
-def _named(policies: Iterable[Policy], kept: Iterable[str] = ()) -> list[Policy]:
+def _with_ids(policies: Iterable[Policy], kept: Iterable[str] = ()) -> list[Policy]:
     """Return policies with an ID each: an existing ID if the token already has it, otherwise a new one."""
     free = set(kept)
     named = []

@@ -59,5 +59,5 @@ class Users:
                 Code.NOT_PERMITTED, f"{principal.kind} {principal.id} has no permission to read memberships"
             )
         memberships = await self._store.memberships(principal.user_id)
-        found = [(membership, await self._store.account(membership.account_id)) for membership in memberships]
-        return [(membership, account) for membership, account in found if account is not None]
+        pairs = [(membership, await self._store.account(membership.account_id)) for membership in memberships]
+        return [(membership, account) for membership, account in pairs if account is not None]

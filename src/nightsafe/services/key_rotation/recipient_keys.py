@@ -17,7 +17,7 @@ from nightsafe.store.interface import Store
 from nightsafe.store.sealed_values import Retirement
 
 
-class Known(Struct, frozen=True, kw_only=True):
+class RecipientKeyRecord(Struct, frozen=True, kw_only=True):
     """The database's record of recipient keys.
 
     Attributes:
@@ -31,24 +31,24 @@ class Known(Struct, frozen=True, kw_only=True):
     values: dict[str, int] = {}
 
 
-async def known_of(store: Store) -> Known:
+async def recipient_key_record(store: Store) -> RecipientKeyRecord:
     """Return the database's record of recipient keys."""
-    return Known(
+    return RecipientKeyRecord(
         number=await store.ring_number(),
         retired=frozenset(await store.retired_keys()),
         values=await values_by_key(store),
     )
 
 
-async def take_ring(store: Store, ring: PublicRing, source: str = "public ring") -> None:
+async def record_ring(store: Store, ring: PublicRing, source: str = "public ring") -> None:
     """Record the number of a ring that comes into use, so that no older ring is ever used again.
 
     Raises:
         NightsafeError: INVALID, if this ring is older than one already used.
     """
-    known = await store.ring_number()
-    check_not_older(source, ring.number, known)
-    if ring.number == known:
+    current = await store.ring_number()
+    check_not_older(source, ring.number, current)
+    if ring.number == current:
         return
     at, primary = now(), ring.primary.id
     event = AuditEvent(at=at, action="keys.ring", actor="", actor_kind="operator", account_id="", resource=primary)
@@ -83,7 +83,7 @@ async def retire_key(store: Store, key_id: str, *, in_use: bool = False) -> None
     except NightsafeError as error:
         if error.code is not Code.KEY_IN_USE:
             raise
-        raise _in_use(key_id, (await values_by_key(store)).get(key_id, 0)) from None
+        raise _in_use_error(key_id, (await values_by_key(store)).get(key_id, 0)) from None
 
 
 async def refuse_in_use(store: Store, key_id: str) -> None:
@@ -94,10 +94,10 @@ async def refuse_in_use(store: Store, key_id: str) -> None:
     """
     count = (await values_by_key(store)).get(key_id, 0)
     if count:
-        raise _in_use(key_id, count)
+        raise _in_use_error(key_id, count)
 
 
-def _in_use(key_id: str, count: int) -> NightsafeError:
+def _in_use_error(key_id: str, count: int) -> NightsafeError:
     """Return the refusal of a key that values are sealed to."""
     return NightsafeError(
         Code.KEY_IN_USE,

@@ -19,9 +19,9 @@ from nightsafe.bundle.resealing import NewValue, OldValue, OldValues, Stored
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.record import key_id_of
-from nightsafe.services.caller import Caller, asker, now
-from nightsafe.services.secrets.seal import STORED_KIND, Safe, place_of
-from nightsafe.services.secrets_store.stores import SecretNote
+from nightsafe.services.caller import Caller, caller_fields, now
+from nightsafe.services.secrets.seal import STORED_KIND, Safe, sealing_ref
+from nightsafe.services.secrets_store.stores import SecretMetadata
 from nightsafe.store.changes import Change
 from nightsafe.store.collections import Kind
 from nightsafe.store.interface import Store
@@ -49,7 +49,7 @@ class KeyUse(Struct, frozen=True, kw_only=True):
     values: int
 
 
-class Place(Struct, frozen=True):
+class RecordLocation(Struct, frozen=True):
     """The place of a value: the context that its signature covers, and the name in its seal."""
 
     signed: Context
@@ -74,10 +74,10 @@ class Resealing:
         Keys that are not in the ring follow if values are sealed to them.
         """
         ring = {key.id: (key.suite.value, key.state.value) for key in self._safe.ring.keys}
-        strangers = [key_id for key_id in await self._store.keys_in_use(account_id) if key_id not in ring]
+        unknown_keys = [key_id for key_id in await self._store.keys_in_use(account_id) if key_id not in ring]
         return [
             KeyUse(id=key_id, suite=suite, state=state, values=await self._store.count_values(account_id, key_id))
-            for key_id, (suite, state) in (ring | dict.fromkeys(strangers, ("", "unknown"))).items()
+            for key_id, (suite, state) in (ring | dict.fromkeys(unknown_keys, ("", "unknown"))).items()
         ]
 
     async def old_values(self, account_id: str, after: str, limit: int = MOST_VALUES) -> OldValues:
@@ -103,7 +103,7 @@ class Resealing:
                 account_id, key_id, after=behind, limit=limit, max_bytes=_MOST_BYTES
             )
             if found:
-                values = tuple(_handed_out(value) for value in found)
+                values = tuple(_to_old_value(value) for value in found)
                 return OldValues(primary=primary, values=values, next=f"{key_id}:{found[-1].mark}", waiting=waiting)
         return OldValues(primary=primary, values=(), next="", waiting=waiting)
 
@@ -122,7 +122,7 @@ class Resealing:
             if before is None or not self._is_old(before) or sha256(before.sealed).digest() != value.before:
                 continue
             try:
-                record = self._safe.countersign_again(place_of_value(before).signed, before.sealed, value.sealed)
+                record = self._safe.countersign_again(location_of_value(before).signed, before.sealed, value.sealed)
             except NightsafeError as error:
                 if error.code is not Code.CANNOT_OPEN:
                     raise
@@ -130,7 +130,7 @@ class Resealing:
                 continue
             key_id = key_id_of(record)
             signed.append(Resealed(mark=value.mark, before=before.sealed, sealed=record, key_id=key_id))
-            places.append(_named(before))
+            places.append(_name_in_log(before))
             await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
         done = await self._commit(caller, account_id, signed, places) if signed else 0
         return Stored(resealed=done, changed=len(values) - refused - done, refused=refused)
@@ -145,7 +145,7 @@ class Resealing:
         """Store records with one log entry that names their places, and return how many records were replaced."""
         at = now()
         event = AuditEvent(
-            **asker(caller),
+            **caller_fields(caller),
             at=at,
             action="keys.reseal",
             account_id=account_id,
@@ -156,7 +156,7 @@ class Resealing:
         return len(outcome.resealed)
 
 
-def place_of_value(value: StoredValue) -> Place:
+def location_of_value(value: StoredValue) -> RecordLocation:
     """Return the place that a value was sealed and signed for.
 
     Raises:
@@ -166,9 +166,9 @@ def place_of_value(value: StoredValue) -> Place:
     try:
         public = public_of(value.kind, value.shown)
         if value.collection is not None:
-            namespace = place_of(value.collection, value.account_id, value.owner, value.environment).namespace
+            namespace = sealing_ref(value.collection, value.account_id, value.owner, value.environment).namespace
         if value.collection is Kind.SECRETS_STORE:
-            sealed_name, kind = msgspec.json.decode(value.shown, type=SecretNote).sealed_name, STORED_KIND
+            sealed_name, kind = msgspec.json.decode(value.shown, type=SecretMetadata).sealed_name, STORED_KIND
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
         raise NightsafeError(
             Code.CANNOT_OPEN, "the database holds a value that was not written by this program"
@@ -181,32 +181,32 @@ def place_of_value(value: StoredValue) -> Place:
         kind=kind,
         public=public,
     )
-    return Place(signed, sealed_name)
+    return RecordLocation(signed, sealed_name)
 
 
-def _handed_out(value: StoredValue) -> OldValue:
+def _to_old_value(value: StoredValue) -> OldValue:
     """Return a value as it is handed out.
 
     If its place cannot be determined, return it with an empty place, so that it does not open.
     """
     try:
-        place = place_of_value(value)
+        location = location_of_value(value)
     except NightsafeError:
-        place = Place(Context(account_id=value.account_id, namespace="", script="", name="", kind=""), "")
-    signed = place.signed
+        location = RecordLocation(Context(account_id=value.account_id, namespace="", script="", name="", kind=""), "")
+    signed = location.signed
     return OldValue(
         mark=value.mark,
         namespace=signed.namespace,
         script=signed.script,
         name=signed.name,
-        sealed_name=place.sealed_name,
+        sealed_name=location.sealed_name,
         kind=signed.kind,
         public=signed.public,
         record=value.sealed,
     )
 
 
-def _named(value: StoredValue) -> str:
+def _name_in_log(value: StoredValue) -> str:
     """Return the name of a value in the log: the parts of its place with slashes between them."""
-    where = (value.collection, value.namespace, value.owner, value.environment, value.name)
-    return "/".join(part for part in where if part)
+    parts = (value.collection, value.namespace, value.owner, value.environment, value.name)
+    return "/".join(part for part in parts if part)

@@ -11,7 +11,7 @@ from nightsafe.identity.permissions import Action
 from nightsafe.identity.policy import Resource
 from nightsafe.identity.service import grants_of
 from nightsafe.services.caller import now
-from nightsafe.services.identity.operator import tokens_of
+from nightsafe.services.identity.operator import tokens_of_account_and_members
 from nightsafe.services.identity.tokens import ACTIVE, status_of
 from nightsafe.store.identities import Account, Token
 from nightsafe.store.interface import Store
@@ -22,7 +22,7 @@ RESEALING: Final = "Nightsafe Resealing"
 _LATEST: Final = 1000
 
 
-class Waiting(Struct, frozen=True, kw_only=True):
+class PendingAccount(Struct, frozen=True, kw_only=True):
     """An account with values under older keys.
 
     Attributes:
@@ -39,32 +39,32 @@ class Waiting(Struct, frozen=True, kw_only=True):
     last_on: int | None
 
 
-async def waiting_under_older(store: Store, primary: str) -> list[Waiting]:
+async def accounts_with_older_values(store: Store, primary: str) -> list[PendingAccount]:
     """Return every account that has values under other keys than the primary."""
-    found = []
+    pending = []
     for account in await store.accounts():
         older = [key_id for key_id in await store.keys_in_use(account.id) if key_id != primary]
         values = sum([await store.count_values(account.id, key_id) for key_id in older])
         if values:
-            tokens = tuple((token.id, token.name) for token in await _able(store, account))
-            last_on = await _last_on(store, account)
-            found.append(Waiting(account_id=account.id, values=values, tokens=tokens, last_on=last_on))
-    return found
+            tokens = tuple((token.id, token.name) for token in await _tokens_that_can_reseal(store, account))
+            last_on = await _last_resealed_on(store, account)
+            pending.append(PendingAccount(account_id=account.id, values=values, tokens=tokens, last_on=last_on))
+    return pending
 
 
-async def _able(store: Store, account: Account) -> Sequence[Token]:
+async def _tokens_that_can_reseal(store: Store, account: Account) -> Sequence[Token]:
     """Return the tokens that can re-encrypt values now."""
     at = now()
     return [
         token
-        for token in await tokens_of(store, account)
+        for token in await tokens_of_account_and_members(store, account)
         if status_of(token, at) == ACTIVE
         and (token.not_before or 0) <= at
         and grants_of(token).allow(Action.RESEAL, Resource(account.id))
     ]
 
 
-async def _last_on(store: Store, account: Account) -> int | None:
+async def _last_resealed_on(store: Store, account: Account) -> int | None:
     """Return when values were last re-encrypted, according to the latest entries of the log."""
     head = await store.audit_head(account.id)
     entries = await store.audit_entries(account.id, max(0, head.number - _LATEST), _LATEST)

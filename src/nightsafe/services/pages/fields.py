@@ -57,7 +57,7 @@ _BUILD: dict[str, type] = {
 }
 _PROJECT = ("build_config", "deployment_configs", "name", "production_branch", "source")
 _MAX_TEXT_BYTES = 8 * 1024
-_AT = "/deployment_configs"
+_POINTER = "/deployment_configs"
 
 
 class ProjectPatch(Struct, frozen=True):
@@ -90,42 +90,42 @@ def parse_project(fields: dict[str, Any], limits: Limits) -> ProjectPatch:
         raise NightsafeError(Code.UNSUPPORTED, "deploy Pages projects from a repository", "/source")
     branch = optional_string(fields, "production_branch", "")
     body: dict[str, Any] = {} if branch is None else {"production_branch": branch}
-    build = _object(fields, "build_config", "")
+    build = _optional_object(fields, "build_config", "")
     need_known(build, _BUILD, "/build_config", "'build_config'")
-    body |= {f"build_config/{name}": value for name, value in _typed(build, _BUILD, "/build_config")}
-    configs = _object(fields, _AT.removeprefix("/"), "")
-    need_known(configs, ENVIRONMENTS, _AT, "'deployment_configs'")
+    body |= {f"build_config/{name}": value for name, value in _checked_members(build, _BUILD, "/build_config")}
+    configs = _optional_object(fields, _POINTER.removeprefix("/"), "")
+    need_known(configs, ENVIRONMENTS, _POINTER, "'deployment_configs'")
     for environment in ENVIRONMENTS:
-        config, at = _object(configs, environment, _AT), f"{_AT}/{environment}"
+        config, at = _optional_object(configs, environment, _POINTER), f"{_POINTER}/{environment}"
         need_known(config, (*_SETTINGS, *_GROUPS, *_MAPS, "env_vars"), at, f"'{environment}'")
-        members = _members(config, at)
+        members = _environment_members(config, at)
         body |= {f"{environment}/{path}": value for path, value in members}
-    return _variables(body, configs, limits)
+    return _with_variables(body, configs, limits)
 
 
-def _members(config: dict[str, Any], at: str) -> Iterator[tuple[str, Any]]:
+def _environment_members(config: dict[str, Any], at: str) -> Iterator[tuple[str, Any]]:
     """Yield the settings and bindings of an environment, each with its path."""
-    yield from _typed(config, _SETTINGS, at)
+    yield from _checked_members(config, _SETTINGS, at)
     for name, members in _GROUPS.items():
         if name in config:
-            yield name, _only(config[name], members, pointer_to(at, name))
+            yield name, _known_members(config[name], members, pointer_to(at, name))
     for name, members in _MAPS.items():
-        for key, value in _object(config, name, at).items():
-            yield f"{name}/{key}", _only(value, members, pointer_to(at, name, key))
+        for key, value in _optional_object(config, name, at).items():
+            yield f"{name}/{key}", _known_members(value, members, pointer_to(at, name, key))
 
 
-def _typed(fields: dict[str, Any], types: dict[str, type], at: str) -> Iterator[tuple[str, Any]]:
+def _checked_members(fields: dict[str, Any], types: dict[str, type], at: str) -> Iterator[tuple[str, Any]]:
     """Yield the members that a table lists, each with its type checked; null is allowed."""
-    for name, wanted in types.items():
+    for name, expected in types.items():
         value = fields.get(name)
-        if value is not None and (type(value) is not wanted or not _is_sound(value)):
-            sentence = f"'{name}' must be {type_name(wanted())} of at most {_MAX_TEXT_BYTES} bytes"
+        if value is not None and (type(value) is not expected or not _has_valid_texts(value)):
+            sentence = f"'{name}' must be {type_name(expected())} of at most {_MAX_TEXT_BYTES} bytes"
             raise NightsafeError(Code.INVALID, sentence, pointer_to(at, name))
         if name in fields:
             yield name, value
 
 
-def _is_sound(value: Any) -> bool:
+def _has_valid_texts(value: Any) -> bool:
     """Return whether a value has only strings, if it is a list, and is not too long."""
     texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
     return (
@@ -133,7 +133,7 @@ def _is_sound(value: Any) -> bool:
     )
 
 
-def _only(value: Any, members: frozenset[str], at: str) -> dict[str, Any] | None:
+def _known_members(value: Any, members: frozenset[str], at: str) -> dict[str, Any] | None:
     """Return the known members of an object, which must be strings or numbers; None for null."""
     if value is None:
         return None
@@ -143,45 +143,51 @@ def _only(value: Any, members: frozenset[str], at: str) -> dict[str, Any] | None
         if name in members and member is not None
     }
     for name, member in kept.items():
-        if not isinstance(member, str | int) or not _is_sound(member):
+        if not isinstance(member, str | int) or not _has_valid_texts(member):
             raise NightsafeError(Code.INVALID, f"'{name}' must be a string or a number", pointer_to(at, name))
     return kept
 
 
-def _object(fields: dict[str, Any], name: str, at: str) -> dict[str, Any]:
+def _optional_object(fields: dict[str, Any], name: str, at: str) -> dict[str, Any]:
     """Return a member that is an object; an empty object if it is absent or null."""
     return {} if fields.get(name) is None else need_object(fields[name], pointer_to(at, name), f"'{name}'")
 
 
-def _variables(body: dict[str, Any], configs: dict[str, Any], limits: Limits) -> ProjectPatch:
+def _with_variables(body: dict[str, Any], configs: dict[str, Any], limits: Limits) -> ProjectPatch:
     """Return the patch with the variables of both environments, or refuse with every problem in them."""
-    found = [
+    raw_variables = [
         (environment, name, raw)
         for environment in ENVIRONMENTS
-        for name, raw in _object(_object(configs, environment, _AT), "env_vars", f"{_AT}/{environment}").items()
+        for name, raw in _optional_object(
+            _optional_object(configs, environment, _POINTER), "env_vars", f"{_POINTER}/{environment}"
+        ).items()
     ]
-    if len(found) > limits.max_operations:
-        raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(found)), _AT)
-    read: list[tuple[str, SecretText | PlainBinding | str]] = []
+    if len(raw_variables) > limits.max_operations:
+        raise NightsafeError(Code.TOO_MANY_OPERATIONS, str(len(raw_variables)), _POINTER)
+    variables: list[tuple[str, SecretText | PlainBinding | str]] = []
     problems: list[Problem] = []
-    for environment, name, raw in found:
+    for environment, name, raw in raw_variables:
         try:
-            at = pointer_to(_AT, environment, "env_vars", name)
-            read += [] if raw is None else [(environment, _variable(raw, name, at))]
+            at = pointer_to(_POINTER, environment, "env_vars", name)
+            variables += [] if raw is None else [(environment, _parse_variable(raw, name, at))]
         except NightsafeError as error:
             problems += error.problems
     if problems:
         raise NightsafeError.of(problems)
     return ProjectPatch(
         body,
-        secrets=tuple((environment, variable) for environment, variable in read if isinstance(variable, SecretText)),
-        plain=tuple((environment, variable) for environment, variable in read if isinstance(variable, PlainBinding)),
-        keep=tuple((environment, variable) for environment, variable in read if isinstance(variable, str)),
-        drop=tuple((environment, name) for environment, name, raw in found if raw is None),
+        secrets=tuple(
+            (environment, variable) for environment, variable in variables if isinstance(variable, SecretText)
+        ),
+        plain=tuple(
+            (environment, variable) for environment, variable in variables if isinstance(variable, PlainBinding)
+        ),
+        keep=tuple((environment, variable) for environment, variable in variables if isinstance(variable, str)),
+        drop=tuple((environment, name) for environment, name, raw in raw_variables if raw is None),
     )
 
 
-def _variable(raw: Any, name: str, at: str) -> SecretText | PlainBinding | str:
+def _parse_variable(raw: Any, name: str, at: str) -> SecretText | PlainBinding | str:
     """Return a variable, or the name of a secret variable that has no value."""
     fields = need_object(raw, at, "a variable")
     kind = optional_string(fields, "type", at) or "plain_text"

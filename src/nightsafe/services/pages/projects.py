@@ -16,8 +16,8 @@ from nightsafe.services.caller import Caller, collection_change, now
 from nightsafe.services.collections import commit_collection, item_of, new_id
 from nightsafe.services.limits import Limits
 from nightsafe.services.pages.fields import ENVIRONMENTS, ProjectPatch
-from nightsafe.services.scripts.setting_fields import encoded
-from nightsafe.services.secrets.seal import Safe, place_of
+from nightsafe.services.scripts.setting_fields import encode_settings
+from nightsafe.services.secrets.seal import Safe, sealing_ref
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
 from nightsafe.store.interface import Store
 from nightsafe.store.scripts import Binding
@@ -71,19 +71,19 @@ class Projects:
                 TOO_MANY_BINDINGS.
         """
         if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
-            words = (
+            message = (
                 f"'name' must be up to {MAX_NAME_LENGTH} lower-case letters, digits and -, and must not begin with -"
             )
-            raise NightsafeError(Code.INVALID, words, "/name")
+            raise NightsafeError(Code.INVALID, message, "/name")
         _refuse_missing(patch, ())
-        self._refuse_more(patch, ())
+        self._refuse_too_many_variables(patch, ())
         at = now()
         kept = {"production_branch": DEFAULT_BRANCH} | patch.body
-        body = encoded({path: value for path, value in kept.items() if value is not None})
+        body = encode_settings({path: value for path, value in kept.items() if value is not None})
         collection = Collection(
             account_id=account_id, kind=_KIND, name=name, id=new_id(), body=body, created_on=at, modified_on=at
         )
-        put = await self._items(account_id, name, patch, at)
+        put = await self._sealed_items(account_id, name, patch, at)
         edit = CollectionEdit(account_id=account_id, kind=_KIND, name=name, create=collection, put=put)
         return await self._commit(caller, "projects.create", edit, at)
 
@@ -96,15 +96,15 @@ class Projects:
         """
         current = await self.get(account_id, name)
         _refuse_missing(patch, current.items)
-        self._refuse_more(patch, current.items)
-        encoded(msgspec.json.decode(current.collection.body) | patch.body)
+        self._refuse_too_many_variables(patch, current.items)
+        encode_settings(msgspec.json.decode(current.collection.body) | patch.body)
         at = now()
         edit = CollectionEdit(
             account_id=account_id,
             kind=_KIND,
             name=name,
             body=msgspec.json.encode(patch.body),
-            put=await self._items(account_id, name, patch, at),
+            put=await self._sealed_items(account_id, name, patch, at),
             drop=patch.drop,
         )
         return await self._commit(caller, "projects.edit", edit, at)
@@ -118,22 +118,22 @@ class Projects:
         edit = CollectionEdit(account_id=account_id, kind=_KIND, name=name, remove=True)
         await commit_collection(self._store, collection_change(caller, "projects.delete", edit, now()))
 
-    def _refuse_more(self, patch: ProjectPatch, held: Sequence[Item]) -> None:
+    def _refuse_too_many_variables(self, patch: ProjectPatch, existing: Sequence[Item]) -> None:
         """Refuse a patch that would leave too many variables in an environment.
 
         Raises:
             NightsafeError: TOO_MANY_BINDINGS.
         """
-        before = {(item.environment, item.name) for item in held}
+        before = {(item.environment, item.name) for item in existing}
         new = {(environment, secret.name) for environment, secret in patch.secrets}
         new |= {(environment, variable.name) for environment, variable in patch.plain}
         counts = Counter(environment for environment, _ in (before - set(patch.drop)) | new)
         for environment, count in counts.items():
             if new - before and count > self._limits.max_variables:
-                words = f"{environment} would have {count} variables; the limit is {self._limits.max_variables}"
-                raise NightsafeError(Code.TOO_MANY_BINDINGS, words, f"/deployment_configs/{environment}/env_vars")
+                message = f"{environment} would have {count} variables; the limit is {self._limits.max_variables}"
+                raise NightsafeError(Code.TOO_MANY_BINDINGS, message, f"/deployment_configs/{environment}/env_vars")
 
-    async def _items(self, account_id: str, name: str, patch: ProjectPatch, at: int) -> tuple[Item, ...]:
+    async def _sealed_items(self, account_id: str, name: str, patch: ProjectPatch, at: int) -> tuple[Item, ...]:
         """Return the variables of a patch as items; seal secret ones to their environment."""
         items = [
             item_of(Binding(variable.name, variable.kind, variable.shown()), environment, at)
@@ -141,8 +141,10 @@ class Projects:
         ]
         try:
             for environment in ENVIRONMENTS:
-                secrets = [secret for of, secret in patch.secrets if of == environment]
-                sealed = await self._safe.seal_all(place_of(_KIND, account_id, name, environment), secrets)
+                secrets = [
+                    secret for secret_environment, secret in patch.secrets if secret_environment == environment
+                ]
+                sealed = await self._safe.seal_all(sealing_ref(_KIND, account_id, name, environment), secrets)
                 items += [replace(item_of(binding, environment, at), shown=_SECRET_SHOWN) for binding in sealed]
         finally:
             for _, secret in patch.secrets:
@@ -157,14 +159,14 @@ class Projects:
         return Project(outcome.collection, outcome.items)
 
 
-def _refuse_missing(patch: ProjectPatch, held: Sequence[Item]) -> None:
+def _refuse_missing(patch: ProjectPatch, existing: Sequence[Item]) -> None:
     """Refuse secrets without a value that do not exist yet.
 
     Raises:
         NightsafeError: INVALID.
     """
-    existing = {(item.environment, item.name) for item in held if item.sealed is not None}
+    existing_secrets = {(item.environment, item.name) for item in existing if item.sealed is not None}
     for environment, name in patch.keep:
-        if (environment, name) not in existing:
-            words = f"the secret '{name}' in {environment} does not exist yet, so it needs a 'value'"
-            raise NightsafeError(Code.INVALID, words, f"/deployment_configs/{environment}/env_vars")
+        if (environment, name) not in existing_secrets:
+            message = f"the secret '{name}' in {environment} does not exist yet, so it needs a 'value'"
+            raise NightsafeError(Code.INVALID, message, f"/deployment_configs/{environment}/env_vars")

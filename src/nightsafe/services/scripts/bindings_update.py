@@ -31,11 +31,11 @@ from nightsafe.store.scripts import Binding
 
 _BARE = frozenset({"name", "type"})
 _KEY_MEMBERS = frozenset({"key_base64", "key_jwk"})
-_SHOWN_MEMBERS = {SecretText.kind: _BARE, SecretKey.kind: _BARE | {"format", "algorithm", "usages"}}
+_READ_BACK_MEMBERS = {SecretText.kind: _BARE, SecretKey.kind: _BARE | {"format", "algorithm", "usages"}}
 """The members of a secret that reads show, by its type."""
 
 
-class ShownBinding(Struct, frozen=True):
+class ReadBackBinding(Struct, frozen=True):
     """A binding in the form in which reads show it. The existing bindings decide whether it stands for one of them.
 
     Attributes:
@@ -59,10 +59,10 @@ class ResolvedBindings(Struct, frozen=True):
     bindings_update: BindingsUpdate
 
 
-Entry = AnyBinding | ShownBinding
+ParsedBinding = AnyBinding | ReadBackBinding
 
 
-def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
+def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[ParsedBinding, ...]:
     """Parse the bindings of a settings change, one for each name.
 
     If two have the same name, the later one counts, provided that the earlier one has no value. As an exception, a
@@ -76,11 +76,11 @@ def parse_bindings(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
     Raises:
         NightsafeError: INVALID, or the code of a binding; with a problem for each binding that is refused.
     """
-    return _one_each(raw, limits, _entry, (InheritedBinding, ShownBinding))
+    return _parse_unique(raw, limits, _parse_settings_binding, (InheritedBinding, ReadBackBinding))
 
 
-def parse_uploaded(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
-    """Parse the bindings of an upload, one for each name. Secrets without their values become `ShownBinding`.
+def parse_upload_bindings(raw: Sequence[object], limits: Limits) -> tuple[ParsedBinding, ...]:
+    """Parse the bindings of an upload, one for each name. Secrets without their values become `ReadBackBinding`.
 
     If two have the same name, the later one counts, provided that the earlier one is a secret without its value.
 
@@ -91,60 +91,67 @@ def parse_uploaded(raw: Sequence[object], limits: Limits) -> tuple[Entry, ...]:
     Raises:
         NightsafeError: like `parse_bindings`.
     """
-    return _one_each(raw, limits, _uploaded, (ShownBinding,))
+    return _parse_unique(raw, limits, _parse_upload_binding, (ReadBackBinding,))
 
 
-def _one_each(
-    raw: Sequence[object], limits: Limits, read: Callable[[object, str, int], Entry], yields: tuple[type, ...]
-) -> tuple[Entry, ...]:
+def _parse_unique(
+    raw: Sequence[object],
+    limits: Limits,
+    parse_one: Callable[[object, str, int], ParsedBinding],
+    replaceable: tuple[type, ...],
+) -> tuple[ParsedBinding, ...]:
     """Return the bindings of a list, one for each name, or refuse with every problem in them.
 
     Args:
         raw: the JSON values.
         limits: sets the largest number of bindings.
-        read: parses one binding from its value, its pointer and its index.
-        yields: the classes that a later binding of the same name may replace.
+        parse_one: parses one binding from its value, its pointer and its index.
+        replaceable: the classes that a later binding of the same name may replace.
     """
     if len(raw) > limits.max_bindings:
         raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", "/bindings")
-    entries: dict[str, Entry] = {}
+    bindings: dict[str, ParsedBinding] = {}
     kinds: dict[str, str] = {}
     problems: list[Problem] = []
     for index, item in enumerate(raw):
         at = pointer_to("/bindings", index)
         try:
-            entry = read(item, at, index)
+            binding = parse_one(item, at, index)
         except NightsafeError as error:
             problems += error.problems
             continue
-        before = entries.get(entry.name)
-        if before is not None and not (isinstance(before, yields) and _may_replace(entry, kinds[entry.name])):
-            problems.append(Problem(Code.BINDING_NAME_TAKEN, entry.name, at, kinds[entry.name]))
+        before = bindings.get(binding.name)
+        if before is not None and not (
+            isinstance(before, replaceable) and _may_replace(binding, kinds[binding.name])
+        ):
+            problems.append(Problem(Code.BINDING_NAME_TAKEN, binding.name, at, kinds[binding.name]))
             continue
-        entries[entry.name], kinds[entry.name] = entry, need_object(item, at, "a binding")["type"]
+        bindings[binding.name], kinds[binding.name] = binding, need_object(item, at, "a binding")["type"]
     if problems:
         raise NightsafeError.of(problems)
-    return tuple(entries.values())
+    return tuple(bindings.values())
 
 
-def _may_replace(entry: Entry, kind: str) -> bool:
+def _may_replace(binding: ParsedBinding, kind: str) -> bool:
     """Return whether an entry may replace an earlier one of this type that has no value."""
-    return kind not in PLAIN_KINDS or not isinstance(entry, (SecretText, SecretKey))
+    return kind not in PLAIN_KINDS or not isinstance(binding, (SecretText, SecretKey))
 
 
-def needs_existing(entries: Iterable[Entry]) -> bool:
+def needs_existing(bindings: Iterable[ParsedBinding]) -> bool:
     """Return whether the result of `resolve` depends on the existing bindings."""
-    return any(isinstance(entry, ShownBinding) for entry in entries)
+    return any(isinstance(binding, ReadBackBinding) for binding in bindings)
 
 
-def resolve(entries: Iterable[Entry], existing: Iterable[Binding]) -> ResolvedBindings:
+def resolve(bindings: Iterable[ParsedBinding], existing: Iterable[Binding]) -> ResolvedBindings:
     """Resolve entries against the existing bindings.
 
     Raises:
         NightsafeError: like `parse_binding`, for a binding that has no value and differs from the existing one.
     """
     by_name = {binding.name: msgspec.json.decode(binding.shown) for binding in existing}
-    resolved = [_resolved(entry, by_name) if isinstance(entry, ShownBinding) else entry for entry in entries]
+    resolved = [
+        _resolve_one(binding, by_name) if isinstance(binding, ReadBackBinding) else binding for binding in bindings
+    ]
     return ResolvedBindings(
         secrets=tuple(binding for binding in resolved if not isinstance(binding, (PlainBinding, InheritedBinding))),
         plain=tuple(binding for binding in resolved if isinstance(binding, PlainBinding)),
@@ -159,7 +166,7 @@ def resolve(entries: Iterable[Entry], existing: Iterable[Binding]) -> ResolvedBi
     )
 
 
-def _entry(raw: object, at: str, index: int) -> Entry:
+def _parse_settings_binding(raw: object, at: str, index: int) -> ParsedBinding:
     """Parse one binding of a settings change."""
     fields = need_object(raw, at, "a binding")
     kind = fields.get("type")
@@ -167,16 +174,16 @@ def _entry(raw: object, at: str, index: int) -> Entry:
     if not bare and not _lacks_key(fields):
         return parse_binding(fields, at, index)
     kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
-    return kept if bare and kind not in MEMBERLESS_KINDS else ShownBinding(kept.name, fields, at, index)
+    return kept if bare and kind not in MEMBERLESS_KINDS else ReadBackBinding(kept.name, fields, at, index)
 
 
-def _uploaded(raw: object, at: str, index: int) -> Entry:
+def _parse_upload_binding(raw: object, at: str, index: int) -> ParsedBinding:
     """Parse one binding of an upload."""
     fields = need_object(raw, at, "a binding")
     if not is_shown_secret(fields):
         return parse_binding(fields, at, index)
     kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
-    return ShownBinding(kept.name, fields, at, index)
+    return ReadBackBinding(kept.name, fields, at, index)
 
 
 def is_shown_secret(fields: Mapping[str, Any]) -> bool:
@@ -185,7 +192,7 @@ def is_shown_secret(fields: Mapping[str, Any]) -> bool:
     It is one if it has no other members than reads show of this type, or is `{type, name}` alone. So a misspelt
     member makes it something else.
     """
-    shown = _SHOWN_MEMBERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
+    shown = _READ_BACK_MEMBERS.get(fields["type"]) if isinstance(fields.get("type"), str) else None
     return shown is not None and fields.keys() <= shown
 
 
@@ -194,13 +201,19 @@ def _lacks_key(fields: Mapping[str, Any]) -> bool:
     return fields.get("type") == SecretKey.kind and not fields.keys() & _KEY_MEMBERS
 
 
-def _resolved(entry: ShownBinding, by_name: Mapping[str, dict[str, Any]]) -> AnyBinding:
+def _resolve_one(binding: ReadBackBinding, by_name: Mapping[str, dict[str, Any]]) -> AnyBinding:
     """Inherit the existing binding if it is the same. Otherwise make a new one; this refuses a key without its value.
 
     Args:
-        entry: the binding in the request.
+        binding: the binding in the request.
         by_name: the existing bindings, as reads show them.
     """
-    current = by_name.get(entry.name, {})
-    same = current.get("type") == entry.fields["type"] if entry.fields.keys() == _BARE else current == entry.fields
-    return InheritedBinding(entry.name, entry.name) if same else parse_binding(entry.fields, entry.at, entry.index)
+    current = by_name.get(binding.name, {})
+    same = (
+        current.get("type") == binding.fields["type"] if binding.fields.keys() == _BARE else current == binding.fields
+    )
+    return (
+        InheritedBinding(binding.name, binding.name)
+        if same
+        else parse_binding(binding.fields, binding.at, binding.index)
+    )

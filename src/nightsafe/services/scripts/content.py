@@ -38,14 +38,14 @@ class Contents:
             NightsafeError: UNAVAILABLE, if the script is deleted in the meantime.
         """
         if size <= _SMALL:
-            yield _present(await self._store.content(account_id, digest))
+            yield _require_slice(await self._store.content(account_id, digest))
             return
         for start in range(0, size, SLICE):
             await turn()
-            yield _present(await self._store.content_part(account_id, digest, start, min(SLICE, size - start)))
+            yield _require_slice(await self._store.content_part(account_id, digest, start, min(SLICE, size - start)))
 
 
-def _present(part: bytes | None) -> bytes:
+def _require_slice(part: bytes | None) -> bytes:
     """Return a slice; refuse if it no longer exists.
 
     Raises:

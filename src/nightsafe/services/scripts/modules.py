@@ -76,7 +76,7 @@ def parse_source(fields: dict[str, Any], parts: Sequence[Part], others: Collecti
         )
     if len(parts) > limits.max_modules:
         raise NightsafeError(Code.INVALID, f"the upload has more than {limits.max_modules} modules", "")
-    modules = _named(parts, {main, *others})
+    modules = _to_modules(parts, {main, *others})
     names = {module.name for module in modules}
     if main not in names:
         raise NightsafeError(Code.INVALID, f"'{member}' is not the name of a part of the upload", f"/{member}")
@@ -99,17 +99,17 @@ def _check_type(member: str, main: Module) -> None:
         raise NightsafeError(Code.INVALID, sentence, f"/{member}")
 
 
-def _named(parts: Sequence[Part], meant: Collection[str]) -> tuple[Module, ...]:
+def _to_modules(parts: Sequence[Part], part_names: Collection[str]) -> tuple[Module, ...]:
     """Return the files as modules.
 
     A module's name is its file name, or its part's name if the metadata uses that and no file name matches.
 
     Args:
         parts: the files.
-        meant: the names in the metadata.
+        part_names: the names in the metadata.
     """
     filenames = {part.filename for part in parts if part.filename}
-    by_part = {name for name in meant if name not in filenames}
+    by_part = {name for name in part_names if name not in filenames}
     return tuple(_module(part, part.name if part.name in by_part else part.filename or part.name) for part in parts)
 
 

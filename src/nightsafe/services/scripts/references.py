@@ -18,7 +18,7 @@ from nightsafe.store.references import MOST_POINTING, Pointing
 from nightsafe.store.scripts import Binding, Script, ScriptRef
 from nightsafe.store.turns import in_turns
 
-Sees = Callable[[ScriptRef], bool]
+IsVisible = Callable[[ScriptRef], bool]
 """Tells whether the caller may know that a script exists."""
 
 _PATHS: Final = {
@@ -54,13 +54,13 @@ class Reference(Struct, frozen=True):
     @property
     def target(self) -> ScriptRef | None:
         """The script that the binding refers to; None if that is in another account or not named."""
-        place: Any = self.fields
+        value: Any = self.fields
         for member in _PATHS[self.kind]:
-            place = place.get(member) if isinstance(place, dict) else None
-        if not isinstance(place, str) or self.fields.get("cross_account_grant"):
+            value = value.get(member) if isinstance(value, dict) else None
+        if not isinstance(value, str) or self.fields.get("cross_account_grant"):
             return None
         namespace = self.fields.get(_NAMESPACE) if self.kind == "durable_object_namespace" else None
-        return ScriptRef(self.script.account_id, place, namespace if isinstance(namespace, str) else "")
+        return ScriptRef(self.script.account_id, value, namespace if isinstance(namespace, str) else "")
 
 
 class References:
@@ -69,12 +69,12 @@ class References:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def around(self, ref: ScriptRef, sees: Sees) -> tuple[list[Reference], list[Reference]]:
+    async def around(self, ref: ScriptRef, is_visible: IsVisible) -> tuple[list[Reference], list[Reference]]:
         """Return the bindings of other scripts that refer to this one, and its own bindings that refer to others.
 
         Args:
             ref: the script.
-            sees: tells whether the caller may know that a script exists.
+            is_visible: tells whether the caller may know that a script exists.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
@@ -82,23 +82,27 @@ class References:
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         incoming = [
-            reference for reference in await _incoming(ref, await self._pointing(ref)) if sees(reference.script)
+            reference for reference in await _incoming(ref, await self._pointing(ref)) if is_visible(reference.script)
         ]
         outgoing = _references(ref, await self._store.bindings(ref))
         return incoming, [reference for reference in outgoing if reference.target not in {None, ref}]
 
-    async def producers(self, ref: ScriptRef, sees: Sees) -> list[Script]:
+    async def producers(self, ref: ScriptRef, is_visible: IsVisible) -> list[Script]:
         """Return the scripts that name this one as a tail consumer."""
-        seen = await self._pointing(ref)
-        found = [await self._store.script(producer) for producer in await _producers(ref, seen) if sees(producer)]
+        candidates = await self._pointing(ref)
+        found = [
+            await self._store.script(producer)
+            for producer in await _producers(ref, candidates)
+            if is_visible(producer)
+        ]
         return [script for script in found if script is not None]
 
-    async def refuse_if_used(self, ref: ScriptRef, sees: Sees) -> Pointing:
+    async def refuse_if_used(self, ref: ScriptRef, is_visible: IsVisible) -> Pointing:
         """Refuse to delete a script that others need, and name those that the caller may know of.
 
         Args:
             ref: the script.
-            sees: tells whether the caller may know that a script exists.
+            is_visible: tells whether the caller may know that a script exists.
 
         Returns:
             Everything that was examined; none of it refers to the script.
@@ -106,19 +110,19 @@ class References:
         Raises:
             NightsafeError: SCRIPT_IN_USE.
         """
-        seen = await self._pointing(ref)
-        users = [
+        candidates = await self._pointing(ref)
+        referrers = [
             (reference.script, f"by its {reference.kind} binding '{reference.name}'")
-            for reference in await _incoming(ref, seen)
+            for reference in await _incoming(ref, candidates)
         ]
-        users += [(producer, "as its tail consumer") for producer in await _producers(ref, seen)]
-        visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(users) if sees(script)]
-        more = len(dict.fromkeys(users)) - len(visible[:_MOST_NAMED])
-        if not users and max(len(seen.bindings), len(seen.settings)) >= MOST_POINTING:
+        referrers += [(producer, "as its tail consumer") for producer in await _producers(ref, candidates)]
+        visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(referrers) if is_visible(script)]
+        more = len(dict.fromkeys(referrers)) - len(visible[:_MOST_NAMED])
+        if not referrers and max(len(candidates.bindings), len(candidates.settings)) >= MOST_POINTING:
             way_out = "too many to check whether it is needed; add ?force=true to delete it anyway"
             raise NightsafeError(Code.SCRIPT_IN_USE, f"{MOST_POINTING} bindings or more name it, {way_out}")
-        if not users:
-            return seen
+        if not referrers:
+            return candidates
         named = ", ".join([*visible[:_MOST_NAMED], *([f"{more} more"] if more else [])])
         way_out = "remove these references first, or add ?force=true to delete it and break them"
         raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {way_out}")
@@ -129,21 +133,23 @@ class References:
         return Pointing(tuple(bindings), tuple(await self._store.settings_naming(ref.account_id, ref.name)))
 
 
-async def _incoming(ref: ScriptRef, seen: Pointing) -> list[Reference]:
+async def _incoming(ref: ScriptRef, candidates: Pointing) -> list[Reference]:
     """Return the bindings of other scripts that refer to this one."""
-    every = [
+    references = [
         Reference(pointer.script, pointer.name, pointer.kind, msgspec.json.decode(pointer.shown))
-        async for pointer in in_turns(seen.bindings)
+        async for pointer in in_turns(candidates.bindings)
     ]
-    found = [reference for reference in every if reference.script != ref and reference.target == ref]
+    found = [reference for reference in references if reference.script != ref and reference.target == ref]
     return list({(reference.script, reference.name): reference for reference in reversed(found)}.values())[::-1]
 
 
-async def _producers(ref: ScriptRef, seen: Pointing) -> list[ScriptRef]:
+async def _producers(ref: ScriptRef, candidates: Pointing) -> list[ScriptRef]:
     """Return the other scripts that name this one as a tail consumer."""
-    every = in_turns(seen.settings)
+    settings_by_script = in_turns(candidates.settings)
     return [
-        producer async for producer, settings in every if producer != ref and ref in _consumers(producer, settings)
+        producer
+        async for producer, settings in settings_by_script
+        if producer != ref and ref in _consumers(producer, settings)
     ]
 
 

@@ -8,14 +8,20 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.caller import Caller, change, stamp
-from nightsafe.services.commit import commit, until_undisturbed
+from nightsafe.services.caller import Caller, new_stamp, script_change
+from nightsafe.services.commit import commit, retry_conflicts
 from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.modules import BODY_PART, Source
 from nightsafe.services.scripts.upload import Migration, ParsedUpload
-from nightsafe.services.scripts.upload_edit import check_admission, check_reach, code, upload_edit, with_kept_secrets
+from nightsafe.services.scripts.upload_edit import (
+    check_admission,
+    check_targets_readable,
+    to_store_upload,
+    upload_edit,
+    with_kept_secrets,
+)
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.secrets_store.access import check_store_access
 from nightsafe.services.target_access import TargetAccess
@@ -27,14 +33,14 @@ from nightsafe.store.script_edit import ScriptEdit, Settings, Stamp
 from nightsafe.store.scripts import Script, ScriptRef, Version
 from nightsafe.store.turns import PART, turn
 
-Look = Callable[[], Awaitable[Pointing]]
+CheckReferences = Callable[[], Awaitable[Pointing]]
 """Examines everything that may refer to a script, and refuses if something does."""
 
 MAX_NAME_LENGTH = 255
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 
 
-class Uploaded(Struct, frozen=True):
+class UploadResult(Struct, frozen=True):
     """The result of an upload.
 
     Attributes:
@@ -58,7 +64,7 @@ class Scripts:
         self._admission = admission
         self._targets = TargetAccess(store)
 
-    async def upload(self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool) -> Uploaded:
+    async def upload(self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool) -> UploadResult:
         """Create the script or give it new code, in one version that is deployed at once.
 
         The upload replaces all versioned settings. It changes only those script settings (tags, logpush,
@@ -79,43 +85,43 @@ class Scripts:
             raise NightsafeError(Code.SCRIPT_NAME, str(MAX_NAME_LENGTH))
         check_store_access(caller, ref.account_id, parsed.plain)
         parsed = await with_kept_secrets(self._store, ref, parsed)
-        seen = await check_reach(self._targets, caller, ref, parsed)
+        based_on = await check_targets_readable(self._targets, caller, ref, parsed)
         notices = await check_admission(self._admission, ref, parsed)
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:
             await self._check_migration(ref, parsed.migration)
-        made = stamp(caller, "upload", parsed.annotations)
-        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict, seen=seen)
-        return await self._uploaded(caller, "scripts.upload", edit, made, notices)
+        stamp = new_stamp(caller, "upload", parsed.annotations)
+        edit = upload_edit(ref, stamp, parsed, sealed, self._limits, strict=strict, based_on=based_on)
+        return await self._commit_upload(caller, "scripts.upload", edit, stamp, notices)
 
-    async def put_content(self, caller: Caller, ref: ScriptRef, source: Source) -> Uploaded:
+    async def put_content(self, caller: Caller, ref: ScriptRef, source: Source) -> UploadResult:
         """Give a script new code and nothing else, in one version that is deployed at once.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, and any error that `Admission.content` raises.
         """
-        seen = await self._targets.check_code(caller, ref)
-        notices = await self._admission.content(ref, source)
-        made = stamp(caller, "upload")
-        mark = {BODY_PART: source.main_module if source.classic else None}
+        based_on = await self._targets.check_code(caller, ref)
+        notices = await self._admission.check_content(ref, source)
+        stamp = new_stamp(caller, "upload")
+        main_part = {BODY_PART: source.main_module if source.classic else None}
         edit = ScriptEdit(
             ref=ref,
-            stamp=made,
-            upload=code(source, create=False),
-            settings=Settings(msgspec.json.encode(mark), merge=True),
-            based_on=seen,
+            stamp=stamp,
+            upload=to_store_upload(source, create=False),
+            settings=Settings(msgspec.json.encode(main_part), merge=True),
+            based_on=based_on,
             max_variables=self._limits.max_variables,
         )
-        return await self._uploaded(caller, "scripts.content", edit, made, notices)
+        return await self._commit_upload(caller, "scripts.content", edit, stamp, notices)
 
-    async def _uploaded(
-        self, caller: Caller, action: str, edit: ScriptEdit, made: Stamp, notices: Notices
-    ) -> Uploaded:
+    async def _commit_upload(
+        self, caller: Caller, action: str, edit: ScriptEdit, stamp: Stamp, notices: Notices
+    ) -> UploadResult:
         """Commit an upload."""
-        outcome = await commit(self._store, change(caller, action, edit))
+        outcome = await commit(self._store, script_change(caller, action, edit))
         if outcome.script is None:
             raise NightsafeError(Code.STORE, "the store did not return the upload")
-        return Uploaded(outcome.script, str(uuid.UUID(bytes=made.version_id)), notices)
+        return UploadResult(outcome.script, str(uuid.UUID(bytes=stamp.version_id)), notices)
 
     async def _check_migration(self, ref: ScriptRef, migration: Migration) -> None:
         """Refuse an upload that expects another migration tag of the script's Durable Objects.
@@ -126,30 +132,32 @@ class Scripts:
         if migration.old_tag is None:
             return
         script = await self._store.script(ref)
-        held = None if script is None else msgspec.json.decode(script.triggers).get("migration_tag")
-        if migration.old_tag != (held or ""):
-            at = f"is at '{held}'" if held else "has no migration tag"
+        current = None if script is None else msgspec.json.decode(script.triggers).get("migration_tag")
+        if migration.old_tag != (current or ""):
+            at = f"is at '{current}'" if current else "has no migration tag"
             raise NightsafeError(Code.MIGRATION_TAG, f"the upload expects '{migration.old_tag}', but the Worker {at}")
 
-    async def delete(self, caller: Caller, ref: ScriptRef, look: Look | None = None) -> str:
+    async def delete(self, caller: Caller, ref: ScriptRef, check_references: CheckReferences | None = None) -> str:
         """Delete a script with everything that belongs to it, and return its tag.
 
         Args:
             caller: the caller.
             ref: the script.
-            look: refuses if other scripts need this one, and otherwise returns what it examined, which must not
-                change before the deletion; None to delete by force.
+            check_references: refuses if other scripts need this one, and otherwise returns what it
+                examined, which must not change before the deletion; None to delete by force.
 
         Raises:
-            NightsafeError: SCRIPT_NOT_FOUND, and any error that `look` raises.
+            NightsafeError: SCRIPT_NOT_FOUND, and any error that `check_references` raises.
         """
 
         async def attempt() -> Outcome:
             """Examine the references, and commit the deletion."""
-            edit = ScriptEdit(ref=ref, remove=True, pointing=None if look is None else await look())
-            return await commit(self._store, change(caller, "scripts.delete", edit))
+            edit = ScriptEdit(
+                ref=ref, remove=True, pointing=None if check_references is None else await check_references()
+            )
+            return await commit(self._store, script_change(caller, "scripts.delete", edit))
 
-        return (await until_undisturbed(attempt)).script_id
+        return (await retry_conflicts(attempt)).script_id
 
     async def get(self, ref: ScriptRef) -> Script:
         """Return one script.
@@ -162,7 +170,7 @@ class Scripts:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
-    async def each(self, account_id: str, namespace: str = "") -> AsyncIterator[Script]:
+    async def iter_scripts(self, account_id: str, namespace: str = "") -> AsyncIterator[Script]:
         """Yield every script of an account or of a dispatch namespace, by name; other requests run in between."""
         name = ""
         while part := await self._store.scripts_after(account_id, namespace, name, PART):

@@ -52,7 +52,7 @@ def version_settings(fields: dict[str, Any]) -> dict[str, Any]:
     Raises:
         NightsafeError: INVALID, with a pointer to the member, or UNSUPPORTED for static assets.
     """
-    kept = _known(fields, VERSION_LEVEL)
+    kept = _known_settings(fields, VERSION_LEVEL)
     if kept.get("compatibility_date") and not _is_date(kept["compatibility_date"]):
         raise NightsafeError(
             Code.INVALID, "'compatibility_date' must be a date in the form YYYY-MM-DD", "/compatibility_date"
@@ -76,7 +76,7 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
     Raises:
         NightsafeError: INVALID, with a pointer to the member.
     """
-    kept = _known(fields, SCRIPT_LEVEL)
+    kept = _known_settings(fields, SCRIPT_LEVEL)
     _need_strings(kept, "tags")
     tags = kept.get("tags", ())
     if len(tags) > MAX_TAGS:
@@ -99,15 +99,15 @@ def _check_cpu(limits: dict[str, Any]) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    asked = limits.get("cpu_ms")
-    least, most = CPU_MS
-    if asked is None or (isinstance(asked, int) and not isinstance(asked, bool) and least <= asked <= most):
+    cpu_ms = limits.get("cpu_ms")
+    minimum, maximum = CPU_MS
+    if cpu_ms is None or (isinstance(cpu_ms, int) and not isinstance(cpu_ms, bool) and minimum <= cpu_ms <= maximum):
         return
-    sentence = f"'limits.cpu_ms' must be a whole number of milliseconds from {least} to {most}"
+    sentence = f"'limits.cpu_ms' must be a whole number of milliseconds from {minimum} to {maximum}"
     raise NightsafeError(Code.INVALID, sentence, "/limits/cpu_ms")
 
 
-def encoded(settings: dict[str, Any]) -> bytes:
+def encode_settings(settings: dict[str, Any]) -> bytes:
     """Return settings as JSON.
 
     Raises:
@@ -119,7 +119,7 @@ def encoded(settings: dict[str, Any]) -> bytes:
     return body
 
 
-def _known(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
+def _known_settings(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
     """Return the settings of a table that are present and not null, with their types checked."""
     kept = {name: fields[name] for name in settings if fields.get(name) is not None}
     for name, value in kept.items():

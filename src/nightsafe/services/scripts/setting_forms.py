@@ -23,8 +23,8 @@ def _form(names: str, **inner: Form) -> Form:
 
 
 MAX_CONSUMERS: Final = 100
-_SINK: Final = "destinations enabled head_sampling_rate invocation_logs persist propagation_policy"
-_PLACE: Final = "host hostname region"
+_DESTINATION_MEMBERS: Final = "destinations enabled head_sampling_rate invocation_logs persist propagation_policy"
+_PLACEMENT_MEMBERS: Final = "host hostname region"
 _FORMS: Final[Form] = {
     "assets": _form(
         "jwt",
@@ -38,11 +38,11 @@ _FORMS: Final[Form] = {
     "observability": _form(
         "enabled head_sampling_rate redact_query_string",
         issues=_form("enabled"),
-        logs=_form(_SINK),
-        traces=_form(_SINK),
+        logs=_form(_DESTINATION_MEMBERS),
+        traces=_form(_DESTINATION_MEMBERS),
     ),
     "package_dependencies": _form("installedVersion name packageJsonVersion"),
-    "placement": _form(f"hint last_analyzed_at mode status {_PLACE}", target=_form(_PLACE)),
+    "placement": _form(f"hint last_analyzed_at mode status {_PLACEMENT_MEMBERS}", target=_form(_PLACEMENT_MEMBERS)),
     "streaming_tail_consumers": _form("environment namespace service"),
     "tail_consumers": _form("environment name namespace service"),
 }
@@ -64,7 +64,7 @@ def check_forms(settings: Mapping[str, Any], at: str = "") -> None:
         refuse_slips(fields, form, here)
 
 
-def unknown_in(settings: Mapping[str, Any], at: str = "") -> Iterator[Problem]:
+def unknown_setting_notices(settings: Mapping[str, Any], at: str = "") -> Iterator[Problem]:
     """Yield a notice for each unknown member of a setting.
 
     Args:
@@ -109,16 +109,16 @@ def refuse_many_consumers(consumers: list[Any], at: str) -> None:
 def _objects(settings: Mapping[str, Any], at: str) -> Iterator[tuple[str, dict[str, Any], Form, str]]:
     """Yield each object in the settings that has a form: the setting's name, the object, its form and its pointer."""
     for name, form in _FORMS.items():
-        for fields, own, here in _within(settings.get(name), form, pointer_to(at, name)):
+        for fields, own, here in _nested_objects(settings.get(name), form, pointer_to(at, name)):
             yield name, fields, own, here
 
 
-def _within(value: object, form: Form, at: str) -> Iterator[tuple[dict[str, Any], Form, str]]:
+def _nested_objects(value: object, form: Form, at: str) -> Iterator[tuple[dict[str, Any], Form, str]]:
     """Yield each object with a form in one value, with its form and pointer; a list holds objects of one form."""
     if isinstance(value, list) and form:
         for index, item in enumerate(value):
-            yield from _within(item, form, pointer_to(at, index))
+            yield from _nested_objects(item, form, pointer_to(at, index))
     if isinstance(value, dict) and form:
         yield value, form, at
         for name, inner in form.items():
-            yield from _within(value.get(name), inner, pointer_to(at, name))
+            yield from _nested_objects(value.get(name), inner, pointer_to(at, name))

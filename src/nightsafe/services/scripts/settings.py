@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from nightsafe.bindings.json_fields import need_array, need_object
 from nightsafe.bindings.unknown_members import need_known, unknown
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.caller import Caller, change, stamp
+from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
-from nightsafe.services.delivery.admission import Admission, needs_of
+from nightsafe.services.delivery.admission import Admission, required_scripts
 from nightsafe.services.limits import Limits
-from nightsafe.services.notices import Notices, of_settings
+from nightsafe.services.notices import Notices, settings_notices
 from nightsafe.services.scripts import setting_fields
 from nightsafe.services.scripts.bindings_update import (
-    Entry,
+    ParsedBinding,
     ResolvedBindings,
     needs_existing,
     parse_bindings,
@@ -32,7 +32,7 @@ from nightsafe.services.scripts.kept_bindings import kept_kinds
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.secrets_store.access import check_store_access
 from nightsafe.services.target_access import TargetAccess
-from nightsafe.services.versions.annotations import of_annotations, parse_annotations
+from nightsafe.services.versions.annotations import annotation_notices, parse_annotations
 from nightsafe.store.changes import Outcome
 from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import ScriptEdit
@@ -60,16 +60,16 @@ class SettingsPatch(Struct, frozen=True, kw_only=True):
     Attributes:
         bindings: all bindings that the script will have, or None to leave them unchanged.
         keep: the types of bindings to keep although `bindings` does not name them.
-        versioned: JSON object to merge over the version settings, or None.
-        of_script: JSON object to merge over the script settings, or None.
+        version_level: JSON object to merge over the version settings, or None.
+        script_level: JSON object to merge over the script settings, or None.
         annotations: JSON object with the annotations of the new version.
         notices: settings in the request that have no effect.
     """
 
-    bindings: tuple[Entry, ...] | None = None
+    bindings: tuple[ParsedBinding, ...] | None = None
     keep: frozenset[str] = frozenset()
-    versioned: bytes | None = None
-    of_script: bytes | None = None
+    version_level: bytes | None = None
+    script_level: bytes | None = None
     annotations: bytes = b"{}"
     notices: Notices = ()
 
@@ -112,11 +112,11 @@ class Settings:
             NightsafeError: SCRIPT_NOT_FOUND, SETTINGS_NOT_LIVE, INHERIT, INHERIT_RENAMED, TOO_MANY_BINDINGS,
                 STORE_NOT_GRANTED, TARGET_NOT_GRANTED, or a code of a binding.
         """
-        if (patch.bindings, patch.versioned, patch.of_script) == (None, None, None):
+        if (patch.bindings, patch.version_level, patch.script_level) == (None, None, None):
             return await self.get(ref)
-        await self._targets.check_settings(caller, ref, patch.of_script)
+        await self._targets.check_settings(caller, ref, patch.script_level)
         edit, not_served = await self._edit(caller, ref, patch)
-        outcome = await commit(self._store, change(caller, "settings.patch", edit))
+        outcome = await commit(self._store, script_change(caller, "settings.patch", edit))
         if outcome.script is None or outcome.newest is None:
             raise NightsafeError(Code.STORE, "the store did not return the settings")
         bindings = await self._store.bindings(ref, outcome.newest.number)
@@ -147,44 +147,44 @@ class Settings:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, TARGET_NOT_GRANTED, or INVALID with a pointer into the body.
         """
-        merge, strange = parse_script_level(body)
+        merge, notices = parse_script_level(body)
         if merge is None:
-            return await self.get_script_level(ref), strange
+            return await self.get_script_level(ref), notices
         await self._targets.check_settings(caller, ref, merge)
         edit = ScriptEdit(ref=ref, script_settings=StoredSettings(merge, merge=True))
-        script = _script_of(await commit(self._store, change(caller, "script_settings.patch", edit)))
-        return script, (*of_settings(msgspec.json.decode(merge)), *strange)
+        script = _require_script(await commit(self._store, script_change(caller, "script_settings.patch", edit)))
+        return script, (*settings_notices(msgspec.json.decode(merge)), *notices)
 
     async def _edit(self, caller: Caller, ref: ScriptRef, patch: SettingsPatch) -> tuple[ScriptEdit, Notices]:
         """Return the edit for the store, with its secrets sealed, and notices of what cannot be served."""
-        wanted, seen = None, None
+        resolved, based_on = None, None
         if patch.bindings is not None:
-            wanted, seen = await self._resolve(caller, ref, patch.bindings, patch.keep)
-        not_served = await self._admission.settings(
+            resolved, based_on = await self._resolve(caller, ref, patch.bindings, patch.keep)
+        notices = await self._admission.check_settings(
             ref,
-            versioned=patch.versioned,
-            made=None if wanted is None else (*wanted.secrets, *wanted.plain),
+            version_level=patch.version_level,
+            new_bindings=None if resolved is None else (*resolved.secrets, *resolved.plain),
             keep=patch.keep,
-            inherits=() if wanted is None else wanted.bindings_update.inherits,
+            inherits=() if resolved is None else resolved.bindings_update.inherits,
         )
-        made = () if wanted is None else await self._made(ref, wanted)
-        trigger = "secret" if any(binding.sealed is not None for binding in made) else "settings"
+        bindings = () if resolved is None else await self._sealed_bindings(ref, resolved)
+        trigger = "secret" if any(binding.sealed is not None for binding in bindings) else "settings"
         edit = ScriptEdit(
             ref=ref,
-            stamp=stamp(caller, trigger, patch.annotations),
-            set=made,
-            bindings_update=None if wanted is None else wanted.bindings_update,
-            settings=_merged(patch.versioned),
-            script_settings=_merged(patch.of_script),
+            stamp=new_stamp(caller, trigger, patch.annotations),
+            set=bindings,
+            bindings_update=None if resolved is None else resolved.bindings_update,
+            settings=_merging_update(patch.version_level),
+            script_settings=_merging_update(patch.script_level),
             must_be_live=Code.SETTINGS_NOT_LIVE,
-            needs=() if wanted is None else needs_of(ref, wanted.plain),
-            based_on=seen,
+            needs=() if resolved is None else required_scripts(ref, resolved.plain),
+            based_on=based_on,
             max_variables=self._limits.max_variables,
         )
-        return edit, not_served
+        return edit, notices
 
     async def _resolve(
-        self, caller: Caller, ref: ScriptRef, entries: tuple[Entry, ...], keep: frozenset[str]
+        self, caller: Caller, ref: ScriptRef, parsed: tuple[ParsedBinding, ...], keep: frozenset[str]
     ) -> tuple[ResolvedBindings, int | None]:
         """Resolve the bindings of a request, and check their targets.
 
@@ -193,17 +193,17 @@ class Settings:
                 None if
             that does not matter.
         """
-        existing = await self._store.bindings(ref) if needs_existing(entries) else ()
-        wanted = resolve(entries, existing)
-        check_store_access(caller, ref.account_id, wanted.plain)
-        seen = await self._targets.check_bindings(caller, ref, wanted.plain)
-        await self._admission.check_targets(ref, wanted.plain)
-        return replace(wanted, bindings_update=replace(wanted.bindings_update, keep=keep)), seen
+        existing = await self._store.bindings(ref) if needs_existing(parsed) else ()
+        resolved = resolve(parsed, existing)
+        check_store_access(caller, ref.account_id, resolved.plain)
+        based_on = await self._targets.check_bindings(caller, ref, resolved.plain)
+        await self._admission.check_targets(ref, resolved.plain)
+        return replace(resolved, bindings_update=replace(resolved.bindings_update, keep=keep)), based_on
 
-    async def _made(self, ref: ScriptRef, wanted: ResolvedBindings) -> tuple[Binding, ...]:
+    async def _sealed_bindings(self, ref: ScriptRef, resolved: ResolvedBindings) -> tuple[Binding, ...]:
         """Return the bindings to make in the form of the store, with secrets sealed."""
-        sealed = await self._safe.seal_all(ref, wanted.secrets)
-        return sealed + tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in wanted.plain)
+        sealed = await self._safe.seal_all(ref, resolved.secrets)
+        return sealed + tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in resolved.plain)
 
 
 def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
@@ -222,10 +222,10 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
     return SettingsPatch(
         bindings=None if bindings is None else parse_bindings(need_array(body, "bindings", ""), limits),
         keep=frozenset() if body.get("keep_bindings") is None else kept_kinds(body, in_force=True),
-        versioned=_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
-        of_script=_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
+        version_level=_settings_to_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
+        script_level=_settings_to_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
         annotations=parse_annotations(body.get("annotations"), limits),
-        notices=(*of_settings(body), *of_annotations(body.get("annotations")), *unknown(body, _MEMBERS, "")),
+        notices=(*settings_notices(body), *annotation_notices(body.get("annotations")), *unknown(body, _MEMBERS, "")),
     )
 
 
@@ -241,7 +241,7 @@ def parse_script_level(raw: object) -> tuple[bytes | None, Notices]:
     """
     body = need_object(raw, "", "the body")
     need_known(body, _SCRIPT_MEMBERS, "", "the body")
-    merge = _merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
+    merge = _settings_to_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
     return merge, unknown(body, _SCRIPT_MEMBERS, "")
 
 
@@ -254,10 +254,10 @@ def parse_usage_model(raw: object) -> SettingsPatch:
     model = need_object(raw, "", "the body").get("usage_model")
     if model not in USAGE_MODELS:
         raise NightsafeError(Code.INVALID, f"'usage_model' must be one of {', '.join(USAGE_MODELS)}", "/usage_model")
-    return SettingsPatch(versioned=setting_fields.encoded({"usage_model": model}))
+    return SettingsPatch(version_level=setting_fields.encode_settings({"usage_model": model}))
 
 
-def _merge(
+def _settings_to_merge(
     body: dict[str, Any], known: dict[str, type], check: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> bytes | None:
     """Return the checked settings of one level in a body; None if it has no such settings.
@@ -266,15 +266,15 @@ def _merge(
     """
     reset = {name: None for name in known if name in body and body[name] is None}
     merge = reset | check(body)
-    return setting_fields.encoded(merge) if merge else None
+    return setting_fields.encode_settings(merge) if merge else None
 
 
-def _merged(merge: bytes | None) -> StoredSettings | None:
+def _merging_update(merge: bytes | None) -> StoredSettings | None:
     """Return settings in the form in which the store merges them."""
     return None if merge is None else StoredSettings(merge, merge=True)
 
 
-def _script_of(outcome: Outcome) -> Script:
+def _require_script(outcome: Outcome) -> Script:
     """Return the script after an edit of its settings."""
     if outcome.script is None:
         raise NightsafeError(Code.STORE, "the store did not return the script")

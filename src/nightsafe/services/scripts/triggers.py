@@ -13,7 +13,7 @@ from msgspec import Struct
 from nightsafe.bindings.json_fields import need_object, need_string, pointer_to, type_name
 from nightsafe.bindings.unknown_members import need_known
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.caller import Caller, change, now
+from nightsafe.services.caller import Caller, now, script_change
 from nightsafe.services.commit import commit
 from nightsafe.store.interface import Store
 from nightsafe.store.script_edit import ScriptEdit
@@ -88,8 +88,8 @@ class Triggers:
         """
         existing = {schedule.cron: schedule for schedule in await self.schedules(ref)}
         at = now()
-        every = [existing.get(cron) or Schedule(cron, at, at) for cron in crons]
-        return schedules_of(await self._merge(caller, ref, "schedules.set", {_SCHEDULES: every or None}))
+        schedules = [existing.get(cron) or Schedule(cron, at, at) for cron in crons]
+        return schedules_of(await self._merge(caller, ref, "schedules.set", {_SCHEDULES: schedules or None}))
 
     async def _script(self, ref: ScriptRef) -> Script:
         """Return the script.
@@ -105,7 +105,7 @@ class Triggers:
     async def _merge(self, caller: Caller, ref: ScriptRef, action: str, members: Mapping[str, object]) -> Script:
         """Merge members into the stored triggers; None removes a member."""
         edit = ScriptEdit(ref=ref, triggers=msgspec.json.encode(members))
-        outcome = await commit(self._store, change(caller, action, edit))
+        outcome = await commit(self._store, script_change(caller, action, edit))
         if outcome.script is None:
             raise NightsafeError(Code.STORE, "the store did not return the script")
         return outcome.script
@@ -113,11 +113,11 @@ class Triggers:
 
 def subdomain_of(script: Script) -> Subdomain:
     """Return a script's settings of the subdomain."""
-    kept = msgspec.json.decode(script.triggers)
-    return Subdomain(kept.get(_ENABLED, True), kept.get(_PREVIEWS_ENABLED, False))
+    triggers = msgspec.json.decode(script.triggers)
+    return Subdomain(triggers.get(_ENABLED, True), triggers.get(_PREVIEWS_ENABLED, False))
 
 
-def is_inner(triggers: bytes) -> bool:
+def is_subdomain_disabled(triggers: bytes) -> bool:
     """Return whether a script must not be reached from outside, because its subdomain has been disabled.
 
     Args:
@@ -145,9 +145,9 @@ def parse_subdomain(raw: object, at: str = "", *, partly: bool = False) -> dict[
     body = need_object(raw, at, "the body")
     if body.get("enabled") is None and not partly:
         raise NightsafeError(Code.INVALID, "'enabled' is missing: set it to true or false", pointer_to(at, "enabled"))
-    wanted = {_ENABLED: "enabled", _PREVIEWS_ENABLED: "previews_enabled"}
-    need_known(body, wanted.values(), at, "the subdomain")
-    return {kept: _flag(body, member, at) for kept, member in wanted.items() if body.get(member) is not None}
+    members = {_ENABLED: "enabled", _PREVIEWS_ENABLED: "previews_enabled"}
+    need_known(body, members.values(), at, "the subdomain")
+    return {trigger: _flag(body, member, at) for trigger, member in members.items() if body.get(member) is not None}
 
 
 def parse_schedules(raw: object) -> tuple[str, ...]:
@@ -159,12 +159,12 @@ def parse_schedules(raw: object) -> tuple[str, ...]:
         NightsafeError: INVALID, with a pointer to the member at fault.
     """
     at = "/schedules" if isinstance(raw, dict) else ""
-    every = raw.get("schedules") if isinstance(raw, dict) else raw
-    if not isinstance(every, list):
-        raise NightsafeError(Code.INVALID, f"the schedules must be an array, not {type_name(every)}", at)
-    if len(every) > MAX_SCHEDULES:
+    schedules = raw.get("schedules") if isinstance(raw, dict) else raw
+    if not isinstance(schedules, list):
+        raise NightsafeError(Code.INVALID, f"the schedules must be an array, not {type_name(schedules)}", at)
+    if len(schedules) > MAX_SCHEDULES:
         raise NightsafeError(Code.INVALID, f"a Worker may have at most {MAX_SCHEDULES} schedules", at)
-    return tuple(dict.fromkeys(_cron(schedule, pointer_to(at, index)) for index, schedule in enumerate(every)))
+    return tuple(dict.fromkeys(_cron(schedule, pointer_to(at, index)) for index, schedule in enumerate(schedules)))
 
 
 def _cron(raw: object, at: str) -> str:

@@ -14,30 +14,30 @@ from nightsafe.bindings.model import InheritedBinding, PlainBinding, Secret
 from nightsafe.bindings.unknown_members import refuse_slips, unknown
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
-from nightsafe.services.notices import Notices, of_migrations, of_settings
-from nightsafe.services.scripts.bindings_update import ShownBinding, parse_uploaded
+from nightsafe.services.notices import Notices, migration_notices, settings_notices
+from nightsafe.services.scripts.bindings_update import ReadBackBinding, parse_upload_bindings
 from nightsafe.services.scripts.kept_bindings import kept_kinds
 from nightsafe.services.scripts.modules import BODY_PART, Part, Source, parse_source
 from nightsafe.services.scripts.setting_fields import (
     SCRIPT_LEVEL,
     VERSION_LEVEL,
-    encoded,
+    encode_settings,
     script_settings,
     version_settings,
 )
-from nightsafe.services.versions.annotations import of_annotations, parse_annotations
+from nightsafe.services.versions.annotations import annotation_notices, parse_annotations
 from nightsafe.store.script_edit import Inherit
 
 _MAX_MIGRATION_TAG = 1024
 
-_SENT = frozenset({"capnp_schema", "code_update_strategy", "keep_assets"})
+_IGNORED_MEMBERS = frozenset({"capnp_schema", "code_update_strategy", "keep_assets"})
 """Members that wrangler sends and that Nightsafe ignores."""
 
 _MEMBERS = (
     frozenset({"annotations", "bindings", BODY_PART, "keep_bindings", "main_module", "migrations"})
     | frozenset(VERSION_LEVEL)
     | frozenset(SCRIPT_LEVEL)
-    | _SENT
+    | _IGNORED_MEMBERS
 )
 _MIGRATION = ("new_tag", "old_tag", "steps")
 _BINDINGS_ELSEWHERE = ("env", "env_vars", "secret", "secrets", "vars")
@@ -81,7 +81,7 @@ class ParsedUpload(Struct, frozen=True, kw_only=True):
     settings: bytes
     script_settings: bytes
     annotations: bytes
-    shown: tuple[ShownBinding, ...] = ()
+    shown: tuple[ReadBackBinding, ...] = ()
     migration: Migration | None = None
     notices: Notices = ()
 
@@ -101,23 +101,25 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
     fields = need_object(metadata, "", "'metadata'")
     _check_members(fields)
     settings = version_settings(fields)
-    bindings = parse_uploaded(need_array(fields, "bindings", "") if "bindings" in fields else [], limits)
+    bindings = parse_upload_bindings(need_array(fields, "bindings", "") if "bindings" in fields else [], limits)
     plain = tuple(binding for binding in bindings if isinstance(binding, PlainBinding))
     source = parse_source(fields, parts, _parts_of(plain), limits)
     _check_parts(plain, source)
     return ParsedUpload(
         source=source,
         secrets=tuple(
-            binding for binding in bindings if not isinstance(binding, (PlainBinding, InheritedBinding, ShownBinding))
+            binding
+            for binding in bindings
+            if not isinstance(binding, (PlainBinding, InheritedBinding, ReadBackBinding))
         ),
         plain=plain,
         inherits=tuple(
             Inherit(binding.name, binding.old_name) for binding in bindings if isinstance(binding, InheritedBinding)
         ),
-        shown=tuple(binding for binding in bindings if isinstance(binding, ShownBinding)),
+        shown=tuple(binding for binding in bindings if isinstance(binding, ReadBackBinding)),
         keep=kept_kinds(fields, in_force=in_force),
-        settings=encoded(settings | ({BODY_PART: source.main_module} if source.classic else {})),
-        script_settings=encoded(script_settings(fields)),
+        settings=encode_settings(settings | ({BODY_PART: source.main_module} if source.classic else {})),
+        script_settings=encode_settings(script_settings(fields)),
         annotations=parse_annotations(fields.get("annotations"), limits),
         migration=_migration(fields),
         notices=_notices(fields),
@@ -126,9 +128,9 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
 
 def _notices(fields: dict[str, Any]) -> Notices:
     """Return notices of the parts of an upload that have no effect or are unknown."""
-    migrations = of_migrations(present=fields.get("migrations") is not None)
-    strange = unknown(fields, _MEMBERS, "")
-    return (*of_settings(fields), *migrations, *of_annotations(fields.get("annotations")), *strange)
+    migrations = migration_notices(present=fields.get("migrations") is not None)
+    unknown_members = unknown(fields, _MEMBERS, "")
+    return (*settings_notices(fields), *migrations, *annotation_notices(fields.get("annotations")), *unknown_members)
 
 
 def _check_members(fields: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ import msgspec
 from msgspec.structs import replace
 
 from nightsafe.services.caller import Caller
-from nightsafe.services.delivery.admission import Admission, needs_of
+from nightsafe.services.delivery.admission import Admission, required_scripts
 from nightsafe.services.limits import Limits
-from nightsafe.services.notices import Notices, of_kept
+from nightsafe.services.notices import Notices, kept_secret_notices
 from nightsafe.services.scripts.bindings_update import resolve
 from nightsafe.services.scripts.modules import Source
 from nightsafe.services.scripts.upload import ParsedUpload
@@ -21,13 +21,13 @@ from nightsafe.store.scripts import Binding, ScriptRef, Upload
 
 def upload_edit(  # noqa: PLR0913 - an upload has many parts
     ref: ScriptRef,
-    made: Stamp,
+    stamp: Stamp,
     parsed: ParsedUpload,
     sealed: tuple[Binding, ...],
     limits: Limits,
     *,
     strict: bool,
-    seen: int | None,
+    based_on: int | None,
 ) -> ScriptEdit:
     """Return the edit of an upload.
 
@@ -36,26 +36,26 @@ def upload_edit(  # noqa: PLR0913 - an upload has many parts
 
     Args:
         ref: the script.
-        made: the stamp of the new version.
+        stamp: the stamp of the new version.
         parsed: the upload.
         sealed: its secrets, sealed.
         limits: sets the largest number of variables.
         strict: refuse an inherited binding that does not exist; otherwise drop it.
-        seen: the result of `check_reach`.
+        based_on: the result of `check_targets_readable`.
     """
-    deployed = bool(made.deployment_id)
+    deployed = bool(stamp.deployment_id)
     plain = tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in parsed.plain)
     return ScriptEdit(
         ref=ref,
-        stamp=made,
+        stamp=stamp,
         set=sealed + plain,
-        upload=code(parsed.source, create=deployed),
+        upload=to_store_upload(parsed.source, create=deployed),
         bindings_update=BindingsUpdate(keep=parsed.keep, inherits=parsed.inherits, strict=strict),
         settings=Settings(parsed.settings),
         script_settings=Settings(parsed.script_settings, merge=True) if deployed else None,
         triggers=_triggers(parsed),
-        needs=needs_of(ref, parsed.plain),
-        based_on=seen,
+        needs=required_scripts(ref, parsed.plain),
+        based_on=based_on,
         max_variables=limits.max_variables,
     )
 
@@ -73,11 +73,13 @@ async def with_kept_secrets(store: Store, ref: ScriptRef, parsed: ParsedUpload) 
         return parsed
     existing = await store.bindings(ref)
     kept = tuple(replace(inherit, must=True) for inherit in resolve(parsed.shown, existing).bindings_update.inherits)
-    notices = of_kept(inherit.name for inherit in kept)
+    notices = kept_secret_notices(inherit.name for inherit in kept)
     return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *notices))
 
 
-async def check_reach(targets: TargetAccess, caller: Caller, ref: ScriptRef, parsed: ParsedUpload) -> int | None:
+async def check_targets_readable(
+    targets: TargetAccess, caller: Caller, ref: ScriptRef, parsed: ParsedUpload
+) -> int | None:
     """Refuse an upload whose code would reach scripts that the caller may not read; return like `check_code`.
 
     This comes before the scripts are looked up.
@@ -103,18 +105,18 @@ async def check_admission(admission: Admission, ref: ScriptRef, parsed: ParsedUp
         NightsafeError: like `Admission.check_targets` and `Admission.upload`.
     """
     await admission.check_targets(ref, parsed.plain)
-    not_served = await admission.upload(
+    notices = await admission.check_upload(
         ref,
         parsed.source,
         settings=parsed.settings,
-        made=(*parsed.secrets, *parsed.plain),
+        new_bindings=(*parsed.secrets, *parsed.plain),
         keep=parsed.keep,
         inherits=parsed.inherits,
     )
-    return (*not_served, *parsed.notices)
+    return (*notices, *parsed.notices)
 
 
-def code(source: Source, *, create: bool) -> Upload:
+def to_store_upload(source: Source, *, create: bool) -> Upload:
     """Return new code in the form of the store; `create` says whether to create a missing script."""
     return Upload(script_id=uuid.uuid4().hex, main_module=source.main_module, modules=source.modules, create=create)
 

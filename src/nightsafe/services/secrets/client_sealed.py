@@ -19,7 +19,7 @@ Countersign: TypeAlias = Callable[[Context, bytes], bytes]
 """Makes a record of a sealed value. Refuses a key that accepts no new values."""
 
 
-def countersigned(countersign: Countersign, context: Context, given: SealedByClient) -> bytes:
+def countersign_client_value(countersign: Countersign, context: Context, value: SealedByClient) -> bytes:
     """Return the record to store for a value that a client sealed.
 
     Raises:
@@ -27,14 +27,14 @@ def countersigned(countersign: Countersign, context: Context, given: SealedByCli
             is too long, or if its key is unknown, retired, or not the named one.
     """
     try:
-        parsed = SealedValue.parse(given.sealed)
+        parsed = SealedValue.parse(value.sealed)
     except NightsafeError:
-        raise given.refuse(ENCRYPTED, f"'{ENCRYPTED}' is not a sealed value of a known version and suite") from None
+        raise value.refuse(ENCRYPTED, f"'{ENCRYPTED}' is not a sealed value of a known version and suite") from None
     if len(parsed.body) > parsed.suite.enc_size + MAX_PADDED + TAG_SIZE:
-        raise NightsafeError(Code.BINDING_TOO_LARGE, context.name, pointer_to(given.at, ENCRYPTED))
-    if parsed.key_id != given.key_id:
-        raise given.refuse(KEY_ID, f"'{KEY_ID}' is not the key that '{ENCRYPTED}' is sealed to: {parsed.key_id}")
+        raise NightsafeError(Code.BINDING_TOO_LARGE, context.name, pointer_to(value.at, ENCRYPTED))
+    if parsed.key_id != value.key_id:
+        raise value.refuse(KEY_ID, f"'{KEY_ID}' is not the key that '{ENCRYPTED}' is sealed to: {parsed.key_id}")
     try:
-        return countersign(context, given.sealed)
+        return countersign(context, value.sealed)
     except NightsafeError as refused:
-        raise given.refuse(KEY_ID, refused.problems[0].detail) from None
+        raise value.refuse(KEY_ID, refused.problems[0].detail) from None

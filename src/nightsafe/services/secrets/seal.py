@@ -19,14 +19,14 @@ from nightsafe.sealing.interfaces import Countersigner, MessageSigner, Sealer, V
 from nightsafe.sealing.record import Record, key_id_of
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.secrets.client_sealed import countersigned
+from nightsafe.services.secrets.client_sealed import countersign_client_value
 from nightsafe.store.collections import Kind
 from nightsafe.store.scripts import Binding, ScriptRef
 
 STORED_KIND = "secret_text"
 """The binding type that a secret of a Secrets Store has for a Worker."""
 
-_SPACES = {Kind.PAGES_PROJECT: "pages", Kind.SECRETS_STORE: "store", Kind.SCRIPT: "preview"}
+_NAMESPACES = {Kind.PAGES_PROJECT: "pages", Kind.SECRETS_STORE: "store", Kind.SCRIPT: "preview"}
 
 
 class CountersigningSealer(Sealer, Countersigner, MessageSigner, Protocol):
@@ -38,7 +38,7 @@ class CountersigningSealer(Sealer, Countersigner, MessageSigner, Protocol):
         ...  # pragma: no cover
 
 
-def place_of(kind: Kind, account_id: str, collection: str, environment: str = "") -> ScriptRef:
+def sealing_ref(kind: Kind, account_id: str, collection: str, environment: str = "") -> ScriptRef:
     """Return the sealing place of a collection's values, for `Safe.seal`.
 
     Args:
@@ -47,7 +47,7 @@ def place_of(kind: Kind, account_id: str, collection: str, environment: str = ""
         collection: the collection's name.
         environment: the environment in the collection.
     """
-    return ScriptRef(account_id, collection, f"{_SPACES[kind]}:{environment}")
+    return ScriptRef(account_id, collection, f"{_NAMESPACES[kind]}:{environment}")
 
 
 class Safe:
@@ -74,7 +74,7 @@ class Safe:
         )
         try:
             if isinstance(secret.value, SealedByClient):
-                record = countersigned(self._sealer.countersign, context, secret.value)
+                record = countersign_client_value(self._sealer.countersign, context, secret.value)
             else:
                 record = self._sealer.seal(context, secret.value)
         finally:
@@ -110,10 +110,10 @@ class Safe:
             value: the value; it is always wiped.
         """
         try:
-            record = self._sealer.seal(_stored(store, sealed_name), value)
+            record = self._sealer.seal(_stored_secret_context(store, sealed_name), value)
         finally:
             value.wipe()
-        return self._sealer.countersign(_stored(store, name), Record.parse(record).sealed)
+        return self._sealer.countersign(_stored_secret_context(store, name), Record.parse(record).sealed)
 
     def rename_stored(self, store: ScriptRef, name: str, new_name: str, record: bytes) -> bytes:
         """Return the record of the same value under another name in the same store.
@@ -122,8 +122,8 @@ class Safe:
             NightsafeError: CANNOT_OPEN, if the record was not signed for its current name, so that a record that
                 somebody wrote into the database gets no signature; INVALID, if its key accepts no new values.
         """
-        sealed = self._verifier.verify(_stored(store, name), record)
-        return self._sealer.countersign(_stored(store, new_name), sealed)
+        sealed = self._verifier.verify(_stored_secret_context(store, name), record)
+        return self._sealer.countersign(_stored_secret_context(store, new_name), sealed)
 
     @property
     def ring(self) -> PublicRing:
@@ -156,7 +156,7 @@ class Safe:
         return sign_bundle(bundle, self._sealer)
 
 
-def _stored(store: ScriptRef, name: str) -> Context:
+def _stored_secret_context(store: ScriptRef, name: str) -> Context:
     """Return the sealing context of a secret of a Secrets Store."""
     return Context(
         account_id=store.account_id, namespace=store.namespace, script=store.name, name=name, kind=STORED_KIND

@@ -17,7 +17,7 @@ from nightsafe.bindings.model import SECRET_KINDS, Secret
 from nightsafe.bindings.parse import parse_secret
 from nightsafe.bindings.unknown_members import refuse_slips, unknown
 from nightsafe.errors import Code, NightsafeError, Problem
-from nightsafe.services.caller import Caller, change, stamp
+from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
 from nightsafe.services.limits import Limits
 from nightsafe.services.secrets.seal import Safe
@@ -28,7 +28,7 @@ from nightsafe.store.scripts import ScriptRef
 _MEMBERS = ("secrets", "version_tags")
 
 
-class Patch(Struct, frozen=True):
+class SecretsPatch(Struct, frozen=True):
     """A merge patch of a script's secrets.
 
     Attributes:
@@ -74,7 +74,7 @@ class Secrets:
             return shown
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
-        await refuse_others(self._store, ref, (name,))
+        await refuse_non_secrets(self._store, ref, (name,))
         raise NightsafeError(Code.BINDING_NOT_FOUND, name)
 
     async def put(self, caller: Caller, ref: ScriptRef, secret: Secret) -> bytes:
@@ -86,15 +86,15 @@ class Secrets:
         sealed = self._safe.seal(ref, secret)
         edit = ScriptEdit(
             ref=ref,
-            stamp=stamp(caller, "secret"),
+            stamp=new_stamp(caller, "secret"),
             set=(sealed,),
             must_be_live=Code.SECRET_NOT_LIVE,
             max_variables=self._limits.max_variables,
         )
         try:
-            await commit(self._store, change(caller, "secrets.put", edit))
+            await commit(self._store, script_change(caller, "secrets.put", edit))
         except NightsafeError as error:
-            raise pointed(error, lambda _: "/name") from None
+            raise with_pointers(error, lambda _: "/name") from None
         return sealed.shown
 
     async def delete(self, caller: Caller, ref: ScriptRef, name: str) -> None:
@@ -103,15 +103,15 @@ class Secrets:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, SECRET_NOT_LIVE, BINDING_NOT_FOUND.
         """
-        edit = ScriptEdit(ref=ref, stamp=stamp(caller, "secret"), drop=(name,), must_be_live=Code.SECRET_NOT_LIVE)
+        edit = ScriptEdit(ref=ref, stamp=new_stamp(caller, "secret"), drop=(name,), must_be_live=Code.SECRET_NOT_LIVE)
         try:
-            await commit(self._store, change(caller, "secrets.delete", edit))
+            await commit(self._store, script_change(caller, "secrets.delete", edit))
         except NightsafeError as error:
             if error.code is Code.BINDING_NOT_FOUND:
-                await refuse_others(self._store, ref, (name,))
+                await refuse_non_secrets(self._store, ref, (name,))
             raise
 
-    async def patch(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Sequence[bytes]:
+    async def patch(self, caller: Caller, ref: ScriptRef, patch: SecretsPatch) -> Sequence[bytes]:
         """Set and delete secrets in one version, all or nothing; return the public fields of all secrets afterwards.
 
         Raises:
@@ -120,11 +120,11 @@ class Secrets:
         """
         if not patch.set and not patch.drop:
             return await self.list(ref)
-        await refuse_others(self._store, ref, patch.drop, "/secrets")
+        await refuse_non_secrets(self._store, ref, patch.drop, "/secrets")
         sealed = await self._safe.seal_all(ref, patch.set)
         edit = ScriptEdit(
             ref=ref,
-            stamp=stamp(caller, "secret", patch.annotations),
+            stamp=new_stamp(caller, "secret", patch.annotations),
             set=sealed,
             drop=patch.drop,
             require_drop=False,
@@ -133,13 +133,13 @@ class Secrets:
             max_variables=self._limits.max_variables,
         )
         try:
-            outcome = await commit(self._store, change(caller, "secrets.patch", edit))
+            outcome = await commit(self._store, script_change(caller, "secrets.patch", edit))
         except NightsafeError as error:
-            raise pointed(error, lambda name: pointer_to("/secrets", name)) from None
+            raise with_pointers(error, lambda name: pointer_to("/secrets", name)) from None
         return outcome.secrets
 
 
-async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at: str | None = None) -> None:
+async def refuse_non_secrets(store: Store, ref: ScriptRef, names: Collection[str], at: str | None = None) -> None:
     """Refuse names of bindings that are not secrets.
 
     Args:
@@ -163,7 +163,7 @@ async def refuse_others(store: Store, ref: ScriptRef, names: Collection[str], at
         raise NightsafeError.of(others)
 
 
-def pointed(error: NightsafeError, at: Callable[[str], str]) -> NightsafeError:
+def with_pointers(error: NightsafeError, at: Callable[[str], str]) -> NightsafeError:
     """Return the error with a pointer in each problem of a taken name; other problems stay unchanged."""
     return NightsafeError.of(
         replace(problem, pointer=at(problem.detail)) if problem.code is Code.BINDING_NAME_TAKEN else problem
@@ -171,7 +171,7 @@ def pointed(error: NightsafeError, at: Callable[[str], str]) -> NightsafeError:
     )
 
 
-def parse_patch(raw: object, limits: Limits) -> Patch:
+def parse_patch(raw: object, limits: Limits) -> SecretsPatch:
     """Parse a merge patch in a request body (RFC 7396: an object sets, null deletes, absent keeps).
 
     Raises:
@@ -184,7 +184,7 @@ def parse_patch(raw: object, limits: Limits) -> Patch:
     refuse_slips(body, _MEMBERS, "")
     secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
     strange = unknown(body, _MEMBERS, "")
-    return Patch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits), strange)
+    return SecretsPatch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits), strange)
 
 
 def parse_secrets(entries: dict[str, object], at: str, limits: Limits) -> tuple[tuple[Secret, ...], tuple[str, ...]]:

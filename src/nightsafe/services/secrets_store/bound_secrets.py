@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from nightsafe.bundle.model import StoredSecret
-from nightsafe.services.secrets_store.stores import note_of
+from nightsafe.services.secrets_store.stores import metadata_of
 from nightsafe.store.changes import AuditEntry
 from nightsafe.store.collections import Item, Kind
 from nightsafe.store.interface import Store
@@ -28,7 +28,7 @@ class _StoreBinding(Struct, frozen=True):
     secret_name: object = None
 
 
-class _Entry(Struct, frozen=True):
+class _CollectionEntry(Struct, frozen=True):
     """The members of a log entry that name its collection."""
 
     collection: str = field(default="", name="holder")
@@ -36,9 +36,9 @@ class _Entry(Struct, frozen=True):
 
 
 _BINDING: Final = msgspec.json.Decoder(_StoreBinding)
-_ENTRY: Final = msgspec.json.Decoder(_Entry)
+_COLLECTION_ENTRY: Final = msgspec.json.Decoder(_CollectionEntry)
 
-Place = tuple[object, object]
+SecretLocation = tuple[object, object]
 """A store's ID and a secret's name."""
 
 
@@ -52,29 +52,29 @@ class BoundSecrets:
     def __init__(self, store: Store) -> None:
         self._store: Final = store
 
-    async def of(self, account_id: str, bindings: Iterable[Binding]) -> Mapping[Place, StoredSecret]:
+    async def of(self, account_id: str, bindings: Iterable[Binding]) -> Mapping[SecretLocation, StoredSecret]:
         """Return the secrets that bindings name, by place.
 
         Leave out secrets that do not exist or are not for Workers.
         """
-        places = {place_of_binding(binding) for binding in bindings if binding.kind == KIND}
-        found: dict[Place, StoredSecret] = {}
+        places = {location_of_binding(binding) for binding in bindings if binding.kind == KIND}
+        found: dict[SecretLocation, StoredSecret] = {}
         for store_id in {store_id for store_id, _ in places}:
             for item in await self._items(account_id, store_id):
                 if (store_id, item.name) in places and item.sealed is not None and _is_for_workers(item):
-                    found[store_id, item.name] = _stored(str(store_id), item, item.sealed)
+                    found[store_id, item.name] = _to_stored_secret(str(store_id), item, item.sealed)
         return found
 
-    async def present(self, account_id: str, places: Collection[Place]) -> set[Place]:
+    async def present(self, account_id: str, places: Collection[SecretLocation]) -> set[SecretLocation]:
         """Return the places that have a secret, whether or not it is for Workers."""
-        found: set[Place] = set()
+        found: set[SecretLocation] = set()
         for store_id in {store_id for store_id, _ in places}:
             found |= {(store_id, item.name) for item in await self._items(account_id, store_id)}
         return found & set(places)
 
     async def scripts(self, account_id: str, entries: Iterable[AuditEntry]) -> Sequence[str]:
         """Return scripts outside dispatch namespaces that are or were bound to a store in the log entries."""
-        changed = (_ENTRY.decode(entry.entry) for entry in entries)
+        changed = (_COLLECTION_ENTRY.decode(entry.entry) for entry in entries)
         stores = {change.resource for change in changed if change.collection == Kind.SECRETS_STORE}
         if not stores:
             return []
@@ -89,7 +89,7 @@ class BoundSecrets:
         return [] if collection is None else await self._store.items(account_id, collection.id)
 
 
-def place_of_binding(binding: Binding) -> Place:
+def location_of_binding(binding: Binding) -> SecretLocation:
     """Return the place that a binding of this type names.
 
     If a member is not a string, return a place that never exists.
@@ -101,9 +101,9 @@ def place_of_binding(binding: Binding) -> Place:
 
 def _is_for_workers(item: Item) -> bool:
     """Return whether a secret is for Workers."""
-    return _SCOPE in note_of(item).scopes
+    return _SCOPE in metadata_of(item).scopes
 
 
-def _stored(store_id: str, item: Item, sealed: bytes) -> StoredSecret:
+def _to_stored_secret(store_id: str, item: Item, sealed: bytes) -> StoredSecret:
     """Return a secret in the form of a bundle."""
-    return StoredSecret(store_id=store_id, name=item.name, sealed_name=note_of(item).sealed_name, sealed=sealed)
+    return StoredSecret(store_id=store_id, name=item.name, sealed_name=metadata_of(item).sealed_name, sealed=sealed)

@@ -62,10 +62,10 @@ def parse_new_secrets(raw: object, limits: Limits) -> Sequence[NewSecret]:
     Raises:
         NightsafeError: INVALID, TOO_MANY_OPERATIONS, or STORE_SECRET_TAKEN for a name that occurs twice.
     """
-    every = _items(raw, limits)
+    items = _items(raw, limits)
     secrets: list[NewSecret] = []
     problems: list[Problem] = []
-    for index, item in enumerate(every):
+    for index, item in enumerate(items):
         try:
             secrets.append(_new_secret(item, f"/{index}", limits))
         except NightsafeError as error:
@@ -143,10 +143,10 @@ def _name(fields: dict[str, Any], at: str, what: str) -> str:
     """Return the name of a store or a secret."""
     name = need_string(fields, "name", at)
     if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
-        words = (
+        message = (
             f"the name of {what} must be 1 to {MAX_NAME_LENGTH} letters, digits, _ and -, without other characters"
         )
-        raise NightsafeError(Code.INVALID, words, pointer_to(at, "name"))
+        raise NightsafeError(Code.INVALID, message, pointer_to(at, "name"))
     return name
 
 
@@ -154,8 +154,8 @@ def _scopes(fields: dict[str, Any], at: str) -> tuple[str, ...]:
     """Return the services that a secret is for: at least one, without duplicates."""
     scopes = need_array(fields, "scopes", at)
     if not scopes or not all(isinstance(scope, str) and scope in SCOPES for scope in scopes):
-        words = f"'scopes' must contain at least one of {', '.join(SCOPES)}, and nothing else"
-        raise NightsafeError(Code.INVALID, words, pointer_to(at, "scopes"))
+        message = f"'scopes' must contain at least one of {', '.join(SCOPES)}, and nothing else"
+        raise NightsafeError(Code.INVALID, message, pointer_to(at, "scopes"))
     return tuple(dict.fromkeys(scopes))
 
 
@@ -163,8 +163,8 @@ def _comment(fields: dict[str, Any], at: str) -> str | None:
     """Return the comment, or None."""
     comment = optional_string(fields, "comment", at)
     if comment is not None and len(comment.encode()) > MAX_COMMENT_BYTES:
-        words = f"'comment' is longer than {MAX_COMMENT_BYTES} bytes"
-        raise NightsafeError(Code.INVALID, words, pointer_to(at, "comment"))
+        message = f"'comment' is longer than {MAX_COMMENT_BYTES} bytes"
+        raise NightsafeError(Code.INVALID, message, pointer_to(at, "comment"))
     return comment
 
 

@@ -18,7 +18,7 @@ from nightsafe.sealing.record import key_id_of
 from nightsafe.services.caller import Caller, collection_change, now
 from nightsafe.services.collections import commit_collection, new_id
 from nightsafe.services.limits import Limits
-from nightsafe.services.secrets.seal import STORED_KIND, Safe, place_of
+from nightsafe.services.secrets.seal import STORED_KIND, Safe, sealing_ref
 from nightsafe.services.secrets_store.fields import NewSecret, SecretPatch
 from nightsafe.store.changes import Outcome
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, Put
@@ -34,7 +34,7 @@ class StoreBody(Struct, frozen=True):
     name: str
 
 
-class SecretNote(Struct, frozen=True):
+class SecretMetadata(Struct, frozen=True):
     """The stored fields of a secret other than its value.
 
     Attributes:
@@ -49,7 +49,7 @@ class SecretNote(Struct, frozen=True):
     sealed_name: str
 
 
-class _NoteChange(Struct, frozen=True):
+class _MetadataChange(Struct, frozen=True):
     """The changes to a secret's note; they never include `sealed_name`."""
 
     scopes: tuple[str, ...] | UnsetType
@@ -129,13 +129,13 @@ class Stores:
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
         """
-        every = await self.secrets(account_id, store_id)
-        found = next((secret for secret in every if secret.id == secret_id), None)
+        secrets = await self.secrets(account_id, store_id)
+        found = next((secret for secret in secrets if secret.id == secret_id), None)
         if found is None:
             raise NightsafeError(Code.STORE_SECRET_NOT_FOUND)
         return found
 
-    async def put_new(
+    async def create_secrets(
         self, caller: Caller, account_id: str, store_id: str, secrets: Sequence[NewSecret]
     ) -> Sequence[Item]:
         """Create secrets, all or none, and return them in the same order.
@@ -143,42 +143,44 @@ class Stores:
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_TAKEN, TOO_MANY_ITEMS.
         """
-        at, place = now(), place_of(_KIND, account_id, store_id)
+        at, store_ref = now(), sealing_ref(_KIND, account_id, store_id)
         items = []
         try:
             for secret in secrets:
-                items.append(self._item(place, new_id(), secret, at))
+                items.append(self._item(store_ref, new_id(), secret, at))
                 await asyncio.sleep(0)
         finally:
             for secret in secrets:
                 _wipe(secret)
-        await self._commit(caller, "stores.secrets.create", self._put(place, items, Put.NEW), at)
+        await self._commit(caller, "stores.secrets.create", self._put_edit(store_ref, items, Put.NEW), at)
         return items
 
-    async def edit(self, caller: Caller, account_id: str, store_id: str, secret_id: str, patch: SecretPatch) -> Item:
+    async def edit_secret(
+        self, caller: Caller, account_id: str, store_id: str, secret_id: str, patch: SecretPatch
+    ) -> Item:
         """Change a secret. Fields that the patch does not name stay.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
         """
         secret = await self.secret(account_id, store_id, secret_id)
-        at, place = now(), place_of(_KIND, account_id, store_id)
+        at, store_ref = now(), sealing_ref(_KIND, account_id, store_id)
         record = None
         if patch.value is not None:
-            record = self._safe.seal_stored(place, secret.name, note_of(secret).sealed_name, patch.value)
+            record = self._safe.seal_stored(store_ref, secret.name, metadata_of(secret).sealed_name, patch.value)
         item = replace(
             secret,
-            shown=msgspec.json.encode(_NoteChange(patch.scopes, patch.comment)),
+            shown=msgspec.json.encode(_MetadataChange(patch.scopes, patch.comment)),
             modified_on=at,
             sealed=record,
             key_id=None if record is None else key_id_of(record),
         )
-        edit = replace(self._put(place, [item], Put.PRESENT), amend=True)
+        edit = replace(self._put_edit(store_ref, [item], Put.PRESENT), amend=True)
         outcome = await self._commit(caller, "stores.secrets.edit", edit, at)
         return next(item for item in outcome.items if item.id == secret_id)
 
     async def duplicate(
-        self, caller: Caller, account_id: str, store_id: str, secret_id: str, wanted: NewSecret
+        self, caller: Caller, account_id: str, store_id: str, secret_id: str, copy: NewSecret
     ) -> Item:
         """Create a secret with the value of another. The caller does not need to know the value.
 
@@ -189,24 +191,26 @@ class Stores:
         secret = await self.secret(account_id, store_id, secret_id)
         if secret.sealed is None:
             raise NightsafeError(Code.CANNOT_OPEN, "a secret of a store has no record")
-        at, place = now(), place_of(_KIND, account_id, store_id)
-        record = self._safe.rename_stored(place, secret.name, wanted.name, secret.sealed)
-        note = SecretNote(wanted.scopes, wanted.comment, note_of(secret).sealed_name)
-        item = _stored(new_id(), wanted.name, note, record, at)
-        await self._commit(caller, "stores.secrets.duplicate", self._put(place, [item], Put.NEW), at)
+        at, store_ref = now(), sealing_ref(_KIND, account_id, store_id)
+        record = self._safe.rename_stored(store_ref, secret.name, copy.name, secret.sealed)
+        metadata = SecretMetadata(copy.scopes, copy.comment, metadata_of(secret).sealed_name)
+        item = _to_item(new_id(), copy.name, metadata, record, at)
+        await self._commit(caller, "stores.secrets.duplicate", self._put_edit(store_ref, [item], Put.NEW), at)
         return item
 
-    async def drop(self, caller: Caller, account_id: str, store_id: str, secret_ids: Sequence[str]) -> Sequence[Item]:
+    async def delete_secrets(
+        self, caller: Caller, account_id: str, store_id: str, secret_ids: Sequence[str]
+    ) -> Sequence[Item]:
         """Delete secrets, all or none, and return the deleted secrets.
 
         Raises:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
         """
-        every = {secret.id: secret for secret in await self.secrets(account_id, store_id)}
-        wanted = dict.fromkeys(secret_ids)
-        if not every.keys() >= wanted.keys():
+        secrets = {secret.id: secret for secret in await self.secrets(account_id, store_id)}
+        unique_ids = dict.fromkeys(secret_ids)
+        if not secrets.keys() >= unique_ids.keys():
             raise NightsafeError(Code.STORE_SECRET_NOT_FOUND)
-        dropped = [every[secret_id] for secret_id in wanted]
+        dropped = [secrets[secret_id] for secret_id in unique_ids]
         edit = CollectionEdit(
             account_id=account_id,
             kind=_KIND,
@@ -217,21 +221,21 @@ class Stores:
         await self._commit(caller, "stores.secrets.delete", edit, now())
         return dropped
 
-    def _item(self, place: ScriptRef, secret_id: str, secret: NewSecret, at: int) -> Item:
+    def _item(self, store_ref: ScriptRef, secret_id: str, secret: NewSecret, at: int) -> Item:
         """Return a new secret with its value sealed to its own ID."""
         if secret.value is None:
             raise NightsafeError(Code.INVALID, "a secret needs a value")
-        record = self._safe.seal_stored(place, secret.name, secret_id, secret.value)
-        return _stored(secret_id, secret.name, SecretNote(secret.scopes, secret.comment, secret_id), record, at)
+        record = self._safe.seal_stored(store_ref, secret.name, secret_id, secret.value)
+        return _to_item(secret_id, secret.name, SecretMetadata(secret.scopes, secret.comment, secret_id), record, at)
 
-    def _put(self, place: ScriptRef, items: Sequence[Item], over: Put) -> CollectionEdit:
+    def _put_edit(self, store_ref: ScriptRef, items: Sequence[Item], mode: Put) -> CollectionEdit:
         """Return the edit that puts items into a store."""
         return CollectionEdit(
-            account_id=place.account_id,
+            account_id=store_ref.account_id,
             kind=_KIND,
-            name=place.name,
+            name=store_ref.name,
             put=tuple(items),
-            over=over,
+            over=mode,
             max_items=self._limits.max_store_secrets,
         )
 
@@ -245,18 +249,18 @@ def name_of(collection: Collection) -> str:
     return msgspec.json.decode(collection.body, type=StoreBody).name
 
 
-def note_of(secret: Item) -> SecretNote:
+def metadata_of(secret: Item) -> SecretMetadata:
     """Return the stored fields of a secret other than its value."""
-    return msgspec.json.decode(secret.shown, type=SecretNote)
+    return msgspec.json.decode(secret.shown, type=SecretMetadata)
 
 
-def _stored(secret_id: str, name: str, note: SecretNote, record: bytes, at: int) -> Item:
+def _to_item(secret_id: str, name: str, metadata: SecretMetadata, record: bytes, at: int) -> Item:
     """Return a new secret in the form of the database."""
     return Item(
         name=name,
         id=secret_id,
         kind=STORED_KIND,
-        shown=msgspec.json.encode(note),
+        shown=msgspec.json.encode(metadata),
         created_on=at,
         modified_on=at,
         sealed=record,

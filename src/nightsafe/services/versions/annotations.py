@@ -12,11 +12,11 @@ from nightsafe.bindings.unknown_members import refuse_slips, unknown
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
 
-_CUT = "workers/message"
+_TRUNCATED = "workers/message"
 """The annotation that is truncated if it is too long; other annotations are then refused."""
 
 _MAX_BYTES = {
-    _CUT: 1000,
+    _TRUNCATED: 1000,
     "workers/tag": 100,
     "workers/alias": 100,
     "workers/commit_sha": 64,
@@ -25,10 +25,10 @@ _MAX_BYTES = {
     "workers/pull_request_url": 512,
     "workers/repository_url": 512,
 }
-_SERVERS = frozenset({"workers/rollback_from", "workers/rollback_to", "workers/triggered_by"})
+_WRITTEN_BY_SERVER = frozenset({"workers/rollback_from", "workers/rollback_to", "workers/triggered_by"})
 """The annotations that the server writes."""
 
-_KNOWN = _SERVERS | _MAX_BYTES.keys()
+_KNOWN = _WRITTEN_BY_SERVER | _MAX_BYTES.keys()
 _AT = "/annotations"
 
 
@@ -42,10 +42,10 @@ def parse_annotations(raw: object, limits: Limits) -> bytes:
     fields = {} if raw is None else need_object(raw, _AT, "'annotations'")
     refuse_slips(fields, _KNOWN, _AT)
     kept = {}
-    for name, most in _MAX_BYTES.items():
+    for name, max_bytes in _MAX_BYTES.items():
         text = optional_string(fields, name, _AT)
         if text:
-            kept[name] = _fitting(name, text, most)
+            kept[name] = _limited(name, text, max_bytes)
     encoded = msgspec.json.encode(kept)
     if len(encoded) > limits.max_annotation_bytes:
         raise NightsafeError(
@@ -54,14 +54,14 @@ def parse_annotations(raw: object, limits: Limits) -> bytes:
     return encoded
 
 
-def of_annotations(raw: object) -> tuple[Problem, ...]:
+def annotation_notices(raw: object) -> tuple[Problem, ...]:
     """Return a notice for each unknown annotation; call it after `parse_annotations`."""
     return unknown(raw, _KNOWN, _AT) if isinstance(raw, dict) else ()
 
 
-def _fitting(name: str, text: str, most: int) -> str:
+def _limited(name: str, text: str, max_bytes: int) -> str:
     """Return an annotation within its limit; truncate the message, and refuse any other that is too long."""
-    whole = text.encode()
-    if len(whole) > most and name != _CUT:
-        raise NightsafeError(Code.INVALID, f"'{name}' is longer than {most} bytes", pointer_to(_AT, name))
-    return whole[:most].decode(errors="ignore")
+    encoded = text.encode()
+    if len(encoded) > max_bytes and name != _TRUNCATED:
+        raise NightsafeError(Code.INVALID, f"'{name}' is longer than {max_bytes} bytes", pointer_to(_AT, name))
+    return encoded[:max_bytes].decode(errors="ignore")

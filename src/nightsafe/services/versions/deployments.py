@@ -13,31 +13,31 @@ from msgspec import Struct
 from nightsafe.bindings.json_fields import need_array, need_object, need_string, optional_string, pointer_to
 from nightsafe.bindings.unknown_members import refuse_slips
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.caller import Caller, change
+from nightsafe.services.caller import Caller, script_change
 from nightsafe.services.commit import commit
 from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices
 from nightsafe.services.target_access import TargetAccess
-from nightsafe.services.versions.annotations import of_annotations, parse_annotations
+from nightsafe.services.versions.annotations import annotation_notices, parse_annotations
 from nightsafe.store.interface import Store
 from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.script_edit import NewDeployment, ScriptEdit
 from nightsafe.store.scripts import Deployment, ScriptRef
 
-BY_THEMSELVES = frozenset({"deployment", "rollback"})
+WITHOUT_NEW_VERSION = frozenset({"deployment", "rollback"})
 """Values of `Deployment.triggered_by` for deployments of versions that already existed."""
 
 _MAX_VERSIONS = 2
-_WHOLE = 100
-_ROUNDING = 1e-6
+_FULL_PERCENTAGE = 100
+_ROUNDING_ERROR = 1e-6
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 _MEMBERS = ("annotations", "code_update_strategy", "strategy", "versions")
 
 
-class Plan(Struct, frozen=True):
+class DeploymentPlan(Struct, frozen=True):
     """A deployment that a client requests.
 
     Attributes:
@@ -78,13 +78,15 @@ class Deployments:
             NightsafeError: SCRIPT_NOT_FOUND or DEPLOYMENT_NOT_FOUND.
         """
         await self._need_script(ref)
-        wanted = _uuid(deployment_id)
-        deployment = None if wanted is None else await self._store.deployment(ref, wanted)
+        deployment_uuid = _uuid(deployment_id)
+        deployment = None if deployment_uuid is None else await self._store.deployment(ref, deployment_uuid)
         if deployment is None:
             raise NightsafeError(Code.DEPLOYMENT_NOT_FOUND, deployment_id)
         return deployment
 
-    async def create(self, caller: Caller, ref: ScriptRef, plan: Plan, *, force: bool) -> tuple[Deployment, Notices]:
+    async def create(
+        self, caller: Caller, ref: ScriptRef, plan: DeploymentPlan, *, force: bool
+    ) -> tuple[Deployment, Notices]:
         """Deploy versions that already exist.
 
         Args:
@@ -101,7 +103,7 @@ class Deployments:
                 TARGET_NOT_GRANTED, or any error that `Admission.deployment` raises.
         """
         await self._targets.check_versions(caller, ref, (version_id for version_id, _ in plan.versions))
-        notices = await self._admission.deployment(ref, (version_id for version_id, _ in plan.versions))
+        notices = await self._admission.check_deployment(ref, (version_id for version_id, _ in plan.versions))
         new = NewDeployment(
             id=uuid.uuid4().bytes,
             versions=plan.versions,
@@ -112,7 +114,9 @@ class Deployments:
             force=force,
         )
         try:
-            outcome = await commit(self._store, change(caller, "deployments.create", ScriptEdit(ref=ref, deploy=new)))
+            outcome = await commit(
+                self._store, script_change(caller, "deployments.create", ScriptEdit(ref=ref, deploy=new))
+            )
         except NightsafeError as error:
             if error.code is not Code.VERSION_NOT_FOUND:
                 raise
@@ -123,14 +127,14 @@ class Deployments:
         return outcome.deployment, (*notices, *plan.notices)
 
     async def roll_back(  # noqa: PLR0913 - a rollback has many parts
-        self, caller: Caller, ref: ScriptRef, wanted: str, message: str, limits: Limits, *, force: bool
+        self, caller: Caller, ref: ScriptRef, target: str, message: str, limits: Limits, *, force: bool
     ) -> tuple[Deployment, Notices]:
         """Deploy the versions of an earlier deployment again, or one version alone.
 
         Args:
             caller: the caller.
             ref: the script.
-            wanted: the UUID of the deployment or the version, with or without dashes.
+            target: the UUID of the deployment or the version, with or without dashes.
             message: the message for the annotations, or "".
             limits: the limits on annotations.
             force: go back even if secrets have changed since.
@@ -142,13 +146,13 @@ class Deployments:
             NightsafeError: like `create`.
         """
         await self._need_script(ref)
-        found = _uuid(wanted)
-        if found is None:
+        target_id = _uuid(target)
+        if target_id is None:
             raise NightsafeError(Code.MALFORMED_PARAMETER, "rollback_to")
-        before = await self._store.deployment(ref, found)
-        versions = ((found, float(_WHOLE)),) if before is None else before.versions
+        before = await self._store.deployment(ref, target_id)
+        versions = ((target_id, float(_FULL_PERCENTAGE)),) if before is None else before.versions
         annotations = parse_annotations({"workers/message": message} if message else None, limits)
-        return await self.create(caller, ref, Plan(versions, annotations), force=force)
+        return await self.create(caller, ref, DeploymentPlan(versions, annotations), force=force)
 
     async def refuse_delete(self, ref: ScriptRef, deployment_id: str) -> None:
         """Refuse to delete a deployment, and say why: deployments stay on record until the script is deleted.
@@ -174,7 +178,7 @@ class Deployments:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
 
 
-def parse_plan(raw: object, limits: Limits) -> Plan:
+def parse_deployment_plan(raw: object, limits: Limits) -> DeploymentPlan:
     """Parse a deployment in a request body.
 
     Raises:
@@ -184,20 +188,20 @@ def parse_plan(raw: object, limits: Limits) -> Plan:
     refuse_slips(body, _MEMBERS, "")
     if (optional_string(body, "strategy", "") or "percentage") != "percentage":
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "'strategy' must be \"percentage\"", "/strategy")
-    wanted = need_array(body, "versions", "")
-    if not 1 <= len(wanted) <= _MAX_VERSIONS:
+    shares = need_array(body, "versions", "")
+    if not 1 <= len(shares) <= _MAX_VERSIONS:
         raise NightsafeError(
             Code.DEPLOYMENT_INVALID,
-            f"'versions' must have one version, or two that share the traffic, not {len(wanted)}",
+            f"'versions' must have one version, or two that share the traffic, not {len(shares)}",
             "/versions",
         )
-    versions = tuple(_share(share, pointer_to("/versions", index)) for index, share in enumerate(wanted))
+    versions = tuple(_share(share, pointer_to("/versions", index)) for index, share in enumerate(shares))
     if len({version_id for version_id, _ in versions}) != len(versions):
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "the same version is named twice", "/versions/1/version_id")
-    if abs(sum(percentage for _, percentage in versions) - _WHOLE) > _ROUNDING:
+    if abs(sum(percentage for _, percentage in versions) - _FULL_PERCENTAGE) > _ROUNDING_ERROR:
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "the percentages must sum to 100", "/versions")
     annotations = body.get("annotations")
-    return Plan(versions, parse_annotations(annotations, limits), of_annotations(annotations))
+    return DeploymentPlan(versions, parse_annotations(annotations, limits), annotation_notices(annotations))
 
 
 def _share(raw: object, at: str) -> tuple[bytes, float]:
@@ -214,9 +218,9 @@ def _percentage(fields: dict[str, Any], at: str) -> float:
     """Return a version's share of the traffic. A version with 0 serves only requests that name it."""
     percentage = fields.get("percentage")
     if isinstance(percentage, (int, float)) and not isinstance(percentage, bool):
-        if 0 <= percentage <= _WHOLE:
+        if 0 <= percentage <= _FULL_PERCENTAGE:
             return float(percentage)
-        wrong = f"'percentage' must be between 0 and {_WHOLE}"
+        wrong = f"'percentage' must be between 0 and {_FULL_PERCENTAGE}"
     else:
         wrong = "'percentage' must be a number"
     raise NightsafeError(Code.DEPLOYMENT_INVALID, wrong, pointer_to(at, "percentage"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nightsafe.bundle.compatibility import problems_of
-from nightsafe.services.delivery.bundling import bundled
+from nightsafe.services.delivery.bundling import to_bundle_version
 from nightsafe.store.bundles import ServedVersion
 from nightsafe.store.interface import Store
 from nightsafe.store.scripts import Deployment, ScriptRef
@@ -29,36 +29,40 @@ class LastGood:
 
         Secrets that were put later are not included: they belong to the versions that cannot be served.
         """
-        bad: set[bytes] = set()
+        unservable: set[bytes] = set()
         offset = 0
         while page := await self._store.deployments(ref, offset=offset, limit=_PAGE):
             for deployment in page:
-                found = await self._whole(ref, deployment, bad)
-                if found is not None:
-                    return tuple(found)
+                versions = await self._servable_versions(ref, deployment, unservable)
+                if versions is not None:
+                    return tuple(versions)
             offset += _PAGE
         return None
 
-    async def _whole(self, ref: ScriptRef, deployment: Deployment, bad: set[bytes]) -> Sequence[ServedVersion] | None:
+    async def _servable_versions(
+        self, ref: ScriptRef, deployment: Deployment, unservable: set[bytes]
+    ) -> Sequence[ServedVersion] | None:
         """Return the versions of a deployment; None if one cannot be served.
 
         Args:
             ref: the script.
             deployment: the deployment.
-            bad: IDs of versions that cannot be served; this adds to it.
+            unservable: IDs of versions that cannot be served; this adds to it.
         """
         versions = []
         for version_id, percentage in deployment.versions:
-            if version_id in bad:
+            if version_id in unservable:
                 return None
-            made = await self._store.made_of(ref, version_id)
-            if made is None or any(problems_of(bundled(made))):
-                bad.add(version_id)
+            version = await self._store.made_of(ref, version_id)
+            if version is None or any(problems_of(to_bundle_version(version))):
+                unservable.add(version_id)
                 return None
-            versions.append(_with_share(made, percentage))
+            versions.append(_with_share(version, percentage))
         return versions
 
 
-def _with_share(made: ServedVersion, percentage: float) -> ServedVersion:
+def _with_share(version: ServedVersion, percentage: float) -> ServedVersion:
     """Return a version with its share of the requests."""
-    return ServedVersion(version=made.version, percentage=percentage, modules=made.modules, bindings=made.bindings)
+    return ServedVersion(
+        version=version.version, percentage=percentage, modules=version.modules, bindings=version.bindings
+    )

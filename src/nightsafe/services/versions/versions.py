@@ -11,15 +11,20 @@ import msgspec
 
 from nightsafe.bindings.json_fields import pointer_to
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.caller import Caller, change, stamp
+from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
 from nightsafe.services.delivery.admission import Admission
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.upload import ParsedUpload
-from nightsafe.services.scripts.upload_edit import check_admission, check_reach, upload_edit, with_kept_secrets
+from nightsafe.services.scripts.upload_edit import (
+    check_admission,
+    check_targets_readable,
+    upload_edit,
+    with_kept_secrets,
+)
 from nightsafe.services.secrets.seal import Safe
-from nightsafe.services.secrets.secrets import Patch, pointed, refuse_others
+from nightsafe.services.secrets.secrets import SecretsPatch, refuse_non_secrets, with_pointers
 from nightsafe.services.secrets_store.access import check_store_access
 from nightsafe.services.target_access import TargetAccess
 from nightsafe.store.interface import Store
@@ -32,7 +37,7 @@ DEPLOYABLE = 100
 _UUID_LENGTH = 36
 _PREFIX = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,27}", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_LEAST, _MOST = str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1))
+_LOWEST_UUID, _HIGHEST_UUID = str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1))
 
 
 class Versions:
@@ -79,7 +84,7 @@ class Versions:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return version
 
-    async def find(self, ref: ScriptRef, wanted: str) -> Version:
+    async def find(self, ref: ScriptRef, text: str) -> Version:
         """Return one version by its UUID, by at least the first eight digits of it, or the newest by `latest`.
 
         Raises:
@@ -87,18 +92,18 @@ class Versions:
                 match.
         """
         newest = await self.latest(ref)
-        if wanted == "latest":
+        if text == "latest":
             return newest
-        if len(wanted) >= _UUID_LENGTH:
-            return await self.get(ref, parse_version_id(wanted))
-        if not _PREFIX.fullmatch(wanted):
+        if len(text) >= _UUID_LENGTH:
+            return await self.get(ref, parse_version_id(text))
+        if not _PREFIX.fullmatch(text):
             raise NightsafeError(Code.MALFORMED_PARAMETER, "version_id")
-        first, last = (wanted + rest[len(wanted) :] for rest in (_LEAST, _MOST))
+        first, last = (text + rest[len(text) :] for rest in (_LOWEST_UUID, _HIGHEST_UUID))
         found = []
         if _UUID.fullmatch(first):
             found = await self._store.versions_between(ref, uuid.UUID(first).bytes, uuid.UUID(last).bytes)
         if not found:
-            raise NightsafeError(Code.VERSION_NOT_FOUND, wanted)
+            raise NightsafeError(Code.VERSION_NOT_FOUND, text)
         if len(found) > 1:
             raise NightsafeError(
                 Code.INVALID, f"{len(found)} versions have an ID that begins with these digits: send more of them"
@@ -138,30 +143,30 @@ class Versions:
         """
         check_store_access(caller, ref.account_id, parsed.plain)
         parsed = await with_kept_secrets(self._store, ref, parsed)
-        seen = await check_reach(self._targets, caller, ref, parsed)
+        based_on = await check_targets_readable(self._targets, caller, ref, parsed)
         notices = await check_admission(self._admission, ref, parsed)
-        made = _undeployed(stamp(caller, "version_upload", parsed.annotations))
+        undeployed = _without_deployment(new_stamp(caller, "version_upload", parsed.annotations))
         sealed = await self._safe.seal_all(ref, parsed.secrets)
         if parsed.migration is not None:
             sentence = (
                 "migrations take effect at once, so they need a deployed version: upload with PUT (wrangler deploy)"
             )
             raise NightsafeError(Code.INVALID, sentence, "/migrations")
-        edit = upload_edit(ref, made, parsed, sealed, self._limits, strict=strict, seen=seen)
-        return await self._made(caller, "versions.upload", edit), notices
+        edit = upload_edit(ref, undeployed, parsed, sealed, self._limits, strict=strict, based_on=based_on)
+        return await self._commit_version(caller, "versions.upload", edit), notices
 
-    async def patch_secrets(self, caller: Caller, ref: ScriptRef, patch: Patch) -> Version:
+    async def patch_secrets(self, caller: Caller, ref: ScriptRef, patch: SecretsPatch) -> Version:
         """Make a version from the newest one with changed secrets, without deploying it.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, BINDING_NAME_TAKEN, TOO_MANY_BINDINGS; BINDING_NOT_FOUND, if a name to
                 delete is the name of a binding other than a secret.
         """
-        await refuse_others(self._store, ref, patch.drop, "/env")
+        await refuse_non_secrets(self._store, ref, patch.drop, "/env")
         sealed = await self._safe.seal_all(ref, patch.set)
         edit = ScriptEdit(
             ref=ref,
-            stamp=_undeployed(stamp(caller, "secret", patch.annotations)),
+            stamp=_without_deployment(new_stamp(caller, "secret", patch.annotations)),
             set=sealed,
             drop=patch.drop,
             require_drop=False,
@@ -169,13 +174,13 @@ class Versions:
             max_variables=self._limits.max_variables,
         )
         try:
-            return await self._made(caller, "versions.secrets", edit)
+            return await self._commit_version(caller, "versions.secrets", edit)
         except NightsafeError as error:
-            raise pointed(error, lambda name: pointer_to("/env", name)) from None
+            raise with_pointers(error, lambda name: pointer_to("/env", name)) from None
 
-    async def _made(self, caller: Caller, action: str, edit: ScriptEdit) -> Version:
+    async def _commit_version(self, caller: Caller, action: str, edit: ScriptEdit) -> Version:
         """Commit an edit, and return the version that it made."""
-        outcome = await commit(self._store, change(caller, action, edit))
+        outcome = await commit(self._store, script_change(caller, action, edit))
         if outcome.newest is None:
             raise NightsafeError(Code.STORE, "the store did not return the version")
         return outcome.newest
@@ -200,6 +205,6 @@ def parse_version_id(text: str, parameter: str = "version_id") -> bytes:
     return parsed.bytes
 
 
-def _undeployed(made: Stamp) -> Stamp:
+def _without_deployment(stamp: Stamp) -> Stamp:
     """Return the stamp without its deployment."""
-    return msgspec.structs.replace(made, deployment_id=b"")
+    return msgspec.structs.replace(stamp, deployment_id=b"")

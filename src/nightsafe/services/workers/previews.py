@@ -23,9 +23,9 @@ from nightsafe.services.collections import commit_collection, item_of
 from nightsafe.services.limits import Limits
 from nightsafe.services.merge_patch import merge_patch
 from nightsafe.services.scripts.bindings_update import is_shown_secret
-from nightsafe.services.scripts.setting_fields import encoded
+from nightsafe.services.scripts.setting_fields import encode_settings
 from nightsafe.services.scripts.setting_forms import check_forms, refuse_many_consumers
-from nightsafe.services.secrets.seal import Safe, place_of
+from nightsafe.services.secrets.seal import Safe, sealing_ref
 from nightsafe.services.secrets_store.access import check_store_access
 from nightsafe.services.target_access import TargetAccess
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
@@ -73,44 +73,44 @@ class Previews:
         self._limits = limits
         self._targets = TargetAccess(store)
 
-    async def get(self, ref: ScriptRef) -> tuple[bytes, Sequence[Item]]:
+    async def base_config(self, ref: ScriptRef) -> tuple[bytes, Sequence[Item]]:
         """Return the base configuration: its settings as a JSON object, and its bindings by name.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        collection, every = await self._held(ref)
-        return collection.body, of_preview(every, "")
+        collection, items = await self._stored_previews(ref)
+        return collection.body, items_of_preview(items, "")
 
-    async def named(self, ref: ScriptRef, preview: str) -> Sequence[Item]:
+    async def bindings_of(self, ref: ScriptRef, preview: str) -> Sequence[Item]:
         """Return the bindings of one preview, by name. A preview without bindings gives an empty list.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND.
         """
-        return of_preview((await self._held(ref))[1], preview)
+        return items_of_preview((await self._stored_previews(ref))[1], preview)
 
-    async def edit_named(self, caller: Caller, ref: ScriptRef, preview: str, patch: PreviewPatch) -> Sequence[Item]:
+    async def edit_preview(self, caller: Caller, ref: ScriptRef, preview: str, patch: PreviewPatch) -> Sequence[Item]:
         """Change the bindings of one preview, and return them. A preview exists once it has a binding.
 
         Raises:
-            NightsafeError: like `edit`; INVALID, for an invalid name, or too many previews.
+            NightsafeError: like `base_config_edit`; INVALID, for an invalid name, or too many previews.
         """
-        _, every = await self._held(ref)
-        _check_name(preview, {item.environment for item in every})
-        self._check(patch, of_preview(every, preview))
+        _, items = await self._stored_previews(ref)
+        _check_name(preview, {item.environment for item in items})
+        self._check(patch, items_of_preview(items, preview))
         put, at = await self.seal(caller, ref, patch, preview), now()
         edit = CollectionEdit(
             account_id=ref.account_id,
             kind=_KIND,
             name=ref.name,
-            put=tuple(_item(binding, at, preview) for binding in put),
+            put=tuple(_to_item(binding, at, preview) for binding in put),
             drop=tuple((preview, name) for name in patch.drop),
         )
         outcome = await commit_collection(self._store, collection_change(caller, "previews.edit", edit, at))
-        return of_preview(outcome.items, preview)
+        return items_of_preview(outcome.items, preview)
 
-    async def _held(self, ref: ScriptRef) -> tuple[Collection, Sequence[Item]]:
+    async def _stored_previews(self, ref: ScriptRef) -> tuple[Collection, Sequence[Item]]:
         """Return everything that is stored for a script's previews."""
         collection = await self._store.collection(ref.account_id, _KIND, ref.name)
         if collection is None:
@@ -126,10 +126,12 @@ class Previews:
         check_store_access(caller, ref.account_id, patch.plain)
         await self._targets.check_bindings(caller, ref, patch.plain)
         await self._targets.check_settings(caller, ref, msgspec.json.encode(patch.settings))
-        sealed = await self._safe.seal_all(place_of(_KIND, ref.account_id, ref.name, preview), patch.secrets)
+        sealed = await self._safe.seal_all(sealing_ref(_KIND, ref.account_id, ref.name, preview), patch.secrets)
         return sealed + tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in patch.plain)
 
-    async def edit(self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int) -> CollectionEdit:
+    async def base_config_edit(
+        self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int
+    ) -> CollectionEdit:
         """Return the edit for a patch of the base configuration, computed from its current state.
 
         Args:
@@ -141,23 +143,23 @@ class Previews:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND; INVALID, for a new secret without a value; TOO_MANY_BINDINGS.
         """
-        body, held = await self.get(ref)
-        self._check(patch, held)
+        body, existing = await self.base_config(ref)
+        self._check(patch, existing)
         before = msgspec.json.decode(body)
         settings = {name: merge_patch(before.get(name), value) for name, value in patch.settings.items()}
         return CollectionEdit(
             account_id=ref.account_id,
             kind=_KIND,
             name=ref.name,
-            body=encoded(settings) if settings else None,
+            body=encode_settings(settings) if settings else None,
             body_was=body,
-            put=tuple(_item(binding, at) for binding in put),
+            put=tuple(_to_item(binding, at) for binding in put),
             drop=tuple(("", name) for name in patch.drop),
         )
 
-    def _check(self, patch: PreviewPatch, held: Sequence[Item]) -> None:
+    def _check(self, patch: PreviewPatch, existing: Sequence[Item]) -> None:
         """Refuse missing secrets without a value, and too many bindings."""
-        secrets = {item.name for item in held if item.sealed is not None}
+        secrets = {item.name for item in existing if item.sealed is not None}
         missing = [
             Problem(Code.INVALID, f"the secret '{name}' does not exist yet, so it needs a value")
             for name in patch.keep
@@ -166,10 +168,10 @@ class Previews:
         if missing:
             raise NightsafeError.of(missing)
         new = {binding.name for binding in (*patch.secrets, *patch.plain)}
-        after = ({item.name for item in held} - set(patch.drop)) | new
+        after = ({item.name for item in existing} - set(patch.drop)) | new
         if new and len(after) > self._limits.max_variables:
-            words = f"Previews would have {len(after)} bindings; the limit is {self._limits.max_variables}"
-            raise NightsafeError(Code.TOO_MANY_BINDINGS, words)
+            message = f"Previews would have {len(after)} bindings; the limit is {self._limits.max_variables}"
+            raise NightsafeError(Code.TOO_MANY_BINDINGS, message)
 
 
 def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
@@ -183,8 +185,8 @@ def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
     settings = {name: fields[name] for name in _SETTINGS if name in fields}
     for name, value in settings.items():
         if value is not None and not isinstance(value, _SETTINGS[name]):
-            words = f"'{name}' must be {type_name(_SETTINGS[name]())}, not {type_name(value)}"
-            raise NightsafeError(Code.INVALID, words, pointer_to(at, name))
+            message = f"'{name}' must be {type_name(_SETTINGS[name]())}, not {type_name(value)}"
+            raise NightsafeError(Code.INVALID, message, pointer_to(at, name))
     refuse_many_consumers(settings.get("tail_consumers") or [], pointer_to(at, "tail_consumers"))
     check_forms(settings, at)
     env = fields.get("env")
@@ -197,20 +199,20 @@ def _with_bindings(settings: dict[str, Any], env: Mapping[str, Any], at: str, li
     """Return the patch with its bindings, or refuse with every problem in them."""
     if len(env) > limits.max_bindings:
         raise NightsafeError(Code.INVALID, f"more than {limits.max_bindings} bindings", at)
-    read: list[Secret | PlainBinding | str] = []
+    bindings: list[Secret | PlainBinding | str] = []
     problems: list[Problem] = []
     for name, raw in env.items():
         try:
-            read += [] if raw is None else [_binding(raw, name, pointer_to(at, name))]
+            bindings += [] if raw is None else [_binding(raw, name, pointer_to(at, name))]
         except NightsafeError as error:
             problems += error.problems
     if problems:
         raise NightsafeError.of(problems)
     return PreviewPatch(
         settings=settings,
-        secrets=tuple(binding for binding in read if isinstance(binding, SecretText | SecretKey)),
-        plain=tuple(binding for binding in read if isinstance(binding, PlainBinding)),
-        keep=tuple(binding for binding in read if isinstance(binding, str)),
+        secrets=tuple(binding for binding in bindings if isinstance(binding, SecretText | SecretKey)),
+        plain=tuple(binding for binding in bindings if isinstance(binding, PlainBinding)),
+        keep=tuple(binding for binding in bindings if isinstance(binding, str)),
         drop=tuple(name for name, raw in env.items() if raw is None),
     )
 
@@ -230,7 +232,7 @@ def _binding(raw: object, name: str, at: str) -> Secret | PlainBinding | str:
     raise NightsafeError(Code.UNSUPPORTED, "inherit bindings of previews from a version", pointer_to(at, "type"))
 
 
-def parse_named(raw: object, limits: Limits) -> PreviewPatch:
+def parse_preview_patch(raw: object, limits: Limits) -> PreviewPatch:
     """Parse a patch of the bindings of one preview in a request body.
 
     Raises:
@@ -247,7 +249,7 @@ def parse_named(raw: object, limits: Limits) -> PreviewPatch:
     return _with_bindings({}, need_object(fields["env"], "/env", "'env'"), "/env", limits)
 
 
-def of_preview(items: Sequence[Item], preview: str) -> Sequence[Item]:
+def items_of_preview(items: Sequence[Item], preview: str) -> Sequence[Item]:
     """Return the items of one preview; for "", the items of the base configuration."""
     return [item for item in items if item.environment == preview]
 
@@ -268,7 +270,7 @@ def _check_name(preview: str, existing: set[str]) -> None:
         raise NightsafeError(Code.INVALID, f"a Worker may have bindings of at most {MAX_PREVIEWS} previews")
 
 
-def _item(binding: Binding, at: int, preview: str = "") -> Item:
+def _to_item(binding: Binding, at: int, preview: str = "") -> Item:
     """Return a binding as an item; its name is removed from its public fields, because the item has it."""
     shown = msgspec.json.decode(binding.shown)
     del shown["name"]

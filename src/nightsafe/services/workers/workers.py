@@ -14,21 +14,21 @@ from msgspec import Struct
 from nightsafe.bindings.json_fields import need_array, need_object, need_string, pointer_to
 from nightsafe.bindings.unknown_members import need_known, unknown
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.caller import Caller, change, collection_change, now
+from nightsafe.services.caller import Caller, collection_change, now, script_change
 from nightsafe.services.collections import commit_collection
-from nightsafe.services.commit import commit, until_undisturbed
+from nightsafe.services.commit import commit, retry_conflicts
 from nightsafe.services.limits import Limits
 from nightsafe.services.merge_patch import merge_patch
-from nightsafe.services.notices import Notices, of_settings
+from nightsafe.services.notices import Notices, settings_notices
 from nightsafe.services.scripts.modules import Part
-from nightsafe.services.scripts.setting_fields import encoded, script_settings
-from nightsafe.services.scripts.setting_forms import check_consumers, unknown_in
+from nightsafe.services.scripts.setting_fields import encode_settings, script_settings
+from nightsafe.services.scripts.setting_forms import check_consumers, unknown_setting_notices
 from nightsafe.services.scripts.triggers import parse_subdomain
 from nightsafe.services.scripts.upload import ParsedUpload, parse_upload
 from nightsafe.services.secrets.seal import Safe
-from nightsafe.services.secrets.secrets import Patch, parse_secrets
+from nightsafe.services.secrets.secrets import SecretsPatch, parse_secrets
 from nightsafe.services.target_access import TargetAccess
-from nightsafe.services.versions.annotations import of_annotations, parse_annotations
+from nightsafe.services.versions.annotations import annotation_notices, parse_annotations
 from nightsafe.services.workers.previews import PreviewPatch, Previews, parse_previews
 from nightsafe.store.changes import Change
 from nightsafe.store.collections import Item
@@ -51,7 +51,7 @@ _READ_BACK = ("created_on", "deployed_on", "id", "references", "updated_on")
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Whole(Struct, frozen=True):
+class WorkerDetails(Struct, frozen=True):
     """A script with everything that reads show.
 
     Attributes:
@@ -107,21 +107,21 @@ class Workers:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
-    async def whole(self, script: Script) -> Whole:
+    async def whole(self, script: Script) -> WorkerDetails:
         """Return a script with everything that reads show.
 
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, if it is deleted in the meantime.
         """
         deployed_on = await self._store.last_deployed(script)
-        previews, items = await self._previews.get(script.ref)
-        return Whole(script, deployed_on, previews, items)
+        previews, items = await self._previews.base_config(script.ref)
+        return WorkerDetails(script, deployed_on, previews, items)
 
     async def deployed_on(self, script: Script) -> int | None:
         """Return when a script was last deployed; None if never."""
         return await self._store.last_deployed(script)
 
-    async def edit(self, caller: Caller, script: Script, patch: WorkerPatch) -> Whole:
+    async def edit(self, caller: Caller, script: Script, patch: WorkerPatch) -> WorkerDetails:
         """Change everything about a script that does not belong to a version, and return the script.
 
         Raises:
@@ -133,7 +133,7 @@ class Workers:
 
         async def attempt() -> None:
             """Read the script, and commit the change."""
-            wanted = await self._change(caller, await self._named(script.ref), patch, put)
+            wanted = await self._change(caller, await self._require_script(script.ref), patch, put)
             if wanted is not None:
                 await (
                     commit(self._store, wanted)
@@ -141,10 +141,10 @@ class Workers:
                     else commit_collection(self._store, wanted)
                 )
 
-        await until_undisturbed(attempt)
-        return await self.whole(await self._named(script.ref))
+        await retry_conflicts(attempt)
+        return await self.whole(await self._require_script(script.ref))
 
-    async def _named(self, ref: ScriptRef) -> Script:
+    async def _require_script(self, ref: ScriptRef) -> Script:
         """Return a script by its name.
 
         Raises:
@@ -163,14 +163,14 @@ class Workers:
         own = {name: merge_patch(before.get(name), value) for name, value in patch.own.items()}
         edit = ScriptEdit(
             ref=script.ref,
-            script_settings=Settings(encoded(own), merge=True, over=script.script_settings) if own else None,
+            script_settings=Settings(encode_settings(own), merge=True, over=script.script_settings) if own else None,
             triggers=msgspec.json.encode(patch.triggers) if patch.triggers else None,
         )
         altered = bool(own or patch.triggers)
         if patch.previews is None:
-            return change(caller, "workers.edit", edit) if altered else None
+            return script_change(caller, "workers.edit", edit) if altered else None
         at = now()
-        collection_edit = await self._previews.edit(script.ref, patch.previews, put, at)
+        collection_edit = await self._previews.base_config_edit(script.ref, patch.previews, put, at)
         return collection_change(caller, "workers.edit", collection_edit, at, edit if altered else None)
 
 
@@ -188,23 +188,23 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
         check_consumers(consumers, "/tail_consumers", "name")
         own["tail_consumers"] = [{"service": consumer["name"]} for consumer in consumers]
     script_settings(own)
-    given = [name for name in PREVIEWS if body.get(name) is not None]
-    if len(given) > 1:
+    present = [name for name in PREVIEWS if body.get(name) is not None]
+    if len(present) > 1:
         raise NightsafeError(
             Code.INVALID, f"'{PREVIEWS[1]}' is the old name of '{PREVIEWS[0]}': send only one of them", ""
         )
     subdomain = body.get("subdomain")
-    previews = parse_previews(body[given[0]], f"/{given[0]}", limits) if given else None
-    strange = () if previews is None else unknown_in(previews.settings, f"/{given[0]}")
+    previews = parse_previews(body[present[0]], f"/{present[0]}", limits) if present else None
+    strange = () if previews is None else unknown_setting_notices(previews.settings, f"/{present[0]}")
     return WorkerPatch(
         own,
         {} if subdomain is None else parse_subdomain(subdomain, "/subdomain", partly=True),
         previews,
-        (*of_settings(own), *strange, *unknown(body, (*MEMBERS, *_READ_BACK), "")),
+        (*settings_notices(own), *strange, *unknown(body, (*MEMBERS, *_READ_BACK), "")),
     )
 
 
-def parse_version_patch(raw: object, limits: Limits) -> Patch:
+def parse_version_patch(raw: object, limits: Limits) -> SecretsPatch:
     """Parse a merge patch of a version's secrets in a request body.
 
     Raises:
@@ -219,7 +219,7 @@ def parse_version_patch(raw: object, limits: Limits) -> Patch:
         raise NightsafeError(Code.INVALID, sentence, "/env")
     secrets, dropped = parse_secrets(need_object(body["env"], "/env", "'env'"), "/env", limits)
     annotations = body.get("annotations")
-    return Patch(secrets, dropped, parse_annotations(annotations, limits), of_annotations(annotations))
+    return SecretsPatch(secrets, dropped, parse_annotations(annotations, limits), annotation_notices(annotations))
 
 
 def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUpload:

@@ -13,9 +13,9 @@ from nightsafe.cli.keys import ring_files
 from nightsafe.errors import NightsafeError
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
-from nightsafe.services.key_rotation.recipient_keys import Known
+from nightsafe.services.key_rotation.recipient_keys import RecipientKeyRecord
 
-NOTHING: Final = Known()
+NOTHING: Final = RecipientKeyRecord()
 
 
 class Files:
@@ -114,8 +114,10 @@ def test_a_key_that_the_ring_in_use_has_is_not_dropped_by_a_rotation(files: File
     old = files.rotate().before
     ring_files.remove_private(files.private, None, old)
     with pytest.raises(NightsafeError, match=f"has no key {old}"):
-        ring_files.rotate(files.private, files.public, None, Known(number=2))
-    assert not ring_files.rotate(files.private, files.public, None, Known(number=2, retired=frozenset({old}))).resumed
+        ring_files.rotate(files.private, files.public, None, RecipientKeyRecord(number=2))
+    assert not ring_files.rotate(
+        files.private, files.public, None, RecipientKeyRecord(number=2, retired=frozenset({old}))
+    ).resumed
 
 
 def test_status_says_whether_anybody_seals_anew(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

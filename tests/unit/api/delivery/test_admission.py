@@ -14,7 +14,7 @@ from tests.unit.api.tools.driver import ACCOUNT, MODULE, SCRIPTS, Answer, Api, F
 from tests.unit.api.tools.uploads import add, items, metadata
 
 from nightsafe.bundle.runtime_flags import NEWEST_DATE
-from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.delivery.admission import DeliveryOptions
 
 KV = {"type": "kv_namespace", "name": "STORE", "namespace_id": "a" * 32}
 SERVICE = {"type": "service", "name": "OTHER", "service": "other"}
@@ -129,7 +129,7 @@ def test_a_deployment_of_an_undeliverable_version_is_refused(accepting: Api) -> 
 
     assert [] == deploy(good).notices
     assert [10015] == [code for code, _ in deploy(bad).notices]
-    accepting.restart(delivered=Delivered(always=True))
+    accepting.restart(delivered=DeliveryOptions(always=True))
     assert [] == deploy(good).notices
     assert (400, [10015]) == deploy(bad).refusal
     assert () == bundle_of(accepting, "worker").behind
@@ -174,7 +174,7 @@ def test_a_bundle_has_the_version_of_an_undeliverable_script(accepting: Api) -> 
 def test_inherited_undeliverable_bindings_are_refused(accepting: Api) -> None:
     """Inherited and kept bindings count like those of the upload; a replaced binding does not."""
     assert accepting.upload("worker", BAD).status == 200
-    accepting.restart(delivered=Delivered(always=True))
+    accepting.restart(delivered=DeliveryOptions(always=True))
     plain = {"main_module": "worker.js"}
     inherit = [{"type": "inherit", "name": "OTHER", "old_name": "STORE"}]
 
@@ -187,7 +187,7 @@ def test_inherited_undeliverable_bindings_are_refused(accepting: Api) -> None:
 def test_settings_are_refused_only_for_new_problems(accepting: Api) -> None:
     """Settings of an undeliverable script are refused only for new problems, so it can be repaired step by step."""
     assert accepting.upload("worker", BAD).status == 200
-    accepting.restart(delivered=Delivered(always=True))
+    accepting.restart(delivered=DeliveryOptions(always=True))
 
     answer = settings(accepting, {"bindings": [{"type": "kv_namespace", "name": "STORE"}], "usage_model": "standard"})
     assert [10015] == [code for code, _ in answer.notices]
@@ -326,7 +326,7 @@ def test_code_that_the_runtime_cannot_compile_is_refused(delivered: Api) -> None
         assert check is not None
         assert [body] == [module.body for module in check.modules]
         if problem is not None:
-            code_checks.tell(ACCOUNT, check.id, problem)
+            code_checks.record_verdict(ACCOUNT, check.id, problem)
         return await sent
 
     assert 400 == delivered.run(upload_checked("SyntaxError: no"))

@@ -22,7 +22,7 @@ from nightsafe.sealing.rings.ring_file import State
 from nightsafe.sealing.sealer import RingSealer
 from nightsafe.sealing.suite import Suite
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.key_rotation.resealing import place_of_value
+from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.store.changes import Change
 from nightsafe.store.sealed_values import Retirement
 

@@ -139,6 +139,6 @@ async def test_large_code_is_searched_in_parts(monkeypatch: pytest.MonkeyPatch) 
     """A search finds its text anywhere, also across two parts, and lets other tasks run."""
     monkeypatch.setattr(admission, "_PART", 10)
     for start in range(30):
-        assert await admission._has(b"x" * start + b"export" + b"x" * 20, b"export")
-    assert not await admission._has(b"x" * 100, b"export")
-    assert await turns_during(admission._has(b"x" * 1000, b"export")) >= 50
+        assert await admission._contains(b"x" * start + b"export" + b"x" * 20, b"export")
+    assert not await admission._contains(b"x" * 100, b"export")
+    assert await turns_during(admission._contains(b"x" * 1000, b"export")) >= 50

@@ -8,7 +8,7 @@ from tests.unit.api.tools.driver import ACCOUNT, Api, keys, verifier
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.opener import RecordOpener
 from nightsafe.sealing.sealer import SigningSealer
-from nightsafe.services.secrets.seal import place_of
+from nightsafe.services.secrets.seal import sealing_ref
 from nightsafe.store.collections import Item, Kind
 
 SPREAD = (b"content-type", b"text/plain;charset=UTF-8")
@@ -26,7 +26,7 @@ def opened(api: Api, kind: Kind, collection: str, name: str, environment: str = 
     """Return the value of a secret, which opens only in its own place."""
     item = items(api, kind, collection)[environment, name]
     assert item.sealed is not None
-    place = place_of(kind, ACCOUNT, collection, environment)
+    place = sealing_ref(kind, ACCOUNT, collection, environment)
     context = Context(
         account_id=ACCOUNT,
         namespace=place.namespace,

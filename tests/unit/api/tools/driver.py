@@ -15,7 +15,7 @@ from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
-from nightsafe.services.delivery.admission import Delivered
+from nightsafe.services.delivery.admission import DeliveryOptions
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.services.limits import Limits
 from nightsafe.services.secrets.seal import Safe
@@ -191,9 +191,9 @@ class Api:
         delivered: the operator's settings of delivery.
     """
 
-    def __init__(self, folder: Path, limits: Limits | None = None, delivered: Delivered | None = None) -> None:
+    def __init__(self, folder: Path, limits: Limits | None = None, delivered: DeliveryOptions | None = None) -> None:
         self.path = folder / "safe" / "store.db"
-        self.delivered = delivered or Delivered()
+        self.delivered = delivered or DeliveryOptions()
         self.limits = limits or Limits()
         self._runner = asyncio.Runner()
         self.store = self.run(self._open(create=True))

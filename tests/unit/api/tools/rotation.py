@@ -25,7 +25,7 @@ from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.rings.public_ring import PublicRing
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
-from nightsafe.services.key_rotation.resealing import place_of_value
+from nightsafe.services.key_rotation.resealing import location_of_value
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.sealed_values import StoredValue
 

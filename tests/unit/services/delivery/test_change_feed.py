@@ -10,7 +10,7 @@ from tests.unit.api.tools.driver import sealing_safe
 
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.services.delivery.bundles import Bundles, Changes, Cursor
+from nightsafe.services.delivery.bundles import BundleChanges, Bundles, Cursor
 from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.store.changes import Change
 from nightsafe.store.scripts import ScriptRef
@@ -168,7 +168,7 @@ async def test_a_change_of_no_script_does_not_wait(scene: Scene) -> None:
 async def test_a_write_waits_for_each_follower(scene: Scene) -> None:
     """A write waits for each follower, also for two processes with one token."""
     cursor = (await scene.ask(None)).cursor
-    await scene.ask(None, who=("token", "b"))
+    await scene.ask(None, process_id=("token", "b"))
     await scene.write()
     held = scene.start_write_wait()
     first = scene.start((await scene.ask(cursor)).cursor)
@@ -224,7 +224,7 @@ async def test_the_end_answers_waiting_requests(scene: Scene) -> None:
 async def test_the_number_of_followers_is_limited(scene: Scene) -> None:
     """The number of followers is limited, so that new process names cannot fill the memory."""
     for number in range(150):
-        await scene.ask(None, who=("token", str(number)))
+        await scene.ask(None, process_id=("token", str(number)))
 
     assert 100 == len(scene.change_feed._subscribers[ACCOUNT])
 

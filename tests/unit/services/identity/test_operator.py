@@ -7,7 +7,7 @@ import pytest
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.identity.administration import create_account
-from nightsafe.services.identity.operator import every_token, revoke_token, roll_token
+from nightsafe.services.identity.operator import all_tokens, revoke_token, roll_token
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite import SqliteStore
 
@@ -21,7 +21,7 @@ def test_rolling_does_not_restore_a_revoked_token(tmp_path: Path, monkeypatch: p
         """Revoke the token between the read and the write of a roll."""
         store = SqliteStore.open(tmp_path / "store.db", create=True)
         await create_account(store, ACCOUNT, "an account", "owner@example.com")
-        [token] = await every_token(store)
+        [token] = await all_tokens(store)
         commit = store.commit
 
         async def commit_too_late(change: Change) -> Outcome:
@@ -35,7 +35,7 @@ def test_rolling_does_not_restore_a_revoked_token(tmp_path: Path, monkeypatch: p
             with pytest.raises(NightsafeError) as raised:
                 await roll_token(store, token.id)
             assert raised.value.code == Code.UNAVAILABLE
-            assert list(await every_token(store)) == []
+            assert list(await all_tokens(store)) == []
         finally:
             await store.close()
 

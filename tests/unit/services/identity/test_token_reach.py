@@ -27,7 +27,7 @@ from nightsafe.identity.policy import (
 )
 from nightsafe.identity.service import Principal
 from nightsafe.services.caller import Caller, now
-from nightsafe.services.identity.tokens import ACTIVE, DISABLED, Tokens, Wanted
+from nightsafe.services.identity.tokens import ACTIVE, DISABLED, TokenRequest, Tokens
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Token
 
@@ -64,7 +64,7 @@ POLICIES = st.lists(
 ).map(tuple)  # fmt: skip
 RANGES = st.lists(st.sampled_from(["192.0.2.0/24", "192.0.2.0/25", "::/0", "0.0.0.0/0"]), max_size=2).map(tuple)
 WANTED = st.builds(
-    Wanted,
+    TokenRequest,
     name=st.just("t"),
     policies=POLICIES,
     condition=st.just(Condition()) | st.builds(Condition, st.builds(RequestIp, RANGES, RANGES)),
@@ -196,7 +196,7 @@ def test_no_derived_token_exceeds_the_first(
     everything = Policy(
         effect="allow", permission_groups=(GroupRef(ALL_ACCESS),), resources={ACCOUNT_RESOURCE + ACCOUNT: "*"}
     )
-    strongest = token_of("strongest", Wanted(name="t", policies=(everything,)))
+    strongest = token_of("strongest", TokenRequest(name="t", policies=(everything,)))
     first = token_of("mine", mine)
     store, reachable = TokenStore([first, strongest, token_of("other", other)]), ["mine"]
     had = allowed(replace(first, not_before=None))

@@ -17,7 +17,7 @@ from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.suite import Suite
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.secrets.client_sealed import countersigned
+from nightsafe.services.secrets.client_sealed import countersign_client_value
 
 PRIVATE, STRANGER, SIGNER = PrivateRing.generate(), PrivateRing.generate(), SigningKey.generate()
 HYBRID = PrivateRing.generate(Suite.HYBRID)
@@ -34,7 +34,7 @@ def sealed_by(ring: PublicRing, plain: bytes = b"a value", at: str = "/bindings/
 def refused(given_value: SealedByClient, ring: PublicRing = RING) -> tuple[Code, str | None, str]:
     """Return the code, pointer and detail of a refusal."""
     with pytest.raises(NightsafeError) as raised:
-        countersigned(SigningSealer(ring, SIGNER).countersign, PLACE, given_value)
+        countersign_client_value(SigningSealer(ring, SIGNER).countersign, PLACE, given_value)
     problem = raised.value.problems[0]
     return problem.code, problem.pointer, problem.detail
 
@@ -52,7 +52,7 @@ def test_the_largest_values_can_be_sealed_by_clients(ring: PrivateRing, size: in
     """A sealed value may be as large as a plain one, with either suite, also in base64."""
     given_value = sealed_by(ring.public(), b"x" * size)
 
-    assert countersigned(SigningSealer(ring.public(), SIGNER).countersign, PLACE, given_value)
+    assert countersign_client_value(SigningSealer(ring.public(), SIGNER).countersign, PLACE, given_value)
     assert len(given_value.sealed) * 4 / 3 < MAX_ENCRYPTED_CHARACTERS
 
 
@@ -88,7 +88,9 @@ def test_a_value_sealed_to_an_active_key_is_accepted() -> None:
     old, new = RING.primary, STRANGER.public().primary
     active = PublicKey.load(old.suite, State.ACTIVE, old.public)
 
-    assert countersigned(SigningSealer(PublicRing([active, new]), SIGNER).countersign, PLACE, sealed_by(RING))
+    assert countersign_client_value(
+        SigningSealer(PublicRing([active, new]), SIGNER).countersign, PLACE, sealed_by(RING)
+    )
 
 
 def test_a_wrong_key_id_is_refused() -> None:

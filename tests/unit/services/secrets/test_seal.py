@@ -15,7 +15,7 @@ from nightsafe.sealing.sealer import SigningSealer
 from nightsafe.sealing.signing_key import SigningKey
 from nightsafe.sealing.verify_keys import VerifyKeys
 from nightsafe.secret_value import SecretValue
-from nightsafe.services.secrets.seal import Safe, place_of
+from nightsafe.services.secrets.seal import Safe, sealing_ref
 from nightsafe.store.collections import Kind
 from nightsafe.store.scripts import ScriptRef
 
@@ -162,16 +162,16 @@ async def test_several_values_are_sealed_in_order() -> None:
     assert turns >= 2
 
 
-STORE = place_of(Kind.SECRETS_STORE, "a" * 32, "b" * 32)
+STORE = sealing_ref(Kind.SECRETS_STORE, "a" * 32, "b" * 32)
 
 
 def test_collections_have_places_of_their_own() -> None:
     """Each kind and environment has a namespace with a colon, which no dispatch namespace can have."""
     places = {
-        place_of(Kind.PAGES_PROJECT, "a", "n", "production").namespace,
-        place_of(Kind.PAGES_PROJECT, "a", "n", "preview").namespace,
-        place_of(Kind.SECRETS_STORE, "a", "n").namespace,
-        place_of(Kind.SCRIPT, "a", "n").namespace,
+        sealing_ref(Kind.PAGES_PROJECT, "a", "n", "production").namespace,
+        sealing_ref(Kind.PAGES_PROJECT, "a", "n", "preview").namespace,
+        sealing_ref(Kind.SECRETS_STORE, "a", "n").namespace,
+        sealing_ref(Kind.SCRIPT, "a", "n").namespace,
     }
 
     assert {"pages:production", "pages:preview", "store:", "preview:"} == places

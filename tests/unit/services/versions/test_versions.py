@@ -12,8 +12,8 @@ from nightsafe.bindings.parse import parse_secret
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.service import Principal
-from nightsafe.services.caller import Caller, change
-from nightsafe.services.delivery.admission import Admission, Delivered
+from nightsafe.services.caller import Caller, script_change
+from nightsafe.services.delivery.admission import Admission, DeliveryOptions
 from nightsafe.services.delivery.bundles import Bundles
 from nightsafe.services.delivery.change_feed import ChangeFeed
 from nightsafe.services.delivery.code_checks import CodeChecks
@@ -21,7 +21,7 @@ from nightsafe.services.limits import Limits
 from nightsafe.services.scripts.modules import Part
 from nightsafe.services.scripts.scripts import Scripts
 from nightsafe.services.scripts.upload import parse_upload
-from nightsafe.services.secrets.secrets import Patch
+from nightsafe.services.secrets.secrets import SecretsPatch
 from nightsafe.services.versions.versions import Versions, parse_version_id
 from nightsafe.store.changes import Change
 from nightsafe.store.script_edit import ScriptEdit, Stamp
@@ -44,13 +44,13 @@ def numbered(version_id: str) -> Change:
         version_id=uuid.UUID(version_id).bytes, deployment_id=b"", source="api", triggered_by="secret", author_id="u",
         author_email="a@example.com",
     )  # fmt: skip
-    return change(CALLER, "versions.secrets", ScriptEdit(ref=REF, stamp=stamp, always=True))
+    return script_change(CALLER, "versions.secrets", ScriptEdit(ref=REF, stamp=stamp, always=True))
 
 
 def patch(*secrets: tuple[str, str], drop: tuple[str, ...] = ()) -> Patch:
     """Return a patch that sets texts and drops names."""
     made = [parse_secret({"name": name, "type": "secret_text", "text": value}) for name, value in secrets]
-    return Patch(tuple(made), drop, b'{"workers/message":"why"}')
+    return SecretsPatch(tuple(made), drop, b'{"workers/message":"why"}')
 
 
 def admission_over(store: SqliteStore) -> Admission:

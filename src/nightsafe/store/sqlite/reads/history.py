@@ -6,7 +6,7 @@ from typing import Final
 from nightsafe.store.period import ALWAYS, Period
 from nightsafe.store.scripts import Binding, Deployment, Script, ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
-from nightsafe.store.sqlite.reads.rows import BY_THEMSELVES, HEAD, OF_VERSIONS, deployment_of, key_of
+from nightsafe.store.sqlite.reads.rows import HEAD, OF_VERSIONS, WITHOUT_NEW_VERSION, deployment_of, key_of
 from nightsafe.store.turns import turn
 
 _PART: Final = 500
@@ -31,7 +31,7 @@ ORDER BY newest DESC, place DESC LIMIT ?
 """
 _DEPLOYMENTS = f"""
 {OF_VERSIONS} AND number BETWEEN ? AND ? UNION ALL
-{BY_THEMSELVES} AND (newest_version, place) BETWEEN (?, ?) AND (?, ?)
+{WITHOUT_NEW_VERSION} AND (newest_version, place) BETWEEN (?, ?) AND (?, ?)
 ORDER BY newest DESC, place DESC
 """
 

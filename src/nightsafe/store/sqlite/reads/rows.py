@@ -36,13 +36,13 @@ SELECT deployment_id AS id, created_on, source, triggered_by, author_id, author_
   id AS version_id, NULL AS traffic, number AS newest, 0 AS place
 FROM versions WHERE account_id = ? AND script_id = ? AND deployment_id <> x''
 """
-BY_THEMSELVES = """
+WITHOUT_NEW_VERSION = """
 SELECT id, created_on, source, triggered_by, author_id, author_email, annotations,
   NULL, traffic, newest_version, place
 FROM deployments WHERE account_id = ? AND script_id = ?
 """
 NEWEST_FIRST = "ORDER BY newest DESC, place DESC LIMIT ? OFFSET ?"
-DEPLOYMENTS = f"{OF_VERSIONS} UNION ALL {BY_THEMSELVES} {NEWEST_FIRST}"
+DEPLOYMENTS = f"{OF_VERSIONS} UNION ALL {WITHOUT_NEW_VERSION} {NEWEST_FIRST}"
 
 BINDINGS_AT = """
 SELECT name, kind, shown, sealed, key_id FROM bindings

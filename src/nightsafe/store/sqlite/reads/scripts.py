@@ -10,13 +10,13 @@ from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.reads.collections import CollectionReads
 from nightsafe.store.sqlite.reads.history import HistoryReads
 from nightsafe.store.sqlite.reads.rows import (
-    BY_THEMSELVES,
     OF_VERSIONS,
     SCRIPT,
     SCRIPTS,
     VERSION,
     VERSION_BY_ID,
     VERSIONS,
+    WITHOUT_NEW_VERSION,
     build,
     deployment_of,
     key_of,
@@ -41,7 +41,7 @@ _SCRIPT_BY_ID = SCRIPTS + "AND s.id = ?"
 _SCRIPTS_AFTER = SCRIPTS + "AND s.name > ? ORDER BY s.name LIMIT ?"
 _VERSIONS = VERSIONS + "AND v.number BETWEEN ? AND ? ORDER BY v.number DESC"
 _VERSIONS_BETWEEN = VERSIONS + "AND v.id BETWEEN ? AND ? ORDER BY v.number DESC"
-_DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {BY_THEMSELVES} AND id = ?"
+_DEPLOYMENT = f"{OF_VERSIONS} AND deployment_id = ? UNION ALL {WITHOUT_NEW_VERSION} AND id = ?"
 _COUNT_DEPLOYMENTS = "SELECT deployment_count FROM scripts WHERE account_id = ? AND namespace = ? AND name = ?"
 _ISSUED = """
 SELECT id, digest, user_id, name, status, policies, issued_on, modified_on, not_before, expires_on,
