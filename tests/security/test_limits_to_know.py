@@ -17,7 +17,7 @@ from tests.unit.api.tools.rotation import Rotation, text
 from tests.unit.api.tools.tokens import keep, row
 from tests.unit.api.tools.uploads import add, items
 
-from nightsafe.api.http.entrance import throttled
+from nightsafe.api.http.entrance import with_rate_limits
 from nightsafe.bundle.model import BundleBinding
 from nightsafe.bundle.signed import open_bundle
 from nightsafe.identity.credentials import new_token
@@ -100,7 +100,7 @@ def test_guessing_goes_on(own_api: Api) -> None:
     """An address that fails to authenticate too often gets no reasons for a minute, but can go on guessing: the
     server still looks up each credential.
     """
-    door = throttled(own_api.app, Limits(auth_failures=3))
+    door = with_rate_limits(own_api.app, Limits(auth_failures=3))
     wrong = [(b"authorization", b"Bearer " + new_token().encode())]
     failed = [own_api.send("GET", secrets_of("worker"), b"", wrong, anonymous=True, to=door).status for _ in range(3)]
 

@@ -6,7 +6,7 @@ from typing import Any
 from nightsafe.api import health
 from nightsafe.api.delivery import bundles, code_checks, processes
 from nightsafe.api.dispatch import namespaces
-from nightsafe.api.http.envelope import FIXED_HEADERS, fragment
+from nightsafe.api.http.envelope import FIXED_HEADERS, in_envelope
 from nightsafe.api.http.path import decode_segment
 from nightsafe.api.http.routing import address_of, router
 from nightsafe.api.identity import tokens, users
@@ -52,7 +52,7 @@ _PAGES = (
     code_checks.resources,
 )
 _BASE = b"/client/v4/"
-_SLASHED = b"/client/v4//"
+_DOUBLE_SLASH_BASE = b"/client/v4//"
 """The start of a path when a client's base URL ends with a slash."""
 
 _PREFIX = b"/client/v4/accounts/"
@@ -75,19 +75,21 @@ class App:
     ) -> None:
         self._store = store
         self._authenticator = Authenticator(store)
-        use = Services(store, safe, limits, delivery_options or DeliveryOptions())
-        every = [
-            *secrets.resources(use),
-            *scripts.resources(use),
-            *tokens.resources(use.tokens),
-            *users.resources(use.users),
+        services = Services(store, safe, limits, delivery_options or DeliveryOptions())
+        resources = [
+            *secrets.resources(services),
+            *scripts.resources(services),
+            *tokens.resources(services.tokens),
+            *users.resources(services.users),
             *public_ring.resources(safe),
-            *(resource for page in _PAGES for resource in page(use)),
-            *secret_versions.resources(use.secret_versions),
+            *(resource for page in _PAGES for resource in page(services)),
+            *secret_versions.resources(services.secret_versions),
         ]
-        self._change_feed = use.change_feed
-        self._code_checks = use.code_checks
-        self._router = router(every, self._authenticator, limits, use.change_feed.acted_on, use.processes.notices)
+        self._change_feed = services.change_feed
+        self._code_checks = services.code_checks
+        self._router = router(
+            resources, self._authenticator, limits, services.change_feed.acted_on, services.processes.notices
+        )
         self._health = health.Health(store)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
@@ -95,15 +97,15 @@ class App:
         if scope["type"] != "http":
             return
         raw_path: bytes = scope["raw_path"]
-        if raw_path.startswith(_SLASHED):
-            raw_path = scope["raw_path"] = _BASE + raw_path[len(_SLASHED) :]
+        if raw_path.startswith(_DOUBLE_SLASH_BASE):
+            raw_path = scope["raw_path"] = _BASE + raw_path[len(_DOUBLE_SLASH_BASE) :]
         if scope["method"] == "GET" and raw_path.startswith(_PREFIX):
             try:
-                shown = await self._known_secret(scope, raw_path)
+                secret_json = await self._cached_secret(scope, raw_path)
             except NightsafeError:
-                shown = None
-            if shown is not None:
-                await _send_found(send, shown)
+                secret_json = None
+            if secret_json is not None:
+                await _send_secret(send, secret_json)
                 return
         elif raw_path in health.PATHS:
             await self._health(scope, receive, send)
@@ -116,7 +118,7 @@ class App:
         self._change_feed.end()
         self._code_checks.end()
 
-    async def _known_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
+    async def _cached_secret(self, scope: dict[str, Any], raw_path: bytes) -> bytes | None:
         """Return the public view of the secret that a GET asks for, if the fast path can answer.
 
         The fast path needs a remembered Bearer token that may read the secret from this address, a request without a
@@ -144,9 +146,9 @@ class App:
         return await self._store.shown(ScriptRef(account, script), secret)
 
 
-async def _send_found(send: Send, shown: bytes) -> None:
+async def _send_secret(send: Send, secret_json: bytes) -> None:
     """Send the 200 of the fast path."""
-    body = fragment(shown)
+    body = in_envelope(secret_json)
     headers = [*FIXED_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

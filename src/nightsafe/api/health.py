@@ -14,9 +14,9 @@ from nightsafe.store.interface import Store
 LIVE = b"/livez"
 READY = b"/readyz"
 PATHS = frozenset({LIVE, READY})
-_FRESH_SECONDS = 1.0
-_PATIENCE_SECONDS: Final = 5.0
-_SAID: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Code.NOT_DURABLE})
+_CACHE_SECONDS = 1.0
+_TIMEOUT_SECONDS: Final = 5.0
+_EXPLAINED: Final = frozenset({Code.DISK_FULL, Code.FILE_GONE, Code.LOG_FULL, Code.NOT_DURABLE})
 """Faults that the answer explains. Only the log explains all others."""
 
 
@@ -27,7 +27,7 @@ class Health:
         self._store = store
         self._checked = float("-inf")
         self._failures = 0
-        self._patience = _PATIENCE_SECONDS
+        self._timeout = _TIMEOUT_SECONDS
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer one probe."""
@@ -48,20 +48,20 @@ class Health:
         A write that fails later invalidates the result at once.
         """
         failures = self._store.failures()
-        if time.monotonic() < self._checked + _FRESH_SECONDS and failures == self._failures:
+        if time.monotonic() < self._checked + _CACHE_SECONDS and failures == self._failures:
             return
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 await self._store.check()
         except TimeoutError:
-            raise _unavailable(f"the store has not answered for {self._patience:g} s") from None
+            raise _unavailable(f"the store has not answered for {self._timeout:g} s") from None
         except NightsafeError as error:
-            if error.code in _SAID:
+            if error.code in _EXPLAINED:
                 raise
             raise _unavailable("the store cannot be read and written") from error
         self._checked, self._failures = time.monotonic(), failures
 
 
-def _unavailable(what: str) -> NightsafeError:
+def _unavailable(reason: str) -> NightsafeError:
     """Return the refusal "not ready", without a reason that does not concern the caller."""
-    return NightsafeError(Code.UNAVAILABLE, what)
+    return NightsafeError(Code.UNAVAILABLE, reason)

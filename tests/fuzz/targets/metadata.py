@@ -13,6 +13,6 @@ _FILES = [Part("worker.js", "application/javascript+module", b"export default {}
 def one(data: bytes) -> None:
     """It is refused with what is wrong, or is an upload."""
     try:
-        parse_upload(parse_json(data), _FILES, _LIMITS, in_force=True)
+        parse_upload(parse_json(data), _FILES, _LIMITS, deployed=True)
     except NightsafeError as refused:
         assert all(problem.detail or problem.code for problem in refused.problems)

@@ -18,7 +18,7 @@ from nightsafe.api.http.paging import fields_of
 from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
-from nightsafe.api.http.streaming import Weaver
+from nightsafe.api.http.streaming import ReplyBuilder
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -29,7 +29,7 @@ from nightsafe.services.services import Services
 T = TypeVar("T")
 
 _AT: Final = f"{ACCOUNT}/nightsafe"
-_NOBODY: Final = "the client closed the connection"
+_DISCONNECTED: Final = "the client closed the connection"
 _BINARY: Final = ((b"content-type", b"application/octet-stream"), *FIXED_HEADERS[1:])
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]{0,17})-([0-9a-f]{0,16})")
 _SECONDS: Final = re.compile(r"[0-9]{1,2}")
@@ -37,27 +37,27 @@ _PROCESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def get_changes(call: Call) -> Reply:
         """GET …/nightsafe/changes."""
-        return success(_shown(await _follow(call, use)))
+        return success(to_json(await _wait_for_changes(call, services)))
 
     async def get_bundle(call: Call) -> Reply:
         """GET …/nightsafe/bundles/{script_name}."""
-        return Reply(200, await use.bundles.bundle(call.script), _BINARY)
+        return Reply(200, await services.bundles.bundle(call.script), _BINARY)
 
     async def get_module(call: Call) -> Reply:
         """GET …/nightsafe/modules/{digest}."""
         digest = call.names["digest"]
-        of = (call.account_id, bytes.fromhex(digest) if _DIGEST.fullmatch(digest) else b"")
-        size = await use.contents.size(*of)
+        contents_key = (call.account_id, bytes.fromhex(digest) if _DIGEST.fullmatch(digest) else b"")
+        size = await services.contents.size(*contents_key)
         if size is None:
             raise NightsafeError(Code.BAD_IDENTIFIER, "a module with this SHA-256")
-        weaver = Weaver()
-        weaver.insert(size, partial(use.contents.slices, *of, size))
-        return weaver.reply(_BINARY)
+        builder = ReplyBuilder()
+        builder.insert(size, partial(services.contents.slices, *contents_key, size))
+        return builder.reply(_BINARY)
 
     return [
         Resource("GET", f"{_AT}/changes", Action.DELIVER, get_changes),
@@ -66,7 +66,7 @@ def resources(use: Services) -> list[Resource]:
     ]
 
 
-async def _follow(call: Call, use: Services) -> BundleChanges:
+async def _wait_for_changes(call: Call, services: Services) -> BundleChanges:
     """Wait for changes for as long as the client stays connected.
 
     Raises:
@@ -76,15 +76,17 @@ async def _follow(call: Call, use: Services) -> BundleChanges:
     after, seconds = _cursor(fields.get("after", "")), _seconds(fields.get("wait"))
     process_id = (call.caller.principal.id, _process(fields.get("process")))
     may_reseal = call.caller.principal.grants.allow(Action.RESEAL, policy.Resource(call.account_id))
-    use.processes.record_request(call.account_id, process_id, reseals=may_reseal)
-    changes = await while_waited_for(call, use.change_feed.follow(call.account_id, process_id, after, seconds))
+    services.processes.record_request(call.account_id, process_id, reseals=may_reseal)
+    changes = await result_unless_disconnected(
+        call, services.change_feed.follow(call.account_id, process_id, after, seconds)
+    )
     if changes is None:
-        use.change_feed.leave(call.account_id, process_id)
-        raise NightsafeError(Code.BODY_UNREADABLE, _NOBODY)
+        services.change_feed.leave(call.account_id, process_id)
+        raise NightsafeError(Code.BODY_UNREADABLE, _DISCONNECTED)
     return changes
 
 
-async def while_waited_for(call: Call, work: Coroutine[None, None, T]) -> T | None:
+async def result_unless_disconnected(call: Call, work: Coroutine[None, None, T]) -> T | None:
     """Return the result of a long task, or None when the client closes the connection first.
 
     Raises:
@@ -92,16 +94,16 @@ async def while_waited_for(call: Call, work: Coroutine[None, None, T]) -> T | No
     """
     await read(call.receive, 0, call.limits.body_seconds)  # to the end: only a disconnect can follow
     answer = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_hung_up(call))
+    disconnected = asyncio.ensure_future(_wait_for_disconnect(call))
     try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({answer, disconnected}, return_when=asyncio.FIRST_COMPLETED)
         return answer.result() if answer.done() else None
     finally:
         answer.cancel()
-        gone.cancel()
+        disconnected.cancel()
 
 
-async def _hung_up(call: Call) -> None:
+async def _wait_for_disconnect(call: Call) -> None:
     """Return when the client has closed the connection."""
     await call.receive()
 
@@ -132,7 +134,7 @@ def _process(text: str | None) -> str:
     return text or ""
 
 
-def _shown(changes: BundleChanges) -> dict[str, object]:
+def to_json(changes: BundleChanges) -> dict[str, object]:
     """Return changes as JSON."""
     fields: dict[str, object] = msgspec.structs.asdict(changes)
     return fields | {"cursor": f"{changes.cursor.number}-{changes.cursor.leaf}"}

@@ -22,12 +22,12 @@ _MICROSECONDS: Final = 1_000_000
 _PROCESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def get_processes(call: Call) -> Reply:
         """GET …/nightsafe/processes, with the held scripts that the caller may read."""
-        return success([_shown(call, process) for process in use.processes.list(call.account_id)])
+        return success([to_json(call, process) for process in services.processes.list(call.account_id)])
 
     async def put_report(call: Call) -> Reply:
         """PUT …/nightsafe/processes/{process}."""
@@ -40,7 +40,7 @@ def resources(use: Services) -> list[Resource]:
             raise NightsafeError(
                 Code.INVALID, "'held' must be a list of objects with 'script', 'until' and 'reason'", "/held"
             ) from None
-        use.processes.record_report(call.account_id, (call.caller.principal.id, process), report)
+        services.processes.record_report(call.account_id, (call.caller.principal.id, process), report)
         return success({"held": len(report.held)})
 
     return [
@@ -49,7 +49,7 @@ def resources(use: Services) -> list[Resource]:
     ]
 
 
-def _shown(call: Call, process: Process) -> dict[str, Any]:
+def to_json(call: Call, process: Process) -> dict[str, Any]:
     """Return a process as JSON."""
     return {
         "name": process.name,

@@ -21,8 +21,8 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _MAX_INTEGER = 2**64
 _DISCARD_BYTES = 64 * 1024 * 1024
 _DISCARD_SECONDS = 5.0
-_LEAST_RATE = 16 * 1024
-_ASIDE = 32 * 1024
+_MIN_BYTES_PER_SECOND = 16 * 1024
+_THREAD_BYTES = 32 * 1024
 
 
 class Incoming:
@@ -32,37 +32,37 @@ class Incoming:
     clients may then lose the answer.
     """
 
-    __slots__ = ("_cut", "_headers", "_receive", "_touched", "_whole")
+    __slots__ = ("_complete", "_disconnected", "_headers", "_receive", "_started")
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive) -> None:
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
-        self._touched = self._whole = self._cut = False
+        self._started = self._complete = self._disconnected = False
 
     async def __call__(self) -> Message:
         """Return the next part."""
-        self._touched = True
+        self._started = True
         message = await self._receive()
-        self._cut = message["type"] == "http.disconnect"
-        self._whole = self._cut or not message.get("more_body", False)
+        self._disconnected = message["type"] == "http.disconnect"
+        self._complete = self._disconnected or not message.get("more_body", False)
         return message
 
     async def discard(self) -> bool:
         """Read to the body's end. Return False when the rest is too long and the connection must close."""
-        if self._whole or not (self._touched or self._is_sent()):
-            return not self._cut
-        if not self._touched and any(name == b"expect" for name, _ in self._headers):
+        if self._complete or not (self._started or self._has_body()):
+            return not self._disconnected
+        if not self._started and any(name == b"expect" for name, _ in self._headers):
             return False
         try:
             async with asyncio.timeout(_DISCARD_SECONDS):
                 size = 0
-                while not self._whole and size <= _DISCARD_BYTES:
+                while not self._complete and size <= _DISCARD_BYTES:
                     size += len((await self()).get("body", b""))
         except TimeoutError:
             return False
-        return self._whole and not self._cut
+        return self._complete and not self._disconnected
 
-    def _is_sent(self) -> bool:
+    def _has_body(self) -> bool:
         """Tell whether the request has a body."""
         return any(
             name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
@@ -111,8 +111,8 @@ async def read(receive: Receive, limit: int, seconds: float) -> bytearray:
 
 def _check_pace(started: float, size: int, seconds: float) -> None:
     """Refuse a slow body: from twice `seconds` on, it must have arrived at 16 KiB a second or more."""
-    if time.monotonic() - started > 2 * seconds + size / _LEAST_RATE:
-        raise NightsafeError(Code.TIMEOUT, f"it arrived slower than {_LEAST_RATE} bytes a second")
+    if time.monotonic() - started > 2 * seconds + size / _MIN_BYTES_PER_SECOND:
+        raise NightsafeError(Code.TIMEOUT, f"it arrived slower than {_MIN_BYTES_PER_SECOND} bytes a second")
 
 
 async def _part(receive: Receive, seconds: float) -> tuple[bytes, bool]:
@@ -139,9 +139,9 @@ def check_json_type(content_type: bytes, *, merge_patch: bool = False) -> None:
         raise NightsafeError(Code.CONTENT_TYPE, f"send {wanted}")
 
 
-async def parse_json_aside(body: bytes | bytearray) -> Any:
+async def parse_json_in_thread(body: bytes | bytearray) -> Any:
     """Parse as `parse_json`, but large texts in a thread: a million brackets would block others for half a second."""
-    return await asyncio.to_thread(parse_json, body) if len(body) > _ASIDE else parse_json(body)
+    return await asyncio.to_thread(parse_json, body) if len(body) > _THREAD_BYTES else parse_json(body)
 
 
 def parse_json(body: bytes | bytearray) -> Any:

@@ -16,24 +16,26 @@ from nightsafe.api.http.body import Message, Receive
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.limits import Limits
 
-_FREE: Final = 64 * 1024
+_UNCOUNTED_BYTES: Final = 64 * 1024
 """Bodies up to this many bytes do not count. Most bodies are far smaller."""
 
-_TIMES: Final = 2
+_COPIES: Final = 2
 """The number of copies of a body in memory: the body as it arrives, and its parts."""
 
 _SMALL_SHARE: Final = 4
 
-_PACE: Final = 256 * 1024
+_MIN_BYTES_PER_SECOND: Final = 256 * 1024
 """The minimum speed of a body while others wait for its memory, in bytes a second."""
 
-_SLOW: Final = f"the body arrived slower than {_PACE} bytes a second while other uploads waited; send it again"
+_TOO_SLOW: Final = (
+    f"the body arrived slower than {_MIN_BYTES_PER_SECOND} bytes a second while other uploads waited; send it again"
+)
 
-_PATIENCE: Final = 1 / 3
+_GRACE_SHARE: Final = 1 / 3
 """The time before the minimum speed applies to a body, as a share of the longest waiting time."""
 
 
-class Lane:
+class MemoryLane:
     """A budget, and the queue of the bodies that wait for a share of it.
 
     Args:
@@ -49,7 +51,7 @@ class Lane:
         """The free bytes."""
 
     @asynccontextmanager
-    async def held(self, size: int) -> AsyncIterator[None]:
+    async def reserve(self, size: int) -> AsyncIterator[None]:
         """Take bytes of the budget while the context is open. A request for more than the whole takes the whole.
 
         Raises:
@@ -60,23 +62,26 @@ class Lane:
         try:
             yield
         finally:
-            self._give(size)
+            self._release(size)
 
-    def paced(self, receive: Receive) -> Receive:
+    def with_minimum_speed(self, receive: Receive) -> Receive:
         """Return a `receive` that fails when the body is slow and others wait, so that the share becomes free.
 
         Args:
             receive: the ASGI callable that receives the body.
         """
-        began, size = time.monotonic(), 0
+        started, size = time.monotonic(), 0
 
         async def part() -> Message:
             """Return the next part; raise NightsafeError UNAVAILABLE when the body is too slow."""
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if self._waiting and time.monotonic() - began > self._seconds * _PATIENCE + size / _PACE:
-                raise NightsafeError(Code.UNAVAILABLE, _SLOW)
+            if (
+                self._waiting
+                and time.monotonic() - started > self._seconds * _GRACE_SHARE + size / _MIN_BYTES_PER_SECOND
+            ):
+                raise NightsafeError(Code.UNAVAILABLE, _TOO_SLOW)
             return message
 
         return part
@@ -92,21 +97,21 @@ class Lane:
             async with asyncio.timeout(self._seconds):
                 await turn
         except BaseException as error:
-            self._leave(size, turn)
+            self._stop_waiting(size, turn)
             if isinstance(error, TimeoutError):
                 refusal = "too many large uploads at once; send this one again in a few seconds"
                 raise NightsafeError(Code.UNAVAILABLE, refusal) from None
             raise
 
-    def _leave(self, size: int, turn: "asyncio.Future[None]") -> None:
+    def _stop_waiting(self, size: int, turn: "asyncio.Future[None]") -> None:
         """Stop waiting, and give back a share that was just granted."""
         if turn.done() and not turn.cancelled():
-            self._give(size)
+            self._release(size)
             return
         self._waiting.remove((size, turn))
-        self._give(0)
+        self._release(0)
 
-    def _give(self, size: int) -> None:
+    def _release(self, size: int) -> None:
         """Give bytes back, and let the next bodies in."""
         self.left += size
         while self._waiting and self._waiting[0][0] <= self.left:
@@ -124,19 +129,19 @@ class BodyBudget:
 
     def __init__(self, limits: Limits) -> None:
         self._limits: Final = limits
-        self.large: Final = Lane(limits.upload_memory, limits.upload_seconds)
-        self.small: Final = Lane(limits.upload_memory // _SMALL_SHARE, limits.upload_seconds)
+        self.large: Final = MemoryLane(limits.upload_memory, limits.upload_seconds)
+        self.small: Final = MemoryLane(limits.upload_memory // _SMALL_SHARE, limits.upload_seconds)
 
-    def lane(self, headers: Mapping[bytes, bytes]) -> tuple[Lane, int] | None:
+    def lane(self, headers: Mapping[bytes, bytes]) -> tuple[MemoryLane, int] | None:
         """Return the lane that the body must wait in, and the bytes it needs; None when it need not wait.
 
         A body of unknown length counts as the longest allowed.
         """
         announced = headers.get(b"content-length")
         if announced is None:
-            return (self.large, self._limits.max_upload_bytes * _TIMES) if b"transfer-encoding" in headers else None
+            return (self.large, self._limits.max_upload_bytes * _COPIES) if b"transfer-encoding" in headers else None
         size = int(announced) if announced.isdigit() else self._limits.max_upload_bytes
-        if size <= _FREE:
+        if size <= _UNCOUNTED_BYTES:
             return None
-        size = min(size, self._limits.max_upload_bytes) * _TIMES
-        return (self.small if size <= self._limits.max_body_bytes * _TIMES else self.large), size
+        size = min(size, self._limits.max_upload_bytes) * _COPIES
+        return (self.small if size <= self._limits.max_body_bytes * _COPIES else self.large), size

@@ -20,11 +20,11 @@ _HOST: Final = re.compile(
 )
 """RFC 3986, section 3.2.2 and 3.2.3; the host of an HTTP URL is never empty (RFC 9110, section 4.2.1)."""
 
-_NONE: Final[tuple[list[bytes], ...]] = ([], [b""])
+_WITHOUT_HOST: Final[tuple[list[bytes], ...]] = ([], [b""])
 """A request without a Host header. The HTTP server turns a missing header into an empty one."""
 
-_LAST: Final = ((b"connection", b"close"),)
-_ONE_HOST: Final = NightsafeError(
+_CLOSE: Final = ((b"connection", b"close"),)
+_INVALID_HOST: Final = NightsafeError(
     Code.MALFORMED_HEADER, "send one Host header, with a host name or address and, if needed, a port"
 )
 
@@ -48,13 +48,15 @@ class Entrance:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         hosts = [value for name, value in scope["headers"] if name == b"host"]
-        if (len(hosts) != 1 or not _is_host(hosts[0])) and not (scope["http_version"] != "1.1" and hosts in _NONE):
-            return refuse(scope, receive, send, _ONE_HOST, _LAST)
+        if (len(hosts) != 1 or not _is_host(hosts[0])) and not (
+            scope["http_version"] != "1.1" and hosts in _WITHOUT_HOST
+        ):
+            return refuse(scope, receive, send, _INVALID_HOST, _CLOSE)
         if self._proxies is not None:
             try:
                 _set_client(scope, self._proxies)
             except NightsafeError as error:
-                return refuse(scope, receive, send, error, _LAST)
+                return refuse(scope, receive, send, error, _CLOSE)
         return self._app(scope, receive, send)
 
 
@@ -80,16 +82,16 @@ _DELIVERY_TIMES: Final = 100
 """The factor by which delivery processes may send more requests: each change costs them some."""
 
 
-def throttled(app: Application, limits: Limits) -> Application:
+def with_rate_limits(app: Application, limits: Limits) -> Application:
     """Return the application behind the rate limits, or the application itself when there are no limits."""
     if limits.rate_limit:
         app = RateLimited(app, limits)
     if limits.auth_failures:
-        app = Guarded(app, Failures(limits.auth_failures))
+        app = FailureLimited(app, Failures(limits.auth_failures))
     return app
 
 
-class Guarded:
+class FailureLimited:
     """Counts failed authentications, and refuses a source with too many.
 
     The refusal comes after the lookup of the credential, so a valid credential passes.
@@ -105,7 +107,7 @@ class Guarded:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Answer one ASGI request. This is not a coroutine itself, because every request pays for it."""
-        self._failures.watch(scope)
+        self._failures.count_failures_of(scope)
         return self._app(scope, receive, send)
 
 
@@ -129,29 +131,29 @@ class RateLimited:
             return self._app(scope, receive, send)
         quota = self._delivery if _DELIVERY.match(scope["raw_path"]) else self._ordinary
         quota_state = quota.take_for(scope, key)
-        told = _headers(quota, quota_state)
+        quota_headers = _headers(quota, quota_state)
         if quota_state.blocked:
-            if quota_state.newly:
+            if quota_state.newly_blocked:
                 _log.warning("throttled", reason=Code.TOO_MANY_REQUESTS, address=(scope.get("client") or ("",))[0])
             refusal = NightsafeError(Code.TOO_MANY_REQUESTS)
-            return refuse(scope, receive, send, refusal, (retry_after(quota_state.seconds), *told))
-        return self._app(scope, receive, _telling(send, told))
+            return refuse(scope, receive, send, refusal, (retry_after(quota_state.seconds), *quota_headers))
+        return self._app(scope, receive, _with_headers(send, quota_headers))
 
 
 def _headers(quota: Quota, quota_state: QuotaState) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers with a credential's remaining quota."""
-    told = b'"default";r=%d;t=%d' % (quota_state.remaining, math.ceil(quota_state.seconds))
+    quota_headers = b'"default";r=%d;t=%d' % (quota_state.remaining, math.ceil(quota_state.seconds))
     policy = b'"default";q=%d;w=%d' % (quota.limit, math.ceil(quota.seconds))
-    return (b"ratelimit", told), (b"ratelimit-policy", policy)
+    return (b"ratelimit", quota_headers), (b"ratelimit-policy", policy)
 
 
-def _telling(send: Any, told: tuple[tuple[bytes, bytes], ...]) -> Any:
+def _with_headers(send: Any, quota_headers: tuple[tuple[bytes, bytes], ...]) -> Any:
     """Return a `send` that adds headers to an answer."""
 
-    async def tell(message: Scope) -> None:
+    async def send_with_headers(message: Scope) -> None:
         """Send one ASGI message."""
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *told]
+            message["headers"] = [*message["headers"], *quota_headers]
         await send(message)
 
-    return tell
+    return send_with_headers

@@ -20,8 +20,8 @@ FIXED_HEADERS: Headers = (
 )
 
 _OK = 200
-_SOME = 50
-_LARGE = 10
+_PART_ITEMS = 50
+_MAX_JOINED_PARTS = 10
 _HEAD = b'{"result":'
 _TAIL = b',"success":true,"errors":[],"messages":[]}\n'
 _TAIL_WITH = b',"success":true,"errors":[],"messages":'
@@ -55,7 +55,7 @@ class Reply(Struct, frozen=True):
         return len(self.body) + sum(insert.size for insert in self.inserts)
 
 
-def fragment(result: bytes) -> bytes:
+def in_envelope(result: bytes) -> bytes:
     """Return the envelope around a result that is already JSON."""
     return _HEAD + result + _TAIL
 
@@ -73,7 +73,7 @@ def success(result: object, notices: Sequence[Problem] = ()) -> Reply:
 def success_raw(result: bytes, notices: Sequence[Problem] = ()) -> Reply:
     """Return a 200 with a result that is already JSON; see `success`."""
     if not notices:
-        return Reply(200, fragment(result))
+        return Reply(200, in_envelope(result))
     messages = msgspec.json.encode([as_json(notice) for notice in notices])
     return Reply(200, _HEAD + result + _TAIL_WITH + messages + b"}\n")
 
@@ -86,7 +86,7 @@ def success_with_info(result: bytes, info: bytes) -> Reply:
 def with_inserts(result: bytes, inserts: Iterable[Insert]) -> Reply:
     """Return a 200 with a result that is JSON except for its inserts."""
     return Reply(
-        200, fragment(result), inserts=tuple(replace(insert, at=insert.at + len(_HEAD)) for insert in inserts)
+        200, in_envelope(result), inserts=tuple(replace(insert, at=insert.at + len(_HEAD)) for insert in inserts)
     )
 
 
@@ -104,22 +104,22 @@ def with_notices(reply: Reply, notices: Sequence[Problem]) -> Reply:
     return replace(reply, body=body + b"\n")
 
 
-async def listed(items: AsyncIterable[object]) -> Reply:
+async def list_reply(items: AsyncIterable[object]) -> Reply:
     """Return a 200 with a list of any length.
 
     Each item is encoded when it arrives, so that a long list does not block other requests. A long list is sent in
     parts, because copying megabytes takes as long as sending many parts.
     """
-    encode, parts, some = msgspec.json.Encoder().encode, list[bytes](), list[bytes]()
+    encode, parts, part_items = msgspec.json.Encoder().encode, list[bytes](), list[bytes]()
     async for item in items:
-        some.append(encode(item))
-        if len(some) == _SOME:
-            parts.append(b",".join(some))
-            some.clear()
-    if some:
-        parts.append(b",".join(some))
-    if len(parts) <= _LARGE:
-        return Reply(200, fragment(b"[" + b",".join(parts) + b"]"))
+        part_items.append(encode(item))
+        if len(part_items) == _PART_ITEMS:
+            parts.append(b",".join(part_items))
+            part_items.clear()
+    if part_items:
+        parts.append(b",".join(part_items))
+    if len(parts) <= _MAX_JOINED_PARTS:
+        return Reply(200, in_envelope(b"[" + b",".join(parts) + b"]"))
     parts[1:] = [b"," + part for part in parts[1:]]
     return with_inserts(b"[]", [Insert(1, sum(map(len, parts)), partial(in_turns, parts, 1))])
 

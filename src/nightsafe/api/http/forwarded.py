@@ -48,8 +48,8 @@ class Proxies:
     def __init__(self, networks: Sequence[str], header: str = LISTED) -> None:
         self._trusted = Networks(Condition(RequestIp(in_=tuple(networks))))
         self._header = header.encode()
-        self._hops = _named if header == NAMED else _listed
-        self._said = functools.lru_cache(maxsize=_MAX_REMEMBERED)(self._read)
+        self._hops = _forwarded_hops if header == NAMED else _x_forwarded_for_hops
+        self._client_of = functools.lru_cache(maxsize=_MAX_REMEMBERED)(self._find_client)
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Return the address of a request's client.
@@ -64,18 +64,18 @@ class Proxies:
         if not self._trusted.admit(peer):
             return peer
         lines = tuple([value for name, value in headers if name == self._header])
-        return self._said(peer, lines) if lines else peer
+        return self._client_of(peer, lines) if lines else peer
 
-    def _read(self, peer: str, lines: Sequence[bytes]) -> str:
+    def _find_client(self, peer: str, lines: Sequence[bytes]) -> str:
         """Return the client's address from a proxy's header lines."""
         if sum(map(len, lines)) > _MAX_BYTES:
             raise self._refusal(f"is over {_MAX_BYTES} bytes")
-        address, seen = peer, 0
+        address, count = peer, 0
         for hop in self._hops(lines):
-            address, seen = self._address(hop), seen + 1
+            address, count = self._address(hop), count + 1
             if not self._trusted.admit(address):
                 return address
-            if seen == _MAX_HOPS:
+            if count == _MAX_HOPS:
                 raise self._refusal(f"names more than {_MAX_HOPS} proxies")
         return address
 
@@ -99,7 +99,7 @@ class Proxies:
         return NightsafeError(Code.MALFORMED_HEADER, f"{name}, sent by the proxy in front, {what}")
 
 
-def _listed(lines: Sequence[bytes]) -> Iterator[bytes]:
+def _x_forwarded_for_hops(lines: Sequence[bytes]) -> Iterator[bytes]:
     """Yield the hops of `X-Forwarded-For`, the last one first. Several lines are one list."""
     for line in reversed(lines):
         for hop in reversed(line.split(b",")):
@@ -107,7 +107,7 @@ def _listed(lines: Sequence[bytes]) -> Iterator[bytes]:
                 yield bare
 
 
-def _named(lines: Sequence[bytes]) -> Iterator[bytes | None]:
+def _forwarded_hops(lines: Sequence[bytes]) -> Iterator[bytes | None]:
     """Yield the hops of `Forwarded`, the last one first; None for a line that cannot be read."""
     for line in reversed(lines):
         yield from reversed(_elements(line) or [None])
@@ -116,18 +116,18 @@ def _named(lines: Sequence[bytes]) -> Iterator[bytes | None]:
 def _elements(line: bytes) -> list[bytes | None]:
     """Return the `for` of each element of a line, `unknown` if it has none; an empty list for an invalid line."""
     found: list[bytes | None] = []
-    at, hop, within = 0, b"", False
-    while at < len(line) or within:
+    at, hop, in_element = 0, b"", False
+    while at < len(line) or in_element:
         empty, pair = _EMPTY.match(line, at), _PAIR.match(line, at)
-        if empty is not None and not within:
+        if empty is not None and not in_element:
             at = empty.end()
             continue
         if pair is None or (hop and pair[1].lower() == b"for"):
             return []
         if pair[1].lower() == b"for":
             hop = _unquoted(pair[2]) or b"?"
-        at, within = pair.end(), pair[3] == b";"
-        if not within:
+        at, in_element = pair.end(), pair[3] == b";"
+        if not in_element:
             found.append(hop or UNKNOWN.encode())
             hop = b""
     return found

@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from nightsafe.errors import Code, NightsafeError
 
 MAX_PARTS = 1001
-_COPIED = 1024 * 1024
+_MAX_COPIED_BYTES = 1024 * 1024
 _METADATA = "metadata"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -76,7 +76,7 @@ class _Collector:
         filename = options.get(b"filename")
         name, file = _text(options[b"name"]), None if filename is None else _text(filename)
         content_type = self._headers.get(b"content-type", b"").decode("latin-1")
-        body = _held(self._body, is_file=file is not None and name != _METADATA)
+        body = _part_content(self._body, is_file=file is not None and name != _METADATA)
         self.parts.append(FormPart(name, file, content_type, body))
 
     def on_end(self) -> None:
@@ -126,13 +126,13 @@ async def _from_boundary(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIt
             yield start
 
 
-def _held(body: bytearray, *, is_file: bool) -> bytes:
+def _part_content(body: bytearray, *, is_file: bool) -> bytes:
     """Return the content of a part.
 
     A large file is not copied, because a copy would take as much memory again and block other requests. A part that
     is not a file may be JSON with secrets. It stays a `bytearray`, which is wiped after parsing.
     """
-    return bytes(body) if is_file and len(body) <= _COPIED else cast("bytes", body)
+    return bytes(body) if is_file and len(body) <= _MAX_COPIED_BYTES else cast("bytes", body)
 
 
 def _text(value: bytes) -> str:

@@ -60,12 +60,12 @@ def page_of(fields: dict[str, str], max_size: int = 1000) -> Page:
     return Page(number, min(size, max_size))
 
 
-def paged(items: Sequence[object], page: Page, total: int) -> Reply:
+def page_reply(items: Sequence[object], page: Page, total: int) -> Reply:
     """Return a 200 with the items of one page, and its position among `total`."""
-    return paged_as(items, page, len(items), total)
+    return page_reply_of(items, page, len(items), total)
 
 
-def paged_as(result: object, page: Page, count: int, total: int) -> Reply:
+def page_reply_of(result: object, page: Page, count: int, total: int) -> Reply:
     """Return a 200 with a result that holds `count` items of one page, and its position among `total`."""
     envelope = {
         "result": result,

@@ -34,7 +34,7 @@ class QuotaState(Struct, frozen=True):
     remaining: int
     seconds: float
     blocked: bool = False
-    newly: bool = False
+    newly_blocked: bool = False
 
 
 class Quota:
@@ -102,7 +102,7 @@ class Quota:
         self._windows.pop(key, None)
         _make_room(self.blocked, self._capacity)
         self.blocked[key] = now + self.seconds
-        return QuotaState(0, self.seconds, blocked=True, newly=True)
+        return QuotaState(0, self.seconds, blocked=True, newly_blocked=True)
 
 
 class Failures:
@@ -126,9 +126,9 @@ class Failures:
 
     def count(self, scope: MutableMapping[str, Any]) -> bool:
         """Count one failure. Return whether it is the one that blocks the source."""
-        return self._quota.take(_source(scope)).newly
+        return self._quota.take(_source(scope)).newly_blocked
 
-    def watch(self, scope: MutableMapping[str, Any]) -> None:
+    def count_failures_of(self, scope: MutableMapping[str, Any]) -> None:
         """Let `note_failure` count the failures of this request."""
         scope[_SCOPE_KEY] = self
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 from msgspec import Struct
 
-from nightsafe.api.http.body import Receive, check_json_type, parse_json_aside, read
+from nightsafe.api.http.body import Receive, check_json_type, parse_json_in_thread, read
 from nightsafe.api.http.envelope import Reply
 from nightsafe.api.http.path import script_of
 from nightsafe.errors import Code, NightsafeError
@@ -43,7 +43,7 @@ class Call(Struct, frozen=True, kw_only=True):
         """Return the script that the path names."""
         return script_of(self.account_id, self.names)
 
-    def asks(self, parameter: str, value: str) -> bool:
+    def has_parameter(self, parameter: str, value: str) -> bool:
         """Tell whether the query gives a parameter this value."""
         return value in parse_qs(self.query.decode("latin-1")).get(parameter, ())
 
@@ -55,7 +55,9 @@ class Call(Struct, frozen=True, kw_only=True):
         """
         self.refuse_encoding()
         check_json_type(self.headers.get(b"content-type", b""), merge_patch=merge_patch)
-        return await parse_json_aside(await read(self.receive, self.limits.max_body_bytes, self.limits.body_seconds))
+        return await parse_json_in_thread(
+            await read(self.receive, self.limits.max_body_bytes, self.limits.body_seconds)
+        )
 
     def refuse_encoding(self) -> None:
         """Refuse a compressed body.
@@ -94,4 +96,4 @@ async def read_loose_json(call: Call, empty: Any = None) -> Any:
     if content_type.partition(b";")[0].strip().lower() != _PLAIN:
         check_json_type(content_type)
     body = await read(call.receive, call.limits.max_body_bytes, call.limits.body_seconds)
-    return empty if empty is not None and not body else await parse_json_aside(body)
+    return empty if empty is not None and not body else await parse_json_in_thread(body)

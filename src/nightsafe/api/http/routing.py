@@ -23,7 +23,7 @@ from nightsafe.api.http.envelope import Reply, failure, with_notices
 from nightsafe.api.http.path import account_id, bad_identifier, decode_segment, policy_name, script_of
 from nightsafe.api.http.rate_limits import note_failure, try_again
 from nightsafe.api.http.request import Call, Handler, source_of
-from nightsafe.api.http.streaming import joined, send_reply
+from nightsafe.api.http.streaming import join_small_reply, send_reply
 from nightsafe.api.unsupported.paths import refusal_of
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.identity import policy
@@ -47,14 +47,14 @@ _REFUSED_CALLERS = FAILED_CREDENTIALS | frozenset(
     }
 )
 _TIMED_OUT = 408
-_SOON = ((b"retry-after", b"5"),)
+_RETRY_SOON = ((b"retry-after", b"5"),)
 """The `Retry-After` header of an unavailable server. Official clients follow it."""
 
-_DELIVERED = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
+_WAITING_ACTIONS = frozenset({Action.WRITE_SCRIPTS, Action.WRITE_SECRETS, Action.WRITE_STORES})
 """Actions whose answers wait until the delivery processes, if any, have acted on them."""
 
 Scope = MutableMapping[str, Any]
-Settle = Callable[[str], Awaitable[None]]
+WaitForDelivery = Callable[[str], Awaitable[None]]
 """Waits, for a short time at most, until an account's writes have been delivered."""
 
 NoticesOf = Callable[[ScriptRef], Sequence[Problem]]
@@ -98,14 +98,14 @@ class Gate:
         authenticator: Authenticator,
         limits: Limits,
         body_budget: BodyBudget,
-        settle: Settle,
+        wait_for_delivery: WaitForDelivery,
         notices: NoticesOf,
     ) -> None:
         self._by_method = {resource.method: resource for resource in resources}
         self._authenticator = authenticator
         self._limits = limits
         self._body_budget = body_budget
-        self._settle = settle
+        self._wait_for_delivery = wait_for_delivery
         self._notices = notices
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -122,7 +122,7 @@ class Gate:
         names = {name: decode_segment(segment, raw_path) for name, segment in scope["path_params"].items()}
         account = account_id(scope["path_params"]["account_id"], raw_path) if resource.is_of_account else ""
         principal = await self._principal(scope, resource)
-        allowed_by = await self._allowed_by(principal, resource, account, policy_name(script_of(account, names)))
+        allowed_by = await self._allowing_policy(principal, resource, account, policy_name(script_of(account, names)))
         headers = dict(scope["headers"])
         caller = Caller(
             principal,
@@ -140,19 +140,19 @@ class Gate:
             receive=receive,
             limits=self._limits,
         )
-        reply = await self._handled(resource.handler, call)
-        if resource.action in _DELIVERED:
-            await self._settle(account)
+        reply = await self._call_handler(resource.handler, call)
+        if resource.action in _WAITING_ACTIONS:
+            await self._wait_for_delivery(account)
         return with_notices(reply, self._notices(script_of(account, names)))
 
-    async def _handled(self, handler: Handler, call: Call) -> Reply:
+    async def _call_handler(self, handler: Handler, call: Call) -> Reply:
         """Return the handler's answer. The handler starts when the budget has memory for the body."""
         waits = self._body_budget.lane(call.headers)
         if waits is None:
             return await handler(call)
         lane, size = waits
-        async with lane.held(size):
-            return await handler(msgspec.structs.replace(call, receive=lane.paced(call.receive)))
+        async with lane.reserve(size):
+            return await handler(msgspec.structs.replace(call, receive=lane.with_minimum_speed(call.receive)))
 
     async def _principal(self, scope: Scope, resource: Resource) -> Principal:
         """Return the caller; refuse an unknown one with the code that this resource uses."""
@@ -165,7 +165,7 @@ class Gate:
             unknown = resource.unknown or (Code.NOT_PERMITTED if resource.is_of_account else Code.UNKNOWN_TOKEN)
             raise NightsafeError(unknown, error.problems[0].detail) from None
 
-    async def _allowed_by(self, principal: Principal, resource: Resource, account: str, script: str) -> str:
+    async def _allowing_policy(self, principal: Principal, resource: Resource, account: str, script: str) -> str:
         """Return the id of the policy that admits the caller, or "" where the handler decides.
 
         Raises:
@@ -190,12 +190,12 @@ async def answer(scope: Scope, receive: Any, send: Any, make_reply: Any) -> None
     """Send the answer of `make_reply`, or its refusal. An unexpected failure becomes a 500 without detail."""
     incoming = Incoming(scope, receive)
     try:
-        reply = await joined(await make_reply(scope, incoming))
+        reply = await join_small_reply(await make_reply(scope, incoming))
     except NightsafeError as error:
         _log_refusal(scope, error)
-        reply = failure(error, _when(scope, error))
+        reply = failure(error, _retry_after_headers(scope, error))
     except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes an answer
-        reply = _unforeseen(scope, error)
+        reply = _internal_error(scope, error)
     if reply.status == _TIMED_OUT or not await incoming.discard():
         reply = replace(reply, headers=(*reply.headers, (b"connection", b"close")))
     try:
@@ -217,7 +217,11 @@ def refuse(
 
 
 def router(
-    resources: Iterable[Resource], authenticator: Authenticator, limits: Limits, settle: Settle, notices: NoticesOf
+    resources: Iterable[Resource],
+    authenticator: Authenticator,
+    limits: Limits,
+    wait_for_delivery: WaitForDelivery,
+    notices: NoticesOf,
 ) -> Router:
     """Return a router over raw paths. An unknown path gets an answer in an envelope too."""
     by_path: dict[str, list[Resource]] = defaultdict(list)
@@ -225,7 +229,7 @@ def router(
         by_path[resource.path].append(resource)
     body_budget = BodyBudget(limits)
     routes = [
-        Route(path, Gate(group, authenticator, limits, body_budget, settle, notices))
+        Route(path, Gate(group, authenticator, limits, body_budget, wait_for_delivery, notices))
         for path, group in by_path.items()
     ]
     return Router(routes, redirect_slashes=False, default=_no_route)
@@ -247,11 +251,11 @@ async def _no_route(scope: Scope, receive: Any, send: Any) -> None:
     await answer(scope, receive, send, no_such_path)
 
 
-def _when(scope: Scope, error: NightsafeError) -> Iterable[tuple[bytes, bytes]]:
+def _retry_after_headers(scope: Scope, error: NightsafeError) -> Iterable[tuple[bytes, bytes]]:
     """Return the `Retry-After` header for a refusal that ends by itself, else nothing."""
     if error.code is Code.TOO_MANY_FAILURES:
         return (try_again(scope),)
-    return _SOON if error.code is Code.UNAVAILABLE else ()
+    return _RETRY_SOON if error.code is Code.UNAVAILABLE else ()
 
 
 def address_of(scope: Scope) -> str:
@@ -271,7 +275,7 @@ def _log_refusal(scope: Scope, error: NightsafeError) -> None:
         _log.error("failed", reason=problem.code, why=problem.detail)
 
 
-def _unforeseen(scope: Scope, error: Exception) -> Reply:
+def _internal_error(scope: Scope, error: Exception) -> Reply:
     """Return a 500. Log the type of the error and its lines, but no text that may hold a value."""
     ray = secrets.token_hex(8)
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -20,7 +20,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Slices = Callable[[], AsyncIterator[bytes]]
 
 
-class Weaver:
+class ReplyBuilder:
     """Builds an answer with large contents, from its beginning to its end."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Weaver:
         """Return a 200 with everything added."""
         return Reply(200, bytes(self._body), headers, tuple(self._inserts))
 
-    def enveloped(self) -> Reply:
+    def reply_in_envelope(self) -> Reply:
         """Return a 200 in an envelope; everything added is one JSON value, its result."""
         return with_inserts(bytes(self._body), self._inserts)
 
@@ -70,18 +70,18 @@ def success_with_files(result: dict[str, Any], files: Iterable[File], member: st
         files: the modules.
         member: the name of the member with the contents, in each module.
     """
-    weaver, encode, comma = Weaver(), msgspec.json.encode, b""
-    weaver.add(encode(result)[:-1] + b',"modules":[')
+    builder, encode, comma = ReplyBuilder(), msgspec.json.encode, b""
+    builder.add(encode(result)[:-1] + b',"modules":[')
     for file in files:
-        weaver.add(comma + encode(file.fields)[:-1] + b',"%b":"' % member.encode())
-        weaver.insert_base64(file.size, file.slices)
-        weaver.add(b'"}')
+        builder.add(comma + encode(file.fields)[:-1] + b',"%b":"' % member.encode())
+        builder.insert_base64(file.size, file.slices)
+        builder.add(b'"}')
         comma = b","
-    weaver.add(b"]}")
-    return weaver.enveloped()
+    builder.add(b"]}")
+    return builder.reply_in_envelope()
 
 
-async def held(body: bytes) -> AsyncIterator[bytes]:
+async def slices_of(body: bytes) -> AsyncIterator[bytes]:
     """Yield contents that are in memory, slice by slice."""
     for start in range(0, len(body), SLICE):
         await turn()
@@ -98,14 +98,14 @@ async def send_reply(send: Send, reply: Reply) -> None:
     headers = [*reply.headers, (b"content-length", b"%d" % reply.size)]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     if reply.inserts:
-        async for part in _gathered(_pieces(reply)):
+        async for part in _join_small_pieces(_pieces(reply)):
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     else:
         await send({"type": "http.response.body", "body": reply.body})
 
 
-async def joined(reply: Reply) -> Reply:
+async def join_small_reply(reply: Reply) -> Reply:
     """Return a small answer in one piece, and a large one unchanged."""
     if not reply.inserts or reply.size > _SMALL:
         return reply
@@ -123,7 +123,7 @@ async def _pieces(reply: Reply) -> AsyncIterator[bytes]:
     yield reply.body[at:]
 
 
-async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _join_small_pieces(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Join small pieces, because each message to the HTTP server costs time."""
     some, size = list[bytes](), 0
     async for part in parts:

@@ -93,11 +93,11 @@ def _time(body: dict[str, Any], member: str) -> int | None:
 
 def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
     """Return the token's policies. Those of an account's token may only name its own account."""
-    _bound(need_array(body, "policies", ""), "/policies", MAX_POLICIES, least=1)
+    _check_count(need_array(body, "policies", ""), "/policies", MAX_POLICIES, least=1)
     try:
         policies = msgspec.convert(body, _Body).policies
     except msgspec.ValidationError as error:
-        raise _of_type(str(error)) from None
+        raise _policy_refusal(str(error)) from None
     for index, policy in enumerate(policies):
         at = pointer_to("/policies", index)
         if account_id and set(policy.resources) - {ACCOUNT_RESOURCE + account_id}:
@@ -108,7 +108,7 @@ def _policies(body: dict[str, Any], account_id: str) -> tuple[Policy, ...]:
     return policies
 
 
-def _of_type(message: str) -> NightsafeError:
+def _policy_refusal(message: str) -> NightsafeError:
     """Return the refusal of an invalid policy, with the path from msgspec's message; the rest may repeat a value."""
     _, _, path = message.rpartition("$")
     steps = [name or index for name, index in _PATH_STEP.findall(path)] or ["policies"]
@@ -142,14 +142,14 @@ def _ranges(raw: dict[str, Any], member: str, at: str) -> tuple[str, ...]:
         return ()
     ranges = need_array(raw, member, at)
     at = pointer_to(at, member)
-    _bound(ranges, at, MAX_ITEMS)
+    _check_count(ranges, at, MAX_ITEMS)
     for index, text in enumerate(ranges):
-        if not _holds(lambda text: ipaddress.ip_network(text, strict=False), text):
+        if not _is_valid_text(lambda text: ipaddress.ip_network(text, strict=False), text):
             raise _invalid("give a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32", pointer_to(at, index))
     return tuple(ranges)
 
 
-def _holds(read: Callable[[str], object], value: object) -> bool:
+def _is_valid_text(read: Callable[[str], object], value: object) -> bool:
     """Tell whether a value is a short string that `read` accepts."""
     if not isinstance(value, str) or len(value) > _MAX_RANGE:
         return False
@@ -160,7 +160,7 @@ def _holds(read: Callable[[str], object], value: object) -> bool:
     return True
 
 
-def _bound(items: Any, at: str, most: int, least: int = 0) -> None:
+def _check_count(items: Any, at: str, most: int, least: int = 0) -> None:
     """Refuse a list that is too long or too short."""
     if not least <= len(items) <= most:
         raise _invalid(f"give {least} to {most} items", at)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, page_of, paged
+from nightsafe.api.http.paging import fields_of, page_of, page_reply
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.times import format_time
@@ -35,26 +35,28 @@ def resources(tokens: Tokens) -> list[Resource]:
     async def list_tokens(call: Call) -> Reply:
         """GET …/tokens."""
         fields = fields_of(call.query)
-        every = await tokens.list(_owner(call))
+        all_tokens = await tokens.list(_owner(call))
         if fields.get("direction") == "desc":
-            every = every[::-1]
+            all_tokens = all_tokens[::-1]
         page = page_of(fields)
-        return paged([_shown(token) async for token in in_turns(page.of(every), _TURN)], page, len(every))
+        return page_reply(
+            [to_json(token) async for token in in_turns(page.of(all_tokens), _TURN)], page, len(all_tokens)
+        )
 
     async def create(call: Call) -> Reply:
         """POST …/tokens."""
-        wanted = parse_token_request(await call.json(), account_id=call.account_id, expires_after=now())
-        token, value = await tokens.create(call.caller, _owner(call), wanted)
-        return success(_shown(token) | {"value": value})
+        request = parse_token_request(await call.json(), account_id=call.account_id, expires_after=now())
+        token, value = await tokens.create(call.caller, _owner(call), request)
+        return success(to_json(token) | {"value": value})
 
     async def get(call: Call) -> Reply:
         """GET …/tokens/{token_id}."""
-        return success(_shown(await tokens.get(_owner(call), call.names["token_id"])))
+        return success(to_json(await tokens.get(_owner(call), call.names["token_id"])))
 
     async def update(call: Call) -> Reply:
         """PUT …/tokens/{token_id}."""
-        wanted = parse_token_request(await call.json(), account_id=call.account_id)
-        return success(_shown(await tokens.update(call.caller, _owner(call), call.names["token_id"], wanted)))
+        request = parse_token_request(await call.json(), account_id=call.account_id)
+        return success(to_json(await tokens.update(call.caller, _owner(call), call.names["token_id"], request)))
 
     async def roll(call: Call) -> Reply:
         """PUT …/tokens/{token_id}/value."""
@@ -86,7 +88,7 @@ async def _verify(call: Call) -> Reply:
     kind = "account_token" if call.account_id else "token"
     if (principal.kind, principal.account_id) != (kind, call.account_id):
         raise NightsafeError(Code.INVALID_API_TOKEN, f"the credential is a {principal.kind}")
-    result = {"id": principal.id, "status": "active"} | _bounds(principal.not_before or None, principal.expires_on)
+    result = {"id": principal.id, "status": "active"} | _validity(principal.not_before or None, principal.expires_on)
     envelope = {"result": result, "success": True, "errors": [], "messages": [_VALID]}
     return Reply(200, msgspec.json.encode(envelope) + b"\n")
 
@@ -103,7 +105,7 @@ def _owner(call: Call) -> policy.Resource:
     return call.caller.principal.user()
 
 
-def _shown(token: Token) -> dict[str, Any]:
+def to_json(token: Token) -> dict[str, Any]:
     """Return a token as lists show it."""
     shown = {
         "id": token.id,
@@ -111,14 +113,14 @@ def _shown(token: Token) -> dict[str, Any]:
         "status": status_of(token, now()),
         "issued_on": format_time(token.issued_on),
         "modified_on": format_time(token.modified_on),
-        **_bounds(token.not_before, token.expires_on),
+        **_validity(token.not_before, token.expires_on),
         "policies": [_shown_policy(policy) for policy in parse_policies(token.policies)],
     }
     condition = msgspec.json.decode(token.condition)
     return shown | ({"condition": condition} if condition else {})
 
 
-def _bounds(not_before: int | None, expires_on: int | None) -> dict[str, str]:
+def _validity(not_before: int | None, expires_on: int | None) -> dict[str, str]:
     """Return the start and the end of a token's validity, each only if it is set."""
     times = {"not_before": not_before, "expires_on": expires_on}
     return {name: format_time(at) for name, at in times.items() if at is not None}

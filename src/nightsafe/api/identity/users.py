@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, page_of, paged
+from nightsafe.api.http.paging import fields_of, page_of, page_reply
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.times import format_time
@@ -47,7 +47,7 @@ def resources(users: Users) -> list[Resource]:
         if fields.get("direction") == "desc":
             every.reverse()
         page = page_of(fields, _MAX_PER_PAGE)
-        return paged([_account(account) for account in page.of(every)], page, len(every))
+        return page_reply([_account(account) for account in page.of(every)], page, len(every))
 
     async def account(call: Call) -> Reply:
         """GET /accounts/{account_id}."""
@@ -63,7 +63,7 @@ def resources(users: Users) -> list[Resource]:
         if fields.get("direction") == "desc":
             every.reverse()
         page = page_of(fields, _MAX_PER_PAGE)
-        return paged([_membership(*pair) for pair in page.of(every)], page, len(every))
+        return page_reply([_membership(*pair) for pair in page.of(every)], page, len(every))
 
     return [
         Resource("GET", "/client/v4/user", Action.READ_USER, user),

@@ -24,33 +24,33 @@ T = TypeVar("T")
 _AT: Final = f"{ACCOUNT}/nightsafe"
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def get_keys(call: Call) -> Reply:
         """GET …/nightsafe/keys."""
-        return success({"keys": await use.resealing.keys(call.account_id)})
+        return success({"keys": await services.resealing.keys(call.account_id)})
 
-    async def get_old(call: Call) -> Reply:
+    async def get_old_values(call: Call) -> Reply:
         """GET …/nightsafe/resealing."""
         fields = fields_of(call.query)
-        return success(await use.resealing.old_values(call.account_id, fields.get("after", "")))
+        return success(await services.resealing.old_values(call.account_id, fields.get("after", "")))
 
-    async def post_new(call: Call) -> Reply:
+    async def post_new_values(call: Call) -> Reply:
         """POST …/nightsafe/resealing."""
-        values = _read(await call.json(), NewValues).values
+        values = _parse_body(await call.json(), NewValues).values
         if len(values) > MOST_VALUES:
             raise NightsafeError(Code.INVALID, f"send at most {MOST_VALUES} values at once", "/values")
-        return success(await use.resealing.store(call.caller, call.account_id, values))
+        return success(await services.resealing.store(call.caller, call.account_id, values))
 
     return [
         Resource("GET", f"{_AT}/keys", Action.READ_ACCOUNT, get_keys),
-        Resource("GET", f"{_AT}/resealing", Action.RESEAL, get_old),
-        Resource("POST", f"{_AT}/resealing", Action.RESEAL, post_new),
+        Resource("GET", f"{_AT}/resealing", Action.RESEAL, get_old_values),
+        Resource("POST", f"{_AT}/resealing", Action.RESEAL, post_new_values),
     ]
 
 
-def _read(raw: Any, kind: type[T]) -> T:
+def _parse_body(raw: Any, kind: type[T]) -> T:
     """Convert a body to a struct. The refusal has a message of its own: the parser's could repeat the content."""
     try:
         return msgspec.convert(raw, kind)

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, page_of, paged
+from nightsafe.api.http.paging import fields_of, page_of, page_reply
 from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call, read_loose_json
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
-from nightsafe.api.unsupported.routes import refusing
+from nightsafe.api.unsupported.routes import unsupported_handler
 from nightsafe.bindings.json_fields import need_object, need_string, optional_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
@@ -37,26 +37,26 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
-    projects = use.projects
+    projects = services.projects
 
     async def list_projects(call: Call) -> Reply:
         """GET /pages/projects."""
-        every, page = await projects.list(call.account_id), page_of(fields_of(call.query))
-        shares = in_turns(page.of(every), _TURN)
-        items = [_shown(await projects.with_variables(collection)) async for collection in shares]
-        return paged(items, page, len(every))
+        projects_, page = await projects.list(call.account_id), page_of(fields_of(call.query))
+        collections = in_turns(page.of(projects_), _TURN)
+        items = [to_json(await projects.with_variables(collection)) async for collection in collections]
+        return page_reply(items, page, len(projects_))
 
     async def create(call: Call) -> Reply:
         """POST /pages/projects."""
         fields = need_object(await read_loose_json(call), "", "the body")
         name, patch = need_string(fields, "name", ""), parse_project(fields, call.limits)
-        return success(_shown(await projects.create(call.caller, call.account_id, name, patch)))
+        return success(to_json(await projects.create(call.caller, call.account_id, name, patch)))
 
     async def get(call: Call) -> Reply:
         """GET /pages/projects/{project_name}."""
-        return success(_shown(await projects.get(call.account_id, call.names["project_name"])))
+        return success(to_json(await projects.get(call.account_id, call.names["project_name"])))
 
     async def edit(call: Call) -> Reply:
         """PATCH /pages/projects/{project_name}."""
@@ -66,7 +66,7 @@ def resources(use: Services) -> list[Resource]:
                 Code.UNSUPPORTED, "rename Pages projects: secrets are sealed to the name of their project", "/name"
             )
         return success(
-            _shown(await projects.edit(call.caller, call.account_id, name, parse_project(fields, call.limits)))
+            to_json(await projects.edit(call.caller, call.account_id, name, parse_project(fields, call.limits)))
         )
 
     async def delete(call: Call) -> Reply:
@@ -80,29 +80,35 @@ def resources(use: Services) -> list[Resource]:
         Resource("GET", _PROJECT, Action.READ_PAGES, get),
         Resource("PATCH", _PROJECT, Action.WRITE_PAGES, edit),
         Resource("DELETE", _PROJECT, Action.WRITE_PAGES, delete),
-        *_of_deployments(projects),
+        *_deployment_routes(projects),
     ]
 
 
-def _of_deployments(projects: Projects) -> list[Resource]:
+def _deployment_routes(projects: Projects) -> list[Resource]:
     """Return the routes of deployments and domains, whose lists are always empty."""
 
     async def list_none(call: Call) -> Reply:
         """GET …/deployments and …/domains: always an empty list."""
         await projects.get(call.account_id, call.names["project_name"])
-        return paged([], page_of(fields_of(call.query)), 0)
+        return page_reply([], page_of(fields_of(call.query)), 0)
 
     return [
         Resource("GET", f"{_PROJECT}/deployments", Action.READ_PAGES, list_none),
-        Resource("POST", f"{_PROJECT}/deployments", Action.WRITE_PAGES, refusing("deploy Pages projects")),
+        Resource("POST", f"{_PROJECT}/deployments", Action.WRITE_PAGES, unsupported_handler("deploy Pages projects")),
         Resource("GET", f"{_PROJECT}/domains", Action.READ_PAGES, list_none),
-        Resource("POST", f"{_PROJECT}/domains", Action.WRITE_PAGES, refusing("serve Pages projects on domains")),
-        Resource("GET", f"{_PROJECT}/upload-token", Action.WRITE_PAGES, refusing("keep files of Pages projects")),
-        Resource("POST", f"{_PROJECT}/purge_build_cache", Action.WRITE_PAGES, refusing("build Pages projects")),
+        Resource(
+            "POST", f"{_PROJECT}/domains", Action.WRITE_PAGES, unsupported_handler("serve Pages projects on domains")
+        ),
+        Resource(
+            "GET", f"{_PROJECT}/upload-token", Action.WRITE_PAGES, unsupported_handler("keep files of Pages projects")
+        ),
+        Resource(
+            "POST", f"{_PROJECT}/purge_build_cache", Action.WRITE_PAGES, unsupported_handler("build Pages projects")
+        ),
     ]
 
 
-def _shown(project: Project) -> dict[str, Any]:
+def to_json(project: Project) -> dict[str, Any]:
     """Return a project as clients need it. Its subdomain never resolves (RFC 2606): Nightsafe does not serve it."""
     collection = project.collection
     body = msgspec.json.decode(collection.body)
@@ -112,10 +118,10 @@ def _shown(project: Project) -> dict[str, Any]:
         "subdomain": f"{collection.name}.invalid",
         "domains": [],
         "source": None,
-        "build_config": _below("build_config", body),
+        "build_config": _members_below("build_config", body),
         "deployment_configs": {
             environment: _config(
-                _below(environment, body), [item for item in project.items if item.environment == environment]
+                _members_below(environment, body), [item for item in project.items if item.environment == environment]
             )
             for environment in ENVIRONMENTS
         },
@@ -131,10 +137,10 @@ def _shown(project: Project) -> dict[str, Any]:
     }
 
 
-def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
+def _config(members: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
     """Return the settings, bindings and variables of an environment, with empty values for secrets."""
     config = {"env_vars": {item.name: msgspec.Raw(item.shown) for item in variables}} | _CONFIG
-    for path, value in kept.items():
+    for path, value in members.items():
         member, slash, name = path.partition("/")
         if slash:
             config.setdefault(member, {})[name] = value
@@ -143,6 +149,6 @@ def _config(kept: dict[str, Any], variables: list[Item]) -> dict[str, Any]:
     return config
 
 
-def _below(place: str, body: dict[str, Any]) -> dict[str, Any]:
+def _members_below(place: str, body: dict[str, Any]) -> dict[str, Any]:
     """Return the members stored below a path, keyed by the rest of their path."""
     return {path.removeprefix(f"{place}/"): value for path, value in body.items() if path.startswith(f"{place}/")}

@@ -11,9 +11,9 @@ from nightsafe.api.http.paging import fields_of
 from nightsafe.api.http.path import SCRIPT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
-from nightsafe.api.http.streaming import Weaver
+from nightsafe.api.http.streaming import ReplyBuilder
 from nightsafe.api.scripts import views
-from nightsafe.api.scripts.upload_form import parsed_aside, read_upload
+from nightsafe.api.scripts.upload_form import parse_in_thread, read_upload
 from nightsafe.bindings.json_fields import need_object
 from nightsafe.identity.permissions import Action
 from nightsafe.services.scripts.modules import BODY_PART, MAIN_MODULE, parse_source
@@ -46,21 +46,21 @@ Read = Callable[[StoredFile], AsyncIterator[bytes]]
 """Yields the contents of a file, slice by slice."""
 
 
-def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script."""
 
     async def get_content(call: Call) -> Reply:
         """GET …/content and …/content/v2: the newest version, or the version in the parameter `version`."""
         wanted = fields_of(call.query).get("version")
         version_id = None if wanted is None else parse_version_id(wanted, "version")
-        return as_form(*await use.scripts.files(call.script, version_id), reader(use, call))
+        return as_form(*await services.scripts.files(call.script, version_id), reader(services, call))
 
     async def put_content(call: Call) -> Reply:
         """PUT …/content."""
         metadata, parts = await read_upload(call, need_metadata=False)
-        described = _described(call, metadata)
-        source = await parsed_aside(parts, partial(parse_source, described, parts, (), call.limits))
-        done = await use.scripts.put_content(call.caller, call.script, source)
+        fields = _with_header_fields(call, metadata)
+        source = await parse_in_thread(parts, partial(parse_source, fields, parts, (), call.limits))
+        done = await services.scripts.put_content(call.caller, call.script, source)
         return success(views.script(done.script), done.notices)
 
     return [
@@ -70,7 +70,7 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
     ]
 
 
-def _described(call: Call, metadata: object) -> dict[str, Any]:
+def _with_header_fields(call: Call, metadata: object) -> dict[str, Any]:
     """Return the metadata of a content upload. Headers take precedence over the form."""
     fields = need_object(metadata, "", "'metadata'")
     by_header = {
@@ -81,9 +81,9 @@ def _described(call: Call, metadata: object) -> dict[str, Any]:
     return fields | by_header
 
 
-def reader(use: Services, call: Call) -> Read:
+def reader(services: Services, call: Call) -> Read:
     """Return the reader of the account's files."""
-    return lambda file: use.contents.slices(call.account_id, file.digest, file.size)
+    return lambda file: services.contents.slices(call.account_id, file.digest, file.size)
 
 
 def as_script(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
@@ -93,33 +93,37 @@ def as_script(version: Version, files: Sequence[StoredFile], read: Read) -> Repl
     script.
     """
     first = sorted(files, key=lambda file: file.name != version.main_module)
-    return _form(version, first, read) if views.has_modules(version.settings) else _alone(version, first[0], read)
+    return (
+        _multipart(version, first, read)
+        if views.has_modules(version.settings)
+        else _single_file(version, first[0], read)
+    )
 
 
 def as_form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
     """Return all files in a form, but the only file of a classic script by itself: clients recognise it by that."""
     if len(files) == 1 and not views.has_modules(version.settings):
-        return _alone(version, files[0], read)
-    return _form(version, files, read)
+        return _single_file(version, files[0], read)
+    return _multipart(version, files, read)
 
 
-def _alone(version: Version, file: StoredFile, read: Read) -> Reply:
+def _single_file(version: Version, file: StoredFile, read: Read) -> Reply:
     """Return a file by itself."""
-    weaver = Weaver()
-    weaver.insert(file.size, partial(read, file))
-    return weaver.reply(_headers(version, _type_of(file).removesuffix("+module").encode()))
+    builder = ReplyBuilder()
+    builder.insert(file.size, partial(read, file))
+    return builder.reply(_headers(version, _content_type(file).removesuffix("+module").encode()))
 
 
-def _form(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
+def _multipart(version: Version, files: Sequence[StoredFile], read: Read) -> Reply:
     """Return every file in a form."""
-    digests, weaver = b"".join(file.digest for file in files), Weaver()
+    digests, builder = b"".join(file.digest for file in files), ReplyBuilder()
     boundary = hashlib.sha256(digests).hexdigest()[:32].encode()  # derived from the content: no file can contain it
     for file in files:
-        weaver.add(_part_head(boundary, file))
-        weaver.insert(file.size, partial(read, file))
-        weaver.add(b"\r\n")
-    weaver.add(b"--" + boundary + b"--\r\n")
-    return weaver.reply(_headers(version, b"multipart/form-data; boundary=" + boundary))
+        builder.add(_part_head(boundary, file))
+        builder.insert(file.size, partial(read, file))
+        builder.add(b"\r\n")
+    builder.add(b"--" + boundary + b"--\r\n")
+    return builder.reply(_headers(version, b"multipart/form-data; boundary=" + boundary))
 
 
 def _headers(version: Version, content_type: bytes) -> Headers:
@@ -132,10 +136,10 @@ def _part_head(boundary: bytes, file: StoredFile) -> bytes:
     """Return the head of a part. Its name is escaped in the way of browsers."""
     name = file.name.encode().replace(b'"', b"%22").replace(b"\r", b"%0D").replace(b"\n", b"%0A")
     head = b'--%b\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
-    return head % (boundary, name, name, _type_of(file).encode())
+    return head % (boundary, name, name, _content_type(file).encode())
 
 
-def _type_of(file: StoredFile) -> str:
+def _content_type(file: StoredFile) -> str:
     """Return a file's Content-Type: a known type, else `application/octet-stream`."""
     bare = file.content_type.partition(";")[0].strip().lower() or _MODULE_TYPE
     return bare if bare in _MODULE_TYPES else "application/octet-stream"

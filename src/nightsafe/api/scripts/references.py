@@ -7,23 +7,23 @@ from nightsafe.api.http.envelope import Reply, success
 from nightsafe.api.http.path import ACCOUNT, DEFAULT_ENVIRONMENT, SCRIPT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
-from nightsafe.api.scripts.visibility import sees
+from nightsafe.api.scripts.visibility import visibility_of
 from nightsafe.identity.permissions import Action
 from nightsafe.services.scripts.references import Reference
 from nightsafe.services.services import Services
 from nightsafe.store.scripts import Script
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def references(call: Call) -> Reply:
         """GET …/references."""
-        return success(_references(*await use.references.around(call.script, sees(call))))
+        return success(_references(*await services.references.references_both_ways(call.script, visibility_of(call))))
 
     async def by_consumer(call: Call) -> Reply:
         """GET /workers/tails/by-consumer/{script_name}."""
-        producers = await use.references.producers(call.script, sees(call))
+        producers = await services.references.producers(call.script, visibility_of(call))
         return success([_tail(call.script.name, producer) for producer in producers])
 
     return [
@@ -34,41 +34,41 @@ def resources(use: Services) -> list[Resource]:
 
 def _references(incoming: Iterable[Reference], outgoing: Iterable[Reference]) -> dict[str, Any]:
     """Return the references of a script in the form that wrangler reads."""
-    coming = list(incoming)
+    incoming_references = list(incoming)
     return {
         "services": {
             "incoming": [
-                _side(reference.script.name) | {"name": reference.name}
-                for reference in coming
+                _script_side(reference.script.name) | {"name": reference.name}
+                for reference in incoming_references
                 if reference.kind == "service"
             ],
             "outgoing": [
-                _side(reference.target.name) | {"name": reference.name}
+                _script_side(reference.target.name) | {"name": reference.name}
                 for reference in outgoing
                 if reference.kind == "service" and reference.target is not None
             ],
             "pages_function": False,
         },
         "durable_objects": [
-            _side(reference.script.name)
+            _script_side(reference.script.name)
             | {
                 "name": reference.name,
                 "durable_object_namespace_id": reference.fields.get("namespace_id", ""),
                 "durable_object_namespace_name": reference.fields.get("class_name", ""),
             }
-            for reference in coming
+            for reference in incoming_references
             if reference.kind == "durable_object_namespace"
         ],
         "dispatch_outbounds": [
-            _side(reference.script.name)
+            _script_side(reference.script.name)
             | {"name": reference.name, "namespace": reference.fields.get("namespace", "")}
-            for reference in coming
+            for reference in incoming_references
             if reference.kind == "dispatch_namespace"
         ],
     }
 
 
-def _side(script: str) -> dict[str, str]:
+def _script_side(script: str) -> dict[str, str]:
     """Return the script on one side of a reference."""
     return {"service": script, "environment": DEFAULT_ENVIRONMENT}
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-from nightsafe.api.http.envelope import Reply, listed, success
-from nightsafe.api.http.paging import fields_of, names_on, page_of, paged
+from nightsafe.api.http.envelope import Reply, list_reply, success
+from nightsafe.api.http.paging import fields_of, names_on, page_of, page_reply
 from nightsafe.api.http.path import ACCOUNT, SCRIPT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
 from nightsafe.api.scripts.content import as_script, reader
-from nightsafe.api.scripts.upload_form import asks_strict, read_parsed_upload, read_text_part
-from nightsafe.api.scripts.visibility import sees
+from nightsafe.api.scripts.upload_form import is_strict, read_parsed_upload, read_text_part
+from nightsafe.api.scripts.visibility import visibility_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.services.scripts.scripts import CheckReferences
@@ -33,136 +33,142 @@ _ORDERS: dict[str, Callable[[Script], Any]] = {
 _ANSWERS = {"yes": True, "true": True, "no": False, "false": False}
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def list_scripts(call: Call) -> Reply:
         """GET …/scripts: the scripts that the caller may read."""
-        wanted = wanted_tags(fields_of(call.query).get("tags", ""))
-        every = visible(use, call)
-        return await listed(views.script(script) async for script in every if has_tags(script, wanted))
+        tag_filter = parse_tag_filter(fields_of(call.query).get("tags", ""))
+        scripts = visible_scripts(services, call)
+        return await list_reply(views.script(script) async for script in scripts if has_tags(script, tag_filter))
 
     async def search(call: Call) -> Reply:
         """GET …/scripts-search."""
         fields = fields_of(call.query)
         page = page_of(_SEARCH_SIZE | fields, _MAX_SEARCH_SIZE)
-        order, every = _order(fields), visible(use, call)
-        keys = ((order(script), script.ref.name) async for script in every if _matches(script, fields))
+        order, scripts = _order(fields), visible_scripts(services, call)
+        keys = ((order(script), script.ref.name) async for script in scripts if _matches(script, fields))
         names, total = await names_on(page, keys)
-        return paged([_found(script) async for script in named(use, call, names)], page, total)
+        return page_reply(
+            [_search_result(script) async for script in scripts_named(services, call, names)], page, total
+        )
 
     async def content(call: Call) -> Reply:
         """GET …/scripts/{script_name}."""
-        return as_script(*await use.scripts.files(call.script), reader(use, call))
+        return as_script(*await services.scripts.files(call.script), reader(services, call))
 
     return [
         Resource("GET", f"{ACCOUNT}/workers/scripts", Action.READ_SCRIPTS, list_scripts),
         Resource("GET", f"{ACCOUNT}/workers/scripts-search", Action.READ_SCRIPTS, search),
         Resource("GET", SCRIPT, Action.READ_SCRIPTS, content),
-        *uploads(use),
-        *deletions(use),
+        *upload_routes(services),
+        *deletion_routes(services),
     ]
 
 
-async def visible(
-    use: Services, call: Call, namespace: str = "", action: Action = Action.READ_SCRIPTS
+async def visible_scripts(
+    services: Services, call: Call, namespace: str = "", action: Action = Action.READ_SCRIPTS
 ) -> AsyncIterator[Script]:
     """Yield the scripts of the account, or of a dispatch namespace, that the caller has a permission for.
 
     Other requests run in between, because there may be many thousands of scripts.
 
     Args:
-        use: the use cases.
+        services: the use cases.
         call: the request.
         namespace: the dispatch namespace, or "".
         action: the action that the caller must be allowed to do; by default, read the script.
     """
-    may = sees(call, action)
-    async for script in use.scripts.iter_scripts(call.account_id, namespace):
+    may = visibility_of(call, action)
+    async for script in services.scripts.iter_scripts(call.account_id, namespace):
         if may(script.ref):
             yield script
 
 
-async def named(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[Script]:
+async def scripts_named(services: Services, call: Call, names: Iterable[str]) -> AsyncIterator[Script]:
     """Yield the account's scripts with these names, except those deleted meanwhile."""
     async for name in in_turns(names, _TURN):
         try:
-            yield await use.scripts.get(ScriptRef(call.account_id, name))
+            yield await services.scripts.get(ScriptRef(call.account_id, name))
         except NightsafeError as error:
             if error.code is not Code.SCRIPT_NOT_FOUND:
                 raise
 
 
-def uploads(use: Services, at: str = SCRIPT) -> list[Resource]:
+def upload_routes(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the route of an upload, below the path of a script."""
 
     async def upload(call: Call) -> Reply:
         """PUT …/scripts/{script_name}. With `rollback_to`, which older wranglers send, deploys an earlier version."""
         rollback_to = fields_of(call.query).get("rollback_to")
         if rollback_to is not None:
-            return await rolled_back(use, call, rollback_to)
-        strict = asks_strict(call)
-        parsed = await read_parsed_upload(call, in_force=True)
-        done = await use.scripts.upload(call.caller, call.script, parsed, strict=strict)
-        return success(uploaded(done.script, done.version_id), done.notices)
+            return await roll_back_reply(services, call, rollback_to)
+        strict = is_strict(call)
+        parsed = await read_parsed_upload(call, deployed=True)
+        done = await services.scripts.upload(call.caller, call.script, parsed, strict=strict)
+        return success(upload_json(done.script, done.version_id), done.notices)
 
     return [Resource("PUT", at, Action.WRITE_SCRIPTS, upload)]
 
 
-def deletions(use: Services, at: str = SCRIPT) -> list[Resource]:
+def deletion_routes(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the route of a deletion, below the path of a script."""
 
     async def delete(call: Call) -> Reply:
         """DELETE …/scripts/{script_name}. With `force`, also deletes a script that other scripts need."""
-        return success({"id": await deleted(use, call, call.script)})
+        return success({"id": await delete_script(services, call, call.script)})
 
     return [Resource("DELETE", at, Action.WRITE_SCRIPTS, delete)]
 
 
-async def rolled_back(use: Services, call: Call, wanted: str) -> Reply:
+async def roll_back_reply(services: Services, call: Call, tag_filter: str) -> Reply:
     """Deploy an earlier deployment or version again. The form may contain a message."""
     message = await read_text_part(call, "message")
-    force = call.asks("force", "true")
-    done, notices = await use.deployments.roll_back(
-        call.caller, call.script, wanted, message, call.limits, force=force
+    force = call.has_parameter("force", "true")
+    done, notices = await services.deployments.roll_back(
+        call.caller, call.script, tag_filter, message, call.limits, force=force
     )
-    return success(uploaded(await use.scripts.get(call.script), views.identifier(done.id)), notices)
+    return success(upload_json(await services.scripts.get(call.script), views.identifier(done.id)), notices)
 
 
-async def deleted(use: Services, call: Call, ref: ScriptRef) -> str:
+async def delete_script(services: Services, call: Call, ref: ScriptRef) -> str:
     """Delete a script, and return its tag. Refuse if other scripts need it, unless the query has `force`."""
-    await use.scripts.get(ref)
-    return await use.scripts.delete(call.caller, ref, unless_used(use, call, ref))
+    await services.scripts.get(ref)
+    return await services.scripts.delete(call.caller, ref, reference_check(services, call, ref))
 
 
-def unless_used(use: Services, call: Call, ref: ScriptRef) -> CheckReferences | None:
+def reference_check(services: Services, call: Call, ref: ScriptRef) -> CheckReferences | None:
     """Return the check that no other script needs a script; None when the query has `force`."""
-    return None if call.asks("force", "true") else partial(use.references.refuse_if_used, ref, sees(call))
+    return (
+        None
+        if call.has_parameter("force", "true")
+        else partial(services.references.refuse_if_used, ref, visibility_of(call))
+    )
 
 
-def uploaded(script: Script, version_id: str) -> dict[str, Any]:
+def upload_json(script: Script, version_id: str) -> dict[str, Any]:
     """Return the answer to an upload. The API starts no script, so the startup time is 0."""
-    made = {"deployment_id": version_id.replace("-", ""), "startup_time_ms": 0, "entry_point": script.main_module}
-    return views.script(script) | made
+    result = {"deployment_id": version_id.replace("-", ""), "startup_time_ms": 0, "entry_point": script.main_module}
+    return views.script(script) | result
 
 
-def wanted_tags(text: str) -> dict[str, bool]:
+def parse_tag_filter(text: str) -> dict[str, bool]:
     """Parse the filter `tags` into each tag, and whether it is required or excluded. A tag may contain colons."""
-    wanted = {}
+    tag_filter = {}
     for pair in text.split(",") if text else ():
         tag, colon, answer = pair.rpartition(":")
         if not colon or answer not in _ANSWERS:
             raise NightsafeError(Code.INVALID, "'tags' must be pairs such as production:yes,staging:no")
-        wanted[tag] = _ANSWERS[answer]
-    return wanted
+        tag_filter[tag] = _ANSWERS[answer]
+    return tag_filter
 
 
-def has_tags(script: Script, wanted: dict[str, bool]) -> bool:
+def has_tags(script: Script, tag_filter: dict[str, bool]) -> bool:
     """Tell whether a script has all required tags and no excluded one."""
-    if not wanted:
+    if not tag_filter:
         return True
     tags = msgspec.json.decode(script.script_settings).get("tags", ())
-    return all((tag in tags) is must for tag, must in wanted.items())
+    return all((tag in tags) is required for tag, required in tag_filter.items())
 
 
 def _matches(script: Script, fields: dict[str, str]) -> bool:
@@ -178,7 +184,7 @@ def _order(fields: dict[str, str]) -> Callable[[Script], Any]:
     return order
 
 
-def _found(script: Script) -> dict[str, Any]:
+def _search_result(script: Script) -> dict[str, Any]:
     """Return a script as a search shows it. Its environment is always the default one."""
     return {
         "id": script.id,

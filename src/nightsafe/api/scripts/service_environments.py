@@ -17,41 +17,41 @@ from nightsafe.store.scripts import Script
 _SERVICE = f"{ACCOUNT}/workers/services/{{script_name}}"
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers. An environment has all routes of its script below it."""
 
     async def get_service(call: Call) -> Reply:
         """GET /workers/services/{script_name}."""
-        return success(_service(await _script(use, call)))
+        return success(_service(await _script(services, call)))
 
     async def delete_service(call: Call) -> Reply:
         """DELETE /workers/services/{script_name}. With `force`, also deletes a script that other scripts need."""
-        await _script(use, call)
-        await scripts.deleted(use, call, call.script)
+        await _script(services, call)
+        await scripts.delete_script(services, call, call.script)
         return success(None)
 
     async def get_environment(call: Call) -> Reply:
         """GET …/environments/{environment}."""
-        return success(_environment(await _script(use, call), call.names["environment"]))
+        return success(_environment(await _script(services, call), call.names["environment"]))
 
     return [
         Resource("GET", _SERVICE, Action.READ_SCRIPTS, get_service),
         Resource("DELETE", _SERVICE, Action.WRITE_SCRIPTS, delete_service),
         Resource("GET", ENVIRONMENT, Action.READ_SCRIPTS, get_environment),
-        *scripts.uploads(use, ENVIRONMENT),
-        *scripts.deletions(use, ENVIRONMENT),
-        *secrets.resources(use, ENVIRONMENT),
-        *settings.resources(use, ENVIRONMENT),
-        *content.resources(use, ENVIRONMENT),
-        *triggers.script_routes(use, ENVIRONMENT),
-        *routes.script_routes(use, ENVIRONMENT),
+        *scripts.upload_routes(services, ENVIRONMENT),
+        *scripts.deletion_routes(services, ENVIRONMENT),
+        *secrets.resources(services, ENVIRONMENT),
+        *settings.resources(services, ENVIRONMENT),
+        *content.resources(services, ENVIRONMENT),
+        *triggers.script_routes(services, ENVIRONMENT),
+        *routes.script_routes(services, ENVIRONMENT),
     ]
 
 
-async def _script(use: Services, call: Call) -> Script:
+async def _script(services: Services, call: Call) -> Script:
     """Return the script of the service or environment."""
     try:
-        return await use.settings.get_script_level(call.script)
+        return await services.settings.get_script_level(call.script)
     except NightsafeError as error:
         if error.code is not Code.SCRIPT_NOT_FOUND:
             raise

@@ -23,31 +23,31 @@ _VERSION_DEFAULTS: dict[str, Any] = {
 _SCRIPT_DEFAULTS: dict[str, Any] = {"logpush": False, "tags": [], "tail_consumers": []}
 
 
-def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script."""
 
     async def get(call: Call) -> Reply:
         """GET …/settings."""
-        return success(_shown(await use.settings.get(call.script)))
+        return success(to_json(await services.settings.get(call.script)))
 
     async def patch(call: Call) -> Reply:
         """PATCH …/settings."""
-        wanted = parse_settings(await read_json_part(call, "settings"), call.limits)
-        done = await use.settings.patch(call.caller, call.script, wanted)
-        return success(_shown(done), done.notices)
+        patch = parse_settings(await read_json_part(call, "settings"), call.limits)
+        changed = await services.settings.patch(call.caller, call.script, patch)
+        return success(to_json(changed), changed.notices)
 
     async def bindings(call: Call) -> Reply:
         """GET …/bindings."""
-        return success(views.bindings((await use.settings.get(call.script)).bindings))
+        return success(views.bindings((await services.settings.get(call.script)).bindings))
 
     async def get_script_level(call: Call) -> Reply:
         """GET …/script-settings."""
-        return success(script_settings_json(await use.settings.get_script_level(call.script)))
+        return success(script_settings_json(await services.settings.get_script_level(call.script)))
 
     async def patch_script_level(call: Call) -> Reply:
         """PATCH …/script-settings."""
         body = await call.json(merge_patch=True)
-        script, notices = await use.settings.patch_script_level(call.caller, call.script, body)
+        script, notices = await services.settings.patch_script_level(call.caller, call.script, body)
         return success(script_settings_json(script), notices)
 
     return [
@@ -56,21 +56,21 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
         Resource("GET", f"{at}/bindings", Action.READ_SCRIPTS, bindings),
         Resource("GET", f"{at}/script-settings", Action.READ_SCRIPTS, get_script_level),
         Resource("PATCH", f"{at}/script-settings", Action.WRITE_SCRIPTS, patch_script_level),
-        *_usage_model(use, at),
+        *_usage_model(services, at),
     ]
 
 
-def _usage_model(use: Services, at: str) -> list[Resource]:
+def _usage_model(services: Services, at: str) -> list[Resource]:
     """Return the routes of the usage model, the only setting with a path of its own."""
 
     async def get(call: Call) -> Reply:
         """GET …/usage-model."""
-        return success(_usage_model_of(await use.settings.get(call.script)))
+        return success(_usage_model_of(await services.settings.get(call.script)))
 
     async def put(call: Call) -> Reply:
         """PUT …/usage-model."""
-        wanted = parse_usage_model(await call.json())
-        return success(_usage_model_of(await use.settings.patch(call.caller, call.script, wanted)))
+        patch = parse_usage_model(await call.json())
+        return success(_usage_model_of(await services.settings.patch(call.caller, call.script, patch)))
 
     return [
         Resource("GET", f"{at}/usage-model", Action.READ_SCRIPTS, get),
@@ -84,19 +84,19 @@ def script_settings_json(script: Script) -> dict[str, Any]:
     return _SCRIPT_DEFAULTS | own
 
 
-def _shown(every: AllSettings) -> dict[str, Any]:
+def to_json(settings: AllSettings) -> dict[str, Any]:
     """Return the settings of both levels, and the bindings without secret values."""
-    versioned = views.versioned(every.version.settings)
+    versioned = views.versioned(settings.version.settings)
     return (
         _VERSION_DEFAULTS
         | versioned
         | {"compatibility_date": views.date_of(versioned)}
-        | script_settings_json(every.script)
-        | views.annotated(every.version.annotations, every.version.triggered_by)
-        | {"bindings": views.bindings(every.bindings)}
+        | script_settings_json(settings.script)
+        | views.annotated(settings.version.annotations, settings.version.triggered_by)
+        | {"bindings": views.bindings(settings.bindings)}
     )
 
 
-def _usage_model_of(every: AllSettings) -> dict[str, Any]:
+def _usage_model_of(settings: AllSettings) -> dict[str, Any]:
     """Return the usage model as its route shows it."""
-    return {"usage_model": _shown(every)["usage_model"]}
+    return {"usage_model": to_json(settings)["usage_model"]}

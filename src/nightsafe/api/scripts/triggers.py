@@ -18,7 +18,7 @@ from nightsafe.api.http.path import ACCOUNT, SCRIPT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
-from nightsafe.api.unsupported.routes import refusing
+from nightsafe.api.unsupported.routes import unsupported_handler
 from nightsafe.bindings.json_fields import need_object, need_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
@@ -31,53 +31,53 @@ _SHOWN_DIGITS = 8
 _WORKERS_DEV = "serve workers.dev: the account's subdomain is a placeholder and cannot be changed"
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers. Every caller that sees the account may read its name."""
 
     async def get_name(call: Call) -> Reply:
         """GET /workers/subdomain."""
-        return success({"subdomain": _name(call.account_id, use.delivery_options.domain)})
+        return success({"subdomain": _name(call.account_id, services.delivery_options.domain)})
 
     async def put_name(call: Call) -> Reply:
         """PUT /workers/subdomain: accepts only the current name."""
-        wanted = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
-        if wanted != _name(call.account_id, use.delivery_options.domain):
+        name = need_string(need_object(await call.json(), "", "the body"), "subdomain", "")
+        if name != _name(call.account_id, services.delivery_options.domain):
             raise NightsafeError(Code.UNSUPPORTED, _WORKERS_DEV, "/subdomain")
-        return success({"subdomain": wanted})
+        return success({"subdomain": name})
 
     return [
         Resource("GET", _OF_ACCOUNT, None, get_name),
         Resource("PUT", _OF_ACCOUNT, Action.WRITE_SCRIPTS, put_name),
-        Resource("DELETE", _OF_ACCOUNT, Action.WRITE_SCRIPTS, refusing(_WORKERS_DEV)),
-        *script_routes(use),
+        Resource("DELETE", _OF_ACCOUNT, Action.WRITE_SCRIPTS, unsupported_handler(_WORKERS_DEV)),
+        *script_routes(services),
     ]
 
 
-def script_routes(use: Services, at: str = SCRIPT) -> list[Resource]:
+def script_routes(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of the subdomain and the schedules of one script, below its path."""
 
     async def get_subdomain(call: Call) -> Reply:
         """GET …/subdomain."""
-        return success(await use.triggers.subdomain(call.script))
+        return success(await services.triggers.subdomain(call.script))
 
     async def post_subdomain(call: Call) -> Reply:
         """POST …/subdomain."""
         members = parse_subdomain(await call.json())
-        return success(await use.triggers.set_subdomain(call.caller, call.script, members))
+        return success(await services.triggers.set_subdomain(call.caller, call.script, members))
 
     async def delete_subdomain(call: Call) -> Reply:
         """DELETE …/subdomain."""
-        return success(await use.triggers.reset_subdomain(call.caller, call.script))
+        return success(await services.triggers.reset_subdomain(call.caller, call.script))
 
     async def get_schedules(call: Call) -> Reply:
         """GET …/schedules."""
-        return success(_shown(await use.triggers.schedules(call.script)))
+        return success(to_json(await services.triggers.schedules(call.script)))
 
     async def put_schedules(call: Call) -> Reply:
         """PUT …/schedules."""
         crons = parse_schedules(await call.json())
         return success(
-            _shown(await use.triggers.set_schedules(call.caller, call.script, crons)), schedule_notices(crons)
+            to_json(await services.triggers.set_schedules(call.caller, call.script, crons)), schedule_notices(crons)
         )
 
     return [
@@ -94,7 +94,7 @@ def _name(account_id: str, domain: str) -> str:
     return f"{domain}/#" if domain else f"nightsafe_{account_id[:_SHOWN_DIGITS]}"
 
 
-def _shown(schedules: Iterable[Schedule]) -> dict[str, Any]:
+def to_json(schedules: Iterable[Schedule]) -> dict[str, Any]:
     """Return schedules as JSON."""
     return {
         "schedules": [

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from nightsafe.api.http.body import chunks, parse_json_aside
+from nightsafe.api.http.body import chunks, parse_json_in_thread
 from nightsafe.api.http.multipart import FormPart, parse_form
 from nightsafe.api.http.paging import fields_of
 from nightsafe.api.http.request import Call
@@ -50,23 +50,23 @@ async def read_upload(call: Call, *, need_metadata: bool = True) -> tuple[Any, S
     return metadata, files
 
 
-async def parsed_aside(files: Sequence[Part], parse: Callable[[], T]) -> T:
+async def parse_in_thread(files: Sequence[Part], parse: Callable[[], T]) -> T:
     """Parse an upload, in a thread if it has large files: their digests alone would block other requests."""
     return await asyncio.to_thread(parse) if sum(len(file.body) for file in files) > _ASIDE else parse()
 
 
-async def read_parsed_upload(call: Call, *, in_force: bool) -> ParsedUpload:
+async def read_parsed_upload(call: Call, *, deployed: bool) -> ParsedUpload:
     """Return a whole upload, after every check that does not need the store.
 
     Args:
         call: the request.
-        in_force: whether the new version is served at once.
+        deployed: whether the new version is served at once.
 
     Raises:
         NightsafeError: as `read_upload` and `parse_upload`.
     """
     metadata, files = await read_upload(call)
-    return await parsed_aside(files, partial(parse_upload, metadata, files, call.limits, in_force=in_force))
+    return await parse_in_thread(files, partial(parse_upload, metadata, files, call.limits, deployed=deployed))
 
 
 async def read_json_part(call: Call, name: str) -> Any:
@@ -95,7 +95,7 @@ async def read_text_part(call: Call, name: str) -> str:
     return next((part.body.decode("utf-8", "replace") for part in form if part.name == name), "")
 
 
-def asks_strict(call: Call) -> bool:
+def is_strict(call: Call) -> bool:
     """Tell whether a binding that cannot be inherited is refused instead of dropped.
 
     Raises:
@@ -140,7 +140,7 @@ async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
         raise NightsafeError(Code.SCRIPT_UNPARSABLE, _missing(form, name))
     if len(found[0].body) > most:
         raise NightsafeError(Code.SCRIPT_UNPARSABLE, f"the part '{name}' is over {most} bytes")
-    return await parse_json_aside(found[0].body)
+    return await parse_json_in_thread(found[0].body)
 
 
 def _missing(form: Sequence[FormPart], name: str) -> str:

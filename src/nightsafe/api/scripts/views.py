@@ -71,7 +71,7 @@ def script(one: Script) -> dict[str, Any]:
         "observability": script_level.get("observability"),
         "tail_consumers": script_level.get("tail_consumers"),
         "placement": placement,
-        **_mode(placement),
+        **_placement_mode(placement),
         **_migration_tag(one.triggers),
     }
 
@@ -99,8 +99,8 @@ def version(one: Version, its_bindings: Sequence[Binding]) -> dict[str, Any]:
     settings = versioned(one.settings)
     resources = {
         "bindings": bindings(its_bindings),
-        "script": _code(one, settings),
-        "script_runtime": _runtime(settings),
+        "script": _script_part(one, settings),
+        "script_runtime": _runtime_fields(settings),
     }
     cache = {"cache_options": settings["cache_options"]} if "cache_options" in settings else {}
     return short_version(one) | cache | {"resources": resources}
@@ -113,7 +113,7 @@ def annotated(annotations: bytes, triggered_by: str) -> dict[str, Any]:
     return {"annotations": fields | {"workers/triggered_by": triggered_by}, **tags}
 
 
-def _code(version: Version, settings: dict[str, Any]) -> dict[str, Any]:
+def _script_part(version: Version, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the member `resources.script`."""
     code = {
         "etag": version.etag,
@@ -122,10 +122,10 @@ def _code(version: Version, settings: dict[str, Any]) -> dict[str, Any]:
         "last_deployed_from": version.source,
     }
     placement = settings.get("placement") or {}
-    return code | ({"placement": placement} if placement else {}) | _mode(placement)
+    return code | ({"placement": placement} if placement else {}) | _placement_mode(placement)
 
 
-def _mode(placement: dict[str, Any]) -> dict[str, Any]:
+def _placement_mode(placement: dict[str, Any]) -> dict[str, Any]:
     """Return the placement's mode, if any, in the member that wrangler reads."""
     return {"placement_mode": placement["mode"]} if "mode" in placement else {}
 
@@ -136,7 +136,7 @@ def _migration_tag(triggers: bytes) -> dict[str, Any]:
     return {"migration_tag": fields["migration_tag"]} if "migration_tag" in fields else {}
 
 
-def _runtime(settings: dict[str, Any]) -> dict[str, Any]:
+def _runtime_fields(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the member `resources.script_runtime`. It has `limits` and `exports` only if they are set."""
     given = {name: settings[name] for name in ("limits", "exports") if name in settings}
     return given | {

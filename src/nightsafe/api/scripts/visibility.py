@@ -6,7 +6,7 @@ from nightsafe.identity.permissions import Action
 from nightsafe.services.scripts.references import IsVisible
 
 
-def sees(call: Call, action: Action = Action.READ_SCRIPTS) -> IsVisible:
+def visibility_of(call: Call, action: Action = Action.READ_SCRIPTS) -> IsVisible:
     """Return a test of whether the caller may do an action with a script; by default, read it."""
     grants = call.caller.principal.grants
     return lambda ref: grants.allow(action, policy.Resource(ref.account_id, ref.path))

@@ -27,12 +27,12 @@ def resources(secret_versions: SecretVersions) -> list[Resource]:
 
     async def list_secret_versions(call: Call) -> Reply:
         """GET …/nightsafe/scripts/{script_name}/secrets."""
-        return success([_shown(secret_version) for secret_version in await secret_versions.list(call.script)])
+        return success([to_json(secret_version) for secret_version in await secret_versions.list(call.script)])
 
     return [Resource("GET", _PATH, Action.READ_SECRETS, list_secret_versions)]
 
 
-def _shown(secret_version: SecretVersion) -> dict[str, Any]:
+def to_json(secret_version: SecretVersion) -> dict[str, Any]:
     """Return a secret's name, and the version that last set it with its time, author and tags."""
     return {
         "name": secret_version.name,

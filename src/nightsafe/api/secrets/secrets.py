@@ -18,12 +18,12 @@ from nightsafe.services.secrets.secrets import Secrets, parse_patch
 from nightsafe.services.services import Services
 
 
-def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script.
 
     A write makes a version. If that version is not served, because of something else in it, the answer says so.
     """
-    secrets, admission = use.secrets, use.admission
+    secrets, admission = services.secrets, services.admission
 
     async def list_secrets(call: Call) -> Reply:
         """GET …/secrets."""
@@ -37,18 +37,18 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
 
     async def get_secret(call: Call) -> Reply:
         """GET …/secrets/{secret_name}. With `url_encoded`, the client may have encoded the name twice."""
-        return success_raw(await secrets.get(call.script, await _meant(call, secrets)))
+        return success_raw(await secrets.get(call.script, await _secret_name(call, secrets)))
 
     async def delete_secret(call: Call) -> Reply:
         """DELETE …/secrets/{secret_name}."""
-        await secrets.delete(call.caller, call.script, await _meant(call, secrets))
+        await secrets.delete(call.caller, call.script, await _secret_name(call, secrets))
         return success(None, await admission.notices_for_newest(call.script))
 
     async def patch_secrets(call: Call) -> Reply:
         """PATCH …/secrets-bulk."""
         patch = parse_patch(await call.json(merge_patch=True), call.limits)
         shown = await secrets.patch(call.caller, call.script, patch)
-        return success_raw(_by_name(shown), (*await admission.notices_for_newest(call.script), *patch.notices))
+        return success_raw(_object_by_name(shown), (*await admission.notices_for_newest(call.script), *patch.notices))
 
     return [
         Resource("GET", f"{at}/secrets", Action.READ_SECRETS, list_secrets),
@@ -59,14 +59,14 @@ def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
     ]
 
 
-async def _meant(call: Call, secrets: Secrets) -> str:
+async def _secret_name(call: Call, secrets: Secrets) -> str:
     """Return the secret that a path names.
 
     With `url_encoded=true`, and if no secret has the name in the path, the name is decoded once more: some clients
     encode the name themselves, and then their library encodes it again.
     """
     name = call.names["secret_name"]
-    if "%" not in name or not call.asks("url_encoded", "true"):
+    if "%" not in name or not call.has_parameter("url_encoded", "true"):
         return name
     for known in (name, unquote(name)):
         with suppress(NightsafeError):
@@ -75,16 +75,16 @@ async def _meant(call: Call, secrets: Secrets) -> str:
     return name
 
 
-class _Named(Struct):
+class _NamedSecret(Struct):
     """The member of a shown secret that becomes its key in the answer."""
 
     name: str
 
 
-_names = msgspec.json.Decoder(_Named)
+_names = msgspec.json.Decoder(_NamedSecret)
 
 
-def _by_name(shown: Iterable[bytes]) -> bytes:
+def _object_by_name(shown: Iterable[bytes]) -> bytes:
     """Return a JSON object with each shown secret under its name."""
     return (
         b"{" + b",".join(msgspec.json.encode(_names.decode(secret).name) + b":" + secret for secret in shown) + b"}"

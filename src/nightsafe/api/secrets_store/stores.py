@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, page_of, paged
+from nightsafe.api.http.paging import fields_of, page_of, page_reply
 from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call, read_loose_json
 from nightsafe.api.http.routing import Resource
@@ -44,28 +44,30 @@ _SECRET_ORDERS: dict[str, Callable[[Item], Any]] = {
 }
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
-    stores = use.stores
+    stores = services.stores
 
     async def list_stores(call: Call) -> Reply:
         """GET /secrets_store/stores."""
-        fields, every = fields_of(call.query), await stores.list(call.account_id)
+        fields, items = fields_of(call.query), await stores.list(call.account_id)
         page = page_of(fields)
-        return paged([_shown(store) for store in page.of(_sorted(every, fields, _STORE_ORDERS))], page, len(every))
+        return page_reply(
+            [to_json(store) for store in page.of(_sorted(items, fields, _STORE_ORDERS))], page, len(items)
+        )
 
     async def create(call: Call) -> Reply:
         """POST /secrets_store/stores."""
         name = parse_store_name(await read_loose_json(call))
-        return success(_shown(await stores.create(call.caller, call.account_id, name)))
+        return success(to_json(await stores.create(call.caller, call.account_id, name)))
 
     async def get(call: Call) -> Reply:
         """GET …/{store_id}."""
-        return success(_shown(await stores.get(call.account_id, call.names["store_id"])))
+        return success(to_json(await stores.get(call.account_id, call.names["store_id"])))
 
     async def delete(call: Call) -> Reply:
         """DELETE …/{store_id}."""
-        force = call.asks("force", "true")
+        force = call.has_parameter("force", "true")
         await stores.delete(call.caller, call.account_id, call.names["store_id"], force=force)
         return success(None)
 
@@ -80,34 +82,34 @@ def resources(use: Services) -> list[Resource]:
         Resource("POST", _STORES, Action.WRITE_STORES, create),
         Resource("GET", _STORE, Action.READ_STORES, get),
         Resource("DELETE", _STORE, Action.WRITE_STORES, delete),
-        *_of_secrets(stores),
-        *_of_secret(stores),
+        *_secret_routes(stores),
+        *_one_secret_routes(stores),
     ]
 
 
-def _of_secrets(stores: Stores) -> list[Resource]:
+def _secret_routes(stores: Stores) -> list[Resource]:
     """Return the routes of all secrets of a store."""
 
     async def list_secrets(call: Call) -> Reply:
         """GET …/secrets."""
         fields, store_id = fields_of(call.query), call.names["store_id"]
-        every = await stores.secrets(call.account_id, store_id)
-        found = [secret for secret in every if _matches(secret, fields.get("search", ""), _scopes(call.query))]
+        items = await stores.secrets(call.account_id, store_id)
+        matching = [secret for secret in items if _matches(secret, fields.get("search", ""), _scopes(call.query))]
         page = page_of(fields)
-        items = page.of(_sorted(found, fields, _SECRET_ORDERS))
-        return paged([_secret(secret, store_id) for secret in items], page, len(found))
+        items = page.of(_sorted(matching, fields, _SECRET_ORDERS))
+        return page_reply([_secret_json(secret, store_id) for secret in items], page, len(matching))
 
     async def create(call: Call) -> Reply:
         """POST …/secrets."""
-        wanted, store_id = parse_new_secrets(await read_loose_json(call), call.limits), call.names["store_id"]
-        made = await stores.create_secrets(call.caller, call.account_id, store_id, wanted)
-        return success([_secret(secret, store_id) for secret in made])
+        new_secrets, store_id = parse_new_secrets(await read_loose_json(call), call.limits), call.names["store_id"]
+        created = await stores.create_secrets(call.caller, call.account_id, store_id, new_secrets)
+        return success([_secret_json(secret, store_id) for secret in created])
 
     async def delete(call: Call) -> Reply:
         """DELETE …/secrets."""
         ids, store_id = parse_ids(await read_loose_json(call, empty=[]), call.limits), call.names["store_id"]
         gone = await stores.delete_secrets(call.caller, call.account_id, store_id, ids)
-        return success([_secret(secret, store_id, "deleted") for secret in gone])
+        return success([_secret_json(secret, store_id, "deleted") for secret in gone])
 
     return [
         Resource("GET", _SECRETS, Action.READ_STORES, list_secrets),
@@ -116,31 +118,31 @@ def _of_secrets(stores: Stores) -> list[Resource]:
     ]
 
 
-def _of_secret(stores: Stores) -> list[Resource]:
+def _one_secret_routes(stores: Stores) -> list[Resource]:
     """Return the routes of one secret of a store."""
 
     async def get(call: Call) -> Reply:
         """GET …/secrets/{secret_id}."""
-        found = await stores.secret(call.account_id, call.names["store_id"], call.names["secret_id"])
-        return success(_secret(found, call.names["store_id"]))
+        matching = await stores.secret(call.account_id, call.names["store_id"], call.names["secret_id"])
+        return success(_secret_json(matching, call.names["store_id"]))
 
     async def edit(call: Call) -> Reply:
         """PATCH …/secrets/{secret_id}."""
         patch, store_id = parse_secret_patch(await read_loose_json(call), call.limits), call.names["store_id"]
         changed = await stores.edit_secret(call.caller, call.account_id, store_id, call.names["secret_id"], patch)
-        return success(_secret(changed, store_id))
+        return success(_secret_json(changed, store_id))
 
     async def delete(call: Call) -> Reply:
         """DELETE …/secrets/{secret_id}."""
         store_id = call.names["store_id"]
         gone = await stores.delete_secrets(call.caller, call.account_id, store_id, [call.names["secret_id"]])
-        return success(_secret(gone[0], store_id, "deleted"))
+        return success(_secret_json(gone[0], store_id, "deleted"))
 
     async def duplicate(call: Call) -> Reply:
         """POST …/secrets/{secret_id}/duplicate."""
-        wanted, store_id = parse_duplicate(await read_loose_json(call)), call.names["store_id"]
-        made = await stores.duplicate(call.caller, call.account_id, store_id, call.names["secret_id"], wanted)
-        return success(_secret(made, store_id))
+        new_secrets, store_id = parse_duplicate(await read_loose_json(call)), call.names["store_id"]
+        created = await stores.duplicate(call.caller, call.account_id, store_id, call.names["secret_id"], new_secrets)
+        return success(_secret_json(created, store_id))
 
     return [
         Resource("GET", _SECRET, Action.READ_STORES, get),
@@ -150,7 +152,7 @@ def _of_secret(stores: Stores) -> list[Resource]:
     ]
 
 
-def _shown(store: Collection) -> dict[str, Any]:
+def to_json(store: Collection) -> dict[str, Any]:
     """Return a store as lists show it."""
     return {
         "id": store.name,
@@ -161,7 +163,7 @@ def _shown(store: Collection) -> dict[str, Any]:
     }
 
 
-def _secret(secret: Item, store_id: str, status: str = "active") -> dict[str, Any]:
+def _secret_json(secret: Item, store_id: str, status: str = "active") -> dict[str, Any]:
     """Return a secret as lists show it: everything except its value."""
     note = metadata_of(secret)
     return {
@@ -176,14 +178,14 @@ def _secret(secret: Item, store_id: str, status: str = "active") -> dict[str, An
     }
 
 
-def _sorted(every: Sequence[T], fields: dict[str, str], orders: dict[str, Callable[[T], Any]]) -> Sequence[T]:
+def _sorted(items: Sequence[T], fields: dict[str, str], orders: dict[str, Callable[[T], Any]]) -> Sequence[T]:
     """Sort a list in the order that a query asks for; by default, by name."""
     order, direction = fields.get("order", "name"), fields.get("direction", "asc")
     if order not in orders:
         raise NightsafeError(Code.INVALID, f"'order' must be one of {', '.join(orders)}")
     if direction not in {"asc", "desc"}:
         raise NightsafeError(Code.INVALID, "'direction' must be asc or desc")
-    return sorted(every, key=orders[order], reverse=direction == "desc")
+    return sorted(items, key=orders[order], reverse=direction == "desc")
 
 
 def _matches(secret: Item, search: str, scopes: set[str]) -> bool:

@@ -1,7 +1,7 @@
 """Serves routes of products that Nightsafe does not offer: an empty list for reads, a refusal for changes."""
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, page_of, paged
+from nightsafe.api.http.paging import fields_of, page_of, page_reply
 from nightsafe.api.http.path import ACCOUNT, SCRIPT
 from nightsafe.api.http.request import Call, Handler
 from nightsafe.api.http.routing import Resource
@@ -18,30 +18,30 @@ _LIVE = (
 _DOMAINS = f"{ACCOUNT}/workers/domains"
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers. Every caller that sees the account gets the empty lists."""
     return [
-        Resource("GET", _KV, None, _no_items),
-        Resource("POST", _KV, Action.WRITE_SCRIPTS, refusing("keep KV namespaces")),
-        Resource("GET", _DURABLE_OBJECTS, None, _no_items),
-        Resource("GET", f"{_DOMAINS}/records", None, _nothing),
-        Resource("GET", _DOMAINS, None, _nothing),
+        Resource("GET", _KV, None, _empty_list),
+        Resource("POST", _KV, Action.WRITE_SCRIPTS, unsupported_handler("keep KV namespaces")),
+        Resource("GET", _DURABLE_OBJECTS, None, _empty_list),
+        Resource("GET", f"{_DOMAINS}/records", None, _empty_reply),
+        Resource("GET", _DOMAINS, None, _empty_reply),
         Resource(
             "PUT",
             _DOMAINS,
             Action.WRITE_SCRIPTS,
-            refusing(f"serve custom domains: {_LIVE}"),
+            unsupported_handler(f"serve custom domains: {_LIVE}"),
         ),
-        *script_routes(use),
+        *script_routes(services),
     ]
 
 
-def script_routes(use: Services, at: str = SCRIPT) -> list[Resource]:
+def script_routes(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes below a script whose lists are always empty."""
 
     async def list_none(call: Call) -> Reply:
         """GET …/routes and …/tails."""
-        await use.settings.get_script_level(call.script)
+        await services.settings.get_script_level(call.script)
         return success([])
 
     async def put_routes(call: Call) -> Reply:
@@ -57,21 +57,21 @@ def script_routes(use: Services, at: str = SCRIPT) -> list[Resource]:
         Resource("GET", f"{at}/routes", Action.READ_SCRIPTS, list_none),
         Resource("PUT", f"{at}/routes", Action.WRITE_SCRIPTS, put_routes),
         Resource("GET", f"{at}/tails", Action.READ_SCRIPTS, list_none),
-        Resource("POST", f"{at}/tails", Action.WRITE_SCRIPTS, refusing("stream a Worker's logs")),
+        Resource("POST", f"{at}/tails", Action.WRITE_SCRIPTS, unsupported_handler("stream a Worker's logs")),
     ]
 
 
-async def _no_items(call: Call) -> Reply:
+async def _empty_list(call: Call) -> Reply:
     """Return an empty page of a paged list."""
-    return paged([], page_of(fields_of(call.query)), 0)
+    return page_reply([], page_of(fields_of(call.query)), 0)
 
 
-async def _nothing(_: Call) -> Reply:
+async def _empty_reply(_: Call) -> Reply:
     """Return an empty list for any query."""
     return success([])
 
 
-def refusing(what: str) -> Handler:
+def unsupported_handler(what: str) -> Handler:
     """Return a handler that refuses every request with the name of the missing feature.
 
     Args:

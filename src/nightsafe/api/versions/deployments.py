@@ -3,7 +3,7 @@
 from typing import Any
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, page_of, paged_as
+from nightsafe.api.http.paging import fields_of, page_of, page_reply_of
 from nightsafe.api.http.path import SCRIPT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
@@ -21,33 +21,33 @@ _DEFAULT_SIZE = {"per_page": "10"}
 """
 
 
-def resources(use: Services, at: str = SCRIPT) -> list[Resource]:
+def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
     """Return the routes of this page with their handlers, below the path of a script."""
 
     async def list_deployments(call: Call) -> Reply:
         """GET …/deployments: the list, under both names that clients read."""
         fields = fields_of(call.query)
         page = page_of(_DEFAULT_SIZE | fields)
-        part, total = await use.deployments.list(
+        part, total = await services.deployments.list(
             call.script, (page.number - 1) * page.size, page.size, _period(fields)
         )
-        items = [_shown(deployment) for deployment in part]
-        return paged_as({"deployments": items, "items": items}, page, len(items), total)
+        items = [to_json(deployment) for deployment in part]
+        return page_reply_of({"deployments": items, "items": items}, page, len(items), total)
 
     async def create(call: Call) -> Reply:
         """POST …/deployments."""
         plan = parse_deployment_plan(await call.json(), call.limits)
-        force = call.asks("force", "true")
-        deployment, notices = await use.deployments.create(call.caller, call.script, plan, force=force)
-        return success(_shown(deployment), notices)
+        force = call.has_parameter("force", "true")
+        deployment, notices = await services.deployments.create(call.caller, call.script, plan, force=force)
+        return success(to_json(deployment), notices)
 
     async def get(call: Call) -> Reply:
         """GET …/deployments/{deployment_id}."""
-        return success(_shown(await use.deployments.get(call.script, call.names["deployment_id"])))
+        return success(to_json(await services.deployments.get(call.script, call.names["deployment_id"])))
 
     async def delete(call: Call) -> Reply:
         """DELETE …/deployments/{deployment_id}."""
-        await use.deployments.refuse_delete(call.script, call.names["deployment_id"])
+        await services.deployments.refuse_delete(call.script, call.names["deployment_id"])
         return success(None)
 
     one = f"{at}/deployments/{{deployment_id}}"
@@ -76,7 +76,7 @@ def _moment(fields: dict[str, str], name: str, default: int) -> int:
         ) from None
 
 
-def _shown(deployment: Deployment) -> dict[str, Any]:
+def to_json(deployment: Deployment) -> dict[str, Any]:
     """Return a deployment as JSON."""
     return {
         "id": views.identifier(deployment.id),

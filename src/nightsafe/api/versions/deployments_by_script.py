@@ -12,7 +12,7 @@ from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
-from nightsafe.api.scripts.visibility import sees
+from nightsafe.api.scripts.visibility import visibility_of
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
@@ -24,33 +24,33 @@ _BY_SCRIPT = f"{ACCOUNT}/workers/deployments/by-script/{{script_tag}}"
 _DEFAULT_SIZE = {"per_page": "10"}
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def list_deployments(call: Call) -> Reply:
         """GET …/by-script/{script_tag}: the newest deployments, newest first; with `order=asc`, newest last."""
-        script, fields = await _find(use, call), fields_of(call.query)
+        script, fields = await _find(services, call), fields_of(call.query)
         page = page_of(_DEFAULT_SIZE | fields)
-        newest, _ = await use.deployments.list(script.ref, 0, 1)
-        part, _ = await use.deployments.list(script.ref, (page.number - 1) * page.size, page.size)
-        items = [await _short(use, script.ref, deployment) for deployment in part]
-        latest = [await _short(use, script.ref, deployment) for deployment in newest]
+        newest, _ = await services.deployments.list(script.ref, 0, 1)
+        part, _ = await services.deployments.list(script.ref, (page.number - 1) * page.size, page.size)
+        items = [await _short_json(services, script.ref, deployment) for deployment in part]
+        latest = [await _short_json(services, script.ref, deployment) for deployment in newest]
         in_order = items[::-1] if fields.get("order") == "asc" else items
         return success({"latest": latest[0] if latest else None, "items": in_order})
 
     async def get(call: Call) -> Reply:
         """GET …/by-script/{script_tag}/detail/{deployment_id}: accepts the id of a deployment or of a version."""
-        script, wanted = await _find(use, call), call.names["deployment_id"]
+        script, deployment_id = await _find(services, call), call.names["deployment_id"]
         try:
-            deployment = await use.deployments.get(script.ref, wanted)
+            deployment = await services.deployments.get(script.ref, deployment_id)
         except NightsafeError as error:
             if error.code is not Code.DEPLOYMENT_NOT_FOUND:
                 raise
-            version = await use.versions.get(script.ref, parse_version_id(wanted, "deployment_id"))
-            return success(views.version(version, await use.versions.bindings(script.ref, version)))
-        version = await _version(use, script.ref, deployment)
-        whole = views.version(version, await use.versions.bindings(script.ref, version))
-        return success(whole | _own(deployment, version))
+            version = await services.versions.get(script.ref, parse_version_id(deployment_id, "deployment_id"))
+            return success(views.version(version, await services.versions.bindings(script.ref, version)))
+        version = await _version(services, script.ref, deployment)
+        whole = views.version(version, await services.versions.bindings(script.ref, version))
+        return success(whole | _deployment_json(deployment, version))
 
     return [
         Resource("GET", _BY_SCRIPT, None, list_deployments),
@@ -58,31 +58,31 @@ def resources(use: Services) -> list[Resource]:
     ]
 
 
-async def _find(use: Services, call: Call) -> Script:
+async def _find(services: Services, call: Call) -> Script:
     """Return the script with this tag, if the caller may read it. The path has no script name to check before.
 
     Raises:
         NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
     """
-    script = await use.workers.find(call.account_id, call.names["script_tag"])
-    if not sees(call)(script.ref):
+    script = await services.workers.find(call.account_id, call.names["script_tag"])
+    if not visibility_of(call)(script.ref):
         raise NightsafeError(Code.NOT_PERMITTED, f"{Action.READ_SCRIPTS} in account {call.account_id} is not granted")
     return script
 
 
-async def _version(use: Services, ref: ScriptRef, deployment: Deployment) -> Version:
+async def _version(services: Services, ref: ScriptRef, deployment: Deployment) -> Version:
     """Return the version with the largest share of a deployment."""
     version_id, _ = max(deployment.versions, key=lambda share: share[1])
-    return await use.versions.get(ref, version_id)
+    return await services.versions.get(ref, version_id)
 
 
-async def _short(use: Services, ref: ScriptRef, deployment: Deployment) -> dict[str, Any]:
+async def _short_json(services: Services, ref: ScriptRef, deployment: Deployment) -> dict[str, Any]:
     """Return a deployment as the list shows it."""
-    version = await _version(use, ref, deployment)
-    return views.short_version(version) | _own(deployment, version)
+    version = await _version(services, ref, deployment)
+    return views.short_version(version) | _deployment_json(deployment, version)
 
 
-def _own(deployment: Deployment, version: Version) -> dict[str, Any]:
+def _deployment_json(deployment: Deployment, version: Version) -> dict[str, Any]:
     """Return the fields that belong to the deployment and not to its version: id, author, time and reason."""
     by_itself = deployment.triggered_by in WITHOUT_NEW_VERSION
     metadata: dict[str, Any] = views.short_version(version)["metadata"]

@@ -15,7 +15,7 @@ from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
-from nightsafe.api.unsupported.routes import refusing
+from nightsafe.api.unsupported.routes import unsupported_handler
 from nightsafe.api.workers.workers import find_worker
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
@@ -33,22 +33,22 @@ _REFUSED = {
 }
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def get(call: Call) -> Reply:
         """GET …/deployments/latest: the bindings under the preview's name."""
-        script, preview = await find_worker(use, call), call.names["preview"]
-        return success(_shown(preview, script.id, await use.previews.bindings_of(script.ref, preview)))
+        script, preview = await find_worker(services, call), call.names["preview"]
+        return success(to_json(preview, script.id, await services.previews.bindings_of(script.ref, preview)))
 
     async def patch(call: Call) -> Reply:
         """PATCH …/deployments/latest: a merge patch of the bindings."""
-        wanted = parse_preview_patch(await call.json(merge_patch=True), call.limits)
-        script, preview = await find_worker(use, call), call.names["preview"]
-        items = await use.previews.edit_preview(call.caller, script.ref, preview, wanted)
-        return success(_shown(preview, script.id, items))
+        patch = parse_preview_patch(await call.json(merge_patch=True), call.limits)
+        script, preview = await find_worker(services, call), call.names["preview"]
+        items = await services.previews.edit_preview(call.caller, script.ref, preview, patch)
+        return success(to_json(preview, script.id, items))
 
-    refuse = refusing("make preview deployments; it only keeps their secrets")
+    refuse = unsupported_handler("make preview deployments; it only keeps their secrets")
     return [
         Resource("GET", _LATEST, Action.READ_SCRIPTS, get),
         Resource("PATCH", _LATEST, Action.WRITE_SCRIPTS, patch),
@@ -61,14 +61,14 @@ def resources(use: Services) -> list[Resource]:
     ]
 
 
-def _shown(preview: str, script_id: str, items: Sequence[Item]) -> dict[str, Any]:
+def to_json(preview: str, script_id: str, items: Sequence[Item]) -> dict[str, Any]:
     """Return a preview's deployment in the form that clients read. Its id changes whenever a binding changes."""
     changed = max((item.modified_on for item in items), default=0)
-    made = {"created_on": views.time(changed)} if items else {}
+    times = {"created_on": views.time(changed)} if items else {}
     return {
         "id": str(uuid.uuid5(uuid.UUID(hex=script_id), f"{changed} {preview} {[item.name for item in items]}")),
         "preview_name": preview,
-        **made,
+        **times,
         "urls": [],
         "env": {item.name: msgspec.Raw(item.shown) for item in items},
     }

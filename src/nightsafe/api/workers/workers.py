@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from nightsafe.api.http.envelope import Reply, success
-from nightsafe.api.http.paging import fields_of, names_on, page_of, paged
+from nightsafe.api.http.paging import fields_of, names_on, page_of, page_reply
 from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.streaming import File, success_with_files
 from nightsafe.api.scripts import scripts, views
-from nightsafe.api.unsupported.routes import refusing
+from nightsafe.api.unsupported.routes import unsupported_handler
 from nightsafe.bindings.json_fields import need_object, optional_string
 from nightsafe.bindings.unknown_members import need_known
 from nightsafe.errors import Code, NightsafeError
@@ -52,47 +52,50 @@ Order = Callable[[Services, Script], Awaitable[int]]
 _TURN = 20
 
 
-def resources(use: Services) -> list[Resource]:
+def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers."""
 
     async def list_workers(call: Call) -> Reply:
         """GET /workers/workers: the workers that the caller may read."""
         fields = fields_of(call.query)
         page, (order, last_first) = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), _order(fields)
-        keys = ((await order(use, script), script.ref.name) async for script in scripts.visible(use, call))
+        keys = (
+            (await order(services, script), script.ref.name)
+            async for script in scripts.visible_scripts(services, call)
+        )
         names, total = await names_on(page, keys, last_first=last_first)
-        return paged([worker async for worker in _whole_of(use, call, names)], page, total)
+        return page_reply([worker async for worker in _workers_json(services, call, names)], page, total)
 
     async def get(call: Call) -> Reply:
         """GET /workers/workers/{script_name}."""
-        return success(_shown(await use.workers.whole(await find_worker(use, call))))
+        return success(to_json(await services.workers.details(await find_worker(services, call))))
 
     async def patch(call: Call) -> Reply:
         """PATCH /workers/workers/{script_name}: keeps the members that are not in the body."""
-        return await edited(call, need_object(await call.json(merge_patch=True), "", "the body"))
+        return await edit_worker(call, need_object(await call.json(merge_patch=True), "", "the body"))
 
     async def put(call: Call) -> Reply:
         """PUT /workers/workers/{script_name}: resets the members that are not in the body, except previews."""
         body = need_object(await call.json(), "", "the body")
         need_known(body, MEMBERS, "", "the body")
         subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
-        return await edited(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
+        return await edit_worker(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
 
-    async def edited(call: Call, body: dict[str, Any]) -> Reply:
+    async def edit_worker(call: Call, body: dict[str, Any]) -> Reply:
         """Change a worker, and return it."""
-        wanted, script = parse_worker(body, call.limits), await find_worker(use, call)
+        patch, script = parse_worker(body, call.limits), await find_worker(services, call)
         if optional_string(body, "name", "") not in {None, script.ref.name}:
             raise NightsafeError(
                 Code.UNSUPPORTED, "rename Workers: secrets are sealed to the name of their Worker", "/name"
             )
-        return success(_shown(await use.workers.edit(call.caller, script, wanted)), wanted.notices)
+        return success(to_json(await services.workers.edit(call.caller, script, patch)), patch.notices)
 
     async def delete(call: Call) -> Reply:
         """DELETE /workers/workers/{script_name}. With `force`, also deletes a worker that other workers need."""
-        await scripts.deleted(use, call, (await find_worker(use, call)).ref)
+        await scripts.delete_script(services, call, (await find_worker(services, call)).ref)
         return success(None)
 
-    without_code = refusing("keep Workers without code: upload a script with that name")
+    without_code = unsupported_handler("keep Workers without code: upload a script with that name")
     return [
         Resource("GET", _WORKERS, Action.READ_SCRIPTS, list_workers),
         Resource("POST", _WORKERS, Action.WRITE_SCRIPTS, without_code),
@@ -100,50 +103,50 @@ def resources(use: Services) -> list[Resource]:
         Resource("PATCH", _WORKER, Action.WRITE_SCRIPTS, patch),
         Resource("PUT", _WORKER, Action.WRITE_SCRIPTS, put),
         Resource("DELETE", _WORKER, Action.WRITE_SCRIPTS, delete),
-        *_of_versions(use),
+        *_version_routes(services),
     ]
 
 
-def _of_versions(use: Services) -> list[Resource]:
+def _version_routes(services: Services) -> list[Resource]:
     """Return the routes of a worker's versions."""
 
     async def list_versions(call: Call) -> Reply:
         """GET …/versions."""
-        return await _page_of_versions(use, call)
+        return await _page_of_versions(services, call)
 
     async def create(call: Call) -> Reply:
         """POST …/versions: makes a version, and deploys it only if the query has `deploy=true`."""
-        in_force = call.asks("deploy", "true")
-        parsed = parse_version(await call.json(), call.limits, in_force=in_force)
-        script = await find_worker(use, call)
-        if in_force:
-            done = await use.scripts.upload(call.caller, script.ref, parsed, strict=True)
-            version = await use.versions.get(script.ref, parse_version_id(done.version_id))
-            return await _whole(use, script, version, notices=done.notices)
-        version, notices = await use.versions.upload(call.caller, script.ref, parsed, strict=True)
-        return await _whole(use, script, version, notices=notices)
+        deployed = call.has_parameter("deploy", "true")
+        parsed = parse_version(await call.json(), call.limits, deployed=deployed)
+        script = await find_worker(services, call)
+        if deployed:
+            done = await services.scripts.upload(call.caller, script.ref, parsed, strict=True)
+            version = await services.versions.get(script.ref, parse_version_id(done.version_id))
+            return await _version_reply(services, script, version, notices=done.notices)
+        version, notices = await services.versions.upload(call.caller, script.ref, parsed, strict=True)
+        return await _version_reply(services, script, version, notices=notices)
 
     async def get(call: Call) -> Reply:
         """GET …/versions/{version_id}."""
-        script = await find_worker(use, call)
-        version = await use.versions.find(script.ref, call.names.get("version_id", _LATEST))
-        return await _whole(use, script, version, modules=call.asks("include", "modules"))
+        script = await find_worker(services, call)
+        version = await services.versions.find(script.ref, call.names.get("version_id", _LATEST))
+        return await _version_reply(services, script, version, modules=call.has_parameter("include", "modules"))
 
     async def patch_latest(call: Call) -> Reply:
         """PATCH …/versions/latest: makes a version with other secrets, and does not deploy it.
 
         A caller that may set secrets but not read scripts gets the version without its variables and settings.
         """
-        wanted, script = (
+        patch, script = (
             parse_version_patch(await call.json(merge_patch=True), call.limits),
-            await find_worker(use, call),
+            await find_worker(services, call),
         )
-        made = await use.versions.patch_secrets(call.caller, script.ref, wanted)
+        version = await services.versions.patch_secrets(call.caller, script.ref, patch)
         if not _may(call, script, Action.READ_SCRIPTS):
-            return success(_stamped(made), wanted.notices)
-        return await _whole(use, script, made, notices=wanted.notices)
+            return success(_version_summary(version), patch.notices)
+        return await _version_reply(services, script, version, notices=patch.notices)
 
-    keep = refusing("delete versions: it keeps every version for rollbacks")
+    keep = unsupported_handler("delete versions: it keeps every version for rollbacks")
     return [
         Resource("GET", _VERSIONS, Action.READ_SCRIPTS, list_versions),
         Resource("POST", _VERSIONS, Action.WRITE_SCRIPTS, create),
@@ -155,47 +158,47 @@ def _of_versions(use: Services) -> list[Resource]:
     ]
 
 
-async def _page_of_versions(use: Services, call: Call) -> Reply:
+async def _page_of_versions(services: Services, call: Call) -> Reply:
     """Return a page of a worker's versions, each with its bindings."""
-    ref, page = (await find_worker(use, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
-    versions, total = await use.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
-    bindings = await use.versions.bindings_of(ref, versions)
+    ref, page = (await find_worker(services, call)).ref, page_of(_DEFAULT_SIZE | fields_of(call.query), _MAX_SIZE)
+    versions, total = await services.versions.list(ref, offset=(page.number - 1) * page.size, limit=page.size)
+    bindings = await services.versions.bindings_of(ref, versions)
     pairs = in_turns(zip(versions, bindings, strict=True), _TURN)
     items = [_version(version) | {"bindings": views.bindings(its)} async for version, its in pairs]
-    return paged(items, page, total)
+    return page_reply(items, page, total)
 
 
-async def _whole(
-    use: Services, script: Script, version: Version, *, modules: bool = False, notices: Notices = ()
+async def _version_reply(
+    services: Services, script: Script, version: Version, *, modules: bool = False, notices: Notices = ()
 ) -> Reply:
     """Return a version with its bindings and, on request, its files."""
-    parts = {"bindings": views.bindings(await use.versions.bindings(script.ref, version))}
+    parts = {"bindings": views.bindings(await services.versions.bindings(script.ref, version))}
     if modules:
-        _, files = await use.scripts.files(script.ref, version.id)
-        every = [_file(use, script.ref.account_id, file) for file in files]
-        return success_with_files(_version(version) | parts, every, "content_base64")
+        _, files = await services.scripts.files(script.ref, version.id)
+        file_parts = [_to_file(services, script.ref.account_id, file) for file in files]
+        return success_with_files(_version(version) | parts, file_parts, "content_base64")
     return success(_version(version) | parts, notices)
 
 
-async def _whole_of(use: Services, call: Call, names: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
+async def _workers_json(services: Services, call: Call, names: Iterable[str]) -> AsyncIterator[dict[str, Any]]:
     """Yield the workers with these names as the list shows them, except those deleted meanwhile."""
-    async for script in scripts.named(use, call, names):
+    async for script in scripts.scripts_named(services, call, names):
         try:
-            whole = await use.workers.whole(script)
+            worker = await services.workers.details(script)
         except NightsafeError as error:
             if error.code is not Code.SCRIPT_NOT_FOUND:
                 raise
         else:
-            yield _shown(whole)
+            yield to_json(worker)
 
 
-async def find_worker(use: Services, call: Call) -> Script:
+async def find_worker(services: Services, call: Call) -> Script:
     """Return the worker that the path names, if the caller has the permission of this route for it.
 
     Raises:
         NightsafeError: SCRIPT_NOT_FOUND, NOT_PERMITTED.
     """
-    script = await use.workers.find(call.account_id, call.names["script_name"])
+    script = await services.workers.find(call.account_id, call.names["script_name"])
     principal = call.caller.principal
     if not _may(call, script, Action(call.caller.permission)):
         where = f"in account {call.account_id}"
@@ -210,18 +213,18 @@ def _may(call: Call, script: Script, action: Action) -> bool:
     return call.caller.principal.grants.allow(action, policy.Resource(call.account_id, script.ref.name))
 
 
-def _shown(whole: WorkerDetails) -> dict[str, Any]:
+def to_json(worker: WorkerDetails) -> dict[str, Any]:
     """Return a worker as JSON."""
-    script = whole.script
+    script = worker.script
     own = msgspec.json.decode(script.script_settings)
-    env = {item.name: msgspec.Raw(item.shown) for item in whole.items}
-    previews = msgspec.json.decode(whole.previews) | {"env": env}
+    env = {item.name: msgspec.Raw(item.shown) for item in worker.items}
+    previews = msgspec.json.decode(worker.previews) | {"env": env}
     return {
         "id": script.id,
         "name": script.ref.name,
         "created_on": views.time(script.created_on),
         "updated_on": views.time(script.modified_on),
-        "deployed_on": None if whole.deployed_on is None else views.time(whole.deployed_on),
+        "deployed_on": None if worker.deployed_on is None else views.time(worker.deployed_on),
         "logpush": own.get("logpush", False),
         "observability": own.get("observability") or {"enabled": False},
         "tags": own.get("tags") or [],
@@ -244,9 +247,9 @@ def _order(fields: dict[str, str]) -> tuple[Order, bool]:
     return _ORDERS[order], order != "name" if direction is None else direction == "desc"
 
 
-async def _deployed_on(use: Services, script: Script) -> int:
+async def _deployed_on(services: Services, script: Script) -> int:
     """Return the time of the last deployment, or 0."""
-    return await use.workers.deployed_on(script) or 0
+    return await services.workers.deployed_on(script) or 0
 
 
 async def _updated_on(_: Services, script: Script) -> int:
@@ -276,10 +279,10 @@ def _version(version: Version) -> dict[str, Any]:
     """Return a version as JSON, without its bindings."""
     settings = views.versioned(version.settings)
     date = {"compatibility_date": views.date_of(settings)}
-    return settings | date | _stamped(version) | {"urls": [], "main_module": version.main_module}
+    return settings | date | _version_summary(version) | {"urls": [], "main_module": version.main_module}
 
 
-def _stamped(version: Version) -> dict[str, Any]:
+def _version_summary(version: Version) -> dict[str, Any]:
     """Return the id, number, time, author and annotations of a version."""
     return {
         "id": views.identifier(version.id),
@@ -292,7 +295,7 @@ def _stamped(version: Version) -> dict[str, Any]:
     }
 
 
-def _file(use: Services, account_id: str, file: StoredFile) -> File:
+def _to_file(services: Services, account_id: str, file: StoredFile) -> File:
     """Return a file of a version, for a JSON answer."""
     fields = {"name": file.name, "content_type": file.content_type}
-    return File(fields, file.size, partial(use.contents.slices, account_id, file.digest, file.size))
+    return File(fields, file.size, partial(services.contents.slices, account_id, file.digest, file.size))

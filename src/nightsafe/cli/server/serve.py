@@ -320,13 +320,13 @@ async def _serve(  # noqa: PLR0913, PLR0917 - the parts of a server
 ) -> int:
     """Open the safe and serve it until a signal stops the process. Return the exit code."""
     from nightsafe.api.app import App  # noqa: PLC0415 - not needed for help
-    from nightsafe.api.http.entrance import throttled  # noqa: PLC0415 - likewise
+    from nightsafe.api.http.entrance import with_rate_limits  # noqa: PLC0415 - likewise
 
     store = directory.open_store()
     try:
         app = App(store, await directory.safe_for(store), limits, delivered)
         gc.freeze()  # these objects stay alive; without this each collection would scan them and delay requests
-        return await run(front(throttled(app, limits)), listener, app.end_waiting)
+        return await run(front(with_rate_limits(app, limits)), listener, app.end_waiting)
     finally:
         await store.close()
 

@@ -25,12 +25,12 @@ from nightsafe.errors import Code, NightsafeError
 _MEMBER = "keep_bindings"
 
 
-def kept_kinds(fields: dict[str, Any], *, in_force: bool) -> frozenset[str]:
+def kept_kinds(fields: dict[str, Any], *, deployed: bool) -> frozenset[str]:
     """Return the types whose bindings stay from the previous version, unless the upload has one of the same name.
 
     Args:
         fields: the upload's metadata.
-        in_force: whether the new version is deployed at once.
+        deployed: whether the new version is deployed at once.
 
     Raises:
         NightsafeError: INVALID, if the member is not a list of binding types.
@@ -42,4 +42,4 @@ def kept_kinds(fields: dict[str, Any], *, in_force: bool) -> frozenset[str]:
         raise NightsafeError(Code.INVALID, f"'{_MEMBER}' may hold only binding types", f"/{_MEMBER}")
     listed = frozenset(kinds)
     names_no_secrets = bool(listed) and SECRET_KINDS.isdisjoint(listed)
-    return listed | SECRET_KINDS if in_force or names_no_secrets else listed
+    return listed | SECRET_KINDS if deployed or names_no_secrets else listed

@@ -69,7 +69,9 @@ class References:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def around(self, ref: ScriptRef, is_visible: IsVisible) -> tuple[list[Reference], list[Reference]]:
+    async def references_both_ways(
+        self, ref: ScriptRef, is_visible: IsVisible
+    ) -> tuple[list[Reference], list[Reference]]:
         """Return the bindings of other scripts that refer to this one, and its own bindings that refer to others.
 
         Args:

@@ -221,7 +221,7 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
     bindings = body.get("bindings")
     return SettingsPatch(
         bindings=None if bindings is None else parse_bindings(need_array(body, "bindings", ""), limits),
-        keep=frozenset() if body.get("keep_bindings") is None else kept_kinds(body, in_force=True),
+        keep=frozenset() if body.get("keep_bindings") is None else kept_kinds(body, deployed=True),
         version_level=_settings_to_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
         script_level=_settings_to_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
         annotations=parse_annotations(body.get("annotations"), limits),

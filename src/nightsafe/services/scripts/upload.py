@@ -86,14 +86,14 @@ class ParsedUpload(Struct, frozen=True, kw_only=True):
     notices: Notices = ()
 
 
-def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_force: bool) -> ParsedUpload:
+def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, deployed: bool) -> ParsedUpload:
     """Parse an upload, and check its metadata against its parts.
 
     Args:
         metadata: the JSON value of the part `metadata`.
         parts: every other part.
         limits: the limits on uploads.
-        in_force: whether the new version is deployed at once.
+        deployed: whether the new version is deployed at once.
 
     Raises:
         NightsafeError: INVALID or a code of a binding, with a pointer into the metadata; a problem for each binding.
@@ -117,7 +117,7 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, in_
             Inherit(binding.name, binding.old_name) for binding in bindings if isinstance(binding, InheritedBinding)
         ),
         shown=tuple(binding for binding in bindings if isinstance(binding, ReadBackBinding)),
-        keep=kept_kinds(fields, in_force=in_force),
+        keep=kept_kinds(fields, deployed=deployed),
         settings=encode_settings(settings | ({BODY_PART: source.main_module} if source.classic else {})),
         script_settings=encode_settings(script_settings(fields)),
         annotations=parse_annotations(fields.get("annotations"), limits),

@@ -107,7 +107,7 @@ class Workers:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return script
 
-    async def whole(self, script: Script) -> WorkerDetails:
+    async def details(self, script: Script) -> WorkerDetails:
         """Return a script with everything that reads show.
 
         Raises:
@@ -142,7 +142,7 @@ class Workers:
                 )
 
         await retry_conflicts(attempt)
-        return await self.whole(await self._require_script(script.ref))
+        return await self.details(await self._require_script(script.ref))
 
     async def _require_script(self, ref: ScriptRef) -> Script:
         """Return a script by its name.
@@ -222,13 +222,13 @@ def parse_version_patch(raw: object, limits: Limits) -> SecretsPatch:
     return SecretsPatch(secrets, dropped, parse_annotations(annotations, limits), annotation_notices(annotations))
 
 
-def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUpload:
+def parse_version(raw: object, limits: Limits, *, deployed: bool) -> ParsedUpload:
     """Parse an upload in one JSON object: the metadata of a form upload, and the files in base64.
 
     Args:
         raw: the JSON value.
         limits: the limits on uploads.
-        in_force: whether the new version is deployed at once.
+        deployed: whether the new version is deployed at once.
 
     Raises:
         NightsafeError: like `parse_upload`.
@@ -236,7 +236,7 @@ def parse_version(raw: object, limits: Limits, *, in_force: bool) -> ParsedUploa
     body = need_object(raw, "", "the body")
     metadata = {name: value for name, value in body.items() if name != "modules"}
     parts = [_part(module, index) for index, module in enumerate(_modules(body))]
-    return parse_upload(metadata, parts, limits, in_force=in_force)
+    return parse_upload(metadata, parts, limits, deployed=deployed)
 
 
 def _modules(body: dict[str, Any]) -> Sequence[Any]:

@@ -7,7 +7,7 @@ import structlog
 from tests.unit.api.tools.driver import SCRIPTS, Answer, Api
 from tests.unit.api.tools.tokens import give
 
-from nightsafe.api.http.entrance import Entrance, throttled
+from nightsafe.api.http.entrance import Entrance, with_rate_limits
 from nightsafe.api.http.forwarded import Proxies
 from nightsafe.services.limits import Limits
 

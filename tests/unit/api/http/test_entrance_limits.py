@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.api.tools.driver import SCRIPTS, Answer, Api
 
-from nightsafe.api.http.entrance import throttled
+from nightsafe.api.http.entrance import with_rate_limits
 from nightsafe.services.identity.administration import create_user
 from nightsafe.services.limits import Limits
 
@@ -36,7 +36,7 @@ def test_the_application_is_not_wrapped_without_limits() -> None:
     """With all limits off, the application is not wrapped."""
     app: Any = object()
 
-    assert throttled(app, Limits(auth_failures=0)) is app
+    assert with_rate_limits(app, Limits(auth_failures=0)) is app
 
 
 def test_a_credential_over_its_limit_gets_971(api: Api) -> None:
@@ -125,7 +125,7 @@ def test_a_good_credential_does_not_reset_the_failures(api: Api) -> None:
 def test_a_service_key_has_one_quota(api: Api) -> None:
     """A service key has one quota, whatever ignored header is sent beside it."""
     made = api.run(create_user(api.store, "service@example.com", with_service_key=True))
-    app = throttled(api.app, Limits(rate_limit=3, auth_failures=0))
+    app = with_rate_limits(api.app, Limits(rate_limit=3, auth_failures=0))
     service = (b"x-auth-user-service-key", made.service_key.encode())
 
     statuses = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightsafe.api.http.envelope import Reply, array, failure, fragment, success, success_raw
+from nightsafe.api.http.envelope import Reply, array, failure, in_envelope, success, success_raw
 from nightsafe.api.http.errors import INTERNAL, TABLE, as_json, row_for
 from nightsafe.errors import Code, NightsafeError, Problem
 
@@ -91,7 +91,7 @@ def test_a_result_gets_the_envelope(result: Any) -> None:
     """A result gets the same envelope whether or not it is encoded already: four members and a line feed."""
     reply = success(result)
 
-    assert reply == success_raw(msgspec.json.encode(result)) == Reply(200, fragment(msgspec.json.encode(result)))
+    assert reply == success_raw(msgspec.json.encode(result)) == Reply(200, in_envelope(msgspec.json.encode(result)))
     assert [("result", result), ("success", True), ("errors", []), ("messages", [])] == list(
         json.loads(reply.body).items()
     )

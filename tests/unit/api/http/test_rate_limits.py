@@ -54,8 +54,8 @@ def test_a_key_over_its_quota_is_blocked_for_a_window() -> None:
         (1, 300, False),
         (0, 300, False),
     ]
-    assert (over.blocked, over.newly, over.seconds) == (True, True, 300)
-    assert (still.blocked, still.newly, still.seconds) == (True, False, 1)
+    assert (over.blocked, over.newly_blocked, over.seconds) == (True, True, 300)
+    assert (still.blocked, still.newly_blocked, still.seconds) == (True, False, 1)
     assert (again.blocked, again.remaining) == (False, 2)
 
 
@@ -113,9 +113,9 @@ def test_an_address_is_blocked_at_its_failure_limit() -> None:
     failures = Failures(3, clock)
     here, there = request_from("192.0.2.1"), request_from("192.0.2.2")
 
-    newly = [failures.count(here) for _ in range(3)]
+    newly_blocked = [failures.count(here) for _ in range(3)]
 
-    assert newly == [False, False, True]
+    assert newly_blocked == [False, False, True]
     assert (failures.left(here), failures.left(there)) == (60, 0)
     clock.now += 60
     assert failures.left(here) == 0
@@ -125,7 +125,7 @@ def test_only_failed_credentials_count() -> None:
     """Missing credentials, missing permissions and store errors do not count, nor do unwatched requests."""
     failures = Failures(1, Clock())
     watched, unwatched = request_from("192.0.2.1"), request_from("192.0.2.1")
-    failures.watch(watched)
+    failures.count_failures_of(watched)
 
     note_failure(unwatched, NightsafeError(Code.UNKNOWN_KEY))
     for code in (Code.NO_CREDENTIALS, Code.ADDRESS_REFUSED, Code.NOT_PERMITTED, Code.STORE):

@@ -44,7 +44,7 @@ CALLS = {
     "get": (Secrets, "get"),
     "delete": (Secrets, "delete"),
     "upload": (Scripts, "upload"),
-    "scripts": (Scripts, "each"),
+    "scripts": (Scripts, "iter_scripts"),
 }
 
 

@@ -12,8 +12,8 @@ from tests.turns import turns_during
 from tests.unit.api.delivery.test_bundles import token
 from tests.unit.api.tools.driver import ACCOUNT, Api, Exchange, File, scope_of, script_at
 
-from nightsafe.api.http.body import parse_json_aside
-from nightsafe.api.http.envelope import listed, with_notices
+from nightsafe.api.http.body import parse_json_in_thread
+from nightsafe.api.http.envelope import list_reply, with_notices
 from nightsafe.api.http.streaming import send_reply
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.delivery import admission
@@ -112,7 +112,7 @@ async def test_a_long_list_is_sent_in_parts() -> None:
         for number in range(1000):
             yield {"number": number}
 
-    reply = with_notices(await listed(items()), [Problem(Code.INVALID, "a notice")])
+    reply = with_notices(await list_reply(items()), [Problem(Code.INVALID, "a notice")])
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -129,10 +129,10 @@ async def test_a_long_list_is_sent_in_parts() -> None:
 async def test_other_tasks_run_while_large_json_is_parsed() -> None:
     """Other tasks run while a large JSON body is parsed, and malformed JSON is still refused."""
     body = b"[" + b",".join([b"[1]"] * 20_000) + b"]"
-    assert await turns_during(parse_json_aside(body)) >= 1
-    assert await parse_json_aside(b"{}") == {}
+    assert await turns_during(parse_json_in_thread(body)) >= 1
+    assert await parse_json_in_thread(b"{}") == {}
     with pytest.raises(NightsafeError):
-        await parse_json_aside(body[:-1])
+        await parse_json_in_thread(body[:-1])
 
 
 async def test_large_code_is_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

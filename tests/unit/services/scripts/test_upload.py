@@ -69,7 +69,7 @@ def test_a_bindings_file_is_found_by_its_parts_name() -> None:
     code = Part("WASM", "application/wasm", b"\0asm", "./module.wasm")
     binding = {"name": "WASM", "type": "wasm_module", "part": "WASM"}
 
-    upload = parse_upload({"body_part": "main.js", "bindings": [binding]}, (MAIN, code), LIMITS, in_force=False)
+    upload = parse_upload({"body_part": "main.js", "bindings": [binding]}, (MAIN, code), LIMITS, deployed=False)
 
     assert ["main.js", "WASM"] == [module.name for module in upload.source.modules]
     for bad in (binding | {"part": "module.wasm"}, {"name": "WASM", "type": "text_blob"}, binding | {"part": 1}):
@@ -135,7 +135,7 @@ def test_script_and_version_settings_are_separated(data: st.DataObject, unknown:
 def test_a_setting_of_the_wrong_type_is_refused(name: str) -> None:
     """A setting of the wrong type is refused with a pointer, because clients rely on the types shown to them."""
     with pytest.raises(NightsafeError) as refusal:
-        parse_upload({"main_module": "main.js", name: 1}, (MAIN,), LIMITS, in_force=False)
+        parse_upload({"main_module": "main.js", name: 1}, (MAIN,), LIMITS, deployed=False)
 
     assert (Code.INVALID, f"/{name}") == (refusal.value.code, refusal.value.problems[0].pointer)
 

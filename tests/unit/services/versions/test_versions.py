@@ -67,7 +67,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
         {"main_module": "a.js", "bindings": bindings},
         [Part("a.js", "application/javascript+module", b"1")],
         LIMITS,
-        in_force=True,
+        deployed=True,
     )
     await Scripts(store, sealing_safe(), LIMITS, admission_over(store)).upload(CALLER, REF, parsed, strict=False)
     yield store
