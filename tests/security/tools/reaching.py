@@ -41,7 +41,7 @@ def names_there(planted: Planted) -> dict[str, list[str]]:
     """Return values for each parameter of a path: the names and ids of planted objects."""
     with planted.wire() as wire:
 
-        def list_reply(path: str, member: str, *into: str) -> list[str]:
+        def listed(path: str, member: str, *into: str) -> list[str]:
             """Return one member of each of the first three objects in a list."""
             found: Any = wire.ask("GET", path).result
             for name in into:
@@ -54,14 +54,14 @@ def names_there(planted: Planted) -> dict[str, list[str]]:
             "script_name": ["doors", "script", "user", script["tag"]],
             "script_tag": [script["tag"]],
             "secret_name": ["S", "P", "kept"],
-            "version_id": list_reply(f"{SCRIPTS}/doors/versions", "id", "items"),
-            "deployment_id": list_reply(f"{SCRIPTS}/doors/deployments", "id", "deployments"),
+            "version_id": listed(f"{SCRIPTS}/doors/versions", "id", "items"),
+            "deployment_id": listed(f"{SCRIPTS}/doors/deployments", "id", "deployments"),
             "namespace": ["doors"],
             "environment": ["production", "staging"],
             "project_name": ["doors"],
             "store_id": [planted.store_id],
-            "secret_id": list_reply(f"{STORES}/{planted.store_id}/secrets", "id"),
-            "token_id": list_reply(f"{_ACCOUNT.removesuffix('/accounts/' + ACCOUNT)}/user/tokens", "id"),
+            "secret_id": listed(f"{STORES}/{planted.store_id}/secrets", "id"),
+            "token_id": listed(f"{_ACCOUNT.removesuffix('/accounts/' + ACCOUNT)}/user/tokens", "id"),
             **{part: [_NOT_THERE] for part in ("preview", "deployment", "tag", "process", "check", "digest")},
         }
 

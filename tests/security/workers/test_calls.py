@@ -175,7 +175,7 @@ def test_a_delivery_token_has_uploads_refused(tmp_path: Path) -> None:
             told = await exchanged(api, "POST", path, [bearer, JSON], verdict)
             return given, told.status, await uploading
 
-        given, told, upload_json = api.run(story())
+        given, told, uploaded = api.run(story())
 
-    assert (200, 400) == (told, upload_json)
+    assert (200, 400) == (told, uploaded)
     assert b"export default" in given or b"ZXhwb3J0" in given

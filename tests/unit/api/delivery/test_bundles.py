@@ -98,10 +98,10 @@ def test_a_missing_script_has_an_empty_bundle(api: Api) -> None:
     """A missing or deleted script has a signed bundle without versions, which is numbered after earlier ones."""
     absent = bundle_of(api, "absent")
     api.send("DELETE", f"/client/v4/accounts/{ACCOUNT}/workers/scripts/worker")
-    delete_script = bundle_of(api, "worker")
+    deleted = bundle_of(api, "worker")
 
-    assert ((), ()) == (absent.versions, delete_script.versions)
-    assert absent.serial < delete_script.serial
+    assert ((), ()) == (absent.versions, deleted.versions)
+    assert absent.serial < deleted.serial
 
 
 def test_modules_are_sent_by_digest(api: Api) -> None:

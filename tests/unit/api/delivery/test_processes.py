@@ -59,7 +59,7 @@ def test_without_delivery_no_process_is_listed(api: Api) -> None:
 def test_a_processs_held_scripts_are_shown(api: Api, token: tuple[bytes, bytes]) -> None:
     """The held scripts are shown with their reasons until the process reports others."""
     follow(api, token)
-    assert {"held": 1} == report(api, token, {"held": [slices_of()]}).result
+    assert {"held": 1} == report(api, token, {"held": [held()]}).result
     [process] = shown(api)
 
     assert "one" == process["name"]
@@ -86,7 +86,7 @@ def test_processes_show_whether_they_may_re_encrypt(api: Api, token: tuple[bytes
 def test_a_script_that_is_no_longer_held_is_not_shown(api: Api, token: tuple[bytes, bytes]) -> None:
     """A script that is no longer held is not shown."""
     follow(api, token)
-    report(api, token, {"held": [slices_of(seconds=-1), slices_of("other")]})
+    report(api, token, {"held": [held(seconds=-1), held("other")]})
 
     assert [["other"]] == [[script["script"] for script in process["held"]] for process in shown(api)]
 

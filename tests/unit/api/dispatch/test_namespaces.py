@@ -139,9 +139,9 @@ def test_dispatched_scripts_are_listed_by_tag(space: Api) -> None:
         """Return the names of the scripts in the list."""
         return [script["id"] for script in space.send("GET", f"{NAMESPACES}/space/scripts{query}").result]
 
-    assert ["one", "two"] == list_reply()
-    assert ["one"] == list_reply("?tags=a:yes")
-    assert ["two"] == list_reply("?tags=b:yes,a:no")
+    assert ["one", "two"] == listed()
+    assert ["one"] == listed("?tags=a:yes")
+    assert ["two"] == listed("?tags=b:yes,a:no")
     assert (400, [10021]) == space.send("GET", f"{NAMESPACES}/space/scripts?tags=a").refusal
     shown = space.send("GET", at("one")).result
     assert ("space", "one", ["a", "b"]) == (

@@ -71,7 +71,7 @@ def test_a_token_allows_exactly_what_its_policies_allow(api: Api, bearers: dict[
 def test_the_script_list_leaves_out_denied_scripts(api: Api, bearers: dict[str, bytes]) -> None:
     """The list of scripts leaves out a script that a policy denies."""
     api.upload("other")
-    list_reply = {
+    listed = {
         kind: [
             script["id"]
             for script in api.send(
@@ -81,8 +81,8 @@ def test_the_script_list_leaves_out_denied_scripts(api: Api, bearers: dict[str, 
         for kind in ("all", "glob denied")
     }
 
-    assert {"worker", "other"} <= set(list_reply["all"])
-    assert set(list_reply["all"]) - {"worker"} == set(list_reply["glob denied"])
+    assert {"worker", "other"} <= set(listed["all"])
+    assert set(listed["all"]) - {"worker"} == set(listed["glob denied"])
 
 
 def outcome(api: Api, *headers: tuple[bytes, bytes]) -> object:

@@ -42,8 +42,8 @@ async def test_large_bodies_in_memory_never_exceed_the_budget() -> None:
 
     for ended, go in enumerate(going):
         await settle()
-        assert len(reserve) == min(20, ended + 2)
-        assert 2 * 64 * _MEGABYTE * (len(reserve) - ended) <= LIMITS.upload_memory
+        assert len(held) == min(20, ended + 2)
+        assert 2 * 64 * _MEGABYTE * (len(held) - ended) <= LIMITS.upload_memory
         go.set()
     await asyncio.gather(*tasks)
 
@@ -81,7 +81,7 @@ async def test_a_body_that_waits_too_long_is_refused() -> None:
         await hold_until_told(lane, 5, go, held)
 
     assert caught.value.code is Code.UNAVAILABLE
-    assert (lane.left, reserve) == (2, [8])
+    assert (lane.left, held) == (2, [8])
     go.set()
     await holding
     await hold_until_told(lane, 10, go, held)
@@ -113,7 +113,7 @@ async def test_a_slow_body_is_refused_only_while_others_wait(
     """A slow body is refused after a third of the waiting time, but only while other bodies wait."""
     seconds = iter(range(100))
     monkeypatch.setattr(body_budget_module, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    lane, go, reserve = MemoryLane(10, 30.0), asyncio.Event(), list[int]()
+    lane, go, held = MemoryLane(10, 30.0), asyncio.Event(), list[int]()
 
     async def part() -> dict[str, Any]:
         """Return a part of a body, one second after the previous part."""
@@ -148,7 +148,7 @@ async def test_a_body_over_the_whole_budget_is_let_in_alone() -> None:
     tasks = [asyncio.ensure_future(hold_until_told(lane, 1000, go, held)) for _ in range(2)]
     await settle()
 
-    assert reserve == [1000]
+    assert held == [1000]
     go.set()
     await asyncio.gather(*tasks)
     assert msgspec.structs.replace(LIMITS, upload_memory=1) != LIMITS

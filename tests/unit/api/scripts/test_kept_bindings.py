@@ -142,7 +142,7 @@ def test_settings_without_bindings_keep_all_bindings(api: Api) -> None:
     for keep in ([], ["plain_text"], ["secret_text"], None):
         name = new_script(api)
         assert send_settings(api, name, {"keep_bindings": keep}).status == 200
-        assert set(NAMES.values()) == set(slices_of(api, script_at(name)))
+        assert set(NAMES.values()) == set(held(api, script_at(name)))
     bad: object
     for bad in ("secret_text", ["secret"], [1], {}):
         answer = send_settings(api, new_script(api), {"keep_bindings": bad, "bindings": []})
@@ -176,7 +176,7 @@ def test_a_new_secret_replaces_one_without_a_value(api: Api) -> None:
     new = {**TEXT, "name": "K", "text": "now a text"}
 
     assert ENDPOINTS["POST S/{script}/versions"](api, name, {"bindings": [KEY, new]}).status == 200
-    assert "secret_text" == slices_of(api, script_at(name))["K"]["type"]
+    assert "secret_text" == held(api, script_at(name))["K"]["type"]
     twice = ENDPOINTS["PUT S/{script}"](api, name, {"bindings": [new, KEY]})
     assert ((400, [10053]), ["/bindings/1"]) == (twice.refusal, twice.pointers)
 

@@ -55,9 +55,9 @@ def test_bindings_of_every_type_read_back_unchanged(own_api: Api) -> None:
     assert by_name == held()
     inherits = [{"name": binding["name"], "type": "inherit"} for binding in bindings]
     own_api.upload("worker", {"main_module": "worker.js", "bindings": inherits}, query="?bindings_inherit=strict")
-    assert by_name == slices_of()
+    assert by_name == held()
     own_api.upload("worker", {"main_module": "worker.js"})
-    assert [] == slices_of()
+    assert [] == held()
 
 
 def test_a_member_of_another_binding_type_is_dropped(own_api: Api) -> None:
@@ -104,12 +104,12 @@ def test_an_upload_keeps_script_settings_that_it_omits(own_api: Api) -> None:
     of_script = {
         "tags": ["a"], "logpush": True, "observability": {"enabled": True}, "tail_consumers": [{"service": "t"}],
     }  # fmt: skip
-    own_api.upload("worker", {"main_module": "worker.js", "compatibility_date": "2026-01-01", **script_level})
+    own_api.upload("worker", {"main_module": "worker.js", "compatibility_date": "2026-01-01", **of_script})
 
     own_api.upload("worker", {"main_module": "worker.js", "logpush": False, "tags": None})
 
     shown = shown_script(own_api, "worker")
-    assert script_level | {"logpush": False} == {name: shown[name] for name in script_level}
+    assert of_script | {"logpush": False} == {name: shown[name] for name in of_script}
     assert "2021-11-02" == shown["compatibility_date"]
 
 

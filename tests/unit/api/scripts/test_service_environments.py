@@ -62,11 +62,11 @@ def test_the_default_environment_is_the_script_itself(worker: Api) -> None:
     """Every page of the default environment equals the script's own page."""
     pages = ("secrets", "settings", "script-settings", "bindings", "subdomain", "schedules", "routes", "content/v2")
     for page in pages:
-        script_level = worker.send("GET", f"{script_at('w')}/{page}")
+        of_script = worker.send("GET", f"{script_at('w')}/{page}")
         of_environment = worker.send("GET", f"{PRODUCTION}/{page}")
-        assert 200 == script_level.status
+        assert 200 == of_script.status
         if page != "content/v2":
-            assert script_level.result == of_environment.result
+            assert of_script.result == of_environment.result
     assert [{"name": "S", "type": "secret_text"}] == worker.send("GET", f"{PRODUCTION}/bindings").result
 
 

@@ -116,10 +116,10 @@ def test_workers_can_be_listed_while_one_is_deleted(worker: Api) -> None:
     for name in names:
         assert worker.upload(name).status == 200
 
-    list_reply, *_ = together(
+    listed, *_ = together(
         worker, ("GET", f"{HERE}/workers/workers?per_page=100", None), ("DELETE", f"{SCRIPTS}/w249", None)
     )
 
-    assert list_reply is not None
-    assert 100 == len(list_reply.result)
+    assert listed is not None
+    assert 100 == len(listed.result)
     assert (404, [10007]) == worker.send("GET", f"{HERE}/workers/workers/w249").refusal

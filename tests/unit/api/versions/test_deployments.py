@@ -61,8 +61,8 @@ def test_deployments_are_listed_in_pages(worker: Api) -> None:
     for _ in range(8):
         worker.upload("w")
 
-    assert [10, 2, 0] == [len(list_reply(worker, f"?page={page}")) for page in (1, 2, 3)]
-    assert [5, 5, 2, 0] == [len(list_reply(worker, f"?per_page=5&page={page}")) for page in (1, 2, 3, 4)]
+    assert [10, 2, 0] == [len(listed(worker, f"?page={page}")) for page in (1, 2, 3)]
+    assert [5, 5, 2, 0] == [len(listed(worker, f"?per_page=5&page={page}")) for page in (1, 2, 3, 4)]
     info = json.loads(worker.send("GET", f"{AT}?per_page=5&page=3").body)["result_info"]
     assert {"page": 3, "per_page": 5, "count": 2, "total_count": 12, "total_pages": 3} == info
     assert (400, [10021]) == worker.send("GET", f"{AT}?page=0").refusal
@@ -99,7 +99,7 @@ def test_versions_are_deployed(worker: Api) -> None:
 
     assert [{"version_id": fourth, "percentage": 100}] == whole["versions"]
     assert {"workers/triggered_by": "deployment"} == whole["annotations"]
-    assert [whole, split] == list_reply(worker)[:2]
+    assert [whole, split] == listed(worker)[:2]
     assert whole == worker.send("GET", f"{AT}/{whole['id']}").result
 
 
@@ -124,16 +124,16 @@ def test_deploying_an_older_version_is_a_rollback(worker: Api) -> None:
 def test_a_rollback_over_changed_secrets_needs_force(worker: Api) -> None:
     """A refused rollback lists the changed secrets with a comma and a space between them, as wrangler expects."""
     first, *_ = version_ids(worker)
-    before = list_reply(worker)
+    before = listed(worker)
 
     answer = deploy(worker, (first, 100))
     assert (400, [10220]) == answer.refusal
     assert "A, B" == answer.messages[0].partition("The following secrets have changed: ")[2]
     assert (400, [10220]) == deploy(worker, (first, 100), query="?force=false").refusal
-    assert before == list_reply(worker)
+    assert before == listed(worker)
 
     assert 200 == deploy(worker, (first, 100), query="?force=true").status
-    assert [{"version_id": first, "percentage": 100}] == list_reply(worker)[0]["versions"]
+    assert [{"version_id": first, "percentage": 100}] == listed(worker)[0]["versions"]
     assert (400, [10215]) == worker.put("w", {"type": "secret_text", "name": "C", "text": "3"}).refusal
 
 
@@ -167,7 +167,7 @@ def test_an_impossible_deployment_is_refused(worker: Api, shares: tuple[tuple[An
 
     assert (400, [10210]) == answer.refusal
     assert [pointer] == answer.pointers
-    assert before == list_reply(worker)
+    assert before == listed(worker)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_deployments_cannot_be_deleted(worker: Api) -> None:
     for method in ("GET", "DELETE"):
         assert (404, [10336]) == worker.send(method, f"{AT}/{uuid.UUID(int=0)}").refusal
         assert (404, [10336]) == worker.send(method, f"{AT}/nonsense").refusal
-    assert [served, earlier] == list_reply(worker)[:2]
+    assert [served, earlier] == listed(worker)[:2]
 
 
 def test_deployments_of_a_missing_script_get_404(own_api: Api) -> None:

@@ -43,7 +43,7 @@ def test_deployments_are_listed_by_the_uploads_ids(tagged: tuple[Api, str]) -> N
     api, tag = tagged
     new = api.upload("worker", None, File("worker.js", b"3")).result["deployment_id"]
 
-    found = list_reply(api, tag)
+    found = listed(api, tag)
 
     ids = [deployment["id"] for deployment in found["items"]]
     assert (
@@ -63,7 +63,7 @@ def test_a_list_has_the_newest_ten_deployments(tagged: tuple[Api, str]) -> None:
     for number in range(12):
         api.put("worker", values.text(f"S{number}"))
 
-    found = list_reply(api, tag)["items"]
+    found = listed(api, tag)["items"]
 
     assert 10 == len(found)
     assert deployed(api) == [found[-1]["id"]]
@@ -110,7 +110,7 @@ def test_a_rollback_deploys_an_earlier_version(tagged: tuple[Api, str]) -> None:
 def test_a_rollback_over_a_changed_secret_is_refused(tagged: tuple[Api, str]) -> None:
     """The refusal is the same as for a newer wrangler; `force=true` overrides it, and malformed IDs are refused."""
     api, tag = tagged
-    first = list_reply(api, tag)["items"][0]["id"]
+    first = listed(api, tag)["items"][0]["id"]
     api.put("worker", values.text("S"))
 
     answer = roll_back(api, first)

@@ -124,9 +124,9 @@ def test_deployable_versions_are_on_one_page(own_api: Api) -> None:
     for at in range(100):
         own_api.put("worker", values.text("S", str(at)))
 
-    list_reply = items(own_api, "worker", "?deployable=true&page=1&per_page=3")
+    listed = items(own_api, "worker", "?deployable=true&page=1&per_page=3")
 
-    assert [*range(101, 1, -1)] == [item["number"] for item in list_reply]
+    assert [*range(101, 1, -1)] == [item["number"] for item in listed]
     assert [] == items(own_api, "worker", "?deployable=true&page=2")
     assert 10 == len(items(own_api, "worker", "?deployable=false"))
 

@@ -333,11 +333,11 @@ def test_workers_are_listed_in_the_given_order(worker: Api) -> None:
         """Return the names in the list."""
         return [listed_worker["name"] for listed_worker in worker.send("GET", WORKERS + query).result]
 
-    assert ["a", "z", "worker"] == list_reply()
-    assert ["worker", "z", "a"] == list_reply("?order=asc")
-    assert ["a", "worker", "z"] == list_reply("?order_by=name")
-    assert ["z", "a", "worker"] == list_reply("?order_by=created_on")
-    assert ["worker"] == list_reply("?order_by=name&per_page=1&page=2")
+    assert ["a", "z", "worker"] == listed()
+    assert ["worker", "z", "a"] == listed("?order=asc")
+    assert ["a", "worker", "z"] == listed("?order_by=name")
+    assert ["z", "a", "worker"] == listed("?order_by=created_on")
+    assert ["worker"] == listed("?order_by=name&per_page=1&page=2")
     assert (400, [10021]) == worker.send("GET", f"{WORKERS}?order_by=size").refusal
     assert (400, [10021]) == worker.send("GET", f"{WORKERS}?order=up").refusal
 
