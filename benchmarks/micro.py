@@ -82,7 +82,7 @@ def _script(draw: random.Random, scripts: int) -> ScriptRef:
 
 def _shown(store: Store, draw: random.Random, scripts: int) -> Coroutine[Any, Any, object]:
     """Read a random secret in the most frequent way."""
-    return store.shown(_script(draw, scripts), NAMES[SECRET] % draw.randrange(PER_SCRIPT))
+    return store.secret(_script(draw, scripts), NAMES[SECRET] % draw.randrange(PER_SCRIPT))
 
 
 def _seal(safe: Safe, ref: ScriptRef, name: str) -> Binding:

@@ -156,7 +156,7 @@ class Scene:
             script=script,
             name=secret.name,
             kind=secret.kind,
-            public=secret.public(),
+            public=secret.public_metadata(),
         )
         assert isinstance(secret.value, SecretValue)
         return self.sealer.seal(context, secret.value)

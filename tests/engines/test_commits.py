@@ -126,7 +126,7 @@ async def test_a_read_sees_every_answered_commit(store: Store) -> None:
         for turn in range(10):
             new = secret(f"S{number}", "secret_key" if turn % 2 else "secret_text")
             await store.commit(setting(new))
-            assert new.shown == await store.shown(REF, new.name)
+            assert new.shown == await store.secret(REF, new.name)
 
     await asyncio.gather(*(write_and_read(number) for number in range(20)))
 
@@ -248,7 +248,7 @@ async def test_a_closed_store_refuses_every_call(engine: Engine) -> None:
 
     for call in (
         lambda: store.commit(change(audit=entry())),
-        lambda: store.shown(REF, "S"),
+        lambda: store.secret(REF, "S"),
         lambda: store.secrets(REF),
         lambda: store.scripts(ACCOUNT),
         store.check,

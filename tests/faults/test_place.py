@@ -13,7 +13,7 @@ from tests.faults.disk import crash_image
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.sqlite import SqliteStore
-from nightsafe.store.sqlite.engine.place import Place
+from nightsafe.store.sqlite.engine.database_files import DatabaseFiles
 
 Take = Callable[[Path, Path], None]
 Give = Callable[[Path, Path], None]
@@ -170,8 +170,8 @@ async def test_a_commit_into_a_file_that_has_just_gone_is_not_acknowledged(
     store: SqliteStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Moved away between the first look and the end of the commit, the outcome is said to be unknown."""
-    looks, is_kept = iter([True]), Place.is_kept
-    monkeypatch.setattr(Place, "is_kept", lambda place: next(looks, None) or is_kept(place))
+    looks, are_in_place = iter([True]), DatabaseFiles.are_in_place
+    monkeypatch.setattr(DatabaseFiles, "are_in_place", lambda place: next(looks, None) or are_in_place(place))
     path.parent.rename(tmp_path / "aside")
 
     refused = await code_of(store, "S")

@@ -71,7 +71,7 @@ class Writer:
         if name in self.held and self._random.random() < 0.5:
             return {other: value for other, value in self.held.items() if other != name}, Delete(self.script, name)
         value = self._value()
-        return self.held | {name: value}, Put(self.script, name, value)
+        return self.held | {name: value}, PutMode(self.script, name, value)
 
     def _value(self) -> str:
         """A value that was never written before."""
@@ -79,7 +79,7 @@ class Writer:
         return f"{self._names[0]} {self._count} " + "x" * self._random.choice((0, 50, 5000))
 
 
-class Put(Struct, frozen=True):
+class PutMode(Struct, frozen=True):
     """One secret to put."""
 
     script: str
@@ -113,7 +113,7 @@ class Patch(Struct, frozen=True):
         return wire.patch(self.script, {name: value and text(value) for name, value in self.patch.items()})
 
 
-Request = Put | Delete | Patch
+Request = PutMode | Delete | Patch
 
 
 class Tally:

@@ -124,11 +124,11 @@ async def test_a_failed_read_is_an_error_and_the_next_one_works(
         await store.commit(change())
         breaker.arm(calls, moment)
         try:
-            await store.shown(REF, "A")
+            await store.secret(REF, "A")
         except NightsafeError as error:
             assert Code.STORE is error.code  # noqa: PT017  # whether it raises depends on the call
         breaker.heal()
-        assert await store.shown(REF, "A") is not None
+        assert await store.secret(REF, "A") is not None
         calls += 1
     found = await whole(store)
     await store.close()

@@ -86,7 +86,7 @@ async def away(store: SqliteStore, path: Path) -> dict[str, Code | None]:
 async def left(store: SqliteStore, _: Path) -> dict[str, Code | None]:
     """A task is cancelled amid its turn, and another goes on with that."""
     writing = asyncio.ensure_future(written(store, "LEFT"))
-    while store._writer._turn is None:  # noqa: ASYNC110 - nobody says when
+    while store._writer._batch is None:  # noqa: ASYNC110 - nobody says when
         await asyncio.sleep(0)
     task = store._writer._task
     assert task is not None

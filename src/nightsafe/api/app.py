@@ -143,7 +143,7 @@ class App:
         script, secret = (decode_segment(part.decode("latin-1"), raw_path) for part in (parts[7], parts[9]))
         if not principal.grants.allow(Action.READ_SECRETS, Resource(account, script)):
             return None
-        return await self._store.shown(ScriptRef(account, script), secret)
+        return await self._store.secret(ScriptRef(account, script), secret)
 
 
 async def _send_secret(send: Send, secret_json: bytes) -> None:

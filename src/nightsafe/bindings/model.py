@@ -24,11 +24,11 @@ class SecretText(Struct, frozen=True):
     name: str
     value: SecretValue | SealedByClient
 
-    def shown(self) -> bytes:
+    def public_json(self) -> bytes:
         """Return the JSON object that reads return; it does not contain the value."""
         return msgspec.json.encode({"name": self.name, "type": self.kind})
 
-    def public(self) -> bytes:
+    def public_metadata(self) -> bytes:
         """Return b"": a secret string has no public metadata for the seal to be bound to."""
         return b""
 
@@ -52,11 +52,11 @@ class SecretKey(Struct, frozen=True):
     usages: tuple[str, ...]
     value: SecretValue | SealedByClient
 
-    def shown(self) -> bytes:
+    def public_json(self) -> bytes:
         """Return the JSON object that reads return; it does not contain the key."""
         return msgspec.json.encode({"name": self.name, "type": self.kind, **self._metadata()})
 
-    def public(self) -> bytes:
+    def public_metadata(self) -> bytes:
         """Return the public metadata that the seal is bound to, as canonical JSON (RFC 8785)."""
         return rfc8785.dumps(self._metadata())
 
@@ -72,7 +72,7 @@ class PlainBinding(Struct, frozen=True):
     kind: str
     fields: dict[str, Any]
 
-    def shown(self) -> bytes:
+    def public_json(self) -> bytes:
         """Return the whole binding as JSON."""
         return msgspec.json.encode(self.fields)
 

@@ -239,13 +239,13 @@ def _sealing(sealer: "RingSealer", place: Place) -> Seal:
             script=place.script,
             name=secret.name,
             kind=secret.kind,
-            public=secret.public(),
+            public=secret.public_metadata(),
         )
         try:
             sealed = sealer.seal(context, secret.value)
         finally:
             secret.value.wipe()
-        shown = msgspec.json.decode(secret.shown())
+        shown = msgspec.json.decode(secret.public_json())
         return {**shown, "encrypted_value": msgspec.to_builtins(sealed), "key_id": SealedValue.parse(sealed).key_id}
 
     return seal

@@ -119,7 +119,7 @@ class TargetAccess:
         changed = [
             (binding.name, binding.kind, binding.fields)
             for binding in new_bindings
-            if (binding.name, binding.shown()) not in current
+            if (binding.name, binding.public_json()) not in current
         ]
         await _refuse(caller, ref, _binding_targets(ref, changed))
         return None if script is None else script.version

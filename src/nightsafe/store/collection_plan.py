@@ -7,11 +7,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from nightsafe.errors import Code, NightsafeError, Problem
-from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, Put
-from nightsafe.store.json_merge import merged, settled
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, PutMode
+from nightsafe.store.json_merge import apply_settings, merge_json
 from nightsafe.store.script_edit import Settings
 
-Place = tuple[str, str]
+ItemKey = tuple[str, str]
 """An item's environment and name."""
 
 
@@ -46,38 +46,40 @@ class CollectionPlan(NamedTuple):
 
 
 def plan_collection(
-    edit: CollectionEdit, collection: Collection | None, held: Iterable[Item], counts: Counts, at: int
+    edit: CollectionEdit, collection: Collection | None, items: Iterable[Item], counts: Counts, at: int
 ) -> CollectionPlan:
     """Plan an edit that does not remove the collection.
 
     An item that is both in `drop` and in `put` is put. If `put` has two items with the same environment and name, the
-    last one stays, as if they were put one after the other; so `Put.NEW` refuses the second.
+    last one stays, as if they were put one after the other; so `PutMode.NEW` refuses the second.
 
     Args:
         edit: the requested edit.
         collection: the collection before the edit, or None if it is absent.
-        held: all items of the collection.
+        items: all items of the collection.
         counts: the account's counts for the edit's kind of collection.
         at: the time of the change, in microseconds.
 
     Raises:
         NightsafeError: as `Store.commit` specifies for collections and items, except NAMESPACE_NOT_EMPTY and STORE.
     """
-    found = _found(edit, collection, counts)
-    before = {(item.environment, item.name): item for item in held}
-    after = _after(edit, before)
-    _refuse_more(Code.TOO_MANY_ITEMS, len(after) - len(before), counts.items, edit.max_items)
-    body = None if edit.body is None else settled(found.body, Settings(edit.body, merge=True, over=edit.body_was))
-    put = tuple(after[place] for place in dict.fromkeys((item.environment, item.name) for item in edit.put))
-    retire = tuple(item for place, item in before.items() if after.get(place) is not item)
+    found = _collection_to_edit(edit, collection, counts)
+    before = {(item.environment, item.name): item for item in items}
+    after = _items_after(edit, before)
+    _check_limit(Code.TOO_MANY_ITEMS, len(after) - len(before), counts.items, edit.max_items)
+    body = (
+        None if edit.body is None else apply_settings(found.body, Settings(edit.body, merge=True, over=edit.body_was))
+    )
+    put = tuple(after[key] for key in dict.fromkeys((item.environment, item.name) for item in edit.put))
+    retire = tuple(item for key, item in before.items() if after.get(key) is not item)
     altered = bool(edit.create or put or retire) or body is not None
     modified_on = at if altered and edit.create is None else found.modified_on
-    items = tuple(after[place] for place in sorted(after))
+    items = tuple(after[key] for key in sorted(after))
     now = replace(found, body=found.body if body is None else body, modified_on=modified_on)
     return CollectionPlan(now, items, retire, put, altered)
 
 
-def refuse_senseless(edit: CollectionEdit) -> None:
+def refuse_invalid_edit(edit: CollectionEdit) -> None:
     """Refuse an edit that is invalid in every state of the store.
 
     Raises:
@@ -92,7 +94,7 @@ def refuse_senseless(edit: CollectionEdit) -> None:
         raise NightsafeError(Code.INVALID, "the collection to create is not the collection that the edit names")
 
 
-def _found(edit: CollectionEdit, collection: Collection | None, counts: Counts) -> Collection:
+def _collection_to_edit(edit: CollectionEdit, collection: Collection | None, counts: Counts) -> Collection:
     """Return the collection to edit: the existing one, or the one to create."""
     if edit.create is None:
         if collection is None:
@@ -100,64 +102,64 @@ def _found(edit: CollectionEdit, collection: Collection | None, counts: Counts) 
         return collection
     if collection is not None:
         raise NightsafeError(Code.COLLECTION_TAKEN, edit.name)
-    _refuse_more(Code.TOO_MANY_COLLECTIONS, 1, counts.collections, edit.max_collections)
+    _check_limit(Code.TOO_MANY_COLLECTIONS, 1, counts.collections, edit.max_collections)
     return edit.create
 
 
-def _refuse_more(code: Code, more: int, count: int, most: int) -> None:
+def _check_limit(code: Code, more: int, count: int, most: int) -> None:
     """Refuse to exceed a limit. A number that exceeds the limit already may stay or decrease."""
     if most and more > 0 and count + more > most:
         raise NightsafeError(code, str(most))
 
 
-def _after(edit: CollectionEdit, before: Mapping[Place, Item]) -> dict[Place, Item]:
+def _items_after(edit: CollectionEdit, before: Mapping[ItemKey, Item]) -> dict[ItemKey, Item]:
     """Return every item after the edit; refuse an edit that `over` or `require_drop` forbids."""
     problems = []
     drop = frozenset(edit.drop)
-    after = {place: item for place, item in before.items() if place not in drop}
+    after = {key: item for key, item in before.items() if key not in drop}
     for new in edit.put:
-        place = (new.environment, new.name)
-        had = after.get(place) or before.get(place)
-        problem = _problem(edit.over, new, had)
+        key = (new.environment, new.name)
+        existing = after.get(key) or before.get(key)
+        problem = _put_problem(edit.over, new, existing)
         if problem is not None:
             problems.append(Problem(problem, new.name))
-        after[place] = _put_over(new, had, amend=edit.amend)
+        after[key] = _stored_item(new, existing, amend=edit.amend)
     if edit.require_drop:
         problems += [
             Problem(Code.ITEM_NOT_FOUND, name) for environment, name in edit.drop if (environment, name) not in before
         ]
-    _refuse(problems or _same_ids(edit, after))
+    _raise_any(problems or _duplicate_id_problems(edit, after))
     return after
 
 
-def _problem(over: Put, new: Item, had: Item | None) -> Code | None:
+def _put_problem(over: PutMode, new: Item, existing: Item | None) -> Code | None:
     """Return the code with which `over` refuses a put item, given the item it would replace; None if allowed."""
-    if over is Put.NEW and had is not None:
+    if over is PutMode.NEW and existing is not None:
         return Code.ITEM_TAKEN
-    if over is Put.PRESENT and (had is None or had.id != new.id):
+    if over is PutMode.PRESENT and (existing is None or existing.id != new.id):
         return Code.ITEM_NOT_FOUND
     return None
 
 
-def _put_over(new: Item, had: Item | None, *, amend: bool) -> Item:
+def _stored_item(new: Item, existing: Item | None, *, amend: bool) -> Item:
     """Return the item as it is stored after it replaces another."""
-    if had is None:
+    if existing is None:
         return new
-    put = replace(new, created_on=had.created_on)
+    put = replace(new, created_on=existing.created_on)
     if not amend:
         return put
-    put = replace(put, shown=merged(had.shown, new.shown))
-    return put if new.sealed is not None else replace(put, sealed=had.sealed, key_id=had.key_id)
+    put = replace(put, shown=merge_json(existing.shown, new.shown))
+    return put if new.sealed is not None else replace(put, sealed=existing.sealed, key_id=existing.key_id)
 
 
-def _same_ids(edit: CollectionEdit, after: Mapping[Place, Item]) -> list[Problem]:
+def _duplicate_id_problems(edit: CollectionEdit, after: Mapping[ItemKey, Item]) -> list[Problem]:
     """Return a problem for each put item that would share its id with another item."""
     ids = Counter(item.id for item in after.values())
     return [Problem(Code.ITEM_TAKEN, new.name) for new in edit.put if ids[new.id] > 1]
 
 
-def _refuse(problems: Iterable[Problem]) -> None:
+def _raise_any(problems: Iterable[Problem]) -> None:
     """Raise the problems, if there are any, in their order and without duplicates."""
-    each = list(dict.fromkeys(problems))
-    if each:
-        raise NightsafeError.of(each)
+    unique = list(dict.fromkeys(problems))
+    if unique:
+        raise NightsafeError.of(unique)

@@ -67,7 +67,7 @@ class Item(Struct, frozen=True, kw_only=True):
     key_id: str | None = None
 
 
-class Put(StrEnum):
+class PutMode(StrEnum):
     """The existing items that a put item may replace: any, none, or only an item with the same id."""
 
     ANY = "any"
@@ -106,7 +106,7 @@ class CollectionEdit(Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     body_was: bytes | None = None
     put: tuple[Item, ...] = ()
-    over: Put = Put.ANY
+    over: PutMode = PutMode.ANY
     amend: bool = False
     drop: tuple[tuple[str, str], ...] = ()
     require_drop: bool = False

@@ -8,7 +8,7 @@ from nightsafe.store.collections import Collection, Item, Kind
 from nightsafe.store.figures import Figures
 from nightsafe.store.identities import Account, Membership, Token, User
 from nightsafe.store.period import ALWAYS, Period
-from nightsafe.store.references import Pointer, SecretVersion
+from nightsafe.store.references import CandidateBinding, SecretVersion
 from nightsafe.store.scripts import Binding, Deployment, Script, ScriptRef, Version
 from nightsafe.store.sealed_values import StoredValue
 
@@ -42,7 +42,7 @@ class Store(Protocol):
                 SCRIPT_NOT_FOUND, when the script is absent and the edit has no upload that may create it;
                 NAMESPACE_NOT_FOUND, when an upload would create a script in an absent dispatch namespace;
                 the edit's `must_be_live`, when the newest version is not the only deployed one;
-                the code of `Need.problem` (one problem for each script), when scripts in `needs` are absent;
+                the code of `RequiredScript.problem` (one problem for each script), when `needs` has absent scripts;
                 BINDING_NAME_TAKEN (detail: the name; with the kind), when `set`, without `bindings_update`, names an
                 existing binding that is not a secret;
                 BINDING_NOT_FOUND (detail: the name), when `require_drop` is set and a name in `drop` is not a secret
@@ -66,8 +66,8 @@ class Store(Protocol):
                 has items;
                 UNAVAILABLE, when a token in `unchanged` was changed or deleted meanwhile; when settings or a body
                 are no longer those from which the new ones were computed (`Settings.over`, `body_was`); when the
-                newest version's number is not `based_on`; when `pointing` no longer matches what leads to the script
-                to remove; or when a value in the change is sealed to a retired key;
+                newest version's number is not `based_on`; when `reference_candidates` differs from what leads to the
+                script to remove; or when a value in the change is sealed to a retired key;
                 KEY_IN_USE (detail: the key's id), when values are sealed to the key to `retire`, unless
                 `Retirement.in_use` is set;
                 INVALID, when another user has a user's e-mail, or another token has a token's digest;
@@ -75,7 +75,7 @@ class Store(Protocol):
         """
         ...
 
-    async def shown(self, ref: ScriptRef, name: str) -> bytes | None:
+    async def secret(self, ref: ScriptRef, name: str) -> bytes | None:
         """Return `Binding.shown` of one secret. This is the most frequent read: one primary-key look-up."""
         ...
 
@@ -171,7 +171,7 @@ class Store(Protocol):
         """
         ...
 
-    async def pointing(self, account_id: str, name: str) -> list[Pointer]:
+    async def bindings_mentioning(self, account_id: str, name: str) -> list[CandidateBinding]:
         """Return the bindings that may lead to a script: bindings of a kind that can, with its name anywhere in them.
 
         The search covers the newest version and every served older version of each script of the account, in every
@@ -179,7 +179,7 @@ class Store(Protocol):
         """
         ...
 
-    async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+    async def settings_mentioning(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
         """Return `Script.script_settings` of the scripts, in any namespace, that contain a name as a JSON string."""
         ...
 
@@ -280,7 +280,7 @@ class Store(Protocol):
         """Return a script's served versions and its account's latest log entry, both as of the same moment."""
         ...
 
-    async def made_of(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
+    async def full_version(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
         """Return a whole version (default: the newest) without its files' contents, with the percentage 0."""
         ...
 

@@ -9,7 +9,7 @@ _NULL = msgspec.Raw(b"null")
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def settled(old: bytes, new: Settings) -> bytes | None:
+def apply_settings(old: bytes, new: Settings) -> bytes | None:
     """Return a JSON object of settings after a change, or None if the change alters no member.
 
     Args:
@@ -21,11 +21,11 @@ def settled(old: bytes, new: Settings) -> bytes | None:
     """
     if new.over is not None and new.over != old:
         raise NightsafeError(Code.UNAVAILABLE, "the settings were changed meanwhile: send the request again")
-    body = merged(old, new.body) if new.merge else new.body
+    body = merge_json(old, new.body) if new.merge else new.body
     return None if _DECODER.decode(body) == _DECODER.decode(old) else body
 
 
-def merged(body: bytes, patch: bytes) -> bytes:
+def merge_json(body: bytes, patch: bytes) -> bytes:
     """Merge a JSON object over another: each member of `patch` replaces the whole member, or removes it if null.
 
     Members that are not replaced stay the same byte for byte. If no member changes, neither does the body.

@@ -28,11 +28,11 @@ class SecretVersion(Struct, frozen=True):
     source: str
 
 
-MOST_POINTING: Final = 2000
+MAX_CANDIDATES: Final = 2000
 """The maximum number of bindings, and of settings, that a search for references to a script examines."""
 
 
-class Pointer(Struct, frozen=True):
+class CandidateBinding(Struct, frozen=True):
     """A binding that may lead to another script.
 
     Attributes:
@@ -52,19 +52,19 @@ class Pointer(Struct, frozen=True):
     until: int = 0
 
 
-class Pointing(Struct, frozen=True):
+class ReferenceCandidates(Struct, frozen=True):
     """The bindings and settings that may lead to a script, as they were read.
 
     Attributes:
-        bindings: the result of `Store.pointing`.
-        settings: the result of `Store.settings_naming`.
+        bindings: the result of `Store.bindings_mentioning`.
+        settings: the result of `Store.settings_mentioning`.
     """
 
-    bindings: tuple[Pointer, ...]
+    bindings: tuple[CandidateBinding, ...]
     settings: tuple[tuple[ScriptRef, bytes], ...]
 
 
-class Need(Struct, frozen=True):
+class RequiredScript(Struct, frozen=True):
     """A script that must exist for a change to be applied, and the problem to report if it does not."""
 
     script: ScriptRef

@@ -6,7 +6,7 @@
 from msgspec import Struct
 
 from nightsafe.errors import Code
-from nightsafe.store.references import Need, Pointing
+from nightsafe.store.references import ReferenceCandidates, RequiredScript
 from nightsafe.store.scripts import Binding, ScriptRef, Upload
 
 
@@ -110,8 +110,8 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
         always: make a version even if the edit alters nothing.
         deploy: a deployment of existing versions to make.
         remove: delete the script with everything that belongs to it.
-        pointing: with `remove`, the bindings and settings that may lead to the script must still be these; None for
-            any.
+        reference_candidates: with `remove`, the bindings and settings that may lead to the script must still be
+            these; None for any.
         needs: scripts that must exist.
         based_on: the number that the newest version must have; 0 for a script that must be absent; None for any.
         max_variables: the maximum number of secrets, text variables and JSON variables after the edit.
@@ -132,8 +132,8 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
     always: bool = False
     deploy: NewDeployment | None = None
     remove: bool = False
-    pointing: Pointing | None = None
-    needs: "tuple[Need, ...]" = ()
+    reference_candidates: ReferenceCandidates | None = None
+    needs: "tuple[RequiredScript, ...]" = ()
     based_on: int | None = None
     max_variables: int = 128
     list_secrets: bool = False

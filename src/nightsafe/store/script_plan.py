@@ -14,7 +14,7 @@ VARIABLE_KINDS = frozenset({"secret_text", "secret_key", "plain_text", "json"})
 """The binding types that count towards the limit on variables."""
 
 
-class Held(NamedTuple):
+class CurrentBinding(NamedTuple):
     """A binding that the script has before the edit.
 
     Attributes:
@@ -28,7 +28,7 @@ class Held(NamedTuple):
     secret: bool
 
 
-class Plan(NamedTuple):
+class ScriptPlan(NamedTuple):
     """The rows to write.
 
     Attributes:
@@ -44,14 +44,14 @@ class Plan(NamedTuple):
     variables: int
 
 
-def plan_edit(edit: ScriptEdit, held: Mapping[str, Held], variables: int) -> Plan:
+def plan_edit(edit: ScriptEdit, current: Mapping[str, CurrentBinding], variables: int) -> ScriptPlan:
     """Plan an edit that does not remove the script.
 
     A name in both `drop` and `set` is set; a name in both `set` and `inherits` is set.
 
     Args:
         edit: the requested edit.
-        held: the script's bindings by name: all of them for an edit with `bindings_update`, otherwise at least those
+        current: the script's bindings by name: all for an edit with `bindings_update`, otherwise at least those
             that the edit names.
         variables: how many variables the script has now.
 
@@ -59,13 +59,13 @@ def plan_edit(edit: ScriptEdit, held: Mapping[str, Held], variables: int) -> Pla
         NightsafeError: as `Store.commit` specifies for bindings.
     """
     put = {binding.name: binding for binding in edit.set}
-    gone = _dropped(edit, held)
+    removed_names = _secrets_to_drop(edit, current)
     if edit.bindings_update is None:
-        _refuse_taken(put, held)
+        _refuse_taken(put, current)
     else:
-        rest = {name: had for name, had in held.items() if name not in gone}
-        put, gone = _rebound(edit.bindings_update, put, rest, gone)
-    plan = _rows(put, held, gone, variables)
+        rest = {name: current_binding for name, current_binding in current.items() if name not in removed_names}
+        put, removed_names = _apply_bindings_update(edit.bindings_update, put, rest, removed_names)
+    plan = _plan_rows(put, current, removed_names, variables)
     if variables < plan.variables > edit.max_variables:
         raise NightsafeError(Code.TOO_MANY_BINDINGS, str(plan.variables))
     return plan
@@ -89,64 +89,75 @@ def refuse(code: Code, names: Iterable[str]) -> None:
         raise NightsafeError.of(problems)
 
 
-def _rows(put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str], variables: int) -> Plan:
+def _plan_rows(
+    put: Mapping[str, Binding], current: Mapping[str, CurrentBinding], removed_names: set[str], variables: int
+) -> ScriptPlan:
     """Separate replaced names from removed names, and count the variables."""
-    replaced = [name for name in put if name in held]
-    removed = [name for name in held if name in gone and name not in put]
+    replaced = [name for name in put if name in current]
+    removed = [name for name in current if name in removed_names and name not in put]
     retire = (*replaced, *removed)
-    fewer = sum(held[name].kind in VARIABLE_KINDS for name in retire)
+    fewer = sum(current[name].kind in VARIABLE_KINDS for name in retire)
     more = sum(binding.kind in VARIABLE_KINDS for binding in put.values())
-    return Plan(tuple(put.values()), retire, tuple(removed), variables - fewer + more)
+    return ScriptPlan(tuple(put.values()), retire, tuple(removed), variables - fewer + more)
 
 
-def _dropped(edit: ScriptEdit, held: Mapping[str, Held]) -> set[str]:
+def _secrets_to_drop(edit: ScriptEdit, current: Mapping[str, CurrentBinding]) -> set[str]:
     """Return the secrets among the names to drop; refuse any other name if `require_drop` is set."""
-    present = {name for name in edit.drop if name in held and held[name].secret}
+    present = {name for name in edit.drop if name in current and current[name].secret}
     if edit.require_drop:
         refuse(Code.BINDING_NOT_FOUND, (name for name in edit.drop if name not in present))
     return present
 
 
-def _refuse_taken(names: Iterable[str], held: Mapping[str, Held]) -> None:
+def _refuse_taken(names: Iterable[str], current: Mapping[str, CurrentBinding]) -> None:
     """Refuse names that belong to a binding other than a secret."""
-    taken = [name for name in names if name in held and not held[name].secret]
+    taken = [name for name in names if name in current and not current[name].secret]
     if taken:
-        raise NightsafeError.of(Problem(Code.BINDING_NAME_TAKEN, name, kind=held[name].kind) for name in taken)
+        raise NightsafeError.of(Problem(Code.BINDING_NAME_TAKEN, name, kind=current[name].kind) for name in taken)
 
 
-def _rebound(
-    bindings_update: BindingsUpdate, put: Mapping[str, Binding], held: Mapping[str, Held], gone: set[str]
+def _apply_bindings_update(
+    bindings_update: BindingsUpdate,
+    put: Mapping[str, Binding],
+    current: Mapping[str, CurrentBinding],
+    removed_names: set[str],
 ) -> tuple[dict[str, Binding], set[str]]:
     """Return the bindings that a bindings update writes, and the names of the bindings that it removes."""
-    same, renamed = _inherited(bindings_update, held)
+    same, renamed = _split_inherited(bindings_update, current)
     fresh = {**renamed, **put}
-    written = {name: new for name, new in fresh.items() if not _unchanged(new, held.get(name))}
-    lost = {name for name, had in held.items() if had.kind not in bindings_update.keep and name not in same}
-    return written, gone | (lost - fresh.keys())
+    written = {name: new for name, new in fresh.items() if not _is_same_plain_binding(new, current.get(name))}
+    lost = {
+        name
+        for name, current_binding in current.items()
+        if current_binding.kind not in bindings_update.keep and name not in same
+    }
+    return written, removed_names | (lost - fresh.keys())
 
 
-def _inherited(bindings_update: BindingsUpdate, held: Mapping[str, Held]) -> tuple[set[str], dict[str, Binding]]:
+def _split_inherited(
+    bindings_update: BindingsUpdate, current: Mapping[str, CurrentBinding]
+) -> tuple[set[str], dict[str, Binding]]:
     """Return the names that are inherited unchanged, and the bindings that are inherited under a new name."""
     wanted = {inherit.name: inherit.old_name for inherit in bindings_update.inherits}
-    found = {name: old for name, old in wanted.items() if old in held}
+    found = {name: old for name, old in wanted.items() if old in current}
     must = {inherit.name for inherit in bindings_update.inherits if inherit.must or bindings_update.strict}
     absent = [Problem(Code.INHERIT, name) for name in wanted if name in must and name not in found]
-    moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in found.items() if to != old and held[old].secret]
+    moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in found.items() if to != old and current[old].secret]
     if absent or moved:
         raise NightsafeError.of(absent + moved)
-    renamed = {name: _renamed(name, held[old]) for name, old in found.items() if name != old}
+    renamed = {name: _with_name(name, current[old]) for name, old in found.items() if name != old}
     return {name for name, old in found.items() if name == old}, renamed
 
 
-def _renamed(name: str, had: Held) -> Binding:
+def _with_name(name: str, current_binding: CurrentBinding) -> Binding:
     """Return the same binding under another name; every other member of `shown` stays the same byte for byte."""
-    shown = msgspec.json.decode(had.shown, type=dict[str, msgspec.Raw])
+    shown = msgspec.json.decode(current_binding.shown, type=dict[str, msgspec.Raw])
     shown["name"] = msgspec.Raw(msgspec.json.encode(name))
-    return Binding(name, had.kind, msgspec.json.encode(shown))
+    return Binding(name, current_binding.kind, msgspec.json.encode(shown))
 
 
-def _unchanged(new: Binding, had: Held | None) -> bool:
+def _is_same_plain_binding(new: Binding, current_binding: CurrentBinding | None) -> bool:
     """Return True if the script already has the same plain binding, which then needs no new row."""
-    if had is None or had.secret or new.sealed is not None:
+    if current_binding is None or current_binding.secret or new.sealed is not None:
         return False
-    return (had.kind, had.shown) == (new.kind, new.shown)
+    return (current_binding.kind, current_binding.shown) == (new.kind, new.shown)

@@ -77,20 +77,20 @@ async def test_any_version_is_returned_as_served(store: Store) -> None:
     await store.commit(upload(first))
     await store.commit(upload(secret("B"), bodies=(b"x", b"y"), deployed=False))
     older, newer = await version_ids(store)
-    made = await store.made_of(REF, older)
+    made = await store.full_version(REF, older)
 
     assert made is not None
     assert (1, 0.0, NAMES, (first,)) == (made.version.number, made.percentage, made.modules, made.bindings)
-    newest = await store.made_of(REF)
-    assert newest == await store.made_of(REF, newer)
+    newest = await store.full_version(REF)
+    assert newest == await store.full_version(REF, newer)
     assert newest is not None
     assert (2, 2, {"B"}) == (
         newest.version.number,
         len(newest.modules),
         {binding.name for binding in newest.bindings},
     )
-    assert None is await store.made_of(REF, b"\0" * 16)
-    assert None is await store.made_of(ScriptRef(OTHER_ACCOUNT, "worker"))
+    assert None is await store.full_version(REF, b"\0" * 16)
+    assert None is await store.full_version(ScriptRef(OTHER_ACCOUNT, "worker"))
 
 
 async def test_triggers_of_a_served_script_are_returned(store: Store) -> None:

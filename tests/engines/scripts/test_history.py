@@ -298,7 +298,7 @@ class Histories(StoreMachine):
         for name in ("A", "é"):
             had = model.live.get(name)
             expected = had.shown if had is not None and had.sealed is not None else None
-            assert expected == await self.store.shown(ref, name)
+            assert expected == await self.store.secret(ref, name)
 
     async def _compare_versions(self, ref: ScriptRef, model: ScriptModel) -> None:
         """Compare the reads of a script's versions and deployments."""

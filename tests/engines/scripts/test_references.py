@@ -8,7 +8,7 @@ from tests.engines.tools.refusals import refusal, state
 from nightsafe.errors import Code, Problem
 from nightsafe.store.changes import Change
 from nightsafe.store.interface import Store
-from nightsafe.store.references import MOST_POINTING, Need, Pointer, Pointing
+from nightsafe.store.references import MAX_CANDIDATES, CandidateBinding, ReferenceCandidates, RequiredScript
 from nightsafe.store.script_edit import Inherit
 from nightsafe.store.scripts import Binding, ScriptRef
 
@@ -36,8 +36,8 @@ async def test_bindings_that_name_a_script_are_returned(store: Store) -> None:
     await store.commit(upload(there, ref=DISPATCHED))
     await store.commit(upload(service("C"), ref=ELSEWHERE))
 
-    assert pointers(REF, here) + pointers(DISPATCHED, there) == await store.pointing(ACCOUNT, "target")
-    assert [] == await store.pointing(ACCOUNT, "nothing")
+    assert pointers(REF, here) + pointers(DISPATCHED, there) == await store.bindings_mentioning(ACCOUNT, "target")
+    assert [] == await store.bindings_mentioning(ACCOUNT, "nothing")
 
 
 async def test_the_number_of_references_is_limited(store: Store) -> None:
@@ -46,7 +46,7 @@ async def test_the_number_of_references_is_limited(store: Store) -> None:
     for script in ("a", "b", "c"):
         await store.commit(upload(*many, ref=ScriptRef(ACCOUNT, script)))
 
-    assert MOST_POINTING == len(await store.pointing(ACCOUNT, "target"))
+    assert MAX_CANDIDATES == len(await store.bindings_mentioning(ACCOUNT, "target"))
 
 
 @pytest.mark.parametrize("kind", ["dispatch_namespace", "durable_object_namespace", "service", "workflow"])
@@ -55,7 +55,7 @@ async def test_every_referring_kind_is_returned(store: Store, kind: str) -> None
     binding = Binding("A", kind, b'{"name":"A","any":{"member":"target"}}')
     await store.commit(upload(binding))
 
-    assert pointers(REF, binding) == await store.pointing(ACCOUNT, "target")
+    assert pointers(REF, binding) == await store.bindings_mentioning(ACCOUNT, "target")
 
 
 async def test_older_versions_count_while_they_are_served(store: Store) -> None:
@@ -64,15 +64,19 @@ async def test_older_versions_count_while_they_are_served(store: Store) -> None:
     await store.commit(upload(old))
     await store.commit(upload(deployed=False))
 
-    assert [Pointer(REF, "A", "service", old.shown, 1, 2)] == await store.pointing(ACCOUNT, "target")
+    assert [CandidateBinding(REF, "A", "service", old.shown, 1, 2)] == await store.bindings_mentioning(
+        ACCOUNT, "target"
+    )
     await store.commit(upload(deployed=False))
     versions = [version.id for version in await store.versions(REF)]
     await store.commit(deploying((versions[1], 100.0)))
-    assert [] == await store.pointing(ACCOUNT, "target")
+    assert [] == await store.bindings_mentioning(ACCOUNT, "target")
     await store.commit(deploying((versions[0], 50.0), (versions[2], 50.0), force=True))
-    assert [Pointer(REF, "A", "service", old.shown, 1, 2)] == await store.pointing(ACCOUNT, "target")
+    assert [CandidateBinding(REF, "A", "service", old.shown, 1, 2)] == await store.bindings_mentioning(
+        ACCOUNT, "target"
+    )
     await store.commit(upload())
-    assert [] == await store.pointing(ACCOUNT, "target")
+    assert [] == await store.bindings_mentioning(ACCOUNT, "target")
 
 
 async def test_settings_that_name_a_script_are_returned(store: Store) -> None:
@@ -82,7 +86,7 @@ async def test_settings_that_name_a_script_are_returned(store: Store) -> None:
     await store.commit(upload(script_settings=b'{"tags":["target-2"]}', ref=ScriptRef(ACCOUNT, "other")))
     await store.commit(upload(script_settings=named, ref=ELSEWHERE))
 
-    assert [(REF, named)] == await store.settings_naming(ACCOUNT, "target")
+    assert [(REF, named)] == await store.settings_mentioning(ACCOUNT, "target")
 
 
 async def test_an_absent_mandatory_inheritance_is_refused(store: Store) -> None:
@@ -123,8 +127,10 @@ def upload_that_needs_target() -> Change:
     """Return an upload that needs the target."""
     asked = upload(service("S"))
     assert asked.edit is not None
-    need = Need(TARGET, Problem(Code.SERVICE_UNBOUND, "of S"))
-    return replace(asked, edit=replace(asked.edit, needs=(need, Need(REF, Problem(Code.SERVICE_UNBOUND, "no")))))
+    need = RequiredScript(TARGET, Problem(Code.SERVICE_UNBOUND, "of S"))
+    return replace(
+        asked, edit=replace(asked.edit, needs=(need, RequiredScript(REF, Problem(Code.SERVICE_UNBOUND, "no"))))
+    )
 
 
 @pytest.mark.parametrize("by", ["upload", "version", "settings", "deployment"])

@@ -36,7 +36,7 @@ async def test_a_set_secret_is_read_at_once(store: Store, script_id: str) -> Non
     outcome = await store.commit(setting(new))
 
     assert Outcome(2, script_id, (new.shown,)) == outcome
-    assert new.shown == await store.shown(REF, "B")
+    assert new.shown == await store.secret(REF, "B")
     assert [new.shown] == await store.secrets(REF)
     assert [new, plain("PLAIN")] == await store.bindings(REF)
 
@@ -92,7 +92,7 @@ async def test_dropped_secrets_are_gone(store: Store) -> None:
     outcome = await store.commit(dropping("A", "C"))
 
     assert (3, (kept.shown,)) == (outcome.version, outcome.secrets)
-    assert await store.shown(REF, "A") is None
+    assert await store.secret(REF, "A") is None
     assert [kept.shown] == await store.secrets(REF)
 
 
@@ -151,7 +151,7 @@ async def test_an_absent_script_is_refused(store: Store, ref: ScriptRef) -> None
 
     assert [(Code.SCRIPT_NOT_FOUND, ref.name)] == await refusal(store, setting(secret("S"), ref=ref))
     assert [(Code.SCRIPT_NOT_FOUND, ref.name)] == await refusal(store, dropping("S", ref=ref))
-    assert await store.shown(ref, "S") is None
+    assert await store.secret(ref, "S") is None
     assert await store.secrets(ref) is None
     assert await store.bindings(ref) == []
 
@@ -169,7 +169,7 @@ async def test_the_limit_counts_secrets_and_text(store: Store) -> None:
     assert await refusal(store, setting(secret("S4"), most=4)) == []
     assert await refusal(store, setting(secret("S5"), secret("S6"), most=5)) == [(Code.TOO_MANY_BINDINGS, "6")]
     assert await refusal(store, setting(secret("S5"), most=4)) == [(Code.TOO_MANY_BINDINGS, "5")]
-    assert await store.shown(REF, "S5") is None
+    assert await store.secret(REF, "S5") is None
 
 
 async def test_the_limit_refuses_only_additions(store: Store) -> None:

@@ -251,7 +251,7 @@ async def test_removal_removes_everything_of_a_script(store: Store) -> None:
     assert await store.script(REF) is None
     assert [await store.versions(REF), await store.deployments(REF), await modules_of(store, REF)] == [[], [], []]
     assert [await store.bindings(REF), await store.bindings(REF, 1)] == [[], []]
-    assert (await store.secrets(REF), await store.shown(REF, "S")) == (None, None)
+    assert (await store.secrets(REF), await store.secret(REF, "S")) == (None, None)
     assert kept == (await modules_of(store, other), await store.bindings(other))
     assert [(Code.SCRIPT_NOT_FOUND, REF.name)] == await refusal(store, removing())
 

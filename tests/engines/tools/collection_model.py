@@ -6,9 +6,9 @@ from collections import Counter
 from msgspec.structs import replace
 
 from nightsafe.errors import Code
-from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, Put
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, PutMode
 
-Place = tuple[str, str]
+DatabaseFiles = tuple[str, str]
 Where = tuple[str, Kind, str]
 Problems = list[tuple[Code, str]]
 
@@ -20,7 +20,7 @@ class CollectionModel:
     """
 
     def __init__(self) -> None:
-        self.collections: dict[Where, tuple[Collection, dict[Place, Item]]] = {}
+        self.collections: dict[Where, tuple[Collection, dict[DatabaseFiles, Item]]] = {}
         self.inside: set[tuple[str, str, str]] = set()
 
     def count(self, account_id: str, namespace: str) -> int:
@@ -82,9 +82,9 @@ def _put(edit: CollectionEdit, items: dict[Place, Item]) -> tuple[dict[Place, It
     after, problems = dict(items), []
     for new in edit.put:
         had = after.get((new.environment, new.name))
-        if edit.over is Put.NEW and had is not None:
+        if edit.over is PutMode.NEW and had is not None:
             problems.append((Code.ITEM_TAKEN, new.name))
-        if edit.over is Put.PRESENT and (had is None or had.id != new.id):
+        if edit.over is PutMode.PRESENT and (had is None or had.id != new.id):
             problems.append((Code.ITEM_NOT_FOUND, new.name))
         after[new.environment, new.name] = new if had is None else _over(new, had, amend=edit.amend)
     for place in edit.drop:

@@ -28,7 +28,7 @@ def test_a_sealed_text_is_parsed() -> None:
     secret = parse_secret(dict(TEXT))
 
     assert SecretText("S", VALUE) == secret
-    assert b'{"name":"S","type":"secret_text"}' == secret.shown()
+    assert b'{"name":"S","type":"secret_text"}' == secret.public_json()
 
 
 @pytest.mark.parametrize("key_format", ["raw", "pkcs8", "spki", "jwk"])

@@ -95,8 +95,8 @@ def test_a_secret_text_is_kept_as_utf8() -> None:
 
     assert isinstance(secret, SecretText)
     assert isinstance(secret.value, SecretValue)
-    assert (" é ", " ☃\n".encode(), b"") == (secret.name, secret.value.reveal(), secret.public())
-    assert secret.shown() == '{"name":" é ","type":"secret_text"}'.encode()
+    assert (" é ", " ☃\n".encode(), b"") == (secret.name, secret.value.reveal(), secret.public_metadata())
+    assert secret.public_json() == '{"name":" é ","type":"secret_text"}'.encode()
 
 
 def test_a_secret_key_is_decoded() -> None:
@@ -109,8 +109,8 @@ def test_a_secret_key_is_decoded() -> None:
     assert isinstance(jwk.value, SecretValue)
     assert raw.value.reveal() == b"planted-value"
     assert jwk.value.reveal() == b'{"kty":"oct","k":"AAECAwQ"}'
-    assert raw.public() == b'{"algorithm":{"hash":"SHA-256","name":"HMAC"},"format":"raw","usages":["sign"]}'
-    assert b"planted" not in raw.shown() + raw.public()
+    assert raw.public_metadata() == b'{"algorithm":{"hash":"SHA-256","name":"HMAC"},"format":"raw","usages":["sign"]}'
+    assert b"planted" not in raw.public_json() + raw.public_metadata()
 
 
 def test_usages_are_unique_and_ordered() -> None:

@@ -27,7 +27,7 @@ async def write(store: SqliteStore, prefix: str) -> None:
             name = f"{prefix}{number % 50}"
             outcome = await store.commit(setting(secret(name), most=10_000))
             print(outcome.version, name, flush=True)  # noqa: T201  # the test reads it
-            await store.shown(REF, name)
+            await store.secret(REF, name)
 
     await asyncio.gather(*(caller() for _ in range(16)))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightsafe.store.json_merge import merged, settled
+from nightsafe.store.json_merge import apply_settings, merge_json
 from nightsafe.store.script_edit import Settings
 
 VALUES = st.recursive(
@@ -35,7 +35,7 @@ def test_a_patch_is_merged_member_by_member(body: dict[str, Any], patch: dict[st
     """Members of the patch replace members of the same name, null members remove them, and others stay."""
     expected = {name: value for name, value in {**body, **patch}.items() if name not in patch or value is not None}
 
-    assert expected == json.loads(merged(wire(body, indent), wire(patch, indent)))
+    assert expected == json.loads(merge_json(wire(body, indent), wire(patch, indent)))
 
 
 @settings(deadline=None)
@@ -46,11 +46,11 @@ def test_unchanged_settings_are_none(
     """Changed settings are the merge or the new body; unchanged settings are None."""
     old = wire(body, indent)
 
-    once = settled(old, Settings(wire(patch, indent), merge))
+    once = apply_settings(old, Settings(wire(patch, indent), merge))
     now = old if once is None else once
 
-    assert settled(now, Settings(wire(patch, indent), merge)) is None
-    assert now == (merged(old, wire(patch, indent)) if merge else old if once is None else wire(patch, indent))
+    assert apply_settings(now, Settings(wire(patch, indent), merge)) is None
+    assert now == (merge_json(old, wire(patch, indent)) if merge else old if once is None else wire(patch, indent))
 
 
 @settings(deadline=None)
@@ -64,7 +64,7 @@ def test_unpatched_members_stay_byte_for_byte() -> None:
     """Numbers that no float can hold, and spacing inside members, stay unchanged."""
     body = b'{"n": 12345678901234567890.10, "l": [1,  2], "x": 1}'
 
-    assert merged(body, b'{"x":null}') == b'{"n":12345678901234567890.10,"l":[1,  2]}'
+    assert merge_json(body, b'{"x":null}') == b'{"n":12345678901234567890.10,"l":[1,  2]}'
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"a":'])
@@ -72,4 +72,4 @@ def test_json_that_is_not_an_object_raises(body: bytes) -> None:
     """A replacement or merge with JSON that is not an object raises: callers must have checked it."""
     for merge in (True, False):
         with pytest.raises(msgspec.DecodeError):
-            settled(b"{}", Settings(body, merge))
+            apply_settings(b"{}", Settings(body, merge))

@@ -161,7 +161,7 @@ async def test_two_stores_of_one_file_see_each_others_commits(store: SqliteStore
     await store.commit(upload())
     new = secret("S")
     await second.commit(setting(new))
-    assert new.shown == await store.shown(REF, "S")
+    assert new.shown == await store.secret(REF, "S")
     await second.close()
 
     await store.commit(setting(secret("T")))

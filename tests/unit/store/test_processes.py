@@ -44,7 +44,7 @@ def rival(store: SqliteStore, path: Path) -> Iterator[sqlite3.Connection]:
 async def test_another_processs_commit_is_seen_at_once(store: SqliteStore, path: Path) -> None:
     """A commit by another process changes the generation and is in the next read, even after that process closed."""
     await store.commit(upload())
-    assert await store.shown(REF, "S") is None
+    assert await store.secret(REF, "S") is None
     generation = store.generation()
 
     for name in ("S", "T"):
@@ -52,7 +52,7 @@ async def test_another_processs_commit_is_seen_at_once(store: SqliteStore, path:
         assert await process.wait() == 0
         assert generation != store.generation()
         generation = store.generation()
-        assert await store.shown(REF, name) is not None
+        assert await store.secret(REF, name) is not None
 
     assert (await store.commit(setting(secret("U")))).version == 4
 
@@ -60,7 +60,7 @@ async def test_another_processs_commit_is_seen_at_once(store: SqliteStore, path:
 async def test_an_idle_reader_ends_an_outdated_transaction(store: SqliteStore, path: Path) -> None:
     """The watch ends a read transaction that another process's commit outdated, and keeps a current one."""
     await store.commit(upload())
-    await store.shown(REF, "S")
+    await store.secret(REF, "S")
     db = store._reader._db
     assert db is not None
     store._reader._watch()
@@ -71,7 +71,7 @@ async def test_an_idle_reader_ends_an_outdated_transaction(store: SqliteStore, p
     store._reader._watch()
 
     assert (held, db.in_transaction) == (True, False)
-    assert await store.shown(REF, "S") is not None
+    assert await store.secret(REF, "S") is not None
 
 
 async def test_a_write_waits_for_another_process(store: SqliteStore, rival: sqlite3.Connection) -> None:
@@ -79,7 +79,7 @@ async def test_a_write_waits_for_another_process(store: SqliteStore, rival: sqli
     await store.commit(upload())
     rival.execute("BEGIN IMMEDIATE")
     task = asyncio.ensure_future(store.commit(setting(secret("S"))))
-    reads = [await store.shown(REF, "S") for _ in range(100)]
+    reads = [await store.secret(REF, "S") for _ in range(100)]
 
     waiting = not task.done()
     rival.execute("COMMIT")

@@ -14,7 +14,7 @@ from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
 from nightsafe.store.sqlite.engine import checkpointer
-from nightsafe.store.sqlite.engine.waiting import Waiting
+from nightsafe.store.sqlite.engine.commit_waiters import CommitWaiters
 
 PAGE = 4096 + 24
 REFS = [ScriptRef(ACCOUNT, f"worker-{number}") for number in range(64)]
@@ -30,9 +30,9 @@ async def mixed_load(path: Path, rounds: int) -> int:
         """Write and read as one of many callers."""
         nonlocal size
         for _ in range(rounds):
-            await store.shown(ref, "S")
+            await store.secret(ref, "S")
             await store.commit(setting(secret("S"), ref=ref))
-            await store.shown(ref, "S")
+            await store.secret(ref, "S")
             size = max(size, log.stat().st_size)
 
     await asyncio.gather(*(caller(ref) for ref in REFS))
@@ -67,9 +67,9 @@ async def test_the_log_is_written_from_its_beginning_again(
     await store.commit(upload())
     frames = [store._index.frames()]
     while frames[-1] >= frames[0] and len(frames) < 1000:
-        await store.shown(REF, "S")
+        await store.secret(REF, "S")
         await store.commit(setting(secret("S")))
-        await store.shown(REF, "S")
+        await store.secret(REF, "S")
         frames.append(store._index.frames())
 
     assert frames[-1] < frames[0]
@@ -94,7 +94,7 @@ async def test_a_long_reader_cannot_grow_the_log_without_limit(path: Path, monke
     """
     monkeypatch.setattr(store_module, "LOG_LIMIT", 50)
     monkeypatch.setattr(store_module, "LOG_MOST", 1000)
-    monkeypatch.setattr(checkpointer, "_REST", 100)
+    monkeypatch.setattr(checkpointer, "_MAX_WRITER_PAGES", 100)
     store = SqliteStore.open(path, create=True)
     copied: list[int] = []
     copy_rest = checkpointer._copy_rest
@@ -143,7 +143,7 @@ async def test_a_failed_look_wakes_its_waiters(store: SqliteStore) -> None:
         """Return the header once, then raise."""
         return next(looks)
 
-    commits = Waiting(header, asyncio.get_running_loop())
+    commits = CommitWaiters(header, asyncio.get_running_loop())
     async with asyncio.timeout(10):
         await commits.wait(60)
     looks = iter([store._index.header(), b"another"])

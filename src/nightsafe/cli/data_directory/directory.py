@@ -132,7 +132,7 @@ class DataDirectory:
         Raises:
             NightsafeError: as for `safe`; INVALID, if the public ring is older than one that was in use here.
         """
-        sealer, trusted = self._sealer(store.retired_now)
+        sealer, trusted = self._sealer(store.retired_keys_now)
         await record_ring(store, sealer.ring, str(self.public_ring))
         sealer.refuse(await store.retired_keys(), str(self.public_ring))
         return Safe(sealer, trusted)

@@ -22,7 +22,7 @@ from nightsafe.services.notices import Notices
 from nightsafe.services.scripts.modules import BODY_PART, Source
 from nightsafe.services.secrets_store.bound_secrets import KIND, BoundSecrets, location_of_binding
 from nightsafe.store.interface import Store
-from nightsafe.store.references import Need
+from nightsafe.store.references import RequiredScript
 from nightsafe.store.script_edit import Inherit
 from nightsafe.store.scripts import Binding, ScriptRef
 from nightsafe.store.turns import turn
@@ -133,7 +133,7 @@ class Admission:
         if not self._is_delivered(ref):
             return ()
         await _check_handler(source)
-        newest = await self._store.made_of(ref)
+        newest = await self._store.full_version(ref)
         if newest is None:
             return ()
         before = to_bundle_version(newest)
@@ -164,7 +164,7 @@ class Admission:
         Raises:
             NightsafeError: like `check_upload`.
         """
-        newest = await self._store.made_of(ref) if self._is_delivered(ref) else None
+        newest = await self._store.full_version(ref) if self._is_delivered(ref) else None
         if newest is None:
             return ()
         before = to_bundle_version(newest)
@@ -189,7 +189,7 @@ class Admission:
         notices: dict[Problem, None] = {}
         if self._is_delivered(ref):
             for version_id in version_ids:
-                version = await self._store.made_of(ref, version_id)
+                version = await self._store.full_version(ref, version_id)
                 if version is not None:
                     notices |= dict.fromkeys(self._check_version(to_bundle_version(version)))
         return tuple(notices)
@@ -199,7 +199,7 @@ class Admission:
 
         Not every version comes from an upload: setting a secret makes one, too.
         """
-        newest = await self._store.made_of(ref) if self._is_delivered(ref) else None
+        newest = await self._store.full_version(ref) if self._is_delivered(ref) else None
         return () if newest is None else tuple(map(_as_notice, problems_of(to_bundle_version(newest))))
 
     def _is_delivered(self, ref: ScriptRef) -> bool:
@@ -245,7 +245,7 @@ class Admission:
 
         The store is read only if the upload keeps or inherits any.
         """
-        newest = await self._store.made_of(ref) if keep or inherits else None
+        newest = await self._store.full_version(ref) if keep or inherits else None
         if newest is None:
             return []
         return _kept_or_inherited(to_bundle_version(newest).bindings, keep, inherits, own)
@@ -267,7 +267,7 @@ class Admission:
     async def _stored_secret_problems(self, ref: ScriptRef, bindings: Sequence[PlainBinding]) -> list[Problem]:
         """Return the problems with bindings to secrets of stores."""
         located = [
-            (location_of_binding(Binding(binding.name, binding.kind, binding.shown())), binding)
+            (location_of_binding(Binding(binding.name, binding.kind, binding.public_json())), binding)
             for binding in bindings
         ]
         existing = (
@@ -287,7 +287,7 @@ class Admission:
         ]
 
 
-def required_scripts(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[Need, ...]:
+def required_scripts(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[RequiredScript, ...]:
     """Return the scripts that must exist for a script to have these bindings. A script may be bound to itself."""
     needs = []
     for binding in bindings:
@@ -297,7 +297,7 @@ def required_scripts(ref: ScriptRef, bindings: Iterable[PlainBinding]) -> tuple[
         if service != ref.name:
             detail = f"'{binding.name}' references Worker '{service}' which was not found: deploy that one first"
             target = ScriptRef(ref.account_id, service)
-            needs.append(Need(target, Problem(Code.SERVICE_UNBOUND, detail, "/bindings")))
+            needs.append(RequiredScript(target, Problem(Code.SERVICE_UNBOUND, detail, "/bindings")))
     return tuple(needs)
 
 
@@ -355,7 +355,10 @@ def _with_settings(version: BundleVersion, settings: Mapping[str, Any]) -> Bundl
 def _to_bundle_binding(binding: PlainBinding | Secret) -> BundleBinding:
     """Return a binding in the form of a bundle, without its value."""
     return BundleBinding(
-        binding.name, binding.kind, msgspec.Raw(binding.shown()), None if isinstance(binding, PlainBinding) else b""
+        binding.name,
+        binding.kind,
+        msgspec.Raw(binding.public_json()),
+        None if isinstance(binding, PlainBinding) else b"",
     )
 
 

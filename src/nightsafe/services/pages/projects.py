@@ -136,7 +136,7 @@ class Projects:
     async def _sealed_items(self, account_id: str, name: str, patch: ProjectPatch, at: int) -> tuple[Item, ...]:
         """Return the variables of a patch as items; seal secret ones to their environment."""
         items = [
-            item_of(Binding(variable.name, variable.kind, variable.shown()), environment, at)
+            item_of(Binding(variable.name, variable.kind, variable.public_json()), environment, at)
             for environment, variable in patch.plain
         ]
         try:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.interface import Store
-from nightsafe.store.references import MOST_POINTING, Pointing
+from nightsafe.store.references import MAX_CANDIDATES, ReferenceCandidates
 from nightsafe.store.scripts import Binding, Script, ScriptRef
 from nightsafe.store.turns import in_turns
 
@@ -84,14 +84,16 @@ class References:
         if await self._store.script(ref) is None:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         incoming = [
-            reference for reference in await _incoming(ref, await self._pointing(ref)) if is_visible(reference.script)
+            reference
+            for reference in await _incoming(ref, await self._candidates(ref))
+            if is_visible(reference.script)
         ]
         outgoing = _references(ref, await self._store.bindings(ref))
         return incoming, [reference for reference in outgoing if reference.target not in {None, ref}]
 
     async def producers(self, ref: ScriptRef, is_visible: IsVisible) -> list[Script]:
         """Return the scripts that name this one as a tail consumer."""
-        candidates = await self._pointing(ref)
+        candidates = await self._candidates(ref)
         found = [
             await self._store.script(producer)
             for producer in await _producers(ref, candidates)
@@ -99,7 +101,7 @@ class References:
         ]
         return [script for script in found if script is not None]
 
-    async def refuse_if_used(self, ref: ScriptRef, is_visible: IsVisible) -> Pointing:
+    async def refuse_if_used(self, ref: ScriptRef, is_visible: IsVisible) -> ReferenceCandidates:
         """Refuse to delete a script that others need, and name those that the caller may know of.
 
         Args:
@@ -112,7 +114,7 @@ class References:
         Raises:
             NightsafeError: SCRIPT_IN_USE.
         """
-        candidates = await self._pointing(ref)
+        candidates = await self._candidates(ref)
         referrers = [
             (reference.script, f"by its {reference.kind} binding '{reference.name}'")
             for reference in await _incoming(ref, candidates)
@@ -120,22 +122,24 @@ class References:
         referrers += [(producer, "as its tail consumer") for producer in await _producers(ref, candidates)]
         visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(referrers) if is_visible(script)]
         more = len(dict.fromkeys(referrers)) - len(visible[:_MOST_NAMED])
-        if not referrers and max(len(candidates.bindings), len(candidates.settings)) >= MOST_POINTING:
+        if not referrers and max(len(candidates.bindings), len(candidates.settings)) >= MAX_CANDIDATES:
             way_out = "too many to check whether it is needed; add ?force=true to delete it anyway"
-            raise NightsafeError(Code.SCRIPT_IN_USE, f"{MOST_POINTING} bindings or more name it, {way_out}")
+            raise NightsafeError(Code.SCRIPT_IN_USE, f"{MAX_CANDIDATES} bindings or more name it, {way_out}")
         if not referrers:
             return candidates
         named = ", ".join([*visible[:_MOST_NAMED], *([f"{more} more"] if more else [])])
         way_out = "remove these references first, or add ?force=true to delete it and break them"
         raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {way_out}")
 
-    async def _pointing(self, ref: ScriptRef) -> Pointing:
+    async def _candidates(self, ref: ScriptRef) -> ReferenceCandidates:
         """Return everything that may refer to a script."""
-        bindings = await self._store.pointing(ref.account_id, ref.name)
-        return Pointing(tuple(bindings), tuple(await self._store.settings_naming(ref.account_id, ref.name)))
+        bindings = await self._store.bindings_mentioning(ref.account_id, ref.name)
+        return ReferenceCandidates(
+            tuple(bindings), tuple(await self._store.settings_mentioning(ref.account_id, ref.name))
+        )
 
 
-async def _incoming(ref: ScriptRef, candidates: Pointing) -> list[Reference]:
+async def _incoming(ref: ScriptRef, candidates: ReferenceCandidates) -> list[Reference]:
     """Return the bindings of other scripts that refer to this one."""
     references = [
         Reference(pointer.script, pointer.name, pointer.kind, msgspec.json.decode(pointer.shown))
@@ -145,7 +149,7 @@ async def _incoming(ref: ScriptRef, candidates: Pointing) -> list[Reference]:
     return list({(reference.script, reference.name): reference for reference in reversed(found)}.values())[::-1]
 
 
-async def _producers(ref: ScriptRef, candidates: Pointing) -> list[ScriptRef]:
+async def _producers(ref: ScriptRef, candidates: ReferenceCandidates) -> list[ScriptRef]:
     """Return the other scripts that name this one as a tail consumer."""
     settings_by_script = in_turns(candidates.settings)
     return [

@@ -28,12 +28,12 @@ from nightsafe.services.target_access import TargetAccess
 from nightsafe.store.bundles import StoredFile
 from nightsafe.store.changes import Outcome
 from nightsafe.store.interface import Store
-from nightsafe.store.references import Pointing
+from nightsafe.store.references import ReferenceCandidates
 from nightsafe.store.script_edit import ScriptEdit, Settings, Stamp
 from nightsafe.store.scripts import Script, ScriptRef, Version
 from nightsafe.store.turns import PART, turn
 
-CheckReferences = Callable[[], Awaitable[Pointing]]
+CheckReferences = Callable[[], Awaitable[ReferenceCandidates]]
 """Examines everything that may refer to a script, and refuses if something does."""
 
 MAX_NAME_LENGTH = 255
@@ -153,7 +153,9 @@ class Scripts:
         async def attempt() -> Outcome:
             """Examine the references, and commit the deletion."""
             edit = ScriptEdit(
-                ref=ref, remove=True, pointing=None if check_references is None else await check_references()
+                ref=ref,
+                remove=True,
+                reference_candidates=None if check_references is None else await check_references(),
             )
             return await commit(self._store, script_change(caller, "scripts.delete", edit))
 

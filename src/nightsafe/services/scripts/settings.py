@@ -203,7 +203,9 @@ class Settings:
     async def _sealed_bindings(self, ref: ScriptRef, resolved: ResolvedBindings) -> tuple[Binding, ...]:
         """Return the bindings to make in the form of the store, with secrets sealed."""
         sealed = await self._safe.seal_all(ref, resolved.secrets)
-        return sealed + tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in resolved.plain)
+        return sealed + tuple(
+            Binding(binding.name, binding.kind, binding.public_json()) for binding in resolved.plain
+        )
 
 
 def parse_settings(raw: object, limits: Limits) -> SettingsPatch:

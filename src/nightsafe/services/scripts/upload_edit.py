@@ -44,7 +44,7 @@ def upload_edit(  # noqa: PLR0913 - an upload has many parts
         based_on: the result of `check_targets_readable`.
     """
     deployed = bool(stamp.deployment_id)
-    plain = tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in parsed.plain)
+    plain = tuple(Binding(binding.name, binding.kind, binding.public_json()) for binding in parsed.plain)
     return ScriptEdit(
         ref=ref,
         stamp=stamp,

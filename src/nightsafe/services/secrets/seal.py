@@ -70,7 +70,7 @@ class Safe:
             script=ref.name,
             name=secret.name,
             kind=secret.kind,
-            public=secret.public(),
+            public=secret.public_metadata(),
         )
         try:
             if isinstance(secret.value, SealedByClient):
@@ -79,7 +79,7 @@ class Safe:
                 record = self._sealer.seal(context, secret.value)
         finally:
             secret.value.wipe()
-        return Binding(secret.name, secret.kind, secret.shown(), record, key_id_of(record))
+        return Binding(secret.name, secret.kind, secret.public_json(), record, key_id_of(record))
 
     async def seal_all(self, ref: ScriptRef, secrets: Sequence[Secret]) -> tuple[Binding, ...]:
         """Seal several secrets, and wipe their values.

@@ -69,7 +69,7 @@ class Secrets:
         Raises:
             NightsafeError: SCRIPT_NOT_FOUND, or BINDING_NOT_FOUND if the script has no such secret.
         """
-        shown = await self._store.shown(ref, name)
+        shown = await self._store.secret(ref, name)
         if shown is not None:
             return shown
         if await self._store.script(ref) is None:

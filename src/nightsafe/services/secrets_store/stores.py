@@ -21,7 +21,7 @@ from nightsafe.services.limits import Limits
 from nightsafe.services.secrets.seal import STORED_KIND, Safe, sealing_ref
 from nightsafe.services.secrets_store.fields import NewSecret, SecretPatch
 from nightsafe.store.changes import Outcome
-from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, Put
+from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, PutMode
 from nightsafe.store.interface import Store
 from nightsafe.store.scripts import ScriptRef
 
@@ -152,7 +152,7 @@ class Stores:
         finally:
             for secret in secrets:
                 _wipe(secret)
-        await self._commit(caller, "stores.secrets.create", self._put_edit(store_ref, items, Put.NEW), at)
+        await self._commit(caller, "stores.secrets.create", self._put_edit(store_ref, items, PutMode.NEW), at)
         return items
 
     async def edit_secret(
@@ -175,7 +175,7 @@ class Stores:
             sealed=record,
             key_id=None if record is None else key_id_of(record),
         )
-        edit = replace(self._put_edit(store_ref, [item], Put.PRESENT), amend=True)
+        edit = replace(self._put_edit(store_ref, [item], PutMode.PRESENT), amend=True)
         outcome = await self._commit(caller, "stores.secrets.edit", edit, at)
         return next(item for item in outcome.items if item.id == secret_id)
 
@@ -195,7 +195,7 @@ class Stores:
         record = self._safe.rename_stored(store_ref, secret.name, copy.name, secret.sealed)
         metadata = SecretMetadata(copy.scopes, copy.comment, metadata_of(secret).sealed_name)
         item = _to_item(new_id(), copy.name, metadata, record, at)
-        await self._commit(caller, "stores.secrets.duplicate", self._put_edit(store_ref, [item], Put.NEW), at)
+        await self._commit(caller, "stores.secrets.duplicate", self._put_edit(store_ref, [item], PutMode.NEW), at)
         return item
 
     async def delete_secrets(
@@ -228,7 +228,7 @@ class Stores:
         record = self._safe.seal_stored(store_ref, secret.name, secret_id, secret.value)
         return _to_item(secret_id, secret.name, SecretMetadata(secret.scopes, secret.comment, secret_id), record, at)
 
-    def _put_edit(self, store_ref: ScriptRef, items: Sequence[Item], mode: Put) -> CollectionEdit:
+    def _put_edit(self, store_ref: ScriptRef, items: Sequence[Item], mode: PutMode) -> CollectionEdit:
         """Return the edit that puts items into a store."""
         return CollectionEdit(
             account_id=store_ref.account_id,

@@ -53,7 +53,7 @@ class LastGood:
         for version_id, percentage in deployment.versions:
             if version_id in unservable:
                 return None
-            version = await self._store.made_of(ref, version_id)
+            version = await self._store.full_version(ref, version_id)
             if version is None or any(problems_of(to_bundle_version(version))):
                 unservable.add(version_id)
                 return None

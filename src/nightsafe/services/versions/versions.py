@@ -84,7 +84,7 @@ class Versions:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return version
 
-    async def find(self, ref: ScriptRef, text: str) -> Version:
+    async def find(self, ref: ScriptRef, wanted: str) -> Version:
         """Return one version by its UUID, by at least the first eight digits of it, or the newest by `latest`.
 
         Raises:
@@ -92,18 +92,18 @@ class Versions:
                 match.
         """
         newest = await self.latest(ref)
-        if text == "latest":
+        if wanted == "latest":
             return newest
-        if len(text) >= _UUID_LENGTH:
-            return await self.get(ref, parse_version_id(text))
-        if not _PREFIX.fullmatch(text):
+        if len(wanted) >= _UUID_LENGTH:
+            return await self.get(ref, parse_version_id(wanted))
+        if not _PREFIX.fullmatch(wanted):
             raise NightsafeError(Code.MALFORMED_PARAMETER, "version_id")
-        first, last = (text + rest[len(text) :] for rest in (_LOWEST_UUID, _HIGHEST_UUID))
+        first, last = (wanted + rest[len(wanted) :] for rest in (_LOWEST_UUID, _HIGHEST_UUID))
         found = []
         if _UUID.fullmatch(first):
             found = await self._store.versions_between(ref, uuid.UUID(first).bytes, uuid.UUID(last).bytes)
         if not found:
-            raise NightsafeError(Code.VERSION_NOT_FOUND, text)
+            raise NightsafeError(Code.VERSION_NOT_FOUND, wanted)
         if len(found) > 1:
             raise NightsafeError(
                 Code.INVALID, f"{len(found)} versions have an ID that begins with these digits: send more of them"

@@ -127,7 +127,7 @@ class Previews:
         await self._targets.check_bindings(caller, ref, patch.plain)
         await self._targets.check_settings(caller, ref, msgspec.json.encode(patch.settings))
         sealed = await self._safe.seal_all(sealing_ref(_KIND, ref.account_id, ref.name, preview), patch.secrets)
-        return sealed + tuple(Binding(binding.name, binding.kind, binding.shown()) for binding in patch.plain)
+        return sealed + tuple(Binding(binding.name, binding.kind, binding.public_json()) for binding in patch.plain)
 
     async def base_config_edit(
         self, ref: ScriptRef, patch: PreviewPatch, put: Sequence[Binding], at: int

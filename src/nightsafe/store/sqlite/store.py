@@ -12,21 +12,21 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.figures import Figures
 from nightsafe.store.sqlite.engine.checkpointer import Checkpointer
+from nightsafe.store.sqlite.engine.commit_waiters import CommitWaiters
 from nightsafe.store.sqlite.engine.condition import PAGE_BYTES, Condition
 from nightsafe.store.sqlite.engine.connection import closed_error, connect, create_file, store_error
-from nightsafe.store.sqlite.engine.place import Place, identity
+from nightsafe.store.sqlite.engine.database_files import DatabaseFiles, identity
 from nightsafe.store.sqlite.engine.reader import Reader
 from nightsafe.store.sqlite.engine.schema import migrate
-from nightsafe.store.sqlite.engine.waiting import Waiting
 from nightsafe.store.sqlite.engine.wal import WalIndex
 from nightsafe.store.sqlite.engine.writer import Writer
 from nightsafe.store.sqlite.reads.bundles import BundleReads
 from nightsafe.store.sqlite.reads.content import ContentReads, PartReader
-from nightsafe.store.sqlite.reads.references import PointingReads
+from nightsafe.store.sqlite.reads.references import ReferenceReads
 from nightsafe.store.sqlite.reads.scripts import Reads
 from nightsafe.store.sqlite.reads.sealed_values import ValueReads
 from nightsafe.store.sqlite.reads.secret_versions import SecretVersionReads
-from nightsafe.store.sqlite.writes.removal import is_owed
+from nightsafe.store.sqlite.writes.removal import is_purge_pending
 
 BUSY_TIMEOUT = 10.0
 """Seconds that a write waits for another process's write before it fails."""
@@ -43,22 +43,22 @@ NO_THREAD = (
 )
 
 
-class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, BundleReads, ValueReads):
+class SqliteStore(Reads, ContentReads, SecretVersionReads, ReferenceReads, BundleReads, ValueReads):
     """`Store` in one SQLite file. Create it with `open`, and use it only on the event loop that opened it."""
 
-    def __init__(self, path: Path, anchor: sqlite3.Connection, place: Place, busy_timeout: float) -> None:
+    def __init__(self, path: Path, anchor: sqlite3.Connection, files: DatabaseFiles, busy_timeout: float) -> None:
         """See `open`.
 
         Args:
             path: the database file.
             anchor: a connection that keeps the wal-index alive while other connections open and close.
-            place: the location of the database's files.
+            files: the location of the database's files.
             busy_timeout: as for `open`.
         """
         self._loop = asyncio.get_running_loop()
         self._path = path
         self._anchor = anchor
-        self._place = place
+        self._files = files
         self._index = WalIndex.of(path)
         super().__init__(Reader(partial(self._connect, _READ_TIMEOUT), self._index, self._loop))
         self._closing: asyncio.Task[None] | None = None
@@ -69,9 +69,9 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
         release = self._reader.release
         copied = partial(self._post, self._copied.set)
         self._log = Checkpointer(connect_at_once, self._index, release, copied, self._condition, LOG_LIMIT, LOG_MOST)
-        self._commits = Waiting(self._index.header, self._loop)
+        self._commits = CommitWaiters(self._index.header, self._loop)
         self._writer = Writer(
-            connect_at_once, busy_timeout, self._committed, self._log, place, self._condition, self._rescue
+            connect_at_once, busy_timeout, self._committed, self._log, files, self._condition, self._copy_removed_log
         )
 
     @classmethod
@@ -91,16 +91,16 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
                 create_file(path)
             elif not path.is_file():
                 raise NightsafeError(Code.STORE, f"there is no store at {path}: create it first")
-            found = identity(path)
+            identity_before = identity(path)
             anchor = connect(path, busy_timeout)
         except (OSError, sqlite3.Error) as error:
             raise store_error(error, path) from error
         try:
             migrate(anchor)
-            owes = is_owed(anchor)
-            place = Place(path)
-            place.check_database(found, path)
-            store = cls(path, anchor, place, busy_timeout)
+            purge_pending = is_purge_pending(anchor)
+            files = DatabaseFiles(path)
+            files.check_database(identity_before, path)
+            store = cls(path, anchor, files, busy_timeout)
         except (OSError, sqlite3.Error) as error:
             anchor.close()
             raise store_error(error, path) from error
@@ -108,7 +108,7 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
             anchor.close()
             raise
         store.start()
-        if owes:
+        if purge_pending:
             store._writer.purge()
         return store
 
@@ -168,10 +168,10 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
             NightsafeError: FILE_GONE, when these files are no longer in their place.
             sqlite3.Error: when the connection cannot be opened.
         """
-        self._place.check()
+        self._files.check()
         db = connect(self._path, timeout)
         try:
-            self._place.check()
+            self._files.check()
         except BaseException:
             db.close()
             raise
@@ -188,12 +188,12 @@ class SqliteStore(Reads, ContentReads, SecretVersionReads, PointingReads, Bundle
         self._reader.release()
         self._commits.wake()
 
-    def _rescue(self) -> None:
+    def _copy_removed_log(self) -> None:
         """In the writer's thread, copy a removed log's content into the database, if the database is still there.
 
         The removed log stays readable while it is open, but a restart would not find it.
         """
-        if self._place.has_lost_only_its_log():
+        if self._files.has_lost_only_its_log():
             with suppress(sqlite3.Error):
                 self._anchor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 

@@ -29,7 +29,12 @@ def opened_key(safe: Safe, script: str, name: str) -> tuple[dict[str, Any], byte
     usages = tuple(shown["usages"])
     key = SecretKey(name, shown["algorithm"], shown["format"], usages, SecretValue(b""))
     context = Context(
-        account_id=ref.account_id, namespace="", script=script, name=name, kind="secret_key", public=key.public()
+        account_id=ref.account_id,
+        namespace="",
+        script=script,
+        name=name,
+        kind="secret_key",
+        public=key.public_metadata(),
     )
     verify = VerifyKeys.load(safe.path / "keys" / "verify-keys.json")
     assert binding.sealed is not None

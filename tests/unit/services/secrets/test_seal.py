@@ -87,7 +87,7 @@ def stored_at(store: ScriptRef, name: str) -> Context:
 def test_a_sealed_value_opens_only_in_its_place(make: object) -> None:
     """A sealed value opens only with the place, name, type and public metadata of its binding, and is wiped."""
     secret = make()  # type: ignore[operator]
-    public = secret.public()
+    public = secret.public_metadata()
     binding = Safe(SEALER, VERIFIER).seal(REF, secret)
     place = {
         "account_id": REF.account_id,
@@ -105,7 +105,7 @@ def test_a_sealed_value_opens_only_in_its_place(make: object) -> None:
         with pytest.raises(NightsafeError) as refused:
             OPENER.open(Context(**other), binding.sealed)
         assert refused.value.code == Code.CANNOT_OPEN
-    assert (len(secret.value), secret.shown(), secret.kind) == (0, binding.shown, binding.kind)
+    assert (len(secret.value), secret.public_json(), secret.kind) == (0, binding.shown, binding.kind)
     assert PLANTED not in binding.sealed + binding.shown
     assert key_id_of(binding.sealed) == binding.key_id
 

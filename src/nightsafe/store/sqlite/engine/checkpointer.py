@@ -16,12 +16,12 @@ from nightsafe.store.sqlite.engine.wal import WalIndex
 
 _log = structlog.get_logger()
 
-_SLOW: Final = 8
+_LONG_FACTOR: Final = 8
 """At this multiple of the limit, each transaction waits briefly for a copy in progress."""
 
 _PAUSE_SECONDS: Final = 0.02
 _PATIENCE_SECONDS: Final = 10.0
-_REST: Final = 1000
+_MAX_WRITER_PAGES: Final = 1000
 """The number of pages up to which the writer copies them itself, in a few milliseconds."""
 
 
@@ -64,7 +64,7 @@ class Checkpointer:
         self._limit = limit
         self.most = most
         self._tried = 0
-        self._wanted: SimpleQueue[bool] = SimpleQueue()
+        self._requests: SimpleQueue[bool] = SimpleQueue()
         self._idle = threading.Event()
         self._idle.set()
         self._thread = threading.Thread(target=self._run, name="nightsafe-checkpoint", daemon=True)
@@ -85,14 +85,14 @@ class Checkpointer:
         """
         if self._index.frames() < self.most:
             return
-        if self._index.uncopied() > _REST:
-            self._want()
+        if self._index.uncopied() > _MAX_WRITER_PAGES:
+            self._request_copy()
         await in_thread(self._idle.wait, _PATIENCE_SECONDS)  # large changes may just have come faster than the copy
-        if self._idle.is_set() and self._index.uncopied() <= _REST:
+        if self._idle.is_set() and self._index.uncopied() <= _MAX_WRITER_PAGES:
             self._release()
-            if await in_thread(_started_over, writer):
+            if await in_thread(_restart_log, writer):
                 return
-        raise NightsafeError(Code.LOG_FULL, self._words())
+        raise NightsafeError(Code.LOG_FULL, self._log_full_message())
 
     async def after(self, writer: sqlite3.Connection, in_thread: InThread) -> None:
         """Start or finish a copy if the log is long; the writer awaits this after each transaction."""
@@ -101,13 +101,13 @@ class Checkpointer:
             self._tried = 0
             self._condition.over(LOG_HELD)
         elif not self._idle.is_set():
-            if frames >= self._limit * _SLOW:
+            if frames >= self._limit * _LONG_FACTOR:
                 await in_thread(self._idle.wait, _PAUSE_SECONDS)
-        elif frames >= self._tried + self._limit // _SLOW:
+        elif frames >= self._tried + self._limit // _LONG_FACTOR:
             self._tried = frames
-            if self._index.uncopied() > _REST:
+            if self._index.uncopied() > _MAX_WRITER_PAGES:
                 self._warn(frames)
-                self._want()
+                self._request_copy()
                 return
             self._release()  # pages after the reader's snapshot cannot be copied
             await in_thread(_copy_rest, writer)
@@ -115,21 +115,21 @@ class Checkpointer:
 
     def end(self) -> None:
         """Let the thread copy the whole log, empty it if no other process uses it, call `ended`, and end."""
-        self._wanted.put(False)
+        self._requests.put(False)
 
     def join(self) -> None:
         """Wait for the thread to end."""
         self._thread.join()
 
-    def _want(self) -> None:
+    def _request_copy(self) -> None:
         """Let the thread copy, unless it is copying already."""
         if self._idle.is_set():
             self._idle.clear()
-            self._wanted.put(True)
+            self._requests.put(True)
 
     def _warn(self, frames: int) -> None:
         """Log once that the log grows long although it has been copied as far as possible."""
-        if frames >= self._limit * _SLOW:
+        if frames >= self._limit * _LONG_FACTOR:
             megabytes, held, most = (
                 pages * PAGE_BYTES >> 20 for pages in (frames, self._index.uncopied(), self.most)
             )
@@ -139,7 +139,7 @@ class Checkpointer:
                 f"while another process reads it in one long transaction; at {most} MB, writes are refused",
             )
 
-    def _words(self) -> str:
+    def _log_full_message(self) -> str:
         """Say why a transaction is refused."""
         megabytes = self._index.frames() * PAGE_BYTES >> 20
         return (
@@ -150,7 +150,7 @@ class Checkpointer:
 
     def _run(self) -> None:
         """Run the thread: copy whenever the writer wants a copy. The next request also retries a failed copy."""
-        while self._wanted.get():
+        while self._requests.get():
             self._checkpoint("PASSIVE")
             self._idle.set()
         self._checkpoint("TRUNCATE")
@@ -176,7 +176,7 @@ def _copy_rest(writer: sqlite3.Connection) -> None:
         writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
-def _started_over(writer: sqlite3.Connection) -> bool:
+def _restart_log(writer: sqlite3.Connection) -> bool:
     """Copy the rest and truncate the log; return False if a reader uses the log."""
     with suppress(sqlite3.Error):
         return not writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]

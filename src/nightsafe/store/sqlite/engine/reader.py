@@ -59,7 +59,7 @@ class Reader:
             self._drop()
             raise store_error(error) from error
 
-    def within(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+    def in_transaction(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         """Return the result of work that makes several reads, all as of the same moment."""
         try:
             if self._view[:HEADER] != self._seen:

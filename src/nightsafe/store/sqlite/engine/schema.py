@@ -9,11 +9,13 @@ from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
 
-_LONGEST: Final = 64
+_MAX_NAME_LENGTH: Final = 64
 _WAY_OUT: Final = (
     "something other than Nightsafe has changed the database; restore a backup from before that change, or examine it"
 )
-_PARTS: Final = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_stat_' ESCAPE '!'"
+_SCHEMA_OBJECTS: Final = (
+    "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_stat_' ESCAPE '!'"
+)
 
 
 def migrations() -> list[str]:
@@ -63,33 +65,33 @@ def check_own(db: sqlite3.Connection) -> None:
 
 def _refuse_foreign(db: sqlite3.Connection, steps: list[str]) -> None:
     """Refuse a database whose objects differ from the ones that the given steps make."""
-    there, expected = _parts(db), _expected("".join(steps))
-    if there == expected:
+    actual, expected = _schema_objects(db), _expected_objects("".join(steps))
+    if actual == expected:
         return
-    for (kind, name), text in sorted(there.items()):
+    for (kind, name), text in sorted(actual.items()):
         if expected.get((kind, name)) != text:
             what = "has been altered" if (kind, name) in expected else "is not Nightsafe's"
-            raise NightsafeError(Code.STORE, f"the database's {kind} {name[:_LONGEST]!r} {what}: {_WAY_OUT}")
-    kind, name = min(expected.keys() - there.keys())
+            raise NightsafeError(Code.STORE, f"the database's {kind} {name[:_MAX_NAME_LENGTH]!r} {what}: {_WAY_OUT}")
+    kind, name = min(expected.keys() - actual.keys())
     raise NightsafeError(Code.STORE, f"the database lacks the {kind} {name!r}: {_WAY_OUT}")
 
 
 @lru_cache
-def _expected(script: str) -> dict[tuple[str, str], str]:
+def _expected_objects(script: str) -> dict[tuple[str, str], str]:
     """Return the objects of a new database after the given steps."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(script)
-        return _parts(db)
+        return _schema_objects(db)
 
 
-def _parts(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
+def _schema_objects(db: sqlite3.Connection) -> dict[tuple[str, str], str]:
     """Return a database's objects by kind and name, with their SQL without spaces and quotes.
 
     Different versions of SQLite write spaces and quotes differently. SQLite's own statistics are left out.
     """
     return {
         (str(kind), str(name)): f"{table}:{''.join(str(sql or '').split())}".replace('"', "")
-        for kind, name, table, sql in db.execute(_PARTS)
+        for kind, name, table, sql in db.execute(_SCHEMA_OBJECTS)
     }
 
 

@@ -23,10 +23,10 @@ import structlog
 from nightsafe.errors import NightsafeError
 from nightsafe.store.changes import Change, Outcome
 from nightsafe.store.sqlite.engine.condition import Condition
+from nightsafe.store.sqlite.engine.database_files import DatabaseFiles
 from nightsafe.store.sqlite.engine.in_thread import InThread
-from nightsafe.store.sqlite.engine.place import Place
-from nightsafe.store.sqlite.engine.turn import Turn, Waiting, overwrite, prove_room
-from nightsafe.store.sqlite.writes.removal import is_owed, purge_part
+from nightsafe.store.sqlite.engine.write_batch import PendingChange, WriteBatch, overwrite, prove_room
+from nightsafe.store.sqlite.writes.removal import is_purge_pending, purge_part
 
 _log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ MOST: Final = 512
 _SLICE: Final = 8
 """The number of changes to apply before other tasks of the loop run."""
 
-_MOST_FAILURES: Final = 2
+_MAX_FAILURES: Final = 2
 """How often a task may fail on the same turn before the turn is given up."""
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class Writer:
         patience: seconds to wait, in the thread, for another process's write.
         committed: called after each transaction, before its callers are answered.
         log: the write-ahead log.
-        place: checks that the files are still in their places.
+        files: checks that the files are still in their places.
         condition: notified of the result of each transaction.
         rescue: called in the thread when the files are no longer in their places.
     """
@@ -77,7 +77,7 @@ class Writer:
         patience: float,
         committed: Callable[[], None],
         log: Log,
-        place: Place,
+        files: DatabaseFiles,
         condition: Condition,
         rescue: Callable[[], None],
     ) -> None:
@@ -85,16 +85,16 @@ class Writer:
         self._patience = patience
         self._committed = committed
         self._wal = log
-        self._place = place
+        self._files = files
         self._condition = condition
         self._rescue = rescue
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "nightsafe-writer")
-        self._waiting: deque[Waiting] = deque()
-        self._turn: Turn | None = None
+        self._waiting: deque[PendingChange] = deque()
+        self._batch: WriteBatch | None = None
         self._task: asyncio.Task[None] | None = None
         self._db: sqlite3.Connection | None = None
-        self._owes = self._purging = False
+        self._purge_pending = self._purging = False
 
     def start(self) -> None:
         """Start the thread now; otherwise the first write would start it and might then exceed a limit on threads.
@@ -118,7 +118,7 @@ class Writer:
 
     def purge(self) -> None:
         """Purge the rows that deletions have left, part by part, each part between two other transactions."""
-        self._owes = True
+        self._purge_pending = True
         if self._task is None:
             self._begin_task()
 
@@ -140,41 +140,41 @@ class Writer:
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             self._condition.writer_failures += 1
-            _log.error("writer.failed", **_told(error))
+            _log.error("writer.failed", **_log_fields(error))
             self._give_up(error)
-        if self._turn is not None or self._waiting:
+        if self._batch is not None or self._waiting:
             self._begin_task()
 
     def _give_up(self, error: BaseException | None) -> None:
         """Give up the turn if tasks have failed on it too often, and answer it with the known result."""
-        turn = self._turn
-        if turn is None:
+        batch = self._batch
+        if batch is None:
             return
-        turn.error = turn.error or error
-        turn.failures += 1
-        if turn.failures >= _MOST_FAILURES:
-            self._turn = None
-            turn.settle()
+        batch.error = batch.error or error
+        batch.failures += 1
+        if batch.failures >= _MAX_FAILURES:
+            self._batch = None
+            batch.answer_all()
             db, self._db = self._db, None
             with suppress(RuntimeError):  # the thread has ended
                 self._thread.submit(_close, db)  # after the thread's other work with this connection
 
     async def _run(self) -> None:
         """Finish another task's unfinished turn, then run one transaction after another while changes wait."""
-        if self._turn is not None:
-            await self._conclude(self._turn)
+        if self._batch is not None:
+            await self._finish(self._batch)
         if self._purging:
             await self._in_thread(self._roll_back)  # after the thread's work for a task that has ended
             self._purging = False
-        goes_on = True
-        while self._waiting or (self._owes and goes_on):
+        keep_purging = True
+        while self._waiting or (self._purge_pending and keep_purging):
             if self._waiting:
-                turn = Turn([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
-                self._turn = turn
-                await self._transact(turn)
-                await self._conclude(turn)
-                self._owes = self._owes or (turn.committed and turn.removes)
-            goes_on = not self._owes or await self._purge_part()
+                batch = WriteBatch([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
+                self._batch = batch
+                await self._run_transaction(batch)
+                await self._finish(batch)
+                self._purge_pending = self._purge_pending or (batch.committed and batch.removes)
+            keep_purging = not self._purge_pending or await self._purge_part()
             if self._db is not None:
                 await self._wal.after(self._db, self._in_thread)
 
@@ -184,22 +184,22 @@ class Writer:
         A failed purge waits for the next change.
         """
         try:
-            self._place.check()
+            self._files.check()
             if self._db is None:
                 self._db = await self._in_thread(self._connect)
             await self._wal.before(self._db, self._in_thread)
             self._purging = True
-            self._owes = await self._in_thread(self._purge, self._db)
+            self._purge_pending = await self._in_thread(self._purge, self._db)
             self._purging = False
         except Exception as error:  # noqa: BLE001  # the writer continues after every error
-            _log.error("purge.failed", **_told(error))
+            _log.error("purge.failed", **_log_fields(error))
             return False
         self._committed()
         return True
 
     def _purge(self, db: sqlite3.Connection) -> bool:
         """In the thread, purge in one transaction; return True if there may be more to purge."""
-        if not is_owed(db):
+        if not is_purge_pending(db):
             return False
         cursor = db.cursor()
         self._begin_patiently(cursor)
@@ -210,57 +210,57 @@ class Writer:
             self._roll_back()
         return True
 
-    async def _transact(self, turn: Turn) -> None:
+    async def _run_transaction(self, batch: WriteBatch) -> None:
         """Run one transaction, and note any failure."""
         try:
-            if not self._place.is_kept():
+            if not self._files.are_in_place():
                 await self._in_thread(self._rescue)
-                self._place.check()
+                self._files.check()
             if self._db is None:
                 self._db = await self._in_thread(self._connect)
             db = self._db
             await self._wal.before(db, self._in_thread)
-            if turn.probes:
+            if batch.probes:
                 await self._in_thread(prove_room, db)
             cursor = await self._begin(db)
-            while len(turn.answers) < len(turn.batch):
-                if turn.is_heavy:
-                    await self._in_thread(turn.attempt, cursor)
+            while len(batch.answers) < len(batch.batch):
+                if batch.is_heavy:
+                    await self._in_thread(batch.attempt, cursor)
                 else:
-                    turn.attempt(cursor)
-                if len(turn.answers) % _SLICE == 0:
+                    batch.attempt(cursor)
+                if len(batch.answers) % _SLICE == 0:
                     await asyncio.sleep(0)
-            await self._in_thread(turn.commit, cursor, self._wal.header)
+            await self._in_thread(batch.commit, cursor, self._wal.header)
         except Exception as error:  # noqa: BLE001  # the writer continues, and the callers get the error
-            turn.error = turn.error or error
+            batch.error = batch.error or error
             if not isinstance(error, sqlite3.Error | NightsafeError):
-                _log.error("writer.failed", **_told(error))
+                _log.error("writer.failed", **_log_fields(error))
 
-    async def _conclude(self, turn: Turn) -> None:
+    async def _finish(self, batch: WriteBatch) -> None:
         """Answer a turn in every case."""
-        if not turn.committed:
-            await self._in_thread(self._clear, turn)  # the thread may have been about to commit the turn
-        if turn.committed and not self._place.is_kept():
-            turn.lost = self._place.lost()
-        self._note(turn)
+        if not batch.committed:
+            await self._in_thread(self._undo, batch)  # the thread may have been about to commit the turn
+        if batch.committed and not self._files.are_in_place():
+            batch.files_lost_error = self._files.files_lost_error()
+        self._record_result(batch)
         self._committed()
-        self._turn = None
-        turn.settle()
+        self._batch = None
+        batch.answer_all()
 
-    def _note(self, turn: Turn) -> None:
+    def _record_result(self, batch: WriteBatch) -> None:
         """Note the result of a turn in the store's condition."""
-        refusal = turn.refusal()
+        refusal = batch.refusal()
         if refusal is None:
             self._condition.committed()
         else:
             self._condition.failed(refusal)
 
-    def _clear(self, turn: Turn) -> None:
+    def _undo(self, batch: WriteBatch) -> None:
         """In the thread, end a failed transaction and overwrite any traces of its COMMIT in the log."""
-        if turn.committed:
+        if batch.committed:
             return
         self._roll_back()
-        if not turn.left_traces:
+        if not batch.left_traces:
             return
         try:
             if self._db is None:
@@ -268,9 +268,9 @@ class Writer:
             overwrite(self._db)
         except (sqlite3.Error, NightsafeError):
             self._roll_back()
-            turn.undone(surely=False)
+            batch.mark_undone(surely=False)
         else:
-            turn.undone(surely=True)
+            batch.mark_undone(surely=True)
 
     async def _begin(self, db: sqlite3.Connection) -> sqlite3.Cursor:
         """Begin a transaction, at once or, if another process is writing, in the thread."""
@@ -318,7 +318,7 @@ def _close(db: sqlite3.Connection | None) -> None:
             db.close()
 
 
-def _told(error: BaseException | None) -> dict[str, object]:
+def _log_fields(error: BaseException | None) -> dict[str, object]:
     """Return an error's log fields: its type and traceback lines, but no message, which might contain a value."""
     if error is None:
         return {"error": "cancelled"}

@@ -47,11 +47,11 @@ class BundleReads:
 
     async def served(self, ref: ScriptRef) -> Served:
         """See `Store.served`."""
-        return self._reader.within(lambda db: _served(db, ref))
+        return self._reader.in_transaction(lambda db: _served(db, ref))
 
-    async def made_of(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
-        """See `Store.made_of`."""
-        return self._reader.within(lambda db: _made_of(db, ref, version_id))
+    async def full_version(self, ref: ScriptRef, version_id: bytes | None = None) -> ServedVersion | None:
+        """See `Store.full_version`."""
+        return self._reader.in_transaction(lambda db: _made_of(db, ref, version_id))
 
     async def bound_to_stores(self, account_id: str) -> list[tuple[str, bytes]]:
         """See `Store.bound_to_stores`."""

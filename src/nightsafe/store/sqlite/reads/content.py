@@ -64,7 +64,7 @@ class PartReader:
             self._drop()
             raise store_error(error) from error
 
-    def within(self, read: Callable[[sqlite3.Cursor], T]) -> T:
+    def in_transaction(self, read: Callable[[sqlite3.Cursor], T]) -> T:
         """In the thread, return the result of a longer read in a transaction.
 
         Raises:

@@ -10,18 +10,18 @@ from nightsafe.store.sqlite.reads.rows import HEAD, OF_VERSIONS, WITHOUT_NEW_VER
 from nightsafe.store.turns import turn
 
 _PART: Final = 500
-_BEFORE_ALL: Final = (2**62, 0)
+_BEFORE_FIRST: Final = (2**62, 0)
 _LIVE = """
 SELECT name, kind, shown, sealed, key_id, since FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ? AND since <= ?
 """
-_PAST = f"""
+_HISTORY = f"""
 SELECT to_version, name, from_version, rowid FROM binding_history
 WHERE account_id = ? AND script_id = ? AND (to_version, name) > (?, ?)
 ORDER BY to_version, name LIMIT {_PART}
 """  # noqa: S608  # our own number
-_PAST_ROW = "SELECT name, kind, shown, sealed, key_id FROM binding_history WHERE rowid = ? AND name = ?"
-_PLACES = """
+_HISTORY_ROW = "SELECT name, kind, shown, sealed, key_id FROM binding_history WHERE rowid = ? AND name = ?"
+_POSITIONS = """
 SELECT number AS newest, 0 AS place, created_on FROM versions
 WHERE account_id = ? AND script_id = ? AND number < ? AND deployment_id <> x''
 UNION ALL
@@ -35,7 +35,7 @@ _DEPLOYMENTS = f"""
 ORDER BY newest DESC, place DESC
 """
 
-Place = tuple[int, int]
+DeploymentPosition = tuple[int, int]
 """A deployment's position in its script: the newest version at the time, and its number among later deployments."""
 
 
@@ -58,14 +58,14 @@ class HistoryReads:
             return {}
         found: dict[int, dict[str, Binding]] = {number: {} for number in versions}
         for *columns, since in self._reader.all(_LIVE, (*key_of(ref), last)):
-            live = Binding(*columns)
+            current_binding = Binding(*columns)
             for number in range(max(since, versions.start), versions.stop):
-                found[number][live.name] = live
-        async for to, name, since, row in self._past(ref.account_id, head[0], versions.start):
-            if since < versions.stop and (columns := self._reader.one(_PAST_ROW, (row, name))) is not None:
-                past = Binding(*columns)
+                found[number][current_binding.name] = current_binding
+        async for to, name, since, row in self._history_rows(ref.account_id, head[0], versions.start):
+            if since < versions.stop and (columns := self._reader.one(_HISTORY_ROW, (row, name))) is not None:
+                history_binding = Binding(*columns)
                 for number in range(max(since, versions.start), min(to, versions.stop)):
-                    found[number].setdefault(name, past)
+                    found[number].setdefault(name, history_binding)
         return {
             number: [bindings_by_name[name] for name in sorted(bindings_by_name)]
             for number, bindings_by_name in found.items()
@@ -78,39 +78,41 @@ class HistoryReads:
         head = self._head(ref)
         if head is None:
             return []
-        wanted: list[Place] = []
-        async for places in self._places(ref.account_id, head[0], period, min(offset + limit, _PART)):
-            wanted += places[offset : offset + limit - len(wanted)]
-            offset = max(0, offset - len(places))
-            if len(wanted) == limit:
+        selected: list[DeploymentPosition] = []
+        async for positions in self._positions(ref.account_id, head[0], period, min(offset + limit, _PART)):
+            selected += positions[offset : offset + limit - len(selected)]
+            offset = max(0, offset - len(positions))
+            if len(selected) == limit:
                 break
-        if not wanted:
+        if not selected:
             return []
-        newest, oldest = wanted[0], wanted[-1]
-        within = (ref.account_id, head[0])
-        bounds = (*within, oldest[0], newest[0], *within, *oldest, *newest)
+        newest, oldest = selected[0], selected[-1]
+        script_key = (ref.account_id, head[0])
+        bounds = (*script_key, oldest[0], newest[0], *script_key, *oldest, *newest)
         rows = {(row[-2], row[-1]): row for row in self._reader.all(_DEPLOYMENTS, bounds)}
-        return [deployment_of(rows[place]) for place in wanted if place in rows]
+        return [deployment_of(rows[position]) for position in selected if position in rows]
 
     async def last_deployed(self, script: Script) -> int | None:
         """See `Store.last_deployed`."""
-        within = (script.ref.account_id, script.id)
-        row = self._reader.one(_PLACES, (*within, _BEFORE_ALL[0], *within, *_BEFORE_ALL, 1))
+        script_key = (script.ref.account_id, script.id)
+        row = self._reader.one(_POSITIONS, (*script_key, _BEFORE_FIRST[0], *script_key, *_BEFORE_FIRST, 1))
         return None if row is None else int(row[2])
 
-    async def count_within(self, ref: ScriptRef, period: Period) -> int:
+    async def count_deployments_in(self, ref: ScriptRef, period: Period) -> int:
         """Count the deployments of a script in a period."""
         head = self._head(ref)
         count = 0
         if head is not None:
-            async for places in self._places(ref.account_id, head[0], period):
-                count += len(places)
+            async for positions in self._positions(ref.account_id, head[0], period):
+                count += len(positions)
         return count
 
-    async def _past(self, account_id: str, script_id: str, version: int) -> AsyncIterator[tuple[int, str, int, int]]:
+    async def _history_rows(
+        self, account_id: str, script_id: str, version: int
+    ) -> AsyncIterator[tuple[int, str, int, int]]:
         """Yield history rows that ended after a version: the version that ended it, name, first version, row id."""
         after: tuple[int, str] = (version + 1, "")
-        while rows := self._reader.all(_PAST, (account_id, script_id, *after)):
+        while rows := self._reader.all(_HISTORY, (account_id, script_id, *after)):
             for row in rows:
                 yield row
             if len(rows) < _PART:
@@ -118,17 +120,19 @@ class HistoryReads:
             after = rows[-1][:2]
             await turn()
 
-    async def _places(
+    async def _positions(
         self, account_id: str, script_id: str, period: Period, part: int = _PART
-    ) -> AsyncIterator[list[Place]]:
+    ) -> AsyncIterator[list[DeploymentPosition]]:
         """Yield the places of a period's deployments, newest first, examining `part` rows at a time."""
-        newest, place = _BEFORE_ALL
-        within = (account_id, script_id)
-        while rows := self._reader.all(_PLACES, (*within, newest + (place > 0), *within, newest, place, part)):
+        newest, position = _BEFORE_FIRST
+        script_key = (account_id, script_id)
+        while rows := self._reader.all(
+            _POSITIONS, (*script_key, newest + (position > 0), *script_key, newest, position, part)
+        ):
             yield [(row[0], row[1]) for row in rows if period.since <= row[2] <= period.until]
             if len(rows) < part:
                 return
-            newest, place = rows[-1][:2]
+            newest, position = rows[-1][:2]
             await turn()
 
     def _head(self, ref: ScriptRef) -> tuple[str, int] | None:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.references import MOST_POINTING, Need, Pointer, Pointing
+from nightsafe.store.references import MAX_CANDIDATES, CandidateBinding, ReferenceCandidates, RequiredScript
 from nightsafe.store.script_edit import ScriptEdit
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite.engine.reader import Reader
@@ -22,37 +22,37 @@ T = TypeVar("T")
 
 _LIVE: Final = f"""
 SELECT namespace, script, name, kind, shown FROM bindings INDEXED BY bindings_of_scripts
-WHERE account_id = ? AND kind IN {_KINDS} AND instr(shown, ?) > 0 LIMIT {MOST_POINTING}
+WHERE account_id = ? AND kind IN {_KINDS} AND instr(shown, ?) > 0 LIMIT {MAX_CANDIDATES}
 """  # noqa: S608  # our own SQL
 _OLDER: Final = f"""
 SELECT s.namespace, s.name, h.name, h.kind, h.shown, h.from_version, h.to_version FROM binding_history h
 INDEXED BY binding_history_of_scripts JOIN scripts s ON s.account_id = h.account_id AND s.id = h.script_id
 WHERE h.account_id = ? AND h.kind IN {_KINDS} AND instr(h.shown, ?) > 0 AND s.live_version <> s.version
-LIMIT {MOST_POINTING}
+LIMIT {MAX_CANDIDATES}
 """  # noqa: S608  # our own SQL
 _SETTINGS: Final = f"""
 SELECT namespace, name, script_settings FROM scripts
-WHERE account_id = ? AND instr(script_settings, ?) > 0 ORDER BY namespace, name LIMIT {MOST_POINTING}
+WHERE account_id = ? AND instr(script_settings, ?) > 0 ORDER BY namespace, name LIMIT {MAX_CANDIDATES}
 """  # noqa: S608  # our own SQL
 
 
-def pointing(db: sqlite3.Cursor, account_id: str, name: str) -> list[Pointer]:
-    """See `Store.pointing`."""
-    wanted = (account_id, msgspec.json.encode(name))
-    live, older = (_pointers(account_id, db.execute(sql, wanted).fetchall()) for sql in (_LIVE, _OLDER))
+def bindings_mentioning(db: sqlite3.Cursor, account_id: str, name: str) -> list[CandidateBinding]:
+    """See `Store.bindings_mentioning`."""
+    parameters = (account_id, msgspec.json.encode(name))
+    live, older = (_candidates(account_id, db.execute(sql, parameters).fetchall()) for sql in (_LIVE, _OLDER))
     served = {script: _served(db, script) for script in {pointer.script for pointer in older}}
     return live + [
         pointer for pointer in older if any(pointer.since <= at < pointer.until for at in served[pointer.script])
     ]
 
 
-def settings_naming(db: sqlite3.Cursor, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
-    """See `Store.settings_naming`."""
+def settings_mentioning(db: sqlite3.Cursor, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+    """See `Store.settings_mentioning`."""
     rows = db.execute(_SETTINGS, (account_id, msgspec.json.encode(name)))
     return [(ScriptRef(account_id, script, namespace), settings) for namespace, script, settings in rows]
 
 
-def refuse_absent(db: sqlite3.Cursor, needs: Iterable[Need]) -> None:
+def refuse_missing_scripts(db: sqlite3.Cursor, needs: Iterable[RequiredScript]) -> None:
     """Refuse a change that needs absent scripts.
 
     Raises:
@@ -63,36 +63,38 @@ def refuse_absent(db: sqlite3.Cursor, needs: Iterable[Need]) -> None:
         raise NightsafeError.of(problems)
 
 
-def refuse_pointed_at(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
+def refuse_changed_references(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
     """Refuse a removal if the references to the script differ from the ones that the caller examined.
 
     Raises:
         NightsafeError: UNAVAILABLE, when they differ.
     """
-    if edit.pointing is None:
+    if edit.reference_candidates is None:
         return
     place = (edit.ref.account_id, edit.ref.name)
-    if edit.pointing != Pointing(tuple(pointing(db, *place)), tuple(settings_naming(db, *place))):
+    if edit.reference_candidates != ReferenceCandidates(
+        tuple(bindings_mentioning(db, *place)), tuple(settings_mentioning(db, *place))
+    ):
         raise NightsafeError(
             Code.UNAVAILABLE, "the references to the Worker were changed meanwhile: send the request again"
         )
 
 
-def _pointers(account_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Pointer]:
+def _candidates(account_id: str, rows: Iterable[tuple[Any, ...]]) -> list[CandidateBinding]:
     """Build pointers from rows, in a deterministic order."""
-    return [Pointer(ScriptRef(account_id, script, place), *rest) for place, script, *rest in sorted(rows)]
+    return [CandidateBinding(ScriptRef(account_id, script, place), *rest) for place, script, *rest in sorted(rows)]
 
 
 def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
     """Return the numbers of a script's served versions."""
     script_id, _ = db.execute(HEAD, key_of(ref)).fetchone()
-    within = (ref.account_id, script_id)
-    row = db.execute(DEPLOYMENTS, (*within, *within, 1, 0)).fetchone()
+    script_key = (ref.account_id, script_id)
+    row = db.execute(DEPLOYMENTS, (*script_key, *script_key, 1, 0)).fetchone()
     every = () if row is None else deployment_of(row).versions
-    return [db.execute(VERSION_BY_ID, (*within, version_id)).fetchone()[0] for version_id, _ in every]
+    return [db.execute(VERSION_BY_ID, (*script_key, version_id)).fetchone()[0] for version_id, _ in every]
 
 
-class PointingReads:
+class ReferenceReads:
     """The part of `Store` that reads references to a script. The reads search bytes and do not parse members.
 
     They search every binding of an account that can lead to a script, so they run in a thread.
@@ -101,15 +103,15 @@ class PointingReads:
     _reader: Reader
     _parts: PartReader
 
-    async def pointing(self, account_id: str, name: str) -> list[Pointer]:
-        """See `Store.pointing`."""
-        return await self._searched(lambda db: pointing(db, account_id, name))
+    async def bindings_mentioning(self, account_id: str, name: str) -> list[CandidateBinding]:
+        """See `Store.bindings_mentioning`."""
+        return await self._search_in_thread(lambda db: bindings_mentioning(db, account_id, name))
 
-    async def settings_naming(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
-        """See `Store.settings_naming`."""
-        return await self._searched(lambda db: settings_naming(db, account_id, name))
+    async def settings_mentioning(self, account_id: str, name: str) -> list[tuple[ScriptRef, bytes]]:
+        """See `Store.settings_mentioning`."""
+        return await self._search_in_thread(lambda db: settings_mentioning(db, account_id, name))
 
-    async def _searched(self, read: Callable[[sqlite3.Cursor], T]) -> T:
+    async def _search_in_thread(self, read: Callable[[sqlite3.Cursor], T]) -> T:
         """Run a search in the thread, and return its result."""
         self._reader.generation()  # refuses reads after the store is closed
-        return await asyncio.get_running_loop().run_in_executor(self._parts.thread, self._parts.within, read)
+        return await asyncio.get_running_loop().run_in_executor(self._parts.thread, self._parts.in_transaction, read)

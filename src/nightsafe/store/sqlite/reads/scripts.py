@@ -76,8 +76,8 @@ class Reads(HistoryReads, CollectionReads):
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def shown(self, ref: ScriptRef, name: str) -> bytes | None:
-        """See `Store.shown`."""
+    async def secret(self, ref: ScriptRef, name: str) -> bytes | None:
+        """See `Store.secret`."""
         row = self._reader.one(_SHOWN, (ref.account_id, ref.namespace, ref.name, name))
         return None if row is None else row[0]
 
@@ -158,7 +158,7 @@ class Reads(HistoryReads, CollectionReads):
     async def count_deployments(self, ref: ScriptRef, period: Period = ALWAYS) -> int:
         """See `Store.count_deployments`."""
         if period != ALWAYS:
-            return await self.count_within(ref, period)
+            return await self.count_deployments_in(ref, period)
         row = self._reader.one(_COUNT_DEPLOYMENTS, key_of(ref))
         return 0 if row is None else int(row[0])
 

@@ -19,7 +19,7 @@ _ROWS_A_TURN: Final = 5000
 """The number of index entries to count before other tasks run, which takes half a millisecond."""
 
 
-class _Home(NamedTuple):
+class _ValueTable(NamedTuple):
     """A table that contains values.
 
     Attributes:
@@ -33,15 +33,15 @@ class _Home(NamedTuple):
     joined: str = ""
 
 
-_HOMES: Final[Mapping[str, _Home]] = MappingProxyType(
+_VALUE_TABLES: Final[Mapping[str, _ValueTable]] = MappingProxyType(
     {
-        "a": _Home("bindings", "NULL, t.namespace, t.script, ''"),
-        "b": _Home(
+        "a": _ValueTable("bindings", "NULL, t.namespace, t.script, ''"),
+        "b": _ValueTable(
             "binding_history",
             "NULL, s.namespace, s.name, ''",
             "LEFT JOIN scripts s ON s.account_id = t.account_id AND s.id = t.script_id",
         ),
-        "c": _Home(
+        "c": _ValueTable(
             "items",
             "h.kind, '', h.name, t.environment",
             "JOIN collections h ON h.account_id = t.account_id AND h.id = t.collection_id",
@@ -50,7 +50,7 @@ _HOMES: Final[Mapping[str, _Home]] = MappingProxyType(
 )
 """The tables, by their letters in marks. Live rows come first, because changes move rows to the history."""
 
-TABLES: Final = tuple(home.table for home in _HOMES.values())
+TABLES: Final = tuple(table_.table for table_ in _VALUE_TABLES.values())
 
 _OWNER: Final = 3
 """The index of the owner's name in a row; the name is NULL if the owner was deleted."""
@@ -76,8 +76,8 @@ WHERE p.before < ? ORDER BY t.rowid
 """
 _NEXT_KEYS: Final = tuple(_NEXT_KEY.format(table=table) for table in TABLES)
 _COUNTS: Final = tuple(_COUNT.format(table=table) for table in TABLES)
-_PAGES: Final = {letter: _PAGE.format(**home._asdict()) for letter, home in _HOMES.items()}
-_VALUES: Final = {letter: _VALUE.format(**home._asdict()) for letter, home in _HOMES.items()}
+_PAGES: Final = {letter: _PAGE.format(**table_._asdict()) for letter, table_ in _VALUE_TABLES.items()}
+_VALUES: Final = {letter: _VALUE.format(**table_._asdict()) for letter, table_ in _VALUE_TABLES.items()}
 _RETIRED = "SELECT id FROM retired_keys ORDER BY id"
 _RING_NUMBER = "SELECT number FROM ring"
 
@@ -109,16 +109,16 @@ class ValueReads:
 
         Rows of deleted scripts that are not yet purged are skipped.
         """
-        first, number = (next(iter(_HOMES)), 0) if not after else parse_mark(after)
-        for letter in _HOMES:
+        first, number = (next(iter(_VALUE_TABLES)), 0) if not after else parse_mark(after)
+        for letter in _VALUE_TABLES:
             if letter < first:
                 continue
-            behind = number if letter == first else 0
-            while rows := self._reader.all(_PAGES[letter], (account_id, key_id, behind, limit, max_bytes)):
+            after_row = number if letter == first else 0
+            while rows := self._reader.all(_PAGES[letter], (account_id, key_id, after_row, limit, max_bytes)):
                 found = [_value(letter, account_id, row) for row in rows if row[_OWNER] is not None]
                 if found:
                     return found
-                behind = rows[-1][0]
+                after_row = rows[-1][0]
                 await turn()
         return []
 
@@ -130,9 +130,9 @@ class ValueReads:
 
     async def retired_keys(self) -> list[str]:
         """See `Store.retired_keys`."""
-        return self.retired_now()
+        return self.retired_keys_now()
 
-    def retired_now(self) -> list[str]:
+    def retired_keys_now(self) -> list[str]:
         """Do the same as `retired_keys` without awaiting, for a server that finds another ring in the ring's file."""
         return [key_id for (key_id,) in self._reader.all(_RETIRED)]
 
@@ -155,14 +155,14 @@ def parse_mark(mark: str) -> tuple[str, int]:
         NightsafeError: INVALID, when `mark` is not a mark of this engine.
     """
     letter, digits = mark[:1], mark[1:]
-    if letter not in _HOMES or not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(1 << 62)):
+    if letter not in _VALUE_TABLES or not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(1 << 62)):
         raise NightsafeError(Code.INVALID, "the mark is not one that the store has returned")
     return letter, int(digits)
 
 
 def table_of(letter: str) -> str:
     """Return the table of a mark's letter."""
-    return _HOMES[letter].table
+    return _VALUE_TABLES[letter].table
 
 
 def _value(letter: str, account_id: str, row: tuple[Any, ...]) -> StoredValue:

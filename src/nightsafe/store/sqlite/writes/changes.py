@@ -28,8 +28,8 @@ def apply(db: sqlite3.Cursor, change: Change) -> Outcome:
     if change.edit is not None:
         outcome, altered = edit_script(db, change.edit, change.at)
     if change.collection_edit is not None:
-        collection, items, held = edit_collection(db, change.collection_edit, change.at)
-        outcome, altered = replace(outcome, collection=collection, items=items), altered or held
+        collection, items, current = edit_collection(db, change.collection_edit, change.at)
+        outcome, altered = replace(outcome, collection=collection, items=items), altered or current
     if change.reseal:
         resealed = reseal(db, change.audit.account_id, change.reseal)
         outcome, altered = replace(outcome, resealed=resealed), altered or bool(resealed)

@@ -3,7 +3,7 @@
 import sqlite3
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.collection_plan import CollectionPlan, Counts, plan_collection, refuse_senseless
+from nightsafe.store.collection_plan import CollectionPlan, Counts, plan_collection, refuse_invalid_edit
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind
 from nightsafe.store.sqlite.reads.collections import COUNT_SCRIPTS, ITEMS, collection_of, collection_query, item_of
 
@@ -45,13 +45,13 @@ def edit_collection(
         NightsafeError: as `Store.commit` specifies; nothing was written.
         sqlite3.Error: when the engine fails; the caller must roll back.
     """
-    refuse_senseless(edit)
+    refuse_invalid_edit(edit)
     collection = _find(db, edit.account_id, edit.kind, edit.name)
     if edit.remove:
         _remove(db, edit, collection)
         return None, (), True
-    held = [] if collection is None else _items(db, collection)
-    plan = plan_collection(edit, collection, held, _counts(db, edit), at)
+    current = [] if collection is None else _items(db, collection)
+    plan = plan_collection(edit, collection, current, _counts(db, edit), at)
     if plan.altered:
         _refuse_id(db, edit)
         _write(db, plan)
@@ -63,7 +63,7 @@ def exists(db: sqlite3.Cursor, account_id: str, kind: Kind, name: str) -> bool:
     return _find(db, account_id, kind, name) is not None
 
 
-def forget_script(db: sqlite3.Cursor, account_id: str, script_id: str) -> None:
+def remove_script_items(db: sqlite3.Cursor, account_id: str, script_id: str) -> None:
     """Remove the items of a script that is being deleted."""
     _erase(db, account_id, script_id)
 
@@ -81,11 +81,13 @@ def _items(db: sqlite3.Cursor, collection: Collection) -> list[Item]:
 
 def _counts(db: sqlite3.Cursor, edit: CollectionEdit) -> Counts:
     """Count the account's collections and items of the edit's kind, only where a limit applies."""
-    of = (edit.account_id, edit.kind)
+    key_prefix = (edit.account_id, edit.kind)
     collections = (
-        db.execute(_COUNT_COLLECTIONS, of).fetchone()[0] if edit.max_collections and edit.create is not None else 0
+        db.execute(_COUNT_COLLECTIONS, key_prefix).fetchone()[0]
+        if edit.max_collections and edit.create is not None
+        else 0
     )
-    items = db.execute(_COUNT_ITEMS, of).fetchone()[0] if edit.max_items and edit.put else 0
+    items = db.execute(_COUNT_ITEMS, key_prefix).fetchone()[0] if edit.max_items and edit.put else 0
     return Counts(collections, items)
 
 

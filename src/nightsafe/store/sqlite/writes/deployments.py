@@ -68,8 +68,8 @@ def _secrets(db: sqlite3.Cursor, ref: ScriptRef, script_id: str, number: int) ->
     return {name: (kind, sealed) for name, kind, sealed in rows}
 
 
-def _refuse_changed(then: dict[str, tuple[str, bytes]], now: dict[str, tuple[str, bytes]]) -> None:
+def _refuse_changed(before: dict[str, tuple[str, bytes]], now: dict[str, tuple[str, bytes]]) -> None:
     """Refuse if any secret differs between the two versions."""
-    changed = [name for name in then.keys() | now.keys() if then.get(name) != now.get(name)]
+    changed = [name for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
     if changed:
         raise NightsafeError(Code.SECRETS_CHANGED, ", ".join(sorted(changed, key=str.encode)))

@@ -9,7 +9,7 @@ Until then its sealed values count: a key is in use as long as anything in the d
 import sqlite3
 from typing import Final
 
-from nightsafe.store.sqlite.writes.collections import forget_script
+from nightsafe.store.sqlite.writes.collections import remove_script_items
 
 PART: Final = 500
 """The number of history rows that one transaction purges, which takes some milliseconds."""
@@ -37,52 +37,52 @@ _PURGE_CONTENT: Final = """
 DELETE FROM contents WHERE account_id = ?1 AND digest = ?2
   AND NOT EXISTS (SELECT 1 FROM modules WHERE account_id = ?1 AND digest = ?2)
 """
-_OWE: Final = "INSERT INTO removals (account_id, script_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_OWED: Final = "SELECT account_id, script_id FROM removals LIMIT 1"
-_DONE: Final = "DELETE FROM removals WHERE account_id = ? AND script_id = ?"
+_RECORD_REMOVAL: Final = "INSERT INTO removals (account_id, script_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_NEXT_REMOVAL: Final = "SELECT account_id, script_id FROM removals LIMIT 1"
+_FINISH_REMOVAL: Final = "DELETE FROM removals WHERE account_id = ? AND script_id = ?"
 
-Past = tuple[str, str]
+DeletedScript = tuple[str, str]
 """The owner of a history: an account, and the id of a deleted script."""
 
 
 def remove_script(db: sqlite3.Cursor, key: tuple[str, str, str], script_id: str) -> None:
     """Delete a script, and record that the rest of its history must be purged."""
-    forget_script(db, key[0], script_id)
+    remove_script_items(db, key[0], script_id)
     for sql in _REMOVE_BY_NAME:
         db.execute(sql, key)
-    past = (key[0], script_id)
-    if not _purge(db, past):
-        db.execute(_OWE, past)
+    deleted_script = (key[0], script_id)
+    if not _purge(db, deleted_script):
+        db.execute(_RECORD_REMOVAL, deleted_script)
 
 
-def is_owed(db: sqlite3.Connection) -> bool:
+def is_purge_pending(db: sqlite3.Connection) -> bool:
     """Return True if there is a history to purge."""
-    return db.execute(_OWED).fetchone() is not None
+    return db.execute(_NEXT_REMOVAL).fetchone() is not None
 
 
 def purge_part(db: sqlite3.Cursor) -> None:
     """Purge a part of one remaining history, within a transaction."""
-    past: Past | None = db.execute(_OWED).fetchone()
-    if past is not None and _purge(db, past):
-        db.execute(_DONE, past)
+    deleted_script: DeletedScript | None = db.execute(_NEXT_REMOVAL).fetchone()
+    if deleted_script is not None and _purge(db, deleted_script):
+        db.execute(_FINISH_REMOVAL, deleted_script)
 
 
-def _purge(db: sqlite3.Cursor, past: Past) -> bool:
+def _purge(db: sqlite3.Cursor, deleted_script: DeletedScript) -> bool:
     """Delete a part of a history; return True if it was the last part."""
     left = PART
     for sql in _PURGE:
-        left -= db.execute(sql, (*past, left)).rowcount
+        left -= db.execute(sql, (*deleted_script, left)).rowcount
         if left <= 0:
             return False
-    return _purge_modules(db, past, left)
+    return _purge_modules(db, deleted_script, left)
 
 
-def _purge_modules(db: sqlite3.Cursor, past: Past, most: int) -> bool:
+def _purge_modules(db: sqlite3.Cursor, deleted_script: DeletedScript, most: int) -> bool:
     """Delete file names, and contents that no file uses any longer; return True if those were the last."""
-    rows, size = db.execute(_MODULES, (*past, most)).fetchall(), 0
+    rows, size = db.execute(_MODULES, (*deleted_script, most)).fetchall(), 0
     for row, digest, length in rows:
         if size and size + (length or 0) > _MOST_BYTES:
             return False
         db.execute(_PURGE_MODULE, (row,))
-        size += (length or 0) * db.execute(_PURGE_CONTENT, (past[0], digest)).rowcount
+        size += (length or 0) * db.execute(_PURGE_CONTENT, (deleted_script[0], digest)).rowcount
     return len(rows) < most

@@ -26,7 +26,7 @@ def refuse_retired(db: sqlite3.Cursor, change: Change) -> None:
     Raises:
         NightsafeError: UNAVAILABLE, when a value is sealed to a retired key.
     """
-    for key_id in {*_brought(change)}:
+    for key_id in {*_key_ids_of(change)}:
         if db.execute(_IS_RETIRED, (key_id,)).fetchone() is not None:
             raise NightsafeError(
                 Code.UNAVAILABLE,
@@ -56,7 +56,7 @@ def keep_ring_number(db: sqlite3.Cursor, number: int) -> None:
     db.execute(_RING, (number,))
 
 
-def _brought(change: Change) -> Iterator[str]:
+def _key_ids_of(change: Change) -> Iterator[str]:
     """Yield the keys that the change's values are sealed to."""
     if change.edit is not None:
         yield from (binding.key_id for binding in change.edit.set if binding.key_id is not None)

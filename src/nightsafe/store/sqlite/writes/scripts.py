@@ -6,11 +6,11 @@ from typing import NamedTuple
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Outcome
 from nightsafe.store.collections import Kind
-from nightsafe.store.json_merge import settled
+from nightsafe.store.json_merge import apply_settings
 from nightsafe.store.script_edit import ScriptEdit, Settings
-from nightsafe.store.script_plan import Held, Plan, plan_edit
+from nightsafe.store.script_plan import CurrentBinding, ScriptPlan, plan_edit
 from nightsafe.store.scripts import Deployment
-from nightsafe.store.sqlite.reads.references import refuse_absent, refuse_pointed_at
+from nightsafe.store.sqlite.reads.references import refuse_changed_references, refuse_missing_scripts
 from nightsafe.store.sqlite.reads.rows import SCRIPT, VERSION, key_of, script_of, version_of
 from nightsafe.store.sqlite.writes import collections
 from nightsafe.store.sqlite.writes.deployments import deploy
@@ -21,11 +21,11 @@ _HEAD = """
 SELECT id, version, upload_version, variables, live_version, served_version, deployment_count, source FROM scripts
 WHERE account_id = ? AND namespace = ? AND name = ?
 """
-_HELD_ONE = """
+_CURRENT_BINDING = """
 SELECT kind, shown, sealed IS NOT NULL FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ? AND name = ?
 """
-_HELD_ALL = """
+_CURRENT_BINDINGS = """
 SELECT name, kind, shown, sealed IS NOT NULL FROM bindings
 WHERE account_id = ? AND namespace = ? AND script = ?
 """
@@ -77,14 +77,14 @@ def edit_script(db: sqlite3.Cursor, edit: ScriptEdit, at: int) -> tuple[Outcome,
     before = _head(db, key, edit)
     if edit.based_on not in {None, before.version}:
         raise NightsafeError(Code.UNAVAILABLE, "the Worker was changed meanwhile: send the request again")
-    refuse_absent(db, edit.needs)
+    refuse_missing_scripts(db, edit.needs)
     if edit.remove:
-        refuse_pointed_at(db, edit)
+        refuse_changed_references(db, edit)
         remove_script(db, key, before.id)
         return Outcome(script_id=before.id), True
     if edit.must_be_live is not None and before.live_version != before.version:
         raise NightsafeError(edit.must_be_live, edit.ref.name)
-    plan = plan_edit(edit, _held(db, key, edit), before.variables)
+    plan = plan_edit(edit, _current_bindings(db, key, edit), before.variables)
     texts = _texts(db, key, edit)
     if not _alters(edit, plan, texts):
         return _outcome(db, edit, before, 0), False
@@ -105,16 +105,16 @@ def _head(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> Head:
     return Head(edit.upload.script_id)
 
 
-def _held(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> dict[str, Held]:
+def _current_bindings(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> dict[str, CurrentBinding]:
     """Read the current bindings: all of them for a `bindings_update`, otherwise those that the edit names."""
     if edit.bindings_update is not None:
-        return {name: Held(*rest) for name, *rest in db.execute(_HELD_ALL, key)}
-    held = {}
+        return {name: CurrentBinding(*rest) for name, *rest in db.execute(_CURRENT_BINDINGS, key)}
+    current = {}
     for name in {*(binding.name for binding in edit.set), *edit.drop}:
-        row = db.execute(_HELD_ONE, (*key, name)).fetchone()
+        row = db.execute(_CURRENT_BINDING, (*key, name)).fetchone()
         if row is not None:
-            held[name] = Held(*row)
-    return held
+            current[name] = CurrentBinding(*row)
+    return current
 
 
 def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
@@ -125,23 +125,26 @@ def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
     wanted = (edit.settings, edit.script_settings, triggers)
     old = db.execute(_TEXTS, key).fetchone() or (_EMPTY,) * 3
     new = _Texts(
-        *(None if settings is None else settled(text, settings) for text, settings in zip(old, wanted, strict=True))
+        *(
+            None if settings is None else apply_settings(text, settings)
+            for text, settings in zip(old, wanted, strict=True)
+        )
     )
     return new._replace(settings=old[0]) if edit.upload is not None and new.settings is None else new
 
 
-def _alters(edit: ScriptEdit, plan: Plan, texts: _Texts) -> bool:
+def _alters(edit: ScriptEdit, plan: ScriptPlan, texts: _Texts) -> bool:
     """Return True if the edit alters anything."""
     return _makes_version(edit, plan, texts) or edit.deploy is not None or texts != _NO_TEXTS
 
 
-def _makes_version(edit: ScriptEdit, plan: Plan, texts: _Texts) -> bool:
+def _makes_version(edit: ScriptEdit, plan: ScriptPlan, texts: _Texts) -> bool:
     """Return True if the edit alters anything that belongs to a version."""
     return bool(edit.upload or plan.put or plan.retire or edit.always) or texts.settings is not None
 
 
 def _write(  # noqa: PLR0913, PLR0917  # what the edit came to
-    db: sqlite3.Cursor, edit: ScriptEdit, head: Head, plan: Plan, texts: _Texts, at: int
+    db: sqlite3.Cursor, edit: ScriptEdit, head: Head, plan: ScriptPlan, texts: _Texts, at: int
 ) -> tuple[Head, Deployment | None]:
     """Write the alterations of an edit, and return the script's new state and deployment."""
     key, deployment = key_of(edit.ref), None
@@ -167,14 +170,14 @@ def _outcome(
     """Build the outcome of an edit; `number` is the number of the version it made, or 0."""
     key = key_of(edit.ref)
     secrets = _secrets(db, key) if edit.list_secrets else ()
-    if not _tells_script(edit):
+    if not _may_alter_script(edit):
         return Outcome(number, head.id, secrets)
     script = script_of(key[0], db.execute(SCRIPT, key).fetchone())
     newest = version_of(db.execute(VERSION, (key[0], head.id, head.version)).fetchone())
     return Outcome(number, head.id, secrets, script, newest, deployment)
 
 
-def _tells_script(edit: ScriptEdit) -> bool:
+def _may_alter_script(edit: ScriptEdit) -> bool:
     """Return True if the edit can alter more than secrets."""
     parts = (edit.upload, edit.bindings_update, edit.settings, edit.script_settings, edit.triggers, edit.deploy)
     return edit.always or parts != _NO_PARTS

@@ -4,7 +4,7 @@ import sqlite3
 from typing import NamedTuple
 
 from nightsafe.store.script_edit import Stamp
-from nightsafe.store.script_plan import Plan, etag
+from nightsafe.store.script_plan import ScriptPlan, etag
 from nightsafe.store.scripts import Binding, Upload
 
 _RETIRE = """
@@ -78,7 +78,7 @@ class Content(NamedTuple):
 
 
 def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
-    db: sqlite3.Cursor, key: Key, head: Head, plan: Plan, content: Content, stamp: Stamp, at: int
+    db: sqlite3.Cursor, key: Key, head: Head, plan: ScriptPlan, content: Content, stamp: Stamp, at: int
 ) -> Head:
     """Write the version after `head`, and return the script's new state, whose row the caller writes."""
     number = head.version + 1
@@ -97,7 +97,7 @@ def write_version(  # noqa: PLR0913, PLR0917  # a version has that many sides
     return Head(head.id, number, upload_version, plan.variables, *served, source)
 
 
-def _write_bindings(db: sqlite3.Cursor, key: Key, script_id: str, number: int, plan: Plan) -> None:
+def _write_bindings(db: sqlite3.Cursor, key: Key, script_id: str, number: int, plan: ScriptPlan) -> None:
     """Move replaced bindings to the history table, and write the new ones."""
     for name in plan.retire:
         db.execute(_RETIRE, (script_id, number, *key, name))
@@ -118,10 +118,10 @@ def _write_content(db: sqlite3.Cursor, account_id: str, head: Head, upload: Uplo
     if upload is None:
         db.execute(_SAME_CODE, (number, settings, account_id, head.id, head.upload_version))
         return
-    of = (account_id, head.id, number)
-    db.execute(_UPLOAD, (*of, number, upload.main_module, etag(upload), settings))
+    key_prefix = (account_id, head.id, number)
+    db.execute(_UPLOAD, (*key_prefix, number, upload.main_module, etag(upload), settings))
     for position, module in enumerate(upload.modules):
-        db.execute(_MODULE, (*of, position, module.name, module.content_type, module.digest))
+        db.execute(_MODULE, (*key_prefix, position, module.name, module.content_type, module.digest))
         _write_body(db, (account_id, module.digest), module.body)
 
 

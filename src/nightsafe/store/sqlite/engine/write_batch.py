@@ -11,7 +11,7 @@ from nightsafe.store.sqlite.engine.connection import CACHE_SIZE, is_engine_failu
 from nightsafe.store.sqlite.writes.changes import apply
 
 Answer = Outcome | BaseException
-Waiting = tuple[Change | None, "Future[Outcome]"]
+PendingChange = tuple[Change | None, "Future[Outcome]"]
 """A change and the future that waits for it; None is a probe, which proves that writes work."""
 
 _PROBE: Final = "UPDATE probe SET count = count + 1"
@@ -20,7 +20,7 @@ _CERTAIN: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
 """Failures of a COMMIT that leave no whole transaction in the log, because its last frame was not written."""
 
 
-class Turn:
+class WriteBatch:
     """Changes that share a transaction.
 
     Args:
@@ -34,13 +34,13 @@ class Turn:
         lost: why the transaction may be lost although the COMMIT succeeded.
     """
 
-    def __init__(self, batch: Sequence[Waiting]) -> None:
+    def __init__(self, batch: Sequence[PendingChange]) -> None:
         self.batch: Final = batch
         self.answers: list[Answer] = []
         self.began = False
         self.committed = False
         self.error: BaseException | None = None
-        self.lost: NightsafeError | None = None
+        self.files_lost_error: NightsafeError | None = None
         self.failures = 0
         self._moved = False
         self._cleared = False
@@ -84,14 +84,14 @@ class Turn:
             raise
         self.committed = True
 
-    def undone(self, *, surely: bool) -> None:
+    def mark_undone(self, *, surely: bool) -> None:
         """Note that the traces of the failed COMMIT were overwritten (`surely`), or could not be."""
         self._cleared = True
         if surely and not self._moved:
             self.error = NightsafeError(
                 Code.NOT_DURABLE,
-                f"the safe's disk did not make the change durable ({_said(self.error)}): it was undone and nothing "
-                "was changed",
+                f"the safe's disk did not make the change durable ({_error_text(self.error)}): it was undone and "
+                "nothing was changed",
             )
         else:
             self.error = _unknown(self.error)
@@ -99,7 +99,7 @@ class Turn:
     def refusal(self) -> NightsafeError | None:
         """Return why none of the changes was made; None if they were made."""
         if self.committed:
-            return self.lost
+            return self.files_lost_error
         if isinstance(self.error, NightsafeError):
             return self.error
         if self.left_traces:
@@ -108,7 +108,7 @@ class Turn:
             return store_error(self.error)
         return NightsafeError(Code.STORE, f"the writer failed ({type(self.error).__name__}): nothing was changed")
 
-    def settle(self) -> None:
+    def answer_all(self) -> None:
         """Answer every future that still waits. A failure of the engine is the answer to all of them."""
         refusal = self.refusal()
         answers: list[Answer] = self.answers
@@ -185,11 +185,11 @@ def _unknown(error: BaseException | None) -> NightsafeError:
     return NightsafeError(
         Code.OUTCOME_UNKNOWN,
         f"the safe's disk failed while it made the change durable: the change may or may not be kept "
-        f"({_said(error)}); check before you send the request again",
+        f"({_error_text(error)}); check before you send the request again",
     )
 
 
-def _said(error: BaseException | None) -> str:
+def _error_text(error: BaseException | None) -> str:
     """Return the engine's own message, or only the type of any other error."""
     if error is not None and is_engine_failure(error):
         return f"{error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})"

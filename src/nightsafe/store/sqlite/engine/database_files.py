@@ -14,7 +14,7 @@ from nightsafe.errors import Code, NightsafeError
 _Identity = tuple[int, int] | None
 
 
-class Place:
+class DatabaseFiles:
     """The three files of a database with an open connection.
 
     Args:
@@ -26,13 +26,13 @@ class Place:
         self._names: Final = (str(database.absolute()), f"{real}-wal", f"{real}-shm")
         self._opened: Final = tuple(map(identity, self._names))
 
-    def is_kept(self) -> bool:
+    def are_in_place(self) -> bool:
         """Return True if all three files are still in their places."""
         return tuple(map(identity, self._names)) == self._opened
 
     def has_lost_only_its_log(self) -> bool:
         """Return True if the database file is still in its place, but another file is not."""
-        return identity(self._names[0]) == self._opened[0] and not self.is_kept()
+        return identity(self._names[0]) == self._opened[0] and not self.are_in_place()
 
     def check_database(self, before: _Identity, path: Path) -> None:
         """Raise NightsafeError STORE if the path now holds another file than before."""
@@ -41,25 +41,25 @@ class Place:
 
     def check(self) -> None:
         """Raise NightsafeError FILE_GONE, with the remedy, if a write would be lost."""
-        if not self.is_kept():
-            raise NightsafeError(Code.FILE_GONE, f"{self._what()}: nothing was changed; {self._advice()}")
+        if not self.are_in_place():
+            raise NightsafeError(Code.FILE_GONE, f"{self._problem()}: nothing was changed; {self._advice()}")
 
-    def lost(self) -> NightsafeError:
+    def files_lost_error(self) -> NightsafeError:
         """Build the error for a change that was committed to files that are no longer in their places."""
         return NightsafeError(
             Code.OUTCOME_UNKNOWN,
-            f"{self._what()}, and the change was written meanwhile: it is kept only if the files that were open are "
-            "put back; check before you send the request again",
+            f"{self._problem()}, and the change was written meanwhile: it is kept only if the files that were open "
+            "are put back; check before you send the request again",
         )
 
-    def _what(self) -> str:
+    def _problem(self) -> str:
         """Say what is wrong, without a path, because any client may read the message."""
         for name, opened in zip(self._names, self._opened, strict=True):
             found = identity(name)
             if found is None:
-                return f"the safe's {_part(name)} is no longer where it was opened"
+                return f"the safe's {_file_kind(name)} is no longer where it was opened"
             if found != opened:
-                return f"the safe's {_part(name)} was replaced by another file while it was open"
+                return f"the safe's {_file_kind(name)} was replaced by another file while it was open"
         return "the safe's files were missing for a moment"
 
     def _advice(self) -> str:
@@ -78,6 +78,6 @@ def identity(name: str | Path) -> _Identity:
     return status.st_dev, status.st_ino
 
 
-def _part(name: str) -> str:
+def _file_kind(name: str) -> str:
     """Name one of the three files."""
     return {"-wal": "write-ahead log", "-shm": "index of the write-ahead log"}.get(name[-4:], "database file")
