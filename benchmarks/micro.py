@@ -66,7 +66,7 @@ async def measure(directory: DataDirectory, token: str, scripts: int, repeats: i
         key = _rsa_key()
         return {
             "store.shown, random key": cost(lambda: finish(_shown(store, draw, scripts)), 2000, repeats),
-            "authenticator.remembered": cost(lambda: authenticator.remembered(token.encode()), 2000, repeats),
+            "authenticator.remembered": cost(lambda: authenticator.cached_principal(token.encode()), 2000, repeats),
             "seal and sign": cost(lambda: _seal(safe, ref, secret), 200, repeats),
             "check an RSA-2048 key": cost(lambda: _check(key), 20, repeats),
             "commits a second at 64": await _commits(store, safe, principal, scripts, repeats),

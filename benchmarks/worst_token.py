@@ -27,8 +27,8 @@ from nightsafe.identity.policy import (
     MAX_POLICIES,
     MAX_RESOURCES,
     Policy,
-    allowing,
-    excess_of,
+    allow_policy,
+    exceeded_limit,
 )
 from nightsafe.sealing.rings.private_ring import PrivateRing
 from nightsafe.sealing.sealer import SigningSealer
@@ -61,11 +61,13 @@ def worst_policies() -> list[Policy]:
         beginnings.append("a" * length + "*")
     globs += beginnings
     globs += [f"{number:x}" for number in range(number_of_names - len(beginnings))]
-    each = -(-len(globs) // (MAX_POLICIES - 1))
-    policies = [allowing(_ACCOUNT, _TOKENS_WRITE)]
-    policies += [allowing(_ACCOUNT, ALL_ACCESS, scripts=globs[at : at + each]) for at in range(0, len(globs), each)]
-    if excess_of(policies):
-        raise ValueError(excess_of(policies))
+    size = -(-len(globs) // (MAX_POLICIES - 1))
+    policies = [allow_policy(_ACCOUNT, _TOKENS_WRITE)]
+    policies += [
+        allow_policy(_ACCOUNT, ALL_ACCESS, scripts=globs[at : at + size]) for at in range(0, len(globs), size)
+    ]
+    if exceeded_limit(policies):
+        raise ValueError(exceeded_limit(policies))
     return policies
 
 

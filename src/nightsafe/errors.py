@@ -149,9 +149,9 @@ class NightsafeError(Exception):
         Args:
             problems: at least one problem.
         """
-        every = tuple(problems)
-        error = cls(every[0].code, every[0].detail, every[0].pointer)
-        error.problems = every
+        problems = tuple(problems)
+        error = cls(problems[0].code, problems[0].detail, problems[0].pointer)
+        error.problems = problems
         return error
 
     @property

@@ -9,13 +9,13 @@ def user_folder() -> Path | None:
     """Return `nightsafe` in `XDG_CONFIG_HOME` or in `~/.config`; None if the user has no home directory."""
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     try:
-        found = Path(base).expanduser() / "nightsafe"
+        folder = Path(base).expanduser() / "nightsafe"
     except RuntimeError:
         return None
-    return found if found.is_absolute() else None
+    return folder if folder.is_absolute() else None
 
 
-def trouble_with(path: Path, descriptor: int) -> str | None:
+def untrusted_file_reason(path: Path, descriptor: int) -> str | None:
     """Return why another user may have written an open file, or None if no other user can have written it.
 
     The rule is sshd's: the file and every directory above it must belong to this process's user or to root, and no
@@ -33,10 +33,10 @@ def trouble_with(path: Path, descriptor: int) -> str | None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return f"{path} is not a regular file"
-    return _owned_by_another(path, status) or _written_by_others(path, status) or trouble_with_folders(path)
+    return _owned_by_another(path, status) or _written_by_others(path, status) or untrusted_folder_reason(path)
 
 
-def trouble_with_folders(path: Path) -> str | None:
+def untrusted_folder_reason(path: Path) -> str | None:
     """Return why another user could replace a file, or None if no other user can.
 
     Raises:
@@ -45,11 +45,11 @@ def trouble_with_folders(path: Path) -> str | None:
     real = Path(os.path.realpath(path))
     for folder in {*path.absolute().parents, *real.parents}:
         status = folder.stat()
-        wrong = _owned_by_another(folder, status)
-        if wrong is None and not status.st_mode & stat.S_ISVTX:
-            wrong = _written_by_others(folder, status)
-        if wrong is not None:
-            return wrong
+        problem = _owned_by_another(folder, status)
+        if problem is None and not status.st_mode & stat.S_ISVTX:
+            problem = _written_by_others(folder, status)
+        if problem is not None:
+            return problem
     return None
 
 

@@ -136,7 +136,7 @@ class App:
                 token = value[7:]
             elif name in _ANNOUNCE_BODY:
                 return None
-        principal = self._authenticator.remembered(token) if token else None
+        principal = self._authenticator.cached_principal(token) if token else None
         if principal is None or not principal.may_come_from(address_of(scope)):
             return None
         account = parts[4].decode("latin-1")

@@ -56,7 +56,7 @@ def is_sealed(fields: dict[str, Any]) -> bool:
     return ENCRYPTED in fields or KEY_ID in fields
 
 
-def read_sealed(fields: dict[str, Any], at: str, *plain: str) -> SealedByClient:
+def parse_sealed(fields: dict[str, Any], at: str, *plain: str) -> SealedByClient:
     """Read the sealed value of a binding.
 
     Args:
@@ -67,10 +67,12 @@ def read_sealed(fields: dict[str, Any], at: str, *plain: str) -> SealedByClient:
     Raises:
         NightsafeError: INVALID, pointing at the member at fault.
     """
-    twice = next((member for member in plain if member in fields), None)
-    if twice is not None:
+    plain_member = next((member for member in plain if member in fields), None)
+    if plain_member is not None:
         raise NightsafeError(
-            Code.INVALID, f"'{ENCRYPTED}' replaces '{twice}': give only one of them", pointer_to(at, twice)
+            Code.INVALID,
+            f"'{ENCRYPTED}' replaces '{plain_member}': give only one of them",
+            pointer_to(at, plain_member),
         )
     encrypted, key_id = need_string(fields, ENCRYPTED, at), need_string(fields, KEY_ID, at)
     if _ID.fullmatch(key_id) is None:

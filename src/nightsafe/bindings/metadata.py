@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import rfc8785
 
-_OF_A_KEY = ("format", "algorithm", "usages")
+_KEY_METADATA = ("format", "algorithm", "usages")
 
 
-def public_of(kind: str, shown: bytes | msgspec.Raw) -> bytes:
+def public_metadata_of(kind: str, shown: bytes | msgspec.Raw) -> bytes:
     """Return the metadata as canonical JSON (RFC 8785), or b"" for a type that has no metadata.
 
     Args:
@@ -22,4 +22,4 @@ def public_of(kind: str, shown: bytes | msgspec.Raw) -> bytes:
     if kind != "secret_key":
         return b""
     fields = msgspec.json.decode(shown, type=dict[str, Any])
-    return rfc8785.dumps({member: fields[member] for member in _OF_A_KEY})
+    return rfc8785.dumps({member: fields[member] for member in _KEY_METADATA})

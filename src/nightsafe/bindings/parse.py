@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import rfc8785
 
-from nightsafe.bindings.client_sealed import SealedByClient, is_sealed, read_sealed
+from nightsafe.bindings.client_sealed import SealedByClient, is_sealed, parse_sealed
 from nightsafe.bindings.json_fields import need_array, need_object, need_string, optional_string, pointer_to
 from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import AnyBinding, InheritedBinding, PlainBinding, Secret, SecretKey, SecretText
-from nightsafe.bindings.unknown_members import refuse_slips
+from nightsafe.bindings.unknown_members import refuse_misspelt
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.secret_value import SecretValue
 from nightsafe.webcrypto import KeyRefusedError, check_key, decode_base64, is_pem, pem_error
@@ -24,7 +24,7 @@ MAX_ALGORITHM_BYTES = 1024
 MAX_PLAIN_BYTES = 16 * 1024
 MAX_USAGES = 16
 
-_VALUES = {SecretText.kind: frozenset({"text"}), SecretKey.kind: frozenset({"key_base64", "key_jwk"})}
+_VALUE_MEMBERS = {SecretText.kind: frozenset({"text"}), SecretKey.kind: frozenset({"key_base64", "key_jwk"})}
 """The members that hold a secret's value, by its binding type."""
 
 KEY_FORMATS = ("raw", "pkcs8", "spki", "jwk")
@@ -48,12 +48,12 @@ def parse_secret(
         NightsafeError: INVALID, BINDING_UNNAMED, BINDING_NAME_TOO_LONG or BINDING_TOO_LARGE, with a pointer.
     """
     fields = need_object(raw, at, "a secret")
-    own_name = _name_in(fields, at, name, index)
+    own_name = _binding_name(fields, at, name, index)
     kind = fields.get("type")
     reader = _SECRET_READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         raise NightsafeError(Code.INVALID, '\'type\' must be "secret_text" or "secret_key"', pointer_to(at, "type"))
-    if may_inherit and not is_sealed(fields) and _VALUES[str(kind)].isdisjoint(fields):
+    if may_inherit and not is_sealed(fields) and _VALUE_MEMBERS[str(kind)].isdisjoint(fields):
         _refuse_missing(fields, str(kind), own_name, at)
     return reader(fields, own_name, at)
 
@@ -83,33 +83,35 @@ def parse_binding(raw: object, at: str, index: int) -> AnyBinding:
     kind = need_string(fields, "type", at)
     if kind in _SECRET_READERS:
         return parse_secret(fields, at, index=index, may_inherit=True)
-    name = _name_in(fields, at, None, index)
+    name = _binding_name(fields, at, None, index)
     if kind == "inherit":
-        refuse_slips(fields, ("name", "old_name", "type", "version_id"), at)
+        refuse_misspelt(fields, ("name", "old_name", "type", "version_id"), at)
         if fields.get("version_id", "latest") != "latest":
             raise NightsafeError(Code.INHERIT_VERSION, name, pointer_to(at, "version_id"))
         return InheritedBinding(name, optional_string(fields, "old_name", at) or name)
     if kind not in PLAIN_KINDS:
         raise NightsafeError(Code.INVALID, "'type' is not a known binding type", pointer_to(at, "type"))
-    return _plain(fields, name, kind, at)
+    return _parse_plain(fields, name, kind, at)
 
 
-def _plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBinding:
+def _parse_plain(fields: dict[str, Any], name: str, kind: str, at: str) -> PlainBinding:
     """Parse a binding without a secret: keep only the members of its type, within the size limit."""
-    refuse_slips(fields, PLAIN_KINDS[kind] | {"name", "type"}, at)
-    kept = {"name": name, "type": kind} | {member: fields[member] for member in fields if member in PLAIN_KINDS[kind]}
+    refuse_misspelt(fields, PLAIN_KINDS[kind] | {"name", "type"}, at)
+    members = {"name": name, "type": kind} | {
+        member: fields[member] for member in fields if member in PLAIN_KINDS[kind]
+    }
     if kind == "plain_text":
         _check_size(len(need_string(fields, "text", at).encode()), name, pointer_to(at, "text"))
     elif kind == "json":
         if "json" not in fields:
             raise NightsafeError(Code.INVALID, "'json' is missing: give any JSON value", pointer_to(at, "json"))
         _check_size(len(msgspec.json.encode(fields["json"])), name, pointer_to(at, "json"))
-    elif len(msgspec.json.encode(kept)) > MAX_PLAIN_BYTES:
+    elif len(msgspec.json.encode(members)) > MAX_PLAIN_BYTES:
         raise NightsafeError(Code.INVALID, f"the binding is over {MAX_PLAIN_BYTES} bytes of JSON", at)
-    return PlainBinding(name, kind, kept)
+    return PlainBinding(name, kind, members)
 
 
-def _name_in(fields: dict[str, Any], at: str, given: str | None, index: int) -> str:
+def _binding_name(fields: dict[str, Any], at: str, given: str | None, index: int) -> str:
     """Return the binding's name, from the object or from the place that holds the object."""
     name = fields.get("name", given)
     here = pointer_to(at, "name")
@@ -133,7 +135,7 @@ def _check_size(size: int, name: str, at: str) -> None:
 def _secret_text(fields: dict[str, Any], name: str, at: str) -> SecretText:
     """Parse a secret string."""
     if is_sealed(fields):
-        return SecretText(name, read_sealed(fields, at, "text"))
+        return SecretText(name, parse_sealed(fields, at, "text"))
     value = SecretValue.of_text(need_string(fields, "text", at))
     _check_size(len(value), name, pointer_to(at, "text"))
     return SecretText(name, value)
@@ -184,7 +186,7 @@ def _key_value(  # noqa: PLR0913, PLR0917 - the parts of one binding
 ) -> SecretValue | SealedByClient:
     """Return the key's bytes after the runtime's own checks, or a client-sealed value without any check."""
     if is_sealed(fields):
-        return read_sealed(fields, at, "key_base64", "key_jwk")
+        return parse_sealed(fields, at, "key_base64", "key_jwk")
     member = "key_jwk" if key_format == "jwk" else "key_base64"
     here = pointer_to(at, member)
     if member not in fields:

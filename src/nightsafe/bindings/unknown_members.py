@@ -13,15 +13,15 @@ from typing import Any, Final
 from nightsafe.bindings.json_fields import pointer_to
 from nightsafe.errors import Code, NightsafeError, Problem
 
-_SHORTEST: Final = 4
+_MIN_COMPARED_LENGTH: Final = 4
 """Minimum length of a known name to compare with; shorter names are too similar to each other."""
 
-_MOST_LOOKED_AT: Final = 100
-_MOST_TOLD: Final = 20
-_LONGEST_TOLD: Final = 64
+_MAX_EXAMINED: Final = 100
+_MAX_NOTICES: Final = 20
+_MAX_NAME_LENGTH: Final = 64
 
 
-def need_known(fields: dict[str, Any], known: Collection[str], at: str, what: str) -> None:
+def require_known(fields: dict[str, Any], known: Collection[str], at: str, what: str) -> None:
     """Refuse an object that has members but no known one, because such a request would do nothing.
 
     An empty object is valid and changes nothing. If the object has a known member, this function ignores its unknown
@@ -36,14 +36,14 @@ def need_known(fields: dict[str, Any], known: Collection[str], at: str, what: st
     Raises:
         NightsafeError: INVALID, pointing at each misspelt member, or else at the first member.
     """
-    refuse_slips(fields, known, at)
+    refuse_misspelt(fields, known, at)
     names = sorted(known)
     if fields and not any(name in fields for name in names):
         sentence = f"{what} would change nothing because no member is known; the known members are {', '.join(names)}"
         raise NightsafeError(Code.INVALID, sentence, pointer_to(at, next(iter(fields))))
 
 
-def refuse_slips(fields: dict[str, Any], known: Iterable[str], at: str) -> None:
+def refuse_misspelt(fields: dict[str, Any], known: Iterable[str], at: str) -> None:
     """Refuse an object with a member that is a misspelling of a known one.
 
     Args:
@@ -55,56 +55,67 @@ def refuse_slips(fields: dict[str, Any], known: Iterable[str], at: str) -> None:
         NightsafeError: INVALID, with one problem for each misspelt member, pointing at it.
     """
     names = sorted(known)
-    slips = [
+    misspelt = [
         Problem(
             Code.INVALID,
-            f"'{name}' is not a known member: did you mean '{meant}'?",
-            pointer_to(at, name[:_LONGEST_TOLD]),
+            f"'{name}' is not a known member: did you mean '{intended}'?",
+            pointer_to(at, name[:_MAX_NAME_LENGTH]),
         )
-        for name in _strange(fields, names)
-        if (meant := _meant(name, names))
+        for name in _unknown_names(fields, names)
+        if (intended := _intended(name, names))
     ]
-    if slips:
-        raise NightsafeError.of(slips)
+    if misspelt:
+        raise NightsafeError.of(misspelt)
 
 
-def unknown(fields: dict[str, Any], known: Iterable[str], at: str, fate: str = "ignored") -> tuple[Problem, ...]:
+def unknown_member_notices(
+    fields: dict[str, Any], known: Iterable[str], at: str, outcome: str = "ignored"
+) -> tuple[Problem, ...]:
     """Return a notice for each unknown member that is not null.
 
     Args:
         fields: the object.
         known: the members that it may have.
         at: JSON Pointer to the object.
-        fate: what Nightsafe did with the member, as a participle for the notice.
+        outcome: what Nightsafe did with the member, as a participle for the notice.
     """
-    strange = (name[:_LONGEST_TOLD] for name in _strange(fields, set(known)) if fields[name] is not None)
+    unknown_names = (
+        name[:_MAX_NAME_LENGTH] for name in _unknown_names(fields, set(known)) if fields[name] is not None
+    )
     return tuple(
-        Problem(Code.INVALID, f"'{name}' is not a known member and is {fate}", pointer_to(at, name))
-        for name in islice(strange, _MOST_TOLD)
+        Problem(Code.INVALID, f"'{name}' is not a known member and is {outcome}", pointer_to(at, name))
+        for name in islice(unknown_names, _MAX_NOTICES)
     )
 
 
-def _strange(fields: dict[str, Any], known: Collection[str]) -> Iterator[str]:
+def _unknown_names(fields: dict[str, Any], known: Collection[str]) -> Iterator[str]:
     """Yield the unknown members, up to a fixed number."""
-    return islice((name for name in fields if name not in known), _MOST_LOOKED_AT)
+    return islice((name for name in fields if name not in known), _MAX_EXAMINED)
 
 
-def _meant(name: str, known: Iterable[str]) -> str | None:
+def _intended(name: str, known: Iterable[str]) -> str | None:
     """Return the known member that the name misspells, if there is one."""
-    plain = _plain(name)
-    return next((member for member in known if len(member) >= _SHORTEST and _is_slip(plain, _plain(member))), None)
+    normalised = _normalise(name)
+    return next(
+        (
+            member
+            for member in known
+            if len(member) >= _MIN_COMPARED_LENGTH and _is_misspelling(normalised, _normalise(member))
+        ),
+        None,
+    )
 
 
-def _plain(name: str) -> str:
+def _normalise(name: str) -> str:
     """Reduce a name to a form that is the same in every case style (`keepBindings`, `keep-bindings`)."""
     return name.casefold().replace("_", "").replace("-", "")
 
 
-def _is_slip(name: str, meant: str) -> bool:
+def _is_misspelling(name: str, intended: str) -> bool:
     """Return True if the names differ by at most one missing, extra or wrong letter, or by two swapped neighbours."""
-    if abs(len(name) - len(meant)) > 1:
+    if abs(len(name) - len(intended)) > 1:
         return False
-    same = sum(1 for _ in takewhile(bool, map(eq, name, meant)))
-    left, right = name[same:], meant[same:]
+    same = sum(1 for _ in takewhile(bool, map(eq, name, intended)))
+    left, right = name[same:], intended[same:]
     one_letter = left[1:] == right[1:] or left[1:] == right or left == right[1:]
     return one_letter or (left[:2] == right[1::-1] and left[2:] == right[2:])

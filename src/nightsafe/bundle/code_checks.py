@@ -28,7 +28,7 @@ class CheckedModule(Struct, frozen=True):
     body: bytes
 
 
-class Check(Struct, frozen=True, kw_only=True):
+class CodeCheck(Struct, frozen=True, kw_only=True):
     """An upload that waits for a verdict.
 
     Attributes:

@@ -14,13 +14,13 @@ from nightsafe.errors import Code, NightsafeError, Problem
 RESERVED: Final = "__nightsafe"
 """Prefix of names that are reserved for the code that Nightsafe loads beside a script."""
 
-LOST: Final = "__proto__"
+LOST_NAME: Final = "__proto__"
 """The name that the runtime loses when it makes `env`: it assigns the property instead of defining it."""
 
 PARTS: Final = frozenset({"data_blob", "text_blob", "wasm_module"})
 """Kinds of binding whose value is a file of the upload."""
 
-_SERVED: Final = PARTS | {
+_SERVABLE: Final = PARTS | {
     "json",
     "plain_text",
     "secret_key",
@@ -40,7 +40,7 @@ _MODULE_KINDS: Final = {
     "application/wasm": "wasm",
     "text/plain": "text",
 }
-_LEFT_OUT: Final = frozenset({"application/source-map"})
+_NOT_LOADED: Final = frozenset({"application/source-map"})
 _BUILT_IN: Final = "cloudflare:"
 _PYTHON: Final = "python_workers"  # with this flag, the runtime fetches Python from an address that it chooses
 _STUB_GET_SINCE: Final = "2024-04-03"  # before this date, `get` of a stub that the runtime makes is another method
@@ -59,7 +59,7 @@ def module_kind(content_type: str) -> str:
         NightsafeError: UNSUPPORTED, with the content type.
     """
     bare = content_type.partition(";")[0].strip().lower()
-    if bare in _LEFT_OUT:
+    if bare in _NOT_LOADED:
         return ""
     if bare not in _MODULE_KINDS:
         raise NightsafeError(Code.UNSUPPORTED, f"modules of type {bare!r} cannot be served")
@@ -68,11 +68,11 @@ def module_kind(content_type: str) -> str:
 
 def problems_of(version: BundleVersion) -> Iterator[Problem]:
     """Yield every reason not to serve a version: INVALID if it can start nowhere, UNSUPPORTED if it cannot here."""
-    yield from (Problem(Code.INVALID, detail, "/compatibility_flags") for detail in _of_flags(version))
-    yield from (Problem(Code.UNSUPPORTED, detail) for detail in _problems(version))
+    yield from (Problem(Code.INVALID, detail, "/compatibility_flags") for detail in _flag_problems(version))
+    yield from (Problem(Code.UNSUPPORTED, detail) for detail in _other_problems(version))
 
 
-def check(version: BundleVersion) -> None:
+def check_servable(version: BundleVersion) -> None:
     """Refuse a version that cannot be served as it is.
 
     Raises:
@@ -89,12 +89,12 @@ def fields_of(binding: BundleBinding) -> dict[str, Any]:
     return fields
 
 
-def _of_flags(version: BundleVersion) -> Iterator[str]:
+def _flag_problems(version: BundleVersion) -> Iterator[str]:
     """Yield the problems with the flags, each of which the runtime refuses."""
-    seen: set[str] = set()
-    given = frozenset(version.compatibility_flags)
+    earlier: set[str] = set()
+    flags = frozenset(version.compatibility_flags)
     for flag in version.compatibility_flags:
-        if flag in seen:
+        if flag in earlier:
             yield f"the compatibility flag {flag!r} is given twice"
         elif flag not in FLAGS:
             yield f"the runtime knows no compatibility flag {flag!r}"
@@ -102,33 +102,33 @@ def _of_flags(version: BundleVersion) -> Iterator[str]:
             yield f"the compatibility flag {flag!r} is experimental: uploaded scripts may not have it"
         elif flag == _PYTHON:
             yield f"the compatibility flag {flag!r} is for Python, which cannot be served"
-        elif (opposite := OPPOSITES.get(flag)) in given:
+        elif (opposite := OPPOSITES.get(flag)) in flags:
             yield f"the compatibility flags {flag!r} and {opposite!r} contradict each other"
-        seen.add(flag)
+        earlier.add(flag)
 
 
-def _problems(version: BundleVersion) -> Iterator[str]:
+def _other_problems(version: BundleVersion) -> Iterator[str]:
     """Yield every reason, apart from its flags, not to serve a version."""
     names = {module.name for module in version.modules}
     for binding in version.bindings:
-        yield from _of_binding(binding, names, classic=version.classic)
+        yield from _binding_problems(binding, names, classic=version.classic)
     if version.main_module not in names:
         yield f"the main module {version.main_module!r} is not among the modules"
-    places: dict[str, str] = {}
+    module_paths: dict[str, str] = {}
     for module in version.modules:
-        yield from _of_module(module.name, module.content_type)
-        other = places.setdefault(module.name.lstrip("/"), module.name)
+        yield from _module_problems(module.name, module.content_type)
+        other = module_paths.setdefault(module.name.lstrip("/"), module.name)
         if other != module.name:
             yield f"the modules {other!r} and {module.name!r} have the same name: a leading slash is ignored"
     if IMPORTABLE_ENV in version.compatibility_flags and not version.classic:
-        yield from _of_unreachable_env(version)
+        yield from _unreachable_env_problems(version)
 
 
-def _of_unreachable_env(version: BundleVersion) -> Iterator[str]:
+def _unreachable_env_problems(version: BundleVersion) -> Iterator[str]:
     """Yield the problems with bindings that cannot be made in a script's isolate, where `env` is out of reach."""
     kinds = {binding.kind for binding in version.bindings}
-    if LOST in {binding.name for binding in version.bindings}:
-        yield f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with a binding called {LOST}"
+    if LOST_NAME in {binding.name for binding in version.bindings}:
+        yield f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with a binding called {LOST_NAME}"
     if "secret_key" in kinds:
         yield f"the compatibility flag {IMPORTABLE_ENV} cannot be combined with secret_key bindings"
     if "secrets_store_secret" in kinds and version.compatibility_date < _STUB_GET_SINCE:
@@ -138,9 +138,9 @@ def _of_unreachable_env(version: BundleVersion) -> Iterator[str]:
         )
 
 
-def _of_binding(binding: BundleBinding, names: Collection[str], *, classic: bool) -> Iterator[str]:
+def _binding_problems(binding: BundleBinding, names: Collection[str], *, classic: bool) -> Iterator[str]:
     """Yield the problems with one binding of a version whose modules have these names."""
-    if binding.kind not in _SERVED or (binding.kind == "wasm_module" and not classic):
+    if binding.kind not in _SERVABLE or (binding.kind == "wasm_module" and not classic):
         yield f"the binding {binding.name!r} is of kind {binding.kind}, which cannot be served"
         return
     if binding.name.startswith(RESERVED):
@@ -151,7 +151,7 @@ def _of_binding(binding: BundleBinding, names: Collection[str], *, classic: bool
     if binding.kind in PARTS and fields.get("part") not in names:
         yield f"the binding {binding.name!r} names a part that is not in the upload"
     if binding.kind == "service":
-        yield from _of_service(binding.name, fields)
+        yield from _service_problems(binding.name, fields)
 
 
 def callee_of(fields: dict[str, Any]) -> str:
@@ -160,7 +160,7 @@ def callee_of(fields: dict[str, Any]) -> str:
     return service if environment in {None, "", "production"} else f"{service}-{environment}"
 
 
-def _of_service(name: str, fields: dict[str, Any]) -> Iterator[str]:
+def _service_problems(name: str, fields: dict[str, Any]) -> Iterator[str]:
     """Yield the problems with a service binding."""
     if not isinstance(fields.get("service"), str):
         yield f"the binding {name!r} names no service"
@@ -170,14 +170,14 @@ def _of_service(name: str, fields: dict[str, Any]) -> Iterator[str]:
         yield f"the binding {name!r} leads to another account, which cannot be served"
 
 
-def _of_module(name: str, content_type: str) -> Iterator[str]:
+def _module_problems(name: str, content_type: str) -> Iterator[str]:
     """Yield the problems with one module."""
-    place = normpath(unquote(name)).lstrip("/")  # the runtime resolves the name as a path or as a URL
-    if place.startswith("../"):
+    path = normpath(unquote(name)).lstrip("/")  # the runtime resolves the name as a path or as a URL
+    if path.startswith("../"):
         yield f"the module {name!r} has a name that leads out of the upload"
-    if place.startswith(RESERVED):
+    if path.startswith(RESERVED):
         yield f"the module {name!r} has a name that begins with {RESERVED}, which is reserved"
-    if place.startswith(_BUILT_IN):
+    if path.startswith(_BUILT_IN):
         yield f"the module {name!r} has a name that begins with {_BUILT_IN}, which belongs to the runtime"
     try:
         module_kind(content_type)

@@ -19,7 +19,7 @@ class HeldScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)]
 
 
-class Report(Struct, frozen=True, forbid_unknown_fields=True):
+class HeldScriptsReport(Struct, frozen=True, forbid_unknown_fields=True):
     """All scripts that one process holds apart; it replaces the process's previous report."""
 
     held: Annotated[tuple[HeldScript, ...], Meta(max_length=1000)]

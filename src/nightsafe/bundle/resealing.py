@@ -64,7 +64,7 @@ class NewValues(Struct, frozen=True):
     values: tuple[NewValue, ...]
 
 
-class Stored(Struct, frozen=True, kw_only=True):
+class ResealingResult(Struct, frozen=True, kw_only=True):
     """What the API did with the re-encrypted values.
 
     Attributes:

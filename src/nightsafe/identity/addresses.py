@@ -24,48 +24,48 @@ class Intervals:
     """
 
     def __init__(self, intervals: Iterable[Interval]) -> None:
-        joined: list[Interval] = []
+        merged: list[Interval] = []
         for first, after in sorted(intervals):
-            if joined and first <= joined[-1][1]:
-                joined[-1] = joined[-1][0], max(joined[-1][1], after)
+            if merged and first <= merged[-1][1]:
+                merged[-1] = merged[-1][0], max(merged[-1][1], after)
             else:
-                joined.append((first, after))
-        self.joined: Final = joined
-        self._firsts: Final = [first for first, _ in joined]
+                merged.append((first, after))
+        self.intervals: Final = merged
+        self._firsts: Final = [first for first, _ in merged]
 
-    def holds(self, first: int, after: int | None = None) -> bool:
+    def contains(self, first: int, after: int | None = None) -> bool:
         """Return whether the set contains an integer, or a range of integers.
 
         Args:
             first: the integer, or the first of the range.
             after: the first integer after the range, or None for the one integer.
         """
-        place = bisect_right(self._firsts, first) - 1
-        return place >= 0 and (first + 1 if after is None else after) <= self.joined[place][1]
+        index = bisect_right(self._firsts, first) - 1
+        return index >= 0 and (first + 1 if after is None else after) <= self.intervals[index][1]
 
-    def within(self, other: "Intervals") -> bool:
+    def is_subset_of(self, other: "Intervals") -> bool:
         """Return whether this set is a subset of another."""
-        return all(other.holds(first, after) for first, after in self.joined)
+        return all(other.contains(first, after) for first, after in self.intervals)
 
-    def without(self, other: "Intervals") -> "Intervals":
+    def difference(self, other: "Intervals") -> "Intervals":
         """Return the difference of this set and another."""
-        left: list[Interval] = []
-        holes = iter([*other.joined, (2 * _ALL[6], 2 * _ALL[6])])
-        hole = next(holes)
-        for first, after in self.joined:
+        remaining: list[Interval] = []
+        removed_intervals = iter([*other.intervals, (2 * _ALL[6], 2 * _ALL[6])])
+        removed = next(removed_intervals)
+        for first, after in self.intervals:
             start = first
-            while hole[1] <= start:
-                hole = next(holes)
-            while hole[0] < after:
-                if start < hole[0]:
-                    left.append((start, hole[0]))
-                start = hole[1]
+            while removed[1] <= start:
+                removed = next(removed_intervals)
+            while removed[0] < after:
+                if start < removed[0]:
+                    remaining.append((start, removed[0]))
+                start = removed[1]
                 if start >= after:
                     break
-                hole = next(holes)
+                removed = next(removed_intervals)
             if start < after:
-                left.append((start, after))
-        return Intervals(left)
+                remaining.append((start, after))
+        return Intervals(remaining)
 
 
 class Addresses:
@@ -79,19 +79,19 @@ class Addresses:
     def __init__(self, allowed: Iterable[Network], denied: Iterable[Network]) -> None:
         allowed, denied = list(allowed), list(denied)
         self.by_version: Final = {
-            version: Intervals(_intervals(allowed, version) if allowed else [(0, size)]).without(
+            version: Intervals(_intervals(allowed, version) if allowed else [(0, size)]).difference(
                 Intervals(_intervals(denied, version))
             )
             for version, size in _ALL.items()
         }
 
-    def hold(self, address: Address) -> bool:
+    def contains(self, address: Address) -> bool:
         """Return whether the set contains an address."""
-        return self.by_version[address.version].holds(int(address))
+        return self.by_version[address.version].contains(int(address))
 
-    def within(self, other: "Addresses") -> bool:
+    def is_subset_of(self, other: "Addresses") -> bool:
         """Return whether this set is a subset of another."""
-        return all(mine.within(other.by_version[version]) for version, mine in self.by_version.items())
+        return all(mine.is_subset_of(other.by_version[version]) for version, mine in self.by_version.items())
 
 
 def _intervals(networks: Iterable[Network], version: int) -> Iterable[Interval]:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Networks, networks_of
 from nightsafe.identity.grants import Grants
-from nightsafe.identity.policy import MAX_ENCODED, Policy, confine, excess_of, parse_policies
+from nightsafe.identity.policy import MAX_ENCODED, Policy, confine, exceeded_limit, parse_policies
 from nightsafe.store.identities import Token
 
 _MAX_WEIGHT: Final = 8 * 1024 * 1024
@@ -18,7 +18,7 @@ _Source = tuple[bytes, bytes, str]
 """The fields of a token that the result depends on: its policies, its condition, and the account that owns it."""
 
 
-class Compiled(Struct, frozen=True):
+class CompiledToken(Struct, frozen=True):
     """The grants of a token, and the addresses it may be used from.
 
     If the policies exceed a limit, `excess` says which; the token then allows nothing. Otherwise `excess` is "".
@@ -36,31 +36,31 @@ class CompiledTokens:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[_Source, Compiled]] = {}
+        self._entries: dict[str, tuple[_Source, CompiledToken]] = {}
         self._weight = 0
 
-    def of(self, token: Token) -> Compiled:
+    def of(self, token: Token) -> CompiledToken:
         """Return the compiled form of a token."""
         source = token.policies, token.condition, token.account_id
-        known = self._known.get(token.id)
-        if known is not None and known[0] == source:
-            return known[1]
+        cached = self._entries.get(token.id)
+        if cached is not None and cached[0] == source:
+            return cached[1]
         compiled = compiled_token(token)
         self._weight += weight_of(token)
         if self._weight > _MAX_WEIGHT:
-            self._known.clear()
+            self._entries.clear()
             self._weight = weight_of(token)
-        self._known[token.id] = source, compiled
+        self._entries[token.id] = source, compiled
         return compiled
 
 
-def compiled_token(token: Token) -> Compiled:
+def compiled_token(token: Token) -> CompiledToken:
     """Compile a token.
 
     A token that an account owns gets grants in that account only. A token that exceeds a limit gets no grants.
     """
     policies, excess = _policies_of(token)
-    return Compiled(Grants(policies), networks_of(token.condition), excess)
+    return CompiledToken(Grants(policies), networks_of(token.condition), excess)
 
 
 def weight_of(token: Token) -> int:
@@ -73,7 +73,7 @@ def _policies_of(token: Token) -> tuple[tuple[Policy, ...], str]:
     if len(token.policies) > MAX_ENCODED:
         return (), f"its policies are {len(token.policies)} bytes long; the limit is {MAX_ENCODED}"
     policies = parse_policies(token.policies)
-    excess = excess_of(policies)
+    excess = exceeded_limit(policies)
     if excess:
         return (), excess
     if token.account_id:
@@ -81,7 +81,7 @@ def _policies_of(token: Token) -> tuple[tuple[Policy, ...], str]:
     return policies, ""
 
 
-def refuse_excess(token: Token, compiled: Compiled) -> None:
+def refuse_excess(token: Token, compiled: CompiledToken) -> None:
     """Refuse a token that exceeds a limit on policies.
 
     The limit was lowered since the token was made. Checking such a token could hold up other requests.

@@ -47,14 +47,14 @@ class Networks:
                 self._remembered[address] = answer
         return answer
 
-    def within(self, other: "Networks") -> bool:
+    def is_subset_of(self, other: "Networks") -> bool:
         """Return whether `other` allows every address that this allows."""
-        return self.admitted.within(other.admitted)
+        return self.admitted.is_subset_of(other.admitted)
 
     def _decide(self, address: str) -> bool:
         """Parse the address and look it up."""
         try:
-            return self.admitted.hold(ipaddress.ip_address(address))
+            return self.admitted.contains(ipaddress.ip_address(address))
         except ValueError:
             return False
 

@@ -37,70 +37,76 @@ class Globs:
     """
 
     def __init__(self, globs: Iterable[str]) -> None:
-        self._places: dict[str, int] = {}
-        for place, glob in enumerate(globs):
-            self._places[glob] = self._places.get(glob, 0) | 1 << place
-        self._heads_of: Final = {glob: head(glob) for glob in self._places}
-        beginnings, patterns = {}, {}
-        for glob, bits in self._places.items():
-            if _is_beginning(glob, self._heads_of[glob]):
-                beginnings[_marked(glob[:-1], glob)] = bits
-            elif self._heads_of[glob] != glob:
+        self._bits_by_glob: dict[str, int] = {}
+        for index, glob in enumerate(globs):
+            self._bits_by_glob[glob] = self._bits_by_glob.get(glob, 0) | 1 << index
+        self._literal_prefixes: Final = {glob: literal_prefix(glob) for glob in self._bits_by_glob}
+        prefixes, patterns = {}, {}
+        for glob, bits in self._bits_by_glob.items():
+            if _is_prefix_glob(glob, self._literal_prefixes[glob]):
+                prefixes[_with_namespace_mark(glob[:-1], glob)] = bits
+            elif self._literal_prefixes[glob] != glob:
                 patterns[glob] = bits
-        self._beginnings: Final = _Beginnings(beginnings)
+        self._prefixes: Final = _Prefixes(prefixes)
         self._patterns: Final = Patterns(patterns)
 
-    def matching(self, name: str) -> int:
+    def find_matching(self, name: str) -> int:
         """Return the globs that match a script's name, with its namespace if any; the name must pass `is_name`."""
-        found = self._places.get(name, 0) | self._beginnings.of(_marked(name, name))
-        return found | self._patterns.matching(name)
+        found = self._bits_by_glob.get(name, 0) | self._prefixes.bits_of_prefixes_of(_with_namespace_mark(name, name))
+        return found | self._patterns.find_matching(name)
 
-    def containing(self, glob: str) -> int:
+    def find_supersets(self, glob: str) -> int:
         """Return the globs that are known to match every name that this glob matches.
 
         An empty glob stands for the whole account, which none of the globs contains.
         """
-        beginning = head(glob)
+        prefix = literal_prefix(glob)
         if not glob:
             return 0
-        if not _PLAIN.fullmatch(beginning):
-            return self._places.get(glob, 0)
-        if beginning == glob:
-            return self.matching(glob)
-        found = self._places.get(glob, 0) | self._beginnings.of(_marked(beginning, glob))
-        return found | self._patterns.containing(beginning, glob[len(beginning) :])
+        if not _PLAIN.fullmatch(prefix):
+            return self._bits_by_glob.get(glob, 0)
+        if prefix == glob:
+            return self.find_matching(glob)
+        found = self._bits_by_glob.get(glob, 0) | self._prefixes.bits_of_prefixes_of(
+            _with_namespace_mark(prefix, glob)
+        )
+        return found | self._patterns.find_supersets(prefix, glob[len(prefix) :])
 
-    def touching(self, glob: str) -> int:
+    def find_overlapping(self, glob: str) -> int:
         """Return the globs that may match a name that this glob also matches; leave out those known not to."""
-        beginning = head(glob)
-        if beginning == glob and _PLAIN.fullmatch(glob):
-            return self.matching(glob)
-        marked = _marked(beginning, glob)
-        return self._heads.of(marked) | self._heads.under(marked) | self._names.under(marked)
+        prefix = literal_prefix(glob)
+        if prefix == glob and _PLAIN.fullmatch(glob):
+            return self.find_matching(glob)
+        marked = _with_namespace_mark(prefix, glob)
+        return (
+            self._globs_by_literal_prefix.bits_of_prefixes_of(marked)
+            | self._globs_by_literal_prefix.bits_under(marked)
+            | self._globs_that_are_names.bits_under(marked)
+        )
 
     @cached_property
-    def _heads(self) -> "_Beginnings":
+    def _globs_by_literal_prefix(self) -> "_Prefixes":
         """The globs that are not names, by their literal prefix."""
-        every: dict[str, int] = {}
-        for glob, bits in self._places.items():
-            if self._heads_of[glob] != glob:
-                marked = _marked(self._heads_of[glob], glob)
-                every[marked] = every.get(marked, 0) | bits
-        return _Beginnings(every)
+        by_prefix: dict[str, int] = {}
+        for glob, bits in self._bits_by_glob.items():
+            if self._literal_prefixes[glob] != glob:
+                marked = _with_namespace_mark(self._literal_prefixes[glob], glob)
+                by_prefix[marked] = by_prefix.get(marked, 0) | bits
+        return _Prefixes(by_prefix)
 
     @cached_property
-    def _names(self) -> "_Beginnings":
+    def _globs_that_are_names(self) -> "_Prefixes":
         """The globs that are names."""
-        return _Beginnings(
+        return _Prefixes(
             {
-                _marked(glob, glob): bits
-                for glob, bits in self._places.items()
-                if glob and self._heads_of[glob] == glob
+                _with_namespace_mark(glob, glob): bits
+                for glob, bits in self._bits_by_glob.items()
+                if glob and self._literal_prefixes[glob] == glob
             }
         )
 
 
-class _Beginnings:
+class _Prefixes:
     """Prefixes, each with its bits. No bit stands for two prefixes.
 
     In sorted order, take the last prefix that is not after a text: every prefix of the text is a prefix of that one
@@ -111,25 +117,25 @@ class _Beginnings:
         self._texts: Final = sorted(bits)
         self._upto: Final = [0]
         self._shorter: Final[list[tuple[list[int], list[int]]]] = []
-        above: list[str] = []
+        containing: list[str] = []
         for text in self._texts:
-            while above and not text.startswith(above[-1]):
-                above.pop()
-            above.append(text)
+            while containing and not text.startswith(containing[-1]):
+                containing.pop()
+            containing.append(text)
             self._shorter.append(
-                ([len(beginning) for beginning in above], _sums(bits[beginning] for beginning in above))
+                ([len(prefix) for prefix in containing], _running_or(bits[prefix] for prefix in containing))
             )
             self._upto.append(self._upto[-1] | bits[text])
 
-    def of(self, text: str) -> int:
+    def bits_of_prefixes_of(self, text: str) -> int:
         """Return the bits of the prefixes that a text begins with."""
-        place = bisect_right(self._texts, text) - 1
-        if place < 0:
+        index = bisect_right(self._texts, text) - 1
+        if index < 0:
             return 0
-        lengths, sums = self._shorter[place]
-        return sums[bisect_right(lengths, _common(self._texts[place], text))]
+        lengths, sums = self._shorter[index]
+        return sums[bisect_right(lengths, _common_prefix_length(self._texts[index], text))]
 
-    def under(self, text: str) -> int:
+    def bits_under(self, text: str) -> int:
         """Return the bits of the prefixes that begin with a text."""
         first, after = bisect_left(self._texts, text), bisect_left(self._texts, text + _AFTER)
         return self._upto[after] ^ self._upto[first]
@@ -142,27 +148,27 @@ def is_name(text: str) -> bool:
 
 def is_pattern(glob: str) -> bool:
     """Return whether a glob is a pattern: neither a name, nor a prefix followed by one `*`."""
-    beginning = head(glob)
-    return beginning != glob and not _is_beginning(glob, beginning)
+    prefix = literal_prefix(glob)
+    return prefix != glob and not _is_prefix_glob(glob, prefix)
 
 
-def head(glob: str) -> str:
+def literal_prefix(glob: str) -> str:
     """Return a glob up to its first special character: the whole glob if it is a plain name."""
     special = _SPECIAL.search(glob)
     return glob if special is None else glob[: special.start()]
 
 
-def _is_beginning(glob: str, beginning: str) -> bool:
+def _is_prefix_glob(glob: str, prefix: str) -> bool:
     """Return whether a glob with this head is a prefix followed by one `*`."""
-    return len(beginning) == len(glob) - 1 and glob[-1] == STAR
+    return len(prefix) == len(glob) - 1 and glob[-1] == STAR
 
 
-def _marked(beginning: str, glob: str) -> str:
+def _with_namespace_mark(prefix: str, glob: str) -> str:
     """Return a glob's prefix behind a mark: `/` if the glob is for scripts in a namespace, `.` otherwise."""
-    return ("/" if "/" in glob else ".") + beginning
+    return ("/" if "/" in glob else ".") + prefix
 
 
-def _common(one: str, other: str) -> int:
+def _common_prefix_length(one: str, other: str) -> int:
     """Return the length of the common prefix of two texts."""
     least, most = 0, min(len(one), len(other))
     while least < most:
@@ -174,6 +180,6 @@ def _common(one: str, other: str) -> int:
     return least
 
 
-def _sums(bits: Iterable[int]) -> list[int]:
+def _running_or(bits: Iterable[int]) -> list[int]:
     """Return the running OR of some bits, beginning with 0."""
     return [*accumulate(bits, or_, initial=0)]

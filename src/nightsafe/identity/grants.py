@@ -12,7 +12,7 @@ from nightsafe.identity.globs import LONGEST_NAME, Globs, is_name
 from nightsafe.identity.permissions import PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
-    EVERY,
+    ALL_ACCOUNTS,
     SCRIPT_RESOURCE,
     USER_RESOURCE,
     Policy,
@@ -47,27 +47,27 @@ class Grants:
 
     Attributes:
         rules: the rules of all policies.
-        allowing: the rules that allow.
-        denying: the rules that deny.
-        acting: the rules about each action, by action.
+        allow_rules: the rules that allow.
+        deny_rules: the rules that deny.
+        rules_by_action: the rules about each action.
     """
 
     def __init__(self, policies: Iterable[Policy]) -> None:
-        self.allowing = self.denying = self._whole = 0
-        self.acting = dict.fromkeys(Action, 0)
+        self.allow_rules = self.deny_rules = self._whole_account_rules = 0
+        self.rules_by_action = dict.fromkeys(Action, 0)
         self._accounts: dict[str, int] = {}
         self._users: dict[str, int] = {}
         rules: list[Rule] = []
         for policy in policies:
             before = len(rules)
             rules += _rules(policy)
-            self._file(rules, before)
+            self._index_rules(rules, before)
         self.rules = tuple(rules)
-        self._everywhere = self._accounts.get(EVERY, 0)
+        self._all_accounts_rules = self._accounts.get(ALL_ACCOUNTS, 0)
         self._globs = Globs(rule.scripts for rule in self.rules)
         self._by_script = any(rule.scripts for rule in self.rules)
-        self._remembered: dict[tuple[Action, str, str, str], str | None] = {}
-        self._seen: dict[str, bool] = {}
+        self._cached: dict[tuple[Action, str, str, str], str | None] = {}
+        self._access_by_account: dict[str, bool] = {}
 
     def allowed_by(self, action: Action, resource: Resource) -> str | None:
         """Return the ID of the first policy that allows the action.
@@ -76,13 +76,13 @@ class Grants:
         """
         key = (action, resource.account_id, resource.user_id, resource.script if self._by_script else "")
         try:
-            return self._remembered[key]
+            return self._cached[key]
         except KeyError:
             answer = self._decide(action, resource)
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
+        if len(self._cached) >= _MAX_REMEMBERED:
+            self._cached.clear()
         if len(key[-1]) <= LONGEST_NAME:
-            self._remembered[key] = answer
+            self._cached[key] = answer
         return answer
 
     def allow(self, action: Action, resource: Resource) -> bool:
@@ -91,82 +91,82 @@ class Grants:
 
     def allow_all(self, action: Action, account_id: str, scripts: str = "") -> bool:
         """Return whether an action is known to be allowed on an account, or on all scripts that a glob matches."""
-        wanted, acting = (
+        rule, acting = (
             Rule("", allows=True, actions=frozenset(), account_id=account_id, scripts=scripts),
-            self.acting[action],
+            self.rules_by_action[action],
         )
-        if not acting & self.allowing & self.containing(wanted):
+        if not acting & self.allow_rules & self.rules_covering(rule):
             return False
-        return not (denying := acting & self.denying) or not denying & self.touching(wanted)
+        return not (denying := acting & self.deny_rules) or not denying & self.rules_overlapping(rule)
 
-    def sees(self, account_id: str) -> bool:
+    def has_access_to(self, account_id: str) -> bool:
         """Return whether any action is allowed in an account, if only on some of its scripts."""
-        key = account_id if account_id in self._accounts else EVERY
-        if key not in self._seen:
-            here = self._in(key)
-            self._seen[key] = any(
-                acting & here & self.allowing and not acting & here & self.denying & self._whole
-                for acting in self.acting.values()
+        key = account_id if account_id in self._accounts else ALL_ACCOUNTS
+        if key not in self._access_by_account:
+            here = self._rules_in(key)
+            self._access_by_account[key] = any(
+                acting & here & self.allow_rules and not acting & here & self.deny_rules & self._whole_account_rules
+                for acting in self.rules_by_action.values()
             )
-        return self._seen[key]
+        return self._access_by_account[key]
 
     def accounts(self) -> set[str]:
-        """Return the IDs of the accounts that it `sees`.
+        """Return the IDs of the accounts that it `has_access_to`.
 
         EVERY is among them if the policies allow an action in all accounts.
         """
-        return {account_id for account_id in self._accounts if self.allowing and self.sees(account_id)}
+        return {account_id for account_id in self._accounts if self.allow_rules and self.has_access_to(account_id)}
 
-    def containing(self, wanted: Rule) -> int:
+    def rules_covering(self, rule: Rule) -> int:
         """Return the rules that are known to cover everything that a rule covers."""
-        if wanted.user_id:
-            return self._users.get(wanted.user_id, 0)
-        scripts = self._globs.containing(wanted.scripts) if wanted.scripts else 0
-        return self._in(wanted.account_id) & (self._whole | scripts)
+        if rule.user_id:
+            return self._users.get(rule.user_id, 0)
+        scripts = self._globs.find_supersets(rule.scripts) if rule.scripts else 0
+        return self._rules_in(rule.account_id) & (self._whole_account_rules | scripts)
 
-    def touching(self, wanted: Rule) -> int:
+    def rules_overlapping(self, rule: Rule) -> int:
         """Return the rules that may overlap a rule: all except those known not to."""
-        if wanted.user_id:
-            return self._users.get(wanted.user_id, 0)
-        here = ~0 if wanted.account_id == EVERY else self._in(wanted.account_id)
-        return here & (self._whole | self._globs.touching(wanted.scripts) if wanted.scripts else ~0)
+        if rule.user_id:
+            return self._users.get(rule.user_id, 0)
+        here = ~0 if rule.account_id == ALL_ACCOUNTS else self._rules_in(rule.account_id)
+        return here & (self._whole_account_rules | self._globs.find_overlapping(rule.scripts) if rule.scripts else ~0)
 
-    def _file(self, rules: list[Rule], before: int) -> None:
+    def _index_rules(self, rules: list[Rule], before: int) -> None:
         """Index the rules of one policy, which begin at index `before`."""
-        for place, rule in enumerate(rules[before:], before):
+        for index, rule in enumerate(rules[before:], before):
             table, key = (self._users, rule.user_id) if rule.user_id else (self._accounts, rule.account_id)
-            table[key] = table.get(key, 0) | 1 << place
+            table[key] = table.get(key, 0) | 1 << index
             if not rule.scripts:
-                self._whole |= 1 << place
+                self._whole_account_rules |= 1 << index
         every = (1 << len(rules)) - (1 << before)
         if not every:
             return
         if rules[before].allows:
-            self.allowing |= every
+            self.allow_rules |= every
         else:
-            self.denying |= every
+            self.deny_rules |= every
         for action in rules[before].actions:
-            self.acting[action] |= every
+            self.rules_by_action[action] |= every
 
-    def _in(self, account_id: str) -> int:
+    def _rules_in(self, account_id: str) -> int:
         """Return the rules about an account, about some of its scripts, or about every account."""
-        return self._accounts.get(account_id, 0) | self._everywhere
+        return self._accounts.get(account_id, 0) | self._all_accounts_rules
 
     def _decide(self, action: Action, resource: Resource) -> str | None:
         """Evaluate the rules without the cache."""
-        about = self.acting[action] & self._about(resource)
-        if not about or about & self.denying:
+        about = self.rules_by_action[action] & self._rules_about(resource)
+        if not about or about & self.deny_rules:
             return None
         return self.rules[(about & -about).bit_length() - 1].policy_id
 
-    def _about(self, resource: Resource) -> int:
+    def _rules_about(self, resource: Resource) -> int:
         """Return the rules about a resource."""
         if resource.user_id:
             return self._users.get(resource.user_id, 0)
         if not resource.script or not self._by_script:
-            return self._in(resource.account_id) & self._whole
-        scripts = self._globs.matching(resource.script) if is_name(resource.script) else self.denying
-        return self._in(resource.account_id) & (self._whole | scripts)
+            return self._rules_in(resource.account_id) & self._whole_account_rules
+        scripts = self._globs.find_matching(resource.script) if is_name(resource.script) else self.deny_rules
+        return self._rules_in(resource.account_id) & (self._whole_account_rules | scripts)
 
 
 def _rules(policy: Policy) -> Iterator[Rule]:

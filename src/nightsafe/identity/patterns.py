@@ -27,49 +27,49 @@ class Patterns:
     def __init__(self, globs: Mapping[str, int]) -> None:
         self._start = self._loops = 0
         self._ends: dict[int, int] = {}
-        places: dict[Step, int] = {}
-        place = 1
+        positions: dict[Step, int] = {}
+        position = 1
         for glob, bits in globs.items():
-            self._start |= place
+            self._start |= position
             for step in steps(glob):
                 if step == STAR:
-                    self._loops |= place
+                    self._loops |= position
                 else:
-                    place <<= 1
-                    places[step] = places.get(step, 0) | place
-            self._ends[place] = bits
-            place <<= 1
+                    position <<= 1
+                    positions[step] = positions.get(step, 0) | position
+            self._ends[position] = bits
+            position <<= 1
         self._last = sum(self._ends)
-        self._moves = _by_character(places)
-        self._all: dict[Step, int] = {"": 0}
+        self._moves = _by_character(positions)
+        self._accepting: dict[Step, int] = {"": 0}
         self._moves_of = self._moves.__getitem__  # faster than a call of a method
 
-    def matching(self, name: str) -> int:
+    def find_matching(self, name: str) -> int:
         """Return the bits of the globs that match a name.
 
         Args:
             name: a text of characters in ALPHABET, and `/`.
         """
-        return self._bits(self._after(name))
+        return self._matched_bits(self._state_after(name))
 
-    def containing(self, beginning: str, rest: str) -> int:
+    def find_supersets(self, prefix: str, rest: str) -> int:
         """Return the bits of globs that match every name that another glob matches.
 
         The answer may miss some of these globs. It contains no others.
 
         Args:
-            beginning: the other glob up to its first special character.
+            prefix: the other glob up to its first special character.
             rest: the remainder of that glob.
         """
-        state = self._after(beginning)
+        state = self._state_after(prefix)
         for step in steps(rest) if state else ():
             if step == STAR:
                 state &= self._loops
             else:
-                state = state << 1 & self._all_of(step) | (0 if step == "/" else state & self._loops)
-        return self._bits(state)
+                state = state << 1 & self._positions_accepting(step) | (0 if step == "/" else state & self._loops)
+        return self._matched_bits(state)
 
-    def _after(self, text: str) -> int:
+    def _state_after(self, text: str) -> int:
         """Return the state after reading a text."""
         state, loops = self._start, self._loops
         for index, part in enumerate(text.split("/") if state else ()):
@@ -81,17 +81,17 @@ class Patterns:
                 break
         return state
 
-    def _all_of(self, step: Step) -> int:
+    def _positions_accepting(self, step: Step) -> int:
         """Return the positions that accept every character of a step."""
-        known = self._all.get(step)
-        if known is None:
+        accepting = self._accepting.get(step)
+        if accepting is None:
             move = -1
             for character in step:
                 move &= self._moves.get(character, 0)
-            known = self._all[step] = max(move, 0)
-        return known
+            accepting = self._accepting[step] = max(move, 0)
+        return accepting
 
-    def _bits(self, state: int) -> int:
+    def _matched_bits(self, state: int) -> int:
         """Return the bits of the globs that have matched to their end."""
         state &= self._last
         bits = 0
@@ -114,14 +114,14 @@ def _steps_of_part(part: str) -> Iterator[Step]:
     """Yield the steps of a part between two slashes."""
     at = 0
     while at < len(part):
-        one, at = part[at], at + 1
-        if one == "?":
+        character, at = part[at], at + 1
+        if character == "?":
             yield ALPHABET
-        elif one == "[" and (end := part.find("]", at + 1 + (part[at : at + 1] == "!"))) > 0:
+        elif character == "[" and (end := part.find("]", at + 1 + (part[at : at + 1] == "!"))) > 0:
             yield _members(part[at:end])
             at = end + 1
         else:
-            yield one
+            yield character
 
 
 def _members(text: str) -> frozenset[str]:
@@ -138,10 +138,10 @@ def _members(text: str) -> frozenset[str]:
     return ALPHABET - members if negated else frozenset(members)
 
 
-def _by_character(places: Mapping[Step, int]) -> dict[str, int]:
+def _by_character(positions: Mapping[Step, int]) -> dict[str, int]:
     """Return, for each character, the positions that it leads to."""
     moves = dict.fromkeys((*ALPHABET, "/"), 0)
-    for step, bits in places.items():
+    for step, bits in positions.items():
         for character in _characters(step):
             moves[character] = moves.get(character, 0) | bits
     return moves

@@ -49,7 +49,7 @@ _ACCOUNT = ("com.cloudflare.api.account",)
 _USER = ("com.cloudflare.api.user",)
 _SCRIPT_ACTIONS = frozenset({Action.READ_SCRIPTS, Action.WRITE_SCRIPTS, Action.READ_SECRETS, Action.WRITE_SECRETS})
 _TOKEN_ACTIONS = frozenset({Action.READ_TOKENS, Action.WRITE_TOKENS})
-_INSIDE = frozenset({Action.DELIVER, Action.RESEAL})
+_DELIVERY_ACTIONS = frozenset({Action.DELIVER, Action.RESEAL})
 """The actions that only the delivery side performs."""
 
 ALL_ACCESS = "6e696768747361666520616c6c20616c"
@@ -108,7 +108,7 @@ PERMISSION_GROUPS = {
         ),
         PermissionGroup(DELIVERY, "Nightsafe Delivery", frozenset({Action.DELIVER}), _ACCOUNT),
         PermissionGroup(RESEALING, "Nightsafe Resealing", frozenset({Action.RESEAL}), _ACCOUNT),
-        PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - _INSIDE, _ACCOUNT + _USER),
+        PermissionGroup(ALL_ACCESS, "Nightsafe All Access", frozenset(Action) - _DELIVERY_ACTIONS, _ACCOUNT + _USER),
     )
 }
 """All permission groups, by ID."""

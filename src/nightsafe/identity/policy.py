@@ -34,7 +34,7 @@ MAX_PATTERN_CHARACTERS: Final = 240
 MAX_ENCODED: Final = 512 * 1024
 """Limit of encoded policies in the store, in bytes. Policies within the other limits are shorter."""
 
-EVERY = "*"
+ALL_ACCOUNTS = "*"
 """Stands for all accounts in place of an account ID."""
 
 Scope = str | dict[str, str]
@@ -68,7 +68,7 @@ class Resource(Struct, frozen=True):
     user_id: str = ""
 
 
-def allowing(resource: str, *groups: str, scripts: Sequence[str] = ()) -> Policy:
+def allow_policy(resource: str, *groups: str, scripts: Sequence[str] = ()) -> Policy:
     """Return a policy that allows groups, by ID, on a resource, or on the scripts in it that globs match."""
     scope: Scope = {SCRIPT_RESOURCE + glob: "*" for glob in scripts} if scripts else "*"
     return Policy(
@@ -78,7 +78,7 @@ def allowing(resource: str, *groups: str, scripts: Sequence[str] = ()) -> Policy
 
 def policies_for(account_id: str, *groups: str) -> bytes:
     """Return the JSON of one policy that allows the groups on one account."""
-    return encode_policies([allowing(ACCOUNT_RESOURCE + account_id, *groups)])
+    return encode_policies([allow_policy(ACCOUNT_RESOURCE + account_id, *groups)])
 
 
 def encode_policies(policies: Iterable[Policy]) -> bytes:
@@ -88,9 +88,10 @@ def encode_policies(policies: Iterable[Policy]) -> bytes:
 
 def parse_policies(encoded: bytes) -> tuple[Policy, ...]:
     """Decode stored policies; a policy without an ID gets `#` and its index."""
-    every = msgspec.json.decode(encoded, type=tuple[Policy, ...])
+    policies = msgspec.json.decode(encoded, type=tuple[Policy, ...])
     return tuple(
-        policy if policy.id else msgspec.structs.replace(policy, id=f"#{place}") for place, policy in enumerate(every)
+        policy if policy.id else msgspec.structs.replace(policy, id=f"#{index}")
+        for index, policy in enumerate(policies)
     )
 
 
@@ -98,7 +99,7 @@ def confine(policy: Policy, account_id: str) -> Policy:
     """Return a policy restricted to one account: its other accounts and its users are removed."""
     scripts: dict[str, str] = {}
     resources: dict[str, Scope] = {}
-    for name in (ACCOUNT_RESOURCE + account_id, ACCOUNT_RESOURCE + EVERY):
+    for name in (ACCOUNT_RESOURCE + account_id, ACCOUNT_RESOURCE + ALL_ACCOUNTS):
         scope = policy.resources.get(name, {})
         if isinstance(scope, dict):
             scripts |= scope
@@ -117,7 +118,7 @@ def check_policies(policies: Sequence[Policy]) -> None:
     Raises:
         NightsafeError: INVALID, with a pointer into `policies`.
     """
-    excess = excess_of(policies)
+    excess = exceeded_limit(policies)
     if excess:
         sentence = f"{excess}; shorten the policies, or split them into several tokens"
         raise NightsafeError(Code.INVALID, sentence, "/policies")
@@ -138,7 +139,7 @@ def check_policies(policies: Sequence[Policy]) -> None:
                 )
 
 
-def excess_of(policies: Sequence[Policy]) -> str:
+def exceeded_limit(policies: Sequence[Policy]) -> str:
     """Return the first limit that policies exceed, in words; "" if they exceed none.
 
     `MAX_PATTERNS` counts distinct globs that are patterns: neither a name, nor a prefix followed by one `*`.

@@ -12,7 +12,7 @@ from nightsafe.identity.conditions import Networks
 from nightsafe.identity.credentials import digest
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, Action
-from nightsafe.identity.policy import USER_RESOURCE, Policy, Resource, allowing, confine, parse_policies
+from nightsafe.identity.policy import USER_RESOURCE, Policy, Resource, allow_policy, confine, parse_policies
 from nightsafe.store.identities import Token, User
 from nightsafe.store.interface import Store
 
@@ -81,9 +81,9 @@ class Authenticator:
         self._weight = 0
         self._compiled = CompiledTokens()
 
-    def remembered(self, token: bytes) -> Principal | None:
+    def cached_principal(self, token: bytes) -> Principal | None:
         """Return the principal of a token that was looked up since the last commit, or None."""
-        self._forget_if_changed()
+        self._clear_if_changed()
         principal = self._tokens.get(digest(token))
         return principal if principal is not None and principal.is_current() else None
 
@@ -94,16 +94,16 @@ class Authenticator:
             NightsafeError: UNKNOWN_TOKEN, if the token does not exist or is not usable now; the detail, for the log,
                 says which.
         """
-        principal = self.remembered(token)
+        principal = self.cached_principal(token)
         if principal is not None:
             return principal
         token_digest, generation = digest(token), self._generation
-        found = await self._store.token(token_digest)
-        if found is None or not hmac.compare_digest(found.digest, token_digest):
+        stored_token = await self._store.token(token_digest)
+        if stored_token is None or not hmac.compare_digest(stored_token.digest, token_digest):
             raise NightsafeError(Code.UNKNOWN_TOKEN, "no such token")
-        principal = await self._principal_of(found)
+        principal = await self._principal_of(stored_token)
         if generation == self._store.generation():
-            self._remember(found, principal)
+            self._cache(stored_token, principal)
         return principal
 
     async def by_key(self, email: str, key: bytes) -> Principal:
@@ -113,8 +113,8 @@ class Authenticator:
             NightsafeError: UNKNOWN_KEY, if the e-mail address and key do not match a user.
         """
         user = await self._store.user_by_email(email)
-        known = user.key_digest if user is not None else bytes(32)
-        if not hmac.compare_digest(known, digest(key)) or user is None:
+        expected_digest = user.key_digest if user is not None else bytes(32)
+        if not hmac.compare_digest(expected_digest, digest(key)) or user is None:
             raise NightsafeError(Code.UNKNOWN_KEY, "no such user" if user is None else f"not the key of {user.id}")
         return await self._principal_of_user("key", user)
 
@@ -126,8 +126,8 @@ class Authenticator:
         """
         key_digest = digest(key)
         user = await self._store.user_by_service_key(key_digest)
-        known = (user.service_key_digest if user is not None else None) or bytes(32)
-        if not hmac.compare_digest(known, key_digest) or user is None:
+        expected_digest = (user.service_key_digest if user is not None else None) or bytes(32)
+        if not hmac.compare_digest(expected_digest, key_digest) or user is None:
             raise NightsafeError(Code.UNKNOWN_SERVICE_KEY, "no such service key")
         return await self._principal_of_user("service_key", user)
 
@@ -159,14 +159,15 @@ class Authenticator:
 
     async def _principal_of_user(self, kind: str, user: User) -> Principal:
         """Return a user's principal: all access to themselves, and their memberships' policies in accounts."""
-        policies = [msgspec.structs.replace(allowing(USER_RESOURCE + user.id, ALL_ACCESS), id="self")]
+        policies = [msgspec.structs.replace(allow_policy(USER_RESOURCE + user.id, ALL_ACCESS), id="self")]
         for membership in await self._store.memberships(user.id):
             policies += (
-                _of_membership(policy, membership.account_id) for policy in parse_policies(membership.policies)
+                _confined_to_membership(policy, membership.account_id)
+                for policy in parse_policies(membership.policies)
             )
         return Principal(kind=kind, id=user.id, user_id=user.id, email=user.email, grants=Grants(policies))
 
-    def _forget_if_changed(self) -> None:
+    def _clear_if_changed(self) -> None:
         """Empty the cache if the store's generation has changed."""
         generation = self._store.generation()
         if generation != self._generation:
@@ -174,7 +175,7 @@ class Authenticator:
             self._weight = 0
             self._generation = generation
 
-    def _remember(self, token: Token, principal: Principal) -> None:
+    def _cache(self, token: Token, principal: Principal) -> None:
         """Cache the principal of a token, if there is room."""
         if self._weight < _MAX_WEIGHT:
             self._weight += weight_of(token)
@@ -186,6 +187,6 @@ def grants_of(token: Token) -> Grants:
     return compiled_token(token).grants
 
 
-def _of_membership(policy: Policy, account_id: str) -> Policy:
+def _confined_to_membership(policy: Policy, account_id: str) -> Policy:
     """Return a membership's policy restricted to its account, with an ID that names the membership in the log."""
     return msgspec.structs.replace(confine(policy, account_id), id=f"membership {account_id} {policy.id}")

@@ -7,7 +7,7 @@ from tests.delivery.front.test_serving import CLASSIC
 from tests.delivery.scene import JS, workerd
 from tests.effort import last_first
 
-from nightsafe.bundle.code_checks import Check, CheckedModule
+from nightsafe.bundle.code_checks import CheckedModule, CodeCheck
 from nightsafe.delivery.load.compiling import Compiler
 
 TYPES = {"js": JS, "cjs": "application/javascript", "json": "application/json", "wasm": "application/wasm"}
@@ -25,7 +25,7 @@ COMPILE_ERRORS = {
 def modules(kind: str, body: bytes, main: str = GOOD, **members: Any) -> Check:
     """Return an upload of a main module, by default a good one, and another file."""
     files = (CheckedModule("index.js", JS, main.encode()), CheckedModule("lib/it.x", TYPES[kind], body))
-    return Check(id="1", main_module="index.js", modules=files, **members)
+    return CodeCheck(id="1", main_module="index.js", modules=files, **members)
 
 
 def classic(body: bytes, **members: Any) -> Check:
@@ -161,7 +161,7 @@ async def test_compiled_parts_of_a_classic_script_are_checked() -> None:
     """Parts that a classic script has as compiled modules are compiled too; other parts are not loaded."""
     script = classic(b"1;")
     part = CheckedModule("part", TYPES["wasm"], b"no")
-    check = Check(id="1", main_module="worker.js", classic=True, modules=(*script.modules, part), parts=("part",))
+    check = CodeCheck(id="1", main_module="worker.js", classic=True, modules=(*script.modules, part), parts=("part",))
 
     assert (await problem_of(check)).startswith("CompileError")
 
@@ -189,5 +189,5 @@ async def test_a_check_that_takes_too_long_passes() -> None:
 async def test_a_file_of_any_name_is_checked(name: str, date: str) -> None:
     """Files may have any name: bad code is reported, good code is not."""
     for body, fine in ((b"(", False), (GOOD.encode(), True)):
-        check = Check(id="1", main_module=name, modules=(CheckedModule(name, JS, body),), date=date)
+        check = CodeCheck(id="1", main_module=name, modules=(CheckedModule(name, JS, body),), date=date)
         assert fine is (await problem_of(check) == "")

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 from tests.delivery.scene import JS, ROOT, workerd
 
-from nightsafe.bundle.code_checks import Check, CheckedModule
+from nightsafe.bundle.code_checks import CheckedModule, CodeCheck
 from nightsafe.bundle.runtime_flags import EXPERIMENTAL, FLAGS, NEWEST_DATE, OPPOSITES
 from nightsafe.delivery.load.compiling import Compiler
 
@@ -60,7 +60,9 @@ def test_experimental_flags_are_those_of_the_binary(tool: ModuleType) -> None:
 async def test_experimental_flags_of_a_loaded_script_are_refused(flag: str) -> None:
     """The runtime refuses a loaded script's flag exactly when that flag is experimental."""
     module = CheckedModule("a.js", JS, b"export default {};")
-    said = await Compiler(workerd()).problem_of(Check(id="1", main_module="a.js", modules=(module,), flags=(flag,)))
+    said = await Compiler(workerd()).problem_of(
+        CodeCheck(id="1", main_module="a.js", modules=(module,), flags=(flag,))
+    )
 
     assert (flag in EXPERIMENTAL) is (f"{flag} is experimental" in said)
     assert (flag in EXPERIMENTAL) is bool(said)

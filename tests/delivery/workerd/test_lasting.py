@@ -17,8 +17,8 @@ from tests.delivery.scene import ACCOUNT, Scene
 from tests.throwing import Boom, Thrower, awaits_of, thrown
 from tests.unit.delivery.key_rotation.test_resealing import RING, SIGNING_KEY, Source, value
 
-from nightsafe.bundle.code_checks import Check, Verdict
-from nightsafe.bundle.processes import Report
+from nightsafe.bundle.code_checks import CodeCheck, Verdict
+from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.delivery import lasting as lasting_module
 from nightsafe.delivery.cache.bundle_cache import BundleCache, Held
 from nightsafe.delivery.cache.module_cache import ModuleCache

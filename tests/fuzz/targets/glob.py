@@ -14,11 +14,11 @@ def one(data: bytes) -> None:
     """Each matches as a shell's does, alone and among others; what is said of two of them is true of the name."""
     *globs, name = [line[:_LONGEST] for line in data.decode("utf-8", "replace").split("\n")][: _MOST + 1]
     if is_name(name):
-        found = Globs(globs).matching(name)
+        found = Globs(globs).find_matching(name)
         within = [glob for place, glob in enumerate(globs) if found >> place & 1]
         assert within == [glob for glob in globs if _matches(glob, name)], (globs, name)
     for outer, inner in permutations(globs, 2):
-        contains, touches = Globs([outer]).containing(inner), Globs([outer]).touching(inner)
+        contains, touches = Globs([outer]).find_supersets(inner), Globs([outer]).find_overlapping(inner)
         if is_name(name) and _matches(inner, name):
             assert not contains or _matches(outer, name), (outer, inner, name)
             assert touches or not _matches(outer, name), (outer, inner, name)

@@ -11,7 +11,7 @@ from tests.unit.api.tools.driver import ACCOUNT, Answer, Api
 from tests.unit.api.tools.tokens import READ, WRITE
 from tests.unit.identity.test_bounds import calls_of, policies_of
 
-from nightsafe.identity.delegation import holds
+from nightsafe.identity.delegation import covers
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, Action
 from nightsafe.identity.policy import Resource
@@ -93,7 +93,7 @@ def test_checking_policies_is_bounded_work(api: Api) -> None:
 
     many = Grants(policies_of(*[f"script-{number}-*" for number in range(600)]))
     assert calls_of(lambda: many.allow(Action.READ_SECRETS, Resource(ACCOUNT, "script-7-eu"))) < 100
-    assert calls_of(lambda: holds(many, many)) < 600 * 100
+    assert calls_of(lambda: covers(many, many)) < 600 * 100
 
 
 def test_a_created_token_outlasts_its_creators_rights(api: Api) -> None:

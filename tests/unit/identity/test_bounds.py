@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.compiled import CompiledTokens
 from nightsafe.identity.conditions import Condition, Networks, RequestIp
-from nightsafe.identity.delegation import holds
+from nightsafe.identity.delegation import covers
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, Action
 from nightsafe.identity.policy import (
@@ -23,7 +23,7 @@ from nightsafe.identity.policy import (
     MAX_RESOURCES,
     Policy,
     Resource,
-    allowing,
+    allow_policy,
     check_policies,
     encode_policies,
 )
@@ -54,7 +54,7 @@ def calls_of(work: Callable[[], Any]) -> int:
 def policies_of(*globs: str, each: int = 10, effect: str = "allow") -> list[Policy]:
     """Return policies with `each` globs."""
     every = [
-        allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=globs[at : at + each])
+        allow_policy(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=globs[at : at + each])
         for at in range(0, len(globs), each)
     ]
     return [
@@ -94,7 +94,7 @@ def test_delegation_work_is_not_quadratic(mine: str, theirs: str, effect: str) -
     ours, others = ([*map(SHAPES[shape], range(1, _MANY))] for shape in (mine, theirs))
     giver, given = Grants(whole + policies_of(*ours, effect=effect)), Grants(policies_of(*others))
 
-    assert calls_of(partial(holds, giver, given)) <= 8 * sum(map(len, ours + others)) + 3000
+    assert calls_of(partial(covers, giver, given)) <= 8 * sum(map(len, ours + others)) + 3000
 
 
 def test_many_ranges_take_few_comparisons() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
 
-from nightsafe.identity.delegation import holds
+from nightsafe.identity.delegation import covers
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, SCRIPT_RESOURCE, USER_RESOURCE, GroupRef, Policy, Resource
@@ -40,7 +40,7 @@ def test_given_policies_allow_no_more_than_the_givers(
 ) -> None:
     """Every action that the given policies allow on a resource is allowed to the giver too."""
     giver, given_ = Grants(mine), Grants(theirs)
-    if holds(giver, given_) and given_.allow(action, asked):
+    if covers(giver, given_) and given_.allow(action, asked):
         assert giver.allow(action, asked)
 
 

@@ -12,14 +12,14 @@ from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
-    EVERY,
+    ALL_ACCOUNTS,
     SCRIPT_RESOURCE,
     USER_RESOURCE,
     GroupRef,
     Policy,
     Resource,
     Scope,
-    allowing,
+    allow_policy,
     check_policies,
     confine,
     encode_policies,
@@ -38,8 +38,8 @@ RESOURCES = [
 GROUPS = st.sampled_from([*PERMISSION_GROUPS, "0" * 32])
 NAMES = st.sampled_from(
     [
-        *(ACCOUNT_RESOURCE + account for account in (*ACCOUNTS, EVERY)),
-        *(USER_RESOURCE + user for user in (*USERS, EVERY)),
+        *(ACCOUNT_RESOURCE + account for account in (*ACCOUNTS, ALL_ACCOUNTS)),
+        *(USER_RESOURCE + user for user in (*USERS, ALL_ACCOUNTS)),
         "*",
         "com.other." + ACCOUNTS[0],
     ]
@@ -62,7 +62,7 @@ def has_effect(policy: Policy, effect: str, action: Action, resource: Resource) 
         return False
     if resource.user_id:
         return policy.resources.get(USER_RESOURCE + resource.user_id) == "*"
-    for account in (resource.account_id, EVERY):
+    for account in (resource.account_id, ALL_ACCOUNTS):
         scope = policy.resources.get(ACCOUNT_RESOURCE + account)
         if scope == "*":
             return True
@@ -131,7 +131,7 @@ def test_accounts_are_visible_to_callers_with_permissions(policies: list[Policy]
     permitting = [policy for policy in policies if policy.effect == "allow"]
     named = {account for account in ACCOUNTS for policy in permitting if confine(policy, account).resources}
 
-    seen = {account for account in ACCOUNTS if grants.sees(account)}
+    seen = {account for account in ACCOUNTS if grants.has_access_to(account)}
 
     assert may <= seen <= named
     assert {account for account in ACCOUNTS if account in grants.accounts()} <= seen
@@ -160,8 +160,8 @@ def test_remembered_decisions_are_limited() -> None:
                 assert globbed.allow(Action.READ_SECRETS, resource) is name.startswith("x")
                 assert plain.allow(Action.READ_SECRETS, resource)
 
-    assert 0 < len(globbed._remembered) <= 1024
-    assert len(plain._remembered) == 1
+    assert 0 < len(globbed._cached) <= 1024
+    assert len(plain._cached) == 1
 
 
 def test_permission_groups_have_their_published_actions() -> None:
@@ -208,10 +208,10 @@ def test_policies_are_unchanged_after_storing(policies: list[Policy]) -> None:
 ONE = ACCOUNT_RESOURCE + ACCOUNTS[0]
 GOOD: list[dict[str, Scope]] = [
     {ONE: "*"},
-    {ACCOUNT_RESOURCE + EVERY: "*"},
+    {ACCOUNT_RESOURCE + ALL_ACCOUNTS: "*"},
     {USER_RESOURCE + USERS[0]: "*"},
     {ONE: {SCRIPT_RESOURCE + "billing-*": "*", SCRIPT_RESOURCE + "web": "*"}},
-    {ACCOUNT_RESOURCE + EVERY: {SCRIPT_RESOURCE + "[a-c]?": "*"}},
+    {ACCOUNT_RESOURCE + ALL_ACCOUNTS: {SCRIPT_RESOURCE + "[a-c]?": "*"}},
     {ONE: {SCRIPT_RESOURCE + "Tenants-*/web": "*"}},
 ]
 BAD: list[dict[str, Scope]] = [
@@ -224,7 +224,7 @@ BAD: list[dict[str, Scope]] = [
     {ONE.upper(): "*"},
     {"*": "*"},
     {"com.cloudflare.api.account.zone.*": "*"},
-    {USER_RESOURCE + EVERY: "*"},
+    {USER_RESOURCE + ALL_ACCOUNTS: "*"},
     {USER_RESOURCE + USERS[0]: {SCRIPT_RESOURCE + "a": "*"}},
     {ONE: {SCRIPT_RESOURCE: "*"}},
     {ONE: {SCRIPT_RESOURCE + "a": "x"}},
@@ -260,6 +260,6 @@ def test_invalid_resources_are_refused(resources: dict[str, Scope]) -> None:
 def test_invalid_permission_groups_are_refused(groups: tuple[str, ...], pointer: str) -> None:
     """Invalid permission groups are refused, with a pointer to the first."""
     with pytest.raises(NightsafeError) as refused:
-        check_policies([allowing(ONE, *groups)])
+        check_policies([allow_policy(ONE, *groups)])
 
     assert (Code.INVALID, "/policies/0" + pointer) == (refused.value.code, refused.value.problems[0].pointer)

@@ -14,12 +14,12 @@ from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
-    EVERY,
+    ALL_ACCOUNTS,
     USER_RESOURCE,
     GroupRef,
     Policy,
     Resource,
-    allowing,
+    allow_policy,
     encode_policies,
     policies_for,
 )
@@ -98,13 +98,13 @@ async def test_a_token_is_looked_up_once() -> None:
     """A token is looked up once until the next commit, and gives the same principal."""
     books = Books(token())
     asked = authenticator(books)
-    assert asked.remembered(b"token") is None
+    assert asked.cached_principal(b"token") is None
 
     first = await asked.by_token(b"token")
 
     assert ("token", "t" * 32, OWNER.id, OWNER.email) == (first.kind, first.id, first.user_id, first.email)
     assert first is await asked.by_token(b"token")
-    assert first is asked.remembered(b"token")
+    assert first is asked.cached_principal(b"token")
     assert books.lookups == 1
 
 
@@ -116,7 +116,7 @@ async def test_a_commit_empties_the_cache() -> None:
     books.tokens.clear()
     books.number += 1
 
-    assert asked.remembered(b"token") is None
+    assert asked.cached_principal(b"token") is None
     with pytest.raises(NightsafeError):
         await asked.by_token(b"token")
 
@@ -133,7 +133,7 @@ async def test_a_commit_during_the_look_up_is_not_missed() -> None:
     books.on_lookup = commit
     await asked.by_token(b"token")
 
-    assert asked.remembered(b"token") is None
+    assert asked.cached_principal(b"token") is None
 
 
 async def test_a_refusal_is_not_remembered() -> None:
@@ -155,7 +155,7 @@ async def test_remembered_tokens_are_limited(monkeypatch: pytest.MonkeyPatch) ->
     for name in names:
         await asked.by_token(name)
 
-    assert [True, True, False] == [asked.remembered(name) is not None for name in names]
+    assert [True, True, False] == [asked.cached_principal(name) is not None for name in names]
     assert (await asked.by_token(b"3")).user_id == OWNER.id
 
 
@@ -183,9 +183,9 @@ async def test_a_remembered_token_expires(monkeypatch: pytest.MonkeyPatch) -> No
     for now, usable in ((4, False), (5, True), (9, True), (10, False), (9, True)):
         monkeypatch.setattr(time, "time_ns", lambda now=now: now * 1000)
         if usable:
-            assert await asked.by_token(b"token") is asked.remembered(b"token")
+            assert await asked.by_token(b"token") is asked.cached_principal(b"token")
         else:
-            assert asked.remembered(b"token") is None
+            assert asked.cached_principal(b"token") is None
             with pytest.raises(NightsafeError):
                 await asked.by_token(b"token")
 
@@ -267,8 +267,8 @@ async def test_a_refusals_detail_has_the_reason(columns: dict[str, Any], why: st
 async def test_an_accounts_token_stays_in_its_account() -> None:
     """An account's token has no effect outside its account, even if its policies name others."""
     policies = encode_policies(
-        allowing(name, ALL_ACCESS)
-        for name in (ACCOUNT_RESOURCE + EVERY, ACCOUNT_RESOURCE + OTHER, USER_RESOURCE + OWNER.id)
+        allow_policy(name, ALL_ACCESS)
+        for name in (ACCOUNT_RESOURCE + ALL_ACCOUNTS, ACCOUNT_RESOURCE + OTHER, USER_RESOURCE + OWNER.id)
     )
     principal = await authenticator(Books(token(policies=policies, account_id=ACCOUNT))).by_token(b"token")
 
@@ -292,7 +292,7 @@ async def test_a_membership_covers_only_its_account() -> None:
                 Policy(
                     effect="deny",
                     permission_groups=(GroupRef(ALL_ACCESS),),
-                    resources={ACCOUNT_RESOURCE + EVERY: "*"},
+                    resources={ACCOUNT_RESOURCE + ALL_ACCOUNTS: "*"},
                 )
             ]
         )

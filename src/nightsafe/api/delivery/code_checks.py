@@ -12,7 +12,7 @@ from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.streaming import File, slices_of, success_with_files
-from nightsafe.bundle.code_checks import LONGEST_WAIT, Check, Verdict
+from nightsafe.bundle.code_checks import LONGEST_WAIT, CodeCheck, Verdict
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
@@ -41,7 +41,7 @@ def resources(services: Services) -> list[Resource]:
     ]
 
 
-def to_json(check: Check) -> Reply:
+def to_json(check: CodeCheck) -> Reply:
     """Return a check with the contents of its modules."""
     fields = {name: value for name, value in asdict(check).items() if name != "modules"}
     files = [

@@ -10,7 +10,7 @@ from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.times import format_time
-from nightsafe.bundle.processes import HeldScript, Report
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -35,7 +35,7 @@ def resources(services: Services) -> list[Resource]:
         if not _PROCESS.fullmatch(process):
             raise NightsafeError(Code.MALFORMED_PARAMETER, "process")
         try:
-            report = msgspec.convert(await call.json(), Report)
+            report = msgspec.convert(await call.json(), HeldScriptsReport)
         except msgspec.ValidationError:
             raise NightsafeError(
                 Code.INVALID, "'held' must be a list of objects with 'script', 'until' and 'reason'", "/held"

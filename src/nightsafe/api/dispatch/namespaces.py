@@ -17,7 +17,7 @@ from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import content, scripts, settings, views
 from nightsafe.api.secrets import secrets
-from nightsafe.api.unsupported.routes import unsupported_handler
+from nightsafe.api.unsupported.routes import unsupported
 from nightsafe.bindings.json_fields import need_object, need_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
@@ -53,9 +53,7 @@ def resources(services: Services) -> list[Resource]:
         await namespaces.delete(call.caller, call.account_id, call.names["namespace"])
         return success(None)
 
-    rename = unsupported_handler(
-        "rename or change dispatch namespaces: secrets are sealed to the name of their namespace"
-    )
+    rename = unsupported("rename or change dispatch namespaces: secrets are sealed to the name of their namespace")
     return [
         Resource("GET", _NAMESPACES, Action.READ_SCRIPTS, list_namespaces),
         Resource("POST", _NAMESPACES, Action.WRITE_SCRIPTS, create),
@@ -68,7 +66,7 @@ def resources(services: Services) -> list[Resource]:
             "POST",
             f"{DISPATCHED}/assets-upload-session",
             Action.WRITE_SCRIPTS,
-            unsupported_handler("keep static assets"),
+            unsupported("keep static assets"),
         ),
     ]
 
@@ -80,11 +78,7 @@ def _script_routes(services: Services) -> Iterator[Resource]:
         """GET …/scripts: the scripts that the caller may read."""
         tag_filter = scripts.parse_tag_filter(fields_of(call.query).get("tags", ""))
         visible = scripts.visible_scripts(services, call, call.names["namespace"])
-        return await list_reply(
-            _namespace_fields(script) | views.script(script)
-            async for script in visible
-            if scripts.has_tags(script, tag_filter)
-        )
+        return await list_reply(_listed(script) async for script in visible if scripts.has_tags(script, tag_filter))
 
     async def delete_scripts(call: Call) -> Reply:
         """DELETE …/scripts?tags=: deletes scripts with these tags that the caller may delete, up to a limit."""
@@ -198,6 +192,11 @@ def to_json(namespace: Namespace) -> dict[str, Any]:
         "modified_on": views.time(namespace.collection.modified_on),
         "modified_by": namespace.created_by,
     }
+
+
+def _listed(script: Script) -> dict[str, Any]:
+    """Return a script as the list of its namespace shows it."""
+    return _namespace_fields(script) | views.script(script)
 
 
 def _namespace_fields(script: Script) -> dict[str, Any]:

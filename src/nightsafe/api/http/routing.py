@@ -177,7 +177,7 @@ class Gate:
         allowed_by: str | None = ""
         if resource.action is not None:
             allowed_by = principal.grants.allowed_by(resource.action, target)
-        if allowed_by is None or (account and not principal.grants.sees(account)):
+        if allowed_by is None or (account and not principal.grants.has_access_to(account)):
             where = f"in account {account}" if account else "for its user"
             what = resource.action or "anything"
             raise NightsafeError(refusal, f"{what} {where} is not granted to {principal.kind} {principal.id}")

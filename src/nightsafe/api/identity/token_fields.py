@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nightsafe.api.http.times import parse_time
 from nightsafe.bindings.json_fields import need_array, need_object, need_string, optional_string, pointer_to
-from nightsafe.bindings.unknown_members import need_known, refuse_slips
+from nightsafe.bindings.unknown_members import refuse_misspelt, require_known
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.policy import ACCOUNT_RESOURCE, MAX_POLICIES, Policy, check_policies
@@ -46,7 +46,7 @@ def parse_token_request(raw: object, *, account_id: str = "", expires_after: int
         NightsafeError: INVALID, with a pointer.
     """
     body = need_object(raw, "", "the request body")
-    refuse_slips(body, _MEMBERS, "")
+    refuse_misspelt(body, _MEMBERS, "")
     not_before, expires_on = _time(body, "not_before"), _time(body, "expires_on")
     if expires_on is not None and expires_on <= max(expires_after, not_before or 0):
         raise _invalid("'expires_on' must lie in the future and after 'not_before'", "/expires_on")
@@ -123,9 +123,9 @@ def _condition(body: dict[str, Any]) -> Condition:
     """Return the conditions on the token's requests."""
     at = "/condition/request_ip"
     condition = _member(body, "condition", "")
-    need_known(condition, ("request_ip",), "/condition", "the condition")
+    require_known(condition, ("request_ip",), "/condition", "the condition")
     request_ip = _member(condition, "request_ip", "/condition")
-    need_known(request_ip, ("in", "not_in"), at, "the condition")
+    require_known(request_ip, ("in", "not_in"), at, "the condition")
     ranges = RequestIp(_ranges(request_ip, "in", at), _ranges(request_ip, "not_in", at))
     return Condition() if ranges == RequestIp() else Condition(ranges)
 

@@ -35,13 +35,11 @@ def resources(tokens: Tokens) -> list[Resource]:
     async def list_tokens(call: Call) -> Reply:
         """GET …/tokens."""
         fields = fields_of(call.query)
-        all_tokens = await tokens.list(_owner(call))
+        owned = await tokens.list(_owner(call))
         if fields.get("direction") == "desc":
-            all_tokens = all_tokens[::-1]
+            owned = owned[::-1]
         page = page_of(fields)
-        return page_reply(
-            [to_json(token) async for token in in_turns(page.of(all_tokens), _TURN)], page, len(all_tokens)
-        )
+        return page_reply([to_json(token) async for token in in_turns(page.of(owned), _TURN)], page, len(owned))
 
     async def create(call: Call) -> Reply:
         """POST …/tokens."""

@@ -39,15 +39,12 @@ def resources(users: Users) -> list[Resource]:
     async def accounts(call: Call) -> Reply:
         """GET /accounts."""
         fields = fields_of(call.query)
-        every = [
-            account
-            for account in await users.accounts(call.caller.principal)
-            if _is_named(account, fields.get("name"))
-        ]
+        principal = call.caller.principal
+        matching = [account for account in await users.accounts(principal) if _is_named(account, fields.get("name"))]
         if fields.get("direction") == "desc":
-            every.reverse()
+            matching.reverse()
         page = page_of(fields, _MAX_PER_PAGE)
-        return page_reply([_account(account) for account in page.of(every)], page, len(every))
+        return page_reply([_account(account) for account in page.of(matching)], page, len(matching))
 
     async def account(call: Call) -> Reply:
         """GET /accounts/{account_id}."""
@@ -57,13 +54,13 @@ def resources(users: Users) -> list[Resource]:
         """GET /memberships."""
         fields = fields_of(call.query)
         name = fields.get("account.name", fields.get("name"))
-        every = [pair for pair in await users.memberships(call.caller.principal) if _is_named(pair[1], name)]
+        matching = [pair for pair in await users.memberships(call.caller.principal) if _is_named(pair[1], name)]
         if fields.get("status", _ACCEPTED) != _ACCEPTED:
-            every = []
+            matching = []
         if fields.get("direction") == "desc":
-            every.reverse()
+            matching.reverse()
         page = page_of(fields, _MAX_PER_PAGE)
-        return page_reply([_membership(*pair) for pair in page.of(every)], page, len(every))
+        return page_reply([_membership(*pair) for pair in page.of(matching)], page, len(matching))
 
     return [
         Resource("GET", "/client/v4/user", Action.READ_USER, user),

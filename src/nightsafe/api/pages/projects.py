@@ -14,7 +14,7 @@ from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call, read_loose_json
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
-from nightsafe.api.unsupported.routes import unsupported_handler
+from nightsafe.api.unsupported.routes import unsupported
 from nightsafe.bindings.json_fields import need_object, need_string, optional_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
@@ -94,17 +94,11 @@ def _deployment_routes(projects: Projects) -> list[Resource]:
 
     return [
         Resource("GET", f"{_PROJECT}/deployments", Action.READ_PAGES, list_none),
-        Resource("POST", f"{_PROJECT}/deployments", Action.WRITE_PAGES, unsupported_handler("deploy Pages projects")),
+        Resource("POST", f"{_PROJECT}/deployments", Action.WRITE_PAGES, unsupported("deploy Pages projects")),
         Resource("GET", f"{_PROJECT}/domains", Action.READ_PAGES, list_none),
-        Resource(
-            "POST", f"{_PROJECT}/domains", Action.WRITE_PAGES, unsupported_handler("serve Pages projects on domains")
-        ),
-        Resource(
-            "GET", f"{_PROJECT}/upload-token", Action.WRITE_PAGES, unsupported_handler("keep files of Pages projects")
-        ),
-        Resource(
-            "POST", f"{_PROJECT}/purge_build_cache", Action.WRITE_PAGES, unsupported_handler("build Pages projects")
-        ),
+        Resource("POST", f"{_PROJECT}/domains", Action.WRITE_PAGES, unsupported("serve Pages projects on domains")),
+        Resource("GET", f"{_PROJECT}/upload-token", Action.WRITE_PAGES, unsupported("keep files of Pages projects")),
+        Resource("POST", f"{_PROJECT}/purge_build_cache", Action.WRITE_PAGES, unsupported("build Pages projects")),
     ]
 
 

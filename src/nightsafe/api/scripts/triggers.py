@@ -18,7 +18,7 @@ from nightsafe.api.http.path import ACCOUNT, SCRIPT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
-from nightsafe.api.unsupported.routes import unsupported_handler
+from nightsafe.api.unsupported.routes import unsupported
 from nightsafe.bindings.json_fields import need_object, need_string
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.permissions import Action
@@ -48,7 +48,7 @@ def resources(services: Services) -> list[Resource]:
     return [
         Resource("GET", _OF_ACCOUNT, None, get_name),
         Resource("PUT", _OF_ACCOUNT, Action.WRITE_SCRIPTS, put_name),
-        Resource("DELETE", _OF_ACCOUNT, Action.WRITE_SCRIPTS, unsupported_handler(_WORKERS_DEV)),
+        Resource("DELETE", _OF_ACCOUNT, Action.WRITE_SCRIPTS, unsupported(_WORKERS_DEV)),
         *script_routes(services),
     ]
 

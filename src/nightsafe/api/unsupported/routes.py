@@ -22,7 +22,7 @@ def resources(services: Services) -> list[Resource]:
     """Return the routes of this page with their handlers. Every caller that sees the account gets the empty lists."""
     return [
         Resource("GET", _KV, None, _empty_list),
-        Resource("POST", _KV, Action.WRITE_SCRIPTS, unsupported_handler("keep KV namespaces")),
+        Resource("POST", _KV, Action.WRITE_SCRIPTS, unsupported("keep KV namespaces")),
         Resource("GET", _DURABLE_OBJECTS, None, _empty_list),
         Resource("GET", f"{_DOMAINS}/records", None, _empty_reply),
         Resource("GET", _DOMAINS, None, _empty_reply),
@@ -30,7 +30,7 @@ def resources(services: Services) -> list[Resource]:
             "PUT",
             _DOMAINS,
             Action.WRITE_SCRIPTS,
-            unsupported_handler(f"serve custom domains: {_LIVE}"),
+            unsupported(f"serve custom domains: {_LIVE}"),
         ),
         *script_routes(services),
     ]
@@ -57,7 +57,7 @@ def script_routes(services: Services, at: str = SCRIPT) -> list[Resource]:
         Resource("GET", f"{at}/routes", Action.READ_SCRIPTS, list_none),
         Resource("PUT", f"{at}/routes", Action.WRITE_SCRIPTS, put_routes),
         Resource("GET", f"{at}/tails", Action.READ_SCRIPTS, list_none),
-        Resource("POST", f"{at}/tails", Action.WRITE_SCRIPTS, unsupported_handler("stream a Worker's logs")),
+        Resource("POST", f"{at}/tails", Action.WRITE_SCRIPTS, unsupported("stream a Worker's logs")),
     ]
 
 
@@ -71,7 +71,7 @@ async def _empty_reply(_: Call) -> Reply:
     return success([])
 
 
-def unsupported_handler(what: str) -> Handler:
+def unsupported(what: str) -> Handler:
     """Return a handler that refuses every request with the name of the missing feature.
 
     Args:

@@ -15,7 +15,7 @@ from nightsafe.api.http.path import ACCOUNT
 from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.scripts import views
-from nightsafe.api.unsupported.routes import unsupported_handler
+from nightsafe.api.unsupported.routes import unsupported
 from nightsafe.api.workers.workers import find_worker
 from nightsafe.identity.permissions import Action
 from nightsafe.services.services import Services
@@ -48,7 +48,7 @@ def resources(services: Services) -> list[Resource]:
         items = await services.previews.edit_preview(call.caller, script.ref, preview, patch)
         return success(to_json(preview, script.id, items))
 
-    refuse = unsupported_handler("make preview deployments; it only keeps their secrets")
+    refuse = unsupported("make preview deployments; it only keeps their secrets")
     return [
         Resource("GET", _LATEST, Action.READ_SCRIPTS, get),
         Resource("PATCH", _LATEST, Action.WRITE_SCRIPTS, patch),

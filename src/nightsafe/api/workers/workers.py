@@ -17,9 +17,9 @@ from nightsafe.api.http.request import Call
 from nightsafe.api.http.routing import Resource
 from nightsafe.api.http.streaming import File, success_with_files
 from nightsafe.api.scripts import scripts, views
-from nightsafe.api.unsupported.routes import unsupported_handler
+from nightsafe.api.unsupported.routes import unsupported
 from nightsafe.bindings.json_fields import need_object, optional_string
-from nightsafe.bindings.unknown_members import need_known
+from nightsafe.bindings.unknown_members import require_known
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity import policy
 from nightsafe.identity.permissions import Action
@@ -59,10 +59,8 @@ def resources(services: Services) -> list[Resource]:
         """GET /workers/workers: the workers that the caller may read."""
         fields = fields_of(call.query)
         page, (order, last_first) = page_of(_DEFAULT_SIZE | fields, _MAX_SIZE), _order(fields)
-        keys = (
-            (await order(services, script), script.ref.name)
-            async for script in scripts.visible_scripts(services, call)
-        )
+        visible = scripts.visible_scripts(services, call)
+        keys = ((await order(services, script), script.ref.name) async for script in visible)
         names, total = await names_on(page, keys, last_first=last_first)
         return page_reply([worker async for worker in _workers_json(services, call, names)], page, total)
 
@@ -77,7 +75,7 @@ def resources(services: Services) -> list[Resource]:
     async def put(call: Call) -> Reply:
         """PUT /workers/workers/{script_name}: resets the members that are not in the body, except previews."""
         body = need_object(await call.json(), "", "the body")
-        need_known(body, MEMBERS, "", "the body")
+        require_known(body, MEMBERS, "", "the body")
         subdomain = _NOWHERE | need_object(body.get("subdomain") or {}, "/subdomain", "'subdomain'")
         return await edit_worker(call, dict.fromkeys(OWN) | body | {"subdomain": subdomain})
 
@@ -85,9 +83,8 @@ def resources(services: Services) -> list[Resource]:
         """Change a worker, and return it."""
         patch, script = parse_worker(body, call.limits), await find_worker(services, call)
         if optional_string(body, "name", "") not in {None, script.ref.name}:
-            raise NightsafeError(
-                Code.UNSUPPORTED, "rename Workers: secrets are sealed to the name of their Worker", "/name"
-            )
+            sentence = "rename Workers: secrets are sealed to the name of their Worker"
+            raise NightsafeError(Code.UNSUPPORTED, sentence, "/name")
         return success(to_json(await services.workers.edit(call.caller, script, patch)), patch.notices)
 
     async def delete(call: Call) -> Reply:
@@ -95,7 +92,7 @@ def resources(services: Services) -> list[Resource]:
         await scripts.delete_script(services, call, (await find_worker(services, call)).ref)
         return success(None)
 
-    without_code = unsupported_handler("keep Workers without code: upload a script with that name")
+    without_code = unsupported("keep Workers without code: upload a script with that name")
     return [
         Resource("GET", _WORKERS, Action.READ_SCRIPTS, list_workers),
         Resource("POST", _WORKERS, Action.WRITE_SCRIPTS, without_code),
@@ -146,7 +143,7 @@ def _version_routes(services: Services) -> list[Resource]:
             return success(_version_summary(version), patch.notices)
         return await _version_reply(services, script, version, notices=patch.notices)
 
-    keep = unsupported_handler("delete versions: it keeps every version for rollbacks")
+    keep = unsupported("delete versions: it keeps every version for rollbacks")
     return [
         Resource("GET", _VERSIONS, Action.READ_SCRIPTS, list_versions),
         Resource("POST", _VERSIONS, Action.WRITE_SCRIPTS, create),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.user_folder import trouble_with_folders
+from nightsafe.user_folder import untrusted_folder_reason
 
 _WRITTEN_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -38,7 +38,7 @@ def refuse_exchangeable(place: Path) -> None:
         NightsafeError: INVALID.
     """
     above = next(one for one in place.absolute().parents if one.exists())
-    wrong = trouble_with_folders(above / place.name)
+    wrong = untrusted_folder_reason(above / place.name)
     if wrong is not None:
         raise _problem(place, f"could be exchanged: {wrong}, or choose another place")
 

@@ -56,13 +56,13 @@ async def _make(
     store: "SqliteStore", account_id: str | None, name: str, groups: tuple[str, ...], expires_on: int | None
 ) -> OwnToken:
     """Create the token and revoke those that an earlier run left."""
-    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing  # noqa: PLC0415 - not needed for help
+    from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy  # noqa: PLC0415 - not needed for help
     from nightsafe.services.identity.administration import issue_token, show_nothing  # noqa: PLC0415 - likewise
     from nightsafe.services.identity.operator import find_account, find_member, revoke_token  # noqa: PLC0415 - likewise
 
     account = await find_account(store, account_id)
     user = await find_member(store, account, None)
-    policies = [allowing(ACCOUNT_RESOURCE + account.id, *groups)]
+    policies = [allow_policy(ACCOUNT_RESOURCE + account.id, *groups)]
     for left in await store.tokens_of_account(account.id):
         if left.name == name:
             await revoke_token(store, left.id)

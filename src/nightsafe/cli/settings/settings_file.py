@@ -8,7 +8,7 @@ import click
 
 from nightsafe.cli.terminal.output import tell
 from nightsafe.cli.tree import TREE, Branch, Leaf, Node
-from nightsafe.user_folder import trouble_with, user_folder
+from nightsafe.user_folder import untrusted_file_reason, user_folder
 
 CLIENT_SETTINGS: Final = frozenset(
     {
@@ -78,7 +78,7 @@ def _own() -> dict[str, Any]:
         if path is None or not path.exists():
             return {}
         with path.open("rb") as file:
-            wrong = trouble_with(path, file.fileno())
+            wrong = untrusted_file_reason(path, file.fileno())
     except PermissionError:
         return {}  # the home directory belongs to another user
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from nightsafe.client.settings import KNOWN_RINGS
 from nightsafe.sealing.rings.lineage import Identity
-from nightsafe.user_folder import trouble_with, trouble_with_folders, user_folder
+from nightsafe.user_folder import untrusted_file_reason, untrusted_folder_reason, user_folder
 
 IN_MEMORY: Final = ":memory:"
 _NAME: Final = "known-rings"
@@ -115,7 +115,7 @@ class KnownRings:
         """Return the file's lines; an empty list when the file does not exist."""
         try:
             with os.fdopen(os.open(path, _READ), "rb") as file:
-                wrong = trouble_with(path, file.fileno())
+                wrong = untrusted_file_reason(path, file.fileno())
                 content = file.read(_MOST_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -187,7 +187,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Lock the file against changes by other processes. Make its directory if needed, for its owner alone."""
     try:
         _make_folder(path.parent)
-        wrong = trouble_with_folders(path)
+        wrong = untrusted_folder_reason(path)
         descriptor = os.open(path.with_name(f".{path.name}.lock"), _LOCK, 0o600)
     except OSError as error:
         raise CannotKeepError(f"{path} cannot be written: {error.strerror}") from None

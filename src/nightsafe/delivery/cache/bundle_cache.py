@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bundle.compatibility import callee_of, check, fields_of
+from nightsafe.bundle.compatibility import callee_of, check_servable, fields_of
 from nightsafe.bundle.model import Bundle, BundleVersion
 from nightsafe.bundle.signed import open_bundle
 from nightsafe.delivery.cache.serials import Serials
@@ -249,7 +249,7 @@ def refusals(bundle: Bundle) -> tuple[str, ...]:
     reasons: dict[str, None] = {}
     for version in bundle.versions:
         try:
-            check(version)
+            check_servable(version)
         except NightsafeError as error:
             reasons |= dict.fromkeys(problem.detail for problem in error.problems)
     return tuple(reasons)

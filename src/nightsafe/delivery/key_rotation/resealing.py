@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import structlog
 from msgspec import Struct
 
-from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, OldValues, Stored
+from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, OldValues, ResealingResult
 from nightsafe.delivery.key_rotation.resealed_value import reseal_value
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import NamedOpener
@@ -43,7 +43,7 @@ class ResealingSource(Protocol):
         """
         ...
 
-    async def store(self, values: NewValues) -> Stored:
+    async def store(self, values: NewValues) -> ResealingResult:
         """Return re-encrypted values to the API.
 
         Raises:
@@ -182,7 +182,7 @@ class Resealer:
             if sealed is not None:
                 new.append(sealed)
             await asyncio.sleep(0)  # each value occupies the interpreter for a third of a millisecond
-        stored = Stored(resealed=0, changed=0, refused=0)
+        stored = ResealingResult(resealed=0, changed=0, refused=0)
         if new:
             stored = await self._source.store(NewValues(tuple(new)))
         before = self.progress

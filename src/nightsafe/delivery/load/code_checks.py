@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from nightsafe.bundle.code_checks import Check, Verdict
+from nightsafe.bundle.code_checks import CodeCheck, Verdict
 from nightsafe.delivery.source.http import HttpSource
 from nightsafe.errors import Code, NightsafeError
 
@@ -32,7 +32,7 @@ class CheckSource(Protocol):
         """
         ...
 
-    async def next(self) -> Check | None:
+    async def next(self) -> CodeCheck | None:
         """Wait a few seconds for code to check.
 
         Raises:
@@ -40,7 +40,7 @@ class CheckSource(Protocol):
         """
         ...
 
-    async def tell(self, check: Check, verdict: Verdict) -> None:
+    async def tell(self, check: CodeCheck, verdict: Verdict) -> None:
         """Send the verdict on a check.
 
         Raises:
@@ -52,7 +52,7 @@ class CheckSource(Protocol):
 class Judge(Protocol):
     """A compiler of uploads."""
 
-    async def problem_of(self, check: Check) -> str:
+    async def problem_of(self, check: CodeCheck) -> str:
         """Return the runtime's problem with the code, or ""."""
         ...
 
@@ -60,7 +60,7 @@ class Judge(Protocol):
 class _Answer(Struct):
     """The part of the API's envelope that this module reads."""
 
-    result: Check | None = None
+    result: CodeCheck | None = None
 
 
 class HttpChecks:
@@ -79,7 +79,7 @@ class HttpChecks:
         if status != _OK:
             raise NightsafeError(Code.UNAVAILABLE, f"the API answered {status}")
 
-    async def next(self) -> Check | None:
+    async def next(self) -> CodeCheck | None:
         """Wait for code to check, as `CheckSource.next`."""
         status, body = await self._source.ask("GET", "checks")
         if status != _OK:
@@ -89,7 +89,7 @@ class HttpChecks:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise NightsafeError(Code.UNAVAILABLE, "the API's answer is not a check") from None
 
-    async def tell(self, check: Check, verdict: Verdict) -> None:
+    async def tell(self, check: CodeCheck, verdict: Verdict) -> None:
         """Send the verdict, as `CheckSource.tell`."""
         await self._source.ask("POST", f"checks/{check.id}", msgspec.json.encode(verdict))
 
@@ -128,7 +128,7 @@ class Checker:
             else:
                 pause = _FIRST_PAUSE
 
-    async def _problem_of(self, check: Check) -> str:
+    async def _problem_of(self, check: CodeCheck) -> str:
         """Return the problem with an upload; "" when it has none or the check itself failed."""
         try:
             return await self._judge.problem_of(check)

@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from nightsafe.bundle.code_checks import Check
+from nightsafe.bundle.code_checks import CodeCheck
 from nightsafe.bundle.compatibility import RESERVED
 from nightsafe.bundle.model import BundleBinding, BundleModule, BundleVersion
 from nightsafe.delivery.load.compatibility import Compatibility
@@ -66,7 +66,7 @@ class Compiler:
         self._binary: Final = binary
         self._seconds: Final = seconds
 
-    async def problem_of(self, check: Check) -> str:
+    async def problem_of(self, check: CodeCheck) -> str:
         """Return the runtime's problem with the code; "" when it has none or does not answer in time.
 
         Raises:
@@ -106,7 +106,7 @@ class Compiler:
         return said.decode("utf-8", "replace")
 
 
-def _write(folder: Path, check: Check, word: str) -> Path:
+def _write(folder: Path, check: CodeCheck, word: str) -> Path:
     """Write a configuration, and the code as loads, into a folder."""
     version = _version(check)
     loads = {"LINKED": _load(check, version, word)}
@@ -121,7 +121,7 @@ def _write(folder: Path, check: Check, word: str) -> Path:
     return config
 
 
-def _version(check: Check) -> BundleVersion:
+def _version(check: CodeCheck) -> BundleVersion:
     """Return a version with only this code."""
     parts = ((f"part{at}", msgspec.json.encode({"part": part})) for at, part in enumerate(check.parts))
     return BundleVersion(
@@ -142,7 +142,7 @@ def _older(version: BundleVersion) -> BundleVersion:
     return replace(version, compatibility_date=_DATE, compatibility_flags=())
 
 
-def _load(check: Check, version: BundleVersion, word: str, *, linked: bool = True) -> bytearray:
+def _load(check: CodeCheck, version: BundleVersion, word: str, *, linked: bool = True) -> bytearray:
     """Return the code as it would be served, but with a module before it that throws."""
     packing = Frame()
     compatibility = Compatibility.of(version)

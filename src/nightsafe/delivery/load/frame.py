@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from nightsafe.bundle.compatibility import LOST, RESERVED
+from nightsafe.bundle.compatibility import LOST_NAME, RESERVED
 
 Place = tuple[int, int]
 
@@ -39,7 +39,7 @@ class Frame:
     @property
     def raw(self) -> bool:
         """Whether `runtime/shim.js` has anything to make before the script runs."""
-        return bool(self.keys or self.stored or any(item["name"] == LOST for item in self.env))
+        return bool(self.keys or self.stored or any(item["name"] == LOST_NAME for item in self.env))
 
     def place(self, data: bytes) -> Place:
         """Append bytes to the body and return their place."""
@@ -57,9 +57,9 @@ class Frame:
 
     def pack(self, **head: Any) -> bytearray:
         """Return the whole load, with these members added to its head, and wipe `body`."""
-        env = [item for item in self.env if item["name"] != LOST]
+        env = [item for item in self.env if item["name"] != LOST_NAME]
         if self.raw:
-            lost = [item for item in self.env if item["name"] == LOST]
+            lost = [item for item in self.env if item["name"] == LOST_NAME]
             env.append({"name": RESERVED, "kind": "raw", "keys": self.keys, "stored": self.stored, "lost": lost})
         encoded = msgspec.json.encode({**head, "modules": self.modules, "env": env})
         packed = bytearray(len(encoded).to_bytes(4, "big") + encoded)

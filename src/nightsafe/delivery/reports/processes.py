@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from nightsafe.bundle.processes import HeldScript, Report
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
 from nightsafe.delivery.lasting import lasting
 from nightsafe.delivery.source.bundle_source import BundleSource
 from nightsafe.delivery.workerd.supervisor import Supervisor
@@ -57,6 +57,6 @@ class Reporter:
             )
             owed = bool(held)
             try:
-                await self._source.report(Report(held=held))
+                await self._source.report(HeldScriptsReport(held=held))
             except NightsafeError:
                 owed = True

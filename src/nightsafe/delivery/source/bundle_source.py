@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from nightsafe.bundle.model import Bundle
-from nightsafe.bundle.processes import Report
+from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.bundle.signed import sign_bundle
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.interfaces import MessageSigner
@@ -68,7 +68,7 @@ class BundleSource(Protocol):
         """
         ...
 
-    async def report(self, report: Report) -> None:
+    async def report(self, report: HeldScriptsReport) -> None:
         """Report which scripts are held apart.
 
         Raises:
@@ -96,7 +96,7 @@ class MemorySource:
         self._moved = asyncio.Condition()
         self.serial = 0
         self.acted_on = 0
-        self.reported = Report(held=())
+        self.reported = HeldScriptsReport(held=())
 
     async def changes(self, after: str, *, wait: bool) -> Changes:
         """Implement `BundleSource.changes`."""
@@ -134,7 +134,7 @@ class MemorySource:
             raise NightsafeError(Code.UNAVAILABLE, "the module does not exist")
         return self._contents[digest]
 
-    async def report(self, report: Report) -> None:
+    async def report(self, report: HeldScriptsReport) -> None:
         """Implement `BundleSource.report`."""
         self.reported = report
 

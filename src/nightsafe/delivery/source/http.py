@@ -11,7 +11,7 @@ import httpcore
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bundle.processes import Report
+from nightsafe.bundle.processes import HeldScriptsReport
 from nightsafe.delivery.source.bundle_source import Changes
 from nightsafe.errors import Code, NightsafeError
 
@@ -100,7 +100,7 @@ class HttpSource:
         """Implement `BundleSource.module`."""
         return await self._get(self._at(f"modules/{digest.hex()}"))
 
-    async def report(self, report: Report) -> None:
+    async def report(self, report: HeldScriptsReport) -> None:
         """Implement `BundleSource.report`."""
         _checked(*await self.ask("PUT", f"processes/{self._name}", msgspec.json.encode(report)))
 

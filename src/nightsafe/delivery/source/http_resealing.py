@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from nightsafe.bundle.resealing import NewValues, OldValues, Stored
+from nightsafe.bundle.resealing import NewValues, OldValues, ResealingResult
 from nightsafe.delivery.source.http import HttpSource
 from nightsafe.errors import Code, NightsafeError
 
@@ -44,9 +44,9 @@ class HttpResealing:
         """Implement `ResealingSource.old_values`."""
         return _read(*await self._source.ask("GET", f"resealing?{urlencode({'after': after})}"), OldValues)
 
-    async def store(self, values: NewValues) -> Stored:
+    async def store(self, values: NewValues) -> ResealingResult:
         """Implement `ResealingSource.store`."""
-        return _read(*await self._source.ask("POST", "resealing", msgspec.json.encode(values)), Stored)
+        return _read(*await self._source.ask("POST", "resealing", msgspec.json.encode(values)), ResealingResult)
 
 
 def _read(status: int, body: bytes, kind: type[T]) -> T:

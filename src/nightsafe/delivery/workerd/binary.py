@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.user_folder import trouble_with
+from nightsafe.user_folder import untrusted_file_reason
 
 VERSION: Final = "1.20261117.1"
 """Version of the npm package. Builds differ in behaviour that Nightsafe relies on, so it supports only this one."""
@@ -56,7 +56,7 @@ def verify(path: Path) -> None:
             Code.UNAVAILABLE, f"workerd {VERSION} is supported on {known}; this machine is {platform.machine()}"
         )
     with path.open("rb") as file:
-        wrong = trouble_with(path, file.fileno())
+        wrong = untrusted_file_reason(path, file.fileno())
         if wrong is not None:
             raise NightsafeError(Code.UNAVAILABLE, f"{path} is refused because somebody else may change it: {wrong}")
         found = file_digest(file, "sha256").hexdigest()

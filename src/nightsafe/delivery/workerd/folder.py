@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Final
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.user_folder import trouble_with_folders
+from nightsafe.user_folder import untrusted_folder_reason
 
 _LONGEST: Final = 107 - len("/admin-1000000.sock")
 """The length that unix(7) allows for a socket's path, less the longest file name used here."""
@@ -116,7 +116,7 @@ def _refuse_shared(path: Path, found: os.stat_result) -> None:
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         raise NightsafeError(Code.INVALID, f"{path} has mode {mode}, so others may enter it; run: chmod 700 {path}")
-    wrong = trouble_with_folders(path)
+    wrong = untrusted_folder_reason(path)
     if wrong is not None:
         raise NightsafeError(Code.INVALID, f"{path} could be replaced by others: {wrong}")
 

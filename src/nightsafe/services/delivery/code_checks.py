@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from nightsafe.bundle.code_checks import LONGEST_WAIT, Check, CheckedModule
+from nightsafe.bundle.code_checks import LONGEST_WAIT, CheckedModule, CodeCheck
 from nightsafe.bundle.compatibility import fields_of, module_kind
 from nightsafe.bundle.model import BundleVersion
 from nightsafe.errors import NightsafeError
@@ -39,7 +39,7 @@ class _AccountChecks:
     """
 
     def __init__(self) -> None:
-        self.checks: deque[Check] = deque()
+        self.checks: deque[CodeCheck] = deque()
         self.verdicts: dict[str, asyncio.Future[str]] = {}
         self.new_check = asyncio.Event()
         self.active_checkers = 0
@@ -83,7 +83,7 @@ class CodeChecks:
             if check in account.checks:
                 account.checks.remove(check)
 
-    async def next(self, account_id: str, seconds: float) -> Check | None:
+    async def next(self, account_id: str, seconds: float) -> CodeCheck | None:
         """Return an upload to check; None if there is none within some seconds."""
         account = self._accounts[account_id]
         account.active_checkers += 1
@@ -121,7 +121,7 @@ class CodeChecks:
             account.new_check.set()
 
 
-def _build_check(source: Source, version: BundleVersion) -> Check | None:
+def _build_check(source: Source, version: BundleVersion) -> CodeCheck | None:
     """Return the check for an upload; None if there is no code to load, or too much."""
     parts = (
         tuple(fields_of(binding)["part"] for binding in version.bindings if binding.kind == _WASM_PART_KIND)
@@ -133,7 +133,7 @@ def _build_check(source: Source, version: BundleVersion) -> Check | None:
     modules = tuple(_modules_to_check(files, source.main_module))
     if not modules or sum(len(module.body) for module in modules) > _MOST_BYTES:
         return None
-    return Check(
+    return CodeCheck(
         id=secrets.token_hex(8),
         main_module=source.main_module,
         classic=source.classic,

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from nightsafe.bundle.processes import HeldScript, Report
+from nightsafe.bundle.processes import HeldScript, HeldScriptsReport
 from nightsafe.errors import Code, Problem
 from nightsafe.services.delivery.change_feed import ChangeFeed, ProcessId
 from nightsafe.store.scripts import ScriptRef
@@ -48,7 +48,7 @@ class Processes:
         self._reports: Final[dict[tuple[str, ProcessId], tuple[HeldScript, ...]]] = {}
         self._resealing: Final[dict[tuple[str, ProcessId], bool]] = {}
 
-    def record_report(self, account_id: str, process_id: ProcessId, report: Report) -> None:
+    def record_report(self, account_id: str, process_id: ProcessId, report: HeldScriptsReport) -> None:
         """Record which scripts a process holds apart."""
         self._remove_stale_reports()
         if report.held:

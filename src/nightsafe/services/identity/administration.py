@@ -18,7 +18,7 @@ from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
     USER_RESOURCE,
     Policy,
-    allowing,
+    allow_policy,
     check_policies,
     encode_policies,
     policies_for,
@@ -154,7 +154,7 @@ async def issue_token(  # noqa: PLR0913 - a token has many fields
         NightsafeError: INVALID, for policies that exceed a limit or have unknown names; STORE.
     """
     at, token = now(), new_token()
-    granted = [allowing(ACCOUNT_RESOURCE + account_id, ALL_ACCESS)] if policies is None else list(policies)
+    granted = [allow_policy(ACCOUNT_RESOURCE + account_id, ALL_ACCESS)] if policies is None else list(policies)
     check_policies(granted)
     row = _token(
         token,
@@ -176,7 +176,7 @@ async def issue_token(  # noqa: PLR0913 - a token has many fields
 def all_access(account_id: str, user_id: str) -> list[Policy]:
     """Return policies with all access to an account and to its owner's user."""
     resources = [ACCOUNT_RESOURCE + account_id, USER_RESOURCE + user_id]
-    return [allowing(resource, ALL_ACCESS) for resource in resources]
+    return [allow_policy(resource, ALL_ACCESS) for resource in resources]
 
 
 def _token(  # noqa: PLR0913 - a row has many columns

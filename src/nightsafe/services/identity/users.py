@@ -31,7 +31,7 @@ class Users:
 
     async def accounts(self, principal: Principal) -> Sequence[Account]:
         """Return the accounts in which a principal has any permission, oldest first."""
-        return [account for account in await self._store.accounts() if principal.grants.sees(account.id)]
+        return [account for account in await self._store.accounts() if principal.grants.has_access_to(account.id)]
 
     async def account(self, account_id: str) -> Account:
         """Return one account. The caller must have the permission to read it.

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.audit.entry import AuditEvent, entry_for
-from nightsafe.bindings.metadata import public_of
-from nightsafe.bundle.resealing import NewValue, OldValue, OldValues, Stored
+from nightsafe.bindings.metadata import public_metadata_of
+from nightsafe.bundle.resealing import NewValue, OldValue, OldValues, ResealingResult
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context
 from nightsafe.sealing.record import key_id_of
@@ -107,7 +107,7 @@ class Resealing:
                 return OldValues(primary=primary, values=values, next=f"{key_id}:{found[-1].mark}", waiting=waiting)
         return OldValues(primary=primary, values=(), next="", waiting=waiting)
 
-    async def store(self, caller: Caller, account_id: str, values: Sequence[NewValue]) -> Stored:
+    async def store(self, caller: Caller, account_id: str, values: Sequence[NewValue]) -> ResealingResult:
         """Replace values under older keys by re-encrypted values.
 
         Raises:
@@ -133,7 +133,7 @@ class Resealing:
             places.append(_name_in_log(before))
             await asyncio.sleep(0)  # a check and a signature hold the interpreter for a fifth of a millisecond
         done = await self._commit(caller, account_id, signed, places) if signed else 0
-        return Stored(resealed=done, changed=len(values) - refused - done, refused=refused)
+        return ResealingResult(resealed=done, changed=len(values) - refused - done, refused=refused)
 
     def _is_old(self, value: StoredValue) -> bool:
         """Return whether a value needs re-encryption. A caller's value may replace only such a value."""
@@ -164,7 +164,7 @@ def location_of_value(value: StoredValue) -> RecordLocation:
     """
     namespace, sealed_name, kind = value.namespace, value.name, value.kind
     try:
-        public = public_of(value.kind, value.shown)
+        public = public_metadata_of(value.kind, value.shown)
         if value.collection is not None:
             namespace = sealing_ref(value.collection, value.account_id, value.owner, value.environment).namespace
         if value.collection is Kind.SECRETS_STORE:

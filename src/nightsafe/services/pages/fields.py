@@ -14,7 +14,7 @@ from msgspec import Struct
 from nightsafe.bindings.json_fields import need_object, need_string, optional_string, pointer_to, type_name
 from nightsafe.bindings.model import PlainBinding, SecretText
 from nightsafe.bindings.parse import MAX_NAME_BYTES, MAX_VALUE_BYTES
-from nightsafe.bindings.unknown_members import need_known
+from nightsafe.bindings.unknown_members import require_known
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.secret_value import SecretValue
 from nightsafe.services.limits import Limits
@@ -85,19 +85,19 @@ def parse_project(fields: dict[str, Any], limits: Limits) -> ProjectPatch:
         NightsafeError: INVALID, BINDING_NAME_TOO_LONG, BINDING_TOO_LARGE or TOO_MANY_OPERATIONS, with a pointer;
             UNSUPPORTED, for a repository to deploy from.
     """
-    need_known(fields, _PROJECT, "", "the project")
+    require_known(fields, _PROJECT, "", "the project")
     if fields.get("source") is not None:
         raise NightsafeError(Code.UNSUPPORTED, "deploy Pages projects from a repository", "/source")
     branch = optional_string(fields, "production_branch", "")
     body: dict[str, Any] = {} if branch is None else {"production_branch": branch}
     build = _optional_object(fields, "build_config", "")
-    need_known(build, _BUILD, "/build_config", "'build_config'")
+    require_known(build, _BUILD, "/build_config", "'build_config'")
     body |= {f"build_config/{name}": value for name, value in _checked_members(build, _BUILD, "/build_config")}
     configs = _optional_object(fields, _POINTER.removeprefix("/"), "")
-    need_known(configs, ENVIRONMENTS, _POINTER, "'deployment_configs'")
+    require_known(configs, ENVIRONMENTS, _POINTER, "'deployment_configs'")
     for environment in ENVIRONMENTS:
         config, at = _optional_object(configs, environment, _POINTER), f"{_POINTER}/{environment}"
-        need_known(config, (*_SETTINGS, *_GROUPS, *_MAPS, "env_vars"), at, f"'{environment}'")
+        require_known(config, (*_SETTINGS, *_GROUPS, *_MAPS, "env_vars"), at, f"'{environment}'")
         members = _environment_members(config, at)
         body |= {f"{environment}/{path}": value for path, value in members}
     return _with_variables(body, configs, limits)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from nightsafe.bindings.json_fields import need_object, need_string, optional_string, pointer_to
-from nightsafe.bindings.unknown_members import refuse_slips, unknown
+from nightsafe.bindings.unknown_members import refuse_misspelt, unknown_member_notices
 from nightsafe.errors import Code, NightsafeError, Problem
 
 Form = dict[str, "Form"]
@@ -61,7 +61,7 @@ def check_forms(settings: Mapping[str, Any], at: str = "") -> None:
         NightsafeError: INVALID, pointing at the member.
     """
     for _, fields, form, here in _objects(settings, at):
-        refuse_slips(fields, form, here)
+        refuse_misspelt(fields, form, here)
 
 
 def unknown_setting_notices(settings: Mapping[str, Any], at: str = "") -> Iterator[Problem]:
@@ -73,7 +73,7 @@ def unknown_setting_notices(settings: Mapping[str, Any], at: str = "") -> Iterat
     """
     for name, fields, form, here in _objects(settings, at):
         if name != _LIMITS:
-            yield from unknown(fields, form, here, "stored unchanged")
+            yield from unknown_member_notices(fields, form, here, "stored unchanged")
 
 
 def check_consumers(consumers: list[Any], at: str, member: str = "service") -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nightsafe.bindings.json_fields import need_array, need_object
-from nightsafe.bindings.unknown_members import need_known, unknown
+from nightsafe.bindings.unknown_members import require_known, unknown_member_notices
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
@@ -215,7 +215,7 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
         NightsafeError: INVALID or a code of a binding, with a pointer into the body; a problem for each binding.
     """
     body = need_object(raw, "", "the settings")
-    need_known(body, _MEMBERS, "", "the settings")
+    require_known(body, _MEMBERS, "", "the settings")
     if body.get("migrations") is not None:
         raise NightsafeError(
             Code.UNSUPPORTED, "apply migrations in a change of settings: upload the script with them", "/migrations"
@@ -227,7 +227,11 @@ def parse_settings(raw: object, limits: Limits) -> SettingsPatch:
         version_level=_settings_to_merge(body, setting_fields.VERSION_LEVEL, setting_fields.version_settings),
         script_level=_settings_to_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings),
         annotations=parse_annotations(body.get("annotations"), limits),
-        notices=(*settings_notices(body), *annotation_notices(body.get("annotations")), *unknown(body, _MEMBERS, "")),
+        notices=(
+            *settings_notices(body),
+            *annotation_notices(body.get("annotations")),
+            *unknown_member_notices(body, _MEMBERS, ""),
+        ),
     )
 
 
@@ -242,9 +246,9 @@ def parse_script_level(raw: object) -> tuple[bytes | None, Notices]:
         NightsafeError: INVALID, with a pointer into the body.
     """
     body = need_object(raw, "", "the body")
-    need_known(body, _SCRIPT_MEMBERS, "", "the body")
+    require_known(body, _SCRIPT_MEMBERS, "", "the body")
     merge = _settings_to_merge(body, setting_fields.SCRIPT_LEVEL, setting_fields.script_settings)
-    return merge, unknown(body, _SCRIPT_MEMBERS, "")
+    return merge, unknown_member_notices(body, _SCRIPT_MEMBERS, "")
 
 
 def parse_usage_model(raw: object) -> SettingsPatch:

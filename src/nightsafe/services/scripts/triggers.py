@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.bindings.json_fields import need_object, need_string, pointer_to, type_name
-from nightsafe.bindings.unknown_members import need_known
+from nightsafe.bindings.unknown_members import require_known
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, now, script_change
 from nightsafe.services.commit import commit
@@ -146,7 +146,7 @@ def parse_subdomain(raw: object, at: str = "", *, partly: bool = False) -> dict[
     if body.get("enabled") is None and not partly:
         raise NightsafeError(Code.INVALID, "'enabled' is missing: set it to true or false", pointer_to(at, "enabled"))
     members = {_ENABLED: "enabled", _PREVIEWS_ENABLED: "previews_enabled"}
-    need_known(body, members.values(), at, "the subdomain")
+    require_known(body, members.values(), at, "the subdomain")
     return {trigger: _flag(body, member, at) for trigger, member in members.items() if body.get(member) is not None}
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from nightsafe.bindings.json_fields import need_array, need_object, optional_string
 from nightsafe.bindings.kinds import PLAIN_KINDS
 from nightsafe.bindings.model import InheritedBinding, PlainBinding, Secret
-from nightsafe.bindings.unknown_members import refuse_slips, unknown
+from nightsafe.bindings.unknown_members import refuse_misspelt, unknown_member_notices
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
 from nightsafe.services.notices import Notices, migration_notices, settings_notices
@@ -129,7 +129,7 @@ def parse_upload(metadata: object, parts: Sequence[Part], limits: Limits, *, dep
 def _notices(fields: dict[str, Any]) -> Notices:
     """Return notices of the parts of an upload that have no effect or are unknown."""
     migrations = migration_notices(present=fields.get("migrations") is not None)
-    unknown_members = unknown(fields, _MEMBERS, "")
+    unknown_members = unknown_member_notices(fields, _MEMBERS, "")
     return (*settings_notices(fields), *migrations, *annotation_notices(fields.get("annotations")), *unknown_members)
 
 
@@ -141,7 +141,7 @@ def _check_members(fields: dict[str, Any]) -> None:
     Raises:
         NightsafeError: INVALID.
     """
-    refuse_slips(fields, _MEMBERS, "")
+    refuse_misspelt(fields, _MEMBERS, "")
     elsewhere = next((name for name in _BINDINGS_ELSEWHERE if fields.get(name) is not None), None)
     if elsewhere is not None:
         sentence = f"an upload has no '{elsewhere}': list secrets and variables in 'bindings', each with its 'name'"
@@ -177,7 +177,7 @@ def _migration(fields: dict[str, Any]) -> Migration | None:
     if fields.get("migrations") is None:
         return None
     raw = need_object(fields["migrations"], "/migrations", "'migrations'")
-    refuse_slips(raw, _MIGRATION, "/migrations")
+    refuse_misspelt(raw, _MIGRATION, "/migrations")
     tags = {name: optional_string(raw, name, "/migrations") for name in ("old_tag", "new_tag")}
     for name, tag in tags.items():
         if tag is not None and len(tag) > _MAX_MIGRATION_TAG:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from nightsafe.bindings.json_fields import need_object, pointer_to
 from nightsafe.bindings.model import SECRET_KINDS, Secret
 from nightsafe.bindings.parse import parse_secret
-from nightsafe.bindings.unknown_members import refuse_slips, unknown
+from nightsafe.bindings.unknown_members import refuse_misspelt, unknown_member_notices
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.caller import Caller, new_stamp, script_change
 from nightsafe.services.commit import commit
@@ -181,9 +181,9 @@ def parse_patch(raw: object, limits: Limits) -> SecretsPatch:
     if "secrets" not in body:
         sentence = "'secrets' is missing: set it to an object with each secret under its name, and null to delete one"
         raise NightsafeError(Code.INVALID, sentence, "/secrets")
-    refuse_slips(body, _MEMBERS, "")
+    refuse_misspelt(body, _MEMBERS, "")
     secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
-    strange = unknown(body, _MEMBERS, "")
+    strange = unknown_member_notices(body, _MEMBERS, "")
     return SecretsPatch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits), strange)
 
 

@@ -17,7 +17,7 @@ from nightsafe.bindings.json_fields import (
     pointer_to,
     type_name,
 )
-from nightsafe.bindings.unknown_members import need_known
+from nightsafe.bindings.unknown_members import require_known
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.secret_value import SecretValue
 from nightsafe.services.limits import Limits
@@ -94,7 +94,7 @@ def parse_secret_patch(raw: object, limits: Limits) -> SecretPatch:
         NightsafeError: INVALID.
     """
     fields = need_object(raw, "", "the body")
-    need_known(fields, ("comment", "name", "scopes", "value"), "", "the body")
+    require_known(fields, ("comment", "name", "scopes", "value"), "", "the body")
     if fields.get("name") is not None:
         raise NightsafeError(Code.UNSUPPORTED, "rename secrets of a store: duplicate it under the new name", "/name")
     comment = _comment(fields, "")

@@ -8,7 +8,7 @@ Source: `annotations` in the Cloudflare v4 API's specification, with its limits.
 import msgspec
 
 from nightsafe.bindings.json_fields import need_object, optional_string, pointer_to
-from nightsafe.bindings.unknown_members import refuse_slips, unknown
+from nightsafe.bindings.unknown_members import refuse_misspelt, unknown_member_notices
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.limits import Limits
 
@@ -40,7 +40,7 @@ def parse_annotations(raw: object, limits: Limits) -> bytes:
             long, or if they are too large together.
     """
     fields = {} if raw is None else need_object(raw, _AT, "'annotations'")
-    refuse_slips(fields, _KNOWN, _AT)
+    refuse_misspelt(fields, _KNOWN, _AT)
     kept = {}
     for name, max_bytes in _MAX_BYTES.items():
         text = optional_string(fields, name, _AT)
@@ -56,7 +56,7 @@ def parse_annotations(raw: object, limits: Limits) -> bytes:
 
 def annotation_notices(raw: object) -> tuple[Problem, ...]:
     """Return a notice for each unknown annotation; call it after `parse_annotations`."""
-    return unknown(raw, _KNOWN, _AT) if isinstance(raw, dict) else ()
+    return unknown_member_notices(raw, _KNOWN, _AT) if isinstance(raw, dict) else ()
 
 
 def _limited(name: str, text: str, max_bytes: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from nightsafe.bindings.json_fields import need_array, need_object, need_string, optional_string, pointer_to
-from nightsafe.bindings.unknown_members import refuse_slips
+from nightsafe.bindings.unknown_members import refuse_misspelt
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, script_change
 from nightsafe.services.commit import commit
@@ -185,7 +185,7 @@ def parse_deployment_plan(raw: object, limits: Limits) -> DeploymentPlan:
         NightsafeError: INVALID or DEPLOYMENT_INVALID, pointing at the member at fault.
     """
     body = need_object(raw, "", "the body")
-    refuse_slips(body, _MEMBERS, "")
+    refuse_misspelt(body, _MEMBERS, "")
     if (optional_string(body, "strategy", "") or "percentage") != "percentage":
         raise NightsafeError(Code.DEPLOYMENT_INVALID, "'strategy' must be \"percentage\"", "/strategy")
     shares = need_array(body, "versions", "")

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from nightsafe.bindings.json_fields import need_object, pointer_to, type_name
 from nightsafe.bindings.model import PlainBinding, Secret, SecretKey, SecretText
 from nightsafe.bindings.parse import parse_binding
-from nightsafe.bindings.unknown_members import need_known
+from nightsafe.bindings.unknown_members import require_known
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.services.caller import Caller, collection_change, now
 from nightsafe.services.collections import commit_collection, item_of
@@ -181,7 +181,7 @@ def parse_previews(raw: object, at: str, limits: Limits) -> PreviewPatch:
         NightsafeError: INVALID or a code of a binding, with a pointer; a problem for each binding.
     """
     fields = need_object(raw, at, "the previews' base configuration")
-    need_known(fields, (*_SETTINGS, "env"), at, "the previews' base configuration")
+    require_known(fields, (*_SETTINGS, "env"), at, "the previews' base configuration")
     settings = {name: fields[name] for name in _SETTINGS if name in fields}
     for name, value in settings.items():
         if value is not None and not isinstance(value, _SETTINGS[name]):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from nightsafe.bindings.json_fields import need_array, need_object, need_string, pointer_to
-from nightsafe.bindings.unknown_members import need_known, unknown
+from nightsafe.bindings.unknown_members import require_known, unknown_member_notices
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.services.caller import Caller, collection_change, now, script_change
 from nightsafe.services.collections import commit_collection
@@ -181,7 +181,7 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
         NightsafeError: INVALID or a code of a binding, with a pointer.
     """
     body = need_object(raw, "", "the body")
-    need_known(body, MEMBERS, "", "the body")
+    require_known(body, MEMBERS, "", "the body")
     own = {name: body[name] for name in OWN if name in body}
     if own.get("tail_consumers") is not None:
         consumers = need_array(body, "tail_consumers", "")
@@ -200,7 +200,7 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
         own,
         {} if subdomain is None else parse_subdomain(subdomain, "/subdomain", partly=True),
         previews,
-        (*settings_notices(own), *strange, *unknown(body, (*MEMBERS, *_READ_BACK), "")),
+        (*settings_notices(own), *strange, *unknown_member_notices(body, (*MEMBERS, *_READ_BACK), "")),
     )
 
 

@@ -12,7 +12,7 @@ from tests.unit.api.tools.driver import ACCOUNT, Answer, Api, Exchange, File, sc
 
 from nightsafe.bundle.model import Bundle
 from nightsafe.bundle.signed import open_bundle
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy
 from nightsafe.services.identity.administration import issue_token
 
 AT = f"/client/v4/accounts/{ACCOUNT}/nightsafe"
@@ -32,7 +32,7 @@ def token(api: Api) -> tuple[bytes, bytes]:
     """Return the header of a token that may deliver."""
     user = api.run(api.store.user_by_email(api.credentials.email))
     assert user is not None
-    policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY)]
+    policies = [allow_policy(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY)]
     issued = api.run(issue_token(api.store, ACCOUNT, user.id, "delivery", policies=policies))
     return b"authorization", b"Bearer " + issued.token.encode()
 

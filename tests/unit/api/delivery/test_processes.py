@@ -11,7 +11,7 @@ from tests.unit.api.delivery.test_bundles import AT, DELIVERY
 from tests.unit.api.delivery.test_bundles import token as delivery_token
 from tests.unit.api.tools.driver import ACCOUNT, Answer, Api
 
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy
 from nightsafe.services.identity.administration import issue_token
 
 RESEALING = "6e69676874736166652072657365616c"
@@ -75,7 +75,7 @@ def test_processes_show_whether_they_may_re_encrypt(api: Api, token: tuple[bytes
     """Each process is shown with whether its token may re-encrypt; a token for delivery alone may not."""
     user = api.run(api.store.user_by_email(api.credentials.email))
     assert user is not None
-    policies = [allowing(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY, RESEALING)]
+    policies = [allow_policy(ACCOUNT_RESOURCE + ACCOUNT, DELIVERY, RESEALING)]
     issued = api.run(issue_token(api.store, ACCOUNT, user.id, "both", policies=policies))
     follow(api, token)
     follow(api, (b"authorization", b"Bearer " + issued.token.encode()), process="two")

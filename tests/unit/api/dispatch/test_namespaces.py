@@ -10,7 +10,7 @@ from tests.unit.api.tools.values import holds_plant, planted
 
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, allowing, encode_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, allow_policy, encode_policies
 from nightsafe.store.scripts import ScriptRef
 
 NAMESPACES = f"/client/v4/accounts/{ACCOUNT}/workers/dispatch/namespaces"
@@ -196,9 +196,9 @@ def test_denied_dispatched_scripts_are_not_listed(space: Api) -> None:
     for name in ("one", "two"):
         assert upload(space, name).status == 200
     here, secret = ACCOUNT_RESOURCE + ACCOUNT, new_token()
-    denied: Policy = allowing(here, ALL_ACCESS, scripts=["space/*two"])
+    denied: Policy = allow_policy(here, ALL_ACCESS, scripts=["space/*two"])
     deny = Policy(effect="deny", permission_groups=denied.permission_groups, resources=denied.resources)
-    keep(space, row(secret, encode_policies([allowing(here, ALL_ACCESS), deny]), account_id=ACCOUNT))
+    keep(space, row(secret, encode_policies([allow_policy(here, ALL_ACCESS), deny]), account_id=ACCOUNT))
     bearer = [(b"authorization", b"Bearer " + secret.encode())]
 
     listed = space.send("GET", f"{NAMESPACES}/space/scripts", b"", bearer, anonymous=True).result

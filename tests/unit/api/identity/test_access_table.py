@@ -14,7 +14,7 @@ from nightsafe.api.http.path import policy_name, script_of
 from nightsafe.api.http.routing import Gate, Resource
 from nightsafe.identity.credentials import digest, new_key, new_service_key, new_token
 from nightsafe.identity.permissions import ALL_ACCESS, PERMISSION_GROUPS, Action, PermissionGroup
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, EVERY, USER_RESOURCE, allowing, encode_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, ALL_ACCOUNTS, USER_RESOURCE, allow_policy, encode_policies
 from nightsafe.store.identities import Account, Membership, User
 
 OWNER = "0123456789abcdef" * 2
@@ -39,7 +39,7 @@ class Span(Struct, frozen=True):
 HERE = ACCOUNT_RESOURCE + ACCOUNT
 SPANS = {
     "the account": Span(HERE, script=True, account=True, seen=True),
-    "every account": Span(ACCOUNT_RESOURCE + EVERY, script=True, account=True, seen=True),
+    "every account": Span(ACCOUNT_RESOURCE + ALL_ACCOUNTS, script=True, account=True, seen=True),
     "the script": Span(HERE, ("worker",), script=True, seen=True),
     "globs": Span(HERE, ("nothing", "work*"), script=True, seen=True),
     "another glob": Span(HERE, ("billing-*",), seen=True),
@@ -214,7 +214,7 @@ def test_every_combination_of_credential_and_route_is_decided(
     """
     turn = KINDS.index(kind) + list(PERMISSION_GROUPS).index(group.id)
     for number, (name, span) in enumerate(SPANS.items(), turn):
-        policies = encode_policies([allowing(span.resource, group.id, scripts=span.scripts)])
+        policies = encode_policies([allow_policy(span.resource, group.id, scripts=span.scripts)])
         credentials = credential(api, kind, policies)
         step = effort.step(fast=5 * len(KINDS), quick=len(KINDS))
         for route in routes(api)[number % step :: step]:
@@ -228,9 +228,9 @@ def test_every_combination_of_credential_and_route_is_decided(
 def test_a_missing_account_answers_like_an_invisible_one(api: Api, kind: str) -> None:
     """Both answers are equal byte for byte, even when the caller's policies name the missing account."""
     nowhere = "e" * 32
-    for resource in (HERE, ACCOUNT_RESOURCE + EVERY, ACCOUNT_RESOURCE + nowhere):
-        credentials = credential(api, kind, encode_policies([allowing(resource, ALL_ACCESS)]))
-        unseen = credential(api, kind, encode_policies([allowing(USER_RESOURCE + OWNER, ALL_ACCESS)]))
+    for resource in (HERE, ACCOUNT_RESOURCE + ALL_ACCOUNTS, ACCOUNT_RESOURCE + nowhere):
+        credentials = credential(api, kind, encode_policies([allow_policy(resource, ALL_ACCESS)]))
+        unseen = credential(api, kind, encode_policies([allow_policy(USER_RESOURCE + OWNER, ALL_ACCESS)]))
         for route in routes(api):
             if route.is_of_account:
                 if kind == "token":
@@ -246,7 +246,9 @@ def test_invalid_tokens_are_refused_by_every_route(api: Api, columns: dict[str, 
     """An unknown, disabled, expired or not yet valid token gets the same answer, in the form of each route."""
     secret = new_token()
     if columns is not None:
-        everything = encode_policies([allowing(HERE, ALL_ACCESS), allowing(USER_RESOURCE + OWNER, ALL_ACCESS)])
+        everything = encode_policies(
+            [allow_policy(HERE, ALL_ACCESS), allow_policy(USER_RESOURCE + OWNER, ALL_ACCESS)]
+        )
         keep(api, row(secret, everything, user_id=OWNER, **columns))  # type: ignore[arg-type]
     for route in routes(api):
         outcome = NOT_PERMITTED if route.is_of_account else NOT_AUTHORIZED
@@ -264,7 +266,7 @@ def test_every_route_refuses_a_forbidden_address(api: Api) -> None:
     """Every route refuses an address outside a token's condition with 403 / 9109 and the address."""
     secret = new_token()
     condition = b'{"request_ip":{"in":["198.51.100.0/24"]}}'
-    keep(api, row(secret, encode_policies([allowing(HERE, ALL_ACCESS)]), user_id=OWNER, condition=condition))
+    keep(api, row(secret, encode_policies([allow_policy(HERE, ALL_ACCESS)]), user_id=OWNER, condition=condition))
     for route in routes(api):
         answer = ask(api, route, [(b"authorization", b"Bearer " + secret.encode())])
         assert NOT_AUTHORIZED == outcome_of(answer)

@@ -23,7 +23,7 @@ from tests.unit.api.tools.tokens import READ, WRITE, keep, policies_on, row
 
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing, encode_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy, encode_policies
 
 HERE = f"/client/v4/accounts/{ACCOUNT}/workers"
 SCRIPT = f"{HERE}/scripts/billing-api"
@@ -202,26 +202,28 @@ def test_binding_needs_only_permission_to_read(own_api: Api) -> None:
     """Permission to read the other script is enough, and so is the same glob or no limit to scripts."""
     fill(own_api)
     reader = asking(
-        own_api, allowing(NAME, ALL_ACCESS, scripts=["billing-*"]), allowing(NAME, READ, scripts=[THERE, "mine/*"])
+        own_api,
+        allow_policy(NAME, ALL_ACCESS, scripts=["billing-*"]),
+        allow_policy(NAME, READ, scripts=[THERE, "mine/*"]),
     )
     for ask, name in (
         (reader, THERE),
         (reader, OWN),
         (reader, "billing-api"),
-        (asking(own_api, allowing(NAME, WRITE)), THERE),
+        (asking(own_api, allow_policy(NAME, WRITE)), THERE),
     ):
         assert upload(ask, bindings=[service(name)], tail_consumers=consumer(name)).status == 200
     namespace = {"type": "dispatch_namespace", "name": "D", "namespace": "mine"}
     assert upload(reader, bindings=[namespace]).status == 200
-    missing = upload(asking(own_api, allowing(NAME, WRITE)), bindings=[service(NOT_THERE)])
+    missing = upload(asking(own_api, allow_policy(NAME, WRITE)), bindings=[service(NOT_THERE)])
     assert (400, [10143]) == missing.refusal
 
 
 def test_a_denied_script_cannot_be_bound(own_api: Api) -> None:
     """A token that is denied one script cannot bind to it, but can bind to all others."""
     fill(own_api)
-    denied = replace(allowing(NAME, READ, scripts=[THERE]), effect="deny")
-    ask = asking(own_api, allowing(NAME, WRITE), denied)
+    denied = replace(allow_policy(NAME, READ, scripts=[THERE]), effect="deny")
+    ask = asking(own_api, allow_policy(NAME, WRITE), denied)
 
     refused(upload(ask, bindings=[service(THERE)]))
     assert upload(ask, bindings=[service(OWN)]).status == 200
@@ -251,7 +253,7 @@ def test_new_code_over_a_kept_unreadable_binding_is_refused(own_api: Api, way: s
     assert upload(owner(own_api), bindings=[service(THERE)]).status == 200
 
     refused(KEEPING[way](asking(own_api)))
-    assert KEEPING[way](asking(own_api, allowing(NAME, WRITE))).status == 200
+    assert KEEPING[way](asking(own_api, allow_policy(NAME, WRITE))).status == 200
 
 
 def test_new_code_over_an_unreadable_consumer_is_refused(own_api: Api) -> None:
@@ -296,7 +298,9 @@ def test_a_rollback_to_an_unreadable_binding_is_refused(own_api: Api, path: str)
     refused(deploy(asking(own_api), (before, 100)))
     refused(deploy(asking(own_api), (before, 1), (after, 99)))
     assert deploy(asking(own_api), (after, 100)).status == 200
-    reader = asking(own_api, allowing(NAME, ALL_ACCESS, scripts=["billing-*"]), allowing(NAME, READ, scripts=[THERE]))
+    reader = asking(
+        own_api, allow_policy(NAME, ALL_ACCESS, scripts=["billing-*"]), allow_policy(NAME, READ, scripts=[THERE])
+    )
     assert deploy(reader, (before, 100)).status == 200
 
 

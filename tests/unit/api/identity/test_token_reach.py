@@ -9,7 +9,7 @@ from tests.unit.api.tools.tokens import READ, keep, policies_on, row
 
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, MAX_RESOURCES, allowing, encode_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, MAX_RESOURCES, allow_policy, encode_policies
 
 END, LATER, SOONER = "2090-01-01T00:00:00Z", "2090-01-01T00:00:01Z", "2089-01-01T00:00:00Z"
 HERE, WIDER, NARROWER = "192.0.2.0/24", "192.0.0.0/16", "192.0.2.0/28"
@@ -111,7 +111,7 @@ def test_a_token_with_other_rights_cannot_be_changed(api: Api) -> None:
 def test_a_stored_token_with_oversized_policies_is_refused(api: Api) -> None:
     """A stored token with too many or too large policies is refused as unknown, until its policies are replaced."""
     globs = [f"w{number}*" for number in range(MAX_RESOURCES)]
-    many = [allowing(ACCOUNT_RESOURCE + ACCOUNT, READ)] * 5000
+    many = [allow_policy(ACCOUNT_RESOURCE + ACCOUNT, READ)] * 5000
     for policies in (policies_on("worker", *globs), encode_policies(many)):
         secret = new_token()
         kept = row(secret, policies, account_id=ACCOUNT)

@@ -11,7 +11,7 @@ from tests.unit.api.tools.driver import ACCOUNT, OTHER_ACCOUNT, Api, secret_at, 
 from tests.unit.api.tools.rotation import ALL, COUNT, GROUP, RESEALING, ROOT, Rotation, text, with_values
 
 from nightsafe.audit.entry import AuditEvent, entry_for
-from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, Stored
+from nightsafe.bundle.resealing import NewValue, NewValues, OldValue, ResealingResult
 from nightsafe.delivery.key_rotation.resealed_value import reseal_value
 from nightsafe.delivery.key_rotation.resealing import Progress
 from nightsafe.errors import Code, NightsafeError
@@ -146,7 +146,7 @@ def test_a_concurrent_change_of_a_value_is_kept(rotation: Rotation) -> None:
 
     stored = rotation.api.run(rotation.store(batch))
 
-    assert Stored(resealed=len(page.values) - 1, changed=1, refused=0) == stored
+    assert ResealingResult(resealed=len(page.values) - 1, changed=1, refused=0) == stored
     assert COUNT - stored.resealed == rotation.reseal().resealed
     assert ALL | {"third": 1} == rotation.contents()
 

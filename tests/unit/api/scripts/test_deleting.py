@@ -11,7 +11,7 @@ from tests.unit.api.tools.uploads import add, metadata
 
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing, encode_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy, encode_policies
 
 AT = f"/client/v4/accounts/{ACCOUNT}/workers"
 NAMESPACE = f"{AT}/dispatch/namespaces/customers"

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.api.tools.driver import ACCOUNT, JSON, Answer, Api, File, form, form_type, script_at
 from tests.unit.api.tools.uploads import add, items, metadata, versions_of
 
-from nightsafe.bindings.unknown_members import refuse_slips, unknown
+from nightsafe.bindings.unknown_members import refuse_misspelt, unknown_member_notices
 from nightsafe.errors import NightsafeError
 
 AT = f"/client/v4/accounts/{ACCOUNT}"
@@ -237,10 +237,10 @@ def test_a_misspelling_is_a_name_close_to_a_known_one(name: str, misspelt: bool)
     known = {"bindings", "keep_bindings", "id"}
     if misspelt:
         with pytest.raises(NightsafeError):
-            refuse_slips({name: 1}, known, "")
+            refuse_misspelt({name: 1}, known, "")
     else:
-        refuse_slips({name: 1}, known, "")
-        assert (name not in known) == bool(unknown({name: 1}, known, ""))
+        refuse_misspelt({name: 1}, known, "")
+        assert (name not in known) == bool(unknown_member_notices({name: 1}, known, ""))
 
 
 def test_at_most_20_unknown_members_are_named() -> None:

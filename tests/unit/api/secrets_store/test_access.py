@@ -10,7 +10,7 @@ from tests.unit.api.tools.tokens import WRITE, keep, row
 
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, allowing, encode_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, allow_policy, encode_policies
 
 HERE = f"/client/v4/accounts/{ACCOUNT}/workers"
 SCRIPT = f"{HERE}/scripts/worker"
@@ -87,7 +87,7 @@ def test_binding_a_stored_secret_needs_permission_to_read_stores(own_api: Api, w
         assert "'KEY'" in refused.messages[0]
         assert "Secrets Store Read" in refused.messages[0]
         assert before == own_api.send("GET", f"{SCRIPT}/versions").result
-    assert 200 == WAYS[way](asking(own_api, scripts, allowing(ACCOUNT_NAME, STORES_READ))).status
+    assert 200 == WAYS[way](asking(own_api, scripts, allow_policy(ACCOUNT_NAME, STORES_READ))).status
 
 
 def test_an_existing_binding_can_be_kept_without_permission(own_api: Api) -> None:
@@ -96,7 +96,7 @@ def test_an_existing_binding_can_be_kept_without_permission(own_api: Api) -> Non
     assert (
         own_api.upload("worker", {"main_module": "worker.js", "bindings": [BOUND]}, File("worker.js")).status == 200
     )
-    ask = asking(own_api, allowing(ACCOUNT_NAME, WRITE))
+    ask = asking(own_api, allow_policy(ACCOUNT_NAME, WRITE))
 
     answers = [
         upload(ask, "PUT", SCRIPT, keep_bindings=["secrets_store_secret"]),

@@ -12,7 +12,7 @@ from tests.unit.api.tools.driver import ACCOUNT, JSON, Answer, Api, Exchange, He
 from tests.unit.api.tools.tokens import keep, row
 
 from nightsafe.api.app import App
-from nightsafe.bundle.resealing import NewValues, OldValues, Stored
+from nightsafe.bundle.resealing import NewValues, OldValues, ResealingResult
 from nightsafe.delivery.key_rotation.resealing import Progress, Resealer
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.credentials import new_token

@@ -8,7 +8,14 @@ from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.identity.credentials import digest, new_token
 from nightsafe.identity.grants import Grants
 from nightsafe.identity.permissions import ALL_ACCESS
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, EVERY, allowing, encode_policies, parse_policies, policies_for
+from nightsafe.identity.policy import (
+    ACCOUNT_RESOURCE,
+    ALL_ACCOUNTS,
+    allow_policy,
+    encode_policies,
+    parse_policies,
+    policies_for,
+)
 from nightsafe.store.changes import Change
 from nightsafe.store.identities import Identity, Token
 
@@ -19,7 +26,7 @@ WRITE = "e086da7e2179491d91ee5f35b3ca210a"
 ALLOW_AND_DENY = (
     policies_for(ACCOUNT, ALL_ACCESS)[:-1] + b"," + policies_for(ACCOUNT, READ)[1:].replace(b'"allow"', b'"deny"')
 )
-assert Grants(parse_policies(ALLOW_AND_DENY)).sees(ACCOUNT)
+assert Grants(parse_policies(ALLOW_AND_DENY)).has_access_to(ACCOUNT)
 
 _ids = itertools.count()
 
@@ -84,8 +91,8 @@ def give(api: Api) -> dict[str, bytes]:
         "globs": {"policies": policies_on("work*", "abs*")},
         "other globs": {"policies": policies_on("billing-*")},
         "glob denied": {"policies": everything[:-1] + b"," + policies_on("work*")[1:].replace(b'"allow"', b'"deny"')},
-        "every account": {"policies": policies_for(EVERY, ALL_ACCESS)},
-        "account's": {"policies": policies_for(EVERY, ALL_ACCESS), "account_id": ACCOUNT},
+        "every account": {"policies": policies_for(ALL_ACCOUNTS, ALL_ACCESS)},
+        "account's": {"policies": policies_for(ALL_ACCOUNTS, ALL_ACCESS), "account_id": ACCOUNT},
         "other account's": {"policies": everything, "account_id": OTHER_ACCOUNT},
         "from here": {"policies": everything, "condition": b'{"request_ip":{"in":["192.0.2.0/24"]}}'},
         "from elsewhere": {"policies": everything, "condition": b'{"request_ip":{"in":["198.51.100.0/24"]}}'},

@@ -12,7 +12,7 @@ from tests.unit.api.tools.values import holds_plant, planted
 
 from nightsafe.identity.credentials import new_token
 from nightsafe.identity.permissions import ALL_ACCESS
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, allowing, encode_policies
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, Policy, allow_policy, encode_policies
 from nightsafe.store.collections import Kind
 
 WORKERS = f"/client/v4/accounts/{ACCOUNT}/workers/workers"
@@ -83,7 +83,7 @@ def test_policies_by_name_hold_for_the_id(worker: Api) -> None:
     """A script denied by name is denied by ID; a permission by name does not cover the ID, which matches no glob."""
     worker_id = worker.send("GET", WORKER).result["id"]
     here = ACCOUNT_RESOURCE + ACCOUNT
-    named = allowing(here, ALL_ACCESS, scripts=["work*"])
+    named = allow_policy(here, ALL_ACCESS, scripts=["work*"])
     deny = Policy(effect="deny", permission_groups=named.permission_groups, resources=named.resources)
     all_but_one = encode_policies([allowing(here, ALL_ACCESS), deny])
 
@@ -261,7 +261,7 @@ def test_a_writer_of_secrets_sees_no_variables(own_api: Api) -> None:
     fields = {"main_module": "worker.js", "bindings": [variable], "compatibility_date": "2025-01-01"}
     assert own_api.upload("worker", fields).status == 200
     body = json.dumps({"env": {"A": text("a")}}).encode()
-    policies = encode_policies([allowing(ACCOUNT_RESOURCE + ACCOUNT, SECRETS_WRITE)])
+    policies = encode_policies([allow_policy(ACCOUNT_RESOURCE + ACCOUNT, SECRETS_WRITE)])
 
     answer = ask_as(own_api, policies, "PATCH", f"{WORKER}/versions/latest", body)
 

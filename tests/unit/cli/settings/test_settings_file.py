@@ -12,7 +12,7 @@ from nightsafe.cli.settings.settings_file import CLIENT_SETTINGS, OF_A_FOLDER, S
 from nightsafe.cli.settings.sources import without_overruled
 from nightsafe.cli.settings.wrangler_config import configured_script
 
-EVERY = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
+ALL_ACCOUNTS = sorted(CLIENT_SETTINGS | SERVER_SETTINGS)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from nightsafe.bundle.resealing import NewValues, OldValue, OldValues, Stored
+from nightsafe.bundle.resealing import NewValues, OldValue, OldValues, ResealingResult
 from nightsafe.delivery.key_rotation.resealing import Progress, Resealer
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.sealing.context import Context

@@ -10,7 +10,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.identity.conditions import Condition, RequestIp
 from nightsafe.identity.credentials import has_valid_checksum
 from nightsafe.identity.permissions import ALL_ACCESS, Action
-from nightsafe.identity.policy import ACCOUNT_RESOURCE, Resource, allowing
+from nightsafe.identity.policy import ACCOUNT_RESOURCE, Resource, allow_policy
 from nightsafe.identity.service import Authenticator, Principal, may
 from nightsafe.services.identity.administration import create_account, create_user, issue_token
 from nightsafe.store.sqlite import SqliteStore

@@ -16,7 +16,7 @@ from nightsafe.identity.conditions import Condition, RequestIp, encode_condition
 from nightsafe.identity.permissions import ALL_ACCESS, Action
 from nightsafe.identity.policy import (
     ACCOUNT_RESOURCE,
-    EVERY,
+    ALL_ACCOUNTS,
     SCRIPT_RESOURCE,
     GroupRef,
     Policy,
