@@ -145,7 +145,7 @@ class Scene:
     def binding(self, script: str, parsed: Any) -> BundleBinding:
         """Return a binding as the store keeps it."""
         if isinstance(parsed, PlainBinding):
-            return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.shown()))
+            return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.public_json()))
         return BundleBinding(parsed.name, parsed.kind, msgspec.Raw(parsed.shown()), self.seal(script, parsed))
 
     def seal(self, script: str, secret: Secret) -> bytes:

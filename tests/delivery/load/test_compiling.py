@@ -22,20 +22,20 @@ COMPILE_ERRORS = {
 }
 
 
-def modules(kind: str, body: bytes, main: str = GOOD, **members: Any) -> Check:
+def modules(kind: str, body: bytes, main: str = GOOD, **members: Any) -> CodeCheck:
     """Return an upload of a main module, by default a good one, and another file."""
     files = (CheckedModule("index.js", JS, main.encode()), CheckedModule("lib/it.x", TYPES[kind], body))
     return CodeCheck(id="1", main_module="index.js", modules=files, **members)
 
 
-def classic(body: bytes, **members: Any) -> Check:
+def classic(body: bytes, **members: Any) -> CodeCheck:
     """Return an upload of a classic script."""
-    return Check(
+    return CodeCheck(
         id="1", main_module="worker.js", classic=True, modules=(CheckedModule("worker.js", CLASSIC, body),), **members
     )
 
 
-async def problem_of(check: Check) -> str:
+async def problem_of(check: CodeCheck) -> str:
     """Return the problem that the runtime reports, or an empty string."""
     return await Compiler(workerd()).problem_of(check)
 

@@ -95,12 +95,12 @@ async def follows(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
 
 async def reports(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     """Run the reporter: scripts that are held apart are reported."""
-    told: list[Report] = []
+    told: list[HeldScriptsReport] = []
     supervisor = SimpleNamespace(
         changed=asyncio.Event(), holds=SimpleNamespace(held=lambda: {"x": Hold(1.0, 1.0, "it")})
     )
 
-    async def report(report: Report) -> None:
+    async def report(report: HeldScriptsReport) -> None:
         """Record the report."""
         told.append(report)
 
@@ -152,8 +152,8 @@ async def reseals(module: ModuleType, folder: Path, arm: Callable[[], None]) -> 
 
 async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
     """Run the checker: uploads are checked, also after the API was away."""
-    waiting: Iterator[NightsafeError | Check] = iter(
-        [AWAY, *(Check(id=str(number), main_module="", modules=(), flags=()) for number in range(50))]
+    waiting: Iterator[NightsafeError | CodeCheck] = iter(
+        [AWAY, *(CodeCheck(id=str(number), main_module="", modules=(), flags=()) for number in range(50))]
     )
     told: list[str] = []
 
@@ -163,7 +163,7 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
         async def greet(self) -> None:
             """Do nothing."""
 
-        async def next(self) -> Check | None:
+        async def next(self) -> CodeCheck | None:
             """Return the next upload."""
             found = next(waiting)
             if isinstance(found, NightsafeError):
@@ -171,11 +171,11 @@ async def checks(module: ModuleType, _: Path, arm: Callable[[], None]) -> None:
             await asyncio.sleep(0)
             return found
 
-        async def tell(self, check: Check, _: Verdict) -> None:
+        async def tell(self, check: CodeCheck, _: Verdict) -> None:
             """Record a verdict."""
             told.append(check.id)
 
-    async def problem_of(_: Check) -> str:
+    async def problem_of(_: CodeCheck) -> str:
         """Find no problem."""
         return ""
 

@@ -67,7 +67,7 @@ CHANGES: dict[str, Change] = {
 @pytest.fixture
 def delivered(tmp_path: Path) -> Iterator[Api]:
     """Yield an API with delivery and one script."""
-    with Api(tmp_path, delivered=Delivered(always=True)) as api:
+    with Api(tmp_path, delivered=DeliveryOptions(always=True)) as api:
         assert api.upload("worker").status == 200
         yield api
 
@@ -75,7 +75,7 @@ def delivered(tmp_path: Path) -> Iterator[Api]:
 @pytest.fixture
 def accepting(tmp_path: Path) -> Iterator[Api]:
     """Yield an API with delivery that accepts undeliverable scripts, with one script."""
-    with Api(tmp_path, delivered=Delivered(always=True, accept=True)) as api:
+    with Api(tmp_path, delivered=DeliveryOptions(always=True, accept=True)) as api:
         assert api.upload("worker").status == 200
         yield api
 

@@ -27,9 +27,9 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def hold_until_told(lane: Lane, size: int, go: asyncio.Event, held: list[int]) -> None:
+async def hold_until_told(lane: MemoryLane, size: int, go: asyncio.Event, held: list[int]) -> None:
     """Hold this many bytes of the budget until `go` is set."""
-    async with lane.held(size):
+    async with lane.reserve(size):
         held.append(size)
         await go.wait()
 
@@ -73,7 +73,7 @@ def test_a_body_of_unknown_size_counts_as_the_largest(announced: dict[bytes, byt
 
 async def test_a_body_that_waits_too_long_is_refused() -> None:
     """A body that waits for too long is refused with 503; the budget is unchanged and the next body is let in."""
-    lane, go, held = Lane(10, 0.01), asyncio.Event(), list[int]()
+    lane, go, held = MemoryLane(10, 0.01), asyncio.Event(), list[int]()
     holding = asyncio.ensure_future(hold_until_told(lane, 8, go, held))
     await settle()
 
@@ -90,7 +90,7 @@ async def test_a_body_that_waits_too_long_is_refused() -> None:
 
 async def test_an_aborted_request_gives_its_budget_back() -> None:
     """An aborted request gives its memory back if it held some, was waiting, or had just been let in."""
-    lane, go, held = Lane(10, 60.0), asyncio.Event(), list[int]()
+    lane, go, held = MemoryLane(10, 60.0), asyncio.Event(), list[int]()
     first, second, third = (asyncio.ensure_future(hold_until_told(lane, size, go, held)) for size in (10, 10, 4))
     await settle()
     second.cancel()
@@ -122,8 +122,8 @@ async def test_a_slow_body_is_refused_only_while_others_wait(
 
     async def hold_slowly() -> None:
         """Hold the whole budget while the slow body arrives."""
-        async with lane.held(10):
-            receive = lane.paced(part)
+        async with lane.reserve(10):
+            receive = lane.with_minimum_speed(part)
             for _ in range(60):
                 await receive()
 
@@ -144,7 +144,7 @@ async def test_a_slow_body_is_refused_only_while_others_wait(
 
 async def test_a_body_over_the_whole_budget_is_let_in_alone() -> None:
     """A body larger than the whole budget is let in when no other body is held."""
-    lane, go, held = Lane(10, 60.0), asyncio.Event(), list[int]()
+    lane, go, held = MemoryLane(10, 60.0), asyncio.Event(), list[int]()
     tasks = [asyncio.ensure_future(hold_until_told(lane, 1000, go, held)) for _ in range(2)]
     await settle()
 

@@ -113,7 +113,7 @@ def test_untrusted_forwarded_addresses_are_ignored(api: Api) -> None:
 
 def test_failures_count_for_the_forwarded_client(api: Api) -> None:
     """Failures of one client behind a proxy do not count for another client."""
-    app = Entrance(throttled(api.app, Limits(auth_failures=2)), Proxies([HERE]))
+    app = Entrance(with_rate_limits(api.app, Limits(auth_failures=2)), Proxies([HERE]))
 
     def failure(client: bytes) -> int:
         """Send a bad token for this client; return the status."""

@@ -41,7 +41,7 @@ def test_the_application_is_not_wrapped_without_limits() -> None:
 
 def test_a_credential_over_its_limit_gets_971(api: Api) -> None:
     """A credential over its limit gets code 971, its quota, and a Retry-After short enough for clients to wait."""
-    app = throttled(api.app, Limits(rate_limit=2, auth_failures=0))
+    app = with_rate_limits(api.app, Limits(rate_limit=2, auth_failures=0))
 
     answers = [ask(api, app) for _ in range(4)]
 
@@ -59,7 +59,7 @@ def test_a_credential_over_its_limit_gets_971(api: Api) -> None:
 
 def test_other_credentials_and_probes_are_not_limited(api: Api) -> None:
     """Another credential of the same user, a request without credentials and a probe are not limited."""
-    app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
+    app = with_rate_limits(api.app, Limits(rate_limit=1, auth_failures=0))
     for _ in range(3):
         ask(api, app)
 
@@ -74,7 +74,7 @@ def test_other_credentials_and_probes_are_not_limited(api: Api) -> None:
 
 def test_the_body_of_a_refused_upload_is_discarded(api: Api) -> None:
     """An upload over the limit is refused, and its body is read to its end."""
-    app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
+    app = with_rate_limits(api.app, Limits(rate_limit=1, auth_failures=0))
     ask(api, app)
 
     answer = api.send("PUT", f"{SCRIPTS}/mine", [b"x" * 1000] * 5, to=app)
@@ -85,7 +85,7 @@ def test_the_body_of_a_refused_upload_is_discarded(api: Api) -> None:
 @pytest.mark.parametrize("bad", BAD)
 def test_an_address_over_its_failure_limit_gets_10502(api: Api, bad: tuple[bytes, bytes]) -> None:
     """Failures up to the limit get their usual answers; after them, every bad credential gets 10502."""
-    app = throttled(api.app, Limits(auth_failures=3))
+    app = with_rate_limits(api.app, Limits(auth_failures=3))
 
     failed = [ask(api, app, credential=bad) for _ in range(3)]
     answers = [ask(api, app, credential=each) for each in BAD]
@@ -101,7 +101,7 @@ def test_an_address_over_its_failure_limit_gets_10502(api: Api, bad: tuple[bytes
 
 def test_a_good_credential_passes_at_a_blocked_address(api: Api) -> None:
     """A good credential passes at a blocked address, and does not lift the block."""
-    app = throttled(api.app, Limits(auth_failures=2))
+    app = with_rate_limits(api.app, Limits(auth_failures=2))
     key = [(b"x-auth-email", api.credentials.email.encode()), (b"x-auth-key", api.credentials.api_key.encode())]
     for _ in range(5):
         ask(api, app, credential=BAD[0])
@@ -115,7 +115,7 @@ def test_a_good_credential_passes_at_a_blocked_address(api: Api) -> None:
 
 def test_a_good_credential_does_not_reset_the_failures(api: Api) -> None:
     """The failures before and after a good credential add up."""
-    app = throttled(api.app, Limits(auth_failures=3))
+    app = with_rate_limits(api.app, Limits(auth_failures=3))
 
     statuses = [ask(api, app, credential=each).status for each in (BAD[0], BAD[0], None, BAD[0], None, BAD[0])]
 
@@ -140,7 +140,7 @@ def test_a_service_key_has_one_quota(api: Api) -> None:
 
 def test_a_missing_permission_is_not_a_failed_authentication(api: Api) -> None:
     """Missing permissions, credentials, scripts or methods do not count as failed authentications."""
-    app = throttled(api.app, Limits(auth_failures=1))
+    app = with_rate_limits(api.app, Limits(auth_failures=1))
 
     for _ in range(3):
         assert ask(api, app, OTHER_ACCOUNT).refusal == (403, [10000])
@@ -152,7 +152,7 @@ def test_a_missing_permission_is_not_a_failed_authentication(api: Api) -> None:
 
 def test_the_change_feed_has_a_larger_quota_of_its_own(api: Api) -> None:
     """The change feed has a quota of its own, a hundred times as large."""
-    app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
+    app = with_rate_limits(api.app, Limits(rate_limit=1, auth_failures=0))
     delivery = SCRIPTS.replace("/workers/scripts", "/nightsafe/changes")
 
     assert [403] * 100 + [429] == [ask(api, app, delivery).status for _ in range(101)]
@@ -162,7 +162,7 @@ def test_the_change_feed_has_a_larger_quota_of_its_own(api: Api) -> None:
 @pytest.mark.parametrize("path", ["public-ring", "scripts/mine/secrets", "keys", "changesx", "none"])
 def test_other_nightsafe_paths_count_towards_the_quota(api: Api, path: str) -> None:
     """All other Nightsafe paths count towards the credential's quota, even unknown ones."""
-    app = throttled(api.app, Limits(rate_limit=1, auth_failures=0))
+    app = with_rate_limits(api.app, Limits(rate_limit=1, auth_failures=0))
     at = SCRIPTS.replace("/workers/scripts", f"/nightsafe/{path}")
 
     assert 429 != ask(api, app, at).status

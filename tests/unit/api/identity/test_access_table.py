@@ -171,8 +171,8 @@ def credential(api: Api, kind: str, policies: bytes) -> Headers:
 @pytest.fixture(scope="module")
 def permitted(api: Api) -> dict[tuple[str, str], Outcome]:
     """Return each route's outcome for a caller who may do everything."""
-    everything = [allowing(name, ALL_ACCESS) for name in (HERE, USER_RESOURCE + OWNER)]
-    everything.append(allowing(HERE, DELIVERY, RESEALING))
+    everything = [allow_policy(name, ALL_ACCESS) for name in (HERE, USER_RESOURCE + OWNER)]
+    everything.append(allow_policy(HERE, DELIVERY, RESEALING))
     credentials = credential(api, "token", encode_policies(everything))
     keep(api, *people("token", "", b"[]"))
     api.send("DELETE", f"{V4}/accounts/{ACCOUNT}/workers/scripts/worker")

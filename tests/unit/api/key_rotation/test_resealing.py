@@ -157,7 +157,7 @@ def test_an_interrupted_pass_can_be_resumed(rotation: Rotation, answered: int) -
     rotation.rotate()
     store, left = rotation.store, answered
 
-    async def breaking(values: NewValues) -> Stored:
+    async def breaking(values: NewValues) -> ResealingResult:
         """Store some batches normally; store the next one but lose its answer."""
         nonlocal left
         done = await store(values)
@@ -222,7 +222,7 @@ def test_an_unsigned_record_never_gets_a_signature(rotation: Rotation, tampering
     forged = replace(good, before=sha256(stored_before.sealed).digest())
     stored = rotation.api.run(rotation.store(NewValues((forged,))))
 
-    assert Stored(resealed=0, changed=0, refused=1) == stored
+    assert ResealingResult(resealed=0, changed=0, refused=1) == stored
     assert stored_before == rotation.api.run(rotation.api.store.value(ACCOUNT, old.mark))
 
 
@@ -233,7 +233,7 @@ def test_values_under_other_keys_are_refused(rotation: Rotation) -> None:
     rotation.retire(first)
     good, other = (renewed(rotation, value) for value in rotation.api.run(rotation.old_values("")).values[:2])
     old = next(stored for stored in rotation.under(first) if stored.mark == good.mark)
-    place = place_of_value(old).signed
+    place = location_of_value(old).signed
     value = SecretValue(b"x")
     stranger = RingSealer(PrivateRing.generate().public()).seal(place, value)
     ring = rotation.ring

@@ -214,8 +214,8 @@ def test_a_deletion_without_valid_tags_is_refused(tagged: Api, query: str) -> No
 def test_a_deletion_by_tags_spares_denied_scripts(tagged: Api) -> None:
     """A script that a policy denies to the caller is not deleted."""
     secret = new_token()
-    everything = allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS)
-    one_denied = replace(allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=["customers/a"]), effect="deny")
+    everything = allow_policy(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS)
+    one_denied = replace(allow_policy(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=["customers/a"]), effect="deny")
     keep(tagged, row(secret, encode_policies([everything, one_denied])))
 
     answer = delete(

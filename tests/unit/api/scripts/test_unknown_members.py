@@ -245,5 +245,5 @@ def test_a_misspelling_is_a_name_close_to_a_known_one(name: str, misspelt: bool)
 
 def test_at_most_20_unknown_members_are_named() -> None:
     """Only 20 unknown members are named, so that the answer and the work stay small."""
-    assert 20 == len(unknown({f"unknown{number}": 1 for number in range(50_000)}, {"known"}, ""))
-    refuse_slips({f"unknown{number}": 1 for number in range(50_000)}, {"known"}, "")
+    assert 20 == len(unknown_member_notices({f"unknown{number}": 1 for number in range(50_000)}, {"known"}, ""))
+    refuse_misspelt({f"unknown{number}": 1 for number in range(50_000)}, {"known"}, "")

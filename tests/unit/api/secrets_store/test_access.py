@@ -77,8 +77,8 @@ def stored(own_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_binding_a_stored_secret_needs_permission_to_read_stores(own_api: Api, way: str) -> None:
     """Every kind of upload needs permission to read stores; the refusal names the binding and the permission."""
     assert own_api.upload("worker").status == 200
-    scripts = allowing(ACCOUNT_NAME, WRITE)
-    one_script = allowing(ACCOUNT_NAME, ALL_ACCESS, scripts=["work*"])
+    scripts = allow_policy(ACCOUNT_NAME, WRITE)
+    one_script = allow_policy(ACCOUNT_NAME, ALL_ACCESS, scripts=["work*"])
     before = own_api.send("GET", f"{SCRIPT}/versions").result
 
     for policy in (scripts, one_script):

@@ -219,7 +219,7 @@ class Api:
         """Run a coroutine on the store's loop."""
         return self._runner.run(work)
 
-    def restart(self, limits: Limits | None = None, delivered: Delivered | None = None) -> None:
+    def restart(self, limits: Limits | None = None, delivered: DeliveryOptions | None = None) -> None:
         """Close the store and reopen it under a new application."""
         self.limits = limits or self.limits
         self.delivered = delivered or self.delivered

@@ -112,9 +112,9 @@ class Rotation:
         """Implement `ResealingSource.old_values`."""
         return msgspec.convert(await self._call("GET", f"{RESEALING}?after={after}"), OldValues)
 
-    async def store(self, values: NewValues) -> Stored:
+    async def store(self, values: NewValues) -> ResealingResult:
         """Implement `ResealingSource.store`."""
-        return msgspec.convert(await self._call("POST", RESEALING, msgspec.json.encode(values)), Stored)
+        return msgspec.convert(await self._call("POST", RESEALING, msgspec.json.encode(values)), ResealingResult)
 
     async def _call(self, method: str, target: str, body: bytes = b"") -> Any:
         """Send a request on the store's loop."""
@@ -141,7 +141,7 @@ class Rotation:
 
     def opened(self, value: StoredValue) -> bytes:
         """Return the content of a value, opened in its place."""
-        place = place_of_value(value)
+        place = location_of_value(value)
         context: Context = msgspec.structs.replace(place.signed, name=place.sealed_name)
         return self.opener.open_named(place.signed, context, value.sealed).reveal()
 

@@ -33,7 +33,7 @@ _ids = itertools.count()
 
 def policies_on(*globs: str) -> bytes:
     """Return one policy that allows everything on the scripts that match these globs."""
-    return encode_policies([allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=globs)])
+    return encode_policies([allow_policy(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=globs)])
 
 
 def keep(api: Api, *rows: Identity) -> None:

@@ -85,7 +85,7 @@ def test_policies_by_name_hold_for_the_id(worker: Api) -> None:
     here = ACCOUNT_RESOURCE + ACCOUNT
     named = allow_policy(here, ALL_ACCESS, scripts=["work*"])
     deny = Policy(effect="deny", permission_groups=named.permission_groups, resources=named.resources)
-    all_but_one = encode_policies([allowing(here, ALL_ACCESS), deny])
+    all_but_one = encode_policies([allow_policy(here, ALL_ACCESS), deny])
 
     for key in ("worker", worker_id):
         for path in (f"{WORKERS}/{key}", f"{WORKERS}/{key}/versions/latest"):
@@ -94,7 +94,7 @@ def test_policies_by_name_hold_for_the_id(worker: Api) -> None:
     assert (403, [10000]) == ask_as(worker, policies_on("work*"), "GET", f"{WORKERS}/{worker_id}").refusal
     assert ask_as(worker, policies_on("work*"), "GET", WORKER).status == 200
     assert [] == ask_as(worker, all_but_one, "GET", WORKERS).result
-    readers = encode_policies([allowing(here, READ)])
+    readers = encode_policies([allow_policy(here, READ)])
     assert ask_as(worker, readers, "GET", f"{WORKERS}/{worker_id}").status == 200
     assert (403, [10000]) == ask_as(worker, readers, "DELETE", f"{WORKERS}/{worker_id}").refusal
 

@@ -40,11 +40,11 @@ class Scene:
         self.bundles = Bundles(store, sealing_safe())
         self.change_feed = ChangeFeed(store, self.bundles, self.clock)
 
-    async def ask(self, after: Cursor | None, seconds: float = LONG, who: tuple[str, str] = ME) -> Changes:
+    async def ask(self, after: Cursor | None, seconds: float = LONG, who: tuple[str, str] = ME) -> BundleChanges:
         """Ask for changes."""
         return await self.change_feed.follow(ACCOUNT, who, after, seconds)
 
-    def start(self, after: Cursor | None, who: tuple[str, str] = ME) -> "asyncio.Task[Changes]":
+    def start(self, after: Cursor | None, who: tuple[str, str] = ME) -> "asyncio.Task[BundleChanges]":
         """Start a request for changes."""
         return asyncio.create_task(self.ask(after, who=who))
 
@@ -168,7 +168,7 @@ async def test_a_change_of_no_script_does_not_wait(scene: Scene) -> None:
 async def test_a_write_waits_for_each_follower(scene: Scene) -> None:
     """A write waits for each follower, also for two processes with one token."""
     cursor = (await scene.ask(None)).cursor
-    await scene.ask(None, process_id=("token", "b"))
+    await scene.ask(None, who=("token", "b"))
     await scene.write()
     held = scene.start_write_wait()
     first = scene.start((await scene.ask(cursor)).cursor)
@@ -224,7 +224,7 @@ async def test_the_end_answers_waiting_requests(scene: Scene) -> None:
 async def test_the_number_of_followers_is_limited(scene: Scene) -> None:
     """The number of followers is limited, so that new process names cannot fill the memory."""
     for number in range(150):
-        await scene.ask(None, process_id=("token", str(number)))
+        await scene.ask(None, who=("token", str(number)))
 
     assert 100 == len(scene.change_feed._subscribers[ACCOUNT])
 

@@ -40,13 +40,13 @@ async def test_an_upload_without_a_checking_process_does_not_wait() -> None:
 async def test_an_upload_waits_for_a_process_between_its_requests() -> None:
     """An upload waits for a process that has given a verdict before, even if it has not asked for code yet."""
     code_checks = CodeChecks()
-    code_checks.tell("a", "none", "")
+    code_checks.record_verdict("a", "none", "")
     upload = asyncio.create_task(code_checks.problem_of("a", SOURCE, VERSION))
     await asyncio.sleep(0)
     check = await code_checks.next("a", 0)
 
     assert check is not None
-    code_checks.tell("a", check.id, "bad")
+    code_checks.record_verdict("a", check.id, "bad")
     assert "bad" == await upload
 
 
@@ -71,11 +71,11 @@ async def test_a_verdict_answers_its_upload() -> None:
         CheckedModule("note.txt", "text/plain", b""),
         CheckedModule("lib.cjs", "text/javascript", FILES[3].body),
     ) == check.modules
-    code_checks.tell("a", "another", "no")
-    code_checks.tell("b", check.id, "no")
-    code_checks.tell("a", check.id, "no\x1b[2Kgood")
+    code_checks.record_verdict("a", "another", "no")
+    code_checks.record_verdict("b", check.id, "no")
+    code_checks.record_verdict("a", check.id, "no\x1b[2Kgood")
     assert "no[2Kgood" == await upload
-    code_checks.tell("a", check.id, "late")
+    code_checks.record_verdict("a", check.id, "late")
 
 
 async def test_the_check_of_a_classic_script_has_its_parts() -> None:
@@ -92,7 +92,7 @@ async def test_the_check_of_a_classic_script_has_its_parts() -> None:
 
     assert check is not None
     assert (True, ("b",), ["s.js", "b"]) == (check.classic, check.parts, [module.name for module in check.modules])
-    code_checks.tell("a", check.id, "")
+    code_checks.record_verdict("a", check.id, "")
     await upload
 
 
@@ -106,7 +106,7 @@ async def test_an_upload_waits_for_a_busy_process() -> None:
     assert None is await code_checks.next("b", 0)
     check = await code_checks.next("a", 0)
     assert check is not None
-    code_checks.tell("a", check.id, "")
+    code_checks.record_verdict("a", check.id, "")
     assert "" == await upload
 
 
@@ -136,7 +136,7 @@ async def test_a_process_checking_large_code_counts_as_present() -> None:
     assert checked is not None
     assert waiting is not None
     for check, upload in ((checked, first), (waiting, second)):
-        code_checks.tell("a", check.id, "bad")
+        code_checks.record_verdict("a", check.id, "bad")
         assert "bad" == await upload
 
 

@@ -81,7 +81,7 @@ async def test_a_user_without_an_account_has_only_their_own_rights(
 
 async def test_a_token_has_exactly_its_issued_attributes(store: SqliteStore) -> None:
     """A token has exactly the policies, condition, times and owner that it was issued with."""
-    policy = allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=["billing-*"])
+    policy = allow_policy(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS, scripts=["billing-*"])
     condition = Condition(request_ip=RequestIp(("192.0.2.0/24",)))
     issued = await issue_token(
         store, ACCOUNT, "c" * 32, "narrow", policies=[policy], condition=condition, not_before=1, expires_on=2**52,
@@ -103,7 +103,7 @@ async def test_a_token_has_exactly_its_issued_attributes(store: SqliteStore) -> 
 
 async def test_policies_that_grant_nothing_are_refused(store: SqliteStore) -> None:
     """A policy with an unknown group or resource is refused, so that no useless token is made."""
-    for policy in (allowing(ACCOUNT_RESOURCE + ACCOUNT, "0" * 32), allowing("account", ALL_ACCESS)):
+    for policy in (allow_policy(ACCOUNT_RESOURCE + ACCOUNT, "0" * 32), allow_policy("account", ALL_ACCESS)):
         with pytest.raises(NightsafeError) as refused:
             await issue_token(store, ACCOUNT, "c" * 32, "x", policies=[policy])
         assert Code.INVALID == refused.value.code

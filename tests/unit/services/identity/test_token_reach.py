@@ -51,7 +51,7 @@ SCOPES = st.just("*") | st.dictionaries(
     min_size=1,
     max_size=2,
 )
-ACCOUNTS = st.sampled_from([ACCOUNT_RESOURCE + account for account in (ACCOUNT, EVERY)])
+ACCOUNTS = st.sampled_from([ACCOUNT_RESOURCE + account for account in (ACCOUNT, ALL_ACCOUNTS)])
 POLICIES = st.lists(
     st.builds(
         Policy,
@@ -95,7 +95,7 @@ class TokenStore:
         self.tokens |= {row.id: row for row in change.put if isinstance(row, Token)}
 
 
-def token_of(token_id: str, wanted: Wanted, **more: Any) -> Token:
+def token_of(token_id: str, wanted: TokenRequest, **more: Any) -> Token:
     """Return a token as an operator makes it."""
     return Token(
         id=token_id,
@@ -144,7 +144,7 @@ def caller_by(token: Token) -> Caller:
     )
 
 
-async def step(store: TokenStore, reachable: list[str], move: tuple[str, int, int, Wanted | None]) -> None:
+async def step(store: TokenStore, reachable: list[str], move: tuple[str, int, int, TokenRequest | None]) -> None:
     """Make a request with one of the holder's tokens; None asks for that token's own attributes."""
     kind, who, whom, asked = move
     mine = store.tokens[reachable[who % len(reachable)]]
@@ -168,9 +168,9 @@ async def step(store: TokenStore, reachable: list[str], move: tuple[str, int, in
             raise
 
 
-def wanted_again(token: Token) -> Wanted:
+def wanted_again(token: Token) -> TokenRequest:
     """Return a token's own attributes."""
-    return Wanted(
+    return TokenRequest(
         name="again",
         policies=stored_policies(token),
         condition=msgspec.json.decode(token.condition, type=Condition),
@@ -187,7 +187,7 @@ def stored_policies(token: Token) -> tuple[Policy, ...]:
 @given(WANTED, WANTED, STEPS)
 @settings(max_examples=examples(150), deadline=None)
 def test_no_derived_token_exceeds_the_first(
-    mine: Wanted, other: Wanted, moves: list[tuple[str, int, int, Wanted | None]]
+    mine: TokenRequest, other: TokenRequest, moves: list[tuple[str, int, int, TokenRequest | None]]
 ) -> None:
     """However a holder makes, changes and rolls tokens, none whose value is known may do more than the first.
 

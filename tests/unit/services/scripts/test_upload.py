@@ -24,7 +24,7 @@ LIMITS = Limits(max_bindings=4, max_modules=3, max_annotation_bytes=50)
 
 def parsed(parts: tuple[Part, ...] = (MAIN,), **metadata: Any) -> ParsedUpload:
     """Return an upload with this metadata and the main module as entry point."""
-    return parse_upload({"main_module": "main.js", **metadata}, parts, LIMITS, in_force=False)
+    return parse_upload({"main_module": "main.js", **metadata}, parts, LIMITS, deployed=False)
 
 
 def refused(parts: tuple[Part, ...] = (MAIN,), **metadata: Any) -> list[tuple[Code, str | None]]:
@@ -192,7 +192,7 @@ def test_invalid_metadata_is_refused_with_a_pointer(metadata: dict[str, Any], pr
 
 def test_body_part_names_a_classic_script() -> None:
     """`body_part` names the entry point of a classic script; `main_module` wins over it."""
-    classic = parse_upload({"body_part": "main.js"}, (MAIN,), LIMITS, in_force=False)
+    classic = parse_upload({"body_part": "main.js"}, (MAIN,), LIMITS, deployed=False)
 
     assert ("main.js", True) == (classic.source.main_module, classic.source.classic)
     assert {"body_part": "main.js"} == json.loads(classic.settings)

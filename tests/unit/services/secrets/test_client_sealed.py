@@ -41,7 +41,7 @@ def refused(given_value: SealedByClient, ring: PublicRing = RING) -> tuple[Code,
 
 def test_a_client_sealed_value_opens() -> None:
     """The record is signed for the place and holds the value that the client sealed."""
-    record = countersigned(SigningSealer(RING, SIGNER).countersign, PLACE, sealed_by(RING))
+    record = countersign_client_value(SigningSealer(RING, SIGNER).countersign, PLACE, sealed_by(RING))
 
     assert b"a value" == RecordOpener(VerifyKeys([SIGNER.verify_key]), PRIVATE).open(PLACE, record).reveal()
 

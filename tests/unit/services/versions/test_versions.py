@@ -47,7 +47,7 @@ def numbered(version_id: str) -> Change:
     return script_change(CALLER, "versions.secrets", ScriptEdit(ref=REF, stamp=stamp, always=True))
 
 
-def patch(*secrets: tuple[str, str], drop: tuple[str, ...] = ()) -> Patch:
+def patch(*secrets: tuple[str, str], drop: tuple[str, ...] = ()) -> SecretsPatch:
     """Return a patch that sets texts and drops names."""
     made = [parse_secret({"name": name, "type": "secret_text", "text": value}) for name, value in secrets]
     return SecretsPatch(tuple(made), drop, b'{"workers/message":"why"}')
@@ -55,7 +55,7 @@ def patch(*secrets: tuple[str, str], drop: tuple[str, ...] = ()) -> Patch:
 
 def admission_over(store: SqliteStore) -> Admission:
     """Return an admission that accepts everything."""
-    return Admission(store, ChangeFeed(store, Bundles(store, sealing_safe())), CodeChecks(), Delivered())
+    return Admission(store, ChangeFeed(store, Bundles(store, sealing_safe())), CodeChecks(), DeliveryOptions())
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def test_patched_secrets_are_in_an_undeployed_version(store: SqliteStore, 
     ],
 )
 async def test_a_refused_patch_makes_no_version(
-    store: SqliteStore, versions: Versions, refused: Patch, code: Code
+    store: SqliteStore, versions: Versions, refused: SecretsPatch, code: Code
 ) -> None:
     """A refused patch makes no version, and its values are wiped."""
     with pytest.raises(NightsafeError) as refusal:
