@@ -35,8 +35,11 @@ from nightsafe.audit.entry import AuditEvent, entry_for  # noqa: E402
 from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: E402
 from nightsafe.services.caller import now  # noqa: E402
 from nightsafe.store.changes import Change  # noqa: E402
-from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit  # noqa: E402
-from nightsafe.store.script_edit import Settings as Texts  # noqa: E402
+from nightsafe.store.script_edit import (  # noqa: E402
+    BindingsUpdate,
+    ScriptEdit,
+    SettingsUpdate,
+)
 from nightsafe.store.scripts import Binding, ScriptRef  # noqa: E402
 from nightsafe.store.sqlite import SqliteStore  # noqa: E402
 
@@ -100,7 +103,9 @@ async def _history(store: SqliteStore, name: str, versions: int) -> None:
     audit = entry_for(
         AuditEvent(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
     )
-    first = ScriptEdit(ref=ref, stamp=stamp(), upload=code(), bindings_update=BindingsUpdate(), settings=Texts(b"{}"))
+    first = ScriptEdit(
+        ref=ref, stamp=stamp(), upload=code(), bindings_update=BindingsUpdate(), settings=SettingsUpdate(b"{}")
+    )
     await store.commit(Change(at=at, audit=audit, edit=first))
     for start in range(0, versions, _BATCH):
         edits = (

@@ -33,8 +33,11 @@ from nightsafe.cli.data_directory.directory import DataDirectory  # noqa: E402
 from nightsafe.secret_value import SecretValue  # noqa: E402
 from nightsafe.services.caller import now  # noqa: E402
 from nightsafe.store.changes import Change  # noqa: E402
-from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit  # noqa: E402
-from nightsafe.store.script_edit import Settings as Texts  # noqa: E402
+from nightsafe.store.script_edit import (  # noqa: E402
+    BindingsUpdate,
+    ScriptEdit,
+    SettingsUpdate,
+)
 from nightsafe.store.scripts import ScriptRef  # noqa: E402
 from nightsafe.store.sqlite import SqliteStore  # noqa: E402
 
@@ -80,7 +83,7 @@ async def _fill(store: SqliteStore, directory: DataDirectory, scripts: int) -> N
             set=bindings,
             upload=code(HELLO),
             bindings_update=BindingsUpdate(),
-            settings=Texts(b"{}"),
+            settings=SettingsUpdate(b"{}"),
         )
         deed = AuditEvent(
             at=at, action="scripts.put", actor="", actor_kind="operator", account_id=ACCOUNT_ID, script=ref.name

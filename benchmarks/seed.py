@@ -24,7 +24,7 @@ from nightsafe.services.caller import now
 from nightsafe.services.identity.administration import Credentials, create_account
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.store.changes import Change
-from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit, Settings, Stamp
+from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Binding, Module, ScriptRef, Upload
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine.schema import migrations
@@ -102,7 +102,7 @@ def _upload(number: int, pool: list[Binding], draw: random.Random) -> Change:
         set=bindings,
         upload=upload,
         bindings_update=BindingsUpdate(),
-        settings=Settings(b"{}"),
+        settings=SettingsUpdate(b"{}"),
     )
     deed = AuditEvent(at=at, action="scripts.put", actor="0" * 32, actor_kind="operator", account_id=ACCOUNT_ID)
     return Change(at=at, audit=entry_for(deed), edit=edit)

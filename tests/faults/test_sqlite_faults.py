@@ -28,7 +28,7 @@ from tests.faults.every_call import MOMENTS, Case, answer, check_every_call, fil
 
 from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.identities import Account
-from nightsafe.store.script_edit import Inherit, NewDeployment, Settings
+from nightsafe.store.script_edit import Inherit, NewDeployment, SettingsUpdate
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite import store as store_module
@@ -38,7 +38,7 @@ FIRST, DRAFT = stamp("upload"), stamp("upload", deployed=False)
 BASE = [
     namespace("ns"),
     upload(plain("P"), secret("A"), secret("B"), secret("K", "secret_key"), bodies=(b"one",), made_by=FIRST),
-    editing(stamp=DRAFT, settings=Settings(b'{"a":1}')),
+    editing(stamp=DRAFT, settings=SettingsUpdate(b'{"a":1}')),
     upload(ref=BESIDE),
 ]
 CHANGES = {
@@ -48,8 +48,8 @@ CHANGES = {
     "drop": dropping("A", "B"),
     "settings": editing(
         stamp=stamp(),
-        settings=Settings(b'{"b":2}', merge=True),
-        script_settings=Settings(b'{"d":4}'),
+        settings=SettingsUpdate(b'{"b":2}', merge=True),
+        script_settings=SettingsUpdate(b'{"d":4}'),
         triggers=b'{"c":3}',
     ),
     "deploy": deploying((FIRST.version_id, 40.0), (DRAFT.version_id, 60.0)),

@@ -14,7 +14,7 @@ from nightsafe.services.pages.projects import Projects
 from nightsafe.services.scripts.content import Contents
 from nightsafe.services.scripts.references import References
 from nightsafe.services.scripts.scripts import Scripts
-from nightsafe.services.scripts.settings import Settings
+from nightsafe.services.scripts.settings import ScriptSettings
 from nightsafe.services.scripts.triggers import Triggers
 from nightsafe.services.secrets.seal import Safe
 from nightsafe.services.secrets.secret_versions import SecretVersions
@@ -48,7 +48,7 @@ class Services:
         self.scripts = Scripts(store, safe, limits, admission)
         self.contents = Contents(store)
         self.versions = Versions(store, safe, limits, admission)
-        self.settings = Settings(store, safe, limits, admission)
+        self.settings = ScriptSettings(store, safe, limits, admission)
         self.deployments = Deployments(store, admission)
         self.triggers = Triggers(store)
         self.references = References(store)

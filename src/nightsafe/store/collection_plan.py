@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from nightsafe.errors import Code, NightsafeError, Problem
 from nightsafe.store.collections import Collection, CollectionEdit, Item, Kind, PutMode
 from nightsafe.store.json_merge import apply_settings, merge_json
-from nightsafe.store.script_edit import Settings
+from nightsafe.store.script_edit import SettingsUpdate
 
 ItemKey = tuple[str, str]
 """An item's environment and name."""
@@ -68,7 +68,9 @@ def plan_collection(
     after = _items_after(edit, before)
     _check_limit(Code.TOO_MANY_ITEMS, len(after) - len(before), counts.items, edit.max_items)
     body = (
-        None if edit.body is None else apply_settings(found.body, Settings(edit.body, merge=True, over=edit.body_was))
+        None
+        if edit.body is None
+        else apply_settings(found.body, SettingsUpdate(edit.body, merge=True, expected=edit.expected_body))
     )
     put = tuple(after[key] for key in dict.fromkeys((item.environment, item.name) for item in edit.put))
     retire = tuple(item for key, item in before.items() if after.get(key) is not item)
@@ -113,14 +115,14 @@ def _check_limit(code: Code, more: int, count: int, most: int) -> None:
 
 
 def _items_after(edit: CollectionEdit, before: Mapping[ItemKey, Item]) -> dict[ItemKey, Item]:
-    """Return every item after the edit; refuse an edit that `over` or `require_drop` forbids."""
+    """Return every item after the edit; refuse an edit that `put_mode` or `require_drop` forbids."""
     problems = []
     drop = frozenset(edit.drop)
     after = {key: item for key, item in before.items() if key not in drop}
     for new in edit.put:
         key = (new.environment, new.name)
         existing = after.get(key) or before.get(key)
-        problem = _put_problem(edit.over, new, existing)
+        problem = _put_problem(edit.put_mode, new, existing)
         if problem is not None:
             problems.append(Problem(problem, new.name))
         after[key] = _stored_item(new, existing, amend=edit.amend)
@@ -133,7 +135,7 @@ def _items_after(edit: CollectionEdit, before: Mapping[ItemKey, Item]) -> dict[I
 
 
 def _put_problem(over: PutMode, new: Item, existing: Item | None) -> Code | None:
-    """Return the code with which `over` refuses a put item, given the item it would replace; None if allowed."""
+    """Return the code with which `put_mode` refuses a put item, given the item it would replace; None if allowed."""
     if over is PutMode.NEW and existing is not None:
         return Code.ITEM_TAKEN
     if over is PutMode.PRESENT and (existing is None or existing.id != new.id):

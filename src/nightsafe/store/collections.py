@@ -85,9 +85,9 @@ class CollectionEdit(Struct, frozen=True, kw_only=True):
         name: the collection's name.
         create: the collection to create, which must be absent; None if the collection must exist.
         body: JSON object to merge over the collection's body; a null member removes that member. None keeps the body.
-        body_was: the body from which `body` was computed, as in `Settings.over`; None for any.
+        expected_body: the body from which `body` was computed, as in `SettingsUpdate.expected`; None for any.
         put: items to create or replace, by environment and name. A replaced item keeps its `created_on`.
-        over: the existing items that they may replace: any, none, or only an item with the same id.
+        put_mode: the existing items that they may replace: any, none, or only an item with the same id.
         amend: when a put item replaces another, keep the members of the old `shown` that the new one does not name.
             If the new item has no sealed record, also keep the old record and its key id.
         drop: environments and names of items to remove.
@@ -104,9 +104,9 @@ class CollectionEdit(Struct, frozen=True, kw_only=True):
     name: str
     create: Collection | None = None
     body: bytes | None = None
-    body_was: bytes | None = None
+    expected_body: bytes | None = None
     put: tuple[Item, ...] = ()
-    over: PutMode = PutMode.ANY
+    put_mode: PutMode = PutMode.ANY
     amend: bool = False
     drop: tuple[tuple[str, str], ...] = ()
     require_drop: bool = False

@@ -3,13 +3,13 @@
 import msgspec
 
 from nightsafe.errors import Code, NightsafeError
-from nightsafe.store.script_edit import Settings
+from nightsafe.store.script_edit import SettingsUpdate
 
 _NULL = msgspec.Raw(b"null")
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def apply_settings(old: bytes, new: Settings) -> bytes | None:
+def apply_settings(old: bytes, new: SettingsUpdate) -> bytes | None:
     """Return a JSON object of settings after a change, or None if the change alters no member.
 
     Args:
@@ -19,7 +19,7 @@ def apply_settings(old: bytes, new: Settings) -> bytes | None:
     Raises:
         NightsafeError: UNAVAILABLE, when `old` is no longer the object from which the change was computed.
     """
-    if new.over is not None and new.over != old:
+    if new.expected is not None and new.expected != old:
         raise NightsafeError(Code.UNAVAILABLE, "the settings were changed meanwhile: send the request again")
     body = merge_json(old, new.body) if new.merge else new.body
     return None if _DECODER.decode(body) == _DECODER.decode(old) else body

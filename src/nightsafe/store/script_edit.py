@@ -18,7 +18,7 @@ class Inherit(Struct, frozen=True):
 
     name: str
     old_name: str
-    must: bool = False
+    required: bool = False
 
 
 class BindingsUpdate(Struct, frozen=True, kw_only=True):
@@ -35,17 +35,17 @@ class BindingsUpdate(Struct, frozen=True, kw_only=True):
     strict: bool = False
 
 
-class Settings(Struct, frozen=True):
+class SettingsUpdate(Struct, frozen=True):
     """A JSON object of settings that replaces the current ones or, with `merge`, is merged over them.
 
     In a merge, a null member removes the current member, and any other member replaces the whole current member.
-    With `over`, the current settings must still equal `over` byte for byte. So a caller that computes the new
+    With `expected`, the current settings must still equal `expected` byte for byte. So a caller that computes the new
     settings from the old never undoes another caller's change.
     """
 
     body: bytes
     merge: bool = False
-    over: bytes | None = None
+    expected: bytes | None = None
 
 
 class Stamp(Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
         script_settings: settings that belong to the script and not to a version (tags, logpush, observability,
             tail consumers); None keeps them.
         triggers: JSON object of the settings that uploads do not change (subdomain, schedules, migration tag), merged
-            as `Settings.merge` defines; None keeps them.
+            as `SettingsUpdate.merge` defines; None keeps them.
         must_be_live: refuse the edit with this code unless the newest version is the only deployed one; None for any
             state.
         always: make a version even if the edit alters nothing.
@@ -125,8 +125,8 @@ class ScriptEdit(Struct, frozen=True, kw_only=True):
     require_drop: bool = True
     upload: Upload | None = None
     bindings_update: BindingsUpdate | None = None
-    settings: Settings | None = None
-    script_settings: Settings | None = None
+    settings: SettingsUpdate | None = None
+    script_settings: SettingsUpdate | None = None
     triggers: bytes | None = None
     must_be_live: Code | None = None
     always: bool = False

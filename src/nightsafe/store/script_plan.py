@@ -140,7 +140,7 @@ def _split_inherited(
     """Return the names that are inherited unchanged, and the bindings that are inherited under a new name."""
     wanted = {inherit.name: inherit.old_name for inherit in bindings_update.inherits}
     found = {name: old for name, old in wanted.items() if old in current}
-    must = {inherit.name for inherit in bindings_update.inherits if inherit.must or bindings_update.strict}
+    must = {inherit.name for inherit in bindings_update.inherits if inherit.required or bindings_update.strict}
     absent = [Problem(Code.INHERIT, name) for name in wanted if name in must and name not in found]
     moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in found.items() if to != old and current[old].secret]
     if absent or moved:

@@ -9,7 +9,7 @@ from tests.clients.wrangler.project import Project
 from nightsafe.audit.entry import AuditEvent, entry_for
 from nightsafe.services.caller import now
 from nightsafe.store.changes import Change, Outcome
-from nightsafe.store.script_edit import ScriptEdit, Settings, Stamp
+from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Module, ScriptRef, Upload
 from nightsafe.store.sqlite import SqliteStore
 
@@ -105,7 +105,7 @@ def edited_in_a_dashboard(project: Project) -> None:
         upload=Upload(
             script_id="", main_module="index.js", modules=(Module("index.js", _TYPE, sha256(CODE).digest(), CODE),)
         ),
-        settings=Settings(b'{"compatibility_date":"2024-02-02"}', merge=True),
+        settings=SettingsUpdate(b'{"compatibility_date":"2024-02-02"}', merge=True),
     )
 
     async def job(store: SqliteStore) -> Outcome:

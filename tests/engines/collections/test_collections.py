@@ -171,10 +171,10 @@ async def test_body_is_merged_member_by_member(store: Store) -> None:
 async def test_an_edit_based_on_an_older_body_is_refused(store: Store) -> None:
     """An edit based on an older body is refused with UNAVAILABLE and changes nothing."""
     await store.commit(making(new_collection(body=b'{"a":1}')))
-    await store.commit(holding(body=b'{"a":2}', body_was=b'{"a":1}'))
+    await store.commit(holding(body=b'{"a":2}', expected_body=b'{"a":1}'))
     before = await everything(store)
 
-    refused = await refusal(store, holding(body=b'{"a":3}', body_was=b'{"a":1}', put=(value("A"),)))
+    refused = await refusal(store, holding(body=b'{"a":3}', expected_body=b'{"a":1}', put=(value("A"),)))
 
     assert [Code.UNAVAILABLE] == [code for code, _ in refused]
     assert before == await everything(store)

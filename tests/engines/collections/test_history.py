@@ -32,7 +32,7 @@ BODIES = st.dictionaries(st.sampled_from(["a", "b"]), st.none() | st.integers(0,
 EDITS = st.fixed_dictionaries(
     {
         "put": st.lists(ITEMS, max_size=3).map(tuple),
-        "over": st.sampled_from([PutMode.ANY, PutMode.ANY, PutMode.NEW, PutMode.PRESENT]),
+        "put_mode": st.sampled_from([PutMode.ANY, PutMode.ANY, PutMode.NEW, PutMode.PRESENT]),
         "amend": st.booleans(),
         "drop": st.lists(st.tuples(SLOTS, NAMES), max_size=2).map(tuple),
         "require_drop": st.booleans(),

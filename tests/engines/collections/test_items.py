@@ -145,11 +145,11 @@ async def test_put_new_refuses_existing_names(store: Store) -> None:
     before = await everything(store)
     items = (value("C"), value("B"), value("A"), value("E"), value("E"), value("B"))
 
-    problems = await refusal(store, putting(*items, over=PutMode.NEW))
+    problems = await refusal(store, putting(*items, put_mode=PutMode.NEW))
 
     assert [(Code.ITEM_TAKEN, "B"), (Code.ITEM_TAKEN, "A"), (Code.ITEM_TAKEN, "E")] == problems
     assert before == await everything(store)
-    outcome = await store.commit(putting(value("C"), value("D"), over=PutMode.NEW))
+    outcome = await store.commit(putting(value("C"), value("D"), put_mode=PutMode.NEW))
     assert ["A", "B", "C", "D", "D"] == [item.name for item in outcome.items]
 
 
@@ -160,12 +160,12 @@ async def test_put_present_refuses_absent_items(store: Store) -> None:
     before = await everything(store)
     items = (value("C"), value("A", id=one.id), value("B"), value("A", "preview", id=one.id))
 
-    problems = await refusal(store, putting(*items, over=PutMode.PRESENT))
+    problems = await refusal(store, putting(*items, put_mode=PutMode.PRESENT))
 
     assert [(Code.ITEM_NOT_FOUND, "C"), (Code.ITEM_NOT_FOUND, "B"), (Code.ITEM_NOT_FOUND, "A")] == problems
     assert before == await everything(store)
     new = (value("A", id=one.id), value("B", id=two.id))
-    assert new == (await store.commit(putting(*new, over=PutMode.PRESENT))).items
+    assert new == (await store.commit(putting(*new, put_mode=PutMode.PRESENT))).items
 
 
 async def test_an_id_belongs_to_one_item(store: Store) -> None:
@@ -234,7 +234,7 @@ async def test_problems_of_puts_and_drops_are_listed_together(store: Store) -> N
     """Problems with puts are listed before problems with drops."""
     await store.commit(putting(value("A")))
 
-    problems = await refusal(store, putting(value("A"), over=PutMode.NEW, drop=(("", "X"),), require_drop=True))
+    problems = await refusal(store, putting(value("A"), put_mode=PutMode.NEW, drop=(("", "X"),), require_drop=True))
 
     assert [(Code.ITEM_TAKEN, "A"), (Code.ITEM_NOT_FOUND, "X")] == problems
 
@@ -244,7 +244,7 @@ async def test_a_refused_item_refuses_the_whole_change(store: Store) -> None:
     await store.commit(putting(value("A"), value("B")))
     before = await everything(store)
 
-    wanted = putting(value("C"), value("A"), over=PutMode.NEW, body=b'{"x":1}', drop=(("", "B"),))
+    wanted = putting(value("C"), value("A"), put_mode=PutMode.NEW, body=b'{"x":1}', drop=(("", "B"),))
 
     assert [(Code.ITEM_TAKEN, "A")] == await refusal(store, wanted)
     assert before == await everything(store)
@@ -269,7 +269,7 @@ async def test_a_hundred_concurrent_puts_are_consistent(store: Store) -> None:
     """Concurrent puts of different names all succeed; of concurrent puts of one new name, exactly one does."""
     names = [f"S{number:03}" for number in range(100)]
     many = (putting(value(name), max_items=101) for name in names)
-    same = (putting(value("SAME"), over=PutMode.NEW) for _ in range(50))
+    same = (putting(value("SAME"), put_mode=PutMode.NEW) for _ in range(50))
 
     answers = await asyncio.gather(*(store.commit(new) for new in (*many, *same)), return_exceptions=True)
 

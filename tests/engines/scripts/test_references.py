@@ -92,7 +92,7 @@ async def test_settings_that_name_a_script_are_returned(store: Store) -> None:
 async def test_an_absent_mandatory_inheritance_is_refused(store: Store) -> None:
     """An absent binding that must be inherited is a problem; other absent bindings are dropped."""
     await store.commit(upload(plain("THERE")))
-    wanted = (Inherit("A", "A", must=True), Inherit("B", "B"), Inherit("THERE", "THERE", must=True))
+    wanted = (Inherit("A", "A", required=True), Inherit("B", "B"), Inherit("THERE", "THERE", required=True))
 
     assert [(Code.INHERIT, "A")] == await refusal(store, upload(inherits=wanted))
     await store.commit(upload(inherits=wanted[1:]))

@@ -7,7 +7,7 @@ from tests.engines.tools.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.interface import Store
-from nightsafe.store.script_edit import Settings
+from nightsafe.store.script_edit import SettingsUpdate
 from nightsafe.store.scripts import ScriptRef
 
 MERGES = [
@@ -27,7 +27,7 @@ async def test_new_settings_make_a_version(store: Store) -> None:
     first = await store.version(REF)
     assert first is not None
 
-    outcome = await store.commit(editing(stamp=stamp("settings"), settings=Settings(b'{"b":2}')))
+    outcome = await store.commit(editing(stamp=stamp("settings"), settings=SettingsUpdate(b'{"b":2}')))
 
     assert outcome.newest is not None
     assert (2, b'{"b":2}', "settings") == (outcome.version, outcome.newest.settings, outcome.newest.triggered_by)
@@ -41,11 +41,11 @@ async def test_new_settings_make_a_version(store: Store) -> None:
 async def test_later_versions_keep_the_settings(store: Store) -> None:
     """A change without settings keeps them, and the code is the last upload's."""
     await store.commit(upload(bodies=(b"one",), settings=b'{"n":1}'))
-    await store.commit(editing(stamp=stamp(), settings=Settings(b'{"n":2}')))
+    await store.commit(editing(stamp=stamp(), settings=SettingsUpdate(b'{"n":2}')))
     await store.commit(setting(secret("S")))
-    await store.commit(editing(stamp=stamp(), settings=Settings(b'{"n":3}')))
+    await store.commit(editing(stamp=stamp(), settings=SettingsUpdate(b'{"n":3}')))
     await store.commit(editing(stamp=stamp(), upload=code(b"two")))
-    await store.commit(editing(stamp=stamp(), upload=code(b"three"), settings=Settings(b'{"m":4}', merge=True)))
+    await store.commit(editing(stamp=stamp(), upload=code(b"three"), settings=SettingsUpdate(b'{"m":4}', merge=True)))
 
     versions = reversed(await store.versions(REF))
     bodies = [[part.body for part in await modules_of(store, REF, number)] for number in range(1, 7)]
@@ -64,8 +64,8 @@ async def test_a_merge_is_member_by_member(store: Store, old: bytes, new: bytes,
     await store.commit(
         editing(
             stamp=stamp(),
-            settings=Settings(new, merge=True),
-            script_settings=Settings(new, merge=True),
+            settings=SettingsUpdate(new, merge=True),
+            script_settings=SettingsUpdate(new, merge=True),
             triggers=new,
         )
     )
@@ -79,10 +79,12 @@ async def test_a_merge_over_older_settings_is_refused(store: Store) -> None:
     """A merge over older settings is refused with UNAVAILABLE and changes nothing."""
     old = b'{"tags":["x"]}'
     await store.commit(upload(script_settings=old))
-    await store.commit(editing(script_settings=Settings(b'{"tags":["x","y"]}', merge=True, over=old)))
+    await store.commit(editing(script_settings=SettingsUpdate(b'{"tags":["x","y"]}', merge=True, expected=old)))
     before = await state(store, REF)
 
-    late = editing(script_settings=Settings(b'{"tags":["x","z"]}', merge=True, over=old), triggers=b'{"a":1}')
+    late = editing(
+        script_settings=SettingsUpdate(b'{"tags":["x","z"]}', merge=True, expected=old), triggers=b'{"a":1}'
+    )
     refused = await refusal(store, late)
 
     assert [Code.UNAVAILABLE] == [code for code, _ in refused]
@@ -94,7 +96,7 @@ async def test_settings_without_merge_are_replaced_whole(store: Store) -> None:
     body = b'{ "b" : null }'
     await store.commit(upload(settings=b'{"a":1}', script_settings=b'{"a":1}'))
 
-    await store.commit(editing(stamp=stamp(), settings=Settings(body), script_settings=Settings(body)))
+    await store.commit(editing(stamp=stamp(), settings=SettingsUpdate(body), script_settings=SettingsUpdate(body)))
 
     script = await store.script(REF)
     assert script is not None
@@ -106,7 +108,7 @@ async def test_script_settings_make_no_version(store: Store) -> None:
     created = upload(settings=b'{"n":1}', script_settings=b'{"tags":["x"]}')
     await store.commit(created)
     versions = await store.versions(REF), await store.deployments(REF)
-    edit = editing(script_settings=Settings(b'{"logpush":true}', merge=True), triggers=b'{"subdomain":true}')
+    edit = editing(script_settings=SettingsUpdate(b'{"logpush":true}', merge=True), triggers=b'{"subdomain":true}')
 
     outcome = await store.commit(edit)
 
@@ -124,7 +126,9 @@ async def test_an_unneeded_stamp_is_ignored(store: Store) -> None:
     """A stamp that is not needed is ignored."""
     await store.commit(upload())
 
-    outcome = await store.commit(editing(stamp=stamp(), script_settings=Settings(b'{"a":1}'), triggers=b'{"b":1}'))
+    outcome = await store.commit(
+        editing(stamp=stamp(), script_settings=SettingsUpdate(b'{"a":1}'), triggers=b'{"b":1}')
+    )
 
     assert (outcome.version, len(await store.versions(REF))) == (0, 1)
 
@@ -147,7 +151,7 @@ async def test_an_upload_keeps_settings_that_it_omits(store: Store) -> None:
 async def test_a_new_script_has_empty_settings(store: Store) -> None:
     """A script created without settings has three empty objects, and a merge starts from these."""
     await store.commit(editing(stamp=stamp(), upload=code(b"one")))
-    merge = Settings(b'{"a":1,"b":null}', merge=True)
+    merge = SettingsUpdate(b'{"a":1,"b":null}', merge=True)
     other = ScriptRef(REF.account_id, "other")
     await store.commit(
         editing(other, stamp=stamp(), upload=code(b"1"), settings=merge, script_settings=merge, triggers=merge.body)
@@ -168,9 +172,9 @@ async def test_settings_that_alter_nothing_write_nothing(store: Store) -> None:
     await store.commit(editing(triggers=same))
     before, generation = await state(store, REF), store.generation()
     edits = [
-        editing(stamp=stamp(), settings=Settings(same), script_settings=Settings(same), triggers=same),
-        editing(stamp=stamp(), settings=Settings(b'{"b":{"c":2},"x":null}', merge=True)),
-        editing(script_settings=Settings(b'{ "b":{"c":2}, "a":1 }')),
+        editing(stamp=stamp(), settings=SettingsUpdate(same), script_settings=SettingsUpdate(same), triggers=same),
+        editing(stamp=stamp(), settings=SettingsUpdate(b'{"b":{"c":2},"x":null}', merge=True)),
+        editing(script_settings=SettingsUpdate(b'{ "b":{"c":2}, "a":1 }')),
         editing(triggers=b"{}"),
     ]
 
@@ -199,7 +203,7 @@ async def test_settings_of_an_absent_script_are_refused(store: Store) -> None:
 async def test_settings_that_must_be_live_are_refused_over_undeployed_code(store: Store) -> None:
     """Version settings that must be live are refused with their code; script settings are accepted in any state."""
     await store.commit(upload(deployed=False))
-    merge = Settings(b'{"a":1}', merge=True)
+    merge = SettingsUpdate(b'{"a":1}', merge=True)
 
     edit = editing(stamp=stamp(), settings=merge, must_be_live=Code.SETTINGS_NOT_LIVE)
 
@@ -212,7 +216,7 @@ async def test_a_refused_edit_leaves_every_setting(store: Store) -> None:
     await store.commit(upload(plain("P")))
     before = await state(store, REF)
 
-    merge = Settings(b'{"a":1}', merge=True)
+    merge = SettingsUpdate(b'{"a":1}', merge=True)
     edit = editing(stamp=stamp(), set=(secret("P"),), settings=merge, script_settings=merge, triggers=merge.body)
 
     assert [(Code.BINDING_NAME_TAKEN, "P")] == await refusal(store, edit)

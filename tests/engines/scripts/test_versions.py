@@ -22,7 +22,7 @@ from tests.engines.tools.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.interface import Store
-from nightsafe.store.script_edit import Settings
+from nightsafe.store.script_edit import SettingsUpdate
 from nightsafe.store.scripts import ScriptRef
 
 
@@ -180,7 +180,7 @@ async def test_a_version_needs_a_stamp(store: Store) -> None:
     """An edit that needs a version and has no stamp is refused, and changes nothing."""
     await store.commit(upload())
     before = await state(store, REF)
-    edits = [editing(always=True), editing(set=(secret("S"),)), editing(settings=Settings(b'{"a":1}'))]
+    edits = [editing(always=True), editing(set=(secret("S"),)), editing(settings=SettingsUpdate(b'{"a":1}'))]
 
     problems = [await refusal(store, edit) for edit in edits]
 

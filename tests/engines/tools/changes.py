@@ -9,7 +9,7 @@ from typing import Any
 from nightsafe.store.changes import AuditEntry, Change
 from nightsafe.store.collections import Collection, CollectionEdit, Kind
 from nightsafe.store.identities import Identity
-from nightsafe.store.script_edit import BindingsUpdate, Inherit, NewDeployment, ScriptEdit, Settings, Stamp
+from nightsafe.store.script_edit import BindingsUpdate, Inherit, NewDeployment, ScriptEdit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Binding, Module, ScriptRef, Upload
 
 ACCOUNT = "a" * 32
@@ -112,8 +112,8 @@ def upload(  # noqa: PLR0913  # an upload has that many sides
             drop=drop,
             upload=code(*bodies),
             bindings_update=BindingsUpdate(keep=frozenset(keep), inherits=inherits, strict=strict),
-            settings=Settings(settings),
-            script_settings=Settings(script_settings),
+            settings=SettingsUpdate(settings),
+            script_settings=SettingsUpdate(script_settings),
             max_variables=most,
         )
     )

@@ -82,9 +82,9 @@ def _put(edit: CollectionEdit, items: dict[Place, Item]) -> tuple[dict[Place, It
     after, problems = dict(items), []
     for new in edit.put:
         had = after.get((new.environment, new.name))
-        if edit.over is PutMode.NEW and had is not None:
+        if edit.put_mode is PutMode.NEW and had is not None:
             problems.append((Code.ITEM_TAKEN, new.name))
-        if edit.over is PutMode.PRESENT and (had is None or had.id != new.id):
+        if edit.put_mode is PutMode.PRESENT and (had is None or had.id != new.id):
             problems.append((Code.ITEM_NOT_FOUND, new.name))
         after[new.environment, new.name] = new if had is None else _over(new, had, amend=edit.amend)
     for place in edit.drop:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightsafe.store.json_merge import apply_settings, merge_json
-from nightsafe.store.script_edit import Settings
+from nightsafe.store.script_edit import SettingsUpdate
 
 VALUES = st.recursive(
     st.none()
@@ -46,10 +46,10 @@ def test_unchanged_settings_are_none(
     """Changed settings are the merge or the new body; unchanged settings are None."""
     old = wire(body, indent)
 
-    once = apply_settings(old, Settings(wire(patch, indent), merge))
+    once = apply_settings(old, SettingsUpdate(wire(patch, indent), merge))
     now = old if once is None else once
 
-    assert apply_settings(now, Settings(wire(patch, indent), merge)) is None
+    assert apply_settings(now, SettingsUpdate(wire(patch, indent), merge)) is None
     assert now == (merge_json(old, wire(patch, indent)) if merge else old if once is None else wire(patch, indent))
 
 
@@ -72,4 +72,4 @@ def test_json_that_is_not_an_object_raises(body: bytes) -> None:
     """A replacement or merge with JSON that is not an object raises: callers must have checked it."""
     for merge in (True, False):
         with pytest.raises(msgspec.DecodeError):
-            apply_settings(b"{}", Settings(body, merge))
+            apply_settings(b"{}", SettingsUpdate(body, merge))

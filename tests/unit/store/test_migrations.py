@@ -12,7 +12,7 @@ from tests.engines.tools.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.identities import Account, Membership, Token, User
-from nightsafe.store.script_edit import Settings
+from nightsafe.store.script_edit import SettingsUpdate
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.engine import schema
@@ -113,7 +113,7 @@ async def test_an_older_script_accepts_changes(old: SqliteStore) -> None:
     """An old script accepts secrets that must be live, new settings, and a rollback."""
     live = editing(OLD, stamp=stamp(), set=(secret("S"),), must_be_live=Code.SECRET_NOT_LIVE)
     assert (await old.commit(live)).version == 4
-    assert (await old.commit(editing(OLD, stamp=stamp(), settings=Settings(b'{"n":5}')))).version == 5
+    assert (await old.commit(editing(OLD, stamp=stamp(), settings=SettingsUpdate(b'{"n":5}')))).version == 5
     assert [b"two"] == [module.body for module in await modules_of(old, OLD)]
     assert [(Code.SECRETS_CHANGED, "S")] == await refusal(old, deploying((b"\1\1", 100.0), ref=OLD))
 

@@ -29,7 +29,7 @@ from tests.unit.store.tools.tables import query
 
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change
-from nightsafe.store.script_edit import Settings
+from nightsafe.store.script_edit import SettingsUpdate
 from nightsafe.store.scripts import ScriptRef
 from nightsafe.store.sqlite import SqliteStore
 from nightsafe.store.sqlite.reads import bundles, rows, scripts, sealed_values
@@ -97,7 +97,7 @@ async def test_removal_leaves_no_row(store: SqliteStore, path: Path) -> None:
     for ref in (REF, other, foreign):
         await store.commit(upload(secret("S"), ref=ref, bodies=(b"shared", ref.name.encode())))
         await store.commit(setting(secret("S"), ref=ref))
-        await store.commit(editing(ref, stamp=stamp(), settings=Settings(b'{"a":1}')))
+        await store.commit(editing(ref, stamp=stamp(), settings=SettingsUpdate(b'{"a":1}')))
         await store.commit(deploying(((await store.versions(ref))[0].id, 100.0), ref=ref))
     contents = []
     for ref in (REF, other, foreign):
@@ -115,7 +115,7 @@ async def test_equal_contents_are_stored_once(store: SqliteStore, path: Path) ->
     for new in (
         upload(bodies=(b"one", b"two", b"one")),
         setting(secret("S")),
-        editing(stamp=stamp(), settings=Settings(b'{"a":1}')),
+        editing(stamp=stamp(), settings=SettingsUpdate(b'{"a":1}')),
         editing(stamp=stamp(deployed=False), upload=code(b"two", b"one")),
         upload(ref=ScriptRef(ACCOUNT, "other"), bodies=(b"two",)),
         upload(bodies=(b"three",)),
@@ -132,7 +132,7 @@ async def test_equal_contents_are_stored_once(store: SqliteStore, path: Path) ->
 async def test_a_change_of_settings_stores_no_modules(store: SqliteStore, path: Path) -> None:
     """A version of settings has a row of settings but no files; a version of a secret has neither."""
     await store.commit(upload(bodies=(b"one", b"two")))
-    await store.commit(editing(stamp=stamp(), settings=Settings(b'{"a":1}')))
+    await store.commit(editing(stamp=stamp(), settings=SettingsUpdate(b'{"a":1}')))
     await store.commit(setting(secret("S")))
 
     assert query(path, "SELECT version, code_version FROM uploads ORDER BY version") == [(1, 1), (2, 1)]

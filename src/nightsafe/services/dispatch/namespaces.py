@@ -16,7 +16,7 @@ from nightsafe.services.commit import commit, retry_conflicts
 from nightsafe.services.scripts.setting_fields import script_settings
 from nightsafe.store.collections import Collection, CollectionEdit, Kind
 from nightsafe.store.interface import Store
-from nightsafe.store.script_edit import ScriptEdit, Settings
+from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate
 from nightsafe.store.scripts import Script, ScriptRef
 from nightsafe.store.turns import in_turns
 
@@ -145,7 +145,7 @@ class Namespaces:
             expected: the script settings that the tags were computed from, which must not have changed; None for any.
         """
         unique = tuple(dict.fromkeys(tags))
-        settings = Settings(msgspec.json.encode({"tags": unique}), merge=True, over=expected)
+        settings = SettingsUpdate(msgspec.json.encode({"tags": unique}), merge=True, expected=expected)
         await commit(
             self._store, script_change(caller, "scripts.tags", ScriptEdit(ref=ref, script_settings=settings))
         )

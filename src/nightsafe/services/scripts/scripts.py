@@ -29,7 +29,7 @@ from nightsafe.store.bundles import StoredFile
 from nightsafe.store.changes import Outcome
 from nightsafe.store.interface import Store
 from nightsafe.store.references import ReferenceCandidates
-from nightsafe.store.script_edit import ScriptEdit, Settings, Stamp
+from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Script, ScriptRef, Version
 from nightsafe.store.turns import PART, turn
 
@@ -108,7 +108,7 @@ class Scripts:
             ref=ref,
             stamp=stamp,
             upload=to_store_upload(source, create=False),
-            settings=Settings(msgspec.json.encode(main_part), merge=True),
+            settings=SettingsUpdate(msgspec.json.encode(main_part), merge=True),
             based_on=based_on,
             max_variables=self._limits.max_variables,
         )

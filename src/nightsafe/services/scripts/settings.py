@@ -35,8 +35,7 @@ from nightsafe.services.target_access import TargetAccess
 from nightsafe.services.versions.annotations import annotation_notices, parse_annotations
 from nightsafe.store.changes import Outcome
 from nightsafe.store.interface import Store
-from nightsafe.store.script_edit import ScriptEdit
-from nightsafe.store.script_edit import Settings as StoredSettings
+from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate
 from nightsafe.store.scripts import Binding, Script, ScriptRef, Version
 
 _SCRIPT_MEMBERS = frozenset(setting_fields.SCRIPT_LEVEL)
@@ -83,7 +82,7 @@ class AllSettings(Struct, frozen=True):
     notices: Notices = ()
 
 
-class Settings:
+class ScriptSettings:
     """The use cases of settings. Secret values pass to the safe and are wiped afterwards."""
 
     def __init__(self, store: Store, safe: Safe, limits: Limits, admission: Admission) -> None:
@@ -151,7 +150,7 @@ class Settings:
         if merge is None:
             return await self.get_script_level(ref), notices
         await self._targets.check_settings(caller, ref, merge)
-        edit = ScriptEdit(ref=ref, script_settings=StoredSettings(merge, merge=True))
+        edit = ScriptEdit(ref=ref, script_settings=SettingsUpdate(merge, merge=True))
         script = _require_script(await commit(self._store, script_change(caller, "script_settings.patch", edit)))
         return script, (*settings_notices(msgspec.json.decode(merge)), *notices)
 
@@ -275,9 +274,9 @@ def _settings_to_merge(
     return setting_fields.encode_settings(merge) if merge else None
 
 
-def _merging_update(merge: bytes | None) -> StoredSettings | None:
+def _merging_update(merge: bytes | None) -> SettingsUpdate | None:
     """Return settings in the form in which the store merges them."""
-    return None if merge is None else StoredSettings(merge, merge=True)
+    return None if merge is None else SettingsUpdate(merge, merge=True)
 
 
 def _require_script(outcome: Outcome) -> Script:

@@ -15,7 +15,7 @@ from nightsafe.services.scripts.modules import Source
 from nightsafe.services.scripts.upload import ParsedUpload
 from nightsafe.services.target_access import TargetAccess
 from nightsafe.store.interface import Store
-from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit, Settings, Stamp
+from nightsafe.store.script_edit import BindingsUpdate, ScriptEdit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Binding, ScriptRef, Upload
 
 
@@ -51,8 +51,8 @@ def upload_edit(  # noqa: PLR0913 - an upload has many parts
         set=sealed + plain,
         upload=to_store_upload(parsed.source, create=deployed),
         bindings_update=BindingsUpdate(keep=parsed.keep, inherits=parsed.inherits, strict=strict),
-        settings=Settings(parsed.settings),
-        script_settings=Settings(parsed.script_settings, merge=True) if deployed else None,
+        settings=SettingsUpdate(parsed.settings),
+        script_settings=SettingsUpdate(parsed.script_settings, merge=True) if deployed else None,
         triggers=_triggers(parsed),
         needs=required_scripts(ref, parsed.plain),
         based_on=based_on,
@@ -72,7 +72,9 @@ async def with_kept_secrets(store: Store, ref: ScriptRef, parsed: ParsedUpload) 
     if not parsed.shown:
         return parsed
     existing = await store.bindings(ref)
-    kept = tuple(replace(inherit, must=True) for inherit in resolve(parsed.shown, existing).bindings_update.inherits)
+    kept = tuple(
+        replace(inherit, required=True) for inherit in resolve(parsed.shown, existing).bindings_update.inherits
+    )
     notices = kept_secret_notices(inherit.name for inherit in kept)
     return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *notices))
 

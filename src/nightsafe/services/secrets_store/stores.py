@@ -235,7 +235,7 @@ class Stores:
             kind=_KIND,
             name=store_ref.name,
             put=tuple(items),
-            over=mode,
+            put_mode=mode,
             max_items=self._limits.max_store_secrets,
         )
 

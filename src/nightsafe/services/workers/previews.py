@@ -152,7 +152,7 @@ class Previews:
             kind=_KIND,
             name=ref.name,
             body=encode_settings(settings) if settings else None,
-            body_was=body,
+            expected_body=body,
             put=tuple(_to_item(binding, at) for binding in put),
             drop=tuple(("", name) for name in patch.drop),
         )

@@ -33,7 +33,7 @@ from nightsafe.services.workers.previews import PreviewPatch, Previews, parse_pr
 from nightsafe.store.changes import Change
 from nightsafe.store.collections import Item
 from nightsafe.store.interface import Store
-from nightsafe.store.script_edit import ScriptEdit, Settings
+from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate
 from nightsafe.store.scripts import Binding, Script, ScriptRef
 
 PREVIEWS = ("previews_base_config", "preview_defaults")
@@ -163,7 +163,9 @@ class Workers:
         own = {name: merge_patch(before.get(name), value) for name, value in patch.own.items()}
         edit = ScriptEdit(
             ref=script.ref,
-            script_settings=Settings(encode_settings(own), merge=True, over=script.script_settings) if own else None,
+            script_settings=SettingsUpdate(encode_settings(own), merge=True, expected=script.script_settings)
+            if own
+            else None,
             triggers=msgspec.json.encode(patch.triggers) if patch.triggers else None,
         )
         altered = bool(own or patch.triggers)

@@ -71,7 +71,7 @@ def test_a_script_that_others_are_bound_to_is_not_deleted(target: Api, binding: 
 
 def test_a_script_that_too_many_bindings_name_is_not_deleted(target: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too many bindings name a script to check them all, its deletion is refused; `force=true` deletes it."""
-    monkeypatch.setattr("nightsafe.services.scripts.references.MOST_POINTING", 2)
+    monkeypatch.setattr("nightsafe.services.scripts.references.MAX_CANDIDATES", 2)
     other = {"type": "service", "service": "user", "entrypoint": "target"}
     put(target, script_at("user"))
     put(target, script_at("user"), bindings=[{**other, "name": "A"}])

@@ -7,7 +7,7 @@ from nightsafe.errors import Code, NightsafeError
 from nightsafe.store.changes import Outcome
 from nightsafe.store.collections import Kind
 from nightsafe.store.json_merge import apply_settings
-from nightsafe.store.script_edit import ScriptEdit, Settings
+from nightsafe.store.script_edit import ScriptEdit, SettingsUpdate
 from nightsafe.store.script_plan import CurrentBinding, ScriptPlan, plan_edit
 from nightsafe.store.scripts import Deployment
 from nightsafe.store.sqlite.reads.references import refuse_changed_references, refuse_missing_scripts
@@ -121,7 +121,7 @@ def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
     """Compute the script's new texts. New code always needs a new row of settings."""
     if edit.upload is None and edit.settings is None and edit.script_settings is None and edit.triggers is None:
         return _NO_TEXTS
-    triggers = None if edit.triggers is None else Settings(edit.triggers, merge=True)
+    triggers = None if edit.triggers is None else SettingsUpdate(edit.triggers, merge=True)
     wanted = (edit.settings, edit.script_settings, triggers)
     old = db.execute(_TEXTS, key).fetchone() or (_EMPTY,) * 3
     new = _Texts(
