@@ -111,15 +111,15 @@ def _parse_plain(fields: dict[str, Any], name: str, kind: str, at: str) -> Plain
     return PlainBinding(name, kind, members)
 
 
-def _binding_name(fields: dict[str, Any], at: str, given: str | None, index: int) -> str:
+def _binding_name(fields: dict[str, Any], at: str, member_name: str | None, index: int) -> str:
     """Return the binding's name, from the object or from the place that holds the object."""
-    name = fields.get("name", given)
+    name = fields.get("name", member_name)
     here = pointer_to(at, "name")
     if name is None or name == "":
         raise NightsafeError(Code.BINDING_UNNAMED, str(index), here)
     if not isinstance(name, str):
         raise NightsafeError(Code.INVALID, "'name' must be a string", here)
-    if given is not None and name != given:
+    if member_name is not None and name != member_name:
         raise NightsafeError(Code.INVALID, "'name' must equal the name of the member that holds this object", here)
     if len(name.encode()) > MAX_NAME_BYTES:
         raise NightsafeError(Code.BINDING_NAME_TOO_LONG, str(MAX_NAME_BYTES), here)

@@ -116,6 +116,8 @@ def _is_misspelling(name: str, intended: str) -> bool:
     if abs(len(name) - len(intended)) > 1:
         return False
     same = sum(1 for _ in takewhile(bool, map(eq, name, intended)))
-    left, right = name[same:], intended[same:]
-    one_letter = left[1:] == right[1:] or left[1:] == right or left == right[1:]
-    return one_letter or (left[:2] == right[1::-1] and left[2:] == right[2:])
+    name_rest, intended_rest = name[same:], intended[same:]
+    one_letter = (
+        name_rest[1:] == intended_rest[1:] or name_rest[1:] == intended_rest or name_rest == intended_rest[1:]
+    )
+    return one_letter or (name_rest[:2] == intended_rest[1::-1] and name_rest[2:] == intended_rest[2:])

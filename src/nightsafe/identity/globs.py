@@ -168,12 +168,12 @@ def _with_namespace_mark(prefix: str, glob: str) -> str:
     return ("/" if "/" in glob else ".") + prefix
 
 
-def _common_prefix_length(one: str, other: str) -> int:
+def _common_prefix_length(text: str, other: str) -> int:
     """Return the length of the common prefix of two texts."""
-    least, most = 0, min(len(one), len(other))
+    least, most = 0, min(len(text), len(other))
     while least < most:
         middle = (least + most + 1) // 2
-        if one[least:middle] == other[least:middle]:
+        if text[least:middle] == other[least:middle]:
             least = middle
         else:
             most = middle - 1

@@ -138,15 +138,15 @@ class Grants:
             table[key] = table.get(key, 0) | 1 << index
             if not rule.scripts:
                 self._whole_account_rules |= 1 << index
-        every = (1 << len(rules)) - (1 << before)
-        if not every:
+        new_rules = (1 << len(rules)) - (1 << before)
+        if not new_rules:
             return
         if rules[before].allows:
-            self.allow_rules |= every
+            self.allow_rules |= new_rules
         else:
-            self.deny_rules |= every
+            self.deny_rules |= new_rules
         for action in rules[before].actions:
-            self.rules_by_action[action] |= every
+            self.rules_by_action[action] |= new_rules
 
     def _rules_in(self, account_id: str) -> int:
         """Return the rules about an account, about some of its scripts, or about every account."""

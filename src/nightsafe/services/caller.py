@@ -139,7 +139,7 @@ def collection_change(
         resource=collection_edit.name,
         script=collection_edit.name if collection_edit.kind is Kind.SCRIPT else "",
         set=tuple(_item_name(item.environment, item.name) for item in collection_edit.put),
-        dropped=tuple(_item_name(*place) for place in collection_edit.drop),
+        dropped=tuple(_item_name(*key) for key in collection_edit.drop),
     )
     return Change(at=at, audit=entry_for(event), edit=edit, collection_edit=collection_edit)
 

@@ -63,21 +63,21 @@ def plan_collection(
     Raises:
         NightsafeError: as `Store.commit` specifies for collections and items, except NAMESPACE_NOT_EMPTY and STORE.
     """
-    found = _collection_to_edit(edit, collection, counts)
+    target = _collection_to_edit(edit, collection, counts)
     before = {(item.environment, item.name): item for item in items}
     after = _items_after(edit, before)
     _check_limit(Code.TOO_MANY_ITEMS, len(after) - len(before), counts.items, edit.max_items)
     body = (
         None
         if edit.body is None
-        else apply_settings(found.body, SettingsUpdate(edit.body, merge=True, expected=edit.expected_body))
+        else apply_settings(target.body, SettingsUpdate(edit.body, merge=True, expected=edit.expected_body))
     )
     put = tuple(after[key] for key in dict.fromkeys((item.environment, item.name) for item in edit.put))
     retire = tuple(item for key, item in before.items() if after.get(key) is not item)
     altered = bool(edit.create or put or retire) or body is not None
-    modified_on = at if altered and edit.create is None else found.modified_on
+    modified_on = at if altered and edit.create is None else target.modified_on
     items = tuple(after[key] for key in sorted(after))
-    now = replace(found, body=found.body if body is None else body, modified_on=modified_on)
+    now = replace(target, body=target.body if body is None else body, modified_on=modified_on)
     return CollectionPlan(now, items, retire, put, altered)
 
 

@@ -49,7 +49,7 @@ class Store(Protocol):
                 of the script;
                 TOO_MANY_BINDINGS (detail: the resulting number), when the edit would exceed `max_variables`;
                 INHERIT (detail: the name; one problem for each), when inherited bindings are absent and either
-                `BindingsUpdate.strict` or their own `Inherit.must` is set;
+                `BindingsUpdate.strict` or their own `Inherit.required` is set;
                 INHERIT_RENAMED (detail: the name; one problem for each), when secrets are inherited under another
                 name;
                 VERSION_NOT_FOUND (detail: the UUID), when `deploy` names a version that the script does not have;
@@ -58,16 +58,16 @@ class Store(Protocol):
                 newest of them differ from those served now in a value, by an additional secret or by a missing one;
                 COLLECTION_NOT_FOUND (detail: its name), when the collection must exist and is absent;
                 COLLECTION_TAKEN (detail: its name), when the collection to create exists;
-                ITEM_TAKEN or ITEM_NOT_FOUND (detail: the name; one problem for each), when `put_mode` or `require_drop`
-                forbids the edit;
+                ITEM_TAKEN or ITEM_NOT_FOUND (detail: the name; one problem for each), when `put_mode` or
+                `require_drop` forbids the edit;
                 TOO_MANY_COLLECTIONS or TOO_MANY_ITEMS (detail: the limit), when the edit would exceed a limit;
                 NAMESPACE_NOT_EMPTY (detail: how many scripts), when the dispatch namespace to remove holds scripts;
                 COLLECTION_NOT_EMPTY (detail: how many items), when `only_empty` is set and the collection to remove
                 has items;
-                UNAVAILABLE, when a token in `unchanged` was changed or deleted meanwhile; when settings or a body
-                are no longer those from which the new ones were computed (`SettingsUpdate.expected`, `expected_body`); when the
-                newest version's number is not `based_on`; when `reference_candidates` differs from what leads to the
-                script to remove; or when a value in the change is sealed to a retired key;
+                UNAVAILABLE, when a token in `unchanged` was changed or deleted meanwhile; when settings or a body are
+                no longer those from which the new ones were computed (`SettingsUpdate.expected`, `expected_body`);
+                when the newest version's number is not `based_on`; when `reference_candidates` differs from what
+                leads to the script to remove; or when a value in the change is sealed to a retired key;
                 KEY_IN_USE (detail: the key's id), when values are sealed to the key to `retire`, unless
                 `Retirement.in_use` is set;
                 INVALID, when another user has a user's e-mail, or another token has a token's digest;

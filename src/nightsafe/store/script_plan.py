@@ -138,15 +138,15 @@ def _split_inherited(
     bindings_update: BindingsUpdate, current: Mapping[str, CurrentBinding]
 ) -> tuple[set[str], dict[str, Binding]]:
     """Return the names that are inherited unchanged, and the bindings that are inherited under a new name."""
-    wanted = {inherit.name: inherit.old_name for inherit in bindings_update.inherits}
-    found = {name: old for name, old in wanted.items() if old in current}
+    old_names = {inherit.name: inherit.old_name for inherit in bindings_update.inherits}
+    existing = {name: old for name, old in old_names.items() if old in current}
     must = {inherit.name for inherit in bindings_update.inherits if inherit.required or bindings_update.strict}
-    absent = [Problem(Code.INHERIT, name) for name in wanted if name in must and name not in found]
-    moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in found.items() if to != old and current[old].secret]
+    absent = [Problem(Code.INHERIT, name) for name in old_names if name in must and name not in existing]
+    moved = [Problem(Code.INHERIT_RENAMED, to) for to, old in existing.items() if to != old and current[old].secret]
     if absent or moved:
         raise NightsafeError.of(absent + moved)
-    renamed = {name: _with_name(name, current[old]) for name, old in found.items() if name != old}
-    return {name for name, old in found.items() if name == old}, renamed
+    renamed = {name: _with_name(name, current[old]) for name, old in existing.items() if name != old}
+    return {name for name, old in existing.items() if name == old}, renamed
 
 
 def _with_name(name: str, current_binding: CurrentBinding) -> Binding:

@@ -83,11 +83,11 @@ class Proxies:
         """Return the address of one hop."""
         if hop is None:
             raise self._refusal("is not a list in the syntax of RFC 7239")
-        found = _BRACKETED.fullmatch(hop) or _DOTTED.fullmatch(hop) or _BARE.fullmatch(hop)
-        if found is None and _NAMELESS.fullmatch(hop):
+        match = _BRACKETED.fullmatch(hop) or _DOTTED.fullmatch(hop) or _BARE.fullmatch(hop)
+        if match is None and _NAMELESS.fullmatch(hop):
             return UNKNOWN
         try:
-            address = ipaddress.ip_address(found[1].decode() if found else "")
+            address = ipaddress.ip_address(match[1].decode() if match else "")
         except ValueError:
             raise self._refusal("contains an entry that is not an address") from None
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -115,7 +115,7 @@ def _forwarded_hops(lines: Sequence[bytes]) -> Iterator[bytes | None]:
 
 def _elements(line: bytes) -> list[bytes | None]:
     """Return the `for` of each element of a line, `unknown` if it has none; an empty list for an invalid line."""
-    found: list[bytes | None] = []
+    elements: list[bytes | None] = []
     at, hop, in_element = 0, b"", False
     while at < len(line) or in_element:
         empty, pair = _EMPTY.match(line, at), _PAIR.match(line, at)
@@ -128,9 +128,9 @@ def _elements(line: bytes) -> list[bytes | None]:
             hop = _unquoted(pair[2]) or b"?"
         at, in_element = pair.end(), pair[3] == b";"
         if not in_element:
-            found.append(hop or UNKNOWN.encode())
+            elements.append(hop or UNKNOWN.encode())
             hop = b""
-    return found
+    return elements
 
 
 def _unquoted(value: bytes) -> bytes:

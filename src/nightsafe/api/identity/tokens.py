@@ -112,7 +112,7 @@ def to_json(token: Token) -> dict[str, Any]:
         "issued_on": format_time(token.issued_on),
         "modified_on": format_time(token.modified_on),
         **_validity(token.not_before, token.expires_on),
-        "policies": [_shown_policy(policy) for policy in parse_policies(token.policies)],
+        "policies": [_policy_json(policy) for policy in parse_policies(token.policies)],
     }
     condition = msgspec.json.decode(token.condition)
     return shown | ({"condition": condition} if condition else {})
@@ -124,7 +124,7 @@ def _validity(not_before: int | None, expires_on: int | None) -> dict[str, str]:
     return {name: format_time(at) for name, at in times.items() if at is not None}
 
 
-def _shown_policy(policy: Policy) -> dict[str, Any]:
+def _policy_json(policy: Policy) -> dict[str, Any]:
     """Return a policy with the names of its groups."""
     groups = [
         {"id": group.id, "name": PERMISSION_GROUPS[group.id].name} if group.id in PERMISSION_GROUPS else group
@@ -139,9 +139,9 @@ def _groups(fields: dict[str, str], *, of_account: bool) -> Iterable[dict[str, A
         if of_account and _ACCOUNT_SCOPE not in group.scopes:
             continue
         if fields.get("name", group.name) == group.name and fields.get("scope", group.scopes[0]) in group.scopes:
-            yield _shown_group(group)
+            yield _group_json(group)
 
 
-def _shown_group(group: PermissionGroup) -> dict[str, Any]:
+def _group_json(group: PermissionGroup) -> dict[str, Any]:
     """Return a permission group as lists show it."""
     return {"id": group.id, "name": group.name, "scopes": group.scopes, "category": "developer_platform"}

@@ -51,8 +51,8 @@ def resources(services: Services, at: str = SCRIPT) -> list[Resource]:
 
     async def get_content(call: Call) -> Reply:
         """GET …/content and …/content/v2: the newest version, or the version in the parameter `version`."""
-        wanted = fields_of(call.query).get("version")
-        version_id = None if wanted is None else parse_version_id(wanted, "version")
+        version = fields_of(call.query).get("version")
+        version_id = None if version is None else parse_version_id(version, "version")
         return as_form(*await services.scripts.files(call.script, version_id), reader(services, call))
 
     async def put_content(call: Call) -> Reply:

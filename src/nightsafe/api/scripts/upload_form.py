@@ -113,9 +113,9 @@ def _bare_type(call: Call) -> bytes:
     return call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
 
-async def _form(call: Call, most: int, too_large: Code) -> Sequence[FormPart]:
+async def _form(call: Call, max_bytes: int, too_large: Code) -> Sequence[FormPart]:
     """Return the parts of the body."""
-    body = chunks(call.receive, most, call.limits.body_seconds, too_large)
+    body = chunks(call.receive, max_bytes, call.limits.body_seconds, too_large)
     return await parse_form(call.headers[b"content-type"], body)
 
 
@@ -133,14 +133,14 @@ async def _classic(call: Call) -> bytes:
     return cast("bytes", source)  # not copied, as for a large part of a form
 
 
-async def _json_in(form: Sequence[FormPart], name: str, most: int) -> Any:
+async def _json_in(form: Sequence[FormPart], name: str, max_bytes: int) -> Any:
     """Return the JSON value of the one part with this name."""
-    found = [part for part in form if part.name == name]
-    if len(found) != 1:
+    parts = [part for part in form if part.name == name]
+    if len(parts) != 1:
         raise NightsafeError(Code.SCRIPT_UNPARSABLE, _missing(form, name))
-    if len(found[0].body) > most:
-        raise NightsafeError(Code.SCRIPT_UNPARSABLE, f"the part '{name}' is over {most} bytes")
-    return await parse_json_in_thread(found[0].body)
+    if len(parts[0].body) > max_bytes:
+        raise NightsafeError(Code.SCRIPT_UNPARSABLE, f"the part '{name}' is over {max_bytes} bytes")
+    return await parse_json_in_thread(parts[0].body)
 
 
 def _missing(form: Sequence[FormPart], name: str) -> str:

@@ -108,8 +108,8 @@ def _secret_routes(stores: Stores) -> list[Resource]:
     async def delete(call: Call) -> Reply:
         """DELETE …/secrets."""
         ids, store_id = parse_ids(await read_loose_json(call, empty=[]), call.limits), call.names["store_id"]
-        gone = await stores.delete_secrets(call.caller, call.account_id, store_id, ids)
-        return success([_secret_json(secret, store_id, "deleted") for secret in gone])
+        deleted = await stores.delete_secrets(call.caller, call.account_id, store_id, ids)
+        return success([_secret_json(secret, store_id, "deleted") for secret in deleted])
 
     return [
         Resource("GET", _SECRETS, Action.READ_STORES, list_secrets),
@@ -135,8 +135,8 @@ def _one_secret_routes(stores: Stores) -> list[Resource]:
     async def delete(call: Call) -> Reply:
         """DELETE …/secrets/{secret_id}."""
         store_id = call.names["store_id"]
-        gone = await stores.delete_secrets(call.caller, call.account_id, store_id, [call.names["secret_id"]])
-        return success(_secret_json(gone[0], store_id, "deleted"))
+        deleted = await stores.delete_secrets(call.caller, call.account_id, store_id, [call.names["secret_id"]])
+        return success(_secret_json(deleted[0], store_id, "deleted"))
 
     async def duplicate(call: Call) -> Reply:
         """POST …/secrets/{secret_id}/duplicate."""

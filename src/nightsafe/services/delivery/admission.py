@@ -233,9 +233,9 @@ class Admission:
             NightsafeError: for new problems, unless the operator accepts versions that cannot be served.
         """
         problems = tuple(problems_of(version))
-        fresh = [problem for problem in problems if problem.detail not in known]
-        if fresh and not self._delivery_options.accept:
-            raise NightsafeError.of(map(_as_refusal, fresh))
+        new_problems = [problem for problem in problems if problem.detail not in known]
+        if new_problems and not self._delivery_options.accept:
+            raise NightsafeError.of(map(_as_refusal, new_problems))
         return tuple(map(_as_notice, problems))
 
     async def _previous_bindings(
@@ -271,7 +271,7 @@ class Admission:
             for binding in bindings
         ]
         existing = (
-            await self._bound_secrets.present(ref.account_id, {location for location, _ in located})
+            await self._bound_secrets.existing(ref.account_id, {location for location, _ in located})
             if located
             else set()
         )

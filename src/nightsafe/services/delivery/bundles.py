@@ -101,7 +101,12 @@ class Bundles:
             return BundleChanges(cursor=after)
         number, latest = entries[-1]
         new_entries = [entry for _, entry in entries]
-        scripts = dict.fromkeys((*_scripts(new_entries), *await self._bound_secrets.scripts(account_id, new_entries)))
+        scripts = dict.fromkeys(
+            (
+                *_scripts(new_entries),
+                *await self._bound_secrets.scripts_bound_to_changed_stores(account_id, new_entries),
+            )
+        )
         return BundleChanges(cursor=Cursor.of(number, latest.leaf), scripts=tuple(scripts))
 
     async def bundle(self, ref: ScriptRef) -> bytes:
@@ -130,7 +135,7 @@ class Bundles:
 
         Read the log's head before this call, so that the stored secrets are never older than the head.
         """
-        stored = await self._bound_secrets.of(
+        stored = await self._bound_secrets.for_bindings(
             ref.account_id, [binding for version in versions for binding in version.bindings]
         )
         return tuple(to_bundle_version(version, stored) for version in versions)

@@ -47,20 +47,20 @@ async def find_member(store: Store, account: Account, email: str | None) -> User
 
 async def tokens_of_account_and_members(store: Store, account: Account) -> Sequence[Token]:
     """Return the tokens of an account and of its members, oldest first."""
-    found = {token.id: token for token in await store.tokens_of_account(account.id)}
+    tokens = {token.id: token for token in await store.tokens_of_account(account.id)}
     for membership in await store.members(account.id):
-        found |= {token.id: token for token in await store.tokens_of_user(membership.user_id)}
-    return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
+        tokens |= {token.id: token for token in await store.tokens_of_user(membership.user_id)}
+    return sorted(tokens.values(), key=lambda token: (token.issued_on, token.id))
 
 
 async def all_tokens(store: Store) -> Sequence[Token]:
     """Return the tokens of all accounts and of their members, oldest first."""
-    found = {
+    tokens = {
         token.id: token
         for account in await store.accounts()
         for token in await tokens_of_account_and_members(store, account)
     }
-    return sorted(found.values(), key=lambda token: (token.issued_on, token.id))
+    return sorted(tokens.values(), key=lambda token: (token.issued_on, token.id))
 
 
 async def roll_token(store: Store, token_id: str, show: Callable[[IssuedToken], None] = show_nothing) -> IssuedToken:

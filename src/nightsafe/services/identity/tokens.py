@@ -114,12 +114,12 @@ class Tokens:
             _refuse_existing_excess(caller.principal, token)
             await turn()
             _refuse_excess(caller.principal, _reach_of_request(request))
-            kept = {policy.id for policy in parse_policies(token.policies)}
+            existing_ids = {policy.id for policy in parse_policies(token.policies)}
             changed = msgspec.structs.replace(
                 token,
                 name=request.name,
                 status=request.status or token.status,
-                policies=msgspec.json.encode(_with_ids(request.policies, kept)),
+                policies=msgspec.json.encode(_with_ids(request.policies, existing_ids)),
                 modified_on=now(),
                 not_before=request.not_before,
                 expires_on=request.expires_on,
@@ -216,9 +216,9 @@ def _reach_of_request(request: TokenRequest) -> Reach:
     return Reach(Grants(request.policies), networks, request.expires_on)
 
 
-def _with_ids(policies: Iterable[Policy], kept: Iterable[str] = ()) -> list[Policy]:
+def _with_ids(policies: Iterable[Policy], existing_ids: Iterable[str] = ()) -> list[Policy]:
     """Return policies with an ID each: an existing ID if the token already has it, otherwise a new one."""
-    free = set(kept)
+    free = set(existing_ids)
     named = []
     for policy in policies:
         known = policy.id in free

@@ -98,13 +98,13 @@ class Resealing:
         for key_id in older:
             if key_id < key_from:
                 continue
-            behind = mark if key_id == key_from else ""
-            found = await self._store.values_under(
-                account_id, key_id, after=behind, limit=limit, max_bytes=_MOST_BYTES
+            after_mark = mark if key_id == key_from else ""
+            page = await self._store.values_under(
+                account_id, key_id, after=after_mark, limit=limit, max_bytes=_MOST_BYTES
             )
-            if found:
-                values = tuple(_to_old_value(value) for value in found)
-                return OldValues(primary=primary, values=values, next=f"{key_id}:{found[-1].mark}", waiting=waiting)
+            if page:
+                values = tuple(_to_old_value(value) for value in page)
+                return OldValues(primary=primary, values=values, next=f"{key_id}:{page[-1].mark}", waiting=waiting)
         return OldValues(primary=primary, values=(), next="", waiting=waiting)
 
     async def store(self, caller: Caller, account_id: str, values: Sequence[NewValue]) -> ResealingResult:

@@ -78,8 +78,8 @@ class Projects:
         _refuse_missing(patch, ())
         self._refuse_too_many_variables(patch, ())
         at = now()
-        kept = {"production_branch": DEFAULT_BRANCH} | patch.body
-        body = encode_settings({path: value for path, value in kept.items() if value is not None})
+        members = {"production_branch": DEFAULT_BRANCH} | patch.body
+        body = encode_settings({path: value for path, value in members.items() if value is not None})
         collection = Collection(
             account_id=account_id, kind=_KIND, name=name, id=new_id(), body=body, created_on=at, modified_on=at
         )

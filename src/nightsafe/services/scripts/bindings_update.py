@@ -173,8 +173,8 @@ def _parse_settings_binding(raw: object, at: str, index: int) -> ParsedBinding:
     bare = fields.keys() == _BARE and isinstance(kind, str) and (kind in SECRET_KINDS or kind in PLAIN_KINDS)
     if not bare and not _lacks_key(fields):
         return parse_binding(fields, at, index)
-    kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
-    return kept if bare and kind not in MEMBERLESS_KINDS else ReadBackBinding(kept.name, fields, at, index)
+    inherited = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
+    return inherited if bare and kind not in MEMBERLESS_KINDS else ReadBackBinding(inherited.name, fields, at, index)
 
 
 def _parse_upload_binding(raw: object, at: str, index: int) -> ParsedBinding:
@@ -182,8 +182,8 @@ def _parse_upload_binding(raw: object, at: str, index: int) -> ParsedBinding:
     fields = need_object(raw, at, "a binding")
     if not is_shown_secret(fields):
         return parse_binding(fields, at, index)
-    kept = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
-    return ReadBackBinding(kept.name, fields, at, index)
+    inherited = parse_binding({"type": "inherit", "name": fields.get("name")}, at, index)
+    return ReadBackBinding(inherited.name, fields, at, index)
 
 
 def is_shown_secret(fields: Mapping[str, Any]) -> bool:

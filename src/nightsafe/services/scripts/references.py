@@ -123,13 +123,13 @@ class References:
         visible = [f"'{script.path}' {how}" for script, how in dict.fromkeys(referrers) if is_visible(script)]
         more = len(dict.fromkeys(referrers)) - len(visible[:_MOST_NAMED])
         if not referrers and max(len(candidates.bindings), len(candidates.settings)) >= MAX_CANDIDATES:
-            way_out = "too many to check whether it is needed; add ?force=true to delete it anyway"
-            raise NightsafeError(Code.SCRIPT_IN_USE, f"{MAX_CANDIDATES} bindings or more name it, {way_out}")
+            advice = "too many to check whether it is needed; add ?force=true to delete it anyway"
+            raise NightsafeError(Code.SCRIPT_IN_USE, f"{MAX_CANDIDATES} bindings or more name it, {advice}")
         if not referrers:
             return candidates
         named = ", ".join([*visible[:_MOST_NAMED], *([f"{more} more"] if more else [])])
-        way_out = "remove these references first, or add ?force=true to delete it and break them"
-        raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {way_out}")
+        advice = "remove these references first, or add ?force=true to delete it and break them"
+        raise NightsafeError(Code.SCRIPT_IN_USE, f"other Workers need it: {named}; {advice}")
 
     async def _candidates(self, ref: ScriptRef) -> ReferenceCandidates:
         """Return everything that may refer to a script."""

@@ -52,22 +52,22 @@ def version_settings(fields: dict[str, Any]) -> dict[str, Any]:
     Raises:
         NightsafeError: INVALID, with a pointer to the member, or UNSUPPORTED for static assets.
     """
-    kept = _known_settings(fields, VERSION_LEVEL)
-    if kept.get("compatibility_date") and not _is_date(kept["compatibility_date"]):
+    settings = _known_settings(fields, VERSION_LEVEL)
+    if settings.get("compatibility_date") and not _is_date(settings["compatibility_date"]):
         raise NightsafeError(
             Code.INVALID, "'compatibility_date' must be a date in the form YYYY-MM-DD", "/compatibility_date"
         )
-    if kept.get("compatibility_date", "") > (today := dt.datetime.now(dt.UTC).date().isoformat()):
+    if settings.get("compatibility_date", "") > (today := dt.datetime.now(dt.UTC).date().isoformat()):
         sentence = f"'compatibility_date' is in the future: today's date, in UTC, is {today}"
         raise NightsafeError(Code.INVALID, sentence, "/compatibility_date")
-    _need_strings(kept, "compatibility_flags")
-    check_forms(kept)
-    _check_cpu(kept.get("limits", {}))
-    if kept.get("assets", {}).get("jwt") is not None:
+    _need_strings(settings, "compatibility_flags")
+    check_forms(settings)
+    _check_cpu(settings.get("limits", {}))
+    if settings.get("assets", {}).get("jwt") is not None:
         raise NightsafeError(Code.UNSUPPORTED, "keep static assets", "/assets/jwt")
     if "keep_assets" in fields and not isinstance(fields["keep_assets"], bool | None):
         raise NightsafeError(Code.INVALID, "'keep_assets' must be a boolean", "/keep_assets")
-    return kept
+    return settings
 
 
 def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
     Raises:
         NightsafeError: INVALID, with a pointer to the member.
     """
-    kept = _known_settings(fields, SCRIPT_LEVEL)
-    _need_strings(kept, "tags")
-    tags = kept.get("tags", ())
+    settings = _known_settings(fields, SCRIPT_LEVEL)
+    _need_strings(settings, "tags")
+    tags = settings.get("tags", ())
     if len(tags) > MAX_TAGS:
         raise NightsafeError(Code.INVALID, f"a Worker may have at most {MAX_TAGS} tags", "/tags")
     if any(len(tag) > MAX_TAG_LENGTH or "," in tag or "&" in tag for tag in tags):
@@ -88,9 +88,9 @@ def script_settings(fields: dict[str, Any]) -> dict[str, Any]:
             "/tags",
         )
     for name in ("tail_consumers", "streaming_tail_consumers"):
-        check_consumers(kept.get(name, []), f"/{name}")
-    check_forms(kept)
-    return kept
+        check_consumers(settings.get(name, []), f"/{name}")
+    check_forms(settings)
+    return settings
 
 
 def _check_cpu(limits: dict[str, Any]) -> None:
@@ -121,18 +121,18 @@ def encode_settings(settings: dict[str, Any]) -> bytes:
 
 def _known_settings(fields: dict[str, Any], settings: dict[str, type]) -> dict[str, Any]:
     """Return the settings of a table that are present and not null, with their types checked."""
-    kept = {name: fields[name] for name in settings if fields.get(name) is not None}
-    for name, value in kept.items():
+    present = {name: fields[name] for name in settings if fields.get(name) is not None}
+    for name, value in present.items():
         if not isinstance(value, settings[name]):
             raise NightsafeError(
                 Code.INVALID, f"'{name}' must be {type_name(settings[name]())}, not {type_name(value)}", f"/{name}"
             )
-    return kept
+    return present
 
 
-def _need_strings(kept: dict[str, Any], name: str) -> None:
+def _need_strings(settings: dict[str, Any], name: str) -> None:
     """Refuse a list that has other items than strings."""
-    if not all(isinstance(item, str) for item in kept.get(name, ())):
+    if not all(isinstance(item, str) for item in settings.get(name, ())):
         raise NightsafeError(Code.INVALID, f"'{name}' may hold only strings", f"/{name}")
 
 

@@ -72,11 +72,11 @@ async def with_kept_secrets(store: Store, ref: ScriptRef, parsed: ParsedUpload) 
     if not parsed.shown:
         return parsed
     existing = await store.bindings(ref)
-    kept = tuple(
+    inherits = tuple(
         replace(inherit, required=True) for inherit in resolve(parsed.shown, existing).bindings_update.inherits
     )
-    notices = kept_secret_notices(inherit.name for inherit in kept)
-    return replace(parsed, inherits=parsed.inherits + kept, notices=(*parsed.notices, *notices))
+    notices = kept_secret_notices(inherit.name for inherit in inherits)
+    return replace(parsed, inherits=parsed.inherits + inherits, notices=(*parsed.notices, *notices))
 
 
 async def check_targets_readable(

@@ -183,8 +183,8 @@ def parse_patch(raw: object, limits: Limits) -> SecretsPatch:
         raise NightsafeError(Code.INVALID, sentence, "/secrets")
     refuse_misspelt(body, _MEMBERS, "")
     secrets, dropped = parse_secrets(_optional_object(body, "secrets"), "/secrets", limits)
-    strange = unknown_member_notices(body, _MEMBERS, "")
-    return SecretsPatch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits), strange)
+    notices = unknown_member_notices(body, _MEMBERS, "")
+    return SecretsPatch(secrets, dropped, _annotations(_optional_object(body, "version_tags"), limits), notices)
 
 
 def parse_secrets(entries: dict[str, object], at: str, limits: Limits) -> tuple[tuple[Secret, ...], tuple[str, ...]]:

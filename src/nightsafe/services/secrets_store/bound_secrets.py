@@ -52,27 +52,29 @@ class BoundSecrets:
     def __init__(self, store: Store) -> None:
         self._store: Final = store
 
-    async def of(self, account_id: str, bindings: Iterable[Binding]) -> Mapping[SecretLocation, StoredSecret]:
+    async def for_bindings(
+        self, account_id: str, bindings: Iterable[Binding]
+    ) -> Mapping[SecretLocation, StoredSecret]:
         """Return the secrets that bindings name, by place.
 
         Leave out secrets that do not exist or are not for Workers.
         """
-        places = {location_of_binding(binding) for binding in bindings if binding.kind == KIND}
-        found: dict[SecretLocation, StoredSecret] = {}
-        for store_id in {store_id for store_id, _ in places}:
+        locations = {location_of_binding(binding) for binding in bindings if binding.kind == KIND}
+        secrets: dict[SecretLocation, StoredSecret] = {}
+        for store_id in {store_id for store_id, _ in locations}:
             for item in await self._items(account_id, store_id):
-                if (store_id, item.name) in places and item.sealed is not None and _is_for_workers(item):
-                    found[store_id, item.name] = _to_stored_secret(str(store_id), item, item.sealed)
-        return found
+                if (store_id, item.name) in locations and item.sealed is not None and _is_for_workers(item):
+                    secrets[store_id, item.name] = _to_stored_secret(str(store_id), item, item.sealed)
+        return secrets
 
-    async def present(self, account_id: str, places: Collection[SecretLocation]) -> set[SecretLocation]:
+    async def existing(self, account_id: str, locations: Collection[SecretLocation]) -> set[SecretLocation]:
         """Return the places that have a secret, whether or not it is for Workers."""
-        found: set[SecretLocation] = set()
-        for store_id in {store_id for store_id, _ in places}:
-            found |= {(store_id, item.name) for item in await self._items(account_id, store_id)}
-        return found & set(places)
+        existing: set[SecretLocation] = set()
+        for store_id in {store_id for store_id, _ in locations}:
+            existing |= {(store_id, item.name) for item in await self._items(account_id, store_id)}
+        return existing & set(locations)
 
-    async def scripts(self, account_id: str, entries: Iterable[AuditEntry]) -> Sequence[str]:
+    async def scripts_bound_to_changed_stores(self, account_id: str, entries: Iterable[AuditEntry]) -> Sequence[str]:
         """Return scripts outside dispatch namespaces that are or were bound to a store in the log entries."""
         changed = (_COLLECTION_ENTRY.decode(entry.entry) for entry in entries)
         stores = {change.resource for change in changed if change.collection == Kind.SECRETS_STORE}

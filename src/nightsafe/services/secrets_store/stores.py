@@ -130,10 +130,10 @@ class Stores:
             NightsafeError: STORE_NOT_FOUND, STORE_SECRET_NOT_FOUND.
         """
         secrets = await self.secrets(account_id, store_id)
-        found = next((secret for secret in secrets if secret.id == secret_id), None)
-        if found is None:
+        secret = next((secret for secret in secrets if secret.id == secret_id), None)
+        if secret is None:
             raise NightsafeError(Code.STORE_SECRET_NOT_FOUND)
-        return found
+        return secret
 
     async def create_secrets(
         self, caller: Caller, account_id: str, store_id: str, secrets: Sequence[NewSecret]

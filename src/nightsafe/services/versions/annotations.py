@@ -41,12 +41,12 @@ def parse_annotations(raw: object, limits: Limits) -> bytes:
     """
     fields = {} if raw is None else need_object(raw, _AT, "'annotations'")
     refuse_misspelt(fields, _KNOWN, _AT)
-    kept = {}
+    annotations = {}
     for name, max_bytes in _MAX_BYTES.items():
         text = optional_string(fields, name, _AT)
         if text:
-            kept[name] = _limited(name, text, max_bytes)
-    encoded = msgspec.json.encode(kept)
+            annotations[name] = _limited(name, text, max_bytes)
+    encoded = msgspec.json.encode(annotations)
     if len(encoded) > limits.max_annotation_bytes:
         raise NightsafeError(
             Code.INVALID, f"'annotations' is larger than {limits.max_annotation_bytes} bytes as JSON", _AT

@@ -84,7 +84,7 @@ class Versions:
             raise NightsafeError(Code.SCRIPT_NOT_FOUND)
         return version
 
-    async def find(self, ref: ScriptRef, wanted: str) -> Version:
+    async def find(self, ref: ScriptRef, selector: str) -> Version:
         """Return one version by its UUID, by at least the first eight digits of it, or the newest by `latest`.
 
         Raises:
@@ -92,23 +92,23 @@ class Versions:
                 match.
         """
         newest = await self.latest(ref)
-        if wanted == "latest":
+        if selector == "latest":
             return newest
-        if len(wanted) >= _UUID_LENGTH:
-            return await self.get(ref, parse_version_id(wanted))
-        if not _PREFIX.fullmatch(wanted):
+        if len(selector) >= _UUID_LENGTH:
+            return await self.get(ref, parse_version_id(selector))
+        if not _PREFIX.fullmatch(selector):
             raise NightsafeError(Code.MALFORMED_PARAMETER, "version_id")
-        first, last = (wanted + rest[len(wanted) :] for rest in (_LOWEST_UUID, _HIGHEST_UUID))
-        found = []
+        first, last = (selector + rest[len(selector) :] for rest in (_LOWEST_UUID, _HIGHEST_UUID))
+        matching = []
         if _UUID.fullmatch(first):
-            found = await self._store.versions_between(ref, uuid.UUID(first).bytes, uuid.UUID(last).bytes)
-        if not found:
-            raise NightsafeError(Code.VERSION_NOT_FOUND, wanted)
-        if len(found) > 1:
+            matching = await self._store.versions_between(ref, uuid.UUID(first).bytes, uuid.UUID(last).bytes)
+        if not matching:
+            raise NightsafeError(Code.VERSION_NOT_FOUND, selector)
+        if len(matching) > 1:
             raise NightsafeError(
-                Code.INVALID, f"{len(found)} versions have an ID that begins with these digits: send more of them"
+                Code.INVALID, f"{len(matching)} versions have an ID that begins with these digits: send more of them"
             )
-        return found[0]
+        return matching[0]
 
     async def bindings(self, ref: ScriptRef, version: Version) -> Sequence[Binding]:
         """Return the bindings of a version, by name."""
@@ -118,8 +118,8 @@ class Versions:
         """Return the bindings of each of several consecutive versions, newest first."""
         if not versions:
             return []
-        found = await self._store.bindings_of(ref, versions[-1].number, versions[0].number)
-        return [found.get(version.number, []) for version in versions]
+        by_version = await self._store.bindings_of(ref, versions[-1].number, versions[0].number)
+        return [by_version.get(version.number, []) for version in versions]
 
     async def upload(
         self, caller: Caller, ref: ScriptRef, parsed: ParsedUpload, *, strict: bool

@@ -197,12 +197,12 @@ def parse_worker(raw: object, limits: Limits) -> WorkerPatch:
         )
     subdomain = body.get("subdomain")
     previews = parse_previews(body[present[0]], f"/{present[0]}", limits) if present else None
-    strange = () if previews is None else unknown_setting_notices(previews.settings, f"/{present[0]}")
+    previews_notices = () if previews is None else unknown_setting_notices(previews.settings, f"/{present[0]}")
     return WorkerPatch(
         own,
         {} if subdomain is None else parse_subdomain(subdomain, "/subdomain", partly=True),
         previews,
-        (*settings_notices(own), *strange, *unknown_member_notices(body, (*MEMBERS, *_READ_BACK), "")),
+        (*settings_notices(own), *previews_notices, *unknown_member_notices(body, (*MEMBERS, *_READ_BACK), "")),
     )
 
 

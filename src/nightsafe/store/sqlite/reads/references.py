@@ -71,9 +71,9 @@ def refuse_changed_references(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
     """
     if edit.reference_candidates is None:
         return
-    place = (edit.ref.account_id, edit.ref.name)
+    target = (edit.ref.account_id, edit.ref.name)
     if edit.reference_candidates != ReferenceCandidates(
-        tuple(bindings_mentioning(db, *place)), tuple(settings_mentioning(db, *place))
+        tuple(bindings_mentioning(db, *target)), tuple(settings_mentioning(db, *target))
     ):
         raise NightsafeError(
             Code.UNAVAILABLE, "the references to the Worker were changed meanwhile: send the request again"
@@ -82,7 +82,9 @@ def refuse_changed_references(db: sqlite3.Cursor, edit: ScriptEdit) -> None:
 
 def _candidates(account_id: str, rows: Iterable[tuple[Any, ...]]) -> list[CandidateBinding]:
     """Build pointers from rows, in a deterministic order."""
-    return [CandidateBinding(ScriptRef(account_id, script, place), *rest) for place, script, *rest in sorted(rows)]
+    return [
+        CandidateBinding(ScriptRef(account_id, script, namespace), *rest) for namespace, script, *rest in sorted(rows)
+    ]
 
 
 def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
@@ -90,8 +92,8 @@ def _served(db: sqlite3.Cursor, ref: ScriptRef) -> list[int]:
     script_id, _ = db.execute(HEAD, key_of(ref)).fetchone()
     script_key = (ref.account_id, script_id)
     row = db.execute(DEPLOYMENTS, (*script_key, *script_key, 1, 0)).fetchone()
-    every = () if row is None else deployment_of(row).versions
-    return [db.execute(VERSION_BY_ID, (*script_key, version_id)).fetchone()[0] for version_id, _ in every]
+    shares = () if row is None else deployment_of(row).versions
+    return [db.execute(VERSION_BY_ID, (*script_key, version_id)).fetchone()[0] for version_id, _ in shares]
 
 
 class ReferenceReads:

@@ -106,13 +106,13 @@ class Reads(HistoryReads, CollectionReads):
 
     async def scripts(self, account_id: str, namespace: str = "") -> list[Script]:
         """See `Store.scripts`."""
-        found: list[Script] = []
-        while part := await self.scripts_after(account_id, namespace, found[-1].ref.name if found else "", PART):
-            found += part
+        scripts: list[Script] = []
+        while part := await self.scripts_after(account_id, namespace, scripts[-1].ref.name if scripts else "", PART):
+            scripts += part
             if len(part) < PART:
                 break
             await turn()
-        return found
+        return scripts
 
     async def scripts_after(self, account_id: str, namespace: str, name: str, limit: int = PART) -> list[Script]:
         """See `Store.scripts_after`."""
@@ -125,8 +125,8 @@ class Reads(HistoryReads, CollectionReads):
         if head is None:
             return None
         script_id, newest = head
-        wanted = (VERSION, newest) if version_id is None else (VERSION_BY_ID, version_id)
-        row = self._reader.one(wanted[0], (ref.account_id, script_id, wanted[1]))
+        query = (VERSION, newest) if version_id is None else (VERSION_BY_ID, version_id)
+        row = self._reader.one(query[0], (ref.account_id, script_id, query[1]))
         return None if row is None else version_of(row)
 
     async def versions(self, ref: ScriptRef, *, offset: int = 0, limit: int = 100) -> list[Version]:
@@ -182,14 +182,14 @@ class Reads(HistoryReads, CollectionReads):
 
     async def _issued(self, sql: str, owner: str) -> list[Token]:
         """Return an owner's tokens, oldest first: read in parts in the index's order, then sorted."""
-        found, after = list[Token](), ("", -1, "")
+        tokens, after = list[Token](), ("", -1, "")
         while rows := self._reader.all(sql, (owner, *after, PART)):
-            found += [build(Token, row) for row in rows]
+            tokens += [build(Token, row) for row in rows]
             if len(rows) < PART:
                 break
-            after = found[-1].user_id, found[-1].issued_on, found[-1].id
+            after = tokens[-1].user_id, tokens[-1].issued_on, tokens[-1].id
             await turn()
-        return sorted(found, key=attrgetter("issued_on", "id"))
+        return sorted(tokens, key=attrgetter("issued_on", "id"))
 
     async def user(self, user_id: str) -> User | None:
         """See `Store.user`."""

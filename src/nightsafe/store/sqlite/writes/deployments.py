@@ -35,9 +35,9 @@ def deploy(db: sqlite3.Cursor, ref: ScriptRef, head: Head, new: NewDeployment, a
         deployment_count=head.deployment_count + 1,
     )
     trigger = "rollback" if goes_back else "deployment"
-    made = (new.id, at, new.source, trigger, new.author_id, new.author_email, new.annotations)
-    place = (ref.account_id, head.id, head.version, head.deployment_count)
-    db.execute(_DEPLOY, (*place, *made, traffic_of(new.versions)))
+    properties = (new.id, at, new.source, trigger, new.author_id, new.author_email, new.annotations)
+    key = (ref.account_id, head.id, head.version, head.deployment_count)
+    db.execute(_DEPLOY, (*key, *properties, traffic_of(new.versions)))
     return head, Deployment(
         id=new.id,
         created_on=at,

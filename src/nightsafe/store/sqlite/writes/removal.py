@@ -69,12 +69,12 @@ def purge_part(db: sqlite3.Cursor) -> None:
 
 def _purge(db: sqlite3.Cursor, deleted_script: DeletedScript) -> bool:
     """Delete a part of a history; return True if it was the last part."""
-    left = PART
+    remaining = PART
     for sql in _PURGE:
-        left -= db.execute(sql, (*deleted_script, left)).rowcount
-        if left <= 0:
+        remaining -= db.execute(sql, (*deleted_script, remaining)).rowcount
+        if remaining <= 0:
             return False
-    return _purge_modules(db, deleted_script, left)
+    return _purge_modules(db, deleted_script, remaining)
 
 
 def _purge_modules(db: sqlite3.Cursor, deleted_script: DeletedScript, most: int) -> bool:

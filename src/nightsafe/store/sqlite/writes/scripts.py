@@ -122,12 +122,12 @@ def _texts(db: sqlite3.Cursor, key: Key, edit: ScriptEdit) -> _Texts:
     if edit.upload is None and edit.settings is None and edit.script_settings is None and edit.triggers is None:
         return _NO_TEXTS
     triggers = None if edit.triggers is None else SettingsUpdate(edit.triggers, merge=True)
-    wanted = (edit.settings, edit.script_settings, triggers)
+    updates = (edit.settings, edit.script_settings, triggers)
     old = db.execute(_TEXTS, key).fetchone() or (_EMPTY,) * 3
     new = _Texts(
         *(
             None if settings is None else apply_settings(text, settings)
-            for text, settings in zip(old, wanted, strict=True)
+            for text, settings in zip(old, updates, strict=True)
         )
     )
     return new._replace(settings=old[0]) if edit.upload is not None and new.settings is None else new
