@@ -56,9 +56,9 @@ ADDED = st.none() | st.tuples(OBJECTS, st.booleans())
 PICKS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0.01, 50.0, 99.99])), min_size=1, max_size=2)
 
 
-def settings_change(added: tuple[dict[str, Any], bool] | None) -> Settings | None:
+def settings_change(added: tuple[dict[str, Any], bool] | None) -> SettingsUpdate | None:
     """Return a change of settings as the store takes it."""
-    return None if added is None else Settings(json.dumps(added[0]).encode(), added[1])
+    return None if added is None else SettingsUpdate(json.dumps(added[0]).encode(), added[1])
 
 
 def settings_with(old: dict[str, Any], added: tuple[dict[str, Any], bool] | None) -> dict[str, Any]:

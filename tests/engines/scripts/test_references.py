@@ -23,9 +23,9 @@ def service(name: str, target: str = "target") -> Binding:
     )
 
 
-def pointers(script: ScriptRef, *bindings: Binding) -> list[Pointer]:
+def pointers(script: ScriptRef, *bindings: Binding) -> list[CandidateBinding]:
     """Return bindings as the store reports them."""
-    return [Pointer(script, binding.name, binding.kind, binding.shown) for binding in bindings]
+    return [CandidateBinding(script, binding.name, binding.kind, binding.shown) for binding in bindings]
 
 
 async def test_bindings_that_name_a_script_are_returned(store: Store) -> None:
@@ -104,10 +104,10 @@ SETTINGS = b'{"tail_consumers":[{"service":"target"}]}'
 OLD = service("OLD")
 
 
-async def references(store: Store) -> Pointing:
+async def references(store: Store) -> ReferenceCandidates:
     """Return the present references to the target."""
-    bindings = await store.pointing(ACCOUNT, TARGET.name)
-    return Pointing(tuple(bindings), tuple(await store.settings_naming(ACCOUNT, TARGET.name)))
+    bindings = await store.bindings_mentioning(ACCOUNT, TARGET.name)
+    return ReferenceCandidates(tuple(bindings), tuple(await store.settings_mentioning(ACCOUNT, TARGET.name)))
 
 
 async def target_with_old_reference(store: Store) -> bytes:
@@ -118,7 +118,7 @@ async def target_with_old_reference(store: Store) -> bytes:
     return (await store.versions(REF))[-1].id
 
 
-def removal(seen: Pointing | None) -> Change:
+def removal(seen: ReferenceCandidates | None) -> Change:
     """Return a deletion of the target by a caller who saw these references."""
     return editing(TARGET, remove=True, pointing=seen)
 

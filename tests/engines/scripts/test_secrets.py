@@ -158,7 +158,7 @@ async def test_an_absent_script_is_refused(store: Store, ref: ScriptRef) -> None
 
 async def test_plain_bindings_are_not_read_as_secrets(store: Store) -> None:
     """Reads of secrets do not return other bindings."""
-    assert await store.shown(REF, "PLAIN") is None
+    assert await store.secret(REF, "PLAIN") is None
     assert await store.secrets(REF) == []
 
 

@@ -189,7 +189,7 @@ async def test_settings_that_alter_nothing_write_nothing(store: Store) -> None:
 
 async def test_settings_of_an_absent_script_are_refused(store: Store) -> None:
     """Settings of an absent script are refused."""
-    merge = Settings(b'{"a":1}', merge=True)
+    merge = SettingsUpdate(b'{"a":1}', merge=True)
     edits = [
         editing(stamp=stamp(), settings=merge),
         editing(script_settings=merge),

@@ -77,7 +77,7 @@ class CollectionModel:
         return [(Code.TOO_MANY_ITEMS, str(edit.max_items))] if more > 0 and 0 < edit.max_items < count else []
 
 
-def _put(edit: CollectionEdit, items: dict[Place, Item]) -> tuple[dict[Place, Item], Problems]:
+def _put(edit: CollectionEdit, items: dict[DatabaseFiles, Item]) -> tuple[dict[DatabaseFiles, Item], Problems]:
     """Put the items one after the other, then drop the places that were not put."""
     after, problems = dict(items), []
     for new in edit.put:

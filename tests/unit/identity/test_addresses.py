@@ -31,7 +31,7 @@ def numbers(intervals: list[tuple[int, int]]) -> set[int]:
 @settings(deadline=None)
 def test_intervals_behave_as_sets(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
     """Membership, difference and inclusion of intervals equal those of sets."""
-    left = Intervals(one).without(Intervals(other))
+    left = Intervals(one).difference(Intervals(other))
 
     assert numbers(one) == {number for number in range(14) if Intervals(one).contains(number)}
     assert numbers(one) - numbers(other) == {number for number in range(14) if left.contains(number)}

@@ -90,7 +90,7 @@ def test_many_globs_take_hardly_more_work(shape: str) -> None:
 @pytest.mark.parametrize("mine", SHAPES)
 def test_delegation_work_is_not_quadratic(mine: str, theirs: str, effect: str) -> None:
     """A delegation check takes a few calls for each character of both sides, not for each pair."""
-    whole = [allowing(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS)] if effect == "deny" else []
+    whole = [allow_policy(ACCOUNT_RESOURCE + ACCOUNT, ALL_ACCESS)] if effect == "deny" else []
     ours, others = ([*map(SHAPES[shape], range(1, _MANY))] for shape in (mine, theirs))
     giver, given = Grants(whole + policies_of(*ours, effect=effect)), Grants(policies_of(*others))
 

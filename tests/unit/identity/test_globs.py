@@ -28,8 +28,8 @@ def test_a_name_matches_part_by_part(glob: str, name: str) -> None:
 @settings(max_examples=examples(600), deadline=None)
 def test_containing_and_touching_hold_for_every_name(outer: str, inner: str, name: str) -> None:
     """Every name of a contained glob matches the containing one; no name matches two globs that do not touch."""
-    in_outer, in_inner = bool(Globs([outer]).matching(name)), bool(Globs([inner]).matching(name))
-    if Globs([outer]).containing(inner) and in_inner:
+    in_outer, in_inner = bool(Globs([outer]).find_matching(name)), bool(Globs([inner]).find_matching(name))
+    if Globs([outer]).find_supersets(inner) and in_inner:
         assert in_outer
     if not Globs([outer]).find_overlapping(inner):
         assert not (in_outer and in_inner)
@@ -47,7 +47,7 @@ def test_containing_and_touching_hold_for_every_name(outer: str, inner: str, nam
 )
 def test_common_globs_are_contained(outer: str, inner: str) -> None:
     """Globs as people write them are recognised as contained."""
-    assert Globs([outer]).containing(inner)
+    assert Globs([outer]).find_supersets(inner)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_common_globs_are_contained(outer: str, inner: str) -> None:
 )
 def test_a_wider_glob_is_not_contained(outer: str, inner: str) -> None:
     """A wider glob, the whole account, and names across a namespace's border are not contained."""
-    assert not Globs([outer]).containing(inner)
+    assert not Globs([outer]).find_supersets(inner)
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_a_wider_glob_is_not_contained(outer: str, inner: str) -> None:
 )
 def test_separate_globs_do_not_touch(one: str, other: str) -> None:
     """Globs with different beginnings, or on different sides of a namespace's border, do not touch."""
-    assert not Globs([one]).touching(other)
+    assert not Globs([one]).find_overlapping(other)

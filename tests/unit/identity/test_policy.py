@@ -151,8 +151,8 @@ def test_a_confined_policy_is_unchanged_in_its_account(policy: Policy, account: 
 
 def test_remembered_decisions_are_limited() -> None:
     """The cache is limited and the answers stay the same; scripts without globs are not cached."""
-    globbed = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS, scripts=["x*"])])
-    plain = Grants([allowing(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS)])
+    globbed = Grants([allow_policy(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS, scripts=["x*"])])
+    plain = Grants([allow_policy(ACCOUNT_RESOURCE + ACCOUNTS[0], ALL_ACCESS)])
     for _ in range(2):
         for number in range(3000):
             for name in (f"x{number}", f"y{number}"):
@@ -247,7 +247,7 @@ def test_valid_resources_are_accepted(resources: dict[str, Scope]) -> None:
 @pytest.mark.parametrize("resources", BAD, ids=json.dumps)
 def test_invalid_resources_are_refused(resources: dict[str, Scope]) -> None:
     """Invalid resources are refused, because a denial of them would have no effect."""
-    good = allowing(ONE, ALL_ACCESS)
+    good = allow_policy(ONE, ALL_ACCESS)
     bad = Policy(effect="deny", permission_groups=(GroupRef(ALL_ACCESS),), resources=resources)
     with pytest.raises(NightsafeError) as refused:
         check_policies([good, bad])

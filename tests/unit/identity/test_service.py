@@ -286,7 +286,7 @@ async def test_a_membership_covers_only_its_account() -> None:
 
     async def memberships(user_id: str) -> list[Membership]:
         """Return one membership that allows every account, and one that denies every account."""
-        every = encode_policies([allowing(ACCOUNT_RESOURCE + EVERY, ALL_ACCESS)])
+        every = encode_policies([allow_policy(ACCOUNT_RESOURCE + ALL_ACCOUNTS, ALL_ACCESS)])
         denial = encode_policies(
             [
                 Policy(

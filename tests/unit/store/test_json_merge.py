@@ -57,7 +57,7 @@ def test_unchanged_settings_are_none(
 @given(body=OBJECTS, indent=SPACING)
 def test_an_empty_patch_changes_no_byte(body: dict[str, Any], indent: int | None) -> None:
     """An empty patch does not change a byte, not even the spacing."""
-    assert wire(body, indent) == merged(wire(body, indent), b"{}")
+    assert wire(body, indent) == merge_json(wire(body, indent), b"{}")
 
 
 def test_unpatched_members_stay_byte_for_byte() -> None:

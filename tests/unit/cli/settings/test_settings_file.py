@@ -39,7 +39,7 @@ def names_in(offered: Mapping[str, Any]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ALL_ACCOUNTS)
 def test_a_folders_file_sets_only_permitted_settings(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_folders_file_sets_only_permitted_settings(
 )  # fmt: skip
 def test_a_folders_file_never_sets_these(name: str) -> None:
     """These settings are never taken from the working directory."""
-    assert name in EVERY
+    assert name in ALL_ACCOUNTS
     assert name not in OF_A_FOLDER
 
 

@@ -74,12 +74,12 @@ class Source:
             primary=RING.public().primary.id, values=found, next=found[-1].mark if found else "", waiting=waiting
         )
 
-    async def store(self, values: NewValues) -> Stored:
+    async def store(self, values: NewValues) -> ResealingResult:
         """Take the resealed values."""
         self._fail()
         for old_value in values.values:
             del self.values[old_value.mark]
-        return Stored(resealed=len(values.values), changed=0, refused=0)
+        return ResealingResult(resealed=len(values.values), changed=0, refused=0)
 
     def _fail(self) -> None:
         """Raise the next error, if any."""
