@@ -22,7 +22,7 @@ MAY_CATCH_ALL = {
     "cli/server/api_server.py": "with any invalid new certificate, the server keeps the present one",
     "delivery/lasting.py": "restarts a task after any error",
     "store/sqlite/engine/checkpointer.py": "without its thread the log would never be cut",
-    "store/sqlite/engine/turn.py": "passes it to the caller of one change",
+    "store/sqlite/engine/write_batch.py": "passes it to the caller of one change",
     "store/sqlite/engine/writer.py": "passes it to every waiting caller",
 }
 

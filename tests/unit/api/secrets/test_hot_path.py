@@ -124,7 +124,7 @@ def test_both_ways_fail_alike(api: Api, bearers: Bearers, monkeypatch: pytest.Mo
 
     headers = [(b"authorization", b"Bearer " + bearers["all"])]
     assert agree(api, "GET", secret_at("worker", "mySecret"), headers) == 200
-    monkeypatch.setattr(api.store, "shown", fail)
+    monkeypatch.setattr(api.store, "secret", fail)
     assert agree(api, "GET", secret_at("worker", "mySecret"), headers) == 500
 
 
