@@ -15,7 +15,7 @@ from tests.engines.tools.refusals import refusal
 
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change, Outcome
-from nightsafe.store.collections import Collection, Item, Kind, Put
+from nightsafe.store.collections import Collection, Item, Kind, PutMode
 from nightsafe.store.scripts import ScriptRef
 
 ACCOUNTS = st.sampled_from([ACCOUNT, OTHER_ACCOUNT])

@@ -37,7 +37,7 @@ from tests.engines.tools.stored import modules_of
 
 from nightsafe.errors import Code
 from nightsafe.store.changes import Change, Outcome
-from nightsafe.store.script_edit import BindingsUpdate, Inherit, Settings, Stamp
+from nightsafe.store.script_edit import BindingsUpdate, Inherit, SettingsUpdate, Stamp
 from nightsafe.store.scripts import Binding, ScriptRef
 
 NAMES = st.sampled_from(["A", "B", "C", "é"])
