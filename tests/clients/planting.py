@@ -4,13 +4,12 @@ The ways are versions, settings, services, dispatch namespaces, previews, Pages 
 each way values are stored, replaced and refused.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from tests.clients.canaries import Canaries
 from tests.clients.opened import opened, opened_held, opened_stored
-from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, form
+from tests.clients.wire.talk import JSON, MERGE_PATCH, SCRIPTS, Answer, Wire, send_form
 from tests.server import Safe
 
 from nightsafe.store.collections import Kind
@@ -126,12 +125,6 @@ def _loose_members(canaries: Canaries) -> list[Any]:
     ]
 
 
-def _multipart(wire: Wire, method: str, path: str, part: str, value: object) -> Answer:
-    """Send a form with one JSON part and a module."""
-    content_type, body = form({part: json.dumps(value).encode()})
-    return wire.ask(method, path, body, [("Content-Type", content_type)])
-
-
 def _plant_by_form(ask: Ask, canaries: Canaries, **fields: object) -> None:
     """Send values as bindings in a form's metadata or settings: accepted, and refused in each way."""
     good = [_text("S", canaries), _text("T", canaries), _key("K", canaries, "pkcs8"), *_loose_members(canaries)]
@@ -163,8 +156,8 @@ def _plant_by_secrets(wire: Wire, canaries: Canaries, at: str) -> None:
 
 def _plant_in_settings(wire: Wire, canaries: Canaries) -> None:
     """Send values in a PATCH of a script's settings of both levels."""
-    _plant_by_form(lambda value: _multipart(wire, "PATCH", f"{_AT}/settings", "settings", value), canaries)
-    assert _multipart(wire, "PATCH", f"{_AT}/settings", "other", {"bindings": [_text("S", canaries)]}).status == 400
+    _plant_by_form(lambda value: send_form(wire, "PATCH", f"{_AT}/settings", "settings", value), canaries)
+    assert send_form(wire, "PATCH", f"{_AT}/settings", "other", {"bindings": [_text("S", canaries)]}).status == 400
     assert wire.send("PATCH", f"{_AT}/settings", {"bindings": [_text("S", canaries)]}).status == 400
     assert wire.send("PATCH", f"{_AT}/script-settings", {"logpush": True, "text": canaries.text()}).status == 200
     assert wire.send("PATCH", f"{_AT}/script-settings", {"logpush": canaries.text()}).status == 400
@@ -178,10 +171,10 @@ def _plant_in_versions(wire: Wire, canaries: Canaries) -> None:
 
     def post(value: Any) -> Answer:
         """Create a version."""
-        return _multipart(wire, "POST", f"{_AT}/versions?bindings_inherit=strict", "metadata", value)
+        return send_form(wire, "POST", f"{_AT}/versions?bindings_inherit=strict", "metadata", value)
 
     _plant_by_form(post, canaries, main_module="worker.js")
-    assert _multipart(wire, "PUT", f"{_AT}/content", "metadata", [_text("S", canaries)]).status == 400
+    assert send_form(wire, "PUT", f"{_AT}/content", "metadata", [_text("S", canaries)]).status == 400
     for change in ([], [{"version_id": canaries.text(), "percentage": 100}], canaries.text()):
         body = {"strategy": "percentage", "versions": change}
         assert wire.send("POST", f"{_AT}/deployments", body).status == 400
@@ -196,7 +189,7 @@ def _refuse_while_split(wire: Wire, canaries: Canaries) -> None:
     patch = {"secrets": {"S": _text("S", canaries)}}
     assert wire.send("PATCH", f"{_AT}/secrets-bulk", patch).refusal == (400, [10215])
     settings = {"bindings": [_text("S", canaries)]}
-    assert _multipart(wire, "PATCH", f"{_AT}/settings", "settings", settings).refusal == (400, [10214])
+    assert send_form(wire, "PATCH", f"{_AT}/settings", "settings", settings).refusal == (400, [10214])
 
 
 def _serve_newest(wire: Wire) -> None:
@@ -268,8 +261,8 @@ def _plant_in_environments(wire: Wire, canaries: Canaries) -> None:
     """Send values in an environment of a service."""
     described = {"main_module": "worker.js", "bindings": [_text("S", canaries)]}
     assert wire.send("PUT", f"{_SERVICE}/secrets", _text("S", canaries)).status == 404
-    assert _multipart(wire, "PUT", _SERVICE, "metadata", described).status == 200
-    _plant_by_form(lambda value: _multipart(wire, "PATCH", f"{_SERVICE}/settings", "settings", value), canaries)
+    assert send_form(wire, "PUT", _SERVICE, "metadata", described).status == 200
+    _plant_by_form(lambda value: send_form(wire, "PATCH", f"{_SERVICE}/settings", "settings", value), canaries)
     _plant_by_secrets(wire, canaries, _SERVICE)
 
 
@@ -283,10 +276,10 @@ def _plant_in_namespaces(wire: Wire, canaries: Canaries) -> None:
 
     def put(value: Any) -> Answer:
         """Upload the script."""
-        return _multipart(wire, "PUT", f"{_DISPATCHED}?bindings_inherit=strict", "metadata", value)
+        return send_form(wire, "PUT", f"{_DISPATCHED}?bindings_inherit=strict", "metadata", value)
 
     _plant_by_form(put, canaries, main_module="worker.js")
-    _plant_by_form(lambda value: _multipart(wire, "PATCH", f"{_DISPATCHED}/settings", "settings", value), canaries)
+    _plant_by_form(lambda value: send_form(wire, "PATCH", f"{_DISPATCHED}/settings", "settings", value), canaries)
     _plant_by_secrets(wire, canaries, _DISPATCHED)
     assert wire.send("PUT", f"{_DISPATCHED}/tags", {"text": canaries.text()}).status == 400
 

@@ -1,13 +1,12 @@
 """A Worker that is deleted while another Worker is bound to it."""
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 
 import pytest
-from tests.clients.wire.talk import SCRIPTS, Answer, Wire, form
+from tests.clients.wire.talk import SCRIPTS, Answer, Wire, send_form
 from tests.server import Server
 
 ROUNDS = 12
@@ -24,8 +23,7 @@ def bind(wire: Wire, way: str, target: str) -> Answer:
     method, part, below = WAYS[way]
     wanted = {"bindings": [{"type": "service", "name": "TARGET", "service": target}]}
     main = {"main_module": "worker.js"} if part == "metadata" else {}
-    content_type, body = form({part: json.dumps(main | wanted).encode()})
-    return wire.ask(method, f"{SCRIPTS}/{CALLER}{below}", body, [("Content-Type", content_type)])
+    return send_form(wire, method, f"{SCRIPTS}/{CALLER}{below}", part, main | wanted)
 
 
 def at_once(*asks: Callable[[], Answer]) -> list[Answer]:

@@ -1,14 +1,13 @@
 """Parallel writes of every kind to one script."""
 
 import itertools
-import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.clients.opened import opened
-from tests.clients.wire.talk import SCRIPTS, Answer, Wire, form, text
+from tests.clients.wire.talk import SCRIPTS, Answer, Wire, send_form, text
 from tests.server import ACCOUNT, Server
 
 ROUNDS = 24
@@ -23,12 +22,6 @@ REFUSED_BY_STATE = {"put": 10215, "bulk": 10215, "settings": 10214, "deploy": 10
 
 Write = Callable[[Wire, int], Answer]
 Writes = list[tuple[str, int]]
-
-
-def send_form(wire: Wire, method: str, path: str, part: str, value: object) -> Answer:
-    """Send a form with one JSON part and a module."""
-    content_type, body = form({part: json.dumps(value).encode()})
-    return wire.ask(method, path, body, [("Content-Type", content_type)])
 
 
 def name_of(kind: str, number: int) -> str:

@@ -103,7 +103,7 @@ class Wire:
     @classmethod
     def to(cls, server: Server) -> Self:
         """Return a client with the token of the server's owner."""
-        return cls(server.port, [("Authorization", f"Bearer {server.safe.api_token}")])
+        return cls(server.port, token_header(server.safe.api_token))
 
     def __enter__(self) -> Self:
         """Return the client, which connects at the first request."""
@@ -221,6 +221,17 @@ def form(fields: dict[str, bytes], module: bytes = b"export default {};") -> tup
     kind = "Content-Type: application/javascript+module\r\n\r\n"
     parts.append(f"--{_BOUNDARY}\r\n{head}{kind}".encode() + module + b"\r\n")
     return f"multipart/form-data; boundary={_BOUNDARY}", b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()
+
+
+def send_form(wire: Wire, method: str, path: str, part: str, value: object) -> Answer:
+    """Send a form with one JSON part and a module."""
+    content_type, body = form({part: json.dumps(value).encode()})
+    return wire.ask(method, path, body, [("Content-Type", content_type)])
+
+
+def token_header(token: str) -> list[tuple[str, str]]:
+    """Return the header of a token."""
+    return [("Authorization", f"Bearer {token}")]
 
 
 def text(value: str) -> dict[str, str]:

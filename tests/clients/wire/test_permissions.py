@@ -6,7 +6,7 @@ import uuid
 import msgspec
 import pytest
 from tests.clients.tokens import READ, TAIL, WRITE, in_store, make_account, make_token, policy, write
-from tests.clients.wire.talk import JSON, SCRIPTS, Wire
+from tests.clients.wire.talk import JSON, SCRIPTS, Wire, token_header
 from tests.server import ACCOUNT, Server
 
 from nightsafe.identity.credentials import digest, new_key
@@ -24,11 +24,6 @@ WRITES = (
     ("DELETE", "/{script}", b""),
 )
 Calls = tuple[tuple[str, str, bytes], ...]
-
-
-def token_header(token: str) -> list[tuple[str, str]]:
-    """Return the header of a token."""
-    return [("Authorization", f"Bearer {token}")]
 
 
 def statuses(wire: Wire, script: str, token: str, calls: Calls) -> set[int]:

@@ -84,7 +84,7 @@ def in_process(command: str, *arguments: object) -> Result:
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
 def test_a_device_is_never_replaced(new_safe: Safe, device: str) -> None:
-    """`backup` would turn the device into a file for every program."""
+    """`backup --force` refuses a device, since it would become a file for every program."""
     done = in_process("backup", device, "--data", new_safe.path, "--force")
 
     assert (1, True) == (done.exit_code, "is not a regular file" in done.output), done.output

@@ -158,5 +158,5 @@ def test_after_a_rollback_secrets_need_the_newest_version(desk: Desk, four_versi
     desk.json("rollback", "4", "--yes")
     desk.json("secret", "put", "NEW", stdin=b"value")
 
-    assert {"NEW": "value", "TOKEN": "three"} == opened(desk.server.safe, desk.script)
+    assert {"NEW": "value", "TOKEN": "three"} == desk.values()
     assert four_versions

@@ -5,7 +5,6 @@ from typing import Final
 
 from tests.clients.cli.tools.desk import Desk
 from tests.clients.node.tools import NEWER, wrangler
-from tests.clients.opened import opened
 
 ALL_FORMS: Final = r"""
 # a comment
@@ -46,7 +45,7 @@ def test_dotenv_files_are_read_as_wrangler_reads_them(desk: Desk, tmp_path: Path
     for content in (ALL_FORMS, ALL_FORMS.replace("\n", "\r\n"), "A=1\nB='x", 'A="1\n2"'):
         file.write_bytes(content.encode())
         desk.run("secret", "apply", str(file), "--prune", "--yes")
-        ours = opened(desk.server.safe, desk.script)
+        ours = desk.values()
         desk.run("secret", "apply", "-", "--prune", "--yes", stdin=b"{}")
 
         done = wrangler(
@@ -63,5 +62,5 @@ def test_dotenv_files_are_read_as_wrangler_reads_them(desk: Desk, tmp_path: Path
         )
 
         assert 0 == done.returncode, done.stdout + done.stderr
-        assert opened(desk.server.safe, desk.script) == ours
+        assert desk.values() == ours
         assert ours

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from tests.clients.cli.tools.desk import Desk
-from tests.clients.opened import opened
 from tests.clients.wire.talk import SCRIPTS
 
 MULTI_LINE = """PLAIN=one
@@ -22,17 +21,6 @@ PARSED = {
     "ESCAPED": "a\nb",
     "LAST": "x y",
 }
-
-
-def values(desk: Desk) -> dict[str, str]:
-    """Return the values that the script would receive."""
-    return opened(desk.server.safe, desk.script)
-
-
-def versions(desk: Desk) -> int:
-    """Return the number of the script's newest version."""
-    with desk.wire as wire:
-        return int(wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"][0]["number"])
 
 
 def states(desk: Desk, file: str, *options: str, code: int = 7) -> dict[str, str]:
@@ -54,14 +42,14 @@ def put_with_another_client(desk: Desk, name: str, value: str) -> None:
 def test_a_file_becomes_secrets_in_one_version(desk: Desk, command: str, by: str, form: str) -> None:
     """JSON or `.env` with values of several lines, from a file or standard input, becomes one version."""
     content = json.dumps(PARSED) if form == "json" else MULTI_LINE
-    before = versions(desk)
+    before = desk.version_number()
 
     if by == "file":
         code, _ = desk.at_terminal("secret", command, desk.write("secrets", content))
     else:
         code = desk.run("secret", command, "-", stdin=content.encode()).returncode
 
-    assert (0, PARSED, before + 1) == (code, values(desk), versions(desk))
+    assert (0, PARSED, before + 1) == (code, desk.values(), desk.version_number())
 
 
 def test_bulk_deletes_by_null(desk: Desk) -> None:
@@ -107,7 +95,7 @@ def test_bulk_deletes_by_null(desk: Desk) -> None:
 def test_bulk_refuses_a_file_with_any_invalid_entry(desk: Desk, content: str, words: str) -> None:
     """One invalid entry refuses the whole file; the message names it."""
     assert words in desk.refusal("secret", "bulk", desk.write("secrets", content), code=1)
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 @pytest.mark.parametrize("value", ["A=canary", '{"A": "canary"}'])
@@ -131,7 +119,7 @@ def test_suspicious_lines_are_reported(desk: Desk) -> None:
     assert ".env:3: B begins with an unclosed quote" in done.stderr
     assert ".env:4: not an assignment; ignored" in done.stderr
     assert "canary" not in done.stderr
-    assert {"A": "canary2", "B": "'canary3"} == values(desk)
+    assert {"A": "canary2", "B": "'canary3"} == desk.values()
 
 
 def test_import_keeps_existing_secrets(desk: Desk) -> None:
@@ -140,22 +128,22 @@ def test_import_keeps_existing_secrets(desk: Desk) -> None:
     file = desk.write(".dev.vars", "A=new\nB=new\nC=new\n")
 
     dry = desk.json("secret", "import", file, "--dry-run", "--only", "[AB]")
-    assert ({"A": "old"}, ["B"], ["A"]) == (values(desk), dry["put"], dry["kept"])
+    assert ({"A": "old"}, ["B"], ["A"]) == (desk.values(), dry["put"], dry["kept"])
     code, shown = desk.at_terminal("secret", "import", file, "--only", "[AB]")
-    assert (0, {"A": "old", "B": "new"}) == (code, values(desk))
+    assert (0, {"A": "old", "B": "new"}) == (code, desk.values())
     assert "Kept the existing A; --overwrite replaces it" in shown
     desk.json("secret", "import", file, "--overwrite")
-    assert {"A": "new", "B": "new", "C": "new"} == values(desk)
+    assert {"A": "new", "B": "new", "C": "new"} == desk.values()
 
 
 def test_import_of_many_secrets_takes_two_versions(desk: Desk) -> None:
     """More than a hundred secrets are written in two versions; in a terminal there is a progress bar."""
     many = {f"SECRET_{number:03}": str(number) for number in range(120)}
-    before = versions(desk)
+    before = desk.version_number()
 
     code, shown = desk.at_terminal("secret", "import", desk.write("many.json", json.dumps(many)))
 
-    assert (0, many, before + 2) == (code, values(desk), versions(desk))
+    assert (0, many, before + 2) == (code, desk.values(), desk.version_number())
     assert "Writing" in shown
     assert "100%" in shown
 
@@ -245,23 +233,23 @@ def test_apply_with_prune_makes_exactly_this_set(desk: Desk) -> None:
     desk.run("secret", "bulk", "-", stdin=b"SAME=1\nCHANGED=1\nEXTRA=1\n")
     put_with_another_client(desk, "OTHERS", "9")
     file = desk.write("secrets.env", "SAME=1\nCHANGED=2\nOTHERS=1\nNEW=1\n")
-    before = versions(desk)
+    before = desk.version_number()
 
     dry = desk.run("secret", "apply", file, "--prune", "--dry-run")
-    assert (0, before) == (dry.returncode, versions(desk))
+    assert (0, before) == (dry.returncode, desk.version_number())
     assert "3 put, 1 deleted" in dry.stderr
     assert "(dry run)" in dry.stderr
     code, shown = desk.at_terminal("secret", "apply", file, "--prune", replies=[("Delete EXTRA of", "y")])
 
-    assert (0, before + 1) == (code, versions(desk))
+    assert (0, before + 1) == (code, desk.version_number())
     assert f"{desk.script}: 3 put, 1 deleted" in shown
-    assert {"SAME": "1", "CHANGED": "2", "OTHERS": "1", "NEW": "1"} == values(desk)
+    assert {"SAME": "1", "CHANGED": "2", "OTHERS": "1", "NEW": "1"} == desk.values()
     assert {"differs": False, "applied": False} == {
         name: field
         for name, field in desk.json("secret", "apply", file, "--prune").items()
         if name in {"differs", "applied"}
     }
-    assert before + 1 == versions(desk)
+    assert before + 1 == desk.version_number()
 
 
 def test_apply_without_prune_keeps_the_rest(desk: Desk) -> None:
@@ -270,9 +258,9 @@ def test_apply_without_prune_keeps_the_rest(desk: Desk) -> None:
     file = desk.write("secrets.json", '{"A": "2", "B": null}')
 
     refused, _ = desk.at_terminal("secret", "apply", file, replies=[("Delete B of", "n")])
-    assert (1, {"A": "1", "B": "1", "C": "1"}) == (refused, values(desk))
+    assert (1, {"A": "1", "B": "1", "C": "1"}) == (refused, desk.values())
     desk.json("secret", "apply", file, "--yes")
-    assert {"A": "2", "C": "1"} == values(desk)
+    assert {"A": "2", "C": "1"} == desk.values()
 
 
 def test_apply_is_all_or_nothing(desk: Desk) -> None:
@@ -284,14 +272,14 @@ def test_apply_is_all_or_nothing(desk: Desk) -> None:
 
     assert "[10053]" in words
     assert "VAR" in words
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 def test_apply_everything_puts_unchanged_secrets(desk: Desk) -> None:
     """`--everything` also puts unchanged secrets: a new version with the same values."""
     desk.run("secret", "bulk", "-", stdin=b"A=1\n")
-    before = versions(desk)
+    before = desk.version_number()
 
     desk.json("secret", "apply", desk.write("f", "A=1\n"), "--everything")
 
-    assert (before + 1, {"A": "1"}) == (versions(desk), values(desk))
+    assert (before + 1, {"A": "1"}) == (desk.version_number(), desk.values())

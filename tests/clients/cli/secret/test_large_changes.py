@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 import pytest
 from tests.clients.cli.tools.desk import Desk
-from tests.clients.opened import opened
 from tests.clients.wire.talk import SCRIPTS
 
 OLD = [f"OLD_{number}" for number in range(5)]
@@ -25,12 +24,6 @@ def names(desk: Desk) -> set[str]:
         return {secret["name"] for secret in wire.ask("GET", f"{SCRIPTS}/{desk.script}/secrets").result}
 
 
-def versions(desk: Desk) -> int:
-    """Return the number of the script's newest version."""
-    with desk.wire as wire:
-        return int(wire.ask("GET", f"{SCRIPTS}/{desk.script}/versions").result["items"][0]["number"])
-
-
 def take_names(desk: Desk, names: Iterable[str]) -> None:
     """Give variables these names, so that no secret can have them."""
     bindings = [{"type": "plain_text", "name": name, "text": "x"} for name in names]
@@ -41,16 +34,16 @@ def take_names(desk: Desk, names: Iterable[str]) -> None:
 def test_apply_announces_and_makes_two_writes(desk: Desk) -> None:
     """A dry run announces two writes; the real run makes them with a progress bar and leaves nothing to do."""
     put_old(desk)
-    file, before = desk.write("many.json", json.dumps(NEW)), versions(desk)
+    file, before = desk.write("many.json", json.dumps(NEW)), desk.version_number()
 
     dry = desk.run("secret", "apply", file, "--prune", "--dry-run")
-    assert (0, before) == (dry.returncode, versions(desk))
+    assert (0, before) == (dry.returncode, desk.version_number())
     assert "125 changes take 2 writes of at most 100 changes, each all or nothing: first all puts, then" in dry.stderr
     assert "120 put, 5 deleted" in dry.stderr
     assert 2 == desk.json("secret", "apply", file, "--prune", "--dry-run")["writes"]
     code, shown = desk.at_terminal("secret", "apply", file, "--prune", replies=[("Delete OLD_0,", "y")])
 
-    assert (0, before + 2, NEW) == (code, versions(desk), opened(desk.server.safe, desk.script))
+    assert (0, before + 2, NEW) == (code, desk.version_number(), desk.values())
     assert 0 <= shown.index("take 2 writes") < shown.index("Delete OLD_0") < shown.index("Writing")
     assert "100%" in shown
     again = desk.json("secret", "apply", file, "--prune", "--dry-run")
@@ -70,12 +63,12 @@ def test_apply_continues_after_a_failed_write(desk: Desk) -> None:
     assert {*OLD, *sorted(NEW)[:100]} == names(desk)
 
     take_names(desk, [])
-    before = versions(desk)
+    before = desk.version_number()
     found = desk.json("secret", "apply", file, "--prune", "--yes")
 
     assert (1, True) == (found["writes"], found["applied"])
     assert 100 == sum(secret["state"] == "same" for secret in found["secrets"])
-    assert (before + 1, NEW) == (versions(desk), opened(desk.server.safe, desk.script))
+    assert (before + 1, NEW) == (desk.version_number(), desk.values())
 
 
 def test_import_continues_after_a_failed_write(desk: Desk) -> None:
@@ -88,7 +81,7 @@ def test_import_continues_after_a_failed_write(desk: Desk) -> None:
     take_names(desk, [])
 
     assert sorted(NEW)[100:] == desk.json("secret", "import", file)["put"]
-    assert NEW == opened(desk.server.safe, desk.script)
+    assert NEW == desk.values()
 
 
 @pytest.mark.parametrize("command", [("bulk",), ("apply", "--prune", "--dry-run"), ("import", "--dry-run")])

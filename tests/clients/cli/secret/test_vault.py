@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from tests.clients.cli.tools.bao import Bao, running_bao
 from tests.clients.cli.tools.desk import Desk
-from tests.clients.opened import opened
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +25,6 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
         yield running
 
 
-def values(desk: Desk) -> dict[str, str]:
-    """Return the values that the script would receive."""
-    return opened(desk.server.safe, desk.script)
-
-
 MY_APP = {"API_KEY": "one", "PEM": "a\nb\n", "PORT": "8080", "NESTED": '{"a": [true, null, "ż"]}'}
 TEAM = {"team_a_KEY": "1", "team_deep_er_KEY": "2", "team_deep_er_OTHER": "3"}
 
@@ -42,7 +36,7 @@ def test_import_of_one_vault_secret(desk: Desk, bao: Bao, mount: str) -> None:
 
     code, _ = desk.at_terminal("secret", "import", f"bao:{mount}/my-app")
 
-    assert (0, MY_APP) == (code, values(desk))
+    assert (0, MY_APP) == (code, desk.values())
 
 
 @pytest.mark.parametrize("mount", ["secret", "old/kv"])
@@ -52,7 +46,7 @@ def test_import_of_all_vault_secrets_below_a_path(desk: Desk, bao: Bao, mount: s
 
     code, shown = desk.at_terminal("secret", "import", f"vault:{mount}/team/")
 
-    assert (0, TEAM) == (code, values(desk))
+    assert (0, TEAM) == (code, desk.values())
     assert "Reading" in shown
 
 
@@ -63,7 +57,7 @@ def test_import_of_a_whole_vault_mount(desk: Desk, bao: Bao) -> None:
     found = desk.json("secret", "import", "bao:old/kv/", "--only", "my-app_*", "--dry-run")
 
     assert ["my-app_API_KEY", "my-app_NESTED", "my-app_PEM", "my-app_PORT"] == found["put"]
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
@@ -73,7 +67,7 @@ def test_a_narrow_token_is_enough(desk: Desk, bao: Bao) -> None:
 
     desk.json("secret", "import", "vault:secret/my-app")
 
-    assert MY_APP == values(desk)
+    assert MY_APP == desk.values()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +96,7 @@ def test_import_refusals_name_the_cause_but_not_the_token(  # noqa: PLR0913, PLR
 
     assert words in said
     assert bao.environ["BAO_TOKEN"] not in said
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 def test_two_vault_secrets_of_one_name_are_refused(desk: Desk, bao: Bao) -> None:
@@ -112,7 +106,7 @@ def test_two_vault_secrets_of_one_name_are_refused(desk: Desk, bao: Bao) -> None
     desk.environ |= bao.environ
 
     assert "'twice_a_b_C'" in desk.refusal("secret", "import", "bao:secret/twice/", code=1)
-    assert {} == values(desk)
+    assert {} == desk.values()
 
 
 def test_plain_http_to_another_machine_is_refused(desk: Desk) -> None:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.clients.wire.talk import SCRIPTS, Wire
+from tests.clients.wire.talk import SCRIPTS, Wire, token_header
 from tests.server import ACCOUNT, Safe, Server, run
 
 OTHER = "0" * 32
@@ -22,11 +22,6 @@ def status(server: Server, credentials: list[tuple[str, str]], account_id: str =
     """Return the status of a read of an account with these credentials."""
     with Wire(server.port, credentials) as wire:
         return wire.ask("GET", SCRIPTS.replace(ACCOUNT, account_id)).status
-
-
-def token_header(token: str) -> list[tuple[str, str]]:
-    """Return the header of a token."""
-    return [("Authorization", f"Bearer {token}")]
 
 
 def key_headers(email: str, key: str) -> list[tuple[str, str]]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests import warm
 from tests.clients.cli.tools.terminal import Terminal, plain
-from tests.clients.wire.talk import Wire
+from tests.clients.opened import opened
+from tests.clients.wire.talk import SCRIPTS, Wire
 from tests.server import NIGHTSAFE, Server
 
 _SECONDS = 120
@@ -49,6 +50,15 @@ class Desk:
     def wire(self) -> Wire:
         """Return a client that sends raw requests."""
         return Wire.to(self.server)
+
+    def values(self) -> dict[str, str]:
+        """Return the values that the script would receive."""
+        return opened(self.server.safe, self.script)
+
+    def version_number(self) -> int:
+        """Return the number of the script's newest version."""
+        with self.wire as wire:
+            return int(wire.ask("GET", f"{SCRIPTS}/{self.script}/versions").result["items"][0]["number"])
 
     def terminal(self, *arguments: str, command: Sequence[str] = NIGHTSAFE) -> Terminal:
         """Start a command in a terminal."""
